@@ -1,0 +1,352 @@
+/**
+ * Owns: one `makeSessions` call, or one control channel: its turn, its links, its validation, and that it ends as one.
+ * Refuses to know: sockets and frames; how links come up. The chart is machines/batch.ts, the numbers protocol/batch-plan.ts.
+ */
+import { batchActions, batchMachine } from '../machines/batch.ts'
+import type { BatchFacts } from '../machines/batch.ts'
+import type { Cause, DeadlineName } from '../machines/chart.ts'
+import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
+import { StatewireError } from '../codec/errors.ts'
+import type { NetworkValue } from '../codec/values.ts'
+import { connectionOf, connectionsFor, validationKey } from '../protocol/batch-plan.ts'
+import { LinkState } from '../protocol/link-state.ts'
+import { ringAround } from '../protocol/party-ring.ts'
+import { chartActor } from './chart-actor.ts'
+import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
+import { ControlChannel } from './control-channel.ts'
+import type { OnConnectionLost } from './options.ts'
+import { cause, causeOf, errorOf } from './services.ts'
+import type { Services } from './services.ts'
+import { Session } from './session.ts'
+import type { Channel, PrfKeys } from './session.ts'
+
+/** What a facade asks for; it travels through mailboxes as an opaque thing. */
+export class BatchRequest {
+  readonly purpose: 'sessions' | 'control'
+  readonly count: number
+  readonly peers: readonly string[]
+  readonly timeoutMs: number
+  readonly agreePrfKeys: boolean
+  readonly #resolve: (result: Session[] | ControlChannel) => void
+  readonly #reject: (error: Error) => void
+  /** Runs when the request is settled: takes signal listeners away. */
+  onSettled: () => void = () => {}
+  /** Set by the batch that serves the request. */
+  onAbort: (error: StatewireError) => void = () => {}
+  isSettled = false
+
+  constructor(options: { purpose: 'sessions' | 'control'; count: number; peers: readonly string[]; timeoutMs: number; agreePrfKeys: boolean; resolve: (result: Session[] | ControlChannel) => void; reject: (error: Error) => void }) {
+    this.purpose = options.purpose
+    this.count = options.count
+    this.peers = options.peers
+    this.timeoutMs = options.timeoutMs
+    this.agreePrfKeys = options.agreePrfKeys
+    this.#resolve = options.resolve
+    this.#reject = options.reject
+  }
+
+  resolve(result: Session[] | ControlChannel): void {
+    if (this.isSettled) return
+    this.isSettled = true
+    this.onSettled()
+    this.#resolve(result)
+  }
+
+  reject(error: Error): void {
+    if (this.isSettled) return
+    this.isSettled = true
+    this.onSettled()
+    this.#reject(error)
+  }
+
+  /** The caller has given up: it hears at once, and whatever was begun for it ends. */
+  abort(error: StatewireError): void {
+    this.reject(error)
+    this.onAbort(error)
+  }
+
+  toJSON(): string {
+    return `<request for ${this.purpose === 'control' ? 'a control channel' : `${this.count} sessions`} with ${this.peers.join(', ')}>`
+  }
+}
+
+export interface BatchInput {
+  readonly services: Services
+  readonly request: BatchRequest
+  readonly peersPool: AnyActorRef
+}
+
+interface BatchLink {
+  readonly peer: string
+  readonly id: string
+  /** 0, 1, … within the batch: which sessions it carries. */
+  readonly number: number
+  readonly connectionId: number
+  readonly state: LinkState
+}
+
+class BatchBody implements Body {
+  readonly #services: Services
+  readonly #request: BatchRequest
+  readonly #peersPool: AnyActorRef
+  readonly #port: ActorPort
+  readonly #mode: OnConnectionLost
+  readonly #connections: number
+  readonly #links: BatchLink[] = []
+  readonly #ready = new Set<string>()
+  /** By session index, then by peer. */
+  readonly #channels: Map<string, Channel>[] = []
+  #endTurn: (() => void) | null = null
+  #firstId = 0
+  #cause: Cause | null = null
+  #validating = false
+  #openSessions = 0
+  readonly #prfKeys: PrfKeys[] = []
+
+  constructor(input: BatchInput, port: ActorPort) {
+    this.#services = input.services
+    this.#request = input.request
+    this.#peersPool = input.peersPool
+    this.#port = port
+    const { onConnectionLost, connectionParallelism } = input.services.options
+    // A control channel has connections of its own in both modes, and ends with them.
+    this.#mode = input.request.purpose === 'control' ? 'fail' : onConnectionLost
+    input.request.onAbort = (error) => port.send({ type: 'batch.fail', cause: causeOf(error) })
+    this.#connections = connectionsFor(input.request.count, connectionParallelism)
+  }
+
+  facts(): BatchFacts {
+    return { peers: this.#request.peers, sessions: this.#request.count, connectionsPerPeer: this.#connections, onConnectionLost: this.#mode }
+  }
+
+  deadlineMs(deadline: DeadlineName): number {
+    if (deadline === 'batchTimeoutMs') return this.#request.timeoutMs
+    throw new Error(`a batch has no deadline ${deadline}`)
+  }
+
+  dispose(): void {
+    this.#giveTurnBack()
+    this.#request.reject(errorOf(this.#cause ?? cause('ERR_NETWORK_STOPPED', 'the network has stopped')))
+  }
+
+  takeTurn(): void {
+    this.#endTurn = this.#services.turns.take(this.#request.peers, () => this.#port.send({ type: 'turn.granted' }))
+  }
+
+  #giveTurnBack(): void {
+    const endTurn = this.#endTurn
+    this.#endTurn = null
+    endTurn?.()
+  }
+
+  openLinks(): void {
+    this.#firstId = this.#request.purpose === 'control' ? 0 : this.#services.numbering.first(this.#request.count)
+    if (this.#mode === 'fail') this.#openOwnLinks()
+    else this.#useBaseLinks()
+  }
+
+  /** A fresh set of connections. Their lanes exist before the first handshake: the other side may be quicker. */
+  #openOwnLinks(): void {
+    const { dialect, options } = this.#services
+    for (const peer of this.#request.peers) {
+      for (let number = 0; number < this.#connections; number++) {
+        const connectionId = this.#firstConnectionId() + number
+        const framing = this.#request.purpose === 'control' ? dialect.control() : dialect.sessions(options.limits.maxMessageLengthBytes)
+        this.#links.push({ peer, number, connectionId, id: `link:${this.#port.id}.${number}`, state: new LinkState(framing, options.limits) })
+      }
+    }
+    this.#openLanes()
+    for (const link of this.#links) {
+      const spec = { id: link.id, connectionId: link.connectionId, state: link.state, onConnectionLost: 'fail' as const }
+      this.#tellPeer(link.peer, { type: 'link.open', request: { spec, replyTo: this.#port.ref } })
+    }
+  }
+
+  /** Where one set of connections serves all batches, ids from 0 on are theirs for good: a control channel takes the next one. */
+  #firstConnectionId(): number {
+    return this.#services.options.onConnectionLost === 'reconnect' ? this.#services.options.connectionParallelism : 0
+  }
+
+  /** The one set of connections that serves all batches. */
+  #useBaseLinks(): void {
+    for (const peer of this.#request.peers) {
+      for (const base of this.#services.baseLinks.of(peer).slice(0, this.#connections)) {
+        this.#links.push({ peer, number: base.connectionId, connectionId: base.connectionId, id: base.id, state: base.state })
+        if (base.isReady) this.#ready.add(`${peer} ${base.id}`)
+      }
+    }
+    this.#tellIfWhole()
+  }
+
+  #openLanes(): void {
+    for (let index = 0; index < this.#request.count; index++) {
+      const channels = new Map<string, Channel>()
+      for (const link of this.#links) {
+        if (link.number !== connectionOf(index, this.#connections)) continue
+        channels.set(link.peer, { state: link.state, lane: link.state.openLane(this.#firstId + index) })
+      }
+      this.#channels.push(channels)
+    }
+  }
+
+  noteReady(event: { peer: string; link: string }): void {
+    const link = this.#links.find((candidate) => candidate.peer === event.peer && candidate.id === event.link)
+    if (link === undefined) return
+    this.#ready.add(`${event.peer} ${event.link}`)
+    this.#tellIfWhole()
+  }
+
+  noteDown(event: { peer: string; link: string }): void {
+    this.#ready.delete(`${event.peer} ${event.link}`)
+  }
+
+  #tellIfWhole(): void {
+    if (this.#ready.size === this.#links.length) this.#port.send({ type: 'batch.whole' })
+  }
+
+  validate(): void {
+    this.#validating = true
+    if (this.#mode === 'reconnect') this.#openLanes()
+    if (this.#request.purpose === 'control') {
+      this.#port.send({ type: 'batch.validated' })
+      return
+    }
+    this.#runValidation().then(
+      () => this.#port.send({ type: 'batch.validated' }),
+      (error: unknown) => this.#port.send({ type: 'batch.fail', cause: causeOf(error, 'ERR_SESSION_VALIDATION') }),
+    )
+  }
+
+  /** All of ours first, then what must come: that cannot deadlock, and needs one round trip for any number of sessions. */
+  async #runValidation(): Promise<void> {
+    for (const [index, channels] of this.#channels.entries()) {
+      for (const channel of channels.values()) sendWhenPossible(channel, { type: 'PrfKey', value: validationKey(index) })
+    }
+    for (const [index, channels] of this.#channels.entries()) {
+      for (const [peer, channel] of channels) {
+        const value = await nextOf(channel)
+        if (value.type === 'PrfKey' && Buffer.compare(value.value, validationKey(index)) === 0) continue
+        throw new StatewireError('ERR_SESSION_VALIDATION', `${peer} began session ${this.#firstId + index} (number ${index} of the batch) with ${describe(value)} instead of its number: the parties do not make the same sessions in the same order`)
+      }
+    }
+    if (this.#request.agreePrfKeys) await this.#agreePrfKeys()
+  }
+
+  /** As the Rust `make_sessions` does on request: a random key to next, and the one of previous. */
+  async #agreePrfKeys(): Promise<void> {
+    const { next, previous } = ringAround(this.#services.options.identity, this.#request.peers)
+    for (const channels of this.#channels) {
+      const mine = this.#services.environment.random.bytes(16)
+      sendWhenPossible(channels.get(next) as Channel, { type: 'PrfKey', value: mine })
+      this.#prfKeys.push({ mine, previous: mine })
+    }
+    for (const [index, channels] of this.#channels.entries()) {
+      const value = await nextOf(channels.get(previous) as Channel)
+      if (value.type !== 'PrfKey') throw new StatewireError('ERR_SESSION_VALIDATION', `${previous} sent ${describe(value)} instead of its key on session ${this.#firstId + index}`)
+      this.#prfKeys[index] = { mine: (this.#prfKeys[index] as PrfKeys).mine, previous: Uint8Array.from(value.value) }
+    }
+  }
+
+  /** Validated: the sessions are the application's, and the next call to these peers may begin. */
+  settle(): void {
+    this.#validating = false
+    const services = this.#services
+    if (this.#request.purpose === 'control') {
+      this.#giveTurnBack()
+      const close = (): void => this.#port.send({ type: 'batch.close', cause: cause('ERR_SESSION_CLOSED', 'the control channel was closed') })
+      this.#request.resolve(new ControlChannel(services, this.#channels[0] as Map<string, Channel>, close))
+      return
+    }
+    services.numbering.succeeded(this.#firstId, this.#request.count)
+    if (this.#mode === 'reconnect') services.baseLinks.expectLanesFrom(services.numbering.next)
+    this.#giveTurnBack()
+    const onClosed = (): void => this.#sessionClosed()
+    const sessions = this.#channels.map((channels, index) => new Session({ services, id: this.#firstId + index, index, channels, prf: this.#prfKeys[index] ?? null, onClosed }))
+    this.#openSessions = sessions.length
+    services.emit({ type: 'sessions.made', batch: this.#port.id, count: sessions.length, peers: this.#request.peers })
+    this.#request.resolve(sessions)
+  }
+
+  #sessionClosed(): void {
+    this.#openSessions--
+    if (this.#openSessions === 0) this.#port.send({ type: 'batch.close', cause: cause('ERR_SESSION_CLOSED', 'its sessions were closed') })
+  }
+
+  noteFailure(event: { cause?: Cause; peer?: string }): void {
+    this.#cause ??= event.cause ?? cause('ERR_TIMED_OUT', this.#timeoutMessage())
+  }
+
+  #timeoutMessage(): string {
+    const missing = this.#links.filter((link) => !this.#ready.has(`${link.peer} ${link.id}`))
+    const what = this.#request.purpose === 'control' ? 'the control channel was' : `${this.#request.count} sessions were`
+    const why = this.#links.length === 0
+      ? 'earlier calls to the same peers had not ended'
+      : missing.length > 0
+        ? `no connection with ${[...new Set(missing.map((link) => link.peer))].join(', ')}`
+        : 'validation was not complete'
+    return `${what} not made within ${this.#request.timeoutMs} ms: ${why}`
+  }
+
+  releaseLinks(): void {
+    const reason = this.#cause ?? cause('ERR_SESSION_CLOSED', 'its sessions were closed')
+    const error = errorOf(reason)
+    if (this.#mode === 'fail') {
+      // One lost connection ends the batch: every lane hears the same cause, at once.
+      for (const link of this.#links) {
+        if (reason.code !== 'ERR_SESSION_CLOSED') link.state.close(error)
+        this.#tellPeer(link.peer, { type: 'link.release', link: link.id, cause: reason })
+      }
+    } else {
+      for (const channels of this.#channels) for (const { state, lane } of channels.values()) state.closeLane(lane, error, true)
+      // Half a validation is in the pipes: new connections are the only way to a clean start for the next call.
+      if (this.#validating) for (const link of this.#links) this.#tellPeer(link.peer, { type: 'link.break', link: link.id, cause: reason })
+    }
+    this.#giveTurnBack()
+  }
+
+  reject(): void {
+    const reason = this.#cause ?? cause('ERR_BATCH_FAILED', 'the batch failed')
+    this.#services.emit({ type: 'sessions.failed', batch: this.#port.id, cause: reason })
+    this.#request.reject(errorOf(reason))
+  }
+
+  tellClosed(): void {
+    if (this.#request.purpose === 'sessions') this.#services.emit({ type: 'sessions.closed', batch: this.#port.id, cause: this.#cause ?? cause('ERR_SESSION_CLOSED', 'its sessions were closed') })
+  }
+
+  #tellPeer(peer: string, event: AnyEventObject): void {
+    this.#peersPool.send({ type: 'pool.pass', to: `peer:${peer}`, event })
+  }
+}
+
+function sendWhenPossible({ state, lane }: Channel, value: NetworkValue): void {
+  // A link that ends rejects the lane's receive as well, and that is where it is heard.
+  if (!state.trySend(lane, value)) state.waitToSend(lane, value, () => {}, () => {})
+}
+
+function nextOf({ lane }: Channel): Promise<NetworkValue> {
+  const value = lane.take()
+  return value === undefined ? new Promise((resolve, reject) => void lane.wait({ resolve, reject })) : Promise.resolve(value)
+}
+
+function describe(value: NetworkValue): string {
+  return value.type === 'PrfKey' ? `the key ${Buffer.from(value.value).toString('hex')}` : `a value of type ${value.type}`
+}
+
+export const batch: ChartLogic<BatchInput> = chartActor<BatchInput, BatchBody, (typeof batchActions)[number]>({
+  machine: batchMachine,
+  host: (input) => input.services,
+  createBody: (input, port) => new BatchBody(input, port),
+  actions: {
+    takeTurn: (body) => body.takeTurn(),
+    openLinks: (body) => body.openLinks(),
+    noteReady: (body, event) => body.noteReady(event),
+    validate: (body) => body.validate(),
+    settle: (body) => body.settle(),
+    noteDown: (body, event) => body.noteDown(event),
+    noteFailure: (body, event) => body.noteFailure(event),
+    releaseLinks: (body) => body.releaseLinks(),
+    reject: (body) => body.reject(),
+    tellClosed: (body) => body.tellClosed(),
+  },
+})

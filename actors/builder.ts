@@ -1,0 +1,162 @@
+/**
+ * Owns: the API of the first design, in its words: a builder collects peers, `build` gives a Reconnector and the
+ * connections, and a TcpNetworkHandle makes sessions over them.
+ * Refuses to know: how any of it happens; it is a thin dress over Network.
+ */
+import { StatewireError } from '../codec/errors.ts'
+import { createNetwork } from './network.ts'
+import type { MakeSessionsOptions, Network, NetworkRuntimeOptions, OpenControlChannelOptions } from './network.ts'
+import type { ControlChannel } from './control-channel.ts'
+import type { NetworkConfig, PeerOption } from './options.ts'
+import type { Session } from './session.ts'
+import { supervisorServices } from './supervisor.ts'
+import type { Services } from './services.ts'
+
+/** As NetworkConfig, without the peers: those are included one by one. */
+export type BuilderConfig = Omit<NetworkConfig, 'peers'>
+
+export interface BuildOptions {
+  readonly signal?: AbortSignal
+  /** Until the port is bound and, in mode `reconnect`, all connections are up. */
+  readonly timeoutMs?: number
+}
+
+export interface BuiltPeers {
+  readonly reconnector: Reconnector
+  readonly connections: PeerConnections
+}
+
+export class PeerConnectionBuilder {
+  readonly #config: BuilderConfig
+  readonly #runtime: NetworkRuntimeOptions
+  readonly #peers: PeerOption[] = []
+  #isBuilt = false
+
+  constructor(config: BuilderConfig, runtime: NetworkRuntimeOptions = {}) {
+    this.#config = config
+    this.#runtime = runtime
+  }
+
+  /** A peer to be connected with; the url is needed for those that this side dials. Everyone else is closed at the door. */
+  includePeer(id: string, url?: string): this {
+    this.#peers.push(url === undefined ? { id } : { id, url })
+    return this
+  }
+
+  /**
+   * Mode `reconnect`: resolves when the one set of connections that serves all batches is up. Mode `fail`: when the port
+   * is bound, because there each `makeSessions` opens its own set.
+   * @throws StatewireError as createNetwork and Network.ready do, ERR_TIMED_OUT, ERR_ABORTED; nothing is left open then
+   */
+  async build(options: BuildOptions = {}): Promise<BuiltPeers> {
+    if (this.#isBuilt) throw new StatewireError('ERR_INVALID_OPTION', 'build was called on this builder before; make another one')
+    this.#isBuilt = true
+    const network = createNetwork({ ...this.#config, peers: this.#peers }, this.#runtime)
+    const services = supervisorServices(network.ref) as Services
+    try {
+      await network.ready()
+      await connected(network, services, options)
+    } catch (error) {
+      await network.shutdown()
+      throw error
+    }
+    return { reconnector: new Reconnector(network), connections: new PeerConnections(network) }
+  }
+}
+
+/** Keeps alive what was once asked for. Stopping it ends everything it keeps. */
+export class Reconnector {
+  readonly #network: Network
+  constructor(network: Network) {
+    this.#network = network
+  }
+
+  /** Hears when a connection is re-established after a break. */
+  onReconnected(listener: (peer: string) => void): () => void {
+    const lost = new Set<string>()
+    const offLost = this.#network.on('connection.lost', ({ peer, link }) => void lost.add(`${peer} ${link}`))
+    const offOpened = this.#network.on('connection.opened', ({ peer, link }) => {
+      if (lost.delete(`${peer} ${link}`)) listener(peer)
+    })
+    return () => {
+      offLost()
+      offOpened()
+    }
+  }
+
+  stop(): Promise<void> {
+    return this.#network.shutdown()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+}
+
+/** What `build` made; a TcpNetworkHandle takes it over. */
+export class PeerConnections {
+  readonly network: Network
+  constructor(network: Network) {
+    this.network = network
+  }
+
+  get peers(): readonly string[] {
+    return this.network.peers
+  }
+}
+
+export class TcpNetworkHandle {
+  readonly #network: Network
+
+  constructor(built: BuiltPeers) {
+    this.#network = built.connections.network
+  }
+
+  get network(): Network {
+    return this.#network
+  }
+
+  makeSessions(options: MakeSessionsOptions): Promise<Session[]> {
+    return this.#network.makeSessions(options)
+  }
+
+  controlChannel(options?: OpenControlChannelOptions): Promise<ControlChannel> {
+    return this.#network.openControlChannel(options)
+  }
+
+  shutdown(): Promise<void> {
+    return this.#network.shutdown()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown()
+  }
+}
+
+function connected(network: Network, services: Services, options: BuildOptions): Promise<void> {
+  const timeoutMs = options.timeoutMs ?? services.options.limits.batchTimeoutMs
+  const { signal } = options
+  const isWhole = (): boolean => services.options.onConnectionLost === 'fail' || services.baseLinks.areReady(network.peers)
+  if (signal?.aborted === true) return Promise.reject(new StatewireError('ERR_ABORTED', 'build was aborted', { cause: signal.reason }))
+  if (isWhole()) return Promise.resolve()
+  return new Promise((resolve, reject) => {
+    const finish = (error?: Error): void => {
+      deadline.cancel()
+      services.baseLinks.onChange = null
+      offFailed()
+      signal?.removeEventListener('abort', onAbort)
+      if (error === undefined) resolve()
+      else reject(error)
+    }
+    const onAbort = (): void => finish(new StatewireError('ERR_ABORTED', 'build was aborted', { cause: signal?.reason }))
+    const deadline = services.wheel.schedule(timeoutMs, () => {
+      const missing = network.peers.filter((peer) => !services.baseLinks.areReady([peer]))
+      finish(new StatewireError('ERR_TIMED_OUT', `no connection with ${missing.join(', ')} within ${timeoutMs} ms`))
+    })
+    const offFailed = network.on('network.stopped', () => finish(new StatewireError('ERR_NETWORK_STOPPED', 'the network was stopped')))
+    signal?.addEventListener('abort', onAbort)
+    services.baseLinks.onChange = () => {
+      if (isWhole()) finish()
+    }
+  })
+}

@@ -1,0 +1,208 @@
+/**
+ * Owns: how a pure chart becomes a living actor: its body, its children, its deadlines, and that nothing outlives it.
+ * Refuses to know: any particular chart.
+ *
+ * What XState leaves open and this closes, for every actor in one place:
+ * - An action that throws leaves the children running without an owner, and `exit` actions do not run on stop.
+ *   Here the body is disposed of and the children are stopped however the actor ends: done, stopped, or thrown.
+ * - `after` costs every actor of the system (see timer-wheel.ts). Here a state's `meta.deadline` is an entry in the wheel.
+ * - Machine children are copied at each spawn. Here they are a Map (children.ts).
+ */
+import type { ActorLogic, ActorSystem, AnyActorRef, AnyEventObject, AnyMachineSnapshot, AnyStateMachine } from '../machines/xstate.ts'
+import type { DeadlineName, StateMeta } from '../machines/chart.ts'
+import { Children } from './children.ts'
+import type { AnyScope } from './children.ts'
+import type { Deadline, TimerWheel } from './timer-wheel.ts'
+
+/** What an actor's body may use of the actor around it. */
+export interface ActorPort {
+  readonly id: string
+  readonly children: Children
+  readonly ref: AnyActorRef
+  /** An event to the own chart. */
+  send(event: AnyEventObject): void
+  /** An event to the parent's chart. */
+  tell(event: AnyEventObject): void
+  /** To whoever listens with `ref.on(type)`. */
+  emit(event: AnyEventObject): void
+}
+
+/** What does the work of an actor. One body an actor; a restarted actor gets a new one. */
+export interface Body {
+  /** Shown in inspectors as part of the context: plain, small, and free of payload and key material. */
+  facts(): object
+  /** Releases everything the body holds. Runs exactly once, whatever ended the actor; must not throw. */
+  dispose(): void
+  deadlineMs(deadline: DeadlineName): number
+}
+
+/** The part of a network's services that this file needs; input of every chart actor carries it. */
+export interface ActorHost {
+  readonly wheel: TimerWheel
+  readonly nowMs: () => number
+  /** Actors that are alive: counted so that a test can show that none is left. */
+  actorBorn(id: string): void
+  actorGone(id: string): void
+}
+
+export type BodyActions<B, Names extends string> = { readonly [Name in Names]: (body: B, event: never) => void }
+
+export interface ChartActorOptions<Input, B extends Body, Names extends string> {
+  readonly machine: AnyStateMachine
+  readonly createBody: (input: Input, port: ActorPort) => B
+  readonly host: (input: Input) => ActorHost
+  /** One implementation for each placeholder of the chart. */
+  readonly actions: BodyActions<B, Names>
+  /** False: the event comes too late to mean anything (of a connection that was replaced, say) and is dropped. */
+  readonly isCurrent?: (body: B, event: AnyEventObject) => boolean
+}
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- `AnyActorSystem` is not exported by XState 5
+export interface ChartLogic<Input> extends ActorLogic<AnyMachineSnapshot, AnyEventObject, Input, ActorSystem<any>, AnyEventObject> {
+  readonly config: unknown
+}
+
+class Life<B extends Body> {
+  readonly body: B
+  readonly children: Children
+  readonly host: ActorHost
+  readonly #send: (event: AnyEventObject) => void
+  readonly #id: string
+  #deadlines = new Map<DeadlineName, Deadline>()
+  #nodes: unknown = null
+  #ended = false
+
+  constructor(id: string, body: B, children: Children, host: ActorHost, send: (event: AnyEventObject) => void) {
+    this.body = body
+    this.children = children
+    this.host = host
+    this.#send = send
+    this.#id = id
+  }
+
+  begin(): void {
+    this.host.actorBorn(this.#id)
+  }
+
+  /** Sets what the entered states ask for and drops what the left ones asked for. */
+  watch(snapshot: AnyMachineSnapshot): void {
+    if (snapshot.status !== 'active') return this.end()
+    const nodes = (snapshot as unknown as { _nodes: unknown })._nodes
+    if (nodes === this.#nodes) return
+    this.#nodes = nodes
+    const wanted = new Set<DeadlineName>()
+    for (const meta of Object.values(snapshot.getMeta() as Record<string, StateMeta | undefined>)) {
+      if (meta?.deadline !== undefined) wanted.add(meta.deadline)
+    }
+    for (const [name, deadline] of this.#deadlines) {
+      if (wanted.has(name)) continue
+      deadline.cancel()
+      this.#deadlines.delete(name)
+    }
+    for (const name of wanted) {
+      if (this.#deadlines.has(name)) continue
+      const deadline = this.host.wheel.schedule(this.body.deadlineMs(name), () => {
+        this.#deadlines.delete(name)
+        this.#send({ type: 'deadline.passed', deadline: name })
+      })
+      this.#deadlines.set(name, deadline)
+    }
+  }
+
+  end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    for (const deadline of this.#deadlines.values()) deadline.cancel()
+    this.#deadlines.clear()
+    this.children.stopAll()
+    this.body.dispose()
+    this.host.actorGone(this.#id)
+  }
+}
+
+/** Gives a chart its body. The result is ordinary actor logic: create, spawn or invoke it. */
+export function chartActor<Input, B extends Body, Names extends string>(options: ChartActorOptions<Input, B, Names>): ChartLogic<Input> {
+  const lives = new WeakMap<object, Life<B>>()
+  const machine = options.machine.provide({ actions: provided(options.actions, lives) as never })
+
+  return {
+    config: options.machine.config,
+    getInitialSnapshot(scope, input) {
+      const host = options.host(input)
+      const self = scope.self as AnyActorRef
+      const children = new Children(scope as AnyScope, host.nowMs)
+      const body = options.createBody(input, portOf(self, scope as AnyScope, children))
+      lives.set(self, new Life(self.id, body, children, host, (event) => self.send(event)))
+      return machine.getInitialSnapshot(scope as never, { facts: body.facts(), body: new Opaque(self.id) }) as AnyMachineSnapshot
+    },
+    start(snapshot, scope) {
+      const life = lives.get(scope.self)
+      life?.begin()
+      life?.watch(snapshot)
+      machine.start(snapshot as never)
+    },
+    transition(snapshot, event, scope) {
+      const life = lives.get(scope.self)
+      if (life === undefined) return snapshot
+      if (event.type === 'xstate.stop') life.end()
+      else if (options.isCurrent?.(life.body, event) === false) return snapshot
+      try {
+        const next = machine.transition(snapshot as never, life.children.interpret(event) ?? event, scope as never) as AnyMachineSnapshot
+        life.watch(next)
+        return next
+      } catch (error) {
+        life.end()
+        throw error
+      }
+    },
+    getPersistedSnapshot: (snapshot) => snapshot,
+  }
+}
+
+/** Stands in a chart's context for the body, so that an inspector shows a word and nothing of what is inside. */
+class Opaque {
+  readonly #id: string
+  constructor(id: string) {
+    this.#id = id
+  }
+  toJSON(): string {
+    return `<body of ${this.#id}>`
+  }
+}
+
+interface ActionArgs {
+  readonly self: object
+  readonly event: never
+}
+
+/** Actions of a first snapshot run outside `transition`, so each ends the actor's life itself when it throws. */
+function provided<B extends Body, Names extends string>(actions: BodyActions<B, Names>, lives: WeakMap<object, Life<B>>): Record<string, (args: ActionArgs) => void> {
+  const result: Record<string, (args: ActionArgs) => void> = {}
+  for (const name of Object.keys(actions) as Names[]) {
+    result[name] = ({ self, event }) => {
+      const life = lives.get(self)
+      if (life === undefined) return
+      try {
+        actions[name](life.body, event)
+      } catch (error) {
+        life.end()
+        throw error
+      }
+    }
+  }
+  return result
+}
+
+function portOf(self: AnyActorRef, scope: AnyScope, children: Children): ActorPort {
+  return {
+    id: self.id,
+    children,
+    ref: self,
+    send: (event) => self.send(event),
+    tell: (event) => {
+      const parent = (self as unknown as { _parent?: AnyActorRef })._parent
+      if (parent !== undefined) (scope.system as unknown as { _relay(source: AnyActorRef, target: AnyActorRef, event: AnyEventObject): void })._relay(self, parent, event)
+    },
+    emit: (event) => scope.emit(event),
+  }
+}

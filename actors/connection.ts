@@ -1,0 +1,298 @@
+/**
+ * Owns: how one socket lives: the pipe, its handshake, and that the pipe is destroyed when the actor ends in any way.
+ * Refuses to know: frames, sessions, and what its link does with it. The chart is machines/connection.ts.
+ */
+import { connectionActions, connectionMachine } from '../machines/connection.ts'
+import type { ConnectionFacts } from '../machines/connection.ts'
+import type { Cause, DeadlineName } from '../machines/chart.ts'
+import type { AcceptorHandshake, Claim, DialerHandshake, HandshakeStep } from '../protocol/dialect.ts'
+import { chartActor } from './chart-actor.ts'
+import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
+import type { Pipe, PipeHandlers } from './pipe.ts'
+import { cause, causeOf, errorOf } from './services.ts'
+import type { Services } from './services.ts'
+
+/** What an authenticated connection hands to its link. */
+export interface OpenPipe {
+  readonly pipe: Pipe
+  /** Bytes that came behind the handshake: they are frames. */
+  readonly rest: Buffer
+}
+
+/** A socket that has claimed a place and looks for its link; the link takes it, or nobody does and it is closed. */
+export interface Offer {
+  readonly claim: Claim
+  readonly remoteAddress: string
+  /** Once. @returns undefined if it is gone */
+  take(): ClaimedPipe | undefined
+}
+
+export interface ClaimedPipe {
+  readonly pipe: Pipe
+  readonly claim: Claim
+  readonly handshake: AcceptorHandshake
+  readonly deadlineAtMs: number
+}
+
+export type ConnectionInput = { readonly services: Services } & (
+  | { readonly begins: 'connecting'; readonly pipe: Pipe; readonly handshake: DialerHandshake }
+  | { readonly begins: 'connected'; readonly pipe: Pipe; readonly handshake: AcceptorHandshake }
+  | { readonly begins: 'claimed'; readonly claimed: ClaimedPipe }
+)
+
+/** The events a connection sends to its parent; all carry `connection`, its id. */
+export class ConnectionBody implements Body, PipeHandlers {
+  readonly #services: Services
+  readonly #port: ActorPort
+  readonly #begins: ConnectionFacts['begins']
+  readonly #handshake: DialerHandshake | AcceptorHandshake
+  #pipe: Pipe | null
+  #claim: Claim | null = null
+  #rest: Buffer = Buffer.alloc(0)
+  #cause: Cause | null = null
+  #authenticated = false
+  #endPending = false
+  readonly #remoteAddress: string
+  readonly #handshakeDeadlineAtMs: number
+
+  constructor(input: ConnectionInput, port: ActorPort) {
+    this.#services = input.services
+    this.#port = port
+    this.#begins = input.begins
+    const pipe = input.begins === 'claimed' ? input.claimed.pipe : input.pipe
+    this.#handshake = input.begins === 'claimed' ? input.claimed.handshake : input.handshake
+    this.#claim = input.begins === 'claimed' ? input.claimed.claim : null
+    this.#handshakeDeadlineAtMs = input.begins === 'claimed' ? input.claimed.deadlineAtMs : input.services.nowMs() + input.services.options.limits.handshakeTimeoutMs
+    this.#pipe = pipe
+    this.#remoteAddress = pipe.remoteAddress
+    pipe.handle(this)
+  }
+
+  facts(): ConnectionFacts {
+    return { role: this.#begins === 'connecting' ? 'dialer' : 'acceptor', remoteAddress: this.#remoteAddress, begins: this.#begins }
+  }
+
+  deadlineMs(deadline: DeadlineName): number {
+    const { limits } = this.#services.options
+    // A handed-on connection goes on with the time that its handshake had left.
+    if (deadline === 'handshakeTimeoutMs' && this.#begins === 'claimed') return this.#handshakeDeadlineAtMs - this.#services.nowMs()
+    if (deadline === 'dialTimeoutMs' || deadline === 'handshakeTimeoutMs' || deadline === 'closeTimeoutMs') return limits[deadline]
+    throw new Error(`a connection has no deadline ${deadline}`)
+  }
+
+  dispose(): void {
+    const pipe = this.#pipe
+    this.#pipe = null
+    if (pipe === null) return
+    pipe.handle(deaf)
+    pipe.destroy()
+  }
+
+  // What the pipe says.
+
+  onOpen(): void {
+    this.#port.send({ type: 'pipe.opened' })
+  }
+
+  onBytes(bytes: Buffer): void {
+    if (this.#authenticated || this.#claim !== null) {
+      // Frames before adoption; the pipe is paused, so this is at most what was on its way.
+      this.#rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
+      return
+    }
+    try {
+      this.#apply(this.#handshake.feed(bytes))
+    } catch (error) {
+      this.#port.send({ type: 'handshake.failed', cause: causeOf(error, 'ERR_HANDSHAKE_FAILED') })
+    }
+  }
+
+  onDrain(): void {}
+
+  onEnd(): void {
+    const reason = this.#authenticated
+      ? cause('ERR_CONNECTION_LOST', `${this.#remoteAddress} closed the connection`)
+      : cause('ERR_HANDSHAKE_REFUSED', `${this.#remoteAddress} closed the connection during the handshake; it may not have asked for it yet`)
+    this.#port.send({ type: 'pipe.ended', cause: reason })
+  }
+
+  onClose(error: Error | null): void {
+    this.#pipe = null
+    const code = this.#authenticated ? 'ERR_CONNECTION_LOST' : this.#begins === 'connecting' ? 'ERR_CONNECTION_REFUSED' : 'ERR_HANDSHAKE_FAILED'
+    const reason = error === null ? cause(code, `the connection with ${this.#remoteAddress} ended`) : causeOf(error, code)
+    this.#port.send({ type: 'pipe.closed', cause: reason })
+  }
+
+  // What the chart does.
+
+  secure(): void {
+    const pipe = this.#pipe
+    if (pipe === null) return
+    pipe.secure().then(
+      () => this.#port.send({ type: 'pipe.secured' }),
+      (error: unknown) => this.#port.send({ type: 'pipe.failed', cause: causeOf(error, 'ERR_HANDSHAKE_FAILED') }),
+    )
+  }
+
+  greet(): void {
+    if ('begin' in this.#handshake) this.#pipe?.write([this.#handshake.begin()])
+    this.#pipe?.resume()
+  }
+
+  tellClaimed(): void {
+    if (this.#begins === 'claimed') {
+      this.#port.send({ type: 'connection.confirm' })
+      return
+    }
+    this.#pipe?.pause()
+    this.#port.tell({ type: 'connection.claimed', connection: this.#port.id, offer: this.#offer() })
+  }
+
+  confirm(): void {
+    const { write, rest } = (this.#handshake as AcceptorHandshake).confirm()
+    this.#pipe?.write([write])
+    this.#rest = this.#rest.length === 0 ? rest : Buffer.concat([rest, this.#rest])
+  }
+
+  tellAuthenticated(): void {
+    this.#authenticated = true
+    this.#pipe?.pause()
+    this.#port.tell({ type: 'connection.authenticated', connection: this.#port.id })
+  }
+
+  handOn(): void {
+    this.#cause = cause('ERR_HANDSHAKE_FAILED', 'handed on')
+  }
+
+  tellOpen(): void {
+    this.#port.tell({ type: 'connection.opened', connection: this.#port.id })
+  }
+
+  endPipe(): void {
+    this.#endPending = true
+    this.#pipe?.end()
+    // What is still on its way to us is of no use any more, and a paused pipe would never end.
+    this.#pipe?.handle({ ...deaf, onClose: (error) => this.onClose(error), onEnd: () => {} })
+    this.#pipe?.resume()
+  }
+
+  destroyPipe(): void {
+    const pipe = this.#pipe
+    if (pipe === null) {
+      // Closed already: the chart must still hear it.
+      this.#port.send({ type: 'pipe.closed', cause: this.#cause })
+      return
+    }
+    pipe.handle({ ...deaf, onClose: (error) => this.onClose(error) })
+    pipe.destroy(this.#cause === null ? undefined : errorOf(this.#cause))
+  }
+
+  /** The first cause counts; what follows from it is noise. */
+  noteCause(event: { type: string; cause?: Cause | null; deadline?: DeadlineName }): void {
+    if (this.#cause !== null) return
+    if (event.type === 'deadline.passed') {
+      this.#cause = event.deadline === 'closeTimeoutMs'
+        ? cause('ERR_TIMED_OUT', `${this.#remoteAddress} did not take the rest within ${this.#services.options.limits.closeTimeoutMs} ms`)
+        : cause('ERR_TIMED_OUT', `no ${event.deadline === 'dialTimeoutMs' ? 'connection' : 'handshake'} with ${this.#remoteAddress} within ${this.deadlineLimitMs(event.deadline)} ms`)
+    } else this.#cause = event.cause ?? null
+  }
+
+  tellErrored(): void {
+    this.#port.tell({ type: 'connection.errored', connection: this.#port.id, remoteAddress: this.#remoteAddress, cause: this.#cause })
+  }
+
+  tellClosed(): void {
+    const reason = this.#cause ?? cause('ERR_CONNECTION_LOST', `the connection with ${this.#remoteAddress} ended`)
+    this.#port.tell({ type: 'connection.closed', connection: this.#port.id, cause: reason, authenticated: this.#authenticated })
+  }
+
+  /** The link takes the pipe over: from here on bytes go past this actor. It still owns the pipe's end. */
+  release(handlers: PipeHandlers): OpenPipe | undefined {
+    const pipe = this.#pipe
+    if (pipe === null || !this.#authenticated || this.#endPending) return undefined
+    const rest = this.#rest
+    this.#rest = Buffer.alloc(0)
+    pipe.handle({
+      onOpen: () => {},
+      onBytes: (bytes) => handlers.onBytes(bytes),
+      onDrain: () => handlers.onDrain(),
+      onEnd: () => this.onEnd(),
+      onClose: (error) => this.onClose(error),
+    })
+    return { pipe, rest }
+  }
+
+  get remoteAddress(): string {
+    return this.#remoteAddress
+  }
+
+  get claim(): Claim | null {
+    return this.#claim
+  }
+
+  deadlineLimitMs(deadline: DeadlineName | undefined): number {
+    const { limits } = this.#services.options
+    return deadline === 'dialTimeoutMs' ? limits.dialTimeoutMs : limits.handshakeTimeoutMs
+  }
+
+  #apply(step: HandshakeStep): void {
+    if (step.write !== undefined) this.#pipe?.write([step.write])
+    if (step.claim !== undefined) {
+      this.#claim = step.claim
+      this.#port.send({ type: 'handshake.claimed' })
+    }
+    if (step.verified === true) {
+      this.#rest = step.rest ?? Buffer.alloc(0)
+      this.#port.send({ type: 'handshake.verified' })
+    }
+  }
+
+  #offer(): Offer {
+    const claim = this.#claim as Claim
+    return {
+      claim,
+      remoteAddress: this.#remoteAddress,
+      take: () => {
+        const pipe = this.#pipe
+        if (pipe === null) return undefined
+        this.#pipe = null
+        pipe.handle(deaf)
+        this.#port.send({ type: 'connection.handOn' })
+        return { pipe, claim, handshake: this.#handshake as AcceptorHandshake, deadlineAtMs: this.#handshakeDeadlineAtMs }
+      },
+    }
+  }
+}
+
+const deaf: PipeHandlers = { onOpen() {}, onBytes() {}, onDrain() {}, onEnd() {}, onClose() {} }
+
+const bodies = new WeakMap<object, ConnectionBody>()
+
+/** The body behind a connection actor, for its link: bytes go by plain calls. */
+export function connectionBody(ref: object): ConnectionBody | undefined {
+  return bodies.get(ref)
+}
+
+export const connection: ChartLogic<ConnectionInput> = chartActor<ConnectionInput, ConnectionBody, (typeof connectionActions)[number]>({
+  machine: connectionMachine,
+  host: (input) => input.services,
+  createBody: (input, port) => {
+    const body = new ConnectionBody(input, port)
+    bodies.set(port.ref, body)
+    return body
+  },
+  actions: {
+    secure: (body) => body.secure(),
+    greet: (body) => body.greet(),
+    tellClaimed: (body) => body.tellClaimed(),
+    confirm: (body) => body.confirm(),
+    tellAuthenticated: (body) => body.tellAuthenticated(),
+    handOn: (body) => body.handOn(),
+    tellOpen: (body) => body.tellOpen(),
+    endPipe: (body) => body.endPipe(),
+    destroyPipe: (body) => body.destroyPipe(),
+    noteCause: (body, event) => body.noteCause(event),
+    tellErrored: (body) => body.tellErrored(),
+    tellClosed: (body) => body.tellClosed(),
+  },
+})

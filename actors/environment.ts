@@ -1,0 +1,65 @@
+/**
+ * Owns: the one door through which everything unrepeatable enters a run: time, chance, the network and the log.
+ * Refuses to know: what the runtime does with them.
+ *
+ * A simulated network passes its own Environment and gets the same runtime, unchanged, under a virtual clock
+ * and a seeded random source. Nothing in codec/, protocol/, machines/ or actors/ reads a clock, draws a number
+ * or opens a socket in any other way (test/tidy.test.ts holds that).
+ */
+import { randomBytes } from 'node:crypto'
+import { performance } from 'node:perf_hooks'
+import type { Transport } from './pipe.ts'
+import { channelLog } from './log.ts'
+import { TcpTransport } from './tcp-pipe.ts'
+
+/** What `clearTimeout` takes back; opaque to its users. */
+export type TimerHandle = unknown
+
+export interface Clock {
+  /** Milliseconds from an arbitrary start; never goes back. */
+  nowMs(): number
+  setTimeout(callback: () => void, delayMs: number): TimerHandle
+  clearTimeout(handle: TimerHandle): void
+  /** Runs before the event loop goes on, after the current call stack. Batched writes leave here. */
+  nextTick(callback: () => void): void
+  /** Runs after the event loop has looked at its sockets once more. */
+  setImmediate(callback: () => void): void
+}
+
+export interface Random {
+  /** A number in [0, 1). */
+  fraction(): number
+  bytes(length: number): Uint8Array
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+export interface Log {
+  /** One structured line; `fields` holds plain data only, never payload and never key material. */
+  write(level: LogLevel, event: string, fields: Readonly<Record<string, unknown>>): void
+}
+
+export interface Environment {
+  readonly clock: Clock
+  readonly random: Random
+  readonly transport: Transport
+  readonly log: Log
+}
+
+export const systemClock: Clock = {
+  nowMs: () => performance.now(),
+  setTimeout: (callback, delayMs) => setTimeout(callback, delayMs),
+  clearTimeout: (handle) => clearTimeout(handle as NodeJS.Timeout),
+  nextTick: (callback) => process.nextTick(callback),
+  setImmediate: (callback) => void setImmediate(callback),
+}
+
+export const systemRandom: Random = {
+  fraction: () => Math.random(),
+  bytes: (length) => new Uint8Array(randomBytes(length)),
+}
+
+/** The real world: system clock, system random, TCP, and a log on `diagnostics_channel`. */
+export function systemEnvironment(overrides: Partial<Environment> = {}): Environment {
+  return { clock: systemClock, random: systemRandom, transport: new TcpTransport(), log: channelLog, ...overrides }
+}

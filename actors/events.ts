@@ -1,0 +1,37 @@
+/**
+ * Owns: the events that an application can listen to, typed.
+ * Refuses to know: who emits them. They carry facts and lengths, never payload and never key material.
+ */
+import type { Cause } from '../machines/chart.ts'
+import type { ConnectionLostError } from '../protocol/lane.ts'
+
+export type NetworkEvent =
+  /** The network runs; `address` is what was bound, null where nothing listens. */
+  | { readonly type: 'network.ready'; readonly url: string | null }
+  | { readonly type: 'network.stopped' }
+  | { readonly type: 'network.failed'; readonly cause: Cause }
+  /** Something an operator should know, such as that identities are only claimed on plain TCP. */
+  | { readonly type: 'warning'; readonly message: string }
+  | { readonly type: 'connection.opened'; readonly peer: string; readonly link: string; readonly connection: string; readonly remoteAddress: string }
+  | { readonly type: 'connection.lost'; readonly peer: string; readonly link: string; readonly connection: string; readonly cause: Cause }
+  /** A dial or a handshake that came to nothing; it is tried again while the peer is wanted. */
+  | { readonly type: 'connection.failed'; readonly peer: string; readonly link: string; readonly connection: string; readonly cause: Cause }
+  /** An inbound connection that was not let in. `peer` is what it claimed to be, where it got so far. */
+  | { readonly type: 'connection.rejected'; readonly remoteAddress: string; readonly peer: string | null; readonly cause: Cause }
+  | { readonly type: 'peer.up'; readonly peer: string }
+  | { readonly type: 'peer.down'; readonly peer: string; readonly cause: Cause }
+  /** Actors of this peer failed beyond their intensity. Other peers go on; it is tried again at the cap of the back-off. */
+  | { readonly type: 'peer.errored'; readonly peer: string; readonly cause: Cause }
+  | { readonly type: 'child.restarted'; readonly parent: string; readonly child: string; readonly cause: Cause }
+  | { readonly type: 'sessions.made'; readonly batch: string; readonly count: number; readonly peers: readonly string[] }
+  | { readonly type: 'sessions.failed'; readonly batch: string; readonly cause: Cause }
+  | { readonly type: 'sessions.closed'; readonly batch: string; readonly cause: Cause }
+
+export type NetworkEventType = NetworkEvent['type']
+export type NetworkEventOf<T extends NetworkEventType> = Extract<NetworkEvent, { type: T }>
+
+/** What a session emits of one of its peers. */
+export interface SessionLoss {
+  readonly peer: string
+  readonly error: ConnectionLostError
+}

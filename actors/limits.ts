@@ -1,0 +1,104 @@
+/**
+ * Owns: every number that bounds something, with its reason, and the check that they fit together.
+ * Refuses to know: who keeps them. test/actors/limits.test.ts holds each at n−1, n and n+1.
+ */
+import { StatewireError } from '../codec/errors.ts'
+import { defaultMaxMessageLengthBytes } from '../codec/limits.ts'
+
+export interface Limits {
+  /** TCP connect. 10 s: libp2p's and our users' habit; a loaded machine answers well within it. */
+  readonly dialTimeoutMs: number
+  /** The whole handshake, from the accepted or connected socket on. 5 s: two round trips on the slowest link we mean to serve. */
+  readonly handshakeTimeoutMs: number
+  /** A flush at the end, and the time that a destroyed socket may take to be released. */
+  readonly closeTimeoutMs: number
+  /** A connection that has been up so long has proved itself: the back-off starts anew. Also at the first frame. */
+  readonly stableAfterMs: number
+  /** Binding a port; it is a local matter. */
+  readonly bindTimeoutMs: number
+  /** `makeSessions` and control channels, when the call names no time-out of its own. */
+  readonly batchTimeoutMs: number
+  /** Draining at `shutdown`. */
+  readonly shutdownTimeoutMs: number
+  /** A send that waits for a connection or for room. */
+  readonly sendTimeoutMs: number
+  readonly backoffMinMs: number
+  readonly backoffMaxMs: number
+  readonly backoffFactor: number
+  /** Dials at once, over all peers: a start with a thousand peers must not be a storm. The same number as pending inbound. */
+  readonly dialsMax: number
+  /** Handshakes under way that others began. */
+  readonly pendingInboundMax: number
+  readonly pendingInboundPerAddressMax: number
+  readonly connectRatePerSecond: number
+  readonly connectBurst: number
+  /** Body bytes of one value, known from its header. */
+  readonly maxMessageLengthBytes: number
+  readonly sessionsPerPeerMax: number
+  readonly connectionsPerPeerMax: number
+  /** Bytes in a socket above which `send` waits. 256 KiB: enough to keep a loopback busy while the reader has its turn. */
+  readonly highWaterMarkBytes: number
+  readonly sendQueueBytesMax: number
+  readonly sendQueueValuesMax: number
+  /** Unread values of one connection. Sessions share connections, so reading stops late. */
+  readonly receiveQueueBytesMax: number
+  readonly earlyBytesMax: number
+  /** Events kept for a slow reader of `network.events()`. */
+  readonly eventQueueMax: number
+}
+
+const mebibyte = 1024 * 1024
+
+export const defaultLimits: Limits = {
+  dialTimeoutMs: 10_000,
+  handshakeTimeoutMs: 5_000,
+  closeTimeoutMs: 2_000,
+  stableAfterMs: 10_000,
+  bindTimeoutMs: 5_000,
+  batchTimeoutMs: 30_000,
+  shutdownTimeoutMs: 5_000,
+  sendTimeoutMs: 30_000,
+  backoffMinMs: 100,
+  backoffMaxMs: 30_000,
+  backoffFactor: 1.6,
+  dialsMax: 64,
+  pendingInboundMax: 64,
+  pendingInboundPerAddressMax: 8,
+  connectRatePerSecond: 10,
+  connectBurst: 20,
+  maxMessageLengthBytes: defaultMaxMessageLengthBytes,
+  sessionsPerPeerMax: 1024,
+  connectionsPerPeerMax: 64,
+  highWaterMarkBytes: 256 * 1024,
+  sendQueueBytesMax: 64 * mebibyte,
+  sendQueueValuesMax: 65_536,
+  receiveQueueBytesMax: 64 * mebibyte,
+  earlyBytesMax: mebibyte,
+  eventQueueMax: 1024,
+}
+
+/** The greatest delay that a Node timer keeps: above it, it fires at once. */
+const maxTimerMs = 2 ** 31 - 1
+
+/** @throws StatewireError ERR_INVALID_OPTION with one sentence that names the bad limit */
+export function resolveLimits(overrides: Partial<Limits> | undefined): Limits {
+  const limits: Record<keyof Limits, number> = { ...defaultLimits }
+  for (const [name, value] of Object.entries(overrides ?? {})) {
+    if (!(name in defaultLimits)) throw invalid(`limits.${name} is not a limit; there are: ${Object.keys(defaultLimits).join(', ')}`)
+    if (value === undefined) continue
+    const isFactor = name === 'backoffFactor' || name === 'connectRatePerSecond'
+    if (typeof value !== 'number' || !(isFactor ? Number.isFinite(value) : Number.isSafeInteger(value)) || value < 1) {
+      throw invalid(`limits.${name} must be ${isFactor ? 'a number' : 'a whole number'} of at least 1, got ${String(value)}`)
+    }
+    if (name.endsWith('Ms') && value > maxTimerMs) throw invalid(`limits.${name} must be at most ${maxTimerMs} ms, got ${value}`)
+    if (name === 'maxMessageLengthBytes' && value > 0xffff_ffff) throw invalid(`limits.${name} must fit the u32 of the wire, got ${value}`)
+    limits[name as keyof Limits] = value
+  }
+  if (limits.backoffMinMs > limits.backoffMaxMs) throw invalid(`limits.backoffMinMs (${limits.backoffMinMs}) must not be above limits.backoffMaxMs (${limits.backoffMaxMs})`)
+  if (limits.pendingInboundPerAddressMax > limits.pendingInboundMax) throw invalid(`limits.pendingInboundPerAddressMax (${limits.pendingInboundPerAddressMax}) must not be above limits.pendingInboundMax (${limits.pendingInboundMax})`)
+  return limits
+}
+
+function invalid(sentence: string): StatewireError {
+  return new StatewireError('ERR_INVALID_OPTION', sentence)
+}

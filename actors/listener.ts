@@ -1,0 +1,206 @@
+/**
+ * Owns: the bound port and the handshakes that others began on it: admission before cost, a child for each socket,
+ * and the hand-over of a socket to the link that asked for it.
+ * Refuses to know: links; it finds who asks for a connection in the table of claims. The chart is machines/listener.ts.
+ */
+import { listenerActions, listenerMachine } from '../machines/listener.ts'
+import type { ListenerFacts } from '../machines/listener.ts'
+import type { Cause, DeadlineName } from '../machines/chart.ts'
+import { StatewireError } from '../codec/errors.ts'
+import { Admission } from '../protocol/admission.ts'
+import { chartActor } from './chart-actor.ts'
+import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
+import { connection } from './connection.ts'
+import type { Offer } from './connection.ts'
+import { formatUrl } from './options.ts'
+import type { Address, Pipe, PipeListener } from './pipe.ts'
+import { cause, causeOf, errorOf } from './services.ts'
+import type { Services } from './services.ts'
+
+export interface ListenerInput {
+  readonly services: Services
+  readonly address: Address
+  /** A restarted listener binds what the first one was given, not another free port. */
+  readonly bound: { address: Address | null }
+}
+
+const reasons = {
+  'address-pending': 'too many handshakes from this address are under way',
+  'address-rate': 'this address connects too often',
+  pending: 'too many handshakes are under way',
+}
+
+class ListenerBody implements Body {
+  readonly #services: Services
+  readonly #input: ListenerInput
+  readonly #port: ActorPort
+  readonly #admission: Admission
+  #listener: PipeListener | null = null
+  #number = 0
+  #cause: Cause = { code: 'ERR_LISTEN_FAILED', message: 'unknown' }
+  #disposed = false
+
+  constructor(input: ListenerInput, port: ActorPort) {
+    this.#services = input.services
+    this.#input = input
+    this.#port = port
+    this.#admission = new Admission(input.services.options.limits)
+  }
+
+  facts(): ListenerFacts {
+    return { address: formatUrl(this.#input.address) }
+  }
+
+  deadlineMs(deadline: DeadlineName): number {
+    if (deadline === 'bindTimeoutMs') return this.#services.options.limits.bindTimeoutMs
+    throw new Error(`the listener has no deadline ${deadline}`)
+  }
+
+  dispose(): void {
+    this.#disposed = true
+    this.unbind()
+  }
+
+  bind(): void {
+    const { transport } = this.#services.environment
+    const address = this.#input.bound.address ?? this.#input.address
+    transport
+      .listen(address, this.#services.options.limits, {
+        onPipe: (pipe) => this.#onPipe(pipe),
+        onError: (error) => this.#port.send({ type: 'listener.failed', cause: causeOf(error, 'ERR_LISTEN_FAILED') }),
+      })
+      .then(
+        (listener) => {
+          if (this.#disposed) return void listener.close()
+          this.#listener = listener
+          this.#input.bound.address = listener.address
+          this.#port.send({ type: 'listener.bound', address: formatUrl(listener.address) })
+        },
+        (error: unknown) => this.#port.send({ type: 'listener.failed', cause: causeOf(error, 'ERR_LISTEN_FAILED', `${formatUrl(address)} cannot be bound: `) }),
+      )
+      .catch(() => {})
+  }
+
+  /** Byte-free and short: the accept loop never waits for anybody. */
+  #onPipe(pipe: Pipe): void {
+    const accepted = new AcceptedPipe(pipe)
+    if (this.#disposed) destroyQuietly(accepted.take())
+    else this.#port.send({ type: 'pipe.accepted', pipe: accepted })
+  }
+
+  admit(event: { pipe: AcceptedPipe }): void {
+    const pipe = event.pipe.take()
+    const id = `connection:in.${++this.#number}`
+    const verdict = this.#admission.ask(id, pipe.remoteHost, this.#services.nowMs())
+    if (!verdict.admitted) {
+      destroyQuietly(pipe)
+      this.#reject(pipe.remoteAddress, null, cause('ERR_ADMISSION_LIMIT', reasons[verdict.reason]))
+      return
+    }
+    if ('evict' in verdict) this.#port.children.get(verdict.evict)?.send({ type: 'connection.fail', cause: cause('ERR_ADMISSION_LIMIT', 'a newcomer needed the place of the oldest handshake') })
+    const handshake = this.#services.dialect.createAcceptorHandshake()
+    this.#port.children.spawn({ id, kind: 'connection', logic: connection, input: { services: this.#services, begins: 'connected', pipe, handshake }, restart: 'temporary' })
+  }
+
+  refusePipe(event: { pipe: AcceptedPipe }): void {
+    destroyQuietly(event.pipe.take())
+  }
+
+  /** The socket said whom it is for. Only what is asked for right now gets in. */
+  place(event: { connection: string; offer: Offer }): void {
+    const { connection: id, offer } = event
+    const holder = this.#services.claims.find(offer.claim)
+    if (holder !== undefined) {
+      this.#admission.settle(id, true)
+      holder(offer)
+      return
+    }
+    const { identity, connectionId } = offer.claim
+    const isKnown = this.#services.options.peers.has(identity)
+    const reason = isKnown
+      ? cause('ERR_NOT_REQUESTED', `connection ${connectionId} of ${JSON.stringify(identity)} is not asked for now`)
+      : cause('ERR_UNKNOWN_PEER', `${JSON.stringify(identity)} is not a peer of this network`)
+    // A known peer that comes early will try again: it has not misbehaved, and gets its token back.
+    this.#admission.settle(id, isKnown)
+    this.#port.children.get(id)?.send({ type: 'connection.fail', cause: reason })
+    this.#reject(offer.remoteAddress, identity, reason)
+  }
+
+  forget(event: { connection?: string; id?: string }): void {
+    const id = event.connection ?? event.id
+    if (id !== undefined) this.#admission.settle(id, false)
+  }
+
+  noteErrored(event: { remoteAddress: string; cause: Cause | null }): void {
+    const reason = event.cause
+    if (reason === null || reason.code === 'ERR_NOT_REQUESTED' || reason.code === 'ERR_UNKNOWN_PEER') return
+    this.#reject(event.remoteAddress, null, reason)
+  }
+
+  #reject(remoteAddress: string, peer: string | null, reason: Cause): void {
+    this.#services.emit({ type: 'connection.rejected', remoteAddress, peer, cause: reason })
+  }
+
+  tellListening(event: { address: string }): void {
+    this.#port.tell({ type: 'listener.listening', address: event.address })
+  }
+
+  noteFailure(event: { cause?: Cause }): void {
+    this.#cause = event.cause ?? cause('ERR_LISTEN_FAILED', `${formatUrl(this.#input.address)} was not bound in time`)
+  }
+
+  tellFailed(): void {
+    this.#port.tell({ type: 'listener.failed', cause: this.#cause })
+  }
+
+  unbind(): void {
+    const listener = this.#listener
+    this.#listener = null
+    if (listener !== null) listener.close().catch(() => {})
+  }
+
+  fail(): never {
+    throw errorOf(this.#cause)
+  }
+}
+
+/** A socket on its way through the mailbox: taken out once, and a word to whoever inspects. */
+class AcceptedPipe {
+  readonly #pipe: Pipe
+  #taken = false
+  constructor(pipe: Pipe) {
+    this.#pipe = pipe
+  }
+  take(): Pipe {
+    if (this.#taken) throw new StatewireError('ERR_INTERNAL', 'a pipe was taken twice')
+    this.#taken = true
+    return this.#pipe
+  }
+  toJSON(): string {
+    return `<pipe from ${this.#pipe.remoteAddress}>`
+  }
+}
+
+function destroyQuietly(pipe: Pipe): void {
+  pipe.handle({ onOpen() {}, onBytes() {}, onDrain() {}, onEnd() {}, onClose() {} })
+  pipe.destroy()
+}
+
+export const listener: ChartLogic<ListenerInput> = chartActor<ListenerInput, ListenerBody, (typeof listenerActions)[number]>({
+  machine: listenerMachine,
+  host: (input) => input.services,
+  createBody: (input, port) => new ListenerBody(input, port),
+  actions: {
+    bind: (body) => body.bind(),
+    tellListening: (body, event) => body.tellListening(event),
+    admit: (body, event) => body.admit(event),
+    place: (body, event) => body.place(event),
+    forget: (body, event) => body.forget(event),
+    noteErrored: (body, event) => body.noteErrored(event),
+    refusePipe: (body, event) => body.refusePipe(event),
+    noteFailure: (body, event) => body.noteFailure(event),
+    tellFailed: (body) => body.tellFailed(),
+    unbind: (body) => body.unbind(),
+    fail: (body) => body.fail(),
+  },
+})

@@ -1,0 +1,227 @@
+/**
+ * Owns: the facade that applications hold: start, sessions, control channels, events, shutdown.
+ * Refuses to know: anything that the supervisor's actors do; it sends them requests and listens to their events.
+ */
+import { StatewireError } from '../codec/errors.ts'
+import { createActor } from '../machines/xstate.ts'
+import type { ActorRefFrom, InspectionEvent, Observer } from '../machines/xstate.ts'
+import { BatchRequest } from './batch.ts'
+import type { ControlChannel } from './control-channel.ts'
+import { EventQueue } from './event-queue.ts'
+import type { MissedEvents } from './event-queue.ts'
+import type { Environment } from './environment.ts'
+import type { NetworkEvent, NetworkEventOf, NetworkEventType } from './events.ts'
+import type { NetworkConfig } from './options.ts'
+import { causeOf, errorOf } from './services.ts'
+import type { Services } from './services.ts'
+import type { Session } from './session.ts'
+import { supervisor, supervisorServices } from './supervisor.ts'
+import type { SupervisorLogic } from './supervisor.ts'
+
+export type SupervisorRef = ActorRefFrom<SupervisorLogic>
+
+export interface MakeSessionsOptions {
+  /** 1 to `limits.sessionsPerPeerMax`. */
+  readonly count: number
+  /** All configured peers if not given. Every party must name the same set, in its own view. */
+  readonly peers?: readonly string[]
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+  /** Also agree a random key with each neighbour in the ring, as `session.prf`. All parties must ask for it alike. */
+  readonly agreePrfKeys?: boolean
+}
+
+export type OpenControlChannelOptions = Omit<MakeSessionsOptions, 'count' | 'agreePrfKeys'>
+
+export interface NetworkRuntimeOptions {
+  readonly environment?: Partial<Environment>
+  /** Sees every actor of the network: XState's own inspection. */
+  readonly inspect?: Observer<InspectionEvent> | ((event: InspectionEvent) => void)
+}
+
+const facades = new WeakMap<object, Network>()
+
+export class Network {
+  readonly #ref: SupervisorRef
+  readonly #services: Services
+  #state: 'starting' | 'ready' | 'stopped' | 'failed' = 'starting'
+  #url: string | null = null
+  #error: Error | null = null
+  readonly #settled = new Set<() => void>()
+
+  private constructor(ref: SupervisorRef, services: Services) {
+    this.#ref = ref
+    this.#services = services
+    ref.on('network.ready', (event) => {
+      this.#state = 'ready'
+      this.#url = event.url
+      this.#tell()
+    })
+    ref.on('network.stopped', () => this.#end('stopped', null))
+    ref.on('network.failed', ({ cause }) => this.#end('failed', errorOf(cause)))
+    // Also takes errors that nobody else listens to: an actor without an error observer would throw them at the process.
+    ref.subscribe({
+      next: (snapshot) => {
+        if (snapshot.status === 'stopped') this.#end('stopped', null)
+      },
+      error: (error) => this.#end('failed', error instanceof Error ? error : errorOf(causeOf(error))),
+      complete: () => this.#end('stopped', null),
+    })
+    const snapshot = ref.getSnapshot()
+    if (snapshot.status === 'active' && snapshot.value === 'running') this.#state = 'ready'
+    else if (snapshot.status !== 'active') this.#end('stopped', null)
+  }
+
+  /** The facade of a supervisor that an application spawned itself. The same one for the same reference. @throws StatewireError ERR_NOT_A_NETWORK */
+  static from(ref: unknown): Network {
+    const services = typeof ref === 'object' && ref !== null ? supervisorServices(ref) : undefined
+    if (services === undefined) throw new StatewireError('ERR_NOT_A_NETWORK', 'this is not the reference of a statewire supervisor')
+    let network = facades.get(ref as object)
+    if (network === undefined) facades.set(ref as object, (network = new Network(ref as SupervisorRef, services)))
+    return network
+  }
+
+  get identity(): string {
+    return this.#services.options.identity
+  }
+
+  get peers(): readonly string[] {
+    return [...this.#services.options.peers.keys()]
+  }
+
+  /** Where it listens, with the real port; null before `ready()` and where nothing listens. */
+  get url(): string | null {
+    return this.#url
+  }
+
+  /** The actor behind it all. */
+  get ref(): SupervisorRef {
+    return this.#ref
+  }
+
+  /** Actors, deadlines and handles of the transport that are alive: zeroes after `shutdown`. */
+  get resources(): { readonly actors: number; readonly deadlines: number; readonly handles: number } {
+    let actors = 0
+    for (const count of this.#services.aliveActors.values()) actors += count
+    return { actors, deadlines: this.#services.wheel.size, handles: this.#services.environment.transport.openHandles }
+  }
+
+  /** Resolves when the network runs. @throws StatewireError ERR_LISTEN_FAILED if the port cannot be bound */
+  async ready(): Promise<void> {
+    while (this.#state === 'starting') await this.#change()
+    if (this.#state !== 'ready') throw this.#error ?? new StatewireError('ERR_NETWORK_STOPPED', 'the network has stopped')
+  }
+
+  /**
+   * Makes sessions with peers that make them too: all parties call it in the same order.
+   * @throws StatewireError ERR_TIMED_OUT, ERR_ABORTED, ERR_SESSION_VALIDATION, ERR_CONNECTION_LOST, ERR_NETWORK_STOPPED, ERR_INVALID_OPTION
+   */
+  async makeSessions(options: MakeSessionsOptions): Promise<Session[]> {
+    const { sessionsPerPeerMax } = this.#services.options.limits
+    if (!Number.isSafeInteger(options.count) || options.count < 1 || options.count > sessionsPerPeerMax) {
+      throw new StatewireError('ERR_INVALID_OPTION', `count must be a whole number from 1 to ${sessionsPerPeerMax}, got ${String(options.count)}`)
+    }
+    return (await this.#request('sessions', options.count, options)) as Session[]
+  }
+
+  /** Opens a control channel: values outside any session, and the barrier `sync()`. All parties open it in the same order among their calls. */
+  async openControlChannel(options: OpenControlChannelOptions = {}): Promise<ControlChannel> {
+    return (await this.#request('control', 1, options)) as ControlChannel
+  }
+
+  #request(purpose: 'sessions' | 'control', count: number, options: Omit<MakeSessionsOptions, 'count'>): Promise<Session[] | ControlChannel> {
+    const peers = options.peers ?? this.peers
+    for (const peer of peers) if (!this.#services.options.peers.has(peer)) throw new StatewireError('ERR_UNKNOWN_PEER', `${JSON.stringify(peer)} is not a peer of this network; there are: ${this.peers.join(', ')}`)
+    if (peers.length === 0 || new Set(peers).size !== peers.length) throw new StatewireError('ERR_INVALID_OPTION', 'peers must name at least one peer, and each once')
+    const timeoutMs = options.timeoutMs ?? this.#services.options.limits.batchTimeoutMs
+    if (!Number.isFinite(timeoutMs) || timeoutMs <= 0) throw new StatewireError('ERR_INVALID_OPTION', `timeoutMs must be a number above 0, got ${String(timeoutMs)}`)
+    const signal = options.signal
+    if (signal?.aborted === true) throw new StatewireError('ERR_ABORTED', 'aborted before it began', { cause: signal.reason })
+    if (this.#state === 'failed' || this.#state === 'stopped') throw this.#error ?? new StatewireError('ERR_NETWORK_STOPPED', 'the network has stopped')
+    return new Promise((resolve, reject) => {
+      const request = new BatchRequest({ purpose, count, peers, timeoutMs, agreePrfKeys: options.agreePrfKeys ?? false, resolve, reject })
+      if (signal !== undefined) {
+        const onAbort = (): void => request.abort(new StatewireError('ERR_ABORTED', `aborted: ${purpose === 'control' ? 'the control channel' : 'the sessions'} were not made`, { cause: signal.reason }))
+        signal.addEventListener('abort', onAbort, { once: true })
+        request.onSettled = () => signal.removeEventListener('abort', onAbort)
+      }
+      this.#ref.send({ type: purpose === 'control' ? 'control.open' : 'sessions.make', request })
+    })
+  }
+
+  /** Typed events by plain call. The returned function takes the listener away. */
+  on<T extends NetworkEventType>(type: T, listener: (event: NetworkEventOf<T>) => void): () => void {
+    const subscription = this.#ref.on(type as never, listener as never)
+    return () => subscription.unsubscribe()
+  }
+
+  /** All events in order, bounded: a slow reader gets `events.missed` with a count instead of what it missed. Ends with the network. */
+  events(options: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<NetworkEvent | MissedEvents> {
+    const queue = new EventQueue(this.#services.options.limits.eventQueueMax)
+    const subscription = this.#ref.on('*', (event) => {
+      queue.push(event as NetworkEvent)
+      if (event.type === 'network.stopped' || event.type === 'network.failed') queue.end()
+    })
+    const end = (): void => queue.end()
+    options.signal?.addEventListener('abort', end, { once: true })
+    queue.onEnd = () => {
+      subscription.unsubscribe()
+      options.signal?.removeEventListener('abort', end)
+    }
+    if (options.signal?.aborted === true || this.#state === 'stopped' || this.#state === 'failed') queue.end()
+    return queue
+  }
+
+  /** Takes nothing new, lets what was accepted leave, closes everything. Resolves when nothing is left, within `limits.shutdownTimeoutMs`. */
+  async shutdown(): Promise<void> {
+    if (this.#state === 'stopped' || this.#state === 'failed') return
+    this.#ref.send({ type: 'network.shutdown' })
+    while (!this.#hasEnded()) await this.#change()
+    // Sockets that were destroyed are released by the kernel a moment later.
+    const untilMs = this.#services.nowMs() + this.#services.options.limits.closeTimeoutMs
+    while (this.#services.environment.transport.openHandles > 0 && this.#services.nowMs() < untilMs) {
+      await new Promise<void>((resolve) => this.#services.environment.clock.setImmediate(resolve))
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown()
+  }
+
+  #hasEnded(): boolean {
+    return this.#state === 'stopped' || this.#state === 'failed'
+  }
+
+  #end(state: 'stopped' | 'failed', error: Error | null): void {
+    if (this.#hasEnded()) return
+    this.#state = state
+    this.#error = error
+    this.#tell()
+  }
+
+  #tell(): void {
+    for (const resolve of this.#settled) resolve()
+    this.#settled.clear()
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#settled.add(resolve))
+  }
+}
+
+/**
+ * Starts a network. It begins one tick later, so that listeners put on at once miss nothing; `await network.ready()`.
+ * @throws StatewireError ERR_INVALID_OPTION, ERR_INVALID_URL, ERR_INVALID_PEER_ID
+ */
+export function createNetwork(config: NetworkConfig, runtime: NetworkRuntimeOptions = {}): Network {
+  const { environment, inspect } = runtime
+  const ref = createActor(supervisor, {
+    id: 'supervisor',
+    input: { config, ...(environment === undefined ? {} : { environment }) },
+    ...(inspect === undefined ? {} : { inspect }),
+  })
+  const network = Network.from(ref)
+  const services = supervisorServices(ref) as Services
+  services.environment.clock.nextTick(() => ref.start())
+  return network
+}

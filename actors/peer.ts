@@ -1,0 +1,182 @@
+/**
+ * Owns: the links to one peer and their supervision; where failures of this peer's actors stop.
+ * Refuses to know: sockets, frames, sessions; other peers. The chart is machines/peer.ts.
+ */
+import { peerActions, peerMachine } from '../machines/peer.ts'
+import type { PeerFacts } from '../machines/peer.ts'
+import type { Cause, ChildEvent, DeadlineName } from '../machines/chart.ts'
+import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
+import { StatewireError } from '../codec/errors.ts'
+import { chartActor } from './chart-actor.ts'
+import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
+import { link } from './link.ts'
+import type { LinkSpec } from './link.ts'
+import type { ResolvedPeer } from './options.ts'
+import { cause, causeOf, errorOf } from './services.ts'
+import type { Services } from './services.ts'
+
+/** Asks a peer for a link; `replyTo` hears `link.ready`, `link.up`, `link.down` and `link.failed`, with `peer`. */
+export interface LinkRequest {
+  readonly spec: LinkSpec
+  readonly replyTo: AnyActorRef
+}
+
+export interface PeerInput {
+  readonly services: Services
+  readonly peer: ResolvedPeer
+}
+
+class PeerBody implements Body {
+  readonly #services: Services
+  readonly #peer: ResolvedPeer
+  readonly #port: ActorPort
+  readonly #requests = new Map<string, LinkRequest>()
+  readonly #up = new Set<string>()
+  #cause: Cause = { code: 'ERR_INTERNAL', message: 'unknown' }
+
+  constructor(input: PeerInput, port: ActorPort) {
+    this.#services = input.services
+    this.#peer = input.peer
+    this.#port = port
+  }
+
+  facts(): PeerFacts {
+    return { peer: this.#peer.id }
+  }
+
+  deadlineMs(deadline: DeadlineName): number {
+    const { limits } = this.#services.options
+    if (deadline === 'backoffMaxMs' || deadline === 'shutdownTimeoutMs') return limits[deadline]
+    throw new Error(`a peer has no deadline ${deadline}`)
+  }
+
+  dispose(): void {
+    for (const { spec } of this.#requests.values()) spec.state.close(new StatewireError('ERR_NETWORK_STOPPED', `the network has let go of ${this.#peer.id}`))
+    this.#requests.clear()
+  }
+
+  openLink(event: { request: LinkRequest }): void {
+    const { request } = event
+    this.#requests.set(request.spec.id, request)
+    this.#spawn(request)
+  }
+
+  #spawn(request: LinkRequest): void {
+    this.#port.children.spawn({
+      id: request.spec.id,
+      kind: 'link',
+      logic: link,
+      input: { services: this.#services, peer: this.#peer, spec: request.spec },
+      // A link of a batch that ends together must not come back from a crash: its batch ends. Others outlive their crashes.
+      restart: request.spec.onConnectionLost === 'fail' ? 'temporary' : 'transient',
+    })
+  }
+
+  releaseLink(event: { link: string; cause: Cause }): void {
+    const ref = this.#port.children.get(event.link)
+    if (ref !== undefined) ref.send({ type: 'link.close', cause: event.cause })
+    else this.#forget(event.link)
+  }
+
+  /** Its connection is dropped and made anew; the link and its lanes stay. */
+  breakLink(event: { link: string; cause: Cause }): void {
+    this.#port.children.get(event.link)?.send({ type: 'pump.failed', cause: event.cause })
+  }
+
+  relay(event: AnyEventObject & { link: string; cause?: Cause }): void {
+    const wasUp = this.#up.size > 0
+    if (event.type === 'link.up') this.#up.add(event.link)
+    else if (event.type !== 'link.ready') this.#up.delete(event.link)
+    if (!wasUp && this.#up.size > 0) this.#services.emit({ type: 'peer.up', peer: this.#peer.id })
+    if (wasUp && this.#up.size === 0) this.#services.emit({ type: 'peer.down', peer: this.#peer.id, cause: event.cause ?? this.#cause })
+    this.#requests.get(event.link)?.replyTo.send({ ...event, peer: this.#peer.id })
+  }
+
+  forgetLink(event: { id?: string; link?: string }): void {
+    const id = event.id ?? event.link
+    if (id === undefined || this.#port.children.get(id) !== undefined) return
+    const wasUp = this.#up.delete(id)
+    if (wasUp && this.#up.size === 0) this.#services.emit({ type: 'peer.down', peer: this.#peer.id, cause: cause('ERR_SESSION_CLOSED', 'its last link was closed') })
+    this.#forget(id)
+  }
+
+  #forget(id: string): void {
+    this.#requests.delete(id)
+    this.#tellIfIdle()
+  }
+
+  #tellIfIdle(): void {
+    if (this.#closing && this.#port.children.size === 0) this.#port.send({ type: 'peer.empty' })
+  }
+
+  #closing = false
+
+  wakeLinks(event: AnyEventObject): void {
+    for (const ref of this.#port.children.refs()) ref.send(event)
+  }
+
+  noteRestart(event: ChildEvent): void {
+    const reason = causeOf('error' in event ? event.error : undefined, 'ERR_INTERNAL', `${event.id}: `)
+    this.#services.emit({ type: 'child.restarted', parent: this.#port.id, child: event.id, cause: reason })
+    // The crash took the connection: the lanes live on and are told what may be missing.
+    const request = this.#requests.get(event.id)
+    request?.spec.state.connectionLost(`a bug ended the connection to ${this.#peer.id}: ${reason.message}`, errorOf(reason))
+    this.relay({ type: 'link.down', link: event.id, cause: reason })
+  }
+
+  /** A link is beyond help: whoever asked for it hears so. */
+  noteEscalation(event: ChildEvent): void {
+    this.#cause = causeOf('error' in event ? event.error : undefined, 'ERR_RESTART_INTENSITY', `${event.id}: `)
+    const request = this.#requests.get(event.id)
+    if (request === undefined) return
+    if (request.spec.onConnectionLost === 'fail') {
+      request.spec.state.close(errorOf(this.#cause))
+      this.relay({ type: 'link.failed', link: event.id, cause: this.#cause })
+      this.#forget(event.id)
+    } else {
+      request.spec.state.connectionLost(`${this.#peer.id} is set aside: ${this.#cause.message}`, errorOf(this.#cause))
+      this.relay({ type: 'link.down', link: event.id, cause: this.#cause })
+    }
+  }
+
+  tellErrored(): void {
+    this.#services.emit({ type: 'peer.errored', peer: this.#peer.id, cause: this.#cause })
+  }
+
+  /** The cap of the back-off has passed: what is still wanted is tried again. */
+  reopenLinks(): void {
+    for (const request of this.#requests.values()) if (this.#port.children.get(request.spec.id) === undefined) this.#spawn(request)
+  }
+
+  closeLinks(event: { cause: Cause }): void {
+    this.#closing = true
+    for (const ref of this.#port.children.refs()) ref.send({ type: 'link.close', cause: event.cause })
+    this.#tellIfIdle()
+  }
+
+  refuseLink(event: { request: LinkRequest }): void {
+    const reason = cause('ERR_NETWORK_STOPPED', `the network is letting go of ${this.#peer.id}`)
+    event.request.spec.state.close(errorOf(reason))
+    event.request.replyTo.send({ type: 'link.failed', link: event.request.spec.id, peer: this.#peer.id, cause: reason })
+  }
+}
+
+export const peer: ChartLogic<PeerInput> = chartActor<PeerInput, PeerBody, (typeof peerActions)[number]>({
+  machine: peerMachine,
+  host: (input) => input.services,
+  createBody: (input, port) => new PeerBody(input, port),
+  actions: {
+    openLink: (body, event) => body.openLink(event),
+    releaseLink: (body, event) => body.releaseLink(event),
+    breakLink: (body, event) => body.breakLink(event),
+    relay: (body, event) => body.relay(event),
+    forgetLink: (body, event) => body.forgetLink(event),
+    wakeLinks: (body, event) => body.wakeLinks(event),
+    noteRestart: (body, event) => body.noteRestart(event),
+    noteEscalation: (body, event) => body.noteEscalation(event),
+    tellErrored: (body) => body.tellErrored(),
+    reopenLinks: (body) => body.reopenLinks(),
+    closeLinks: (body, event) => body.closeLinks(event),
+    refuseLink: (body, event) => body.refuseLink(event),
+  },
+})

@@ -1,0 +1,73 @@
+/**
+ * Owns: the seam under everything, a pipe: an ordered, reliable, two-way run of bytes between two processes.
+ * Refuses to know: frames, peers, sessions, and which carrier is beneath (TCP, memory; TLS is a further one).
+ *
+ * Carriers pass one conformance suite, test/conformance/pipe.ts: whoever writes another carrier runs it.
+ */
+
+/** Where a pipe leads, or where a listener binds. */
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+export interface PipeHandlers {
+  /** A dialled pipe is connected. Never called for an accepted one, which is connected from the start. */
+  onOpen(): void
+  /** Bytes in order. The buffer is the receiver's: the carrier never writes to it again. */
+  onBytes(bytes: Buffer): void
+  /** After `write` returned false: there is room again. */
+  onDrain(): void
+  /** The other side will send no more. Half-close is a close here, so the owner is expected to end its side. */
+  onEnd(): void
+  /** Once, last, when the carrier has released everything. `error` is null after an orderly close. */
+  onClose(error: Error | null): void
+}
+
+export interface Pipe {
+  /** For logs and events: "127.0.0.1:15600". */
+  readonly remoteAddress: string
+  readonly remoteHost: string
+  /** The identity that `secure()` proved; undefined on carriers that prove none. */
+  readonly peerId: string | undefined
+  /** Bytes accepted by `write` and not yet taken by the carrier. */
+  readonly bufferedBytes: number
+  readonly closed: boolean
+  /** Takes the pipe over. A pipe starts paused, and what arrives meanwhile is kept within the carrier's buffers. */
+  handle(handlers: PipeHandlers): void
+  /** Proves identities and encrypts, where the carrier does; at once where it does not. Before the first byte. */
+  secure(): Promise<void>
+  /** In order, whole. False: over the high-water mark, wait for `onDrain`. `onFlushed` runs when all has been handed to the carrier's far side of the process (for TCP: the kernel), or with the error that prevented it. */
+  write(bytes: readonly Buffer[], onFlushed?: (error: Error | null) => void): boolean
+  pause(): void
+  resume(): void
+  /** Sends what is buffered, then ends this side. */
+  end(): void
+  /** Ends both sides now; what is buffered is lost. `onClose` follows, with `cause` if there is one. */
+  destroy(cause?: Error): void
+}
+
+export interface ListenerHandlers {
+  /** Accepted and paused. The owner must handle or destroy it. */
+  onPipe(pipe: Pipe): void
+  onError(error: Error): void
+}
+
+export interface PipeListener {
+  /** What was bound, with the real port where 0 was asked for. */
+  readonly address: Address
+  /** Stops accepting; accepted pipes stay. */
+  close(): Promise<void>
+}
+
+export interface DialOptions {
+  /** Bytes buffered in the carrier above which `write` says false. */
+  readonly highWaterMarkBytes: number
+}
+
+export interface Transport {
+  dial(address: Address, options: DialOptions): Pipe
+  listen(address: Address, options: DialOptions, handlers: ListenerHandlers): Promise<PipeListener>
+  /** Pipes and listeners that are not closed yet: what a test of leaks counts. */
+  readonly openHandles: number
+}

@@ -1,0 +1,93 @@
+/**
+ * Owns: a fan-out of actors of one kind below one name. The chart is machines/pool.ts; the children are a Map.
+ * Refuses to know: what its children are; whoever makes the pool says how a child is made and how it is asked to close.
+ */
+import { poolActions, poolMachine } from '../machines/pool.ts'
+import type { PoolFacts } from '../machines/pool.ts'
+import type { Cause, ChildEvent, DeadlineName } from '../machines/chart.ts'
+import type { AnyEventObject } from '../machines/xstate.ts'
+import { chartActor } from './chart-actor.ts'
+import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
+import type { ChildSpec } from './children.ts'
+import { causeOf } from './services.ts'
+import type { Services } from './services.ts'
+
+export interface PoolInput {
+  readonly services: Services
+  readonly kind: string
+  /** Children from the start. */
+  readonly first: readonly ChildSpec[]
+  /** What asks a child to close. */
+  readonly closing: (cause: Cause) => AnyEventObject
+}
+
+class PoolBody implements Body {
+  readonly #input: PoolInput
+  readonly #port: ActorPort
+  #draining = false
+
+  constructor(input: PoolInput, port: ActorPort) {
+    this.#input = input
+    this.#port = port
+  }
+
+  facts(): PoolFacts {
+    return { kind: this.#input.kind }
+  }
+
+  deadlineMs(deadline: DeadlineName): number {
+    throw new Error(`a pool has no deadline ${deadline}`)
+  }
+
+  dispose(): void {}
+
+  begin(): void {
+    for (const spec of this.#input.first) this.#port.children.spawn(spec)
+  }
+
+  add(event: { spec: ChildSpec }): void {
+    this.#port.children.spawn(event.spec)
+  }
+
+  /** To one child by id, or to all. */
+  pass(event: { to?: string; event: AnyEventObject }): void {
+    if (event.to !== undefined) this.#port.children.get(event.to)?.send(event.event)
+    else for (const ref of this.#port.children.refs()) ref.send(event.event)
+  }
+
+  drain(event: { cause: Cause }): void {
+    this.#draining = true
+    for (const ref of this.#port.children.refs()) ref.send(this.#input.closing(event.cause))
+    this.#tellIfEmpty()
+  }
+
+  noteEnd(event: ChildEvent): void {
+    if (event.type === 'child.restarted' || event.type === 'child.escalated' || event.type === 'child.failed') {
+      const reason = causeOf(event.error, 'ERR_INTERNAL', `${event.id}: `)
+      this.#input.services.emit({ type: 'child.restarted', parent: this.#port.id, child: event.id, cause: reason })
+    }
+    this.#tellIfEmpty()
+  }
+
+  #tellIfEmpty(): void {
+    if (this.#draining && this.#port.children.size === 0) this.#port.send({ type: 'pool.empty' })
+  }
+
+  tellEmpty(): void {
+    this.#port.tell({ type: 'pool.emptied', kind: this.#input.kind })
+  }
+}
+
+export const pool: ChartLogic<PoolInput> = chartActor<PoolInput, PoolBody, (typeof poolActions)[number]>({
+  machine: poolMachine,
+  host: (input) => input.services,
+  createBody: (input, port) => new PoolBody(input, port),
+  actions: {
+    begin: (body) => body.begin(),
+    add: (body, event) => body.add(event),
+    pass: (body, event) => body.pass(event),
+    drain: (body, event) => body.drain(event),
+    noteEnd: (body, event) => body.noteEnd(event),
+    tellEmpty: (body) => body.tellEmpty(),
+  },
+})

@@ -1,0 +1,146 @@
+/**
+ * Owns: when a link may dial: at once after an established connection, later and later after failures, and never more
+ * than `dialsMax` at a time. The Reconnector of the first design; the chart is machines/reconnector.ts.
+ * Refuses to know: sockets, and whether a dial is wanted: it grants only what was asked for.
+ */
+import { reconnectorActions, reconnectorMachine } from '../machines/reconnector.ts'
+import type { ReconnectorFacts } from '../machines/reconnector.ts'
+import type { DeadlineName } from '../machines/chart.ts'
+import type { AnyActorRef } from '../machines/xstate.ts'
+import { backoffMs } from '../protocol/backoff.ts'
+import { chartActor } from './chart-actor.ts'
+import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
+import type { Services } from './services.ts'
+import type { Deadline } from './timer-wheel.ts'
+
+export interface ReconnectorInput {
+  readonly services: Services
+}
+
+interface Entry {
+  link: AnyActorRef
+  /** Failures since the last proof of life. */
+  attempts: number
+  waiting: Deadline | null
+  /** Due, and held back by the cap. */
+  isDue: boolean
+  /** Granted, and not ended. */
+  isDialing: boolean
+}
+
+class ReconnectorBody implements Body {
+  readonly #services: Services
+  readonly #port: ActorPort
+  readonly #entries = new Map<string, Entry>()
+  #dialing = 0
+
+  constructor(input: ReconnectorInput, port: ActorPort) {
+    this.#services = input.services
+    this.#port = port
+  }
+
+  facts(): ReconnectorFacts {
+    return { dialsMax: this.#services.options.limits.dialsMax }
+  }
+
+  deadlineMs(deadline: DeadlineName): number {
+    throw new Error(`the reconnector has no deadline ${deadline}`)
+  }
+
+  dispose(): void {
+    for (const entry of this.#entries.values()) entry.waiting?.cancel()
+    this.#entries.clear()
+  }
+
+  enqueue(event: { key: string; link: AnyActorRef; isRedial: boolean }): void {
+    const { limits } = this.#services.options
+    const entry = this.#entries.get(event.key) ?? { link: event.link, attempts: 0, waiting: null, isDue: false, isDialing: false }
+    this.#entries.set(event.key, entry)
+    entry.link = event.link
+    entry.waiting?.cancel()
+    entry.isDue = false
+    // The first dial, and the first after an established connection, need no wait. `attempts` counts what came to nothing since.
+    const delayMs = entry.attempts === 0 ? 0 : backoffMs(entry.attempts - 1, this.#services.environment.random.fraction(), { minMs: limits.backoffMinMs, maxMs: limits.backoffMaxMs, factor: limits.backoffFactor })
+    entry.attempts++
+    if (delayMs === 0) {
+      entry.waiting = null
+      this.#port.send({ type: 'dial.due', key: event.key })
+      return
+    }
+    entry.waiting = this.#services.wheel.schedule(delayMs, () => {
+      entry.waiting = null
+      this.#port.send({ type: 'dial.due', key: event.key })
+    })
+  }
+
+  grant(event: { key: string }): void {
+    const entry = this.#entries.get(event.key)
+    if (entry === undefined || entry.isDialing) return
+    entry.isDue = true
+    this.grantWaiting()
+  }
+
+  /** In order of asking: a Map keeps it. */
+  grantWaiting(): void {
+    const { dialsMax } = this.#services.options.limits
+    for (const entry of this.#entries.values()) {
+      if (!entry.isDue) continue
+      if (this.#dialing >= dialsMax) {
+        this.#port.send({ type: 'slots.used' })
+        return
+      }
+      entry.isDue = false
+      entry.isDialing = true
+      this.#dialing++
+      entry.link.send({ type: 'dial.granted' })
+    }
+  }
+
+  cancel(event: { key: string }): void {
+    const entry = this.#entries.get(event.key)
+    if (entry === undefined) return
+    entry.waiting?.cancel()
+    entry.waiting = null
+    entry.isDue = false
+    this.end(event)
+  }
+
+  end(event: { key: string }): void {
+    const entry = this.#entries.get(event.key)
+    if (entry === undefined || !entry.isDialing) return
+    entry.isDialing = false
+    this.#dialing--
+    this.#port.send({ type: 'slots.free' })
+  }
+
+  /** The connection has proved itself: a full peer that accepts and hangs up does not get here, so it causes no storm. */
+  reset(event: { key: string }): void {
+    const entry = this.#entries.get(event.key)
+    if (entry !== undefined) entry.attempts = 0
+  }
+
+  forget(event: { key: string }): void {
+    this.cancel(event)
+    this.#entries.delete(event.key)
+  }
+
+  stopAll(): void {
+    this.dispose()
+  }
+}
+
+export const reconnector: ChartLogic<ReconnectorInput> = chartActor<ReconnectorInput, ReconnectorBody, (typeof reconnectorActions)[number]>({
+  machine: reconnectorMachine,
+  host: (input) => input.services,
+  createBody: (input, port) => new ReconnectorBody(input, port),
+  actions: {
+    enqueue: (body, event) => body.enqueue(event),
+    cancel: (body, event) => body.cancel(event),
+    end: (body, event) => body.end(event),
+    reset: (body, event) => body.reset(event),
+    forget: (body, event) => body.forget(event),
+    grant: (body, event) => body.grant(event),
+    grantWaiting: (body) => body.grantWaiting(),
+    stopAll: (body) => body.stopAll(),
+  },
+})

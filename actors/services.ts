@@ -1,0 +1,87 @@
+/**
+ * Owns: what all actors of one network share: environment, options, timer wheel, the claims that are open, events, counters.
+ * Refuses to know: any actor. There is no module state: several networks live in one process, each with its own services.
+ */
+import { StatewireError } from '../codec/errors.ts'
+import type { ErrorCode } from '../codec/errors.ts'
+import type { Cause } from '../machines/chart.ts'
+import type { AnyActorRef } from '../machines/xstate.ts'
+import type { Dialect } from '../protocol/dialect.ts'
+import { ampcDialect } from '../protocol/ampc.ts'
+import { SessionNumbering } from '../protocol/batch-plan.ts'
+import { BaseLinks } from './base-links.ts'
+import type { ActorHost } from './chart-actor.ts'
+import { Claims } from './claims.ts'
+import type { Environment } from './environment.ts'
+import type { NetworkEvent } from './events.ts'
+import type { ResolvedOptions } from './options.ts'
+import { TimerWheel } from './timer-wheel.ts'
+import { Turns } from './turns.ts'
+
+export class Services implements ActorHost {
+  readonly environment: Environment
+  readonly options: ResolvedOptions
+  readonly dialect: Dialect
+  readonly wheel: TimerWheel
+  readonly claims = new Claims()
+  readonly turns = new Turns()
+  readonly numbering = new SessionNumbering()
+  readonly baseLinks: BaseLinks
+  readonly nowMs: () => number
+  /** Set by the supervisor; a restarted reconnector is found here. */
+  reconnector: AnyActorRef | null = null
+  /** Set by the supervisor: events leave the network through it. */
+  emitter: (event: NetworkEvent) => void = () => {}
+  #aliveActors = new Map<string, number>()
+
+  constructor(environment: Environment, options: ResolvedOptions) {
+    this.environment = environment
+    this.options = options
+    this.dialect = ampcDialect
+    this.baseLinks = new BaseLinks(options, this.dialect)
+    this.wheel = new TimerWheel(environment.clock)
+    this.nowMs = () => environment.clock.nowMs()
+  }
+
+  /** Actors that are alive, by id: what a test of leaks looks at. */
+  get aliveActors(): ReadonlyMap<string, number> {
+    return this.#aliveActors
+  }
+
+  actorBorn(id: string): void {
+    this.#aliveActors.set(id, (this.#aliveActors.get(id) ?? 0) + 1)
+  }
+
+  actorGone(id: string): void {
+    const count = (this.#aliveActors.get(id) ?? 0) - 1
+    if (count > 0) this.#aliveActors.set(id, count)
+    else this.#aliveActors.delete(id)
+  }
+
+  emit(event: NetworkEvent): void {
+    const { type, ...fields } = event
+    this.environment.log.write(type === 'warning' || type === 'child.restarted' || type === 'peer.errored' ? 'warn' : 'info', type, fields)
+    this.emitter(event)
+  }
+
+  toJSON(): string {
+    return `<services of ${this.options.identity}>`
+  }
+}
+
+/** Makes an error out of a cause that travelled in an event. */
+export function errorOf(cause: Cause): StatewireError {
+  return new StatewireError(cause.code as ErrorCode, cause.message)
+}
+
+/** Makes a cause out of anything that was thrown. */
+export function causeOf(error: unknown, code: ErrorCode = 'ERR_INTERNAL', prefix = ''): Cause {
+  if (error instanceof StatewireError) return { code: error.code, message: prefix + error.message }
+  const message = error instanceof Error ? error.message : String(error)
+  const systemCode = error instanceof Error && 'code' in error ? ` (${String((error as NodeJS.ErrnoException).code)})` : ''
+  return { code, message: `${prefix}${message}${message.includes(systemCode.slice(2, -1)) ? '' : systemCode}` }
+}
+
+export function cause(code: ErrorCode, message: string): Cause {
+  return { code, message }
+}

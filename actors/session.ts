@@ -1,0 +1,234 @@
+/**
+ * Owns: what an application holds of a session: send, receive, iterate, handle; deadlines and signals of its calls.
+ * Refuses to know: links, connections, frames: to it a lane is an opaque handle.
+ */
+import { StatewireError } from '../codec/errors.ts'
+import type { NetworkValue } from '../codec/values.ts'
+import type { ConnectionLostError, Lane, LaneHandler } from '../protocol/lane.ts'
+import type { LinkState } from '../protocol/link-state.ts'
+import { ringAround } from '../protocol/party-ring.ts'
+import type { Ring } from '../protocol/party-ring.ts'
+import type { Services } from './services.ts'
+
+export interface CallOptions {
+  readonly signal?: AbortSignal
+  readonly timeoutMs?: number
+}
+
+/** A session's lane to one peer, and the link state it rides on. */
+export interface Channel {
+  readonly lane: Lane
+  readonly state: LinkState
+}
+
+/** Keys for a pseudo-random function: one's own, which the next party has too, and that of the previous party. */
+export interface PrfKeys {
+  readonly mine: Uint8Array
+  readonly previous: Uint8Array
+}
+
+export interface SessionInput {
+  readonly services: Services
+  readonly id: number
+  readonly index: number
+  readonly channels: ReadonlyMap<string, Channel>
+  readonly prf: PrfKeys | null
+  readonly onClosed: () => void
+}
+
+/** `await send` in the common case: accepted at once, so nothing is allocated. */
+const accepted: Promise<void> = Promise.resolve()
+
+/**
+ * An ordered lane of typed values to each of its peers, which all parties open alike.
+ *
+ * `send` resolves when the value is accepted under back-pressure, not when it is delivered. A value under 16 KiB is
+ * copied by `send`; a larger buffer belongs to the runtime until it has been sent and must not be changed before.
+ */
+export class Session {
+  /** The number on the wire. */
+  readonly id: number
+  /** The place in its batch. */
+  readonly index: number
+  readonly peers: readonly string[]
+  /** Who comes next and who came before in the order of identities. */
+  readonly ring: Ring
+  /** Keys agreed with the neighbours in the ring, when `makeSessions` was asked for them. */
+  readonly prf: PrfKeys | null
+  readonly #services: Services
+  readonly #channels: ReadonlyMap<string, Channel>
+  readonly #onClosed: () => void
+  #closed = false
+
+  constructor(input: SessionInput) {
+    this.id = input.id
+    this.index = input.index
+    this.peers = [...input.channels.keys()]
+    this.ring = ringAround(input.services.options.identity, this.peers)
+    this.prf = input.prf
+    this.#services = input.services
+    this.#channels = input.channels
+    this.#onClosed = input.onClosed
+  }
+
+  /**
+   * Byte path 1/12: a value for a peer. Resolves when accepted; waits while the link is down or blocked.
+   * @throws StatewireError ERR_UNKNOWN_PEER, ERR_INVALID_VALUE, ERR_SEND_QUEUE_FULL, ERR_SEND_TIMED_OUT (never handed to a
+   * connection: safe to send again), ERR_ABORTED, or why the session is over
+   */
+  send(peer: string, value: NetworkValue, options?: CallOptions): Promise<void> {
+    const channel = this.#channels.get(peer)
+    if (channel === undefined) return Promise.reject(unknownPeer(peer, this.peers))
+    try {
+      if (channel.state.trySend(channel.lane, value)) return accepted
+      return this.#waitToSend(channel, peer, value, options)
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
+  }
+
+  /**
+   * As `send`, for a loop at full speed: false means that the value was not taken; await `send` of it instead.
+   * @throws as `send`
+   */
+  trySend(peer: string, value: NetworkValue): boolean {
+    const channel = this.#channel(peer)
+    if (channel.lane.end !== null) throw channel.lane.end
+    return channel.state.trySend(channel.lane, value)
+  }
+
+  /** The same value to every peer of the session; resolves when all have accepted it. */
+  async broadcast(value: NetworkValue, options?: CallOptions): Promise<void> {
+    await Promise.all(this.peers.map((peer) => this.send(peer, value, options)))
+  }
+
+  /**
+   * Byte path 12/12: the next value of a peer, in order. Without `timeoutMs` it waits as long as the session lives.
+   * @throws ConnectionLostError once for each broken connection, at its place between the values (mode `reconnect`);
+   * StatewireError ERR_TIMED_OUT, ERR_ABORTED, or why the session is over
+   */
+  receive(peer: string, options?: CallOptions): Promise<NetworkValue> {
+    const channel = this.#channels.get(peer)
+    if (channel === undefined) return Promise.reject(unknownPeer(peer, this.peers))
+    try {
+      const value = channel.lane.take()
+      if (value !== undefined) return Promise.resolve(value)
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
+    return this.#bounded<NetworkValue>(options, 'ERR_TIMED_OUT', `no value from ${peer} on session ${this.id}`, (resolve, reject) => channel.lane.wait({ resolve, reject }))
+  }
+
+  /** Values of a peer as they come, until the session ends. Throws what `receive` throws. */
+  async *values(peer: string, options?: { readonly signal?: AbortSignal }): AsyncGenerator<NetworkValue, void, undefined> {
+    for (;;) {
+      try {
+        yield await this.receive(peer, options)
+      } catch (error) {
+        if (this.#closed && error instanceof StatewireError && error.code === 'ERR_SESSION_CLOSED') return
+        throw error
+      }
+    }
+  }
+
+  /**
+   * Full speed: every value by plain call, nothing queued. `onLost` hears of broken connections between the values.
+   * A handler that throws ends this session's lane to this peer, and nothing else.
+   */
+  handle(peer: string, handler: LaneHandler | null, onLost?: (loss: ConnectionLostError) => void): void {
+    this.#channel(peer).lane.setHandler(handler, onLost ?? null)
+  }
+
+  /** Hears of every broken connection at once; `receive` tells it at its place between the values. */
+  onConnectionLost(listener: (peer: string, loss: ConnectionLostError) => void): void {
+    for (const [peer, { lane }] of this.#channels) lane.onLoss = (loss) => listener(peer, loss)
+  }
+
+  /** Unread values of a peer. */
+  unread(peer: string): number {
+    return this.#channel(peer).lane.unreadValues
+  }
+
+  /** Ends the session here; the peers are not told in this dialect. When the last session of a batch is closed, its connections end. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    const error = new StatewireError('ERR_SESSION_CLOSED', `session ${this.id} was closed`)
+    for (const { lane, state } of this.#channels.values()) state.closeLane(lane, error, true)
+    this.#onClosed()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  toJSON(): string {
+    return `<session ${this.id}>`
+  }
+
+  #channel(peer: string): Channel {
+    const channel = this.#channels.get(peer)
+    if (channel === undefined) throw unknownPeer(peer, this.peers)
+    return channel
+  }
+
+  #waitToSend(channel: Channel, peer: string, value: NetworkValue, options: CallOptions | undefined): Promise<void> {
+    const timeoutMs = options?.timeoutMs ?? this.#services.options.limits.sendTimeoutMs
+    return this.#bounded<void>({ ...options, timeoutMs }, 'ERR_SEND_TIMED_OUT', `${peer} did not take a value of session ${this.id}`, (resolve, reject) => {
+      const withdraw = channel.state.waitToSend(channel.lane, value, resolve, reject)
+      return () => void withdraw()
+    })
+  }
+
+  #bounded<T>(options: CallOptions | undefined, code: 'ERR_TIMED_OUT' | 'ERR_SEND_TIMED_OUT', what: string, start: (resolve: (value: T) => void, reject: (error: Error) => void) => () => void): Promise<T> {
+    return bounded(this.#services, options, code, what, start)
+  }
+}
+
+/** A wait with a deadline and a signal, whose listeners are gone when it is over. */
+export function bounded<T>(
+  services: Services,
+  options: CallOptions | undefined,
+  code: 'ERR_TIMED_OUT' | 'ERR_SEND_TIMED_OUT',
+  what: string,
+  start: (resolve: (value: T) => void, reject: (error: Error) => void) => () => void,
+): Promise<T> {
+  const signal = options?.signal
+  const timeoutMs = options?.timeoutMs
+  return new Promise<T>((resolve, reject) => {
+    if (signal?.aborted === true) {
+      reject(new StatewireError('ERR_ABORTED', `${what}: aborted`, { cause: signal.reason }))
+      return
+    }
+    let giveUp: () => void = () => {}
+    let done = false
+    const finish = (): void => {
+      done = true
+      deadline?.cancel()
+      signal?.removeEventListener('abort', onAbort)
+    }
+    const fail = (error: Error): void => {
+      if (done) return
+      finish()
+      reject(error)
+    }
+    const onAbort = (): void => {
+      giveUp()
+      fail(new StatewireError('ERR_ABORTED', `${what}: aborted`, { cause: signal?.reason }))
+    }
+    const deadline = timeoutMs === undefined ? undefined : services.wheel.schedule(timeoutMs, () => {
+      giveUp()
+      fail(new StatewireError(code, `${what} within ${timeoutMs} ms`))
+    })
+    signal?.addEventListener('abort', onAbort)
+    giveUp = start((value) => {
+      if (done) return
+      finish()
+      resolve(value)
+    }, fail)
+  })
+}
+
+function unknownPeer(peer: unknown, peers: readonly string[]): StatewireError {
+  return new StatewireError('ERR_UNKNOWN_PEER', `${JSON.stringify(peer)} is not a peer of this session; there are: ${peers.join(', ')}`)
+}

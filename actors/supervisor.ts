@@ -1,0 +1,211 @@
+/**
+ * Owns: a whole network as one actor: listener, reconnector, the peers and the batches, in the order they lean on each other.
+ * Refuses to know: how an application calls it (network.ts is the facade). The chart is machines/supervisor.ts.
+ *
+ * It is ordinary actor logic: `setup({ actors: { supervisor } })`, `invoke`, `spawn`, `createActor(supervisor, { input })`.
+ */
+import { supervisorActions, supervisorMachine } from '../machines/supervisor.ts'
+import type { SupervisorFacts } from '../machines/supervisor.ts'
+import type { Cause, ChildEvent, DeadlineName } from '../machines/chart.ts'
+import type { ActorLogic, ActorSystem, AnyActorRef, AnyMachineSnapshot } from '../machines/xstate.ts'
+import { StatewireError } from '../codec/errors.ts'
+import { batch } from './batch.ts'
+import type { BatchRequest } from './batch.ts'
+import { chartActor } from './chart-actor.ts'
+import type { ActorPort, Body } from './chart-actor.ts'
+import type { ChildSpec } from './children.ts'
+import { systemEnvironment } from './environment.ts'
+import type { Environment } from './environment.ts'
+import type { NetworkEvent } from './events.ts'
+import { listener } from './listener.ts'
+import { resolveOptions } from './options.ts'
+import type { NetworkConfig, ResolvedPeer } from './options.ts'
+import { peer } from './peer.ts'
+import { pool } from './pool.ts'
+import { reconnector } from './reconnector.ts'
+import { cause, causeOf, errorOf, Services } from './services.ts'
+
+export interface SupervisorInput {
+  readonly config: NetworkConfig
+  /** Clock, random, transport and log; the real ones where not given. */
+  readonly environment?: Partial<Environment>
+}
+
+/** What an application sends to the actor itself; most use the methods of Network. */
+export type SupervisorEvent =
+  | { readonly type: 'sessions.make'; readonly request: BatchRequest }
+  | { readonly type: 'control.open'; readonly request: BatchRequest }
+  | { readonly type: 'network.shutdown' }
+
+export interface SupervisorLogic
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- `AnyActorSystem` is not exported by XState 5
+  extends ActorLogic<AnyMachineSnapshot, SupervisorEvent, SupervisorInput, ActorSystem<any>, NetworkEvent> {
+  readonly config: unknown
+}
+
+class SupervisorBody implements Body {
+  readonly services: Services
+  readonly #port: ActorPort
+  #batchNumber = 0
+  #url: string | null = null
+  #cause: Cause = { code: 'ERR_INTERNAL', message: 'unknown' }
+  readonly #bound: { address: { host: string; port: number } | null } = { address: null }
+
+  constructor(input: SupervisorInput, services: Services, port: ActorPort) {
+    void input
+    this.services = services
+    this.#port = port
+    services.emitter = (event) => port.emit(event)
+  }
+
+  facts(): SupervisorFacts {
+    const { options } = this.services
+    return { identity: options.identity, dialect: options.dialect, peers: [...options.peers.keys()] }
+  }
+
+  deadlineMs(deadline: DeadlineName): number {
+    const { limits } = this.services.options
+    // A little longer than the listener's own, which names what is wrong.
+    if (deadline === 'bindTimeoutMs') return limits.bindTimeoutMs + 1000
+    if (deadline === 'shutdownTimeoutMs') return limits.shutdownTimeoutMs
+    throw new Error(`the supervisor has no deadline ${deadline}`)
+  }
+
+  dispose(): void {
+    this.services.wheel.clear()
+  }
+
+  begin(): void {
+    const { services } = this
+    const { children } = this.#port
+    const { options } = services
+    services.reconnector = children.spawn({ id: 'reconnector', kind: 'reconnector', logic: reconnector, input: { services }, restart: 'transient' })
+    const peers = [...options.peers.values()].map((resolved) => this.#peerSpec(resolved))
+    children.spawn({ id: 'peers', kind: 'pool', logic: pool, input: { services, kind: 'peers', first: peers, closing: (reason: Cause) => ({ type: 'peer.close', cause: reason }) }, restart: 'transient' })
+    children.spawn({ id: 'batches', kind: 'pool', logic: pool, input: { services, kind: 'batches', first: [], closing: (reason: Cause) => ({ type: 'batch.close', cause: reason }) }, restart: 'transient' })
+    this.#openBaseLinks()
+    if (options.listen === null) this.#port.send({ type: 'listener.notWanted' })
+    else children.spawn({ id: 'listener', kind: 'listener', logic: listener, input: { services, address: options.listen, bound: this.#bound }, restart: 'transient' })
+  }
+
+  #peerSpec(resolved: ResolvedPeer): ChildSpec {
+    return { id: `peer:${resolved.id}`, kind: 'peer', logic: peer, input: { services: this.services, peer: resolved }, restart: 'transient' }
+  }
+
+  #openBaseLinks(): void {
+    for (const [id, links] of this.services.baseLinks.entries()) {
+      for (const { state, connectionId, id: linkId } of links) {
+        const spec = { id: linkId, connectionId, state, onConnectionLost: 'reconnect' as const }
+        this.#child('peers')?.send({ type: 'pool.pass', to: `peer:${id}`, event: { type: 'link.open', request: { spec, replyTo: this.#port.ref } } })
+      }
+    }
+  }
+
+  tellReady(event: { type: string; address?: string }): void {
+    this.#url = event.address ?? null
+    this.services.emit({ type: 'warning', message: 'plain TCP: identities are only claimed, and nothing is encrypted; for loopback and trusted networks' })
+    this.services.emit({ type: 'network.ready', url: this.#url })
+  }
+
+  makeBatch(event: { request: BatchRequest }): void {
+    const { request } = event
+    if (request.isSettled) return
+    const id = `${request.purpose === 'control' ? 'control' : 'batch'}:${this.#batchNumber++}`
+    const spec: ChildSpec = { id, kind: 'batch', logic: batch, input: { services: this.services, request, peersPool: this.#child('peers') }, restart: 'temporary' }
+    this.#child('batches')?.send({ type: 'pool.add', spec })
+  }
+
+  refuse(event: { request: BatchRequest }): void {
+    event.request.reject(new StatewireError('ERR_NETWORK_STOPPED', 'the network is shutting down and takes nothing new'))
+  }
+
+  /** Of the set of connections that serves all batches: those that wait for it hear too. */
+  noteLink(event: { type: string; peer: string; link: string }): void {
+    this.services.baseLinks.note(event.peer, event.link, event.type === 'link.ready' || event.type === 'link.up')
+    this.#child('batches')?.send({ type: 'pool.pass', event })
+  }
+
+  noteRestart(event: ChildEvent): void {
+    const reason = causeOf('error' in event ? event.error : undefined, 'ERR_INTERNAL', `${event.id}: `)
+    this.services.emit({ type: 'child.restarted', parent: this.#port.id, child: event.id, cause: reason })
+    if (event.id === 'reconnector') {
+      this.services.reconnector = this.#child('reconnector') ?? null
+      this.#child('peers')?.send({ type: 'pool.pass', event: { type: 'reconnector.restarted' } })
+    }
+    if (event.id === 'peers') this.#openBaseLinks()
+  }
+
+  noteFailure(event: { type: string; cause?: Cause; error?: unknown; id?: string }): void {
+    this.#cause = event.cause ?? (event.type === 'child.escalated' ? causeOf(event.error, 'ERR_RESTART_INTENSITY', `${event.id ?? ''}: `) : cause('ERR_LISTEN_FAILED', 'the network did not start in time'))
+  }
+
+  drain(): void {
+    this.#port.children.stop('listener')
+    this.#child('batches')?.send({ type: 'pool.drain', cause: stopping })
+  }
+
+  /** First the batches, which flush through the links; then the links; then nothing is left. */
+  drainPeers(event: { kind: string }): void {
+    if (event.kind === 'batches') this.#child('peers')?.send({ type: 'pool.drain', cause: stopping })
+    else this.#port.send({ type: 'network.quiet' })
+  }
+
+  tellStopped(): void {
+    this.services.emit({ type: 'network.stopped' })
+  }
+
+  tellFailed(): void {
+    this.services.emit({ type: 'network.failed', cause: this.#cause })
+  }
+
+  fail(): never {
+    throw errorOf(this.#cause)
+  }
+
+  #child(id: string): AnyActorRef | undefined {
+    return this.#port.children.get(id)
+  }
+}
+
+const stopping = cause('ERR_NETWORK_STOPPED', 'the network is shutting down')
+
+const servicesOf = new WeakMap<object, Services>()
+const pending = new WeakMap<SupervisorInput, Services>()
+
+/** The services behind a supervisor's reference, for its facade. */
+export function supervisorServices(ref: object): Services | undefined {
+  return servicesOf.get(ref)
+}
+
+function createServices(input: SupervisorInput): Services {
+  const known = pending.get(input)
+  if (known !== undefined) return known
+  const services = new Services(systemEnvironment(input.environment), resolveOptions(input.config))
+  pending.set(input, services)
+  return services
+}
+
+export const supervisor = chartActor<SupervisorInput, SupervisorBody, (typeof supervisorActions)[number]>({
+  machine: supervisorMachine,
+  host: (input) => createServices(input),
+  createBody: (input, port) => {
+    const services = createServices(input)
+    pending.delete(input)
+    servicesOf.set(port.ref, services)
+    return new SupervisorBody(input, services, port)
+  },
+  actions: {
+    begin: (body) => body.begin(),
+    tellReady: (body, event) => body.tellReady(event),
+    makeBatch: (body, event) => body.makeBatch(event),
+    noteLink: (body, event) => body.noteLink(event),
+    refuse: (body, event) => body.refuse(event),
+    noteRestart: (body, event) => body.noteRestart(event),
+    noteFailure: (body, event) => body.noteFailure(event),
+    drain: (body) => body.drain(),
+    drainPeers: (body, event) => body.drainPeers(event),
+    tellStopped: (body) => body.tellStopped(),
+    tellFailed: (body) => body.tellFailed(),
+    fail: (body) => body.fail(),
+  },
+}) as unknown as SupervisorLogic

@@ -1,0 +1,165 @@
+/**
+ * Owns: the TCP carrier: `net.Socket` as a Pipe, `net.Server` as a PipeListener.
+ * Refuses to know: frames, peers, back-off, deadlines.
+ */
+import net from 'node:net'
+import type { Address, DialOptions, ListenerHandlers, Pipe, PipeHandlers, PipeListener, Transport } from './pipe.ts'
+
+/** After 30 s of silence the kernel probes the other side: what the Rust stack sets as well. */
+const keepAliveAfterMs = 30_000
+
+export class TcpPipe implements Pipe {
+  readonly remoteAddress: string
+  readonly remoteHost: string
+  readonly peerId: string | undefined = undefined
+  readonly #socket: net.Socket
+  #error: Error | null = null
+  #handlers: PipeHandlers | null = null
+  #closed = false
+
+  constructor(socket: net.Socket, remote: Address, onReleased: () => void) {
+    this.#socket = socket
+    this.remoteHost = remote.host
+    this.remoteAddress = `${remote.host.includes(':') ? `[${remote.host}]` : remote.host}:${remote.port}`
+    socket.pause()
+    // Listeners are put on once and look their target up, so that a pipe can change hands without a gap in which
+    // an 'error' would be unhandled and take the process with it.
+    socket.on('connect', () => this.#handlers?.onOpen())
+    socket.on('data', (bytes: Buffer) => this.#handlers?.onBytes(bytes))
+    socket.on('drain', () => this.#handlers?.onDrain())
+    socket.on('end', () => this.#handlers?.onEnd())
+    socket.on('error', (error) => {
+      this.#error ??= error
+      socket.destroy()
+    })
+    socket.on('close', () => {
+      this.#closed = true
+      onReleased()
+      this.#handlers?.onClose(this.#error)
+    })
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  handle(handlers: PipeHandlers): void {
+    this.#handlers = handlers
+  }
+
+  secure(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  /** Byte path 6/12: the batch of one turn leaves, gathered into one system call. */
+  write(bytes: readonly Buffer[], onFlushed?: (error: Error | null) => void): boolean {
+    const socket = this.#socket
+    if (!socket.writable) {
+      onFlushed?.(this.#error ?? new Error('the socket is closed'))
+      return false
+    }
+    if (bytes.length === 1 && onFlushed === undefined) return socket.write(bytes[0] as Buffer)
+    let hasRoom = true
+    socket.cork()
+    for (let i = 0; i < bytes.length; i++) {
+      const isLast = i === bytes.length - 1
+      hasRoom = isLast && onFlushed !== undefined
+        ? socket.write(bytes[i] as Buffer, (error) => onFlushed(error ?? null))
+        : socket.write(bytes[i] as Buffer)
+    }
+    socket.uncork()
+    return hasRoom
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  end(): void {
+    if (this.#socket.writable) this.#socket.end()
+  }
+
+  destroy(cause?: Error): void {
+    if (cause !== undefined) this.#error ??= cause
+    this.#socket.destroy()
+  }
+
+  /** A reset instead of an orderly end: what chaos tests and the swarm's `--kill-every` use. */
+  reset(): void {
+    this.#socket.resetAndDestroy()
+  }
+
+  toJSON(): string {
+    return `tcp ${this.remoteAddress}`
+  }
+}
+
+export class TcpTransport implements Transport {
+  readonly #pipes = new Set<TcpPipe>()
+  #listeners = 0
+
+  get openHandles(): number {
+    return this.#pipes.size + this.#listeners
+  }
+
+  /** The open pipes, for tools that break them on purpose. */
+  get pipes(): ReadonlySet<TcpPipe> {
+    return this.#pipes
+  }
+
+  dial(address: Address, options: DialOptions): Pipe {
+    const socket = new net.Socket(socketOptions(options))
+    socket.setNoDelay(true)
+    socket.setKeepAlive(true, keepAliveAfterMs)
+    const pipe = this.#adopt(socket, address)
+    socket.connect({ host: address.host, port: address.port })
+    return pipe
+  }
+
+  async listen(address: Address, options: DialOptions, handlers: ListenerHandlers): Promise<PipeListener> {
+    const server = net.createServer({ pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveAfterMs, ...socketOptions(options) })
+    server.on('connection', (socket) => {
+      handlers.onPipe(this.#adopt(socket, { host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 }))
+    })
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host: address.host, port: address.port }, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+    this.#listeners++
+    server.on('error', (error) => handlers.onError(error))
+    server.once('close', () => this.#listeners--)
+    const bound = server.address() as net.AddressInfo
+    return {
+      address: { host: bound.address, port: bound.port },
+      close: () => new Promise((resolve) => (server.listening ? closeServer(server, resolve) : resolve())),
+    }
+  }
+
+  #adopt(socket: net.Socket, remote: Address): TcpPipe {
+    const pipe: TcpPipe = new TcpPipe(socket, remote, () => this.#pipes.delete(pipe))
+    this.#pipes.add(pipe)
+    return pipe
+  }
+}
+
+/** `net.Server.close` waits for accepted sockets; those belong to others here, so the promise does not. */
+function closeServer(server: net.Server, resolve: () => void): void {
+  server.close()
+  resolve()
+}
+
+/** `net.Socket` takes the options of a Duplex; its own type does not say so. */
+function socketOptions(options: DialOptions): net.SocketConstructorOpts {
+  return { highWaterMark: options.highWaterMarkBytes } as net.SocketConstructorOpts
+}

@@ -1,0 +1,110 @@
+/**
+ * Owns: every deadline of one network: many entries, one timer of the clock.
+ * Refuses to know: what a deadline is for.
+ *
+ * Deadlines are not delayed XState events and not child actors: each actor that stops walks all timers of its actor
+ * system (10,000 timers: 1 ms a stop), and a child actor a deadline doubles the price of a life.
+ */
+import type { Clock, TimerHandle } from './environment.ts'
+
+/** Deadlines are rounded up to this, so that thousands of them share a few wake-ups. None here needs to be finer. */
+const slotMs = 4
+
+export interface Deadline {
+  cancel(): void
+}
+
+class Entry implements Deadline {
+  readonly #wheel: TimerWheel
+  readonly slot: number
+  readonly callback: () => void
+  constructor(wheel: TimerWheel, slot: number, callback: () => void) {
+    this.#wheel = wheel
+    this.slot = slot
+    this.callback = callback
+  }
+  cancel(): void {
+    this.#wheel.remove(this)
+  }
+}
+
+export class TimerWheel {
+  readonly #clock: Clock
+  readonly #slots = new Map<number, Set<Entry>>()
+  #timer: TimerHandle = null
+  #timerSlot = Infinity
+  #size = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Deadlines that are set and have not passed. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** @param delayMs from now; rounded up to a slot, never early. */
+  schedule(delayMs: number, callback: () => void): Deadline {
+    const slot = Math.ceil((this.#clock.nowMs() + Math.max(0, delayMs)) / slotMs)
+    const entry = new Entry(this, slot, callback)
+    let entries = this.#slots.get(slot)
+    if (entries === undefined) this.#slots.set(slot, (entries = new Set()))
+    entries.add(entry)
+    this.#size++
+    if (slot < this.#timerSlot) this.#arm(slot)
+    return entry
+  }
+
+  remove(entry: Entry): void {
+    const entries = this.#slots.get(entry.slot)
+    if (entries === undefined || !entries.delete(entry)) return
+    this.#size--
+    if (entries.size > 0) return
+    this.#slots.delete(entry.slot)
+    // The clock's timer is left to fire for nothing, unless nothing is left at all: then it must not hold the process.
+    if (this.#size === 0) this.#disarm()
+  }
+
+  /** Forgets every deadline. */
+  clear(): void {
+    this.#slots.clear()
+    this.#size = 0
+    this.#disarm()
+  }
+
+  #arm(slot: number): void {
+    this.#disarm()
+    this.#timerSlot = slot
+    this.#timer = this.#clock.setTimeout(() => this.#turn(), Math.max(0, slot * slotMs - this.#clock.nowMs()))
+  }
+
+  #disarm(): void {
+    if (this.#timer !== null) this.#clock.clearTimeout(this.#timer)
+    this.#timer = null
+    this.#timerSlot = Infinity
+  }
+
+  #turn(): void {
+    this.#timer = null
+    this.#timerSlot = Infinity
+    const due = Math.floor(this.#clock.nowMs() / slotMs)
+    // In order of time, so that two deadlines that pass in one turn keep their order.
+    const slots = [...this.#slots.keys()].sort((a, b) => a - b)
+    for (const slot of slots) {
+      if (slot > due) break
+      const entries = this.#slots.get(slot)
+      if (entries === undefined) continue
+      for (const entry of entries) {
+        entries.delete(entry)
+        this.#size--
+        entry.callback()
+      }
+      // A callback may have set a new deadline in this very slot: a Set visits it in the loop above.
+      this.#slots.delete(slot)
+    }
+    let next = Infinity
+    for (const slot of this.#slots.keys()) if (slot < next) next = slot
+    if (next !== Infinity && next < this.#timerSlot) this.#arm(next)
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * From cells to figures: medians, the table, the verdict of each bar. Owns how numbers are summed up and written.
+ * Refuses to know how they were measured, and to print: it only makes text.
+ */
+import type { Cell } from './cell.ts'
+import { bars, type Bar, type Row } from './rows.ts'
+
+export interface Summary {
+  subject: string
+  row: string
+  rounds: number
+  rate: number
+  rateMin: number
+  rateMax: number
+  cpuUsPerValue: number
+}
+
+export interface Verdict {
+  id: string
+  passed: boolean
+  /** Null when one of the two was not measured. */
+  ratio: number | null
+  cpuRatio: number | null
+  limit: number
+  against: string
+  rounds: number
+}
+
+export function median(numbers: readonly number[]): number {
+  if (numbers.length === 0) throw new Error('no median of nothing')
+  const sorted = [...numbers].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+export function summarise(cells: readonly Cell[]): Summary[] {
+  const groups = new Map<string, Cell[]>()
+  for (const cell of cells) {
+    const key = `${cell.subject}\n${cell.row}`
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [cell])
+    else group.push(cell)
+  }
+  return [...groups.values()].map((group) => {
+    const rates = group.map((cell) => cell.rate)
+    return {
+      subject: group[0]!.subject,
+      row: group[0]!.row,
+      rounds: group.length,
+      rate: median(rates),
+      rateMin: Math.min(...rates),
+      rateMax: Math.max(...rates),
+      cpuUsPerValue: median(group.map((cell) => cell.cpuUsPerValue)),
+    }
+  })
+}
+
+export function writeRate(row: Row, rate: number): string {
+  if (row.unit === 'MiB/s') return `${Math.round(rate).toLocaleString('en-US')} MiB/s`
+  const per = row.shape === 'pingPong' ? '/s' : ' values/s'
+  if (rate >= 1e6) return `${(rate / 1e6).toFixed(2)} M${per}`
+  return `${(rate / 1e3).toFixed(1)} k${per}`
+}
+
+/** Three figures that mean something, from 0.05 µs a small value to 50 µs a round trip. */
+export function writeCpu(cpuUs: number): string {
+  return `${cpuUs.toFixed(cpuUs < 1 ? 3 : 1)} µs`
+}
+
+/** A markdown table, readable in a terminal too: one line a row, one column a subject. */
+export function writeTable(summaries: readonly Summary[], rows: readonly Row[], subjects: readonly string[]): string {
+  const header = ['', ...subjects.flatMap((subject) => [subject, 'min – max', 'CPU a value'])]
+  const lines = rows.map((row) => [
+    row.title,
+    ...subjects.flatMap((subject) => {
+      const found = summaries.find((summary) => summary.row === row.name && summary.subject === subject)
+      if (found === undefined) return ['failed', '–', '–']
+      return [writeRate(row, found.rate), `${bare(row, found.rateMin)} – ${bare(row, found.rateMax)}`, writeCpu(found.cpuUsPerValue)]
+    }),
+  ])
+  const widths = header.map((_, column) => Math.max(3, ...[header, ...lines].map((line) => line[column]!.length)))
+  const pad = (line: readonly string[]): string =>
+    `| ${line.map((text, column) => (column === 0 ? text.padEnd(widths[column]!) : text.padStart(widths[column]!))).join(' | ')} |`
+  const rule = `|${widths.map((width, column) => (column === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`
+  return [pad(header), rule, ...lines.map(pad)].join('\n')
+}
+
+function bare(row: Row, rate: number): string {
+  return writeRate(row, rate).replace(/ values\/s| MiB\/s|\/s/, '')
+}
+
+export function judge(summaries: readonly Summary[], rows: readonly Row[]): Verdict[] {
+  return bars.filter((bar) => rows.some((row) => row.name === bar.row)).map((bar) => verdictOf(bar, summaries))
+}
+
+function verdictOf(bar: Bar, summaries: readonly Summary[]): Verdict {
+  const ours = summaries.find((summary) => summary.row === bar.row && summary.subject === bar.subject)
+  const theirs = summaries.find((summary) => summary.row === bar.row && summary.subject === bar.against)
+  const ratio = ours === undefined || theirs === undefined ? null : ours.rate / theirs.rate
+  return {
+    id: bar.id,
+    passed: ratio !== null && ratio >= bar.limit,
+    ratio,
+    cpuRatio: ours === undefined || theirs === undefined ? null : ours.cpuUsPerValue / theirs.cpuUsPerValue,
+    limit: bar.limit,
+    against: bar.against,
+    rounds: Math.min(ours?.rounds ?? 0, theirs?.rounds ?? 0),
+  }
+}
+
+/** Near 1.0 the rate of a noisy machine decides nothing by itself, so those lines carry the steadier figure beside it. */
+export function writeBar(verdict: Verdict): string {
+  const ratio = verdict.ratio === null ? 'none' : verdict.ratio.toFixed(2)
+  const cpu = verdict.limit >= 0.9 && verdict.cpuRatio !== null ? ` cpu_ratio=${verdict.cpuRatio.toFixed(2)}` : ''
+  const result = verdict.passed ? 'pass' : 'fail'
+  return `BAR ${verdict.id} ${result} ratio=${ratio} limit=${verdict.limit.toFixed(2)} against=${verdict.against} rounds=${verdict.rounds}${cpu}`
+}

@@ -1,0 +1,22 @@
+/**
+ * The list of subjects by name. Owns how a worker finds its subject; each is loaded on demand, so that a worker process
+ * holds one subject's code and a peer library that is not installed only fails its own cells.
+ * Refuses to know what a subject does.
+ */
+import type { Subject } from '../subject.ts'
+
+const loaders: Record<string, () => Promise<Subject>> = {
+  'raw-view': async () => (await import('./raw-view.ts')).rawView,
+  'raw-bytes': async () => (await import('./raw-view.ts')).rawBytes,
+}
+
+/** What runs unless the user names others: the baseline and whatever is held against it. */
+export const defaultSubjectNames: readonly string[] = ['raw-view', 'statewire'].filter((name) => name in loaders)
+
+export const subjectNames: readonly string[] = Object.keys(loaders)
+
+export async function loadSubject(name: string): Promise<Subject> {
+  const load = loaders[name]
+  if (load === undefined) throw new Error(`no subject is called ${name}; the subjects are ${subjectNames.join(', ')}`)
+  return load()
+}

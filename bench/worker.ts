@@ -1,0 +1,67 @@
+/**
+ * One end of one cell, in its own process. Owns the process: loads the subject, runs phases as it is told, measures its
+ * own CPU, and dies with the harness. Refuses to know rounds, medians and the other process.
+ */
+import type { FromWorker, ToWorker, WorkerInput } from './messages.ts'
+import { rowNamed } from './rows.ts'
+import type { End } from './subject.ts'
+import { loadSubject } from './subjects/index.ts'
+import { Driver, serverAccept, Sink } from './workload.ts'
+
+function tell(message: FromWorker): void {
+  process.send?.(message)
+}
+
+function fail(error: unknown): void {
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  // Wait for the message to leave, or the harness would only see an exit code.
+  if (process.send === undefined) process.exit(1)
+  process.send({ type: 'failed', message }, undefined, undefined, () => process.exit(1))
+}
+
+function cpuUsSince(start: NodeJS.CpuUsage): number {
+  const used = process.cpuUsage(start)
+  return used.user + used.system
+}
+
+async function serve(input: WorkerInput): Promise<void> {
+  const subject = await loadSubject(input.subject)
+  const row = rowNamed(input.row)
+  let cpu = process.cpuUsage()
+  const sink = new Sink(row, ({ values, endUs }) => {
+    tell({ type: 'arrived', values, endUs, cpuUs: cpuUsSince(cpu) })
+    cpu = process.cpuUsage()
+  })
+  const serving = await subject.serve(row, (end) => serverAccept(row, sink, end))
+  tell({ type: 'listening', port: serving.port })
+}
+
+async function drive(input: WorkerInput): Promise<void> {
+  const subject = await loadSubject(input.subject)
+  const row = rowNamed(input.row)
+  const driver = new Driver(row)
+  const end: End = await subject.dial(row, input.port, driver.accept)
+  let cpu = process.cpuUsage()
+
+  async function phase(durationMs: number): Promise<void> {
+    cpu = process.cpuUsage()
+    const { startUs, echoed } = await driver.run(end, durationMs)
+    tell({ type: 'sent', startUs, echoedValues: echoed?.values ?? null, echoedEndUs: echoed?.endUs ?? null })
+  }
+
+  process.on('message', (message: ToWorker) => {
+    if (message.type === 'phase') phase(message.durationMs).catch(fail)
+    if (message.type === 'settle') tell({ type: 'settled', cpuUs: cpuUsSince(cpu) })
+  })
+  tell({ type: 'connected' })
+}
+
+process.on('uncaughtException', fail)
+process.on('unhandledRejection', fail)
+process.on('disconnect', () => process.exit(0))
+process.on('message', (message: ToWorker) => {
+  if (message.type === 'stop') process.exit(0)
+})
+
+const input = JSON.parse(process.argv[2] ?? '{}') as WorkerInput
+;(input.role === 'server' ? serve(input) : drive(input)).catch(fail)

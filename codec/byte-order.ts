@@ -1,0 +1,24 @@
+/**
+ * Owns: the one check that typed arrays of this host have the byte order of the wire.
+ * Refuses to know: what is encoded.
+ *
+ * Vectors go to and from the wire as one memory copy, which is right on a little-endian host only. Every platform that
+ * Node 20 is built for is little-endian except s390x; there the codec refuses at load, in one sentence, instead of
+ * carrying a second code path that no test here could run.
+ */
+import { StatewireError } from './errors.ts'
+
+/** `probe` is the memory of a Uint16Array holding 0x0102. Throws ERR_UNSUPPORTED_HOST if its low byte is not first. */
+export function assertLittleEndian(probe: Uint8Array): void {
+  if (probe[0] !== 0x02) {
+    throw new StatewireError('ERR_UNSUPPORTED_HOST', 'statewire needs a little-endian host: its vectors are copied to the wire as they lie in memory.')
+  }
+}
+
+assertLittleEndian(new Uint8Array(Uint16Array.of(0x0102).buffer))
+
+// One 16-byte scratch for u64 and u128. Two views over the same memory turn a bigint into bytes without BigInt arithmetic.
+// It never holds anything between two statements of one synchronous function, so it is not state of a module.
+export const scratchWords = new BigUint64Array(2)
+export const scratchBytes = new Uint8Array(scratchWords.buffer)
+export const scratchHalves = new Uint32Array(scratchWords.buffer)

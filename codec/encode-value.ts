@@ -1,0 +1,285 @@
+/**
+ * Owns: NetworkValue -> bytes, and the checks on what an application hands in.
+ * Refuses to know: frames, sessions, limits of length.
+ *
+ * Byte path, outbound, before the frame writer. Every field is checked before the first byte is written, so an invalid
+ * value never leaves half a frame behind.
+ */
+import { scratchBytes, scratchWords } from './byte-order.ts'
+import {
+  descriptors,
+  lengthFieldLengthBytes,
+  maxUint16,
+  maxUint32,
+  maxUint48,
+  maxUint64,
+  maxUint128,
+  prfCheckLengthBytes,
+  prfKeyLengthBytes,
+  ring48LengthBytes,
+  stateChecksumLengthBytes,
+} from './constants.ts'
+import { InvalidValueError } from './errors.ts'
+import type { NetworkValue, NetworkValueType } from './values.ts'
+
+const prefixLengthBytes = 1 + lengthFieldLengthBytes
+
+/**
+ * Number of bytes of the encoded value: descriptor + body, without session id. Checks every field.
+ * Throws InvalidValueError (ERR_INVALID_VALUE) that names the field which is wrong.
+ */
+export function encodedLength(value: NetworkValue): number {
+  // Callers without types reach this too, and `undefined.type` would be a TypeError that names nothing.
+  requireObject(value, 'value')
+  switch (value.type) {
+    case 'Bytes':
+      requireBytes(value.value, 'Bytes.value')
+      return lengthPrefixed(value.value.length, 'Bytes')
+    case 'PrfKey':
+      requireBytes(value.value, 'PrfKey.value')
+      if (value.value.length !== prfKeyLengthBytes) throw new InvalidValueError(`PrfKey.value must have 16 bytes; it has ${String(value.value.length)}.`)
+      return 1 + prfKeyLengthBytes
+    case 'RingElementBit':
+      requireBoolean(value.value, 'RingElementBit.value')
+      return 1
+    case 'RingElement16':
+      requireInteger(value.value, maxUint16, 'RingElement16.value')
+      return 1 + 2
+    case 'RingElement32':
+      requireInteger(value.value, maxUint32, 'RingElement32.value')
+      return 1 + 4
+    case 'RingElement48':
+      requireInteger(value.value, maxUint48, 'RingElement48.value')
+      return 1 + ring48LengthBytes
+    case 'RingElement64':
+      requireBigInt(value.value, maxUint64, 'RingElement64.value')
+      return 1 + 8
+    case 'StateChecksum':
+      requireObject(value.value, 'StateChecksum.value')
+      requireBigInt(value.value.irises, maxUint64, 'StateChecksum.value.irises')
+      requireBigInt(value.value.graph, maxUint64, 'StateChecksum.value.graph')
+      return 1 + stateChecksumLengthBytes
+    case 'PrfCheck':
+      requireBigInt(value.value, maxUint128, 'PrfCheck.value')
+      return 1 + prfCheckLengthBytes
+    case 'VecRing16':
+      if (!(value.value instanceof Uint16Array)) throw wrongType('VecRing16.value', 'a Uint16Array', value.value)
+      return lengthPrefixed(value.value.byteLength, 'VecRing16')
+    case 'VecRing32':
+      if (!(value.value instanceof Uint32Array)) throw wrongType('VecRing32.value', 'a Uint32Array', value.value)
+      return lengthPrefixed(value.value.byteLength, 'VecRing32')
+    case 'VecRing64':
+      if (!(value.value instanceof BigUint64Array)) throw wrongType('VecRing64.value', 'a BigUint64Array', value.value)
+      return lengthPrefixed(value.value.byteLength, 'VecRing64')
+    case 'VecRing48':
+      requireVecRing48(value.value)
+      return lengthPrefixed(value.value.length * ring48LengthBytes, 'VecRing48')
+    case 'VecRingBit':
+      requireObject(value.value, 'VecRingBit.value')
+      return requirePackedBits(value.value.bits, value.value.packed)
+    case 'NetworkVec':
+      return lengthPrefixed(requireList(value.value), 'NetworkVec')
+    default:
+      throw new InvalidValueError(`type must be the name of a network value; it is ${describe((value as { type: unknown }).type)}.`)
+  }
+}
+
+/**
+ * Checks `value`, writes it at `target[offset…]` and returns the offset behind it. The caller has made room for
+ * {@link encodedLength} bytes. Throws as encodedLength, before anything is written.
+ */
+export function writeValue(value: NetworkValue, target: Uint8Array, offset: number): number {
+  encodedLength(value)
+  return writeCheckedValue(value, target, offset)
+}
+
+/** The encoded value, descriptor + body, in a buffer of its own. Throws as {@link encodedLength}. */
+export function encodeValue(value: NetworkValue): Uint8Array {
+  const bytes = Buffer.allocUnsafe(encodedLength(value))
+  writeCheckedValue(value, bytes, 0)
+  return bytes
+}
+
+/** As {@link writeValue}, for callers that have just called encodedLength on the same value. Checks nothing. */
+export function writeCheckedValue(value: NetworkValue, target: Uint8Array, offset: number): number {
+  switch (value.type) {
+    case 'Bytes':
+      return writeLengthPrefixed(descriptors.Bytes, value.value.length, value.value, target, offset)
+    case 'PrfKey':
+      target[offset] = descriptors.PrfKey
+      target.set(value.value, offset + 1)
+      return offset + 1 + prfKeyLengthBytes
+    case 'RingElementBit':
+      target[offset] = value.value ? descriptors.RingElementBit1 : descriptors.RingElementBit0
+      return offset + 1
+    case 'RingElement16':
+      target[offset] = descriptors.RingElement16
+      target[offset + 1] = value.value
+      target[offset + 2] = value.value >>> 8
+      return offset + 3
+    case 'RingElement32':
+      target[offset] = descriptors.RingElement32
+      return writeUint32(target, offset + 1, value.value)
+    case 'RingElement48':
+      target[offset] = descriptors.RingElement48
+      return writeUint48(target, offset + 1, value.value)
+    case 'RingElement64':
+      target[offset] = descriptors.RingElement64
+      return writeUint64s(target, offset + 1, value.value, 0n, 8)
+    case 'StateChecksum':
+      target[offset] = descriptors.StateChecksum
+      return writeUint64s(target, offset + 1, value.value.irises, value.value.graph, 16)
+    case 'PrfCheck':
+      target[offset] = descriptors.PrfCheck
+      return writeUint64s(target, offset + 1, value.value & maxUint64, value.value >> 64n, 16)
+    case 'VecRing16':
+      return writeLengthPrefixed(descriptors.VecRing16, value.value.byteLength, bytesOf(value.value), target, offset)
+    case 'VecRing32':
+      return writeLengthPrefixed(descriptors.VecRing32, value.value.byteLength, bytesOf(value.value), target, offset)
+    case 'VecRing64':
+      return writeLengthPrefixed(descriptors.VecRing64, value.value.byteLength, bytesOf(value.value), target, offset)
+    case 'VecRing48':
+      return writeVecRing48(value.value, target, offset)
+    case 'VecRingBit':
+      return writeLengthPrefixed(descriptors.VecRingBit, value.value.bits, value.value.packed, target, offset)
+    case 'NetworkVec': {
+      let end = offset + prefixLengthBytes
+      for (const element of value.value) end = writeCheckedValue(element, target, end)
+      target[offset] = descriptors.NetworkVec
+      writeUint32(target, offset + 1, end - offset - prefixLengthBytes)
+      return end
+    }
+  }
+}
+
+/** Little-endian u32; returns the offset behind it. */
+export function writeUint32(target: Uint8Array, offset: number, value: number): number {
+  target[offset] = value
+  target[offset + 1] = value >>> 8
+  target[offset + 2] = value >>> 16
+  target[offset + 3] = value >>> 24
+  return offset + 4
+}
+
+/** The memory of a typed array as bytes, without a copy. Wire order is host order: see byte-order.ts. */
+export function bytesOf(vector: Uint16Array | Uint32Array | BigUint64Array): Uint8Array {
+  return new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength)
+}
+
+function writeUint48(target: Uint8Array, offset: number, value: number): number {
+  // `>>> 0` takes the low 32 bits of any integer a double can hold; the rest is exact after the division.
+  const low = value >>> 0
+  const high = (value - low) / 0x1_0000_0000
+  writeUint32(target, offset, low)
+  target[offset + 4] = high
+  target[offset + 5] = high >>> 8
+  return offset + ring48LengthBytes
+}
+
+function writeUint64s(target: Uint8Array, offset: number, first: bigint, second: bigint, lengthBytes: 8 | 16): number {
+  scratchWords[0] = first
+  scratchWords[1] = second
+  // A loop: `set` with a view of 8 or 16 bytes is no faster and would allocate the view.
+  for (let index = 0; index < lengthBytes; index += 1) target[offset + index] = scratchBytes[index]!
+  return offset + lengthBytes
+}
+
+function writeLengthPrefixed(descriptor: number, lengthField: number, payload: Uint8Array, target: Uint8Array, offset: number): number {
+  target[offset] = descriptor
+  writeUint32(target, offset + 1, lengthField)
+  target.set(payload, offset + prefixLengthBytes)
+  return offset + prefixLengthBytes + payload.length
+}
+
+function writeVecRing48(vector: Float64Array, target: Uint8Array, offset: number): number {
+  target[offset] = descriptors.VecRing48
+  let end = writeUint32(target, offset + 1, vector.length * ring48LengthBytes)
+  for (let index = 0; index < vector.length; index += 1) end = writeUint48(target, end, vector[index]!)
+  return end
+}
+
+// ---- checks -----------------------------------------------------------------------------------------------------
+
+/** Names one of the types that may stand in a NetworkVec: all but these four. */
+function isListElement(type: NetworkValueType): boolean {
+  return type !== 'NetworkVec' && type !== 'PrfKey' && type !== 'StateChecksum' && type !== 'PrfCheck'
+}
+
+function requireList(list: NetworkValue[]): number {
+  if (!Array.isArray(list)) throw wrongType('NetworkVec.value', 'an array', list)
+  let totalBytes = 0
+  for (let index = 0; index < list.length; index += 1) {
+    const element = list[index]!
+    requireObject(element, `NetworkVec.value[${String(index)}]`)
+    if (!isListElement(element.type)) throw new InvalidValueError(`NetworkVec.value[${String(index)}] must not be a ${element.type}.`)
+    try {
+      totalBytes += encodedLength(element)
+    } catch (error) {
+      if (!(error instanceof InvalidValueError)) throw error
+      throw new InvalidValueError(`NetworkVec.value[${String(index)}]: ${error.message}`, { cause: error })
+    }
+  }
+  return totalBytes
+}
+
+function requirePackedBits(bits: number, packed: Uint8Array): number {
+  requireInteger(bits, maxUint32, 'VecRingBit.value.bits')
+  requireBytes(packed, 'VecRingBit.value.packed')
+  const needed = Math.ceil(bits / 8)
+  if (packed.length !== needed) {
+    throw new InvalidValueError(`VecRingBit.value.packed must have ${String(needed)} bytes for ${String(bits)} bits; it has ${String(packed.length)}.`)
+  }
+  return prefixLengthBytes + needed
+}
+
+function requireVecRing48(vector: Float64Array): void {
+  if (!(vector instanceof Float64Array)) throw wrongType('VecRing48.value', 'a Float64Array', vector)
+  for (let index = 0; index < vector.length; index += 1) {
+    const element = vector[index]!
+    if (!(element >= 0 && element <= maxUint48 && Math.floor(element) === element)) {
+      throw new InvalidValueError(`VecRing48.value[${String(index)}] must be an integer from 0 to ${String(maxUint48)}; it is ${String(element)}.`)
+    }
+  }
+}
+
+function requireInteger(value: number, max: number, field: string): void {
+  if (!(Number.isInteger(value) && value >= 0 && value <= max)) {
+    throw new InvalidValueError(`${field} must be an integer from 0 to ${String(max)}; it is ${describe(value)}.`)
+  }
+}
+
+function requireBigInt(value: bigint, max: bigint, field: string): void {
+  if (!(typeof value === 'bigint' && value >= 0n && value <= max)) {
+    throw new InvalidValueError(`${field} must be a bigint from 0 to ${String(max)}; it is ${describe(value)}.`)
+  }
+}
+
+function requireBoolean(value: unknown, field: string): void {
+  if (typeof value !== 'boolean') throw wrongType(field, 'a boolean', value)
+}
+
+function requireBytes(value: Uint8Array, field: string): void {
+  if (!(value instanceof Uint8Array)) throw wrongType(field, 'a Uint8Array', value)
+}
+
+function requireObject(value: object, field: string): void {
+  if (typeof value !== 'object' || (value as object | null) === null) throw wrongType(field, 'an object', value)
+}
+
+function lengthPrefixed(payloadLengthBytes: number, type: NetworkValueType): number {
+  if (payloadLengthBytes > maxUint32) {
+    throw new InvalidValueError(`${type}.value is ${String(payloadLengthBytes)} bytes long; the length field holds at most ${String(maxUint32)}.`)
+  }
+  return prefixLengthBytes + payloadLengthBytes
+}
+
+function wrongType(field: string, expected: string, value: unknown): InvalidValueError {
+  return new InvalidValueError(`${field} must be ${expected}; it is ${describe(value)}.`)
+}
+
+/** For messages: numbers as they are, everything else by its type only, so that no payload gets into a log. */
+function describe(value: unknown): string {
+  if (typeof value === 'number') return String(value)
+  if (typeof value === 'bigint') return 'a bigint out of range'
+  return value === null ? 'null' : `of type ${typeof value}`
+}

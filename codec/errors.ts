@@ -1,0 +1,103 @@
+/**
+ * Owns: the one table of error codes and the error classes of the package.
+ * Refuses to know: who throws them, sockets, peers, and how an error is logged or counted.
+ */
+
+/** What a row of the table says about a code. */
+export interface ErrorCodeEntry {
+  /** One plain sentence for documentation and logs. */
+  readonly meaning: string
+  /** The same call may succeed later although nobody changed anything. */
+  readonly retryable: boolean
+  /** Trying again is pointless until configuration or code changes: the runtime stops by itself. */
+  readonly fatal: boolean
+}
+
+// Three kinds of row, so that the table below reads as a list of sentences.
+const transient = (meaning: string): ErrorCodeEntry => ({ meaning, retryable: true, fatal: false })
+const permanent = (meaning: string): ErrorCodeEntry => ({ meaning, retryable: false, fatal: false })
+const fatal = (meaning: string): ErrorCodeEntry => ({ meaning, retryable: false, fatal: true })
+
+/** Every code that this package throws. Codes are stable; meanings may be reworded. */
+export const errorCodes = {
+  // The peer broke the wire contract (ProtocolError). One code per rule of the decoder.
+  ERR_UNKNOWN_DESCRIPTOR: permanent('A frame or value starts with a descriptor that this dialect does not define.'),
+  ERR_VALUE_TRUNCATED: permanent('A value is shorter than its descriptor or its length field says.'),
+  ERR_VALUE_TRAILING_BYTES: permanent('Bytes are left over behind a value that should have filled its place.'),
+  ERR_VECTOR_LENGTH_NOT_MULTIPLE: permanent('The byte length of a vector is not a multiple of its element size.'),
+  ERR_NETWORK_VEC_ELEMENT_NOT_ALLOWED: permanent('A NetworkVec holds a value of a type that must not stand in a list.'),
+  ERR_NETWORK_VEC_LENGTH_MISMATCH: permanent('The values in a NetworkVec do not fill its declared byte length exactly.'),
+  ERR_MESSAGE_TOO_LONG: permanent('A frame declares a body longer than maxMessageLengthBytes.'),
+  ERR_CONTROL_FRAME_LENGTH: permanent('A control frame declares a length of 0 or above the limit.'),
+  ERR_CONTROL_FRAME_NOT_FILLED: permanent('The value in a control frame does not fill the declared length.'),
+  ERR_SYNC_MISMATCH: permanent('A peer answered the ring barrier with something other than Bytes("ok").'),
+  ERR_SESSION_VALIDATION: permanent('A peer sent something other than the session index during session validation.'),
+  // The caller asked for something that can not be done.
+  ERR_INVALID_VALUE: permanent('A value to be sent has a field of the wrong type, size or range.'),
+  ERR_INVALID_OPTION: fatal('An option has a wrong type or is out of range.'),
+  ERR_INVALID_URL: fatal('An address is not a URL that this runtime can use.'),
+  ERR_INVALID_PEER_ID: fatal('A peer identity has the wrong form.'),
+  ERR_UNKNOWN_PEER: permanent('The peer is not one that this network was configured with.'),
+  ERR_NOT_A_NETWORK: permanent('The actor reference does not belong to a network.'),
+  ERR_DIALECT_UNSUPPORTED: fatal('The dialect in use can not do what was asked for.'),
+  ERR_UNSUPPORTED_HOST: fatal('The machine is not little-endian, which this codec needs.'),
+  // Handshake and connection.
+  ERR_HANDSHAKE_FAILED: transient('The handshake ended before it was complete, or the answer was wrong.'),
+  ERR_HANDSHAKE_REFUSED: transient('The other side refused the handshake.'),
+  ERR_UNEXPECTED_PEER: transient('The other side proved or claimed an identity that was not expected on this address.'),
+  ERR_CONNECTION_LOST: transient('An established connection ended.'),
+  ERR_CONNECTION_REFUSED: transient('The other side did not accept a connection.'),
+  ERR_NOT_REQUESTED: transient('An inbound connection came that nobody asks for now.'),
+  ERR_ADMISSION_LIMIT: transient('A limit on inbound connections is reached.'),
+  ERR_TRANSPORT: transient('The transport below reported an error.'),
+  ERR_LISTEN_FAILED: fatal('The listener could not bind its address.'),
+  // Sessions, sending, receiving.
+  ERR_TIMED_OUT: transient('The deadline of an operation passed.'),
+  ERR_ABORTED: permanent('The caller aborted the operation.'),
+  ERR_BATCH_FAILED: transient('One connection of the batch ended, which ends the batch.'),
+  ERR_SESSION_CLOSED: permanent('The session is closed.'),
+  ERR_SEND_QUEUE_FULL: transient('The bounded send queue is full.'),
+  ERR_RECEIVE_QUEUE_FULL: transient('Too many calls of receive wait on one session already.'),
+  ERR_SEND_TIMED_OUT: transient('A value could not be handed to a connection in time; it was not sent.'),
+  // The runtime itself.
+  ERR_NETWORK_STOPPED: permanent('The network is shutting down or has stopped.'),
+  ERR_RESTART_INTENSITY: fatal('A child crashed more often than its restart intensity allows.'),
+  ERR_HANDLER_FAILED: permanent('A handler of the application threw.'),
+  ERR_INTERNAL: permanent('A condition that this package guarantees does not hold: a bug in it.'),
+} as const satisfies Record<string, ErrorCodeEntry>
+
+/** One of the keys of {@link errorCodes}. */
+export type ErrorCode = keyof typeof errorCodes
+
+/**
+ * Base of every error thrown by this package. `code` is stable and is what programs compare; the message is one plain
+ * sentence for people that names what is wrong. `retryable` and `fatal` come from {@link errorCodes}.
+ */
+export class StatewireError extends Error {
+  readonly code: ErrorCode
+  readonly retryable: boolean
+  readonly fatal: boolean
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    // The name must stand on the prototype before Error captures the stack, or the stack begins with "Error:".
+    const prototype: unknown = new.target.prototype
+    if (!Object.hasOwn(prototype as object, 'name')) {
+      Object.defineProperty(prototype, 'name', { value: new.target.name, configurable: true, writable: true })
+    }
+    super(message, options)
+    const entry: ErrorCodeEntry = errorCodes[code]
+    this.code = code
+    this.retryable = entry.retryable
+    this.fatal = entry.fatal
+  }
+}
+
+/** The peer broke the wire contract. Thrown by frame readers and decoders, never for "more bytes are needed". */
+export class ProtocolError extends StatewireError {}
+
+/** A value handed to the encoder can not be represented on the wire; the message names the field. Code ERR_INVALID_VALUE. */
+export class InvalidValueError extends StatewireError {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super('ERR_INVALID_VALUE', message, options)
+  }
+}

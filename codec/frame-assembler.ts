@@ -1,0 +1,239 @@
+/**
+ * Owns: turning chunks of a byte stream into whole frames: what is kept between chunks, stop and resume, and what
+ * happens when a sink throws. Both framings share it.
+ * Refuses to know: what a frame looks like. A subclass measures and delivers.
+ */
+import { exactAssemblyLimitBytes } from './limits.ts'
+import { ProtocolError, StatewireError } from './errors.ts'
+
+/** Gets the frames of one stream, in order. */
+export interface FrameSink {
+  /**
+   * `buffer[bodyStart, bodyEnd)` is the body behind `descriptor`. The buffer may be kept: it is never reused by the
+   * reader. Nothing was copied for a frame that lay whole within one chunk, so a view keeps that whole chunk alive.
+   * The return value is ignored. An error thrown here propagates out of `push` or `resume`; the frame counts as delivered.
+   */
+  onFrame(lane: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): void
+}
+
+/** What `measure` answers while the header is incomplete. */
+export const lengthNotKnownYet = -1
+
+/** No header of either framing is longer: `measure` knows the length of a frame from this many bytes of it. */
+const maxHeaderLengthBytes = 9
+
+const nothing = Buffer.alloc(0)
+
+/**
+ * Bytes arrive in the order  assembled → chunk → waiting  and leave in the same order:
+ *
+ *     assembled[0 … assembledEnd)    the beginning of one frame that spans chunks; frameLength is its whole length
+ *     chunk[0 … frameStart)          delivered, or moved to `assembled`
+ *     chunk[frameStart … length)     received, not delivered
+ *     waiting                        chunks that came while deliveries were stopped
+ *
+ * Three cursors and their invariants (checked by {@link FrameAssembler.invariants}):
+ *   0 <= frameStart <= chunk.length
+ *   0 <= assembledEnd, and below frameLength as soon as frameLength is known: a whole frame is never kept assembled
+ *   assembledEnd <= assembled.length <= max(exactAssemblyLimitBytes, 4 × assembledEnd): memory follows what has arrived
+ * and at rest (not stopped, nothing failed, sink did not throw) the chunk is used up and nothing waits.
+ */
+export abstract class FrameAssembler {
+  private chunk: Buffer = nothing
+  private frameStart = 0
+  private readonly header: Buffer = Buffer.alloc(maxHeaderLengthBytes)
+  private assembled: Buffer | undefined = undefined
+  private assembledEnd = 0
+  private frameLength = lengthNotKnownYet
+  private readonly waiting: Buffer[] = []
+  private waitingBytes = 0
+  private stopped = false
+  private running = false
+  private failure: ProtocolError | undefined = undefined
+
+  /**
+   * Length in bytes of the frame that begins at `buffer[start]`, of which the bytes up to `end` are there, or
+   * {@link lengthNotKnownYet}. Must know it from 9 bytes. Throws ProtocolError; applies the limits.
+   */
+  protected abstract measure(buffer: Buffer, start: number, end: number): number
+
+  /** Hands the whole frame `buffer[start, end)` to the sink. Throws ProtocolError, or what the sink throws. */
+  protected abstract deliver(buffer: Buffer, start: number, end: number): void
+
+  /**
+   * Takes the next chunk of the stream and delivers every frame that it completes. The chunk belongs to the reader
+   * from here on and must not be written to again. Called from inside the sink, or while stopped, it only keeps the chunk.
+   * Throws ProtocolError when the peer broke the framing, from then on at every call until {@link reset}; and whatever
+   * the sink throws, after which `resume()` goes on with the next frame.
+   */
+  push(chunk: Buffer): void {
+    if (this.failure !== undefined) throw this.failure
+    if (chunk.length === 0) return
+    if (this.stopped || this.running || this.frameStart < this.chunk.length || this.waiting.length > 0) {
+      this.waiting.push(chunk)
+      this.waitingBytes += chunk.length
+      if (this.stopped || this.running) return
+    } else {
+      this.chunk = chunk
+      this.frameStart = 0
+    }
+    this.run()
+  }
+
+  /** Delivers nothing more until {@link resume}. From inside the sink: the frame being delivered is the last one. */
+  stop(): void {
+    this.stopped = true
+  }
+
+  /** Goes on with what was kept, after `stop()` or after the sink threw. Throws as {@link push}. */
+  resume(): void {
+    this.stopped = false
+    if (this.failure !== undefined) throw this.failure
+    if (!this.running) this.run()
+  }
+
+  /** Whether {@link stop} was called and {@link resume} was not. */
+  get isStopped(): boolean {
+    return this.stopped
+  }
+
+  /** Bytes received and not yet delivered. */
+  get bufferedBytes(): number {
+    return this.assembledEnd + (this.chunk.length - this.frameStart) + this.waitingBytes
+  }
+
+  /** Bytes allocated for a frame that spans chunks; at most max(256 KiB, four times what of it has arrived). */
+  get assemblyLengthBytes(): number {
+    return this.assembled?.length ?? 0
+  }
+
+  /** Forgets everything that was kept, and a failure: the next byte pushed is the first of a new stream. */
+  reset(): void {
+    this.chunk = nothing
+    this.frameStart = 0
+    this.forgetAssembly()
+    this.waiting.length = 0
+    this.waitingBytes = 0
+    this.stopped = false
+    this.failure = undefined
+  }
+
+  /** Throws ERR_INTERNAL if one of the invariants above does not hold. For tests and fuzzers; costs a few comparisons. */
+  invariants(): void {
+    const assembled = this.assembled
+    const waitingBytes = this.waiting.reduce((total, chunk) => total + chunk.length, 0)
+    const broken: [boolean, string][] = [
+      [this.frameStart < 0 || this.frameStart > this.chunk.length, 'frameStart outside the chunk'],
+      [this.assembledEnd < 0, 'assembledEnd negative'],
+      [this.frameLength !== lengthNotKnownYet && this.assembledEnd >= this.frameLength, 'a whole frame is kept assembled'],
+      [assembled === undefined && this.assembledEnd > maxHeaderLengthBytes, 'header longer than 9 bytes'],
+      [(assembled === undefined) !== (this.frameLength === lengthNotKnownYet), 'assembly without a known length'],
+      [assembled !== undefined && this.assembledEnd > assembled.length, 'assembledEnd outside the assembly'],
+      [this.assemblyLengthBytes > Math.max(exactAssemblyLimitBytes, 4 * this.assembledEnd), 'assembly far larger than what has arrived'],
+      [waitingBytes !== this.waitingBytes, 'waitingBytes wrong'],
+    ]
+    for (const [isBroken, what] of broken) {
+      if (isBroken) throw new StatewireError('ERR_INTERNAL', `Invariant of the frame reader broken: ${what}.`)
+    }
+  }
+
+  private run(): void {
+    this.running = true
+    try {
+      while (!this.stopped) {
+        if (this.frameStart === this.chunk.length && !this.nextChunk()) return
+        if (this.assembledEnd > 0) this.assemble()
+        else this.scan()
+      }
+    } finally {
+      this.running = false
+    }
+  }
+
+  /** Makes the first waiting chunk the current one. At rest no chunk is held, or an idle connection would keep 64 KiB. */
+  private nextChunk(): boolean {
+    const next = this.waiting.shift()
+    this.chunk = next ?? nothing
+    this.frameStart = 0
+    if (next === undefined) return false
+    this.waitingBytes -= next.length
+    return true
+  }
+
+  /** Byte path, inbound: delivers the frames that lie whole in the chunk. Nothing is copied or allocated here. */
+  private scan(): void {
+    const chunk = this.chunk
+    const end = chunk.length
+    let start = this.frameStart
+    do {
+      const length = this.measureOrFail(chunk, start, end)
+      if (length === lengthNotKnownYet || length > end - start) {
+        this.assemble()
+        return
+      }
+      const frameStart = start
+      start += length
+      // Before the call, so that a sink which throws, stops or resets finds the frame consumed.
+      this.frameStart = start
+      this.deliver(chunk, frameStart, start)
+      // The second condition: the sink called reset().
+      if (this.stopped || this.chunk !== chunk) return
+    } while (start < end)
+  }
+
+  /**
+   * Moves bytes from the chunk to the assembly of a frame that spans chunks: first byte by byte until its header tells
+   * the length, then at once. Each byte of the body is copied once up to 256 KiB. A longer frame starts with that and
+   * grows fourfold, at the cost of copying at most a third of it again; collecting the chunks instead would copy once, but
+   * would let a peer that sends a byte at a time make this side hold a buffer object for every byte.
+   */
+  private assemble(): void {
+    const chunk = this.chunk
+    while (this.frameLength === lengthNotKnownYet) {
+      if (this.frameStart === chunk.length) return
+      this.header[this.assembledEnd] = chunk[this.frameStart]!
+      this.assembledEnd += 1
+      this.frameStart += 1
+      const length = this.measureOrFail(this.header, 0, this.assembledEnd)
+      if (length === lengthNotKnownYet) continue
+      this.frameLength = length
+      this.assembled = Buffer.allocUnsafe(Math.min(length, exactAssemblyLimitBytes))
+      this.header.copy(this.assembled, 0, 0, this.assembledEnd)
+    }
+    const take = Math.min(this.frameLength - this.assembledEnd, chunk.length - this.frameStart)
+    const assembled = this.roomFor(take)
+    chunk.copy(assembled, this.assembledEnd, this.frameStart, this.frameStart + take)
+    this.assembledEnd += take
+    this.frameStart += take
+    if (this.assembledEnd < this.frameLength) return
+    const end = this.assembledEnd
+    this.forgetAssembly()
+    this.deliver(assembled, 0, end)
+  }
+
+  private roomFor(lengthBytes: number): Buffer {
+    const assembled = this.assembled ?? nothing
+    const needed = this.assembledEnd + lengthBytes
+    if (needed <= assembled.length) return assembled
+    const grown = Buffer.allocUnsafe(Math.min(this.frameLength, 4 * needed))
+    assembled.copy(grown, 0, 0, this.assembledEnd)
+    this.assembled = grown
+    return grown
+  }
+
+  private forgetAssembly(): void {
+    this.assembled = undefined
+    this.assembledEnd = 0
+    this.frameLength = lengthNotKnownYet
+  }
+
+  /** A framing error is final: where the next frame would begin is not known any more. */
+  private measureOrFail(buffer: Buffer, start: number, end: number): number {
+    try {
+      return this.measure(buffer, start, end)
+    } catch (error) {
+      if (error instanceof ProtocolError) this.failure = error
+      throw error
+    }
+  }
+}

@@ -1,0 +1,15 @@
+/**
+ * Owns: the public surface of the codec.
+ * Refuses to know: everything else; there is no code here.
+ */
+export * from './constants.ts'
+export { ControlFrameReader, encodeControlFrame } from './control-frame-reader.ts'
+export { decodeBody, decodeValue, isAllowedInNetworkVec } from './decode-value.ts'
+export { encodedLength, encodeValue, writeValue } from './encode-value.ts'
+export { errorCodes, InvalidValueError, ProtocolError, StatewireError, type ErrorCode, type ErrorCodeEntry } from './errors.ts'
+export { FrameAssembler, type FrameSink } from './frame-assembler.ts'
+export { bodyLength } from './frame-length.ts'
+export { FrameReader, type FrameReaderOptions } from './frame-reader.ts'
+export { encodeFrame, FrameWriter } from './frame-writer.ts'
+export * from './limits.ts'
+export type * from './values.ts'

@@ -1,0 +1,34 @@
+/**
+ * Owns: the default limits that the codec and its callers apply, each with its reason.
+ * Refuses to know: limits of time, counts of connections, and anything about queues.
+ */
+
+/**
+ * Largest body of one frame in the ampc dialect, counted in the bytes that follow the 9-byte header: 64 MiB.
+ * The Rust stack has no limit of its own; 64 MiB holds a VecRing64 of 8 Mi elements, well above what its protocols send,
+ * and bounds what one connection can make this side hold.
+ */
+export const defaultMaxMessageLengthBytes = 64 * 1024 * 1024
+
+/** Largest value, descriptor included, in a control frame: 1 MiB. The Rust stack refuses more, so more is never sent. */
+export const maxControlValueLengthBytes = 1_048_576
+
+/** Longest identity in the ampc handshake, in UTF-8 bytes. The Rust acceptor closes on more. */
+export const maxIdentityLengthBytes = 128
+
+/**
+ * A payload of this many bytes or more is written by reference instead of being copied into the batch: 16 KiB.
+ * Below it the copy is cheaper than one more buffer in a gathered write.
+ */
+export const byReferenceThresholdBytes = 16 * 1024
+
+/**
+ * A frame that spans chunks gets its exact length at once up to this size: 256 KiB. Above it no more than four times
+ * what has arrived is allocated, because a peer can declare 64 MiB and send nothing.
+ */
+export const exactAssemblyLimitBytes = 256 * 1024
+
+/** The batch buffer of a writer starts with this (idle connections are many) … */
+export const firstArenaLengthBytes = 4 * 1024
+/** … and doubles to this: one write of 64 KiB already amortises its system call. */
+export const maxArenaLengthBytes = 64 * 1024

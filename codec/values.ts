@@ -1,0 +1,67 @@
+/**
+ * Owns: the TypeScript shape of every value that a session carries.
+ * Refuses to know: bytes, frames, sessions.
+ */
+
+/** Two 64-bit digests of a party's state. */
+export interface StateChecksum {
+  irises: bigint
+  graph: bigint
+}
+
+/** `bits` bits, least significant first, in `packed` of ceil(bits / 8) bytes. Spare bits of the last byte travel as they are. */
+export interface PackedBits {
+  bits: number
+  packed: Uint8Array
+}
+
+/** Exactly 16 bytes. */
+export interface PrfKeyValue { type: 'PrfKey', value: Uint8Array }
+export interface RingElementBitValue { type: 'RingElementBit', value: boolean }
+/** Integer, 0 … 2^16 - 1. */
+export interface RingElement16Value { type: 'RingElement16', value: number }
+/** Integer, 0 … 2^32 - 1. */
+export interface RingElement32Value { type: 'RingElement32', value: number }
+/** Integer, 0 … 2^48 - 1: a `number` holds it exactly. */
+export interface RingElement48Value { type: 'RingElement48', value: number }
+/** 0 … 2^64 - 1. */
+export interface RingElement64Value { type: 'RingElement64', value: bigint }
+export interface VecRing16Value { type: 'VecRing16', value: Uint16Array }
+export interface VecRing32Value { type: 'VecRing32', value: Uint32Array }
+/**
+ * Integers 0 … 2^48 - 1 in a Float64Array: there is no 48-bit typed array, a double holds 48 bits exactly, and unlike
+ * `number[]` it is one allocation of known size (8 bytes an element) whatever a peer sends.
+ */
+export interface VecRing48Value { type: 'VecRing48', value: Float64Array }
+export interface VecRing64Value { type: 'VecRing64', value: BigUint64Array }
+export interface VecRingBitValue { type: 'VecRingBit', value: PackedBits }
+export interface StateChecksumValue { type: 'StateChecksum', value: StateChecksum }
+/** 0 … 2^128 - 1. */
+export interface PrfCheckValue { type: 'PrfCheck', value: bigint }
+export interface BytesValue { type: 'Bytes', value: Uint8Array }
+/**
+ * A list of ring elements, ring vectors and Bytes. The wire refuses PrfKey, StateChecksum, PrfCheck and a list in a
+ * list; so does the encoder (ERR_INVALID_VALUE).
+ */
+export interface NetworkVecValue { type: 'NetworkVec', value: NetworkValue[] }
+
+/** One value on a session. The discriminator is the name of the type in the wire contract. */
+export type NetworkValue =
+  | PrfKeyValue
+  | RingElementBitValue
+  | RingElement16Value
+  | RingElement32Value
+  | RingElement48Value
+  | RingElement64Value
+  | VecRing16Value
+  | VecRing32Value
+  | VecRing48Value
+  | VecRing64Value
+  | VecRingBitValue
+  | StateChecksumValue
+  | PrfCheckValue
+  | BytesValue
+  | NetworkVecValue
+
+/** The name of a value's type, as in the wire contract. */
+export type NetworkValueType = NetworkValue['type']

@@ -1,0 +1,29 @@
+/**
+ * statewire: supervised peer-to-peer networking for Node, in which every connection, stream and forwarder is a
+ * statechart you can watch.
+ */
+export { createNetwork, Network, supervisor, ControlChannel, Session, defaultLimits } from './actors/index.ts'
+export type {
+  CallOptions,
+  Environment,
+  Limits,
+  MakeSessionsOptions,
+  MissedEvents,
+  NetworkConfig,
+  NetworkEvent,
+  NetworkEventOf,
+  NetworkEventType,
+  NetworkRuntimeOptions,
+  OnConnectionLost,
+  OpenControlChannelOptions,
+  PeerOption,
+  PrfKeys,
+  SupervisorEvent,
+  SupervisorInput,
+  SupervisorLogic,
+  SupervisorRef,
+} from './actors/index.ts'
+export { ConnectionLostError } from './protocol/lane.ts'
+export { errorCodes, InvalidValueError, ProtocolError, StatewireError } from './codec/errors.ts'
+export type { ErrorCode } from './codec/errors.ts'
+export type { NetworkValue } from './codec/values.ts'

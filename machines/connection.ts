@@ -1,0 +1,148 @@
+/**
+ * Owns: the life of one socket, from the first packet to the last: opening → authenticating → open → closing → closed,
+ * and errored in between where something broke. A connection is never reused; reconnecting makes a new one.
+ * Refuses to know: which carrier, which dialect, and every byte.
+ *
+ *                 dialer                                       acceptor
+ *   opening       connecting → connected (securing)            connected (securing)
+ *   authenticating greeting ──────────────┐                    greeting → claimed (who are you for?)
+ *                 authenticated  ◀────────┘                    authenticated, once its owner confirms
+ *   open          adopted by its link: bytes flow
+ *   closing       what was written is flushed, then the socket ends
+ *   errored       lasts until the socket is really gone, so that it can be seen
+ *   closed        with a cause
+ */
+import { setup } from './xstate.ts'
+import { placeholders, resting } from './chart.ts'
+import type { Cause, ChartContext, ChartInput, DeadlinePassed, StateMeta } from './chart.ts'
+
+export interface ConnectionFacts {
+  readonly role: 'dialer' | 'acceptor'
+  readonly remoteAddress: string
+  /** The first state: a dialled pipe connects, an accepted one is connected, a handed-on one has claimed its place. */
+  readonly begins: 'connecting' | 'connected' | 'claimed'
+}
+
+export type ConnectionEvent =
+  | { readonly type: 'pipe.opened' }
+  | { readonly type: 'pipe.secured' }
+  | { readonly type: 'pipe.failed'; readonly cause: Cause }
+  | { readonly type: 'pipe.ended' }
+  | { readonly type: 'pipe.closed'; readonly cause: Cause | null }
+  | { readonly type: 'handshake.claimed' }
+  | { readonly type: 'handshake.verified' }
+  | { readonly type: 'handshake.failed'; readonly cause: Cause }
+  | { readonly type: 'connection.confirm' }
+  | { readonly type: 'connection.handOn' }
+  | { readonly type: 'connection.adopt' }
+  | { readonly type: 'connection.close'; readonly cause: Cause }
+  | { readonly type: 'connection.fail'; readonly cause: Cause }
+  | DeadlinePassed
+
+export const connectionActions = ['secure', 'greet', 'tellClaimed', 'confirm', 'tellAuthenticated', 'handOn', 'tellOpen', 'endPipe', 'destroyPipe', 'noteCause', 'tellErrored', 'tellClosed'] as const
+
+export const connectionMachine = setup({
+  types: {
+    context: {} as ChartContext<ConnectionFacts>,
+    events: {} as ConnectionEvent,
+    input: {} as ChartInput<ConnectionFacts>,
+    meta: {} as StateMeta,
+    tags: {} as typeof resting,
+  },
+  actions: placeholders(connectionActions),
+  guards: {
+    beginsConnecting: ({ context }) => context.facts.begins === 'connecting',
+    beginsClaimed: ({ context }) => context.facts.begins === 'claimed',
+  },
+}).createMachine({
+  id: 'connection',
+  context: ({ input }) => ({ facts: input.facts, body: input.body }),
+  initial: 'opening',
+  on: {
+    'connection.close': { target: '.closing', actions: 'noteCause' },
+    'connection.fail': { target: '.errored', actions: 'noteCause' },
+    'pipe.failed': { target: '.errored', actions: 'noteCause' },
+    'handshake.failed': { target: '.errored', actions: 'noteCause' },
+    'deadline.passed': { target: '.errored', actions: 'noteCause' },
+    'pipe.ended': { target: '.closing', actions: 'noteCause' },
+    'pipe.closed': { target: '.closed', actions: 'noteCause' },
+  },
+  states: {
+    opening: {
+      initial: 'beginning',
+      states: {
+        beginning: {
+          always: [
+            { guard: 'beginsConnecting', target: 'connecting' },
+            { guard: 'beginsClaimed', target: '#connection.authenticating.claimed' },
+            { target: 'connected' },
+          ],
+        },
+        connecting: {
+          meta: { deadline: 'dialTimeoutMs' },
+          on: { 'pipe.opened': 'connected' },
+        },
+        connected: {
+          description: 'The socket is there; the carrier proves identities, if it is one that does.',
+          meta: { deadline: 'handshakeTimeoutMs' },
+          entry: 'secure',
+          on: { 'pipe.secured': '#connection.authenticating' },
+        },
+      },
+    },
+    authenticating: {
+      initial: 'greeting',
+      states: {
+        greeting: {
+          meta: { deadline: 'handshakeTimeoutMs' },
+          entry: 'greet',
+          on: { 'handshake.claimed': 'claimed', 'handshake.verified': 'authenticated' },
+        },
+        claimed: {
+          description: 'The other side said who it is and which link it is for. Its owner confirms, hands it on or fails it.',
+          meta: { deadline: 'handshakeTimeoutMs' },
+          entry: 'tellClaimed',
+          on: {
+            'connection.confirm': { target: 'authenticated', actions: 'confirm' },
+            'connection.handOn': { target: '#connection.closed', actions: 'handOn' },
+          },
+        },
+        authenticated: {
+          description: 'Both sides agreed; nothing is read until a link adopts the connection. The link or its batch has the deadline.',
+          tags: resting,
+          entry: 'tellAuthenticated',
+          on: { 'connection.adopt': '#connection.open' },
+        },
+      },
+    },
+    open: {
+      description: 'Bytes flow. Lasts as long as both sides like.',
+      tags: resting,
+      entry: 'tellOpen',
+    },
+    closing: {
+      meta: { deadline: 'closeTimeoutMs' },
+      entry: 'endPipe',
+      on: {
+        'connection.close': {},
+        'pipe.ended': {},
+        'deadline.passed': { target: 'errored' },
+      },
+    },
+    errored: {
+      description: 'Destroyed, and not yet released by the carrier.',
+      meta: { deadline: 'closeTimeoutMs' },
+      entry: ['destroyPipe', 'tellErrored'],
+      on: {
+        'connection.close': {},
+        'connection.fail': {},
+        'pipe.failed': {},
+        'pipe.ended': {},
+        'handshake.failed': {},
+        'pipe.closed': 'closed',
+        'deadline.passed': 'closed',
+      },
+    },
+    closed: { type: 'final', entry: 'tellClosed' },
+  },
+})

@@ -1,0 +1,23 @@
+/**
+ * The charts, pure: they can be drawn, walked and tested without a socket. How they happen is in statewire/actors.
+ */
+export { batchMachine } from './batch.ts'
+export { connectionMachine } from './connection.ts'
+export { forwarderMachine } from './forwarder.ts'
+export { linkMachine } from './link.ts'
+export { listenerMachine } from './listener.ts'
+export { peerMachine } from './peer.ts'
+export { poolMachine } from './pool.ts'
+export { reconnectorMachine } from './reconnector.ts'
+export { supervisorMachine } from './supervisor.ts'
+export { resting } from './chart.ts'
+export type { Cause, ChildEvent, DeadlineName, DeadlinePassed, StateMeta } from './chart.ts'
+export type { BatchEvent, BatchFacts } from './batch.ts'
+export type { ConnectionEvent, ConnectionFacts } from './connection.ts'
+export type { ForwarderEvent, ForwarderFacts } from './forwarder.ts'
+export type { LinkEvent, LinkFacts } from './link.ts'
+export type { ListenerEvent, ListenerFacts } from './listener.ts'
+export type { PeerEvent, PeerFacts } from './peer.ts'
+export type { PoolEvent, PoolFacts } from './pool.ts'
+export type { ReconnectorEvent, ReconnectorFacts } from './reconnector.ts'
+export type { SupervisorChartEvent, SupervisorFacts } from './supervisor.ts'

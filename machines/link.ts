@@ -1,0 +1,144 @@
+/**
+ * Owns: the life of one link: (peer, connection id), which outlives its sockets.
+ * Refuses to know: frames, back-off, and how a connection shakes hands.
+ *
+ *   down.requesting   dialer: asked the reconnector for a dial
+ *   down.expecting    acceptor: the claim (peer, connection id) is open; the listener will bring a socket
+ *   connecting        a connection lives and is not authenticated
+ *   ready             authenticated, held until the sessions it shall carry exist
+ *   up                fresh, then stable: the back-off is forgotten at the first frame, or after 10 s
+ *   closing           the connection flushes
+ *   closed | failed   final; failed only where a lost connection may not be replaced
+ */
+import { setup } from './xstate.ts'
+import { placeholders, resting } from './chart.ts'
+import type { Cause, ChartContext, ChartInput, ChildEvent, DeadlinePassed, StateMeta } from './chart.ts'
+
+export interface LinkFacts {
+  readonly peer: string
+  readonly connectionId: number
+  readonly role: 'dialer' | 'acceptor'
+  /** What a lost connection means: another one, or the end. */
+  readonly onConnectionLost: 'reconnect' | 'fail'
+}
+
+export type LinkEvent =
+  | { readonly type: 'dial.granted' }
+  | { readonly type: 'link.claimed'; readonly offer: unknown }
+  | { readonly type: 'connection.authenticated'; readonly connection: string }
+  | { readonly type: 'connection.opened'; readonly connection: string }
+  | { readonly type: 'connection.errored'; readonly connection: string }
+  | { readonly type: 'connection.closed'; readonly connection: string; readonly cause: Cause; readonly authenticated: boolean }
+  | { readonly type: 'pump.started' }
+  | { readonly type: 'pump.failed'; readonly cause: Cause }
+  | { readonly type: 'link.adopt' }
+  | { readonly type: 'link.close'; readonly cause: Cause }
+  | { readonly type: 'reconnector.restarted' }
+  | ChildEvent
+  | DeadlinePassed
+
+export const linkActions = ['requestDial', 'cancelDial', 'openClaim', 'closeClaim', 'dial', 'accept', 'replace', 'tellReady', 'adopt', 'noteOpened', 'resetBackoff', 'noteLost', 'failConnection', 'closeConnection', 'tellFailed', 'noteRestart', 'escalate'] as const
+
+export const linkMachine = setup({
+  types: {
+    context: {} as ChartContext<LinkFacts>,
+    events: {} as LinkEvent,
+    input: {} as ChartInput<LinkFacts>,
+    meta: {} as StateMeta,
+    tags: {} as typeof resting,
+  },
+  actions: placeholders(linkActions),
+  guards: {
+    isDialer: ({ context }) => context.facts.role === 'dialer',
+    mayReconnect: ({ context, event }) => event.type === 'connection.closed' && (context.facts.onConnectionLost === 'reconnect' || !event.authenticated),
+  },
+}).createMachine({
+  id: 'link',
+  context: ({ input }) => ({ facts: input.facts, body: input.body }),
+  initial: 'down',
+  on: {
+    'link.close': '.closing',
+    'child.restarted': { actions: 'noteRestart' },
+    'child.failed': { actions: 'noteRestart' },
+    'child.escalated': { actions: 'escalate' },
+    // A pump that finds a broken wire contract, or breaks itself, costs the connection; the chart hears of the end from it.
+    'pump.failed': { actions: 'failConnection' },
+    'connection.closed': [
+      { guard: 'mayReconnect', target: '.down', actions: 'noteLost' },
+      { target: '.failed', actions: 'noteLost' },
+    ],
+  },
+  states: {
+    down: {
+      initial: 'deciding',
+      states: {
+        deciding: { always: [{ guard: 'isDialer', target: 'requesting' }, { target: 'expecting' }] },
+        requesting: {
+          description: 'The reconnector grants at the latest at the cap of its back-off; if it was lost meanwhile, ask again.',
+          meta: { deadline: 'grantTimeoutMs' },
+          entry: 'requestDial',
+          exit: 'cancelDial',
+          on: {
+            'dial.granted': '#link.connecting',
+            'reconnector.restarted': { actions: 'requestDial' },
+            'deadline.passed': { target: 'requesting', reenter: true },
+          },
+        },
+        expecting: {
+          description: 'The other side dials when it can; whoever asked for the link has the deadline.',
+          tags: resting,
+          entry: 'openClaim',
+          exit: 'closeClaim',
+          on: { 'link.claimed': { target: '#link.accepting' } },
+        },
+      },
+    },
+    connecting: {
+      description: 'Bounded by the deadlines of the connection; this one is for a connection that keeps silent about its end.',
+      meta: { deadline: 'connectTimeoutMs' },
+      entry: 'dial',
+      on: { 'connection.authenticated': 'ready', 'deadline.passed': { actions: 'failConnection' } },
+    },
+    accepting: {
+      meta: { deadline: 'connectTimeoutMs' },
+      entry: 'accept',
+      on: {
+        'connection.authenticated': 'ready',
+        'link.claimed': { target: 'accepting', reenter: true, actions: 'replace' },
+        'deadline.passed': { actions: 'failConnection' },
+      },
+    },
+    ready: {
+      description: 'Nothing is read before the sessions exist; the batch that makes them has the deadline.',
+      tags: resting,
+      entry: 'tellReady',
+      on: { 'link.adopt': 'up', 'link.claimed': { target: 'accepting', actions: 'replace' } },
+    },
+    up: {
+      initial: 'fresh',
+      entry: 'adopt',
+      on: {
+        'connection.opened': { actions: 'noteOpened' },
+        // Only the dialer dials, so a new claim means that the peer has given up the connection we still hold.
+        'link.claimed': { target: 'accepting', actions: 'replace' },
+      },
+      states: {
+        fresh: {
+          meta: { deadline: 'stableAfterMs' },
+          on: {
+            'pump.started': { target: 'stable', actions: 'resetBackoff' },
+            'deadline.passed': { target: 'stable', actions: 'resetBackoff' },
+          },
+        },
+        stable: { description: 'Lasts as long as the connection.', tags: resting },
+      },
+    },
+    closing: {
+      meta: { deadline: 'closeTimeoutMs' },
+      entry: 'closeConnection',
+      on: { 'link.close': {}, 'connection.closed': { target: 'closed', actions: 'noteLost' }, 'deadline.passed': 'closed' },
+    },
+    closed: { type: 'final' },
+    failed: { type: 'final', entry: 'tellFailed' },
+  },
+})

@@ -1,0 +1,72 @@
+/**
+ * Owns: the life of the place where connections come in: bound or not.
+ * Refuses to know: who is let in (protocol/admission.ts) and how they shake hands (the connection actors below it).
+ * Its accept loop never waits for a handshake: each accepted socket is a child of its own.
+ */
+import { setup } from './xstate.ts'
+import { placeholders, resting } from './chart.ts'
+import type { Cause, ChartContext, ChartInput, ChildEvent, DeadlinePassed, StateMeta } from './chart.ts'
+
+export interface ListenerFacts {
+  readonly address: string
+}
+
+export type ListenerEvent =
+  | { readonly type: 'listener.bound'; readonly address: string }
+  | { readonly type: 'listener.failed'; readonly cause: Cause }
+  | { readonly type: 'pipe.accepted'; readonly pipe: unknown }
+  | { readonly type: 'connection.claimed'; readonly connection: string }
+  | { readonly type: 'connection.errored'; readonly connection: string; readonly cause: Cause }
+  | { readonly type: 'connection.closed'; readonly connection: string; readonly cause: Cause }
+  | { readonly type: 'listener.close' }
+  | ChildEvent
+  | DeadlinePassed
+
+export const listenerActions = ['bind', 'tellListening', 'admit', 'place', 'forget', 'noteErrored', 'refusePipe', 'noteFailure', 'tellFailed', 'unbind', 'fail'] as const
+
+export const listenerMachine = setup({
+  types: {
+    context: {} as ChartContext<ListenerFacts>,
+    events: {} as ListenerEvent,
+    input: {} as ChartInput<ListenerFacts>,
+    meta: {} as StateMeta,
+    tags: {} as typeof resting,
+  },
+  actions: placeholders(listenerActions),
+}).createMachine({
+  id: 'listener',
+  context: ({ input }) => ({ facts: input.facts, body: input.body }),
+  initial: 'binding',
+  on: {
+    'connection.claimed': { actions: 'place' },
+    'connection.errored': { actions: 'noteErrored' },
+    'connection.closed': { actions: 'forget' },
+    'child.done': { actions: 'forget' },
+    'child.failed': { actions: 'forget' },
+    'pipe.accepted': { actions: 'refusePipe' },
+    'listener.close': '.closed',
+  },
+  states: {
+    binding: {
+      meta: { deadline: 'bindTimeoutMs' },
+      entry: 'bind',
+      on: {
+        'listener.bound': 'listening',
+        'listener.failed': { target: 'errored', actions: 'noteFailure' },
+        'deadline.passed': { target: 'errored', actions: 'noteFailure' },
+      },
+    },
+    listening: {
+      description: 'Accepts. Each accepted socket has its own deadlines.',
+      tags: resting,
+      entry: 'tellListening',
+      on: { 'pipe.accepted': { actions: 'admit' }, 'listener.failed': { target: 'errored', actions: 'noteFailure' } },
+    },
+    errored: {
+      description: 'Fails the actor: its supervisor restarts it, and fails with it when that does not help.',
+      tags: resting,
+      entry: ['unbind', 'tellFailed', 'fail'],
+    },
+    closed: { type: 'final', entry: 'unbind' },
+  },
+})

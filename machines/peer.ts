@@ -1,0 +1,97 @@
+/**
+ * Owns: what is wanted of one peer: its links, and where the failures of its actors stop.
+ * Refuses to know: sockets and frames; other peers.
+ *
+ *   idle      known, nothing asked of it
+ *   active    has links
+ *   errored   its actors failed beyond their intensity; other peers never notice; tried again at the cap of the back-off
+ *   closing   its links flush
+ *   closed    final
+ */
+import { setup } from './xstate.ts'
+import { placeholders, resting } from './chart.ts'
+import type { Cause, ChartContext, ChartInput, ChildEvent, DeadlinePassed, StateMeta } from './chart.ts'
+
+export interface PeerFacts {
+  readonly peer: string
+}
+
+export type PeerEvent =
+  | { readonly type: 'link.open'; readonly request: unknown }
+  | { readonly type: 'link.release'; readonly link: string; readonly cause: Cause }
+  | { readonly type: 'link.break'; readonly link: string; readonly cause: Cause }
+  | { readonly type: 'link.ready'; readonly link: string }
+  | { readonly type: 'link.up'; readonly link: string }
+  | { readonly type: 'link.down'; readonly link: string; readonly cause: Cause }
+  | { readonly type: 'link.failed'; readonly link: string; readonly cause: Cause }
+  | { readonly type: 'link.closed'; readonly link: string }
+  | { readonly type: 'peer.empty' }
+  | { readonly type: 'peer.close'; readonly cause: Cause }
+  | { readonly type: 'reconnector.restarted' }
+  | ChildEvent
+  | DeadlinePassed
+
+export const peerActions = ['openLink', 'releaseLink', 'breakLink', 'relay', 'forgetLink', 'wakeLinks', 'noteRestart', 'noteEscalation', 'tellErrored', 'reopenLinks', 'closeLinks', 'refuseLink'] as const
+
+export const peerMachine = setup({
+  types: {
+    context: {} as ChartContext<PeerFacts>,
+    events: {} as PeerEvent,
+    input: {} as ChartInput<PeerFacts>,
+    meta: {} as StateMeta,
+    tags: {} as typeof resting,
+  },
+  actions: placeholders(peerActions),
+}).createMachine({
+  id: 'peer',
+  context: ({ input }) => ({ facts: input.facts, body: input.body }),
+  initial: 'idle',
+  on: {
+    'link.release': { actions: 'releaseLink' },
+    'link.break': { actions: 'breakLink' },
+    'link.ready': { actions: 'relay' },
+    'link.up': { actions: 'relay' },
+    'link.down': { actions: 'relay' },
+    'link.failed': { actions: 'relay' },
+    'child.done': { actions: 'forgetLink' },
+    'child.failed': { actions: 'noteEscalation' },
+    'child.restarted': { actions: 'noteRestart' },
+    'child.escalated': { target: '.errored', actions: 'noteEscalation' },
+    'reconnector.restarted': { actions: 'wakeLinks' },
+    'peer.close': '.closing',
+  },
+  states: {
+    idle: {
+      description: 'Nothing is asked of it.',
+      tags: resting,
+      on: { 'link.open': { target: 'active', actions: 'openLink' } },
+    },
+    active: {
+      description: 'Its links have the deadlines.',
+      tags: resting,
+      on: { 'link.open': { actions: 'openLink' } },
+    },
+    errored: {
+      meta: { deadline: 'backoffMaxMs' },
+      entry: 'tellErrored',
+      on: {
+        'link.open': { actions: 'openLink' },
+        'child.escalated': { actions: 'noteEscalation' },
+        'deadline.passed': { target: 'active', actions: 'reopenLinks' },
+      },
+    },
+    closing: {
+      meta: { deadline: 'shutdownTimeoutMs' },
+      entry: 'closeLinks',
+      on: {
+        'link.open': { actions: 'refuseLink' },
+        'child.failed': { actions: 'forgetLink' },
+        'child.escalated': { actions: 'forgetLink' },
+        'peer.empty': 'closed',
+        'deadline.passed': 'closed',
+        'peer.close': {},
+      },
+    },
+    closed: { type: 'final' },
+  },
+})

@@ -1,0 +1,57 @@
+/**
+ * Owns: the life of a fan-out: many children of one kind below one name (peers, batches).
+ * Refuses to know: what the children are. They sit in a Map of the actor, not in the snapshot: see actors/children.ts.
+ */
+import { setup } from './xstate.ts'
+import { placeholders, resting } from './chart.ts'
+import type { Cause, ChartContext, ChartInput, ChildEvent, StateMeta } from './chart.ts'
+
+export interface PoolFacts {
+  readonly kind: string
+}
+
+export type PoolEvent =
+  | { readonly type: 'pool.add'; readonly spec: unknown }
+  | { readonly type: 'pool.drain'; readonly cause: Cause }
+  | { readonly type: 'pool.pass'; readonly to?: string; readonly event: unknown }
+  | { readonly type: 'pool.empty' }
+  | ChildEvent
+
+export const poolActions = ['begin', 'add', 'drain', 'pass', 'noteEnd', 'tellEmpty'] as const
+
+export const poolMachine = setup({
+  types: {
+    context: {} as ChartContext<PoolFacts>,
+    events: {} as PoolEvent,
+    input: {} as ChartInput<PoolFacts>,
+    meta: {} as StateMeta,
+    tags: {} as typeof resting,
+  },
+  actions: placeholders(poolActions),
+}).createMachine({
+  id: 'pool',
+  context: ({ input }) => ({ facts: input.facts, body: input.body }),
+  initial: 'running',
+  on: {
+    'child.done': { actions: 'noteEnd' },
+    'child.failed': { actions: 'noteEnd' },
+    'child.restarted': { actions: 'noteEnd' },
+    'child.escalated': { actions: 'noteEnd' },
+    'pool.pass': { actions: 'pass' },
+  },
+  states: {
+    running: {
+      description: 'Takes new children.',
+      tags: resting,
+      entry: 'begin',
+      on: { 'pool.add': { actions: 'add' }, 'pool.drain': 'draining' },
+    },
+    draining: {
+      description: 'Its children close, each within its own deadline; takes no new ones.',
+      tags: resting,
+      entry: 'drain',
+      on: { 'pool.empty': 'empty' },
+    },
+    empty: { type: 'final', entry: 'tellEmpty' },
+  },
+})

@@ -1,0 +1,62 @@
+/**
+ * Owns: whether dials are granted. The Reconnector of the first design: it re-creates only connections that somebody
+ * once asked for, later and later while they fail, never too many at a time.
+ * Refuses to know: sockets. It grants; links dial.
+ */
+import { setup } from './xstate.ts'
+import { placeholders, resting } from './chart.ts'
+import type { ChartContext, ChartInput, StateMeta } from './chart.ts'
+
+export interface ReconnectorFacts {
+  readonly dialsMax: number
+}
+
+export type ReconnectorEvent =
+  | { readonly type: 'dial.request'; readonly key: string; readonly link: unknown }
+  | { readonly type: 'dial.cancel'; readonly key: string }
+  | { readonly type: 'dial.ended'; readonly key: string }
+  | { readonly type: 'dial.reset'; readonly key: string }
+  | { readonly type: 'dial.forget'; readonly key: string }
+  | { readonly type: 'dial.due'; readonly key: string }
+  | { readonly type: 'slots.used' }
+  | { readonly type: 'slots.free' }
+  | { readonly type: 'reconnector.stop' }
+
+export const reconnectorActions = ['enqueue', 'cancel', 'end', 'reset', 'forget', 'grant', 'grantWaiting', 'stopAll'] as const
+
+export const reconnectorMachine = setup({
+  types: {
+    context: {} as ChartContext<ReconnectorFacts>,
+    events: {} as ReconnectorEvent,
+    input: {} as ChartInput<ReconnectorFacts>,
+    meta: {} as StateMeta,
+    tags: {} as typeof resting,
+  },
+  actions: placeholders(reconnectorActions),
+}).createMachine({
+  id: 'reconnector',
+  context: ({ input }) => ({ facts: input.facts, body: input.body }),
+  initial: 'granting',
+  on: {
+    'dial.request': { actions: 'enqueue' },
+    'dial.cancel': { actions: 'cancel' },
+    'dial.ended': { actions: 'end' },
+    'dial.reset': { actions: 'reset' },
+    'dial.forget': { actions: 'forget' },
+    'dial.due': { actions: 'grant' },
+    'reconnector.stop': '.stopped',
+  },
+  states: {
+    granting: {
+      description: 'There is room for another dial.',
+      tags: resting,
+      on: { 'slots.used': 'saturated' },
+    },
+    saturated: {
+      description: 'As many dials as may run at once do; each has its own deadline.',
+      tags: resting,
+      on: { 'slots.free': { target: 'granting', actions: 'grantWaiting' } },
+    },
+    stopped: { type: 'final', entry: 'stopAll' },
+  },
+})

@@ -1,0 +1,102 @@
+/**
+ * Owns: the life of a whole network, from the application's point of view.
+ * Refuses to know: peers, sockets, frames. Only the listener and the reconnector can fail it.
+ *
+ *   starting   until the listener is bound (at once where nothing listens)
+ *   running
+ *   draining   takes nothing new; batches end, links flush
+ *   stopped    final
+ *   failed     the actor fails with the cause: the port cannot be bound, or the listener or reconnector failed beyond its intensity
+ */
+import { setup } from './xstate.ts'
+import { placeholders, resting } from './chart.ts'
+import type { Cause, ChartContext, ChartInput, ChildEvent, DeadlinePassed, StateMeta } from './chart.ts'
+
+export interface SupervisorFacts {
+  readonly identity: string
+  readonly dialect: string
+  readonly peers: readonly string[]
+}
+
+export type SupervisorChartEvent =
+  | { readonly type: 'listener.listening'; readonly address: string }
+  | { readonly type: 'listener.failed'; readonly cause: Cause }
+  | { readonly type: 'listener.notWanted' }
+  | { readonly type: 'sessions.make'; readonly request: unknown }
+  | { readonly type: 'control.open'; readonly request: unknown }
+  | { readonly type: 'link.ready' | 'link.up' | 'link.down' | 'link.failed'; readonly peer: string; readonly link: string }
+  | { readonly type: 'pool.emptied'; readonly kind: string }
+  | { readonly type: 'network.quiet' }
+  | { readonly type: 'network.shutdown' }
+  | ChildEvent
+  | DeadlinePassed
+
+export const supervisorActions = ['begin', 'tellReady', 'makeBatch', 'noteLink', 'refuse', 'noteRestart', 'noteFailure', 'drain', 'drainPeers', 'tellStopped', 'tellFailed', 'fail'] as const
+
+export const supervisorMachine = setup({
+  types: {
+    context: {} as ChartContext<SupervisorFacts>,
+    events: {} as SupervisorChartEvent,
+    input: {} as ChartInput<SupervisorFacts>,
+    meta: {} as StateMeta,
+    tags: {} as typeof resting,
+  },
+  actions: placeholders(supervisorActions),
+}).createMachine({
+  id: 'supervisor',
+  context: ({ input }) => ({ facts: input.facts, body: input.body }),
+  initial: 'starting',
+  on: {
+    'sessions.make': { actions: 'refuse' },
+    'control.open': { actions: 'refuse' },
+    'link.ready': { actions: 'noteLink' },
+    'link.up': { actions: 'noteLink' },
+    'link.down': { actions: 'noteLink' },
+    'link.failed': { actions: 'noteLink' },
+    'child.restarted': { actions: 'noteRestart' },
+    'child.escalated': { target: '.failed', actions: 'noteFailure' },
+    'network.shutdown': '.draining',
+  },
+  states: {
+    starting: {
+      meta: { deadline: 'bindTimeoutMs' },
+      entry: 'begin',
+      on: {
+        'listener.listening': 'running',
+        'listener.notWanted': 'running',
+        // A port that cannot be bound at the start is a mistake of the configuration: say so at once.
+        'listener.failed': { target: 'failed', actions: 'noteFailure' },
+        'deadline.passed': { target: 'failed', actions: 'noteFailure' },
+        'sessions.make': { actions: 'makeBatch' },
+        'control.open': { actions: 'makeBatch' },
+      },
+    },
+    running: {
+      description: 'Until the application has enough of it.',
+      tags: resting,
+      entry: 'tellReady',
+      on: {
+        'sessions.make': { actions: 'makeBatch' },
+        'control.open': { actions: 'makeBatch' },
+      },
+    },
+    draining: {
+      meta: { deadline: 'shutdownTimeoutMs' },
+      entry: 'drain',
+      on: {
+        'network.shutdown': {},
+        'pool.emptied': { actions: 'drainPeers' },
+        'network.quiet': 'stopped',
+        'deadline.passed': 'stopped',
+        'child.restarted': {},
+        'child.escalated': {},
+      },
+    },
+    stopped: { type: 'final', entry: 'tellStopped' },
+    failed: {
+      description: 'Fails the actor with the cause, so that whoever spawned it hears of an error and not of an end.',
+      tags: resting,
+      entry: ['tellFailed', 'fail'],
+    },
+  },
+})

@@ -1,0 +1,41 @@
+/**
+ * Owns: the numbering of sessions and which connection carries which (WIRE.md 3, "Sessions"), and what validation says.
+ * Refuses to know: sockets and lanes.
+ */
+
+const idsEnd = 0xffff_ffff
+
+/** Session ids are consecutive over the batches that succeed; both sides count alike. */
+export class SessionNumbering {
+  #next = 0
+
+  get next(): number {
+    return this.#next
+  }
+
+  /** The ids of a batch; nothing is used up until it succeeds. */
+  first(count: number): number {
+    return this.#next >= idsEnd - count ? 0 : this.#next
+  }
+
+  succeeded(first: number, count: number): void {
+    this.#next = first + count
+  }
+}
+
+/** Session number `index` of a batch rides on this connection. */
+export function connectionOf(index: number, connections: number): number {
+  return index % connections
+}
+
+/** The asked parallelism, capped at the number of sessions: a connection without a session would have nothing to do. */
+export function connectionsFor(sessions: number, parallelism: number): number {
+  return Math.min(sessions, parallelism)
+}
+
+/** What a session says and hears first: its index in the batch, u64 LE, zero padded to a PrfKey. */
+export function validationKey(index: number): Uint8Array {
+  const key = new Uint8Array(16)
+  new DataView(key.buffer).setUint32(0, index, true)
+  return key
+}

@@ -1,0 +1,54 @@
+/**
+ * Owns: frames for sessions that the peer has made and this side has not yet, in bounds.
+ * Refuses to know: what is in them; they are decoded when their session exists.
+ *
+ * Only where one set of connections serves many batches (mode `reconnect`): the peer may send its validation of the next
+ * batch before this side's call. Where each batch has its own connections, its sessions exist before the first byte.
+ */
+interface EarlyFrame {
+  readonly descriptor: number
+  readonly buffer: Buffer
+}
+
+const frameOverheadBytes = 64
+
+export class EarlyFrames {
+  /** Lanes below are not early: they are over, or never will be. */
+  from = Infinity
+  readonly #bytesMax: number
+  readonly #frames = new Map<number, EarlyFrame[]>()
+  #bytes = 0
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+  }
+
+  /** Nothing more fits: the pump stops reading until the sessions are made. */
+  get isFull(): boolean {
+    return this.#bytes >= this.#bytesMax
+  }
+
+  /** @returns false if the lane is not one to come */
+  keep(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): boolean {
+    if (laneId < this.from) return false
+    let frames = this.#frames.get(laneId)
+    if (frames === undefined) this.#frames.set(laneId, (frames = []))
+    // Copied: a view would hold the whole chunk it came in for as long as the session is not made.
+    frames.push({ descriptor, buffer: Buffer.from(buffer.subarray(bodyStart, bodyEnd)) })
+    this.#bytes += bodyEnd - bodyStart + frameOverheadBytes
+    return true
+  }
+
+  take(laneId: number): readonly EarlyFrame[] {
+    const frames = this.#frames.get(laneId)
+    if (frames === undefined) return []
+    this.#frames.delete(laneId)
+    for (const frame of frames) this.#bytes -= frame.buffer.length + frameOverheadBytes
+    return frames
+  }
+
+  clear(): void {
+    this.#frames.clear()
+    this.#bytes = 0
+  }
+}

@@ -1,0 +1,18 @@
+/**
+ * The state of one link and the rules of the dialects, as plain classes and pure functions: no I/O, clock, chance or XState.
+ */
+export { Admission } from './admission.ts'
+export type { AdmissionLimits, AdmissionVerdict } from './admission.ts'
+export { ampcDialect } from './ampc.ts'
+export { AmpcAcceptorHandshake, AmpcDialerHandshake } from './ampc-handshake.ts'
+export { backoffMs } from './backoff.ts'
+export type { BackoffOptions } from './backoff.ts'
+export { connectionOf, connectionsFor, SessionNumbering, validationKey } from './batch-plan.ts'
+export type { AcceptorHandshake, Claim, DialerHandshake, Dialect, FrameSource, Framing, HandshakeStep } from './dialect.ts'
+export { ConnectionLostError, Lane } from './lane.ts'
+export type { LaneHandler, LaneWaiter } from './lane.ts'
+export { LinkState } from './link-state.ts'
+export type { LinkCounters, LinkHooks, LinkLimits } from './link-state.ts'
+export { checkIdentity, compareIdentities, roleTowards } from './peer-id.ts'
+export { ringAround } from './party-ring.ts'
+export type { Ring } from './party-ring.ts'

@@ -1,0 +1,163 @@
+/**
+ * Owns: one lane of a link: what arrived on it and was not read, who waits for it, and whether it is over.
+ * Refuses to know: frames, sockets, clocks; other lanes.
+ *
+ * A session is a lane on the link to each of its peers. To the rest of the runtime a lane is an opaque handle.
+ */
+import { StatewireError } from '../codec/errors.ts'
+import type { NetworkValue } from '../codec/values.ts'
+import { Deque } from './deque.ts'
+
+/**
+ * A broken connection, at its place in the order of values: those before it arrived, of those after it some may be missing.
+ * Nothing is silent: `receive` rejects with this once for each break.
+ */
+export class ConnectionLostError extends StatewireError {
+  /** At most so many of the values sent on this lane since the connection came up did not arrive. How many of the peer's were lost is not known in this dialect. */
+  readonly outboundAtMost: number
+  constructor(message: string, outboundAtMost: number, options?: { cause?: unknown }) {
+    super('ERR_CONNECTION_LOST', message, options)
+    this.outboundAtMost = outboundAtMost
+  }
+}
+
+/** Calls of `receive` that wait on one lane; whoever has so many has forgotten to await. */
+const waitersMax = 1024
+
+export interface LaneWaiter {
+  resolve(value: NetworkValue): void
+  reject(error: Error): void
+}
+
+/** Gets every value by plain call, as fast as they come. A handler that throws ends its lane and nothing else. */
+export type LaneHandler = (value: NetworkValue) => void
+
+interface Unread {
+  readonly value: NetworkValue
+  readonly costBytes: number
+}
+
+/** What the lane tells its link. */
+export interface LaneOwner {
+  onTaken(costBytes: number): void
+}
+
+export class Lane {
+  readonly id: number
+  readonly #owner: LaneOwner
+  readonly #unread = new Deque<Unread | ConnectionLostError>()
+  readonly #waiters = new Deque<LaneWaiter>()
+  /** Hears of every loss at once, besides its place in the order of values. */
+  onLoss: ((loss: ConnectionLostError) => void) | null = null
+  #handler: LaneHandler | null = null
+  #onLost: ((loss: ConnectionLostError) => void) | null = null
+  #end: Error | null = null
+  /** Values accepted for sending since the connection came up; the link counts and resets it. */
+  sentSinceUp = 0
+  received = 0
+
+  constructor(id: number, owner: LaneOwner) {
+    this.id = id
+    this.#owner = owner
+  }
+
+  /** Why the lane is over, or null while it is not. */
+  get end(): Error | null {
+    return this.#end
+  }
+
+  get unreadValues(): number {
+    return this.#unread.length
+  }
+
+  get handler(): LaneHandler | null {
+    return this.#handler
+  }
+
+  /** Byte path 10/12: a value finds its lane's handler, a waiter, or the queue. */
+  deliver(value: NetworkValue, costBytes: number): number {
+    this.received++
+    if (this.#handler !== null) {
+      this.#handler(value)
+      return 0
+    }
+    const waiter = this.#waiters.shift()
+    if (waiter !== undefined) {
+      waiter.resolve(value)
+      return 0
+    }
+    this.#unread.push({ value, costBytes })
+    return costBytes
+  }
+
+  /** A break of the connection takes its place in the order of values. */
+  deliverLoss(loss: ConnectionLostError): void {
+    if (this.#end !== null) return
+    this.onLoss?.(loss)
+    if (this.#handler !== null) {
+      this.#onLost?.(loss)
+      return
+    }
+    const waiter = this.#waiters.shift()
+    if (waiter !== undefined) waiter.reject(loss)
+    else this.#unread.push(loss)
+  }
+
+  /** The next value at once, if there is one. @throws what the queue holds: a loss, or the end of the lane */
+  take(): NetworkValue | undefined {
+    const next = this.#unread.shift()
+    if (next === undefined) {
+      if (this.#end !== null) throw this.#end
+      return undefined
+    }
+    if (next instanceof ConnectionLostError) throw next
+    this.#owner.onTaken(next.costBytes)
+    return next.value
+  }
+
+  /** Waits for the next value; the returned function gives up. Call only after `take` had nothing. */
+  wait(waiter: LaneWaiter): () => void {
+    if (this.#end !== null) {
+      waiter.reject(this.#end)
+      return () => {}
+    }
+    if (this.#waiters.length >= waitersMax) {
+      waiter.reject(new StatewireError('ERR_RECEIVE_QUEUE_FULL', `${waitersMax} calls of receive wait on session ${this.id} already`))
+      return () => {}
+    }
+    this.#waiters.push(waiter)
+    return () => void this.#waiters.remove(waiter)
+  }
+
+  /** Byte path 11/12: for full speed. Values that wait go to the handler first. */
+  setHandler(handler: LaneHandler | null, onLost: ((loss: ConnectionLostError) => void) | null = null): void {
+    this.#handler = handler
+    this.#onLost = onLost
+    if (handler === null) return
+    for (;;) {
+      const next = this.#unread.shift()
+      if (next === undefined) return
+      if (next instanceof ConnectionLostError) onLost?.(next)
+      else {
+        this.#owner.onTaken(next.costBytes)
+        handler(next.value)
+      }
+      if (this.#handler !== handler) return
+    }
+  }
+
+  /** Ends the lane. What arrived before can still be read; whoever waits hears why nothing more comes. */
+  close(error: Error): void {
+    if (this.#end !== null) return
+    this.#end = error
+    this.#handler = null
+    for (const waiter of this.#waiters.drain()) waiter.reject(error)
+  }
+
+  /** Forgets what was not read. @returns what it had cost */
+  discardUnread(): number {
+    let costBytes = 0
+    for (const item of this.#unread.drain()) if (!(item instanceof ConnectionLostError)) costBytes += item.costBytes
+    return costBytes
+  }
+}

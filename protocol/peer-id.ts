@@ -1,0 +1,37 @@
+/**
+ * Owns: what an identity of the ampc dialect is, and the order of identities.
+ * Refuses to know: keys and certificates.
+ */
+import { StatewireError } from '../codec/errors.ts'
+import { maxIdentityLengthBytes } from '../codec/limits.ts'
+
+const decoder = new TextDecoder('utf-8', { fatal: true })
+
+/** UTF-8, 1 to 128 bytes (WIRE.md 3). @throws StatewireError ERR_INVALID_PEER_ID naming `what` */
+export function checkIdentity(identity: unknown, what: string): string {
+  if (typeof identity !== 'string') throw new StatewireError('ERR_INVALID_PEER_ID', `${what} must be a string, got ${typeof identity}`)
+  const lengthBytes = Buffer.byteLength(identity, 'utf8')
+  if (lengthBytes === 0) throw new StatewireError('ERR_INVALID_PEER_ID', `${what} must not be empty`)
+  if (lengthBytes > maxIdentityLengthBytes) throw new StatewireError('ERR_INVALID_PEER_ID', `${what} has ${lengthBytes} bytes, more than ${maxIdentityLengthBytes}`)
+  if (Buffer.from(identity, 'utf8').toString('utf8') !== identity) throw new StatewireError('ERR_INVALID_PEER_ID', `${what} holds half of a surrogate pair`)
+  return identity
+}
+
+/** @returns undefined for bytes that are no UTF-8 */
+export function decodeIdentity(bytes: Uint8Array): string | undefined {
+  try {
+    return decoder.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+/** As the wire compares them: byte by byte. JavaScript's own order of strings differs beyond the basic plane. */
+export function compareIdentities(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a, 'utf8'), Buffer.from(b, 'utf8'))
+}
+
+/** The greater identity dials, the other listens. */
+export function roleTowards(own: string, peer: string): 'dialer' | 'acceptor' {
+  return compareIdentities(own, peer) > 0 ? 'dialer' : 'acceptor'
+}

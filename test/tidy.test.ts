@@ -1,0 +1,225 @@
+/**
+ * The checkable habits of this repository. Owns the folder arrow, what each folder may reach for, and the small
+ * disciplines (headers, lengths, no skipped tests). Refuses to know what any code does: it reads text, never imports it.
+ *
+ * A habit is a function from one file to the sentences that are wrong with it, and carries a breach of itself: a check
+ * that cannot fail any more is worse than none.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+
+interface File {
+  /** From the root, with forward slashes. */
+  path: string
+  text: string
+}
+
+interface Habit {
+  name: string
+  problems: (file: File) => string[]
+  breach: File
+}
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const ignoredFolders = new Set(['node_modules', 'build', 'dist', '.git', '.tmp', 'coverage'])
+const linesMax = 400
+
+/** A file that is longer than the limit, with the length it may not grow beyond. Lower a figure whenever you can. */
+const ratchet: Record<string, number> = {}
+
+/** Which folders a folder may import from. `test/` may import everything; `index.ts` is the name of the root's entry. */
+const arrow: Record<string, readonly string[]> = {
+  codec: ['codec'],
+  protocol: ['codec', 'protocol'],
+  machines: ['machines'],
+  actors: ['codec', 'protocol', 'machines', 'actors'],
+  'index.ts': ['codec', 'protocol', 'machines', 'actors'],
+  testing: ['codec', 'protocol', 'machines', 'actors', 'testing', 'index.ts'],
+  inspector: ['codec', 'protocol', 'machines', 'actors', 'inspector', 'index.ts'],
+  cli: ['codec', 'protocol', 'machines', 'actors', 'inspector', 'cli', 'index.ts'],
+  examples: ['codec', 'protocol', 'machines', 'actors', 'testing', 'inspector', 'examples', 'index.ts'],
+  bench: ['codec', 'protocol', 'machines', 'actors', 'testing', 'inspector', 'bench', 'index.ts'],
+}
+
+const sourceFolders = new Set([...Object.keys(arrow), 'test', 'scripts'])
+
+/** 'codec/frame.ts' lies in 'codec', 'index.ts' in 'index.ts'. */
+function folderOf(file: string): string {
+  return file.split('/')[0] ?? ''
+}
+
+function isSource(file: File): boolean {
+  return /\.(ts|mjs|js)$/.test(file.path) && sourceFolders.has(folderOf(file.path))
+}
+
+/** The text with comments blanked, lines kept. Strings stay: imports are in them. */
+function codeOf(text: string): string {
+  // Alternatives in order: strings and templates pass through whole, so that `//` in a URL is not a comment.
+  const pattern = /'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\[^]|[^`\\])*`|\/\*[^]*?\*\/|\/\/[^\n]*/g
+  return text.replace(pattern, (found) => (found.startsWith('/') ? found.replace(/[^\n]/g, ' ') : found))
+}
+
+function importsOf(text: string): string[] {
+  const found = codeOf(text).matchAll(/(?:\bfrom|\bimport)\s*\(?\s*(['"])([^'"\n]+)\1/g)
+  return [...found].map((match) => match[2] ?? '')
+}
+
+/** Lines of code that match, as 'line 3: the text'. */
+function linesThat(text: string, pattern: RegExp): string[] {
+  return text.split('\n').flatMap((line, index) => (pattern.test(line) ? [`line ${index + 1}: ${line.trim()}`] : []))
+}
+
+// Spelt in parts, or this file would break its own habits.
+const unfinishedWords = ['TO-DO', 'FIX-ME', 'XX-X'].map((word) => word.replace('-', ''))
+const unfinished = new RegExp(String.raw`\b(?:${unfinishedWords.join('|')})\b`)
+const leftOut = new RegExp(String.raw`\b(?:it|test|describe|suite|bench)(?:\.\w+)*\.(?:only|skip|todo)\b`)
+const machinePath = /(?<![\w.])\/(?:work|root|home\/\w+|Users\/\w+)\//
+
+/**
+ * The platform's clock and chance. A method of that name on a clock (`clock.setTimeout(`) is what should be called instead,
+ * and a typed parameter (`setTimeout(callback: …`) declares one.
+ */
+const unrepeatable =
+  /\b(?:Date\.now|Math\.random|performance\.now|process\.nextTick|globalThis\.set\w+)\b|(?<![.\w#])(?:setTimeout|setInterval|setImmediate)\s*\((?!\s*\w+\??\s*:)/
+
+const habits: Habit[] = [
+  {
+    name: 'imports follow the arrow of the folders',
+    problems: ({ path: file, text }) => {
+      const allowed = arrow[folderOf(file)]
+      if (allowed === undefined || !file.endsWith('.ts')) return []
+      return importsOf(text)
+        .filter((specifier) => specifier.startsWith('.'))
+        .map((specifier) => path.posix.join(path.posix.dirname(file), specifier))
+        .filter((target) => !allowed.includes(folderOf(target)))
+        .map((target) => `imports ${target}`)
+    },
+    breach: { path: 'codec/frame.ts', text: "/** A frame. */\nimport { link } from '../protocol/link.ts'\n" },
+  },
+  {
+    name: 'relative imports end in .ts',
+    problems: (file) => {
+      if (!isSource(file) || !file.path.endsWith('.ts')) return []
+      return importsOf(file.text).filter((specifier) => /^\.\.?(\/|$)/.test(specifier) && !specifier.endsWith('.ts'))
+    },
+    breach: { path: 'actors/link.ts', text: ['export { a }', "'./a.js'"].join(' from ') },
+  },
+  {
+    name: 'codec, protocol and machines import nothing of the platform',
+    problems: ({ path: file, text }) => {
+      if (!['codec', 'protocol', 'machines'].includes(folderOf(file))) return []
+      return importsOf(text).filter((specifier) => specifier.startsWith('node:'))
+    },
+    breach: { path: 'machines/link.ts', text: "import { randomBytes } from 'node:crypto'\n" },
+  },
+  {
+    name: 'sockets are opened by actors only',
+    problems: ({ path: file, text }) => {
+      // A benchmark's baseline, an example and a test may hold a bare socket; what users import from us may not.
+      if (!['codec', 'protocol', 'machines', 'testing', 'index.ts', 'inspector', 'cli'].includes(folderOf(file))) return []
+      return importsOf(text).filter((specifier) => /^(node:)?(net|tls)$/.test(specifier))
+    },
+    breach: { path: 'testing/memory.ts', text: "import net from 'node:net'\n" },
+  },
+  {
+    name: 'XState comes in through machines/xstate.ts alone',
+    problems: ({ path: file, text }) => {
+      if (!['codec', 'protocol', 'machines', 'actors', 'testing', 'index.ts'].includes(folderOf(file)) || file === 'machines/xstate.ts') return []
+      return importsOf(text).filter((specifier) => /^xstate(\/|$)/.test(specifier))
+    },
+    breach: { path: 'actors/link.ts', text: "import { createActor } from 'xstate'\n" },
+  },
+  {
+    name: 'time and chance come in through the environment alone',
+    problems: ({ path: file, text }) => {
+      if (!['codec', 'protocol', 'machines', 'actors'].includes(folderOf(file)) || /^actors\/environment[^/]*\.ts$/.test(file)) return []
+      return linesThat(codeOf(text), unrepeatable)
+    },
+    breach: { path: 'actors/link.ts', text: 'const timer = setTimeout(() => close(), 5)\n' },
+  },
+  {
+    name: 'every source file begins with a comment that says what it owns',
+    problems: (file) => {
+      if (!isSource(file)) return []
+      return /^(?:#![^\n]*\n)?\s*\/[/*]/.test(file.text) ? [] : ['has no header comment']
+    },
+    breach: { path: 'codec/frame.ts', text: "export const frame = 1\n" },
+  },
+  {
+    name: `no file is longer than ${linesMax} lines`,
+    problems: (file) => {
+      if (!isSource(file)) return []
+      const lines = file.text.split('\n').length - 1
+      const allowed = ratchet[file.path] ?? linesMax
+      return lines > allowed ? [`has ${lines} lines, ${allowed} are allowed`] : []
+    },
+    breach: { path: 'codec/frame.ts', text: `/** Long. */\n${'\n'.repeat(linesMax)}` },
+  },
+  {
+    name: 'no test is left out',
+    problems: (file) => (isSource(file) && folderOf(file.path) === 'test' ? linesThat(codeOf(file.text), leftOut) : []),
+    breach: { path: 'test/a.test.ts', text: ['it', "only('works', () => {})\n"].join('.') },
+  },
+  {
+    name: 'nothing is marked as unfinished',
+    problems: (file) => (isSource(file) || file.path.endsWith('.md') ? linesThat(file.text, unfinished) : []),
+    breach: { path: 'codec/frame.ts', text: `// ${unfinishedWords[0]}: the rest\n` },
+  },
+  {
+    name: 'a document has one title',
+    problems: ({ path: file, text }) => {
+      if (!file.endsWith('.md')) return []
+      const prose = text.replace(/^(`{3,}|~{3,})[^]*?^\1/gm, '')
+      const titles = prose.match(/^# .+$/gm) ?? []
+      return titles.length === 1 ? [] : [`has ${titles.length} titles`]
+    },
+    breach: { path: 'docs/a.md', text: '# One\n\n```sh\n# a comment\n```\n\n# Two\n' },
+  },
+  {
+    name: 'nothing names a path of the machine it was written on',
+    problems: (file) => (isSource(file) || file.path.endsWith('.md') ? linesThat(file.text, machinePath) : []),
+    breach: { path: 'README.md', text: ['# A\n\nSee ', 'home', 'someone', 'notes.\n'].join('/') },
+  },
+]
+
+function readFiles(folder: string): File[] {
+  return readdirSync(path.join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const name = path.posix.join(folder, entry.name)
+    if (entry.isDirectory()) return ignoredFolders.has(entry.name) ? [] : readFiles(name)
+    return /\.(ts|mjs|js|md)$/.test(entry.name) ? [{ path: name, text: readFileSync(path.join(root, name), 'utf8') }] : []
+  })
+}
+
+describe('tidy', () => {
+  const files = readFiles('')
+
+  it('reads the repository', () => {
+    expect(files.map((file) => file.path)).toContain('test/tidy.test.ts')
+  })
+
+  describe.each(habits)('$name', ({ problems, breach }) => {
+    it('holds', () => {
+      expect(files.flatMap((file) => problems(file).map((problem) => `${file.path}: ${problem}`))).toEqual([])
+    })
+
+    it('would be seen broken', () => {
+      expect(problems(breach)).toHaveLength(1)
+    })
+  })
+
+  it('ratchets only what is still too long', () => {
+    const lengths = new Map(files.map((file) => [file.path, file.text.split('\n').length - 1]))
+    expect(Object.keys(ratchet).filter((file) => (lengths.get(file) ?? 0) <= linesMax)).toEqual([])
+  })
+
+  it('takes comments for comments, and a URL for a string', () => {
+    expect(importsOf("// from 'a'\n/* import 'b' */\nconst c = 'tls://c' // import 'd'\nimport e from 'e'\n")).toEqual(['e'])
+  })
+
+  it('lets a clock be called and declared', () => {
+    const text = 'interface Clock {\n  setTimeout(callback: () => void): void\n}\nclock.setTimeout(run, 5)\n'
+    expect(linesThat(text, unrepeatable)).toEqual([])
+  })
+})

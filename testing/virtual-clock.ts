@@ -1,0 +1,100 @@
+/**
+ * Owns: a clock that stands still until it is told to go on; ticks, immediates and timers run in a fixed order.
+ * Refuses to know: the system's clock.
+ */
+import type { Clock, TimerHandle } from '../actors/environment.ts'
+
+interface Timer {
+  readonly atMs: number
+  readonly order: number
+  readonly callback: () => void
+}
+
+export class VirtualClock implements Clock {
+  #nowMs = 0
+  #order = 0
+  #timers = new Set<Timer>()
+  #ticks: (() => void)[] = []
+  #immediates: (() => void)[] = []
+
+  nowMs(): number {
+    return this.#nowMs
+  }
+
+  setTimeout(callback: () => void, delayMs: number): TimerHandle {
+    const timer: Timer = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, callback }
+    this.#timers.add(timer)
+    return timer
+  }
+
+  clearTimeout(handle: TimerHandle): void {
+    this.#timers.delete(handle as Timer)
+  }
+
+  nextTick(callback: () => void): void {
+    this.#ticks.push(callback)
+  }
+
+  setImmediate(callback: () => void): void {
+    this.#immediates.push(callback)
+  }
+
+  /** Timers that are set. */
+  get timers(): number {
+    return this.#timers.size
+  }
+
+  /**
+   * Runs what is due now, promises included, until nothing is left to do at this moment.
+   * @throws if it does not become quiet within `turnsMax` turns
+   */
+  async settle(turnsMax = 10_000): Promise<void> {
+    for (let turn = 0; turn < turnsMax; turn++) {
+      await drainMicrotasks()
+      if (this.#ticks.length > 0) {
+        const ticks = this.#ticks
+        this.#ticks = []
+        for (const tick of ticks) tick()
+        continue
+      }
+      if (this.#immediates.length > 0) {
+        const immediates = this.#immediates
+        this.#immediates = []
+        for (const immediate of immediates) immediate()
+        continue
+      }
+      const due = this.#earliest()
+      if (due === undefined || due.atMs > this.#nowMs) return
+      this.#timers.delete(due)
+      due.callback()
+    }
+    throw new Error(`the virtual clock did not become quiet: ${this.#ticks.length} ticks, ${this.#immediates.length} immediates, ${this.#timers.size} timers pending`)
+  }
+
+  /** Goes on by so many milliseconds, stopping at each timer on the way. */
+  async advance(byMs: number): Promise<void> {
+    const untilMs = this.#nowMs + byMs
+    await this.settle()
+    for (;;) {
+      const next = this.#earliest()
+      if (next === undefined || next.atMs > untilMs) break
+      this.#nowMs = Math.max(this.#nowMs, next.atMs)
+      await this.settle()
+    }
+    this.#nowMs = untilMs
+    await this.settle()
+  }
+
+  #earliest(): Timer | undefined {
+    let earliest: Timer | undefined
+    for (const timer of this.#timers) {
+      if (earliest === undefined || timer.atMs < earliest.atMs || (timer.atMs === earliest.atMs && timer.order < earliest.order)) earliest = timer
+    }
+    return earliest
+  }
+}
+
+/** Promise reactions may queue further ones; sixteen rounds are more than any chain here is long. */
+async function drainMicrotasks(): Promise<void> {
+  for (let i = 0; i < 16; i++) await Promise.resolve()
+}

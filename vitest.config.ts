@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    // Real sockets and child processes are part of the suite: a hung test must fail with its name, not with the runner's.
+    testTimeout: 20_000,
+    pool: 'forks',
+  },
+})
