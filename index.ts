@@ -24,6 +24,7 @@ export type {
   SupervisorRef,
 } from './actors/index.ts'
 export { ConnectionLostError } from './protocol/lane.ts'
+export type { HandlerOptions, LaneHandler } from './protocol/lane.ts'
 export { errorCodes, InvalidValueError, ProtocolError, StatewireError } from './codec/errors.ts'
 export type { ErrorCode } from './codec/errors.ts'
 export type { NetworkValue } from './codec/values.ts'

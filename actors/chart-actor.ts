@@ -62,6 +62,8 @@ export interface ChartLogic<Input> extends ActorLogic<AnyMachineSnapshot, AnyEve
   readonly config: unknown
 }
 
+const none = new Set<DeadlineName>()
+
 class Life<B extends Body> {
   readonly body: B
   readonly children: Children
@@ -87,13 +89,17 @@ class Life<B extends Body> {
   /** Sets what the entered states ask for and drops what the left ones asked for. */
   watch(snapshot: AnyMachineSnapshot): void {
     if (snapshot.status !== 'active') return this.end()
-    const nodes = (snapshot as unknown as { _nodes: unknown })._nodes
+    // The active state nodes; `getMeta()` would build an object of them at each transition.
+    const nodes = (snapshot as unknown as { _nodes: readonly { meta?: StateMeta }[] })._nodes
     if (nodes === this.#nodes) return
     this.#nodes = nodes
-    const wanted = new Set<DeadlineName>()
-    for (const meta of Object.values(snapshot.getMeta() as Record<string, StateMeta | undefined>)) {
-      if (meta?.deadline !== undefined) wanted.add(meta.deadline)
+    let wanted = none
+    for (const { meta } of nodes) {
+      if (meta?.deadline === undefined) continue
+      if (wanted === none) wanted = new Set()
+      wanted.add(meta.deadline)
     }
+    if (wanted === none && this.#deadlines.size === 0) return
     for (const [name, deadline] of this.#deadlines) {
       if (wanted.has(name)) continue
       deadline.cancel()

@@ -30,6 +30,7 @@ export class OutPump {
   readonly #onCrashed: (error: unknown) => void
   #pipe: Pipe | null = null
   #tickPending = false
+  #isBlocked = false
   readonly #tick = (): void => {
     this.#tickPending = false
     this.flush()
@@ -45,6 +46,7 @@ export class OutPump {
 
   attach(pipe: Pipe): void {
     this.#pipe = pipe
+    this.#isBlocked = false
     this.#state.flow()
   }
 
@@ -69,16 +71,23 @@ export class OutPump {
     if (pipe === null || !this.#state.hasPending) return
     try {
       if (pipe.write(this.#state.takeBatch())) return
-      this.#state.block()
     } catch (error) {
       this.#onCrashed(error)
       return
     }
+    this.#block()
+  }
+
+  #block(): void {
+    this.#state.block()
+    if (this.#isBlocked) return
+    this.#isBlocked = true
     this.#onBlocked()
   }
 
   drained(): void {
-    if (this.#pipe === null) return
+    if (this.#pipe === null || !this.#isBlocked) return
+    this.#isBlocked = false
     this.#onDrained()
     this.#state.flow()
   }
@@ -88,10 +97,7 @@ export class OutPump {
     const pipe = this.#pipe
     if (pipe === null) return callback(new Error('there is no connection'))
     const batch = this.#state.takeBatch()
-    if (!pipe.write(batch.length === 0 ? [Buffer.alloc(0)] : batch, callback)) {
-      this.#state.block()
-      this.#onBlocked()
-    }
+    if (!pipe.write(batch.length === 0 ? [Buffer.alloc(0)] : batch, callback)) this.#block()
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { StatewireError } from '../codec/errors.ts'
 import type { NetworkValue } from '../codec/values.ts'
-import type { ConnectionLostError, Lane, LaneHandler } from '../protocol/lane.ts'
+import type { ConnectionLostError, HandlerOptions, Lane, LaneHandler } from '../protocol/lane.ts'
 import type { LinkState } from '../protocol/link-state.ts'
 import { ringAround } from '../protocol/party-ring.ts'
 import type { Ring } from '../protocol/party-ring.ts'
@@ -132,11 +132,11 @@ export class Session {
   }
 
   /**
-   * Full speed: every value by plain call, nothing queued. `onLost` hears of broken connections between the values.
-   * A handler that throws ends this session's lane to this peer, and nothing else.
+   * Full speed: every value by plain call, nothing queued. A handler that throws ends this session's lane to this peer,
+   * and nothing else.
    */
-  handle(peer: string, handler: LaneHandler | null, onLost?: (loss: ConnectionLostError) => void): void {
-    this.#channel(peer).lane.setHandler(handler, onLost ?? null)
+  handle(peer: string, handler: LaneHandler | null, options?: HandlerOptions): void {
+    this.#channel(peer).lane.setHandler(handler, options)
   }
 
   /** Hears of every broken connection at once; `receive` tells it at its place between the values. */

@@ -62,17 +62,19 @@ export class TcpPipe implements Pipe {
       onFlushed?.(this.#error ?? new Error('the socket is closed'))
       return false
     }
-    if (bytes.length === 1 && onFlushed === undefined) return socket.write(bytes[0] as Buffer)
-    let hasRoom = true
-    socket.cork()
-    for (let i = 0; i < bytes.length; i++) {
-      const isLast = i === bytes.length - 1
-      hasRoom = isLast && onFlushed !== undefined
-        ? socket.write(bytes[i] as Buffer, (error) => onFlushed(error ?? null))
-        : socket.write(bytes[i] as Buffer)
+    if (bytes.length === 1 && onFlushed === undefined) {
+      socket.write(bytes[0] as Buffer)
+    } else {
+      socket.cork()
+      const last = bytes.length - 1
+      for (let i = 0; i < last; i++) socket.write(bytes[i] as Buffer)
+      if (onFlushed === undefined) socket.write(bytes[last] as Buffer)
+      else socket.write(bytes[last] as Buffer, (error) => onFlushed(error ?? null))
+      socket.uncork()
     }
-    socket.uncork()
-    return hasRoom
+    // Not what `write` returned: that is said before the kernel was asked, and it often takes all of it at once.
+    // Where this is false, `write` has returned false as well, so that 'drain' will come.
+    return socket.writableLength < socket.writableHighWaterMark
   }
 
   pause(): void {

@@ -83,6 +83,7 @@ function frameSubjects(): Subject[] {
   const readerOf = (decode: boolean) => new FrameReader({ maxMessageLengthBytes: 2 ** 20 }, {
     onFrame(lane, descriptor, buffer, bodyStart, bodyEnd) {
       checksum += decode ? decodeBody(descriptor, buffer, bodyStart, bodyEnd).type.length : lane
+      return false
     },
   })
   const [plain, decoding, writer] = [readerOf(false), readerOf(true), new FrameWriter()]

@@ -42,9 +42,9 @@ export class ControlFrameReader extends FrameAssembler {
     return length === lengthNotKnownYet ? lengthNotKnownYet : controlHeaderLengthBytes + declared
   }
 
-  protected override deliver(buffer: Buffer, start: number, end: number): void {
+  protected override deliver(buffer: Buffer, start: number, end: number): boolean {
     const valueStart = start + controlHeaderLengthBytes
-    this.sink.onFrame(0, buffer[valueStart]!, buffer, valueStart + 1, end)
+    return this.sink.onFrame(0, buffer[valueStart]!, buffer, valueStart + 1, end)
   }
 }
 

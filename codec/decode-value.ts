@@ -66,6 +66,11 @@ export function decodeBody(descriptor: number, buffer: Uint8Array, start: number
   }
 }
 
+/** Whether a decoded value holds on to the buffer it was decoded from; all others are copies. */
+export function isView(value: NetworkValue): boolean {
+  return value.type === 'Bytes' || value.type === 'PrfKey' || value.type === 'VecRingBit' || value.type === 'NetworkVec'
+}
+
 /**
  * Decodes a whole buffer that holds one value, descriptor first, and nothing else.
  * Throws as {@link decodeBody}; an empty buffer is ERR_VALUE_TRUNCATED.

@@ -51,7 +51,7 @@ export class FrameReader extends FrameAssembler {
     return frameHeaderLengthBytes + length
   }
 
-  protected override deliver(buffer: Buffer, start: number, end: number): void {
-    this.sink.onFrame(readUint32(buffer, start), buffer[start + frameHeaderLengthBytes - 1]!, buffer, start + frameHeaderLengthBytes, end)
+  protected override deliver(buffer: Buffer, start: number, end: number): boolean {
+    return this.sink.onFrame(readUint32(buffer, start), buffer[start + frameHeaderLengthBytes - 1]!, buffer, start + frameHeaderLengthBytes, end)
   }
 }

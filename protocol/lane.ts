@@ -32,6 +32,16 @@ export interface LaneWaiter {
 /** Gets every value by plain call, as fast as they come. A handler that throws ends its lane and nothing else. */
 export type LaneHandler = (value: NetworkValue) => void
 
+export interface HandlerOptions {
+  /** Hears of broken connections, between the values (mode `reconnect`). */
+  readonly onLost?: (loss: ConnectionLostError) => void
+  /**
+   * The bytes of a value are looked at during the call only, never kept: then the runtime uses their memory again.
+   * Worth a third on streams of large `Bytes`.
+   */
+  readonly borrow?: boolean
+}
+
 interface Unread {
   readonly value: NetworkValue
   readonly costBytes: number
@@ -51,6 +61,7 @@ export class Lane {
   onLoss: ((loss: ConnectionLostError) => void) | null = null
   #handler: LaneHandler | null = null
   #onLost: ((loss: ConnectionLostError) => void) | null = null
+  #isBorrowing = false
   #end: Error | null = null
   /** Values accepted for sending since the connection came up; the link counts and resets it. */
   sentSinceUp = 0
@@ -68,6 +79,11 @@ export class Lane {
 
   get unreadValues(): number {
     return this.#unread.length
+  }
+
+  /** The handler looks at a value during its call only, so the memory below it can be used again. */
+  get isBorrowing(): boolean {
+    return this.#isBorrowing
   }
 
   get handler(): LaneHandler | null {
@@ -130,9 +146,11 @@ export class Lane {
   }
 
   /** Byte path 11/12: for full speed. Values that wait go to the handler first. */
-  setHandler(handler: LaneHandler | null, onLost: ((loss: ConnectionLostError) => void) | null = null): void {
+  setHandler(handler: LaneHandler | null, options: HandlerOptions = {}): void {
+    const onLost = options.onLost ?? null
     this.#handler = handler
     this.#onLost = onLost
+    this.#isBorrowing = options.borrow === true
     if (handler === null) return
     for (;;) {
       const next = this.#unread.shift()

@@ -10,9 +10,10 @@
  *   - unreadBytes is the sum of what the lanes hold; above the bound the pump stops reading.
  */
 import { StatewireError } from '../codec/errors.ts'
-import { decodeBody } from '../codec/decode-value.ts'
+import { decodeBody, isView } from '../codec/decode-value.ts'
 import { encodedLength } from '../codec/encode-value.ts'
 import type { FrameSink } from '../codec/frame-reader.ts'
+import { byReferenceThresholdBytes } from '../codec/limits.ts'
 import { FrameWriter } from '../codec/frame-writer.ts'
 import type { NetworkValue } from '../codec/values.ts'
 import { Deque } from './deque.ts'
@@ -23,8 +24,13 @@ import { ConnectionLostError, Lane } from './lane.ts'
 /** What each waiting value costs besides its bytes, so that many empty values are bounded too. About the size of its objects. */
 const valueOverheadBytes = 64
 
-/** A batch is written without waiting for the end of the turn once it is this long: the size of a socket write that costs least a byte. */
+/**
+ * A batch is written without waiting for the end of the turn once it is this long. Copied frames: 64 KiB, so that the
+ * kernel works while the next are encoded. Frames that go by reference: 1 MiB in one gathered write (64 KiB values, one
+ * write each: 1.8 GiB/s; sixteen a write: 2.3 GiB/s; bench, row 64KiB).
+ */
 const flushAtBytes = 64 * 1024
+const flushReferencesAtBytes = 1024 * 1024
 
 export interface LinkLimits {
   readonly maxMessageLengthBytes: number
@@ -52,6 +58,8 @@ export interface LinkHooks {
 
 interface WaitingSend {
   readonly lane: Lane
+  /** Encoded already where `send` promises a copy; a large value waits itself, and is the runtime's. */
+  readonly frame: Buffer | null
   readonly value: NetworkValue
   readonly costBytes: number
   readonly resolve: () => void
@@ -172,12 +180,14 @@ export class LinkState implements FrameSink {
       reject(end)
       return () => false
     }
-    const costBytes = encodedLength(value) + valueOverheadBytes
+    const lengthBytes = encodedLength(value)
+    const costBytes = lengthBytes + valueOverheadBytes
     if (this.#waiting.length >= this.#limits.sendQueueValuesMax || (this.#waiting.length > 0 && this.#waitingBytes + costBytes > this.#limits.sendQueueBytesMax)) {
       reject(new StatewireError('ERR_SEND_QUEUE_FULL', `${this.#waiting.length} values (${this.#waitingBytes} bytes) wait to be sent already; await send() before the next`))
       return () => false
     }
-    const send: WaitingSend = { lane, value, costBytes, resolve, reject }
+    const frame = lengthBytes < byReferenceThresholdBytes ? this.#encodeAlone(lane.id, value) : null
+    const send: WaitingSend = { lane, frame, value, costBytes, resolve, reject }
     this.#waiting.push(send)
     this.#waitingBytes += costBytes
     return () => {
@@ -187,12 +197,22 @@ export class LinkState implements FrameSink {
     }
   }
 
+  #encodeAlone(laneId: number, value: NetworkValue): Buffer {
+    const writer = new FrameWriter()
+    this.framing.write(writer, laneId, value)
+    return Buffer.concat(writer.take())
+  }
+
   #encode(lane: Lane, value: NetworkValue): void {
-    const addedBytes = this.framing.write(this.#writer, lane.id, value)
+    this.#count(lane, this.framing.write(this.#writer, lane.id, value))
+  }
+
+  #count(lane: Lane, addedBytes: number): void {
     lane.sentSinceUp++
     this.counters.valuesSent++
     this.counters.bytesSent += addedBytes
-    if (this.#writer.pendingBytes >= flushAtBytes) this.#hooks.flushNow()
+    const limitBytes = addedBytes < byReferenceThresholdBytes ? flushAtBytes : flushReferencesAtBytes
+    if (this.#writer.pendingBytes >= limitBytes) this.#hooks.flushNow()
     else if (!this.#flushRequested) {
       this.#flushRequested = true
       this.#hooks.requestFlush()
@@ -223,7 +243,8 @@ export class LinkState implements FrameSink {
       if (send === undefined) return
       this.#waitingBytes -= send.costBytes
       try {
-        this.#encode(send.lane, send.value)
+        if (send.frame === null) this.#encode(send.lane, send.value)
+        else this.#count(send.lane, this.#writer.writeRaw(send.frame))
         send.resolve()
       } catch (error) {
         send.reject(error as Error)
@@ -270,11 +291,14 @@ export class LinkState implements FrameSink {
   }
 
   /** Byte path 9/12: a frame finds its lane. Unknown lanes are counted and dropped; their value is not parsed. */
-  onFrame(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): void {
+  onFrame(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): boolean {
     let lane = this.#lastLane
     if (lane === null || lane.id !== laneId) {
       const found = this.#lanes.get(laneId)
-      if (found === undefined) return this.#onUnknownLane(laneId, descriptor, buffer, bodyStart, bodyEnd)
+      if (found === undefined) {
+        this.#onUnknownLane(laneId, descriptor, buffer, bodyStart, bodyEnd)
+        return true
+      }
       lane = this.#lastLane = found
     }
     this.counters.valuesReceived++
@@ -286,13 +310,14 @@ export class LinkState implements FrameSink {
       } catch (error) {
         this.#hooks.onHandlerFailed(lane, error)
       }
-      return
+      return lane.isBorrowing || !isView(value)
     }
     const costBytes = lane.deliver(value, bodyEnd - bodyStart + valueOverheadBytes)
     if (costBytes > 0) {
       this.#unreadBytes += costBytes
       this.#reconsiderReading()
     }
+    return !isView(value)
   }
 
   #onUnknownLane(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): void {
@@ -331,7 +356,7 @@ export class LinkState implements FrameSink {
   #framesByLane(buffers: readonly Buffer[]): Map<number, number> {
     const counts = new Map<number, number>()
     if (buffers.length === 0) return counts
-    const reader = this.framing.createReader({ onFrame: (laneId) => counts.set(laneId, (counts.get(laneId) ?? 0) + 1) })
+    const reader = this.framing.createReader({ onFrame: (laneId) => counts.set(laneId, (counts.get(laneId) ?? 0) + 1) !== undefined })
     for (const buffer of buffers) reader.push(buffer)
     return counts
   }

@@ -7,6 +7,7 @@ import type { Subject } from '../subject.ts'
 
 const loaders: Record<string, () => Promise<Subject>> = {
   'raw-view': async () => (await import('./raw-view.ts')).rawView,
+  statewire: async () => (await import('./statewire.ts')).statewire,
   'raw-bytes': async () => (await import('./raw-view.ts')).rawBytes,
 }
 

@@ -339,11 +339,34 @@ describe('stop, resume, reset', () => {
       onFrame() {
         sinkFailure.push({ type: 'RingElementBit', value: true })
         if (sinkFailure.length === 1) throw new StatewireError('ERR_VALUE_TRUNCATED', 'from the sink')
+        return false
       },
     })
     expectError('ERR_VALUE_TRUNCATED', () => { reader.push(Buffer.concat(vectorFrames.slice(0, 3))) })
     reader.resume()
     expect(sinkFailure).toHaveLength(3)
+  })
+
+  test.each([
+    { keeps: true, buffers: 2, sentence: 'a frame that spans chunks has memory of its own when the sink keeps it' },
+    { keeps: false, buffers: 1, sentence: 'the memory of a frame that spans chunks is used again when the sink keeps nothing' },
+  ])('$sentence', ({ keeps, buffers }) => {
+    const seen = new Set<ArrayBufferLike>()
+    const bodies: string[] = []
+    const reader = new FrameReader({ maxMessageLengthBytes: 1 << 20 }, {
+      onFrame(_lane, _descriptor, buffer, bodyStart, bodyEnd) {
+        seen.add(buffer.buffer)
+        bodies.push(buffer.subarray(bodyStart + 4, bodyEnd).toString('latin1').slice(0, 1))
+        return !keeps
+      },
+    })
+    for (const letter of ['a', 'b']) {
+      const frame = encodeFrame(1, { type: 'Bytes', value: Buffer.alloc(20_000, letter) })
+      for (let cut = 0; cut < frame.length; cut += 9_000) reader.push(frame.subarray(cut, cut + 9_000))
+      reader.invariants()
+    }
+    expect(bodies).toEqual(['a', 'b'])
+    expect(seen.size).toBe(buffers)
   })
 
   test('reset forgets everything, also from inside the sink', () => {

@@ -108,6 +108,17 @@ describe('copies and references', () => {
     expect(frame.length).toBeGreaterThan(maxArenaLengthBytes)
   })
 
+  test('a list of 16 KiB or more gets a buffer of its own, and the arena goes on where it was', () => {
+    const writer = new FrameWriter()
+    writer.writeFrame(1, bytes(3))
+    writer.writeFrame(1, { type: 'NetworkVec', value: [bytes(10_000), bytes(10_000)] })
+    writer.writeFrame(1, bytes(4))
+    const [before, list, after, ...more] = writer.take()
+    expect([before!.length, list!.length, after!.length, more.length]).toEqual([12, 9 + 2 * 10_005, 13, 0])
+    expect(after!.buffer).toBe(before!.buffer)
+    expect(list!.buffer).not.toBe(before!.buffer)
+  })
+
   test('a small value is copied: changing it after the call changes nothing that is sent', () => {
     const writer = new FrameWriter()
     const value = bytes(10)

@@ -17,13 +17,15 @@ export class RecordingSink implements FrameSink {
   /** Called after each frame with the number of frames so far. */
   after: (count: number) => void = () => undefined
 
-  onFrame(lane: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): void {
+  onFrame(lane: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): boolean {
     const body = buffer.subarray(bodyStart, bodyEnd)
     this.frames.push({ lane, descriptor, body: body.toString('hex') })
     this.buffers.push(buffer)
     this.bodies.push(body)
     this.values.push(decodeBody(descriptor, buffer, bodyStart, bodyEnd))
     this.after(this.frames.length)
+    // The bodies above are views.
+    return false
   }
 }
 

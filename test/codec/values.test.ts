@@ -19,7 +19,7 @@ describe('values of the Rust codec', () => {
     expect(toNotation(decodeValue(fromHex(hex)))).toEqual(is)
   })
 
-  test.each(valueVectors.decisions.map((decision, index) => ({ ...decision, index })))('decision $index ($why): accept = $accept', ({ hex, accept, is, again }) => {
+  test.each(valueVectors.decisions.map((decision, index) => ({ ...decision, index: String(index) })))('decision $index ($why): accept = $accept', ({ hex, accept, is, again }) => {
     if (accept) {
       const value = decodeValue(fromHex(hex))
       expect(toNotation(value)).toEqual(is)
