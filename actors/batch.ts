@@ -94,6 +94,7 @@ class BatchBody implements Body {
   readonly #connections: number
   readonly #links: BatchLink[] = []
   readonly #ready = new Set<string>()
+  readonly #gone = new Set<string>()
   /** By session index, then by peer. */
   readonly #channels: Map<string, Channel>[] = []
   #endTurn: (() => void) | null = null
@@ -116,7 +117,7 @@ class BatchBody implements Body {
   }
 
   facts(): BatchFacts {
-    return { peers: this.#request.peers, sessions: this.#request.count, connectionsPerPeer: this.#connections, onConnectionLost: this.#mode }
+    return { peers: this.#request.peers, sessions: this.#request.count, connectionsPerPeer: this.#connections, purpose: this.#request.purpose, onConnectionLost: this.#mode }
   }
 
   deadlineMs(deadline: DeadlineName): number {
@@ -198,6 +199,12 @@ class BatchBody implements Body {
 
   noteDown(event: { peer: string; link: string }): void {
     this.#ready.delete(`${event.peer} ${event.link}`)
+  }
+
+  /** Of a control channel: the lane to that peer is over, the others go on. */
+  noteGone(event: { peer: string; link: string; cause: Cause }): void {
+    this.#gone.add(`${event.peer} ${event.link}`)
+    if (this.#gone.size === this.#links.length) this.#port.send({ type: 'batch.close', cause: event.cause })
   }
 
   #tellIfWhole(): void {
@@ -329,8 +336,11 @@ function nextOf({ lane }: Channel): Promise<NetworkValue> {
   return value === undefined ? new Promise((resolve, reject) => void lane.wait({ resolve, reject })) : Promise.resolve(value)
 }
 
+/** A key may be a secret one, and an error reaches logs and inspectors: only the number of a session is shown. */
 function describe(value: NetworkValue): string {
-  return value.type === 'PrfKey' ? `the key ${Buffer.from(value.value).toString('hex')}` : `a value of type ${value.type}`
+  if (value.type !== 'PrfKey') return `a value of type ${value.type}`
+  const index = Buffer.from(value.value).readUInt32LE(0)
+  return Buffer.compare(value.value, validationKey(index)) === 0 ? `the number ${index}` : 'a key that is no number'
 }
 
 export const batch: ChartLogic<BatchInput> = chartActor<BatchInput, BatchBody, (typeof batchActions)[number]>({
@@ -344,6 +354,7 @@ export const batch: ChartLogic<BatchInput> = chartActor<BatchInput, BatchBody, (
     validate: (body) => body.validate(),
     settle: (body) => body.settle(),
     noteDown: (body, event) => body.noteDown(event),
+    noteGone: (body, event) => body.noteGone(event),
     noteFailure: (body, event) => body.noteFailure(event),
     releaseLinks: (body) => body.releaseLinks(),
     reject: (body) => body.reject(),

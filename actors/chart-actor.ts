@@ -60,6 +60,8 @@ export interface ChartActorOptions<Input, B extends Body, Names extends string> 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- `AnyActorSystem` is not exported by XState 5
 export interface ChartLogic<Input> extends ActorLogic<AnyMachineSnapshot, AnyEventObject, Input, ActorSystem<any>, AnyEventObject> {
   readonly config: unknown
+  /** Logic travels in events that ask for a child; an inspector has the chart already. */
+  toJSON(): string
 }
 
 const none = new Set<DeadlineName>()
@@ -133,6 +135,7 @@ export function chartActor<Input, B extends Body, Names extends string>(options:
 
   return {
     config: options.machine.config,
+    toJSON: () => `<logic of ${options.machine.id}>`,
     getInitialSnapshot(scope, input) {
       const host = options.host(input)
       const self = scope.self as AnyActorRef

@@ -214,8 +214,9 @@ export class ConnectionBody implements Body, PipeHandlers {
     this.#rest = Buffer.alloc(0)
     pipe.handle({
       onOpen: () => {},
-      onBytes: (bytes) => handlers.onBytes(bytes),
-      onDrain: () => handlers.onDrain(),
+      // No wrapper: between two processes on one core every further function is a cold one.
+      onBytes: handlers.onBytes,
+      onDrain: handlers.onDrain,
       onEnd: () => this.onEnd(),
       onClose: (error) => this.onClose(error),
     })

@@ -29,6 +29,8 @@ export class OutPump {
   readonly #onDrained: () => void
   readonly #onCrashed: (error: unknown) => void
   #pipe: Pipe | null = null
+  /** A chunk is being read: what is sent in reaction leaves at its end, so no tick is needed. */
+  isHeld = false
   #tickPending = false
   #isBlocked = false
   readonly #tick = (): void => {
@@ -60,7 +62,7 @@ export class OutPump {
    * and a flush between them would write every value alone (0.17 M values/s instead of 3.1 M).
    */
   requestFlush(): void {
-    if (this.#tickPending) return
+    if (this.#tickPending || this.isHeld) return
     this.#tickPending = true
     this.#clock.nextTick(this.#tick)
   }
@@ -85,7 +87,7 @@ export class OutPump {
     this.#onBlocked()
   }
 
-  drained(): void {
+  readonly drained = (): void => {
     if (this.#pipe === null || !this.#isBlocked) return
     this.#isBlocked = false
     this.#onDrained()
@@ -113,8 +115,8 @@ interface InPumpEvents {
 export class InPump {
   readonly #state: LinkState
   readonly #source: FrameSource
-  /** What the handlers sent in reaction to a chunk leaves with it: the link connects this to the other pump's flush. */
-  afterChunk: () => void = () => {}
+  /** What the handlers send in reaction to a chunk leaves with it, through the other pump: the link connects them. */
+  replies: OutPump | null = null
   readonly #onBlocked: () => void
   readonly #onDrained: () => void
   readonly #onStarted: () => void
@@ -159,8 +161,10 @@ export class InPump {
   }
 
   /** Byte path 8/12: cut into frames in place. What the handlers sent in reaction leaves with this chunk, in one write. */
-  bytes(chunk: Buffer): void {
+  readonly bytes = (chunk: Buffer): void => {
     if (this.#pipe === null) return
+    const replies = this.replies
+    if (replies !== null) replies.isHeld = true
     try {
       this.#source.push(chunk)
     } catch (error) {
@@ -168,12 +172,14 @@ export class InPump {
       if (error instanceof ProtocolError) this.#onBroken(error)
       else this.#onCrashed(error)
       return
+    } finally {
+      if (replies !== null) replies.isHeld = false
     }
     if (!this.#started) {
       this.#started = true
       this.#onStarted()
     }
-    this.afterChunk()
+    replies?.flush()
   }
 }
 

@@ -173,7 +173,7 @@ class LinkBody implements Body {
     const into = this.#in
     const body = current === null ? undefined : connectionBody(current)
     if (current === null || body === undefined || out === null || into === null) return
-    const opened = body.release({ onOpen() {}, onBytes: (bytes) => into.bytes(bytes), onDrain: () => out.drained(), onEnd() {}, onClose() {} })
+    const opened = body.release({ onOpen() {}, onBytes: into.bytes, onDrain: out.drained, onEnd() {}, onClose() {} })
     if (opened === undefined) return
     this.#wasUp = true
     this.#cause = null
@@ -270,7 +270,7 @@ class LinkBody implements Body {
     if (out === undefined || into === undefined) return
     this.#out = out
     this.#in = into
-    into.afterChunk = () => out.flush()
+    into.replies = out
     this.#spec.state.setHooks({
       requestFlush: () => out.requestFlush(),
       flushNow: () => out.flush(),

@@ -9,8 +9,9 @@ import { BatchRequest } from './batch.ts'
 import type { ControlChannel } from './control-channel.ts'
 import { EventQueue } from './event-queue.ts'
 import type { MissedEvents } from './event-queue.ts'
-import type { Environment } from './environment.ts'
+import type { Environment, Log } from './environment.ts'
 import type { NetworkEvent, NetworkEventOf, NetworkEventType } from './events.ts'
+import { channelLog } from './log.ts'
 import type { NetworkConfig } from './options.ts'
 import { causeOf, errorOf } from './services.ts'
 import type { Services } from './services.ts'
@@ -35,7 +36,7 @@ export type OpenControlChannelOptions = Omit<MakeSessionsOptions, 'count' | 'agr
 
 export interface NetworkRuntimeOptions {
   readonly environment?: Partial<Environment>
-  /** Sees every actor of the network: XState's own inspection. */
+  /** Sees every actor of the network: XState's own inspection. What it throws is logged once, and reaches nobody. */
   readonly inspect?: Observer<InspectionEvent> | ((event: InspectionEvent) => void)
 }
 
@@ -45,16 +46,14 @@ export class Network {
   readonly #ref: SupervisorRef
   readonly #services: Services
   #state: 'starting' | 'ready' | 'stopped' | 'failed' = 'starting'
-  #url: string | null = null
   #error: Error | null = null
   readonly #settled = new Set<() => void>()
 
   private constructor(ref: SupervisorRef, services: Services) {
     this.#ref = ref
     this.#services = services
-    ref.on('network.ready', (event) => {
+    ref.on('network.ready', () => {
       this.#state = 'ready'
-      this.#url = event.url
       this.#tell()
     })
     ref.on('network.stopped', () => this.#end('stopped', null))
@@ -72,10 +71,13 @@ export class Network {
     else if (snapshot.status !== 'active') this.#end('stopped', null)
   }
 
-  /** The facade of a supervisor that an application spawned itself. The same one for the same reference. @throws StatewireError ERR_NOT_A_NETWORK */
+  /**
+   * The facade of a supervisor that an application spawned itself. The same one for the same reference.
+   * @throws StatewireError ERR_NOT_A_NETWORK; what is wrong with its input, if it could not even be made
+   */
   static from(ref: unknown): Network {
     const services = typeof ref === 'object' && ref !== null ? supervisorServices(ref) : undefined
-    if (services === undefined) throw new StatewireError('ERR_NOT_A_NETWORK', 'this is not the reference of a statewire supervisor')
+    if (services === undefined) throw stillborn(ref) ?? new StatewireError('ERR_NOT_A_NETWORK', 'this is not the reference of a statewire supervisor')
     let network = facades.get(ref as object)
     if (network === undefined) facades.set(ref as object, (network = new Network(ref as SupervisorRef, services)))
     return network
@@ -91,7 +93,7 @@ export class Network {
 
   /** Where it listens, with the real port; null before `ready()` and where nothing listens. */
   get url(): string | null {
-    return this.#url
+    return this.#services.url
   }
 
   /** The actor behind it all. */
@@ -218,10 +220,33 @@ export function createNetwork(config: NetworkConfig, runtime: NetworkRuntimeOpti
   const ref = createActor(supervisor, {
     id: 'supervisor',
     input: { config, ...(environment === undefined ? {} : { environment }) },
-    ...(inspect === undefined ? {} : { inspect }),
+    ...(inspect === undefined ? {} : { inspect: harmless(inspect, environment?.log ?? channelLog) }),
   })
   const network = Network.from(ref)
   const services = supervisorServices(ref) as Services
   services.environment.clock.nextTick(() => ref.start())
   return network
+}
+
+/** An actor whose input was wrong fails before there is anything to be a facade of. */
+function stillborn(ref: unknown): unknown {
+  const { logic, getSnapshot } = (ref ?? {}) as Partial<{ logic: unknown; getSnapshot: () => { status: string; error: unknown } }>
+  if (logic !== supervisor || getSnapshot === undefined) return undefined
+  const { status, error } = getSnapshot.call(ref)
+  return status === 'error' ? error : undefined
+}
+
+/** XState calls an inspector on the stack of whoever sends an event: what it throws would end our actors one by one. */
+function harmless(inspect: NonNullable<NetworkRuntimeOptions['inspect']>, log: Log): (event: InspectionEvent) => void {
+  let hasThrown = false
+  return (event) => {
+    try {
+      if (typeof inspect === 'function') inspect(event)
+      else inspect.next?.(event)
+    } catch (error) {
+      if (hasThrown) return
+      hasThrown = true
+      log.write('error', 'inspector.threw', { cause: causeOf(error) })
+    }
+  }
 }

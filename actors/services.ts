@@ -30,6 +30,8 @@ export class Services implements ActorHost {
   readonly nowMs: () => number
   /** Set by the supervisor; a restarted reconnector is found here. */
   reconnector: AnyActorRef | null = null
+  /** Set by the supervisor: where it listens, with the real port. */
+  url: string | null = null
   /** Set by the supervisor: events leave the network through it. */
   emitter: (event: NetworkEvent) => void = () => {}
   #aliveActors = new Map<string, number>()

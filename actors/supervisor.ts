@@ -47,7 +47,6 @@ class SupervisorBody implements Body {
   readonly services: Services
   readonly #port: ActorPort
   #batchNumber = 0
-  #url: string | null = null
   #cause: Cause = { code: 'ERR_INTERNAL', message: 'unknown' }
   readonly #bound: { address: { host: string; port: number } | null } = { address: null }
 
@@ -60,7 +59,7 @@ class SupervisorBody implements Body {
 
   facts(): SupervisorFacts {
     const { options } = this.services
-    return { identity: options.identity, dialect: options.dialect, peers: [...options.peers.keys()] }
+    return { identity: options.identity, dialect: options.dialect, peers: options.peers.size }
   }
 
   deadlineMs(deadline: DeadlineName): number {
@@ -81,10 +80,11 @@ class SupervisorBody implements Body {
     const { options } = services
     services.reconnector = children.spawn({ id: 'reconnector', kind: 'reconnector', logic: reconnector, input: { services }, restart: 'transient' })
     const peers = [...options.peers.values()].map((resolved) => this.#peerSpec(resolved))
-    children.spawn({ id: 'peers', kind: 'pool', logic: pool, input: { services, kind: 'peers', first: peers, closing: (reason: Cause) => ({ type: 'peer.close', cause: reason }) }, restart: 'transient' })
+    children.spawn({ id: 'peers', kind: 'pool', logic: pool, input: { services, kind: 'peers', first: peers, toJSON: () => `<${peers.length} peers>`, closing: (reason: Cause) => ({ type: 'peer.close', cause: reason }) }, restart: 'transient' })
     children.spawn({ id: 'batches', kind: 'pool', logic: pool, input: { services, kind: 'batches', first: [], closing: (reason: Cause) => ({ type: 'batch.close', cause: reason }) }, restart: 'transient' })
     this.#openBaseLinks()
-    if (options.listen === null) this.#port.send({ type: 'listener.notWanted' })
+    // A tick later, so that whoever spawned the actor can still listen for it.
+    if (options.listen === null) services.environment.clock.nextTick(() => this.#port.send({ type: 'listener.notWanted' }))
     else children.spawn({ id: 'listener', kind: 'listener', logic: listener, input: { services, address: options.listen, bound: this.#bound }, restart: 'transient' })
   }
 
@@ -102,9 +102,9 @@ class SupervisorBody implements Body {
   }
 
   tellReady(event: { type: string; address?: string }): void {
-    this.#url = event.address ?? null
+    this.services.url = event.address ?? null
     this.services.emit({ type: 'warning', message: 'plain TCP: identities are only claimed, and nothing is encrypted; for loopback and trusted networks' })
-    this.services.emit({ type: 'network.ready', url: this.#url })
+    this.services.emit({ type: 'network.ready', url: this.services.url })
   }
 
   makeBatch(event: { request: BatchRequest }): void {

@@ -15,6 +15,8 @@ export class TcpPipe implements Pipe {
   readonly #socket: net.Socket
   #error: Error | null = null
   #handlers: PipeHandlers | null = null
+  /** This side ended or destroyed it. Kept here: `socket.writable` looks at six things at each call. */
+  #isEnding = false
   #closed = false
 
   constructor(socket: net.Socket, remote: Address, onReleased: () => void) {
@@ -30,6 +32,7 @@ export class TcpPipe implements Pipe {
     socket.on('end', () => this.#handlers?.onEnd())
     socket.on('error', (error) => {
       this.#error ??= error
+      this.#isEnding = true
       socket.destroy()
     })
     socket.on('close', () => {
@@ -58,12 +61,12 @@ export class TcpPipe implements Pipe {
   /** Byte path 6/12: the batch of one turn leaves, gathered into one system call. */
   write(bytes: readonly Buffer[], onFlushed?: (error: Error | null) => void): boolean {
     const socket = this.#socket
-    if (!socket.writable) {
+    if (this.#isEnding || this.#closed) {
       onFlushed?.(this.#error ?? new Error('the socket is closed'))
       return false
     }
     if (bytes.length === 1 && onFlushed === undefined) {
-      socket.write(bytes[0] as Buffer)
+      if (socket.write(bytes[0] as Buffer)) return true
     } else {
       socket.cork()
       const last = bytes.length - 1
@@ -86,16 +89,20 @@ export class TcpPipe implements Pipe {
   }
 
   end(): void {
-    if (this.#socket.writable) this.#socket.end()
+    if (this.#isEnding) return
+    this.#isEnding = true
+    this.#socket.end()
   }
 
   destroy(cause?: Error): void {
     if (cause !== undefined) this.#error ??= cause
+    this.#isEnding = true
     this.#socket.destroy()
   }
 
   /** A reset instead of an orderly end: what chaos tests and the swarm's `--kill-every` use. */
   reset(): void {
+    this.#isEnding = true
     this.#socket.resetAndDestroy()
   }
 
