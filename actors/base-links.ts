@@ -50,6 +50,11 @@ export class BaseLinks {
     return peers.every((peer) => this.of(peer).every((link) => link.isReady))
   }
 
+  /** The network has ended: so have the lanes of all links. */
+  close(error: Error): void {
+    for (const links of this.#links.values()) for (const { state } of links) state.close(error)
+  }
+
   /** Sessions below are made or over; frames for later ones are kept until their sessions are made. */
   expectLanesFrom(id: number): void {
     for (const links of this.#links.values()) for (const link of links) link.state.expectLanesFrom(id)

@@ -9,6 +9,7 @@ import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
 import { StatewireError } from '../codec/errors.ts'
 import type { NetworkValue } from '../codec/values.ts'
 import { connectionOf, connectionsFor, validationKey } from '../protocol/batch-plan.ts'
+import type { LinkCore } from '../protocol/link-core.ts'
 import { LinkState } from '../protocol/link-state.ts'
 import { ringAround } from '../protocol/party-ring.ts'
 import { chartActor } from './chart-actor.ts'
@@ -82,7 +83,7 @@ interface BatchLink {
   /** 0, 1, … within the batch: which sessions it carries. */
   readonly number: number
   readonly connectionId: number
-  readonly state: LinkState
+  readonly state: LinkCore
 }
 
 class BatchBody implements Body {
@@ -266,6 +267,8 @@ class BatchBody implements Body {
     }
     services.numbering.succeeded(this.#firstId, this.#request.count)
     if (this.#mode === 'reconnect') services.baseLinks.expectLanesFrom(services.numbering.next)
+    // What a broken connection may cost is told in values of the application; validation is none.
+    for (const channels of this.#channels) for (const { lane } of channels.values()) lane.sentSinceUp = 0
     this.#giveTurnBack()
     const onClosed = (): void => this.#sessionClosed()
     const sessions = this.#channels.map((channels, index) => new Session({ services, id: this.#firstId + index, index, channels, prf: this.#prfKeys[index] ?? null, onClosed }))
@@ -300,7 +303,8 @@ class BatchBody implements Body {
     if (this.#mode === 'fail') {
       // One lost connection ends the batch: every lane hears the same cause, at once.
       for (const link of this.#links) {
-        if (reason.code !== 'ERR_SESSION_CLOSED') link.state.close(error)
+        // Where the application itself is done, what it sent leaves first: the link closes its lanes once that is written.
+        if (reason.code !== 'ERR_SESSION_CLOSED' && reason.code !== 'ERR_NETWORK_STOPPED') link.state.close(error)
         this.#tellPeer(link.peer, { type: 'link.release', link: link.id, cause: reason })
       }
     } else {

@@ -132,6 +132,10 @@ class Life<B extends Body> {
 export function chartActor<Input, B extends Body, Names extends string>(options: ChartActorOptions<Input, B, Names>): ChartLogic<Input> {
   const lives = new WeakMap<object, Life<B>>()
   const machine = options.machine.provide({ actions: provided(options.actions, lives) as never })
+  // XState evaluates a `context` function by an `assign`, and its development build warns of each one under a custom
+  // action, which is where children are made here: so the context is handed to it ready made.
+  let context: unknown
+  machine.config = { ...options.machine.config, get context() { return context } } as never
 
   return {
     config: options.machine.config,
@@ -142,7 +146,8 @@ export function chartActor<Input, B extends Body, Names extends string>(options:
       const children = new Children(scope as AnyScope, host.nowMs)
       const body = options.createBody(input, portOf(self, scope as AnyScope, children))
       lives.set(self, new Life(self.id, body, children, host, (event) => self.send(event)))
-      return machine.getInitialSnapshot(scope as never, { facts: body.facts(), body: new Opaque(self.id) }) as AnyMachineSnapshot
+      context = { facts: body.facts(), body: new Opaque(self.id) }
+      return machine.getInitialSnapshot(scope as never, undefined as never) as AnyMachineSnapshot
     },
     start(snapshot, scope) {
       const life = lives.get(scope.self)

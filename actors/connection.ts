@@ -5,7 +5,8 @@
 import { connectionActions, connectionMachine } from '../machines/connection.ts'
 import type { ConnectionFacts } from '../machines/connection.ts'
 import type { Cause, DeadlineName } from '../machines/chart.ts'
-import type { AcceptorHandshake, Claim, DialerHandshake, HandshakeStep } from '../protocol/dialect.ts'
+import type { AcceptorHandshake, Claim, DialerHandshake, HandshakeFault, HandshakeStep } from '../protocol/dialect.ts'
+import type { LinkCore } from '../protocol/link-core.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import type { Pipe, PipeHandlers } from './pipe.ts'
@@ -15,6 +16,8 @@ import type { Services } from './services.ts'
 /** What an authenticated connection hands to its link. */
 export interface OpenPipe {
   readonly pipe: Pipe
+  /** What the handshake agreed on, for the link's state. */
+  readonly agreed: unknown
   /** Bytes that came behind the handshake: they are frames. */
   readonly rest: Buffer
 }
@@ -23,6 +26,10 @@ export interface OpenPipe {
 export interface Offer {
   readonly claim: Claim
   readonly remoteAddress: string
+  /** Null: welcome. Asked before anything of the link changes. */
+  judge(state: LinkCore, hasOwnDialGreeted: boolean): HandshakeFault | null
+  /** Tells the other side no, and why. */
+  refuse(fault: HandshakeFault): void
   /** Once. @returns undefined if it is gone */
   take(): ClaimedPipe | undefined
 }
@@ -37,7 +44,7 @@ export interface ClaimedPipe {
 export type ConnectionInput = { readonly services: Services } & (
   | { readonly begins: 'connecting'; readonly pipe: Pipe; readonly handshake: DialerHandshake }
   | { readonly begins: 'connected'; readonly pipe: Pipe; readonly handshake: AcceptorHandshake }
-  | { readonly begins: 'claimed'; readonly claimed: ClaimedPipe }
+  | { readonly begins: 'claimed'; readonly claimed: ClaimedPipe; readonly state: LinkCore }
 )
 
 /** The events a connection sends to its parent; all carry `connection`, its id. */
@@ -54,6 +61,9 @@ export class ConnectionBody implements Body, PipeHandlers {
   #endPending = false
   readonly #remoteAddress: string
   readonly #handshakeDeadlineAtMs: number
+  readonly #state: LinkCore | null
+  #agreed: unknown = undefined
+  #hasGreeted = false
 
   constructor(input: ConnectionInput, port: ActorPort) {
     this.#services = input.services
@@ -62,6 +72,7 @@ export class ConnectionBody implements Body, PipeHandlers {
     const pipe = input.begins === 'claimed' ? input.claimed.pipe : input.pipe
     this.#handshake = input.begins === 'claimed' ? input.claimed.handshake : input.handshake
     this.#claim = input.begins === 'claimed' ? input.claimed.claim : null
+    this.#state = input.begins === 'claimed' ? input.state : null
     this.#handshakeDeadlineAtMs = input.begins === 'claimed' ? input.claimed.deadlineAtMs : input.services.nowMs() + input.services.options.limits.handshakeTimeoutMs
     this.#pipe = pipe
     this.#remoteAddress = pipe.remoteAddress
@@ -135,7 +146,10 @@ export class ConnectionBody implements Body, PipeHandlers {
   }
 
   greet(): void {
-    if ('begin' in this.#handshake) this.#pipe?.write([this.#handshake.begin()])
+    if ('begin' in this.#handshake) {
+      this.#hasGreeted = true
+      this.#pipe?.write([this.#handshake.begin()])
+    }
     this.#pipe?.resume()
   }
 
@@ -149,7 +163,8 @@ export class ConnectionBody implements Body, PipeHandlers {
   }
 
   confirm(): void {
-    const { write, rest } = (this.#handshake as AcceptorHandshake).confirm()
+    const { write, rest, agreed } = (this.#handshake as AcceptorHandshake).confirm(this.#state as LinkCore)
+    this.#agreed = agreed
     this.#pipe?.write([write])
     this.#rest = this.#rest.length === 0 ? rest : Buffer.concat([rest, this.#rest])
   }
@@ -220,11 +235,16 @@ export class ConnectionBody implements Body, PipeHandlers {
       onEnd: () => this.onEnd(),
       onClose: (error) => this.onClose(error),
     })
-    return { pipe, rest }
+    return { pipe, rest, agreed: this.#agreed }
   }
 
   get remoteAddress(): string {
     return this.#remoteAddress
+  }
+
+  /** A dial that has begun its handshake: where two cross, it counts. */
+  get hasGreeted(): boolean {
+    return this.#hasGreeted && !this.#authenticated
   }
 
   get claim(): Claim | null {
@@ -238,14 +258,27 @@ export class ConnectionBody implements Body, PipeHandlers {
 
   #apply(step: HandshakeStep): void {
     if (step.write !== undefined) this.#pipe?.write([step.write])
+    if (step.refuse !== undefined) return this.#refuse(step.refuse)
     if (step.claim !== undefined) {
+      const { identity } = step.claim
+      if (this.#pipe?.isAnchoredIn?.(identity) === false) {
+        this.#port.send({ type: 'handshake.failed', cause: cause('ERR_UNEXPECTED_PEER', `${this.#remoteAddress} claims to be ${JSON.stringify(identity)}, and its certificate does not prove it`) })
+        return
+      }
       this.#claim = step.claim
       this.#port.send({ type: 'handshake.claimed' })
     }
     if (step.verified === true) {
       this.#rest = step.rest ?? Buffer.alloc(0)
+      this.#agreed = step.agreed
       this.#port.send({ type: 'handshake.verified' })
     }
+  }
+
+  /** The reason goes out, then this side ends; what still comes is read and discarded until the socket is closed. */
+  #refuse(fault: HandshakeFault): void {
+    this.#pipe?.write([fault.write])
+    this.#port.send({ type: 'connection.close', cause: cause('ERR_HANDSHAKE_REFUSED', `${this.#remoteAddress} was refused: ${fault.reason}`) })
   }
 
   #offer(): Offer {
@@ -253,6 +286,8 @@ export class ConnectionBody implements Body, PipeHandlers {
     return {
       claim,
       remoteAddress: this.#remoteAddress,
+      judge: (state, hasOwnDialGreeted) => (this.#handshake as AcceptorHandshake).judge?.(state, hasOwnDialGreeted) ?? null,
+      refuse: (fault) => this.#refuse(fault),
       take: () => {
         const pipe = this.#pipe
         if (pipe === null) return undefined

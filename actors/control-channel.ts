@@ -46,10 +46,10 @@ export class ControlChannel {
   }
 
   /** The next value of a peer. There is no time limit unless one is given. */
-  receive(peer: string, options?: CallOptions): Promise<NetworkValue> {
+  async receive(peer: string, options?: CallOptions): Promise<NetworkValue> {
     const { lane } = this.#channel(peer)
     const value = lane.take()
-    if (value !== undefined) return Promise.resolve(value)
+    if (value !== undefined) return value
     return bounded<NetworkValue>(this.#services, options, 'ERR_TIMED_OUT', `no control value from ${peer}`, (resolve, reject) => lane.wait({ resolve, reject }))
   }
 

@@ -16,8 +16,10 @@ type Item = NetworkEvent | MissedEvents
 export class EventQueue implements AsyncIterableIterator<Item> {
   onEnd: () => void = () => {}
   readonly #max: number
-  readonly #items = new Deque<NetworkEvent>()
-  #missed = 0
+  readonly #items = new Deque<Item>()
+  #events = 0
+  /** The last item, while events are being missed: it stands at their place. */
+  #missing: { type: 'events.missed'; count: number } | null = null
   #ended = false
   #waiting: ((result: IteratorResult<Item>) => void)[] = []
 
@@ -29,8 +31,12 @@ export class EventQueue implements AsyncIterableIterator<Item> {
     if (this.#ended) return
     const waiting = this.#waiting.shift()
     if (waiting !== undefined) waiting({ done: false, value: event })
-    else if (this.#items.length < this.#max) this.#items.push(event)
-    else this.#missed++
+    else if (this.#events < this.#max) {
+      this.#missing = null
+      this.#events++
+      this.#items.push(event)
+    } else if (this.#missing !== null) this.#missing.count++
+    else this.#items.push((this.#missing = { type: 'events.missed', count: 1 }))
   }
 
   end(): void {
@@ -43,11 +49,10 @@ export class EventQueue implements AsyncIterableIterator<Item> {
 
   next(): Promise<IteratorResult<Item>> {
     const value = this.#items.shift()
-    if (value !== undefined) return Promise.resolve({ done: false, value })
-    if (this.#missed > 0) {
-      const count = this.#missed
-      this.#missed = 0
-      return Promise.resolve({ done: false, value: { type: 'events.missed', count } })
+    if (value !== undefined) {
+      if (value === this.#missing) this.#missing = null
+      else if (value.type !== 'events.missed') this.#events--
+      return Promise.resolve({ done: false, value })
     }
     if (this.#ended) return Promise.resolve({ done: true, value: undefined })
     return new Promise((resolve) => this.#waiting.push(resolve))

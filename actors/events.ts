@@ -12,10 +12,12 @@ export type NetworkEvent =
   | { readonly type: 'network.failed'; readonly cause: Cause }
   /** Something an operator should know, such as that identities are only claimed on plain TCP. */
   | { readonly type: 'warning'; readonly message: string }
-  | { readonly type: 'connection.opened'; readonly peer: string; readonly link: string; readonly connection: string; readonly remoteAddress: string }
-  | { readonly type: 'connection.lost'; readonly peer: string; readonly link: string; readonly connection: string; readonly cause: Cause }
+  | { readonly type: 'connection.opened'; readonly peer: string; readonly link: string; readonly connectionId: number; readonly connection: string; readonly remoteAddress: string }
+  | { readonly type: 'connection.lost'; readonly peer: string; readonly link: string; readonly connectionId: number; readonly connection: string; readonly cause: Cause }
+  /** Nothing was heard for a while. Nothing closes yet. */
+  | { readonly type: 'connection.suspect'; readonly peer: string; readonly link: string; readonly connectionId: number; readonly connection: string }
   /** A dial or a handshake that came to nothing; it is tried again while the peer is wanted. */
-  | { readonly type: 'connection.failed'; readonly peer: string; readonly link: string; readonly connection: string; readonly cause: Cause }
+  | { readonly type: 'connection.failed'; readonly peer: string; readonly link: string; readonly connectionId: number; readonly connection: string; readonly cause: Cause }
   /** An inbound connection that was not let in. `peer` is what it claimed to be, where it got so far. */
   | { readonly type: 'connection.rejected'; readonly remoteAddress: string; readonly peer: string | null; readonly cause: Cause }
   | { readonly type: 'peer.up'; readonly peer: string }

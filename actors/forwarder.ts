@@ -7,7 +7,7 @@ import { forwarderActions, forwarderMachine } from '../machines/forwarder.ts'
 import type { ForwarderFacts } from '../machines/forwarder.ts'
 import type { DeadlineName } from '../machines/chart.ts'
 import type { FrameSource } from '../protocol/dialect.ts'
-import type { LinkState } from '../protocol/link-state.ts'
+import type { LinkCore } from '../protocol/link-core.ts'
 import { ProtocolError } from '../codec/errors.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
@@ -18,12 +18,12 @@ import type { Services } from './services.ts'
 export interface ForwarderInput {
   readonly services: Services
   readonly direction: 'out' | 'in'
-  readonly state: LinkState
+  readonly state: LinkCore
 }
 
-/** Byte path 3/12 to 5/12: the batch of a turn leaves in one write. */
+/** The batch of a turn leaves in one write. */
 export class OutPump {
-  readonly #state: LinkState
+  readonly #state: LinkCore
   readonly #clock: Clock
   readonly #onBlocked: () => void
   readonly #onDrained: () => void
@@ -38,7 +38,7 @@ export class OutPump {
     this.flush()
   }
 
-  constructor(state: LinkState, clock: Clock, events: { onBlocked(): void; onDrained(): void; onCrashed(error: unknown): void }) {
+  constructor(state: LinkCore, clock: Clock, events: { onBlocked(): void; onDrained(): void; onCrashed(error: unknown): void }) {
     this.#state = state
     this.#clock = clock
     this.#onBlocked = events.onBlocked
@@ -94,6 +94,14 @@ export class OutPump {
     this.#state.flow()
   }
 
+  /** What waits leaves, then the last words; after them nothing is sent on this connection. */
+  sayLast(words: Buffer | null): void {
+    this.flush()
+    const pipe = this.#pipe
+    this.detach()
+    if (words !== null) pipe?.write([words])
+  }
+
   /** Calls back when everything sent so far is with the kernel. */
   whenFlushed(callback: (error: Error | null) => void): void {
     const pipe = this.#pipe
@@ -111,9 +119,9 @@ interface InPumpEvents {
   onCrashed(error: unknown): void
 }
 
-/** Byte path 7/12 and 8/12: from the socket's chunk to frames, and so into the link's lanes. */
+/** From the socket's chunk to frames, and so into the link's lanes. */
 export class InPump {
-  readonly #state: LinkState
+  readonly #state: LinkCore
   readonly #source: FrameSource
   /** What the handlers send in reaction to a chunk leaves with it, through the other pump: the link connects them. */
   replies: OutPump | null = null
@@ -125,9 +133,9 @@ export class InPump {
   #pipe: Pipe | null = null
   #started = false
 
-  constructor(state: LinkState, events: InPumpEvents) {
+  constructor(state: LinkCore, events: InPumpEvents) {
     this.#state = state
-    this.#source = state.framing.createReader(state)
+    this.#source = state.createReader()
     this.#onBlocked = events.onBlocked
     this.#onDrained = events.onDrained
     this.#onStarted = events.onStarted
@@ -165,6 +173,7 @@ export class InPump {
     if (this.#pipe === null) return
     const replies = this.replies
     if (replies !== null) replies.isHeld = true
+    this.#state.chunkBegins()
     try {
       this.#source.push(chunk)
     } catch (error) {

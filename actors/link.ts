@@ -1,14 +1,15 @@
 /**
  * Owns: one (peer, connection id): its connection, one at a time, its two forwarders, and how a new connection takes
  * the place of a broken one.
- * Refuses to know: sessions, and who asked for the link. The lanes are in its LinkState, which outlives sockets and
+ * Refuses to know: sessions, and who asked for the link. The lanes are in its LinkCore, which outlives sockets and
  * even this actor. The chart is machines/link.ts.
  */
 import { linkActions, linkMachine } from '../machines/link.ts'
 import type { LinkFacts } from '../machines/link.ts'
 import type { Cause, ChildEvent, DeadlineName } from '../machines/chart.ts'
 import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
-import type { LinkState } from '../protocol/link-state.ts'
+import { idleHooks } from '../protocol/link-core.ts'
+import type { DueAction, LinkCore } from '../protocol/link-core.ts'
 import { StatewireError } from '../codec/errors.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
@@ -19,12 +20,13 @@ import type { InPump, OutPump } from './forwarder.ts'
 import type { OnConnectionLost, ResolvedPeer } from './options.ts'
 import { cause, causeOf, errorOf } from './services.ts'
 import type { Services } from './services.ts'
+import type { Deadline } from './timer-wheel.ts'
 
 /** What a peer asks for: the link, and the state it shall carry. */
 export interface LinkSpec {
   readonly id: string
   readonly connectionId: number
-  readonly state: LinkState
+  readonly state: LinkCore
   readonly onConnectionLost: OnConnectionLost
 }
 
@@ -48,6 +50,8 @@ class LinkBody implements Body {
   #cause: Cause | null = null
   #claimOpen = false
   #out: OutPump | null = null
+  #timer: Deadline | null = null
+  #timerDueAtMs = 0
   #in: InPump | null = null
   readonly #onOffer = (offer: unknown): void => {
     this.#port.send({ type: 'link.claimed', offer })
@@ -77,10 +81,11 @@ class LinkBody implements Body {
   }
 
   dispose(): void {
+    this.#timer?.cancel()
     this.#releaseClaim()
     this.#tellReconnector('dial.forget')
     this.#spec.state.onLaneOpened = null
-    this.#spec.state.setHooks(deafHooks)
+    this.#spec.state.setHooks(idleHooks)
     this.#spec.state.block()
   }
 
@@ -144,7 +149,7 @@ class LinkBody implements Body {
       this.#port.send({ type: 'connection.closed', cause: cause('ERR_CONNECTION_LOST', 'the connection ended before it was taken over'), authenticated: false })
       return
     }
-    this.#spawn({ services: this.#services, begins: 'claimed', claimed })
+    this.#spawn({ services: this.#services, begins: 'claimed', claimed, state: this.#spec.state })
   }
 
   #spawn(input: unknown): void {
@@ -158,7 +163,7 @@ class LinkBody implements Body {
   tellReady(): void {
     this.#endDial('dial.ended')
     this.#port.tell({ type: 'link.ready', link: this.#spec.id })
-    if (this.#spec.state.laneCount > 0) this.#port.send({ type: 'link.adopt' })
+    if (this.#spec.state.readsAtOnce || this.#spec.state.laneCount > 0) this.#port.send({ type: 'link.adopt' })
   }
 
   /** Bytes flow from here on, past this actor. */
@@ -178,10 +183,13 @@ class LinkBody implements Body {
     this.#wasUp = true
     this.#cause = null
     this.#tellForwarders({ type: 'connection.opened' })
-    this.#services.emit({ type: 'connection.opened', peer: this.#peer.id, link: this.#spec.id, connection: current.id, remoteAddress: body.remoteAddress })
+    this.#services.emit({ type: 'connection.opened', peer: this.#peer.id, link: this.#spec.id, connectionId: this.#spec.connectionId, connection: current.id, remoteAddress: body.remoteAddress })
     this.#port.tell({ type: 'link.up', link: this.#spec.id })
+    const first = this.#spec.state.established(opened.agreed)
+    if (first.length > 0) opened.pipe.write(first)
     out.attach(opened.pipe)
     into.attach(opened.pipe, opened.rest)
+    this.#setTimer()
   }
 
   resetBackoff(): void {
@@ -196,7 +204,9 @@ class LinkBody implements Body {
     if (this.#wasUp) this.#announceLoss(event.cause, lost?.id ?? '')
     else {
       this.#tellForwarders({ type: 'connection.closed' })
-      if (lost !== null) this.#services.emit({ type: 'connection.failed', peer: this.#peer.id, link: this.#spec.id, connection: lost.id, cause: event.cause })
+      if (lost !== null) this.#services.emit({ type: 'connection.failed', peer: this.#peer.id, link: this.#spec.id, connectionId: this.#spec.connectionId, connection: lost.id, cause: event.cause })
+      // It had been ready and was never adopted, because no session needed it yet: it is not ready any more.
+      if (lost !== null && event.authenticated) this.#port.tell({ type: 'link.down', link: this.#spec.id, cause: event.cause })
     }
   }
 
@@ -205,10 +215,15 @@ class LinkBody implements Body {
     this.#in?.detach()
     this.#tellForwarders({ type: 'connection.errored' })
     this.#tellForwarders({ type: 'connection.closed' })
-    if (this.#spec.onConnectionLost === 'reconnect') this.#spec.state.connectionLost(`the connection to ${this.#peer.id} was lost: ${reason.message}`, errorOf(reason))
-    else this.#spec.state.close(errorOf(cause('ERR_CONNECTION_LOST', `the connection to ${this.#peer.id} was lost: ${reason.message}`)))
-    this.#services.emit({ type: 'connection.lost', peer: this.#peer.id, link: this.#spec.id, connection: connectionId, cause: reason })
-    this.#port.tell({ type: 'link.down', link: this.#spec.id, cause: reason })
+    const lost = cause('ERR_CONNECTION_LOST', `the connection to ${this.#peer.id} was lost: ${reason.message}`)
+    if (this.#spec.onConnectionLost === 'reconnect') this.#spec.state.connectionLost(lost.message, errorOf(reason))
+    else {
+      this.#spec.state.close(errorOf(lost))
+      // The lanes of the batch's other links hear the same.
+      this.#cause = lost
+    }
+    this.#services.emit({ type: 'connection.lost', peer: this.#peer.id, link: this.#spec.id, connectionId: this.#spec.connectionId, connection: connectionId, cause: reason })
+    this.#port.tell({ type: 'link.down', link: this.#spec.id, cause: this.#spec.onConnectionLost === 'fail' ? lost : reason })
   }
 
   failConnection(event: { type: string; cause?: Cause }): void {
@@ -282,7 +297,43 @@ class LinkBody implements Body {
         this.#spec.state.closeLane(lane, new StatewireError('ERR_HANDLER_FAILED', reason.message, { cause: error }), true)
       },
       onBroken: (error) => this.#port.send({ type: 'pump.failed', cause: causeOf(error) }),
+      requestTimer: () => this.#setTimer(),
+      onGoodbye: (step) => this.#answerGoodbye(step),
     })
+  }
+
+  /** What is owed by time (acknowledgements, keep-alive, expiry) is one entry in the wheel a link. */
+  #setTimer(): void {
+    const dueAtMs = this.#spec.state.nextDueAtMs
+    if (dueAtMs === null || (this.#timer !== null && this.#timerDueAtMs <= dueAtMs)) return
+    this.#timer?.cancel()
+    this.#timerDueAtMs = dueAtMs
+    this.#timer = this.#services.wheel.schedule(dueAtMs - this.#services.nowMs(), () => {
+      this.#timer = null
+      for (const action of this.#spec.state.poll(this.#services.nowMs(), dueAtMs)) this.#act(action)
+      this.#setTimer()
+    })
+  }
+
+  #act(action: DueAction | null): void {
+    const { clock } = this.#services.environment
+    if (action === 'look-again') clock.setImmediate(() => this.#act(this.#spec.state.lookAgain()))
+    else if (action === 'suspect') this.#services.emit({ type: 'connection.suspect', peer: this.#peer.id, link: this.#spec.id, connectionId: this.#spec.connectionId, connection: this.#current?.id ?? '' })
+    else if (action === 'dead') this.#current?.send({ type: 'connection.fail', cause: cause('ERR_TIMED_OUT', `nothing was heard from ${this.#peer.id} for too long`) })
+    // A dial whose hello speaks for an epoch that is over must not be answered.
+    else if (action === 'expired' && this.#current !== null && !this.#wasUp) this.#current.send({ type: 'connection.fail', cause: cause('ERR_TIMED_OUT', `the link to ${this.#peer.id} expired`) })
+  }
+
+  #answerGoodbye(step: 'answer' | 'finish' | 'protocol-error'): void {
+    const { state } = this.#spec
+    if (step === 'answer') {
+      const words = state.farewell('')
+      this.#out?.sayLast(words)
+      return
+    }
+    this.#out?.sayLast(null)
+    if (step === 'protocol-error') state.contractBroken('')
+    this.#current?.send({ type: 'connection.close', cause: step === 'finish' ? cause('ERR_SESSION_CLOSED', `${this.#peer.id} said Goodbye`) : cause('ERR_CONNECTION_LOST', `${this.#peer.id} says that this side broke the protocol`) })
   }
 
   #tellForwarders(event: AnyEventObject): void {
@@ -306,12 +357,10 @@ class LinkBody implements Body {
   }
 }
 
-const deafHooks = { requestFlush() {}, flushNow() {}, onReceiveFull() {}, onReceiveRoom() {}, onHandlerFailed() {}, onBroken() {} }
-
-const flushers = new WeakMap<LinkState, (callback: (error: Error | null) => void) => void>()
+const flushers = new WeakMap<LinkCore, (callback: (error: Error | null) => void) => void>()
 
 /** Calls back when what was sent on this link is with the kernel: the control channel's promise. */
-export function whenFlushed(state: LinkState, callback: (error: Error | null) => void): void {
+export function whenFlushed(state: LinkCore, callback: (error: Error | null) => void): void {
   const flusher = flushers.get(state)
   if (flusher === undefined) callback(new Error('there is no connection'))
   else flusher(callback)

@@ -7,6 +7,8 @@ import { StatewireError } from '../codec/errors.ts'
 import type { Clock } from './environment.ts'
 import type { Address, DialOptions, ListenerHandlers, Pipe, PipeHandlers, PipeListener, Transport } from './pipe.ts'
 
+const nothing = Buffer.alloc(0)
+
 interface Sent {
   readonly bytes: Buffer
   readonly onFlushed: ((error: Error | null) => void) | undefined
@@ -50,6 +52,11 @@ export class MemoryPipe implements Pipe {
     return this.#closed
   }
 
+  /** Destroyed, and closed in a moment. */
+  get isClosing(): boolean {
+    return this.#closing
+  }
+
   handle(handlers: PipeHandlers): void {
     this.#handlers = handlers
   }
@@ -75,10 +82,11 @@ export class MemoryPipe implements Pipe {
       onFlushed?.(new StatewireError('ERR_TRANSPORT', 'the pipe is closed'))
       return false
     }
-    for (const [index, part] of bytes.entries()) {
-      this.#outgoing.push({ bytes: part, onFlushed: index === bytes.length - 1 ? onFlushed : undefined })
+    for (const part of bytes) {
+      this.#outgoing.push({ bytes: part, onFlushed: undefined })
       this.#outgoingBytes += part.length
     }
+    if (onFlushed !== undefined) this.#outgoing.push({ bytes: nothing, onFlushed })
     this.#deliverSoon()
     if (this.#outgoingBytes < this.#highWaterMarkBytes) return true
     this.#needsDrain = true
@@ -148,6 +156,8 @@ export class MemoryPipe implements Pipe {
     if (this.#isEnding && this.#outgoing.length === 0 && !this.#endDelivered && !far.#isPaused && !far.#closing) {
       this.#endDelivered = true
       far.#endReceived = true
+      // Half-close is a close: what the far side has written still leaves, and then its end follows by itself.
+      far.end()
       far.#handlers?.onEnd()
     }
     if (this.#endDelivered && far.#endDelivered) {
@@ -195,7 +205,7 @@ export class MemoryTransport implements Transport {
   dial(address: Address, options: DialOptions): Pipe {
     const near = this.#create(address, options)
     this.#clock.setImmediate(() => {
-      if (near.closed) return
+      if (near.isClosing) return
       const listener = this.#listeners.get(address.port)
       if (listener === undefined) {
         near.destroy(new StatewireError('ERR_TRANSPORT', `nobody listens at ${address.host}:${address.port} (ECONNREFUSED)`))
@@ -213,11 +223,12 @@ export class MemoryTransport implements Transport {
   listen(address: Address, options: DialOptions, handlers: ListenerHandlers): Promise<PipeListener> {
     const port = address.port === 0 ? this.#nextPort++ : address.port
     if (this.#listeners.has(port)) return Promise.reject(new StatewireError('ERR_TRANSPORT', `${address.host}:${port} is in use (EADDRINUSE)`))
-    this.#listeners.set(port, { options, handlers })
+    const listener: MemoryListener = { options, handlers }
+    this.#listeners.set(port, listener)
     return Promise.resolve({
       address: { host: address.host, port },
       close: () => {
-        this.#listeners.delete(port)
+        if (this.#listeners.get(port) === listener) this.#listeners.delete(port)
         return Promise.resolve()
       },
     })

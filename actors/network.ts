@@ -12,6 +12,7 @@ import type { MissedEvents } from './event-queue.ts'
 import type { Environment, Log } from './environment.ts'
 import type { NetworkEvent, NetworkEventOf, NetworkEventType } from './events.ts'
 import { channelLog } from './log.ts'
+import { resolveOptions } from './options.ts'
 import type { NetworkConfig } from './options.ts'
 import { causeOf, errorOf } from './services.ts'
 import type { Services } from './services.ts'
@@ -182,7 +183,8 @@ export class Network {
     // Sockets that were destroyed are released by the kernel a moment later.
     const untilMs = this.#services.nowMs() + this.#services.options.limits.closeTimeoutMs
     while (this.#services.environment.transport.openHandles > 0 && this.#services.nowMs() < untilMs) {
-      await new Promise<void>((resolve) => this.#services.environment.clock.setImmediate(resolve))
+      // By a timer: where networks share a transport the handles of others may stay, and under a virtual clock only timers move time.
+      await new Promise<void>((resolve) => void this.#services.environment.clock.setTimeout(resolve, 1))
     }
   }
 
@@ -217,6 +219,8 @@ export class Network {
  */
 export function createNetwork(config: NetworkConfig, runtime: NetworkRuntimeOptions = {}): Network {
   const { environment, inspect } = runtime
+  // XState turns what an initial snapshot throws into an actor that has failed; here the caller is to hear it.
+  resolveOptions(config)
   const ref = createActor(supervisor, {
     id: 'supervisor',
     input: { config, ...(environment === undefined ? {} : { environment }) },

@@ -114,7 +114,7 @@ export function formatUrl(address: Address): string {
 
 function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 160 ? `${value.slice(0, 160)}…` : value)
-  return typeof value === 'object' ? Object.prototype.toString.call(value) : String(value)
+  return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : String(value)
 }
 
 function invalid(sentence: string): StatewireError {

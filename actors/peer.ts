@@ -6,7 +6,6 @@ import { peerActions, peerMachine } from '../machines/peer.ts'
 import type { PeerFacts } from '../machines/peer.ts'
 import type { Cause, ChildEvent, DeadlineName } from '../machines/chart.ts'
 import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
-import { StatewireError } from '../codec/errors.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import { link } from './link.ts'
@@ -50,8 +49,14 @@ class PeerBody implements Body {
     throw new Error(`a peer has no deadline ${deadline}`)
   }
 
+  /** After a crash the links of batches fail, and those that outlive crashes are down until they are asked for anew. */
   dispose(): void {
-    for (const { spec } of this.#requests.values()) spec.state.close(new StatewireError('ERR_NETWORK_STOPPED', `the network has let go of ${this.#peer.id}`))
+    for (const { spec, replyTo } of this.#requests.values()) {
+      const reason = cause('ERR_NETWORK_STOPPED', `the network has let go of ${this.#peer.id}`)
+      if (spec.onConnectionLost === 'fail') spec.state.close(errorOf(reason))
+      else spec.state.connectionLost(reason.message, errorOf(reason))
+      if (!this.#closing) replyTo.send({ type: spec.onConnectionLost === 'fail' ? 'link.failed' : 'link.down', link: spec.id, peer: this.#peer.id, cause: reason })
+    }
     this.#requests.clear()
   }
 

@@ -30,6 +30,8 @@ export interface Pipe {
   readonly remoteHost: string
   /** The identity that `secure()` proved; undefined on carriers that prove none. */
   readonly peerId: string | undefined
+  /** Whether what `secure()` proved covers this identity; absent on carriers that prove nothing. */
+  isAnchoredIn?(identity: string): boolean
   /** Bytes accepted by `write` and not yet taken by the carrier. */
   readonly bufferedBytes: number
   readonly closed: boolean
@@ -63,6 +65,8 @@ export interface PipeListener {
 export interface DialOptions {
   /** Bytes buffered in the carrier above which `write` says false. */
   readonly highWaterMarkBytes: number
+  /** Whom a dialled address is to belong to; carriers that prove identities insist on it. */
+  readonly expectedPeerId?: string
 }
 
 export interface Transport {

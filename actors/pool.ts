@@ -19,6 +19,8 @@ export interface PoolInput {
   readonly first: readonly ChildSpec[]
   /** What asks a child to close. */
   readonly closing: (cause: Cause) => AnyEventObject
+  /** A child was restarted and knows nothing any more. */
+  readonly onRestarted?: (id: string) => void
 }
 
 class PoolBody implements Body {
@@ -65,6 +67,7 @@ class PoolBody implements Body {
     if (event.type === 'child.restarted' || event.type === 'child.escalated' || event.type === 'child.failed') {
       const reason = causeOf(event.error, 'ERR_INTERNAL', `${event.id}: `)
       this.#input.services.emit({ type: 'child.restarted', parent: this.#port.id, child: event.id, cause: reason })
+      if (event.type === 'child.restarted') this.#input.onRestarted?.(event.id)
     }
     this.#tellIfEmpty()
   }

@@ -5,7 +5,7 @@
 import { StatewireError } from '../codec/errors.ts'
 import type { NetworkValue } from '../codec/values.ts'
 import type { ConnectionLostError, HandlerOptions, Lane, LaneHandler } from '../protocol/lane.ts'
-import type { LinkState } from '../protocol/link-state.ts'
+import type { LinkCore } from '../protocol/link-core.ts'
 import { ringAround } from '../protocol/party-ring.ts'
 import type { Ring } from '../protocol/party-ring.ts'
 import type { Services } from './services.ts'
@@ -18,7 +18,7 @@ export interface CallOptions {
 /** A session's lane to one peer, and the link state it rides on. */
 export interface Channel {
   readonly lane: Lane
-  readonly state: LinkState
+  readonly state: LinkCore
 }
 
 /** Keys for a pseudo-random function: one's own, which the next party has too, and that of the previous party. */
@@ -136,7 +136,13 @@ export class Session {
    * and nothing else.
    */
   handle(peer: string, handler: LaneHandler | null, options?: HandlerOptions): void {
-    this.#channel(peer).lane.setHandler(handler, options)
+    const { lane, state } = this.#channel(peer)
+    try {
+      lane.setHandler(handler, options)
+    } catch (error) {
+      // It threw at a value that waited: as at any other, its lane ends and nothing else.
+      state.closeLane(lane, new StatewireError('ERR_HANDLER_FAILED', `the handler of session ${this.id} threw: ${error instanceof Error ? error.message : String(error)}`, { cause: error }), true)
+    }
   }
 
   /** Hears of every broken connection at once; `receive` tells it at its place between the values. */

@@ -71,6 +71,7 @@ class SupervisorBody implements Body {
   }
 
   dispose(): void {
+    this.#closeBaseLinks()
     this.services.wheel.clear()
   }
 
@@ -80,7 +81,7 @@ class SupervisorBody implements Body {
     const { options } = services
     services.reconnector = children.spawn({ id: 'reconnector', kind: 'reconnector', logic: reconnector, input: { services }, restart: 'transient' })
     const peers = [...options.peers.values()].map((resolved) => this.#peerSpec(resolved))
-    children.spawn({ id: 'peers', kind: 'pool', logic: pool, input: { services, kind: 'peers', first: peers, toJSON: () => `<${peers.length} peers>`, closing: (reason: Cause) => ({ type: 'peer.close', cause: reason }) }, restart: 'transient' })
+    children.spawn({ id: 'peers', kind: 'pool', logic: pool, input: { services, kind: 'peers', first: peers, toJSON: () => `<${peers.length} peers>`, closing: (reason: Cause) => ({ type: 'peer.close', cause: reason }), onRestarted: (id: string) => this.#openBaseLinks(id) }, restart: 'transient' })
     children.spawn({ id: 'batches', kind: 'pool', logic: pool, input: { services, kind: 'batches', first: [], closing: (reason: Cause) => ({ type: 'batch.close', cause: reason }) }, restart: 'transient' })
     this.#openBaseLinks()
     // A tick later, so that whoever spawned the actor can still listen for it.
@@ -92,8 +93,10 @@ class SupervisorBody implements Body {
     return { id: `peer:${resolved.id}`, kind: 'peer', logic: peer, input: { services: this.services, peer: resolved }, restart: 'transient' }
   }
 
-  #openBaseLinks(): void {
+  /** All of them, or those of one peer, by the id of its actor. */
+  #openBaseLinks(actorId?: string): void {
     for (const [id, links] of this.services.baseLinks.entries()) {
+      if (actorId !== undefined && actorId !== `peer:${id}`) continue
       for (const { state, connectionId, id: linkId } of links) {
         const spec = { id: linkId, connectionId, state, onConnectionLost: 'reconnect' as const }
         this.#child('peers')?.send({ type: 'pool.pass', to: `peer:${id}`, event: { type: 'link.open', request: { spec, replyTo: this.#port.ref } } })
@@ -150,11 +153,17 @@ class SupervisorBody implements Body {
     else this.#port.send({ type: 'network.quiet' })
   }
 
+  #closeBaseLinks(): void {
+    this.services.baseLinks.close(new StatewireError('ERR_NETWORK_STOPPED', 'the network has stopped'))
+  }
+
   tellStopped(): void {
+    this.#closeBaseLinks()
     this.services.emit({ type: 'network.stopped' })
   }
 
   tellFailed(): void {
+    this.#closeBaseLinks()
     this.services.emit({ type: 'network.failed', cause: this.#cause })
   }
 

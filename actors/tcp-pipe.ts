@@ -8,6 +8,8 @@ import type { Address, DialOptions, ListenerHandlers, Pipe, PipeHandlers, PipeLi
 /** After 30 s of silence the kernel probes the other side: what the Rust stack sets as well. */
 const keepAliveAfterMs = 30_000
 
+const nothing = Buffer.alloc(0)
+
 export class TcpPipe implements Pipe {
   readonly remoteAddress: string
   readonly remoteHost: string
@@ -15,7 +17,7 @@ export class TcpPipe implements Pipe {
   readonly #socket: net.Socket
   #error: Error | null = null
   #handlers: PipeHandlers | null = null
-  /** This side ended or destroyed it. Kept here: `socket.writable` looks at six things at each call. */
+  /** This side ended or destroyed it, or the other side ended. Kept here: `socket.writable` looks at six things at each call. */
   #isEnding = false
   #closed = false
 
@@ -27,9 +29,14 @@ export class TcpPipe implements Pipe {
     // Listeners are put on once and look their target up, so that a pipe can change hands without a gap in which
     // an 'error' would be unhandled and take the process with it.
     socket.on('connect', () => this.#handlers?.onOpen())
+    // Byte path 7/12: what the kernel had, to whoever has the pipe now.
     socket.on('data', (bytes: Buffer) => this.#handlers?.onBytes(bytes))
     socket.on('drain', () => this.#handlers?.onDrain())
-    socket.on('end', () => this.#handlers?.onEnd())
+    socket.on('end', () => {
+      // The socket ends its own side by itself now; a write after that would destroy it, with what still waits in it.
+      this.#isEnding = true
+      this.#handlers?.onEnd()
+    })
     socket.on('error', (error) => {
       this.#error ??= error
       this.#isEnding = true
@@ -71,8 +78,10 @@ export class TcpPipe implements Pipe {
       socket.cork()
       const last = bytes.length - 1
       for (let i = 0; i < last; i++) socket.write(bytes[i] as Buffer)
-      if (onFlushed === undefined) socket.write(bytes[last] as Buffer)
-      else socket.write(bytes[last] as Buffer, (error) => onFlushed(error ?? null))
+      const lastPart = bytes[last] ?? nothing
+      if (onFlushed === undefined) socket.write(lastPart)
+      // Node calls a write that a destroy cut short a success: what ends after that is none.
+      else socket.write(lastPart, (error) => onFlushed(error ?? (socket.destroyed ? (this.#error ?? new Error('the socket was destroyed')) : null)))
       socket.uncork()
     }
     // Not what `write` returned: that is said before the kernel was asked, and it often takes all of it at once.

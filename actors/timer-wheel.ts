@@ -68,6 +68,8 @@ export class TimerWheel {
 
   /** Forgets every deadline. */
   clear(): void {
+    // Those of the slot that passes right now too.
+    for (const entries of this.#slots.values()) entries.clear()
     this.#slots.clear()
     this.#size = 0
     this.#disarm()
@@ -91,20 +93,33 @@ export class TimerWheel {
     const due = Math.floor(this.#clock.nowMs() / slotMs)
     // In order of time, so that two deadlines that pass in one turn keep their order.
     const slots = [...this.#slots.keys()].sort((a, b) => a - b)
-    for (const slot of slots) {
-      if (slot > due) break
-      const entries = this.#slots.get(slot)
-      if (entries === undefined) continue
-      for (const entry of entries) {
-        entries.delete(entry)
-        this.#size--
-        entry.callback()
+    try {
+      for (const slot of slots) {
+        if (slot > due) break
+        this.#pass(this.#slots.get(slot))
       }
-      // A callback may have set a new deadline in this very slot: a Set visits it in the loop above.
-      this.#slots.delete(slot)
+    } finally {
+      // Also where a callback threw: the deadlines of others must pass all the same.
+      this.#rearm()
     }
+  }
+
+  #pass(entries: Set<Entry> | undefined): void {
+    if (entries === undefined) return
+    // A callback may set a deadline in this very slot: a Set visits it in this loop.
+    for (const entry of entries) {
+      entries.delete(entry)
+      this.#size--
+      entry.callback()
+    }
+  }
+
+  #rearm(): void {
     let next = Infinity
-    for (const slot of this.#slots.keys()) if (slot < next) next = slot
+    for (const [slot, entries] of this.#slots) {
+      if (entries.size === 0) this.#slots.delete(slot)
+      else if (slot < next) next = slot
+    }
     if (next !== Infinity && next < this.#timerSlot) this.#arm(next)
   }
 }

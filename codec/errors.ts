@@ -56,6 +56,8 @@ export const errorCodes = {
   ERR_ABORTED: permanent('The caller aborted the operation.'),
   ERR_BATCH_FAILED: transient('One connection of the batch ended, which ends the batch.'),
   ERR_SESSION_CLOSED: permanent('The session is closed.'),
+  ERR_SESSION_RESET: permanent('The peer ended the session.'),
+  ERR_LINK_RESET: transient('A link could not be resumed; every value sent on it has an outcome.'),
   ERR_SEND_QUEUE_FULL: transient('The bounded send queue is full.'),
   ERR_RECEIVE_QUEUE_FULL: transient('Too many calls of receive wait on one session already.'),
   ERR_SEND_TIMED_OUT: transient('A value could not be handed to a connection in time; it was not sent.'),
@@ -64,6 +66,38 @@ export const errorCodes = {
   ERR_RESTART_INTENSITY: fatal('A child crashed more often than its restart intensity allows.'),
   ERR_HANDLER_FAILED: permanent('A handler of the application threw.'),
   ERR_INTERNAL: permanent('A condition that this package guarantees does not hold: a bug in it.'),
+  // Keys and certificates.
+  ERR_KEY_FILE_NOT_FOUND: fatal('The file of a private key does not exist.'),
+  ERR_KEY_FILE_EXISTS: fatal('A key is to be saved where a file exists already.'),
+  ERR_KEY_FILE_PERMISSIONS: fatal('Others than its owner may read or change the file of a private key.'),
+  ERR_KEY_FILE_UNUSABLE: fatal('The file of a private key can not be read or written.'),
+  ERR_KEY_FORMAT: fatal('A private key is not in PKCS#8 PEM.'),
+  ERR_KEY_TYPE: fatal('A private key is of another kind than is needed here.'),
+  ERR_CERTIFICATE_UNUSABLE: fatal('A configured certificate or root can not be read, or does not fit its key.'),
+  ERR_CERTIFICATE_REJECTED: fatal('The certificate of the other side is not valid for the identity that was dialled.'),
+  ERR_TLS_PROTOCOL: fatal('The other side speaks no TLS, or a TLS that this side does not take.'),
+  // The native dialect: the peer broke a rule of the link.
+  ERR_ACK_OUT_OF_RANGE: permanent('A peer acknowledged frames that were never sent, or took back an acknowledgement.'),
+  ERR_REPLAY_WINDOW_OVERRUN: permanent('A peer acknowledges nothing: twice the frames that a replay window holds are waiting for it.'),
+  ERR_GOODBYE_MISMATCH: permanent('The number of frames that a Goodbye names is not the number that arrived.'),
+  ERR_GOODBYE_ORDER: permanent('A peer sent a counted frame, or another Goodbye, after its Goodbye.'),
+  ERR_CREDIT_ZERO: permanent('A Credit of 0 bytes says nothing and is not allowed.'),
+  ERR_CREDIT_OVERFLOW: permanent('A window or a balance of credit went above 2^31 - 1 bytes.'),
+  ERR_CREDIT_EXCEEDED: permanent('A frame that costs credit arrived on a lane whose credit was used up or never given.'),
+  ERR_RESPONSE_STATUS: permanent('A Response has a status that is neither ok nor error.'),
+  ERR_EARLY_SESSIONS: permanent('A peer opened or closed more sessions ahead of this side than are remembered.'),
+  // The native dialect: a MessagePack value that is not decoded.
+  ERR_MSGPACK_TRUNCATED: permanent('A MessagePack value ends before it is complete.'),
+  ERR_MSGPACK_TRAILING_BYTES: permanent('Bytes are left over behind a MessagePack value.'),
+  ERR_MSGPACK_DEPTH: permanent('A MessagePack container lies inside 32 others.'),
+  ERR_MSGPACK_LENGTH: permanent('A MessagePack container declares more elements than the bytes that remain can hold.'),
+  ERR_MSGPACK_EXT: permanent('A MessagePack value has an extension type other than timestamp.'),
+  ERR_MSGPACK_RESERVED: permanent('A MessagePack value holds the reserved byte c1.'),
+  ERR_MSGPACK_KEY_TYPE: permanent('A key of a MessagePack map is not a string.'),
+  ERR_MSGPACK_KEY_FORBIDDEN: permanent('A key of a MessagePack map is __proto__, constructor or prototype.'),
+  // The native dialect: limits of this side.
+  ERR_SESSION_IDS_USED_UP: permanent('All session ids of a link are used up until its next epoch.'),
+  ERR_MEMORY_BUDGET: transient('The memory budget of the node has no room for another session or stream.'),
 } as const satisfies Record<string, ErrorCodeEntry>
 
 /** One of the keys of {@link errorCodes}. */

@@ -18,6 +18,8 @@ export interface BatchFacts {
   readonly peers: readonly string[]
   readonly sessions: number
   readonly connectionsPerPeer: number
+  /** The connections of a control channel stand each for itself: who leaves after the barrier must not end that of the others. */
+  readonly purpose: 'sessions' | 'control'
   /** `fail`: one lost connection ends the batch. `reconnect`: its links outlive it. */
   readonly onConnectionLost: 'reconnect' | 'fail'
 }
@@ -34,7 +36,7 @@ export type BatchEvent =
   | { readonly type: 'batch.close'; readonly cause: Cause }
   | DeadlinePassed
 
-export const batchActions = ['takeTurn', 'openLinks', 'noteReady', 'validate', 'settle', 'noteDown', 'noteFailure', 'releaseLinks', 'reject', 'tellClosed'] as const
+export const batchActions = ['takeTurn', 'openLinks', 'noteReady', 'validate', 'settle', 'noteDown', 'noteGone', 'noteFailure', 'releaseLinks', 'reject', 'tellClosed'] as const
 
 export const batchMachine = setup({
   types: {
@@ -45,7 +47,7 @@ export const batchMachine = setup({
     tags: {} as typeof resting,
   },
   actions: placeholders(batchActions),
-  guards: { failsTogether: ({ context }) => context.facts.onConnectionLost === 'fail' },
+  guards: { isControl: ({ context }) => context.facts.purpose === 'control' },
 }).createMachine({
   id: 'batch',
   context: ({ input }) => ({ facts: input.facts, body: input.body }),
@@ -87,6 +89,7 @@ export const batchMachine = setup({
       entry: 'settle',
       on: {
         'link.down': { actions: 'noteDown' },
+        'link.failed': [{ guard: 'isControl', actions: 'noteGone' }, { target: 'failed', actions: 'noteFailure' }],
         'batch.close': { target: 'closed', actions: 'noteFailure' },
       },
     },

@@ -61,7 +61,7 @@ export const forwarderMachine = setup({
     open: {
       initial: 'flowing',
       states: {
-        flowing: { tags: resting, on: { 'pump.blocked': 'blocked' } },
+        flowing: { description: 'As fast as both sides like; what passes is not told to the chart.', tags: resting, on: { 'pump.blocked': 'blocked' } },
         blocked: { description: 'Back-pressure: as long as the other side does not take more.', tags: resting, on: { 'pump.drained': 'flowing' } },
       },
     },

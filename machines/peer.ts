@@ -24,7 +24,6 @@ export type PeerEvent =
   | { readonly type: 'link.up'; readonly link: string }
   | { readonly type: 'link.down'; readonly link: string; readonly cause: Cause }
   | { readonly type: 'link.failed'; readonly link: string; readonly cause: Cause }
-  | { readonly type: 'link.closed'; readonly link: string }
   | { readonly type: 'peer.empty' }
   | { readonly type: 'peer.close'; readonly cause: Cause }
   | { readonly type: 'reconnector.restarted' }

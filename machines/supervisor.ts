@@ -15,7 +15,8 @@ import type { Cause, ChartContext, ChartInput, ChildEvent, DeadlinePassed, State
 export interface SupervisorFacts {
   readonly identity: string
   readonly dialect: string
-  readonly peers: readonly string[]
+  /** How many; each is an actor of its own. A list of a thousand would be in every snapshot that an inspector gets. */
+  readonly peers: number
 }
 
 export type SupervisorChartEvent =

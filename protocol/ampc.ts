@@ -3,9 +3,24 @@
  * Refuses to know: links and sockets.
  */
 import { ControlFrameReader, encodeControlFrame } from '../codec/control-frame-reader.ts'
+import { encodedLength } from '../codec/encode-value.ts'
+import { InvalidValueError } from '../codec/errors.ts'
 import { FrameReader } from '../codec/frame-reader.ts'
+import type { NetworkValue } from '../codec/values.ts'
 import { AmpcAcceptorHandshake, AmpcDialerHandshake } from './ampc-handshake.ts'
 import type { Dialect } from './dialect.ts'
+
+/** Values with a length of their own; the reader's limit is for them, and counts what follows the length. */
+const prefixLengthBytes = 5
+const measured = new Set(['VecRing16', 'VecRing32', 'VecRing48', 'VecRing64', 'VecRingBit', 'NetworkVec'])
+
+/** What the other side would refuse is not sent: it would cost the connection, and with it what others had under way. */
+function checkLength(value: NetworkValue, maxLengthBytes: number): void {
+  // Most values are short Bytes: one comparison. What is no value at all is the encoder's to name.
+  const type = value?.type
+  const lengthBytes = type === 'Bytes' ? value.value?.length : measured.has(type) ? encodedLength(value) - prefixLengthBytes : 0
+  if (lengthBytes > maxLengthBytes) throw new InvalidValueError(`A value may have at most ${maxLengthBytes} bytes (maxMessageLengthBytes); this one has ${lengthBytes}.`)
+}
 
 export const ampcDialect: Dialect = {
   name: 'ampc',
@@ -14,7 +29,10 @@ export const ampcDialect: Dialect = {
   sessions: (maxMessageLengthBytes) => ({
     name: 'sessions',
     createReader: (sink) => new FrameReader({ maxMessageLengthBytes }, sink),
-    write: (writer, lane, value) => writer.writeFrame(lane, value),
+    write: (writer, lane, value) => {
+      checkLength(value, maxMessageLengthBytes)
+      return writer.writeFrame(lane, value)
+    },
   }),
   control: () => ({
     name: 'control',

@@ -18,8 +18,10 @@ export class SessionNumbering {
     return this.#next >= idsEnd - count ? 0 : this.#next
   }
 
+  /** Calls to different peers run at once and may end in any order: the number never goes back, but where it begins anew. */
   succeeded(first: number, count: number): void {
-    this.#next = first + count
+    const beginsAnew = first === 0 && this.first(count) === 0
+    this.#next = beginsAnew ? count : Math.max(this.#next, first + count)
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import type { FrameSink } from '../codec/frame-reader.ts'
 import type { NetworkValue } from '../codec/values.ts'
+import type { LinkCore } from './link-core.ts'
 import type { FrameWriter } from '../codec/frame-writer.ts'
 
 /** Who a dialer says it is, and for which link it comes. */
@@ -22,6 +23,16 @@ export interface HandshakeStep {
   readonly verified?: true
   /** With `verified`: bytes behind the handshake, which are frames already. */
   readonly rest?: Buffer
+  /** With `verified`: what both sides agreed on, for the link's state. */
+  readonly agreed?: unknown
+  /** The other side is to be told no, and why, and then it is over. */
+  readonly refuse?: HandshakeFault
+}
+
+/** Why a handshake is refused: the bytes that tell the other side, in one write, and a sentence for this side. */
+export interface HandshakeFault {
+  readonly write: Buffer
+  readonly reason: string
 }
 
 /** @throws ProtocolError from `feed` when the other side does not keep to the handshake */
@@ -32,8 +43,13 @@ export interface DialerHandshake {
 
 export interface AcceptorHandshake {
   feed(bytes: Buffer): HandshakeStep
-  /** What agrees, in one write, and the bytes that arrived behind the claim. */
-  confirm(): { write: Buffer; rest: Buffer }
+  /**
+   * Asked by the link that the claim is for, before anything changes. @param hasOwnDialGreeted whether an own dial of the
+   * same link has begun its handshake. Null: welcome. Dialects without this take whoever is asked for.
+   */
+  judge?(state: LinkCore, hasOwnDialGreeted: boolean): HandshakeFault | null
+  /** What agrees, in one write; the bytes that arrived behind the claim; and what was agreed on. */
+  confirm(state: LinkCore): { write: Buffer; rest: Buffer; agreed?: unknown }
 }
 
 /** Cuts bytes into frames: codec's FrameReader, or its sister for the control channel. */

@@ -14,7 +14,7 @@ const frameOverheadBytes = 64
 
 export class EarlyFrames {
   /** Lanes below are not early: they are over, or never will be. */
-  from = Infinity
+  #from = Infinity
   readonly #bytesMax: number
   readonly #frames = new Map<number, EarlyFrame[]>()
   #bytes = 0
@@ -28,9 +28,20 @@ export class EarlyFrames {
     return this.#bytes >= this.#bytesMax
   }
 
+  /**
+   * Lanes from here on are to come. Frames kept for lanes below are for nobody any more, and would hold their room for ever.
+   * @returns how many were let go
+   */
+  expectFrom(laneId: number): number {
+    this.#from = laneId
+    let dropped = 0
+    for (const id of this.#frames.keys()) if (id < laneId) dropped += this.take(id).length
+    return dropped
+  }
+
   /** @returns false if the lane is not one to come */
   keep(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): boolean {
-    if (laneId < this.from) return false
+    if (laneId < this.#from) return false
     let frames = this.#frames.get(laneId)
     if (frames === undefined) this.#frames.set(laneId, (frames = []))
     // Copied: a view would hold the whole chunk it came in for as long as the session is not made.

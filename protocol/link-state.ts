@@ -12,14 +12,15 @@
 import { StatewireError } from '../codec/errors.ts'
 import { decodeBody, isView } from '../codec/decode-value.ts'
 import { encodedLength } from '../codec/encode-value.ts'
-import type { FrameSink } from '../codec/frame-reader.ts'
 import { byReferenceThresholdBytes } from '../codec/limits.ts'
 import { FrameWriter } from '../codec/frame-writer.ts'
 import type { NetworkValue } from '../codec/values.ts'
 import { Deque } from './deque.ts'
-import type { Framing } from './dialect.ts'
+import type { FrameSource, Framing } from './dialect.ts'
 import { EarlyFrames } from './early-frames.ts'
 import { ConnectionLostError, Lane } from './lane.ts'
+import { idleHooks } from './link-core.ts'
+import type { DueAction, LinkCore, LinkCounters, LinkHooks } from './link-core.ts'
 
 /** What each waiting value costs besides its bytes, so that many empty values are bounded too. About the size of its objects. */
 const valueOverheadBytes = 64
@@ -43,19 +44,6 @@ export interface LinkLimits {
   readonly earlyBytesMax: number
 }
 
-/** The pumps and the actor above, as the state sees them. */
-export interface LinkHooks {
-  /** Something is to be sent: leave in this turn. */
-  requestFlush(): void
-  /** Enough is to be sent: leave now. */
-  flushNow(): void
-  onReceiveFull(): void
-  onReceiveRoom(): void
-  onHandlerFailed(lane: Lane, error: unknown): void
-  /** A kept frame turned out not to keep to the wire contract. */
-  onBroken(error: unknown): void
-}
-
 interface WaitingSend {
   readonly lane: Lane
   /** Encoded already where `send` promises a copy; a large value waits itself, and is the runtime's. */
@@ -66,17 +54,7 @@ interface WaitingSend {
   readonly reject: (error: Error) => void
 }
 
-export interface LinkCounters {
-  valuesSent: number
-  bytesSent: number
-  valuesReceived: number
-  bytesReceived: number
-  framesDropped: number
-}
-
-const idleHooks: LinkHooks = { requestFlush() {}, flushNow() {}, onReceiveFull() {}, onReceiveRoom() {}, onHandlerFailed() {}, onBroken() {} }
-
-export class LinkState implements FrameSink {
+export class LinkState implements LinkCore {
   readonly framing: Framing
   /** A link does not read before it has a lane: its actor waits for this. */
   onLaneOpened: (() => void) | null = null
@@ -122,6 +100,36 @@ export class LinkState implements FrameSink {
     return this.#end
   }
 
+  // This dialect has no hello, no last words, and nothing that is due by time.
+  readonly readsAtOnce = false
+  readonly nextDueAtMs = null
+
+  established(): readonly Buffer[] {
+    return []
+  }
+
+  contractBroken(): null {
+    return null
+  }
+
+  farewell(): null {
+    return null
+  }
+
+  poll(): readonly DueAction[] {
+    return []
+  }
+
+  lookAgain(): null {
+    return null
+  }
+
+  chunkBegins(): void {}
+
+  createReader(): FrameSource {
+    return this.framing.createReader(this)
+  }
+
   setHooks(hooks: LinkHooks): void {
     this.#hooks = hooks
   }
@@ -160,7 +168,8 @@ export class LinkState implements FrameSink {
 
   /** Frames of lanes from here on are early, not unknown: they wait until their session is made. Mode `reconnect` only. */
   expectLanesFrom(id: number): void {
-    this.#early.from = id
+    this.counters.framesDropped += this.#early.expectFrom(id)
+    this.#reconsiderReading()
   }
 
   /**

@@ -5,7 +5,8 @@
 import { StatewireError } from '../codec/errors.ts'
 import { maxIdentityLengthBytes } from '../codec/limits.ts'
 
-const decoder = new TextDecoder('utf-8', { fatal: true })
+// `ignoreBOM` means that a byte order mark is kept, as any other character: without it two identities would be one.
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** UTF-8, 1 to 128 bytes (WIRE.md 3). @throws StatewireError ERR_INVALID_PEER_ID naming `what` */
 export function checkIdentity(identity: unknown, what: string): string {

@@ -85,6 +85,35 @@ export class VirtualClock implements Clock {
     await this.settle()
   }
 
+  /**
+   * Goes on from timer to timer until something holds. Time stands still where it already does.
+   * @throws with `what` when it does not come about within `withinMs` of virtual time, or when nothing is left to happen
+   */
+  async until(what: string, holds: () => boolean, withinMs = 600_000): Promise<void> {
+    const untilMs = this.#nowMs + withinMs
+    await this.settle()
+    while (!holds()) {
+      const next = this.#earliest()
+      if (next === undefined || next.atMs > untilMs) {
+        const why = next === undefined ? 'nothing is left to happen' : `the next thing happens at ${next.atMs} ms`
+        throw new Error(`${what} did not come about within ${withinMs} ms of virtual time: ${why}`)
+      }
+      this.#nowMs = Math.max(this.#nowMs, next.atMs)
+      await this.settle()
+    }
+  }
+
+  /** Goes on until a promise is settled, and gives its result. @throws what it rejects with, and as `until` */
+  async run<T>(promise: Promise<T>, withinMs?: number): Promise<T> {
+    let isSettled = false
+    const settled = (): void => {
+      isSettled = true
+    }
+    promise.then(settled, settled)
+    await this.until('the promise', () => isSettled, withinMs)
+    return promise
+  }
+
   #earliest(): Timer | undefined {
     let earliest: Timer | undefined
     for (const timer of this.#timers) {

@@ -1,0 +1,167 @@
+/**
+ * Owns: the ampc dialect's mutual TLS: a leaf with its chain, and one root for each peer identity.
+ * Refuses to know: the handshake of the dialect, in which the other side claims its identity only after TLS.
+ *
+ * Both directions are held to the root that is pinned to one identity. The dialling side trusts nothing but the root of
+ * the peer that it dials. The accepting side lets in what is anchored in any of the roots, and its proof then says
+ * whether the claim that follows is covered: without that question every peer could claim to be every other.
+ */
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import net from 'node:net'
+import tls from 'node:tls'
+import { StatewireError } from '../codec/errors.ts'
+import { checkIdentity } from '../protocol/peer-id.ts'
+import { isAnchored } from './tls-chain.ts'
+import { codeOf, handshakeError, isTlsError, refusal } from './tls-errors.ts'
+import { ampcParameters } from './tls-parameters.ts'
+import type { Proof, TlsSide } from './tls-side.ts'
+
+export interface AmpcTlsOptions {
+  /** The private key in PEM. */
+  readonly key: string
+  /** The leaf in PEM, with the certificates between it and its root behind it. */
+  readonly certificate: string
+  /** The root certificate of each peer, in PEM, by identity. */
+  readonly roots: Readonly<Record<string, string>>
+  /** Whether a server's certificate must name the host that was dialled, as it must for the Rust stack. Default true. */
+  readonly checkHostName?: boolean
+  /** Wall time against which certificates are valid; OpenSSL asks the system in any case. Default: the system's. */
+  readonly wallTimeMs?: () => number
+}
+
+export class AmpcTls {
+  readonly #key: string
+  readonly #certificate: string
+  readonly #roots = new Map<string, X509Certificate>()
+  readonly #checkHostName: boolean
+  readonly #wallTimeMs: () => number
+  readonly #dialContexts = new Map<string, tls.SecureContext>()
+  #acceptContext: tls.SecureContext | undefined
+
+  /** @throws StatewireError ERR_KEY_FORMAT, ERR_CERTIFICATE_UNUSABLE or ERR_INVALID_PEER_ID, naming which */
+  constructor({ key, certificate, roots, checkHostName = true, wallTimeMs = () => new Date().getTime() }: AmpcTlsOptions) {
+    const leaf = parseCertificate(certificate, 'the certificate')
+    if (!leaf.checkPrivateKey(parseKey(key))) throw unusable('the certificate belongs to another key')
+    for (const [identity, pem] of Object.entries(roots)) {
+      const root = parseCertificate(pem, `the root of ${JSON.stringify(checkIdentity(identity, 'a name in roots'))}`)
+      if (!root.ca) throw unusable(`the root of ${JSON.stringify(identity)} is no certificate of an authority (CA)`)
+      for (const [other, { publicKey }] of this.#roots) {
+        if (publicKey.equals(root.publicKey)) throw unusable(`${JSON.stringify(identity)} and ${JSON.stringify(other)} have the same root, so each could claim to be the other`)
+      }
+      this.#roots.set(identity, root)
+    }
+    this.#key = key
+    this.#certificate = certificate
+    this.#checkHostName = checkHostName
+    this.#wallTimeMs = wallTimeMs
+  }
+
+  /** @throws StatewireError ERR_UNKNOWN_PEER if there is no root for it */
+  dialer(host: string, remoteAddress: string, identity: string): TlsSide {
+    const secureContext = this.#dialContext(identity)
+    return {
+      role: 'dialer',
+      begin: (socket, highWaterMark) =>
+        tls.connect({
+          socket,
+          secureContext,
+          servername: net.isIP(host) === 0 ? host : '',
+          // Not here but in `check`, which then knows that it was the certificate.
+          rejectUnauthorized: false,
+          checkServerIdentity: (_name, certificate) => (this.#checkHostName ? tls.checkServerIdentity(host, certificate) : undefined),
+          ...({ highWaterMark } as object),
+        }),
+      check: (socket) => {
+        if (socket.isSessionReused() === true) throw refusal(remoteAddress, 'it resumed an old TLS session')
+        // Typed as an error; in fact a code, or the text of `checkServerIdentity`.
+        if (!socket.authorized) throw refusal(remoteAddress, `its certificate is not valid for ${JSON.stringify(identity)} (${reasonOf(socket.authorizationError)})`, 'ERR_CERTIFICATE_REJECTED')
+        const proof = this.#proof(socket, identity)
+        if (!proof.covers(identity)) throw refusal(remoteAddress, `its certificate is not anchored in the root of ${JSON.stringify(identity)}`, 'ERR_CERTIFICATE_REJECTED')
+        return proof
+      },
+      failed: (error) => handshakeError(remoteAddress, error, !isTlsError(error) ? 'ERR_HANDSHAKE_FAILED' : isRefusalOfOurs(error) ? 'ERR_HANDSHAKE_REFUSED' : 'ERR_TLS_PROTOCOL'),
+    }
+  }
+
+  acceptor(remoteAddress: string): TlsSide {
+    const roots = [...this.#roots.values()].map(String)
+    this.#acceptContext ??= tls.createSecureContext({ ...ampcParameters, key: this.#key, cert: this.#certificate, ca: roots })
+    const secureContext = this.#acceptContext
+    return {
+      role: 'acceptor',
+      begin: (raw, highWaterMark) => new tls.TLSSocket(raw, { isServer: true, secureContext, requestCert: true, rejectUnauthorized: true, ...({ highWaterMark } as object) }),
+      check: (socket) => {
+        // A TLS socket without a server of its own verifies and tells nobody: the verdict has to be asked for.
+        const problem = verifyError(socket)
+        if (problem !== undefined) throw refusal(remoteAddress, `its certificate is anchored in none of the roots (${codeOf(problem) || problem.message})`)
+        if (socket.isSessionReused() === true) throw refusal(remoteAddress, 'it resumed an old TLS session')
+        const proof = this.#proof(socket, undefined)
+        if (![...this.#roots.keys()].some((identity) => proof.covers(identity))) throw refusal(remoteAddress, 'its certificate is anchored in none of the roots')
+        return proof
+      },
+      failed: (error) => handshakeError(remoteAddress, error),
+    }
+  }
+
+  /** The chain is kept, and each question answered once. */
+  #proof(socket: tls.TLSSocket, peerId: string | undefined): Proof {
+    const shown: X509Certificate[] = []
+    for (let next = socket.getPeerX509Certificate(); next !== undefined && shown.length < 16; next = next.issuerCertificate) shown.push(next)
+    const answers = new Map<string, boolean>()
+    const covers = (identity: string): boolean => {
+      const root = this.#roots.get(identity)
+      if (root === undefined) return false
+      const answer = answers.get(identity) ?? isAnchored(shown, root, this.#wallTimeMs())
+      answers.set(identity, answer)
+      return answer
+    }
+    return { dialect: 'ampc', peerId, covers }
+  }
+
+  #dialContext(identity: string): tls.SecureContext {
+    const known = this.#dialContexts.get(identity)
+    if (known !== undefined) return known
+    const root = this.#roots.get(identity)
+    if (root === undefined) throw new StatewireError('ERR_UNKNOWN_PEER', `there is no root for ${JSON.stringify(identity.slice(0, 128))}`)
+    const context = tls.createSecureContext({ ...ampcParameters, key: this.#key, cert: this.#certificate, ca: root.toString() })
+    this.#dialContexts.set(identity, context)
+    return context
+  }
+}
+
+/** An alert by which the other side says that it does not like our certificate: its configuration may change. */
+function isRefusalOfOurs(error: unknown): boolean {
+  return /ALERT_(?:BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_\w+|UNKNOWN_CA|ACCESS_DENIED|DECRYPT_ERROR)/.test(codeOf(error))
+}
+
+function reasonOf(problem: unknown): string {
+  return problem instanceof Error ? codeOf(problem) || problem.message : String(problem)
+}
+
+/** What OpenSSL said of the client's chain. Not in the documentation; if it ever goes, nobody gets in. */
+function verifyError(socket: tls.TLSSocket): Error | undefined {
+  const { ssl } = socket as unknown as { ssl: { verifyError(): Error | null } | null }
+  if (typeof ssl?.verifyError !== 'function') return new Error('this version of Node does not tell')
+  return ssl.verifyError() ?? undefined
+}
+
+function parseKey(pem: string): KeyObject {
+  try {
+    return createPrivateKey({ key: pem, format: 'pem' })
+  } catch {
+    throw new StatewireError('ERR_KEY_FORMAT', 'the key of the ampc dialect is not a private key in PEM without a password')
+  }
+}
+
+function parseCertificate(pem: string, what: string): X509Certificate {
+  try {
+    return new X509Certificate(pem)
+  } catch {
+    throw unusable(`${what} is not a certificate in PEM`)
+  }
+}
+
+function unusable(sentence: string): StatewireError {
+  return new StatewireError('ERR_CERTIFICATE_UNUSABLE', sentence)
+}

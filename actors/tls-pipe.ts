@@ -1,0 +1,302 @@
+/**
+ * Owns: one connection over TLS as a Pipe: the raw socket, the TLS socket upon it, and that both are gone before it
+ * says so.
+ * Refuses to know: dialects (it is given a side, or a way to choose one), frames, deadlines: whoever calls `secure()`
+ * destroys a pipe whose handshake takes too long.
+ *
+ * The life of it: plain (the TCP connection stands, nothing is read) → choosing (accepted ones: the ClientHello is looked
+ * at and put back) → shaking → secure. What is written before `secure` waits inside; not a byte of it leaves earlier.
+ */
+import type net from 'node:net'
+import type tls from 'node:tls'
+import { StatewireError } from '../codec/errors.ts'
+import type { Address, Pipe, PipeHandlers } from './pipe.ts'
+import { refusal } from './tls-errors.ts'
+import type { Proof, TlsChooser, TlsDialect, TlsSide } from './tls-side.ts'
+
+interface Waiting {
+  readonly bytes: readonly Buffer[]
+  readonly onFlushed: ((error: Error | null) => void) | undefined
+}
+
+interface Securing {
+  readonly promise: Promise<void>
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+const nothing: Buffer = Buffer.alloc(0)
+
+export class TlsPipe implements Pipe {
+  readonly remoteAddress: string
+  readonly remoteHost: string
+  readonly #raw: net.Socket
+  readonly #side: TlsSide | TlsChooser
+  readonly #highWaterMarkBytes: number
+  readonly #onReleased: () => void
+  #tls: tls.TLSSocket | null = null
+  #proof: Proof | null = null
+  #securing: Securing | null = null
+  #error: Error | null = null
+  #handlers: PipeHandlers | null = null
+  /** Written before the handshake was through. */
+  #waiting: Waiting[] = []
+  #waitingBytes = 0
+  #flows = false
+  /** The raw one, and the TLS one upon it. Each tells of its close once. */
+  #openSockets = 1
+  #isEnding = false
+  #destroyed = false
+  #closed = false
+
+  constructor(raw: net.Socket, remote: Address, side: TlsSide | TlsChooser, highWaterMarkBytes: number, onReleased: () => void) {
+    this.#raw = raw
+    this.#side = side
+    this.#highWaterMarkBytes = highWaterMarkBytes
+    this.#onReleased = onReleased
+    this.remoteHost = remote.host
+    this.remoteAddress = `${remote.host.includes(':') ? `[${remote.host}]` : remote.host}:${remote.port}`
+    raw.pause()
+    raw.on('connect', () => {
+      // Looked at before the owner hears of it: it may ask for the handshake from within.
+      const isAskedFor = this.#securing !== null
+      this.#handlers?.onOpen()
+      if (isAskedFor) this.#shake()
+    })
+    raw.on('error', (error) => this.#fail(error))
+    raw.once('close', () => {
+      this.#openSockets--
+      this.#release()
+    })
+  }
+
+  get peerId(): string | undefined {
+    return this.#proof?.peerId
+  }
+
+  /** Undefined until `secure()` has resolved. */
+  get dialect(): TlsDialect | undefined {
+    return this.#proof?.dialect
+  }
+
+  /**
+   * Whether the peer may claim this identity: its own id in the native dialect; in ampc, where the claim comes after TLS, an
+   * identity in whose root its certificate is anchored. False until `secure()` has resolved.
+   */
+  isAnchoredIn(identity: string): boolean {
+    return this.#proof?.covers(identity) ?? false
+  }
+
+  get bufferedBytes(): number {
+    return this.#waitingBytes + (this.#proof === null ? 0 : (this.#tls as tls.TLSSocket).writableLength)
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  handle(handlers: PipeHandlers): void {
+    this.#handlers = handlers
+  }
+
+  /**
+   * The handshake, with every check of the dialect. Rejects with ERR_HANDSHAKE_FAILED, ERR_UNEXPECTED_PEER,
+   * ERR_UNKNOWN_PEER, ERR_CERTIFICATE_REJECTED or ERR_TLS_PROTOCOL, and the pipe is destroyed then. It has no deadline:
+   * `destroy()` ends it. On the dialling side it says nothing of the other side's verdict, which comes after it: up is
+   * a connection on which the peer's first bytes have arrived.
+   */
+  secure(): Promise<void> {
+    if (this.#securing !== null) return this.#securing.promise
+    let resolve = (): void => {}
+    let reject: (error: Error) => void = () => {}
+    const promise = new Promise<void>((onResolved, onRejected) => {
+      resolve = onResolved
+      reject = onRejected
+    })
+    this.#securing = { promise, resolve, reject }
+    if (this.#destroyed || this.#closed) reject(this.#failure())
+    else if (!this.#raw.connecting) this.#shake()
+    return promise
+  }
+
+  /** Byte path 6/12: the batch of one turn leaves, gathered into few records and one system call. */
+  write(bytes: readonly Buffer[], onFlushed?: (error: Error | null) => void): boolean {
+    if (this.#isEnding || this.#closed) {
+      onFlushed?.(this.#error ?? new StatewireError('ERR_TRANSPORT', `the connection with ${this.remoteAddress} is closed`))
+      return false
+    }
+    if (this.#proof === null) {
+      this.#waiting.push({ bytes, onFlushed })
+      for (const { length } of bytes) this.#waitingBytes += length
+      return this.#waitingBytes < this.#highWaterMarkBytes
+    }
+    const socket = this.#tls as tls.TLSSocket
+    if (bytes.length === 1 && onFlushed === undefined) {
+      if (socket.write(bytes[0] as Buffer)) return true
+    } else {
+      socket.cork()
+      // A write that a destroy cuts off is reported as done by Node: whether it was, nobody knows then.
+      const last = bytes.length - 1
+      for (let i = 0; i < last; i++) socket.write(bytes[i] as Buffer)
+      socket.write(bytes[last] ?? nothing, onFlushed === undefined ? undefined : (error) => onFlushed(error ?? (socket.destroyed ? this.#failure() : null)))
+      socket.uncork()
+    }
+    // As in the TCP pipe: what `write` returned was said before the kernel was asked.
+    return socket.writableLength < socket.writableHighWaterMark
+  }
+
+  pause(): void {
+    this.#flows = false
+    if (this.#proof !== null && !this.#destroyed) this.#tls?.pause()
+  }
+
+  resume(): void {
+    this.#flows = true
+    if (this.#proof !== null && !this.#destroyed) this.#tls?.resume()
+  }
+
+  end(): void {
+    if (this.#isEnding) return
+    this.#isEnding = true
+    if (this.#proof !== null) this.#tls?.end()
+  }
+
+  destroy(cause?: Error): void {
+    if (cause !== undefined) this.#error ??= cause
+    this.#isEnding = true
+    if (this.#destroyed) return
+    this.#destroyed = true
+    this.#dropWaiting()
+    // The TLS socket takes the raw one with it; should it ever not, its close does (see #shake).
+    if (this.#tls === null) this.#raw.destroy()
+    else this.#tls.destroy()
+  }
+
+  /** A reset instead of an orderly end, for tests of chaos. A TLS socket can be reset only once it is established. */
+  reset(): void {
+    if (this.#proof === null) return this.destroy()
+    if (this.#destroyed) return
+    this.#isEnding = true
+    // From here on nothing touches the TLS socket: to destroy it in the same turn ends the process with a segfault.
+    this.#destroyed = true
+    // `TLSSocket.resetAndDestroy` throws; its raw socket can do it.
+    this.#raw.resetAndDestroy()
+  }
+
+  toJSON(): string {
+    return `tls ${this.remoteAddress}`
+  }
+
+  #shake(): void {
+    if (this.#destroyed) return
+    const side = this.#side
+    if (typeof side === 'function') this.#choose(side)
+    else this.#begin(side)
+  }
+
+  /** Looks at the first bytes and puts them back, so that a wrong protocol costs no cryptography. */
+  #choose(choose: TlsChooser): void {
+    const raw = this.#raw
+    let first: Buffer = nothing
+    const onData = (bytes: Buffer): void => {
+      first = first.length === 0 ? bytes : Buffer.concat([first, bytes])
+      let side: TlsSide | 'need more'
+      try {
+        side = choose(first)
+      } catch (error) {
+        return this.#fail(error as Error)
+      }
+      if (side === 'need more') return
+      raw.pause()
+      raw.off('data', onData)
+      raw.off('end', onEnd)
+      raw.unshift(first)
+      this.#begin(side)
+    }
+    const onEnd = (): void => this.#fail(refusal(this.remoteAddress, 'it closed the connection before it had said enough'))
+    raw.on('data', onData)
+    raw.on('end', onEnd)
+    raw.resume()
+  }
+
+  #begin(side: TlsSide): void {
+    let socket: tls.TLSSocket
+    try {
+      socket = side.begin(this.#raw, this.#highWaterMarkBytes)
+    } catch (error) {
+      return this.#fail(side.failed(error))
+    }
+    this.#tls = socket
+    this.#openSockets++
+    // A TLS error after the handshake closes nothing by itself, and an accepted socket tells of it by `_tlsError` alone.
+    const onError = (error: Error): void => this.#fail(this.#proof === null ? side.failed(error) : error)
+    socket.on('error', onError)
+    socket.on('_tlsError', onError)
+    socket.once('close', () => {
+      this.#openSockets--
+      this.#raw.destroy()
+      this.#release()
+    })
+    socket.on('end', () => {
+      if (this.#proof === null) return this.#fail(refusal(this.remoteAddress, 'it closed the connection'))
+      // The socket ends its own side by itself now; a write after that would destroy it, with what still waits in it.
+      this.#isEnding = true
+      this.#handlers?.onEnd()
+    })
+    socket.on('drain', () => this.#handlers?.onDrain())
+    socket.once(side.role === 'dialer' ? 'secureConnect' : 'secure', () => {
+      if (this.#destroyed) return
+      try {
+        this.#proof = side.check(socket)
+      } catch (error) {
+        return this.#fail(error instanceof StatewireError ? error : side.failed(error))
+      }
+      // Paused first, or the listener for bytes would set it flowing.
+      if (this.#flows) socket.resume()
+      else socket.pause()
+      socket.on('data', (bytes: Buffer) => this.#handlers?.onBytes(bytes))
+      this.#writeWaiting(socket)
+      this.#securing?.resolve()
+    })
+  }
+
+  #writeWaiting(socket: tls.TLSSocket): void {
+    const waiting = this.#waiting
+    const neededDrain = this.#waitingBytes >= this.#highWaterMarkBytes
+    const isEnding = this.#isEnding
+    this.#waiting = []
+    this.#waitingBytes = 0
+    this.#isEnding = false
+    for (const { bytes, onFlushed } of waiting) this.write(bytes, onFlushed)
+    if (isEnding) this.end()
+    else if (neededDrain && !socket.writableNeedDrain) this.#handlers?.onDrain()
+  }
+
+  #dropWaiting(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    this.#waitingBytes = 0
+    for (const { onFlushed } of waiting) onFlushed?.(this.#failure())
+  }
+
+  /** The first error counts; what follows from it is noise. */
+  #fail(error: Error): void {
+    this.#error ??= error
+    this.destroy()
+  }
+
+  #failure(): Error {
+    if (this.#proof !== null) return this.#error ?? new StatewireError('ERR_CONNECTION_LOST', `the connection with ${this.remoteAddress} ended`)
+    return this.#error ?? refusal(this.remoteAddress, this.#destroyed ? 'the connection was given up' : 'it closed the connection')
+  }
+
+  #release(): void {
+    if (this.#openSockets > 0) return
+    this.#closed = true
+    this.#isEnding = true
+    this.#dropWaiting()
+    if (this.#proof === null) this.#securing?.reject(this.#failure())
+    this.#onReleased()
+    this.#handlers?.onClose(this.#error)
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * Owns: the TLS carrier: dialling and accepting TLS pipes, and which dialect a connection gets.
+ * Refuses to know: what a dialect asks of TLS (tls-native.ts, tls-ampc.ts), back-off, deadlines, admission: an accepted
+ * pipe has cost nothing but its socket until its owner calls `secure()`.
+ */
+import net from 'node:net'
+import { StatewireError } from '../codec/errors.ts'
+import { readClientHello } from '../codec/client-hello.ts'
+import type { Identity } from './identity.ts'
+import type { Address, DialOptions, ListenerHandlers, PipeListener, Transport } from './pipe.ts'
+import { AmpcTls } from './tls-ampc.ts'
+import type { AmpcTlsOptions } from './tls-ampc.ts'
+import { protocolOf, refusal } from './tls-errors.ts'
+import { nativeAcceptor, nativeDialer } from './tls-native.ts'
+import { nativeAlpn } from './tls-parameters.ts'
+import { TlsPipe } from './tls-pipe.ts'
+import type { TlsChooser, TlsDialect, TlsSide } from './tls-side.ts'
+
+/** After 30 s of silence the kernel probes the other side: as on the TCP carrier. */
+const keepAliveAfterMs = 30_000
+
+export interface TlsTransportOptions {
+  /** The key of the native dialect. With `ampc` as well, one port speaks both. */
+  readonly identity?: Identity
+  /** Native: which keys get in. Asked after the key is proved and before any byte; without it every key gets as far as its hello. */
+  readonly authorize?: (peerId: string) => boolean
+  /** Key, certificates and roots of the ampc dialect. */
+  readonly ampc?: AmpcTlsOptions
+}
+
+export interface TlsDialOptions extends DialOptions {
+  /** Whom the address is to belong to: an id52, or an identity of the ampc dialect. A dial without it is refused. */
+  readonly expectedPeerId?: string
+  /** Needed where the transport speaks both; native then, if it is left out. */
+  readonly dialect?: TlsDialect
+}
+
+export class TlsTransport implements Transport {
+  readonly #identity: Identity | undefined
+  readonly #authorize: ((peerId: string) => boolean) | undefined
+  readonly #ampc: AmpcTls | undefined
+  readonly #pipes = new Set<TlsPipe>()
+  #listeners = 0
+
+  /** @throws StatewireError ERR_INVALID_OPTION, ERR_KEY_FORMAT or ERR_CERTIFICATE_UNUSABLE */
+  constructor({ identity, authorize, ampc }: TlsTransportOptions) {
+    if (identity === undefined && ampc === undefined) throw new StatewireError('ERR_INVALID_OPTION', 'a TLS transport needs an identity, or the keys of the ampc dialect')
+    this.#identity = identity
+    this.#authorize = authorize
+    this.#ampc = ampc === undefined ? undefined : new AmpcTls(ampc)
+  }
+
+  get openHandles(): number {
+    return this.#pipes.size + this.#listeners
+  }
+
+  /** The open pipes, for tools that break them on purpose. */
+  get pipes(): ReadonlySet<TlsPipe> {
+    return this.#pipes
+  }
+
+  /** @throws StatewireError ERR_INVALID_OPTION, ERR_INVALID_PEER_ID or ERR_UNKNOWN_PEER: before anything is opened */
+  dial(address: Address, options: TlsDialOptions): TlsPipe {
+    const side = this.#dialer(address, options)
+    const raw = new net.Socket(socketOptions(options))
+    raw.setNoDelay(true)
+    raw.setKeepAlive(true, keepAliveAfterMs)
+    const pipe = this.#adopt(raw, address, side, options)
+    raw.connect({ host: address.host, port: address.port })
+    return pipe
+  }
+
+  async listen(address: Address, options: DialOptions, handlers: ListenerHandlers): Promise<PipeListener> {
+    const server = net.createServer({ pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveAfterMs, ...socketOptions(options) })
+    server.on('connection', (raw) => {
+      const remote = { host: raw.remoteAddress ?? 'unknown', port: raw.remotePort ?? 0 }
+      handlers.onPipe(this.#adopt(raw, remote, this.#chooser(`${remote.host}:${remote.port}`), options))
+    })
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host: address.host, port: address.port }, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+    this.#listeners++
+    server.on('error', (error) => handlers.onError(error))
+    server.once('close', () => this.#listeners--)
+    const bound = server.address() as net.AddressInfo
+    return {
+      address: { host: bound.address, port: bound.port },
+      close: () => {
+        // `net.Server.close` waits for accepted sockets; those belong to others here, so the promise does not.
+        if (server.listening) server.close()
+        return Promise.resolve()
+      },
+    }
+  }
+
+  toJSON(): string {
+    return '<tls transport>'
+  }
+
+  #dialer(address: Address, { expectedPeerId, dialect }: TlsDialOptions): TlsSide {
+    const remoteAddress = `${address.host}:${address.port}`
+    if (expectedPeerId === undefined) throw new StatewireError('ERR_INVALID_OPTION', `nobody is expected at ${remoteAddress}: a TLS dial must say whose address it is`)
+    if ((dialect ?? (this.#identity === undefined ? 'ampc' : 'native')) === 'native') {
+      if (this.#identity === undefined) throw new StatewireError('ERR_DIALECT_UNSUPPORTED', 'this transport has no identity for the native dialect')
+      return nativeDialer({ identity: this.#identity, remoteAddress, expectedPeerId })
+    }
+    if (this.#ampc === undefined) throw new StatewireError('ERR_DIALECT_UNSUPPORTED', 'this transport has no keys for the ampc dialect')
+    return this.#ampc.dialer(address.host, remoteAddress, expectedPeerId)
+  }
+
+  /** Under TLS certificate and version are chosen before the first byte, so the ClientHello decides. */
+  #chooser(remoteAddress: string): TlsChooser {
+    return (first) => {
+      const verdict = readClientHello(first)
+      if (verdict === 'need more') return verdict
+      if (verdict === 'not-tls') throw refusal(remoteAddress, `it does not speak TLS but ${protocolOf(first)}`)
+      const { alpn } = verdict
+      if (this.#identity !== undefined && alpn.includes(nativeAlpn)) return nativeAcceptor({ identity: this.#identity, remoteAddress, authorize: this.#authorize })
+      if (this.#ampc !== undefined && alpn.length === 0) return this.#ampc.acceptor(remoteAddress)
+      const offers = alpn.length === 0 ? 'it offers no protocol by ALPN' : `it offers other protocols by ALPN (${JSON.stringify(alpn.join(', ').slice(0, 100))})`
+      throw refusal(remoteAddress, offers)
+    }
+  }
+
+  #adopt(raw: net.Socket, remote: Address, side: TlsSide | TlsChooser, options: DialOptions): TlsPipe {
+    const pipe: TlsPipe = new TlsPipe(raw, remote, side, options.highWaterMarkBytes, () => this.#pipes.delete(pipe))
+    this.#pipes.add(pipe)
+    return pipe
+  }
+}
+
+/** `net.Socket` takes the options of a Duplex; its own type does not say so. */
+function socketOptions(options: DialOptions): net.SocketConstructorOpts {
+  return { highWaterMark: options.highWaterMarkBytes } as net.SocketConstructorOpts
+}

@@ -1,0 +1,40 @@
+/**
+ * Owns: which command is meant, the help, and what a failure looks like.
+ * Refuses to know: what a command does, and the process (main.ts).
+ */
+import { StatewireError } from '../codec/errors.ts'
+import { UsageError } from './command.ts'
+import type { Output } from './command.ts'
+import { keygen } from './keygen.ts'
+
+const exitCodes = { ok: 0, failure: 1, usage: 2 }
+
+export const help = `statewire keygen [--out FILE] [--force]
+
+  Makes an Ed25519 key, the identity of one peer, and prints its id (52 characters).
+
+  --out FILE   write the private key to FILE, readable by its owner only, and print the id;
+               without it the key goes to standard output and the id to standard error
+  --force      overwrite FILE
+  --help       print this
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.
+`
+
+/** @returns the exit code; never throws */
+export async function run(args: readonly string[], output: Output): Promise<number> {
+  try {
+    const [command, ...rest] = args
+    if (args.includes('--help') || args.includes('-h')) output.out(help)
+    else if (command === 'keygen') await keygen(rest, output)
+    else throw new UsageError(command === undefined ? 'a command is missing' : `there is no command ${JSON.stringify(command)}`)
+    return exitCodes.ok
+  } catch (error) {
+    if (error instanceof UsageError) {
+      output.err(`statewire: ${error.message}\n\n${help}`)
+      return exitCodes.usage
+    }
+    output.err(error instanceof StatewireError ? `statewire: ${error.message} (${error.code})\n` : `statewire: ${error instanceof Error ? error.message : String(error)}\n`)
+    return exitCodes.failure
+  }
+}

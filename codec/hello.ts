@@ -1,0 +1,287 @@
+/**
+ * Owns: the bytes of the hello and of the refusal, which come first on a native connection (WIRE 4.2): writing them, and
+ * every rule that can be checked on one of them alone.
+ * Refuses to know: who may connect, what was agreed before, certificates, and what a verdict is.
+ *
+ * A wrong hello is a value here, not an exception: its finder answers it with a refusal, and the code of that refusal is
+ * part of the finding.
+ *
+ * Identifiers (boot id, epochs) are `bigint`: they are compared and never counted with. Counters (received, first, next,
+ * hello number) are `number`: at 10 million frames a second 2^53 lasts 28 years; a larger one is a lie and a bad hello.
+ */
+import { maxUint16, maxUint32 } from './constants.ts'
+import { StatewireError } from './errors.ts'
+import { readUint32 } from './frame-length.ts'
+
+export const helloLengthBytes = 160
+export const publicKeyLengthBytes = 32
+export const refusalMessageLengthBytesMax = 256
+/** The largest window or balance of credit: 2^31 - 1. */
+export const windowBytesMax = 0x7fff_ffff
+/** Nobody may allow less than this in a hello: 64 KiB, the size of a full stream frame. */
+export const helloMaxMessageLengthBytesMin = 65_536
+
+const magic = Buffer.from('SWIR', 'latin1')
+const protocolVersion = 1
+const kindHello = 1
+const kindRefusal = 2
+const kindOffset = 4
+const versionOffset = 5
+const refusalHeaderLengthBytes = 10
+
+/** One side's hello, as sent. */
+export interface Hello {
+  /** Which link this connection is for; link 0 is the first. */
+  readonly connectionId: number
+  /** The other side sends no longer message. */
+  readonly maxMessageLengthBytes: number
+  /** Granted on the endpoint lane at the start of an epoch. */
+  readonly laneWindowBytes: number
+  readonly resumeTimeoutMs: number
+  /** Microseconds since 1970 at the start of the process. */
+  readonly bootId: bigint
+  readonly epoch: bigint
+  /** The epoch that this side goes to if its state is lost: already drawn, so that the other side can name it. */
+  readonly nextEpoch: bigint
+  /** The other side's epoch as this side knows it; 0n if it knows none. */
+  readonly known: bigint
+  /** Counted frames that were wholly read in this epoch. */
+  readonly received: number
+  /** Sequence of the oldest frame that is held for replay; `next` if there is none. */
+  readonly first: number
+  /** Counted frames that were handed to a connection in this epoch. */
+  readonly next: number
+  /** 32 bytes, the raw Ed25519 key. */
+  readonly publicKey: Uint8Array
+  /** 1, 2, 3 … over the hellos that this process sends on this link. */
+  readonly helloNumber: number
+  /** Number of links that the sender is configured for. */
+  readonly links: number
+  readonly replayWindowBytes: number
+}
+
+/**
+ * What follows a refusal. `configuration`: tried again at the cap of the back-off only. `none`: no failure, the back-off
+ * does not grow. `transient`: an ordinary failed try.
+ */
+export type RefusalEffect = 'configuration' | 'none' | 'transient'
+
+/** The codes of a refusal by name. */
+export const refusalCodes = {
+  'bad-hello': { code: 1, effect: 'transient' },
+  version: { code: 2, effect: 'configuration' },
+  identity: { code: 3, effect: 'configuration' },
+  'not-allowed': { code: 4, effect: 'transient' },
+  crossing: { code: 5, effect: 'none' },
+  'no-such-link': { code: 6, effect: 'configuration' },
+  busy: { code: 7, effect: 'transient' },
+  stopping: { code: 8, effect: 'transient' },
+  stale: { code: 9, effect: 'none' },
+  self: { code: 10, effect: 'configuration' },
+} as const satisfies Record<string, { code: number; effect: RefusalEffect }>
+
+export type RefusalName = keyof typeof refusalCodes
+
+/** `name` is undefined for a code that this version does not know; such a refusal is transient. */
+export interface Refusal {
+  readonly code: number
+  readonly name: RefusalName | undefined
+  readonly effect: RefusalEffect
+  readonly message: string
+}
+
+/** Why a hello is not accepted: what the refusal says. */
+export interface HelloFault {
+  readonly name: RefusalName
+  readonly message: string
+}
+
+/** Throws ERR_INTERNAL if this side's own hello breaks a rule that the other side would refuse it for. */
+export function encodeHello(hello: Hello): Buffer {
+  const fault = faultOf(hello)
+  if (fault !== null) throw new StatewireError('ERR_INTERNAL', `An own hello is wrong: ${fault.message}`)
+  const bytes = Buffer.alloc(helloLengthBytes)
+  bytes.set(magic)
+  bytes[kindOffset] = kindHello
+  bytes[versionOffset] = protocolVersion
+  bytes.writeUInt32LE(hello.connectionId, 8)
+  bytes.writeUInt32LE(hello.maxMessageLengthBytes, 12)
+  bytes.writeUInt32LE(hello.laneWindowBytes, 16)
+  bytes.writeUInt32LE(hello.resumeTimeoutMs, 20)
+  bytes.writeBigUInt64LE(hello.bootId, 24)
+  bytes.writeBigUInt64LE(hello.epoch, 32)
+  bytes.writeBigUInt64LE(hello.nextEpoch, 40)
+  bytes.writeBigUInt64LE(hello.known, 48)
+  bytes.writeBigUInt64LE(BigInt(hello.received), 56)
+  bytes.writeBigUInt64LE(BigInt(hello.first), 64)
+  bytes.writeBigUInt64LE(BigInt(hello.next), 72)
+  bytes.set(hello.publicKey, 80)
+  bytes.writeBigUInt64LE(BigInt(hello.helloNumber), 112)
+  bytes.writeUInt16LE(hello.links, 120)
+  bytes.writeUInt32LE(hello.replayWindowBytes, 122)
+  return bytes
+}
+
+/** A message longer than 256 bytes is cut between two characters. */
+export function encodeRefusal(name: RefusalName, message: string): Buffer {
+  const text = cutUtf8(message, refusalMessageLengthBytesMax)
+  const bytes = Buffer.alloc(refusalHeaderLengthBytes + text.length)
+  bytes.set(magic)
+  bytes[kindOffset] = kindRefusal
+  bytes[versionOffset] = protocolVersion
+  bytes.writeUInt16LE(refusalCodes[name].code, 6)
+  bytes.writeUInt16LE(text.length, 8)
+  bytes.set(text, refusalHeaderLengthBytes)
+  return bytes
+}
+
+/** The longest beginning of a text that fits, in whole characters. */
+export function cutUtf8(text: string, lengthBytesMax: number): Buffer {
+  const bytes = Buffer.from(text, 'utf8')
+  let length = Math.min(bytes.length, lengthBytesMax)
+  // A byte 10xxxxxx continues a character; a cut in front of one would split it.
+  while (length < bytes.length && length > 0 && (bytes[length]! & 0xc0) === 0x80) length -= 1
+  return bytes.subarray(0, length)
+}
+
+/** @returns undefined for a code that this version does not know */
+export function refusalNameOf(code: number): RefusalName | undefined {
+  const names = Object.keys(refusalCodes) as RefusalName[]
+  return names.find((name) => refusalCodes[name].code === code)
+}
+
+/** What the bytes so far are. `rest` are the bytes behind: on a dialer's connection, the replay. */
+export type HelloStep =
+  | { readonly kind: 'more' }
+  | { readonly kind: 'hello'; readonly hello: Hello; readonly rest: Buffer }
+  | { readonly kind: 'refusal'; readonly refusal: Refusal; readonly rest: Buffer }
+  | { readonly kind: 'fault'; readonly fault: HelloFault }
+
+const more: HelloStep = { kind: 'more' }
+
+/**
+ * Takes the first bytes of a connection as they come. Anything but a hello (and, for a dialer, a refusal) is a fault from
+ * the first wrong byte on, so a peer of another protocol is told apart after 1 byte. Holds at most 266 bytes and the chunk.
+ */
+export class HelloReader {
+  readonly #refusalAllowed: boolean
+  #bytes: Buffer = Buffer.alloc(0)
+  #end: HelloStep | null = null
+
+  /** @param role 'dialer' reads an answer, which may be a refusal; 'acceptor' reads a hello */
+  constructor(role: 'dialer' | 'acceptor') {
+    this.#refusalAllowed = role === 'dialer'
+  }
+
+  /** After the first answer that is not `more`, every further call repeats it without the bytes. */
+  feed(chunk: Buffer): HelloStep {
+    if (this.#end !== null) return this.#end
+    this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk])
+    const step = this.#step()
+    if (step.kind === 'more') return step
+    this.#bytes = Buffer.alloc(0)
+    this.#end = 'rest' in step ? { ...step, rest: this.#bytes } : step
+    return step
+  }
+
+  #step(): HelloStep {
+    const bytes = this.#bytes
+    const prefix = this.#prefixFault(bytes)
+    if (prefix !== null) return { kind: 'fault', fault: prefix }
+    if (bytes.length <= kindOffset) return more
+    return bytes[kindOffset] === kindHello ? helloStep(bytes) : refusalStep(bytes)
+  }
+
+  #prefixFault(bytes: Buffer): HelloFault | null {
+    for (let offset = 0; offset < Math.min(bytes.length, magic.length); offset += 1) {
+      if (bytes[offset] !== magic[offset]) return badHello(`byte ${String(offset)} is 0x${hexByte(bytes, offset)}; a hello begins with "SWIR"`)
+    }
+    if (bytes.length <= kindOffset) return null
+    const kind = bytes[kindOffset]
+    if (kind !== kindHello && kind !== kindRefusal) return badHello(`its kind is ${String(kind)}; 1 is a hello and 2 a refusal`)
+    if (kind === kindRefusal && !this.#refusalAllowed) return badHello('a dialer began with a refusal')
+    // Not for a refusal: whoever speaks another version could not tell us so otherwise.
+    if (kind === kindHello && bytes.length > versionOffset && bytes[versionOffset] !== protocolVersion) {
+      return { name: 'version', message: `Version ${String(bytes[versionOffset])} of the hello is not spoken here; version 1 is.` }
+    }
+    return null
+  }
+}
+
+function helloStep(bytes: Buffer): HelloStep {
+  if (bytes.length < helloLengthBytes) return more
+  const decoded = decodeHello(bytes)
+  return 'fault' in decoded ? { kind: 'fault', fault: decoded.fault } : { kind: 'hello', hello: decoded.hello, rest: bytes.subarray(helloLengthBytes) }
+}
+
+function refusalStep(bytes: Buffer): HelloStep {
+  if (bytes.length < refusalHeaderLengthBytes) return more
+  const lengthBytes = bytes.readUInt16LE(8)
+  if (lengthBytes > refusalMessageLengthBytesMax) {
+    return { kind: 'fault', fault: badHello(`a refusal declares a message of ${String(lengthBytes)} bytes; 256 are allowed`) }
+  }
+  const end = refusalHeaderLengthBytes + lengthBytes
+  if (bytes.length < end) return more
+  const code = bytes.readUInt16LE(6)
+  const name = refusalNameOf(code)
+  const refusal: Refusal = { code, name, effect: name === undefined ? 'transient' : refusalCodes[name].effect, message: bytes.toString('utf8', refusalHeaderLengthBytes, end) }
+  return { kind: 'refusal', refusal, rest: bytes.subarray(end) }
+}
+
+/** The first 160 bytes, whose magic, kind and version are known to be right. */
+function decodeHello(bytes: Buffer): { hello: Hello } | { fault: HelloFault } {
+  const counters = { received: 56, first: 64, next: 72, 'hello number': 112 }
+  for (const [field, offset] of Object.entries(counters)) {
+    const value = bytes.readBigUInt64LE(offset)
+    if (value > BigInt(Number.MAX_SAFE_INTEGER)) return { fault: badHello(`${field} is ${String(value)}; no counter is above 2^53 - 1`) }
+  }
+  const hello: Hello = {
+    connectionId: readUint32(bytes, 8),
+    maxMessageLengthBytes: readUint32(bytes, 12),
+    laneWindowBytes: readUint32(bytes, 16),
+    resumeTimeoutMs: readUint32(bytes, 20),
+    bootId: bytes.readBigUInt64LE(24),
+    epoch: bytes.readBigUInt64LE(32),
+    nextEpoch: bytes.readBigUInt64LE(40),
+    known: bytes.readBigUInt64LE(48),
+    received: Number(bytes.readBigUInt64LE(56)),
+    first: Number(bytes.readBigUInt64LE(64)),
+    next: Number(bytes.readBigUInt64LE(72)),
+    // A copy: the link keeps the key, and a view would keep the chunk.
+    publicKey: Uint8Array.from(bytes.subarray(80, 80 + publicKeyLengthBytes)),
+    helloNumber: Number(bytes.readBigUInt64LE(112)),
+    links: bytes.readUInt16LE(120),
+    replayWindowBytes: readUint32(bytes, 122),
+  }
+  const fault = faultOf(hello)
+  return fault === null ? { hello } : { fault }
+}
+
+/** The rules of one hello alone, each with its own sentence. */
+function faultOf(hello: Hello): HelloFault | null {
+  const rules: [isBroken: boolean, what: string][] = [
+    [hello.connectionId > maxUint32, 'its connection id has more than 32 bits'],
+    [hello.publicKey.length !== publicKeyLengthBytes, 'its public key does not have 32 bytes'],
+    [hello.maxMessageLengthBytes < helloMaxMessageLengthBytesMin, `maxMessageLength is ${String(hello.maxMessageLengthBytes)}; it is at least 65536`],
+    [hello.laneWindowBytes === 0, 'the lane window is 0'],
+    [hello.laneWindowBytes > windowBytesMax, `the lane window is ${String(hello.laneWindowBytes)}; it is at most 2^31 - 1`],
+    [hello.resumeTimeoutMs === 0, 'the resume time-out is 0'],
+    [hello.bootId === 0n, 'the boot id is 0'],
+    [hello.epoch === 0n, 'the epoch is 0'],
+    [hello.nextEpoch === 0n, 'the next epoch is 0'],
+    [hello.helloNumber === 0, 'the hello number is 0'],
+    [hello.links === 0, 'the number of links is 0'],
+    [hello.links > maxUint16, 'the number of links has more than 16 bits'],
+    [hello.replayWindowBytes === 0, 'the replay window is 0'],
+  ]
+  const broken = rules.find(([isBroken]) => isBroken)
+  return broken === undefined ? null : badHello(broken[1])
+}
+
+function badHello(what: string): HelloFault {
+  return { name: 'bad-hello', message: `Not a hello of statewire/1: ${what}.` }
+}
+
+function hexByte(bytes: Buffer, offset: number): string {
+  return bytes[offset]!.toString(16).padStart(2, '0')
+}

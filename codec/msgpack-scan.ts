@@ -1,0 +1,199 @@
+/**
+ * Owns: the look over the bytes of a MessagePack value before any library touches them (WIRE 4.8).
+ * Refuses to know: decoding, and what a value means.
+ *
+ * One pass, no recursion, nothing allocated. The library that decodes allocates an array as soon as it has read its length,
+ * and nests without limit: 300 bytes of nested array headers end a Node process. What passes here holds as many elements as
+ * it declares and is at most 32 containers deep, so decoding allocates in proportion to the bytes.
+ *
+ * A finding is a value, not an exception: a bad value costs its lane and not the connection.
+ */
+
+/** A container inside this many containers is refused. */
+export const msgpackDepthMax = 32
+
+export type MsgPackRule = 'truncated' | 'trailing-bytes' | 'depth' | 'length' | 'ext' | 'reserved' | 'key-type' | 'key-forbidden'
+
+export interface MsgPackFault {
+  readonly rule: MsgPackRule
+  /** Of the byte that begins what is wrong, from the start of the value. */
+  readonly offset: number
+}
+
+/**
+ * Which 64-bit integers occur. JavaScript has two types for them, and the library can be asked for one of the two only.
+ * `small`: all of them within ±2^53, where a number is exact. `large`: all outside. `mixed`: both.
+ */
+export type MsgPackWideIntegers = 'none' | 'small' | 'large' | 'mixed'
+
+export type MsgPackScan = { readonly fault: MsgPackFault } | { readonly fault: null; readonly wideIntegers: MsgPackWideIntegers }
+
+const forbiddenKeys = ['__proto__', 'constructor', 'prototype'].map((key) => Buffer.from(key, 'latin1'))
+
+// What follows the head byte c0 … df: a payload of fixed length, a length field of 1, 2 or 4 bytes, or a count.
+const fixedPayloadLengthBytes: Readonly<Record<number, number>> = { 0xc0: 0, 0xc2: 0, 0xc3: 0, 0xca: 4, 0xcb: 8, 0xcc: 1, 0xcd: 2, 0xce: 4, 0xcf: 8, 0xd0: 1, 0xd1: 2, 0xd2: 4, 0xd3: 8 }
+const lengthFieldBytes: Readonly<Record<number, number>> = { 0xc4: 1, 0xc5: 2, 0xc6: 4, 0xd9: 1, 0xda: 2, 0xdb: 4 }
+const extLengthFieldBytes: Readonly<Record<number, number>> = { 0xc7: 1, 0xc8: 2, 0xc9: 4 }
+const fixedExtLengthBytes: Readonly<Record<number, number>> = { 0xd4: 1, 0xd5: 2, 0xd6: 4, 0xd7: 8, 0xd8: 16 }
+const timestampType = 0xff
+const uint64Head = 0xcf
+
+/** Looks at `buffer[start, end)`, which must be one value and nothing else. */
+export function scanMsgPack(buffer: Uint8Array, start: number, end: number): MsgPackScan {
+  return new Scan(buffer, start, end).run()
+}
+
+/** One pass. Of each open container: how many values it still wants, and whether it is a map (then every second is a key). */
+class Scan {
+  readonly #buffer: Uint8Array
+  readonly #start: number
+  readonly #end: number
+  #offset: number
+  /** Values still wanted by the open containers together: each needs a byte of what remains. */
+  #owed = 0
+  #depth = 0
+  readonly #wanted = new Float64Array(msgpackDepthMax)
+  readonly #isMap = new Uint8Array(msgpackDepthMax)
+  /** Of the text passed over last. */
+  #textLengthBytes = 0
+  #smallIntegers = false
+  #largeIntegers = false
+
+  constructor(buffer: Uint8Array, start: number, end: number) {
+    this.#buffer = buffer
+    this.#start = start
+    this.#end = end
+    this.#offset = start
+  }
+
+  run(): MsgPackScan {
+    do {
+      const at = this.#offset
+      const rule = this.#isKeyNext() ? this.#key() : this.#value()
+      if (rule !== null) return { fault: { rule, offset: at - this.#start } }
+    } while (this.#closeFull())
+    if (this.#offset < this.#end) return { fault: { rule: 'trailing-bytes', offset: this.#offset - this.#start } }
+    if (this.#smallIntegers && this.#largeIntegers) return { fault: null, wideIntegers: 'mixed' }
+    if (this.#smallIntegers) return { fault: null, wideIntegers: 'small' }
+    return { fault: null, wideIntegers: this.#largeIntegers ? 'large' : 'none' }
+  }
+
+  /** Leaves the containers that are complete. @returns whether another value is wanted */
+  #closeFull(): boolean {
+    while (this.#depth > 0 && this.#wanted[this.#depth - 1] === 0) this.#depth -= 1
+    return this.#depth > 0
+  }
+
+  #isKeyNext(): boolean {
+    return this.#depth > 0 && this.#isMap[this.#depth - 1] === 1 && this.#wanted[this.#depth - 1]! % 2 === 0
+  }
+
+  #key(): MsgPackRule | null {
+    if (this.#offset >= this.#end) return 'truncated'
+    const head = this.#buffer[this.#offset]!
+    if (!(head >= 0xa0 && head <= 0xbf) && !(head >= 0xd9 && head <= 0xdb)) return head === 0xc1 ? 'reserved' : 'key-type'
+    const rule = this.#value()
+    if (rule !== null) return rule
+    // The value has just been passed over, so its bytes end here.
+    for (const key of forbiddenKeys) if (this.#isText(key)) return 'key-forbidden'
+    return null
+  }
+
+  /** Whether the text just passed over is `key`. */
+  #isText(key: Uint8Array): boolean {
+    if (this.#textLengthBytes !== key.length) return false
+    const textStart = this.#offset - key.length
+    for (let index = 0; index < key.length; index += 1) if (this.#buffer[textStart + index] !== key[index]) return false
+    return true
+  }
+
+  /** Reads one value's head; a container is entered, anything else passed over. */
+  #value(): MsgPackRule | null {
+    if (this.#offset >= this.#end) return 'truncated'
+    const head = this.#buffer[this.#offset]!
+    this.#offset += 1
+    if (this.#depth > 0) {
+      this.#wanted[this.#depth - 1]! -= 1
+      this.#owed -= 1
+    }
+    if (head <= 0x7f || head >= 0xe0) return null
+    if (head <= 0x8f) return this.#enter(head & 0x0f, true)
+    if (head <= 0x9f) return this.#enter(head & 0x0f, false)
+    if (head <= 0xbf) return this.#skipText(head & 0x1f)
+    return this.#longHead(head)
+  }
+
+  #longHead(head: number): MsgPackRule | null {
+    if (head === 0xc1) return 'reserved'
+    if (head >= 0xdc) return this.#container(head)
+    const fixed = fixedPayloadLengthBytes[head]
+    if (fixed !== undefined) {
+      if ((head === uint64Head || head === 0xd3) && this.#end - this.#offset >= 8) this.#noteWide(head)
+      return this.#skip(fixed)
+    }
+    const field = lengthFieldBytes[head]
+    if (field !== undefined) {
+      const length = this.#readLength(field)
+      return length < 0 ? 'truncated' : this.#skipText(length)
+    }
+    return this.#ext(head)
+  }
+
+  #container(head: number): MsgPackRule | null {
+    const count = this.#readLength(head === 0xdc || head === 0xde ? 2 : 4)
+    return count < 0 ? 'truncated' : this.#enter(count, head >= 0xde)
+  }
+
+  #enter(count: number, isMap: boolean): MsgPackRule | null {
+    if (this.#depth === msgpackDepthMax) return 'depth'
+    const values = isMap ? 2 * count : count
+    if (values > this.#end - this.#offset - this.#owed) return 'length'
+    this.#wanted[this.#depth] = values
+    this.#isMap[this.#depth] = isMap ? 1 : 0
+    this.#depth += 1
+    this.#owed += values
+    return null
+  }
+
+  #ext(head: number): MsgPackRule | null {
+    const field = extLengthFieldBytes[head]
+    const length = field === undefined ? fixedExtLengthBytes[head]! : this.#readLength(field)
+    if (length < 0 || this.#offset >= this.#end) return 'truncated'
+    if (this.#buffer[this.#offset] !== timestampType || (length !== 4 && length !== 8 && length !== 12)) return 'ext'
+    return this.#skip(1 + length)
+  }
+
+  #skipText(lengthBytes: number): MsgPackRule | null {
+    this.#textLengthBytes = lengthBytes
+    return this.#skip(lengthBytes)
+  }
+
+  #skip(lengthBytes: number): MsgPackRule | null {
+    if (lengthBytes > this.#end - this.#offset) return 'truncated'
+    this.#offset += lengthBytes
+    return null
+  }
+
+  /** A big-endian length of 1, 2 or 4 bytes, or -1 if it is cut off. */
+  #readLength(fieldBytes: number): number {
+    if (fieldBytes > this.#end - this.#offset) return -1
+    let length = 0
+    for (let index = 0; index < fieldBytes; index += 1) length = length * 256 + this.#buffer[this.#offset + index]!
+    this.#offset += fieldBytes
+    return length
+  }
+
+  /** Within ±2^53 or not, from the 8 bytes ahead: no bigint is made for it. */
+  #noteWide(head: number): void {
+    const unsigned = this.#readUint32(this.#offset)
+    const high = head === uint64Head ? unsigned : unsigned | 0
+    const low = this.#readUint32(this.#offset + 4)
+    const isSmall = (high >= -0x20_0000 && high < 0x20_0000) || (high === 0x20_0000 && low === 0)
+    if (isSmall) this.#smallIntegers = true
+    else this.#largeIntegers = true
+  }
+  #readUint32(offset: number): number {
+    const buffer = this.#buffer
+    return ((buffer[offset]! << 24) | (buffer[offset + 1]! << 16) | (buffer[offset + 2]! << 8) | buffer[offset + 3]!) >>> 0
+  }
+}

@@ -1,0 +1,220 @@
+/**
+ * Owns: the frames that only the native dialect has (WIRE 4.3 and 4.4): their numbers, which lane each may stand on, their
+ * limits, and how they are written.
+ * Refuses to know: links, credit, counters; and what the bodies say (protocol/native/frame-bodies.ts reads them).
+ */
+import { frameHeaderLengthBytes, lengthFieldLengthBytes, maxUint32 } from './constants.ts'
+import { writeUint32 } from './encode-value.ts'
+import { InvalidValueError } from './errors.ts'
+import { bodyKindByteLength, bodyKinds, bodyKindUnknown } from './frame-length.ts'
+import { cutUtf8 } from './hello.ts'
+
+/** The descriptors of the native dialect, besides those of the values. */
+export const nativeDescriptors = {
+  MsgPack: 0x20,
+  Ping: 0x30,
+  Pong: 0x31,
+  Ack: 0x32,
+  Goodbye: 0x33,
+  Credit: 0x34,
+  Open: 0x35,
+  Accept: 0x36,
+  Reset: 0x37,
+  Fin: 0x38,
+  Message: 0x39,
+  Request: 0x3a,
+  Response: 0x3b,
+} as const
+
+/** Sessions are the lanes 0 … 0x3fff_ffff. */
+export const sessionLanesEnd = 0x4000_0000
+export const endpointLane = 0x7fff_ffff
+/** Streams are the lanes 0x8000_0000 … 0xffff_fffe. */
+export const firstStreamLane = 0x8000_0000
+/** Link control: never counted, never replayed. */
+export const controlLane = 0xffff_ffff
+
+export type LaneKind = 'session' | 'endpoint' | 'stream' | 'control' | 'unassigned'
+
+export function laneKindOf(lane: number): LaneKind {
+  if (lane < sessionLanesEnd) return 'session'
+  if (lane === controlLane) return 'control'
+  if (lane >= firstStreamLane) return 'stream'
+  return lane === endpointLane ? 'endpoint' : 'unassigned'
+}
+
+/** Protocol name of an Open, in UTF-8 bytes; it has at least 1. */
+export const protocolNameLengthBytesMax = 255
+/** Extra bytes of an Open. */
+export const openExtraLengthBytesMax = 64 * 1024
+/** Reason of a Reset or a Goodbye, in UTF-8 bytes. */
+export const reasonLengthBytesMax = 256
+/** One frame of a stream, so that streams take turns. */
+export const streamFrameLengthBytesMax = 64 * 1024
+
+/** Codes of a Reset; one that is not known is taken as 0. */
+export const resetCodes = { application: 0, protocol: 1, 'no-such-protocol': 2, refused: 3, limit: 4, 'bad-value': 5, 'no-such-lane': 6, 'time-out': 7 } as const
+/** Codes of a Goodbye; one that is not known is taken as 0. */
+export const goodbyeCodes = { normal: 0, protocol: 1 } as const
+export const responseStatuses = { ok: 0, error: 1 } as const
+
+// Kinds of bodies whose length is not fixed and not a plain length field; the other kinds are in frame-length.ts.
+export const bodyKindReset = 0xf0
+export const bodyKindGoodbye = 0xf1
+export const bodyKindOpen = 0xf2
+export const bodyKindRequest = 0xf3
+export const bodyKindResponse = 0xf4
+export const bodyKindStreamBytes = 0xf5
+
+const { Accept, Ack, Credit, Fin, Goodbye, Message, MsgPack, Open, Ping, Pong, Request, Reset, Response } = nativeDescriptors
+const descriptorBytes = 0x0c
+
+/** By lane kind, the kind of body of each descriptor; {@link bodyKindUnknown} where the descriptor must not stand. */
+export const laneTables: Readonly<Record<LaneKind, Uint8Array>> = {
+  session: table([[MsgPack, bodyKindByteLength], [Credit, 4], [Reset, bodyKindReset]], bodyKinds),
+  endpoint: table([[Credit, 4], [Message, bodyKindByteLength], [Request, bodyKindRequest], [Response, bodyKindResponse]]),
+  stream: table([[descriptorBytes, bodyKindStreamBytes], [Credit, 4], [Open, bodyKindOpen], [Accept, 4], [Reset, bodyKindReset], [Fin, 0]]),
+  control: table([[Ping, 8], [Pong, 16], [Ack, 8], [Goodbye, bodyKindGoodbye]]),
+  unassigned: table([]),
+}
+
+function table(entries: [descriptor: number, bodyKind: number][], base?: Uint8Array): Uint8Array {
+  const kinds = base === undefined ? new Uint8Array(256).fill(bodyKindUnknown) : Uint8Array.from(base)
+  for (const [descriptor, bodyKind] of entries) kinds[descriptor] = bodyKind
+  return kinds
+}
+
+/**
+ * Values on sessions, Bytes on streams, Message and Request cost credit, count as values in outcomes, and are what an
+ * application sent; the other frames are the link's own.
+ */
+export function isPaying(laneKind: LaneKind, descriptor: number): boolean {
+  switch (laneKind) {
+    case 'session':
+      return descriptor !== Credit && descriptor !== Reset
+    case 'stream':
+      return descriptor === descriptorBytes
+    case 'endpoint':
+      return descriptor === Message || descriptor === Request
+    default:
+      return false
+  }
+}
+
+/** `echo` is any u64, for the Pong to repeat. */
+export function encodePing(echo: bigint): Buffer {
+  const { frame, body } = frameOf(controlLane, Ping, 8)
+  frame.writeBigUInt64LE(echo, body)
+  return frame
+}
+
+/** @param received counted frames received so far on this link: a Pong is an Ack too */
+export function encodePong(echo: bigint, received: number): Buffer {
+  const { frame, body } = frameOf(controlLane, Pong, 16)
+  frame.writeBigUInt64LE(echo, body)
+  writeCounter(frame, body + 8, received)
+  return frame
+}
+
+export function encodeAck(received: number): Buffer {
+  const { frame, body } = frameOf(controlLane, Ack, 8)
+  writeCounter(frame, body, received)
+  return frame
+}
+
+/** A reason longer than 256 bytes is cut between two characters, here and in a Reset. */
+export function encodeGoodbye(goodbye: { code: number; next: number; received: number; reason: string }): Buffer {
+  const reason = cutUtf8(goodbye.reason, reasonLengthBytesMax)
+  const { frame, body } = frameOf(controlLane, Goodbye, 20 + reason.length)
+  frame.writeUInt16LE(goodbye.code, body)
+  writeCounter(frame, body + 2, goodbye.next)
+  writeCounter(frame, body + 10, goodbye.received)
+  frame.writeUInt16LE(reason.length, body + 18)
+  frame.set(reason, body + 20)
+  return frame
+}
+
+/** Throws InvalidValueError for 0 bytes, which the peer would take for a breach of the protocol. */
+export function encodeCredit(lane: number, creditBytes: number): Buffer {
+  if (!Number.isInteger(creditBytes) || creditBytes < 1 || creditBytes > maxUint32) {
+    throw new InvalidValueError(`A Credit has 1 to ${String(maxUint32)} bytes; this one has ${String(creditBytes)}.`)
+  }
+  const { frame, body } = frameOf(lane, Credit, 4)
+  frame.writeUInt32LE(creditBytes, body)
+  return frame
+}
+
+/** Throws InvalidValueError if the name has not 1 to 255 bytes, or `extra` more than 64 KiB. */
+export function encodeOpen(lane: number, open: { windowBytes: number; protocol: string; extra: Uint8Array }): Buffer {
+  const name = Buffer.from(open.protocol, 'utf8')
+  if (name.length < 1 || name.length > protocolNameLengthBytesMax) {
+    throw new InvalidValueError(`The name of a protocol has 1 to 255 bytes of UTF-8; this one has ${String(name.length)}.`)
+  }
+  if (open.extra.length > openExtraLengthBytesMax) {
+    throw new InvalidValueError(`The extra bytes of a stream's opening are at most ${String(openExtraLengthBytesMax)}; these are ${String(open.extra.length)}.`)
+  }
+  const { frame, body } = frameOf(lane, Open, 10 + name.length + open.extra.length)
+  frame.writeUInt32LE(open.windowBytes, body)
+  frame.writeUInt16LE(name.length, body + 4)
+  frame.set(name, body + 6)
+  frame.writeUInt32LE(open.extra.length, body + 6 + name.length)
+  frame.set(open.extra, body + 10 + name.length)
+  return frame
+}
+
+export function encodeAccept(lane: number, windowBytes: number): Buffer {
+  const { frame, body } = frameOf(lane, Accept, 4)
+  frame.writeUInt32LE(windowBytes, body)
+  return frame
+}
+
+export function encodeReset(lane: number, reset: { code: number; reason: string }): Buffer {
+  const reason = cutUtf8(reset.reason, reasonLengthBytesMax)
+  const { frame, body } = frameOf(lane, Reset, 4 + reason.length)
+  frame.writeUInt16LE(reset.code, body)
+  frame.writeUInt16LE(reason.length, body + 2)
+  frame.set(reason, body + 4)
+  return frame
+}
+
+export function encodeFin(lane: number): Buffer {
+  return frameOf(lane, Fin, 0).frame
+}
+
+/** The bytes in front of a Message's payload: the payload itself goes by reference behind them. */
+export function encodeMessageHeader(payloadLengthBytes: number): Buffer {
+  return payloadHeader(Message, 0, payloadLengthBytes).frame
+}
+
+/** The bytes in front of a Request's payload. `nonce` is the asker's own, not 0. */
+export function encodeRequestHeader(nonce: number, payloadLengthBytes: number): Buffer {
+  if (nonce === 0) throw new InvalidValueError('The nonce of a Request is not 0.')
+  const { frame, body } = payloadHeader(Request, 4, payloadLengthBytes)
+  frame.writeUInt32LE(nonce, body)
+  return frame
+}
+
+/** The bytes in front of a Response's payload. */
+export function encodeResponseHeader(nonce: number, status: number, payloadLengthBytes: number): Buffer {
+  const { frame, body } = payloadHeader(Response, 5, payloadLengthBytes)
+  frame.writeUInt32LE(nonce, body)
+  frame[body + 4] = status
+  return frame
+}
+
+/** A frame on the endpoint lane whose length field counts `fieldsLengthBytes` and the payload; `body` is behind that field. */
+function payloadHeader(descriptor: number, fieldsLengthBytes: number, payloadLengthBytes: number): { frame: Buffer; body: number } {
+  const { frame, body } = frameOf(endpointLane, descriptor, lengthFieldLengthBytes + fieldsLengthBytes)
+  frame.writeUInt32LE(fieldsLengthBytes + payloadLengthBytes, body)
+  return { frame, body: body + lengthFieldLengthBytes }
+}
+
+function frameOf(lane: number, descriptor: number, bodyLengthBytes: number): { frame: Buffer; body: number } {
+  const frame = Buffer.alloc(frameHeaderLengthBytes + bodyLengthBytes)
+  frame[writeUint32(frame, 0, lane)] = descriptor
+  return { frame, body: frameHeaderLengthBytes }
+}
+
+function writeCounter(frame: Buffer, offset: number, counter: number): void {
+  frame.writeBigUInt64LE(BigInt(counter), offset)
+}

@@ -1,0 +1,75 @@
+/**
+ * Owns: an `inspect` observer that remembers which actors there are, who made them, and what state they are in.
+ * Refuses to know: what any of them does.
+ */
+import type { AnyActorRef, InspectionEvent } from 'xstate'
+
+interface Node {
+  readonly id: string
+  readonly chart: string | null
+  readonly children: Node[]
+  state: string
+  hasEnded: boolean
+}
+
+export class ActorTree {
+  readonly #nodes = new Map<AnyActorRef, Node>()
+  #root: Node | null = null
+
+  /** For `createActor(machine, { inspect: tree.inspect })`. */
+  readonly inspect = (event: InspectionEvent): void => {
+    const ref = event.actorRef as AnyActorRef
+    if (event.type === '@xstate.actor') this.#nodes.set(ref, { id: ref.id, chart: chartOf(ref), children: [], state: '', hasEnded: false })
+    const node = this.#nodes.get(ref)
+    if (node === undefined) return
+    // An actor is told to begin by its parent.
+    if (event.type === '@xstate.event' && event.event.type === 'xstate.init') {
+      const parent = event.sourceRef === undefined ? undefined : this.#nodes.get(event.sourceRef as AnyActorRef)
+      if (parent === undefined) this.#root ??= node
+      else parent.children.push(node)
+    }
+    // Who dies of an error sends no last snapshot; the parent hears of it.
+    const dead = event.type === '@xstate.event' && event.event.type.startsWith('xstate.error.actor.') ? this.#nodes.get(event.sourceRef as AnyActorRef) : undefined
+    if (dead !== undefined) dead.hasEnded = true
+    if (event.type === '@xstate.snapshot') {
+      const snapshot = event.snapshot as { status: string; value?: unknown }
+      if (snapshot.value !== undefined) node.state = stateOf(snapshot.value)
+      node.hasEnded = snapshot.status !== 'active'
+    }
+  }
+
+  /** How many actors there were, and how many of them still live. */
+  get counts(): { readonly made: number; readonly alive: number } {
+    return { made: this.#nodes.size, alive: [...this.#nodes.values()].filter((node) => !node.hasEnded).length }
+  }
+
+  /** The living actors, a line each. */
+  lines(): string[] {
+    return this.#root === null ? [] : linesOf(this.#root, '', '')
+  }
+}
+
+function linesOf(node: Node, first: string, rest: string): string[] {
+  const name = `${first}${node.id}`.padEnd(44)
+  const lines = [`${name} ${node.state}${node.chart === null ? '' : `  (chart: ${node.chart})`}`.trimEnd()]
+  const children = node.children.filter((child) => !child.hasEnded)
+  for (const [index, child] of children.entries()) {
+    const isLast = index === children.length - 1
+    lines.push(...linesOf(child, `${rest}${isLast ? '└─ ' : '├─ '}`, `${rest}${isLast ? '   ' : '│  '}`))
+  }
+  return lines
+}
+
+/** A statechart's definition is what inspectors draw; promises and the like have none. */
+function chartOf(ref: AnyActorRef): string | null {
+  const config = (ref as unknown as { logic: { config?: { id?: string; states?: object } } }).logic.config
+  return config?.states === undefined ? null : `${config.id}, ${Object.keys(config.states).length} states`
+}
+
+/** `{ up: 'stable' }` is written up.stable. */
+function stateOf(value: unknown): string {
+  if (typeof value === 'string') return value
+  return Object.entries(value as Record<string, unknown>)
+    .map(([key, inner]) => `${key}.${stateOf(inner)}`)
+    .join(' & ')
+}

@@ -1,0 +1,119 @@
+/**
+ * statewire inside an application's own XState machine: its networks are spawned and invoked, its events and errors are
+ * the machine's, and one inspector sees the application and every connection below it.
+ *
+ * Owns: options, what is printed, the official inspector if it is asked for.
+ * Refuses to know: what the application does (application.ts).
+ */
+import { connect } from 'node:net'
+import { parseArgs } from 'node:util'
+import { createActor, toPromise, waitFor } from 'xstate'
+import type { InspectionEvent } from 'xstate'
+import { ActorTree } from './actor-tree.ts'
+import { application } from './application.ts'
+
+const help = `node build/examples/embed/main.js [options]
+
+An application's machine spawns one network and invokes another; they talk, the tree of all actors is printed, and both shut down.
+
+  --port N            where alice listens (default 0: any free port); a port in use shows how an error arrives
+  --inspect           also send everything to the official inspector, which needs: npm install @statelyai/inspect
+  --inspect-url URL   where it listens (default ws://localhost:8080)
+  --help
+
+Exits 0 if the networks talked and nothing is left of them, 1 if not, 2 for wrong options or without an inspector.`
+
+class UsageError extends Error {}
+
+interface Watcher {
+  inspect(event: InspectionEvent): void
+  /** Sends what is still under way. */
+  finish(): Promise<void>
+}
+
+/** The Node transport of @statelyai/inspect, an optional peer dependency. */
+async function officialInspector(url: string): Promise<Watcher> {
+  const module = await import('@statelyai/inspect').catch((error: unknown) => {
+    throw new UsageError('--inspect needs the official inspector, which is not installed: npm install @statelyai/inspect', { cause: error })
+  })
+  // It tries for ever and keeps the process alive meanwhile, so look first.
+  if (!(await isReachable(url))) {
+    throw new UsageError(`nothing listens at ${url}; start the inspector's own server in another terminal:\n  node -e "import('@statelyai/inspect/server').then((it) => it.createInspectorServer())"`)
+  }
+  // 10 levels, its default, would cut charts of states within states.
+  const inspector = module.createWebSocketInspector({ url, serializationDepthLimit: 40 })
+  return {
+    inspect: (event) => inspector.inspect.next?.(event),
+    finish: async () => {
+      // It takes each event a timer's turn later.
+      await new Promise((resolve) => setTimeout(resolve, 0))
+      inspector.stop()
+    },
+  }
+}
+
+function isReachable(url: string): Promise<boolean> {
+  if (!URL.canParse(url) || new URL(url).protocol !== 'ws:') throw new UsageError(`--inspect-url must be like ws://localhost:8080, got ${url}`)
+  const { hostname, port } = new URL(url)
+  return new Promise((resolve) => {
+    const socket = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80) })
+    const answer = (isThere: boolean): void => {
+      socket.destroy()
+      resolve(isThere)
+    }
+    socket.on('connect', () => answer(true)).on('error', () => answer(false))
+  })
+}
+
+async function run(port: number, official: Watcher | null): Promise<boolean> {
+  const tree = new ActorTree()
+  const app = createActor(application, {
+    id: 'application',
+    input: { port },
+    inspect: (event) => {
+      tree.inspect(event)
+      official?.inspect(event)
+    },
+  })
+  app.getSnapshot().context.alice.on('network.ready', ({ url }) => console.log(`alice listens on ${url}`))
+  app.start()
+
+  const talked = await waitFor(app, (snapshot) => snapshot.status !== 'active' || snapshot.matches({ connected: 'idle' }), { timeout: 30_000 })
+  if (talked.status === 'active') {
+    console.log(`alice asks bob for 6 times 7, and hears ${talked.context.answer}\n`)
+    console.log(`${tree.lines().join('\n')}\n`)
+    app.send({ type: 'leave' })
+  }
+  const { answer, error } = await toPromise(app)
+  if (error !== null) console.error(`the application failed: ${error}`)
+  const { made, alive } = tree.counts
+  console.log(`${made} actors were made, ${alive} are left`)
+  return answer === 42 && error === null && alive === 0
+}
+
+async function main(): Promise<number> {
+  try {
+    const { values } = parseArgs({
+      options: {
+        port: { type: 'string', default: '0' },
+        inspect: { type: 'boolean', default: false },
+        'inspect-url': { type: 'string', default: 'ws://localhost:8080' },
+        help: { type: 'boolean', default: false },
+      },
+    })
+    if (values.help) {
+      console.log(help)
+      return 0
+    }
+    if (!/^\d+$/.test(values.port) || Number(values.port) > 65_535) throw new UsageError(`--port must be a whole number from 0 to 65535, got ${values.port}`)
+    const official = values.inspect ? await officialInspector(values['inspect-url']) : null
+    const isFine = await run(Number(values.port), official)
+    await official?.finish()
+    return isFine ? 0 : 1
+  } catch (error) {
+    console.error(error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS') === true ? (error as Error).message : error)
+    return error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS') === true ? 2 : 1
+  }
+}
+
+process.exitCode = await main()

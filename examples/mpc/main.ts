@@ -1,0 +1,146 @@
+/**
+ * Three parties compute the dot product of two secret vectors, and none of them learns more than the result.
+ *
+ *   1. alice has x, bob has y, charlie has nothing. Reals become fixed-point integers in the ring Z_2^32.
+ *   2. A secret is cut into random addends x = x0 + x1 + x2; party i gets x_i and x_(i-1). One party knows nothing.
+ *   3. Each session comes with a key from `makeSessions({ agreePrfKeys: true })`: one's own, which next has too, and previous's.
+ *   4. Each party multiplies and sums what it holds: z_i = sum(x_i y_i + x_i y_(i-1) + x_(i-1) y_i). No message.
+ *   5. It adds PRF(own key) - PRF(previous key): the three masks sum to zero, and z_i now looks random to anybody else.
+ *   6. Reshare: z_i goes to next as VecRing32, z_(i-1) comes from previous. One element each, whatever the length.
+ *   7. Open: both others send the share that is missing; if their copies differ, somebody cheats, and the result is refused.
+ *   8. A barrier on the control channel, `sync()`, and only then everything is closed.
+ * Araki, Furukawa, Lindell, Nof, Ohara: High-Throughput Semi-Honest Secure Three-Party Computation with an Honest Majority
+ * (CCS 2016). Secure against a party that is curious but keeps to the protocol; the check in 7 is a courtesy, not a proof.
+ *
+ * Owns: options, inputs, the order in which parties start, what is printed. Refuses to know: the protocol (party.ts) and
+ * its arithmetic (shares.ts).
+ */
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { seededRandom } from '../../testing/index.ts'
+import { serveParty, startHere, startProcess } from './launch.ts'
+import type { StartedParty } from './launch.ts'
+import { partyNames } from './party.ts'
+import type { PartyName, PartyReport } from './party.ts'
+import { encodeFixed, fractionBitsFor, lengthMax, plainDot } from './shares.ts'
+
+const help = `node build/examples/mpc/main.js [options]
+
+Three parties, each a process of its own, compute a secret-shared dot product and compare it with the plain one.
+
+  --length N     elements of the vectors, 1 to ${lengthMax} (default 1000)
+  --seed N       of the sample vectors (default 2016)
+  --sessions N   over which the work is spread, 1 to 64 (default 4)
+  --in-process   all three parties in one process, as three networks
+  --cheat NAME   alice, bob or charlie opens a wrong share: the run must end with exit code 1
+  --json         one JSON object instead of text
+  --help
+
+Exits 0 if every party opened exactly the plain result, 1 if not, 2 for wrong options.`
+
+interface Options {
+  readonly length: number
+  readonly seed: number
+  readonly sessions: number
+  readonly inProcess: boolean
+  readonly cheat: PartyName | null
+  readonly json: boolean
+}
+
+class UsageError extends Error {}
+
+function wholeNumber(name: string, text: string, min: number, max: number): number {
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || value < min || value > max) throw new UsageError(`--${name} must be a whole number from ${min} to ${max}, got ${text}`)
+  return value
+}
+
+function parseOptions(values: { length: string; seed: string; sessions: string; 'in-process': boolean; cheat?: string; json: boolean }): Options {
+  const cheat = values.cheat ?? null
+  if (cheat !== null && !partyNames.includes(cheat as PartyName)) throw new UsageError(`--cheat must be one of ${partyNames.join(', ')}, got ${cheat}`)
+  return {
+    length: wholeNumber('length', values.length, 1, lengthMax),
+    seed: wholeNumber('seed', values.seed, 0, 0xffff_ffff),
+    sessions: wholeNumber('sessions', values.sessions, 1, 64),
+    inProcess: values['in-process'],
+    cheat: cheat as PartyName | null,
+    json: values.json,
+  }
+}
+
+async function compute(options: Options): Promise<boolean> {
+  const { length, seed, sessions, inProcess, cheat, json } = options
+  const random = seededRandom(seed)
+  const [x, y] = [0, 1].map(() => Float64Array.from({ length }, () => 2 * random.fraction() - 1)) as [Float64Array, Float64Array]
+  const fractionBits = fractionBitsFor(length)
+  const expected = plainDot(encodeFixed(x, fractionBits), encodeFixed(y, fractionBits))
+  const say = (line: string): void => void (json || console.log(line))
+  say(`${length} elements in [-1, 1] from seed ${seed}, ${fractionBits} fraction bits, ${sessions} sessions, ${inProcess ? 'three networks in one process' : 'three processes'}`)
+
+  const inputs: Record<PartyName, Float64Array | null> = { alice: x, bob: y, charlie: null }
+  const urls: Partial<Record<PartyName, string>> = {}
+  const parties: StartedParty[] = []
+  let reports: PartyReport[]
+  try {
+    for (const name of partyNames) {
+      const input = inputs[name]
+      const job = { name, urls: { ...urls }, input: input === null ? null : [...input], length, fractionBits, sessions, expected, cheats: name === cheat }
+      const party = inProcess ? startHere(job) : startProcess(job, fileURLToPath(import.meta.url))
+      parties.push(party)
+      const url = await party.listening
+      if (url !== null) urls[name] = url
+      say(`${name.padEnd(7)}  ${url === null ? 'dials the others' : `listens on ${url}`}`)
+    }
+    reports = await Promise.all(parties.map((party) => party.report))
+  } finally {
+    for (const party of parties) party.stop()
+  }
+
+  const plain = x.reduce((sum, element, index) => sum + element * (y[index] ?? 0), 0)
+  // Each factor is off by at most half a step, and no factor is above 1.
+  const roundingMax = length * (2 ** -fractionBits + 4 ** -(fractionBits + 1))
+  const rounding = Math.abs(expected / 4 ** fractionBits - plain)
+  const isRight = reports.every(({ problem }) => problem === null) && rounding <= roundingMax
+  for (const { name, processId, opened, problem } of reports) {
+    say(`${name.padEnd(7)}  ${problem === null ? `opened ${opened} = ${((opened ?? 0) / 4 ** fractionBits).toFixed(6)}` : `WRONG: ${problem}`}  (process ${processId})`)
+  }
+  say(`plain    ${expected} on the same fixed-point numbers: ${isRight ? 'equal, at all three parties' : 'NOT EQUAL'}`)
+  say(`plain    ${plain.toFixed(6)} on the reals: off by ${rounding.toFixed(6)}, and rounding may cost ${roundingMax.toFixed(6)}`)
+  if (json) console.log(JSON.stringify({ ok: isRight, length, seed, fractionBits, sessions, plain, expected, rounding, roundingMax, reports }))
+  return isRight
+}
+
+async function main(): Promise<number> {
+  let options: Options
+  try {
+    const { values } = parseArgs({
+      options: {
+        length: { type: 'string', default: '1000' },
+        seed: { type: 'string', default: '2016' },
+        sessions: { type: 'string', default: '4' },
+        'in-process': { type: 'boolean', default: false },
+        cheat: { type: 'string' },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    })
+    if (values.help) {
+      console.log(help)
+      return 0
+    }
+    options = parseOptions(values)
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${help}`)
+    return 2
+  }
+  try {
+    return (await compute(options)) ? 0 : 1
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error))
+    return 1
+  }
+}
+
+// A party's process is this same program, told what to do over its channel.
+if (process.send !== undefined && process.argv[2] === '--party') serveParty()
+else process.exitCode = await main()

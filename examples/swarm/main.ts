@@ -1,0 +1,62 @@
+/**
+ * `npm start`. Owns: the order of things, the signals, the output and the exit code.
+ * Refuses to know: how peers run (swarm.ts), what is right (summary.ts), how it looks (table.ts).
+ */
+import { readInput } from './input.ts'
+import { exitCodes, help, parseOptions, UsageError } from './options.ts'
+import { styleFor } from './style.ts'
+import { summarise, writeSummary } from './summary.ts'
+import { Swarm } from './swarm.ts'
+import { show } from './table.ts'
+
+/** A reader that has gone away (`| head`) must not end the run without its shutdown. */
+function ignoreClosedOutput(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const options = parseOptions(argv)
+  if (options === null) {
+    process.stdout.write(`${help}\n`)
+    return exitCodes.verified
+  }
+  const file = await readInput(options.input)
+  const swarm = new Swarm(options, file)
+  const progress = options.json ? process.stderr : process.stdout
+  let signals = 0
+  const onSignal = (): void => {
+    if (++signals === 1) {
+      swarm.interrupt()
+      return
+    }
+    swarm.killAll()
+    display.stop()
+    process.exit(exitCodes.interrupted)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
+  // Whatever ends this process, no peer outlives it.
+  process.on('exit', () => swarm.killAll())
+  const display = show(progress, () => ({
+    phase: swarm.phase,
+    runningMs: swarm.runningMs,
+    durationMs: options.durationMs,
+    killEveryMs: options.killEveryMs,
+    peers: options.peers,
+    reports: swarm.reports,
+  }))
+  const result = await swarm.run()
+  display.stop()
+  const summary = summarise(options, file, result)
+  if (options.json) process.stdout.write(`${JSON.stringify(summary, null, 2)}\n`)
+  if (!options.json || process.stderr.isTTY) progress.write(writeSummary(summary, styleFor(progress)))
+  return summary.exitCode
+}
+
+ignoreClosedOutput()
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error
+  process.stderr.write(`${error.message}\n`)
+  process.exitCode = exitCodes.badOption
+}

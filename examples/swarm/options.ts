@@ -1,0 +1,117 @@
+/**
+ * Owns: the command line of the swarm: options, defaults, help, and one plain sentence for each that is wrong.
+ * Refuses to know: what is done with them.
+ */
+import { parseArgs } from 'node:util'
+
+export interface SwarmOptions {
+  readonly peers: number
+  /** A path, '-' for stdin, null for the sample. */
+  readonly input: string | null
+  readonly sessions: number
+  readonly connections: number
+  /** 0: never. */
+  readonly killEveryMs: number
+  readonly durationMs: number
+  readonly json: boolean
+  readonly corrupt: boolean
+}
+
+/** Exit code of each way in which a run can end. */
+export const exitCodes = { verified: 0, notVerified: 1, badOption: 2, peerDied: 3, interrupted: 130 } as const
+
+export class UsageError extends Error {}
+
+/** Processes on one machine; each is a Node of some 60 MiB. */
+const peersMax = 16
+const sessionsMax = 64
+const connectionsMax = 8
+const durationMaxMs = 3_600_000
+/** A connection needs a moment to come back before it is of use to break it again. */
+const killEveryMinMs = 10
+
+const defaults = { peers: 5, sessions: 4, connections: 2, duration: '8s' } as const
+
+export const help = `npm start -- [options]
+
+Starts a swarm of peers on loopback, each a process of its own, all connected with all. Each sends a file to all others,
+in numbered pieces over several sessions, again and again until the time is over; receivers ask again for pieces that a
+broken connection lost, and check the SHA-256 of every file that arrived.
+
+  --peers N         processes, 2 to ${peersMax} (default ${defaults.peers})
+  --input FILE      what every peer sends; - reads stdin (default: a book of 145 KiB that comes with the example)
+  --sessions N      sessions that the pieces are spread over, 1 to ${sessionsMax} (default ${defaults.sessions})
+  --connections N   TCP connections between two peers, 1 to ${connectionsMax}, not more than sessions (default ${defaults.connections})
+  --kill-every T    destroy a random socket of a random peer every T, such as 500ms or 2s (default: never)
+  --duration T      how long rounds are begun, such as 500ms, 20s or 2m (default ${defaults.duration}); those under way are finished
+  --json            the summary as one JSON object on stdout; progress goes to stderr
+  --corrupt         peer 1 flips one bit of one piece, to see that it is noticed: the run must end with 1
+  --help
+
+Ctrl-C finishes the rounds under way, shuts the networks down and prints the summary; a second Ctrl-C ends at once.
+
+Exit codes
+  ${exitCodes.verified}    every file arrived and every digest was right
+  ${exitCodes.notVerified}    something is missing or wrong; the summary says what
+  ${exitCodes.badOption}    an option or the input cannot be used
+  ${exitCodes.peerDied}    a peer's process ended, did not start or did not answer
+  ${exitCodes.interrupted}  ended at once by a second Ctrl-C; nothing was verified`
+
+/** @returns null when help was asked for @throws UsageError */
+export function parseOptions(argv: readonly string[]): SwarmOptions | null {
+  const values = parsed(argv)
+  if (values.help) return null
+  const sessions = whole('sessions', values.sessions, 1, sessionsMax)
+  const connections = whole('connections', values.connections ?? String(Math.min(defaults.connections, sessions)), 1, connectionsMax)
+  // A connection is read once it has a session; one without would only be kept alive.
+  if (connections > sessions) throw new UsageError(`--connections must not be more than --sessions (${sessions}), got ${connections}`)
+  if (values.input === '') throw new UsageError('--input must name a file, or be - for stdin')
+  return {
+    peers: whole('peers', values.peers, 2, peersMax),
+    input: values.input ?? null,
+    sessions,
+    connections,
+    killEveryMs: values['kill-every'] === undefined ? 0 : duration('kill-every', values['kill-every'], killEveryMinMs),
+    durationMs: duration('duration', values.duration, 100),
+    json: values.json,
+    corrupt: values.corrupt,
+  }
+}
+
+function parsed(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        peers: { type: 'string', default: String(defaults.peers) },
+        input: { type: 'string' },
+        sessions: { type: 'string', default: String(defaults.sessions) },
+        connections: { type: 'string' },
+        'kill-every': { type: 'string' },
+        duration: { type: 'string', default: defaults.duration },
+        json: { type: 'boolean', default: false },
+        corrupt: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }).values
+  } catch (error) {
+    // Node's own sentence, without its advice on how to pass such a thing as a positional argument.
+    throw new UsageError(`${(error as Error).message.split(/[.\n]/)[0] ?? 'a wrong option'}; --help lists the options`)
+  }
+}
+
+function whole(name: string, text: string, least: number, most: number): number {
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || value < least || value > most) throw new UsageError(`--${name} must be a whole number from ${least} to ${most}, got '${text}'`)
+  return value
+}
+
+const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 }
+
+function duration(name: string, text: string, leastMs: number): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m)$/.exec(text)
+  if (match === null) throw new UsageError(`--${name} must be a time such as 500ms, 2s or 1m, got '${text}'`)
+  const valueMs = Math.round(Number(match[1]) * (unitsMs[match[2] as string] as number))
+  if (valueMs < leastMs || valueMs > durationMaxMs) throw new UsageError(`--${name} must be from ${leastMs}ms to ${durationMaxMs / 60_000}m, got '${text}'`)
+  return valueMs
+}

@@ -1,0 +1,251 @@
+/**
+ * Owns: one peer of the swarm: its network, its sessions, a sender and a receiver for each other peer, and its figures.
+ * Refuses to know: that it is a process, and who tells it when.
+ */
+import { ConnectionLostError, createNetwork } from '../../index.ts'
+import type { Network, Session } from '../../index.ts'
+import { TcpTransport } from '../../actors/index.ts'
+import { decodeMessage, encodeMessage, TransferError } from './messages.ts'
+import type { Done, Message, Want } from './messages.ts'
+import type { ConnectionState, Left, PairReport, PeerReport, StartMessage } from './reports.ts'
+import { Sender } from './sender.ts'
+import { checkAddress, Receiver } from './transfer.ts'
+
+/** A peer with more than so many problems has told enough. */
+const problemsMax = 10
+
+const sessionsTimeoutMs = 20_000
+
+/** All peers come from one address here, and sockets are destroyed on purpose: what would be abuse elsewhere is meant. */
+const loopbackLimits = { pendingInboundMax: 256, pendingInboundPerAddressMax: 256, connectRatePerSecond: 1000, connectBurst: 1000, backoffMaxMs: 1000 }
+
+/** Everything about one other peer. */
+interface Pair {
+  readonly id: string
+  readonly number: number
+  readonly connections: ConnectionState[]
+  opened: number
+  lost: number
+  readonly sender: Sender
+  readonly receiver: Receiver
+  /** The answer that is on its way on each lane, and the one that waits behind it: a newer answer replaces one that waits. */
+  readonly answers: { isSending: boolean; next: Want | Done | null }[]
+}
+
+export class SwarmPeer {
+  readonly #start: StartMessage
+  readonly #transport = new TcpTransport()
+  readonly #network: Network
+  readonly #pairs = new Map<string, Pair>()
+  readonly #problems: string[] = []
+  #sessions: Session[] = []
+  #rounds: Promise<unknown> = Promise.resolve()
+  #isDraining = false
+  #isStopping = false
+  #lastError: string | null = null
+  readonly #count = { valuesSent: 0, valuesReceived: 0, bytesSent: 0, bytesReceived: 0, kills: 0 }
+
+  constructor(start: StartMessage) {
+    this.#start = start
+    this.#network = createNetwork(
+      {
+        identity: start.id,
+        listen: 'tcp://127.0.0.1:0',
+        peers: start.others.map(({ id, url }) => (url === undefined ? { id } : { id, url })),
+        security: 'plaintext',
+        onConnectionLost: 'reconnect',
+        connectionParallelism: start.connections,
+        limits: loopbackLimits,
+      },
+      { environment: { transport: this.#transport } },
+    )
+    for (const { id, number } of start.others) this.#pairs.set(id, this.#pair(id, number))
+    this.#watchConnections()
+  }
+
+  /** @returns where it listens */
+  async listen(): Promise<string> {
+    await this.#network.ready()
+    return this.#network.url as string
+  }
+
+  /** All peers of the swarm make them alike: lane n of every pair is session n. */
+  async makeSessions(): Promise<void> {
+    this.#sessions = await this.#network.makeSessions({ count: this.#start.sessions, timeoutMs: sessionsTimeoutMs })
+    for (const session of this.#sessions) {
+      for (const pair of this.#pairs.values()) void this.#read(session, pair)
+    }
+  }
+
+  /** Sends round after round to every other peer, each at its own pace. */
+  go(): void {
+    this.#rounds = Promise.all([...this.#pairs.values()].map(async (pair) => {
+      try {
+        while (!this.#isDraining) await pair.sender.sendRound()
+      } catch (error) {
+        // Stopped in the middle: that the round did not end is seen from the figures.
+        if (!this.#isStopping) this.#problem(`sending to peer ${pair.number} failed: ${(error as Error).message}`)
+      }
+    }))
+  }
+
+  /** Begins no more rounds. Resolves when those under way have ended. */
+  async drain(): Promise<void> {
+    this.#isDraining = true
+    await this.#rounds
+  }
+
+  /** Destroys a random socket, half of the time with a reset. */
+  kill(): void {
+    const pipes = [...this.#transport.pipes].filter((pipe) => !pipe.closed)
+    const pipe = pipes[Math.floor(Math.random() * pipes.length)]
+    if (pipe === undefined) return
+    this.#count.kills++
+    if (Math.random() < 0.5) pipe.reset()
+    else pipe.destroy()
+  }
+
+  async stop(): Promise<Left> {
+    this.#isStopping = true
+    for (const { sender } of this.#pairs.values()) sender.stop(new TransferError('the swarm stops'))
+    await this.#network.shutdown()
+    return this.#network.resources
+  }
+
+  report(): PeerReport {
+    const pairs = [...this.#pairs.values()]
+    const sum = (figure: (pair: Pair) => number): number => pairs.reduce((total, pair) => total + figure(pair), 0)
+    return {
+      number: this.#start.number,
+      sessions: this.#sessions.length,
+      pairs: pairs.map(reportPair),
+      ...this.#count,
+      piecesSent: sum(({ sender }) => sender.piecesSent),
+      duplicates: sum(({ receiver }) => receiver.duplicates),
+      questionsRepeated: sum(({ sender }) => sender.questionsRepeated),
+      lastError: this.#lastError,
+      problems: [...this.#problems],
+    }
+  }
+
+  #pair(id: string, number: number): Pair {
+    const { number: from, sessions: lanes, file, corrupt, connections } = this.#start
+    return {
+      id,
+      number,
+      connections: Array.from({ length: connections }, () => 'opening' as const),
+      opened: 0,
+      lost: 0,
+      sender: new Sender({ from, lanes, file, corrupt, send: (lane, bytes) => this.#send(id, lane, bytes) }),
+      receiver: new Receiver(lanes),
+      answers: Array.from({ length: lanes }, () => ({ isSending: false, next: null })),
+    }
+  }
+
+  #watchConnections(): void {
+    this.#network.on('connection.opened', ({ peer, link }) => {
+      const pair = this.#setState(peer, link, 'open')
+      if (pair !== undefined) pair.opened++
+    })
+    this.#network.on('connection.lost', ({ peer, link, cause }) => {
+      if (this.#isStopping) return
+      this.#lastError = `${peer}: ${cause.message}`
+      const pair = this.#setState(peer, link, 'lost')
+      if (pair !== undefined) pair.lost++
+    })
+    this.#network.on('connection.failed', ({ peer, link, cause }) => {
+      this.#lastError = `${peer}: ${cause.message}`
+      this.#setState(peer, link, 'failed')
+    })
+    this.#network.on('peer.errored', ({ peer, cause }) => this.#problem(`${peer} errored: ${cause.message}`))
+    this.#network.on('child.restarted', ({ child, cause }) => this.#problem(`${child} was restarted: ${cause.message}`))
+    this.#network.on('sessions.closed', ({ cause }) => {
+      if (!this.#isStopping) this.#problem(`the sessions ended: ${cause.message}`)
+    })
+    this.#network.on('network.failed', ({ cause }) => this.#problem(`the network failed: ${cause.message}`))
+  }
+
+  /** Links are called link:0, link:1, … towards each peer. */
+  #setState(peer: string, link: string, state: ConnectionState): Pair | undefined {
+    const pair = this.#pairs.get(peer)
+    const number = Number(link.split(':').at(-1))
+    if (pair !== undefined && number < pair.connections.length) pair.connections[number] = state
+    return pair
+  }
+
+  async #send(peer: string, lane: number, bytes: Uint8Array): Promise<void> {
+    await (this.#sessions[lane] as Session).send(peer, { type: 'Bytes', value: bytes })
+    this.#count.valuesSent++
+    this.#count.bytesSent += bytes.length
+  }
+
+  /** Reads one lane of one peer until the session ends. A broken connection is heard at its place between the values. */
+  async #read(session: Session, pair: Pair): Promise<void> {
+    for (;;) {
+      try {
+        const value = await session.receive(pair.id)
+        if (value.type !== 'Bytes') throw new TransferError(`a ${value.type} came instead of Bytes`)
+        this.#count.valuesReceived++
+        this.#count.bytesReceived += value.value.length
+        this.#onMessage(pair, session.index, decodeMessage(value.value))
+      } catch (error) {
+        if (error instanceof ConnectionLostError) {
+          pair.sender.onLost(session.index)
+          continue
+        }
+        if (!this.#isStopping) this.#problem(`lane ${session.index} of peer ${pair.number}: ${(error as Error).message}`)
+        return
+      }
+    }
+  }
+
+  #onMessage(pair: Pair, lane: number, message: Message): void {
+    checkAddress(message, pair.number, lane)
+    if (message.type === 'piece') pair.receiver.onPiece(message)
+    else if (message.type === 'offer') this.#answer(pair, pair.receiver.onOffer(message))
+    else pair.sender.onAnswer(message)
+  }
+
+  /** Not awaited by the reader: two readers that both wait to send would wait for each other. At most two answers a lane are held. */
+  #answer(pair: Pair, answer: Want | Done | null): void {
+    if (answer === null) return
+    const slot = pair.answers[answer.lane] as Pair['answers'][number]
+    slot.next = { ...answer, from: this.#start.number }
+    if (!slot.isSending) void this.#sendAnswers(pair, slot)
+  }
+
+  async #sendAnswers(pair: Pair, slot: Pair['answers'][number]): Promise<void> {
+    slot.isSending = true
+    try {
+      for (let answer = slot.next; answer !== null; answer = slot.next) {
+        slot.next = null
+        await this.#send(pair.id, answer.lane, encodeMessage(answer))
+      }
+    } catch (error) {
+      if (!this.#isStopping) this.#problem(`answering peer ${pair.number} failed: ${(error as Error).message}`)
+    } finally {
+      slot.isSending = false
+    }
+  }
+
+  #problem(sentence: string): void {
+    this.#lastError = sentence
+    if (this.#problems.length < problemsMax) this.#problems.push(sentence)
+  }
+}
+
+function reportPair({ number, connections, opened, lost, sender, receiver }: Pair): PairReport {
+  return {
+    peer: number,
+    connections: [...connections],
+    connectionsLost: lost,
+    reconnects: Math.max(0, opened - connections.length),
+    roundsBegun: sender.round,
+    roundsDelivered: sender.delivered,
+    roundsVerified: receiver.verified,
+    roundsWrong: receiver.wrong,
+    lastDigest: receiver.lastDigest === null ? null : Buffer.from(receiver.lastDigest).toString('hex'),
+    piecesSentAgain: sender.piecesSentAgain,
+    piecesAskedAgain: receiver.askedAgain,
+  }
+}

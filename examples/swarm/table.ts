@@ -1,0 +1,188 @@
+/**
+ * Owns: how a running swarm looks: a table that is redrawn in place on a terminal, one line every second elsewhere.
+ * Refuses to know: processes and peers; it draws reports.
+ */
+import type { ConnectionState, PairReport, PeerReport } from './reports.ts'
+import { cut, padEnd, padStart, plainLength, styleFor } from './style.ts'
+import type { Style } from './style.ts'
+
+/** What is drawn, as of one moment. */
+export interface Scene {
+  readonly phase: string
+  /** Since the first round began. */
+  readonly runningMs: number
+  readonly durationMs: number
+  readonly killEveryMs: number
+  readonly peers: number
+  readonly reports: readonly PeerReport[]
+}
+
+const marks: Readonly<Record<ConnectionState, string>> = { opening: '·', open: '●', lost: '○', failed: '✕' }
+
+interface Rates {
+  readonly valuesPerSecond: number
+  readonly mebibytesPerSecond: number
+}
+
+/** Rates between two moments, smoothed a little so that figures can be read. */
+export class RateMeter {
+  readonly #last = new Map<number, { atMs: number; values: number; bytes: number; rates: Rates }>()
+
+  measure(report: PeerReport, nowMs: number): Rates {
+    const values = report.valuesReceived
+    const bytes = report.bytesReceived
+    const last = this.#last.get(report.number)
+    if (last === undefined || nowMs <= last.atMs) {
+      const rates = last?.rates ?? { valuesPerSecond: 0, mebibytesPerSecond: 0 }
+      this.#last.set(report.number, { atMs: nowMs, values, bytes, rates })
+      return rates
+    }
+    const seconds = (nowMs - last.atMs) / 1000
+    const smooth = (before: number, now: number): number => (before === 0 ? now : before * 0.6 + now * 0.4)
+    const rates = {
+      valuesPerSecond: smooth(last.rates.valuesPerSecond, (values - last.values) / seconds),
+      mebibytesPerSecond: smooth(last.rates.mebibytesPerSecond, (bytes - last.bytes) / seconds / 1024 / 1024),
+    }
+    this.#last.set(report.number, { atMs: nowMs, values, bytes, rates })
+    return rates
+  }
+}
+
+const header = ['peer', 'connections', 'sessions', 'values/s', 'MiB/s', 'verified', 'reconnects', 're-asked', 'last error']
+const leftAligned = new Set([0, 1, header.length - 1])
+/** Of the last error, at least so much shall be seen. */
+const errorColumnsMin = 20
+
+/**
+ * The table as lines, none wider than `columns`. Where the state of every connection does not fit, they are counted;
+ * where the errors do not fit beside it, the last one stands below.
+ */
+export function drawTable(scene: Scene, meter: RateMeter, nowMs: number, columns: number, style: Style): string[] {
+  const { reports } = scene
+  let rows = reports.map((report) => drawRow(report, meter.measure(report, nowMs), style))
+  const hasRoom = (): boolean => Math.max(...align(rows.map((row) => row.slice(0, -1))).map(plainLength)) + errorColumnsMin <= columns
+  if (!hasRoom()) rows = rows.map((row, index) => row.with(1, countConnections(reports[index] as PeerReport, style)))
+  const below: string[] = []
+  if (!hasRoom()) {
+    rows = rows.map((row) => row.slice(0, -1))
+    const report = reports.find(({ problems }) => problems.length > 0) ?? reports.findLast(({ lastError }) => lastError !== null)
+    below.push(report === undefined ? '' : `${style.dim(`last error of ${report.number}:`)} ${report.problems.length > 0 ? style.bad(report.lastError ?? '') : (report.lastError ?? '')}`)
+  }
+  const [names = '', ...body] = align(rows)
+  return [title(scene, style), '', style.dim(names), ...body, '', ...below, legend(style)].map((text) => cut(text, columns))
+}
+
+function drawRow(report: PeerReport, rates: Rates, style: Style): string[] {
+  const total = (figure: (pair: PairReport) => number): number => report.pairs.reduce((sum, pair) => sum + figure(pair), 0)
+  const noticed = (count: number): string => (count > 0 ? style.warn(whole(count)) : '0')
+  const wrong = total((pair) => pair.roundsWrong)
+  return [
+    style.bold(String(report.number)),
+    report.pairs.map((pair) => `${style.dim(String(pair.peer))}${pair.connections.map((state) => paint(state, style)).join('')}`).join(' '),
+    String(report.sessions),
+    whole(rates.valuesPerSecond),
+    rates.mebibytesPerSecond.toFixed(1),
+    wrong > 0 ? style.bad(`${wrong} wrong`) : style.good(whole(total((pair) => pair.roundsVerified))),
+    noticed(total((pair) => pair.reconnects)),
+    noticed(total((pair) => pair.piecesAskedAgain)),
+    report.problems.length > 0 ? style.bad(report.lastError ?? '') : style.dim(report.lastError ?? ''),
+  ]
+}
+
+function countConnections(report: PeerReport, style: Style): string {
+  const states = report.pairs.flatMap((pair) => pair.connections)
+  const open = states.filter((state) => state === 'open').length
+  const text = `${open} of ${states.length} open`
+  return open === states.length ? style.good(text) : style.warn(text)
+}
+
+/** The header and the rows, as lines. A row may lack the last columns. */
+function align(rows: readonly (readonly string[])[]): string[] {
+  const cells = [header.slice(0, rows[0]?.length ?? header.length), ...rows]
+  const widths = header.map((_, column) => Math.max(...cells.map((row) => plainLength(row[column] ?? ''))))
+  return cells.map((row) => row.map((cell, column) => (leftAligned.has(column) ? padEnd(cell, widths[column] ?? 0) : padStart(cell, widths[column] ?? 0))).join('  '))
+}
+
+function title(scene: Scene, style: Style): string {
+  const { phase, runningMs, durationMs, killEveryMs, peers } = scene
+  const clock = runningMs === 0 ? '' : `  ${(runningMs / 1000).toFixed(1)} s of ${(durationMs / 1000).toFixed(0)} s`
+  const kills = killEveryMs === 0 ? '' : `  a socket destroyed every ${killEveryMs < 1000 ? `${killEveryMs} ms` : `${killEveryMs / 1000} s`}`
+  return `${style.bold('statewire swarm')}  ${peers} peers  ${style.bold(phase)}${clock}${style.dim(kills)}`
+}
+
+function legend(style: Style): string {
+  return style.dim(`connections to each peer: `) + (['open', 'lost', 'failed', 'opening'] as const).map((state) => `${paint(state, style)} ${style.dim(state === 'lost' ? 'lost, dialling again' : state)}`).join('  ')
+}
+
+function paint(state: ConnectionState, style: Style): string {
+  const mark = marks[state]
+  return state === 'open' ? style.good(mark) : state === 'failed' ? style.bad(mark) : state === 'lost' ? style.warn(mark) : style.dim(mark)
+}
+
+function whole(value: number): string {
+  return Math.round(value).toLocaleString('en-US')
+}
+
+/** One line for those who read a file. */
+export function drawLine(scene: Scene, meter: RateMeter, nowMs: number): string {
+  const { reports } = scene
+  const rates = reports.map((report) => meter.measure(report, nowMs))
+  const sum = (figures: readonly number[]): number => figures.reduce((total, figure) => total + figure, 0)
+  const pairs = reports.flatMap((report) => report.pairs)
+  // A connection counts once, at the side that dials.
+  const dialled = reports.flatMap((report) => report.pairs.filter((pair) => pair.peer < report.number))
+  const states = dialled.flatMap((pair) => pair.connections)
+  const lastError = reports.map((report) => report.problems.at(-1)).find((problem) => problem !== undefined)
+  return [
+    `${(scene.runningMs / 1000).toFixed(1).padStart(6)} s ${scene.phase.padEnd(8)}`,
+    `peers ${reports.length}/${scene.peers}`,
+    `connections ${states.filter((state) => state === 'open').length}/${states.length}`,
+    `${whole(sum(rates.map((rate) => rate.valuesPerSecond)))} values/s`,
+    `${sum(rates.map((rate) => rate.mebibytesPerSecond)).toFixed(1)} MiB/s`,
+    `verified ${whole(sum(pairs.map((pair) => pair.roundsVerified)))}`,
+    `kills ${sum(reports.map((report) => report.kills))}`,
+    `reconnects ${sum(dialled.map((pair) => pair.reconnects))}`,
+    `asked again ${whole(sum(pairs.map((pair) => pair.piecesAskedAgain)))}`,
+    ...(lastError === undefined ? [] : [`problem: ${lastError}`]),
+  ].join('  ')
+}
+
+interface Output {
+  readonly isTTY?: boolean
+  readonly columns?: number
+  readonly rows?: number
+  write(text: string): unknown
+}
+
+const redrawEveryMs = 200
+/** Of the redraws, so many make one plain line. */
+const redrawsALine = 5
+
+/** Draws until it is stopped. On a terminal the last picture stays. */
+export function show(output: Output, scene: () => Scene): { stop(): void } {
+  const meter = new RateMeter()
+  const style = styleFor(output)
+  const isTerminal = output.isTTY === true
+  let draws = 0
+  let linesDrawn = 0
+  const draw = (isLast: boolean): void => {
+    const now = scene()
+    // One line less than there are rows: the cursor stands on the last one.
+    const lines = isTerminal ? drawTable(now, meter, Date.now(), (output.columns ?? 80) - 1, style).slice(0, (output.rows ?? 24) - 1) : [drawLine(now, meter, Date.now())]
+    draws++
+    if (!isTerminal) {
+      if (isLast || draws % redrawsALine === 0) output.write(`${lines.join('')}\n`)
+      return
+    }
+    const up = linesDrawn === 0 ? '' : `\u001B[${linesDrawn}A`
+    output.write(`\u001B[?25l${up}${lines.map((line) => `\r${line}\u001B[K\n`).join('')}\u001B[J${isLast ? '\u001B[?25h' : ''}`)
+    linesDrawn = lines.length
+  }
+  const timer = setInterval(() => draw(false), redrawEveryMs)
+  return {
+    stop() {
+      clearInterval(timer)
+      draw(true)
+    },
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Owns: the text of a key: "id52", the 32 bytes of an Ed25519 public key in 52 characters, one text per key.
+ * Refuses to know: what a key can do, certificates, and the identities of the ampc dialect (peer-id.ts).
+ */
+import { StatewireError } from '../codec/errors.ts'
+
+/** RFC 4648 "extended hex", lower case: the order of the texts is the order of the bytes. */
+const alphabet = '0123456789abcdefghijklmnopqrstuv'
+export const publicKeyLengthBytes = 32
+export const peerIdLength = 52
+
+const valueOf = new Map(Array.from(alphabet, (character, value) => [character, value]))
+
+/** @throws StatewireError ERR_INVALID_PEER_ID if there are not 32 bytes */
+export function encodePeerId(publicKey: Uint8Array): string {
+  if (publicKey.length !== publicKeyLengthBytes) throw invalid('a public key', `has ${publicKey.length} bytes, not ${publicKeyLengthBytes}`)
+  let text = ''
+  let bits = 0
+  let held = 0
+  for (const byte of publicKey) {
+    held = (held << 8) | byte
+    bits += 8
+    while (bits >= 5) {
+      bits -= 5
+      text += alphabet[(held >>> bits) & 31]
+    }
+    held &= (1 << bits) - 1
+  }
+  // 256 bits fill 51 characters and one bit of the last: its other four bits are 0.
+  return text + alphabet[(held << (5 - bits)) & 31]
+}
+
+/** The 32 bytes of the key. `what` names the place in errors. @throws StatewireError ERR_INVALID_PEER_ID */
+export function decodePeerId(text: unknown, what = 'the peer id'): Buffer {
+  if (typeof text !== 'string') throw invalid(what, `must be a string of ${peerIdLength} characters, got ${typeof text}`)
+  if (text.length !== peerIdLength) throw invalid(what, `must have ${peerIdLength} characters, has ${text.length}`)
+  const publicKey = Buffer.alloc(publicKeyLengthBytes)
+  let bits = 0
+  let held = 0
+  let at = 0
+  for (let i = 0; i < peerIdLength; i++) {
+    const value = valueOf.get(text.charAt(i))
+    if (value === undefined) throw invalid(what, /[A-V]/.test(text.charAt(i)) ? `must be lower case, character ${i} is not` : `may hold 0-9 and a-v only, character ${i} is another`)
+    held = (held << 5) | value
+    bits += 5
+    if (bits < 8) continue
+    bits -= 8
+    publicKey[at++] = held >>> bits
+    held &= (1 << bits) - 1
+  }
+  if (held !== 0) throw invalid(what, 'has spare bits set in its last character: only one text stands for a key')
+  return publicKey
+}
+
+/** Below 0, 0 or above 0, by the 32 bytes. @throws StatewireError ERR_INVALID_PEER_ID */
+export function comparePeerIds(a: string, b: string): number {
+  return Buffer.compare(decodePeerId(a, 'the first peer id'), decodePeerId(b, 'the second peer id'))
+}
+
+/** No text of the caller in the message: it may be a megabyte, or hold line ends. */
+function invalid(what: string, problem: string): StatewireError {
+  return new StatewireError('ERR_INVALID_PEER_ID', `${what} ${problem}`)
+}

@@ -1,0 +1,75 @@
+/**
+ * Owns: what pumps, link actors and batches ask of the state of a link, whatever its dialect.
+ * Refuses to know: how a dialect keeps its promises: link-state.ts (ampc), native/native-link-state.ts.
+ */
+import type { FrameSink } from '../codec/frame-assembler.ts'
+import type { NetworkValue } from '../codec/values.ts'
+import type { FrameSource } from './dialect.ts'
+import type { Lane } from './lane.ts'
+
+/** The pumps and the actor above, as the state sees them. */
+export interface LinkHooks {
+  /** Something is to be sent: leave in this turn. */
+  requestFlush(): void
+  /** Enough is to be sent: leave now. */
+  flushNow(): void
+  onReceiveFull(): void
+  onReceiveRoom(): void
+  onHandlerFailed(lane: Lane, error: unknown): void
+  /** A kept frame turned out not to keep to the wire contract. */
+  onBroken(error: unknown): void
+  /** `nextDueAtMs` has become earlier. */
+  requestTimer(): void
+  /** The peer says Goodbye: answer it, or finish; see native/goodbye.ts. */
+  onGoodbye(step: 'answer' | 'finish' | 'protocol-error'): void
+}
+
+export const idleHooks: LinkHooks = { requestFlush() {}, flushNow() {}, onReceiveFull() {}, onReceiveRoom() {}, onHandlerFailed() {}, onBroken() {}, requestTimer() {}, onGoodbye() {} }
+
+export interface LinkCounters {
+  valuesSent: number
+  bytesSent: number
+  valuesReceived: number
+  bytesReceived: number
+  framesDropped: number
+}
+
+export interface LinkCore extends FrameSink {
+  readonly counters: LinkCounters
+  /** A link does not read before it has a lane, where the dialect asks for that: its actor waits for this. */
+  onLaneOpened: (() => void) | null
+  readonly laneCount: number
+  readonly isReceiveFull: boolean
+  readonly hasPending: boolean
+  readonly end: Error | null
+  setHooks(hooks: LinkHooks): void
+  createReader(): FrameSource
+  openLane(id: number): Lane
+  /** Ends a lane: later frames for it are counted and dropped. `discard` also forgets what was not read. */
+  closeLane(lane: Lane, error: Error, discard: boolean): void
+  trySend(lane: Lane, value: NetworkValue): boolean
+  waitToSend(lane: Lane, value: NetworkValue, resolve: () => void, reject: (error: Error) => void): () => boolean
+  takeBatch(): Buffer[]
+  /** A chunk from the socket is about to be read. */
+  chunkBegins(): void
+  flow(): void
+  block(): void
+  /** Whether a connection is read from the moment it is authenticated; else only once the link has a lane. */
+  readonly readsAtOnce: boolean
+  /** A connection is adopted: what goes to it first. `agreed` is what its handshake came to. */
+  established(agreed: unknown): readonly Buffer[]
+  connectionLost(message: string, cause: unknown): void
+  /** The peer broke the wire contract. @returns what to tell it before the end, if the dialect has words for it */
+  contractBroken(reason: string): Buffer | null
+  /** This side leaves. @returns the last words, where the dialect has any and the other side answers them */
+  farewell(reason: string): Buffer | null
+  /** When `poll` is to be called next, or null. Where nothing is due by time, always null. */
+  readonly nextDueAtMs: number | null
+  poll(nowMs: number, dueAtMs: number): readonly DueAction[]
+  /** One more turn of the event loop is over, after `poll` said `look-again`. */
+  lookAgain(): DueAction | null
+  close(error: Error): void
+}
+
+/** What time asks of the link actor; `ping` is in the batch already. */
+export type DueAction = 'ping' | 'suspect' | 'look-again' | 'dead' | 'expired'

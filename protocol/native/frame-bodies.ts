@@ -1,0 +1,110 @@
+/**
+ * Owns: what the bodies of the native dialect's own frames say (WIRE 4.4), as typed objects, and the rules that their
+ * lengths do not tell: no Credit of 0, no unknown status.
+ * Refuses to know: framing (codec/native-frame-reader.ts has checked every length), lanes, and what follows from a frame.
+ *
+ * A counter above 2^53 - 1 is read as 2^53, one more than any counter can be: it is above every `next` and equal to no
+ * count, so each rule about counters refuses it without a rule of its own. Text that is not UTF-8 is replaced.
+ */
+import { ProtocolError } from '../../codec/errors.ts'
+import { readUint32 } from '../../codec/frame-length.ts'
+import { windowBytesMax } from '../../codec/hello.ts'
+import { goodbyeCodes, resetCodes, responseStatuses } from '../../codec/native-frames.ts'
+
+const uncountable = Number.MAX_SAFE_INTEGER + 1
+const resetCodeMax = Math.max(...Object.values(resetCodes))
+
+export interface PongBody { readonly echo: bigint; readonly received: number }
+export interface GoodbyeBody { readonly code: number; readonly next: number; readonly received: number; readonly reason: string }
+export interface OpenBody {
+  readonly windowBytes: number
+  readonly protocol: string
+  /** A view. */
+  readonly extra: Buffer
+}
+export interface ResetBody { readonly code: number; readonly reason: string }
+export interface RequestBody {
+  readonly nonce: number
+  /** A view. */
+  readonly payload: Buffer
+}
+export type ResponseBody =
+  | { readonly nonce: number; readonly status: 'ok'; readonly payload: Buffer }
+  | { readonly nonce: number; readonly status: 'error'; readonly message: string }
+
+// Every function takes `buffer` with the offsets of a FrameSink; only those that need the end take it.
+
+export function decodePing(buffer: Buffer, start: number): bigint {
+  return buffer.readBigUInt64LE(start)
+}
+
+export function decodePong(buffer: Buffer, start: number): PongBody {
+  return { echo: buffer.readBigUInt64LE(start), received: readCounter(buffer, start + 8) }
+}
+
+export function decodeAck(buffer: Buffer, start: number): number {
+  return readCounter(buffer, start)
+}
+
+export function decodeGoodbye(buffer: Buffer, start: number, end: number): GoodbyeBody {
+  const code = buffer.readUInt16LE(start)
+  return {
+    code: code === goodbyeCodes.protocol ? code : goodbyeCodes.normal,
+    next: readCounter(buffer, start + 2),
+    received: readCounter(buffer, start + 10),
+    reason: buffer.toString('utf8', start + 20, end),
+  }
+}
+
+/** Throws ProtocolError ERR_CREDIT_ZERO. */
+export function decodeCredit(buffer: Buffer, start: number): number {
+  const creditBytes = readUint32(buffer, start)
+  if (creditBytes === 0) throw new ProtocolError('ERR_CREDIT_ZERO', 'A Credit of 0 bytes arrived.')
+  return creditBytes
+}
+
+/** Throws ProtocolError ERR_CREDIT_OVERFLOW for a window above 2^31 - 1. */
+export function decodeOpen(buffer: Buffer, start: number, end: number): OpenBody {
+  const nameEnd = start + 6 + buffer.readUInt16LE(start + 4)
+  return { windowBytes: readWindow(buffer, start), protocol: buffer.toString('utf8', start + 6, nameEnd), extra: buffer.subarray(nameEnd + 4, end) }
+}
+
+/** The acceptor's window. Throws ProtocolError ERR_CREDIT_OVERFLOW. */
+export function decodeAccept(buffer: Buffer, start: number): number {
+  return readWindow(buffer, start)
+}
+
+export function decodeReset(buffer: Buffer, start: number, end: number): ResetBody {
+  const code = buffer.readUInt16LE(start)
+  return { code: code <= resetCodeMax ? code : resetCodes.application, reason: buffer.toString('utf8', start + 4, end) }
+}
+
+/** A view. */
+export function decodeMessage(buffer: Buffer, start: number, end: number): Buffer {
+  return buffer.subarray(start + 4, end)
+}
+
+export function decodeRequest(buffer: Buffer, start: number, end: number): RequestBody {
+  return { nonce: readUint32(buffer, start + 4), payload: buffer.subarray(start + 8, end) }
+}
+
+/** Throws ProtocolError ERR_RESPONSE_STATUS. */
+export function decodeResponse(buffer: Buffer, start: number, end: number): ResponseBody {
+  const nonce = readUint32(buffer, start + 4)
+  const status = buffer[start + 8]!
+  if (status === responseStatuses.ok) return { nonce, status: 'ok', payload: buffer.subarray(start + 9, end) }
+  if (status === responseStatuses.error) return { nonce, status: 'error', message: buffer.toString('utf8', start + 9, end) }
+  throw new ProtocolError('ERR_RESPONSE_STATUS', `A Response has the status ${status}; 0 is ok and 1 an error.`)
+}
+
+function readCounter(buffer: Buffer, offset: number): number {
+  const low = readUint32(buffer, offset)
+  const high = readUint32(buffer, offset + 4)
+  return high > 0x1f_ffff ? uncountable : high * 0x1_0000_0000 + low
+}
+
+function readWindow(buffer: Buffer, offset: number): number {
+  const windowBytes = readUint32(buffer, offset)
+  if (windowBytes > windowBytesMax) throw new ProtocolError('ERR_CREDIT_OVERFLOW', `A window of ${windowBytes} bytes was announced; it is at most 2^31 - 1.`)
+  return windowBytes
+}

@@ -1,0 +1,54 @@
+/**
+ * Owns: one session lane of the native dialect: its credit in both directions, who waits to send on it, its outcomes.
+ * Refuses to know: frames and sockets; other lanes.
+ */
+import { StatewireError } from '../../codec/errors.ts'
+import type { NetworkValue } from '../../codec/values.ts'
+import { Deque } from '../deque.ts'
+import { Lane } from '../lane.ts'
+import type { LaneOwner } from '../lane.ts'
+import { ReceiveWindow, SendCredit } from './credit.ts'
+import type { OutcomeCounts, ResetReason } from './outcomes.ts'
+
+/** The link could not be resumed: its lanes end, and every value sent on this one has an outcome. */
+export class LinkResetError extends StatewireError {
+  readonly reason: ResetReason
+  /** In the order the values were sent: so many acknowledged, then unknown, then surely not sent. */
+  readonly outcomes: OutcomeCounts
+  constructor(peer: string, reason: ResetReason, outcomes: OutcomeCounts) {
+    super('ERR_LINK_RESET', `the link to ${peer} was reset (${reason}): of the values sent on this session ${outcomes.acked} were acknowledged, ${outcomes.unknown} may have arrived, ${outcomes.notSent} were not sent`)
+    this.reason = reason
+    this.outcomes = outcomes
+  }
+}
+
+export interface LaneSend {
+  readonly lengthBytes: number
+  /** Encoded already where `send` promises a copy. */
+  readonly frame: Buffer | null
+  readonly value: NetworkValue
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+export class NativeLane extends Lane {
+  readonly credit = new SendCredit(0)
+  readonly window: ReceiveWindow
+  readonly waiting = new Deque<LaneSend>()
+  /** Values encoded since the lane began. */
+  encoded = 0
+  /** The peer has made the session too: its first Credit is here. */
+  isOpened = false
+  onOpened: (() => void) | null = null
+
+  constructor(id: number, owner: LaneOwner, windowBytes: number, mayGrow: (bytes: number) => boolean) {
+    super(id, owner)
+    this.window = new ReceiveWindow({ windowBytes, mayGrow })
+  }
+
+  opened(): void {
+    if (this.isOpened) return
+    this.isOpened = true
+    this.onOpened?.()
+  }
+}

@@ -1,0 +1,248 @@
+/**
+ * Owns: the sending half of a native link: what waits for credit or for room, what is encoded and not handed over, and the
+ * batch of a turn. Here a frame gets its sequence: when it is handed to a connection.
+ * Refuses to know: what arrives; sockets and clocks.
+ */
+import { encodedLength } from '../../codec/encode-value.ts'
+import { InvalidValueError, StatewireError } from '../../codec/errors.ts'
+import { FrameWriter } from '../../codec/frame-writer.ts'
+import { byReferenceThresholdBytes } from '../../codec/limits.ts'
+import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
+import { encodeAck, isPaying, laneKindOf } from '../../codec/native-frames.ts'
+import type { NetworkValue } from '../../codec/values.ts'
+import type { LinkCounters, LinkHooks } from '../link-core.ts'
+import type { LinkEpoch } from './link-epoch.ts'
+import type { LaneSend, NativeLane } from './native-lane.ts'
+
+/** What each waiting value costs besides its bytes. */
+const valueOverheadBytes = 64
+/** As in ../link-state.ts, and for the same reasons. */
+const flushAtBytes = 64 * 1024
+const flushReferencesAtBytes = 1024 * 1024
+
+export interface OutboxOptions {
+  readonly peer: string
+  readonly sendQueueBytesMax: number
+  readonly sendQueueValuesMax: number
+  readonly nowMs: () => number
+}
+
+export class NativeOutbox {
+  readonly #options: OutboxOptions
+  readonly #epoch: LinkEpoch
+  readonly #counters: LinkCounters
+  readonly #hooks: () => LinkHooks
+  readonly #lanesThatWait = new Set<NativeLane>()
+  readonly #writer = new FrameWriter()
+  #lengths: number[] = []
+  #control: Buffer[] = []
+  #waitingValues = 0
+  #waitingBytes = 0
+  #isFlowing = false
+  #isPumping = false
+  #flushRequested = false
+  #ackIsDue = false
+
+  constructor(options: OutboxOptions, epoch: LinkEpoch, counters: LinkCounters, hooks: () => LinkHooks) {
+    this.#options = options
+    this.#epoch = epoch
+    this.#counters = counters
+    this.#hooks = hooks
+  }
+
+  get isFlowing(): boolean {
+    return this.#isFlowing
+  }
+
+  get waitingValues(): number {
+    return this.#waitingValues
+  }
+
+  get hasPending(): boolean {
+    return this.#writer.pendingBytes > 0 || this.#control.length > 0 || this.#ackIsDue
+  }
+
+  /** Everything sent so far has been acknowledged. */
+  get isAcked(): boolean {
+    return this.#epoch.window.heldFrames === 0 && this.#lengths.length === 0 && this.#waitingValues === 0
+  }
+
+  trySend(own: NativeLane, value: NetworkValue): boolean {
+    if (!this.#isFlowing || own.waiting.length > 0 || own.end !== null || !own.credit.canSend || !this.#isAdmitted()) return false
+    this.#encode(own, value, null)
+    return true
+  }
+
+  waitToSend(own: NativeLane, value: NetworkValue, resolve: () => void, reject: (error: Error) => void): () => boolean {
+    const { end } = own
+    const lengthBytes = end === null ? encodedLength(value) : 0
+    const costBytes = lengthBytes + valueOverheadBytes
+    if (end !== null) reject(end)
+    else if (this.#waitingValues >= this.#options.sendQueueValuesMax || (this.#waitingValues > 0 && this.#waitingBytes + costBytes > this.#options.sendQueueBytesMax)) {
+      reject(new StatewireError('ERR_SEND_QUEUE_FULL', `${this.#waitingValues} values (${this.#waitingBytes} bytes) wait to be sent already; await send() before the next`))
+    } else {
+      const frame = lengthBytes < byReferenceThresholdBytes ? this.#encodeAlone(own.id, value) : null
+      const send: LaneSend = { lengthBytes, frame, value, resolve, reject }
+      own.waiting.push(send)
+      this.#lanesThatWait.add(own)
+      this.#waitingValues++
+      this.#waitingBytes += costBytes
+      this.#epoch.valueWaits(this.#options.nowMs())
+      if (!this.#epoch.isUp) this.#hooks().requestTimer()
+      return () => {
+        if (!own.waiting.remove(send)) return false
+        this.#waitingValues--
+        this.#waitingBytes -= costBytes
+        return true
+      }
+    }
+    return () => false
+  }
+
+  #isAdmitted(): boolean {
+    return !this.#epoch.goodbye.isEnding && this.#epoch.window.admits(this.#lengths.length, this.#writer.pendingBytes)
+  }
+
+  #encodeAlone(laneId: number, value: NetworkValue): Buffer {
+    const writer = new FrameWriter()
+    writer.writeFrame(laneId, value)
+    return Buffer.concat(writer.take())
+  }
+
+  #encode(lane: NativeLane, value: NetworkValue, frame: Buffer | null): void {
+    const limit = this.#epoch.peerLimits?.maxMessageLengthBytes ?? Infinity
+    const lengthBytes = frame?.length ?? 4 + encodedLength(value)
+    // 9 bytes of header: what is compared is what follows them.
+    if (lengthBytes - 9 > limit) throw new InvalidValueError(`a value of ${lengthBytes - 9} bytes is longer than the ${limit} that ${this.#options.peer} takes`)
+    if (frame === null) this.#writer.writeFrame(lane.id, value)
+    else this.#writer.writeRaw(frame)
+    lane.credit.spend(lengthBytes)
+    this.#lengths.push(lengthBytes)
+    lane.encoded++
+    this.#counters.valuesSent++
+    this.#counters.bytesSent += lengthBytes
+    const flushBytes = lengthBytes < byReferenceThresholdBytes ? flushAtBytes : flushReferencesAtBytes
+    if (this.#writer.pendingBytes >= flushBytes) this.#hooks().flushNow()
+    else this.requestFlush()
+  }
+
+  /** Frames of the link's own: Credit and Reset are always admitted and never queue behind values. */
+  writeOwn(frame: Buffer): void {
+    // After the own Goodbye nothing that counts may follow; the link ends with this connection.
+    if (this.#epoch.goodbye.isSaid) return
+    this.#writer.writeRaw(frame)
+    this.#lengths.push(frame.length)
+    this.requestFlush()
+  }
+
+  requestFlush(): void {
+    if (this.#flushRequested || !this.#epoch.isUp) return
+    this.#flushRequested = true
+    this.#hooks().requestFlush()
+  }
+
+  /** Here a frame gets its sequence: what is taken is handed to a connection. An Ack goes along where one is owed. */
+  takeBatch(): Buffer[] {
+    this.#flushRequested = false
+    this.#ackIsDue = false
+    const batch = this.#writer.take()
+    if (this.#lengths.length > 0) {
+      this.#epoch.window.push(batch, this.#lengths, this.#lengths.length)
+      this.#lengths = []
+    }
+    if (this.#epoch.acks.isOwed) {
+      batch.push(encodeAck(this.#epoch.received))
+      this.#epoch.acks.sent()
+    }
+    if (this.#control.length > 0) {
+      batch.push(...this.#control)
+      this.#control = []
+    }
+    return batch
+  }
+
+  flow(): void {
+    if (this.#isFlowing) return
+    this.#isFlowing = true
+    if (this.hasPending) this.requestFlush()
+    this.sendWaiting()
+  }
+
+  block(): void {
+    this.#isFlowing = false
+  }
+
+  /** Lanes take turns, a value each. */
+  sendWaiting(): void {
+    if (this.#isPumping) return
+    this.#isPumping = true
+    try {
+      let progressed = true
+      while (progressed) {
+        progressed = false
+        for (const lane of this.#lanesThatWait) {
+          if (!this.#isFlowing || !this.#isAdmitted()) return
+          if (!lane.credit.canSend) continue
+          const send = lane.waiting.shift()
+          if (send === undefined) {
+            this.#lanesThatWait.delete(lane)
+            continue
+          }
+          this.#waitingValues--
+          this.#waitingBytes -= send.lengthBytes + valueOverheadBytes
+          progressed = true
+          try {
+            this.#encode(lane, send.value, send.frame)
+            send.resolve()
+          } catch (error) {
+            send.reject(error as Error)
+          }
+        }
+      }
+    } finally {
+      this.#isPumping = false
+    }
+  }
+
+  /** Unnumbered frames of link control; `instead` replaces what waits, for answers of which one is enough. */
+  control(frame: Buffer, instead: boolean): void {
+    if (instead) this.#control = [frame]
+    else this.#control.push(frame)
+    this.requestFlush()
+  }
+
+  ackIsDue(): void {
+    this.#ackIsDue = true
+    this.requestFlush()
+  }
+
+  /** A new connection, or none: what was to be said on the old one is not said. */
+  forgetControl(): void {
+    this.#control = []
+    this.#ackIsDue = false
+    this.#flushRequested = false
+  }
+
+  rejectWaiting(lane: NativeLane, error: Error): void {
+    this.#lanesThatWait.delete(lane)
+    for (const send of lane.waiting.drain()) {
+      this.#waitingValues--
+      this.#waitingBytes -= send.lengthBytes + valueOverheadBytes
+      send.reject(error)
+    }
+  }
+
+  /** Encoded and never handed over, by lane; they are dropped. */
+  dropPending(): Map<number, number> {
+    const counts = new Map<number, number>()
+    const batch = this.#writer.take()
+    this.#lengths = []
+    const count = (lane: number, descriptor: number): boolean => {
+      if (isPaying(laneKindOf(lane), descriptor)) counts.set(lane, (counts.get(lane) ?? 0) + 1)
+      return false
+    }
+    const reader = new NativeFrameReader({ maxMessageLengthBytes: 0xffff_ffff, connectionId: 0 }, { onFrame: count })
+    for (const part of batch) reader.push(part)
+    return counts
+  }
+}

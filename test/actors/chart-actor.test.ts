@@ -1,0 +1,203 @@
+/**
+ * Owns: what holds for every actor of this package, however it ends: its body is disposed of once, its children are
+ * stopped, its deadlines are gone, and it is not counted as alive any more.
+ * Refuses to know: any chart of the package; it brings tiny ones of its own.
+ */
+import { describe, expect, it } from 'vitest'
+import { createActor } from 'xstate'
+import type { AnyActorRef } from 'xstate'
+import { chartActor } from '../../actors/chart-actor.ts'
+import type { ActorHost, ActorPort, Body, ChartLogic } from '../../actors/chart-actor.ts'
+import { TimerWheel } from '../../actors/timer-wheel.ts'
+import { resting, setup } from './tiny-chart.ts'
+import type { TinyContext } from './tiny-chart.ts'
+import { VirtualClock } from '../../testing/index.ts'
+
+class World implements ActorHost {
+  readonly clock = new VirtualClock()
+  readonly wheel = new TimerWheel(this.clock)
+  readonly nowMs = (): number => this.clock.nowMs()
+  readonly alive = new Map<string, number>()
+  disposed: string[] = []
+  actorBorn(id: string): void {
+    this.alive.set(id, (this.alive.get(id) ?? 0) + 1)
+  }
+  actorGone(id: string): void {
+    this.alive.set(id, (this.alive.get(id) ?? 0) - 1)
+  }
+  get aliveActors(): number {
+    return [...this.alive.values()].reduce((sum, count) => sum + count, 0)
+  }
+}
+
+interface Input {
+  readonly world: World
+  readonly bugAt?: 'start'
+}
+
+class TinyBody implements Body {
+  readonly port: ActorPort
+  readonly #input: Input
+  readonly #logic: () => ChartLogic<Input>
+  constructor(input: Input, port: ActorPort, logic: () => ChartLogic<Input>) {
+    this.#input = input
+    this.port = port
+    this.#logic = logic
+  }
+  facts(): object {
+    return { begins: this.#input.bugAt === 'start' ? 'bad' : 'good' }
+  }
+  deadlineMs(): number {
+    return 1000
+  }
+  dispose(): void {
+    this.#input.world.disposed.push(this.port.id)
+  }
+  haveChildren(): void {
+    for (const id of ['first', 'second']) this.port.children.spawn({ id, kind: 'leaf', logic: this.#logic(), input: { world: this.#input.world }, restart: 'permanent' })
+  }
+}
+
+const leafMachine = setup.createMachine({ id: 'leaf', context: ({ input }) => input as TinyContext, initial: 'a', states: { a: { tags: resting, description: 'x' } } })
+
+/** a ─go→ b (same deadline as a) ─go→ c (no deadline) ; bug → throws ; end → done */
+const tinyMachine = setup.createMachine({
+  id: 'tiny',
+  context: ({ input }) => input as TinyContext,
+  initial: 'deciding',
+  on: { bug: { actions: 'bug' }, end: '.over' },
+  states: {
+    deciding: { always: [{ guard: ({ context }) => (context.facts as { begins: string }).begins === 'bad', target: 'bad' }, { target: 'a' }] },
+    bad: { tags: resting, description: 'x', entry: ['haveChildren', 'bug'] },
+    a: { meta: { deadline: 'dialTimeoutMs' }, entry: 'haveChildren', on: { go: 'b', 'deadline.passed': 'late' } },
+    b: { meta: { deadline: 'dialTimeoutMs' }, on: { go: 'c', 'deadline.passed': 'late' } },
+    c: { tags: resting, description: 'x', on: { 'deadline.passed': 'late', go: 'a2' } },
+    a2: { meta: { deadline: 'closeTimeoutMs' }, on: { 'deadline.passed': 'late' } },
+    late: { tags: resting, description: 'x' },
+    over: { type: 'final' },
+  },
+})
+
+const leaf: ChartLogic<Input> = chartActor({ machine: leafMachine, host: (input: Input) => input.world, createBody: (input, port) => new TinyBody(input, port, () => leaf), actions: {} })
+const tiny: ChartLogic<Input> = chartActor({
+  machine: tinyMachine,
+  host: (input: Input) => input.world,
+  createBody: (input, port) => new TinyBody(input, port, () => leaf),
+  actions: {
+    haveChildren: (body) => body.haveChildren(),
+    bug: () => {
+      throw new TypeError('a bug in an action')
+    },
+  },
+})
+
+function begin(bugAt?: 'start'): { world: World; ref: AnyActorRef; errors: unknown[] } {
+  const world = new World()
+  const errors: unknown[] = []
+  const ref = createActor(tiny as never, { id: 'tiny', input: { world, ...(bugAt === undefined ? {} : { bugAt }) } as never }) as unknown as AnyActorRef
+  ref.subscribe({ error: (error) => errors.push(error) })
+  ref.start()
+  return { world, ref, errors }
+}
+
+function assertNothingLeft(world: World): void {
+  expect(world.disposed.toSorted()).toEqual(['first', 'second', 'tiny'])
+  expect([world.aliveActors, world.wheel.size, world.clock.timers]).toEqual([0, 0, 0])
+}
+
+describe('an actor', () => {
+  it('that lives counts as alive, with its children and its deadline', () => {
+    const { world, ref } = begin()
+    expect([world.aliveActors, world.wheel.size, world.disposed]).toEqual([3, 1, []])
+    ref.stop()
+  })
+
+  it('that is done leaves nothing', () => {
+    const { world, ref, errors } = begin()
+    ref.send({ type: 'end' })
+    expect([ref.getSnapshot().status, errors]).toEqual(['done', []])
+    assertNothingLeft(world)
+  })
+
+  it('that is stopped leaves nothing, although no exit action runs then', () => {
+    const { world, ref } = begin()
+    ref.stop()
+    assertNothingLeft(world)
+  })
+
+  it('whose action throws leaves nothing: children do not outlive it without an owner', () => {
+    const { world, ref, errors } = begin()
+    ref.send({ type: 'bug' })
+    expect(errors).toMatchObject([{ name: 'TypeError', message: 'a bug in an action' }])
+    expect(ref.getSnapshot().status).toBe('error')
+    assertNothingLeft(world)
+  })
+
+  it('whose action throws in the first snapshot leaves nothing either', () => {
+    const { world, errors } = begin('start')
+    expect(errors).toMatchObject([{ message: 'a bug in an action' }])
+    assertNothingLeft(world)
+  })
+
+  it('stops its children before it disposes of its body, the last one first', () => {
+    const { world, ref } = begin()
+    ref.stop()
+    expect(world.disposed).toEqual(['second', 'first', 'tiny'])
+  })
+
+  it('is disposed of once, whatever comes after its end', () => {
+    const { world, ref } = begin()
+    ref.send({ type: 'bug' })
+    ref.send({ type: 'end' })
+    ref.stop()
+    expect(world.disposed.filter((id) => id === 'tiny')).toHaveLength(1)
+  })
+
+  it('shows an inspector a word and nothing of its body', () => {
+    const { ref } = begin()
+    expect(JSON.parse(JSON.stringify(ref.getSnapshot().context))).toEqual({ facts: { begins: 'good' }, body: '<body of tiny>' })
+    ref.stop()
+  })
+})
+
+describe('the deadline of a state', () => {
+  it('passes when the state lasts that long, and not a moment earlier', async () => {
+    const { world, ref } = begin()
+    await world.clock.advance(999)
+    expect(ref.getSnapshot().value).toBe('a')
+    await world.clock.advance(1)
+    expect(ref.getSnapshot().value).toBe('late')
+    ref.stop()
+  })
+
+  it('goes on over states that follow each other and name the same one', async () => {
+    const { world, ref } = begin()
+    await world.clock.advance(600)
+    ref.send({ type: 'go' })
+    expect([ref.getSnapshot().value, world.wheel.size]).toEqual(['b', 1])
+    await world.clock.advance(400)
+    expect(ref.getSnapshot().value).toBe('late')
+    ref.stop()
+  })
+
+  it('dies with the last state that names it', async () => {
+    const { world, ref } = begin()
+    ref.send({ type: 'go' })
+    ref.send({ type: 'go' })
+    expect([ref.getSnapshot().value, world.wheel.size]).toEqual(['c', 0])
+    await world.clock.advance(5000)
+    expect(ref.getSnapshot().value).toBe('c')
+    ref.stop()
+  })
+
+  it('is a new one in a state that names another', async () => {
+    const { world, ref } = begin()
+    await world.clock.advance(900)
+    for (let i = 0; i < 3; i++) ref.send({ type: 'go' })
+    await world.clock.advance(999)
+    expect(ref.getSnapshot().value).toBe('a2')
+    await world.clock.advance(1)
+    expect(ref.getSnapshot().value).toBe('late')
+    ref.stop()
+  })
+})

@@ -1,0 +1,198 @@
+/**
+ * Owns: the rules of supervision for one parent and its children: restart type × reason of the end, intensity and
+ * period, counting per child, the order of stopping.
+ * Refuses to know: charts, networks (supervision.test.ts).
+ */
+import { describe, expect, it } from 'vitest'
+import { createActor } from 'xstate'
+import type { AnyActorRef, AnyEventObject } from 'xstate'
+import { Children, defaultIntensity } from '../../actors/children.ts'
+import type { AnyChildLogic, AnyScope, ChildSpec, Intensity, RestartType } from '../../actors/children.ts'
+import type { ChildEvent } from '../../machines/index.ts'
+
+/** A parent that does nothing but have children, and remembers what it hears of them. */
+class Parent {
+  nowMs = 0
+  readonly heard: ChildEvent[] = []
+  readonly log: string[] = []
+  readonly children: Children
+  readonly ref: AnyActorRef
+
+  constructor() {
+    let children: Children | undefined
+    const logic = {
+      getInitialSnapshot: (scope: AnyScope) => {
+        children = new Children(scope, () => this.nowMs)
+        return { status: 'active' }
+      },
+      transition: (snapshot: object, event: AnyEventObject) => {
+        const heard = this.children.interpret(event)
+        if (heard !== undefined) this.heard.push(heard)
+        return snapshot
+      },
+      getPersistedSnapshot: (snapshot: object) => snapshot,
+    } as unknown as AnyChildLogic
+    this.ref = createActor(logic, { id: 'parent' }) as AnyActorRef
+    this.ref.start()
+    this.children = children as unknown as Children
+  }
+
+  /** A child that ends as it is told: `normal`, or with a thrown bug. */
+  readonly #child: AnyChildLogic = {
+    getInitialSnapshot: (_scope: AnyScope, input: { id: string; failsAtStart: boolean }) => ({ status: 'active', id: input.id, fails: input.failsAtStart }),
+    start: (snapshot: { id: string; fails: boolean }) => {
+      this.log.push(`${snapshot.id} started`)
+      if (snapshot.fails) throw new Error(`${snapshot.id} cannot start`)
+    },
+    transition: (snapshot: { id: string }, event: AnyEventObject) => {
+      if (event.type === 'end') return { ...snapshot, status: 'done', output: 'bye' }
+      if (event.type === 'fail') throw new Error('a bug')
+      if (event.type === 'xstate.stop') {
+        this.log.push(`${snapshot.id} stopped`)
+        return { ...snapshot, status: 'stopped' }
+      }
+      return snapshot
+    },
+    getPersistedSnapshot: (snapshot: object) => snapshot,
+  } as unknown as AnyChildLogic
+
+  spawn(id: string, restart: RestartType, more: { intensity?: Intensity; failsAtStart?: boolean } = {}): AnyActorRef {
+    const { intensity, failsAtStart = false } = more
+    const spec: ChildSpec = { id, kind: 'child', logic: this.#child, input: { id, failsAtStart }, restart, ...(intensity === undefined ? {} : { intensity }) }
+    return this.children.spawn(spec)
+  }
+
+  send(id: string, type: string): void {
+    this.children.get(id)?.send({ type })
+  }
+
+  get words(): string[] {
+    return this.heard.map(({ type, id }) => `${type.replace('child.', '')} ${id}`)
+  }
+}
+
+describe('a child', () => {
+  /** normal: it is done. shutdown: its parent stops it. abnormal: it has a bug. */
+  const grid: [RestartType, 'normal' | 'shutdown' | 'abnormal', string, string[]][] = [
+    ['permanent', 'normal', 'is restarted', ['restarted x']],
+    ['permanent', 'shutdown', 'stays stopped', []],
+    ['permanent', 'abnormal', 'is restarted', ['restarted x']],
+    ['transient', 'normal', 'is over, and its output is told', ['done x']],
+    ['transient', 'shutdown', 'stays stopped', []],
+    ['transient', 'abnormal', 'is restarted', ['restarted x']],
+    ['temporary', 'normal', 'is over, and its output is told', ['done x']],
+    ['temporary', 'shutdown', 'stays stopped', []],
+    ['temporary', 'abnormal', 'is over, and its error is told', ['failed x']],
+  ]
+
+  it.each(grid)('that is %s and ends %s %s', (restart, reason, _, heard) => {
+    const parent = new Parent()
+    const before = parent.spawn('x', restart)
+    if (reason === 'shutdown') parent.children.stop('x')
+    else before.send({ type: reason === 'normal' ? 'end' : 'fail' })
+    expect(parent.words).toEqual(heard)
+    const after = parent.children.get('x')
+    if (heard[0] === 'restarted x') {
+      expect(after).toBeDefined()
+      expect(after).not.toBe(before)
+      expect(after?.getSnapshot().status).toBe('active')
+    } else expect(after).toBeUndefined()
+    expect(before.getSnapshot().status).not.toBe('active')
+  })
+
+  it('tells its output when it is done, and its error when it failed', () => {
+    const parent = new Parent()
+    parent.spawn('x', 'transient').send({ type: 'end' })
+    parent.spawn('y', 'temporary').send({ type: 'fail' })
+    expect(parent.heard).toMatchObject([{ type: 'child.done', kind: 'child', output: 'bye' }, { type: 'child.failed', error: { message: 'a bug' } }])
+  })
+
+  it('cannot be spawned twice under one id, and can be again when it is over', () => {
+    const parent = new Parent()
+    parent.spawn('x', 'temporary')
+    expect(() => parent.spawn('x', 'temporary')).toThrow('x exists already')
+    parent.send('x', 'end')
+    parent.spawn('x', 'temporary')
+    expect(parent.children.size).toBe(1)
+  })
+})
+
+describe('intensity', () => {
+  const intensity = { restartsMax: 3, periodMs: 1000 }
+
+  it.each([
+    [2, ['restarted', 'restarted'], true],
+    [3, ['restarted', 'restarted', 'restarted'], true],
+    [4, ['restarted', 'restarted', 'restarted', 'escalated'], false],
+  ])('with 3 restarts in a period, failure number %i is %j', (failures, heard, isAlive) => {
+    const parent = new Parent()
+    parent.spawn('x', 'permanent', { intensity })
+    for (let i = 0; i < failures; i++) parent.send('x', 'fail')
+    expect(parent.words).toEqual(heard.map((word) => `${word} x`))
+    expect(parent.children.get('x') !== undefined).toBe(isAlive)
+  })
+
+  it.each([[999, 'escalated x'], [1000, 'restarted x']])('forgets restarts that are a period old: after %i ms the next failure is %s', (afterMs, heard) => {
+    const parent = new Parent()
+    parent.spawn('x', 'permanent', { intensity })
+    for (let i = 0; i < 3; i++) parent.send('x', 'fail')
+    parent.nowMs = afterMs
+    parent.send('x', 'fail')
+    expect(parent.words.at(-1)).toBe(heard)
+  })
+
+  it('is counted per child: one bad child does not use up the budget of its sisters', () => {
+    const parent = new Parent()
+    parent.spawn('bad', 'permanent', { intensity })
+    parent.spawn('good', 'permanent', { intensity })
+    for (let i = 0; i < 4; i++) parent.send('bad', 'fail')
+    parent.send('good', 'fail')
+    expect(parent.words.slice(-2)).toEqual(['escalated bad', 'restarted good'])
+  })
+
+  it('counts the normal ends of a permanent child too', () => {
+    const parent = new Parent()
+    parent.spawn('x', 'permanent', { intensity })
+    for (let i = 0; i < 4; i++) parent.send('x', 'end')
+    expect(parent.words.at(-1)).toBe('escalated x')
+  })
+
+  it('ends a child that fails at every start, instead of trying for ever', () => {
+    const parent = new Parent()
+    parent.spawn('x', 'permanent', { intensity, failsAtStart: true })
+    expect(parent.words).toEqual(['restarted x', 'restarted x', 'restarted x', 'escalated x'])
+    expect(parent.children.size).toBe(0)
+  })
+
+  it('is 5 in 10 s where nothing else is said', () => {
+    expect(defaultIntensity).toEqual({ restartsMax: 5, periodMs: 10_000 })
+    const parent = new Parent()
+    parent.spawn('x', 'transient')
+    for (let i = 0; i < 6; i++) parent.send('x', 'fail')
+    expect(parent.words).toEqual([...Array<string>(5).fill('restarted x'), 'escalated x'])
+  })
+})
+
+describe('stopping', () => {
+  it('goes from the last child to the first, because later ones may lean on earlier ones', () => {
+    const parent = new Parent()
+    for (const id of ['a', 'b', 'c']) parent.spawn(id, 'permanent')
+    parent.children.stopAll()
+    expect(parent.log).toEqual(['a started', 'b started', 'c started', 'c stopped', 'b stopped', 'a stopped'])
+    expect([parent.children.size, parent.words]).toEqual([0, []])
+  })
+
+  it('keeps the place of a child that was restarted in between', () => {
+    const parent = new Parent()
+    for (const id of ['a', 'b', 'c']) parent.spawn(id, 'permanent')
+    parent.send('a', 'fail')
+    parent.children.stopAll()
+    expect(parent.log.slice(-3)).toEqual(['c stopped', 'b stopped', 'a stopped'])
+  })
+
+  it('a child that is not there is no mistake', () => {
+    const parent = new Parent()
+    parent.children.stop('nobody')
+    expect(parent.children.size).toBe(0)
+  })
+})

@@ -1,0 +1,148 @@
+/**
+ * Owns: that every bad option is refused with one plain sentence that names it, and a code; and that good ones arrive.
+ * Refuses to know: what is done with them.
+ */
+import { describe, expect, it } from 'vitest'
+import { createNetwork, defaultLimits } from '../../actors/index.ts'
+import type { NetworkConfig } from '../../actors/index.ts'
+import { formatUrl, parseUrl, resolveOptions } from '../../actors/options.ts'
+import { resolveLimits } from '../../actors/limits.ts'
+import { expectError } from '../codec/harness.ts'
+
+const good: NetworkConfig = { identity: 'bob', listen: 'tcp://127.0.0.1:0', peers: [{ id: 'alice', url: 'tcp://127.0.0.1:15600' }, { id: 'carol' }], security: 'plaintext' }
+const withPeer = (...peers: unknown[]): object => ({ peers })
+
+describe('a bad option', () => {
+  it.each<[object, string]>([
+    [{ surprise: 1 }, 'surprise is not an option; there are: identity, listen, peers'],
+    [{ onConnectionLost: 'resume' }, `onConnectionLost must be 'fail' or 'reconnect', got "resume"`],
+    [{ connectionParallelism: 0 }, 'connectionParallelism must be a whole number from 1 to 64, got 0'],
+    [{ connectionParallelism: 65 }, 'connectionParallelism must be a whole number from 1 to 64, got 65'],
+    [{ connectionParallelism: 1.5 }, 'connectionParallelism must be a whole number from 1 to 64, got 1.5'],
+    [{ connectionParallelism: '2' }, 'connectionParallelism must be a whole number from 1 to 64, got "2"'],
+    [{ peers: 'alice' }, 'peers must be a list, got "alice"'],
+    [withPeer(null), 'peers[0] must be an object with an id, got null'],
+    [withPeer('alice'), 'peers[0] must be an object with an id, got "alice"'],
+    [withPeer({ id: 'bob' }), 'peers[0].id is the own identity "bob"'],
+    [withPeer({ id: 'alice' }), 'peers[0].url is missing: "bob" is greater than "alice" and dials'],
+    [withPeer({ id: 'carol' }, { id: 'carol' }), 'peers[1].id is "carol", which is in the list already'],
+    [{ listen: undefined, peers: [{ id: 'carol' }] }, 'peers[0] ("carol") has the greater identity and dials, so listen must be set'],
+    [{ limits: { dialTimeoutMs: 0 } }, 'limits.dialTimeoutMs must be a whole number of at least 1, got 0'],
+    [{ limits: { surprise: 1 } }, 'limits.surprise is not a limit; there are: dialTimeoutMs'],
+  ])('%j: %s', (bad, sentence) => {
+    const config = { ...good, ...bad } as NetworkConfig
+    expect(expectError('ERR_INVALID_OPTION', () => resolveOptions(config)).message).toContain(sentence)
+  })
+
+  it.each([null, undefined, 7, 'x'])('the configuration %j: it must be an object', (config) => {
+    expect(expectError('ERR_INVALID_OPTION', () => resolveOptions(config as never)).message).toContain('the configuration must be an object')
+  })
+
+  it.each<[object, string]>([
+    [{ identity: '' }, 'identity must not be empty'],
+    [{ identity: 7 }, 'identity must be a string, got number'],
+    [withPeer({ id: 'x'.repeat(129) }), 'peers[0].id has 129 bytes, more than 128'],
+    [withPeer({}), 'peers[0].id must be a string, got undefined'],
+  ])('%j: %s', (bad, sentence) => {
+    expect(expectError('ERR_INVALID_PEER_ID', () => resolveOptions({ ...good, ...bad } as NetworkConfig)).message).toBe(sentence)
+  })
+
+  it('names what stands at fault in a url, and where', () => {
+    expect(expectError('ERR_INVALID_URL', () => resolveOptions({ ...good, ...withPeer({ id: 'alice', url: 'nowhere' }) } as NetworkConfig)).message).toContain('peers[0].url')
+    expect(expectError('ERR_INVALID_URL', () => resolveOptions({ ...good, listen: 'nowhere' })).message).toContain('listen')
+  })
+
+  it('is heard by whoever calls createNetwork, before anything is begun', () => {
+    expectError('ERR_INVALID_OPTION', () => createNetwork({ ...good, connectionParallelism: 0 }))
+  })
+
+  it('does not show a long string whole', () => {
+    const { message } = expectError('ERR_INVALID_OPTION', () => resolveOptions({ ...good, onConnectionLost: 'x'.repeat(5000) as never }))
+    expect(message.length).toBeLessThan(300)
+  })
+})
+
+describe('a url', () => {
+  it.each<[unknown, string]>([
+    [7, 'must be a string'],
+    ['', 'is not a URL'],
+    ['127.0.0.1:80', 'url'],
+    ['http://127.0.0.1:80', 'must begin with'],
+    ['tcp://127.0.0.1', 'names no port'],
+    ['tcp://127.0.0.1:65536', 'is not a URL'],
+    ['tcp://:80', 'url'],
+    ['tcp://user@127.0.0.1:80', 'may hold a host and a port only'],
+    ['tcp://127.0.0.1:80/path', 'may hold a host and a port only'],
+    ['tcp://127.0.0.1:80?x=1', 'may hold a host and a port only'],
+    ['tcp://127.0.0.1:80#x', 'may hold a host and a port only'],
+  ])('%j is refused: %s', (text, sentence) => {
+    expect(expectError('ERR_INVALID_URL', () => parseUrl(text, 'url')).message).toContain(sentence)
+  })
+
+  it.each([
+    ['tcp://127.0.0.1:0', '127.0.0.1', 0],
+    ['tcp://127.0.0.1:65535/', '127.0.0.1', 65535],
+    ['tcp://[::1]:80', '::1', 80],
+    ['tcp://bob.example:15600', 'bob.example', 15600],
+  ])('%s is host %s and port %i, and back', (text, host, port) => {
+    const address = parseUrl(text, 'url')
+    expect(address).toMatchObject({ host, port })
+    expect(formatUrl(address)).toBe(text.replace(/\/$/, ''))
+  })
+})
+
+describe('a good configuration', () => {
+  it('resolves to roles, addresses and defaults', () => {
+    const options = resolveOptions(good)
+    expect(options).toMatchObject({ identity: 'bob', onConnectionLost: 'fail', connectionParallelism: 1, limits: defaultLimits })
+    expect(options.peers.get('alice')).toMatchObject({ role: 'dialer', address: { host: '127.0.0.1', port: 15600 } })
+    expect(options.peers.get('carol')).toMatchObject({ role: 'acceptor', address: null })
+  })
+
+  it.each([1, 64])('may have %i connections to each peer', (connectionParallelism) => {
+    expect(resolveOptions({ ...good, connectionParallelism }).connectionParallelism).toBe(connectionParallelism)
+  })
+
+  it('may listen nowhere where it dials everybody, and may have no peers at all', () => {
+    expect(resolveOptions({ identity: 'z', peers: [{ id: 'a', url: 'tcp://127.0.0.1:1' }], security: 'plaintext' }).listen).toBeNull()
+    expect(resolveOptions({ identity: 'z', peers: [], security: 'plaintext' }).peers.size).toBe(0)
+  })
+})
+
+describe('limits', () => {
+  const names = Object.keys(defaultLimits) as (keyof typeof defaultLimits)[]
+  const isFactor = (name: string): boolean => name === 'backoffFactor' || name === 'connectRatePerSecond'
+
+  it.each(names)('%s may be 1 and may not be 0, a text, a NaN or endless', (name) => {
+    // Lesser ones may not pass greater ones.
+    const partner = { backoffMaxMs: { backoffMinMs: 1 }, pendingInboundMax: { pendingInboundPerAddressMax: 1 } }[name as string] ?? {}
+    expect(resolveLimits({ ...partner, [name]: 1 })[name]).toBe(1)
+    for (const bad of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, '1', null]) {
+      expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ ...partner, [name]: bad as never })).message).toContain(`limits.${name} must be`)
+    }
+  })
+
+  it.each(names.filter((name) => !isFactor(name)))('%s may not be a fraction', (name) => {
+    expectError('ERR_INVALID_OPTION', () => resolveLimits({ [name]: 1.5 }))
+  })
+
+  it.each(names.filter((name) => name.endsWith('Ms')))('%s is at most what a timer can take', (name) => {
+    const partner = name === 'backoffMinMs' ? { backoffMaxMs: 2 ** 31 - 1 } : {}
+    expect(resolveLimits({ ...partner, [name]: 2 ** 31 - 1 })[name]).toBe(2 ** 31 - 1)
+    expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ ...partner, [name]: 2 ** 31 })).message).toContain('must be at most 2147483647 ms')
+  })
+
+  it('fit together: the wire can carry the longest message, and the lesser bounds are not above the greater', () => {
+    expect(resolveLimits({ maxMessageLengthBytes: 2 ** 32 - 1 }).maxMessageLengthBytes).toBe(2 ** 32 - 1)
+    expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ maxMessageLengthBytes: 2 ** 32 })).message).toContain('must fit the u32')
+    for (const [lesser, greater] of [['backoffMinMs', 'backoffMaxMs'], ['pendingInboundPerAddressMax', 'pendingInboundMax']] as const) {
+      expect(resolveLimits({ [lesser]: 50, [greater]: 50 })[lesser]).toBe(50)
+      expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ [lesser]: 51, [greater]: 50 })).message).toContain(`limits.${lesser} (51) must not be above limits.${greater} (50)`)
+    }
+  })
+
+  it('that are not given are the defaults', () => {
+    expect(resolveLimits(undefined)).toEqual(defaultLimits)
+    expect(resolveLimits({ dialsMax: undefined } as never)).toEqual(defaultLimits)
+  })
+})

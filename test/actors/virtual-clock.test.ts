@@ -1,0 +1,117 @@
+/** Owns: the clock and the chance that tests and simulations stand on. Refuses to know: what runs on them. */
+import { describe, expect, it } from 'vitest'
+import { seededRandom, VirtualClock } from '../../testing/index.ts'
+
+describe('the virtual clock', () => {
+  it('stands still until it is told to go on', async () => {
+    const clock = new VirtualClock()
+    const log: number[] = []
+    clock.setTimeout(() => log.push(clock.nowMs()), 10)
+    await clock.settle()
+    expect([log, clock.nowMs(), clock.timers]).toEqual([[], 0, 1])
+    await clock.advance(9)
+    expect(log).toEqual([])
+    await clock.advance(1)
+    expect([log, clock.nowMs(), clock.timers]).toEqual([[10], 10, 0])
+  })
+
+  it('runs promises, then ticks, then immediates, then timers that are due', async () => {
+    const clock = new VirtualClock()
+    const log: string[] = []
+    clock.setTimeout(() => log.push('timer'), 0)
+    clock.setImmediate(() => log.push('immediate'))
+    clock.nextTick(() => {
+      log.push('tick')
+      void Promise.resolve().then(() => log.push('promise of the tick'))
+      clock.nextTick(() => log.push('tick of the tick'))
+    })
+    void Promise.resolve().then(() => log.push('promise'))
+    await clock.settle()
+    expect(log).toEqual(['promise', 'tick', 'promise of the tick', 'tick of the tick', 'immediate', 'timer'])
+  })
+
+  it('fires timers in the order of time, and those of one moment in the order of setting', async () => {
+    const clock = new VirtualClock()
+    const log: string[] = []
+    for (const [delayMs, name] of [[20, 'c'], [10, 'a'], [10, 'b'], [-5, 'first']] as const) clock.setTimeout(() => log.push(`${name} at ${clock.nowMs()}`), delayMs)
+    await clock.advance(100)
+    expect([log, clock.nowMs()]).toEqual([['first at 0', 'a at 10', 'b at 10', 'c at 20'], 100])
+  })
+
+  it('stops at each timer on the way: what a timer sets is seen in time', async () => {
+    const clock = new VirtualClock()
+    const log: number[] = []
+    const again = (): void => {
+      log.push(clock.nowMs())
+      clock.setTimeout(again, 30)
+    }
+    clock.setTimeout(again, 30)
+    await clock.advance(100)
+    expect(log).toEqual([30, 60, 90])
+  })
+
+  it('does not fire what was cleared', async () => {
+    const clock = new VirtualClock()
+    let fired = 0
+    clock.clearTimeout(clock.setTimeout(() => fired++, 5))
+    await clock.advance(10)
+    expect([fired, clock.timers]).toEqual([0, 0])
+  })
+
+  it('fails with what is pending when it does not become quiet', async () => {
+    const clock = new VirtualClock()
+    const again = (): void => clock.setImmediate(again)
+    again()
+    await expect(clock.settle(50)).rejects.toThrow('did not become quiet: 0 ticks, 1 immediates, 0 timers pending')
+  })
+
+  it('goes on until something holds, and no further', async () => {
+    const clock = new VirtualClock()
+    let count = 0
+    const again = (): void => void (count++, clock.setTimeout(again, 100))
+    again()
+    await clock.until('five', () => count === 5)
+    expect(clock.nowMs()).toBe(400)
+  })
+
+  it.each([['nothing is left to happen', 0], ['the next thing happens at 5000 ms', 5000]])('says why something did not come about: %s', async (why, timerMs) => {
+    const clock = new VirtualClock()
+    if (timerMs > 0) clock.setTimeout(() => {}, timerMs)
+    await expect(clock.until('peace', () => false, 1000)).rejects.toThrow(`peace did not come about within 1000 ms of virtual time: ${why}`)
+  })
+
+  it('goes on until a promise is settled, and gives its result or its error', async () => {
+    const clock = new VirtualClock()
+    const later = new Promise((resolve) => clock.setTimeout(() => resolve('done'), 1000))
+    expect(await clock.run(later)).toBe('done')
+    await expect(clock.run(Promise.reject(new Error('no')))).rejects.toThrow('no')
+    await expect(clock.run(new Promise(() => {}))).rejects.toThrow('nothing is left to happen')
+  })
+})
+
+describe('seeded random', () => {
+  it('gives the same for the same seed, and something else for another', () => {
+    const numbers = (seed: number): number[] => {
+      const random = seededRandom(seed)
+      return Array.from({ length: 50 }, () => random.fraction())
+    }
+    expect(numbers(1)).toEqual(numbers(1))
+    expect(numbers(1)).not.toEqual(numbers(2))
+    expect(seededRandom(5).bytes(32)).toEqual(seededRandom(5).bytes(32))
+  })
+
+  it('gives fractions from 0 up to and without 1, spread evenly', () => {
+    const random = seededRandom(42)
+    const tenths = Array<number>(10).fill(0)
+    for (let i = 0; i < 10_000; i++) {
+      const fraction = random.fraction()
+      expect(fraction >= 0 && fraction < 1).toBe(true)
+      tenths[Math.floor(fraction * 10)]!++
+    }
+    for (const count of tenths) expect(Math.abs(count - 1000)).toBeLessThan(150)
+  })
+
+  it.each([0, 1, 16, 1000])('gives %i bytes where so many are asked for', (length) => {
+    expect(seededRandom(1).bytes(length)).toHaveLength(length)
+  })
+})

@@ -1,0 +1,109 @@
+/**
+ * Owns: what silence in a handshake leads to, at every step and in both roles: one deadline for the whole, and nobody
+ * else waits for it.
+ * Refuses to know: how long the deadline is; a test sees that the connection is closed, never when.
+ */
+import { describe, expect, test } from 'vitest'
+import { dialed, keep, leaveNothingBehind, party, seat, validation } from '../support/ampc-parties.ts'
+import { nextEvent, within } from '../support/bounded-wait.ts'
+import { RawSocket } from '../support/raw-socket.ts'
+import { identityBytes, ok, u32be } from '../support/rust-seat.ts'
+
+const limits = { handshakeTimeoutMs: 100 }
+const hello = Buffer.concat([u32be(0), identityBytes('bob')])
+
+const stepsOfDialer = [
+  ['nothing', 0],
+  ['half of the connection id', 2],
+  ['the connection id', 4],
+  ['half of the length', 6],
+  ['the length', 8],
+  ['half of the identity', 10],
+] as const
+
+describe('an acceptor', () => {
+  leaveNothingBehind()
+
+  test.each(stepsOfDialer)('closes a dialer that has said %s and no more', async (_what, bytes) => {
+    const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], limits })
+    alice.makeSessions({ count: 1 }).catch(() => {})
+    const rejected = nextEvent(alice, 'connection.rejected')
+    const silent = keep(await RawSocket.dial(alice.url as string))
+    silent.write(hello.subarray(0, bytes))
+    await silent.end()
+    expect((await rejected).cause.code).toBe('ERR_TIMED_OUT')
+    expect(silent.received).toEqual(bytes < 4 ? Buffer.alloc(0) : u32be(0))
+  })
+
+  test('does not begin the deadline anew at each byte', async () => {
+    const identity = 'z'.repeat(128)
+    const alice = await party({ identity: 'alice', peers: [{ id: identity }], limits })
+    alice.makeSessions({ count: 1 }).catch(() => {})
+    const rejected = nextEvent(alice, 'connection.rejected')
+    const slow = keep(await RawSocket.dial(alice.url as string))
+    slow.write(Buffer.concat([u32be(0), u32be(128)]))
+    let written = 0
+    // One byte a twentieth of the deadline: it would be whole after more than six of them.
+    const drip = setInterval(() => {
+      if (written < 128 && !slow.isOver) slow.write(identity.slice(written, ++written))
+    }, limits.handshakeTimeoutMs / 20)
+    try {
+      await slow.end()
+    } finally {
+      clearInterval(drip)
+    }
+    expect((await rejected).cause.code).toBe('ERR_TIMED_OUT')
+    expect(written).toBeLessThan(128)
+  })
+
+  test('lets an honest peer in while others are silent at every step', async () => {
+    const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], limits: { handshakeTimeoutMs: 60_000 } })
+    const made = alice.makeSessions({ count: 1 })
+    const silent: RawSocket[] = []
+    for (const [, bytes] of stepsOfDialer) {
+      const socket = keep(await RawSocket.dial(alice.url as string))
+      socket.write(hello.subarray(0, bytes))
+      if (bytes >= 4) await socket.read(4)
+      silent.push(socket)
+    }
+    const bob = await dialed(alice)
+    bob.write(validation([0]))
+    expect(await within(made, 'the honest peer makes the session')).toHaveLength(1)
+    expect(silent.every(({ isOver }) => !isOver)).toBe(true)
+  })
+})
+
+describe('a dialer', () => {
+  leaveNothingBehind()
+
+  test.each([
+    ['says nothing', Buffer.alloc(0)],
+    ['says half of the echo', u32be(0).subarray(0, 2)],
+    ['says the echo and no more', u32be(0)],
+    ['says the echo and two thirds of "2ok"', Buffer.concat([u32be(0), ok.subarray(0, 2)])],
+  ])('closes an acceptor that %s, and tries again', async (_what, bytes) => {
+    const alice = await seat('alice')
+    const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: alice.url }], limits })
+    const made = bob.makeSessions({ count: 1 })
+    made.catch(() => {})
+    const failed = nextEvent(bob, 'connection.failed')
+    const socket = await alice.accept()
+    socket.write(bytes)
+    await socket.end()
+    expect((await failed).cause.code).toBe('ERR_TIMED_OUT')
+    await alice.acceptLink(validation([0]))
+    expect(await within(made, 'the session is made after all')).toHaveLength(1)
+  })
+
+  test('shakes hands with one peer while another is silent', async () => {
+    const alice = await seat('alice')
+    const bob = await seat('bob')
+    const charlie = await party({ identity: 'charlie', peers: [{ id: 'alice', url: alice.url }, { id: 'bob', url: bob.url }], limits: { handshakeTimeoutMs: 60_000 } })
+    charlie.makeSessions({ count: 1, peers: ['alice'] }).catch(() => {})
+    const silent = await alice.accept()
+    const made = charlie.makeSessions({ count: 1, peers: ['bob'] })
+    await bob.acceptLink(validation([0]))
+    expect(await within(made, 'the session with the one that answers')).toHaveLength(1)
+    expect(silent.isOver).toBe(false)
+  })
+})

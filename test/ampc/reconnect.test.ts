@@ -1,0 +1,275 @@
+/**
+ * Owns: mode `reconnect`: one set of connections serves all batches, a broken one is replaced by its dialer, and every
+ * session is told once, at its place between the values, what may be missing.
+ * Refuses to know: mode `fail`, which is the wire contract's own (batch-loss.test.ts).
+ */
+import { describe, expect, test } from 'vitest'
+import { ConnectionLostError } from '../../index.ts'
+import type { Limits, Network, NetworkValue, Session } from '../../index.ts'
+import { encodeFrame } from '../../codec/index.ts'
+import { dialed, keep, leaveNothingBehind, makeAll, parties, party, pipesOf, ring16, seat, validation } from '../support/ampc-parties.ts'
+import { nextEvent, rejection, settle, until, within } from '../support/bounded-wait.ts'
+import type { RawSocket } from '../support/raw-socket.ts'
+import { claim, ok } from '../support/rust-seat.ts'
+import type { RustSeat } from '../support/rust-seat.ts'
+
+const onConnectionLost = 'reconnect'
+
+async function aliceAndBob(count: number, connectionParallelism = 1): Promise<{ alice: Network; bob: Network; a: Session[]; b: Session[] }> {
+  const [alice, bob] = (await parties(['alice', 'bob'], { onConnectionLost, connectionParallelism })) as [Network, Network]
+  const [a, b] = (await makeAll([alice, bob], count)) as [Session[], Session[]]
+  return { alice, bob, a, b }
+}
+
+/** alice is ours and listens; bob is a bare socket. */
+async function aliceWithRawBob(limits: Partial<Limits> = {}): Promise<{ alice: Network; session: Session; bob: RawSocket }> {
+  const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], onConnectionLost, limits })
+  const made = alice.makeSessions({ count: 1 })
+  const bob = await dialed(alice)
+  bob.write(validation([0]))
+  const [session] = await within(made, 'the session is made')
+  await bob.read(21)
+  return { alice, session: session!, bob }
+}
+
+/** bob is ours and dials; alice is a bare socket. */
+async function bobWithRawAlice(): Promise<{ bob: Network; session: Session; alice: RustSeat; socket: RawSocket }> {
+  const alice = await seat('alice')
+  const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: alice.url }], onConnectionLost })
+  const made = bob.makeSessions({ count: 1 })
+  const { socket } = await alice.acceptLink(validation([0]))
+  const [session] = await within(made, 'the session is made')
+  await socket.read(21)
+  return { bob, session: session!, alice, socket }
+}
+
+/** What a session hears, in order, until it has heard so many things: values as numbers, losses as their count. */
+async function hear(session: Session, peer: string, count: number): Promise<(number | { lost: number })[]> {
+  const heard: (number | { lost: number })[] = []
+  while (heard.length < count) {
+    try {
+      heard.push(((await within(session.receive(peer), `more from ${peer}`)) as { value: number }).value)
+    } catch (error) {
+      if (!(error instanceof ConnectionLostError)) throw error
+      heard.push({ lost: error.outboundAtMost })
+    }
+  }
+  return heard
+}
+
+describe('a broken connection', () => {
+  leaveNothingBehind()
+
+  test('is made anew by its dialer, and the sessions go on with their peers and numbers', async () => {
+    const { alice, bob, a, b } = await aliceAndBob(2)
+    const reopened = [nextEvent(alice, 'connection.opened'), nextEvent(bob, 'connection.opened')]
+    pipesOf(alice)[0]!.reset()
+    await Promise.all(reopened)
+    for (const [index, session] of b.entries()) await session.send('alice', ring16(10 + index))
+    expect([await hear(a[0]!, 'bob', 2), await hear(a[1]!, 'bob', 2)]).toEqual([[{ lost: 0 }, 10], [{ lost: 0 }, 11]])
+  })
+
+  test('is told once by receive(), behind the values that came before it and before those that came after', async () => {
+    const { alice, a, b } = await aliceAndBob(1)
+    for (const value of [1, 2, 3]) await b[0]!.send('alice', ring16(value))
+    await until(() => a[0]!.unread('bob') === 3, 'three values are unread')
+    const reopened = nextEvent(alice, 'connection.opened')
+    pipesOf(alice)[0]!.reset()
+    await reopened
+    for (const value of [4, 5]) await b[0]!.send('alice', ring16(value))
+    expect(await hear(a[0]!, 'bob', 6)).toEqual([1, 2, 3, { lost: 0 }, 4, 5])
+  })
+
+  test('is told to one of the receives that wait, and the others get the values after it', async () => {
+    const { alice, a, b } = await aliceAndBob(1)
+    const waiting = [rejection(a[0]!.receive('bob'), 'the first receive'), a[0]!.receive('bob'), a[0]!.receive('bob')] as const
+    const reopened = nextEvent(alice, 'connection.opened')
+    pipesOf(alice)[0]!.reset()
+    expect(await waiting[0]).toBeInstanceOf(ConnectionLostError)
+    await reopened
+    for (const value of [1, 2, 3]) await b[0]!.send('alice', ring16(value))
+    expect([await within(waiting[1], 'the second'), await within(waiting[2], 'the third')]).toEqual([ring16(1), ring16(2)])
+    expect(await hear(a[0]!, 'bob', 1)).toEqual([3])
+  })
+
+  test('says how many values of the application may be missing at the most: those since the connection came up', async () => {
+    const { alice, bob, a } = await aliceAndBob(2)
+    for (const break_ of [3, 5]) {
+      for (let i = 0; i < break_; i++) await a[0]!.send('bob', ring16(i))
+      const reopened = [nextEvent(bob, 'connection.opened'), nextEvent(alice, 'connection.opened')]
+      pipesOf(bob)[0]!.reset()
+      await Promise.all(reopened)
+      expect([await hear(a[0]!, 'bob', 1), await hear(a[1]!, 'bob', 1)]).toEqual([[{ lost: break_ }], [{ lost: 0 }]])
+    }
+  })
+
+  test('is told to a handler between its values, and at once to onConnectionLost', async () => {
+    const { alice, a, b } = await aliceAndBob(1)
+    const heard: string[] = []
+    a[0]!.onConnectionLost((peer) => heard.push(`told of ${peer}`))
+    a[0]!.handle('bob', (value) => heard.push(String((value as { value: number }).value)), { onLost: () => heard.push('lost') })
+    await b[0]!.send('alice', ring16(1))
+    await until(() => heard.length === 1, 'the first value')
+    const reopened = nextEvent(alice, 'connection.opened')
+    pipesOf(alice)[0]!.reset()
+    await reopened
+    await b[0]!.send('alice', ring16(2))
+    await until(() => heard.length === 4, 'the value after the break')
+    expect(heard).toEqual(['1', 'told of bob', 'lost', '2'])
+  })
+
+  test('costs only the sessions that ride on it', async () => {
+    const { alice, a, b } = await aliceAndBob(4, 2)
+    const lost = nextEvent(alice, 'connection.lost')
+    const reopened = nextEvent(alice, 'connection.opened')
+    pipesOf(alice)[0]!.reset()
+    const broken = Number((await lost).link.split(':')[1])
+    await reopened
+    for (const [index, session] of b.entries()) await session.send('alice', ring16(index))
+    for (const [index, session] of a.entries()) expect(await hear(session, 'bob', index % 2 === broken ? 2 : 1)).toEqual(index % 2 === broken ? [{ lost: 0 }, index] : [index])
+  })
+
+  test('loses no value that was not handed to a connection: they wait, and leave in order on the next', async () => {
+    const { bob, session, alice, socket } = await bobWithRawAlice()
+    const lost = nextEvent(bob, 'connection.lost')
+    socket.reset()
+    await lost
+    const sends = [1, 2, 3].map((value) => session.send('alice', ring16(value)))
+    const next = await alice.acceptLink()
+    expect(await next.socket.read(21)).toEqual(Buffer.concat([1, 2, 3].map((value) => encodeFrame(0, ring16(value)))))
+    await within(Promise.all(sends), 'the sends resolve')
+  })
+
+  test('is one on which the contract was broken, and the next one is begun with a clean reader', async () => {
+    const { session, alice, socket } = await bobWithRawAlice()
+    socket.write(Buffer.concat([encodeFrame(0, ring16(1)), Buffer.from('00000000ff', 'hex')]))
+    await socket.end()
+    const next = await alice.acceptLink(encodeFrame(0, ring16(2)))
+    expect(await hear(session, 'alice', 3)).toEqual([1, { lost: 0 }, 2])
+    expect(next.connectionId).toBe(0)
+  })
+
+  test('forgets half a frame', async () => {
+    const { session, alice, socket } = await bobWithRawAlice()
+    socket.write(encodeFrame(0, ring16(1)).subarray(0, 6))
+    await settle()
+    socket.reset()
+    await alice.acceptLink(encodeFrame(0, ring16(2)))
+    expect(await hear(session, 'alice', 2)).toEqual([{ lost: 0 }, 2])
+  })
+
+  test('during validation rejects the call, and the next call makes the sessions', async () => {
+    const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], onConnectionLost })
+    const failing = rejection(alice.makeSessions({ count: 2 }), 'makeSessions')
+    const bob = await dialed(alice)
+    bob.write(validation([0]))
+    await bob.read(42)
+    bob.reset()
+    expect((await failing).code).toBe('ERR_CONNECTION_LOST')
+    const made = alice.makeSessions({ count: 2 })
+    ;(await dialed(alice)).write(validation([0, 1]))
+    expect((await within(made, 'the second call')).map(({ id }) => id)).toEqual([0, 1])
+  })
+
+  test('is also what half a validation leads to: the next call begins on a clean one', async () => {
+    const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], onConnectionLost })
+    const failing = rejection(alice.makeSessions({ count: 2 }), 'makeSessions')
+    const bob = await dialed(alice)
+    bob.write(Buffer.concat([validation([0]), encodeFrame(1, ring16(1))]))
+    expect((await failing).code).toBe('ERR_SESSION_VALIDATION')
+    await bob.end()
+    const made = alice.makeSessions({ count: 2 })
+    ;(await dialed(alice)).write(validation([0, 1]))
+    expect((await within(made, 'the second call')).map(({ id }) => id)).toEqual([0, 1])
+  })
+
+  test('while nothing uses it yet is replaced before the first call needs it', async () => {
+    const alice = await seat('alice')
+    const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: alice.url }], onConnectionLost })
+    const first = await alice.acceptLink()
+    await settle()
+    first.socket.halfClose()
+    const second = await alice.acceptLink(validation([0]))
+    expect(await within(bob.makeSessions({ count: 1 }), 'the first call')).toHaveLength(1)
+    expect(second.socket.isOver).toBe(false)
+  })
+})
+
+describe('a dialer that comes again', () => {
+  leaveNothingBehind()
+
+  test('while the acceptor still holds its old connection gets the place, and the old one is ended', async () => {
+    const { alice, session, bob } = await aliceWithRawBob()
+    bob.write(encodeFrame(0, ring16(1)))
+    await until(() => session.unread('bob') === 1, 'a value came on the old one')
+    const again = keep(await claim(alice.url as string, 'bob', 0))
+    expect(await again.read(3)).toEqual(ok)
+    await bob.end()
+    again.write(encodeFrame(0, ring16(2)))
+    expect(await hear(session, 'bob', 3)).toEqual([1, { lost: 0 }, 2])
+  })
+
+  test('before any session exists gets the place too', async () => {
+    const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], onConnectionLost })
+    const old = await dialed(alice)
+    const again = await dialed(alice)
+    await old.end()
+    const made = alice.makeSessions({ count: 1 })
+    again.write(validation([0]))
+    expect(await within(made, 'the session is made on the new one')).toHaveLength(1)
+  })
+
+  test('many times in a row has exactly the last one', async () => {
+    const { alice, session } = await aliceWithRawBob()
+    const sockets = []
+    for (let i = 0; i < 5; i++) sockets.push(await dialed(alice))
+    const last = sockets.pop()!
+    for (const socket of sockets) await socket.end()
+    last.write(encodeFrame(0, ring16(9)))
+    expect(await hear(session, 'bob', 6)).toEqual([...Array.from({ length: 5 }, () => ({ lost: 0 })), 9])
+  })
+})
+
+describe('one set of connections', () => {
+  leaveNothingBehind()
+
+  test('serves all batches, and a control channel takes one of its own beside them', async () => {
+    const [alice, bob] = (await parties(['alice', 'bob'], { onConnectionLost, connectionParallelism: 2 })) as [Network, Network]
+    const ids = []
+    for (const count of [3, 1, 2]) ids.push((await makeAll([alice, bob], count))[0]!.map(({ id }) => id))
+    expect(ids).toEqual([[0, 1, 2], [3], [4, 5]])
+    expect(pipesOf(alice)).toHaveLength(2)
+    const channels = await within(Promise.all([alice.openControlChannel(), bob.openControlChannel()]), 'the channel opens')
+    expect(pipesOf(alice)).toHaveLength(3)
+    await within(Promise.all(channels.map((channel) => channel.sync())), 'it syncs')
+  })
+
+  test('keeps frames for sessions that this side has not made yet', async () => {
+    const { alice, bob } = await aliceWithRawBob()
+    bob.write(Buffer.concat([validation([0, 1], 1), encodeFrame(2, ring16(7))]))
+    await settle()
+    const sessions = await within(alice.makeSessions({ count: 2 }), 'the call finds its validation here')
+    expect(await within(sessions[1]!.receive('bob'), 'the early value')).toEqual(ring16(7))
+  })
+
+  test('drops frames for sessions that are over', async () => {
+    const { alice, session, bob } = await aliceWithRawBob()
+    session.close()
+    bob.write(Buffer.concat([encodeFrame(0, ring16(1)), validation([0], 1)]))
+    const [next] = await within(alice.makeSessions({ count: 1 }), 'the next batch')
+    expect(next!.id).toBe(1)
+  })
+
+  test('stops reading when early frames fill their limit, and loses none', async () => {
+    const { alice, bob } = await aliceWithRawBob({ earlyBytesMax: 64 * 1024 })
+    const value: NetworkValue = { type: 'Bytes', value: Buffer.alloc(16 * 1024) }
+    bob.write(validation([0], 1))
+    for (let i = 0; i < 2048; i++) bob.write(encodeFrame(1, value))
+    await settle(100)
+    expect(bob.socket.writableLength).toBeGreaterThan(0)
+    const [session] = await within(alice.makeSessions({ count: 1 }), 'the session is made')
+    let count = 0
+    session!.handle('bob', () => void count++)
+    await until(() => count === 2048, 'all of them arrive')
+  })
+})

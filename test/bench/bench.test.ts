@@ -1,0 +1,51 @@
+/**
+ * Owns: that the benchmarks run and verify what they carried: small inputs, counts only, never a duration or a ratio.
+ * Refuses to know: how fast anything is.
+ */
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+
+interface Finished {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+function run(script: string, options: readonly string[]): Promise<Finished> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [join('build', 'bench', script), ...options], (error, stdout, stderr) => {
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr })
+    })
+  })
+}
+
+describe('the benchmarks', () => {
+  test.each(['one-way', 'lanes', 'rtt', '64KiB'])('carry and verify every value of the row %s, raw and ours', { timeout: 60_000 }, async (row) => {
+    const folder = await mkdtemp(join(tmpdir(), 'statewire-bench-'))
+    try {
+      const file = join(folder, 'result.json')
+      const { stdout, stderr } = await run('main.js', ['--quick', '--rows', row, '--json', file])
+      expect(stdout + stderr).not.toContain('broken cell')
+      const { cells } = JSON.parse(await readFile(file, 'utf8')) as { cells: { subject: string, values: number }[] }
+      expect(cells.map((cell) => cell.subject).sort()).toEqual(['raw-view', 'statewire'])
+      for (const cell of cells) expect(cell.values).toBeGreaterThan(0)
+      expect(stdout).toMatch(/^BAR P\d-plain (pass|fail) ratio=\d/m)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+
+  test('the codec benchmark prints a line for each of its bars', { timeout: 60_000 }, async () => {
+    const { stdout } = await run('codec.js', ['--quick'])
+    expect(stdout.match(/^BAR codec-\S+ (pass|fail) ratio=\d/gm)).toHaveLength(4)
+  })
+
+  test('an unknown row ends with exit code 2 and names the rows', async () => {
+    const { code, stderr, stdout } = await run('main.js', ['--rows', 'nonsense'])
+    expect(code).toBe(2)
+    expect(stdout + stderr).toContain('one-way')
+  })
+})

@@ -1,0 +1,90 @@
+/** Owns: what the command line prints, writes and exits with. Refuses to know: how keys are made. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, it } from 'vitest'
+import { Identity } from '../../actors/identity.ts'
+import { help, run } from '../../cli/run.ts'
+
+const folder = mkdtempSync(path.join(tmpdir(), 'statewire-keygen-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+let number = 0
+const fresh = (): string => path.join(folder, `key-${number++}.pem`)
+
+async function cli(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  let [out, err] = ['', '']
+  const code = await run(args, { out: (text) => (out += text), err: (text) => (err += text) })
+  return { code, out, err }
+}
+
+describe('keygen', () => {
+  it('with --out writes the key for its owner only, and prints the id alone', async () => {
+    const file = fresh()
+    const { code, out, err } = await cli('keygen', '--out', file)
+    expect([code, err]).toEqual([0, ''])
+    expect(out).toMatch(/^[0-9a-v]{52}\n$/)
+    expect(`${(await Identity.load(file)).id}\n`).toBe(out)
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+  })
+
+  it('without --out prints the key, and the id where it is not mixed up with it', async () => {
+    const { code, out, err } = await cli('keygen')
+    expect(code).toBe(0)
+    expect(`${Identity.fromPem(out).id}\n`).toBe(err)
+  })
+
+  it('does not overwrite a file, except with --force', async () => {
+    const file = fresh()
+    const first = await cli('keygen', '--out', file)
+    const kept = readFileSync(file, 'utf8')
+    const second = await cli('keygen', `--out=${file}`)
+    expect([second.code, second.out]).toEqual([1, ''])
+    expect(second.err).toMatch(/exists already.*ERR_KEY_FILE_EXISTS/)
+    expect(readFileSync(file, 'utf8')).toBe(kept)
+    const third = await cli('keygen', '--force', '--out', file)
+    expect(third.code).toBe(0)
+    expect(third.out).not.toBe(first.out)
+    expect(`${(await Identity.load(file)).id}\n`).toBe(third.out)
+  })
+
+  it('fails with 1 where it cannot write, and leaves nothing behind', async () => {
+    const { code, out, err } = await cli('keygen', '--out', path.join(folder, 'no', 'such', 'folder'))
+    expect([code, out]).toEqual([1, ''])
+    expect(err).toMatch(/ENOENT.*ERR_KEY_FILE_UNUSABLE/)
+    const before = readdirSync(folder).length
+    expect((await cli('keygen', '--force', '--out', folder)).code).toBe(1)
+    expect(readdirSync(folder).length).toBe(before)
+    expect(readdirSync(tmpdir()).filter((name) => name.startsWith(`${path.basename(folder)}.`))).toEqual([])
+  })
+
+  it.each([[[]], [['nonsense']], [['keygen', '--unknown']], [['keygen', 'file']], [['keygen', '--out']], [['keygen', '--out', '']], [['keygen', '--force']]])('exits with 2 on %j, says why, and shows the help', async (args) => {
+    const { code, out, err } = await cli(...args)
+    expect([code, out]).toEqual([2, ''])
+    expect(err).toMatch(/^statewire: .+\n\nstatewire keygen/)
+  })
+
+  it.each([['--help'], ['-h'], ['keygen', '--help']])('prints its help with %s', async (...args) => {
+    expect(await cli(...args)).toEqual({ code: 0, out: help, err: '' })
+  })
+})
+
+describe('the program', () => {
+  const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
+  const compiled = fileURLToPath(new URL('../../build/cli/main.js', import.meta.url))
+
+  it('begins with the line that makes it one', () => {
+    expect(readFileSync(main, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/)
+  })
+
+  it.runIf(existsSync(compiled))('runs in a process: exit codes and streams are those of the commands', () => {
+    const file = fresh()
+    writeFileSync(file, 'kept')
+    const program = (...args: string[]) => spawnSync(process.execPath, [compiled, ...args], { encoding: 'utf8' })
+    const [good, refused, wrong] = [program('keygen'), program('keygen', '--out', file), program('keygen', '--what')]
+    expect([good.status, refused.status, wrong.status]).toEqual([0, 1, 2])
+    expect(`${Identity.fromPem(good.stdout).id}\n`).toBe(good.stderr)
+    expect(readFileSync(file, 'utf8')).toBe('kept')
+  })
+})

@@ -1,0 +1,239 @@
+/**
+ * Owns: what a pipe promises, as one suite that every carrier must pass; bytes and back-pressure here, ends in pipe-ends.ts.
+ * Refuses to know: which carrier it runs on; whoever writes another one calls this with a factory.
+ *
+ * Every sentence of the first part holds for both ends alike and is run with the dialled and with the accepted pipe.
+ */
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { fill, highWaterMarkBytes, numbered, withPair } from '../support/pipe-bench.ts'
+import type { Carrier, Pair, Role } from '../support/pipe-bench.ts'
+import { endsContract } from './pipe-ends.ts'
+
+export function pipeContract(carrier: Carrier): void {
+  describe.each<Role>(['dialler', 'acceptor'])('at the %s', (role) => {
+    const sentence = (text: string, body: (pair: Pair) => Promise<void>): void => it(text, () => withPair(carrier, role, body))
+
+    describe('bytes', () => {
+      it('arrive in order and whole, however they are cut into writes', async () => {
+        await fc.assert(
+          fc.asyncProperty(fc.array(fc.array(fc.integer({ min: 0, max: 9000 }), { maxLength: 6 }), { maxLength: 12 }), (cuts) =>
+            withPair(carrier, role, async ({ bench, near, far }) => {
+              const all = numbered(cuts.flat().reduce((sum, length) => sum + length, 0))
+              far.pipe.resume()
+              let at = 0
+              for (const parts of cuts) near.pipe.write(parts.map((length) => all.subarray(at, (at += length))))
+              await bench.until('all has arrived', () => far.receivedBytes >= all.length)
+              expect(far.received.equals(all)).toBe(true)
+            }),
+          ),
+          { numRuns: 15 },
+        )
+      })
+
+      sentence('of a gathered write keep the order of its parts', async ({ bench, near, far }) => {
+        far.pipe.resume()
+        near.pipe.write(['one ', 'two ', 'three'].map((text) => Buffer.from(text)))
+        await bench.until('all has arrived', () => far.receivedBytes === 13)
+        expect(far.received.toString()).toBe('one two three')
+      })
+
+      sentence('are not delivered before the first resume: a pipe starts paused', async ({ bench, near, far }) => {
+        near.pipe.write([numbered(1000)])
+        await bench.quiet()
+        expect(far.told).not.toContain('bytes')
+      })
+
+      sentence('that came before the first resume are delivered after it, all of them', async ({ bench, near, far }) => {
+        near.pipe.write([numbered(1000)])
+        near.pipe.write([numbered(500)])
+        await bench.quiet()
+        far.pipe.resume()
+        await bench.until('all has arrived', () => far.receivedBytes >= 1500)
+        expect(far.received.equals(Buffer.concat([numbered(1000), numbered(500)]))).toBe(true)
+      })
+
+      sentence('stop with a pause in the middle of the stream, at once', async ({ bench, near, far }) => {
+        far.reaction = () => far.pipe.pause()
+        far.pipe.resume()
+        for (let i = 0; i < 40; i++) near.pipe.write([numbered(20_000)])
+        await bench.until('a first chunk has arrived', () => far.chunks.length > 0)
+        await bench.quiet()
+        expect(far.chunks).toHaveLength(1)
+      })
+
+      sentence('go on after each pause without a loss', async ({ bench, near, far }) => {
+        const all = numbered(800_000)
+        far.reaction = () => far.pipe.pause()
+        for (let at = 0; at < all.length; at += 20_000) near.pipe.write([all.subarray(at, at + 20_000)])
+        far.pipe.resume()
+        for (let seen = 0; far.receivedBytes < all.length; seen = far.chunks.length) {
+          await bench.until('another chunk has arrived', () => far.chunks.length > seen)
+          far.pipe.resume()
+        }
+        expect(far.received.equals(all)).toBe(true)
+      })
+
+      sentence('belong to the receiver: what it keeps is not written to again', async ({ bench, near, far }) => {
+        far.pipe.resume()
+        const copies: Buffer[] = []
+        far.reaction = (bytes) => copies.push(Buffer.from(bytes))
+        for (let i = 0; i < 30; i++) {
+          const own = numbered(10_000, i)
+          // The sender's own memory is its own again, once it was flushed.
+          near.pipe.write([own], () => own.fill(0))
+        }
+        await bench.until('all has arrived', () => far.receivedBytes === 300_000)
+        await bench.quiet()
+        expect(far.received.equals(Buffer.concat(copies))).toBe(true)
+      })
+
+      sentence('of 8 MiB travel both ways at once', async ({ bench, near, far }) => {
+        const there = numbered(8 * 1024 * 1024, 1)
+        const back = numbered(8 * 1024 * 1024, 2)
+        near.pipe.resume()
+        far.pipe.resume()
+        near.pipe.write([there])
+        far.pipe.write([back])
+        await bench.until('both have arrived', () => far.receivedBytes >= there.length && near.receivedBytes >= back.length)
+        expect([far.received.equals(there), near.received.equals(back)]).toEqual([true, true])
+      })
+
+      sentence('may be answered from within their delivery', async ({ bench, near, far }) => {
+        far.reaction = (bytes) => void far.pipe.write([Buffer.from(bytes.toString().toUpperCase())])
+        near.pipe.resume()
+        far.pipe.resume()
+        near.pipe.write([Buffer.from('echo')])
+        await bench.until('the answer is there', () => near.receivedBytes === 4)
+        expect(near.received.toString()).toBe('ECHO')
+      })
+
+      sentence('none of a write that has none', async ({ bench, near, far }) => {
+        far.pipe.resume()
+        const flushed: (Error | null)[] = []
+        near.pipe.write([Buffer.alloc(0)], (error) => flushed.push(error))
+        near.pipe.write([], (error) => flushed.push(error))
+        near.pipe.write([Buffer.alloc(0), Buffer.from('x'), Buffer.alloc(0)], (error) => flushed.push(error))
+        await bench.until('all were flushed', () => flushed.length === 3 && far.receivedBytes === 1)
+        expect(flushed).toEqual([null, null, null])
+        expect(far.chunks.map(String)).toEqual(['x'])
+      })
+    })
+
+    describe('changing hands', () => {
+      sentence('loses nothing, however often it happens', async ({ bench, near, far }) => {
+        const all = numbered(500_000)
+        const pieces: Buffer[] = []
+        const owner = (): void =>
+          far.pipe.handle({
+            onOpen() {},
+            onBytes: (bytes) => {
+              pieces.push(bytes)
+              owner()
+            },
+            onDrain() {},
+            onEnd() {},
+            onClose: (error) => far.onClose(error),
+          })
+        owner()
+        for (let at = 0; at < all.length; at += 10_000) near.pipe.write([all.subarray(at, at + 10_000)])
+        far.pipe.resume()
+        await bench.until('all has arrived', () => pieces.reduce((sum, { length }) => sum + length, 0) >= all.length)
+        expect(Buffer.concat(pieces).equals(all)).toBe(true)
+      })
+
+      sentence('while paused gives the new owner what waits, and the old one nothing more', async ({ bench, near, far }) => {
+        far.reaction = () => far.pipe.pause()
+        far.pipe.resume()
+        near.pipe.write([Buffer.from('first')])
+        await bench.until('the first has it', () => far.receivedBytes === 5)
+        near.pipe.write([Buffer.from('second')])
+        await bench.quiet()
+        const second: string[] = []
+        far.pipe.handle({ onOpen() {}, onBytes: (bytes) => second.push(String(bytes)), onDrain() {}, onEnd() {}, onClose: (error) => far.onClose(error) })
+        far.pipe.resume()
+        await bench.until('the second has it', () => second.length > 0)
+        expect([String(far.received), second.join('')]).toEqual(['first', 'second'])
+      })
+    })
+
+    describe('back-pressure', () => {
+      sentence('write says true while what waits is below the high-water mark', async ({ near, far, bench }) => {
+        far.pipe.resume()
+        expect(near.pipe.write([numbered(100)])).toBe(true)
+        await bench.until('it has arrived', () => far.receivedBytes === 100)
+        expect(near.told).not.toContain('drain')
+      })
+
+      sentence('write says false above the high-water mark, and takes the bytes all the same', async ({ bench, near, far }) => {
+        const written = fill(near)
+        expect(near.pipe.bufferedBytes).toBeGreaterThanOrEqual(highWaterMarkBytes)
+        far.pipe.resume()
+        await bench.until('all has arrived', () => far.receivedBytes >= written)
+        expect(far.receivedBytes).toBe(written)
+      })
+
+      sentence('onDrain comes once the other side has read, and then there is room', async ({ bench, near, far }) => {
+        fill(near)
+        await bench.quiet()
+        expect(near.told).not.toContain('drain')
+        far.pipe.resume()
+        await bench.until('onDrain has come', () => near.count('drain') === 1)
+        expect(near.pipe.bufferedBytes).toBe(0)
+        expect(near.pipe.write([numbered(10)])).toBe(true)
+      })
+
+      sentence('onDrain comes again each time that write has said false', async ({ bench, near, far }) => {
+        far.pipe.resume()
+        for (let round = 1; round <= 3; round++) {
+          far.pipe.pause()
+          fill(near)
+          far.pipe.resume()
+          await bench.until(`onDrain has come ${round} times`, () => near.count('drain') >= round)
+        }
+      })
+    })
+
+    describe('onFlushed', () => {
+      sentence('is called for each write, in order, without an error', async ({ bench, near, far }) => {
+        far.pipe.resume()
+        const flushed: string[] = []
+        for (let i = 0; i < 50; i++) near.pipe.write([numbered(5000)], (error) => flushed.push(`${i} ${error === null ? 'ok' : 'failed'}`))
+        await bench.until('all were flushed', () => flushed.length === 50)
+        expect(flushed).toEqual(Array.from({ length: 50 }, (_, i) => `${i} ok`))
+      })
+
+      sentence('is called with an error for what a destroy prevented, and with one for every write', async ({ bench, near }) => {
+        fill(near)
+        const errors: unknown[] = []
+        for (let i = 0; i < 3; i++) near.pipe.write([numbered(highWaterMarkBytes)], (error) => errors.push(error))
+        near.pipe.destroy()
+        await bench.until('all were answered', () => errors.length === 3)
+        expect(errors.every((error) => error instanceof Error)).toBe(true)
+      })
+
+      sentence('is called with an error when the very write that is under way is destroyed', async ({ bench, near }) => {
+        const answers: unknown[] = []
+        near.pipe.write([Buffer.alloc(64 * 1024 * 1024)], (error) => answers.push(error))
+        near.pipe.destroy()
+        await bench.until('it was answered', () => answers.length === 1)
+        expect(answers[0]).toBeInstanceOf(Error)
+      })
+
+      sentence('is called with an error after destroy and after end, and write says false', async ({ bench, near, far }) => {
+        far.pipe.resume()
+        const errors: unknown[] = []
+        near.pipe.end()
+        expect(near.pipe.write([Buffer.from('late')], (error) => errors.push(error))).toBe(false)
+        near.pipe.destroy()
+        expect(near.pipe.write([Buffer.from('later')], (error) => errors.push(error))).toBe(false)
+        await bench.until('both were answered', () => errors.length === 2)
+        expect(errors.every((error) => error instanceof Error)).toBe(true)
+        await bench.quiet()
+        expect(far.receivedBytes).toBe(0)
+      })
+    })
+
+    endsContract(sentence)
+  })
+}

@@ -1,0 +1,296 @@
+/**
+ * The swarm: its transfer without a network, under loss drawn from seeds; its command line; and the built program as a
+ * process, with sockets destroyed while it runs.
+ */
+import { execFile, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { decodeMessage, encodeMessage, TransferError } from '../../examples/swarm/messages.ts'
+import type { Message, Offer, Piece } from '../../examples/swarm/messages.ts'
+import { exitCodes, parseOptions, UsageError } from '../../examples/swarm/options.ts'
+import type { PairReport, PeerReport } from '../../examples/swarm/reports.ts'
+import { Sender } from '../../examples/swarm/sender.ts'
+import { cut, plainLength, styleFor } from '../../examples/swarm/style.ts'
+import { summarise } from '../../examples/swarm/summary.ts'
+import type { SwarmResult } from '../../examples/swarm/swarm.ts'
+import { drawTable, RateMeter } from '../../examples/swarm/table.ts'
+import { checkAddress, digestOf, fileBytesMax, piecesOfLane, Receiver } from '../../examples/swarm/transfer.ts'
+import { seededRandom } from '../../testing/index.ts'
+
+const pieceBytes = 512
+const bytes = Buffer.from(Array.from({ length: 10 * pieceBytes + 7 }, (_, index) => (index * 31 + (index >> 8)) % 256))
+const file = { name: 'numbers', bytes, sha256: digestOf(bytes) }
+const lanes = 3
+
+function offer(lane: number, wave: number, fields: Partial<Offer> = {}): Offer {
+  return { type: 'offer', from: 1, lane, round: 1, wave, name: file.name, length: bytes.length, pieceBytes, sha256: file.sha256, ...fields }
+}
+
+function piece(number: number, fields: Partial<Piece> = {}): Piece {
+  return { type: 'piece', from: 1, lane: number % lanes, round: 1, number, bytes: bytes.subarray(number * pieceBytes, (number + 1) * pieceBytes), ...fields }
+}
+
+describe('messages', () => {
+  it.each<Message>([offer(2, 3), { type: 'piece', from: 1, lane: 2, round: 3, number: 4, bytes: Buffer.from([5, 6]) }, { type: 'want', from: 1, lane: 2, round: 3, wave: 4, missing: [5, 8] }, { type: 'done', from: 1, lane: 2, round: 3, wave: 4, ok: true }])('$type comes back', (message) => {
+    const back = decodeMessage(encodeMessage(message))
+    expect({ ...back, ...('sha256' in back ? { sha256: Buffer.from(back.sha256) } : {}) }).toEqual(message)
+  })
+
+  it('refuses what is none, with its own error', () => {
+    const whole = encodeMessage({ type: 'want', from: 1, lane: 2, round: 3, wave: 4, missing: [5] })
+    const wrong = [Buffer.alloc(0), Buffer.from([9]), Buffer.from([1, 0, 0]), whole.subarray(0, -1), Buffer.from([2, 0xc0]), Buffer.from([2, 0x90])]
+    for (const each of wrong) expect(() => decodeMessage(each)).toThrow(TransferError)
+  })
+
+  it('notices a value that came out at the wrong place', () => {
+    expect(() => checkAddress(piece(4), 1, 1)).not.toThrow()
+    expect(() => checkAddress(piece(4), 2, 1)).toThrow('of peer 2')
+    expect(() => checkAddress(piece(4), 1, 2)).toThrow('on lane 2')
+  })
+})
+
+describe('receiver', () => {
+  it('verifies a file whose pieces all came', () => {
+    const receiver = new Receiver(lanes)
+    expect(receiver.onOffer(offer(0, 0))).toBeNull()
+    for (let number = 0; number <= 10; number++) receiver.onPiece(piece(number))
+    expect(receiver.onOffer(offer(1, 1))).toEqual({ type: 'done', from: 1, lane: 1, round: 1, wave: 1, ok: true })
+    expect(receiver).toMatchObject({ verified: 1, wrong: 0, askedAgain: 0, isWaiting: false })
+    expect(receiver.lastDigest).toEqual(file.sha256)
+  })
+
+  it('asks again for what its lane lacks, and counts it once for a question that is repeated', () => {
+    const receiver = new Receiver(lanes)
+    receiver.onOffer(offer(0, 0))
+    for (const number of piecesOfLane(0, lanes, 11).filter((each) => each !== 3 && each !== 9)) receiver.onPiece(piece(number))
+    for (let times = 0; times < 2; times++) expect(receiver.onOffer(offer(0, 1))).toMatchObject({ type: 'want', missing: [3, 9] })
+    expect(receiver.askedAgain).toBe(2)
+    receiver.onPiece(piece(9))
+    expect(receiver.onOffer(offer(0, 2))).toMatchObject({ type: 'want', missing: [3] })
+    expect(receiver.askedAgain).toBe(3)
+    receiver.onPiece(piece(3))
+    receiver.onPiece(piece(3))
+    expect(receiver.onOffer(offer(0, 3))).toMatchObject({ type: 'want', missing: [] })
+    expect(receiver).toMatchObject({ duplicates: 1, isWaiting: true })
+  })
+
+  it('says so if one bit is wrong, and says it again when asked again', () => {
+    const receiver = new Receiver(lanes)
+    receiver.onOffer(offer(0, 0))
+    for (let number = 0; number <= 10; number++) receiver.onPiece(number === 4 ? piece(4, { bytes: Uint8Array.from(piece(4).bytes, (byte, at) => (at === 100 ? byte ^ 1 : byte)) }) : piece(number))
+    for (let times = 0; times < 2; times++) expect(receiver.onOffer(offer(0, 1))).toMatchObject({ type: 'done', ok: false })
+    expect(receiver).toMatchObject({ verified: 0, wrong: 1 })
+  })
+
+  it('does without an announcement that was lost: the pieces are asked for again', () => {
+    const receiver = new Receiver(lanes)
+    receiver.onPiece(piece(0))
+    expect(receiver.onOffer(offer(0, 1))).toMatchObject({ type: 'want', missing: [0, 3, 6, 9] })
+  })
+
+  it.each<[string, (receiver: Receiver) => void]>([
+    ['a piece beyond the end', (receiver) => receiver.onPiece(piece(10, { number: 11, lane: 2 }))],
+    ['a piece on a lane that is not its own', (receiver) => receiver.onPiece(piece(4, { lane: 0 }))],
+    ['a piece of the wrong length', (receiver) => receiver.onPiece(piece(4, { bytes: Buffer.alloc(pieceBytes - 1) }))],
+    ['one round as two files', (receiver) => receiver.onOffer(offer(0, 1, { sha256: digestOf(Buffer.from('other')) }))],
+    ['a round before the last is whole', (receiver) => receiver.onOffer(offer(0, 0, { round: 2 }))],
+  ])('refuses %s', (_, act) => {
+    const receiver = new Receiver(lanes)
+    receiver.onOffer(offer(0, 0))
+    expect(() => act(receiver)).toThrow(TransferError)
+  })
+
+  it('refuses a file that is too long before it takes memory for it', () => {
+    expect(() => new Receiver(lanes).onOffer(offer(0, 0, { length: fileBytesMax + 1 }))).toThrow('are taken')
+    expect(() => new Receiver(lanes).onOffer(offer(0, 0, { length: 0 }))).toThrow('are taken')
+  })
+})
+
+/** A sender and a receiver with a wire between them that loses what `loses` says, in both directions, and keeps the order of a lane. */
+function connect(loses: () => boolean, options: { retryMs?: number; stallMs?: number; corrupt?: boolean } = {}): { sender: Sender; receiver: Receiver } {
+  const receiver = new Receiver(lanes)
+  const sender: Sender = new Sender({
+    from: 1,
+    lanes,
+    file,
+    pieceBytes,
+    retryMs: 2,
+    ...options,
+    send: async (lane, sent) => {
+      await Promise.resolve()
+      if (loses()) return
+      const message = decodeMessage(sent)
+      checkAddress(message, 1, lane)
+      if (message.type === 'piece') receiver.onPiece(message)
+      else if (message.type === 'offer') {
+        const answer = receiver.onOffer(message)
+        if (answer !== null && !loses()) setImmediate(() => sender.onAnswer(answer))
+      }
+    },
+  })
+  return { sender, receiver }
+}
+
+describe('sender', () => {
+  it('delivers round after round', async () => {
+    const { sender, receiver } = connect(() => false)
+    for (let round = 0; round < 3; round++) await sender.sendRound()
+    expect(sender).toMatchObject({ round: 3, delivered: 3, piecesSent: 33, piecesSentAgain: 0, questionsRepeated: 0 })
+    expect(receiver).toMatchObject({ verified: 3, askedAgain: 0, duplicates: 0 })
+  })
+
+  it.each(Array.from({ length: 40 }, (_, seed) => seed))('delivers whatever is lost, pieces, questions and answers: seed %i', async (seed) => {
+    const random = seededRandom(seed)
+    const { sender, receiver } = connect(() => random.fraction() < 0.4)
+    for (let round = 0; round < 4; round++) await sender.sendRound()
+    expect(sender.delivered).toBe(4)
+    expect(receiver).toMatchObject({ verified: 4, wrong: 0 })
+    expect(receiver.askedAgain).toBeGreaterThan(0)
+    expect(sender.piecesSentAgain).toBe(receiver.askedAgain)
+  })
+
+  it('asks at once when the connection breaks, not only when its patience is over', async () => {
+    let sent = 0
+    const { sender } = connect(() => ++sent === 19, { retryMs: 60_000 })
+    const round = sender.sendRound()
+    const isLost = setInterval(() => [0, 1, 2].forEach((lane) => sender.onLost(lane)), 5)
+    await round
+    clearInterval(isLost)
+    expect(sender.questionsRepeated).toBeGreaterThan(0)
+  })
+
+  it('gives up on a receiver that never answers', async () => {
+    const { sender } = connect(() => true, { stallMs: 20 })
+    await expect(sender.sendRound()).rejects.toThrow('no answer on lane')
+  })
+
+  it('fails when the digest is wrong', async () => {
+    const { sender, receiver } = connect(() => false, { corrupt: true })
+    await expect(sender.sendRound()).rejects.toThrow('wrong SHA-256')
+    expect(receiver).toMatchObject({ verified: 0, wrong: 1 })
+  })
+
+  it('can be stopped', async () => {
+    const { sender } = connect(() => true)
+    const round = sender.sendRound()
+    sender.stop(new TransferError('enough'))
+    await expect(round).rejects.toThrow('enough')
+  })
+})
+
+describe('options', () => {
+  it('has defaults', () => {
+    expect(parseOptions([])).toEqual({ peers: 5, input: null, sessions: 4, connections: 2, killEveryMs: 0, durationMs: 8000, json: false, corrupt: false })
+    expect(parseOptions(['--sessions', '1'])).toMatchObject({ sessions: 1, connections: 1 })
+    expect(parseOptions(['--help', '--peers', '9'])).toBeNull()
+  })
+
+  it.each<[string, number]>([['500ms', 500], ['2s', 2000], ['1.5s', 1500], ['1m', 60_000]])('reads the time %s', (text, expected) => {
+    expect(parseOptions(['--kill-every', text])?.killEveryMs).toBe(expected)
+  })
+
+  it.each([['--peers', '1'], ['--peers', '17'], ['--peers', 'two'], ['--sessions', '0'], ['--sessions', '65'], ['--connections', '9'], ['--connections', '5'], ['--duration', '5'], ['--duration', '0s'], ['--kill-every', '1ms'], ['--input', ''], ['--colour', 'red'], ['extra']])('refuses %s %s in one sentence', (...argv) => {
+    expect(() => parseOptions(argv)).toThrow(UsageError)
+    expect(() => parseOptions(argv)).toThrow(/^[^\n]+$/)
+  })
+})
+
+function pairReport(peer: number, fields: Partial<PairReport> = {}): PairReport {
+  return { peer, connections: ['open', 'lost'], connectionsLost: 2, reconnects: 1, roundsBegun: 3, roundsDelivered: 3, roundsVerified: 3, roundsWrong: 0, lastDigest: Buffer.from(file.sha256).toString('hex'), piecesSentAgain: 0, piecesAskedAgain: 4, ...fields }
+}
+
+function peerReport(number: number, pair: PairReport): PeerReport {
+  return { number, sessions: 4, pairs: [pair], valuesSent: 10, valuesReceived: 10, bytesSent: 1000, bytesReceived: 1000, kills: 1, piecesSent: 8, duplicates: 0, questionsRepeated: 0, lastError: null, problems: [] }
+}
+
+function resultOf(fields: Partial<PairReport> = {}): SwarmResult {
+  const nothing = { actors: 0, deadlines: 0, handles: 0 }
+  return { reports: [peerReport(1, pairReport(2)), peerReport(2, pairReport(1, fields))], left: [{ number: 1, ...nothing }, { number: 2, ...nothing }], deaths: [], isInterrupted: false, isComplete: true, transferMs: 1000 }
+}
+
+describe('summary', () => {
+  const options = { peers: 2, input: null, sessions: 4, connections: 2, killEveryMs: 0, durationMs: 1000, json: false, corrupt: false }
+
+  it('is well when everything is shown to be', () => {
+    expect(summarise(options, file, resultOf())).toMatchObject({ verified: true, exitCode: 0, problems: [], digests: { verified: 6, wrong: 0 }, kills: 2, reconnects: 1, connectionsLost: 2 })
+  })
+
+  it.each<[string, SwarmResult, number]>([
+    ['a wrong digest', resultOf({ roundsWrong: 1 }), exitCodes.notVerified],
+    ['a file that was not verified', resultOf({ roundsVerified: 2 }), exitCodes.notVerified],
+    ['a file that was not confirmed', resultOf({ roundsDelivered: 2 }), exitCodes.notVerified],
+    ['a right digest of something else', resultOf({ lastDigest: 'abc' }), exitCodes.notVerified],
+    ['a peer that is silent', { ...resultOf(), reports: resultOf().reports.slice(1) }, exitCodes.notVerified],
+    ['a socket left behind', { ...resultOf(), left: resultOf().left.map((left) => ({ ...left, handles: 1 })) }, exitCodes.notVerified],
+    ['an end that was not reached', { ...resultOf(), isComplete: false }, exitCodes.notVerified],
+    ['no round at all', { ...resultOf(), transferMs: 0 }, exitCodes.notVerified],
+    ['a process that died', { ...resultOf(), deaths: ['peer 1 is gone'] }, exitCodes.peerDied],
+  ])('is not with %s', (_, result, exitCode) => {
+    const summary = summarise(options, file, result)
+    expect(summary).toMatchObject({ verified: false, exitCode })
+    expect(summary.problems).not.toEqual([])
+  })
+})
+
+describe('table', () => {
+  it.each([200, 79, 40])('fits into %i columns', (columns) => {
+    const scene = { phase: 'running', runningMs: 1200, durationMs: 5000, killEveryMs: 300, peers: 2, reports: resultOf().reports }
+    const lines = drawTable(scene, new RateMeter(), 1000, columns, styleFor({}))
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns)
+    expect(lines.join('\n')).toMatch(columns === 200 ? '2●○' : '1 of 2 open')
+  })
+
+  it('cuts coloured text by what is seen', () => {
+    expect(plainLength('\u001B[32mgood\u001B[0m day')).toBe(8)
+    expect(cut('\u001B[32mgood\u001B[0m day', 2)).toBe('\u001B[32mgo\u001B[0m')
+  })
+})
+
+const program = fileURLToPath(new URL('../../build/examples/swarm/main.js', import.meta.url))
+
+function run(...argv: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [program, ...argv], (error, stdout, stderr) => resolve({ exitCode: error === null ? 0 : Number(error.code), stdout, stderr }))
+  })
+}
+
+describe('the program', { timeout: 60_000 }, () => {
+  it('verifies every file while its sockets are destroyed', async () => {
+    const { exitCode, stdout } = await run('--peers', '3', '--duration', '3s', '--kill-every', '300ms', '--json')
+    const summary = JSON.parse(stdout) as ReturnType<typeof summarise>
+    expect(summary).toMatchObject({ verified: true, problems: [], peers: 3, digests: { wrong: 0 } })
+    expect(exitCode).toBe(exitCodes.verified)
+    expect(summary.digests.verified).toBe(summary.rounds.begun)
+    expect(summary.rounds.delivered).toBe(summary.rounds.begun)
+    expect(summary.rounds.begun).toBeGreaterThanOrEqual(6)
+    expect(summary.kills).toBeGreaterThan(0)
+    expect(summary.reconnects).toBeGreaterThan(0)
+    expect(summary.pieces.sentAgain).toBe(summary.pieces.askedAgain)
+  })
+
+  it('ends with 1 when a piece was corrupted', async () => {
+    const { exitCode, stdout } = await run('--peers', '2', '--duration', '100ms', '--corrupt', '--json')
+    expect(exitCode).toBe(exitCodes.notVerified)
+    expect(JSON.parse(stdout)).toMatchObject({ verified: false, digests: { wrong: 1 } })
+  })
+
+  it('ends with 2 and one sentence when an option is wrong', async () => {
+    expect(await run('--peers', '1')).toEqual({ exitCode: exitCodes.badOption, stdout: '', stderr: "--peers must be a whole number from 2 to 16, got '1'\n" })
+    expect(await run('--input', '/no/such/file')).toMatchObject({ exitCode: exitCodes.badOption, stdout: '' })
+  })
+
+  it('drains when it is interrupted, and sends what it was given', async () => {
+    const child = spawn(process.execPath, [program, '--peers', '2', '--duration', '10m', '--input', '-', '--json'], { stdio: ['pipe', 'pipe', 'pipe'] })
+    child.stdin.end(bytes)
+    // The first line of progress comes a second after the start.
+    child.stderr.once('data', () => child.kill('SIGINT'))
+    let stdout = ''
+    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
+    const exitCode = await new Promise((resolve) => child.once('close', resolve))
+    const summary = JSON.parse(stdout) as ReturnType<typeof summarise>
+    expect(summary).toMatchObject({ interrupted: true, input: { name: 'stdin', bytes: bytes.length, sha256: Buffer.from(file.sha256).toString('hex') } })
+    // A machine so slow that nothing had begun after a second has nothing to verify.
+    expect(exitCode).toBe(summary.verified ? exitCodes.verified : exitCodes.notVerified)
+    if (summary.rounds.begun > 0) expect(summary.verified).toBe(true)
+  })
+})

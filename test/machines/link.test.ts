@@ -1,0 +1,280 @@
+/** Owns: the table of machines/link.ts: what outlives sockets, in both roles and both modes. Refuses to know: how it is done (actors/link.ts). */
+import { describe } from 'vitest'
+import { linkMachine } from '../../machines/index.ts'
+import { chartContract, childEvents, named } from './chart-contract.ts'
+
+/** Where a lost connection may not be replaced, it matters whether it had been up. */
+const closings = [
+  { type: 'connection.closed', authenticated: false, as: 'connection.closed before it was up' },
+  { type: 'connection.closed', authenticated: true, as: 'connection.closed after it was up' },
+]
+
+const table = `
+# dialer, reconnect: begins down.requesting requestDial
+down.requesting
+  dial.granted                       -> connecting                     cancelDial dial
+  connection.closed before it was up -> stays                          cancelDial noteLost requestDial
+  connection.closed after it was up  -> stays                          cancelDial noteLost requestDial
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        cancelDial closeConnection
+  reconnector.restarted              -> stays                          requestDial
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+  deadline.passed                    -> stays                          cancelDial requestDial
+connecting
+  connection.authenticated           -> ready                          tellReady
+  connection.closed before it was up -> down.requesting                noteLost requestDial
+  connection.closed after it was up  -> down.requesting                noteLost requestDial
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+  deadline.passed                    -> stays                          failConnection
+closing
+  connection.closed before it was up -> closed                         noteLost
+  connection.closed after it was up  -> closed                         noteLost
+  pump.failed                        -> stays                          failConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+  deadline.passed                    -> closed
+ready
+  link.claimed                       -> accepting                      replace accept
+  connection.closed before it was up -> down.requesting                noteLost requestDial
+  connection.closed after it was up  -> down.requesting                noteLost requestDial
+  pump.failed                        -> stays                          failConnection
+  link.adopt                         -> up.fresh                       adopt
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+closed, final
+accepting
+  link.claimed                       -> stays                          replace accept
+  connection.authenticated           -> ready                          tellReady
+  connection.closed before it was up -> down.requesting                noteLost requestDial
+  connection.closed after it was up  -> down.requesting                noteLost requestDial
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+  deadline.passed                    -> stays                          failConnection
+up.fresh
+  link.claimed                       -> accepting                      replace accept
+  connection.opened                  -> stays                          noteOpened
+  connection.closed before it was up -> down.requesting                noteLost requestDial
+  connection.closed after it was up  -> down.requesting                noteLost requestDial
+  pump.started                       -> up.stable                      resetBackoff
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+  deadline.passed                    -> up.stable                      resetBackoff
+up.stable
+  link.claimed                       -> accepting                      replace accept
+  connection.opened                  -> stays                          noteOpened
+  connection.closed before it was up -> down.requesting                noteLost requestDial
+  connection.closed after it was up  -> down.requesting                noteLost requestDial
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+# acceptor, reconnect: begins down.expecting openClaim
+down.expecting
+  link.claimed                       -> accepting                      closeClaim accept
+  connection.closed before it was up -> stays                          closeClaim noteLost openClaim
+  connection.closed after it was up  -> stays                          closeClaim noteLost openClaim
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeClaim closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+accepting
+  link.claimed                       -> stays                          replace accept
+  connection.authenticated           -> ready                          tellReady
+  connection.closed before it was up -> down.expecting                 noteLost openClaim
+  connection.closed after it was up  -> down.expecting                 noteLost openClaim
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+  deadline.passed                    -> stays                          failConnection
+ready
+  link.claimed                       -> accepting                      replace accept
+  connection.closed before it was up -> down.expecting                 noteLost openClaim
+  connection.closed after it was up  -> down.expecting                 noteLost openClaim
+  pump.failed                        -> stays                          failConnection
+  link.adopt                         -> up.fresh                       adopt
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+up.fresh
+  link.claimed                       -> accepting                      replace accept
+  connection.opened                  -> stays                          noteOpened
+  connection.closed before it was up -> down.expecting                 noteLost openClaim
+  connection.closed after it was up  -> down.expecting                 noteLost openClaim
+  pump.started                       -> up.stable                      resetBackoff
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+  deadline.passed                    -> up.stable                      resetBackoff
+up.stable
+  link.claimed                       -> accepting                      replace accept
+  connection.opened                  -> stays                          noteOpened
+  connection.closed before it was up -> down.expecting                 noteLost openClaim
+  connection.closed after it was up  -> down.expecting                 noteLost openClaim
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+# dialer, fail: begins down.requesting requestDial
+down.requesting
+  dial.granted                       -> connecting                     cancelDial dial
+  connection.closed before it was up -> stays                          cancelDial noteLost requestDial
+  connection.closed after it was up  -> failed                         cancelDial noteLost tellFailed
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        cancelDial closeConnection
+  reconnector.restarted              -> stays                          requestDial
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+  deadline.passed                    -> stays                          cancelDial requestDial
+connecting
+  connection.authenticated           -> ready                          tellReady
+  connection.closed before it was up -> down.requesting                noteLost requestDial
+  connection.closed after it was up  -> failed                         noteLost tellFailed
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+  deadline.passed                    -> stays                          failConnection
+failed, final
+ready
+  link.claimed                       -> accepting                      replace accept
+  connection.closed before it was up -> down.requesting                noteLost requestDial
+  connection.closed after it was up  -> failed                         noteLost tellFailed
+  pump.failed                        -> stays                          failConnection
+  link.adopt                         -> up.fresh                       adopt
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+accepting
+  link.claimed                       -> stays                          replace accept
+  connection.authenticated           -> ready                          tellReady
+  connection.closed before it was up -> down.requesting                noteLost requestDial
+  connection.closed after it was up  -> failed                         noteLost tellFailed
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+  deadline.passed                    -> stays                          failConnection
+up.fresh
+  link.claimed                       -> accepting                      replace accept
+  connection.opened                  -> stays                          noteOpened
+  connection.closed before it was up -> down.requesting                noteLost requestDial
+  connection.closed after it was up  -> failed                         noteLost tellFailed
+  pump.started                       -> up.stable                      resetBackoff
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+  deadline.passed                    -> up.stable                      resetBackoff
+up.stable
+  link.claimed                       -> accepting                      replace accept
+  connection.opened                  -> stays                          noteOpened
+  connection.closed before it was up -> down.requesting                noteLost requestDial
+  connection.closed after it was up  -> failed                         noteLost tellFailed
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+# acceptor, fail: begins down.expecting openClaim
+down.expecting
+  link.claimed                       -> accepting                      closeClaim accept
+  connection.closed before it was up -> stays                          closeClaim noteLost openClaim
+  connection.closed after it was up  -> failed                         closeClaim noteLost tellFailed
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeClaim closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+accepting
+  link.claimed                       -> stays                          replace accept
+  connection.authenticated           -> ready                          tellReady
+  connection.closed before it was up -> down.expecting                 noteLost openClaim
+  connection.closed after it was up  -> failed                         noteLost tellFailed
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+  deadline.passed                    -> stays                          failConnection
+ready
+  link.claimed                       -> accepting                      replace accept
+  connection.closed before it was up -> down.expecting                 noteLost openClaim
+  connection.closed after it was up  -> failed                         noteLost tellFailed
+  pump.failed                        -> stays                          failConnection
+  link.adopt                         -> up.fresh                       adopt
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+up.fresh
+  link.claimed                       -> accepting                      replace accept
+  connection.opened                  -> stays                          noteOpened
+  connection.closed before it was up -> down.expecting                 noteLost openClaim
+  connection.closed after it was up  -> failed                         noteLost tellFailed
+  pump.started                       -> up.stable                      resetBackoff
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+  deadline.passed                    -> up.stable                      resetBackoff
+up.stable
+  link.claimed                       -> accepting                      replace accept
+  connection.opened                  -> stays                          noteOpened
+  connection.closed before it was up -> down.expecting                 noteLost openClaim
+  connection.closed after it was up  -> failed                         noteLost tellFailed
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+`
+
+describe('the link chart', () => {
+  chartContract(linkMachine, {
+    lives: {
+      'dialer, reconnect': { role: 'dialer', onConnectionLost: 'reconnect' },
+      'acceptor, reconnect': { role: 'acceptor', onConnectionLost: 'reconnect' },
+      'dialer, fail': { role: 'dialer', onConnectionLost: 'fail' },
+      'acceptor, fail': { role: 'acceptor', onConnectionLost: 'fail' },
+    },
+    events: [
+      ...named('dial.granted', 'link.claimed', 'connection.authenticated', 'connection.opened', 'connection.errored'),
+      ...closings,
+      ...named('pump.started', 'pump.failed', 'link.adopt', 'link.close', 'reconnector.restarted'),
+      ...childEvents,
+      ...named('deadline.passed'),
+    ],
+    finals: ['closed', 'failed'],
+    ignored: ['connection.errored', 'child.done'],
+    table,
+  })
+})

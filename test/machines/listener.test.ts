@@ -1,0 +1,53 @@
+/** Owns: the table of machines/listener.ts: bound or not. Refuses to know: how it is done (actors/listener.ts). */
+import { describe } from 'vitest'
+import { listenerMachine } from '../../machines/index.ts'
+import { chartContract, childEvents, named } from './chart-contract.ts'
+
+const table = `
+# a listener: begins binding bind
+binding
+  listener.bound                     -> listening                      tellListening
+  listener.failed                    -> errored                        noteFailure unbind tellFailed fail
+  pipe.accepted                      -> stays                          refusePipe
+  connection.claimed                 -> stays                          place
+  connection.errored                 -> stays                          noteErrored
+  connection.closed                  -> stays                          forget
+  listener.close                     -> closed                         unbind
+  child.done                         -> stays                          forget
+  child.failed                       -> stays                          forget
+  deadline.passed                    -> errored                        noteFailure unbind tellFailed fail
+listening
+  listener.failed                    -> errored                        noteFailure unbind tellFailed fail
+  pipe.accepted                      -> stays                          admit
+  connection.claimed                 -> stays                          place
+  connection.errored                 -> stays                          noteErrored
+  connection.closed                  -> stays                          forget
+  listener.close                     -> closed                         unbind
+  child.done                         -> stays                          forget
+  child.failed                       -> stays                          forget
+errored
+  pipe.accepted                      -> stays                          refusePipe
+  connection.claimed                 -> stays                          place
+  connection.errored                 -> stays                          noteErrored
+  connection.closed                  -> stays                          forget
+  listener.close                     -> closed                         unbind
+  child.done                         -> stays                          forget
+  child.failed                       -> stays                          forget
+closed, final
+`
+
+describe('the listener chart', () => {
+  chartContract(listenerMachine, {
+    lives: {
+      'a listener': {},
+    },
+    events: [
+      ...named('listener.bound', 'listener.failed', 'pipe.accepted', 'connection.claimed', 'connection.errored', 'connection.closed', 'listener.close'),
+      ...childEvents,
+      ...named('deadline.passed'),
+    ],
+    finals: ['closed'],
+    ignored: ['child.restarted', 'child.escalated'],
+    table,
+  })
+})

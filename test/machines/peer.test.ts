@@ -1,0 +1,83 @@
+/** Owns: the table of machines/peer.ts: where the failures of its actors stop. Refuses to know: how it is done (actors/peer.ts). */
+import { describe } from 'vitest'
+import { peerMachine } from '../../machines/index.ts'
+import { chartContract, childEvents, named } from './chart-contract.ts'
+
+const table = `
+# a peer: begins idle
+idle
+  link.open                          -> active                         openLink
+  link.release                       -> stays                          releaseLink
+  link.break                         -> stays                          breakLink
+  link.ready                         -> stays                          relay
+  link.up                            -> stays                          relay
+  link.down                          -> stays                          relay
+  link.failed                        -> stays                          relay
+  peer.close                         -> closing                        closeLinks
+  reconnector.restarted              -> stays                          wakeLinks
+  child.done                         -> stays                          forgetLink
+  child.failed                       -> stays                          noteEscalation
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> errored                        noteEscalation tellErrored
+active
+  link.open                          -> stays                          openLink
+  link.release                       -> stays                          releaseLink
+  link.break                         -> stays                          breakLink
+  link.ready                         -> stays                          relay
+  link.up                            -> stays                          relay
+  link.down                          -> stays                          relay
+  link.failed                        -> stays                          relay
+  peer.close                         -> closing                        closeLinks
+  reconnector.restarted              -> stays                          wakeLinks
+  child.done                         -> stays                          forgetLink
+  child.failed                       -> stays                          noteEscalation
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> errored                        noteEscalation tellErrored
+closing
+  link.open                          -> stays                          refuseLink
+  link.release                       -> stays                          releaseLink
+  link.break                         -> stays                          breakLink
+  link.ready                         -> stays                          relay
+  link.up                            -> stays                          relay
+  link.down                          -> stays                          relay
+  link.failed                        -> stays                          relay
+  peer.empty                         -> closed
+  reconnector.restarted              -> stays                          wakeLinks
+  child.done                         -> stays                          forgetLink
+  child.failed                       -> stays                          forgetLink
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          forgetLink
+  deadline.passed                    -> closed
+errored
+  link.open                          -> stays                          openLink
+  link.release                       -> stays                          releaseLink
+  link.break                         -> stays                          breakLink
+  link.ready                         -> stays                          relay
+  link.up                            -> stays                          relay
+  link.down                          -> stays                          relay
+  link.failed                        -> stays                          relay
+  peer.close                         -> closing                        closeLinks
+  reconnector.restarted              -> stays                          wakeLinks
+  child.done                         -> stays                          forgetLink
+  child.failed                       -> stays                          noteEscalation
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          noteEscalation
+  deadline.passed                    -> active                         reopenLinks
+closed, final
+`
+
+describe('the peer chart', () => {
+  chartContract(peerMachine, {
+    lives: {
+      'a peer': {},
+    },
+    events: [
+      ...named('link.open', 'link.release', 'link.break', 'link.ready', 'link.up', 'link.down', 'link.failed', 'peer.empty', 'peer.close', 'reconnector.restarted'),
+      ...childEvents,
+      ...named('deadline.passed'),
+    ],
+    finals: ['closed'],
+    ignored: [],
+    table,
+  })
+})

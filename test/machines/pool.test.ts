@@ -1,0 +1,39 @@
+/** Owns: the table of machines/pool.ts: many children below one name. Refuses to know: how it is done (actors/pool.ts). */
+import { describe } from 'vitest'
+import { poolMachine } from '../../machines/index.ts'
+import { chartContract, childEvents, named } from './chart-contract.ts'
+
+const table = `
+# a pool: begins running begin
+running
+  pool.add                           -> stays                          add
+  pool.drain                         -> draining                       drain
+  pool.pass                          -> stays                          pass
+  child.done                         -> stays                          noteEnd
+  child.failed                       -> stays                          noteEnd
+  child.restarted                    -> stays                          noteEnd
+  child.escalated                    -> stays                          noteEnd
+draining
+  pool.pass                          -> stays                          pass
+  pool.empty                         -> empty                          tellEmpty
+  child.done                         -> stays                          noteEnd
+  child.failed                       -> stays                          noteEnd
+  child.restarted                    -> stays                          noteEnd
+  child.escalated                    -> stays                          noteEnd
+empty, final
+`
+
+describe('the pool chart', () => {
+  chartContract(poolMachine, {
+    lives: {
+      'a pool': {},
+    },
+    events: [
+      ...named('pool.add', 'pool.drain', 'pool.pass', 'pool.empty'),
+      ...childEvents,
+    ],
+    finals: ['empty'],
+    ignored: [],
+    table,
+  })
+})

@@ -1,0 +1,41 @@
+/** Owns: the table of machines/reconnector.ts: whether dials are granted. Refuses to know: how it is done (actors/reconnector.ts). */
+import { describe } from 'vitest'
+import { reconnectorMachine } from '../../machines/index.ts'
+import { chartContract, named } from './chart-contract.ts'
+
+const table = `
+# a reconnector: begins granting
+granting
+  dial.request                       -> stays                          enqueue
+  dial.cancel                        -> stays                          cancel
+  dial.ended                         -> stays                          end
+  dial.reset                         -> stays                          reset
+  dial.forget                        -> stays                          forget
+  dial.due                           -> stays                          grant
+  slots.used                         -> saturated
+  reconnector.stop                   -> stopped                        stopAll
+saturated
+  dial.request                       -> stays                          enqueue
+  dial.cancel                        -> stays                          cancel
+  dial.ended                         -> stays                          end
+  dial.reset                         -> stays                          reset
+  dial.forget                        -> stays                          forget
+  dial.due                           -> stays                          grant
+  slots.free                         -> granting                       grantWaiting
+  reconnector.stop                   -> stopped                        stopAll
+stopped, final
+`
+
+describe('the reconnector chart', () => {
+  chartContract(reconnectorMachine, {
+    lives: {
+      'a reconnector': {},
+    },
+    events: [
+      ...named('dial.request', 'dial.cancel', 'dial.ended', 'dial.reset', 'dial.forget', 'dial.due', 'slots.used', 'slots.free', 'reconnector.stop'),
+    ],
+    finals: ['stopped'],
+    ignored: [],
+    table,
+  })
+})

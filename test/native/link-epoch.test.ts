@@ -1,0 +1,348 @@
+/** Owns: the contract of one side of a link: its hellos, the checks of the peer's, what each verdict does, and how an epoch ends. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { encodeFrame } from '../../codec/frame-writer.ts'
+import type { Hello } from '../../codec/hello.ts'
+import { encodeCredit, encodeMessageHeader } from '../../codec/native-frames.ts'
+import { checkAnswerHello, checkInboundHello, linksInUse, resolveCrossing, type HelloContext } from '../../protocol/native/hello-checks.ts'
+import { LinkEpoch } from '../../protocol/native/link-epoch.ts'
+import { laneOutcome, settleHeld } from '../../protocol/native/outcomes.ts'
+import { expectError, expectProtocolError } from '../codec/harness.ts'
+
+const keyA = new Uint8Array(32).fill(1)
+const keyB = new Uint8Array(32).fill(2)
+const limits = { maxMessageLengthBytes: 65_536, laneWindowBytes: 4096, resumeTimeoutMs: 1000, links: 2, replayWindowBytes: 8192 }
+
+function createLink(own = keyA, peer = keyB, bootId = 100n, epochs = 1n): LinkEpoch {
+  let drawn = epochs
+  return new LinkEpoch({ connectionId: 0, ownKey: own, peerKey: peer, limits, bootId, drawEpoch: () => drawn++ })
+}
+
+function push(link: LinkEpoch, ...lanes: number[]): void {
+  for (const lane of lanes) {
+    const frame = encodeFrame(lane, { type: 'Bytes', value: Buffer.from('x') })
+    link.window.push([frame], [frame.length])
+  }
+}
+
+/** Both sides exchange hellos; the first dials. Returns both adoptions. */
+function meet(dialer: LinkEpoch, acceptor: LinkEpoch): ReturnType<LinkEpoch['adopt']>[] {
+  const asked = dialer.composeHello()
+  expect(acceptor.checkInbound(asked)).toBeNull()
+  const answered = acceptor.composeHello()
+  const adopted = acceptor.adopt(answered, asked)
+  expect(dialer.checkAnswer(answered)).toBeNull()
+  return [dialer.adopt(asked, answered), adopted]
+}
+
+const hello: Hello = { ...limits, connectionId: 0, bootId: 200n, epoch: 11n, nextEpoch: 12n, known: 0n, received: 0, first: 0, next: 0, publicKey: keyB, helloNumber: 5 }
+const context: HelloContext = { connectionId: 0, ownKey: keyA, peerKey: keyB, ownLinks: 2, known: 0n, knownLimits: null, lastAdopted: null }
+
+describe('the checks of a hello', () => {
+  test.each<[string, Partial<Hello>, Partial<HelloContext>, string | undefined]>([
+    ['in order', {}, {}, undefined],
+    ['from this side itself', { publicKey: keyA }, {}, 'self'],
+    ['from another key', { publicKey: new Uint8Array(32).fill(3) }, {}, 'identity'],
+    ['for the last link', { connectionId: 1 }, {}, undefined],
+    ['for a link beyond this side', { connectionId: 2, links: 9 }, {}, 'no-such-link'],
+    ['for a link beyond its own number', { connectionId: 1, links: 1 }, {}, 'no-such-link'],
+    ['of an earlier boot', {}, { lastAdopted: { bootId: 201n, helloNumber: 1 } }, 'stale'],
+    ['of the same boot and number', {}, { lastAdopted: { bootId: 200n, helloNumber: 5 } }, 'stale'],
+    ['of the same boot, the next number', {}, { lastAdopted: { bootId: 200n, helloNumber: 4 } }, undefined],
+    ['of a later boot, number 1', { bootId: 201n, helloNumber: 1 }, { lastAdopted: { bootId: 200n, helloNumber: 5 } }, undefined],
+    ['of the known epoch with its limits', {}, { known: 11n, knownLimits: limits }, undefined],
+    ['of the known epoch with another window', { laneWindowBytes: 1 }, { known: 11n, knownLimits: limits }, 'bad-hello'],
+    ['of the known epoch with another maxMessageLength', { maxMessageLengthBytes: 70_000 }, { known: 11n, knownLimits: limits }, 'bad-hello'],
+    ['of the known epoch with another resume time-out', { resumeTimeoutMs: 1 }, { known: 11n, knownLimits: limits }, 'bad-hello'],
+    ['of the known epoch with another number of links', { links: 3 }, { known: 11n, knownLimits: limits }, 'bad-hello'],
+    ['of the known epoch with another replay window', { replayWindowBytes: 1 }, { known: 11n, knownLimits: limits }, 'bad-hello'],
+    ['of another epoch with other limits', { laneWindowBytes: 1 }, { known: 10n, knownLimits: limits }, undefined],
+  ])('%s', (_, fields, known, expected) => {
+    expect(checkInboundHello({ ...hello, ...fields }, { ...context, ...known })?.name).toBe(expected)
+  })
+
+  test('take an answer for the same connection id only, and never for stale', () => {
+    expect(checkAnswerHello({ ...hello, connectionId: 1 }, context)?.name).toBe('bad-hello')
+    expect(checkAnswerHello(hello, { ...context, lastAdopted: { bootId: 200n, helloNumber: 9 } })).toBeNull()
+    expect(checkAnswerHello({ ...hello, publicKey: keyA }, context)?.name).toBe('self')
+  })
+
+  test('come before anything changes', () => {
+    const link = createLink()
+    meet(link, createLink(keyB, keyA, 100n, 50n))
+    const before = JSON.stringify([String(link.epoch), String(link.known), link.received, link.isUp])
+    link.checkInbound({ ...hello, epoch: link.known, laneWindowBytes: 1 })
+    link.checkInbound({ ...hello, bootId: 1n })
+    expect(JSON.stringify([String(link.epoch), String(link.known), link.received, link.isUp])).toBe(before)
+  })
+
+  test('cross only with an own dial that has sent its hello, and then the greater key stays', () => {
+    expect([resolveCrossing(true, keyB, keyA), resolveCrossing(true, keyA, keyB), resolveCrossing(false, keyB, keyA)]).toEqual(['refuse', 'accept', 'accept'])
+  })
+
+  test('number the links: one until the first hello, then the lesser of both', () => {
+    expect([linksInUse(4, null), linksInUse(4, 2), linksInUse(2, 4)]).toEqual([1, 2, 2])
+  })
+})
+
+describe('one side of a link', () => {
+  test('numbers its hellos over both roles and reads its counters as late as it can', () => {
+    const [a, b] = [createLink(), createLink(keyB, keyA, 100n, 50n)]
+    meet(a, b)
+    expectError('ERR_INTERNAL', () => a.composeHello())
+    push(a, 7, 7)
+    a.window.ack(1)
+    a.countFrame(10, 0)
+    a.connectionLost(0)
+    expect(a.composeHello()).toMatchObject({ helloNumber: 2, known: 50n, epoch: 1n, nextEpoch: 2n, received: 1, first: 1, next: 2 })
+    b.connectionLost(0)
+    expect(b.composeHello().helloNumber).toBe(2)
+  })
+
+  test('adopts with its newest hello only, and not with one of an epoch that is over', () => {
+    const link = createLink()
+    const old = link.composeHello()
+    link.composeHello()
+    expectError('ERR_INTERNAL', () => link.adopt(old, hello))
+    const newest = link.composeHello()
+    link.renew('expired')
+    expectError('ERR_INTERNAL', () => link.adopt(newest, hello))
+  })
+
+  test('RESUME: sends again from exactly what was heard, and every balance stays', () => {
+    const [a, b] = [createLink(), createLink(keyB, keyA, 100n, 50n)]
+    expect(meet(a, b).map(({ verdict, endpointWindowBytes }) => [verdict.mine, endpointWindowBytes])).toEqual([['RESUME', 4096], ['RESUME', 4096]])
+    push(a, 7, 8, 9)
+    b.countFrame(10, 0)
+    a.connectionLost(0)
+    b.connectionLost(0)
+    const [resumed] = meet(a, b)
+    expect([resumed!.end, resumed!.endpointWindowBytes]).toEqual([null, null])
+    expect(Buffer.concat(resumed!.replay).readUInt32LE(0)).toBe(8)
+    expect([a.window.first, a.window.next, a.epoch]).toEqual([1, 3, 1n])
+  })
+
+  test('FRESH: the peer restarted, so what is held is unknown, and the peer learns the next epoch', () => {
+    const [a, b] = [createLink(), createLink(keyB, keyA, 100n, 50n)]
+    meet(a, b)
+    push(a, 7, 7, 8)
+    a.window.ack(1)
+    a.countFrame(10, 0)
+    a.connectionLost(0)
+    const restarted = createLink(keyB, keyA, 101n, 60n)
+    const [fresh, kept] = meet(a, restarted)
+    expect([fresh!.verdict, kept!.verdict]).toEqual([{ mine: 'FRESH', theirs: 'KEEP' }, { mine: 'KEEP', theirs: 'FRESH' }])
+    expect(fresh!.end).toEqual({ reason: 'peer-restarted', held: new Map([[7, { acked: 0, unknown: 1, notSent: 0 }], [8, { acked: 0, unknown: 1, notSent: 0 }]]) })
+    expect([fresh!.endpointWindowBytes, kept!.endpointWindowBytes]).toEqual([4096, 4096])
+    expect([a.epoch, a.received, a.window.next, a.known, restarted.known]).toEqual([2n, 0, 0, 60n, 2n])
+    expect(laneOutcome(fresh!.end!, 7, 2, 3)).toEqual({ acked: 1, unknown: 1, notSent: 3 })
+    expect(laneOutcome(fresh!.end!, 9, 4, 0)).toEqual({ acked: 4, unknown: 0, notSent: 0 })
+  })
+
+  test('FRESH: a peer that expired the link but knows this epoch says exactly what it has', () => {
+    const a = createLink()
+    const first = a.composeHello()
+    a.adopt(first, hello)
+    push(a, 7, 7, 7)
+    a.connectionLost(0)
+    // It knows epoch 1 of this side, and this side's own known is of an epoch that is over there.
+    const { end, verdict } = a.adopt(a.composeHello(), { ...hello, epoch: 12n, nextEpoch: 13n, known: 1n, received: 2, helloNumber: 6 })
+    expect(verdict).toEqual({ mine: 'FRESH', theirs: 'FRESH' })
+    expect(end).toEqual({ reason: 'expired', held: new Map([[7, { acked: 2, unknown: 0, notSent: 1 }]]) })
+    expect(a.known).toBe(13n)
+  })
+
+  test('FRESH: what the peer says it has counts only within what was sent', () => {
+    const link = createLink()
+    push(link, 7)
+    expect(settleHeld(link.window, 2)).toEqual(new Map([[7, { acked: 0, unknown: 1, notSent: 0 }]]))
+    expect(settleHeld(link.window, 0)).toEqual(new Map([[7, { acked: 0, unknown: 0, notSent: 1 }]]))
+  })
+
+  test('FRESH with epochs in order is a protocol error of someone, and counters that lie do no harm', () => {
+    const a = createLink()
+    a.adopt(a.composeHello(), hello)
+    push(a, 7)
+    a.connectionLost(0)
+    const { end } = a.adopt(a.composeHello(), { ...hello, known: 1n, received: Number.MAX_SAFE_INTEGER, first: 9, next: 3, helloNumber: 6 })
+    expect(end).toEqual({ reason: 'protocol-error', held: new Map([[7, { acked: 0, unknown: 1, notSent: 0 }]]) })
+  })
+
+  test('KEEP takes the limits of the new hello, and holds the peer to them', () => {
+    const a = createLink()
+    const { verdict } = a.adopt(a.composeHello(), { ...hello, known: 77n, resumeTimeoutMs: 10 })
+    expect(verdict).toEqual({ mine: 'KEEP', theirs: 'FRESH' })
+    expect([a.known, a.peerLimits?.resumeTimeoutMs, a.resumeTimeoutMs]).toEqual([12n, 10, 10])
+    a.connectionLost(0)
+    expect(a.checkInbound({ ...hello, epoch: 12n, nextEpoch: 13n, helloNumber: 6 })?.name).toBe('bad-hello')
+    expect(a.checkInbound({ ...hello, epoch: 12n, nextEpoch: 13n, helloNumber: 6, resumeTimeoutMs: 10 })).toBeNull()
+  })
+
+  test('KEEP of a side that is ahead sends all again from 0, and pays for nothing twice', () => {
+    const a = createLink()
+    a.adopt(a.composeHello(), hello)
+    a.connectionLost(0)
+    // The peer lost its state: this side begins anew, and its answer is cut off before the peer reads it.
+    const fresh = a.adopt(a.composeHello(), { ...hello, epoch: 21n, nextEpoch: 22n, known: 1n, received: 3, helloNumber: 6 })
+    expect([fresh.verdict, fresh.endpointWindowBytes, a.known]).toEqual([{ mine: 'FRESH', theirs: 'FRESH' }, 4096, 22n])
+    push(a, 7, 8)
+    a.connectionLost(0)
+    const kept = a.adopt(a.composeHello(), { ...hello, epoch: 21n, nextEpoch: 22n, known: 1n, received: 3, helloNumber: 7 })
+    expect([kept.verdict, kept.endpointWindowBytes, kept.end, a.known]).toEqual([{ mine: 'KEEP', theirs: 'FRESH' }, null, null, 22n])
+    expect([Buffer.concat(kept.replay).length, a.window.first, a.window.next]).toEqual([20, 0, 2])
+  })
+
+  test('holds against any hello: nothing outside the window is replayed, nothing throws, counters stay numbers', () => {
+    const id = fc.constantFrom(1n, 2n, 3n, 11n, 12n, 77n, 2n ** 64n - 1n)
+    const counter = fc.constantFrom(0, 1, 2, 3, 4, 5, 2 ** 31, 2 ** 32, Number.MAX_SAFE_INTEGER)
+    const hostile = fc.oneof(
+      fc.record({ epoch: id, nextEpoch: id, known: fc.oneof(id, fc.constant(0n)), received: counter, first: counter, next: counter, bootId: fc.constantFrom(200n, 201n) }),
+      // Near the truth, so that lies get as far as a RESUME.
+      fc.record({ epoch: fc.constant(11n), nextEpoch: id, known: fc.constantFrom(0n, 1n), received: fc.nat(5), first: fc.nat(2), next: fc.integer({ min: 1, max: 4 }) }),
+    )
+    let resumed = 0
+    fc.assert(
+      fc.property(fc.array(hostile, { minLength: 1, maxLength: 4 }), (fields) => {
+        const a = createLink()
+        a.adopt(a.composeHello(), hello)
+        push(a, 7, 7, 7)
+        a.window.ack(1)
+        a.countFrame(10, 0)
+        for (const [index, lie] of fields.entries()) {
+          a.connectionLost(0)
+          const theirs = { ...hello, ...lie, helloNumber: 10 + index }
+          if (a.checkInbound(theirs) !== null) continue
+          const heldBefore = a.window.heldFrames
+          const { replay, verdict } = a.adopt(a.composeHello(), theirs)
+          a.window.invariants()
+          const replayed = Buffer.concat(replay).length / 10
+          expect(replayed).toBe(a.window.heldFrames)
+          expect(replayed).toBeLessThanOrEqual(heldBefore)
+          if (verdict.mine === 'FRESH') expect(replayed).toBe(0)
+          if (verdict.mine === 'RESUME') {
+            expect(a.window.first).toBe(theirs.received)
+            resumed += 1
+          }
+          expect([a.received, a.window.first, a.window.next].every((count) => Number.isSafeInteger(count) && count >= 0)).toBe(true)
+        }
+      }),
+      { numRuns: 2000 },
+    )
+    expect(resumed).toBeGreaterThan(100)
+  })
+
+  test('counts values in outcomes, and none of the link’s own frames', () => {
+    const link = createLink()
+    const frames = [encodeCredit(7, 5), Buffer.concat([encodeMessageHeader(1), Buffer.from('m')]), encodeFrame(7, { type: 'RingElementBit', value: true })]
+    link.window.push(frames, frames.map((frame) => frame.length))
+    expect([...link.renew('internal-error').held.keys()]).toEqual([0x7fff_ffff, 7])
+  })
+
+  test('expires after the smaller of both time-outs, counted from the break', () => {
+    const a = createLink()
+    expect(a.expiresAtMs).toBeNull()
+    a.adopt(a.composeHello(), { ...hello, resumeTimeoutMs: 300 })
+    a.valueWaits(5)
+    expect(a.expiresAtMs).toBeNull()
+    push(a, 7)
+    a.connectionLost(1000)
+    a.connectionLost(1200)
+    expect(a.expiresAtMs).toBe(1300)
+    expect(a.expire(1299)).toBeNull()
+    expect(a.expire(1300)).toEqual({ reason: 'expired', held: new Map([[7, { acked: 0, unknown: 1, notSent: 0 }]]) })
+    expect([a.known, a.epoch, a.received, a.expiresAtMs]).toEqual([0n, 2n, 0, null])
+  })
+
+  test('starts the clock of a link that was never up, or has expired, with the first value', () => {
+    const a = createLink()
+    a.valueWaits(50)
+    a.valueWaits(60)
+    expect(a.expiresAtMs).toBe(1050)
+    a.expire(1050)
+    expect(a.expiresAtMs).toBeNull()
+    a.valueWaits(2000)
+    expect(a.expiresAtMs).toBe(3000)
+  })
+
+  test('that was replaced by another process says a later boot, and only its newest hello tells that', () => {
+    const a = createLink()
+    const old = a.composeHello()
+    const newest = a.composeHello()
+    expect([a.isNewest(old), a.isNewest(newest)]).toEqual([false, true])
+    a.replaced(5_000_000n)
+    expect(a.composeHello()).toMatchObject({ bootId: 5_000_100n, epoch: 2n, known: 0n, helloNumber: 3 })
+    a.replaced(0n)
+    expect(a.composeHello().bootId).toBe(5_000_101n)
+  })
+})
+
+describe('a Goodbye', () => {
+  const said = { code: 0, next: 1, received: 0, reason: '' }
+
+  function createUp(): LinkEpoch {
+    const a = createLink()
+    a.adopt(a.composeHello(), hello)
+    a.countFrame(10, 0)
+    return a
+  }
+
+  test('that comes first is answered; one that comes after the own is finished with a last Ack and FIN', () => {
+    const second = createUp()
+    expect(second.hearGoodbye(said)).toBe('answer')
+    const first = createUp()
+    first.goodbye.say()
+    expect(first.hearGoodbye(said)).toBe('finish')
+  })
+
+  test('must name what has arrived; a counted frame or another Goodbye behind it is a breach', () => {
+    expectProtocolError('ERR_GOODBYE_MISMATCH', () => createUp().hearGoodbye({ ...said, next: 2 }))
+    const a = createUp()
+    a.goodbye.checkCounted()
+    a.hearGoodbye(said)
+    expectProtocolError('ERR_GOODBYE_ORDER', () => { a.goodbye.checkCounted() })
+    expectProtocolError('ERR_GOODBYE_ORDER', () => a.hearGoodbye(said))
+  })
+
+  test('is an Ack', () => {
+    const a = createUp()
+    push(a, 7, 7)
+    a.hearGoodbye({ ...said, received: 2 })
+    expect(a.window.heldFrames).toBe(0)
+    expectProtocolError('ERR_ACK_OUT_OF_RANGE', () => createUp().hearGoodbye({ ...said, received: 1 }))
+  })
+
+  test('of the kind protocol may follow, is not checked, and acknowledges only what can be', () => {
+    const a = createUp()
+    push(a, 7, 7)
+    a.hearGoodbye(said)
+    expect(a.hearGoodbye({ code: 1, next: 999, received: 2 ** 53, reason: '' })).toBe('protocol-error')
+    expect(a.window.heldFrames).toBe(2)
+    a.hearGoodbye({ code: 1, next: 999, received: 1, reason: '' })
+    expect(a.renew('protocol-error').held).toEqual(new Map([[7, { acked: 0, unknown: 1, notSent: 0 }]]))
+  })
+
+  test('said or heard ends the link with its socket, and without one the end of a socket is a break', () => {
+    for (const begin of [(link: LinkEpoch) => { link.goodbye.say() }, (link: LinkEpoch) => link.hearGoodbye(said)]) {
+      const a = createUp()
+      begin(a)
+      expect(a.connectionLost(0)?.reason).toBe('goodbye')
+      expect([a.known, a.epoch, a.received, a.goodbye.isEnding]).toEqual([0n, 2n, 0, false])
+    }
+    expect(createUp().connectionLost(0)).toBeNull()
+  })
+})
+
+describe('an Ack', () => {
+  test('is due after 64 frames, a quarter of the sender’s window, or 50 ms', () => {
+    const a = createLink()
+    a.adopt(a.composeHello(), { ...hello, replayWindowBytes: 100_000 })
+    for (let count = 1; count < 64; count += 1) expect(a.countFrame(10, 1000 + count)).toBe(false)
+    expect([a.acks.isOwed, a.acks.dueAtMs]).toEqual([true, 1051])
+    expect(a.countFrame(10, 1100)).toBe(true)
+    a.acks.sent()
+    expect([a.acks.isOwed, a.acks.dueAtMs]).toEqual([false, null])
+    expect(a.countFrame(25_000 - 33, 2000)).toBe(false)
+    a.acks.sent()
+    expect(a.countFrame(25_000 - 32, 2000)).toBe(true)
+  })
+})

@@ -1,0 +1,231 @@
+/** Owns: the contract of MessagePack values: what is refused, with which error; which integers are bigint; and that a bomb costs nothing. */
+import { encode as libraryEncode } from '@msgpack/msgpack'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { ErrorCode } from '../../codec/errors.ts'
+import { scanMsgPack } from '../../codec/msgpack-scan.ts'
+import { decodeMsgPack, encodeMsgPack, type MsgPackValue } from '../../protocol/native/msgpack.ts'
+import { expectError, expectProtocolError } from '../codec/harness.ts'
+
+function hex(text: string): Buffer {
+  return Buffer.from(text.replaceAll(' ', ''), 'hex')
+}
+
+function decode(bytes: Uint8Array): MsgPackValue {
+  return decodeMsgPack(bytes, 0, bytes.length)
+}
+
+const text = (value: string): string => Buffer.concat([Buffer.of(0xa0 + value.length), Buffer.from(value)]).toString('hex')
+
+/** Each is refused with this error. The table of what kills, bends or pollutes other decoders. */
+const bombs: [name: string, bytes: Buffer, code: ErrorCode][] = [
+  ['20 nested array32 of 16 million', hex('dd00f42400'.repeat(20)), 'ERR_MSGPACK_LENGTH'],
+  ['60 nested array32 of 32 million', hex('dd01e84800'.repeat(60)), 'ERR_MSGPACK_LENGTH'],
+  ['one array32 of 2^32 - 1', hex('ddffffffff'), 'ERR_MSGPACK_LENGTH'],
+  ['one map32 of 2^32 - 1', hex('dfffffffff'), 'ERR_MSGPACK_LENGTH'],
+  ['an array16 of 65535 in 3 bytes', hex('dcffff'), 'ERR_MSGPACK_LENGTH'],
+  ['a map16 of 65535 in 3 bytes', hex('deffff'), 'ERR_MSGPACK_LENGTH'],
+  ['a map that has room for its keys and not for its values', hex(`82${text('a')}c0${text('b')}`), 'ERR_MSGPACK_TRUNCATED'],
+  ['64 KiB of nested arrays that each claim the rest', claimTheRest(64 * 1024), 'ERR_MSGPACK_LENGTH'],
+  ['1 MiB of nested maps that each claim the rest', claimTheRest(1024 * 1024, 0xdf), 'ERR_MSGPACK_LENGTH'],
+  ['33 nested arrays of 1', hex(`${'91'.repeat(33)}c0`), 'ERR_MSGPACK_DEPTH'],
+  ['33 nested maps of 1', hex(`${`81${text('a')}`.repeat(33)}c0`), 'ERR_MSGPACK_DEPTH'],
+  ['an empty array inside 32', hex(`${'91'.repeat(32)}90`), 'ERR_MSGPACK_DEPTH'],
+  ['5,000 levels', hex(`${'91'.repeat(5000)}c0`), 'ERR_MSGPACK_DEPTH'],
+  ['100,000 levels', hex(`${'91'.repeat(100_000)}c0`), 'ERR_MSGPACK_DEPTH'],
+  ['a million levels of array32', hex(`${'dd00000001'.repeat(1_000_000)}c0`), 'ERR_MSGPACK_DEPTH'],
+  ['__proto__', hex(`81${text('__proto__')}81${text('polluted')}c3`), 'ERR_MSGPACK_KEY_FORBIDDEN'],
+  ['__proto__ as str8', hex(`81d909${Buffer.from('__proto__').toString('hex')}80`), 'ERR_MSGPACK_KEY_FORBIDDEN'],
+  ['__proto__ as str16', hex(`81da0009${Buffer.from('__proto__').toString('hex')}80`), 'ERR_MSGPACK_KEY_FORBIDDEN'],
+  ['__proto__ as str32', hex(`81db00000009${Buffer.from('__proto__').toString('hex')}80`), 'ERR_MSGPACK_KEY_FORBIDDEN'],
+  ['__proto__ deep inside', hex(`9181${text('a')}91 81${text('__proto__')}c0`), 'ERR_MSGPACK_KEY_FORBIDDEN'],
+  ['constructor', hex(`81${text('constructor')}c0`), 'ERR_MSGPACK_KEY_FORBIDDEN'],
+  ['prototype', hex(`81${text('prototype')}c0`), 'ERR_MSGPACK_KEY_FORBIDDEN'],
+  ['constructor in over-long UTF-8', hex(`81ac c1a3 ${Buffer.from('onstructor').toString('hex')} c0`), 'ERR_MSGPACK_KEY_FORBIDDEN'],
+  ['prototype in over-long UTF-8', hex(`81ab e081b0 ${Buffer.from('rototype').toString('hex')} c0`), 'ERR_MSGPACK_KEY_FORBIDDEN'],
+  ['c1', hex('c1'), 'ERR_MSGPACK_RESERVED'],
+  ['c1 inside', hex('92c0c1'), 'ERR_MSGPACK_RESERVED'],
+  ['c1 as a key', hex('81c1c0'), 'ERR_MSGPACK_RESERVED'],
+  ['a number as a key', hex('8101c0'), 'ERR_MSGPACK_KEY_TYPE'],
+  ['an array as a key', hex('8190c0'), 'ERR_MSGPACK_KEY_TYPE'],
+  ['binary as a key', hex('81c40161c0'), 'ERR_MSGPACK_KEY_TYPE'],
+  ['ext type 1', hex('d40100'), 'ERR_MSGPACK_EXT'],
+  ['ext 0x72, a record that the peer defines', hex('d47240'), 'ERR_MSGPACK_EXT'],
+  ['ext32 of 4 GiB', hex('c9ffffffff01'), 'ERR_MSGPACK_EXT'],
+  ['a timestamp of 2 bytes', hex('d5ff0000'), 'ERR_MSGPACK_EXT'],
+  ['a timestamp of 16 bytes', hex(`d8ff${'00'.repeat(16)}`), 'ERR_MSGPACK_EXT'],
+  ['bin32 of 4 GiB', hex('c6ffffffff'), 'ERR_MSGPACK_TRUNCATED'],
+  ['str32 of 4 GiB', hex('dbffffffff61'), 'ERR_MSGPACK_TRUNCATED'],
+  ['nothing', hex(''), 'ERR_MSGPACK_TRUNCATED'],
+  ['half of a length', hex('dd0000'), 'ERR_MSGPACK_TRUNCATED'],
+  ['half of a uint64', hex('cf00000000'), 'ERR_MSGPACK_TRUNCATED'],
+  ['half of a timestamp', hex('d6ff0000'), 'ERR_MSGPACK_TRUNCATED'],
+  ['trailing bytes', hex('c0c0'), 'ERR_MSGPACK_TRAILING_BYTES'],
+]
+
+/** Arrays (or maps) in each other of which each declares as many elements as bytes remain: a check of each alone lets them pass. */
+function claimTheRest(lengthBytes: number, head = 0xdd): Buffer {
+  const bytes = Buffer.alloc(lengthBytes, 0xa0)
+  for (let level = 0; level < 31; level += 1) {
+    const rest = lengthBytes - 5 * (level + 1)
+    const at = 5 * level + (head === 0xdf ? level : 0)
+    bytes[at] = head
+    bytes.writeUInt32BE(head === 0xdf ? Math.floor((rest - level) / 2) : rest, at + 1)
+  }
+  return bytes
+}
+
+function usedBytes(): number {
+  const { heapUsed, external, arrayBuffers } = process.memoryUsage()
+  return heapUsed + external + arrayBuffers
+}
+
+describe('a MessagePack value that must not be decoded', () => {
+  test.each(bombs)('is refused with its own error: %s', (_, bytes, code) => {
+    expectProtocolError(code, () => decode(bytes))
+    expect(({} as { polluted?: boolean }).polluted).toBeUndefined()
+  })
+
+  test('costs at most 5 ms and 8 MiB, and so do valid values that are as large as their bytes', () => {
+    const costly: [string, Buffer][] = [
+      ...bombs.map(([name, bytes]): [string, Buffer] => [name, bytes]),
+      ['2,048 distinct keys', Buffer.from(libraryEncode(Object.fromEntries(Array.from({ length: 2048 }, (_, index) => [`key${index}`, null]))))],
+      ['64 KiB of nil', Buffer.concat([hex('dd0000ffff'), Buffer.alloc(65_535, 0xc0)])],
+      ['16 Ki empty maps', Buffer.concat([hex('dc4000'), Buffer.alloc(16_384, 0x80)])],
+      ['1 MiB of binary', Buffer.concat([hex('c600100000'), Buffer.alloc(1_048_576)])],
+    ]
+    const slow: string[] = []
+    const attempt = (bytes: Buffer): void => {
+      try {
+        decode(bytes)
+      } catch {
+        // Refused: that is the point.
+      }
+    }
+    for (const [name, bytes] of costly) {
+      for (let warm = 0; warm < 3; warm += 1) attempt(bytes)
+      let leastMs = Infinity
+      let leastBytes = Infinity
+      for (let round = 0; round < 5; round += 1) {
+        const before = usedBytes()
+        const startMs = performance.now()
+        attempt(bytes)
+        leastMs = Math.min(leastMs, performance.now() - startMs)
+        leastBytes = Math.min(leastBytes, usedBytes() - before)
+      }
+      if (leastMs > 5 || leastBytes > 8 * 1024 * 1024) slow.push(`${name}: ${leastMs.toFixed(2)} ms, ${leastBytes} bytes`)
+    }
+    expect(costly.length).toBeGreaterThanOrEqual(30)
+    expect(slow).toEqual([])
+  })
+
+  test('is told by rule and place', () => {
+    expect(scanMsgPack(hex('ff92c0c1'), 1, 4)).toEqual({ fault: { rule: 'reserved', offset: 2 } })
+    expectProtocolError('ERR_MSGPACK_RESERVED', () => decode(hex('92c0c1')))
+  })
+
+  test('is refused at every cut of a valid value', () => {
+    const bytes = encodeMsgPack({ a: [1, 'two', 3n ** 30n, new Date(0), Buffer.from('x')], b: { c: null, d: -1.5 } })
+    for (let cut = 0; cut < bytes.length; cut += 1) expect(scanMsgPack(bytes, 0, cut).fault).not.toBeNull()
+    expect(scanMsgPack(bytes, 0, bytes.length).fault).toBeNull()
+  })
+})
+
+describe('a MessagePack value that is in order', () => {
+  test('may be 32 containers deep, and not one more', () => {
+    let value: MsgPackValue = 7
+    for (let level = 0; level < 32; level += 1) value = level % 2 === 0 ? [value] : { a: value }
+    expect(decode(encodeMsgPack(value))).toEqual(value)
+    expectError('ERR_INVALID_VALUE', () => encodeMsgPack([value]))
+  })
+
+  test.each<[string, MsgPackValue]>([
+    ['cf0020000000000000', 2 ** 53],
+    ['cf0020000000000001', 2n ** 53n + 1n],
+    ['cfffffffffffffffff', 2n ** 64n - 1n],
+    ['cf0000000000000005', 5],
+    ['d3ffffffffffffffff', -1],
+    ['d3ffe0000000000000', -(2 ** 53)],
+    ['d3ffdfffffffffffff', -(2n ** 53n) - 1n],
+    ['d38000000000000000', -(2n ** 63n)],
+    ['d30020000000000000', 2 ** 53],
+    ['92cf0000000000000005cfffffffffffffffff', [5, 2n ** 64n - 1n]],
+    ['81a16192d3ffffffffffffffffcf0020000000000001', { a: [-1, 2n ** 53n + 1n] }],
+  ])('has bigint outside ±2^53 and numbers inside: %s', (bytes, value) => {
+    expect(decode(hex(bytes))).toEqual(value)
+  })
+
+  test('may have a timestamp of each of its three lengths', () => {
+    for (const date of [new Date(1000), new Date(1500), new Date(-1000), new Date('2600-01-01T00:00:00Z')]) expect(decode(encodeMsgPack(date))).toEqual(date)
+  })
+
+  test('may have a key that only looks like a forbidden one', () => {
+    const value = { proto: 1, __proto: 2, constructors: 3, prototyp: 4, 'x__proto__': 5, '': 6, ['a'.repeat(300)]: '__proto__' }
+    expect(decode(encodeMsgPack(value))).toEqual(value)
+  })
+
+  const leaf = fc.oneof(
+    fc.constant(null), fc.boolean(), fc.integer(), fc.maxSafeInteger(), fc.double({ noNaN: true }), fc.bigInt({ min: -(2n ** 63n), max: -(2n ** 53n) - 1n }), fc.bigInt({ min: 2n ** 53n + 1n, max: 2n ** 64n - 1n }),
+    fc.string({ unit: 'grapheme' }), fc.uint8Array({ maxLength: 40 }), fc.date({ noInvalidDate: true }),
+  )
+  const key = fc.string({ unit: 'grapheme' }).filter((name) => !['__proto__', 'constructor', 'prototype'].includes(name))
+  const anyValue: fc.Arbitrary<MsgPackValue> = fc.letrec<{ value: MsgPackValue }>((tie) => ({
+    value: fc.oneof({ maxDepth: 5, withCrossShrink: true }, leaf, fc.array(tie('value'), { maxLength: 5 }), fc.dictionary(key, tie('value'), { maxKeys: 5, noNullPrototype: true })),
+  })).value
+
+  test('survives the round trip, and the scan lets it pass', () => {
+    fc.assert(fc.property(anyValue, (value) => { expect(decode(encodeMsgPack(value))).toEqual(value) }))
+  })
+
+  test('is scanned without an exception whatever the bytes, and what passes is decoded', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.uint8Array({ maxLength: 60 }), fc.tuple(anyValue, fc.nat(), fc.nat(255)).map(([value, at, byte]) => {
+        const bytes = encodeMsgPack(value)
+        if (bytes.length > 0) bytes[at % bytes.length] = byte
+        return bytes
+      })), (bytes) => {
+        if (scanMsgPack(bytes, 0, bytes.length).fault !== null) return
+        try {
+          decode(bytes)
+        } catch (error) {
+          // The one thing that the bytes do not show.
+          expect(error).toMatchObject({ code: 'ERR_MSGPACK_KEY_FORBIDDEN' })
+        }
+      }),
+      { numRuns: 3000 },
+    )
+  })
+})
+
+describe('what an application hands in', () => {
+  test.each<[string, unknown, RegExp]>([
+    ['a function', [() => 1], /^value\[0\] is of the type function/],
+    ['undefined', undefined, /^value is of the type undefined/],
+    ['a hole', [1, , 2], /^value\[1\]/], // oxlint-disable-line no-sparse-arrays -- the hole is the case
+    ['a symbol', { a: Symbol('x') }, /^value\.a is of the type symbol/],
+    ['a Map', { m: new Map() }, /^value\.m is neither/],
+    ['an instance', new (class Point { x = 1 })(), /neither a plain object/],
+    ['a typed array other than bytes', Uint16Array.of(1), /neither/],
+    ['an invalid date', new Date(Number.NaN), /invalid Date/],
+    ['2^64', [2n ** 64n], /^value\[0\] is a bigint of more than 64 bits/],
+    ['-2^63 - 1', -(2n ** 63n) - 1n, /more than 64 bits/],
+    ['a forbidden key', JSON.parse('{"a":{"__proto__":1}}'), /^value\.a has the key __proto__/],
+    ['a circle', circle(), /32 containers/],
+  ])('is refused with its place rather than sent as something else: %s', (_, value, message) => {
+    expect(expectError('ERR_INVALID_VALUE', () => encodeMsgPack(value as MsgPackValue)).message).toMatch(message)
+  })
+
+  test('may have properties that are undefined: they are left out', () => {
+    expect(decode(encodeMsgPack({ a: undefined, b: 1 }))).toEqual({ b: 1 })
+  })
+
+  test('arrives as the number that it is, with a bigint beside it or not', () => {
+    expect(decode(encodeMsgPack([2 ** 40, -(2 ** 40), 2n ** 60n, 7n]))).toEqual([2 ** 40, -(2 ** 40), 2n ** 60n, 7])
+  })
+})
+
+function circle(): unknown {
+  const list: unknown[] = []
+  list.push(list)
+  return list
+}

@@ -1,0 +1,86 @@
+/** Owns: what an identity is, its order as bytes, and the ring of parties. Refuses to know: connections. */
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { checkIdentity, compareIdentities, ringAround, roleTowards } from '../../protocol/index.ts'
+import { decodeIdentity } from '../../protocol/peer-id.ts'
+import { expectError } from '../codec/harness.ts'
+
+const identity = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 16 }).filter((text) => Buffer.byteLength(text) <= 128)
+
+describe('an identity', () => {
+  it.each<[string, unknown, string]>([
+    ['must be a string', 7, 'peers[0].id must be a string, got number'],
+    ['must not be empty', '', 'peers[0].id must not be empty'],
+    ['may not have 129 bytes', 'x'.repeat(129), 'peers[0].id has 129 bytes, more than 128'],
+    ['is measured in bytes of UTF-8', 'é'.repeat(65), 'peers[0].id has 130 bytes, more than 128'],
+    ['may not hold half a surrogate pair', 'a\ud800', 'peers[0].id holds half of a surrogate pair'],
+  ])('%s', (_, value, sentence) => {
+    expect(expectError('ERR_INVALID_PEER_ID', () => checkIdentity(value, 'peers[0].id')).message).toBe(sentence)
+  })
+
+  it.each(['x', 'x'.repeat(127), 'x'.repeat(128), 'é'.repeat(64), '🙂'])('may be %j', (value) => {
+    expect(checkIdentity(value, 'identity')).toBe(value)
+  })
+
+  it('comes back from its bytes, and bytes that are no UTF-8 are none', () => {
+    fc.assert(
+      fc.property(identity, (text) => {
+        expect(decodeIdentity(Buffer.from(text))).toBe(text)
+      }),
+    )
+    for (const hex of ['ff', 'c080', 'eda080', 'f8888080', 'c3']) expect(decodeIdentity(Buffer.from(hex, 'hex'))).toBeUndefined()
+  })
+
+  it('keeps a byte order mark: two different runs of bytes are two identities', () => {
+    expect(decodeIdentity(Buffer.from('\ufeffbob'))).toBe('\ufeffbob')
+  })
+})
+
+describe('the order of identities', () => {
+  it('is that of their bytes, which is not that of JavaScript beyond the basic plane', () => {
+    const [face, halfWidth] = ['\u{1f600}', '\uff61']
+    expect(face < halfWidth).toBe(true)
+    expect(compareIdentities(face, halfWidth)).toBe(1)
+    expect(roleTowards(face, halfWidth)).toBe('dialer')
+  })
+
+  it.each([['alice', 'bob', -1], ['bob', 'alice', 1], ['bob', 'bob', 0], ['bob', 'bobby', -1], ['Z', 'a', -1], ['10', '9', -1]])('of %j and %j is %i', (a, b, order) => {
+    expect(Math.sign(compareIdentities(a, b))).toBe(order)
+  })
+
+  it('is total: of two different ones exactly one dials', () => {
+    fc.assert(
+      fc.property(identity, identity, (a, b) => {
+        fc.pre(a !== b)
+        expect([roleTowards(a, b), roleTowards(b, a)].sort()).toEqual(['acceptor', 'dialer'])
+        expect(Math.sign(compareIdentities(a, b))).toBe(Math.sign(Buffer.compare(Buffer.from(a), Buffer.from(b))))
+      }),
+    )
+  })
+})
+
+describe('the ring', () => {
+  it.each([
+    ['alice', ['bob', 'charlie'], 'bob', 'charlie'],
+    ['bob', ['charlie', 'alice'], 'charlie', 'alice'],
+    ['charlie', ['alice', 'bob'], 'alice', 'bob'],
+    ['alice', ['bob'], 'bob', 'bob'],
+    ['\uff61', ['\u{1f600}', 'a'], '\u{1f600}', 'a'],
+  ])('around %j with %j goes on with %j and comes from %j', (own, peers, next, previous) => {
+    expect(ringAround(own, peers)).toEqual({ next, previous })
+  })
+
+  it('is one ring, whoever looks: my next has me as its previous, and going round visits all', () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(identity, { minLength: 2, maxLength: 8 }), (parties) => {
+        const ringOf = (own: string) => ringAround(own, parties.filter((party) => party !== own))
+        const seen = new Set<string>()
+        for (let at = parties[0] as string; !seen.has(at); at = ringOf(at).next) {
+          seen.add(at)
+          expect(ringOf(ringOf(at).next).previous).toBe(at)
+        }
+        expect(seen.size).toBe(parties.length)
+      }),
+    )
+  })
+})

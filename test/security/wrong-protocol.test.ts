@@ -1,0 +1,177 @@
+/**
+ * Owns: S10, that whoever speaks something else is gone within a second and costs a kilobyte, in both roles.
+ * Refuses to know: peers that say nothing at all; those end with the deadline of whoever called `secure()`.
+ */
+import net from 'node:net'
+import tls from 'node:tls'
+import { afterEach, describe, expect, it } from 'vitest'
+import { Identity } from '../../actors/identity.ts'
+import { TlsTransport } from '../../actors/tls-transport.ts'
+import { issue } from './test-authority.ts'
+import { dial, Door, outcomeOf, until } from './tls-bench.ts'
+
+const own = Identity.generate()
+const peer = Identity.generate()
+const patienceMs = 1000
+const keptBytesMax = 1024
+
+const texts: [string, string, RegExp][] = [
+  ['HTTP', 'GET / HTTP/1.1\r\nHost: example.org\r\nUser-Agent: test\r\n\r\n', /does not speak TLS but HTTP/],
+  ['HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', /HTTP\/2/],
+  ['SSH', 'SSH-2.0-OpenSSH_9.6\r\n', /SSH/],
+  ['plain text', 'hello, who is there?\n', /plain text/],
+  ['one letter', 'x', /plain text/],
+  ['a statewire hello without TLS', 'SWIR\u0001\u0001', /statewire without TLS/],
+  ['an ampc connection id', '\u0000\u0000\u0000\u0000', /an unknown protocol/],
+]
+
+const cleanups: (() => Promise<void> | void)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup()
+})
+
+async function openDoor(): Promise<Door> {
+  const door = await Door.open({ identity: own })
+  cleanups.push(() => door.close())
+  return door
+}
+
+/** Refused in time, with this sentence, and next to nothing was kept. */
+async function expectGone(door: Door, isClosed: () => boolean, sentence: RegExp, startedMs: number): Promise<void> {
+  const { outcome, pipe } = await door.outcome(0)
+  await until('the client sees it closed', isClosed, patienceMs)
+  expect(performance.now() - startedMs).toBeLessThan(patienceMs)
+  expect(outcome).toMatchObject({ code: 'ERR_HANDSHAKE_FAILED' })
+  expect(outcome?.message).toMatch(sentence)
+  expect([pipe.closed, pipe.bufferedBytes]).toEqual([true, 0])
+}
+
+function rawClient(port: number, onConnect: (socket: net.Socket) => void): { isClosed: boolean; heard: number } {
+  const state = { isClosed: false, heard: 0 }
+  const socket = net.connect({ host: '127.0.0.1', port }, () => onConnect(socket))
+  socket.on('data', (bytes) => (state.heard += bytes.length))
+  socket.on('error', () => socket.destroy())
+  socket.on('close', () => (state.isClosed = true))
+  return state
+}
+
+describe('an accepting side closes on a client that speaks', () => {
+  it.each(texts)('%s', async (_name, text, sentence) => {
+    const door = await openDoor()
+    const startedMs = performance.now()
+    const client = rawClient(door.address.port, (socket) => void socket.write(text, 'latin1'))
+    await expectGone(door, () => client.isClosed, sentence, startedMs)
+    expect(client.heard).toBeLessThanOrEqual(keptBytesMax)
+  })
+
+  it('and goes on speaking: it takes no more than what had come by then', async () => {
+    const door = await openDoor()
+    const startedMs = performance.now()
+    let sent = 0
+    const client = rawClient(door.address.port, (socket) => {
+      const more = (): void => {
+        if (socket.destroyed) return
+        sent += 512
+        socket.write('GET / HTTP/1.1\r\n'.padEnd(512, 'x'), more)
+      }
+      more()
+    })
+    await expectGone(door, () => client.isClosed, /HTTP/, startedMs)
+    expect(sent).toBeGreaterThan(0)
+  })
+
+  it('text, one letter at a time: the first is enough', async () => {
+    const door = await openDoor()
+    const client = rawClient(door.address.port, (socket) => {
+      socket.setNoDelay(true)
+      socket.write('G')
+    })
+    await expectGone(door, () => client.isClosed, /plain text/, performance.now())
+  })
+
+  it.each<[string, tls.ConnectionOptions, RegExp]>([
+    ['TLS without ALPN', {}, /offers no protocol by ALPN/],
+    ['HTTPS', { ALPNProtocols: ['h2', 'http/1.1'] }, /other protocols by ALPN \("h2, http\/1.1"\)/],
+    ['TLS 1.2 with the right ALPN', { ALPNProtocols: ['statewire/1'], maxVersion: 'TLSv1.2' }, /no version of TLS that is taken here/],
+  ])('%s', async (_name, options, sentence) => {
+    const door = await openDoor()
+    let isClosed = false
+    const client = tls.connect({ host: '127.0.0.1', port: door.address.port, rejectUnauthorized: false, ...options })
+    client.on('error', () => client.destroy()).on('close', () => (isClosed = true))
+    await expectGone(door, () => isClosed, sentence, performance.now())
+  })
+
+  it('half a ClientHello and then ends', async () => {
+    const door = await openDoor()
+    const client = rawClient(door.address.port, (socket) => socket.end(Buffer.from([22, 3, 1, 1, 0, 1])))
+    await expectGone(door, () => client.isClosed, /closed the connection before it had said enough/, performance.now())
+  })
+
+  it('a ClientHello that names the right protocol and then noise', async () => {
+    const door = await openDoor()
+    const body = Buffer.concat([Buffer.from([3, 3]), Buffer.alloc(33), Buffer.from([0, 2, 0x13, 1, 1, 0, 0, 18, 0, 16, 0, 14, 0, 12, 11]), Buffer.from('statewire/1')])
+    const hello = Buffer.concat([Buffer.from([22, 3, 1, 0, body.length + 4, 1, 0, 0, body.length]), body])
+    const client = rawClient(door.address.port, (socket) => void socket.write(Buffer.concat([hello, Buffer.from('noise and more noise')])))
+    await expectGone(door, () => client.isClosed, /TLS handshake .* failed/, performance.now())
+  })
+})
+
+describe('a dialling side closes on a server that speaks', () => {
+  const serve = async (server: net.Server): Promise<number> => {
+    const sockets = new Set<net.Socket>()
+    server.on('connection', (socket: net.Socket) => {
+      sockets.add(socket)
+      socket.on('error', () => socket.destroy())
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    cleanups.push(async () => {
+      for (const socket of sockets) socket.destroy()
+      await new Promise((resolve) => server.close(resolve))
+    })
+    return (server.address() as net.AddressInfo).port
+  }
+
+  async function expectRefused(port: number, sentence: RegExp, code = 'ERR_HANDSHAKE_FAILED'): Promise<void> {
+    const startedMs = performance.now()
+    const transport = new TlsTransport({ identity: own })
+    const { pipe, heard } = dial(transport, { host: '127.0.0.1', port }, { expectedPeerId: peer.id })
+    pipe.write([Buffer.from('a secret')])
+    const outcome = await outcomeOf(pipe)
+    expect(outcome).toMatchObject({ code })
+    expect(outcome?.message).toMatch(sentence)
+    await until('the dialling side holds nothing', () => transport.openHandles === 0, patienceMs)
+    expect(performance.now() - startedMs).toBeLessThan(patienceMs)
+    expect([heard.closedWith, heard.chunks, pipe.bufferedBytes]).toEqual([[outcome], [], 0])
+  }
+
+  it.each([
+    ['HTTP', 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n'],
+    ['SSH', 'SSH-2.0-OpenSSH_9.6\r\n'],
+    ['plain text', 'welcome, please log in: '],
+    ['an ampc connection id and more', '\u0000\u0000\u0000\u0000\u0000\u0000'],
+  ])('%s', async (_name, banner) => {
+    await expectRefused(await serve(net.createServer((socket) => void socket.write(banner, 'latin1'))), /does not speak TLS/)
+  })
+
+  it('nothing and hangs up', async () => {
+    await expectRefused(await serve(net.createServer((socket) => socket.end())), /TLS handshake .* failed/)
+  })
+
+  it('nothing and hangs up once it has the ClientHello', async () => {
+    await expectRefused(await serve(net.createServer((socket) => socket.once('data', () => socket.destroy()))), /TLS handshake .* failed/)
+  })
+
+  it('TLS of another kind: HTTPS with an RSA certificate', async () => {
+    const { keyPem, pem } = issue({ name: 'www', kind: 'rsa' })
+    const server = tls.createServer({ key: keyPem, cert: pem, ALPNProtocols: ['h2'] })
+    server.on('tlsClientError', (_error, socket) => socket.destroy())
+    await expectRefused(await serve(server), /ALPN|share no parameters/)
+  })
+
+  it('TLS 1.2 alone', async () => {
+    const { keyPem, pem } = issue({ name: 'www', kind: 'rsa' })
+    const server = tls.createServer({ key: keyPem, cert: pem, maxVersion: 'TLSv1.2' })
+    server.on('tlsClientError', (_error, socket) => socket.destroy())
+    await expectRefused(await serve(server), /version of TLS/)
+  })
+})

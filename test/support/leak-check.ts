@@ -1,0 +1,46 @@
+/**
+ * Owns: that a scenario leaves nothing behind: no actor, no deadline, no handle of a transport, no socket of the process,
+ * and no error that nobody caught.
+ * Refuses to know: what the scenario does.
+ */
+import { expect } from 'vitest'
+import type { Network } from '../../actors/index.ts'
+
+/** Connected, connecting and listening sockets of this process; timers and pipes of the test runner are not ours. */
+function socketsOfProcess(): string[] {
+  return process.getActiveResourcesInfo().filter((name) => /TCP|Pipe(?:Server)?Wrap$/.test(name))
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+/** The kernel releases a destroyed socket within a few turns of the loop. */
+const turnsMax = 2000
+
+export class LeakCheck {
+  readonly #networks: Network[] = []
+  readonly #socketsBefore = socketsOfProcess().length
+  readonly #uncaught: unknown[] = []
+  readonly #onUncaught = (error: unknown): void => void this.#uncaught.push(error)
+
+  constructor() {
+    process.on('uncaughtException', this.#onUncaught)
+    process.on('unhandledRejection', this.#onUncaught)
+  }
+
+  /** A network that must be empty at the end. */
+  watch(network: Network): void {
+    this.#networks.push(network)
+  }
+
+  /** Call when everything was shut down. */
+  async assertNothingLeft(): Promise<void> {
+    for (let i = 0; i < turnsMax && socketsOfProcess().length > this.#socketsBefore; i++) await turn()
+    await turn()
+    process.off('uncaughtException', this.#onUncaught)
+    process.off('unhandledRejection', this.#onUncaught)
+    expect(this.#uncaught, 'nothing was thrown that nobody caught').toEqual([])
+    for (const network of this.#networks) {
+      expect({ network: network.identity, ...network.resources }).toEqual({ network: network.identity, actors: 0, deadlines: 0, handles: 0 })
+    }
+    expect(socketsOfProcess().length, 'no socket of the process is left').toBeLessThanOrEqual(this.#socketsBefore)
+  }
+}
