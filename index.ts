@@ -2,13 +2,15 @@
  * statewire: supervised peer-to-peer networking for Node, in which every connection, stream and forwarder is a
  * statechart you can watch.
  */
-export { createNetwork, Network, supervisor, ControlChannel, Session, defaultLimits } from './actors/index.ts'
+export { createNetwork, Identity, Network, supervisor, ControlChannel, Session, defaultLimits } from './actors/index.ts'
 export type {
+  AmpcConfig,
   CallOptions,
   Environment,
   Limits,
   MakeSessionsOptions,
   MissedEvents,
+  NativeConfig,
   NetworkConfig,
   NetworkEvent,
   NetworkEventOf,
@@ -24,6 +26,7 @@ export type {
   SupervisorRef,
 } from './actors/index.ts'
 export { ConnectionLostError } from './protocol/lane.ts'
+export { LinkResetError } from './protocol/native/native-lane.ts'
 export type { HandlerOptions, LaneHandler } from './protocol/lane.ts'
 export { errorCodes, InvalidValueError, ProtocolError, StatewireError } from './codec/errors.ts'
 export type { ErrorCode } from './codec/errors.ts'

@@ -1,15 +1,15 @@
 /**
- * Owns: in mode `reconnect`, the one set of links per peer that serves all batches, and which of them are ready.
+ * Owns: in the modes `reconnect` and `resume`, the one set of links per peer that serves all batches, and which of them are ready.
  * Refuses to know: who uses them.
  */
 import { LinkState } from '../protocol/link-state.ts'
-import type { Dialect } from '../protocol/dialect.ts'
+import type { LinkCore } from '../protocol/link-core.ts'
 import type { ResolvedOptions } from './options.ts'
 
 export interface BaseLink {
   readonly id: string
   readonly connectionId: number
-  readonly state: LinkState
+  readonly state: LinkCore
   isReady: boolean
 }
 
@@ -18,14 +18,13 @@ export class BaseLinks {
   /** Told when a link becomes ready or ceases to be. */
   onChange: (() => void) | null = null
 
-  constructor(options: ResolvedOptions, dialect: Dialect) {
-    if (options.onConnectionLost !== 'reconnect') return
+  /** @param createState makes the state of one link, in the dialect of the network */
+  constructor(options: ResolvedOptions, createState: (peer: string, connectionId: number) => LinkCore) {
+    if (options.onConnectionLost === 'fail') return
     for (const peer of options.peers.keys()) {
       const links: BaseLink[] = []
       for (let connectionId = 0; connectionId < options.connectionParallelism; connectionId++) {
-        const state = new LinkState(dialect.sessions(options.limits.maxMessageLengthBytes), options.limits)
-        state.expectLanesFrom(0)
-        links.push({ id: `link:${connectionId}`, connectionId, state, isReady: false })
+        links.push({ id: `link:${connectionId}`, connectionId, state: createState(peer, connectionId), isReady: false })
       }
       this.#links.set(peer, links)
     }
@@ -57,6 +56,6 @@ export class BaseLinks {
 
   /** Sessions below are made or over; frames for later ones are kept until their sessions are made. */
   expectLanesFrom(id: number): void {
-    for (const links of this.#links.values()) for (const link of links) link.state.expectLanesFrom(id)
+    for (const links of this.#links.values()) for (const { state } of links) if (state instanceof LinkState) state.expectLanesFrom(id)
   }
 }

@@ -15,6 +15,7 @@ import { ringAround } from '../protocol/party-ring.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import { ControlChannel } from './control-channel.ts'
+import { creditsMissing, openNativeLanes, waitForCredit } from './native-batch.ts'
 import type { OnConnectionLost } from './options.ts'
 import { cause, causeOf, errorOf } from './services.ts'
 import type { Services } from './services.ts'
@@ -215,14 +216,21 @@ class BatchBody implements Body {
   validate(): void {
     this.#validating = true
     if (this.#mode === 'reconnect') this.#openLanes()
+    else if (this.#mode === 'resume') this.#channels.push(...openNativeLanes(this.#request.count, this.#request.peers, this.#links, this.#connections))
     if (this.#request.purpose === 'control') {
       this.#port.send({ type: 'batch.validated' })
       return
     }
-    this.#runValidation().then(
+    const agreed = this.#mode === 'resume' ? this.#waitForCredit() : this.#runValidation()
+    agreed.then(
       () => this.#port.send({ type: 'batch.validated' }),
       (error: unknown) => this.#port.send({ type: 'batch.fail', cause: causeOf(error, 'ERR_SESSION_VALIDATION') }),
     )
+  }
+
+  async #waitForCredit(): Promise<void> {
+    await waitForCredit(this.#channels)
+    if (this.#request.agreePrfKeys) await this.#agreePrfKeys()
   }
 
   /** All of ours first, then what must come: that cannot deadlock, and needs one round trip for any number of sessions. */
@@ -265,13 +273,13 @@ class BatchBody implements Body {
       this.#request.resolve(new ControlChannel(services, this.#channels[0] as Map<string, Channel>, close))
       return
     }
-    services.numbering.succeeded(this.#firstId, this.#request.count)
+    if (this.#mode !== 'resume') services.numbering.succeeded(this.#firstId, this.#request.count)
     if (this.#mode === 'reconnect') services.baseLinks.expectLanesFrom(services.numbering.next)
     // What a broken connection may cost is told in values of the application; validation is none.
     for (const channels of this.#channels) for (const { lane } of channels.values()) lane.sentSinceUp = 0
     this.#giveTurnBack()
     const onClosed = (): void => this.#sessionClosed()
-    const sessions = this.#channels.map((channels, index) => new Session({ services, id: this.#firstId + index, index, channels, prf: this.#prfKeys[index] ?? null, onClosed }))
+    const sessions = this.#channels.map((channels, index) => new Session({ services, id: channels.values().next().value?.lane.id ?? index, index, channels, prf: this.#prfKeys[index] ?? null, onClosed }))
     this.#openSessions = sessions.length
     services.emit({ type: 'sessions.made', batch: this.#port.id, count: sessions.length, peers: this.#request.peers })
     this.#request.resolve(sessions)
@@ -293,7 +301,9 @@ class BatchBody implements Body {
       ? 'earlier calls to the same peers had not ended'
       : missing.length > 0
         ? `no connection with ${[...new Set(missing.map((link) => link.peer))].join(', ')}`
-        : 'validation was not complete'
+        : this.#mode === 'resume'
+          ? creditsMissing(this.#channels, this.#request.peers)
+          : 'validation was not complete'
     return `${what} not made within ${this.#request.timeoutMs} ms: ${why}`
   }
 
@@ -310,7 +320,7 @@ class BatchBody implements Body {
     } else {
       for (const channels of this.#channels) for (const { state, lane } of channels.values()) state.closeLane(lane, error, true)
       // Half a validation is in the pipes: new connections are the only way to a clean start for the next call.
-      if (this.#validating) for (const link of this.#links) this.#tellPeer(link.peer, { type: 'link.break', link: link.id, cause: reason })
+      if (this.#validating && this.#mode === 'reconnect') for (const link of this.#links) this.#tellPeer(link.peer, { type: 'link.break', link: link.id, cause: reason })
     }
     this.#giveTurnBack()
   }

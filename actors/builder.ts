@@ -7,13 +7,13 @@ import { StatewireError } from '../codec/errors.ts'
 import { createNetwork } from './network.ts'
 import type { MakeSessionsOptions, Network, NetworkRuntimeOptions, OpenControlChannelOptions } from './network.ts'
 import type { ControlChannel } from './control-channel.ts'
-import type { NetworkConfig, PeerOption } from './options.ts'
+import type { AmpcConfig, PeerOption } from './options.ts'
 import type { Session } from './session.ts'
 import { supervisorServices } from './supervisor.ts'
 import type { Services } from './services.ts'
 
-/** As NetworkConfig, without the peers: those are included one by one. */
-export type BuilderConfig = Omit<NetworkConfig, 'peers'>
+/** As AmpcConfig, without the peers: those are included one by one. */
+export type BuilderConfig = Omit<AmpcConfig, 'peers'>
 
 export interface BuildOptions {
   readonly signal?: AbortSignal

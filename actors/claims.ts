@@ -3,9 +3,10 @@
  * Refuses to know: sockets. Nobody who was not asked for gets in.
  */
 import type { Claim } from '../protocol/dialect.ts'
+import type { Offer } from './connection.ts'
 
 /** Takes the offer, or says no because it has one already. */
-export type ClaimHolder = (offer: unknown) => void
+export type ClaimHolder = (offer: Offer) => void
 
 export class Claims {
   readonly #holders = new Map<string, ClaimHolder>()

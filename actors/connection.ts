@@ -28,6 +28,8 @@ export interface Offer {
   readonly remoteAddress: string
   /** Null: welcome. Asked before anything of the link changes. */
   judge(state: LinkCore, hasOwnDialGreeted: boolean): HandshakeFault | null
+  /** The words for a refusal, where the dialect has any. */
+  refusal(name: 'stopping' | 'busy' | 'not-allowed' | 'no-such-link' | 'self', message: string): HandshakeFault | null
   /** Tells the other side no, and why. */
   refuse(fault: HandshakeFault): void
   /** Once. @returns undefined if it is gone */
@@ -238,6 +240,11 @@ export class ConnectionBody implements Body, PipeHandlers {
     return { pipe, rest, agreed: this.#agreed }
   }
 
+  /** A few bytes of the link's own, behind everything that its pump wrote. */
+  say(words: Buffer): void {
+    this.#pipe?.write([words])
+  }
+
   get remoteAddress(): string {
     return this.#remoteAddress
   }
@@ -287,6 +294,7 @@ export class ConnectionBody implements Body, PipeHandlers {
       claim,
       remoteAddress: this.#remoteAddress,
       judge: (state, hasOwnDialGreeted) => (this.#handshake as AcceptorHandshake).judge?.(state, hasOwnDialGreeted) ?? null,
+      refusal: (name, message) => (this.#handshake as AcceptorHandshake).refusal?.(name, message) ?? null,
       refuse: (fault) => this.#refuse(fault),
       take: () => {
         const pipe = this.#pipe

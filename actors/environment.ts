@@ -18,6 +18,8 @@ export type TimerHandle = unknown
 export interface Clock {
   /** Milliseconds from an arbitrary start; never goes back. */
   nowMs(): number
+  /** Milliseconds since 1970; may jump. Only where a number must grow over restarts: the boot id. */
+  wallMs(): number
   setTimeout(callback: () => void, delayMs: number): TimerHandle
   clearTimeout(handle: TimerHandle): void
   /** Runs before the event loop goes on, after the current call stack. Batched writes leave here. */
@@ -48,6 +50,7 @@ export interface Environment {
 
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
+  wallMs: () => performance.timeOrigin + performance.now(),
   setTimeout: (callback, delayMs) => setTimeout(callback, delayMs),
   clearTimeout: (handle) => clearTimeout(handle as NodeJS.Timeout),
   nextTick: (callback) => process.nextTick(callback),

@@ -22,6 +22,8 @@ export type NetworkEvent =
   | { readonly type: 'connection.rejected'; readonly remoteAddress: string; readonly peer: string | null; readonly cause: Cause }
   | { readonly type: 'peer.up'; readonly peer: string }
   | { readonly type: 'peer.down'; readonly peer: string; readonly cause: Cause }
+  /** Another process uses this side's key towards the peer, or the clock went back. */
+  | { readonly type: 'peer.duplicate'; readonly peer: string }
   /** Actors of this peer failed beyond their intensity. Other peers go on; it is tried again at the cap of the back-off. */
   | { readonly type: 'peer.errored'; readonly peer: string; readonly cause: Cause }
   | { readonly type: 'child.restarted'; readonly parent: string; readonly child: string; readonly cause: Cause }

@@ -21,12 +21,20 @@ export interface ForwarderInput {
   readonly state: LinkCore
 }
 
+interface OutPumpEvents {
+  onBlocked(): void
+  onDrained(): void
+  onBroken(error: ProtocolError): void
+  onCrashed(error: unknown): void
+}
+
 /** The batch of a turn leaves in one write. */
 export class OutPump {
   readonly #state: LinkCore
   readonly #clock: Clock
   readonly #onBlocked: () => void
   readonly #onDrained: () => void
+  readonly #onBroken: (error: ProtocolError) => void
   readonly #onCrashed: (error: unknown) => void
   #pipe: Pipe | null = null
   /** A chunk is being read: what is sent in reaction leaves at its end, so no tick is needed. */
@@ -38,11 +46,12 @@ export class OutPump {
     this.flush()
   }
 
-  constructor(state: LinkCore, clock: Clock, events: { onBlocked(): void; onDrained(): void; onCrashed(error: unknown): void }) {
+  constructor(state: LinkCore, clock: Clock, events: OutPumpEvents) {
     this.#state = state
     this.#clock = clock
     this.#onBlocked = events.onBlocked
     this.#onDrained = events.onDrained
+    this.#onBroken = events.onBroken
     this.#onCrashed = events.onCrashed
   }
 
@@ -74,7 +83,9 @@ export class OutPump {
     try {
       if (pipe.write(this.#state.takeBatch())) return
     } catch (error) {
-      this.#onCrashed(error)
+      // A peer that never acknowledges is found here, at a frame too many.
+      if (error instanceof ProtocolError) this.#onBroken(error)
+      else this.#onCrashed(error)
       return
     }
     this.#block()
@@ -94,14 +105,6 @@ export class OutPump {
     this.#state.flow()
   }
 
-  /** What waits leaves, then the last words; after them nothing is sent on this connection. */
-  sayLast(words: Buffer | null): void {
-    this.flush()
-    const pipe = this.#pipe
-    this.detach()
-    if (words !== null) pipe?.write([words])
-  }
-
   /** Calls back when everything sent so far is with the kernel. */
   whenFlushed(callback: (error: Error | null) => void): void {
     const pipe = this.#pipe
@@ -111,12 +114,8 @@ export class OutPump {
   }
 }
 
-interface InPumpEvents {
-  onBlocked(): void
-  onDrained(): void
+interface InPumpEvents extends OutPumpEvents {
   onStarted(): void
-  onBroken(error: ProtocolError): void
-  onCrashed(error: unknown): void
 }
 
 /** From the socket's chunk to frames, and so into the link's lanes. */
@@ -249,6 +248,7 @@ function createOutPump(input: ForwarderInput, port: ActorPort): OutPump {
   return new OutPump(input.state, input.services.environment.clock, {
     onBlocked: () => port.send({ type: 'pump.blocked' }),
     onDrained: () => port.send({ type: 'pump.drained' }),
+    onBroken: (error) => port.tell({ type: 'pump.failed', cause: { code: error.code, message: error.message } }),
     onCrashed: (error) => port.send({ type: 'pump.crashed', error }),
   })
 }

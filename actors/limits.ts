@@ -10,6 +10,8 @@ export interface Limits {
   readonly dialTimeoutMs: number
   /** The whole handshake, from the accepted or connected socket on. 5 s: two round trips on the slowest link we mean to serve. */
   readonly handshakeTimeoutMs: number
+  /** The application's own say about a peer that asks to come in. */
+  readonly admitTimeoutMs: number
   /** A flush at the end, and the time that a destroyed socket may take to be released. */
   readonly closeTimeoutMs: number
   /** A connection that has been up so long has proved itself: the back-off starts anew. Also at the first frame. */
@@ -38,6 +40,8 @@ export interface Limits {
   readonly connectionsPerPeerMax: number
   /** Bytes in a socket above which `send` waits. 256 KiB: enough to keep a loopback busy while the reader has its turn. */
   readonly highWaterMarkBytes: number
+  /** Native: a link that stays down longer expires, and its values get their outcomes. 120 s, as Socket.IO and JetStream remember. */
+  readonly resumeTimeoutMs: number
   readonly sendQueueBytesMax: number
   readonly sendQueueValuesMax: number
   /** Unread values of one connection. Sessions share connections, so reading stops late. */
@@ -52,6 +56,7 @@ const mebibyte = 1024 * 1024
 export const defaultLimits: Limits = {
   dialTimeoutMs: 10_000,
   handshakeTimeoutMs: 5_000,
+  admitTimeoutMs: 2_000,
   closeTimeoutMs: 2_000,
   stableAfterMs: 10_000,
   bindTimeoutMs: 5_000,
@@ -70,6 +75,7 @@ export const defaultLimits: Limits = {
   sessionsPerPeerMax: 1024,
   connectionsPerPeerMax: 64,
   highWaterMarkBytes: 256 * 1024,
+  resumeTimeoutMs: 120_000,
   sendQueueBytesMax: 64 * mebibyte,
   sendQueueValuesMax: 65_536,
   receiveQueueBytesMax: 64 * mebibyte,

@@ -1,8 +1,8 @@
 /**
- * Owns: one (peer, connection id): its connection, one at a time, its two forwarders, and how a new connection takes
- * the place of a broken one.
+ * Owns: one (peer, connection id): its connection, one at a time, how a new connection takes the place of a broken one, and
+ * how the link ends.
  * Refuses to know: sessions, and who asked for the link. The lanes are in its LinkCore, which outlives sockets and
- * even this actor. The chart is machines/link.ts.
+ * even this actor. The chart is machines/link.ts; its parts are link-dial.ts, link-pumps.ts and link-timer.ts.
  */
 import { linkActions, linkMachine } from '../machines/link.ts'
 import type { LinkFacts } from '../machines/link.ts'
@@ -15,12 +15,12 @@ import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import { connection, connectionBody } from './connection.ts'
 import type { Offer } from './connection.ts'
-import { forwarder, inPumpOf, outPumpOf } from './forwarder.ts'
-import type { InPump, OutPump } from './forwarder.ts'
+import { LinkDial } from './link-dial.ts'
+import { LinkPumps } from './link-pumps.ts'
+import { LinkTimer } from './link-timer.ts'
 import type { OnConnectionLost, ResolvedPeer } from './options.ts'
 import { cause, causeOf, errorOf } from './services.ts'
 import type { Services } from './services.ts'
-import type { Deadline } from './timer-wheel.ts'
 
 /** What a peer asks for: the link, and the state it shall carry. */
 export interface LinkSpec {
@@ -41,33 +41,59 @@ class LinkBody implements Body {
   readonly #peer: ResolvedPeer
   readonly #spec: LinkSpec
   readonly #port: ActorPort
-  readonly #dialKey: string
+  readonly #dial: LinkDial
+  readonly #pumps: LinkPumps
+  readonly #timer: LinkTimer
   #connectionNumber = 0
   #current: AnyActorRef | null = null
   #offer: Offer | null = null
-  #wasUp = false
-  #dialing = false
+  /** Bytes flow on the current connection. */
+  #isUp = false
   #cause: Cause | null = null
-  #claimOpen = false
-  #out: OutPump | null = null
-  #timer: Deadline | null = null
-  #timerDueAtMs = 0
-  #in: InPump | null = null
-  readonly #onOffer = (offer: unknown): void => {
-    this.#port.send({ type: 'link.claimed', offer })
-  }
 
   constructor(input: LinkInput, port: ActorPort) {
-    this.#services = input.services
-    this.#peer = input.peer
-    this.#spec = input.spec
+    const { services, peer, spec } = input
+    this.#services = services
+    this.#peer = peer
+    this.#spec = spec
     this.#port = port
-    this.#dialKey = `${input.peer.id} ${input.spec.id}`
-    input.spec.state.onLaneOpened = () => port.send({ type: 'link.adopt' })
+    this.#dial = new LinkDial({ services, peer: peer.id, link: spec.id, connectionId: spec.connectionId, ref: port.ref, onOffer: (offer) => this.#onOffer(offer) })
+    this.#pumps = new LinkPumps(services, port.children, spec.state)
+    this.#timer = new LinkTimer(services, spec.state, (action) => this.#onDue(action))
+    spec.state.onLaneOpened = () => port.send({ type: 'link.adopt' })
+    this.#setHooks()
+    this.#timer.set()
+  }
+
+  /** The link's state speaks to the pumps by plain calls. */
+  #setHooks(): void {
+    const pumps = this.#pumps
+    this.#spec.state.setHooks({
+      requestFlush: () => pumps.out?.requestFlush(),
+      flushNow: () => pumps.out?.flush(),
+      onReceiveFull: () => pumps.into?.pause(),
+      onReceiveRoom: () => pumps.into?.resume(),
+      onHandlerFailed: (lane, error) => {
+        const reason = causeOf(error, 'ERR_HANDLER_FAILED', `the handler of session ${lane.id} threw: `)
+        this.#services.emit({ type: 'child.restarted', parent: this.#port.id, child: `session:${lane.id}`, cause: reason })
+        this.#spec.state.closeLane(lane, new StatewireError('ERR_HANDLER_FAILED', reason.message, { cause: error }), true)
+      },
+      onBroken: (error) => this.#port.send({ type: 'pump.failed', cause: causeOf(error) }),
+      requestTimer: () => this.#timer.set(),
+      onGoodbye: (step) => this.#answerGoodbye(step),
+    })
+  }
+
+  #onOffer(offer: Offer): void {
+    const dial = this.#current === null ? undefined : connectionBody(this.#current)
+    const fault = offer.judge(this.#spec.state, dial?.hasGreeted ?? false)
+    if (fault === null) this.#port.send({ type: 'link.claimed', offer })
+    else offer.refuse(fault)
   }
 
   facts(): LinkFacts {
-    return { peer: this.#peer.id, connectionId: this.#spec.connectionId, role: this.#peer.role, onConnectionLost: this.#spec.onConnectionLost }
+    const onConnectionLost = this.#spec.onConnectionLost === 'fail' ? 'fail' : 'reconnect'
+    return { peer: this.#peer.id, connectionId: this.#spec.connectionId, role: this.#peer.role, onConnectionLost }
   }
 
   deadlineMs(deadline: DeadlineName): number {
@@ -81,9 +107,8 @@ class LinkBody implements Body {
   }
 
   dispose(): void {
-    this.#timer?.cancel()
-    this.#releaseClaim()
-    this.#tellReconnector('dial.forget')
+    this.#timer.cancel()
+    this.#dial.dispose()
     this.#spec.state.onLaneOpened = null
     this.#spec.state.setHooks(idleHooks)
     this.#spec.state.block()
@@ -95,39 +120,30 @@ class LinkBody implements Body {
   }
 
   requestDial(): void {
-    this.#dialing = true
-    this.#services.reconnector?.send({ type: 'dial.request', key: this.#dialKey, link: this.#port.ref, isRedial: this.#wasUp })
-    this.#wasUp = false
+    this.#dial.request()
   }
 
   /** Leaves `requesting`: by the grant, which stays used until the dial has ended, or without one. */
   cancelDial(event: AnyEventObject): void {
-    if (event.type !== 'dial.granted') this.#endDial('dial.cancel')
+    if (event.type !== 'dial.granted') this.#dial.end('dial.cancel')
   }
 
   openClaim(): void {
-    if (this.#claimOpen) return
-    this.#claimOpen = true
-    this.#services.claims.open({ identity: this.#peer.id, connectionId: this.#spec.connectionId }, this.#onOffer)
+    this.#dial.openClaim()
   }
 
   /** After "2ok" the request is used up, except where the peer may come again at any time. */
   closeClaim(): void {
-    if (this.#spec.onConnectionLost === 'fail') this.#releaseClaim()
-  }
-
-  #releaseClaim(): void {
-    if (!this.#claimOpen) return
-    this.#claimOpen = false
-    this.#services.claims.close({ identity: this.#peer.id, connectionId: this.#spec.connectionId }, this.#onOffer)
+    if (this.#spec.onConnectionLost === 'fail') this.#dial.closeClaim()
   }
 
   dial(): void {
     const { environment, dialect, options } = this.#services
     const address = this.#peer.address
     if (address === null) throw new StatewireError('ERR_INTERNAL', `there is no address to dial ${this.#peer.id} at`)
-    const pipe = environment.transport.dial(address, options.limits)
-    const handshake = dialect.createDialerHandshake({ identity: options.identity, connectionId: this.#spec.connectionId })
+    const { highWaterMarkBytes } = options.limits
+    const pipe = environment.transport.dial(address, { highWaterMarkBytes, expectedPeerId: this.#peer.id })
+    const handshake = dialect.createDialerHandshake({ identity: options.identity, connectionId: this.#spec.connectionId, state: this.#spec.state })
     this.#spawn({ services: this.#services, begins: 'connecting', pipe, handshake })
   }
 
@@ -138,7 +154,8 @@ class LinkBody implements Body {
     if (replaced === null) return
     this.#current = null
     this.#port.children.stop(replaced.id)
-    if (this.#wasUp) this.#announceLoss(cause('ERR_CONNECTION_LOST', `${this.#peer.id} connected anew`), replaced.id)
+    this.#dial.end()
+    if (this.#isUp) this.#announceLoss(cause('ERR_CONNECTION_LOST', `${this.#peer.id} connected anew`), replaced.id)
   }
 
   accept(event: { offer: Offer }): void {
@@ -154,69 +171,85 @@ class LinkBody implements Body {
 
   #spawn(input: unknown): void {
     const id = `connection:${this.#spec.connectionId}.${++this.#connectionNumber}`
-    this.#tellForwarders({ type: 'connection.started' })
+    this.#pumps.tell({ type: 'connection.started' })
     // The actor's first events come while it is being made: they are of the current connection already.
     this.#current = { id } as AnyActorRef
     this.#current = this.#port.children.spawn({ id, kind: 'connection', logic: connection, input, restart: 'temporary' })
   }
 
+  /**
+   * A link that resumes takes the connection over at once, and is of use only then: what the hellos come to may end the
+   * lanes that it has.
+   */
   tellReady(): void {
-    this.#endDial('dial.ended')
-    this.#port.tell({ type: 'link.ready', link: this.#spec.id })
+    this.#dial.end()
+    if (!this.#spec.state.readsAtOnce) this.#port.tell({ type: 'link.ready', link: this.#spec.id })
     if (this.#spec.state.readsAtOnce || this.#spec.state.laneCount > 0) this.#port.send({ type: 'link.adopt' })
   }
 
   /** Bytes flow from here on, past this actor. */
   adopt(): void {
-    this.#ensureForwarders()
+    this.#pumps.ensure()
     this.#current?.send({ type: 'connection.adopt' })
   }
 
   noteOpened(): void {
     const current = this.#current
-    const out = this.#out
-    const into = this.#in
+    const { out, into } = this.#pumps
     const body = current === null ? undefined : connectionBody(current)
     if (current === null || body === undefined || out === null || into === null) return
     const opened = body.release({ onOpen() {}, onBytes: into.bytes, onDrain: out.drained, onEnd() {}, onClose() {} })
     if (opened === undefined) return
-    this.#wasUp = true
+    let first: readonly Buffer[]
+    try {
+      first = this.#spec.state.established(opened.agreed)
+    } catch (error) {
+      current.send({ type: 'connection.fail', cause: causeOf(error) })
+      return
+    }
+    this.#isUp = true
     this.#cause = null
-    this.#tellForwarders({ type: 'connection.opened' })
-    this.#services.emit({ type: 'connection.opened', peer: this.#peer.id, link: this.#spec.id, connectionId: this.#spec.connectionId, connection: current.id, remoteAddress: body.remoteAddress })
-    this.#port.tell({ type: 'link.up', link: this.#spec.id })
-    const first = this.#spec.state.established(opened.agreed)
+    this.#pumps.tell({ type: 'connection.opened' })
     if (first.length > 0) opened.pipe.write(first)
     out.attach(opened.pipe)
+    this.#services.emit({ type: 'connection.opened', peer: this.#peer.id, link: this.#spec.id, connectionId: this.#spec.connectionId, connection: current.id, remoteAddress: body.remoteAddress })
+    this.#port.tell({ type: 'link.up', link: this.#spec.id })
     into.attach(opened.pipe, opened.rest)
-    this.#setTimer()
+    this.#timer.set()
   }
 
   resetBackoff(): void {
-    this.#tellReconnector('dial.reset')
+    this.#dial.resetBackoff()
   }
 
   noteLost(event: { connection?: string; cause: Cause; authenticated: boolean }): void {
-    this.#endDial('dial.ended')
+    this.#dial.end()
     const lost = this.#current
     this.#current = null
     this.#cause = event.cause
-    if (this.#wasUp) this.#announceLoss(event.cause, lost?.id ?? '')
-    else {
-      this.#tellForwarders({ type: 'connection.closed' })
-      if (lost !== null) this.#services.emit({ type: 'connection.failed', peer: this.#peer.id, link: this.#spec.id, connectionId: this.#spec.connectionId, connection: lost.id, cause: event.cause })
-      // It had been ready and was never adopted, because no session needed it yet: it is not ready any more.
-      if (lost !== null && event.authenticated) this.#port.tell({ type: 'link.down', link: this.#spec.id, cause: event.cause })
-    }
+    if (this.#isUp) return this.#announceLoss(event.cause, lost?.id ?? '')
+    this.#pumps.tell({ type: 'connection.closed' })
+    this.#dial.judge(event.cause.retry)
+    if (event.cause.retry === 'stale') this.#replaced()
+    if (lost === null) return
+    this.#services.emit({ type: 'connection.failed', peer: this.#peer.id, link: this.#spec.id, connectionId: this.#spec.connectionId, connection: lost.id, cause: event.cause })
+    // It had been ready and was never adopted, because no session needed it yet: it is not ready any more.
+    if (event.authenticated) this.#port.tell({ type: 'link.down', link: this.#spec.id, cause: event.cause })
+  }
+
+  /** Our newest hello is older than one the peer has seen: another process has this key, or the clock went back. */
+  #replaced(): void {
+    this.#spec.state.replaced()
+    this.#services.emit({ type: 'peer.duplicate', peer: this.#peer.id })
   }
 
   #announceLoss(reason: Cause, connectionId: string): void {
-    this.#out?.detach()
-    this.#in?.detach()
-    this.#tellForwarders({ type: 'connection.errored' })
-    this.#tellForwarders({ type: 'connection.closed' })
+    this.#isUp = false
+    this.#pumps.detach()
+    this.#pumps.tell({ type: 'connection.errored' })
+    this.#pumps.tell({ type: 'connection.closed' })
     const lost = cause('ERR_CONNECTION_LOST', `the connection to ${this.#peer.id} was lost: ${reason.message}`)
-    if (this.#spec.onConnectionLost === 'reconnect') this.#spec.state.connectionLost(lost.message, errorOf(reason))
+    if (this.#spec.onConnectionLost !== 'fail') this.#spec.state.connectionLost(lost.message, errorOf(reason))
     else {
       this.#spec.state.close(errorOf(lost))
       // The lanes of the batch's other links hear the same.
@@ -228,19 +261,35 @@ class LinkBody implements Body {
 
   failConnection(event: { type: string; cause?: Cause }): void {
     const reason = event.cause ?? cause('ERR_TIMED_OUT', `${this.#peer.id} was not connected in time`)
-    this.#current?.send({ type: 'connection.fail', cause: reason })
+    const words = event.type === 'pump.failed' && this.#isUp ? this.#spec.state.contractBroken(reason.message) : null
+    if (words === null) this.#current?.send({ type: 'connection.fail', cause: reason })
+    else this.#leave(words, reason, 'wait')
   }
 
   closeConnection(event: { cause: Cause }): void {
     this.#cause = event.cause
-    this.#releaseClaim()
-    this.#out?.flush()
+    this.#dial.closeClaim()
+    this.#pumps.out?.flush()
+    const words = this.#isUp ? this.#spec.state.farewell(event.cause.message) : null
     this.#spec.state.close(errorOf(event.cause))
-    if (this.#current === null) {
-      this.#port.send({ type: 'connection.closed', cause: event.cause, authenticated: true })
-      return
-    }
-    this.#current.send({ type: 'connection.close', cause: event.cause })
+    if (this.#current === null) this.#port.send({ type: 'connection.closed', cause: event.cause, authenticated: true })
+    // Where the dialect has last words, the peer answers them, and only then this side ends.
+    else if (words !== null) this.#say(words)
+    else this.#current.send({ type: 'connection.close', cause: event.cause })
+  }
+
+  /** The last bytes of this side on the current connection: nothing of the pump's comes after them. */
+  #say(words: Buffer | null): void {
+    this.#pumps.out?.detach()
+    if (words !== null && words.length > 0 && this.#current !== null) connectionBody(this.#current)?.say(words)
+    this.#timer.set()
+  }
+
+  #leave(words: Buffer | null, reason: Cause, retry?: Cause['retry']): void {
+    this.#say(words)
+    this.#pumps.into?.detach()
+    this.#dial.judge(retry)
+    this.#current?.send({ type: 'connection.close', cause: reason })
   }
 
   tellFailed(): void {
@@ -254,10 +303,14 @@ class LinkBody implements Body {
     const reason = causeOf('error' in event ? event.error : undefined, 'ERR_INTERNAL', `${event.id}: `)
     this.#services.emit({ type: 'child.restarted', parent: this.#port.id, child: event.id, cause: reason })
     if (event.kind === 'connection') {
-      this.#port.send({ type: 'connection.closed', cause: reason, authenticated: this.#wasUp })
+      this.#port.send({ type: 'connection.closed', cause: reason, authenticated: this.#isUp })
       return
     }
-    this.#wirePumps()
+    this.#pumps.wire()
+    if (this.#isUp) {
+      this.#spec.state.crashed()
+      this.#dial.judge('wait')
+    }
     this.#current?.send({ type: 'connection.fail', cause: reason })
   }
 
@@ -265,95 +318,29 @@ class LinkBody implements Body {
     throw 'error' in event ? event.error : new StatewireError('ERR_RESTART_INTENSITY', `${event.id} failed too often`)
   }
 
-  #ensureForwarders(): void {
-    const { children } = this.#port
-    if (children.get('forwarder:out') === undefined) {
-      for (const direction of ['out', 'in'] as const) {
-        children.spawn({ id: `forwarder:${direction}`, kind: 'forwarder', logic: forwarder, input: { services: this.#services, direction, state: this.#spec.state }, restart: 'permanent' })
-      }
-      this.#tellForwarders({ type: 'connection.started' })
-    }
-    this.#wirePumps()
-  }
-
-  /** The link's state speaks to the pumps by plain calls; a restarted forwarder has a new pump. */
-  #wirePumps(): void {
-    const outRef = this.#port.children.get('forwarder:out')
-    const inRef = this.#port.children.get('forwarder:in')
-    const out = outRef === undefined ? undefined : outPumpOf(outRef)
-    const into = inRef === undefined ? undefined : inPumpOf(inRef)
-    if (out === undefined || into === undefined) return
-    this.#out = out
-    this.#in = into
-    into.replies = out
-    this.#spec.state.setHooks({
-      requestFlush: () => out.requestFlush(),
-      flushNow: () => out.flush(),
-      onReceiveFull: () => into.pause(),
-      onReceiveRoom: () => into.resume(),
-      onHandlerFailed: (lane, error) => {
-        const reason = causeOf(error, 'ERR_HANDLER_FAILED', `the handler of session ${lane.id} threw: `)
-        this.#services.emit({ type: 'child.restarted', parent: this.#port.id, child: `session:${lane.id}`, cause: reason })
-        this.#spec.state.closeLane(lane, new StatewireError('ERR_HANDLER_FAILED', reason.message, { cause: error }), true)
-      },
-      onBroken: (error) => this.#port.send({ type: 'pump.failed', cause: causeOf(error) }),
-      requestTimer: () => this.#setTimer(),
-      onGoodbye: (step) => this.#answerGoodbye(step),
-    })
-  }
-
-  /** What is owed by time (acknowledgements, keep-alive, expiry) is one entry in the wheel a link. */
-  #setTimer(): void {
-    const dueAtMs = this.#spec.state.nextDueAtMs
-    if (dueAtMs === null || (this.#timer !== null && this.#timerDueAtMs <= dueAtMs)) return
-    this.#timer?.cancel()
-    this.#timerDueAtMs = dueAtMs
-    this.#timer = this.#services.wheel.schedule(dueAtMs - this.#services.nowMs(), () => {
-      this.#timer = null
-      for (const action of this.#spec.state.poll(this.#services.nowMs(), dueAtMs)) this.#act(action)
-      this.#setTimer()
-    })
-  }
-
-  #act(action: DueAction | null): void {
-    const { clock } = this.#services.environment
-    if (action === 'look-again') clock.setImmediate(() => this.#act(this.#spec.state.lookAgain()))
-    else if (action === 'suspect') this.#services.emit({ type: 'connection.suspect', peer: this.#peer.id, link: this.#spec.id, connectionId: this.#spec.connectionId, connection: this.#current?.id ?? '' })
+  #onDue(action: Exclude<DueAction, 'look-again'>): void {
+    if (action === 'suspect') this.#services.emit({ type: 'connection.suspect', peer: this.#peer.id, link: this.#spec.id, connectionId: this.#spec.connectionId, connection: this.#current?.id ?? '' })
     else if (action === 'dead') this.#current?.send({ type: 'connection.fail', cause: cause('ERR_TIMED_OUT', `nothing was heard from ${this.#peer.id} for too long`) })
     // A dial whose hello speaks for an epoch that is over must not be answered.
-    else if (action === 'expired' && this.#current !== null && !this.#wasUp) this.#current.send({ type: 'connection.fail', cause: cause('ERR_TIMED_OUT', `the link to ${this.#peer.id} expired`) })
+    else if (action === 'expired' && !this.#isUp) this.#current?.send({ type: 'connection.fail', cause: cause('ERR_TIMED_OUT', `the link to ${this.#peer.id} expired`) })
   }
 
   #answerGoodbye(step: 'answer' | 'finish' | 'protocol-error'): void {
     const { state } = this.#spec
     if (step === 'answer') {
-      const words = state.farewell('')
-      this.#out?.sayLast(words)
-      return
+      this.#pumps.out?.flush()
+      // From here on the peer has the word: its last Ack, then its FIN.
+      this.#say(state.farewell(''))
+    } else if (step === 'finish') this.#leave(state.lastWords(), cause('ERR_SESSION_CLOSED', `${this.#peer.id} said Goodbye`))
+    else {
+      state.contractBroken('')
+      this.#leave(null, cause('ERR_CONNECTION_LOST', `${this.#peer.id} says that this side broke the protocol`), 'wait')
     }
-    this.#out?.sayLast(null)
-    if (step === 'protocol-error') state.contractBroken('')
-    this.#current?.send({ type: 'connection.close', cause: step === 'finish' ? cause('ERR_SESSION_CLOSED', `${this.#peer.id} said Goodbye`) : cause('ERR_CONNECTION_LOST', `${this.#peer.id} says that this side broke the protocol`) })
-  }
-
-  #tellForwarders(event: AnyEventObject): void {
-    this.#port.children.get('forwarder:out')?.send(event)
-    this.#port.children.get('forwarder:in')?.send(event)
-  }
-
-  #endDial(type: 'dial.ended' | 'dial.cancel'): void {
-    if (!this.#dialing) return
-    this.#dialing = false
-    this.#tellReconnector(type)
-  }
-
-  #tellReconnector(type: string): void {
-    this.#services.reconnector?.send({ type, key: this.#dialKey })
   }
 
   whenFlushed(callback: (error: Error | null) => void): void {
-    if (this.#out === null) callback(new Error('there is no connection'))
-    else this.#out.whenFlushed(callback)
+    if (this.#pumps.out === null) callback(new Error('there is no connection'))
+    else this.#pumps.out.whenFlushed(callback)
   }
 }
 

@@ -7,7 +7,9 @@ import { listenerActions, listenerMachine } from '../machines/listener.ts'
 import type { ListenerFacts } from '../machines/listener.ts'
 import type { Cause, DeadlineName } from '../machines/chart.ts'
 import { StatewireError } from '../codec/errors.ts'
+import type { HandshakeFault } from '../protocol/dialect.ts'
 import { Admission } from '../protocol/admission.ts'
+import type { AdmitInfo } from './admission-options.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import { connection } from './connection.ts'
@@ -36,6 +38,8 @@ class ListenerBody implements Body {
   readonly #port: ActorPort
   readonly #admission: Admission
   #listener: PipeListener | null = null
+  /** Inbound connections that were let in or refused, and have not ended here yet. */
+  readonly #decided = new Set<string>()
   #number = 0
   #cause: Cause = { code: 'ERR_LISTEN_FAILED', message: 'unknown' }
   #disposed = false
@@ -48,7 +52,7 @@ class ListenerBody implements Body {
   }
 
   facts(): ListenerFacts {
-    return { address: formatUrl(this.#input.address) }
+    return { address: formatUrl(this.#input.address, this.#services.options.security) }
   }
 
   deadlineMs(deadline: DeadlineName): number {
@@ -74,9 +78,9 @@ class ListenerBody implements Body {
           if (this.#disposed) return void listener.close()
           this.#listener = listener
           this.#input.bound.address = listener.address
-          this.#port.send({ type: 'listener.bound', address: formatUrl(listener.address) })
+          this.#port.send({ type: 'listener.bound', address: formatUrl(listener.address, this.#services.options.security) })
         },
-        (error: unknown) => this.#port.send({ type: 'listener.failed', cause: causeOf(error, 'ERR_LISTEN_FAILED', `${formatUrl(address)} cannot be bound: `) }),
+        (error: unknown) => this.#port.send({ type: 'listener.failed', cause: causeOf(error, 'ERR_LISTEN_FAILED', `${formatUrl(address, this.#services.options.security)} cannot be bound: `) }),
       )
       .catch(() => {})
   }
@@ -90,6 +94,11 @@ class ListenerBody implements Body {
 
   admit(event: { pipe: AcceptedPipe }): void {
     const pipe = event.pipe.take()
+    if (!this.#services.options.admission.isAddressAllowed(pipe.remoteHost)) {
+      destroyQuietly(pipe)
+      this.#reject(pipe.remoteAddress, null, cause('ERR_NOT_ALLOWED', `${pipe.remoteHost} is not among the addresses that may connect`))
+      return
+    }
     const id = `connection:in.${++this.#number}`
     const verdict = this.#admission.ask(id, pipe.remoteHost, this.#services.nowMs())
     if (!verdict.admitted) {
@@ -111,8 +120,8 @@ class ListenerBody implements Body {
     const { connection: id, offer } = event
     const holder = this.#services.claims.find(offer.claim)
     if (holder !== undefined) {
-      this.#admission.settle(id, true)
-      holder(offer)
+      if (this.#services.options.admission.admit === null) this.decide({ connection: id, offer, refused: null })
+      else this.#askApplication(id, offer, this.#services.options.admission.admit)
       return
     }
     const { identity, connectionId } = offer.claim
@@ -120,20 +129,66 @@ class ListenerBody implements Body {
     const reason = isKnown
       ? cause('ERR_NOT_REQUESTED', `connection ${connectionId} of ${JSON.stringify(identity)} is not asked for now`)
       : cause('ERR_UNKNOWN_PEER', `${JSON.stringify(identity)} is not a peer of this network`)
+    this.#decided.add(id)
     // A known peer that comes early will try again: it has not misbehaved, and gets its token back.
     this.#admission.settle(id, isKnown)
-    this.#port.children.get(id)?.send({ type: 'connection.fail', cause: reason })
+    // A key that is not allowed is closed without one byte; a peer hears why, where the dialect has words for it.
+    const words = this.#wordsFor(offer)
+    if (words === null) this.#port.children.get(id)?.send({ type: 'connection.fail', cause: reason })
+    else offer.refuse(words)
     this.#reject(offer.remoteAddress, identity, reason)
+  }
+
+  #wordsFor({ claim: { identity, connectionId }, refusal }: Offer): HandshakeFault | null {
+    const { options } = this.#services
+    if (identity === options.identity) return refusal('self', 'this is the key of this side itself')
+    if (!options.peers.has(identity)) return null
+    return connectionId < options.connectionParallelism ? refusal('stopping', 'this link is not wanted now') : refusal('no-such-link', `this side has ${options.connectionParallelism} links`)
+  }
+
+  /** Its answer has a deadline, and what it throws is a no: an application's bug must not let anybody in. */
+  #askApplication(id: string, offer: Offer, admit: (info: AdmitInfo) => boolean | Promise<boolean>): void {
+    const { identity: peer, connectionId } = offer.claim
+    const decide = (refused: Cause | null): void => {
+      deadline.cancel()
+      this.#port.send({ type: 'admission.decided', connection: id, offer, refused })
+    }
+    const { admitTimeoutMs } = this.#services.options.limits
+    const deadline = this.#services.wheel.schedule(admitTimeoutMs, () => decide(cause('ERR_NOT_ALLOWED', `admit() did not answer for ${JSON.stringify(peer)} within ${admitTimeoutMs} ms`)))
+    Promise.resolve()
+      .then(() => admit({ peer, connectionId, remoteAddress: offer.remoteAddress }))
+      .then(
+        (isWelcome) => decide(isWelcome === true ? null : cause('ERR_NOT_ALLOWED', `admit() refused ${JSON.stringify(peer)}`)),
+        (error: unknown) => decide(cause('ERR_NOT_ALLOWED', `admit() threw for ${JSON.stringify(peer)}: ${causeOf(error).message}`)),
+      )
+  }
+
+  /** The first answer counts: one that comes after the deadline finds the connection gone. */
+  decide(event: { connection: string; offer: Offer; refused: Cause | null }): void {
+    const { connection: id, offer, refused } = event
+    if (this.#port.children.get(id) === undefined || this.#decided.has(id)) return
+    this.#decided.add(id)
+    const holder = refused === null ? this.#services.claims.find(offer.claim) : undefined
+    this.#admission.settle(id, holder !== undefined)
+    if (holder !== undefined) return holder(offer)
+    const reason = refused ?? cause('ERR_NOT_REQUESTED', `connection ${offer.claim.connectionId} of ${JSON.stringify(offer.claim.identity)} is not asked for any more`)
+    const words = offer.refusal(refused === null ? 'stopping' : 'not-allowed', refused === null ? '' : 'not let in')
+    if (words === null) this.#port.children.get(id)?.send({ type: 'connection.fail', cause: reason })
+    else offer.refuse(words)
+    this.#reject(offer.remoteAddress, offer.claim.identity, reason)
   }
 
   forget(event: { connection?: string; id?: string }): void {
     const id = event.connection ?? event.id
-    if (id !== undefined) this.#admission.settle(id, false)
+    if (id === undefined) return
+    this.#decided.delete(id)
+    this.#admission.settle(id, false)
   }
 
-  noteErrored(event: { remoteAddress: string; cause: Cause | null }): void {
+  noteErrored(event: { connection: string; remoteAddress: string; cause: Cause | null }): void {
     const reason = event.cause
-    if (reason === null || reason.code === 'ERR_NOT_REQUESTED' || reason.code === 'ERR_UNKNOWN_PEER') return
+    // Said already, where it was decided.
+    if (reason === null || this.#decided.has(event.connection)) return
     this.#reject(event.remoteAddress, null, reason)
   }
 
@@ -146,7 +201,7 @@ class ListenerBody implements Body {
   }
 
   noteFailure(event: { cause?: Cause }): void {
-    this.#cause = event.cause ?? cause('ERR_LISTEN_FAILED', `${formatUrl(this.#input.address)} was not bound in time`)
+    this.#cause = event.cause ?? cause('ERR_LISTEN_FAILED', `${formatUrl(this.#input.address, this.#services.options.security)} was not bound in time`)
   }
 
   tellFailed(): void {
@@ -195,6 +250,7 @@ export const listener: ChartLogic<ListenerInput> = chartActor<ListenerInput, Lis
     tellListening: (body, event) => body.tellListening(event),
     admit: (body, event) => body.admit(event),
     place: (body, event) => body.place(event),
+    decide: (body, event) => body.decide(event),
     forget: (body, event) => body.forget(event),
     noteErrored: (body, event) => body.noteErrored(event),
     refusePipe: (body, event) => body.refusePipe(event),

@@ -120,6 +120,7 @@ export class Network {
    * @throws StatewireError ERR_TIMED_OUT, ERR_ABORTED, ERR_SESSION_VALIDATION, ERR_CONNECTION_LOST, ERR_NETWORK_STOPPED, ERR_INVALID_OPTION
    */
   async makeSessions(options: MakeSessionsOptions): Promise<Session[]> {
+    checkCall(options, ['count', 'peers', 'timeoutMs', 'signal', 'agreePrfKeys'], 'makeSessions')
     const { sessionsPerPeerMax } = this.#services.options.limits
     if (!Number.isSafeInteger(options.count) || options.count < 1 || options.count > sessionsPerPeerMax) {
       throw new StatewireError('ERR_INVALID_OPTION', `count must be a whole number from 1 to ${sessionsPerPeerMax}, got ${String(options.count)}`)
@@ -129,6 +130,7 @@ export class Network {
 
   /** Opens a control channel: values outside any session, and the barrier `sync()`. All parties open it in the same order among their calls. */
   async openControlChannel(options: OpenControlChannelOptions = {}): Promise<ControlChannel> {
+    checkCall(options, ['peers', 'timeoutMs', 'signal'], 'openControlChannel')
     return (await this.#request('control', 1, options)) as ControlChannel
   }
 
@@ -253,4 +255,14 @@ function harmless(inspect: NonNullable<NetworkRuntimeOptions['inspect']>, log: L
       log.write('error', 'inspector.threw', { cause: causeOf(error) })
     }
   }
+}
+
+/** A misspelt option would be a silent default. @throws StatewireError ERR_INVALID_OPTION */
+function checkCall(options: unknown, names: readonly string[], call: string): void {
+  if (typeof options !== 'object' || options === null) throw new StatewireError('ERR_INVALID_OPTION', `${call} takes an object of options, got ${options === null ? 'null' : typeof options}`)
+  for (const name of Object.keys(options)) {
+    if (!names.includes(name)) throw new StatewireError('ERR_INVALID_OPTION', `${name} is not an option of ${call}; there are: ${names.join(', ')}`)
+  }
+  const { signal } = options as { signal?: unknown }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new StatewireError('ERR_INVALID_OPTION', `signal must be an AbortSignal, got ${typeof signal}`)
 }

@@ -3,36 +3,69 @@
  * Refuses to know: what is done with it.
  */
 import { StatewireError } from '../codec/errors.ts'
+import { decodePeerId } from '../protocol/key-id.ts'
 import { checkIdentity, compareIdentities, roleTowards } from '../protocol/peer-id.ts'
+import { resolveAdmission } from './admission-options.ts'
+import type { AdmissionOptions, ResolvedAdmission } from './admission-options.ts'
+import { Identity } from './identity.ts'
 import { resolveLimits } from './limits.ts'
 import type { Limits } from './limits.ts'
 import type { Address } from './pipe.ts'
+import type { AmpcTlsOptions } from './tls-ampc.ts'
 
 export interface PeerOption {
-  /** The peer's identity. */
+  /** The peer's identity: an id52 in the native dialect, any name in `ampc`. */
   readonly id: string
-  /** Where it listens: `tcp://host:port`. Needed for peers that this side dials: those with a lesser identity. */
+  /**
+   * Where it listens: `tls://host:port`, or `tcp://host:port` for plain TCP. Native: whoever has an address dials, and both
+   * may. `ampc`: needed for peers that this side dials, those with a lesser identity.
+   */
   readonly url?: string
 }
 
-/** `fail`: a lost connection ends all sessions of its batch, at all peers. `reconnect`: it is replaced, and the sessions are told what may be missing. */
-export type OnConnectionLost = 'fail' | 'reconnect'
+/**
+ * `resume` (native only, and the default there): the connection is replaced, and sessions do not notice. `fail`: a lost
+ * connection ends all sessions of its batch, at all peers. `reconnect`: it is replaced, and the sessions are told what may
+ * be missing.
+ */
+export type OnConnectionLost = 'resume' | 'fail' | 'reconnect'
 
-export interface NetworkConfig {
-  /** Who this side is: 1 to 128 bytes of UTF-8. */
-  readonly identity: string
-  /** Where to listen: `tcp://host:port`, port 0 for any. Needed if any peer has a greater identity, for those dial. */
+export type DialectName = 'native' | 'ampc'
+/** `tls`: mutual TLS 1.3, identities are proved. `plaintext`: nothing is encrypted and identities are only claimed; has to be asked for by name. */
+export type Security = 'tls' | 'plaintext'
+
+export interface CommonConfig extends AdmissionOptions {
+  /** Where to listen: `tls://host:port` or `tcp://host:port`, port 0 for any. Needed if any peer dials. */
   readonly listen?: string
   readonly peers: readonly PeerOption[]
-  /** Only `ampc` in this release. */
-  readonly dialect?: 'ampc'
-  /** Plain TCP has to be asked for by name: identities are only claimed on it. */
-  readonly security: 'plaintext'
-  readonly onConnectionLost?: OnConnectionLost
   /** Connections to each peer, over which sessions are spread. 1 to `limits.connectionsPerPeerMax`. */
   readonly connectionParallelism?: number
   readonly limits?: Partial<Limits>
 }
+
+/** Peers known by their keys, over mutual TLS; sessions that do not notice when sockets die. */
+export interface NativeConfig extends CommonConfig {
+  /** The key of this side. */
+  readonly identity: Identity
+  readonly dialect?: 'native'
+  /** `tls` if not given. */
+  readonly security?: Security
+  readonly onConnectionLost?: 'resume'
+}
+
+/** The dialect of the Rust stack, byte for byte. */
+export interface AmpcConfig extends CommonConfig {
+  /** The name of this side: 1 to 128 bytes of UTF-8. */
+  readonly identity: string
+  readonly dialect?: 'ampc'
+  /** Plain TCP has to be asked for by name: identities are only claimed on it. `tls` needs `tls`. */
+  readonly security: Security
+  /** Key, certificate and the root of each peer: a claim is held against the root of the one who claims. */
+  readonly tls?: AmpcTlsOptions
+  readonly onConnectionLost?: 'fail' | 'reconnect'
+}
+
+export type NetworkConfig = NativeConfig | AmpcConfig
 
 export interface ResolvedPeer {
   readonly id: string
@@ -42,64 +75,107 @@ export interface ResolvedPeer {
 
 export interface ResolvedOptions {
   readonly identity: string
+  /** The key behind the identity, in the native dialect. */
+  readonly key: Identity | null
   readonly listen: Address | null
   readonly peers: ReadonlyMap<string, ResolvedPeer>
-  readonly dialect: 'ampc'
-  readonly security: 'plaintext'
+  readonly dialect: DialectName
+  readonly security: Security
   readonly onConnectionLost: OnConnectionLost
   readonly connectionParallelism: number
   readonly limits: Limits
+  readonly admission: ResolvedAdmission
+  readonly ampcTls: AmpcTlsOptions | null
 }
 
-const optionNames = ['identity', 'listen', 'peers', 'dialect', 'security', 'onConnectionLost', 'connectionParallelism', 'limits']
+const optionNames = ['identity', 'listen', 'peers', 'dialect', 'security', 'onConnectionLost', 'connectionParallelism', 'limits', 'allowAddresses', 'admit', 'tls']
 
 /** @throws StatewireError ERR_INVALID_OPTION, ERR_INVALID_URL or ERR_INVALID_PEER_ID */
 export function resolveOptions(config: NetworkConfig): ResolvedOptions {
   if (typeof config !== 'object' || config === null) throw invalid(`the configuration must be an object, got ${config === null ? 'null' : typeof config}`)
   for (const name of Object.keys(config)) if (!optionNames.includes(name)) throw invalid(`${name} is not an option; there are: ${optionNames.join(', ')}`)
-  const identity = checkIdentity(config.identity, 'identity')
+  const key = config.identity instanceof Identity ? config.identity : null
+  const identity = key === null ? checkIdentity(config.identity, 'identity') : key.id
   const limits = resolveLimits(config.limits)
-  if (config.security !== 'plaintext') throw invalid(`security must be 'plaintext' in this release, got ${show(config.security)}`)
-  const dialect = config.dialect ?? 'ampc'
-  if (dialect !== 'ampc') throw invalid(`dialect must be 'ampc' in this release, got ${show(dialect)}`)
-  const onConnectionLost = config.onConnectionLost ?? 'fail'
-  if (onConnectionLost !== 'fail' && onConnectionLost !== 'reconnect') throw invalid(`onConnectionLost must be 'fail' or 'reconnect', got ${show(onConnectionLost)}`)
+  const dialect = config.dialect ?? (key === null ? 'ampc' : 'native')
+  if (dialect !== 'ampc' && dialect !== 'native') throw invalid(`dialect must be 'native' or 'ampc', got ${show(dialect)}`)
+  if (dialect === 'native' && key === null) throw invalid('identity must be an Identity in the native dialect: Identity.generate(), or Identity.load(file)')
+  if (dialect === 'ampc' && key !== null) throw invalid('identity must be a name in the ampc dialect, got an Identity')
+  const security = resolveSecurity(config.security, dialect)
+  const ampcTls = resolveAmpcTls(config, dialect, security)
+  const onConnectionLost = resolveMode(config.onConnectionLost, dialect)
   const connectionParallelism = config.connectionParallelism ?? 1
   if (!Number.isSafeInteger(connectionParallelism) || connectionParallelism < 1 || connectionParallelism > limits.connectionsPerPeerMax) {
     throw invalid(`connectionParallelism must be a whole number from 1 to ${limits.connectionsPerPeerMax}, got ${show(connectionParallelism)}`)
   }
-  const listen = config.listen === undefined ? null : parseUrl(config.listen, 'listen')
+  const listen = config.listen === undefined ? null : parseUrl(config.listen, 'listen', security)
   if (!Array.isArray(config.peers)) throw invalid(`peers must be a list, got ${show(config.peers)}`)
   const peers = new Map<string, ResolvedPeer>()
   for (const [index, peer] of (config.peers as readonly PeerOption[]).entries()) {
-    const resolved = resolvePeer(peer, `peers[${index}]`, identity)
+    const resolved = resolvePeer(peer, `peers[${index}]`, { identity, dialect, security })
     if (peers.has(resolved.id)) throw invalid(`peers[${index}].id is ${show(resolved.id)}, which is in the list already`)
-    if (resolved.role === 'acceptor' && listen === null) throw invalid(`peers[${index}] (${show(resolved.id)}) has the greater identity and dials, so listen must be set`)
+    if (resolved.role === 'acceptor' && listen === null) {
+      throw invalid(`peers[${index}] (${show(resolved.id)}) ${dialect === 'ampc' ? 'has the greater identity and dials' : 'has no url, so it dials'}, so listen must be set`)
+    }
     peers.set(resolved.id, resolved)
   }
-  return { identity, listen, peers, dialect, security: config.security, onConnectionLost, connectionParallelism, limits }
+  return { identity, key, listen, peers, dialect, security, onConnectionLost, connectionParallelism, limits, admission: resolveAdmission(config), ampcTls }
 }
 
-function resolvePeer(peer: unknown, where: string, identity: string): ResolvedPeer {
+function resolveSecurity(security: unknown, dialect: DialectName): Security {
+  // In the ampc dialect there is no default: plain TCP is asked for by name, and TLS needs certificates.
+  const resolved = security ?? (dialect === 'native' ? 'tls' : undefined)
+  if (resolved !== 'tls' && resolved !== 'plaintext') throw invalid(`security must be 'tls' or 'plaintext', got ${show(resolved)}`)
+  return resolved
+}
+
+function resolveAmpcTls(config: NetworkConfig, dialect: DialectName, security: Security): AmpcTlsOptions | null {
+  const { tls } = config as AmpcConfig
+  if (dialect === 'native' || security === 'plaintext') {
+    if (tls !== undefined) throw invalid("tls belongs to the ampc dialect with security 'tls'; the native dialect makes its certificate from its key")
+    return null
+  }
+  if (tls === undefined) throw invalid("security is 'tls' in the ampc dialect, so tls must hold the key, the certificate and the root of each peer")
+  return tls
+}
+
+function resolveMode(mode: unknown, dialect: DialectName): OnConnectionLost {
+  const resolved = mode ?? (dialect === 'native' ? 'resume' : 'fail')
+  if (resolved !== 'resume' && resolved !== 'fail' && resolved !== 'reconnect') throw invalid(`onConnectionLost must be 'resume', 'reconnect' or 'fail', got ${show(resolved)}`)
+  if ((resolved === 'resume') !== (dialect === 'native')) throw new StatewireError('ERR_DIALECT_UNSUPPORTED', `onConnectionLost ${show(resolved)} is not what the ${dialect} dialect can do: native has 'resume', ampc has 'fail' and 'reconnect'`)
+  return resolved
+}
+
+interface Own {
+  readonly identity: string
+  readonly dialect: DialectName
+  readonly security: Security
+}
+
+function resolvePeer(peer: unknown, where: string, own: Own): ResolvedPeer {
   if (typeof peer !== 'object' || peer === null) throw invalid(`${where} must be an object with an id, got ${show(peer)}`)
   const { id, url } = peer as PeerOption
-  checkIdentity(id, `${where}.id`)
-  if (compareIdentities(id, identity) === 0) throw invalid(`${where}.id is the own identity ${show(id)}`)
-  const role = roleTowards(identity, id)
-  if (role === 'dialer' && url === undefined) throw invalid(`${where}.url is missing: ${show(identity)} is greater than ${show(id)} and dials`)
-  return { id, role, address: url === undefined ? null : parseUrl(url, `${where}.url`) }
+  if (own.dialect === 'native') decodePeerId(id, `${where}.id`)
+  else checkIdentity(id, `${where}.id`)
+  if (compareIdentities(id, own.identity) === 0) throw invalid(`${where}.id is the own identity ${show(id)}`)
+  const address = url === undefined ? null : parseUrl(url, `${where}.url`, own.security)
+  if (own.dialect === 'native') return { id, role: address === null ? 'acceptor' : 'dialer', address }
+  const role = roleTowards(own.identity, id)
+  if (role === 'dialer' && address === null) throw invalid(`${where}.url is missing: ${show(own.identity)} is greater than ${show(id)} and dials`)
+  return { id, role, address }
 }
 
 /** @throws StatewireError ERR_INVALID_URL naming `where` */
-export function parseUrl(text: unknown, where: string): Address {
-  if (typeof text !== 'string') throw new StatewireError('ERR_INVALID_URL', `${where} must be a string like tcp://127.0.0.1:15600, got ${show(text)}`)
+export function parseUrl(text: unknown, where: string, security: Security = 'plaintext'): Address {
+  const scheme = security === 'tls' ? 'tls' : 'tcp'
+  if (typeof text !== 'string') throw new StatewireError('ERR_INVALID_URL', `${where} must be a string like ${scheme}://127.0.0.1:15600, got ${show(text)}`)
   let url: URL
   try {
     url = new URL(text)
   } catch (cause) {
     throw new StatewireError('ERR_INVALID_URL', `${where} is not a URL: ${show(text)}`, { cause })
   }
-  if (url.protocol !== 'tcp:') throw new StatewireError('ERR_INVALID_URL', `${where} must begin with tcp://, got ${show(text)}`)
+  if (url.protocol !== `${scheme}:`) throw new StatewireError('ERR_INVALID_URL', `${where} must begin with ${scheme}://, got ${show(text)}`)
   if (url.hostname === '') throw new StatewireError('ERR_INVALID_URL', `${where} names no host: ${show(text)}`)
   if (url.port === '') throw new StatewireError('ERR_INVALID_URL', `${where} names no port: ${show(text)}`)
   if (url.username !== '' || url.password !== '' || (url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '') {
@@ -108,8 +184,8 @@ export function parseUrl(text: unknown, where: string): Address {
   return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) }
 }
 
-export function formatUrl(address: Address): string {
-  return `tcp://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
+export function formatUrl(address: Address, security: Security = 'plaintext'): string {
+  return `${security === 'tls' ? 'tls' : 'tcp'}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
 }
 
 function show(value: unknown): string {

@@ -125,6 +125,7 @@ class PeerBody implements Body {
     this.#services.emit({ type: 'child.restarted', parent: this.#port.id, child: event.id, cause: reason })
     // The crash took the connection: the lanes live on and are told what may be missing.
     const request = this.#requests.get(event.id)
+    request?.spec.state.crashed()
     request?.spec.state.connectionLost(`a bug ended the connection to ${this.#peer.id}: ${reason.message}`, errorOf(reason))
     this.relay({ type: 'link.down', link: event.id, cause: reason })
   }
@@ -139,6 +140,7 @@ class PeerBody implements Body {
       this.relay({ type: 'link.failed', link: event.id, cause: this.#cause })
       this.#forget(event.id)
     } else {
+      request.spec.state.crashed()
       request.spec.state.connectionLost(`${this.#peer.id} is set aside: ${this.#cause.message}`, errorOf(this.#cause))
       this.relay({ type: 'link.down', link: event.id, cause: this.#cause })
     }

@@ -5,7 +5,7 @@
  */
 import { reconnectorActions, reconnectorMachine } from '../machines/reconnector.ts'
 import type { ReconnectorFacts } from '../machines/reconnector.ts'
-import type { DeadlineName } from '../machines/chart.ts'
+import type { Cause, DeadlineName } from '../machines/chart.ts'
 import type { AnyActorRef } from '../machines/xstate.ts'
 import { backoffMs } from '../protocol/backoff.ts'
 import { chartActor } from './chart-actor.ts'
@@ -16,6 +16,9 @@ import type { Deadline } from './timer-wheel.ts'
 export interface ReconnectorInput {
   readonly services: Services
 }
+
+/** So many that the back-off is at its cap, whatever its factor. */
+const attemptsAtCap = 1000
 
 interface Entry {
   link: AnyActorRef
@@ -119,6 +122,18 @@ class ReconnectorBody implements Body {
     if (entry !== undefined) entry.attempts = 0
   }
 
+  /**
+   * `free`: no failure (the dials crossed), so the back-off does not grow. `wait`: the connection was up and ended by a fault, so
+   * the next dial is not at once. `cap`, `stale`: a matter of configuration, so tried again at the cap only.
+   */
+  judge(event: { key: string; retry: NonNullable<Cause['retry']> }): void {
+    const entry = this.#entries.get(event.key)
+    if (entry === undefined) return
+    if (event.retry === 'free') entry.attempts = Math.max(0, entry.attempts - 1)
+    else if (event.retry === 'wait') entry.attempts = Math.max(1, entry.attempts)
+    else entry.attempts = attemptsAtCap
+  }
+
   forget(event: { key: string }): void {
     this.cancel(event)
     this.#entries.delete(event.key)
@@ -138,6 +153,7 @@ export const reconnector: ChartLogic<ReconnectorInput> = chartActor<ReconnectorI
     cancel: (body, event) => body.cancel(event),
     end: (body, event) => body.end(event),
     reset: (body, event) => body.reset(event),
+    judge: (body, event) => body.judge(event),
     forget: (body, event) => body.forget(event),
     grant: (body, event) => body.grant(event),
     grantWaiting: (body) => body.grantWaiting(),

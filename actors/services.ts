@@ -8,8 +8,11 @@ import type { Cause } from '../machines/chart.ts'
 import type { AnyActorRef } from '../machines/xstate.ts'
 import type { Dialect } from '../protocol/dialect.ts'
 import { ampcDialect } from '../protocol/ampc.ts'
+import { HelloRefusedError } from '../protocol/native/native-handshake.ts'
+import { nativeDialect } from '../protocol/native/native.ts'
 import { SessionNumbering } from '../protocol/batch-plan.ts'
 import { BaseLinks } from './base-links.ts'
+import { createLinkStates } from './link-states.ts'
 import type { ActorHost } from './chart-actor.ts'
 import { Claims } from './claims.ts'
 import type { Environment } from './environment.ts'
@@ -39,8 +42,8 @@ export class Services implements ActorHost {
   constructor(environment: Environment, options: ResolvedOptions) {
     this.environment = environment
     this.options = options
-    this.dialect = ampcDialect
-    this.baseLinks = new BaseLinks(options, this.dialect)
+    this.dialect = options.dialect === 'native' ? nativeDialect : ampcDialect
+    this.baseLinks = new BaseLinks(options, createLinkStates(environment, options, this.dialect))
     this.wheel = new TimerWheel(environment.clock)
     this.nowMs = () => environment.clock.nowMs()
   }
@@ -78,10 +81,18 @@ export function errorOf(cause: Cause): StatewireError {
 
 /** Makes a cause out of anything that was thrown. */
 export function causeOf(error: unknown, code: ErrorCode = 'ERR_INTERNAL', prefix = ''): Cause {
-  if (error instanceof StatewireError) return { code: error.code, message: prefix + error.message }
+  if (error instanceof StatewireError) return { code: error.code, message: prefix + error.message, ...retryOf(error) }
   const message = error instanceof Error ? error.message : String(error)
   const systemCode = error instanceof Error && 'code' in error ? ` (${String((error as NodeJS.ErrnoException).code)})` : ''
   return { code, message: `${prefix}${message}${message.includes(systemCode.slice(2, -1)) ? '' : systemCode}` }
+}
+
+/** A wrong identity sets the address aside, as a matter of configuration does; addresses get reused, so it is tried again. */
+function retryOf(error: StatewireError): Pick<Cause, 'retry'> {
+  if (error.code === 'ERR_UNEXPECTED_PEER') return { retry: 'cap' }
+  if (!(error instanceof HelloRefusedError)) return {}
+  if (error.refusal === 'stale') return { retry: 'stale' }
+  return error.effect === 'configuration' ? { retry: 'cap' } : error.effect === 'none' ? { retry: 'free' } : {}
 }
 
 export function cause(code: ErrorCode, message: string): Cause {

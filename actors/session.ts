@@ -58,6 +58,8 @@ export class Session {
   readonly #services: Services
   readonly #channels: ReadonlyMap<string, Channel>
   readonly #onClosed: () => void
+  /** Calls of `send` whose value is not accepted yet. */
+  readonly #sending = new Set<Promise<void>>()
   #closed = false
 
   constructor(input: SessionInput) {
@@ -100,6 +102,20 @@ export class Session {
   /** The same value to every peer of the session; resolves when all have accepted it. */
   async broadcast(value: NetworkValue, options?: CallOptions): Promise<void> {
     await Promise.all(this.peers.map((peer) => this.send(peer, value, options)))
+  }
+
+  /**
+   * Resolves when everything sent so far has been acknowledged by the peers' runtimes: it is in their queues, or their
+   * handlers have returned.
+   * @throws LinkResetError with the outcomes, if it never will be; StatewireError ERR_DIALECT_UNSUPPORTED (ampc acknowledges
+   * nothing), ERR_TIMED_OUT, ERR_ABORTED
+   */
+  async flush(options?: CallOptions): Promise<void> {
+    // Whoever called send hears of those that fail.
+    if (this.#sending.size > 0) await Promise.allSettled(this.#sending)
+    const acked = (peer: string, { lane, state }: Channel): Promise<void> =>
+      bounded<void>(this.#services, options, 'ERR_TIMED_OUT', `${peer} did not acknowledge what was sent on session ${this.id}`, (resolve, reject) => state.whenAcked(lane, resolve, reject))
+    await Promise.all([...this.#channels].map(([peer, channel]) => acked(peer, channel)))
   }
 
   /**
@@ -180,10 +196,14 @@ export class Session {
 
   #waitToSend(channel: Channel, peer: string, value: NetworkValue, options: CallOptions | undefined): Promise<void> {
     const timeoutMs = options?.timeoutMs ?? this.#services.options.limits.sendTimeoutMs
-    return this.#bounded<void>({ ...options, timeoutMs }, 'ERR_SEND_TIMED_OUT', `${peer} did not take a value of session ${this.id}`, (resolve, reject) => {
+    const sending = this.#bounded<void>({ ...options, timeoutMs }, 'ERR_SEND_TIMED_OUT', `${peer} did not take a value of session ${this.id}`, (resolve, reject) => {
       const withdraw = channel.state.waitToSend(channel.lane, value, resolve, reject)
       return () => void withdraw()
     })
+    const settled = (): void => void this.#sending.delete(sending)
+    this.#sending.add(sending)
+    sending.then(settled, settled)
+    return sending
   }
 
   #bounded<T>(options: CallOptions | undefined, code: 'ERR_TIMED_OUT' | 'ERR_SEND_TIMED_OUT', what: string, start: (resolve: (value: T) => void, reject: (error: Error) => void) => () => void): Promise<T> {

@@ -19,11 +19,12 @@ import type { Environment } from './environment.ts'
 import type { NetworkEvent } from './events.ts'
 import { listener } from './listener.ts'
 import { resolveOptions } from './options.ts'
-import type { NetworkConfig, ResolvedPeer } from './options.ts'
+import type { NetworkConfig, ResolvedOptions, ResolvedPeer } from './options.ts'
 import { peer } from './peer.ts'
 import { pool } from './pool.ts'
 import { reconnector } from './reconnector.ts'
 import { cause, causeOf, errorOf, Services } from './services.ts'
+import { TlsTransport } from './tls-transport.ts'
 
 export interface SupervisorInput {
   readonly config: NetworkConfig
@@ -98,7 +99,7 @@ class SupervisorBody implements Body {
     for (const [id, links] of this.services.baseLinks.entries()) {
       if (actorId !== undefined && actorId !== `peer:${id}`) continue
       for (const { state, connectionId, id: linkId } of links) {
-        const spec = { id: linkId, connectionId, state, onConnectionLost: 'reconnect' as const }
+        const spec = { id: linkId, connectionId, state, onConnectionLost: this.services.options.onConnectionLost }
         this.#child('peers')?.send({ type: 'pool.pass', to: `peer:${id}`, event: { type: 'link.open', request: { spec, replyTo: this.#port.ref } } })
       }
     }
@@ -106,7 +107,7 @@ class SupervisorBody implements Body {
 
   tellReady(event: { type: string; address?: string }): void {
     this.services.url = event.address ?? null
-    this.services.emit({ type: 'warning', message: 'plain TCP: identities are only claimed, and nothing is encrypted; for loopback and trusted networks' })
+    if (this.services.options.security === 'plaintext') this.services.emit({ type: 'warning', message: 'plain TCP: identities are only claimed, and nothing is encrypted; for loopback and trusted networks' })
     this.services.emit({ type: 'network.ready', url: this.services.url })
   }
 
@@ -186,10 +187,19 @@ export function supervisorServices(ref: object): Services | undefined {
   return servicesOf.get(ref)
 }
 
+/** TLS with the network's own key, for peers of its list only; where it was not asked for plain TCP by name. */
+function transportFor(options: ResolvedOptions): Partial<Environment> {
+  if (options.security !== 'tls') return {}
+  if (options.ampcTls !== null) return { transport: new TlsTransport({ ampc: options.ampcTls }) }
+  if (options.key === null) return {}
+  return { transport: new TlsTransport({ identity: options.key, authorize: (peerId) => options.peers.has(peerId) }) }
+}
+
 function createServices(input: SupervisorInput): Services {
   const known = pending.get(input)
   if (known !== undefined) return known
-  const services = new Services(systemEnvironment(input.environment), resolveOptions(input.config))
+  const options = resolveOptions(input.config)
+  const services = new Services(systemEnvironment({ ...transportFor(options), ...input.environment }), options)
   pending.set(input, services)
   return services
 }

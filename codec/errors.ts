@@ -48,6 +48,7 @@ export const errorCodes = {
   ERR_CONNECTION_LOST: transient('An established connection ended.'),
   ERR_CONNECTION_REFUSED: transient('The other side did not accept a connection.'),
   ERR_NOT_REQUESTED: transient('An inbound connection came that nobody asks for now.'),
+  ERR_NOT_ALLOWED: transient('An inbound connection came from an address, or a peer, that is not let in here.'),
   ERR_ADMISSION_LIMIT: transient('A limit on inbound connections is reached.'),
   ERR_TRANSPORT: transient('The transport below reported an error.'),
   ERR_LISTEN_FAILED: fatal('The listener could not bind its address.'),

@@ -20,8 +20,8 @@ export interface BatchFacts {
   readonly connectionsPerPeer: number
   /** The connections of a control channel stand each for itself: who leaves after the barrier must not end that of the others. */
   readonly purpose: 'sessions' | 'control'
-  /** `fail`: one lost connection ends the batch. `reconnect`: its links outlive it. */
-  readonly onConnectionLost: 'reconnect' | 'fail'
+  /** `fail`: one lost connection ends the batch. `reconnect`: its links outlive it. `resume`: nothing is lost with a connection. */
+  readonly onConnectionLost: 'resume' | 'reconnect' | 'fail'
 }
 
 export type BatchEvent =
@@ -47,7 +47,10 @@ export const batchMachine = setup({
     tags: {} as typeof resting,
   },
   actions: placeholders(batchActions),
-  guards: { isControl: ({ context }) => context.facts.purpose === 'control' },
+  guards: {
+    isControl: ({ context }) => context.facts.purpose === 'control',
+    resumes: ({ context }) => context.facts.onConnectionLost === 'resume',
+  },
 }).createMachine({
   id: 'batch',
   context: ({ input }) => ({ facts: input.facts, body: input.body }),
@@ -80,7 +83,7 @@ export const batchMachine = setup({
       on: {
         'batch.validated': 'open',
         // A validation that may have been lost cannot be told from one that never came: the whole call is made again.
-        'link.down': { target: 'failed', actions: 'noteFailure' },
+        'link.down': [{ guard: 'resumes', actions: 'noteDown' }, { target: 'failed', actions: 'noteFailure' }],
       },
     },
     open: {

@@ -48,6 +48,8 @@ export type ChildEvent =
 export interface Cause {
   readonly code: string
   readonly message: string
+  /** What it means for the next dial, where that is not an ordinary failure: see actors/reconnector.ts. */
+  readonly retry?: 'free' | 'wait' | 'cap' | 'stale'
 }
 
 /**

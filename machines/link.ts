@@ -74,12 +74,13 @@ export const linkMachine = setup({
       states: {
         deciding: { always: [{ guard: 'isDialer', target: 'requesting' }, { target: 'expecting' }] },
         requesting: {
-          description: 'The reconnector grants at the latest at the cap of its back-off; if it was lost meanwhile, ask again.',
+          description: 'The reconnector grants at the latest at the cap of its back-off; if it was lost meanwhile, ask again. Where both sides may dial, the other may come first.',
           meta: { deadline: 'grantTimeoutMs' },
           entry: 'requestDial',
           exit: 'cancelDial',
           on: {
             'dial.granted': '#link.connecting',
+            'link.claimed': '#link.accepting',
             'reconnector.restarted': { actions: 'requestDial' },
             'deadline.passed': { target: 'requesting', reenter: true },
           },
@@ -97,7 +98,12 @@ export const linkMachine = setup({
       description: 'Bounded by the deadlines of the connection; this one is for a connection that keeps silent about its end.',
       meta: { deadline: 'connectTimeoutMs' },
       entry: 'dial',
-      on: { 'connection.authenticated': 'ready', 'deadline.passed': { actions: 'failConnection' } },
+      on: {
+        'connection.authenticated': 'ready',
+        // Dials crossed, and the other one stays.
+        'link.claimed': { target: 'accepting', actions: 'replace' },
+        'deadline.passed': { actions: 'failConnection' },
+      },
     },
     accepting: {
       meta: { deadline: 'connectTimeoutMs' },

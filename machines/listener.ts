@@ -16,13 +16,14 @@ export type ListenerEvent =
   | { readonly type: 'listener.failed'; readonly cause: Cause }
   | { readonly type: 'pipe.accepted'; readonly pipe: unknown }
   | { readonly type: 'connection.claimed'; readonly connection: string }
+  | { readonly type: 'admission.decided'; readonly connection: string; readonly offer: unknown; readonly refused: Cause | null }
   | { readonly type: 'connection.errored'; readonly connection: string; readonly cause: Cause }
   | { readonly type: 'connection.closed'; readonly connection: string; readonly cause: Cause }
   | { readonly type: 'listener.close' }
   | ChildEvent
   | DeadlinePassed
 
-export const listenerActions = ['bind', 'tellListening', 'admit', 'place', 'forget', 'noteErrored', 'refusePipe', 'noteFailure', 'tellFailed', 'unbind', 'fail'] as const
+export const listenerActions = ['bind', 'tellListening', 'admit', 'place', 'decide', 'forget', 'noteErrored', 'refusePipe', 'noteFailure', 'tellFailed', 'unbind', 'fail'] as const
 
 export const listenerMachine = setup({
   types: {
@@ -39,6 +40,7 @@ export const listenerMachine = setup({
   initial: 'binding',
   on: {
     'connection.claimed': { actions: 'place' },
+    'admission.decided': { actions: 'decide' },
     'connection.errored': { actions: 'noteErrored' },
     'connection.closed': { actions: 'forget' },
     'child.done': { actions: 'forget' },

@@ -16,13 +16,14 @@ export type ReconnectorEvent =
   | { readonly type: 'dial.cancel'; readonly key: string }
   | { readonly type: 'dial.ended'; readonly key: string }
   | { readonly type: 'dial.reset'; readonly key: string }
+  | { readonly type: 'dial.judged'; readonly key: string; readonly retry: 'free' | 'wait' | 'cap' | 'stale' }
   | { readonly type: 'dial.forget'; readonly key: string }
   | { readonly type: 'dial.due'; readonly key: string }
   | { readonly type: 'slots.used' }
   | { readonly type: 'slots.free' }
   | { readonly type: 'reconnector.stop' }
 
-export const reconnectorActions = ['enqueue', 'cancel', 'end', 'reset', 'forget', 'grant', 'grantWaiting', 'stopAll'] as const
+export const reconnectorActions = ['enqueue', 'cancel', 'end', 'reset', 'judge', 'forget', 'grant', 'grantWaiting', 'stopAll'] as const
 
 export const reconnectorMachine = setup({
   types: {
@@ -42,6 +43,7 @@ export const reconnectorMachine = setup({
     'dial.cancel': { actions: 'cancel' },
     'dial.ended': { actions: 'end' },
     'dial.reset': { actions: 'reset' },
+    'dial.judged': { actions: 'judge' },
     'dial.forget': { actions: 'forget' },
     'dial.due': { actions: 'grant' },
     'reconnector.stop': '.stopped',

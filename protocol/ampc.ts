@@ -24,6 +24,7 @@ function checkLength(value: NetworkValue, maxLengthBytes: number): void {
 
 export const ampcDialect: Dialect = {
   name: 'ampc',
+  bothMayDial: false,
   createDialerHandshake: (options) => new AmpcDialerHandshake(options),
   createAcceptorHandshake: () => new AmpcAcceptorHandshake(),
   sessions: (maxMessageLengthBytes) => ({

@@ -48,6 +48,8 @@ export interface AcceptorHandshake {
    * same link has begun its handshake. Null: welcome. Dialects without this take whoever is asked for.
    */
   judge?(state: LinkCore, hasOwnDialGreeted: boolean): HandshakeFault | null
+  /** The words for a refusal of another reason, where the dialect has any. */
+  refusal?(name: 'stopping' | 'busy' | 'not-allowed' | 'no-such-link' | 'self', message: string): HandshakeFault
   /** What agrees, in one write; the bytes that arrived behind the claim; and what was agreed on. */
   confirm(state: LinkCore): { write: Buffer; rest: Buffer; agreed?: unknown }
 }
@@ -66,8 +68,10 @@ export interface Framing {
 }
 
 export interface Dialect {
-  readonly name: 'ampc'
-  createDialerHandshake(options: { identity: string; connectionId: number }): DialerHandshake
+  readonly name: 'ampc' | 'native'
+  /** Whoever has an address dials, and dials may cross; else the greater identity dials and the other listens. */
+  readonly bothMayDial: boolean
+  createDialerHandshake(options: { identity: string; connectionId: number; state: LinkCore }): DialerHandshake
   createAcceptorHandshake(): AcceptorHandshake
   sessions(maxMessageLengthBytes: number): Framing
   control(): Framing

@@ -59,10 +59,21 @@ export interface LinkCore extends FrameSink {
   /** A connection is adopted: what goes to it first. `agreed` is what its handshake came to. */
   established(agreed: unknown): readonly Buffer[]
   connectionLost(message: string, cause: unknown): void
+  /** A bug of this side: where frames are replayed, the one that met it must not come again and again. */
+  crashed(): void
+  /**
+   * Calls back when all that the lane has handed to the link so far is acknowledged, or with why it never will be
+   * (ERR_DIALECT_UNSUPPORTED where nothing is acknowledged). The returned function gives up.
+   */
+  whenAcked(lane: Lane, resolve: () => void, reject: (error: Error) => void): () => void
   /** The peer broke the wire contract. @returns what to tell it before the end, if the dialect has words for it */
   contractBroken(reason: string): Buffer | null
   /** This side leaves. @returns the last words, where the dialect has any and the other side answers them */
   farewell(reason: string): Buffer | null
+  /** The answer to the peer's last words has come: what goes out before the end. */
+  lastWords(): Buffer | null
+  /** The peer knows a newer hello of this side than this one. */
+  replaced(): void
   /** When `poll` is to be called next, or null. Where nothing is due by time, always null. */
   readonly nextDueAtMs: number | null
   poll(nowMs: number, dueAtMs: number): readonly DueAction[]

@@ -116,6 +116,20 @@ export class LinkState implements LinkCore {
     return null
   }
 
+  lastWords(): null {
+    return null
+  }
+
+  replaced(): void {}
+
+  /** The lanes are told of the connection that is lost with it. */
+  crashed(): void {}
+
+  whenAcked(_lane: Lane, _resolve: () => void, reject: (error: Error) => void): () => void {
+    reject(new StatewireError('ERR_DIALECT_UNSUPPORTED', 'nothing is acknowledged in the ampc dialect, so there is nothing to wait for'))
+    return () => {}
+  }
+
   poll(): readonly DueAction[] {
     return []
   }

@@ -21,6 +21,11 @@ export class VirtualClock implements Clock {
     return this.#nowMs
   }
 
+  /** Time here begins in 2026, so that boot ids look like those of real processes. */
+  wallMs(): number {
+    return 1_767_225_600_000 + this.#nowMs
+  }
+
   setTimeout(callback: () => void, delayMs: number): TimerHandle {
     const timer: Timer = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, callback }
     this.#timers.add(timer)

@@ -8,6 +8,9 @@ import type { Subject } from '../subject.ts'
 const loaders: Record<string, () => Promise<Subject>> = {
   'raw-view': async () => (await import('./raw-view.ts')).rawView,
   statewire: async () => (await import('./statewire.ts')).statewire,
+  'statewire-native': async () => (await import('./statewire.ts')).statewireNative,
+  'statewire-tls': async () => (await import('./statewire.ts')).statewireTls,
+  'raw-tls': async () => (await import('./raw-tls.ts')).rawTls,
   'raw-bytes': async () => (await import('./raw-view.ts')).rawBytes,
 }
 

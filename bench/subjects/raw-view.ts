@@ -19,7 +19,7 @@ const headerBytes = 8
 const flushBytes = 64 * 1024
 const arenaBytes = 4 * flushBytes
 const referencedBytesMin = 16 * 1024
-const highWaterMarkBytes = 256 * 1024
+export const highWaterMarkBytes = 256 * 1024
 const payloadBytesMax = 16 * 1024 * 1024
 
 /** How the receiver is shown a payload that lies in place. */
@@ -204,13 +204,25 @@ class RawEnd implements End {
   }
 }
 
-function makeRaw(name: string, show: Show): Subject {
+/** How a raw subject gets its sockets: plain TCP here, TLS in raw-tls.ts. */
+export interface RawCarrier {
+  createServer(onSocket: (socket: net.Socket) => void): net.Server
+  connect(port: number, onConnected: () => void): net.Socket
+}
+
+const plainTcp: RawCarrier = {
+  createServer: (onSocket) => net.createServer({ highWaterMark: highWaterMarkBytes }, onSocket),
+  // `highWaterMark` is an option of every stream; the types of net.connect leave it out.
+  connect: (port, onConnected) => net.connect({ port, host: '127.0.0.1', highWaterMark: highWaterMarkBytes } as net.TcpNetConnectOpts, onConnected),
+}
+
+export function makeRaw(name: string, show: Show, carrier: RawCarrier = plainTcp): Subject {
   return {
     name,
 
     serve(row, open) {
       return new Promise<Serving>((resolve, reject) => {
-        const server = net.createServer({ highWaterMark: highWaterMarkBytes }, (socket) => {
+        const server = carrier.createServer((socket) => {
           const end: RawEnd = new RawEnd(socket, row, (lane, value) => accept(lane, value), show)
           const accept = open(end)
           socket.on('error', () => socket.destroy())
@@ -225,9 +237,7 @@ function makeRaw(name: string, show: Show): Subject {
 
     dial(row, port, accept) {
       return new Promise((resolve, reject) => {
-        // `highWaterMark` is an option of every stream; the types of net.connect leave it out.
-        const options = { port, host: '127.0.0.1', highWaterMark: highWaterMarkBytes }
-        const socket = net.connect(options, () => resolve(end))
+        const socket = carrier.connect(port, () => resolve(end))
         const end = new RawEnd(socket, row, accept, show)
         socket.once('error', reject)
       })
@@ -236,7 +246,8 @@ function makeRaw(name: string, show: Show): Subject {
 }
 
 /** The baseline of the bars: one Buffer a message, which is what users of Node expect to be handed. */
-export const rawView = makeRaw('raw-view', (memory, offset, bytes) => Buffer.from(memory, offset, bytes))
+export const oneBuffer: Show = (memory, offset, bytes) => Buffer.from(memory, offset, bytes)
+export const rawView = makeRaw('raw-view', oneBuffer)
 
 /**
  * The same with a plain Uint8Array a message. Making a Buffer costs more than twice as much (0.04 against 0.017 µs), and

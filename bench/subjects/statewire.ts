@@ -7,10 +7,15 @@ import { createNetwork } from '../../index.ts'
 import type { Network, NetworkValue, Session } from '../../index.ts'
 import type { Row } from '../rows.ts'
 import type { Accept, End, Serving, Subject } from '../subject.ts'
+import { identityOf } from './identities.ts'
 
-// The greater identity dials: the client.
-const clientId = 'z-client'
-const serverId = 'a-server'
+/** The two ends as a variant of the library configures them. */
+interface Ends {
+  readonly serverId: string
+  readonly clientId: string
+  createServer(): Network
+  createClient(port: number): Network
+}
 
 class SessionEnd implements End {
   readonly #network: Network
@@ -56,26 +61,55 @@ function deliverTo(sessions: readonly Session[], peer: string, accept: Accept): 
   }
 }
 
-export const statewire: Subject = {
-  name: 'statewire',
+function subjectOf(name: string, endsOf: () => Ends): Subject {
+  return {
+    name,
 
-  async serve(row: Row, open: (end: End) => Accept): Promise<Serving> {
-    const network = createNetwork({ identity: serverId, listen: 'tcp://127.0.0.1:0', security: 'plaintext', peers: [{ id: clientId }] })
-    await network.ready()
-    const made = network.makeSessions({ count: row.lanes })
-    made.then(
-      (sessions) => deliverTo(sessions, clientId, open(new SessionEnd(network, sessions, clientId))),
-      (error: unknown) => {
-        throw error
-      },
-    )
-    return { port: Number(new URL(network.url ?? '').port), close: () => network.shutdown() }
-  },
+    async serve(row: Row, open: (end: End) => Accept): Promise<Serving> {
+      const { clientId, createServer } = endsOf()
+      const network = createServer()
+      await network.ready()
+      network.makeSessions({ count: row.lanes }).then(
+        (sessions) => deliverTo(sessions, clientId, open(new SessionEnd(network, sessions, clientId))),
+        (error: unknown) => {
+          throw error
+        },
+      )
+      return { port: Number(new URL(network.url ?? '').port), close: () => network.shutdown() }
+    },
 
-  async dial(row: Row, port: number, accept: Accept): Promise<End> {
-    const network = createNetwork({ identity: clientId, security: 'plaintext', peers: [{ id: serverId, url: `tcp://127.0.0.1:${port}` }] })
-    const sessions = await network.makeSessions({ count: row.lanes })
-    deliverTo(sessions, serverId, accept)
-    return new SessionEnd(network, sessions, serverId)
-  },
+    async dial(row: Row, port: number, accept: Accept): Promise<End> {
+      const { serverId, createClient } = endsOf()
+      const network = createClient(port)
+      const sessions = await network.makeSessions({ count: row.lanes })
+      deliverTo(sessions, serverId, accept)
+      return new SessionEnd(network, sessions, serverId)
+    },
+  }
 }
+
+// The greater name dials: the client.
+const [serverName, clientName] = ['a-server', 'z-client']
+
+/** The ampc dialect over plain TCP. */
+export const statewire: Subject = subjectOf('statewire', () => ({
+  serverId: serverName,
+  clientId: clientName,
+  createServer: () => createNetwork({ identity: serverName, listen: 'tcp://127.0.0.1:0', security: 'plaintext', peers: [{ id: clientName }] }),
+  createClient: (port) => createNetwork({ identity: clientName, security: 'plaintext', peers: [{ id: serverName, url: `tcp://127.0.0.1:${port}` }] }),
+}))
+
+/** The native dialect: acknowledgements, replay window and credit on, over TLS or without. */
+function nativeEnds(security: 'tls' | 'plaintext'): Ends {
+  const [server, client] = [identityOf('server'), identityOf('client')]
+  const scheme = security === 'tls' ? 'tls' : 'tcp'
+  return {
+    serverId: server.id,
+    clientId: client.id,
+    createServer: () => createNetwork({ identity: server, security, listen: `${scheme}://127.0.0.1:0`, peers: [{ id: client.id }] }),
+    createClient: (port) => createNetwork({ identity: client, security, peers: [{ id: server.id, url: `${scheme}://127.0.0.1:${port}` }] }),
+  }
+}
+
+export const statewireNative: Subject = subjectOf('statewire-native', () => nativeEnds('plaintext'))
+export const statewireTls: Subject = subjectOf('statewire-tls', () => nativeEnds('tls'))

@@ -50,7 +50,7 @@ export class ActorTree {
 }
 
 function linesOf(node: Node, first: string, rest: string): string[] {
-  const name = `${first}${node.id}`.padEnd(44)
+  const name = `${first}${shortened(node.id)}`.padEnd(44)
   const lines = [`${name} ${node.state}${node.chart === null ? '' : `  (chart: ${node.chart})`}`.trimEnd()]
   const children = node.children.filter((child) => !child.hasEnded)
   for (const [index, child] of children.entries()) {
@@ -58,6 +58,11 @@ function linesOf(node: Node, first: string, rest: string): string[] {
     lines.push(...linesOf(child, `${rest}${isLast ? '└─ ' : '├─ '}`, `${rest}${isLast ? '   ' : '│  '}`))
   }
   return lines
+}
+
+/** A peer's actor is called by its key, of which the beginning tells enough. */
+function shortened(id: string): string {
+  return id.replace(/[0-9a-v]{52}/, (key) => `${key.slice(0, 7)}…`)
 }
 
 /** A statechart's definition is what inspectors draw; promises and the like have none. */

@@ -11,17 +11,21 @@
  */
 import { assign, fromPromise, sendTo, setup } from 'xstate'
 import type { DoneActorEvent, ErrorActorEvent } from 'xstate'
-import { Network, supervisor } from '../../index.ts'
-import type { SupervisorInput, SupervisorRef } from '../../index.ts'
+import { Identity, Network, supervisor } from '../../index.ts'
+import type { NetworkConfig, SupervisorInput, SupervisorRef } from '../../index.ts'
 
 export interface ApplicationInput {
   /** Where alice listens; 0 is any free port. */
   readonly port: number
+  /** native: keys made on the fly, over mutual TLS. ampc: names, on plain TCP. */
+  readonly dialect: 'native' | 'ampc'
 }
 
 interface ApplicationContext {
   /** A spawned supervisor: its reference is kept like any other. */
   readonly alice: SupervisorRef
+  /** Bob's network waits for alice's address. An Identity is written as its id wherever a context is shown; the key stays in it. */
+  readonly bob: (url: string) => NetworkConfig
   readonly url: string | null
   readonly answer: number | null
   readonly error: string | null
@@ -30,12 +34,27 @@ interface ApplicationContext {
 /** A spawned actor's end comes as an event; `invoke` has `onDone` and `onError` for it. */
 type ApplicationEvent = { readonly type: 'leave' } | DoneActorEvent<unknown, 'alice'> | ErrorActorEvent<unknown, 'alice'>
 
-function aliceInput(port: number): SupervisorInput {
-  return { config: { identity: 'alice', listen: `tcp://127.0.0.1:${port}`, peers: [{ id: 'bob' }], security: 'plaintext' } }
+interface Configs {
+  readonly alice: NetworkConfig
+  readonly bob: (url: string) => NetworkConfig
 }
 
-function bobInput(url: string | null): SupervisorInput {
-  return { config: { identity: 'bob', peers: [{ id: 'alice', url: url ?? '' }], security: 'plaintext' } }
+function configsOf({ port, dialect }: ApplicationInput): Configs {
+  if (dialect === 'ampc') {
+    return {
+      alice: { identity: 'alice', listen: `tcp://127.0.0.1:${port}`, peers: [{ id: 'bob' }], security: 'plaintext' },
+      bob: (url) => ({ identity: 'bob', peers: [{ id: 'alice', url }], security: 'plaintext' }),
+    }
+  }
+  const [alice, bob] = [Identity.generate(), Identity.generate()]
+  return {
+    alice: { identity: alice, listen: `tls://127.0.0.1:${port}`, peers: [{ id: bob.id }] },
+    bob: (url) => ({ identity: bob, peers: [{ id: alice.id, url }] }),
+  }
+}
+
+function bobInput({ bob, url }: ApplicationContext): SupervisorInput {
+  return { config: bob(url ?? '') }
 }
 
 /** The facade of a reference: the same one wherever it is asked for. */
@@ -52,15 +71,15 @@ const joined = fromPromise<void>(async ({ system }) => {
 
 /** Alice asks bob for a product over a session, which both sides make. */
 const conversation = fromPromise<number, SupervisorRef>(async ({ input, system }) => {
-  const networks = [Network.from(input), Network.from(system.get('bob'))]
-  const made = await Promise.all(networks.map((network) => network.makeSessions({ count: 1, timeoutMs: 10_000 })))
+  const [ofAlice, ofBob] = [Network.from(input), Network.from(system.get('bob'))]
+  const made = await Promise.all([ofAlice, ofBob].map((network) => network.makeSessions({ count: 1, timeoutMs: 10_000 })))
   const [alice, bob] = made.map(([session]) => session)
   if (alice === undefined || bob === undefined) throw new Error('no session was made')
-  await alice.send('bob', { type: 'VecRing32', value: Uint32Array.of(6, 7) })
-  const question = await bob.receive('alice')
+  await alice.send(ofBob.identity, { type: 'VecRing32', value: Uint32Array.of(6, 7) })
+  const question = await bob.receive(ofAlice.identity)
   if (question.type !== 'VecRing32') throw new Error(`bob was asked with ${question.type}`)
-  await bob.send('alice', { type: 'RingElement32', value: question.value.reduce((product, factor) => product * factor, 1) })
-  const answer = await alice.receive('bob')
+  await bob.send(ofAlice.identity, { type: 'RingElement32', value: question.value.reduce((product, factor) => product * factor, 1) })
+  const answer = await alice.receive(ofBob.identity)
   if (answer.type !== 'RingElement32') throw new Error(`bob answered with ${answer.type}`)
   return answer.value
 })
@@ -82,12 +101,10 @@ export const application = setup({
   },
 }).createMachine({
   id: 'application',
-  context: ({ input, spawn }) => ({
-    alice: spawn('supervisor', { id: 'alice', input: aliceInput(input.port) }),
-    url: null,
-    answer: null,
-    error: null,
-  }),
+  context: ({ input, spawn }) => {
+    const { alice, bob } = configsOf(input)
+    return { alice: spawn('supervisor', { id: 'alice', input: { config: alice } }), bob, url: null, answer: null, error: null }
+  },
   initial: 'listening',
   on: {
     'xstate.error.actor.alice': { target: '.failed', actions: { type: 'noteError', params: ({ event }) => ({ error: event.error }) } },
@@ -106,7 +123,7 @@ export const application = setup({
         id: 'bob',
         systemId: 'bob',
         src: 'supervisor',
-        input: ({ context }) => bobInput(context.url),
+        input: ({ context }) => bobInput(context),
         // A network is done when it has shut down in order.
         onDone: 'parting',
         onError: { target: 'failed', actions: { type: 'noteError', params: ({ event }) => ({ error: event.error }) } },

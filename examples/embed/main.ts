@@ -11,12 +11,14 @@ import { createActor, toPromise, waitFor } from 'xstate'
 import type { InspectionEvent } from 'xstate'
 import { ActorTree } from './actor-tree.ts'
 import { application } from './application.ts'
+import type { ApplicationInput } from './application.ts'
 
 const help = `node build/examples/embed/main.js [options]
 
 An application's machine spawns one network and invokes another; they talk, the tree of all actors is printed, and both shut down.
 
   --port N            where alice listens (default 0: any free port); a port in use shows how an error arrives
+  --dialect D         native, by keys over TLS, or ampc, by names on plain TCP (default native)
   --inspect           also send everything to the official inspector, which needs: npm install @statelyai/inspect
   --inspect-url URL   where it listens (default ws://localhost:8080)
   --help
@@ -65,11 +67,11 @@ function isReachable(url: string): Promise<boolean> {
   })
 }
 
-async function run(port: number, official: Watcher | null): Promise<boolean> {
+async function run(input: ApplicationInput, official: Watcher | null): Promise<boolean> {
   const tree = new ActorTree()
   const app = createActor(application, {
     id: 'application',
-    input: { port },
+    input,
     inspect: (event) => {
       tree.inspect(event)
       official?.inspect(event)
@@ -96,6 +98,7 @@ async function main(): Promise<number> {
     const { values } = parseArgs({
       options: {
         port: { type: 'string', default: '0' },
+        dialect: { type: 'string', default: 'native' },
         inspect: { type: 'boolean', default: false },
         'inspect-url': { type: 'string', default: 'ws://localhost:8080' },
         help: { type: 'boolean', default: false },
@@ -106,8 +109,10 @@ async function main(): Promise<number> {
       return 0
     }
     if (!/^\d+$/.test(values.port) || Number(values.port) > 65_535) throw new UsageError(`--port must be a whole number from 0 to 65535, got ${values.port}`)
+    const { dialect } = values
+    if (dialect !== 'native' && dialect !== 'ampc') throw new UsageError(`--dialect must be native or ampc, got ${dialect}`)
     const official = values.inspect ? await officialInspector(values['inspect-url']) : null
-    const isFine = await run(Number(values.port), official)
+    const isFine = await run({ port: Number(values.port), dialect }, official)
     await official?.finish()
     return isFine ? 0 : 1
   } catch (error) {

@@ -1,52 +1,89 @@
 /**
- * Owns: where the parties run: each in a process of its own, or all in this one.
+ * Owns: where the parties run: each in a process of its own, or all in this one; and that a key is made where its party
+ * runs, and only its id leaves it.
  * Refuses to know: what they compute.
  */
 import { fork } from 'node:child_process'
+import { Identity } from '../../index.ts'
 import { runParty } from './party.ts'
-import type { PartyJob, PartyReport } from './party.ts'
+import type { PartyJob, PartyName, PartyReport } from './party.ts'
 
 export interface StartedParty {
-  /** Where it listens; null if nobody has to dial it. */
+  readonly name: PartyName
+  /** Of the key that it made as it started. */
+  readonly keyId: Promise<string>
+  /** Where it listens, once it runs; null if nobody has to dial it. */
   readonly listening: Promise<string | null>
   readonly report: Promise<PartyReport>
+  run(job: PartyJob, dialect: Dialect): void
   /** Ends it if it still runs. */
   stop(): void
 }
 
-type Message = { readonly type: 'listening'; readonly url: string | null } | { readonly type: 'report'; readonly report: PartyReport } | { readonly type: 'failed'; readonly message: string }
+export type Dialect = 'native' | 'ampc'
 
-export function startHere(job: PartyJob): StartedParty {
-  const { promise, resolve } = latch<string | null>()
-  const report = runParty(job, resolve)
-  return { listening: Promise.race([promise, report.then(() => null)]), report, stop() {} }
+type Message =
+  | { readonly type: 'started'; readonly keyId: string }
+  | { readonly type: 'listening'; readonly url: string | null }
+  | { readonly type: 'report'; readonly report: PartyReport }
+  | { readonly type: 'failed'; readonly message: string }
+
+interface Order {
+  readonly job: PartyJob
+  readonly dialect: Dialect
 }
 
-/** `file` is the program that calls `serveParty` when it is started with `--party`. */
-export function startProcess(job: PartyJob, file: string): StartedParty {
-  const child = fork(file, ['--party'], { stdio: 'inherit' })
+export function startHere(name: PartyName): StartedParty {
+  const key = Identity.generate()
   const listening = latch<string | null>()
   const report = latch<PartyReport>()
   const fail = (error: Error): void => {
     listening.reject(error)
     report.reject(error)
   }
+  return {
+    name,
+    keyId: Promise.resolve(key.id),
+    listening: listening.promise,
+    report: report.promise,
+    run: (job, dialect) => void runParty(job, dialect === 'native' ? key : null, listening.resolve).then(report.resolve, fail),
+    stop() {},
+  }
+}
+
+/** `file` is the program that calls `serveParty` when it is started with `--party`. */
+export function startProcess(name: PartyName, file: string): StartedParty {
+  const child = fork(file, ['--party'], { stdio: 'inherit' })
+  const keyId = latch<string>()
+  const listening = latch<string | null>()
+  const report = latch<PartyReport>()
+  const fail = (error: Error): void => {
+    for (const each of [keyId, listening, report]) each.reject(error)
+  }
   child.on('message', (message: Message) => {
-    if (message.type === 'listening') listening.resolve(message.url)
+    if (message.type === 'started') keyId.resolve(message.keyId)
+    else if (message.type === 'listening') listening.resolve(message.url)
     else if (message.type === 'report') report.resolve(message.report)
-    else fail(new Error(`${job.name}: ${message.message}`))
+    else fail(new Error(`${name}: ${message.message}`))
   })
   child.on('error', fail)
-  child.on('exit', (code, signal) => fail(new Error(`${job.name} ended with ${signal ?? `exit code ${code}`} and without a report`)))
-  child.send(job)
-  return { listening: listening.promise, report: report.promise, stop: () => void (child.connected && child.kill()) }
+  child.on('exit', (code, signal) => fail(new Error(`${name} ended with ${signal ?? `exit code ${code}`} and without a report`)))
+  return {
+    name,
+    keyId: keyId.promise,
+    listening: listening.promise,
+    report: report.promise,
+    run: (job, dialect) => void child.send({ job, dialect } satisfies Order, () => {}),
+    stop: () => void (child.connected && child.kill()),
+  }
 }
 
 /** The other end of `startProcess`. */
 export function serveParty(): void {
   const tell = (message: Message): void => void process.send?.(message)
-  process.once('message', (job: PartyJob) => {
-    runParty(job, (url) => tell({ type: 'listening', url }))
+  const key = Identity.generate()
+  process.once('message', ({ job, dialect }: Order) => {
+    runParty(job, dialect === 'native' ? key : null, (url) => tell({ type: 'listening', url }))
       .then((report) => {
         if (report.problem !== null) process.exitCode = 1
         tell({ type: 'report', report })
@@ -57,6 +94,7 @@ export function serveParty(): void {
       })
       .finally(() => process.disconnect())
   })
+  tell({ type: 'started', keyId: key.id })
 }
 
 interface Latch<T> {

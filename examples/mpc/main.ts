@@ -8,7 +8,8 @@
  *   5. It adds PRF(own key) - PRF(previous key): the three masks sum to zero, and z_i now looks random to anybody else.
  *   6. Reshare: z_i goes to next as VecRing32, z_(i-1) comes from previous. One element each, whatever the length.
  *   7. Open: both others send the share that is missing; if their copies differ, somebody cheats, and the result is refused.
- *   8. A barrier on the control channel, `sync()`, and only then everything is closed.
+ *   8. A barrier, and only then everything is closed.
+ * Parties know each other by keys that they make as they start, and speak mutual TLS; `--dialect ampc` goes by name on plain TCP.
  * Araki, Furukawa, Lindell, Nof, Ohara: High-Throughput Semi-Honest Secure Three-Party Computation with an Honest Majority
  * (CCS 2016). Secure against a party that is curious but keeps to the protocol; the check in 7 is a courtesy, not a proof.
  *
@@ -19,9 +20,9 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { seededRandom } from '../../testing/index.ts'
 import { serveParty, startHere, startProcess } from './launch.ts'
-import type { StartedParty } from './launch.ts'
+import type { Dialect } from './launch.ts'
 import { partyNames } from './party.ts'
-import type { PartyName, PartyReport } from './party.ts'
+import type { Ids, PartyName, PartyReport } from './party.ts'
 import { encodeFixed, fractionBitsFor, lengthMax, plainDot } from './shares.ts'
 
 const help = `node build/examples/mpc/main.js [options]
@@ -31,6 +32,7 @@ Three parties, each a process of its own, compute a secret-shared dot product an
   --length N     elements of the vectors, 1 to ${lengthMax} (default 1000)
   --seed N       of the sample vectors (default 2016)
   --sessions N   over which the work is spread, 1 to 64 (default 4)
+  --dialect D    native or ampc (default native)
   --in-process   all three parties in one process, as three networks
   --cheat NAME   alice, bob or charlie opens a wrong share: the run must end with exit code 1
   --json         one JSON object instead of text
@@ -42,6 +44,7 @@ interface Options {
   readonly length: number
   readonly seed: number
   readonly sessions: number
+  readonly dialect: Dialect
   readonly inProcess: boolean
   readonly cheat: PartyName | null
   readonly json: boolean
@@ -55,10 +58,13 @@ function wholeNumber(name: string, text: string, min: number, max: number): numb
   return value
 }
 
-function parseOptions(values: { length: string; seed: string; sessions: string; 'in-process': boolean; cheat?: string; json: boolean }): Options {
+function parseOptions(values: { length: string; seed: string; sessions: string; dialect: string; 'in-process': boolean; cheat?: string; json: boolean }): Options {
   const cheat = values.cheat ?? null
   if (cheat !== null && !partyNames.includes(cheat as PartyName)) throw new UsageError(`--cheat must be one of ${partyNames.join(', ')}, got ${cheat}`)
+  const { dialect } = values
+  if (dialect !== 'native' && dialect !== 'ampc') throw new UsageError(`--dialect must be native or ampc, got ${dialect}`)
   return {
+    dialect,
     length: wholeNumber('length', values.length, 1, lengthMax),
     seed: wholeNumber('seed', values.seed, 0, 0xffff_ffff),
     sessions: wholeNumber('sessions', values.sessions, 1, 64),
@@ -69,27 +75,28 @@ function parseOptions(values: { length: string; seed: string; sessions: string; 
 }
 
 async function compute(options: Options): Promise<boolean> {
-  const { length, seed, sessions, inProcess, cheat, json } = options
+  const { length, seed, sessions, dialect, inProcess, cheat, json } = options
   const random = seededRandom(seed)
   const [x, y] = [0, 1].map(() => Float64Array.from({ length }, () => 2 * random.fraction() - 1)) as [Float64Array, Float64Array]
   const fractionBits = fractionBitsFor(length)
   const expected = plainDot(encodeFixed(x, fractionBits), encodeFixed(y, fractionBits))
   const say = (line: string): void => void (json || console.log(line))
-  say(`${length} elements in [-1, 1] from seed ${seed}, ${fractionBits} fraction bits, ${sessions} sessions, ${inProcess ? 'three networks in one process' : 'three processes'}`)
+  say(`${length} elements in [-1, 1] from seed ${seed}, ${fractionBits} fraction bits, ${sessions} sessions, ${inProcess ? 'three networks in one process' : 'three processes'}, ${dialect === 'native' ? 'native over mutual TLS' : 'ampc on plain TCP'}`)
 
   const inputs: Record<PartyName, Float64Array | null> = { alice: x, bob: y, charlie: null }
   const urls: Partial<Record<PartyName, string>> = {}
-  const parties: StartedParty[] = []
+  const parties = partyNames.map((name) => (inProcess ? startHere(name) : startProcess(name, fileURLToPath(import.meta.url))))
   let reports: PartyReport[]
   try {
-    for (const name of partyNames) {
+    const keyIds = await Promise.all(parties.map(({ keyId }) => keyId))
+    const ids = Object.fromEntries(partyNames.map((name, index) => [name, dialect === 'native' ? keyIds[index] : name])) as Ids
+    for (const party of parties) {
+      const { name } = party
       const input = inputs[name]
-      const job = { name, urls: { ...urls }, input: input === null ? null : [...input], length, fractionBits, sessions, expected, cheats: name === cheat }
-      const party = inProcess ? startHere(job) : startProcess(job, fileURLToPath(import.meta.url))
-      parties.push(party)
+      party.run({ name, ids, urls: { ...urls }, input: input === null ? null : [...input], length, fractionBits, sessions, expected, cheats: name === cheat }, dialect)
       const url = await party.listening
       if (url !== null) urls[name] = url
-      say(`${name.padEnd(7)}  ${url === null ? 'dials the others' : `listens on ${url}`}`)
+      say(`${name.padEnd(7)}  ${dialect === 'native' ? `${ids[name].slice(0, 7)}…  ` : ''}${url === null ? 'dials the others' : `listens on ${url}`}`)
     }
     reports = await Promise.all(parties.map((party) => party.report))
   } finally {
@@ -106,7 +113,7 @@ async function compute(options: Options): Promise<boolean> {
   }
   say(`plain    ${expected} on the same fixed-point numbers: ${isRight ? 'equal, at all three parties' : 'NOT EQUAL'}`)
   say(`plain    ${plain.toFixed(6)} on the reals: off by ${rounding.toFixed(6)}, and rounding may cost ${roundingMax.toFixed(6)}`)
-  if (json) console.log(JSON.stringify({ ok: isRight, length, seed, fractionBits, sessions, plain, expected, rounding, roundingMax, reports }))
+  if (json) console.log(JSON.stringify({ ok: isRight, dialect, length, seed, fractionBits, sessions, plain, expected, rounding, roundingMax, reports }))
   return isRight
 }
 
@@ -118,6 +125,7 @@ async function main(): Promise<number> {
         length: { type: 'string', default: '1000' },
         seed: { type: 'string', default: '2016' },
         sessions: { type: 'string', default: '4' },
+        dialect: { type: 'string', default: 'native' },
         'in-process': { type: 'boolean', default: false },
         cheat: { type: 'string' },
         json: { type: 'boolean', default: false },

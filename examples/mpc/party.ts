@@ -3,20 +3,27 @@
  * Refuses to know: where the parties run, and the other parties' inputs.
  */
 import { createNetwork } from '../../index.ts'
-import type { NetworkValue, Session } from '../../index.ts'
+import type { Identity, Network, NetworkConfig, NetworkValue, Session } from '../../index.ts'
 import { dealShares, encodeFixed, multiplyAccumulate, signed, zeroShare } from './shares.ts'
 import type { SharePair } from './shares.ts'
 
-/** In the order of their identities, which is the order of the ring: next of charlie is alice. */
+/**
+ * In the order in which they start, each dialling those before it. It says nothing of the ring: that is in the order of
+ * identities, and a key made on the fly may be greater or less than another.
+ */
 export const partyNames = ['alice', 'bob', 'charlie'] as const
 export type PartyName = (typeof partyNames)[number]
 
 /** Alice brings x and bob brings y; charlie only helps, and learns nothing but the result. */
 const ownerOf = { x: 'alice', y: 'bob' } as const
 
+export type Ids = Readonly<Record<PartyName, string>>
+
 export interface PartyJob {
   readonly name: PartyName
-  /** Where the lesser parties listen: the greater identity dials. */
+  /** Who is who: keys in the dialect native, the names themselves in ampc. */
+  readonly ids: Ids
+  /** Where the parties listen that started earlier. */
   readonly urls: Readonly<Partial<Record<PartyName, string>>>
   /** Numbers in [-1, 1]; null for the party that has none. */
   readonly input: readonly number[] | null
@@ -38,35 +45,52 @@ export interface PartyReport {
   readonly problem: string | null
 }
 
-/** @param onListening gets the URL as soon as others may dial it, null for the party that nobody dials */
-export async function runParty(job: PartyJob, onListening: (url: string | null) => void): Promise<PartyReport> {
-  const others = partyNames.filter((name) => name !== job.name)
-  const isDialed = others.some((name) => name > job.name)
-  const network = createNetwork({
-    identity: job.name,
-    ...(isDialed ? { listen: 'tcp://127.0.0.1:0' } : {}),
-    peers: others.map((id) => ({ id, ...(id < job.name ? { url: job.urls[id] ?? '' } : {}) })),
-    security: 'plaintext',
-    onConnectionLost: 'fail',
-  })
+/**
+ * @param key of this party, in the dialect native over mutual TLS; null for ampc on plain TCP
+ * @param onListening gets the URL as soon as others may dial it, null for the party that nobody dials
+ */
+export async function runParty(job: PartyJob, key: Identity | null, onListening: (url: string | null) => void): Promise<PartyReport> {
+  const network = createNetwork(configOf(job, key))
   try {
     await network.ready()
     onListening(network.url)
-    const control = await network.openControlChannel()
+    const control = key === null ? await network.openControlChannel() : null
     const sessions = await network.makeSessions({ count: job.sessions, agreePrfKeys: true })
 
     // Each session takes a part of the vectors, all at once; their sums are added without a message.
     const parts = await Promise.all(sessions.map((session) => partialDot(session, job)))
     const sum = parts.reduce((left, right) => ({ own: add(left.own, right.own), previous: add(left.previous, right.previous) }))
-    const opened = await open(sessions[0] as Session, job.cheats ? { own: add(sum.own, Uint32Array.of(1)), previous: sum.previous } : sum)
+    const first = sessions[0] as Session
+    const opened = await open(first, job.cheats ? { own: add(sum.own, Uint32Array.of(1)), previous: sum.previous } : sum)
 
     // Closing is not coordinated: who leaves early ends the sessions of those who are not done.
-    await control.sync()
+    await (control === null ? barrier(first, network) : control.sync())
     for (const session of sessions) session.close()
-    control.close()
+    control?.close()
     return { name: job.name, processId: process.pid, opened, problem: problemOf(opened, job.expected) }
   } finally {
     await network.shutdown()
+  }
+}
+
+function configOf({ name, ids, urls }: PartyJob, key: Identity | null): NetworkConfig {
+  const others = partyNames.filter((other) => other !== name)
+  const isDialed = others.some((other) => urls[other] === undefined)
+  const peers = others.map((other) => {
+    const url = urls[other]
+    return url === undefined ? { id: ids[other] } : { id: ids[other], url }
+  })
+  if (key === null) return { identity: ids[name], peers, ...(isDialed ? { listen: 'tcp://127.0.0.1:0' } : {}), security: 'plaintext', onConnectionLost: 'fail' }
+  return { identity: key, peers, ...(isDialed ? { listen: 'tls://127.0.0.1:0' } : {}) }
+}
+
+/** The dialect native has no control channel: "done" to all, then expected from all. What comes before a close is still read. */
+async function barrier(session: Session, { peers }: Network): Promise<void> {
+  const done = Buffer.from('done')
+  await session.broadcast({ type: 'Bytes', value: done })
+  for (const peer of peers) {
+    const value = await session.receive(peer)
+    if (value.type !== 'Bytes' || !done.equals(value.value)) throw new Error(`a party sent ${value.type} instead of "done"`)
   }
 }
 
@@ -80,34 +104,37 @@ async function partialDot(session: Session, job: PartyJob): Promise<SharePair> {
   const begin = Math.floor((job.length * session.index) / job.sessions)
   const end = Math.floor((job.length * (session.index + 1)) / job.sessions)
   const secret = job.input === null ? null : encodeFixed(Float64Array.from(job.input.slice(begin, end)), job.fractionBits)
-  const x = await shareInput(session, job.name, ownerOf.x, secret)
-  const y = await shareInput(session, job.name, ownerOf.y, secret)
+  const x = await shareInput(session, job, ownerOf.x, secret)
+  const y = await shareInput(session, job, ownerOf.y, secret)
   if (session.prf === null) throw new Error('the session has no keys: makeSessions was not asked for them')
   const masked = add(Uint32Array.of(multiplyAccumulate(x, y)), zeroShare(session.prf, 1))
   return reshare(session, masked)
 }
 
-/** The owner deals; everybody ends up with the two shares of its place. */
-async function shareInput(session: Session, self: PartyName, owner: PartyName, secret: Uint32Array | null): Promise<SharePair> {
-  if (self !== owner) {
-    const value = await session.receive(owner)
+/**
+ * The owner deals; everybody ends up with the two shares of its place. Which share is called the first does not matter:
+ * a party has its own and the one of the party before it, for every secret.
+ */
+async function shareInput(session: Session, { name, ids }: PartyJob, owner: PartyName, secret: Uint32Array | null): Promise<SharePair> {
+  if (name !== owner) {
+    const value = await session.receive(ids[owner])
     if (value.type !== 'NetworkVec' || value.value.length !== 2) throw new Error(`${owner} sent ${value.type} instead of two shares`)
-    return { own: ring32(value.value[0], owner), previous: ring32(value.value[1], owner) }
+    return { own: ring32(value.value[0]), previous: ring32(value.value[1]) }
   }
-  if (secret === null) throw new Error(`${self} has no input`)
-  const dealt = dealShares(secret)
-  for (const peer of session.peers) {
-    const { own, previous } = dealt[placeOf(peer)] as SharePair
-    await session.send(peer, { type: 'NetworkVec', value: [{ type: 'VecRing32', value: own }, { type: 'VecRing32', value: previous }] })
+  if (secret === null) throw new Error(`${name} has no input`)
+  const [mine, ofNext, ofPrevious] = dealShares(secret)
+  const { next, previous } = session.ring
+  for (const [peer, share] of [[next, ofNext], [previous, ofPrevious]] as const) {
+    await session.send(peer, { type: 'NetworkVec', value: [{ type: 'VecRing32', value: share.own }, { type: 'VecRing32', value: share.previous }] })
   }
-  return dealt[placeOf(self)] as SharePair
+  return mine
 }
 
 /** From one addend each to replicated shares: to next goes the own, from previous comes theirs. Masked, it tells next nothing. */
 async function reshare(session: Session, own: Uint32Array): Promise<SharePair> {
   const { next, previous } = session.ring
   await session.send(next, { type: 'VecRing32', value: own })
-  return { own, previous: ring32(await session.receive(previous), previous) }
+  return { own, previous: ring32(await session.receive(previous)) }
 }
 
 /** Both others hold the share that is missing here; both send it, so that one alone cannot change the result unseen. */
@@ -115,18 +142,14 @@ async function open(session: Session, share: SharePair): Promise<number | null> 
   const { next, previous } = session.ring
   await session.send(next, { type: 'VecRing32', value: share.previous })
   await session.send(previous, { type: 'VecRing32', value: share.own })
-  const missing = ring32(await session.receive(previous), previous)
-  const again = ring32(await session.receive(next), next)
+  const missing = ring32(await session.receive(previous))
+  const again = ring32(await session.receive(next))
   if (missing[0] !== again[0]) return null
   return signed(add(add(share.own, share.previous), missing)[0] ?? 0)
 }
 
-function placeOf(name: string): number {
-  return partyNames.indexOf(name as PartyName)
-}
-
-function ring32(value: NetworkValue | undefined, from: string): Uint32Array {
-  if (value?.type !== 'VecRing32') throw new Error(`${from} sent ${value?.type ?? 'nothing'} instead of VecRing32`)
+function ring32(value: NetworkValue | undefined): Uint32Array {
+  if (value?.type !== 'VecRing32') throw new Error(`a party sent ${value?.type ?? 'nothing'} instead of VecRing32`)
   return value.value
 }
 

@@ -4,14 +4,23 @@
  */
 import { parseArgs } from 'node:util'
 
+export const dialects = ['native', 'ampc'] as const
+export type Dialect = (typeof dialects)[number]
+export const securities = ['tls', 'plaintext'] as const
+export type Security = (typeof securities)[number]
+
 export interface SwarmOptions {
   readonly peers: number
+  readonly dialect: Dialect
+  readonly security: Security
   /** A path, '-' for stdin, null for the sample. */
   readonly input: string | null
   readonly sessions: number
   readonly connections: number
   /** 0: never. */
   readonly killEveryMs: number
+  /** Native: a link that is broken for longer is reset. null: the network's own limit. */
+  readonly resumeWithinMs: number | null
   readonly durationMs: number
   readonly json: boolean
   readonly corrupt: boolean
@@ -30,19 +39,25 @@ const durationMaxMs = 3_600_000
 /** A connection needs a moment to come back before it is of use to break it again. */
 const killEveryMinMs = 10
 
-const defaults = { peers: 5, sessions: 4, connections: 2, duration: '8s' } as const
+const defaults = { peers: 5, dialect: 'native', sessions: 4, connections: 2, duration: '8s' } as const
 
 export const help = `npm start -- [options]
 
 Starts a swarm of peers on loopback, each a process of its own, all connected with all. Each sends a file to all others,
-in numbered pieces over several sessions, again and again until the time is over; receivers ask again for pieces that a
-broken connection lost, and check the SHA-256 of every file that arrived.
+in numbered pieces over several sessions, again and again until the time is over; receivers check the SHA-256 of every file
+that arrived. Peers know each other by keys that they make as they start, and speak mutual TLS. Sockets may be destroyed as
+often as you like: the sessions do not notice, and no piece is asked for twice. The dialect ampc promises less: there a
+broken connection loses pieces, and receivers ask for them again.
 
   --peers N         processes, 2 to ${peersMax} (default ${defaults.peers})
   --input FILE      what every peer sends; - reads stdin (default: a book of 145 KiB that comes with the example)
+  --dialect D       ${dialects.join(' or ')} (default ${defaults.dialect})
+  --security S      ${securities.join(' or ')}; ampc is plaintext here (default: tls in native)
   --sessions N      sessions that the pieces are spread over, 1 to ${sessionsMax} (default ${defaults.sessions})
   --connections N   TCP connections between two peers, 1 to ${connectionsMax}, not more than sessions (default ${defaults.connections})
   --kill-every T    destroy a random socket of a random peer every T, such as 500ms or 2s (default: never)
+  --resume-within T native: how long a link may be broken and still be resumed (default: two minutes); with 1ms links are
+                    reset instead, sessions made anew, and missing pieces asked for
   --duration T      how long rounds are begun, such as 500ms, 20s or 2m (default ${defaults.duration}); those under way are finished
   --json            the summary as one JSON object on stdout; progress goes to stderr
   --corrupt         peer 1 flips one bit of one piece, to see that it is noticed: the run must end with 1
@@ -66,7 +81,14 @@ export function parseOptions(argv: readonly string[]): SwarmOptions | null {
   // A connection is read once it has a session; one without would only be kept alive.
   if (connections > sessions) throw new UsageError(`--connections must not be more than --sessions (${sessions}), got ${connections}`)
   if (values.input === '') throw new UsageError('--input must name a file, or be - for stdin')
+  const dialect = oneOf('dialect', values.dialect, dialects)
+  const security = oneOf('security', values.security ?? (dialect === 'native' ? 'tls' : 'plaintext'), securities)
+  if (dialect === 'ampc' && security === 'tls') throw new UsageError('--security tls in the dialect ampc needs certificates, which the swarm does not make; leave it out')
+  if (dialect === 'ampc' && values['resume-within'] !== undefined) throw new UsageError('--resume-within belongs to the dialect native; ampc resumes nothing')
   return {
+    dialect,
+    security,
+    resumeWithinMs: values['resume-within'] === undefined ? null : duration('resume-within', values['resume-within'], 1),
     peers: whole('peers', values.peers, 2, peersMax),
     input: values.input ?? null,
     sessions,
@@ -85,6 +107,9 @@ function parsed(argv: readonly string[]) {
       options: {
         peers: { type: 'string', default: String(defaults.peers) },
         input: { type: 'string' },
+        dialect: { type: 'string', default: defaults.dialect },
+        security: { type: 'string' },
+        'resume-within': { type: 'string' },
         sessions: { type: 'string', default: String(defaults.sessions) },
         connections: { type: 'string' },
         'kill-every': { type: 'string' },
@@ -104,6 +129,12 @@ function whole(name: string, text: string, least: number, most: number): number 
   const value = Number(text)
   if (!/^\d+$/.test(text) || value < least || value > most) throw new UsageError(`--${name} must be a whole number from ${least} to ${most}, got '${text}'`)
   return value
+}
+
+function oneOf<T extends string>(name: string, text: string, choices: readonly T[]): T {
+  const choice = choices.find((each) => each === text)
+  if (choice === undefined) throw new UsageError(`--${name} must be ${choices.join(' or ')}, got '${text}'`)
+  return choice
 }
 
 const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 }

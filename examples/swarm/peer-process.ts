@@ -3,11 +3,14 @@
  * outlives it.
  * Refuses to know: networks and files; that is the peer (peer.ts).
  */
+import { Identity } from '../../index.ts'
 import { SwarmPeer } from './peer.ts'
 import type { ParentMessage, PeerMessage } from './reports.ts'
 
 const reportEveryMs = 200
 
+/** As long as the process. A peer that is to be known again keeps its key in a file: `Identity.load`. */
+const key = Identity.generate()
 let peer: SwarmPeer | null = null
 let reports: NodeJS.Timeout | undefined
 let isStopping = false
@@ -20,7 +23,7 @@ function tell(message: PeerMessage, onSent: () => void = () => {}): void {
 async function act(message: ParentMessage): Promise<void> {
   if (message.type === 'stop') isStopping = true
   if (message.type === 'start') {
-    peer = new SwarmPeer(message)
+    peer = new SwarmPeer(message, key)
     tell({ type: 'listening', url: await peer.listen() })
     const started = peer
     if (!isStopping) reports = setInterval(() => tell({ type: 'report', report: started.report() }), reportEveryMs)
@@ -61,4 +64,4 @@ process.on('disconnect', () => {
   setTimeout(() => process.exit(3), 1000).unref()
   void peer.stop()
 })
-tell({ type: 'booted' })
+tell({ type: 'booted', keyId: key.id })

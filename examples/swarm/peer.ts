@@ -2,9 +2,10 @@
  * Owns: one peer of the swarm: its network, its sessions, a sender and a receiver for each other peer, and its figures.
  * Refuses to know: that it is a process, and who tells it when.
  */
-import { ConnectionLostError, createNetwork } from '../../index.ts'
-import type { Network, Session } from '../../index.ts'
-import { TcpTransport } from '../../actors/index.ts'
+import { createNetwork } from '../../index.ts'
+import type { Identity, Network, NetworkConfig } from '../../index.ts'
+import { TcpTransport, TlsTransport } from '../../actors/index.ts'
+import { Lanes } from './lanes.ts'
 import { decodeMessage, encodeMessage, TransferError } from './messages.ts'
 import type { Done, Message, Want } from './messages.ts'
 import type { ConnectionState, Left, PairReport, PeerReport, StartMessage } from './reports.ts'
@@ -26,6 +27,7 @@ interface Pair {
   readonly connections: ConnectionState[]
   opened: number
   lost: number
+  readonly lanes: Lanes
   readonly sender: Sender
   readonly receiver: Receiver
   /** The answer that is on its way on each lane, and the one that waits behind it: a newer answer replaces one that waits. */
@@ -34,31 +36,23 @@ interface Pair {
 
 export class SwarmPeer {
   readonly #start: StartMessage
-  readonly #transport = new TcpTransport()
+  /** Its own, because it is asked for its pipes, to break them. */
+  readonly #transport: TcpTransport | TlsTransport
   readonly #network: Network
   readonly #pairs = new Map<string, Pair>()
   readonly #problems: string[] = []
-  #sessions: Session[] = []
   #rounds: Promise<unknown> = Promise.resolve()
   #isDraining = false
   #isStopping = false
   #lastError: string | null = null
   readonly #count = { valuesSent: 0, valuesReceived: 0, bytesSent: 0, bytesReceived: 0, kills: 0 }
 
-  constructor(start: StartMessage) {
+  /** @param key of the native dialect */
+  constructor(start: StartMessage, key: Identity) {
     this.#start = start
-    this.#network = createNetwork(
-      {
-        identity: start.id,
-        listen: 'tcp://127.0.0.1:0',
-        peers: start.others.map(({ id, url }) => (url === undefined ? { id } : { id, url })),
-        security: 'plaintext',
-        onConnectionLost: 'reconnect',
-        connectionParallelism: start.connections,
-        limits: loopbackLimits,
-      },
-      { environment: { transport: this.#transport } },
-    )
+    const ids = new Set(start.others.map(({ id }) => id))
+    this.#transport = start.security === 'tls' ? new TlsTransport({ identity: key, authorize: (id) => ids.has(id) }) : new TcpTransport()
+    this.#network = createNetwork(configOf(start, key), { environment: { transport: this.#transport } })
     for (const { id, number } of start.others) this.#pairs.set(id, this.#pair(id, number))
     this.#watchConnections()
   }
@@ -69,12 +63,16 @@ export class SwarmPeer {
     return this.#network.url as string
   }
 
-  /** All peers of the swarm make them alike: lane n of every pair is session n. */
+  /** All peers of the swarm make them alike. Native: with each peer by itself, so that they can be made anew by themselves. */
   async makeSessions(): Promise<void> {
-    this.#sessions = await this.#network.makeSessions({ count: this.#start.sessions, timeoutMs: sessionsTimeoutMs })
-    for (const session of this.#sessions) {
-      for (const pair of this.#pairs.values()) void this.#read(session, pair)
+    const pairs = [...this.#pairs.values()]
+    if (this.#start.dialect === 'native') {
+      await Promise.all(pairs.map(({ lanes }) => lanes.make()))
+      return
     }
+    // Ampc: lane n of every pair is session n.
+    const sessions = await this.#network.makeSessions({ count: this.#start.sessions, timeoutMs: sessionsTimeoutMs })
+    for (const { lanes } of pairs) lanes.use(sessions)
   }
 
   /** Sends round after round to every other peer, each at its own pace. */
@@ -107,7 +105,10 @@ export class SwarmPeer {
 
   async stop(): Promise<Left> {
     this.#isStopping = true
-    for (const { sender } of this.#pairs.values()) sender.stop(new TransferError('the swarm stops'))
+    for (const { lanes, sender } of this.#pairs.values()) {
+      lanes.stop()
+      sender.stop(new TransferError('the swarm stops'))
+    }
     await this.#network.shutdown()
     return this.#network.resources
   }
@@ -117,7 +118,8 @@ export class SwarmPeer {
     const sum = (figure: (pair: Pair) => number): number => pairs.reduce((total, pair) => total + figure(pair), 0)
     return {
       number: this.#start.number,
-      sessions: this.#sessions.length,
+      id: this.#start.id,
+      sessions: Math.min(...pairs.map(({ lanes }) => lanes.count)),
       pairs: pairs.map(reportPair),
       ...this.#count,
       piecesSent: sum(({ sender }) => sender.piecesSent),
@@ -129,17 +131,29 @@ export class SwarmPeer {
   }
 
   #pair(id: string, number: number): Pair {
-    const { number: from, sessions: lanes, file, corrupt, connections } = this.#start
-    return {
+    const { number: from, dialect, sessions: count, file, corrupt, connections } = this.#start
+    const lanes = new Lanes({
+      peer: id,
+      connections,
+      makeSessions: dialect === 'native' ? (timeoutMs) => this.#network.makeSessions({ count, peers: [id], timeoutMs }) : null,
+      hooks: {
+        onBytes: (lane, bytes) => this.#onBytes(pair, lane, bytes),
+        onLost: (lane) => pair.sender.onLost(lane),
+        onFailed: (lane, error) => this.#isStopping || this.#problem(`lane ${lane} of peer ${number}: ${error.message}`),
+      },
+    })
+    const pair: Pair = {
       id,
       number,
       connections: Array.from({ length: connections }, () => 'opening' as const),
       opened: 0,
       lost: 0,
-      sender: new Sender({ from, lanes, file, corrupt, send: (lane, bytes) => this.#send(id, lane, bytes) }),
-      receiver: new Receiver(lanes),
-      answers: Array.from({ length: lanes }, () => ({ isSending: false, next: null })),
+      lanes,
+      sender: new Sender({ from, lanes: count, file, corrupt, send: (lane, bytes) => this.#send(lanes, lane, bytes) }),
+      receiver: new Receiver(count),
+      answers: Array.from({ length: count }, () => ({ isSending: false, next: null })),
     }
+    return pair
   }
 
   #watchConnections(): void {
@@ -149,18 +163,19 @@ export class SwarmPeer {
     })
     this.#network.on('connection.lost', ({ peer, link, cause }) => {
       if (this.#isStopping) return
-      this.#lastError = `${peer}: ${cause.message}`
+      this.#lastError = this.#named(`${peer}: ${cause.message}`)
       const pair = this.#setState(peer, link, 'lost')
       if (pair !== undefined) pair.lost++
     })
     this.#network.on('connection.failed', ({ peer, link, cause }) => {
-      this.#lastError = `${peer}: ${cause.message}`
+      this.#lastError = this.#named(`${peer}: ${cause.message}`)
       this.#setState(peer, link, 'failed')
     })
     this.#network.on('peer.errored', ({ peer, cause }) => this.#problem(`${peer} errored: ${cause.message}`))
     this.#network.on('child.restarted', ({ child, cause }) => this.#problem(`${child} was restarted: ${cause.message}`))
     this.#network.on('sessions.closed', ({ cause }) => {
-      if (!this.#isStopping) this.#problem(`the sessions ended: ${cause.message}`)
+      // Native: lanes say for themselves why they ended, and are made anew.
+      if (!this.#isStopping && this.#start.dialect === 'ampc') this.#problem(`the sessions ended: ${cause.message}`)
     })
     this.#network.on('network.failed', ({ cause }) => this.#problem(`the network failed: ${cause.message}`))
   }
@@ -173,30 +188,16 @@ export class SwarmPeer {
     return pair
   }
 
-  async #send(peer: string, lane: number, bytes: Uint8Array): Promise<void> {
-    await (this.#sessions[lane] as Session).send(peer, { type: 'Bytes', value: bytes })
+  async #send(lanes: Lanes, lane: number, bytes: Uint8Array): Promise<void> {
+    await lanes.send(lane, bytes)
     this.#count.valuesSent++
     this.#count.bytesSent += bytes.length
   }
 
-  /** Reads one lane of one peer until the session ends. A broken connection is heard at its place between the values. */
-  async #read(session: Session, pair: Pair): Promise<void> {
-    for (;;) {
-      try {
-        const value = await session.receive(pair.id)
-        if (value.type !== 'Bytes') throw new TransferError(`a ${value.type} came instead of Bytes`)
-        this.#count.valuesReceived++
-        this.#count.bytesReceived += value.value.length
-        this.#onMessage(pair, session.index, decodeMessage(value.value))
-      } catch (error) {
-        if (error instanceof ConnectionLostError) {
-          pair.sender.onLost(session.index)
-          continue
-        }
-        if (!this.#isStopping) this.#problem(`lane ${session.index} of peer ${pair.number}: ${(error as Error).message}`)
-        return
-      }
-    }
+  #onBytes(pair: Pair, lane: number, bytes: Uint8Array): void {
+    this.#count.valuesReceived++
+    this.#count.bytesReceived += bytes.length
+    this.#onMessage(pair, lane, decodeMessage(bytes))
   }
 
   #onMessage(pair: Pair, lane: number, message: Message): void {
@@ -219,7 +220,7 @@ export class SwarmPeer {
     try {
       for (let answer = slot.next; answer !== null; answer = slot.next) {
         slot.next = null
-        await this.#send(pair.id, answer.lane, encodeMessage(answer))
+        await this.#send(pair.lanes, answer.lane, encodeMessage(answer))
       }
     } catch (error) {
       if (!this.#isStopping) this.#problem(`answering peer ${pair.number} failed: ${(error as Error).message}`)
@@ -229,12 +230,28 @@ export class SwarmPeer {
   }
 
   #problem(sentence: string): void {
-    this.#lastError = sentence
-    if (this.#problems.length < problemsMax) this.#problems.push(sentence)
+    this.#lastError = this.#named(sentence)
+    if (this.#problems.length < problemsMax) this.#problems.push(this.#lastError)
+  }
+
+  /** Keys are hard to read: numbers of peers in their place. */
+  #named(sentence: string): string {
+    return [...this.#pairs.values()].reduce((text, { id, number }) => text.replaceAll(id, `peer ${number}`), sentence)
   }
 }
 
-function reportPair({ number, connections, opened, lost, sender, receiver }: Pair): PairReport {
+function configOf({ id, dialect, security, resumeWithinMs, others, connections }: StartMessage, key: Identity): NetworkConfig {
+  const common = {
+    listen: `${security === 'tls' ? 'tls' : 'tcp'}://127.0.0.1:0`,
+    peers: others.map(({ id, url }) => (url === undefined ? { id } : { id, url })),
+    connectionParallelism: connections,
+    limits: { ...loopbackLimits, ...(resumeWithinMs === null ? {} : { resumeTimeoutMs: resumeWithinMs }) },
+  }
+  if (dialect === 'native') return { ...common, identity: key, security }
+  return { ...common, identity: id, dialect, security: 'plaintext', onConnectionLost: 'reconnect' }
+}
+
+function reportPair({ number, connections, opened, lost, lanes, sender, receiver }: Pair): PairReport {
   return {
     peer: number,
     connections: [...connections],
@@ -247,5 +264,7 @@ function reportPair({ number, connections, opened, lost, sender, receiver }: Pai
     lastDigest: receiver.lastDigest === null ? null : Buffer.from(receiver.lastDigest).toString('hex'),
     piecesSentAgain: sender.piecesSentAgain,
     piecesAskedAgain: receiver.askedAgain,
+    linkResets: lanes.linkResets,
+    unknown: lanes.unknown,
   }
 }

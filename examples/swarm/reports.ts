@@ -2,13 +2,14 @@
  * Owns: what the parent and its peers say to each other over the channel of `fork`, and the figures of a peer.
  * Refuses to know: who acts on it.
  *
- * A run, in words: booted, start, listening, ready, (all) go, report, report, …, drain, drained, (all) stop, stopped.
+ * A run, in words: booted (with the key of the process), start, listening, ready, (all) go, report, report, …, drain, drained, (all) stop, stopped.
  */
+import type { Dialect, Security } from './options.ts'
 
 export interface PeerAddress {
   readonly id: string
   readonly number: number
-  /** Of the peers with a lesser identity, which this one dials. */
+  /** Of the peers with a lesser number, which this one dials. */
   readonly url?: string
 }
 
@@ -16,7 +17,11 @@ export interface StartMessage {
   readonly type: 'start'
   /** 1, 2, …, N. */
   readonly number: number
+  /** The key that the process told of when it had booted; a name in the dialect ampc. */
   readonly id: string
+  readonly dialect: Dialect
+  readonly security: Security
+  readonly resumeWithinMs: number | null
   readonly others: readonly PeerAddress[]
   readonly sessions: number
   readonly connections: number
@@ -27,7 +32,8 @@ export interface StartMessage {
 export type ParentMessage = StartMessage | { readonly type: 'go' | 'kill' | 'drain' | 'stop' }
 
 export type PeerMessage =
-  | { readonly type: 'booted' }
+  /** A key was made on the fly; it never leaves the process, and this is its public half. */
+  | { readonly type: 'booted'; readonly keyId: string }
   | { readonly type: 'listening'; readonly url: string }
   | { readonly type: 'ready' }
   | { readonly type: 'report'; readonly report: PeerReport }
@@ -63,10 +69,15 @@ export interface PairReport {
   readonly lastDigest: string | null
   readonly piecesSentAgain: number
   readonly piecesAskedAgain: number
+  /** Native: links that could not be resumed, and values of this side that may have arrived or not because of that. */
+  readonly linkResets: number
+  readonly unknown: number
 }
 
 export interface PeerReport {
   readonly number: number
+  readonly id: string
+  /** With each other peer. */
   readonly sessions: number
   readonly pairs: readonly PairReport[]
   readonly valuesSent: number

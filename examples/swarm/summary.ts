@@ -3,7 +3,7 @@
  * Refuses to know: how the run was made. Whatever is not shown to be right is a problem.
  */
 import { exitCodes } from './options.ts'
-import type { SwarmOptions } from './options.ts'
+import type { Dialect, Security, SwarmOptions } from './options.ts'
 import type { PairReport, PeerReport } from './reports.ts'
 import type { SwarmResult } from './swarm.ts'
 import type { Style } from './style.ts'
@@ -13,6 +13,8 @@ export interface Summary {
   readonly verified: boolean
   readonly exitCode: number
   readonly interrupted: boolean
+  readonly dialect: Dialect
+  readonly security: Security
   readonly peers: number
   readonly sessions: number
   readonly connections: number
@@ -31,6 +33,9 @@ export interface Summary {
   /** Counted once each, at the side that dials: the peer with the greater number. */
   readonly connectionsLost: number
   readonly reconnects: number
+  /** Native: links that could not be resumed, once each, and values sent that may have arrived or not. */
+  readonly linkResets: number
+  readonly unknown: number
   readonly pieces: { readonly sent: number; readonly askedAgain: number; readonly sentAgain: number; readonly duplicates: number; readonly questionsRepeated: number }
   readonly problems: readonly string[]
 }
@@ -51,6 +56,8 @@ export function summarise(options: SwarmOptions, file: SwarmFile, result: SwarmR
     verified,
     exitCode: deaths.length > 0 ? exitCodes.peerDied : verified ? exitCodes.verified : exitCodes.notVerified,
     interrupted: result.isInterrupted,
+    dialect: options.dialect,
+    security: options.security,
     peers: options.peers,
     sessions: options.sessions,
     connections: options.connections,
@@ -65,6 +72,8 @@ export function summarise(options: SwarmOptions, file: SwarmFile, result: SwarmR
     kills: sum((report) => report.kills),
     connectionsLost: sumDialled((pair) => pair.connectionsLost),
     reconnects: sumDialled((pair) => pair.reconnects),
+    linkResets: reports.reduce((total, report) => total + reports.reduce((resets, other) => resets + (other.number < report.number ? linkResetsBetween(report, other) : 0), 0), 0),
+    unknown: sumPairs((pair) => pair.unknown),
     pieces: {
       sent: sum((report) => report.piecesSent),
       askedAgain: sumPairs((pair) => pair.piecesAskedAgain),
@@ -90,7 +99,7 @@ function findProblems(options: SwarmOptions, sha256: string, { reports, left, is
     }
     problems.push(...report.problems.map((problem) => `peer ${from}: ${problem}`))
     for (let to = 1; to <= options.peers; to++) {
-      if (to !== from) problems.push(...findPairProblems(report, byNumber.get(to), to, sha256))
+      if (to !== from) problems.push(...findPairProblems(report, byNumber.get(to), to, sha256), ...(options.dialect === 'native' ? findBrokenPromises(report, byNumber.get(to)) : []))
     }
     const rest = left.find(({ number }) => number === from)
     if (rest === undefined) problems.push(`peer ${from} did not shut its network down`)
@@ -115,6 +124,24 @@ function findPairProblems(from: PeerReport, to: PeerReport | undefined, toNumber
   return problems
 }
 
+/** The side that is told of a reset by the other, and has closed its lanes before it sees it itself, has not counted it. */
+function linkResetsBetween(one: PeerReport, other: PeerReport): number {
+  const seenBy = (report: PeerReport, peer: number): number => report.pairs.find((pair) => pair.peer === peer)?.linkResets ?? 0
+  return Math.max(seenBy(one, other.number), seenBy(other, one.number))
+}
+
+/** What a link carries arrives, as long as it is not reset: then nothing is unknown, and nothing is to be asked for again. */
+function findBrokenPromises(from: PeerReport, to: PeerReport | undefined): string[] {
+  if (to === undefined || linkResetsBetween(from, to) > 0) return []
+  const way = `peer ${from.number} to peer ${to.number}`
+  const unknown = from.pairs.find(({ peer }) => peer === to.number)?.unknown ?? 0
+  const askedAgain = to.pairs.find(({ peer }) => peer === from.number)?.piecesAskedAgain ?? 0
+  const problems: string[] = []
+  if (unknown > 0) problems.push(`${way}: ${counted(unknown, 'value')} of unknown outcome, and no link was reset`)
+  if (askedAgain > 0) problems.push(`${way}: ${counted(askedAgain, 'piece')} did not arrive, and no link was reset`)
+  return problems
+}
+
 /** The first problems are the causes. */
 const problemsShown = 10
 
@@ -125,13 +152,14 @@ export function writeSummary(summary: Summary, style: Style): string {
   const lines = [
     '',
     summary.verified ? style.good('verified: everything arrived, and every SHA-256 was right') : style.bad('NOT verified'),
-    row('swarm', `${summary.peers} peers, each a process; ${counted(summary.sessions, 'session')} over ${counted(summary.connections, 'connection')} between every two`),
+    row('swarm', `${summary.peers} peers, each a process; ${summary.dialect} over ${summary.security === 'tls' ? 'mutual TLS' : 'plain TCP'}; ${counted(summary.sessions, 'session')} over ${counted(summary.connections, 'connection')} between every two`),
     row('input', `${input.name}, ${number(input.bytes)} bytes, SHA-256 ${input.sha256.slice(0, 16)}…`),
     row('files', `${number(rounds.begun)} sent, ${number(rounds.delivered)} delivered`),
     row('digests', `${number(digests.verified)} verified, ${number(digests.wrong)} wrong`),
     row('moved', `${number(round(summary.bytes / 1024 / 1024))} MiB in ${number(summary.values)} values, ${summary.seconds} s: ${number(summary.mebibytesPerSecond)} MiB/s, ${number(summary.valuesPerSecond)} values/s`),
     row('broken', `${counted(summary.kills, 'socket')} destroyed, ${counted(summary.reconnects, 'connection')} made anew`),
     row('pieces', `${number(pieces.sent)} sent, ${number(pieces.askedAgain)} asked again after a break`),
+    ...(summary.dialect === 'native' ? [row('promised', `${counted(summary.linkResets, 'link')} reset, ${counted(summary.unknown, 'value')} of unknown outcome`)] : []),
   ]
   if (summary.interrupted && summary.verified) lines.push(row('interrupted', 'the rounds under way were finished'))
   for (const problem of summary.problems.slice(0, problemsShown)) lines.push(`  ${style.bad('problem')}      ${problem}`)

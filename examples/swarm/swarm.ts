@@ -20,7 +20,8 @@ export type Phase = 'starting' | 'running' | 'draining' | 'stopping' | 'over'
 
 interface PeerProcess {
   readonly number: number
-  readonly id: string
+  /** Native: known once the process has booted. */
+  id: string
   readonly child: ChildProcess
   readonly seen: Map<PeerMessage['type'], PeerMessage>
   exit: string | null
@@ -114,8 +115,8 @@ export class Swarm {
   }
 
   /**
-   * The greater identity dials, so a peer needs the addresses of the lesser ones before it starts. The processes boot
-   * together, then listen in order, each on a port that the system chose: no two runs can meet on one.
+   * The processes boot together and each makes its key: everybody needs the ids of all. Then they listen in order, each on
+   * a port that the system chose, so that no two runs can meet on one; the greater number dials the lesser one's address.
    */
   async #startAll(): Promise<void> {
     for (let number = 1; number <= this.#options.peers; number++) this.#fork(number)
@@ -132,19 +133,19 @@ export class Swarm {
   }
 
   #startMessage({ number, id }: PeerProcess, urls: ReadonlyMap<number, string>): StartMessage {
-    const { sessions, connections, corrupt } = this.#options
+    const { dialect, security, resumeWithinMs, sessions, connections, corrupt } = this.#options
     const others = this.#peers.filter((other) => other.number !== number).map((other) => {
       const url = urls.get(other.number)
       return url === undefined ? { id: other.id, number: other.number } : { id: other.id, number: other.number, url }
     })
-    return { type: 'start', number, id, others, sessions, connections, file: this.#file, corrupt: corrupt && number === 1 }
+    return { type: 'start', number, id, dialect, security, resumeWithinMs, others, sessions, connections, file: this.#file, corrupt: corrupt && number === 1 }
   }
 
   #fork(number: number): void {
     const script = new URL(import.meta.url.endsWith('.ts') ? 'peer-process.ts' : 'peer-process.js', import.meta.url)
     // In a group of its own: Ctrl-C is for the parent alone. It ends when the channel to the parent does (peer-process.ts).
     const child = fork(script, { detached: true, serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-    // Identities are compared as bytes: two digits keep the order of the numbers.
+    // In the dialect ampc the greater name dials; names are compared as bytes, and two digits keep the order of the numbers.
     const peer: PeerProcess = { number, id: `peer-${String(number).padStart(2, '0')}`, child, seen: new Map(), exit: null }
     this.#peers.push(peer)
     child.on('message', (message) => this.#onMessage(peer, message as PeerMessage))
@@ -154,6 +155,7 @@ export class Swarm {
 
   #onMessage(peer: PeerProcess, message: PeerMessage): void {
     if (message.type === 'report' || message.type === 'stopped') this.#reports.set(peer.number, message.report)
+    if (message.type === 'booted' && this.#options.dialect === 'native') peer.id = message.keyId
     if (message.type === 'failed') this.#deaths.push(`peer ${peer.number} failed: ${message.message}`)
     if (message.type !== 'report') peer.seen.set(message.type, message)
     this.#wake()

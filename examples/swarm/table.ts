@@ -50,6 +50,8 @@ export class RateMeter {
 
 const header = ['peer', 'connections', 'sessions', 'values/s', 'MiB/s', 'verified', 'reconnects', 're-asked', 'last error']
 const leftAligned = new Set([0, 1, header.length - 1])
+/** Of an id of 52 characters, enough to tell peers apart. */
+const idShown = 7
 /** Of the last error, at least so much shall be seen. */
 const errorColumnsMin = 20
 
@@ -77,7 +79,7 @@ function drawRow(report: PeerReport, rates: Rates, style: Style): string[] {
   const noticed = (count: number): string => (count > 0 ? style.warn(whole(count)) : '0')
   const wrong = total((pair) => pair.roundsWrong)
   return [
-    style.bold(String(report.number)),
+    `${style.bold(String(report.number))} ${style.dim(report.id.slice(0, idShown))}`,
     report.pairs.map((pair) => `${style.dim(String(pair.peer))}${pair.connections.map((state) => paint(state, style)).join('')}`).join(' '),
     String(report.sessions),
     whole(rates.valuesPerSecond),

@@ -50,7 +50,7 @@ export class SendCredit {
 }
 
 export interface ReceiveWindowOptions {
-  /** What was granted at the beginning: by the hello, an Open, an Accept, or a session's first Credit. */
+  /** What was granted at the beginning: by the hello, an Open or an Accept; 0 for a session, whose first Credit may have to wait. */
   readonly windowBytes: number
   /** Asked before the window grows by so many bytes; what it says yes to counts as granted. */
   readonly mayGrow: (bytes: number) => boolean
@@ -88,6 +88,17 @@ export class ReceiveWindow {
   /** Arrived and not taken. */
   get unreadBytes(): number {
     return this.#windowBytes - this.#ownCountBytes - this.#takenBytes
+  }
+
+  /** The first Credit of a session leaves. */
+  grant(bytes: number): void {
+    this.#windowBytes += bytes
+    this.#ownCountBytes += bytes
+  }
+
+  /** Whether {@link take} of this frame gives Credit: only then does it need to know the time. */
+  refillsWith(frameLengthBytes: number): boolean {
+    return 2 * (this.#takenBytes + frameLengthBytes) >= this.#windowBytes
   }
 
   /** A paying frame arrived. Throws ProtocolError ERR_CREDIT_EXCEEDED if the own count is 0 or less. */

@@ -53,6 +53,7 @@ export class NativeDialerHandshake implements DialerHandshake {
     if (step.kind === 'fault') throw new ProtocolError('ERR_HANDSHAKE_FAILED', `the answer to the hello is wrong: ${step.fault.message}`)
     if (step.kind === 'refusal') throw new HelloRefusedError(step.refusal.name ?? `code ${step.refusal.code}`, step.refusal.message, step.refusal.effect)
     const fault = this.#state.epoch.checkAnswer(step.hello)
+    if (fault?.name === 'identity') throw new StatewireError('ERR_UNEXPECTED_PEER', `${encodePeerId(step.hello.publicKey)} answered, who is not the peer that was dialled`)
     if (fault !== null) throw new ProtocolError('ERR_HANDSHAKE_FAILED', `the acceptor's hello is wrong (${fault.name}): ${fault.message}`)
     return { verified: true, rest: step.rest, agreed: new ExchangedHellos(this.#mine as Hello, step.hello) }
   }

@@ -33,22 +33,37 @@ export interface LaneSend {
 
 export class NativeLane extends Lane {
   readonly credit = new SendCredit(0)
+  /** Nothing may come before this side's first Credit has left. */
   readonly window: ReceiveWindow
   readonly waiting = new Deque<LaneSend>()
   /** Values encoded since the lane began. */
   encoded = 0
   /** The peer has made the session too: its first Credit is here. */
   isOpened = false
-  onOpened: (() => void) | null = null
+  /** Hears why the lane is over, opened or not. */
+  onEnded: ((error: Error) => void) | null = null
+  /** Settles with that, or with why it will not be. */
+  readonly whenOpened: Promise<void>
+  #settleOpened: { resolve(): void; reject(error: Error): void } = { resolve() {}, reject() {} }
 
-  constructor(id: number, owner: LaneOwner, windowBytes: number, mayGrow: (bytes: number) => boolean) {
+  constructor(id: number, owner: LaneOwner, mayGrow: (bytes: number) => boolean) {
     super(id, owner)
-    this.window = new ReceiveWindow({ windowBytes, mayGrow })
+    this.window = new ReceiveWindow({ windowBytes: 0, mayGrow })
+    this.whenOpened = new Promise((resolve, reject) => (this.#settleOpened = { resolve, reject }))
+    // Nobody may be waiting when a lane ends.
+    this.whenOpened.catch(() => {})
   }
 
   opened(): void {
     if (this.isOpened) return
     this.isOpened = true
-    this.onOpened?.()
+    this.#settleOpened.resolve()
+  }
+
+  override close(error: Error): void {
+    const isFirst = this.end === null
+    super.close(error)
+    this.#settleOpened.reject(error)
+    if (isFirst) this.onEnded?.(error)
   }
 }

@@ -5,31 +5,30 @@
  * asks it at `nextDueAtMs`.
  *
  * The parts it puts together are files of their own: link-epoch.ts (counting, verdict, replay), credit.ts,
- * session-numbering.ts, keep-alive.ts, goodbye.ts.
+ * session-numbering.ts, link-upkeep.ts (control frames and time), native-outbox.ts.
  */
 import { ProtocolError, StatewireError } from '../../codec/errors.ts'
 import { decodeBody, isView } from '../../codec/decode-value.ts'
 import type { Hello } from '../../codec/hello.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
-import { controlLane, encodeCredit, encodeGoodbye, encodePing, encodePong, encodeReset, goodbyeCodes, nativeDescriptors, resetCodes, sessionLanesEnd } from '../../codec/native-frames.ts'
+import { controlLane, encodeAck, encodeCredit, encodeGoodbye, encodeReset, goodbyeCodes, nativeDescriptors, resetCodes, sessionLanesEnd } from '../../codec/native-frames.ts'
 import type { NetworkValue } from '../../codec/values.ts'
 import type { FrameSource } from '../dialect.ts'
 import type { Lane } from '../lane.ts'
 import { idleHooks } from '../link-core.ts'
 import type { DueAction, LinkCore, LinkCounters, LinkHooks } from '../link-core.ts'
-import { decodeAck, decodeCredit, decodeGoodbye, decodePing, decodePong, decodeReset } from './frame-bodies.ts'
-import { KeepAlive } from './keep-alive.ts'
+import { decodeCredit, decodeReset } from './frame-bodies.ts'
 import type { KeepAliveOptions } from './keep-alive.ts'
 import type { Adoption, LinkEpoch } from './link-epoch.ts'
+import { LinkUpkeep } from './link-upkeep.ts'
 import { LinkResetError, NativeLane } from './native-lane.ts'
 import { NativeOutbox } from './native-outbox.ts'
 import type { OutboxOptions } from './native-outbox.ts'
 import { laneOutcome } from './outcomes.ts'
-import type { EpochEnd } from './outcomes.ts'
+import type { EpochEnd, ResetReason } from './outcomes.ts'
 import { LinkSessions } from './session-numbering.ts'
 import type { Announcement } from './session-numbering.ts'
-import { answerUnserved, resetError } from './unserved.ts'
-
+import { resetError, UnservedLanes } from './unserved.ts'
 
 export interface NativeLinkOptions extends OutboxOptions {
   readonly connectionId: number
@@ -48,15 +47,14 @@ export class NativeLinkState implements LinkCore {
   readonly readsAtOnce = true
   /** Credit bounds what arrives, lane by lane: reading itself is never stopped here. */
   readonly isReceiveFull = false
-  /** Something was acknowledged: whoever waits for that looks again. */
-  onAcked: (() => void) | null = null
   /** What the last hellos came to on this side. */
   lastVerdict: Adoption['verdict']['mine'] | null = null
   readonly #options: NativeLinkOptions
   readonly #lanes = new Map<number, NativeLane>()
   readonly #outbox: NativeOutbox
+  readonly #upkeep: LinkUpkeep
   #sessions = new LinkSessions()
-  #keepAlive: KeepAlive | null = null
+  readonly #unserved: UnservedLanes
   #hooks: LinkHooks = idleHooks
   #lastLane: NativeLane | null = null
   #end: Error | null = null
@@ -66,6 +64,8 @@ export class NativeLinkState implements LinkCore {
     this.#options = options
     this.epoch = options.epoch
     this.#outbox = new NativeOutbox(options, options.epoch, this.counters, () => this.#hooks)
+    this.#unserved = new UnservedLanes((frame) => this.#outbox.writeOwn(frame))
+    this.#upkeep = new LinkUpkeep(options.keepAlive, options.epoch, this.#outbox, () => this.#hooks)
   }
 
   get laneCount(): number {
@@ -80,9 +80,8 @@ export class NativeLinkState implements LinkCore {
     return this.#end
   }
 
-  /** The last measured, or null before the first Pong of a connection. */
   get roundTripMs(): number | null {
-    return this.#keepAlive?.roundTripMs ?? null
+    return this.#upkeep.roundTripMs
   }
 
   get nextSessionId(): number {
@@ -105,14 +104,14 @@ export class NativeLinkState implements LinkCore {
   }
 
   openLane(id: number): NativeLane {
-    const lane: NativeLane = new NativeLane(id, { onTaken: (frameLengthBytes) => this.#onTaken(lane, frameLengthBytes) }, this.#options.laneWindowBytes, this.#options.mayGrow)
+    const lane: NativeLane = new NativeLane(id, { onTaken: (frameLengthBytes) => this.#onTaken(lane, frameLengthBytes) }, this.#options.mayGrow)
     if (this.#end !== null) {
       lane.close(this.#end)
       return lane
     }
     this.#lanes.set(id, lane)
     const { early, announce } = this.#sessions.make(id)
-    if (announce) this.#outbox.writeOwn(encodeCredit(id, this.#options.laneWindowBytes))
+    if (announce) this.#giveFirstCredit(id)
     if (early !== null) {
       if (early.creditBytes > 0) {
         lane.credit.grant(early.creditBytes)
@@ -153,7 +152,7 @@ export class NativeLinkState implements LinkCore {
   }
 
   takeBatch(): Buffer[] {
-    this.#keepAlive?.sent(this.#options.nowMs())
+    this.#upkeep.sent(this.#options.nowMs())
     return this.#outbox.takeBatch()
   }
 
@@ -169,17 +168,25 @@ export class NativeLinkState implements LinkCore {
 
   chunkBegins(): void {
     this.#chunkAtMs = this.#options.nowMs()
-    this.#keepAlive?.received(this.#chunkAtMs)
+    this.#upkeep.received(this.#chunkAtMs)
   }
 
   onFrame(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): boolean {
+    // The epoch ended within this chunk: what follows belongs to a connection that is not the link's any more.
+    if (!this.epoch.isUp) return true
     if (laneId === controlLane) {
-      this.#onControl(descriptor, buffer, bodyStart, bodyEnd)
+      this.#upkeep.onControl(descriptor, buffer, bodyStart, bodyEnd, this.#chunkAtMs)
       return true
     }
     this.epoch.goodbye.checkCounted()
     const frameLengthBytes = bodyEnd - bodyStart + 5
-    const isKept = laneId < sessionLanesEnd ? this.#onSession(laneId, descriptor, buffer, bodyStart, bodyEnd, frameLengthBytes) : this.#onUnserved(laneId, descriptor, buffer, bodyStart, bodyEnd)
+    let isKept = false
+    if (laneId < sessionLanesEnd) isKept = this.#onSession(laneId, descriptor, buffer, bodyStart, bodyEnd, frameLengthBytes)
+    else {
+      this.#unserved.onFrame(laneId, descriptor, buffer, bodyStart, bodyEnd, this.#chunkAtMs)
+      this.counters.framesDropped++
+    }
+    if (!this.epoch.isUp) return !isKept
     if (this.epoch.countFrame(frameLengthBytes, this.#chunkAtMs)) this.#outbox.ackIsDue()
     else this.#hooks.requestTimer()
     return !isKept
@@ -240,7 +247,9 @@ export class NativeLinkState implements LinkCore {
 
   #onTaken(lane: NativeLane, frameLengthBytes: number): void {
     if (this.#lanes.get(lane.id) !== lane) return
-    const creditBytes = lane.window.take(frameLengthBytes, this.#chunkAtMs, this.roundTripMs)
+    // The time of the last chunk would make a reader look quick who takes what came long ago.
+    const nowMs = lane.window.refillsWith(frameLengthBytes) ? this.#options.nowMs() : 0
+    const creditBytes = lane.window.take(frameLengthBytes, nowMs, this.roundTripMs)
     if (creditBytes > 0) this.#outbox.writeOwn(encodeCredit(lane.id, creditBytes))
   }
 
@@ -255,8 +264,15 @@ export class NativeLinkState implements LinkCore {
 
   #announce(announcements: readonly Announcement[]): void {
     for (const { id, kind } of announcements) {
-      this.#outbox.writeOwn(kind === 'credit' ? encodeCredit(id, this.#options.laneWindowBytes) : encodeReset(id, { code: resetCodes.application, reason: 'closed' }))
+      if (kind === 'credit') this.#giveFirstCredit(id)
+      else this.#outbox.writeOwn(encodeReset(id, { code: resetCodes.application, reason: 'closed' }))
     }
+  }
+
+  /** Counts as granted from here on: a value that comes earlier breaks the protocol. */
+  #giveFirstCredit(id: number): void {
+    this.#lanes.get(id)?.window.grant(this.#options.laneWindowBytes)
+    this.#outbox.writeOwn(encodeCredit(id, this.#options.laneWindowBytes))
   }
 
   #onUnknownSession(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): void {
@@ -269,57 +285,23 @@ export class NativeLinkState implements LinkCore {
     else throw new ProtocolError('ERR_CREDIT_EXCEEDED', `A value arrived on session ${laneId}, for which no credit was given.`)
   }
 
-  #onUnserved(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): boolean {
-    const answer = answerUnserved(laneId, descriptor, buffer, bodyStart, bodyEnd)
-    if (answer !== null) this.#outbox.writeOwn(answer)
-    this.counters.framesDropped++
-    return false
-  }
-
-  #onControl(descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): void {
-    switch (descriptor) {
-      case nativeDescriptors.Ping:
-        // One answer is enough for all that wait: a peer that pings and never reads must not fill a queue.
-        this.#outbox.control(encodePong(decodePing(buffer, bodyStart), this.epoch.received), true)
-        return
-      case nativeDescriptors.Pong: {
-        const pong = decodePong(buffer, bodyStart)
-        this.#keepAlive?.pong(pong.echo, this.#chunkAtMs)
-        this.#onAck(pong.received)
-        return
-      }
-      case nativeDescriptors.Ack:
-        this.#onAck(decodeAck(buffer, bodyStart))
-        return
-      default:
-        this.#hooks.onGoodbye(this.epoch.hearGoodbye(decodeGoodbye(buffer, bodyStart, bodyEnd)))
-    }
-  }
-
-  #onAck(received: number): void {
-    const dropped = this.epoch.window.ack(received)
-    if (dropped === 0) return
-    this.#outbox.sendWaiting()
-    this.onAcked?.()
-  }
-
-  // The life of connections.
-
   /** `agreed` are the two hellos. Lanes of an epoch that ended have been told. @returns the replay, which goes first */
   established(agreed: unknown): readonly Buffer[] {
     const { mine, theirs } = agreed as { readonly mine: Hello; readonly theirs: Hello }
-    const adoption = this.epoch.adopt(mine, theirs)
-    this.lastVerdict = adoption.verdict.mine
-    if (adoption.end !== null) this.#endEpoch(adoption.end)
-    this.#keepAlive = new KeepAlive(this.#options.keepAlive, this.#options.nowMs())
-    this.#outbox.forgetControl()
-    return adoption.replay
+    const heldFrames = this.epoch.window.heldFrames
+    const { verdict, end, replay } = this.epoch.adopt(mine, theirs)
+    this.lastVerdict = verdict.mine
+    if (end !== null) this.#endEpoch(end)
+    else this.#upkeep.acknowledged(heldFrames - this.epoch.window.heldFrames)
+    // The peer's balance on the endpoint lane begins with this side's hello, unless both go on where they were.
+    if (verdict.mine === 'FRESH' || verdict.theirs === 'FRESH' || theirs.known === 0n) this.#unserved.begin(mine.laneWindowBytes)
+    this.#upkeep.begin(this.#options.nowMs())
+    return replay
   }
 
   connectionLost(): void {
     this.block()
-    this.#outbox.forgetControl()
-    this.#keepAlive = null
+    this.#upkeep.end()
     const end = this.epoch.connectionLost(this.#options.nowMs())
     if (end !== null) this.#endEpoch(end)
     if (this.#outbox.waitingValues > 0) this.epoch.valueWaits(this.#options.nowMs())
@@ -329,18 +311,45 @@ export class NativeLinkState implements LinkCore {
   /** The peer broke the contract: outcomes, and a new epoch. @returns the Goodbye that says so */
   contractBroken(reason: string): Buffer {
     const goodbye = this.#goodbye(goodbyeCodes.protocol, reason)
-    this.block()
-    this.#keepAlive = null
-    this.#endEpoch(this.epoch.renew('protocol-error'))
+    this.#renew('protocol-error')
     return goodbye
+  }
+
+  /** Else the peer would send the frame again that this side has a bug about, for ever. */
+  crashed(): void {
+    this.#renew('internal-error')
+  }
+
+  #renew(reason: ResetReason): void {
+    this.block()
+    this.#upkeep.end()
+    this.#endEpoch(this.epoch.renew(reason))
+  }
+
+  whenAcked(lane: Lane, resolve: () => void, reject: (error: Error) => void): () => void {
+    const end = this.#end ?? (lane.end instanceof LinkResetError ? lane.end : null)
+    if (end === null) return this.#upkeep.whenAcked(lane as NativeLane, this.#options.nowMs(), resolve, reject)
+    reject(end)
+    return () => {}
   }
 
   /** The own Goodbye: after it no counted frame is sent. What waits was not sent. Null if there is no connection. */
   farewell(reason: string): Buffer | null {
     this.block()
-    if (!this.epoch.isUp || this.epoch.goodbye.isSaid) return null
+    if (!this.epoch.isUp) return null
+    // Said already, as an answer: nothing more to say, and the peer's end to wait for.
+    if (this.epoch.goodbye.isSaid) return Buffer.alloc(0)
     this.epoch.goodbye.say()
     return this.#goodbye(goodbyeCodes.normal, reason)
+  }
+
+  /** Without it the peer would report what we have heard as unknown. */
+  lastWords(): Buffer {
+    return encodeAck(this.epoch.received)
+  }
+
+  replaced(): void {
+    this.#endEpoch(this.epoch.replaced(BigInt(Math.ceil(this.#options.nowMs() * 1000))))
   }
 
   #goodbye(code: number, reason: string): Buffer {
@@ -352,7 +361,8 @@ export class NativeLinkState implements LinkCore {
     this.#end = error
     this.block()
     for (const lane of this.#lanes.values()) this.#endLane(lane, error)
-    this.#outbox.forgetControl()
+    this.#upkeep.rejectFlushes(() => error)
+    this.#upkeep.end()
   }
 
   /** Every value of every lane gets its outcome, once. */
@@ -364,36 +374,25 @@ export class NativeLinkState implements LinkCore {
       this.#endLane(lane, new LinkResetError(this.#options.peer, end.reason, outcomes))
     }
     this.#sessions = new LinkSessions()
+    this.#upkeep.rejectFlushes((lane) => (lane.end instanceof LinkResetError ? lane.end : new LinkResetError(this.#options.peer, end.reason, { acked: 0, unknown: 0, notSent: 0 })))
   }
-
-  // Time.
 
   /** When `poll` is to be called next, or null. */
   get nextDueAtMs(): number | null {
     if (this.#end !== null) return null
-    if (!this.epoch.isUp) return this.epoch.expiresAtMs
-    const ackAtMs = this.epoch.acks.dueAtMs ?? Infinity
-    return Math.min(ackAtMs, this.#keepAlive?.nextAtMs ?? Infinity)
+    return this.epoch.isUp ? this.#upkeep.nextDueAtMs : this.epoch.expiresAtMs
   }
 
   /** @returns what the link has to do about the connection */
   poll(nowMs: number, dueAtMs: number): readonly DueAction[] {
-    if (!this.epoch.isUp) {
-      const end = this.epoch.expire(nowMs)
-      if (end === null) return []
-      this.#endEpoch(end)
-      return ['expired']
-    }
-    const ackAtMs = this.epoch.acks.dueAtMs
-    if (ackAtMs !== null && ackAtMs <= nowMs) this.#outbox.ackIsDue()
-    const keepAlive = this.#keepAlive
-    if (keepAlive === null || keepAlive.nextAtMs > nowMs) return []
-    const actions = keepAlive.poll(nowMs, dueAtMs)
-    if (actions.includes('ping')) this.#outbox.control(encodePing(keepAlive.ping(nowMs)), false)
-    return actions
+    if (this.epoch.isUp) return this.#upkeep.poll(nowMs, dueAtMs)
+    const end = this.epoch.expire(nowMs)
+    if (end === null) return []
+    this.#endEpoch(end)
+    return ['expired']
   }
 
   lookAgain(): DueAction | null {
-    return this.#keepAlive?.lookAgain() ?? null
+    return this.#upkeep.lookAgain()
   }
 }

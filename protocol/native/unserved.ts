@@ -1,11 +1,41 @@
 /**
- * Owns: the answers to what this release does not serve (messages, requests, streams), each as the protocol has it; and what
- * a Reset of a session means to its application.
- * Refuses to know: links and lanes.
+ * Owns: the answers to what this release does not serve (messages, requests, streams), each as the protocol has it, and the
+ * credit of the endpoint lane; what a Reset of a session means to its application.
+ * Refuses to know: links and sessions.
  */
+import { frameHeaderLengthBytes } from '../../codec/constants.ts'
 import { ProtocolError, StatewireError } from '../../codec/errors.ts'
-import { encodeReset, encodeResponseHeader, endpointLane, nativeDescriptors, resetCodes, responseStatuses } from '../../codec/native-frames.ts'
+import { encodeCredit, encodeReset, encodeResponseHeader, endpointLane, isPaying, nativeDescriptors, resetCodes, responseStatuses } from '../../codec/native-frames.ts'
+import { ReceiveWindow } from './credit.ts'
 import { decodeRequest } from './frame-bodies.ts'
+
+/** What comes is taken at once, since nobody reads it; more than was granted is a breach all the same. */
+export class UnservedLanes {
+  readonly #write: (frame: Buffer) => void
+  #window: ReceiveWindow | null = null
+
+  constructor(write: (frame: Buffer) => void) {
+    this.#write = write
+  }
+
+  /** The peer's balance on the endpoint lane begins with this side's hello. */
+  begin(windowBytes: number): void {
+    this.#window = new ReceiveWindow({ windowBytes, mayGrow: () => false })
+  }
+
+  /** Throws ProtocolError ERR_CREDIT_EXCEEDED, and for a stream that was never opened. */
+  onFrame(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, nowMs: number): void {
+    const window = this.#window
+    if (laneId === endpointLane && window !== null && isPaying('endpoint', descriptor)) {
+      const frameLengthBytes = bodyEnd - bodyStart + frameHeaderLengthBytes
+      window.arrive(frameLengthBytes)
+      const creditBytes = window.take(frameLengthBytes, nowMs, null)
+      if (creditBytes > 0) this.#write(encodeCredit(endpointLane, creditBytes))
+    }
+    const answer = answerUnserved(laneId, descriptor, buffer, bodyStart, bodyEnd)
+    if (answer !== null) this.#write(answer)
+  }
+}
 
 /** @returns the frame to answer with, or null. Throws ProtocolError for a stream that was never opened. */
 export function answerUnserved(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): Buffer | null {

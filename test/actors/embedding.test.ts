@@ -9,9 +9,9 @@ import { assign, createActor, fromPromise, setup, spawnChild, toPromise, waitFor
 import type { ActorRefFrom, ErrorActorEvent } from 'xstate'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createNetwork, Network, supervisor } from '../../index.ts'
-import type { NetworkEvent, SupervisorInput, SupervisorLogic, SupervisorRef } from '../../index.ts'
+import type { AmpcConfig, NetworkEvent, SupervisorInput, SupervisorLogic, SupervisorRef } from '../../index.ts'
 
-const listening: SupervisorInput = { config: { identity: 'alice', listen: 'tcp://127.0.0.1:0', peers: [{ id: 'bob' }], security: 'plaintext', limits: { backoffMinMs: 1 } } }
+const listening: SupervisorInput & { config: AmpcConfig } = { config: { identity: 'alice', listen: 'tcp://127.0.0.1:0', peers: [{ id: 'bob' }], security: 'plaintext', limits: { backoffMinMs: 1 } } }
 
 const stops: (() => unknown)[] = []
 afterEach(async () => {

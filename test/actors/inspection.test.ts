@@ -10,7 +10,7 @@ import type { StatelyInspectionEvent } from '@statelyai/inspect'
 import type { AnyActorRef, InspectionEvent } from 'xstate'
 import { WebSocket, WebSocketServer } from 'ws'
 import { createNetwork } from '../../index.ts'
-import type { Network, NetworkRuntimeOptions, NetworkValue, OnConnectionLost, Session } from '../../index.ts'
+import type { Network, NetworkRuntimeOptions, NetworkValue, Session } from '../../index.ts'
 import { FrameWriter } from '../../codec/index.ts'
 import { TcpTransport } from '../../actors/index.ts'
 import type { Environment } from '../../actors/index.ts'
@@ -28,7 +28,7 @@ interface Pair {
 }
 
 /** Alice, who is watched and listens, and bob, who dials her. */
-async function startPair(options: NetworkRuntimeOptions & { mode?: OnConnectionLost; bobInspect?: (event: InspectionEvent) => void } = {}): Promise<Pair> {
+async function startPair(options: NetworkRuntimeOptions & { mode?: 'fail' | 'reconnect'; bobInspect?: (event: InspectionEvent) => void } = {}): Promise<Pair> {
   const { mode = 'fail', bobInspect, ...runtime } = options
   const shared = { security: 'plaintext', onConnectionLost: mode, limits: { backoffMinMs: 1 } } as const
   const alice = createNetwork({ ...shared, identity: 'alice', listen: 'tcp://127.0.0.1:0', peers: [{ id: 'bob' }] }, runtime)

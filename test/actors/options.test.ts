@@ -15,7 +15,7 @@ const withPeer = (...peers: unknown[]): object => ({ peers })
 describe('a bad option', () => {
   it.each<[object, string]>([
     [{ surprise: 1 }, 'surprise is not an option; there are: identity, listen, peers'],
-    [{ onConnectionLost: 'resume' }, `onConnectionLost must be 'fail' or 'reconnect', got "resume"`],
+    [{ onConnectionLost: 'later' }, `onConnectionLost must be 'resume', 'reconnect' or 'fail', got "later"`],
     [{ connectionParallelism: 0 }, 'connectionParallelism must be a whole number from 1 to 64, got 0'],
     [{ connectionParallelism: 65 }, 'connectionParallelism must be a whole number from 1 to 64, got 65'],
     [{ connectionParallelism: 1.5 }, 'connectionParallelism must be a whole number from 1 to 64, got 1.5'],

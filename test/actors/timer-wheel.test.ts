@@ -84,7 +84,7 @@ describe('the wheel', () => {
   it('keeps that order when it is late and several are due at once', () => {
     let nowMs = 0
     let turn = (): void => {}
-    const late = new TimerWheel({ nowMs: () => nowMs, setTimeout: (callback) => ((turn = callback), 1), clearTimeout() {}, nextTick() {}, setImmediate() {} })
+    const late = new TimerWheel({ wallMs: () => 0, nowMs: () => nowMs, setTimeout: (callback) => ((turn = callback), 1), clearTimeout() {}, nextTick() {}, setImmediate() {} })
     const log: string[] = []
     for (const delayMs of [30, 10, 20]) late.schedule(delayMs, () => log.push(`${delayMs}`))
     nowMs = 500
@@ -96,7 +96,7 @@ describe('the wheel', () => {
     let nowMs = 0
     let turn = (): void => {}
     let armedMs = -1
-    const wheel = new TimerWheel({ nowMs: () => nowMs, setTimeout: (callback, delayMs) => ((turn = callback), (armedMs = delayMs), 1), clearTimeout() {}, nextTick() {}, setImmediate() {} })
+    const wheel = new TimerWheel({ wallMs: () => 0, nowMs: () => nowMs, setTimeout: (callback, delayMs) => ((turn = callback), (armedMs = delayMs), 1), clearTimeout() {}, nextTick() {}, setImmediate() {} })
     let passed = 0
     wheel.schedule(100, () => passed++)
     nowMs = 99.2

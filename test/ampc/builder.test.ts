@@ -6,11 +6,11 @@ import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { PeerConnectionBuilder, systemClock, TcpNetworkHandle, TcpTransport } from '../../actors/index.ts'
 import type { BuiltPeers, Clock, TimerHandle } from '../../actors/index.ts'
-import type { NetworkRuntimeOptions, OnConnectionLost } from '../../index.ts'
+import type { NetworkRuntimeOptions } from '../../index.ts'
 import { anyPort, leaveNothingBehind, pipesOf, ring16, seat, shutDown, testLimits, track } from '../support/ampc-parties.ts'
 import { nextEvent, rejection, within } from '../support/bounded-wait.ts'
 
-const config = (identity: string, onConnectionLost: OnConnectionLost = 'reconnect') => ({ identity, listen: anyPort, security: 'plaintext', onConnectionLost, limits: testLimits }) as const
+const config = (identity: string, onConnectionLost: 'fail' | 'reconnect' = 'reconnect') => ({ identity, listen: anyPort, security: 'plaintext', onConnectionLost, limits: testLimits }) as const
 
 /** What a build that failed might have left: sockets and listeners, timers, actors. */
 class Leftovers {
@@ -50,7 +50,7 @@ class Leftovers {
 const none = { handles: 0, timers: 0, actors: 0 }
 
 /** Two parties of the first design; the listening one is built to its end only when the other has come. */
-async function both(onConnectionLost: OnConnectionLost): Promise<{ a: BuiltPeers; b: BuiltPeers }> {
+async function both(onConnectionLost: 'fail' | 'reconnect'): Promise<{ a: BuiltPeers; b: BuiltPeers }> {
   const transports = [new TcpTransport(), new TcpTransport()] as const
   const building = new PeerConnectionBuilder(config('alice', onConnectionLost), { environment: { transport: transports[0] } }).includePeer('bob').build()
   const port = await listening(transports[0])

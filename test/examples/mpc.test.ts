@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createNetwork } from '../../index.ts'
+import { createNetwork, Identity } from '../../index.ts'
 import type { Network } from '../../index.ts'
 import { runParty } from '../../examples/mpc/party.ts'
 import type { PartyJob, PartyName, PartyReport } from '../../examples/mpc/party.ts'
@@ -90,35 +90,41 @@ describe('the arithmetic', () => {
 })
 
 describe('three parties', () => {
-  async function runAll(change: (job: PartyJob) => PartyJob = (job) => job): Promise<PartyReport[]> {
+  /** `keys`: of alice, bob and charlie; null for the dialect ampc. */
+  async function runAll(keys: readonly Identity[] | null, change: (job: PartyJob) => PartyJob = (job) => job): Promise<PartyReport[]> {
     const x = Float64Array.of(0.5, -0.25, 1, 0.125, -1)
     const y = Float64Array.of(-1, 0.75, 0.5, 1, 0.25)
     const fractionBits = fractionBitsFor(x.length)
     const expected = plainDot(encodeFixed(x, fractionBits), encodeFixed(y, fractionBits))
     const inputs = { alice: [...x], bob: [...y], charlie: null }
+    const ids = { alice: keys?.[0]?.id ?? 'alice', bob: keys?.[1]?.id ?? 'bob', charlie: keys?.[2]?.id ?? 'charlie' }
     const urls: Partial<Record<PartyName, string>> = {}
     const reports: Promise<PartyReport>[] = []
-    for (const name of ['alice', 'bob', 'charlie'] as const) {
-      const job = change({ name, urls: { ...urls }, input: inputs[name], length: x.length, fractionBits, sessions: 2, expected, cheats: false })
-      const url = await new Promise<string | null>((resolve) => reports.push(runParty(job, resolve)))
+    for (const [index, name] of (['alice', 'bob', 'charlie'] as const).entries()) {
+      const job = change({ name, ids, urls: { ...urls }, input: inputs[name], length: x.length, fractionBits, sessions: 2, expected, cheats: false })
+      const url = await new Promise<string | null>((resolve) => reports.push(runParty(job, keys?.[index] ?? null, resolve)))
       if (url !== null) urls[name] = url
     }
     return Promise.all(reports)
   }
 
-  it('open exactly the plain result', async () => {
-    const reports = await runAll()
+  const keys = Array.from({ length: 3 }, () => Identity.generate()).sort((a, b) => (a.id < b.id ? -1 : 1))
+  /** Every order that three keys made on the fly can have in the ring. */
+  const orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]].map((order) => order.map((place) => keys[place] as Identity))
+
+  it.each<[string, readonly Identity[] | null]>([...orders.map((order): [string, readonly Identity[]] => [`native, keys in the order ${order.map((key) => keys.indexOf(key)).join('')}`, order]), ['ampc', null]])('open exactly the plain result: %s', async (_, order) => {
+    const reports = await runAll(order)
     expect(reports.map(({ problem }) => problem)).toEqual([null, null, null])
     expect(decodeProduct(reports[0]?.opened ?? 0, fractionBitsFor(5))).toBe(-0.5 - 0.1875 + 0.5 + 0.125 - 0.25)
   })
 
-  it('notice that one of them opens a wrong share', async () => {
-    const reports = await runAll((job) => ({ ...job, cheats: job.name === 'charlie' }))
+  it.each<[string, readonly Identity[] | null]>([['native', keys], ['ampc', null]])('notice that one of them opens a wrong share: %s', async (_, order) => {
+    const reports = await runAll(order, (job) => ({ ...job, cheats: job.name === 'charlie' }))
     expect(reports.find(({ name }) => name === 'bob')).toMatchObject({ opened: null, problem: expect.stringContaining('sent different ones') as string })
   })
 
   it('notice a result that is not the plain one', async () => {
-    const reports = await runAll((job) => ({ ...job, expected: job.expected + 1 }))
+    const reports = await runAll(keys, (job) => ({ ...job, expected: job.expected + 1 }))
     expect(reports.every(({ problem }) => problem?.includes('the plain result is') === true)).toBe(true)
   })
 })
@@ -132,6 +138,14 @@ describe('the program', () => {
     expect(new Set(out.match(/opened -?\d+/g)).size).toBe(1)
     expect(new Set(out.match(/process \d+/g)).size).toBe(3)
     expect(out).toContain('equal, at all three parties')
+    expect(out).toContain('native over mutual TLS')
+    expect(out.match(/listens on tls:/g)).toHaveLength(2)
+  })
+
+  it('does the same in the dialect ampc', async () => {
+    const { code, out } = await run('--dialect', 'ampc', '--length', '100', '--json')
+    expect(code).toBe(0)
+    expect(JSON.parse(out)).toMatchObject({ ok: true, dialect: 'ampc' })
   })
 
   it('prints one object with --json, the same result for the same seed, in one process as in three', async () => {
@@ -149,11 +163,12 @@ describe('the program', () => {
   it('exits 1 when a party opens a wrong share', async () => {
     const { code, out } = await run('--cheat', 'bob', '--length', '10')
     expect(code).toBe(1)
-    expect(out).toMatch(/alice +WRONG: the two parties that hold the missing share sent different ones/)
+    // Which of the others gets the wrong share depends on the order of keys that are made anew each time.
+    expect(out).toMatch(/(alice|charlie) +WRONG: the two parties that hold the missing share sent different ones/)
     expect(out).toContain('NOT EQUAL')
   })
 
-  it.each([['--length', '0'], ['--length', String(lengthMax + 1)], ['--length', 'ten'], ['--cheat', 'dora'], ['--sessions', '65'], ['--nonsense']])('exits 2 for %s %s', async (...args) => {
+  it.each([['--length', '0'], ['--length', String(lengthMax + 1)], ['--length', 'ten'], ['--cheat', 'dora'], ['--sessions', '65'], ['--dialect', 'rust'], ['--nonsense']])('exits 2 for %s %s', async (...args) => {
     const { code, err } = await run(...args)
     expect(code).toBe(2)
     expect(err).toContain(args[0])

@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest'
 import { decodeMessage, encodeMessage, TransferError } from '../../examples/swarm/messages.ts'
 import type { Message, Offer, Piece } from '../../examples/swarm/messages.ts'
 import { exitCodes, parseOptions, UsageError } from '../../examples/swarm/options.ts'
+import type { SwarmOptions } from '../../examples/swarm/options.ts'
 import type { PairReport, PeerReport } from '../../examples/swarm/reports.ts'
 import { Sender } from '../../examples/swarm/sender.ts'
 import { cut, plainLength, styleFor } from '../../examples/swarm/style.ts'
@@ -180,7 +181,9 @@ describe('sender', () => {
 
 describe('options', () => {
   it('has defaults', () => {
-    expect(parseOptions([])).toEqual({ peers: 5, input: null, sessions: 4, connections: 2, killEveryMs: 0, durationMs: 8000, json: false, corrupt: false })
+    expect(parseOptions([])).toEqual({ peers: 5, dialect: 'native', security: 'tls', input: null, sessions: 4, connections: 2, killEveryMs: 0, resumeWithinMs: null, durationMs: 8000, json: false, corrupt: false })
+    expect(parseOptions(['--dialect', 'ampc'])).toMatchObject({ dialect: 'ampc', security: 'plaintext' })
+    expect(parseOptions(['--security', 'plaintext', '--resume-within', '1ms'])).toMatchObject({ dialect: 'native', security: 'plaintext', resumeWithinMs: 1 })
     expect(parseOptions(['--sessions', '1'])).toMatchObject({ sessions: 1, connections: 1 })
     expect(parseOptions(['--help', '--peers', '9'])).toBeNull()
   })
@@ -189,18 +192,18 @@ describe('options', () => {
     expect(parseOptions(['--kill-every', text])?.killEveryMs).toBe(expected)
   })
 
-  it.each([['--peers', '1'], ['--peers', '17'], ['--peers', 'two'], ['--sessions', '0'], ['--sessions', '65'], ['--connections', '9'], ['--connections', '5'], ['--duration', '5'], ['--duration', '0s'], ['--kill-every', '1ms'], ['--input', ''], ['--colour', 'red'], ['extra']])('refuses %s %s in one sentence', (...argv) => {
+  it.each([['--peers', '1'], ['--peers', '17'], ['--peers', 'two'], ['--sessions', '0'], ['--sessions', '65'], ['--connections', '9'], ['--connections', '5'], ['--duration', '5'], ['--duration', '0s'], ['--kill-every', '1ms'], ['--input', ''], ['--dialect', 'rust'], ['--security', 'ssl'], ['--dialect=ampc', '--security=tls'], ['--dialect=ampc', '--resume-within=1s'], ['--resume-within', '0ms'], ['--colour', 'red'], ['extra']])('refuses %s %s in one sentence', (...argv) => {
     expect(() => parseOptions(argv)).toThrow(UsageError)
     expect(() => parseOptions(argv)).toThrow(/^[^\n]+$/)
   })
 })
 
 function pairReport(peer: number, fields: Partial<PairReport> = {}): PairReport {
-  return { peer, connections: ['open', 'lost'], connectionsLost: 2, reconnects: 1, roundsBegun: 3, roundsDelivered: 3, roundsVerified: 3, roundsWrong: 0, lastDigest: Buffer.from(file.sha256).toString('hex'), piecesSentAgain: 0, piecesAskedAgain: 4, ...fields }
+  return { peer, connections: ['open', 'lost'], connectionsLost: 2, reconnects: 1, roundsBegun: 3, roundsDelivered: 3, roundsVerified: 3, roundsWrong: 0, lastDigest: Buffer.from(file.sha256).toString('hex'), piecesSentAgain: 0, piecesAskedAgain: 0, linkResets: 0, unknown: 0, ...fields }
 }
 
 function peerReport(number: number, pair: PairReport): PeerReport {
-  return { number, sessions: 4, pairs: [pair], valuesSent: 10, valuesReceived: 10, bytesSent: 1000, bytesReceived: 1000, kills: 1, piecesSent: 8, duplicates: 0, questionsRepeated: 0, lastError: null, problems: [] }
+  return { number, id: `${number}0j3k5m7`.padEnd(52, '0'), sessions: 4, pairs: [pair], valuesSent: 10, valuesReceived: 10, bytesSent: 1000, bytesReceived: 1000, kills: 1, piecesSent: 8, duplicates: 0, questionsRepeated: 0, lastError: null, problems: [] }
 }
 
 function resultOf(fields: Partial<PairReport> = {}): SwarmResult {
@@ -209,10 +212,15 @@ function resultOf(fields: Partial<PairReport> = {}): SwarmResult {
 }
 
 describe('summary', () => {
-  const options = { peers: 2, input: null, sessions: 4, connections: 2, killEveryMs: 0, durationMs: 1000, json: false, corrupt: false }
+  const options: SwarmOptions = { peers: 2, dialect: 'native', security: 'tls', input: null, sessions: 4, connections: 2, killEveryMs: 0, resumeWithinMs: null, durationMs: 1000, json: false, corrupt: false }
 
   it('is well when everything is shown to be', () => {
     expect(summarise(options, file, resultOf())).toMatchObject({ verified: true, exitCode: 0, problems: [], digests: { verified: 6, wrong: 0 }, kills: 2, reconnects: 1, connectionsLost: 2 })
+  })
+
+  it('takes losses that one side has a reset link to show for, and counts the link once', () => {
+    for (const result of [resultOf({ linkResets: 2, unknown: 3, piecesAskedAgain: 3 }), resultOf({ linkResets: 2 })]) expect(summarise(options, file, result)).toMatchObject({ verified: true, linkResets: 2 })
+    expect(summarise({ ...options, dialect: 'ampc' }, file, resultOf({ piecesAskedAgain: 3 }))).toMatchObject({ verified: true, linkResets: 0 })
   })
 
   it.each<[string, SwarmResult, number]>([
@@ -220,6 +228,8 @@ describe('summary', () => {
     ['a file that was not verified', resultOf({ roundsVerified: 2 }), exitCodes.notVerified],
     ['a file that was not confirmed', resultOf({ roundsDelivered: 2 }), exitCodes.notVerified],
     ['a right digest of something else', resultOf({ lastDigest: 'abc' }), exitCodes.notVerified],
+    ['a piece asked for again and no link reset', resultOf({ piecesAskedAgain: 1 }), exitCodes.notVerified],
+    ['an unknown outcome and no link reset', resultOf({ unknown: 1 }), exitCodes.notVerified],
     ['a peer that is silent', { ...resultOf(), reports: resultOf().reports.slice(1) }, exitCodes.notVerified],
     ['a socket left behind', { ...resultOf(), left: resultOf().left.map((left) => ({ ...left, handles: 1 })) }, exitCodes.notVerified],
     ['an end that was not reached', { ...resultOf(), isComplete: false }, exitCodes.notVerified],
@@ -255,10 +265,16 @@ function run(...argv: string[]): Promise<{ exitCode: number; stdout: string; std
 }
 
 describe('the program', { timeout: 60_000 }, () => {
-  it('verifies every file while its sockets are destroyed', async () => {
-    const { exitCode, stdout } = await run('--peers', '3', '--duration', '3s', '--kill-every', '300ms', '--json')
+  it.each([
+    ['native', 'tls', '3s'],
+    ['native', 'plaintext', '1500ms'],
+    ['ampc', 'plaintext', '1500ms'],
+  ])('verifies every file while its sockets are destroyed: %s, %s', async (dialect, security, duration) => {
+    const asked = dialect === 'native' && security === 'tls' ? [] : ['--dialect', dialect, '--security', security]
+    const { exitCode, stdout } = await run('--peers', '3', '--duration', duration, '--kill-every', '100ms', '--json', ...asked)
     const summary = JSON.parse(stdout) as ReturnType<typeof summarise>
-    expect(summary).toMatchObject({ verified: true, problems: [], peers: 3, digests: { wrong: 0 } })
+    expect(summary).toMatchObject({ verified: true, problems: [], dialect, security, peers: 3, digests: { wrong: 0 }, linkResets: 0, unknown: 0 })
+    if (dialect === 'native') expect(summary.pieces).toMatchObject({ askedAgain: 0, sentAgain: 0, duplicates: 0 })
     expect(exitCode).toBe(exitCodes.verified)
     expect(summary.digests.verified).toBe(summary.rounds.begun)
     expect(summary.rounds.delivered).toBe(summary.rounds.begun)
@@ -266,6 +282,14 @@ describe('the program', { timeout: 60_000 }, () => {
     expect(summary.kills).toBeGreaterThan(0)
     expect(summary.reconnects).toBeGreaterThan(0)
     expect(summary.pieces.sentAgain).toBe(summary.pieces.askedAgain)
+  })
+
+  it('makes sessions anew and asks for what is missing when links are reset', async () => {
+    const { exitCode, stdout } = await run('--peers', '2', '--duration', '2s', '--kill-every', '50ms', '--resume-within', '1ms', '--json')
+    const summary = JSON.parse(stdout) as ReturnType<typeof summarise>
+    expect(summary).toMatchObject({ verified: true, problems: [], digests: { wrong: 0, verified: summary.rounds.begun } })
+    expect(summary.linkResets).toBeGreaterThan(0)
+    expect(exitCode).toBe(exitCodes.verified)
   })
 
   it('ends with 1 when a piece was corrupted', async () => {

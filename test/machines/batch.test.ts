@@ -35,6 +35,14 @@ open
   batch.close                        -> closed                         noteFailure releaseLinks tellClosed
   deadline.passed                    -> failed                         noteFailure releaseLinks reject tellClosed
 closed, final
+# sessions that resume: begins queued takeTurn
+validating
+  link.down                          -> stays                          noteDown
+  link.failed                        -> failed                         noteFailure releaseLinks reject tellClosed
+  batch.validated                    -> open                           settle
+  batch.fail                         -> failed                         noteFailure releaseLinks reject tellClosed
+  batch.close                        -> failed                         noteFailure releaseLinks reject tellClosed
+  deadline.passed                    -> failed                         noteFailure releaseLinks reject tellClosed
 # a control channel: begins queued takeTurn
 open
   link.down                          -> stays                          noteDown
@@ -48,6 +56,7 @@ describe('the batch chart', () => {
   chartContract(batchMachine, {
     lives: {
       sessions: { purpose: 'sessions', onConnectionLost: 'fail' },
+      'sessions that resume': { purpose: 'sessions', onConnectionLost: 'resume' },
       'a control channel': { purpose: 'control', onConnectionLost: 'fail' },
     },
     events: [

@@ -13,6 +13,7 @@ const table = `
 # dialer, reconnect: begins down.requesting requestDial
 down.requesting
   dial.granted                       -> connecting                     cancelDial dial
+  link.claimed                       -> accepting                      cancelDial accept
   connection.closed before it was up -> stays                          cancelDial noteLost requestDial
   connection.closed after it was up  -> stays                          cancelDial noteLost requestDial
   pump.failed                        -> stays                          failConnection
@@ -23,6 +24,18 @@ down.requesting
   child.escalated                    -> stays                          escalate
   deadline.passed                    -> stays                          cancelDial requestDial
 connecting
+  link.claimed                       -> accepting                      replace accept
+  connection.authenticated           -> ready                          tellReady
+  connection.closed before it was up -> down.requesting                noteLost requestDial
+  connection.closed after it was up  -> down.requesting                noteLost requestDial
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+  deadline.passed                    -> stays                          failConnection
+accepting
+  link.claimed                       -> stays                          replace accept
   connection.authenticated           -> ready                          tellReady
   connection.closed before it was up -> down.requesting                noteLost requestDial
   connection.closed after it was up  -> down.requesting                noteLost requestDial
@@ -51,17 +64,6 @@ ready
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
 closed, final
-accepting
-  link.claimed                       -> stays                          replace accept
-  connection.authenticated           -> ready                          tellReady
-  connection.closed before it was up -> down.requesting                noteLost requestDial
-  connection.closed after it was up  -> down.requesting                noteLost requestDial
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        closeConnection
-  child.failed                       -> stays                          noteRestart
-  child.restarted                    -> stays                          noteRestart
-  child.escalated                    -> stays                          escalate
-  deadline.passed                    -> stays                          failConnection
 up.fresh
   link.claimed                       -> accepting                      replace accept
   connection.opened                  -> stays                          noteOpened
@@ -140,6 +142,7 @@ up.stable
 # dialer, fail: begins down.requesting requestDial
 down.requesting
   dial.granted                       -> connecting                     cancelDial dial
+  link.claimed                       -> accepting                      cancelDial accept
   connection.closed before it was up -> stays                          cancelDial noteLost requestDial
   connection.closed after it was up  -> failed                         cancelDial noteLost tellFailed
   pump.failed                        -> stays                          failConnection
@@ -150,6 +153,18 @@ down.requesting
   child.escalated                    -> stays                          escalate
   deadline.passed                    -> stays                          cancelDial requestDial
 connecting
+  link.claimed                       -> accepting                      replace accept
+  connection.authenticated           -> ready                          tellReady
+  connection.closed before it was up -> down.requesting                noteLost requestDial
+  connection.closed after it was up  -> failed                         noteLost tellFailed
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+  deadline.passed                    -> stays                          failConnection
+accepting
+  link.claimed                       -> stays                          replace accept
   connection.authenticated           -> ready                          tellReady
   connection.closed before it was up -> down.requesting                noteLost requestDial
   connection.closed after it was up  -> failed                         noteLost tellFailed
@@ -170,17 +185,6 @@ ready
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
-accepting
-  link.claimed                       -> stays                          replace accept
-  connection.authenticated           -> ready                          tellReady
-  connection.closed before it was up -> down.requesting                noteLost requestDial
-  connection.closed after it was up  -> failed                         noteLost tellFailed
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        closeConnection
-  child.failed                       -> stays                          noteRestart
-  child.restarted                    -> stays                          noteRestart
-  child.escalated                    -> stays                          escalate
-  deadline.passed                    -> stays                          failConnection
 up.fresh
   link.claimed                       -> accepting                      replace accept
   connection.opened                  -> stays                          noteOpened

@@ -10,6 +10,7 @@ binding
   listener.failed                    -> errored                        noteFailure unbind tellFailed fail
   pipe.accepted                      -> stays                          refusePipe
   connection.claimed                 -> stays                          place
+  admission.decided                  -> stays                          decide
   connection.errored                 -> stays                          noteErrored
   connection.closed                  -> stays                          forget
   listener.close                     -> closed                         unbind
@@ -20,6 +21,7 @@ listening
   listener.failed                    -> errored                        noteFailure unbind tellFailed fail
   pipe.accepted                      -> stays                          admit
   connection.claimed                 -> stays                          place
+  admission.decided                  -> stays                          decide
   connection.errored                 -> stays                          noteErrored
   connection.closed                  -> stays                          forget
   listener.close                     -> closed                         unbind
@@ -28,6 +30,7 @@ listening
 errored
   pipe.accepted                      -> stays                          refusePipe
   connection.claimed                 -> stays                          place
+  admission.decided                  -> stays                          decide
   connection.errored                 -> stays                          noteErrored
   connection.closed                  -> stays                          forget
   listener.close                     -> closed                         unbind
@@ -42,7 +45,7 @@ describe('the listener chart', () => {
       'a listener': {},
     },
     events: [
-      ...named('listener.bound', 'listener.failed', 'pipe.accepted', 'connection.claimed', 'connection.errored', 'connection.closed', 'listener.close'),
+      ...named('listener.bound', 'listener.failed', 'pipe.accepted', 'connection.claimed', 'admission.decided', 'connection.errored', 'connection.closed', 'listener.close'),
       ...childEvents,
       ...named('deadline.passed'),
     ],

@@ -10,6 +10,7 @@ granting
   dial.cancel                        -> stays                          cancel
   dial.ended                         -> stays                          end
   dial.reset                         -> stays                          reset
+  dial.judged                        -> stays                          judge
   dial.forget                        -> stays                          forget
   dial.due                           -> stays                          grant
   slots.used                         -> saturated
@@ -19,6 +20,7 @@ saturated
   dial.cancel                        -> stays                          cancel
   dial.ended                         -> stays                          end
   dial.reset                         -> stays                          reset
+  dial.judged                        -> stays                          judge
   dial.forget                        -> stays                          forget
   dial.due                           -> stays                          grant
   slots.free                         -> granting                       grantWaiting
@@ -32,7 +34,7 @@ describe('the reconnector chart', () => {
       'a reconnector': {},
     },
     events: [
-      ...named('dial.request', 'dial.cancel', 'dial.ended', 'dial.reset', 'dial.forget', 'dial.due', 'slots.used', 'slots.free', 'reconnector.stop'),
+      ...named('dial.request', 'dial.cancel', 'dial.ended', 'dial.reset', 'dial.judged', 'dial.forget', 'dial.due', 'slots.used', 'slots.free', 'reconnector.stop'),
     ],
     finals: ['stopped'],
     ignored: [],

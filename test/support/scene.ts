@@ -4,7 +4,7 @@
  * Refuses to know: what happens in the scene.
  */
 import { createNetwork } from '../../actors/index.ts'
-import type { Environment, Limits, Network, NetworkEvent, OnConnectionLost, Session } from '../../actors/index.ts'
+import type { Environment, Limits, Network, NetworkEvent, Session } from '../../actors/index.ts'
 import { supervisorServices } from '../../actors/supervisor.ts'
 import type { Services } from '../../actors/services.ts'
 import type { AnyActorRef, AnyEventObject, InspectionEvent } from '../../machines/xstate.ts'
@@ -16,7 +16,7 @@ export interface SceneOptions {
   readonly on: 'memory' | 'tcp'
   /** In the order of their identities: each dials those before it. */
   readonly ids: readonly string[]
-  readonly onConnectionLost: OnConnectionLost
+  readonly onConnectionLost: 'fail' | 'reconnect'
   readonly connectionParallelism?: number
   readonly limits?: Partial<Limits>
 }

@@ -1,0 +1,64 @@
+/**
+ * Owns: how the state of a link is made from what is configured, in either dialect; the boot id of a network.
+ * Refuses to know: what the states do.
+ */
+import { StatewireError } from '../codec/errors.ts'
+import type { Dialect } from '../protocol/dialect.ts'
+import { decodePeerId } from '../protocol/key-id.ts'
+import type { LinkCore } from '../protocol/link-core.ts'
+import { LinkState } from '../protocol/link-state.ts'
+import { firstWindowBytes } from '../protocol/native/credit.ts'
+import { defaultKeepAlive } from '../protocol/native/keep-alive.ts'
+import { LinkEpoch } from '../protocol/native/link-epoch.ts'
+import { NativeLinkState } from '../protocol/native/native-link-state.ts'
+import { defaultReplayWindowBytes } from '../protocol/native/replay-window.ts'
+import type { Environment } from './environment.ts'
+import type { ResolvedOptions } from './options.ts'
+
+export function createLinkStates(environment: Environment, options: ResolvedOptions, dialect: Dialect): (peer: string, connectionId: number) => LinkCore {
+  if (options.dialect === 'ampc') {
+    return () => {
+      const state = new LinkState(dialect.sessions(options.limits.maxMessageLengthBytes), options.limits)
+      state.expectLanesFrom(0)
+      return state
+    }
+  }
+  const { clock, random } = environment
+  const { limits, key } = options
+  if (key === null) throw new StatewireError('ERR_INTERNAL', 'the native dialect has no key')
+  // Microseconds since 1970 at the start of this network: greater than that of any earlier process with the same key.
+  const bootId = BigInt(Math.floor(clock.wallMs() * 1000))
+  return (peer, connectionId) => {
+    const epoch = new LinkEpoch({
+      connectionId,
+      ownKey: key.publicKey,
+      peerKey: decodePeerId(peer),
+      bootId,
+      drawEpoch: () => drawEpoch(random.bytes(8)),
+      limits: {
+        maxMessageLengthBytes: limits.maxMessageLengthBytes,
+        laneWindowBytes: firstWindowBytes,
+        resumeTimeoutMs: limits.resumeTimeoutMs,
+        links: options.connectionParallelism,
+        replayWindowBytes: defaultReplayWindowBytes,
+      },
+    })
+    return new NativeLinkState({
+      peer,
+      connectionId,
+      epoch,
+      laneWindowBytes: firstWindowBytes,
+      maxMessageLengthBytes: limits.maxMessageLengthBytes,
+      sendQueueBytesMax: limits.sendQueueBytesMax,
+      sendQueueValuesMax: limits.sendQueueValuesMax,
+      keepAlive: defaultKeepAlive,
+      nowMs: () => clock.nowMs(),
+      mayGrow: () => true,
+    })
+  }
+}
+
+/** A u64 that is not 0. */
+function drawEpoch(bytes: Uint8Array): bigint {
+  return Buffer.from(bytes).readBigUInt64LE(0) | 1n
+}

@@ -1,0 +1,154 @@
+/**
+ * Owns: what a native link does besides carrying lanes: Ping, Pong, Ack and Goodbye as they arrive, what is due by time, and
+ * who waits for acknowledgements.
+ * Refuses to know: sessions and values; sockets and timers. Its link's state asks it and tells it.
+ */
+import { encodePing, nativeDescriptors } from '../../codec/native-frames.ts'
+import { Deque } from '../deque.ts'
+import type { DueAction, LinkHooks } from '../link-core.ts'
+import { decodeAck, decodeGoodbye, decodePing, decodePong } from './frame-bodies.ts'
+import { goodbyeSilenceMs } from './goodbye.ts'
+import { KeepAlive } from './keep-alive.ts'
+import type { KeepAliveOptions } from './keep-alive.ts'
+import type { LinkEpoch } from './link-epoch.ts'
+import type { NativeLane } from './native-lane.ts'
+import type { NativeOutbox } from './native-outbox.ts'
+
+interface Flush {
+  readonly lane: NativeLane
+  /** Frames that must be acknowledged yet. */
+  frames: number
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+export class LinkUpkeep {
+  readonly #options: KeepAliveOptions
+  readonly #epoch: LinkEpoch
+  readonly #outbox: NativeOutbox
+  readonly #hooks: () => LinkHooks
+  readonly #flushes = new Deque<Flush>()
+  #keepAlive: KeepAlive | null = null
+  #heardAtMs = 0
+
+  constructor(options: KeepAliveOptions, epoch: LinkEpoch, outbox: NativeOutbox, hooks: () => LinkHooks) {
+    this.#options = options
+    this.#epoch = epoch
+    this.#outbox = outbox
+    this.#hooks = hooks
+  }
+
+  /** The last measured, or null before the first Pong of a connection. */
+  get roundTripMs(): number | null {
+    return this.#keepAlive?.roundTripMs ?? null
+  }
+
+  /** A connection is up. The first Ping goes out at once: no window grows before a round trip is measured. */
+  begin(nowMs: number): void {
+    this.#keepAlive = new KeepAlive(this.#options, nowMs)
+    this.#heardAtMs = nowMs
+    this.#outbox.forgetControl()
+    this.ping(nowMs)
+  }
+
+  end(): void {
+    this.#keepAlive = null
+    this.#outbox.forgetControl()
+  }
+
+  received(nowMs: number): void {
+    this.#heardAtMs = nowMs
+    this.#keepAlive?.received(nowMs)
+  }
+
+  sent(nowMs: number): void {
+    this.#keepAlive?.sent(nowMs)
+  }
+
+  ping(nowMs: number): void {
+    if (this.#keepAlive !== null) this.#outbox.ping(encodePing(this.#keepAlive.ping(nowMs)))
+  }
+
+  /** A frame of the control lane; `nowMs` is the time of its chunk. Throws ProtocolError as its parts do. */
+  onControl(descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, nowMs: number): void {
+    switch (descriptor) {
+      case nativeDescriptors.Ping:
+        this.#outbox.pong(decodePing(buffer, bodyStart))
+        return
+      case nativeDescriptors.Pong: {
+        const pong = decodePong(buffer, bodyStart)
+        this.#keepAlive?.pong(pong.echo, nowMs)
+        this.#onAck(pong.received)
+        return
+      }
+      case nativeDescriptors.Ack:
+        this.#onAck(decodeAck(buffer, bodyStart))
+        return
+      default: {
+        const heldFrames = this.#epoch.window.heldFrames
+        const step = this.#epoch.hearGoodbye(decodeGoodbye(buffer, bodyStart, bodyEnd))
+        this.acknowledged(heldFrames - this.#epoch.window.heldFrames)
+        this.#hooks().onGoodbye(step)
+      }
+    }
+  }
+
+  #onAck(received: number): void {
+    const frames = this.#epoch.window.ack(received)
+    if (frames === 0) return
+    this.#outbox.sendWaiting()
+    this.acknowledged(frames)
+  }
+
+  /** So many frames, the oldest, are no longer held. */
+  acknowledged(frames: number): void {
+    if (frames === 0) return
+    for (let count = this.#flushes.length; count > 0; count -= 1) {
+      const flush = this.#flushes.shift() as Flush
+      flush.frames -= frames
+      if (flush.frames <= 0) flush.resolve()
+      else this.#flushes.push(flush)
+    }
+  }
+
+  /** Of all that is encoded by now. A Ping asks for the acknowledgement: its Pong is one. */
+  whenAcked(lane: NativeLane, nowMs: number, resolve: () => void, reject: (error: Error) => void): () => void {
+    const frames = this.#outbox.unackedFrames
+    if (frames === 0) {
+      resolve()
+      return () => {}
+    }
+    const flush: Flush = { lane, frames, resolve, reject }
+    this.#flushes.push(flush)
+    this.ping(nowMs)
+    return () => void this.#flushes.remove(flush)
+  }
+
+  /** The epoch is over: what was not acknowledged by now never is. */
+  rejectFlushes(reason: (lane: NativeLane) => Error): void {
+    for (const { lane, reject } of this.#flushes.drain()) reject(reason(lane))
+  }
+
+  /** When `poll` is to be called next while a connection is up. */
+  get nextDueAtMs(): number {
+    const ackAtMs = this.#epoch.acks.dueAtMs ?? Infinity
+    const silenceAtMs = this.#epoch.goodbye.isSaid ? this.#heardAtMs + goodbyeSilenceMs : Infinity
+    return Math.min(ackAtMs, silenceAtMs, this.#keepAlive?.nextAtMs ?? Infinity)
+  }
+
+  /** @returns what the link has to do about the connection; a Ping is in the batch already */
+  poll(nowMs: number, dueAtMs: number): readonly DueAction[] {
+    const ackAtMs = this.#epoch.acks.dueAtMs
+    if (ackAtMs !== null && ackAtMs <= nowMs) this.#outbox.ackIsDue()
+    if (this.#epoch.goodbye.isSaid && nowMs >= this.#heardAtMs + goodbyeSilenceMs) return ['dead']
+    const keepAlive = this.#keepAlive
+    if (keepAlive === null || keepAlive.nextAtMs > nowMs) return []
+    const actions = keepAlive.poll(nowMs, dueAtMs)
+    if (actions.includes('ping')) this.ping(nowMs)
+    return actions
+  }
+
+  lookAgain(): DueAction | null {
+    return this.#keepAlive?.lookAgain() ?? null
+  }
+}

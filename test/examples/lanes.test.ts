@@ -1,0 +1,95 @@
+/**
+ * The lanes of the swarm, on sessions that are not real: how they end, and how they are made anew.
+ * Owns: what the program cannot be made to show each time. Refuses to know: networks.
+ */
+import { describe, expect, it } from 'vitest'
+import { LinkResetError, StatewireError } from '../../index.ts'
+import type { NetworkValue, Session } from '../../index.ts'
+import { Lanes } from '../../examples/swarm/lanes.ts'
+
+/** A session that an array of values comes out of, and then an error, now or when it is told. */
+function fakeSession(values: readonly NetworkValue[]) {
+  const left = [...values]
+  let end: Error | null = null
+  let tell = (_: Error): void => {}
+  const over = new Promise<never>((_, reject) => (tell = reject))
+  over.catch(() => {})
+  const sent: NetworkValue[] = []
+  const fake = {
+    sent,
+    send: async (_: string, value: NetworkValue) => {
+      await Promise.resolve()
+      if (end !== null) throw end
+      sent.push(value)
+    },
+    receive: async () => left.shift() ?? (await over),
+    close: () => fake.fail(new StatewireError('ERR_SESSION_CLOSED', 'closed here')),
+    fail: (error: Error) => {
+      end ??= error
+      tell(end)
+    },
+  }
+  return { ...fake, session: fake as unknown as Session }
+}
+
+describe('lanes', () => {
+  const one: NetworkValue = { type: 'Bytes', value: Buffer.from([1]) }
+  function lanesOf(generations: (ReturnType<typeof fakeSession>[] | Error)[]) {
+    const seen: string[] = []
+    const made: number[] = []
+    const lanes = new Lanes({
+      peer: 'other',
+      connections: 2,
+      makeSessions: async (timeoutMs) => {
+        made.push(timeoutMs)
+        await Promise.resolve()
+        const next = generations.shift()
+        if (next === undefined || next instanceof Error) throw next ?? new Error('no more')
+        return next.map(({ session }) => session)
+      },
+      hooks: { onBytes: (lane) => seen.push(`bytes ${lane}`), onLost: (lane) => seen.push(`lost ${lane}`), onFailed: (lane, error) => seen.push(`failed ${lane} ${error.message}`) },
+    })
+    return { lanes, seen, made }
+  }
+  const reset = (reason: 'expired' | 'goodbye'): LinkResetError => new LinkResetError('other', reason, { acked: 1, unknown: 2, notSent: 0 })
+  const soon = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 60))
+
+  it('are made anew, all of them, when a link is reset, and each value that was not taken goes on the new ones', async () => {
+    const [first, second] = [[0, 1, 2].map(() => fakeSession([one])), [0, 1, 2].map(() => fakeSession([one]))]
+    const { lanes, seen, made } = lanesOf([first, new StatewireError('ERR_SESSION_RESET', 'not yet'), new StatewireError('ERR_TIMED_OUT', 'other numbers'), second])
+    await lanes.make()
+    await lanes.send(1, Buffer.from([7]))
+    for (const lane of [0, 2]) first[lane]?.fail(reset('expired'))
+    await lanes.send(0, Buffer.from([8]))
+    await soon()
+    expect([first[1]?.sent.length, second[0]?.sent.length]).toEqual([1, 1])
+    expect([...seen].sort()).toEqual(['bytes 0', 'bytes 0', 'bytes 1', 'bytes 1', 'bytes 2', 'bytes 2', 'lost 0', 'lost 1', 'lost 2'])
+    // Also the lane whose link was well: only so does the peer hear of it.
+    await expect(first[1]?.session.send('other', one)).rejects.toMatchObject({ code: 'ERR_SESSION_CLOSED' })
+    // Two lanes of one link: one reset, and both lanes' outcomes.
+    expect(lanes).toMatchObject({ linkResets: 1, unknown: 4 })
+    expect(made).toHaveLength(4)
+  })
+
+  it('are over for good when the peer leaves in order, when they are stopped, and where they are not made anew', async () => {
+    for (const [error, act] of [[reset('goodbye'), () => {}], [reset('expired'), (lanes: Lanes) => lanes.stop()]] as const) {
+      const session = fakeSession([])
+      const { lanes, seen, made } = lanesOf([[session]])
+      await lanes.make()
+      act(lanes)
+      session.fail(error)
+      await expect(lanes.send(0, Buffer.from([1]))).rejects.toBe(error)
+      await soon()
+      expect(seen).toEqual([`failed 0 ${error.message}`])
+      expect(made).toHaveLength(1)
+    }
+  })
+
+  it('end at what is no message, and nothing else ends', async () => {
+    const sessions = [fakeSession([{ type: 'RingElement32', value: 1 }, one]), fakeSession([one])]
+    const { lanes, seen } = lanesOf([sessions])
+    await lanes.make()
+    await soon()
+    expect(seen.sort()).toEqual(['bytes 1', 'failed 0 a RingElement32 came instead of Bytes'])
+  })
+})

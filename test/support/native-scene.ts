@@ -1,0 +1,224 @@
+/**
+ * Owns: a few native networks that know each other's keys: over memory in virtual time with faults on order, or over TCP or
+ * TLS in real time; what they said; that nothing of them is left when the scene is over.
+ * Refuses to know: what happens in the scene.
+ */
+import { createNetwork, Identity } from '../../actors/index.ts'
+import type { Limits, Network, NetworkEvent, Session } from '../../actors/index.ts'
+import { TcpTransport } from '../../actors/index.ts'
+import { supervisorServices } from '../../actors/supervisor.ts'
+import type { Services } from '../../actors/services.ts'
+import { TlsTransport } from '../../actors/tls-transport.ts'
+import type { NetworkValue } from '../../codec/index.ts'
+import type { AnyActorRef, AnyEventObject, InspectionEvent } from '../../machines/xstate.ts'
+import type { NativeLinkState } from '../../protocol/native/native-link-state.ts'
+import { MemoryTransport, seededRandom, VirtualClock } from '../../testing/index.ts'
+import { FaultyTransport } from './faulty-transport.ts'
+import { LeakCheck } from './leak-check.ts'
+
+export type Carrier = 'memory' | 'tcp' | 'tls'
+
+/** Keys that are the same in every run, in the order of their bytes: the third is the greatest. */
+export const keys: readonly Identity[] = [1, 2, 3]
+  .map((seed) => Identity.fromPem(pemOfSeed(seed)))
+  .sort((a, b) => Buffer.compare(a.publicKey, b.publicKey))
+
+function pemOfSeed(seed: number): string {
+  const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), Buffer.alloc(32, seed)])
+  return `-----BEGIN PRIVATE KEY-----\n${der.toString('base64')}\n-----END PRIVATE KEY-----\n`
+}
+
+export interface MemberPlan {
+  readonly key: number
+  /** Keys of its peers, and which of those it dials; the others dial it. */
+  readonly peers: readonly number[]
+  readonly dials: readonly number[]
+  /** Where each key listens, if it is not where it really does. */
+  readonly misled?: Readonly<Record<number, number>>
+  readonly limits?: Partial<Limits>
+  readonly links?: number
+}
+
+export interface NativeSceneOptions {
+  readonly on: Carrier
+  readonly seed?: number
+  readonly limits?: Partial<Limits>
+  readonly links?: number
+}
+
+/** Breaks are many and from one address: the caps for strangers have tests of their own. */
+const sceneLimits: Partial<Limits> = { backoffMinMs: 1, backoffMaxMs: 50, connectBurst: 1_000_000, pendingInboundPerAddressMax: 64 }
+
+const patienceMs = 20_000
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+/** In memory only; nothing is bound. */
+const portOf = (key: number): number => 100 + key
+
+export class NativeMember {
+  readonly plan: MemberPlan
+  readonly id: string
+  readonly network: Network
+  readonly transport: FaultyTransport | TcpTransport | TlsTransport
+  readonly events: NetworkEvent[] = []
+  readonly actors = new Map<string, AnyActorRef>()
+
+  constructor(plan: MemberPlan, network: Network, transport: NativeMember['transport'], actors: Map<string, AnyActorRef>) {
+    this.plan = plan
+    this.id = network.identity
+    this.network = network
+    this.transport = transport
+    this.actors = actors
+    network.ref.on('*', (event) => void this.events.push(event as NetworkEvent))
+  }
+
+  eventsOf<T extends NetworkEvent['type']>(type: T): Extract<NetworkEvent, { type: T }>[] {
+    return this.events.filter((event): event is Extract<NetworkEvent, { type: T }> => event.type === type)
+  }
+
+  /** The carrier of a scene in memory. */
+  get faults(): FaultyTransport {
+    return this.transport as FaultyTransport
+  }
+
+  link(peer: NativeMember, number = 0): NativeLinkState {
+    const services = supervisorServices(this.network.ref) as Services
+    return services.baseLinks.of(peer.id)[number]?.state as NativeLinkState
+  }
+
+  /** Tells one actor of this member something that it has a bug about, or anything else. */
+  tell(path: string, event: AnyEventObject): void {
+    const ref = this.actors.get(path)
+    if (ref === undefined) throw new Error(`there is no actor ${path}; there are: ${[...this.actors.keys()].join(', ')}`)
+    ref.send(event)
+  }
+
+  /** Breaks its sockets, those that there are now. */
+  kill(): void {
+    if (this.transport instanceof FaultyTransport) this.transport.cutAll()
+    else for (const pipe of this.transport.pipes) pipe.destroy()
+  }
+}
+
+export class NativeScene {
+  readonly clock = new VirtualClock()
+  readonly random
+  readonly members = new Set<NativeMember>()
+  readonly #options: NativeSceneOptions
+  readonly #wire: MemoryTransport
+  readonly #urls = new Map<number, string>()
+  readonly leaks = new LeakCheck()
+
+  constructor(options: NativeSceneOptions) {
+    this.#options = options
+    this.random = seededRandom(options.seed ?? 1)
+    this.#wire = new MemoryTransport(this.clock)
+  }
+
+  get isVirtual(): boolean {
+    return this.#options.on === 'memory'
+  }
+
+  /** Waits for a promise, moving virtual time on where it is virtual. */
+  run<T>(promise: Promise<T>): Promise<T> {
+    return this.isVirtual ? this.clock.run(promise) : promise
+  }
+
+  async until(what: string, holds: () => boolean, withinMs = 600_000): Promise<void> {
+    if (this.isVirtual) return this.clock.until(what, holds, withinMs)
+    const untilMs = performance.now() + patienceMs
+    while (!holds()) {
+      if (performance.now() > untilMs) throw new Error(`${what} did not come about within ${patienceMs} ms`)
+      await turn()
+    }
+  }
+
+  /** A network that runs; one that has the key already must be gone. */
+  async start(plan: MemberPlan): Promise<NativeMember> {
+    const { on } = this.#options
+    const key = keys[plan.key] as Identity
+    const scheme = on === 'tls' ? 'tls' : 'tcp'
+    const ids = new Set(plan.peers.map((peer) => (keys[peer] as Identity).id))
+    const urlOf = (peer: number): string => (this.isVirtual ? `tcp://127.0.0.1:${portOf(plan.misled?.[peer] ?? peer)}` : (this.#urls.get(plan.misled?.[peer] ?? peer) as string))
+    const transport = this.isVirtual ? new FaultyTransport(this.#wire, this.clock) : on === 'tcp' ? new TcpTransport() : new TlsTransport({ identity: key, authorize: (id) => ids.has(id) })
+    const actors = new Map<string, AnyActorRef>()
+    const network = createNetwork(
+      {
+        identity: key,
+        listen: this.isVirtual ? `tcp://127.0.0.1:${portOf(plan.key)}` : `${scheme}://127.0.0.1:0`,
+        peers: plan.peers.map((peer) => ({ id: (keys[peer] as Identity).id, ...(plan.dials.includes(peer) ? { url: urlOf(peer) } : {}) })),
+        security: on === 'tls' ? 'tls' : 'plaintext',
+        connectionParallelism: plan.links ?? this.#options.links ?? 1,
+        limits: { ...sceneLimits, ...this.#options.limits, ...plan.limits },
+      },
+      { environment: { ...(this.isVirtual ? { clock: this.clock, random: this.random } : {}), transport }, inspect: (event) => noteActor(actors, event) },
+    )
+    const member = new NativeMember(plan, network, transport, actors)
+    this.members.add(member)
+    this.leaks.watch(network)
+    await this.run(network.ready())
+    this.#urls.set(plan.key, network.url as string)
+    return member
+  }
+
+  /** The two lesser keys; the second dials the first. */
+  async pair(): Promise<[NativeMember, NativeMember]> {
+    return [await this.start({ key: 0, peers: [1], dials: [] }), await this.start({ key: 1, peers: [0], dials: [0] })]
+  }
+
+  /** All of them make the sessions; by member, then by number. */
+  async sessions(members: readonly NativeMember[], count: number): Promise<Session[][]> {
+    return this.run(Promise.all(members.map(({ network }) => network.makeSessions({ count }))))
+  }
+
+  /** The process ends without a word, and its memory with it. In memory only. */
+  async crash(member: NativeMember): Promise<void> {
+    await member.faults.die()
+    await this.run(member.network.shutdown())
+    this.members.delete(member)
+    await this.clock.advance(10)
+  }
+
+  async stop(): Promise<void> {
+    await this.run(Promise.all([...this.members].map(({ network }) => network.shutdown())))
+  }
+}
+
+function noteActor(actors: Map<string, AnyActorRef>, event: InspectionEvent): void {
+  if (event.type !== '@xstate.actor') return
+  const ref = event.actorRef as AnyActorRef
+  const path: string[] = []
+  for (let at: AnyActorRef | undefined = ref; at?._parent !== undefined; at = at._parent) path.unshift(at.id)
+  actors.set(path.join('/'), ref)
+}
+
+/** Plays a scene and asserts that nothing of it is left, however it went. */
+export async function play(options: NativeSceneOptions, body: (scene: NativeScene) => Promise<void>): Promise<void> {
+  const scene = new NativeScene(options)
+  try {
+    await body(scene)
+  } finally {
+    await scene.stop()
+  }
+  await scene.leaks.assertNothingLeft()
+}
+
+export const number = (value: number): NetworkValue => ({ type: 'RingElement32', value })
+export const bytes = (lengthBytes: number, fill = 0): NetworkValue => ({ type: 'Bytes', value: Buffer.alloc(lengthBytes, fill) })
+
+/** What a value says about its place; -1 for one that has none. */
+export function numberOf(value: NetworkValue): number {
+  if (value.type === 'RingElement32') return value.value
+  return value.type === 'Bytes' && value.value.length >= 4 ? Buffer.from(value.value).readUInt32LE(0) : -1
+}
+
+/** The error of a promise that must reject; put on at once, so that it is never unhandled. */
+export function rejectionOf(promise: Promise<unknown>): Promise<Error & { code?: string }> {
+  const error = promise.then(
+    (value) => {
+      throw new Error(`it should have rejected, and gave ${String(value)}`)
+    },
+    (reason: Error & { code?: string }) => reason,
+  )
+  error.catch(() => {})
+  return error
+}
