@@ -296,11 +296,11 @@ class BatchBody implements Body {
 
   #timeoutMessage(): string {
     const missing = this.#links.filter((link) => !this.#ready.has(`${link.peer} ${link.id}`))
-    const what = this.#request.purpose === 'control' ? 'the control channel was' : `${this.#request.count} sessions were`
+    const what = this.#request.purpose === 'control' ? 'the control channel was' : `${this.#request.count} ${this.#request.count === 1 ? 'session was' : 'sessions were'}`
     const why = this.#links.length === 0
       ? 'earlier calls to the same peers had not ended'
       : missing.length > 0
-        ? `no connection with ${[...new Set(missing.map((link) => link.peer))].join(', ')}`
+        ? [...new Set(missing.map((link) => link.peer))].map((peer) => `no connection with ${peer}${this.#services.whyNotConnected(peer)}`).join(', ')
         : this.#mode === 'resume'
           ? creditsMissing(this.#channels, this.#request.peers)
           : 'validation was not complete'
@@ -320,7 +320,9 @@ class BatchBody implements Body {
     } else {
       for (const channels of this.#channels) for (const { state, lane } of channels.values()) state.closeLane(lane, error, true)
       // Half a validation is in the pipes: new connections are the only way to a clean start for the next call.
-      if (this.#validating && this.#mode === 'reconnect') for (const link of this.#links) this.#tellPeer(link.peer, { type: 'link.break', link: link.id, cause: reason })
+      // With a cause of its own: whoever calls next has not aborted anything.
+      const unclean = cause('ERR_CONNECTION_LOST', `an earlier makeSessions did not end cleanly (${reason.message})`)
+      if (this.#validating && this.#mode === 'reconnect') for (const link of this.#links) this.#tellPeer(link.peer, { type: 'link.break', link: link.id, cause: unclean })
     }
     this.#giveTurnBack()
   }

@@ -1,5 +1,5 @@
 /**
- * Owns: what an application holds of a control channel (WIRE.md 3): values outside any session, on a connection of its
+ * Owns: what an application holds of a control channel (docs/protocol.md): values outside any session, on a connection of its
  * own, and the barrier `sync()`.
  * Refuses to know: links and frames.
  */

@@ -63,7 +63,18 @@ export class Services implements ActorHost {
     else this.#aliveActors.delete(id)
   }
 
+  /** What keeps a peer from connecting, for the message of whoever waits for it. */
+  readonly #failures = new Map<string, { count: number; last: string }>()
+
+  /** "4 attempts; the last: connect ECONNREFUSED 127.0.0.1:1", or nothing. */
+  whyNotConnected(peer: string): string {
+    const failure = this.#failures.get(peer)
+    return failure === undefined ? '' : ` (${failure.count} ${failure.count === 1 ? 'attempt' : 'attempts'}; the last: ${failure.last})`
+  }
+
   emit(event: NetworkEvent): void {
+    if (event.type === 'connection.failed') this.#failures.set(event.peer, { count: (this.#failures.get(event.peer)?.count ?? 0) + 1, last: event.cause.message })
+    else if (event.type === 'connection.opened') this.#failures.delete(event.peer)
     const { type, ...fields } = event
     this.environment.log.write(type === 'warning' || type === 'child.restarted' || type === 'peer.errored' ? 'warn' : 'info', type, fields)
     this.emitter(event)

@@ -1,5 +1,5 @@
 /**
- * Owns: the bytes of the hello and of the refusal, which come first on a native connection (WIRE 4.2): writing them, and
+ * Owns: the bytes of the hello and of the refusal, which come first on a native connection (docs/protocol.md, native): writing them, and
  * every rule that can be checked on one of them alone.
  * Refuses to know: who may connect, what was agreed before, certificates, and what a verdict is.
  *

@@ -1,5 +1,5 @@
 /**
- * Owns: the look over the bytes of a MessagePack value before any library touches them (WIRE 4.8).
+ * Owns: the look over the bytes of a MessagePack value before any library touches them (docs/protocol.md, native).
  * Refuses to know: decoding, and what a value means.
  *
  * One pass, no recursion, nothing allocated. The library that decodes allocates an array as soon as it has read its length,

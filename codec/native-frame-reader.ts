@@ -132,7 +132,7 @@ export class NativeFrameReader extends FrameAssembler {
     return this.sink.onFrame(readUint32(buffer, start), buffer[body - 1]!, buffer, body, end)
   }
 
-  /** The lane rules of WIRE 4.3, from the first 5 bytes. */
+  /** The lane rules of docs/protocol.md, native, from the first 5 bytes. */
   private bodyKindOf(lane: number, descriptor: number): number {
     // Session lanes first and without a look at their name: there are millions of these frames a second.
     if (lane < sessionLanesEnd && sessionTable[descriptor] !== bodyKindUnknown) return sessionTable[descriptor]!

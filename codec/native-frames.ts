@@ -1,5 +1,5 @@
 /**
- * Owns: the frames that only the native dialect has (WIRE 4.3 and 4.4): their numbers, which lane each may stand on, their
+ * Owns: the frames that only the native dialect has (docs/protocol.md, native): their numbers, which lane each may stand on, their
  * limits, and how they are written.
  * Refuses to know: links, credit, counters; and what the bodies say (protocol/native/frame-bodies.ts reads them).
  */

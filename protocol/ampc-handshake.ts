@@ -1,5 +1,5 @@
 /**
- * Owns: the handshake of the ampc dialect (WIRE.md 3), both roles, as bytes in and bytes out.
+ * Owns: the handshake of the ampc dialect (docs/protocol.md), both roles, as bytes in and bytes out.
  * Refuses to know: sockets, deadlines, and who is asked for now; its owner confirms or hangs up.
  *
  *    dialer                                   acceptor

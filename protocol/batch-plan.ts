@@ -1,5 +1,5 @@
 /**
- * Owns: the numbering of sessions and which connection carries which (WIRE.md 3, "Sessions"), and what validation says.
+ * Owns: the numbering of sessions and which connection carries which (docs/protocol.md), and what validation says.
  * Refuses to know: sockets and lanes.
  */
 

@@ -8,7 +8,7 @@ import { maxIdentityLengthBytes } from '../codec/limits.ts'
 // `ignoreBOM` means that a byte order mark is kept, as any other character: without it two identities would be one.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** UTF-8, 1 to 128 bytes (WIRE.md 3). @throws StatewireError ERR_INVALID_PEER_ID naming `what` */
+/** UTF-8, 1 to 128 bytes (docs/protocol.md). @throws StatewireError ERR_INVALID_PEER_ID naming `what` */
 export function checkIdentity(identity: unknown, what: string): string {
   if (typeof identity !== 'string') throw new StatewireError('ERR_INVALID_PEER_ID', `${what} must be a string, got ${typeof identity}`)
   const lengthBytes = Buffer.byteLength(identity, 'utf8')

@@ -1,5 +1,5 @@
 /**
- * Owns: when a side owes its peer an Ack (WIRE 4.5): after 64 counted frames, a quarter of the sender's replay window, or
+ * Owns: when a side owes its peer an Ack (docs/protocol.md, native): after 64 counted frames, a quarter of the sender's replay window, or
  * 50 ms after the first frame that is not acknowledged.
  * Refuses to know: timers, the frames themselves, and what else carries an acknowledgement; its owner says when one left.
  */

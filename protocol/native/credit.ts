@@ -1,5 +1,5 @@
 /**
- * Owns: flow control of one lane in both directions (WIRE 4.6): how much may be sent, how much may arrive, when the peer
+ * Owns: flow control of one lane in both directions (docs/protocol.md, native): how much may be sent, how much may arrive, when the peer
  * gets more, and when the window grows.
  * Refuses to know: frames, other lanes, clocks (time comes in as a number), and where the memory for a window comes from:
  * growth is asked for.

@@ -1,5 +1,5 @@
 /**
- * Owns: what the bodies of the native dialect's own frames say (WIRE 4.4), as typed objects, and the rules that their
+ * Owns: what the bodies of the native dialect's own frames say (docs/protocol.md, native), as typed objects, and the rules that their
  * lengths do not tell: no Credit of 0, no unknown status.
  * Refuses to know: framing (codec/native-frame-reader.ts has checked every length), lanes, and what follows from a frame.
  *

@@ -1,5 +1,5 @@
 /**
- * Owns: the only clean end of a link, Goodbye (WIRE 4.5): who answers whom, and what comes before the FIN.
+ * Owns: the only clean end of a link, Goodbye (docs/protocol.md, native): who answers whom, and what comes before the FIN.
  * Refuses to know: sockets and timers; replay and outcomes, which link-epoch.ts keeps. Its owner carries out the steps.
  *
  *     first                                             second

@@ -1,5 +1,5 @@
 /**
- * Owns: the checks of a hello against what this side knows (WIRE 4.2), which all come before it changes anything; and the
+ * Owns: the checks of a hello against what this side knows (docs/protocol.md, native), which all come before it changes anything; and the
  * crossing rule.
  * Refuses to know: bytes (codec/hello.ts has checked what one hello says by itself), certificates, sockets, and the verdict.
  */

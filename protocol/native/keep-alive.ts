@@ -1,5 +1,5 @@
 /**
- * Owns: the watchdog of one connection (WIRE 4.7): when to ping, when the peer is suspect, when it is dead; and the
+ * Owns: the watchdog of one connection (docs/protocol.md, native): when to ping, when the peer is suspect, when it is dead; and the
  * round-trip time.
  * Refuses to know: timers and sockets. Time comes in as a number; its owner sets one timer for `nextAtMs`, calls `poll` when
  * it fires, and `lookAgain` after each of two more turns of the event loop if it is told so.

@@ -1,6 +1,6 @@
 /**
  * Owns: what one side of a link knows about the other across sockets: epochs, counts, what is held for replay, and how they
- * change by a hello, an expiry, a Goodbye or a protocol error (WIRE 4.2, 4.4, 4.5).
+ * change by a hello, an expiry, a Goodbye or a protocol error (docs/protocol.md, native).
  * Refuses to know: sockets, clocks, lanes and values. Time comes in as a number, new epochs from a function; outcomes go out
  * by lane number, and the owner tells whoever sent.
  *

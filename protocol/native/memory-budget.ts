@@ -1,5 +1,5 @@
 /**
- * Owns: the memory that a node promises and holds, over all links and lanes, and who gets what is left (WIRE 4.6).
+ * Owns: the memory that a node promises and holds, over all links and lanes, and who gets what is left (docs/protocol.md, native).
  * Refuses to know: what the memory is for. A purpose is a name, so that it can be seen who holds how much.
  *
  * Fair: whoever must wait is served in the order of asking, and nobody who asks later, for less, goes first. What can be

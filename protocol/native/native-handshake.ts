@@ -1,5 +1,5 @@
 /**
- * Owns: the exchange of hellos (WIRE 4.2) in both roles, as bytes in and bytes out.
+ * Owns: the exchange of hellos (docs/protocol.md, native) in both roles, as bytes in and bytes out.
  * Refuses to know: sockets, deadlines, and how a link is found; what an inbound hello means for its link is asked in `judge`,
  * before anything changes.
  */

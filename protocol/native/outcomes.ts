@@ -1,6 +1,6 @@
 /**
  * Owns: what is reported when a link's epoch ends: of each lane, how many values were acknowledged, how many may have
- * arrived, and how many surely did not (WIRE 4.5, "Outcomes").
+ * arrived, and how many surely did not (docs/protocol.md, native, "Outcomes").
  * Refuses to know: who is told, sessions and promises.
  *
  * Nothing is counted while values flow but one number a lane, the values handed over. What became of them follows from

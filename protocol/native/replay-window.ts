@@ -1,6 +1,6 @@
 /**
  * Owns: the frames of one link that were handed to a connection and are not acknowledged: their bytes as they were written,
- * their sequence, and when senders must wait (WIRE 4.5).
+ * their sequence, and when senders must wait (docs/protocol.md, native).
  * Refuses to know: sockets, lanes, when an acknowledgement is due, and what happens to values that can not be replayed.
  *
  * No number travels with a frame, so none is kept either: the window knows the sequence of the oldest frame and the length

@@ -1,5 +1,5 @@
 /**
- * Owns: the session ids of one link in one epoch (WIRE 4.3): which come next, which are over, what the peer said about
+ * Owns: the session ids of one link in one epoch (docs/protocol.md, native): which come next, which are over, what the peer said about
  * sessions that this side has not made yet, and how many this side may be ahead.
  * Refuses to know: what a session does, credit beyond the first, other links (but for the one rule that joins them).
  *

@@ -1,5 +1,5 @@
 /**
- * Owns: what two hellos mean for the two ends of a link: the verdict of WIRE 4.5, as a pure function.
+ * Owns: what two hellos mean for the two ends of a link: the verdict of docs/protocol.md, native, as a pure function.
  * Refuses to know: links, windows, lanes; what is done about a verdict is link-epoch.ts.
  *
  * Both sides run this on the same two hellos and must come to the same pair, so it reads nothing else.

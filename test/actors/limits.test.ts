@@ -65,7 +65,7 @@ describe('times', () => {
       await scene.clock.settle()
       await scene.clock.advance(afterMs)
       expect(error !== undefined).toBe(hasFailed)
-      if (hasFailed) expect(error).toMatchObject({ code: 'ERR_TIMED_OUT', message: expect.stringContaining('1 sessions were not made within 500 ms: no connection with bob') })
+      if (hasFailed) expect(error).toMatchObject({ code: 'ERR_TIMED_OUT', message: expect.stringContaining('1 session was not made within 500 ms: no connection with bob') })
       await scene.clock.advance(1000)
       await call
     }))

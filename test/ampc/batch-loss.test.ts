@@ -1,5 +1,5 @@
 /**
- * Owns: how a batch ends in mode `fail` (WIRE.md 3): one lost connection ends all its sessions, at all its peers, at
+ * Owns: how a batch ends in mode `fail` (docs/protocol.md): one lost connection ends all its sessions, at all its peers, at
  * once; nothing else is touched.
  * Refuses to know: mode `reconnect` (reconnect.test.ts).
  */

@@ -1,5 +1,5 @@
 /**
- * Owns: the order of calls (WIRE.md 3): control channels and batches share (identity, 0), so calls to one peer run one
+ * Owns: the order of calls (docs/protocol.md): control channels and batches share (identity, 0), so calls to one peer run one
  * after the other as they were made; calls to different peers do not wait for each other.
  * Refuses to know: what the calls make.
  */

@@ -1,5 +1,5 @@
 /**
- * Owns: the control channel (WIRE.md 3): its own connection, its frames, the ring barrier, and what ends it.
+ * Owns: the control channel (docs/protocol.md): its own connection, its frames, the ring barrier, and what ends it.
  * Refuses to know: the order of calls that share connection id 0 (call-order.test.ts).
  */
 import { describe, expect, test } from 'vitest'

@@ -1,5 +1,5 @@
 /**
- * Owns: what frames do once sessions are up (WIRE.md 1 and 3): routed by session id, cut anywhere, dropped where nobody
+ * Owns: what frames do once sessions are up (docs/protocol.md and 3): routed by session id, cut anywhere, dropped where nobody
  * has the session, and the end of the batch where they break the contract.
  * Refuses to know: how each value is written (the codec's tests have that).
  */

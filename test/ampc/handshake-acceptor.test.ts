@@ -1,5 +1,5 @@
 /**
- * Owns: the handshake rules of WIRE.md 3 for the side that listens, each against a bare socket that dials.
+ * Owns: the handshake rules of docs/protocol.md for the side that listens, each against a bare socket that dials.
  * Refuses to know: what a silent socket leads to (handshake-silence.test.ts) and everything behind "2ok".
  */
 import { describe, expect, test } from 'vitest'

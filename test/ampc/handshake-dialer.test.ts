@@ -1,5 +1,5 @@
 /**
- * Owns: the handshake rules of WIRE.md 3 for the side that dials, each against a bare listening socket; and who dials.
+ * Owns: the handshake rules of docs/protocol.md for the side that dials, each against a bare listening socket; and who dials.
  * Refuses to know: what a silent acceptor leads to (handshake-silence.test.ts) and everything behind "2ok".
  */
 import { describe, expect, test } from 'vitest'

@@ -1,5 +1,5 @@
 /**
- * Owns: how sessions come to be (WIRE.md 3, "Sessions"): their numbers, which connection carries which, their
+ * Owns: how sessions come to be (docs/protocol.md): their numbers, which connection carries which, their
  * validation, the keys they may agree, and the one deadline of the call.
  * Refuses to know: how a batch ends (batch-loss.test.ts) and what the frames say (frames.test.ts).
  */
@@ -155,7 +155,7 @@ describe('the deadline of makeSessions', () => {
     const alice = await aliceFor({ peers: [{ id: 'bob' }, { id: 'charlie' }] })
     const failing = rejection(alice.makeSessions({ count: 1, timeoutMs: 200 }), 'makeSessions')
     await dialed(alice, 'bob')
-    expect(await failing).toMatchObject({ code: 'ERR_TIMED_OUT', message: expect.stringMatching(/no connection with charlie$/) })
+    expect(await failing).toMatchObject({ code: 'ERR_TIMED_OUT', message: expect.stringMatching(/no connection with charlie( \(\d+ attempts?; the last: .+\))?$/) })
   })
 
   test('covers the wait for its turn', async () => {

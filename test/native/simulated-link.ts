@@ -187,7 +187,7 @@ export class SimulatedLink {
     }
   }
 
-  /** The promise of WIRE 4.5, for every value that was ever sent. */
+  /** The promise of docs/protocol.md, native, for every value that was ever sent. */
   check(): void {
     for (const lane of this.#all) {
       // In order and without a gap: what arrived is a beginning of what was sent.

@@ -1,4 +1,4 @@
-/** Owns: the contract of the verdict: the table of WIRE 4.5, and that both sides come to the same pair. */
+/** Owns: the contract of the verdict: the table of docs/protocol.md, native, and that both sides come to the same pair. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { verdictOf, type Fate, type LinkPosition } from '../../protocol/native/verdict.ts'
