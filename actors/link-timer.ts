@@ -26,7 +26,8 @@ export class LinkTimer {
     if (dueAtMs === null || (this.#deadline !== null && this.#dueAtMs <= dueAtMs)) return
     this.#deadline?.cancel()
     this.#dueAtMs = dueAtMs
-    this.#deadline = this.#services.wheel.schedule(dueAtMs - this.#services.nowMs(), () => {
+    // What is overdue has been asked for already, and its end takes a turn or two: looking again in this turn finds the same.
+    this.#deadline = this.#services.wheel.schedule(Math.max(1, dueAtMs - this.#services.nowMs()), () => {
       this.#deadline = null
       for (const action of this.#state.poll(this.#services.nowMs(), dueAtMs)) this.#act(action)
       this.set()

@@ -131,7 +131,8 @@ export class LinkUpkeep {
 
   /** When `poll` is to be called next while a connection is up. */
   get nextDueAtMs(): number {
-    const ackAtMs = this.#epoch.acks.dueAtMs ?? Infinity
+    // One that was asked for leaves with the next batch.
+    const ackAtMs = this.#outbox.isAckDue ? Infinity : (this.#epoch.acks.dueAtMs ?? Infinity)
     const silenceAtMs = this.#epoch.goodbye.isSaid ? this.#heardAtMs + goodbyeSilenceMs : Infinity
     return Math.min(ackAtMs, silenceAtMs, this.#keepAlive?.nextAtMs ?? Infinity)
   }

@@ -216,6 +216,10 @@ export class NativeOutbox {
     this.requestFlush()
   }
 
+  get isAckDue(): boolean {
+    return this.#ackIsDue
+  }
+
   ackIsDue(): void {
     this.#ackIsDue = true
     this.requestFlush()

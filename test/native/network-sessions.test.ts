@@ -1,0 +1,97 @@
+/** Owns: that native sessions come up by Credit alone, carry values both ways, and end; over every carrier. Refuses to know: broken sockets. */
+import { describe, expect, it } from 'vitest'
+import { keys, number, numberOf, play, rejectionOf } from '../support/native-scene.ts'
+import type { Carrier } from '../support/native-scene.ts'
+
+const carriers: Carrier[] = ['memory', 'tcp', 'tls']
+
+describe.each(carriers)('native sessions over %s', (on) => {
+  it('are made by Credit: nobody sends a value to validate them', () =>
+    play({ on }, async (scene) => {
+      const [alice, bob] = await scene.pair()
+      const [ofAlice, ofBob] = await scene.sessions([alice, bob], 3)
+      expect(ofAlice?.map(({ id }) => id)).toEqual([0, 1, 2])
+      expect(ofBob?.map(({ id }) => id)).toEqual([0, 1, 2])
+      expect([alice.link(bob).counters.valuesSent, bob.link(alice).counters.valuesSent]).toEqual([0, 0])
+    }))
+
+  it('carry values both ways, each lane in order', () =>
+    play({ on }, async (scene) => {
+      const [alice, bob] = await scene.pair()
+      const [ofAlice, ofBob] = await scene.sessions([alice, bob], 2)
+      for (const [index, session] of (ofAlice ?? []).entries()) {
+        const other = ofBob?.[index]
+        for (let value = 0; value < 5; value++) {
+          await scene.run(session.send(bob.id, number(value)))
+          await scene.run(other!.send(alice.id, number(100 + value)))
+        }
+        for (let value = 0; value < 5; value++) {
+          expect(numberOf(await scene.run(other!.receive(alice.id)))).toBe(value)
+          expect(numberOf(await scene.run(session.receive(bob.id)))).toBe(100 + value)
+        }
+      }
+    }))
+
+  it('with three parties on two links each: a batch takes the same ids everywhere, and the next goes on behind it', () =>
+    play({ on, links: 2 }, async (scene) => {
+      const alice = await scene.start({ key: 0, peers: [1, 2], dials: [] })
+      const bob = await scene.start({ key: 1, peers: [0, 2], dials: [0] })
+      const carol = await scene.start({ key: 2, peers: [0, 1], dials: [0, 1] })
+      const all = [alice, bob, carol]
+      for (const first of [0, 3]) {
+        const made = await scene.sessions(all, 3)
+        expect(made.map((sessions) => sessions.map(({ id }) => id))).toEqual([0, 1, 2].map(() => [first, first + 1, first + 2]))
+        for (const [place, sessions] of made.entries()) for (const [index, session] of sessions.entries()) await scene.run(session.broadcast(number(10 * place + index)))
+        for (const [place, sessions] of made.entries()) {
+          for (const [index, session] of sessions.entries()) {
+            for (const [other, { id }] of all.entries()) if (other !== place) expect(numberOf(await scene.run(session.receive(id)))).toBe(10 * other + index)
+          }
+        }
+      }
+    }))
+
+  it('closed by one side, end on the other with what came before still to be read', () =>
+    play({ on }, async (scene) => {
+      const [alice, bob] = await scene.pair()
+      const [[mine], [theirs]] = (await scene.sessions([alice, bob], 1)) as [[import('../../index.ts').Session], [import('../../index.ts').Session]]
+      await scene.run(mine.send(bob.id, number(7)))
+      mine.close()
+      expect(numberOf(await scene.run(theirs.receive(alice.id)))).toBe(7)
+      expect(await scene.run(rejectionOf(theirs.receive(alice.id)))).toMatchObject({ code: 'ERR_SESSION_RESET' })
+      expect(await scene.run(rejectionOf(theirs.send(alice.id, number(1))))).toMatchObject({ code: 'ERR_SESSION_RESET' })
+    }))
+
+  it('flush resolves when the peer has it all', () =>
+    play({ on }, async (scene) => {
+      const [alice, bob] = await scene.pair()
+      const [[mine], [theirs]] = (await scene.sessions([alice, bob], 1)) as [[import('../../index.ts').Session], [import('../../index.ts').Session]]
+      for (let value = 0; value < 100; value++) void mine.send(bob.id, number(value))
+      await scene.run(mine.flush())
+      expect(theirs.unread(alice.id)).toBe(100)
+      expect(alice.link(bob).epoch.window.heldFrames).toBe(0)
+      await scene.run(mine.flush())
+    }))
+})
+
+describe('a native makeSessions that a peer does not answer', () => {
+  it('fails at its time-out and says how many sessions came from whom', () =>
+    play({ on: 'memory', limits: { batchTimeoutMs: 5_000 } }, async (scene) => {
+      const alice = await scene.start({ key: 0, peers: [1, 2], dials: [] })
+      const bob = await scene.start({ key: 1, peers: [0], dials: [0] })
+      const carol = await scene.start({ key: 2, peers: [0], dials: [0] })
+      const made = rejectionOf(alice.network.makeSessions({ count: 4 }))
+      const ofBob = rejectionOf(bob.network.makeSessions({ count: 2 }))
+      await scene.until('carol is connected', () => carol.eventsOf('connection.opened').length > 0)
+      const error = await scene.run(made)
+      expect(error).toMatchObject({ code: 'ERR_TIMED_OUT' })
+      expect(error.message).toContain(`${bob.id} has made 2, ${carol.id} has made 0`)
+      await scene.run(ofBob.catch(() => {}))
+    }))
+
+  it('fails at its time-out and names the peer that is not there', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const alice = await scene.start({ key: 0, peers: [1], dials: [] })
+      const error = await scene.run(rejectionOf(alice.network.makeSessions({ count: 1, timeoutMs: 100 })))
+      expect(error.message).toContain(`no connection with ${keys[1]?.id}`)
+    }))
+})
