@@ -1,0 +1,9 @@
+/**
+ * `npm run chaos`. Owns the order of these bars. Refuses to know what a bar does.
+ */
+import { runBars } from '../run.ts'
+
+runBars(
+  { command: 'npm run chaos', summary: 'Kills, freezes, floods and starves real networks over real sockets and counts what is lost.' },
+  {},
+)

@@ -1,0 +1,90 @@
+/**
+ * Owns: clients that begin a handshake and do not go on, in four forms, and when each was closed by the other side.
+ * Refuses to know: what the other side is, and what follows.
+ */
+import net from 'node:net'
+import tls from 'node:tls'
+import type { Identity } from '../../actors/identity.ts'
+import { nativeAlpn } from '../../actors/tls-parameters.ts'
+
+export const stuckForms = ['silent', 'half-client-hello', 'tls-without-hello', 'byte-a-second'] as const
+export type StuckForm = (typeof stuckForms)[number]
+
+export interface Stuck {
+  readonly form: StuckForm
+  /** The raw socket, whatever stands upon it. */
+  readonly socket: net.Socket
+  readonly openedAtMs: number
+  /** It has come as far as its form goes. */
+  isStuck: boolean
+  closedAtMs: number | null
+}
+
+let record: Buffer | null = null
+
+/** The first flight of a real client, which is then never sent whole. */
+export async function clientHello(): Promise<Buffer> {
+  if (record !== null) return record
+  record = await new Promise<Buffer>((resolve) => {
+    const server = net.createServer((socket) => {
+      socket.on('error', () => {})
+      socket.once('data', (bytes) => {
+        socket.destroy()
+        server.close(() => resolve(bytes))
+      })
+    })
+    server.listen(0, '127.0.0.1', () => {
+      const client = tls.connect({ host: '127.0.0.1', port: (server.address() as net.AddressInfo).port, ALPNProtocols: [nativeAlpn], minVersion: 'TLSv1.3' })
+      client.on('error', () => client.destroy())
+    })
+  })
+  return record
+}
+
+/** The n-th source of loopback, from 127.0.0.2 on; no more than 250 × 250. */
+export function sourceAddress(index: number): string {
+  return `127.0.${Math.floor(index / 250) % 250}.${2 + (index % 250)}`
+}
+
+export interface StuckPlan {
+  readonly form: StuckForm
+  readonly port: number
+  readonly localAddress: string
+  readonly hello: Buffer
+  /** With whose key TLS is carried through. A key that is not allowed is closed at once and holds nothing. */
+  readonly identity: Identity
+}
+
+export function beginStuck({ form, port, localAddress, hello, identity }: StuckPlan): Stuck {
+  const socket = net.connect({ host: '127.0.0.1', port, localAddress })
+  const stuck: Stuck = { form, socket, openedAtMs: performance.now(), isStuck: false, closedAtMs: null }
+  const timers = new Set<NodeJS.Timeout>()
+  socket.on('error', () => {})
+  socket.on('close', () => {
+    stuck.closedAtMs ??= performance.now()
+    for (const timer of timers) clearInterval(timer)
+  })
+  socket.on('connect', () => {
+    socket.setNoDelay(true)
+    if (form === 'tls-without-hello') return shake(socket, stuck, identity)
+    if (form === 'half-client-hello') socket.write(hello.subarray(0, hello.length >>> 1))
+    if (form === 'byte-a-second') {
+      let at = 0
+      const one = (): void => void (socket.destroyed || socket.write(hello.subarray(at, ++at)))
+      one()
+      timers.add(setInterval(one, 1000))
+    }
+    stuck.isStuck = true
+    // Else it would not see that it was closed.
+    socket.resume()
+  })
+  return stuck
+}
+
+function shake(raw: net.Socket, stuck: Stuck, identity: Identity): void {
+  const secured = tls.connect({ socket: raw, secureContext: identity.secureContext, ALPNProtocols: [nativeAlpn], servername: '', rejectUnauthorized: false, checkServerIdentity: () => undefined })
+  secured.on('secureConnect', () => (stuck.isStuck = true))
+  secured.on('error', () => secured.destroy())
+  secured.on('close', () => raw.destroy())
+  secured.resume()
+}
