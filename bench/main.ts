@@ -10,6 +10,7 @@ import path from 'node:path'
 import { help, parseOptions, UsageError, type Options } from './arguments.ts'
 import { pinningProblem, runCell, type Cell, type Conditions } from './cell.ts'
 import { judge, summarise, writeBar, writeCpu, writeRate, writeTable } from './report.ts'
+import { takesPart } from './rows.ts'
 import { describeMachine, storeResults } from './results.ts'
 
 function progress(text: string): void {
@@ -24,6 +25,7 @@ async function runAll(options: Options, conditions: Conditions): Promise<{ cells
       // Every second round goes backwards, so that no subject always runs on the machine another one has warmed.
       const subjects = round % 2 === 1 ? options.subjects : [...options.subjects].reverse()
       for (const subject of subjects) {
+        if (!takesPart(subject, row)) continue
         const place = `round ${round}/${options.rounds}  ${row.name.padEnd(8)} ${subject.padEnd(12)}`
         try {
           const cell = await runCell(subject, row, round, conditions)
@@ -54,7 +56,7 @@ async function main(): Promise<number> {
   // A broken cell spoils its row for that subject: a median of the rounds that happened to work would flatter it.
   const whole = summarise(cells).filter((summary) => summary.rounds === rounds)
   const table = writeTable(whole, options.rows, options.subjects)
-  const verdicts = judge(whole, options.rows)
+  const verdicts = judge(whole, options.rows, options.subjects)
   const barLines = verdicts.map(writeBar)
   const root = process.cwd()
   const machine = describeMachine(root)

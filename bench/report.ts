@@ -3,7 +3,7 @@
  * Refuses to know how they were measured, and to print: it only makes text.
  */
 import type { Cell } from './cell.ts'
-import { bars, type Bar, type Row } from './rows.ts'
+import { bars, takesPart, type Bar, type Row } from './rows.ts'
 
 export interface Summary {
   subject: string
@@ -22,6 +22,7 @@ export interface Verdict {
   ratio: number | null
   cpuRatio: number | null
   limit: number
+  cpuLimit: number | null
   against: string
   rounds: number
 }
@@ -74,7 +75,7 @@ export function writeTable(summaries: readonly Summary[], rows: readonly Row[], 
     row.title,
     ...subjects.flatMap((subject) => {
       const found = summaries.find((summary) => summary.row === row.name && summary.subject === subject)
-      if (found === undefined) return ['failed', '–', '–']
+      if (found === undefined) return [takesPart(subject, row) ? 'failed' : '–', '–', '–']
       return [writeRate(row, found.rate), `${bare(row, found.rateMin)} – ${bare(row, found.rateMax)}`, writeCpu(found.cpuUsPerValue)]
     }),
   ])
@@ -89,20 +90,26 @@ function bare(row: Row, rate: number): string {
   return writeRate(row, rate).replace(/ values\/s| MiB\/s|\/s/, '')
 }
 
-export function judge(summaries: readonly Summary[], rows: readonly Row[]): Verdict[] {
-  return bars.filter((bar) => rows.some((row) => row.name === bar.row)).map((bar) => verdictOf(bar, summaries))
+/** The bars of what was to be run: a bar whose subject or row was left out by the user says nothing. */
+export function judge(summaries: readonly Summary[], rows: readonly Row[], subjects: readonly string[]): Verdict[] {
+  const isRow = (name: string): boolean => rows.some((row) => row.name === name)
+  return bars
+    .filter((bar) => isRow(bar.row) && isRow(bar.againstRow ?? bar.row) && subjects.includes(bar.subject) && subjects.includes(bar.against))
+    .map((bar) => verdictOf(bar, summaries))
 }
 
 function verdictOf(bar: Bar, summaries: readonly Summary[]): Verdict {
   const ours = summaries.find((summary) => summary.row === bar.row && summary.subject === bar.subject)
-  const theirs = summaries.find((summary) => summary.row === bar.row && summary.subject === bar.against)
+  const theirs = summaries.find((summary) => summary.row === (bar.againstRow ?? bar.row) && summary.subject === bar.against)
   const ratio = ours === undefined || theirs === undefined ? null : ours.rate / theirs.rate
+  const cpuRatio = ours === undefined || theirs === undefined ? null : ours.cpuUsPerValue / theirs.cpuUsPerValue
   return {
     id: bar.id,
-    passed: ratio !== null && ratio >= bar.limit,
+    passed: ratio !== null && ratio >= bar.limit && (bar.cpuLimit === undefined || (cpuRatio as number) <= bar.cpuLimit),
     ratio,
-    cpuRatio: ours === undefined || theirs === undefined ? null : ours.cpuUsPerValue / theirs.cpuUsPerValue,
+    cpuRatio,
     limit: bar.limit,
+    cpuLimit: bar.cpuLimit ?? null,
     against: bar.against,
     rounds: Math.min(ours?.rounds ?? 0, theirs?.rounds ?? 0),
   }
@@ -111,7 +118,8 @@ function verdictOf(bar: Bar, summaries: readonly Summary[]): Verdict {
 /** Near 1.0 the rate of a noisy machine decides nothing by itself, so those lines carry the steadier figure beside it. */
 export function writeBar(verdict: Verdict): string {
   const ratio = verdict.ratio === null ? 'none' : verdict.ratio.toFixed(2)
-  const cpu = verdict.limit >= 0.9 && verdict.cpuRatio !== null ? ` cpu_ratio=${verdict.cpuRatio.toFixed(2)}` : ''
+  const isCpuOfUse = verdict.limit >= 0.9 || verdict.cpuLimit !== null
+  const cpu = isCpuOfUse && verdict.cpuRatio !== null ? ` cpu_ratio=${verdict.cpuRatio.toFixed(2)}${verdict.cpuLimit === null ? '' : ` cpu_limit=${verdict.cpuLimit}`}` : ''
   const result = verdict.passed ? 'pass' : 'fail'
   return `BAR ${verdict.id} ${result} ratio=${ratio} limit=${verdict.limit.toFixed(2)} against=${verdict.against} rounds=${verdict.rounds}${cpu}`
 }

@@ -10,6 +10,10 @@ export interface Row {
   readonly shape: 'flood' | 'pingPong'
   readonly valueBytes: number
   readonly lanes: number
+  /** pingPong: values under way at a time; 1 if it is left out. */
+  readonly inFlight?: number
+  /** Connections that the lanes are spread over; 1 if it is left out. Where it is not, the row is for those who can. */
+  readonly connections?: number
   /**
    * Both ends on one core: a round trip between two cores measures how fast the machine wakes an idle one, which is
    * several times the cost of the library and flips with the kernel's mood.
@@ -23,8 +27,12 @@ export interface Bar {
   readonly row: string
   readonly subject: string
   readonly against: string
+  /** The row of the baseline, where it is another one: what more of something costs. */
+  readonly againstRow?: string
   /** Least ratio of the median rates, subject to baseline. */
   readonly limit: number
+  /** Greatest ratio of the CPU that a value costs. */
+  readonly cpuLimit?: number
 }
 
 /** Values up to this size are stamped in place and copied by the subject; larger ones are sent by reference. */
@@ -35,6 +43,10 @@ export const rows: readonly Row[] = [
   { name: 'lanes', title: '64 lanes, 64 B', shape: 'flood', valueBytes: 64, lanes: 64, oneCore: false, unit: 'values/s' },
   { name: 'rtt', title: 'round trips on one core, 64 B', shape: 'pingPong', valueBytes: 64, lanes: 1, oneCore: true, unit: 'round trips/s' },
   { name: '64KiB', title: 'one-way, 64 KiB', shape: 'flood', valueBytes: 64 * 1024, lanes: 1, oneCore: false, unit: 'MiB/s' },
+  { name: '1MiB', title: 'one-way, 1 MiB', shape: 'flood', valueBytes: 1024 * 1024, lanes: 1, oneCore: false, unit: 'MiB/s' },
+  { name: 'echo', title: 'echo, 64 in flight, 64 B', shape: 'pingPong', valueBytes: 64, lanes: 1, inFlight: 64, oneCore: false, unit: 'round trips/s' },
+  { name: 'lanes-8', title: '64 lanes on 8 connections', shape: 'flood', valueBytes: 64, lanes: 64, connections: 8, oneCore: false, unit: 'values/s' },
+  { name: 'lanes-64', title: '64 lanes on 64 connections', shape: 'flood', valueBytes: 64, lanes: 64, connections: 64, oneCore: false, unit: 'values/s' },
 ]
 
 export const bars: readonly Bar[] = [
@@ -42,12 +54,30 @@ export const bars: readonly Bar[] = [
   { id: 'P2-plain', row: 'lanes', subject: 'statewire', against: 'raw-view', limit: 0.3 },
   { id: 'P3-plain', row: 'rtt', subject: 'statewire', against: 'raw-view', limit: 0.93 },
   { id: 'P4-plain', row: '64KiB', subject: 'statewire', against: 'raw-view', limit: 0.9 },
+  { id: 'P1', row: 'one-way', subject: 'statewire-tls', against: 'raw-tls', limit: 0.35, cpuLimit: 2.4 },
+  { id: 'P2', row: 'lanes', subject: 'statewire-tls', against: 'raw-tls', limit: 0.35 },
+  { id: 'P3', row: 'rtt', subject: 'statewire-tls', against: 'raw-tls', limit: 0.93 },
+  { id: 'P4', row: '64KiB', subject: 'statewire-tls', against: 'raw-tls', limit: 1 },
+  { id: 'P5', row: '1MiB', subject: 'statewire-tls', against: 'raw-tls', limit: 1 },
+  { id: 'P6', row: 'echo', subject: 'statewire-tls', against: 'raw-tls', limit: 0.45 },
+  { id: 'P11', row: 'one-way', subject: 'statewire-tls-awaited', against: 'statewire-tls', limit: 0.6 },
+  { id: 'P12-8', row: 'lanes-8', subject: 'statewire-tls', against: 'statewire-tls', againstRow: 'lanes', limit: 0.8 },
+  { id: 'P12-64', row: 'lanes-64', subject: 'statewire-tls', against: 'statewire-tls', againstRow: 'lanes', limit: 0.8 },
 ]
 
 export function rowNamed(name: string): Row {
   const row = rows.find((each) => each.name === name)
   if (row === undefined) throw new Error(`no row is called ${name}; the rows are ${rows.map((each) => each.name).join(', ')}`)
   return row
+}
+
+/** Which cells there are: a subject takes part in the rows that its bars name, on either side of them. */
+export function takesPart(subject: string, row: Row): boolean {
+  if (row.connections !== undefined) return bars.some((bar) => bar.row === row.name && bar.subject === subject)
+  // A variant that is held to nothing but another row or subject of ours has no place elsewhere.
+  const own = bars.filter((bar) => bar.subject === subject)
+  const isVariant = own.length > 0 && own.every((bar) => bars.some((other) => other.subject === bar.against))
+  return !isVariant || own.some((bar) => bar.row === row.name)
 }
 
 /** Rate in the unit of the row. */

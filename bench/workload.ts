@@ -166,6 +166,7 @@ export class Driver {
   readonly #echoes: Sink
   #end: End | undefined
   #deadlineUs = 0
+  #isMarked = false
   #echoed: (arrived: Arrived) => void = () => {}
 
   constructor(row: Row) {
@@ -195,14 +196,17 @@ export class Driver {
     }
     const echoed = await new Promise<Arrived>((resolve) => {
       this.#echoed = resolve
-      this.#ping()
+      this.#isMarked = false
+      for (let left = this.#row.inFlight ?? 1; left > 0; left--) this.#ping()
     })
     return { startUs, echoed }
   }
 
+  /** With more than one under way the marker goes behind the last of them, once. */
   #ping(): void {
-    const value = monotonicUs() < this.#deadlineUs ? this.#source.next(0) : this.#source.marker(0)
-    this.#end!.send(0, value)
+    if (this.#isMarked) return
+    this.#isMarked = monotonicUs() >= this.#deadlineUs
+    this.#end!.send(0, this.#isMarked ? this.#source.marker(0) : this.#source.next(0))
   }
 
   #flood(end: End): Promise<void> {
@@ -210,11 +214,17 @@ export class Driver {
     const burst = burstOf(this.#row)
     const source = this.#source
     let lane = 0
+    let left = 0
     return new Promise((resolve, reject) => {
       const pump = (): void => {
         try {
-          if (monotonicUs() >= this.#deadlineUs) return resolve()
-          for (let left = burst; left > 0; left--) {
+          // A subject that is waited for after each value comes here each time: looking at the clock would be part of it.
+          if (left === 0) {
+            if (monotonicUs() >= this.#deadlineUs) return resolve()
+            left = burst
+          }
+          while (left > 0) {
+            left--
             const writable = end.send(lane, source.next(lane))
             if (++lane === lanes) lane = 0
             if (!writable) return end.whenWritable(pump)

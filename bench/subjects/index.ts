@@ -10,12 +10,13 @@ const loaders: Record<string, () => Promise<Subject>> = {
   statewire: async () => (await import('./statewire.ts')).statewire,
   'statewire-native': async () => (await import('./statewire.ts')).statewireNative,
   'statewire-tls': async () => (await import('./statewire.ts')).statewireTls,
+  'statewire-tls-awaited': async () => (await import('./statewire.ts')).statewireTlsAwaited,
   'raw-tls': async () => (await import('./raw-tls.ts')).rawTls,
   'raw-bytes': async () => (await import('./raw-view.ts')).rawBytes,
 }
 
 /** What runs unless the user names others: the baseline and whatever is held against it. */
-export const defaultSubjectNames: readonly string[] = ['raw-view', 'statewire'].filter((name) => name in loaders)
+export const defaultSubjectNames: readonly string[] = ['raw-view', 'statewire', 'raw-tls', 'statewire-tls', 'statewire-tls-awaited'].filter((name) => name in loaders)
 
 export const subjectNames: readonly string[] = Object.keys(loaders)
 

@@ -13,28 +13,33 @@ import { identityOf } from './identities.ts'
 interface Ends {
   readonly serverId: string
   readonly clientId: string
-  createServer(): Network
-  createClient(port: number): Network
+  createServer(connections: number): Network
+  createClient(port: number, connections: number): Network
 }
 
 class SessionEnd implements End {
   readonly #network: Network
   readonly #sessions: readonly Session[]
   readonly #peer: string
+  /** One `await session.send(…)` a value, as most code is written. */
+  readonly #isAwaited: boolean
   #waiting: Promise<void> | null = null
 
-  constructor(network: Network, sessions: readonly Session[], peer: string) {
+  constructor(network: Network, sessions: readonly Session[], peer: string, isAwaited: boolean) {
     this.#network = network
     this.#sessions = sessions
     this.#peer = peer
+    this.#isAwaited = isAwaited
   }
 
   send(lane: number, value: Buffer): boolean {
     const session = this.#sessions[lane] as Session
     const message = { type: 'Bytes', value } as const
-    if (session.trySend(this.#peer, message)) return true
-    this.#waiting = session.send(this.#peer, message)
-    return false
+    if (this.#isAwaited || !session.trySend(this.#peer, message)) {
+      this.#waiting = session.send(this.#peer, message)
+      return false
+    }
+    return true
   }
 
   whenWritable(resume: () => void): void {
@@ -61,16 +66,16 @@ function deliverTo(sessions: readonly Session[], peer: string, accept: Accept): 
   }
 }
 
-function subjectOf(name: string, endsOf: () => Ends): Subject {
+function subjectOf(name: string, endsOf: () => Ends, isAwaited = false): Subject {
   return {
     name,
 
     async serve(row: Row, open: (end: End) => Accept): Promise<Serving> {
       const { clientId, createServer } = endsOf()
-      const network = createServer()
+      const network = createServer(row.connections ?? 1)
       await network.ready()
       network.makeSessions({ count: row.lanes }).then(
-        (sessions) => deliverTo(sessions, clientId, open(new SessionEnd(network, sessions, clientId))),
+        (sessions) => deliverTo(sessions, clientId, open(new SessionEnd(network, sessions, clientId, isAwaited))),
         (error: unknown) => {
           throw error
         },
@@ -80,10 +85,10 @@ function subjectOf(name: string, endsOf: () => Ends): Subject {
 
     async dial(row: Row, port: number, accept: Accept): Promise<End> {
       const { serverId, createClient } = endsOf()
-      const network = createClient(port)
+      const network = createClient(port, row.connections ?? 1)
       const sessions = await network.makeSessions({ count: row.lanes })
       deliverTo(sessions, serverId, accept)
-      return new SessionEnd(network, sessions, serverId)
+      return new SessionEnd(network, sessions, serverId, isAwaited)
     },
   }
 }
@@ -95,21 +100,24 @@ const [serverName, clientName] = ['a-server', 'z-client']
 export const statewire: Subject = subjectOf('statewire', () => ({
   serverId: serverName,
   clientId: clientName,
-  createServer: () => createNetwork({ identity: serverName, listen: 'tcp://127.0.0.1:0', security: 'plaintext', peers: [{ id: clientName }] }),
-  createClient: (port) => createNetwork({ identity: clientName, security: 'plaintext', peers: [{ id: serverName, url: `tcp://127.0.0.1:${port}` }] }),
+  createServer: (connections) => createNetwork({ identity: serverName, connectionParallelism: connections, listen: 'tcp://127.0.0.1:0', security: 'plaintext', peers: [{ id: clientName }] }),
+  createClient: (port, connections) => createNetwork({ identity: clientName, connectionParallelism: connections, security: 'plaintext', peers: [{ id: serverName, url: `tcp://127.0.0.1:${port}` }] }),
 }))
 
 /** The native dialect: acknowledgements, replay window and credit on, over TLS or without. */
 function nativeEnds(security: 'tls' | 'plaintext'): Ends {
   const [server, client] = [identityOf('server'), identityOf('client')]
+  // All of them come from one address at once, and strangers are not what is measured.
+  const limits = { pendingInboundPerAddressMax: 64, connectBurst: 1000 }
   const scheme = security === 'tls' ? 'tls' : 'tcp'
   return {
     serverId: server.id,
     clientId: client.id,
-    createServer: () => createNetwork({ identity: server, security, listen: `${scheme}://127.0.0.1:0`, peers: [{ id: client.id }] }),
-    createClient: (port) => createNetwork({ identity: client, security, peers: [{ id: server.id, url: `${scheme}://127.0.0.1:${port}` }] }),
+    createServer: (connections) => createNetwork({ identity: server, security, connectionParallelism: connections, limits, listen: `${scheme}://127.0.0.1:0`, peers: [{ id: client.id }] }),
+    createClient: (port, connections) => createNetwork({ identity: client, security, connectionParallelism: connections, peers: [{ id: server.id, url: `${scheme}://127.0.0.1:${port}` }] }),
   }
 }
 
 export const statewireNative: Subject = subjectOf('statewire-native', () => nativeEnds('plaintext'))
 export const statewireTls: Subject = subjectOf('statewire-tls', () => nativeEnds('tls'))
+export const statewireTlsAwaited: Subject = subjectOf('statewire-tls-awaited', () => nativeEnds('tls'), true)
