@@ -1,0 +1,89 @@
+/**
+ * The two child processes of the bars of growth: a hub that many peers dial, and the crowd of those peers.
+ * Owns: making them, and their figures on request. Refuses to know: who is measured against what.
+ *
+ * Talks by messages of the parent: `{ ask: 'figures' | 'settled' | 'stop' }`, each answered with PeerFigures; the crowd also by
+ * `{ dial: { url, hub } }`, answered once every peer is up.
+ */
+import { createNetwork, Identity } from '../../actors/index.ts'
+import type { Network } from '../../actors/index.ts'
+import { settledRssBytes } from '../bar.ts'
+
+export interface PeerFigures {
+  readonly rssBytes: number
+  /** What lives in V8's heap and beside it. Beside TLS contexts in malloc's memory it is the part that is ours. */
+  readonly heapBytes: number
+  readonly cpuUs: number
+  readonly opened: number
+}
+
+export interface GrowthInput {
+  readonly role: 'hub' | 'crowd'
+  /** Numbers of the keys of the crowd: both processes know them without a word. */
+  readonly peers: number
+}
+
+export interface Dial {
+  readonly url: string
+  readonly hub: string
+}
+
+/** The same key for the same number in every process: Ed25519, PKCS#8. */
+export function identityOf(number: number): Identity {
+  const seed = Buffer.alloc(32)
+  seed.writeUInt32LE(number + 1, 0)
+  const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed])
+  return Identity.fromPem(`-----BEGIN PRIVATE KEY-----\n${der.toString('base64')}\n-----END PRIVATE KEY-----\n`)
+}
+
+const hubNumber = 1_000_000
+let opened = 0
+
+function figures(rssBytes: number): PeerFigures {
+  const { heapUsed, external } = process.memoryUsage()
+  const { user, system } = process.cpuUsage()
+  return { rssBytes, heapBytes: heapUsed + external, cpuUs: user + system, opened }
+}
+
+async function hub(peers: number): Promise<() => Promise<unknown>> {
+  const identity = identityOf(hubNumber)
+  const network = createNetwork({
+    identity,
+    listen: 'tls://127.0.0.1:0',
+    peers: Array.from({ length: peers }, (_, number) => ({ id: identityOf(number).id })),
+    // All of the crowd come from one address; strangers are not what is measured.
+    limits: { pendingInboundMax: 64, pendingInboundPerAddressMax: 64, connectRatePerSecond: 10_000, connectBurst: 10_000 },
+  })
+  network.on('connection.opened', () => void opened++)
+  await network.ready()
+  process.send?.({ url: network.url as string, hub: identity.id } satisfies Dial)
+  return () => network.shutdown()
+}
+
+function crowd(peers: number): () => Promise<unknown> {
+  const networks: Network[] = []
+  process.on('message', (message: { dial?: Dial }) => {
+    if (message.dial === undefined) return
+    const { url, hub: id } = message.dial
+    for (let number = 0; number < peers; number++) {
+      const network = createNetwork({ identity: identityOf(number), peers: [{ id, url }], limits: { backoffMinMs: 10, backoffMaxMs: 100 } })
+      network.on('connection.opened', () => {
+        opened++
+        if (opened === peers) process.send?.({ up: true })
+      })
+      networks.push(network)
+    }
+  })
+  process.send?.({ isReady: true })
+  return () => Promise.all(networks.map((network) => network.shutdown()))
+}
+
+const { role, peers } = JSON.parse(process.argv[2] ?? '{}') as GrowthInput
+const stop = role === 'hub' ? await hub(peers) : crowd(peers)
+
+process.on('message', ({ ask: what }: { ask?: 'figures' | 'settled' | 'stop' }) => {
+  if (what === 'figures') process.send?.(figures(process.memoryUsage().rss))
+  else if (what === 'settled') void settledRssBytes().then((rssBytes) => process.send?.(figures(rssBytes)))
+  else if (what === 'stop') void stop().then(() => process.exit(0))
+})
+process.on('disconnect', () => process.exit(0))
