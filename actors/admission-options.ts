@@ -3,7 +3,8 @@
  * Refuses to know: rates and caps (protocol/admission.ts), and how identities are proved.
  */
 import { BlockList, isIP } from 'node:net'
-import { StatewireError } from '../codec/errors.ts'
+import { show } from '../codec/show.ts'
+import { checkFunction, invalid } from './checks.ts'
 
 /** What the application is told of a peer that asks to come in. */
 export interface AdmitInfo {
@@ -29,21 +30,21 @@ export interface ResolvedAdmission {
 /** @throws StatewireError ERR_INVALID_OPTION naming the entry */
 export function resolveAdmission(options: AdmissionOptions): ResolvedAdmission {
   const { allowAddresses, admit } = options
-  if (admit !== undefined && typeof admit !== 'function') throw invalid(`admit must be a function, got ${typeof admit}`)
+  if (admit !== undefined) checkFunction(admit, 'admit')
   if (allowAddresses === undefined) return { isAddressAllowed: () => true, admit: admit ?? null }
-  if (!Array.isArray(allowAddresses)) throw invalid(`allowAddresses must be a list, got ${typeof allowAddresses}`)
+  if (!Array.isArray(allowAddresses)) throw invalid(`allowAddresses must be a list, got ${show(allowAddresses)}`)
   const list = new BlockList()
   for (const [index, entry] of (allowAddresses as readonly unknown[]).entries()) addRange(list, entry, `allowAddresses[${index}]`)
   return { isAddressAllowed: (host) => isListed(list, host), admit: admit ?? null }
 }
 
 function addRange(list: BlockList, entry: unknown, where: string): void {
-  if (typeof entry !== 'string') throw invalid(`${where} must be an address or a range, got ${typeof entry}`)
+  if (typeof entry !== 'string') throw invalid(`${where} must be an address or a range, got ${show(entry)}`)
   const [address = '', prefix, ...more] = entry.split('/')
   const version = isIP(address)
   const bits = version === 4 ? 32 : 128
   const length = prefix === undefined ? bits : /^\d{1,3}$/.test(prefix) ? Number(prefix) : -1
-  if (version === 0 || more.length > 0 || length < 0 || length > bits) throw invalid(`${where} must be an address like "127.0.0.1" or a range like "10.0.0.0/8", got ${JSON.stringify(entry.slice(0, 80))}`)
+  if (version === 0 || more.length > 0 || length < 0 || length > bits) throw invalid(`${where} must be an address like "127.0.0.1" or a range like "10.0.0.0/8", got ${show(entry)}`)
   list.addSubnet(address, length, version === 4 ? 'ipv4' : 'ipv6')
 }
 
@@ -52,8 +53,4 @@ function isListed(list: BlockList, host: string): boolean {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(host)?.[1] ?? host
   const version = isIP(mapped)
   return version !== 0 && list.check(mapped, version === 4 ? 'ipv4' : 'ipv6')
-}
-
-function invalid(sentence: string): StatewireError {
-  return new StatewireError('ERR_INVALID_OPTION', sentence)
 }

@@ -4,6 +4,9 @@
  * Refuses to know: how any of it happens; it is a thin dress over Network.
  */
 import { StatewireError } from '../codec/errors.ts'
+import { show } from '../codec/show.ts'
+import { checkCall, checkFunction, checkObject, invalid } from './checks.ts'
+import { checkRuntime } from './environment-options.ts'
 import { createNetwork } from './network.ts'
 import type { MakeSessionsOptions, Network, NetworkRuntimeOptions, OpenControlChannelOptions } from './network.ts'
 import type { ControlChannel } from './control-channel.ts'
@@ -32,13 +35,18 @@ export class PeerConnectionBuilder {
   readonly #peers: PeerOption[] = []
   #isBuilt = false
 
+  /** @throws StatewireError ERR_INVALID_OPTION; the rest of what is wrong comes from `build` */
   constructor(config: BuilderConfig, runtime: NetworkRuntimeOptions = {}) {
+    checkObject(config, 'the configuration')
+    if ('peers' in config) throw invalid('peers is not an option of the builder: they are included one by one, with includePeer')
+    checkRuntime(runtime)
     this.#config = config
     this.#runtime = runtime
   }
 
   /** A peer to be connected with; the url is needed for those that this side dials. Everyone else is closed at the door. */
   includePeer(id: string, url?: string): this {
+    if (this.#isBuilt) throw invalid(`${show(id)} was included after build was called`)
     this.#peers.push(url === undefined ? { id } : { id, url })
     return this
   }
@@ -49,7 +57,8 @@ export class PeerConnectionBuilder {
    * @throws StatewireError as createNetwork and Network.ready do, ERR_TIMED_OUT, ERR_ABORTED; nothing is left open then
    */
   async build(options: BuildOptions = {}): Promise<BuiltPeers> {
-    if (this.#isBuilt) throw new StatewireError('ERR_INVALID_OPTION', 'build was called on this builder before; make another one')
+    checkCall(options, 'build')
+    if (this.#isBuilt) throw invalid('build was called on this builder before; make another one')
     this.#isBuilt = true
     const network = createNetwork({ ...this.#config, peers: this.#peers }, this.#runtime)
     const services = supervisorServices(network.ref) as Services
@@ -73,6 +82,7 @@ export class Reconnector {
 
   /** Hears when a connection is re-established after a break. */
   onReconnected(listener: (peer: string) => void): () => void {
+    checkFunction(listener, 'the listener of onReconnected')
     const lost = new Set<string>()
     const offLost = this.#network.on('connection.lost', ({ peer, link }) => void lost.add(`${peer} ${link}`))
     const offOpened = this.#network.on('connection.opened', ({ peer, link }) => {
@@ -109,7 +119,9 @@ export class TcpNetworkHandle {
   readonly #network: Network
 
   constructor(built: BuiltPeers) {
-    this.#network = built.connections.network
+    const connections = (built as Partial<BuiltPeers> | null | undefined)?.connections
+    if (!(connections instanceof PeerConnections)) throw invalid(`a TcpNetworkHandle takes what build gave, got ${show(built)}`)
+    this.#network = connections.network
   }
 
   get network(): Network {

@@ -4,9 +4,11 @@
  * Refuses to know: links and frames.
  */
 import { StatewireError } from '../codec/errors.ts'
+import { show } from '../codec/show.ts'
 import type { NetworkValue } from '../codec/values.ts'
 import { ringAround } from '../protocol/party-ring.ts'
 import type { Ring } from '../protocol/party-ring.ts'
+import { checkCall } from './checks.ts'
 import { whenFlushed } from './link.ts'
 import { bounded } from './session.ts'
 import type { CallOptions, Channel } from './session.ts'
@@ -32,6 +34,7 @@ export class ControlChannel {
   /** Resolves when the value is with the kernel, which is what phases of a protocol wait for. @throws StatewireError */
   async send(peer: string, value: NetworkValue, options?: CallOptions): Promise<void> {
     const { lane, state } = this.#channel(peer)
+    checkCall(options, 'send')
     const timeoutMs = options?.timeoutMs ?? this.#services.options.limits.sendTimeoutMs
     await bounded<void>(this.#services, { ...options, timeoutMs }, 'ERR_SEND_TIMED_OUT', `${peer} did not take a control value`, (resolve, reject) => {
       const flushed = (): void =>
@@ -48,6 +51,7 @@ export class ControlChannel {
   /** The next value of a peer. There is no time limit unless one is given. */
   async receive(peer: string, options?: CallOptions): Promise<NetworkValue> {
     const { lane } = this.#channel(peer)
+    checkCall(options, 'receive')
     const value = lane.take()
     if (value !== undefined) return value
     return bounded<NetworkValue>(this.#services, options, 'ERR_TIMED_OUT', `no control value from ${peer}`, (resolve, reject) => lane.wait({ resolve, reject }))
@@ -58,6 +62,7 @@ export class ControlChannel {
    * expected from next, then from previous. @throws StatewireError ERR_SYNC_MISMATCH if a neighbour says something else
    */
   async sync(options?: CallOptions): Promise<void> {
+    checkCall(options, 'sync')
     const { next, previous } = this.ring
     await this.send(next, { type: 'Bytes', value: ok }, options)
     await this.send(previous, { type: 'Bytes', value: ok }, options)
@@ -82,7 +87,7 @@ export class ControlChannel {
 
   #channel(peer: string): Channel {
     const channel = this.#channels.get(peer)
-    if (channel === undefined) throw new StatewireError('ERR_UNKNOWN_PEER', `${JSON.stringify(peer)} is not on this control channel; there are: ${this.peers.join(', ')}`)
+    if (channel === undefined) throw new StatewireError('ERR_UNKNOWN_PEER', `${show(peer)} is not on this control channel; there are: ${this.peers.join(', ')}`)
     return channel
   }
 }

@@ -32,6 +32,29 @@ export type NetworkEvent =
   | { readonly type: 'sessions.closed'; readonly batch: string; readonly cause: Cause }
 
 export type NetworkEventType = NetworkEvent['type']
+
+/** The names for those who ask at run time; the compiler holds the list against the type. */
+const isEventType: { readonly [Type in NetworkEventType]: true } = {
+  'network.ready': true,
+  'network.stopped': true,
+  'network.failed': true,
+  'warning': true,
+  'connection.opened': true,
+  'connection.lost': true,
+  'connection.suspect': true,
+  'connection.failed': true,
+  'connection.rejected': true,
+  'peer.up': true,
+  'peer.down': true,
+  'peer.duplicate': true,
+  'peer.errored': true,
+  'child.restarted': true,
+  'sessions.made': true,
+  'sessions.failed': true,
+  'sessions.closed': true,
+}
+export const networkEventTypes: readonly string[] = Object.keys(isEventType)
+
 export type NetworkEventOf<T extends NetworkEventType> = Extract<NetworkEvent, { type: T }>
 
 /** What a session emits of one of its peers. */

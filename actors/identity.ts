@@ -12,7 +12,9 @@ import { createSecureContext } from 'node:tls'
 import type { SecureContext } from 'node:tls'
 import { inspect } from 'node:util'
 import { StatewireError } from '../codec/errors.ts'
+import { show } from '../codec/show.ts'
 import { encodePeerId } from '../protocol/key-id.ts'
+import { checkBoolean, checkNames, checkObject, invalid } from './checks.ts'
 import { createCertificate, rawPublicKey } from './certificate.ts'
 import { nativeParameters } from './tls-parameters.ts'
 
@@ -54,6 +56,7 @@ export class Identity {
    * @throws StatewireError ERR_KEY_FILE_NOT_FOUND, ERR_KEY_FILE_PERMISSIONS, ERR_KEY_FILE_UNUSABLE, ERR_KEY_FORMAT or ERR_KEY_TYPE
    */
   static async load(file: string): Promise<Identity> {
+    checkFile(file)
     const handle = await open(file, 'r').catch((error: unknown) => {
       throw codeOf(error) === 'ENOENT' ? new StatewireError('ERR_KEY_FILE_NOT_FOUND', `there is no key file ${show(file)}`) : unusable(file, error)
     })
@@ -79,7 +82,12 @@ export class Identity {
    * Writes the key as PKCS#8 PEM, mode 0600, whole or not at all.
    * @throws StatewireError ERR_KEY_FILE_EXISTS or ERR_KEY_FILE_UNUSABLE
    */
-  async save(file: string, { overwrite = false }: SaveOptions = {}): Promise<void> {
+  async save(file: string, options: SaveOptions = {}): Promise<void> {
+    checkFile(file)
+    checkObject(options, 'the options of save')
+    checkNames(options, ['overwrite'], 'an option of save')
+    checkBoolean(options.overwrite, 'overwrite')
+    const overwrite = options.overwrite === true
     // A replacement is written beside the old file and takes its place in one step; the old file's mode does not count.
     const target = overwrite ? `${file}.${randomBytes(6).toString('hex')}` : file
     const handle = await open(target, 'wx', 0o600).catch((error: unknown) => {
@@ -129,7 +137,7 @@ export class Identity {
 
 /** Errors of the parser are not passed on as a cause: what they quote is not in our hands. */
 function readPrivateKey(pem: unknown, what: string): KeyObject {
-  if (typeof pem !== 'string') throw new StatewireError('ERR_KEY_FORMAT', `${what} must be PEM text, got ${typeof pem}`)
+  if (typeof pem !== 'string') throw new StatewireError('ERR_KEY_FORMAT', `${what} must be PEM text, got ${show(pem)}`)
   if (pem.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----')) throw new StatewireError('ERR_KEY_FORMAT', `${what} is encrypted; take the password off first`)
   if (!pem.includes('-----BEGIN PRIVATE KEY-----')) throw new StatewireError('ERR_KEY_FORMAT', `${what} is not PKCS#8 PEM: there is no line "BEGIN PRIVATE KEY"`)
   let privateKey: KeyObject
@@ -160,6 +168,7 @@ function codeOf(error: unknown): string | undefined {
   return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
 }
 
-function show(file: string): string {
-  return JSON.stringify(file.length > 200 ? `${file.slice(0, 200)}…` : file)
+/** A path with a zero in it names no file, and the system would say so in words of its own. */
+function checkFile(file: unknown): void {
+  if (typeof file !== 'string' || file === '' || file.includes('\0')) throw invalid(`file must be the path of a key file, got ${show(file)}`)
 }

@@ -2,8 +2,9 @@
  * Owns: every number that bounds something, with its reason, and the check that they fit together.
  * Refuses to know: who keeps them. test/actors/limits.test.ts holds each at n−1, n and n+1.
  */
-import { StatewireError } from '../codec/errors.ts'
 import { defaultMaxMessageLengthBytes } from '../codec/limits.ts'
+import { show } from '../codec/show.ts'
+import { checkNames, checkObject, invalid, timerMsMax } from './checks.ts'
 
 export interface Limits {
   /** TCP connect. 10 s: libp2p's and our users' habit; a loaded machine answers well within it. */
@@ -83,28 +84,23 @@ export const defaultLimits: Limits = {
   eventQueueMax: 1024,
 }
 
-/** The greatest delay that a Node timer keeps: above it, it fires at once. */
-const maxTimerMs = 2 ** 31 - 1
-
 /** @throws StatewireError ERR_INVALID_OPTION with one sentence that names the bad limit */
 export function resolveLimits(overrides: Partial<Limits> | undefined): Limits {
   const limits: Record<keyof Limits, number> = { ...defaultLimits }
-  for (const [name, value] of Object.entries(overrides ?? {})) {
-    if (!(name in defaultLimits)) throw invalid(`limits.${name} is not a limit; there are: ${Object.keys(defaultLimits).join(', ')}`)
+  if (overrides === undefined) return limits
+  checkObject(overrides, 'limits')
+  checkNames(overrides, Object.keys(defaultLimits), 'a limit', 'limits.')
+  for (const [name, value] of Object.entries(overrides)) {
     if (value === undefined) continue
     const isFactor = name === 'backoffFactor' || name === 'connectRatePerSecond'
     if (typeof value !== 'number' || !(isFactor ? Number.isFinite(value) : Number.isSafeInteger(value)) || value < 1) {
-      throw invalid(`limits.${name} must be ${isFactor ? 'a number' : 'a whole number'} of at least 1, got ${String(value)}`)
+      throw invalid(`limits.${name} must be ${isFactor ? 'a number' : 'a whole number'} of at least 1, got ${show(value)}`)
     }
-    if (name.endsWith('Ms') && value > maxTimerMs) throw invalid(`limits.${name} must be at most ${maxTimerMs} ms, got ${value}`)
+    if (name.endsWith('Ms') && value > timerMsMax) throw invalid(`limits.${name} must be at most ${timerMsMax} ms, got ${value}`)
     if (name === 'maxMessageLengthBytes' && value > 0xffff_ffff) throw invalid(`limits.${name} must fit the u32 of the wire, got ${value}`)
     limits[name as keyof Limits] = value
   }
   if (limits.backoffMinMs > limits.backoffMaxMs) throw invalid(`limits.backoffMinMs (${limits.backoffMinMs}) must not be above limits.backoffMaxMs (${limits.backoffMaxMs})`)
   if (limits.pendingInboundPerAddressMax > limits.pendingInboundMax) throw invalid(`limits.pendingInboundPerAddressMax (${limits.pendingInboundPerAddressMax}) must not be above limits.pendingInboundMax (${limits.pendingInboundMax})`)
   return limits
-}
-
-function invalid(sentence: string): StatewireError {
-  return new StatewireError('ERR_INVALID_OPTION', sentence)
 }

@@ -4,6 +4,7 @@
  * conformance suite (test/conformance/pipe.ts).
  */
 import { StatewireError } from '../codec/errors.ts'
+import { checkPart } from './environment-options.ts'
 import type { Clock } from './environment.ts'
 import type { Address, DialOptions, ListenerHandlers, Pipe, PipeHandlers, PipeListener, Transport } from './pipe.ts'
 
@@ -191,6 +192,7 @@ export class MemoryTransport implements Transport {
   #nextPort = 1024
 
   constructor(clock: Clock) {
+    checkPart(clock, 'clock', 'the clock of a MemoryTransport')
     this.#clock = clock
   }
 

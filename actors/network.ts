@@ -3,13 +3,17 @@
  * Refuses to know: anything that the supervisor's actors do; it sends them requests and listens to their events.
  */
 import { StatewireError } from '../codec/errors.ts'
+import { show } from '../codec/show.ts'
 import { createActor } from '../machines/xstate.ts'
 import type { ActorRefFrom, InspectionEvent, Observer } from '../machines/xstate.ts'
 import { BatchRequest } from './batch.ts'
+import { checkBoolean, checkCall, checkFunction, checkTimeoutMs, invalid, unknownName } from './checks.ts'
 import type { ControlChannel } from './control-channel.ts'
 import { EventQueue } from './event-queue.ts'
 import type { MissedEvents } from './event-queue.ts'
 import type { Environment, Log } from './environment.ts'
+import { checkRuntime, resolveEnvironment } from './environment-options.ts'
+import { networkEventTypes } from './events.ts'
 import type { NetworkEvent, NetworkEventOf, NetworkEventType } from './events.ts'
 import { channelLog } from './log.ts'
 import { resolveOptions } from './options.ts'
@@ -120,26 +124,32 @@ export class Network {
    * @throws StatewireError ERR_TIMED_OUT, ERR_ABORTED, ERR_SESSION_VALIDATION, ERR_CONNECTION_LOST, ERR_NETWORK_STOPPED, ERR_INVALID_OPTION
    */
   async makeSessions(options: MakeSessionsOptions): Promise<Session[]> {
-    checkCall(options, ['count', 'peers', 'timeoutMs', 'signal', 'agreePrfKeys'], 'makeSessions')
+    if (options === undefined) throw invalid('makeSessions takes an object of options, got undefined')
+    checkCall(options, 'makeSessions', ['count', 'peers', 'timeoutMs', 'signal', 'agreePrfKeys'])
+    checkBoolean(options.agreePrfKeys, 'agreePrfKeys')
     const { sessionsPerPeerMax } = this.#services.options.limits
     if (!Number.isSafeInteger(options.count) || options.count < 1 || options.count > sessionsPerPeerMax) {
-      throw new StatewireError('ERR_INVALID_OPTION', `count must be a whole number from 1 to ${sessionsPerPeerMax}, got ${String(options.count)}`)
+      throw invalid(`count must be a whole number from 1 to ${sessionsPerPeerMax}, got ${show(options.count)}`)
     }
     return (await this.#request('sessions', options.count, options)) as Session[]
   }
 
   /** Opens a control channel: values outside any session, and the barrier `sync()`. All parties open it in the same order among their calls. */
   async openControlChannel(options: OpenControlChannelOptions = {}): Promise<ControlChannel> {
-    checkCall(options, ['peers', 'timeoutMs', 'signal'], 'openControlChannel')
+    checkCall(options, 'openControlChannel', ['peers', 'timeoutMs', 'signal'])
     return (await this.#request('control', 1, options)) as ControlChannel
   }
 
   #request(purpose: 'sessions' | 'control', count: number, options: Omit<MakeSessionsOptions, 'count'>): Promise<Session[] | ControlChannel> {
-    const peers = options.peers ?? this.peers
-    for (const peer of peers) if (!this.#services.options.peers.has(peer)) throw new StatewireError('ERR_UNKNOWN_PEER', `${JSON.stringify(peer)} is not a peer of this network; there are: ${this.peers.join(', ')}`)
-    if (peers.length === 0 || new Set(peers).size !== peers.length) throw new StatewireError('ERR_INVALID_OPTION', 'peers must name at least one peer, and each once')
+    const peers = options.peers === undefined ? this.peers : options.peers
+    if (!Array.isArray(peers)) throw invalid(`peers must be a list, got ${show(peers)}`)
+    for (const [index, peer] of (peers as readonly string[]).entries()) {
+      if (!this.#services.options.peers.has(peer)) throw new StatewireError('ERR_UNKNOWN_PEER', `peers[${index}] is ${show(peer)}, which is not a peer of this network; there are: ${this.peers.join(', ')}`)
+      if (peers.indexOf(peer) !== index) throw invalid(`peers[${index}] is ${show(peer)}, which is in the list already`)
+    }
+    if (peers.length === 0) throw invalid('peers must name at least one peer, and names none')
+    checkTimeoutMs(options.timeoutMs, 'timeoutMs', false)
     const timeoutMs = options.timeoutMs ?? this.#services.options.limits.batchTimeoutMs
-    if (!Number.isFinite(timeoutMs) || timeoutMs <= 0) throw new StatewireError('ERR_INVALID_OPTION', `timeoutMs must be a number above 0, got ${String(timeoutMs)}`)
     const signal = options.signal
     if (signal?.aborted === true) throw new StatewireError('ERR_ABORTED', 'aborted before it began', { cause: signal.reason })
     if (this.#state === 'failed' || this.#state === 'stopped') throw this.#error ?? new StatewireError('ERR_NETWORK_STOPPED', 'the network has stopped')
@@ -156,12 +166,15 @@ export class Network {
 
   /** Typed events by plain call. The returned function takes the listener away. */
   on<T extends NetworkEventType>(type: T, listener: (event: NetworkEventOf<T>) => void): () => void {
+    if (!networkEventTypes.includes(type)) throw unknownName(type, networkEventTypes, 'an event of a network')
+    checkFunction(listener, `the listener of ${show(type)}`)
     const subscription = this.#ref.on(type as never, listener as never)
     return () => subscription.unsubscribe()
   }
 
   /** All events in order, bounded: a slow reader gets `events.missed` with a count instead of what it missed. Ends with the network. */
   events(options: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<NetworkEvent | MissedEvents> {
+    checkCall(options, 'events', ['signal'])
     const queue = new EventQueue(this.#services.options.limits.eventQueueMax)
     const subscription = this.#ref.on('*', (event) => {
       queue.push(event as NetworkEvent)
@@ -220,13 +233,15 @@ export class Network {
  * @throws StatewireError ERR_INVALID_OPTION, ERR_INVALID_URL, ERR_INVALID_PEER_ID
  */
 export function createNetwork(config: NetworkConfig, runtime: NetworkRuntimeOptions = {}): Network {
-  const { environment, inspect } = runtime
+  checkRuntime(runtime)
+  const { inspect } = runtime
+  const environment = resolveEnvironment(runtime.environment)
   // XState turns what an initial snapshot throws into an actor that has failed; here the caller is to hear it.
   resolveOptions(config)
   const ref = createActor(supervisor, {
     id: 'supervisor',
-    input: { config, ...(environment === undefined ? {} : { environment }) },
-    ...(inspect === undefined ? {} : { inspect: harmless(inspect, environment?.log ?? channelLog) }),
+    input: { config, environment },
+    ...(inspect === undefined ? {} : { inspect: harmless(inspect, environment.log ?? channelLog) }),
   })
   const network = Network.from(ref)
   const services = supervisorServices(ref) as Services
@@ -255,14 +270,4 @@ function harmless(inspect: NonNullable<NetworkRuntimeOptions['inspect']>, log: L
       log.write('error', 'inspector.threw', { cause: causeOf(error) })
     }
   }
-}
-
-/** A misspelt option would be a silent default. @throws StatewireError ERR_INVALID_OPTION */
-function checkCall(options: unknown, names: readonly string[], call: string): void {
-  if (typeof options !== 'object' || options === null) throw new StatewireError('ERR_INVALID_OPTION', `${call} takes an object of options, got ${options === null ? 'null' : typeof options}`)
-  for (const name of Object.keys(options)) {
-    if (!names.includes(name)) throw new StatewireError('ERR_INVALID_OPTION', `${name} is not an option of ${call}; there are: ${names.join(', ')}`)
-  }
-  const { signal } = options as { signal?: unknown }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new StatewireError('ERR_INVALID_OPTION', `signal must be an AbortSignal, got ${typeof signal}`)
 }

@@ -3,14 +3,17 @@
  * Refuses to know: what is done with it.
  */
 import { StatewireError } from '../codec/errors.ts'
+import { show } from '../codec/show.ts'
 import { decodePeerId } from '../protocol/key-id.ts'
 import { checkIdentity, compareIdentities, roleTowards } from '../protocol/peer-id.ts'
 import { resolveAdmission } from './admission-options.ts'
 import type { AdmissionOptions, ResolvedAdmission } from './admission-options.ts'
+import { checkNames, checkObject, invalid } from './checks.ts'
 import { Identity } from './identity.ts'
 import { resolveLimits } from './limits.ts'
 import type { Limits } from './limits.ts'
 import type { Address } from './pipe.ts'
+import { checkAmpcTls } from './tls-ampc.ts'
 import type { AmpcTlsOptions } from './tls-ampc.ts'
 
 export interface PeerOption {
@@ -88,23 +91,24 @@ export interface ResolvedOptions {
   readonly ampcTls: AmpcTlsOptions | null
 }
 
+const peerNames = ['id', 'url']
 const optionNames = ['identity', 'listen', 'peers', 'dialect', 'security', 'onConnectionLost', 'connectionParallelism', 'limits', 'allowAddresses', 'admit', 'tls']
 
 /** @throws StatewireError ERR_INVALID_OPTION, ERR_INVALID_URL or ERR_INVALID_PEER_ID */
 export function resolveOptions(config: NetworkConfig): ResolvedOptions {
-  if (typeof config !== 'object' || config === null) throw invalid(`the configuration must be an object, got ${config === null ? 'null' : typeof config}`)
-  for (const name of Object.keys(config)) if (!optionNames.includes(name)) throw invalid(`${name} is not an option; there are: ${optionNames.join(', ')}`)
+  checkObject(config, 'the configuration')
+  checkNames(config, optionNames, 'an option')
   const key = config.identity instanceof Identity ? config.identity : null
   const identity = key === null ? checkIdentity(config.identity, 'identity') : key.id
   const limits = resolveLimits(config.limits)
-  const dialect = config.dialect ?? (key === null ? 'ampc' : 'native')
+  const dialect: unknown = config.dialect === undefined ? (key === null ? 'ampc' : 'native') : config.dialect
   if (dialect !== 'ampc' && dialect !== 'native') throw invalid(`dialect must be 'native' or 'ampc', got ${show(dialect)}`)
   if (dialect === 'native' && key === null) throw invalid('identity must be an Identity in the native dialect: Identity.generate(), or Identity.load(file)')
   if (dialect === 'ampc' && key !== null) throw invalid('identity must be a name in the ampc dialect, got an Identity')
   const security = resolveSecurity(config.security, dialect)
   const ampcTls = resolveAmpcTls(config, dialect, security)
   const onConnectionLost = resolveMode(config.onConnectionLost, dialect)
-  const connectionParallelism = config.connectionParallelism ?? 1
+  const connectionParallelism = config.connectionParallelism === undefined ? 1 : config.connectionParallelism
   if (!Number.isSafeInteger(connectionParallelism) || connectionParallelism < 1 || connectionParallelism > limits.connectionsPerPeerMax) {
     throw invalid(`connectionParallelism must be a whole number from 1 to ${limits.connectionsPerPeerMax}, got ${show(connectionParallelism)}`)
   }
@@ -124,7 +128,7 @@ export function resolveOptions(config: NetworkConfig): ResolvedOptions {
 
 function resolveSecurity(security: unknown, dialect: DialectName): Security {
   // In the ampc dialect there is no default: plain TCP is asked for by name, and TLS needs certificates.
-  const resolved = security ?? (dialect === 'native' ? 'tls' : undefined)
+  const resolved = security === undefined && dialect === 'native' ? 'tls' : security
   if (resolved !== 'tls' && resolved !== 'plaintext') throw invalid(`security must be 'tls' or 'plaintext', got ${show(resolved)}`)
   return resolved
 }
@@ -136,11 +140,12 @@ function resolveAmpcTls(config: NetworkConfig, dialect: DialectName, security: S
     return null
   }
   if (tls === undefined) throw invalid("security is 'tls' in the ampc dialect, so tls must hold the key, the certificate and the root of each peer")
+  checkAmpcTls(tls, 'tls')
   return tls
 }
 
 function resolveMode(mode: unknown, dialect: DialectName): OnConnectionLost {
-  const resolved = mode ?? (dialect === 'native' ? 'resume' : 'fail')
+  const resolved = mode === undefined ? (dialect === 'native' ? 'resume' : 'fail') : mode
   if (resolved !== 'resume' && resolved !== 'fail' && resolved !== 'reconnect') throw invalid(`onConnectionLost must be 'resume', 'reconnect' or 'fail', got ${show(resolved)}`)
   if ((resolved === 'resume') !== (dialect === 'native')) throw new StatewireError('ERR_DIALECT_UNSUPPORTED', `onConnectionLost ${show(resolved)} is not what the ${dialect} dialect can do: native has 'resume', ampc has 'fail' and 'reconnect'`)
   return resolved
@@ -153,22 +158,29 @@ interface Own {
 }
 
 function resolvePeer(peer: unknown, where: string, own: Own): ResolvedPeer {
-  if (typeof peer !== 'object' || peer === null) throw invalid(`${where} must be an object with an id, got ${show(peer)}`)
+  if (typeof peer !== 'object' || peer === null || Array.isArray(peer)) throw invalid(`${where} must be an object with an id, got ${show(peer)}`)
+  checkNames(peer, peerNames, 'an option of a peer', `${where}.`)
   const { id, url } = peer as PeerOption
   if (own.dialect === 'native') decodePeerId(id, `${where}.id`)
   else checkIdentity(id, `${where}.id`)
   if (compareIdentities(id, own.identity) === 0) throw invalid(`${where}.id is the own identity ${show(id)}`)
   const address = url === undefined ? null : parseUrl(url, `${where}.url`, own.security)
+  if (address?.port === 0) throw new StatewireError('ERR_INVALID_URL', `${where}.url has port 0, on which nobody listens: ${show(url)}`)
   if (own.dialect === 'native') return { id, role: address === null ? 'acceptor' : 'dialer', address }
   const role = roleTowards(own.identity, id)
   if (role === 'dialer' && address === null) throw invalid(`${where}.url is missing: ${show(own.identity)} is greater than ${show(id)} and dials`)
   return { id, role, address }
 }
 
+/** A name of a host has 253 characters at most. */
+const urlLengthMax = 300
+
 /** @throws StatewireError ERR_INVALID_URL naming `where` */
 export function parseUrl(text: unknown, where: string, security: Security = 'plaintext'): Address {
   const scheme = security === 'tls' ? 'tls' : 'tcp'
   if (typeof text !== 'string') throw new StatewireError('ERR_INVALID_URL', `${where} must be a string like ${scheme}://127.0.0.1:15600, got ${show(text)}`)
+  // The parser of URLs drops line ends and tabs without a word, and takes a host that no name service knows.
+  if (/[\s%]/.test(text) || text.length > urlLengthMax) throw new StatewireError('ERR_INVALID_URL', `${where} holds blanks, escapes, or more than ${urlLengthMax} characters: ${show(text)}`)
   let url: URL
   try {
     url = new URL(text)
@@ -186,13 +198,4 @@ export function parseUrl(text: unknown, where: string, security: Security = 'pla
 
 export function formatUrl(address: Address, security: Security = 'plaintext'): string {
   return `${security === 'tls' ? 'tls' : 'tcp'}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
-}
-
-function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 160 ? `${value.slice(0, 160)}…` : value)
-  return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : String(value)
-}
-
-function invalid(sentence: string): StatewireError {
-  return new StatewireError('ERR_INVALID_OPTION', sentence)
 }

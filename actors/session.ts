@@ -3,11 +3,13 @@
  * Refuses to know: links, connections, frames: to it a lane is an opaque handle.
  */
 import { StatewireError } from '../codec/errors.ts'
+import { show } from '../codec/show.ts'
 import type { NetworkValue } from '../codec/values.ts'
 import type { ConnectionLostError, HandlerOptions, Lane, LaneHandler } from '../protocol/lane.ts'
 import type { LinkCore } from '../protocol/link-core.ts'
 import { ringAround } from '../protocol/party-ring.ts'
 import type { Ring } from '../protocol/party-ring.ts'
+import { checkBoolean, checkCall, checkFunction } from './checks.ts'
 import type { Services } from './services.ts'
 
 export interface CallOptions {
@@ -82,6 +84,7 @@ export class Session {
     const channel = this.#channels.get(peer)
     if (channel === undefined) return Promise.reject(unknownPeer(peer, this.peers))
     try {
+      checkCall(options, 'send')
       if (channel.state.trySend(channel.lane, value)) return accepted
       return this.#waitToSend(channel, peer, value, options)
     } catch (error) {
@@ -111,6 +114,7 @@ export class Session {
    * nothing), ERR_TIMED_OUT, ERR_ABORTED
    */
   async flush(options?: CallOptions): Promise<void> {
+    checkCall(options, 'flush')
     // Whoever called send hears of those that fail.
     if (this.#sending.size > 0) await Promise.allSettled(this.#sending)
     const acked = (peer: string, { lane, state }: Channel): Promise<void> =>
@@ -127,6 +131,7 @@ export class Session {
     const channel = this.#channels.get(peer)
     if (channel === undefined) return Promise.reject(unknownPeer(peer, this.peers))
     try {
+      checkCall(options, 'receive')
       const value = channel.lane.take()
       if (value !== undefined) return Promise.resolve(value)
     } catch (error) {
@@ -153,6 +158,10 @@ export class Session {
    */
   handle(peer: string, handler: LaneHandler | null, options?: HandlerOptions): void {
     const { lane, state } = this.#channel(peer)
+    if (handler !== null) checkFunction(handler, 'the handler')
+    checkCall(options, 'handle', ['onLost', 'borrow'])
+    if (options?.onLost !== undefined) checkFunction(options.onLost, 'onLost')
+    checkBoolean(options?.borrow, 'borrow')
     try {
       lane.setHandler(handler, options)
     } catch (error) {
@@ -163,6 +172,7 @@ export class Session {
 
   /** Hears of every broken connection at once; `receive` tells it at its place between the values. */
   onConnectionLost(listener: (peer: string, loss: ConnectionLostError) => void): void {
+    checkFunction(listener, 'the listener of onConnectionLost')
     for (const [peer, { lane }] of this.#channels) lane.onLoss = (loss) => listener(peer, loss)
   }
 
@@ -256,5 +266,5 @@ export function bounded<T>(
 }
 
 function unknownPeer(peer: unknown, peers: readonly string[]): StatewireError {
-  return new StatewireError('ERR_UNKNOWN_PEER', `${JSON.stringify(peer)} is not a peer of this session; there are: ${peers.join(', ')}`)
+  return new StatewireError('ERR_UNKNOWN_PEER', `${show(peer)} is not a peer of this session; there are: ${peers.join(', ')}`)
 }

@@ -8,9 +8,11 @@
  */
 import { StatewireError } from '../codec/errors.ts'
 import { Admission } from '../protocol/admission.ts'
+import { checkNames, checkObject } from './checks.ts'
 import { systemClock } from './environment.ts'
 import type { Clock } from './environment.ts'
-import { defaultLimits } from './limits.ts'
+import { checkPart } from './environment-options.ts'
+import { resolveLimits } from './limits.ts'
 import type { Limits } from './limits.ts'
 import type { Address, DialOptions, ListenerHandlers, Pipe, PipeHandlers, PipeListener, Transport } from './pipe.ts'
 import { TcpTransport } from './tcp-pipe.ts'
@@ -24,7 +26,7 @@ export interface SharedPortOptions {
   /** Keys of both dialects; without it the port speaks plain TCP. */
   readonly tls?: Required<Pick<TlsTransportOptions, 'identity' | 'ampc'>> & Pick<TlsTransportOptions, 'authorize'>
   readonly clock?: Clock
-  readonly limits?: Limits
+  readonly limits?: Partial<Limits>
 }
 
 interface Bound {
@@ -48,9 +50,12 @@ export class SharedPort {
   #number = 0
 
   constructor(options: SharedPortOptions = {}) {
+    checkObject(options, 'the options of a SharedPort')
+    checkNames(options, ['tls', 'clock', 'limits'], 'an option of a SharedPort')
+    if (options.clock !== undefined) checkPart(options.clock, 'clock', 'clock')
     this.#base = options.tls === undefined ? new TcpTransport() : new TlsTransport(options.tls)
     this.#clock = options.clock ?? systemClock
-    this.#limits = options.limits ?? defaultLimits
+    this.#limits = resolveLimits(options.limits)
     this.#admission = new Admission(this.#limits)
     this.native = this.#view('native')
     this.ampc = this.#view('ampc')

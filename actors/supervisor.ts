@@ -13,8 +13,10 @@ import { batch } from './batch.ts'
 import type { BatchRequest } from './batch.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body } from './chart-actor.ts'
+import { checkNames, checkObject } from './checks.ts'
 import type { ChildSpec } from './children.ts'
 import { systemEnvironment } from './environment.ts'
+import { resolveEnvironment } from './environment-options.ts'
 import type { Environment } from './environment.ts'
 import type { NetworkEvent } from './events.ts'
 import { listener } from './listener.ts'
@@ -198,8 +200,11 @@ function transportFor(options: ResolvedOptions): Partial<Environment> {
 function createServices(input: SupervisorInput): Services {
   const known = pending.get(input)
   if (known !== undefined) return known
+  checkObject(input, 'the input of the supervisor')
+  checkNames(input, ['config', 'environment'], 'a part of the input of the supervisor')
   const options = resolveOptions(input.config)
-  const services = new Services(systemEnvironment({ ...transportFor(options), ...input.environment }), options)
+  const environment = resolveEnvironment(input.environment)
+  const services = new Services(systemEnvironment({ ...transportFor(options), ...environment }), options)
   pending.set(input, services)
   return services
 }

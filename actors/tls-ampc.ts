@@ -11,7 +11,9 @@ import type { KeyObject } from 'node:crypto'
 import net from 'node:net'
 import tls from 'node:tls'
 import { StatewireError } from '../codec/errors.ts'
+import { show } from '../codec/show.ts'
 import { checkIdentity } from '../protocol/peer-id.ts'
+import { checkBoolean, checkFunction, checkNames, checkObject } from './checks.ts'
 import { isAnchored } from './tls-chain.ts'
 import { codeOf, handshakeError, isTlsError, refusal } from './tls-errors.ts'
 import { ampcParameters } from './tls-parameters.ts'
@@ -40,11 +42,13 @@ export class AmpcTls {
   #acceptContext: tls.SecureContext | undefined
 
   /** @throws StatewireError ERR_KEY_FORMAT, ERR_CERTIFICATE_UNUSABLE or ERR_INVALID_PEER_ID, naming which */
-  constructor({ key, certificate, roots, checkHostName = true, wallTimeMs = () => new Date().getTime() }: AmpcTlsOptions) {
+  constructor(options: AmpcTlsOptions) {
+    checkAmpcTls(options, 'ampc')
+    const { key, certificate, roots, checkHostName = true, wallTimeMs = () => new Date().getTime() } = options
     const leaf = parseCertificate(certificate, 'the certificate')
     if (!leaf.checkPrivateKey(parseKey(key))) throw unusable('the certificate belongs to another key')
     for (const [identity, pem] of Object.entries(roots)) {
-      const root = parseCertificate(pem, `the root of ${JSON.stringify(checkIdentity(identity, 'a name in roots'))}`)
+      const root = parseCertificate(pem, `the root of ${show(checkIdentity(identity, 'a name in roots'))}`)
       if (!root.ca) throw unusable(`the root of ${JSON.stringify(identity)} is no certificate of an authority (CA)`)
       for (const [other, { publicKey }] of this.#roots) {
         if (publicKey.equals(root.publicKey)) throw unusable(`${JSON.stringify(identity)} and ${JSON.stringify(other)} have the same root, so each could claim to be the other`)
@@ -123,11 +127,22 @@ export class AmpcTls {
     const known = this.#dialContexts.get(identity)
     if (known !== undefined) return known
     const root = this.#roots.get(identity)
-    if (root === undefined) throw new StatewireError('ERR_UNKNOWN_PEER', `there is no root for ${JSON.stringify(identity.slice(0, 128))}`)
+    if (root === undefined) throw new StatewireError('ERR_UNKNOWN_PEER', `there is no root for ${show(identity)}`)
     const context = tls.createSecureContext({ ...ampcParameters, key: this.#key, cert: this.#certificate, ca: root.toString() })
     this.#dialContexts.set(identity, context)
     return context
   }
+}
+
+/** What has which type; what is in the texts is looked at when they are used. `path` is where the options stand. */
+export function checkAmpcTls(value: unknown, path: string): void {
+  const options = checkObject(value, path)
+  checkNames(options, ['key', 'certificate', 'roots', 'checkHostName', 'wallTimeMs'], 'an option', `${path}.`)
+  if (typeof options['key'] !== 'string') throw new StatewireError('ERR_KEY_FORMAT', `${path}.key must be a private key in PEM, got ${show(options['key'])}`)
+  if (typeof options['certificate'] !== 'string') throw unusable(`${path}.certificate must be a certificate in PEM, got ${show(options['certificate'])}`)
+  for (const [identity, root] of Object.entries(checkObject(options['roots'], `${path}.roots`))) if (typeof root !== 'string') throw unusable(`${path}.roots[${show(identity)}] must be a certificate in PEM, got ${show(root)}`)
+  checkBoolean(options['checkHostName'], `${path}.checkHostName`)
+  if (options['wallTimeMs'] !== undefined) checkFunction(options['wallTimeMs'], `${path}.wallTimeMs`)
 }
 
 /** An alert by which the other side says that it does not like our certificate: its configuration may change. */

@@ -6,7 +6,9 @@
 import net from 'node:net'
 import { StatewireError } from '../codec/errors.ts'
 import { readClientHello } from '../codec/client-hello.ts'
-import type { Identity } from './identity.ts'
+import { show } from '../codec/show.ts'
+import { checkFunction, checkNames, checkObject, invalid } from './checks.ts'
+import { Identity } from './identity.ts'
 import type { Address, DialOptions, ListenerHandlers, PipeListener, Transport } from './pipe.ts'
 import { AmpcTls } from './tls-ampc.ts'
 import type { AmpcTlsOptions } from './tls-ampc.ts'
@@ -43,8 +45,13 @@ export class TlsTransport implements Transport {
   #listeners = 0
 
   /** @throws StatewireError ERR_INVALID_OPTION, ERR_KEY_FORMAT or ERR_CERTIFICATE_UNUSABLE */
-  constructor({ identity, authorize, ampc }: TlsTransportOptions) {
+  constructor(options: TlsTransportOptions) {
+    checkObject(options, 'the options of a TLS transport')
+    checkNames(options, ['identity', 'authorize', 'ampc'], 'an option of a TLS transport')
+    const { identity, authorize, ampc } = options
     if (identity === undefined && ampc === undefined) throw new StatewireError('ERR_INVALID_OPTION', 'a TLS transport needs an identity, or the keys of the ampc dialect')
+    if (identity !== undefined && !(identity instanceof Identity)) throw invalid(`identity must be an Identity, got ${show(identity)}`)
+    if (authorize !== undefined) checkFunction(authorize, 'authorize')
     this.#identity = identity
     this.#authorize = authorize
     this.#ampc = ampc === undefined ? undefined : new AmpcTls(ampc)

@@ -1,6 +1,7 @@
 /** Owns: the command that makes a key. Refuses to know: how keys are kept (actors/identity.ts). */
 import { parseArgs } from 'node:util'
 import { Identity } from '../actors/identity.ts'
+import { escaped } from '../codec/show.ts'
 import { UsageError } from './command.ts'
 import type { Output } from './command.ts'
 
@@ -22,7 +23,8 @@ function parse(args: readonly string[]): { file: string | undefined; overwrite: 
   try {
     values = parseArgs({ args: [...args], options: { out: { type: 'string' }, force: { type: 'boolean' } }, strict: true }).values
   } catch (error) {
-    throw new UsageError((error as Error).message)
+    // Words of the parser, which repeat an argument as it came.
+    throw new UsageError(escaped((error as Error).message))
   }
   const { out: file, force: overwrite = false } = values
   if (file === '') throw new UsageError('--out needs a file')

@@ -3,6 +3,7 @@
  * Refuses to know: what a command does, and the process (main.ts).
  */
 import { StatewireError } from '../codec/errors.ts'
+import { show } from '../codec/show.ts'
 import { UsageError } from './command.ts'
 import type { Output } from './command.ts'
 import { keygen } from './keygen.ts'
@@ -27,7 +28,7 @@ export async function run(args: readonly string[], output: Output): Promise<numb
     const [command, ...rest] = args
     if (args.includes('--help') || args.includes('-h')) output.out(help)
     else if (command === 'keygen') await keygen(rest, output)
-    else throw new UsageError(command === undefined ? 'a command is missing' : `there is no command ${JSON.stringify(command)}`)
+    else throw new UsageError(command === undefined ? 'a command is missing' : `there is no command ${show(command)}`)
     return exitCodes.ok
   } catch (error) {
     if (error instanceof UsageError) {

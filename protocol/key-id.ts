@@ -3,6 +3,7 @@
  * Refuses to know: what a key can do, certificates, and the identities of the ampc dialect (peer-id.ts).
  */
 import { StatewireError } from '../codec/errors.ts'
+import { show } from '../codec/show.ts'
 
 /** RFC 4648 "extended hex", lower case: the order of the texts is the order of the bytes. */
 const alphabet = '0123456789abcdefghijklmnopqrstuv'
@@ -32,15 +33,15 @@ export function encodePeerId(publicKey: Uint8Array): string {
 
 /** The 32 bytes of the key. `what` names the place in errors. @throws StatewireError ERR_INVALID_PEER_ID */
 export function decodePeerId(text: unknown, what = 'the peer id'): Buffer {
-  if (typeof text !== 'string') throw invalid(what, `must be a string of ${peerIdLength} characters, got ${typeof text}`)
-  if (text.length !== peerIdLength) throw invalid(what, `must have ${peerIdLength} characters, has ${text.length}`)
+  if (typeof text !== 'string') throw invalid(what, `must be a string of ${peerIdLength} characters, got ${show(text)}`)
+  if (text.length !== peerIdLength) throw invalid(what, `must have ${peerIdLength} characters, has ${text.length}: ${show(text)}`)
   const publicKey = Buffer.alloc(publicKeyLengthBytes)
   let bits = 0
   let held = 0
   let at = 0
   for (let i = 0; i < peerIdLength; i++) {
     const value = valueOf.get(text.charAt(i))
-    if (value === undefined) throw invalid(what, /[A-V]/.test(text.charAt(i)) ? `must be lower case, character ${i} is not` : `may hold 0-9 and a-v only, character ${i} is another`)
+    if (value === undefined) throw invalid(what, `${/[A-V]/.test(text.charAt(i)) ? `must be lower case, character ${i} is not` : `may hold 0-9 and a-v only, character ${i} is another`}: ${show(text)}`)
     held = (held << 5) | value
     bits += 5
     if (bits < 8) continue
@@ -48,7 +49,7 @@ export function decodePeerId(text: unknown, what = 'the peer id'): Buffer {
     publicKey[at++] = held >>> bits
     held &= (1 << bits) - 1
   }
-  if (held !== 0) throw invalid(what, 'has spare bits set in its last character: only one text stands for a key')
+  if (held !== 0) throw invalid(what, `has spare bits set in its last character, and only one text stands for a key: ${show(text)}`)
   return publicKey
 }
 
@@ -57,7 +58,6 @@ export function comparePeerIds(a: string, b: string): number {
   return Buffer.compare(decodePeerId(a, 'the first peer id'), decodePeerId(b, 'the second peer id'))
 }
 
-/** No text of the caller in the message: it may be a megabyte, or hold line ends. */
 function invalid(what: string, problem: string): StatewireError {
   return new StatewireError('ERR_INVALID_PEER_ID', `${what} ${problem}`)
 }

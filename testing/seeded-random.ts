@@ -2,9 +2,12 @@
  * Owns: a random source that gives the same numbers for the same seed.
  * Refuses to know: what they are for. mulberry32 (Tommy Ettinger, public domain): 32 bits of state, good enough for tests.
  */
+import { invalid } from '../actors/checks.ts'
+import { show } from '../codec/show.ts'
 import type { Random } from '../actors/environment.ts'
 
 export function seededRandom(seed: number): Random {
+  if (!Number.isSafeInteger(seed)) throw invalid(`seed must be a whole number, got ${show(seed)}`)
   let state = seed >>> 0
   const next = (): number => {
     state = (state + 0x6d2b79f5) >>> 0

@@ -2,6 +2,8 @@
  * Owns: a clock that stands still until it is told to go on; ticks, immediates and timers run in a fixed order.
  * Refuses to know: the system's clock.
  */
+import { checkFunction, invalid } from '../actors/checks.ts'
+import { show } from '../codec/show.ts'
 import type { Clock, TimerHandle } from '../actors/environment.ts'
 
 interface Timer {
@@ -27,6 +29,8 @@ export class VirtualClock implements Clock {
   }
 
   setTimeout(callback: () => void, delayMs: number): TimerHandle {
+    checkFunction(callback, 'the callback of setTimeout')
+    if (typeof delayMs !== 'number' || Number.isNaN(delayMs)) throw invalid(`delayMs of setTimeout must be a number, got ${show(delayMs)}`)
     const timer: Timer = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, callback }
     this.#timers.add(timer)
     return timer
@@ -37,10 +41,12 @@ export class VirtualClock implements Clock {
   }
 
   nextTick(callback: () => void): void {
+    checkFunction(callback, 'the callback of nextTick')
     this.#ticks.push(callback)
   }
 
   setImmediate(callback: () => void): void {
+    checkFunction(callback, 'the callback of setImmediate')
     this.#immediates.push(callback)
   }
 
@@ -78,6 +84,7 @@ export class VirtualClock implements Clock {
 
   /** Goes on by so many milliseconds, stopping at each timer on the way. */
   async advance(byMs: number): Promise<void> {
+    checkSpan(byMs, 'byMs of advance')
     const untilMs = this.#nowMs + byMs
     await this.settle()
     for (;;) {
@@ -95,6 +102,8 @@ export class VirtualClock implements Clock {
    * @throws with `what` when it does not come about within `withinMs` of virtual time, or when nothing is left to happen
    */
   async until(what: string, holds: () => boolean, withinMs = 600_000): Promise<void> {
+    checkFunction(holds, 'the condition of until')
+    checkSpan(withinMs, 'withinMs of until')
     const untilMs = this.#nowMs + withinMs
     await this.settle()
     while (!holds()) {
@@ -126,6 +135,11 @@ export class VirtualClock implements Clock {
     }
     return earliest
   }
+}
+
+/** Time goes on, and only so far: to go on without end would never return. @throws StatewireError ERR_INVALID_OPTION */
+function checkSpan(spanMs: unknown, what: string): void {
+  if (typeof spanMs !== 'number' || !Number.isFinite(spanMs) || spanMs < 0) throw invalid(`${what} must be a number of milliseconds from 0 on, got ${show(spanMs)}`)
 }
 
 /** Promise reactions may queue further ones; sixteen rounds are more than any chain here is long. */

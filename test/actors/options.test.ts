@@ -40,8 +40,8 @@ describe('a bad option', () => {
 
   it.each<[object, string]>([
     [{ identity: '' }, 'identity must not be empty'],
-    [{ identity: 7 }, 'identity must be a string, got number'],
-    [withPeer({ id: 'x'.repeat(129) }), 'peers[0].id has 129 bytes, more than 128'],
+    [{ identity: 7 }, 'identity must be a string, got 7'],
+    [withPeer({ id: 'x'.repeat(129) }), `peers[0].id has 129 bytes, more than 128: "${'x'.repeat(129)}"`],
     [withPeer({}), 'peers[0].id must be a string, got undefined'],
   ])('%j: %s', (bad, sentence) => {
     expect(expectError('ERR_INVALID_PEER_ID', () => resolveOptions({ ...good, ...bad } as NetworkConfig)).message).toBe(sentence)

@@ -9,11 +9,12 @@ const identity = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 16 }).fi
 
 describe('an identity', () => {
   it.each<[string, unknown, string]>([
-    ['must be a string', 7, 'peers[0].id must be a string, got number'],
+    ['must be a string', 7, 'peers[0].id must be a string, got 7'],
     ['must not be empty', '', 'peers[0].id must not be empty'],
-    ['may not have 129 bytes', 'x'.repeat(129), 'peers[0].id has 129 bytes, more than 128'],
-    ['is measured in bytes of UTF-8', 'é'.repeat(65), 'peers[0].id has 130 bytes, more than 128'],
-    ['may not hold half a surrogate pair', 'a\ud800', 'peers[0].id holds half of a surrogate pair'],
+    ['may not have 129 bytes', 'x'.repeat(129), `peers[0].id has 129 bytes, more than 128: "${'x'.repeat(129)}"`],
+    ['is measured in bytes of UTF-8', 'é'.repeat(65), `peers[0].id has 130 bytes, more than 128: "${'é'.repeat(65)}"`],
+    ['may not hold half a surrogate pair', 'a\ud800', 'peers[0].id holds half of a surrogate pair: "a\\ud800"'],
+    ['may not be a key', '-----BEGIN PRIVATE KEY-----\nMC4', 'peers[0].id must be a name, got a text in PEM: a key belongs into Identity.fromPem'],
   ])('%s', (_, value, sentence) => {
     expect(expectError('ERR_INVALID_PEER_ID', () => checkIdentity(value, 'peers[0].id')).message).toBe(sentence)
   })

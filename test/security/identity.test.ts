@@ -66,7 +66,7 @@ describe('id52', () => {
 
   const good = encodePeerId(Buffer.alloc(32, 0xa5))
   it.each([
-    ['a wrong type', 7, /must be a string of 52 characters, got number/],
+    ['a wrong type', 7, /must be a string of 52 characters, got 7/],
     ['nothing', undefined, /got undefined/],
     ['the empty text', '', /must have 52 characters, has 0/],
     ['51 characters', good.slice(1), /has 51/],
@@ -91,9 +91,11 @@ describe('id52', () => {
     expect(() => decodePeerId(`${key.slice(0, 51)}g`)).not.toThrow()
   })
 
-  it('refuses keys of other lengths, and does not repeat what it was given', () => {
+  it('refuses keys of other lengths, and repeats of what it was given one short line without control characters', () => {
     for (const length of [0, 31, 33]) expect(thrown(() => encodePeerId(Buffer.alloc(length))).code).toBe('ERR_INVALID_PEER_ID')
-    expect(thrown(() => decodePeerId('\u001b[31m'.repeat(1000))).message.length).toBeLessThan(100)
+    const { message } = thrown(() => decodePeerId('\u001b[31m'.repeat(1000)))
+    expect(message.length).toBeLessThan(250)
+    expect(message).toMatch(/^[ -~…]+$/)
   })
 })
 

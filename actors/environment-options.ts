@@ -1,0 +1,46 @@
+/**
+ * Owns: the check that what an application puts in place of clock, chance, transport or log can stand there.
+ * Refuses to know: what the runtime does with them, and whether they do it well.
+ */
+import { checkFunction, checkNames, checkObject, invalid } from './checks.ts'
+import type { Environment } from './environment.ts'
+import { show } from '../codec/show.ts'
+
+const methods: { readonly [Part in keyof Environment]: readonly string[] } = {
+  clock: ['nowMs', 'wallMs', 'setTimeout', 'clearTimeout', 'nextTick', 'setImmediate'],
+  random: ['fraction', 'bytes'],
+  transport: ['dial', 'listen'],
+  log: ['write'],
+}
+const parts = Object.keys(methods) as (keyof Environment)[]
+
+/** Those that were given; one that is `undefined` was not. @throws StatewireError ERR_INVALID_OPTION */
+export function resolveEnvironment(environment: unknown, path = 'environment'): Partial<Environment> {
+  if (environment === undefined) return {}
+  const offered = checkObject(environment, path)
+  checkNames(offered, parts, 'a part of the environment', `${path}.`)
+  const given: [string, unknown][] = []
+  for (const part of parts) {
+    const value = offered[part]
+    if (value === undefined) continue
+    checkPart(value, part, `${path}.${part}`)
+    given.push([part, value])
+  }
+  return Object.fromEntries(given) as Partial<Environment>
+}
+
+export function checkPart(value: unknown, part: keyof Environment, path: string): void {
+  const offered = checkObject(value, path)
+  for (const method of methods[part]) checkFunction(offered[method], `${path}.${method}`)
+  if (part === 'transport' && typeof offered['openHandles'] !== 'number') throw invalid(`${path}.openHandles must be a number, got ${show(offered['openHandles'])}`)
+}
+
+/** @throws StatewireError ERR_INVALID_OPTION */
+export function checkRuntime(runtime: unknown): void {
+  const options = checkObject(runtime, 'the second argument of createNetwork')
+  checkNames(options, ['environment', 'inspect'], 'an option of the runtime')
+  resolveEnvironment(options['environment'])
+  const inspect = options['inspect']
+  if (inspect === undefined || typeof inspect === 'function') return
+  if (typeof inspect !== 'object' || inspect === null || typeof (inspect as { next?: unknown }).next !== 'function') throw invalid(`inspect must be a function, or an observer with next, got ${show(inspect)}`)
+}

@@ -1,0 +1,67 @@
+/**
+ * Owns: how a value that is wrong looks in the message that says so: one short line, no control characters, no keys.
+ * Refuses to know: what was asked for. Never throws: what it is given may be anything.
+ */
+
+/** Escapes included: what is shown of a megabyte, or of a text that is nothing but control characters, is one short line. */
+const shownLengthMax = 160
+
+/** Control characters, line and paragraph ends, and marks that turn the direction of what follows. */
+const invisible = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g
+
+/** `"text"`, `7`, `a function`, `a list of 3`, `a Uint8Array of 32 bytes`, `an Identity`. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return showText(value)
+  if (typeof value === 'bigint') return cut(`${value}n`)
+  if (typeof value === 'symbol') return cut(String(value))
+  if (typeof value === 'function') return 'a function'
+  return typeof value === 'object' && value !== null ? showObject(value) : String(value)
+}
+
+/** A step in the path to an option: as it is if it is a plain name, quoted if not. */
+export function showName(name: string): string {
+  return /^[\w$]{1,64}$/.test(name) ? name : show(name)
+}
+
+function showText(text: string): string {
+  // Somebody may hand in the key itself where its id or its file is asked for.
+  if (text.includes('-----BEGIN')) return 'a text in PEM'
+  return `"${cut(text)}"`
+}
+
+function cut(text: string): string {
+  let shown = ''
+  for (const character of text.slice(0, shownLengthMax + 1)) {
+    const next = escaped(JSON.stringify(character).slice(1, -1))
+    if (shown.length + next.length > shownLengthMax) return `${shown}…`
+    shown += next
+  }
+  return shown
+}
+
+/** A text of somebody else's for a terminal or a log: nothing in it moves the cursor or turns the line. */
+export function escaped(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- control characters are what is taken out
+  return text.replace(/[\u0000-\u001f]/g, codeUnit).replace(invisible, codeUnit)
+}
+
+function codeUnit(character: string): string {
+  return String.raw`\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
+
+/** Of bytes only how many: they may be a key. */
+function showObject(value: object): string {
+  if (Array.isArray(value)) return `a list of ${value.length}`
+  if (value instanceof Uint8Array) return `a Uint8Array of ${value.length} bytes`
+  const name = className(value)
+  return name === 'Object' ? 'an object' : `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`
+}
+
+function className(value: object): string {
+  try {
+    const name: unknown = (value.constructor as { name?: unknown } | undefined)?.name
+    return typeof name === 'string' && /^[A-Za-z]\w{0,63}$/.test(name) ? name : 'Object'
+  } catch {
+    return 'Object'
+  }
+}
