@@ -132,6 +132,17 @@ class BatchBody implements Body {
     this.#request.reject(errorOf(this.#cause ?? cause('ERR_NETWORK_STOPPED', 'the network has stopped')))
   }
 
+  /** What can not be done (no ids are left) ends the batch with its own code, and not as a bug of ours. */
+  orFail(action: () => void): void {
+    try {
+      action()
+    } catch (error) {
+      this.#cause = causeOf(error)
+      if (!(error instanceof StatewireError)) throw error
+      this.#port.send({ type: 'batch.fail', cause: this.#cause })
+    }
+  }
+
   takeTurn(): void {
     this.#endTurn = this.#services.turns.take(this.#request.peers, () => this.#port.send({ type: 'turn.granted' }))
   }
@@ -365,9 +376,9 @@ export const batch: ChartLogic<BatchInput> = chartActor<BatchInput, BatchBody, (
   createBody: (input, port) => new BatchBody(input, port),
   actions: {
     takeTurn: (body) => body.takeTurn(),
-    openLinks: (body) => body.openLinks(),
+    openLinks: (body) => body.orFail(() => body.openLinks()),
     noteReady: (body, event) => body.noteReady(event),
-    validate: (body) => body.validate(),
+    validate: (body) => body.orFail(() => body.validate()),
     settle: (body) => body.settle(),
     noteDown: (body, event) => body.noteDown(event),
     noteGone: (body, event) => body.noteGone(event),

@@ -137,6 +137,7 @@ export class Network {
   /** Opens a control channel: values outside any session, and the barrier `sync()`. All parties open it in the same order among their calls. */
   async openControlChannel(options: OpenControlChannelOptions = {}): Promise<ControlChannel> {
     checkCall(options, 'openControlChannel', ['peers', 'timeoutMs', 'signal'])
+    if (this.#services.options.dialect === 'native') throw new StatewireError('ERR_DIALECT_UNSUPPORTED', 'the native dialect has no control channel; a session carries whatever it would')
     return (await this.#request('control', 1, options)) as ControlChannel
   }
 
