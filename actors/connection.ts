@@ -60,7 +60,7 @@ export class ConnectionBody implements Body, PipeHandlers {
   #rest: Buffer = Buffer.alloc(0)
   #cause: Cause | null = null
   #authenticated = false
-  #endPending = false
+  #isLeaving = false
   readonly #remoteAddress: string
   readonly #handshakeDeadlineAtMs: number
   readonly #state: LinkCore | null
@@ -133,7 +133,9 @@ export class ConnectionBody implements Body, PipeHandlers {
     this.#pipe = null
     const code = this.#authenticated ? 'ERR_CONNECTION_LOST' : this.#begins === 'connecting' ? 'ERR_CONNECTION_REFUSED' : 'ERR_HANDSHAKE_FAILED'
     const reason = error === null ? cause(code, `the connection with ${this.#remoteAddress} ended`) : causeOf(error, code)
-    this.#port.send({ type: 'pipe.closed', cause: reason })
+    // Of a socket that was let go before it said who it is, its owner hears why only from here: a key that is not invited ends so.
+    const isTurnedAway = error !== null && this.#begins === 'connected' && !this.#authenticated && !this.#isLeaving
+    this.#port.send({ type: isTurnedAway ? 'pipe.failed' : 'pipe.closed', cause: reason })
   }
 
   // What the chart does.
@@ -143,7 +145,10 @@ export class ConnectionBody implements Body, PipeHandlers {
     if (pipe === null) return
     pipe.secure().then(
       () => this.#port.send({ type: 'pipe.secured' }),
-      (error: unknown) => this.#port.send({ type: 'pipe.failed', cause: causeOf(error, 'ERR_HANDSHAKE_FAILED') }),
+      (error: unknown) => {
+        // A carrier that has closed already has said why in `onClose`.
+        if (this.#pipe !== null) this.#port.send({ type: 'pipe.failed', cause: causeOf(error, 'ERR_HANDSHAKE_FAILED') })
+      },
     )
   }
 
@@ -186,7 +191,7 @@ export class ConnectionBody implements Body, PipeHandlers {
   }
 
   endPipe(): void {
-    this.#endPending = true
+    this.#isLeaving = true
     this.#pipe?.end()
     // What is still on its way to us is of no use any more, and a paused pipe would never end.
     this.#pipe?.handle({ ...deaf, onClose: (error) => this.onClose(error), onEnd: () => {} })
@@ -194,6 +199,7 @@ export class ConnectionBody implements Body, PipeHandlers {
   }
 
   destroyPipe(): void {
+    this.#isLeaving = true
     const pipe = this.#pipe
     if (pipe === null) {
       // Closed already: the chart must still hear it.
@@ -226,7 +232,7 @@ export class ConnectionBody implements Body, PipeHandlers {
   /** The link takes the pipe over: from here on bytes go past this actor. It still owns the pipe's end. */
   release(handlers: PipeHandlers): OpenPipe | undefined {
     const pipe = this.#pipe
-    if (pipe === null || !this.#authenticated || this.#endPending) return undefined
+    if (pipe === null || !this.#authenticated || this.#isLeaving) return undefined
     const rest = this.#rest
     this.#rest = Buffer.alloc(0)
     pipe.handle({
