@@ -226,7 +226,7 @@ export class ConnectionBody implements Body, PipeHandlers {
 
   tellClosed(): void {
     const reason = this.#cause ?? cause('ERR_CONNECTION_LOST', `the connection with ${this.#remoteAddress} ended`)
-    this.#port.tell({ type: 'connection.closed', connection: this.#port.id, cause: reason, authenticated: this.#authenticated })
+    this.#port.tell({ type: 'connection.closed', connection: this.#port.id, remoteAddress: this.#remoteAddress, cause: reason, authenticated: this.#authenticated })
   }
 
   /** The link takes the pipe over: from here on bytes go past this actor. It still owns the pipe's end. */

@@ -185,10 +185,11 @@ class ListenerBody implements Body {
     this.#admission.settle(id, false)
   }
 
-  noteErrored(event: { connection: string; remoteAddress: string; cause: Cause | null }): void {
+  /** It broke, or it ended before anything could break: either is said once, and not again where it was decided. */
+  noteFailed(event: { connection: string; remoteAddress: string; cause: Cause | null }): void {
     const reason = event.cause
-    // Said already, where it was decided.
     if (reason === null || this.#decided.has(event.connection)) return
+    this.#decided.add(event.connection)
     this.#reject(event.remoteAddress, null, reason)
   }
 
@@ -252,7 +253,7 @@ export const listener: ChartLogic<ListenerInput> = chartActor<ListenerInput, Lis
     place: (body, event) => body.place(event),
     decide: (body, event) => body.decide(event),
     forget: (body, event) => body.forget(event),
-    noteErrored: (body, event) => body.noteErrored(event),
+    noteFailed: (body, event) => body.noteFailed(event),
     refusePipe: (body, event) => body.refusePipe(event),
     noteFailure: (body, event) => body.noteFailure(event),
     tellFailed: (body) => body.tellFailed(),

@@ -23,7 +23,7 @@ export type ListenerEvent =
   | ChildEvent
   | DeadlinePassed
 
-export const listenerActions = ['bind', 'tellListening', 'admit', 'place', 'decide', 'forget', 'noteErrored', 'refusePipe', 'noteFailure', 'tellFailed', 'unbind', 'fail'] as const
+export const listenerActions = ['bind', 'tellListening', 'admit', 'place', 'decide', 'forget', 'noteFailed', 'refusePipe', 'noteFailure', 'tellFailed', 'unbind', 'fail'] as const
 
 export const listenerMachine = setup({
   types: {
@@ -41,8 +41,8 @@ export const listenerMachine = setup({
   on: {
     'connection.claimed': { actions: 'place' },
     'admission.decided': { actions: 'decide' },
-    'connection.errored': { actions: 'noteErrored' },
-    'connection.closed': { actions: 'forget' },
+    'connection.errored': { actions: 'noteFailed' },
+    'connection.closed': { actions: ['noteFailed', 'forget'] },
     'child.done': { actions: 'forget' },
     'child.failed': { actions: 'forget' },
     'pipe.accepted': { actions: 'refusePipe' },

@@ -114,7 +114,7 @@ export async function besiege(addresses: number, seconds: number, honestConnects
     for (let i = 0; i < addresses; i++) attack(sourceAddress(i), stuckForms[i % stuckForms.length] as Stuck['form'])
     const untilMs = performance.now() + seconds * 1000
     const times: (number | null)[] = []
-    while (times.length < honestConnects && performance.now() < untilMs) times.push(await victim.connectHonestly(Math.max(1, untilMs - performance.now())))
+    while (times.length < honestConnects && performance.now() < untilMs) times.push(await victim.connectHonestly(patienceMs))
     const { peakPending } = await victim.ask()
     return { up: times.filter(isNumber).length, tries: times.length, peakPending, p99Ms: quantile(times.filter(isNumber), 0.99), attacks }
   } finally {

@@ -32,7 +32,7 @@ const openings: readonly (readonly [string, string])[] = [
   ['SSH', 'SSH-2.0-OpenSSH_9.6\r\n'],
   ['plain text', 'hello, who is there?\n'],
   ['a hello without TLS', 'SWIR\u0001\u0001\u0000\u0000'],
-  ['an ampc connection id', '\u0000\u0000\u0000\u0000'],
+  ['the start of ampc', '\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0005'],
   ['noise', '\u0080\u00ff\u0013\u0037\u0000'],
 ]
 

@@ -11,8 +11,8 @@ binding
   pipe.accepted                      -> stays                          refusePipe
   connection.claimed                 -> stays                          place
   admission.decided                  -> stays                          decide
-  connection.errored                 -> stays                          noteErrored
-  connection.closed                  -> stays                          forget
+  connection.errored                 -> stays                          noteFailed
+  connection.closed                  -> stays                          noteFailed forget
   listener.close                     -> closed                         unbind
   child.done                         -> stays                          forget
   child.failed                       -> stays                          forget
@@ -22,8 +22,8 @@ listening
   pipe.accepted                      -> stays                          admit
   connection.claimed                 -> stays                          place
   admission.decided                  -> stays                          decide
-  connection.errored                 -> stays                          noteErrored
-  connection.closed                  -> stays                          forget
+  connection.errored                 -> stays                          noteFailed
+  connection.closed                  -> stays                          noteFailed forget
   listener.close                     -> closed                         unbind
   child.done                         -> stays                          forget
   child.failed                       -> stays                          forget
@@ -31,8 +31,8 @@ errored
   pipe.accepted                      -> stays                          refusePipe
   connection.claimed                 -> stays                          place
   admission.decided                  -> stays                          decide
-  connection.errored                 -> stays                          noteErrored
-  connection.closed                  -> stays                          forget
+  connection.errored                 -> stays                          noteFailed
+  connection.closed                  -> stays                          noteFailed forget
   listener.close                     -> closed                         unbind
   child.done                         -> stays                          forget
   child.failed                       -> stays                          forget

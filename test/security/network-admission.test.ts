@@ -2,12 +2,14 @@
  * Owns: who gets into a whole network: the list of addresses, the application's own say, and the roots behind names.
  * Refuses to know: rates and caps, which test/protocol/admission.test.ts holds.
  */
+import net from 'node:net'
+import tls from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createNetwork, Identity } from '../../index.ts'
 import type { Limits, Network, NetworkEventOf } from '../../index.ts'
 import type { AdmitInfo, AmpcConfig } from '../../actors/index.ts'
 import { SharedPort } from '../../actors/index.ts'
-import { nextEvent, rejection, within } from '../support/bounded-wait.ts'
+import { nextEvent, rejection, settle, until, within } from '../support/bounded-wait.ts'
 import { issue } from './test-authority.ts'
 
 const limits: Partial<Limits> = { backoffMinMs: 1, backoffMaxMs: 20, connectBurst: 10_000, batchTimeoutMs: 10_000 }
@@ -88,6 +90,28 @@ describe('the application is asked of each peer', () => {
     const failed = nextEvent(guest, 'connection.failed')
     expect(await rejected).toMatchObject({ peer: guestId, cause: { code: 'ERR_NOT_ALLOWED', message: expect.stringContaining(word) as string } })
     expect(((await failed) as NetworkEventOf<'connection.failed'>).cause.message).toContain('not-allowed')
+  })
+})
+
+describe('an inbound connection that came to nothing is told of once', () => {
+  const clients: [string, (port: number) => net.Socket, string][] = [
+    ['speaks another protocol', (port) => net.connect(port, '127.0.0.1', function (this: net.Socket) { this.write('GET / HTTP/1.1\r\n\r\n') }), 'HTTP'],
+    ['speaks TLS with another ALPN', (port) => tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2'] }), 'ALPN'],
+    ['hangs up', (port) => net.connect(port, '127.0.0.1', function (this: net.Socket) { this.end() }), 'closed the connection'],
+  ]
+  it.each(clients)('because it %s', async (_what, connect, word) => {
+    const door = keep(createNetwork({ identity: Identity.generate(), listen: 'tls://127.0.0.1:0', peers: [], limits }))
+    await door.ready()
+    const rejections: NetworkEventOf<'connection.rejected'>[] = []
+    door.on('connection.rejected', (event) => void rejections.push(event))
+    const rejected = nextEvent(door, 'connection.rejected')
+    const socket = connect(Number(new URL(door.url ?? '').port)).on('error', () => {})
+    const closed = new Promise((resolve) => socket.on('close', resolve).resume())
+    await within(closed, 'the client sees it closed')
+    expect(await rejected).toMatchObject({ peer: null, remoteAddress: expect.stringContaining('127.0.0.1:') as string, cause: { code: 'ERR_HANDSHAKE_FAILED', message: expect.stringContaining(word) as string } })
+    await until(() => door.resources.handles === 1, 'only the listener is left')
+    await settle()
+    expect(rejections).toHaveLength(1)
   })
 })
 
