@@ -51,6 +51,11 @@ class ListenerBody implements Body {
     this.#admission = new Admission(input.services.options.limits)
   }
 
+  /** On plain TCP an identity is only claimed. */
+  get #isProving(): boolean {
+    return this.#services.options.security === 'tls'
+  }
+
   facts(): ListenerFacts {
     return { address: formatUrl(this.#input.address, this.#services.options.security) }
   }
@@ -131,7 +136,7 @@ class ListenerBody implements Body {
       : cause('ERR_UNKNOWN_PEER', `${JSON.stringify(identity)} is not a peer of this network`)
     this.#decided.add(id)
     // A known peer that comes early will try again: it has not misbehaved, and gets its token back.
-    this.#admission.settle(id, isKnown)
+    this.#admission.settle(id, isKnown, isKnown && this.#isProving)
     // A key that is not allowed is closed without one byte; a peer hears why, where the dialect has words for it.
     const words = this.#wordsFor(offer)
     if (words === null) this.#port.children.get(id)?.send({ type: 'connection.fail', cause: reason })
@@ -169,7 +174,7 @@ class ListenerBody implements Body {
     if (this.#port.children.get(id) === undefined || this.#decided.has(id)) return
     this.#decided.add(id)
     const holder = refused === null ? this.#services.claims.find(offer.claim) : undefined
-    this.#admission.settle(id, holder !== undefined)
+    this.#admission.settle(id, holder !== undefined, holder !== undefined && this.#isProving)
     if (holder !== undefined) return holder(offer)
     const reason = refused ?? cause('ERR_NOT_REQUESTED', `connection ${offer.claim.connectionId} of ${JSON.stringify(offer.claim.identity)} is not asked for any more`)
     const words = offer.refusal(refused === null ? 'stopping' : 'not-allowed', refused === null ? '' : 'not let in')

@@ -124,8 +124,8 @@ export class SharedPort {
       if (isSettled) return
       isSettled = true
       this.#clock.clearTimeout(deadline)
-      // The networks count it from here on, each by its own limits.
-      this.#admission.settle(id, dialect !== null)
+      // The networks count it from here on, each by its own limits. Which dialect it speaks proves nothing of whom it belongs to.
+      this.#admission.settle(id, dialect !== null, false)
       const target = dialect === null ? undefined : handlers[dialect]
       if (target !== undefined) return target.onPipe(new RoutedPipe(pipe, first))
       pipe.handle(deaf)

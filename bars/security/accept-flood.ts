@@ -109,5 +109,5 @@ export async function acceptFlood({ isQuick, progress }: BarContext): Promise<re
   const few = await flood({ connects, seconds, addresses: 16, holdMs: 10_000 })
   progress('S2 from 250 addresses, each socket held')
   const many = await flood({ connects, seconds, addresses: 250, holdMs: 10_000 })
-  return [barOf('S2', few, 16, []), barOf('S2-spread', many, 250, ['many addresses with one pending connection each fill the table, and nobody is evicted for the honest peer'])]
+  return [barOf('S2', few, 16, []), barOf('S2-spread', many, 250, ['many addresses with one pending connection each fill the table, and the honest peer is turned away'])]
 }

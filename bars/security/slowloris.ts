@@ -145,7 +145,7 @@ export async function slowloris({ isQuick, progress }: BarContext): Promise<read
     id: 'S1-siege',
     passed: siege.up === siege.tries && siege.up > 0 && siege.peakPending <= defaultLimits.pendingInboundMax,
     figures: { addresses: 200, attacks: siege.attacks, honest: `${siege.up}/${siege.tries}`, peak_pending: siege.peakPending, honest_p99_ms: siege.p99Ms },
-    notes: siege.up === siege.tries ? [] : ['a table that is full of strangers, one from each address, evicts nobody: the honest peer is turned away until a deadline passes'],
+    notes: siege.up === siege.tries ? [] : ['a table that is full of strangers, one from each address: the honest peer is turned away'],
   }
   return [held, besieged]
 }

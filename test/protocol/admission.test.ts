@@ -71,6 +71,56 @@ describe('pending handshakes', () => {
   })
 })
 
+describe('a full table of strangers, one from each address', () => {
+  const strangers = ['a', 'b', 'c', 'd', 'e', 'f']
+  /** A table in which address "home" has proved to be a peer's, and which is full of others since. */
+  function besieged(isProved = true): Admission {
+    const admission = new Admission(limits)
+    ask(admission, 'home', 1)
+    admission.settle('home.1', true, isProved)
+    for (const address of strangers) ask(admission, address, 1)
+    return admission
+  }
+
+  it('gives way to an address where a peer has proved its key: the oldest first, up to what one address may have', () => {
+    expect(ask(besieged(), 'home', 4, 0, 2)).toEqual(['in, out goes a.1', 'in, out goes b.1', 'in, out goes c.1', 'address-pending'])
+  })
+
+  it('does not give way where a name was only claimed', () => {
+    expect(ask(besieged(false), 'home', 1, 0, 2)).toEqual(['pending'])
+  })
+
+  it.each([[3_599_999, 'in, out goes h.1'], [3_600_000, 'pending']])('remembers the address for an hour: after %i ms, %s', (laterMs, verdict) => {
+    const admission = besieged()
+    for (const address of strangers) admission.settle(`${address}.1`, false)
+    for (const address of 'hijklm') ask(admission, address, 1, laterMs)
+    expect(ask(admission, 'home', 1, laterMs, 2)).toEqual([verdict])
+  })
+
+  it('does not push out what comes from such an address, not even where it is the busiest', () => {
+    const admission = besieged()
+    ask(admission, 'home', 2, 0, 2)
+    expect(ask(admission, 'h', 1)).toEqual(['pending'])
+  })
+
+  it('among known addresses the busiest gives way, as among strangers', () => {
+    const admission = new Admission(limits)
+    for (const address of ['x', 'y', 'z']) {
+      ask(admission, address, 1)
+      admission.settle(`${address}.1`, true)
+    }
+    ask(admission, 'x', 3, 0, 2)
+    ask(admission, 'y', 3, 0, 2)
+    expect(ask(admission, 'z', 1, 0, 2)).toEqual(['in, out goes x.2'])
+  })
+
+  it.each([[999, 'pending'], [1_000, 'in, out goes a.1'], [1_001, 'in, out goes a.1']])('gives way to anybody once its oldest has been under way for a second: after %i ms, %s', (afterMs, verdict) => {
+    const admission = new Admission(limits)
+    for (const [i, address] of strangers.entries()) ask(admission, address, 1, i)
+    expect(ask(admission, 'g', 1, afterMs)).toEqual([verdict])
+  })
+})
+
 describe('the rate', () => {
   const fast = (admission: Admission, count: number, nowMs: number, authenticated = false): string[] =>
     Array.from({ length: count }, (_, i) => {
@@ -131,6 +181,20 @@ describe('memory', () => {
     }
     expect(admission.pending).toBe(1)
     expect(ask(admission, 'first', 3)).toEqual(['in', 'in', 'address-pending'])
+  })
+})
+
+describe('an address where a peer has proved its key', () => {
+  it('is not washed away by a flood from many addresses', () => {
+    const admission = new Admission({ ...limits, connectBurst: 3 })
+    ask(admission, 'home', 1)
+    admission.settle('home.1', true)
+    for (let i = 0; i < 20_000; i++) {
+      admission.ask(`id ${i}`, `address ${i}`, 0)
+      admission.settle(`id ${i}`, false)
+    }
+    for (const address of 'abcdef') ask(admission, address, 1)
+    expect(ask(admission, 'home', 1, 0, 2)).toEqual(['in, out goes a.1'])
   })
 })
 
