@@ -4,6 +4,7 @@
  */
 import { StatewireError } from '../codec/errors.ts'
 import { show } from '../codec/show.ts'
+import { helloMaxMessageLengthBytesMin, linksMax } from '../codec/hello.ts'
 import { decodePeerId } from '../protocol/key-id.ts'
 import { checkIdentity, compareIdentities, roleTowards } from '../protocol/peer-id.ts'
 import { resolveAdmission } from './admission-options.ts'
@@ -112,6 +113,7 @@ export function resolveOptions(config: NetworkConfig): ResolvedOptions {
   if (!Number.isSafeInteger(connectionParallelism) || connectionParallelism < 1 || connectionParallelism > limits.connectionsPerPeerMax) {
     throw invalid(`connectionParallelism must be a whole number from 1 to ${limits.connectionsPerPeerMax}, got ${show(connectionParallelism)}`)
   }
+  if (dialect === 'native') checkHelloLimits(limits, connectionParallelism)
   const listen = config.listen === undefined ? null : parseUrl(config.listen, 'listen', security)
   if (!Array.isArray(config.peers)) throw invalid(`peers must be a list, got ${show(config.peers)}`)
   const peers = new Map<string, ResolvedPeer>()
@@ -124,6 +126,12 @@ export function resolveOptions(config: NetworkConfig): ResolvedOptions {
     peers.set(resolved.id, resolved)
   }
   return { identity, key, listen, peers, dialect, security, onConnectionLost, connectionParallelism, limits, admission: resolveAdmission(config), ampcTls }
+}
+
+/** What a hello can say: the peers would refuse another, and this side would call it a bug of its own. */
+function checkHelloLimits({ maxMessageLengthBytes }: Limits, connectionParallelism: number): void {
+  if (maxMessageLengthBytes < helloMaxMessageLengthBytesMin) throw invalid(`limits.maxMessageLengthBytes must be at least ${helloMaxMessageLengthBytesMin} in the native dialect, got ${maxMessageLengthBytes}`)
+  if (connectionParallelism > linksMax) throw invalid(`connectionParallelism must be at most ${linksMax} in the native dialect, got ${connectionParallelism}`)
 }
 
 function resolveSecurity(security: unknown, dialect: DialectName): Security {

@@ -236,6 +236,11 @@ export function bounded<T>(
       reject(new StatewireError('ERR_ABORTED', `${what}: aborted`, { cause: signal.reason }))
       return
     }
+    // Anything else would be a deadline that never passes.
+    if (timeoutMs !== undefined && !(Number.isFinite(timeoutMs) && timeoutMs >= 0)) {
+      reject(new StatewireError('ERR_INVALID_OPTION', `timeoutMs must be a number of at least 0, got ${String(timeoutMs)}`))
+      return
+    }
     let giveUp: () => void = () => {}
     let done = false
     const finish = (): void => {

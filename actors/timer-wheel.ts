@@ -9,6 +9,8 @@ import type { Clock, TimerHandle } from './environment.ts'
 
 /** Deadlines are rounded up to this, so that thousands of them share a few wake-ups. None here needs to be finer. */
 const slotMs = 4
+/** The greatest delay that a Node timer keeps: above it, it fires at once. A slot further away is looked at again then. */
+const maxTimerMs = 2 ** 31 - 1
 
 export interface Deadline {
   cancel(): void
@@ -78,7 +80,7 @@ export class TimerWheel {
   #arm(slot: number): void {
     this.#disarm()
     this.#timerSlot = slot
-    this.#timer = this.#clock.setTimeout(() => this.#turn(), Math.max(0, slot * slotMs - this.#clock.nowMs()))
+    this.#timer = this.#clock.setTimeout(() => this.#turn(), Math.min(maxTimerMs, Math.max(0, slot * slotMs - this.#clock.nowMs())))
   }
 
   #disarm(): void {

@@ -9,7 +9,7 @@
  * Identifiers (boot id, epochs) are `bigint`: they are compared and never counted with. Counters (received, first, next,
  * hello number) are `number`: at 10 million frames a second 2^53 lasts 28 years; a larger one is a lie and a bad hello.
  */
-import { maxUint16, maxUint32 } from './constants.ts'
+import { maxUint32 } from './constants.ts'
 import { StatewireError } from './errors.ts'
 import { readUint32 } from './frame-length.ts'
 
@@ -20,6 +20,8 @@ export const refusalMessageLengthBytesMax = 256
 export const windowBytesMax = 0x7fff_ffff
 /** Nobody may allow less than this in a hello: 64 KiB, the size of a full stream frame. */
 export const helloMaxMessageLengthBytesMin = 65_536
+/** Links between two peers: a u16 of the hello. */
+export const linksMax = 0xffff
 
 const magic = Buffer.from('SWIR', 'latin1')
 const protocolVersion = 1
@@ -271,7 +273,7 @@ function faultOf(hello: Hello): HelloFault | null {
     [hello.nextEpoch === 0n, 'the next epoch is 0'],
     [hello.helloNumber === 0, 'the hello number is 0'],
     [hello.links === 0, 'the number of links is 0'],
-    [hello.links > maxUint16, 'the number of links has more than 16 bits'],
+    [hello.links > linksMax, 'the number of links has more than 16 bits'],
     [hello.replayWindowBytes === 0, 'the replay window is 0'],
   ]
   const broken = rules.find(([isBroken]) => isBroken)

@@ -22,7 +22,7 @@ export class ConnectionLostError extends StatewireError {
 }
 
 /** Calls of `receive` that wait on one lane; whoever has so many has forgotten to await. */
-const waitersMax = 1024
+export const waitersMax = 1024
 
 export interface LaneWaiter {
   resolve(value: NetworkValue): void

@@ -93,6 +93,14 @@ describe('times', () => {
       await received
     }))
 
+  it.each([NaN, -1, Infinity])('a call with timeoutMs %d is refused, and leaves no deadline that never passes', (timeoutMs) =>
+    play(duo({ onConnectionLost: 'reconnect' }), async (scene) => {
+      const made = await scene.sessions(1)
+      await expect(made.get('alice')?.[0]?.receive('bob', { timeoutMs })).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION', message: expect.stringContaining('timeoutMs') as string })
+      await scene.run(scene.of('bob').network.shutdown())
+      await expect(made.get('alice')?.[0]?.send('bob', number(1), { timeoutMs })).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION' })
+    }))
+
   it('a time-out takes the waiter with it: the next value goes to the next call', () =>
     play(duo(), async (scene) => {
       const made = await scene.sessions(1)

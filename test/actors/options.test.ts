@@ -3,7 +3,7 @@
  * Refuses to know: what is done with them.
  */
 import { describe, expect, it } from 'vitest'
-import { createNetwork, defaultLimits } from '../../actors/index.ts'
+import { createNetwork, defaultLimits, Identity } from '../../actors/index.ts'
 import type { NetworkConfig } from '../../actors/index.ts'
 import { formatUrl, parseUrl, resolveOptions } from '../../actors/options.ts'
 import { resolveLimits } from '../../actors/limits.ts'
@@ -32,6 +32,14 @@ describe('a bad option', () => {
   ])('%j: %s', (bad, sentence) => {
     const config = { ...good, ...bad } as NetworkConfig
     expect(expectError('ERR_INVALID_OPTION', () => resolveOptions(config)).message).toContain(sentence)
+  })
+
+  it.each<[object, string]>([
+    [{ limits: { maxMessageLengthBytes: 65_535 } }, 'limits.maxMessageLengthBytes must be at least 65536 in the native dialect, got 65535'],
+    [{ limits: { connectionsPerPeerMax: 100_000 }, connectionParallelism: 65_536 }, 'connectionParallelism must be at most 65535 in the native dialect, got 65536'],
+  ])('%j: %s', (bad, sentence) => {
+    const config: NetworkConfig = { identity: Identity.generate(), peers: [], ...bad }
+    expect(expectError('ERR_INVALID_OPTION', () => resolveOptions(config)).message).toBe(sentence)
   })
 
   it.each([null, undefined, 7, 'x'])('the configuration %j: it must be an object', (config) => {

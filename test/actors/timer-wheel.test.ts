@@ -33,6 +33,17 @@ describe('a deadline', () => {
     expect(log).toEqual(['x at 0'])
   })
 
+  it.each([2 ** 31, 2 ** 40])('of %i ms asks the clock for no more than a timer of Node can hold, and passes when it is time', async (delayMs) => {
+    const { clock, log, at } = create()
+    const asked: number[] = []
+    const { setTimeout } = clock
+    clock.setTimeout = (callback, askedMs) => (asked.push(askedMs), setTimeout.call(clock, callback, askedMs))
+    at(delayMs, 'x')
+    await clock.advance(delayMs + slotMs)
+    expect(Math.max(...asked)).toBeLessThanOrEqual(2 ** 31 - 1)
+    expect(log).toEqual([`x at ${delayMs}`])
+  })
+
   it('that was cancelled does not pass, and cancelling twice is no harm', async () => {
     const { clock, wheel, log, at } = create()
     const deadline = at(10, 'x')
