@@ -9,6 +9,7 @@ runBars(
     S3: async () => (await import('./identity-bar.ts')).identityBar,
     S4: async () => (await import('./possession-bar.ts')).possessionBar,
     S7: async () => (await import('./codec-bombs.ts')).codecBombs,
+    S9: async () => (await import('./limits-bar.ts')).limitsBar,
     S10: async () => (await import('./wrong-protocol-bar.ts')).wrongProtocolBar,
     S1: async () => (await import('./slowloris.ts')).slowloris,
     S2: async () => (await import('./accept-flood.ts')).acceptFlood,
