@@ -181,6 +181,7 @@ export class InPump {
       else this.#onCrashed(error)
       return
     } finally {
+      this.#state.kept.settle()
       if (replies !== null) replies.isHeld = false
     }
     if (!this.#started) {

@@ -7,6 +7,7 @@
 import { StatewireError } from '../codec/errors.ts'
 import type { NetworkValue } from '../codec/values.ts'
 import { Deque } from './deque.ts'
+import type { UnreadValue } from './kept-views.ts'
 
 /**
  * A broken connection, at its place in the order of values: those before it arrived, of those after it some may be missing.
@@ -42,20 +43,17 @@ export interface HandlerOptions {
   readonly borrow?: boolean
 }
 
-interface Unread {
-  readonly value: NetworkValue
-  readonly costBytes: number
-}
-
 /** What the lane tells its link. */
 export interface LaneOwner {
   onTaken(costBytes: number): void
+  /** A value was queued: the link sees to it that it holds no more memory than its own. */
+  onUnread(unread: UnreadValue): void
 }
 
 export class Lane {
   readonly id: number
   readonly #owner: LaneOwner
-  readonly #unread = new Deque<Unread | ConnectionLostError>()
+  readonly #unread = new Deque<UnreadValue | ConnectionLostError>()
   readonly #waiters = new Deque<LaneWaiter>()
   /** Hears of every loss at once, besides its place in the order of values. */
   onLoss: ((loss: ConnectionLostError) => void) | null = null
@@ -102,7 +100,9 @@ export class Lane {
       waiter.resolve(value)
       return 0
     }
-    this.#unread.push({ value, costBytes })
+    const unread: UnreadValue = { value, costBytes }
+    this.#unread.push(unread)
+    this.#owner.onUnread(unread)
     return costBytes
   }
 

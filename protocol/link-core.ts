@@ -5,6 +5,7 @@
 import type { FrameSink } from '../codec/frame-assembler.ts'
 import type { NetworkValue } from '../codec/values.ts'
 import type { FrameSource } from './dialect.ts'
+import type { KeptViews } from './kept-views.ts'
 import type { Lane } from './lane.ts'
 
 /** The pumps and the actor above, as the state sees them. */
@@ -52,6 +53,8 @@ export interface LinkCore extends FrameSink {
   takeBatch(): Buffer[]
   /** A chunk from the socket is about to be read. */
   chunkBegins(): void
+  /** What is unread of the chunk that is being read; whoever reads it settles this at its end. */
+  readonly kept: KeptViews
   flow(): void
   block(): void
   /** Whether a connection is read from the moment it is authenticated; else only once the link has a lane. */

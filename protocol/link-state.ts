@@ -18,6 +18,7 @@ import type { NetworkValue } from '../codec/values.ts'
 import { Deque } from './deque.ts'
 import type { FrameSource, Framing } from './dialect.ts'
 import { EarlyFrames } from './early-frames.ts'
+import { KeptViews } from './kept-views.ts'
 import { ConnectionLostError, Lane } from './lane.ts'
 import { idleHooks } from './link-core.ts'
 import type { DueAction, LinkCore, LinkCounters, LinkHooks } from './link-core.ts'
@@ -59,6 +60,7 @@ export class LinkState implements LinkCore {
   /** A link does not read before it has a lane: its actor waits for this. */
   onLaneOpened: (() => void) | null = null
   readonly counters: LinkCounters = { valuesSent: 0, bytesSent: 0, valuesReceived: 0, bytesReceived: 0, framesDropped: 0 }
+  readonly kept = new KeptViews()
   readonly #limits: LinkLimits
   readonly #lanes = new Map<number, Lane>()
   readonly #writer = new FrameWriter()
@@ -151,7 +153,7 @@ export class LinkState implements LinkCore {
   /** Makes a lane. Frames that came for it before it existed are delivered first. */
   openLane(id: number): Lane {
     if (this.#lanes.has(id)) throw new StatewireError('ERR_INTERNAL', `lane ${id} is open already`)
-    const lane = new Lane(id, { onTaken: (costBytes) => this.#onTaken(costBytes) })
+    const lane = new Lane(id, { onTaken: (costBytes) => this.#onTaken(costBytes), onUnread: (unread) => this.kept.add(unread) })
     if (this.#end !== null) {
       lane.close(this.#end)
       return lane

@@ -14,6 +14,7 @@ import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
 import { controlLane, encodeAck, encodeCredit, encodeGoodbye, encodeReset, goodbyeCodes, nativeDescriptors, resetCodes, sessionLanesEnd } from '../../codec/native-frames.ts'
 import type { NetworkValue } from '../../codec/values.ts'
 import type { FrameSource } from '../dialect.ts'
+import { KeptViews } from '../kept-views.ts'
 import type { Lane } from '../lane.ts'
 import { idleHooks } from '../link-core.ts'
 import type { DueAction, LinkCore, LinkCounters, LinkHooks } from '../link-core.ts'
@@ -44,6 +45,7 @@ export class NativeLinkState implements LinkCore {
   readonly epoch: LinkEpoch
   readonly counters: LinkCounters = { valuesSent: 0, bytesSent: 0, valuesReceived: 0, bytesReceived: 0, framesDropped: 0 }
   onLaneOpened: (() => void) | null = null
+  readonly kept = new KeptViews()
   readonly readsAtOnce = true
   /** Credit bounds what arrives, lane by lane: reading itself is never stopped here. */
   readonly isReceiveFull = false
@@ -104,7 +106,7 @@ export class NativeLinkState implements LinkCore {
   }
 
   openLane(id: number): NativeLane {
-    const lane: NativeLane = new NativeLane(id, { onTaken: (frameLengthBytes) => this.#onTaken(lane, frameLengthBytes) }, this.#options.mayGrow)
+    const lane: NativeLane = new NativeLane(id, { onTaken: (frameLengthBytes) => this.#onTaken(lane, frameLengthBytes), onUnread: (unread) => this.kept.add(unread) }, this.#options.mayGrow)
     if (this.#end !== null) {
       lane.close(this.#end)
       return lane

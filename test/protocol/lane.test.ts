@@ -10,6 +10,7 @@ class Owner {
   onTaken(costBytes: number): void {
     this.takenBytes += costBytes
   }
+  onUnread(): void {}
 }
 
 function create(): { lane: Lane; owner: Owner; receive: () => Promise<NetworkValue> } {

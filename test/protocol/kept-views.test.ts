@@ -1,0 +1,118 @@
+/**
+ * Owns: that what nobody reads holds about its own bytes of memory, whatever came in the same chunk; in both dialects, through the
+ * pump that reads from a socket.
+ * Refuses to know: credit and queues, which bound the bytes.
+ */
+import { describe, expect, it, test } from 'vitest'
+import { InPump } from '../../actors/forwarder.ts'
+import type { Pipe } from '../../actors/pipe.ts'
+import { NativeRig } from '../../bars/fuzz/native-rig.ts'
+import { Trace } from '../../bars/fuzz/target.ts'
+import { encodeFrame } from '../../codec/index.ts'
+import type { NetworkValue } from '../../codec/index.ts'
+import { encodePing } from '../../codec/native-frames.ts'
+import { ampcDialect, LinkState } from '../../protocol/index.ts'
+import type { Lane, LinkCore } from '../../protocol/index.ts'
+
+const fillerLane = 7
+const chunkBytes = 65_536
+
+const views: readonly [string, NetworkValue][] = [
+  ['Bytes', { type: 'Bytes', value: Buffer.from('ten bytes.') }],
+  ['PrfKey', { type: 'PrfKey', value: Buffer.alloc(16, 3) }],
+  ['VecRingBit', { type: 'VecRingBit', value: { bits: 9, packed: Uint8Array.of(0xff, 1) } }],
+  ['NetworkVec', { type: 'NetworkVec', value: [{ type: 'RingElement16', value: 1 }, { type: 'Bytes', value: Buffer.from('in a list') }, { type: 'VecRingBit', value: { bits: 3, packed: Uint8Array.of(5) } }] }],
+]
+
+interface Link {
+  readonly state: LinkCore
+  readonly lane: Lane
+  /** So many bytes that cost the sender nothing: nobody will read them. */
+  readonly filler: Buffer
+}
+
+function native(): Link {
+  const rig = new NativeRig(new Trace())
+  rig.connect()
+  return { state: rig.state, lane: rig.open(1)[0]!.lane, filler: encodePing(1n) }
+}
+
+function ampc(): Link {
+  const state = new LinkState(ampcDialect.sessions(chunkBytes), { maxMessageLengthBytes: chunkBytes, receiveQueueBytesMax: 1 << 26, sendQueueBytesMax: 1, sendQueueValuesMax: 1, earlyBytesMax: 1 })
+  return { state, lane: state.openLane(0), filler: encodeFrame(fillerLane, { type: 'Bytes', value: Buffer.alloc(4) }) }
+}
+
+function pumpInto(state: LinkCore): InPump {
+  const pump = new InPump(state, { onBlocked() {}, onDrained() {}, onStarted() {}, onBroken: fail, onCrashed: fail })
+  pump.attach({ resume() {}, pause() {} } as Partial<Pipe> as Pipe, Buffer.alloc(0))
+  return pump
+}
+
+function fail(error: unknown): never {
+  throw error
+}
+
+/** A chunk with memory of its own, as a socket reads it. */
+function chunkOf(frame: Buffer, filler: Buffer): Buffer {
+  const fillers = Math.floor((chunkBytes - frame.length) / filler.length)
+  const chunk = Buffer.allocUnsafeSlow(frame.length + fillers * filler.length).fill(filler, frame.length)
+  frame.copy(chunk)
+  return chunk
+}
+
+function takeAll(lane: Lane): NetworkValue[] {
+  const values: NetworkValue[] = []
+  for (let value = lane.take(); value !== undefined; value = lane.take()) values.push(value)
+  return values
+}
+
+function memoryOf(value: NetworkValue): ArrayBufferLike[] {
+  if (value.type === 'Bytes' || value.type === 'PrfKey') return [value.value.buffer]
+  if (value.type === 'VecRingBit') return [value.value.packed.buffer]
+  return value.type === 'NetworkVec' ? value.value.flatMap(memoryOf) : []
+}
+
+const heldBytes = (values: readonly NetworkValue[]): number => [...new Set(values.flatMap(memoryOf))].reduce((sum, memory) => sum + memory.byteLength, 0)
+
+describe.each<[string, () => Link]>([
+  ['native', native],
+  ['ampc', ampc],
+])('a lane that nobody reads, %s,', (_dialect, create) => {
+  test.each(views)('holds the bytes of a %s and not the chunk they came in', (_type, value) => {
+    const { state, lane, filler } = create()
+    const pump = pumpInto(state)
+    for (let count = 0; count < 20; count++) pump.bytes(chunkOf(encodeFrame(0, value), filler))
+    const values = takeAll(lane)
+    expect(values).toHaveLength(20)
+    expect(values.map((each) => encodeFrame(0, each).toString('hex'))).toEqual(values.map(() => encodeFrame(0, value).toString('hex')))
+    expect(heldBytes(values)).toBeLessThan(20 * 64)
+  })
+
+  it('holds a chunk of its own values as it is', () => {
+    const { state, lane } = create()
+    const frame = encodeFrame(0, { type: 'Bytes', value: Buffer.alloc(1000, 4) })
+    const chunk = chunkOf(frame, frame)
+    pumpInto(state).bytes(chunk)
+    const values = takeAll(lane)
+    expect(new Set(values.flatMap(memoryOf))).toEqual(new Set([chunk.buffer]))
+    expect(values.length).toBeGreaterThan(50)
+  })
+
+  it('holds the bytes of a value that spans chunks and not the memory of a long one before it', () => {
+    const { state, lane, filler } = create()
+    const pump = pumpInto(state)
+    const frame = encodeFrame(0, { type: 'Bytes', value: Buffer.alloc(10, 5) })
+    const long = encodeFrame(999, { type: 'VecRing16', value: new Uint16Array(30_000) })
+    const isNative = filler.length === 13
+    for (let count = 0; count < 50; count++) {
+      // The memory of a frame that nobody kept is used again, for one that is kept.
+      const spread = isNative ? frame : Buffer.concat([long, frame])
+      pump.bytes(spread.subarray(0, 12))
+      pump.bytes(spread.subarray(12, spread.length - 4))
+      pump.bytes(spread.subarray(spread.length - 4))
+    }
+    const values = takeAll(lane)
+    expect(values).toHaveLength(50)
+    expect(heldBytes(values)).toBeLessThan(50 * 64)
+  })
+})
