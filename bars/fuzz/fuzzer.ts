@@ -10,8 +10,8 @@ import type { Target } from './target.ts'
 
 export const hangMs = 50
 const streamsPerBatch = 16
-const keptStreamsMax = 200
-const keptBytesMax = 8192
+const keptStreamsMax = 100
+const keptBytesMax = 2048
 /** Two large frames and some small ones. */
 const streamBytesMax = 300_000
 const shrinkRunsMax = 3000
@@ -48,6 +48,8 @@ export class Fuzzer {
   readonly #dice: Dice
   readonly #kept: readonly Stream[][]
   readonly #trace = new Trace()
+  /** Of runs that are repeated: what they do was noted before. */
+  readonly #scrap = new Trace()
   readonly #ends: number[] = []
   readonly #reached = new Set<number>()
   readonly #findings: Finding[] = []
@@ -140,7 +142,7 @@ export class Fuzzer {
     let leastMs = Infinity
     for (let time = 0; time < times && leastMs > hangMs; time++) {
       const startedMs = performance.now()
-      this.#run(one, new Trace())
+      this.#run(one, this.#scrap)
       leastMs = Math.min(leastMs, performance.now() - startedMs)
     }
     return leastMs
@@ -152,7 +154,7 @@ export class Fuzzer {
     if (this.isFull || this.#told.has(same)) return
     this.#told.add(same)
     const smallest = this.#shrink(one, signature)
-    const told = this.#run({ ...one, input: smallest }, new Trace(), 12) ?? error
+    const told = this.#run({ ...one, input: smallest }, this.#scrap, 12) ?? error
     this.#note({ kind: 'crash', ...this.#describe(one), input: smallest, what: told.stack ?? told.message })
   }
 
@@ -171,7 +173,7 @@ export class Fuzzer {
     for (let sizeBytes = Math.ceil(input.length / 2); sizeBytes >= 1; sizeBytes = sizeBytes === 1 ? 0 : Math.ceil(sizeBytes / 2)) {
       for (let at = 0; at < input.length && runs < shrinkRunsMax; runs++) {
         const smaller = Buffer.concat([input.subarray(0, at), input.subarray(at + sizeBytes)])
-        const error = this.#run({ ...one, input: smaller }, new Trace())
+        const error = this.#run({ ...one, input: smaller }, this.#scrap)
         if (error !== null && signatureOf(error) === signature) input = smaller
         else at += sizeBytes
       }

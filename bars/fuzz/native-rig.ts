@@ -182,6 +182,8 @@ export class NativeRig implements LinkHooks {
     } catch (error) {
       this.#trace.frames++
       this.#broken(error)
+    } finally {
+      this.state.kept.settle()
     }
     return this.isReading
   }
