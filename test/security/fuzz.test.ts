@@ -1,0 +1,118 @@
+/**
+ * Owns: S5 in short: a million spoilt frames, or what twelve seconds hold, in every state; and that the fuzzer would see a breach.
+ * Refuses to know: how streams are spoilt (bars/fuzz).
+ */
+import { describe, expect, it } from 'vitest'
+import { ampcTargets } from '../../bars/fuzz/ampc-states.ts'
+import { Fuzzer, replay } from '../../bars/fuzz/fuzzer.ts'
+import { Seeds } from '../../bars/fuzz/mutate.ts'
+import { nativeTargets } from '../../bars/fuzz/native-states.ts'
+import { parserTargets } from '../../bars/fuzz/parser-targets.ts'
+import { holds } from '../../bars/fuzz/target.ts'
+import type { Target, Trace } from '../../bars/fuzz/target.ts'
+import type { Dice } from '../../bars/fuzz/dice.ts'
+import { encodeFrame, FrameReader, ProtocolError } from '../../codec/index.ts'
+
+const framesMax = 1_000_000
+const patienceMs = 12_000
+const seed = Number(process.env['FUZZ_SEED'] ?? 20)
+
+const targets = [...nativeTargets(), ...ampcTargets(), ...parserTargets()]
+
+function frame(byte: number): Buffer {
+  return encodeFrame(0, { type: 'Bytes', value: Buffer.of(1, 2, byte) })
+}
+
+/** A reader with a bug. */
+function spoilt(run: (input: Buffer, dice: Dice, trace: Trace) => void): Target {
+  return { name: 'spoilt', seeds: new Seeds([{ bytes: frame(3), weight: 1 }]), weight: 1, framesMax: 8, run }
+}
+
+describe('spoilt frames', () => {
+  it(`end in a typed error in every state, seed ${seed}`, { timeout: 60_000 }, async () => {
+    const fuzzer = new Fuzzer(targets, seed)
+    const untilMs = performance.now() + patienceMs
+    while (fuzzer.frames < framesMax && !fuzzer.isFull && performance.now() < untilMs) {
+      fuzzer.batch()
+      await Promise.resolve()
+    }
+    const { findings, states, outcomes } = fuzzer.result()
+    console.log(`${fuzzer.frames} frames`)
+    expect(findings.map(({ kind, target, what, input, dice }) => `${kind} in '${target}', dice ${dice}: ${what}: ${input.toString('hex')}`)).toEqual([])
+    expect(states).toBe(targets.length)
+    expect(outcomes.size).toBeGreaterThan(60)
+  })
+
+  it('do the same for the same seed', () => {
+    const told = [1, 1, 2].map((each) => {
+      const fuzzer = new Fuzzer(targets, each)
+      for (let count = 0; count < 40; count++) fuzzer.batch()
+      const { frames, behaviours, outcomes } = fuzzer.result()
+      return JSON.stringify([frames, behaviours, [...outcomes]])
+    })
+    expect(told[0]).toBe(told[1])
+    expect(told[2]).not.toBe(told[0])
+  })
+})
+
+describe('the fuzzer', () => {
+  const reader = (input: Buffer, trace: Trace, onFrame: (buffer: Buffer, start: number, end: number) => void): void => {
+    const frames = new FrameReader({ maxMessageLengthBytes: 1000 }, {
+      onFrame: (_lane, descriptor, buffer, start, end) => {
+        trace.accepted(descriptor)
+        onFrame(buffer, start, end)
+        return true
+      },
+    })
+    try {
+      frames.push(input)
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      trace.ended(error.code)
+    }
+  }
+
+  it('finds what is no typed error, and the few bytes that it takes', () => {
+    const fuzzer = new Fuzzer(
+      [
+        spoilt((input, _dice, trace) =>
+          reader(input, trace, (buffer, start, end) => {
+            if (end - start === 7 && buffer[start + 5] === 0xff) throw new TypeError('a bug')
+          }),
+        ),
+      ],
+      5,
+    )
+    for (let count = 0; count < 500 && fuzzer.result().findings.length === 0; count++) fuzzer.batch()
+    const [finding] = fuzzer.result().findings
+    expect(finding).toMatchObject({ kind: 'crash', target: 'spoilt' })
+    expect(finding?.what).toContain('TypeError: a bug')
+    expect(finding?.input).toHaveLength(12)
+  })
+
+  it('finds what breaks a rule of its state', () => {
+    let frames = 0
+    const target = spoilt((input, _dice, trace) => {
+      frames = 0
+      reader(input, trace, () => void frames++)
+      holds(frames < 8, `${frames} frames were kept`)
+    })
+    const fuzzer = new Fuzzer([target], 6)
+    for (let count = 0; count < 500 && fuzzer.result().findings.length === 0; count++) fuzzer.batch()
+    const [finding] = fuzzer.result().findings
+    expect(finding?.what).toContain('8 frames were kept')
+    expect(() => replay([target], 'spoilt', finding!.input, finding!.dice)).toThrow('8 frames were kept')
+  })
+
+  it('finds what takes too long, and names the stream', () => {
+    const target = spoilt((input, _dice, trace) => {
+      trace.frames++
+      const untilMs = performance.now() + 70
+      if (input.length > 60) while (performance.now() < untilMs);
+    })
+    const fuzzer = new Fuzzer([target], 7, 1)
+    for (let count = 0; count < 20 && !fuzzer.isFull; count++) fuzzer.batch()
+    expect(fuzzer.result().findings[0]).toMatchObject({ kind: 'hang', target: 'spoilt' })
+    expect(fuzzer.result().findings[0]!.input.length).toBeGreaterThan(60)
+  })
+})
