@@ -1,0 +1,224 @@
+/**
+ * Owns: a few real networks in this process that reach each other through proxies; sessions between them on which numbered
+ * values flow; which pair is connected how often.
+ * Refuses to know: what is broken, and when.
+ */
+import { createNetwork, Identity } from '../../actors/index.ts'
+import type { Limits, Network, Session, SupervisorRef } from '../../actors/index.ts'
+import { TcpTransport } from '../../actors/tcp-pipe.ts'
+import { TlsTransport } from '../../actors/tls-transport.ts'
+import { ChaosProxy } from './chaos-proxy.ts'
+import { addFaults, countedValue, LaneCount, noFaults } from './counted-values.ts'
+import type { LaneFaults } from './counted-values.ts'
+
+export interface MeshOptions {
+  readonly members: number
+  readonly carrier?: 'tls' | 'plaintext'
+  /** Both sides of a pair dial; else the later one does. */
+  readonly bothDial?: boolean
+  readonly limits?: Partial<Limits>
+}
+
+/** Breaks are many and all from one address: the caps for strangers are not what is measured here. */
+export const chaosLimits: Partial<Limits> = { backoffMinMs: 2, backoffMaxMs: 100, connectBurst: 1_000_000, pendingInboundPerAddressMax: 64 }
+
+/** How one side sees the other: counted by its events. */
+export class View {
+  opened = 0
+  lost = 0
+  failed = 0
+  isUp = false
+  openedAtMs = 0
+  lostAtMs = 0
+}
+
+export class Member {
+  readonly network: Network
+  readonly transport: TlsTransport | TcpTransport
+  readonly views = new Map<string, View>()
+
+  constructor(network: Network, transport: TlsTransport | TcpTransport) {
+    this.network = network
+    this.transport = transport
+    for (const peer of network.peers) this.views.set(peer, new View())
+    network.on('connection.opened', ({ peer }) => {
+      const view = this.view(peer)
+      view.opened++
+      view.isUp = true
+      view.openedAtMs = performance.now()
+    })
+    network.on('connection.lost', ({ peer }) => {
+      const view = this.view(peer)
+      view.lost++
+      view.isUp = false
+      view.lostAtMs = performance.now()
+    })
+    network.on('connection.failed', ({ peer }) => void this.view(peer).failed++)
+  }
+
+  get id(): string {
+    return this.network.identity
+  }
+
+  get ref(): SupervisorRef {
+    return this.network.ref
+  }
+
+  view(peer: string): View {
+    return this.views.get(peer) as View
+  }
+
+  /** Destroys its sockets to this peer, or all of them where the carrier does not know whose they are. */
+  destroySocketsTo(peer: string): void {
+    for (const pipe of this.transport.pipes) if (!('peerId' in pipe) || pipe.peerId === peer) pipe.destroy()
+  }
+}
+
+/** Two that know each other, and the proxy through which the dialler reaches the acceptor (and back, where both dial). */
+export class Pair {
+  readonly dialer: Member
+  readonly acceptor: Member
+  readonly proxy: ChaosProxy
+  readonly back: ChaosProxy | null
+
+  constructor(dialer: Member, acceptor: Member, proxy: ChaosProxy, back: ChaosProxy | null) {
+    this.dialer = dialer
+    this.acceptor = acceptor
+    this.proxy = proxy
+    this.back = back
+  }
+
+  get views(): readonly [View, View] {
+    return [this.dialer.view(this.acceptor.id), this.acceptor.view(this.dialer.id)]
+  }
+
+  get isUp(): boolean {
+    return this.views.every(({ isUp }) => isUp)
+  }
+
+  get opened(): readonly [number, number] {
+    return [this.views[0].opened, this.views[1].opened]
+  }
+
+  /** Both have had a new connection since, and have it now. */
+  isUpSince([dialer, acceptor]: readonly [number, number]): boolean {
+    return this.isUp && this.views[0].opened > dialer && this.views[1].opened > acceptor
+  }
+}
+
+export class Mesh {
+  readonly members: readonly Member[]
+  readonly pairs: readonly Pair[]
+
+  private constructor(members: readonly Member[], pairs: readonly Pair[]) {
+    this.members = members
+    this.pairs = pairs
+  }
+
+  static async start({ members: count, carrier = 'tls', bothDial = false, limits = {} }: MeshOptions): Promise<Mesh> {
+    const keys = Array.from({ length: count }, () => Identity.generate())
+    const scheme = carrier === 'tls' ? 'tls' : 'tcp'
+    const proxies = new Map<string, ChaosProxy>()
+    for (let from = 0; from < count; from++) {
+      for (let to = 0; to < count; to++) if (from !== to && (bothDial || from > to)) proxies.set(`${from} ${to}`, await ChaosProxy.listen())
+    }
+    const members: Member[] = []
+    for (const [own, identity] of keys.entries()) {
+      const others = [...keys.keys()].filter((other) => other !== own)
+      const ids = new Set(others.map((other) => (keys[other] as Identity).id))
+      const transport = carrier === 'tls' ? new TlsTransport({ identity, authorize: (id) => ids.has(id) }) : new TcpTransport()
+      const peers = others.map((other) => {
+        const proxy = proxies.get(`${own} ${other}`)
+        return { id: (keys[other] as Identity).id, ...(proxy === undefined ? {} : { url: proxy.urlOf(scheme) }) }
+      })
+      const network = createNetwork({ identity, listen: `${scheme}://127.0.0.1:0`, peers, security: carrier, limits: { ...chaosLimits, ...limits } }, { environment: { transport } })
+      members.push(new Member(network, transport))
+      await network.ready()
+      for (const [name, proxy] of proxies) if (name.endsWith(` ${own}`)) proxy.target = Number(new URL(network.url as string).port)
+    }
+    const pairs: Pair[] = []
+    for (let from = 0; from < count; from++) {
+      for (let to = 0; to < from; to++) pairs.push(new Pair(members[from] as Member, members[to] as Member, proxies.get(`${from} ${to}`) as ChaosProxy, proxies.get(`${to} ${from}`) ?? null))
+    }
+    return new Mesh(members, pairs)
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.members.map(({ network }) => network.shutdown()))
+    await Promise.all(this.pairs.flatMap(({ proxy, back }) => [proxy.stop(), back?.stop()]))
+  }
+}
+
+/** Numbered values in one direction of one session. */
+export class Flow {
+  readonly #session: Session
+  readonly #to: string
+  readonly count = new LaneCount()
+  readonly errors: Error[] = []
+  sent = 0
+  waiting = 0
+
+  /** @param isHandled the receiver has a handler; else it reads value by value */
+  constructor(sender: Session, to: string, receiver: Session, from: string, isHandled: boolean) {
+    this.#session = sender
+    this.#to = to
+    if (isHandled) receiver.handle(from, (value) => this.count.take(value))
+    else void this.#read(receiver, from)
+  }
+
+  async #read(receiver: Session, from: string): Promise<void> {
+    try {
+      for await (const value of receiver.values(from)) this.count.take(value)
+    } catch (error) {
+      this.errors.push(error as Error)
+    }
+  }
+
+  /** In order, whether the link is up or not: those that cannot go wait inside. */
+  send(values: number): void {
+    for (let i = 0; i < values; i++) {
+      this.waiting++
+      this.#session.send(this.#to, countedValue(this.sent++)).then(
+        () => this.waiting--,
+        (error: unknown) => {
+          this.waiting--
+          this.errors.push(error as Error)
+        },
+      )
+    }
+  }
+
+  flush(timeoutMs: number): Promise<void> {
+    return this.#session.flush({ timeoutMs })
+  }
+
+  get isDelivered(): boolean {
+    return this.waiting === 0 && this.count.received >= this.sent
+  }
+
+  get faults(): LaneFaults {
+    return this.count.faultsOf(this.sent)
+  }
+}
+
+/** Sessions of all with all; by pair, each direction of each. Every second session is read by a handler. */
+export async function openFlows(mesh: Mesh, sessionCount: number): Promise<Map<Pair, Flow[]>> {
+  const made = new Map<Member, Session[]>()
+  await Promise.all(mesh.members.map(async (member) => void made.set(member, await member.network.makeSessions({ count: sessionCount, timeoutMs: 20_000 }))))
+  const flows = new Map<Pair, Flow[]>()
+  for (const pair of mesh.pairs) {
+    const ofPair: Flow[] = []
+    for (let index = 0; index < sessionCount; index++) {
+      const [a, b] = [made.get(pair.dialer)?.[index] as Session, made.get(pair.acceptor)?.[index] as Session]
+      ofPair.push(new Flow(a, pair.acceptor.id, b, pair.dialer.id, index % 2 === 0), new Flow(b, pair.dialer.id, a, pair.acceptor.id, index % 2 === 0))
+    }
+    flows.set(pair, ofPair)
+  }
+  return flows
+}
+
+export function faultsOfAll(flows: Iterable<Flow>): LaneFaults {
+  let all = noFaults
+  for (const { faults } of flows) all = addFaults(all, faults)
+  return all
+}
