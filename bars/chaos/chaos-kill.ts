@@ -25,9 +25,12 @@ export interface KillCounts extends LaneFaults {
   readonly kills: Readonly<Record<KillKind, number>>
   /** Of those, kills of a connection that was not up yet. */
   readonly earlyKills: number
+  /** Kills of a connection that was up, before anything had come on it. */
+  readonly youngKills: number
   readonly sent: number
   readonly received: number
   readonly errors: readonly string[]
+  /** From the kill of a connection that had carried values until both sides are up again. */
   readonly resumeMs: readonly number[]
   readonly wallMs: number
 }
@@ -37,6 +40,8 @@ const between = (random: Random, least: number, most: number): number => least +
 
 /** One in so many kills comes again while the next connection shakes hands. */
 const earlyOneIn = 10
+/** One in so many does not wait until the connection has carried anything. */
+const youngOneIn = 5
 const cutLengthBytesMax = 6_000
 const patienceMs = 15_000
 
@@ -47,8 +52,8 @@ class Killer {
   readonly #random: Random
   readonly kills: Record<KillKind, number> = { destroy: 0, reset: 0, 'fin-mid-record': 0, cut: 0 }
   readonly resumeMs: number[] = []
-  readonly byKind: Record<string, number[]> = {}
   earlyKills = 0
+  youngKills = 0
   #valuesLeft: number
 
   constructor(pair: Pair, flows: readonly Flow[], random: Random, values: number) {
@@ -77,19 +82,30 @@ class Killer {
     await eventually('the first connection', () => this.#pair.isUp, patienceMs)
     while (this.total < kills) {
       const before = this.#pair.opened
+      const isYoung = between(this.#random, 1, youngOneIn) === 1
+      if (isYoung) this.youngKills++
+      else await this.#prove()
       this.#send(Math.ceil(valuesAKill / 2))
       // In the same turn, or when some of it is under way.
-      if (this.#random.fraction() < 0.7) await pause(between(this.#random, 0, 2))
-      const kind = pick(this.#random, killKinds)
-      const killedAtMs = await this.#kill(kind)
+      if (this.#random.fraction() < 0.5) await pause(between(this.#random, 0, 2))
+      const killedAtMs = await this.#kill(pick(this.#random, killKinds))
       this.#send(Math.floor(valuesAKill / 2))
       const isEarly = this.total < kills && between(this.#random, 1, earlyOneIn) === 1
       if (isEarly) await this.#killEarly()
       await eventually('a new connection', () => this.#pair.isUpSince(before), patienceMs)
-      if (!isEarly) (this.byKind[kind] ??= []).push(Math.max(...this.#pair.views.map(({ openedAtMs }) => openedAtMs)) - killedAtMs)
-      if (!isEarly) this.resumeMs.push(Math.max(...this.#pair.views.map(({ openedAtMs }) => openedAtMs)) - killedAtMs)
+      if (!isEarly && !isYoung) this.resumeMs.push(Math.max(...this.#pair.views.map(({ openedAtMs }) => openedAtMs)) - killedAtMs)
     }
     this.#send(this.#valuesLeft)
+  }
+
+  /** A value has gone each way on this connection: from here on its end is no failed try, and the next dial waits for no back-off. */
+  async #prove(): Promise<void> {
+    for (const direction of [0, 1]) {
+      const flow = this.#flows[direction] as Flow
+      const before = flow.count.received
+      flow.send(1)
+      await eventually('a value', () => flow.count.received > before, patienceMs)
+    }
   }
 
   /** @returns when it happened */
@@ -150,7 +166,6 @@ export async function killMany({ kills, values, sessions, seed, progress }: Kill
     } finally {
       clearInterval(ticker)
     }
-    for (const k of killers) for (const [kind, ms] of Object.entries(k.byKind)) progress(`${kind} ${ms.length} ${quantile(ms,0.5)} ${quantile(ms,0.99)}`)
     // One that comes twice would come now.
     await pause(100)
     const wallMs = performance.now() - startedMs
@@ -159,6 +174,7 @@ export async function killMany({ kills, values, sessions, seed, progress }: Kill
       ...faultsOfAll(all),
       kills: { destroy: sumOf('destroy'), reset: sumOf('reset'), 'fin-mid-record': sumOf('fin-mid-record'), cut: sumOf('cut') },
       earlyKills: killers.reduce((sum, { earlyKills }) => sum + earlyKills, 0),
+      youngKills: killers.reduce((sum, { youngKills }) => sum + youngKills, 0),
       sent: all.reduce((sum, { sent }) => sum + sent, 0),
       received: all.reduce((sum, { count }) => sum + count.received, 0),
       errors: [...stuck, ...all.flatMap(({ errors }) => errors.map(({ message }) => message))],
@@ -182,7 +198,7 @@ export async function chaosKill({ isQuick, seed, progress }: BarContext): Promis
       id: 'C1',
       passed: isWhole && counts.errors.length === 0 && total >= kills && counts.wallMs <= wallMsMax,
       figures: {
-        kills: total, ...counts.kills, early: counts.earlyKills, values: counts.sent, received: counts.received, lost: counts.lost, duplicated: counts.duplicated, reordered: counts.reordered, spoilt: counts.spoilt,
+        kills: total, ...counts.kills, early: counts.earlyKills, young: counts.youngKills, values: counts.sent, received: counts.received, lost: counts.lost, duplicated: counts.duplicated, reordered: counts.reordered, spoilt: counts.spoilt,
         errors: counts.errors.length, resume_p50_ms: quantile(counts.resumeMs, 0.5), resume_p99_ms: quantile(counts.resumeMs, 0.99), wall_s: counts.wallMs / 1000,
       },
       notes: counts.errors.slice(0, 5),

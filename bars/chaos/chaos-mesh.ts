@@ -7,6 +7,7 @@ import { createNetwork, Identity } from '../../actors/index.ts'
 import type { Limits, Network, Session, SupervisorRef } from '../../actors/index.ts'
 import { TcpTransport } from '../../actors/tcp-pipe.ts'
 import { TlsTransport } from '../../actors/tls-transport.ts'
+import type { NetworkValue } from '../../codec/index.ts'
 import { ChaosProxy } from './chaos-proxy.ts'
 import { addFaults, countedValue, LaneCount, noFaults } from './counted-values.ts'
 import type { LaneFaults } from './counted-values.ts'
@@ -16,6 +17,8 @@ export interface MeshOptions {
   readonly carrier?: 'tls' | 'plaintext'
   /** Both sides of a pair dial; else the later one does. */
   readonly bothDial?: boolean
+  /** Without proxies: what the way itself takes. Only the later one of a pair dials. */
+  readonly isDirect?: boolean
   readonly limits?: Partial<Limits>
 }
 
@@ -78,14 +81,23 @@ export class Member {
 export class Pair {
   readonly dialer: Member
   readonly acceptor: Member
-  readonly proxy: ChaosProxy
+  readonly #proxy: ChaosProxy | null
   readonly back: ChaosProxy | null
 
-  constructor(dialer: Member, acceptor: Member, proxy: ChaosProxy, back: ChaosProxy | null) {
+  constructor(dialer: Member, acceptor: Member, proxy: ChaosProxy | null, back: ChaosProxy | null) {
     this.dialer = dialer
     this.acceptor = acceptor
-    this.proxy = proxy
+    this.#proxy = proxy
     this.back = back
+  }
+
+  get proxy(): ChaosProxy {
+    if (this.#proxy === null) throw new Error('this pair has no proxy')
+    return this.#proxy
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#proxy?.stop(), this.back?.stop()])
   }
 
   get views(): readonly [View, View] {
@@ -115,12 +127,12 @@ export class Mesh {
     this.pairs = pairs
   }
 
-  static async start({ members: count, carrier = 'tls', bothDial = false, limits = {} }: MeshOptions): Promise<Mesh> {
+  static async start({ members: count, carrier = 'tls', bothDial = false, isDirect = false, limits = {} }: MeshOptions): Promise<Mesh> {
     const keys = Array.from({ length: count }, () => Identity.generate())
     const scheme = carrier === 'tls' ? 'tls' : 'tcp'
     const proxies = new Map<string, ChaosProxy>()
     for (let from = 0; from < count; from++) {
-      for (let to = 0; to < count; to++) if (from !== to && (bothDial || from > to)) proxies.set(`${from} ${to}`, await ChaosProxy.listen())
+      for (let to = 0; to < count; to++) if (!isDirect && from !== to && (bothDial || from > to)) proxies.set(`${from} ${to}`, await ChaosProxy.listen())
     }
     const members: Member[] = []
     for (const [own, identity] of keys.entries()) {
@@ -128,8 +140,8 @@ export class Mesh {
       const ids = new Set(others.map((other) => (keys[other] as Identity).id))
       const transport = carrier === 'tls' ? new TlsTransport({ identity, authorize: (id) => ids.has(id) }) : new TcpTransport()
       const peers = others.map((other) => {
-        const proxy = proxies.get(`${own} ${other}`)
-        return { id: (keys[other] as Identity).id, ...(proxy === undefined ? {} : { url: proxy.urlOf(scheme) }) }
+        const url = proxies.get(`${own} ${other}`)?.urlOf(scheme) ?? (isDirect ? members[other]?.network.url : undefined)
+        return { id: (keys[other] as Identity).id, ...(typeof url === 'string' ? { url } : {}) }
       })
       const network = createNetwork({ identity, listen: `${scheme}://127.0.0.1:0`, peers, security: carrier, limits: { ...chaosLimits, ...limits } }, { environment: { transport } })
       members.push(new Member(network, transport))
@@ -138,14 +150,14 @@ export class Mesh {
     }
     const pairs: Pair[] = []
     for (let from = 0; from < count; from++) {
-      for (let to = 0; to < from; to++) pairs.push(new Pair(members[from] as Member, members[to] as Member, proxies.get(`${from} ${to}`) as ChaosProxy, proxies.get(`${to} ${from}`) ?? null))
+      for (let to = 0; to < from; to++) pairs.push(new Pair(members[from] as Member, members[to] as Member, proxies.get(`${from} ${to}`) ?? null, proxies.get(`${to} ${from}`) ?? null))
     }
     return new Mesh(members, pairs)
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.members.map(({ network }) => network.shutdown()))
-    await Promise.all(this.pairs.flatMap(({ proxy, back }) => [proxy.stop(), back?.stop()]))
+    await Promise.all(this.pairs.map((pair) => pair.stop()))
   }
 }
 
@@ -157,21 +169,34 @@ export class Flow {
   readonly errors: Error[] = []
   sent = 0
   waiting = 0
+  #onArrival: ((atMs: number) => void) | null = null
 
   /** @param isHandled the receiver has a handler; else it reads value by value */
   constructor(sender: Session, to: string, receiver: Session, from: string, isHandled: boolean) {
     this.#session = sender
     this.#to = to
-    if (isHandled) receiver.handle(from, (value) => this.count.take(value))
+    if (isHandled) receiver.handle(from, (value) => this.#take(value))
     else void this.#read(receiver, from)
   }
 
   async #read(receiver: Session, from: string): Promise<void> {
     try {
-      for await (const value of receiver.values(from)) this.count.take(value)
+      for await (const value of receiver.values(from)) this.#take(value)
     } catch (error) {
       this.errors.push(error as Error)
     }
+  }
+
+  #take(value: NetworkValue): void {
+    this.count.take(value)
+    const onArrival = this.#onArrival
+    this.#onArrival = null
+    onArrival?.(performance.now())
+  }
+
+  /** @returns when the next value arrives */
+  nextArrival(): Promise<number> {
+    return new Promise((resolve) => (this.#onArrival = resolve))
   }
 
   /** In order, whether the link is up or not: those that cannot go wait inside. */

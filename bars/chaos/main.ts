@@ -7,5 +7,6 @@ runBars(
   { command: 'npm run chaos', summary: 'Kills, freezes, floods and starves real networks over real sockets and counts what is lost.' },
   {
     C1: async () => (await import('./chaos-kill.ts')).chaosKill,
+    E4: async () => (await import('./resume-latency.ts')).resumeLatency,
   },
 )
