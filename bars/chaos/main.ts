@@ -7,6 +7,7 @@ runBars(
   { command: 'npm run chaos', summary: 'Kills, freezes, floods and starves real networks over real sockets and counts what is lost.' },
   {
     C1: async () => (await import('./chaos-kill.ts')).chaosKill,
+    C2: async () => (await import('./process-kill.ts')).processKill,
     E4: async () => (await import('./resume-latency.ts')).resumeLatency,
   },
 )

@@ -1,0 +1,130 @@
+/**
+ * A child process that is killed without warning: a network that talks with all its peers as long as it lives.
+ * Owns: writing down what it was handed and what was acknowledged, before anything follows from it. Refuses to know: when it dies.
+ */
+import { openSync } from 'node:fs'
+import { createNetwork, Identity } from '../../actors/index.ts'
+import type { Session } from '../../actors/index.ts'
+import type { NetworkValue } from '../../codec/index.ts'
+import { LinkResetError } from '../../protocol/native/native-lane.ts'
+import { pause } from '../bar.ts'
+import { appendEntry, entryKinds } from './delivery-record.ts'
+import type { FlowName } from './delivery-record.ts'
+
+export interface ProcessPeerPlan {
+  readonly own: number
+  readonly boot: number
+  readonly keyPem: string
+  readonly recordPath: string
+  /** By number, itself included. A url means: dial. */
+  readonly peers: readonly { readonly id: string; readonly url: string | null }[]
+  readonly lanes: number
+}
+
+export type ProcessPeerMessage =
+  | { readonly type: 'listening'; readonly port: number }
+  /** Talks with that peer, after a break too. */
+  | { readonly type: 'talking'; readonly with: number }
+  | { readonly type: 'finished'; readonly retries: number }
+
+const plan = JSON.parse(process.argv[2] as string) as ProcessPeerPlan
+const record = openSync(plan.recordPath, 'a')
+const tell = (message: ProcessPeerMessage): void => void process.send?.(message)
+let isFinishing = false
+let retries = 0
+
+const valueLengthBytes = 16
+
+function encode(flow: FlowName, number: number): NetworkValue {
+  // Some are longer, so that records of TLS begin and end anywhere.
+  const bytes = Buffer.alloc(valueLengthBytes + (number % 7 === 0 ? 300 : number % 5))
+  bytes.set([flow.sender, flow.receiver, flow.lane])
+  bytes.writeUInt32LE(flow.boot, 4)
+  bytes.writeUInt32LE(flow.generation, 8)
+  bytes.writeUInt32LE(number, 12)
+  return { type: 'Bytes', value: bytes }
+}
+
+function decode(value: NetworkValue): { flow: FlowName; number: number } {
+  if (value.type !== 'Bytes') throw new Error(`a ${value.type} came, which nobody sent`)
+  const bytes = Buffer.from(value.value)
+  return { flow: { sender: bytes[0] as number, receiver: bytes[1] as number, lane: bytes[2] as number, boot: bytes.readUInt32LE(4), generation: bytes.readUInt32LE(8) }, number: bytes.readUInt32LE(12) }
+}
+
+/** One session with one peer, until it ends. */
+async function talk(session: Session, peer: string, flow: FlowName): Promise<void> {
+  let sent = 0
+  let flushed = 0
+  let isOver = false
+  const send = (): Promise<void> => session.send(peer, encode(flow, sent++))
+  let onGo = (): void => {}
+  const go = new Promise<void>((resolve) => (onGo = resolve))
+  session.handle(peer, (value) => {
+    const got = decode(value)
+    if (got.number === 0) onGo()
+    else appendEntry(record, entryKinds.delivered, got.flow, [got.number])
+  })
+  appendEntry(record, entryKinds.opened, flow, [])
+  const ended = session.receive(peer).then(
+    () => appendEntry(record, entryKinds.otherEnd, flow, []),
+    (error: unknown) => {
+      isOver = true
+      onGo()
+      if (error instanceof LinkResetError) appendEntry(record, entryKinds.reset, flow, [error.outcomes.acked, error.outcomes.unknown, error.outcomes.notSent, sent])
+      else appendEntry(record, entryKinds.otherEnd, flow, [])
+    },
+  )
+  const flush = async (): Promise<void> => {
+    const upTo = sent
+    await session.flush()
+    flushed = upTo
+    appendEntry(record, entryKinds.flushed, flow, [flushed])
+  }
+  try {
+    await send()
+    // The peer has its handler now: from here on nothing waits unread that was acknowledged.
+    await go
+    tell({ type: 'talking', with: flow.receiver })
+    while (!isOver && !isFinishing) {
+      for (let left = 1 + Math.floor(Math.random() * 20); left > 0 && !isOver; left--) await send()
+      if (Math.random() < 0.3) await flush()
+      await pause(Math.random() * 8)
+    }
+    if (!isOver) return await flush()
+  } catch {
+    // Said by `ended`.
+  }
+  await ended
+}
+
+async function converse(other: number): Promise<void> {
+  const peer = plan.peers[other]?.id as string
+  for (let generation = 0; !isFinishing; generation++) {
+    let sessions: Session[]
+    try {
+      sessions = await network.makeSessions({ count: plan.lanes, peers: [peer], timeoutMs: 10_000 })
+    } catch {
+      retries++
+      await pause(5)
+      continue
+    }
+    await Promise.all(sessions.map((session, lane) => talk(session, peer, { sender: plan.own, receiver: other, boot: plan.boot, generation, lane })))
+  }
+}
+
+const network = createNetwork({
+  identity: Identity.fromPem(plan.keyPem),
+  listen: 'tls://127.0.0.1:0',
+  peers: plan.peers.filter((_, index) => index !== plan.own).map(({ id, url }) => ({ id, ...(url === null ? {} : { url }) })),
+  limits: { backoffMinMs: 5, backoffMaxMs: 200, connectBurst: 1_000_000, pendingInboundPerAddressMax: 64 },
+})
+
+await network.ready()
+tell({ type: 'listening', port: Number(new URL(network.url as string).port) })
+const conversations = plan.peers.flatMap((_, other) => (other === plan.own ? [] : [converse(other)]))
+process.on('message', (message: { type: 'finish' | 'stop' }) => {
+  if (message.type === 'stop') process.exit(0)
+  isFinishing = true
+  void Promise.all(conversations).then(() => tell({ type: 'finished', retries }))
+})
+process.on('disconnect', () => process.exit(0))
