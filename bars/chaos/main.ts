@@ -8,6 +8,8 @@ runBars(
   {
     C1: async () => (await import('./chaos-kill.ts')).chaosKill,
     C2: async () => (await import('./process-kill.ts')).processKill,
+    C3: async () => (await import('./freeze.ts')).freeze,
+    C4: async () => (await import('./half-open.ts')).halfOpen,
     E4: async () => (await import('./resume-latency.ts')).resumeLatency,
   },
 )

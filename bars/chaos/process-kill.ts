@@ -9,21 +9,15 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Identity } from '../../actors/index.ts'
 import { seededRandom } from '../../testing/index.ts'
 import { eventually, pause } from '../bar.ts'
 import type { Bar, BarContext } from '../bar.ts'
+import { programPath } from './child-program.ts'
 import { ChaosProxy } from './chaos-proxy.ts'
 import { judgeEntries, readEntries } from './delivery-record.ts'
 import type { Judgement } from './delivery-record.ts'
 import type { ProcessPeerMessage, ProcessPeerPlan } from './process-peer.ts'
-
-/** Node 20 runs no TypeScript: from the sources, the compiled sister of a program is started. */
-export function programPath(name: string): string {
-  const isCompiled = import.meta.url.endsWith('.js')
-  return fileURLToPath(new URL(isCompiled ? `${name}.js` : `../../build/bars/chaos/${name}.js`, import.meta.url))
-}
 
 export interface ProcessKillOptions {
   readonly kills: number

@@ -30,8 +30,8 @@ export type ProcessPeerMessage =
 const plan = JSON.parse(process.argv[2] as string) as ProcessPeerPlan
 const record = openSync(plan.recordPath, 'a')
 const tell = (message: ProcessPeerMessage): void => void process.send?.(message)
-let isFinishing = false
-let retries = 0
+/** As it stands now. */
+const life = { isFinishing: false, retries: 0 }
 
 const valueLengthBytes = 16
 
@@ -52,10 +52,9 @@ function decode(value: NetworkValue): { flow: FlowName; number: number } {
 }
 
 /** One session with one peer, until it ends. */
-async function talk(session: Session, peer: string, flow: FlowName): Promise<void> {
+async function talkOn(session: Session, peer: string, flow: FlowName): Promise<void> {
   let sent = 0
-  let flushed = 0
-  let isOver = false
+  const talk = { isOver: false }
   const send = (): Promise<void> => session.send(peer, encode(flow, sent++))
   let onGo = (): void => {}
   const go = new Promise<void>((resolve) => (onGo = resolve))
@@ -68,7 +67,7 @@ async function talk(session: Session, peer: string, flow: FlowName): Promise<voi
   const ended = session.receive(peer).then(
     () => appendEntry(record, entryKinds.otherEnd, flow, []),
     (error: unknown) => {
-      isOver = true
+      talk.isOver = true
       onGo()
       if (error instanceof LinkResetError) appendEntry(record, entryKinds.reset, flow, [error.outcomes.acked, error.outcomes.unknown, error.outcomes.notSent, sent])
       else appendEntry(record, entryKinds.otherEnd, flow, [])
@@ -77,20 +76,19 @@ async function talk(session: Session, peer: string, flow: FlowName): Promise<voi
   const flush = async (): Promise<void> => {
     const upTo = sent
     await session.flush()
-    flushed = upTo
-    appendEntry(record, entryKinds.flushed, flow, [flushed])
+    appendEntry(record, entryKinds.flushed, flow, [upTo])
   }
   try {
     await send()
     // The peer has its handler now: from here on nothing waits unread that was acknowledged.
     await go
     tell({ type: 'talking', with: flow.receiver })
-    while (!isOver && !isFinishing) {
-      for (let left = 1 + Math.floor(Math.random() * 20); left > 0 && !isOver; left--) await send()
+    while (!talk.isOver && !life.isFinishing) {
+      for (let left = 1 + Math.floor(Math.random() * 20); left > 0 && !talk.isOver; left--) await send()
       if (Math.random() < 0.3) await flush()
       await pause(Math.random() * 8)
     }
-    if (!isOver) return await flush()
+    if (!talk.isOver) return await flush()
   } catch {
     // Said by `ended`.
   }
@@ -99,16 +97,16 @@ async function talk(session: Session, peer: string, flow: FlowName): Promise<voi
 
 async function converse(other: number): Promise<void> {
   const peer = plan.peers[other]?.id as string
-  for (let generation = 0; !isFinishing; generation++) {
+  for (let generation = 0; !life.isFinishing; generation++) {
     let sessions: Session[]
     try {
       sessions = await network.makeSessions({ count: plan.lanes, peers: [peer], timeoutMs: 10_000 })
     } catch {
-      retries++
+      life.retries++
       await pause(5)
       continue
     }
-    await Promise.all(sessions.map((session, lane) => talk(session, peer, { sender: plan.own, receiver: other, boot: plan.boot, generation, lane })))
+    await Promise.all(sessions.map((session, lane) => talkOn(session, peer, { sender: plan.own, receiver: other, boot: plan.boot, generation, lane })))
   }
 }
 
@@ -124,7 +122,7 @@ tell({ type: 'listening', port: Number(new URL(network.url as string).port) })
 const conversations = plan.peers.flatMap((_, other) => (other === plan.own ? [] : [converse(other)]))
 process.on('message', (message: { type: 'finish' | 'stop' }) => {
   if (message.type === 'stop') process.exit(0)
-  isFinishing = true
-  void Promise.all(conversations).then(() => tell({ type: 'finished', retries }))
+  life.isFinishing = true
+  void Promise.all(conversations).then(() => tell({ type: 'finished', retries: life.retries }))
 })
 process.on('disconnect', () => process.exit(0))
