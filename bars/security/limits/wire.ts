@@ -101,7 +101,7 @@ function early(count: number): void {
 }
 
 async function waiters(count: number): Promise<string> {
-  const lane = new Lane(1, { onTaken() {} })
+  const lane = new Lane(1, { onTaken() {}, onUnread() {} })
   let refusal = fine
   for (let i = 0; i < count; i++) lane.wait({ resolve() {}, reject: (error) => (refusal = (error as Error & { code: string }).code) })
   return Promise.resolve(refusal)
