@@ -192,8 +192,9 @@ export function parseUrl(text: unknown, where: string, security: Security = 'pla
   let url: URL
   try {
     url = new URL(text)
-  } catch (cause) {
-    throw new StatewireError('ERR_INVALID_URL', `${where} is not a URL: ${show(text)}`, { cause })
+  } catch {
+    // Without a cause: that error repeats the whole text, and a password may be in it.
+    throw new StatewireError('ERR_INVALID_URL', `${where} is not a URL: ${show(text)}`)
   }
   if (url.protocol !== `${scheme}:`) throw new StatewireError('ERR_INVALID_URL', `${where} must begin with ${scheme}://, got ${show(text)}`)
   if (url.hostname === '') throw new StatewireError('ERR_INVALID_URL', `${where} names no host: ${show(text)}`)

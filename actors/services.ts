@@ -4,6 +4,7 @@
  */
 import { StatewireError } from '../codec/errors.ts'
 import type { ErrorCode } from '../codec/errors.ts'
+import { legible, legibleData } from '../codec/legible.ts'
 import type { Cause } from '../machines/chart.ts'
 import type { AnyActorRef } from '../machines/xstate.ts'
 import type { Dialect } from '../protocol/dialect.ts'
@@ -76,7 +77,7 @@ export class Services implements ActorHost {
     if (event.type === 'connection.failed') this.#failures.set(event.peer, { count: (this.#failures.get(event.peer)?.count ?? 0) + 1, last: event.cause.message })
     else if (event.type === 'connection.opened') this.#failures.delete(event.peer)
     const { type, ...fields } = event
-    this.environment.log.write(type === 'warning' || type === 'child.restarted' || type === 'peer.errored' ? 'warn' : 'info', type, fields)
+    this.environment.log.write(type === 'warning' || type === 'child.restarted' || type === 'peer.errored' ? 'warn' : 'info', type, legibleData(fields) as Readonly<Record<string, unknown>>)
     this.emitter(event)
   }
 
@@ -92,10 +93,10 @@ export function errorOf(cause: Cause): StatewireError {
 
 /** Makes a cause out of anything that was thrown. */
 export function causeOf(error: unknown, code: ErrorCode = 'ERR_INTERNAL', prefix = ''): Cause {
-  if (error instanceof StatewireError) return { code: error.code, message: prefix + error.message, ...retryOf(error) }
+  if (error instanceof StatewireError) return { code: error.code, message: legible(prefix + error.message), ...retryOf(error) }
   const message = error instanceof Error ? error.message : String(error)
   const systemCode = error instanceof Error && 'code' in error ? ` (${String((error as NodeJS.ErrnoException).code)})` : ''
-  return { code, message: `${prefix}${message}${message.includes(systemCode.slice(2, -1)) ? '' : systemCode}` }
+  return { code, message: legible(`${prefix}${message}${message.includes(systemCode.slice(2, -1)) ? '' : systemCode}`) }
 }
 
 /** A wrong identity sets the address aside, as a matter of configuration does; addresses get reused, so it is tried again. */
@@ -107,5 +108,5 @@ function retryOf(error: StatewireError): Pick<Cause, 'retry'> {
 }
 
 export function cause(code: ErrorCode, message: string): Cause {
-  return { code, message }
+  return { code, message: legible(message) }
 }

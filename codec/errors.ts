@@ -3,6 +3,8 @@
  * Refuses to know: who throws them, sockets, peers, and how an error is logged or counted.
  */
 
+import { legible } from './legible.ts'
+
 /** What a row of the table says about a code. */
 export interface ErrorCodeEntry {
   /** One plain sentence for documentation and logs. */
@@ -119,7 +121,8 @@ export class StatewireError extends Error {
     if (!Object.hasOwn(prototype as object, 'name')) {
       Object.defineProperty(prototype, 'name', { value: new.target.name, configurable: true, writable: true })
     }
-    super(message, options)
+    // Here and not where it is thrown: names, reasons and addresses in it are often chosen by somebody else.
+    super(legible(message), options)
     const entry: ErrorCodeEntry = errorCodes[code]
     this.code = code
     this.retryable = entry.retryable
