@@ -5,6 +5,7 @@
 import { defaultLimits } from '../../actors/index.ts'
 import * as clientHello from '../../codec/client-hello.ts'
 import * as hello from '../../codec/hello.ts'
+import * as legible from '../../codec/legible.ts'
 import * as codecLimits from '../../codec/limits.ts'
 import * as msgpackScan from '../../codec/msgpack-scan.ts'
 import * as nativeFrames from '../../codec/native-frames.ts'
@@ -23,7 +24,7 @@ import { optionCases } from './limits/options.ts'
 import { timeCases } from './limits/times.ts'
 import { wireCases } from './limits/wire.ts'
 
-const tables: readonly Readonly<Record<string, unknown>>[] = [codecLimits, clientHello, hello, msgpackScan, nativeFrames, admission, lane, credit, goodbye, memoryBudget, replayWindow, sessionNumbering]
+const tables: readonly Readonly<Record<string, unknown>>[] = [codecLimits, legible, clientHello, hello, msgpackScan, nativeFrames, admission, lane, credit, goodbye, memoryBudget, replayWindow, sessionNumbering]
 
 /** Exported numbers that say where or how long something is, and bound nothing. */
 const notLimits = new Set(['helloLengthBytes', 'publicKeyLengthBytes', 'controlLane', 'endpointLane', 'firstStreamLane', 'sessionLanesEnd', 'protocolVersion'])

@@ -11,6 +11,7 @@ runBars(
     S7: async () => (await import('./codec-bombs.ts')).codecBombs,
     S9: async () => (await import('./limits-bar.ts')).limitsBar,
     S10: async () => (await import('./wrong-protocol-bar.ts')).wrongProtocolBar,
+    S12: async () => (await import('./log-bar.ts')).logBar,
     S1: async () => (await import('./slowloris.ts')).slowloris,
     S2: async () => (await import('./accept-flood.ts')).acceptFlood,
   },

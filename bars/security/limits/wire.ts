@@ -8,6 +8,7 @@ import { clientHelloLengthBytesMax, readClientHello } from '../../../codec/clien
 import { FrameWriter } from '../../../codec/frame-writer.ts'
 import { decodeValue } from '../../../codec/decode-value.ts'
 import { windowBytesMax } from '../../../codec/hello.ts'
+import { legible, sentenceLengthMax } from '../../../codec/legible.ts'
 import * as limits from '../../../codec/limits.ts'
 import { msgpackDepthMax } from '../../../codec/msgpack-scan.ts'
 import { NativeFrameReader } from '../../../codec/native-frame-reader.ts'
@@ -154,6 +155,7 @@ function memoryCases(): LimitCase[] {
     ...around('defaultMemoryBudgetBytes', 'kept', budget, [fine, fine, 'no room'], (size) => (new MemoryBudget().tryReserve('windows', size) ? fine : 'no room')),
     ...around('leastWindowBytes', 'kept', leastWindowBytes, ['0 bytes', '4096 bytes', '4097 bytes'], (left) => `${new MemoryBudget(left).reserveWindow(65_536)} bytes`),
     ...around('byReferenceThresholdBytes', 'kept', limits.byReferenceThresholdBytes, ['copied', 'by reference', 'by reference'], isByReference),
+    ...around('sentenceLengthMax', 'cut', sentenceLengthMax, ['999 characters', '1000 characters', '1000 characters'], (length) => `${legible('a'.repeat(length)).length} characters`),
     ...around('exactAssemblyLimitBytes', 'a threshold: the value is the same', limits.exactAssemblyLimitBytes, [fine, fine, fine], crosses),
     ...around('firstArenaLengthBytes', 'a threshold: the value is the same', limits.firstArenaLengthBytes, [fine, fine, fine], (length) => crosses(length - 9)),
     ...around('maxArenaLengthBytes', 'a threshold: the value is the same', limits.maxArenaLengthBytes, [fine, fine, fine], (length) => crosses(length - 9)),
