@@ -15,6 +15,8 @@ export interface FloodOptions {
   readonly addresses: number
   /** How long a flooder holds its socket, if it is not closed before. */
   readonly holdMs: number
+  /** Without the first, smaller flood: memory is not looked at. */
+  readonly isShort?: boolean
 }
 
 export interface FloodCounts {
@@ -61,13 +63,14 @@ async function storm(port: number, { connects, seconds, addresses, holdMs }: Flo
 
 export async function flood(options: FloodOptions): Promise<FloodCounts> {
   const { connects, seconds } = options
+  const look = options.isShort === true ? 'stats' : 'settled'
   const victim = await VictimProcess.start({ pendingInboundMax: 64 })
   try {
-    for (let i = 0; i < 20; i++) await victim.connectHonestly(5_000)
-    const cold = await victim.ask('settled')
+    for (let i = 0; i < (options.isShort === true ? 3 : 20); i++) await victim.connectHonestly(5_000)
+    const cold = await victim.ask(look)
     // The first flood of a process grows what stays: compiled code, the young generation, pools. A leak grows with each.
-    await storm(victim.port, { ...options, connects: connects >>> 1, seconds: seconds / 2 })
-    const before = await victim.ask('settled')
+    if (options.isShort !== true) await storm(victim.port, { ...options, connects: connects >>> 1, seconds: seconds / 2 })
+    const before = await victim.ask(look)
     const flood = { isOver: false }
     const honest = (async () => {
       const times: (number | null)[] = []
@@ -83,7 +86,7 @@ export async function flood(options: FloodOptions): Promise<FloodCounts> {
     flood.isOver = true
     const times = await honest
     const up = times.filter((time): time is number => time !== null)
-    const after = await victim.ask('settled')
+    const after = await victim.ask(look)
     return {
       connects, established, seconds: tookSeconds, peakPending: after.peakPending, rejected: after.rejected, honestTries: times.length, honestUp: up.length,
       honestP99Ms: quantile(up, 0.99), rssGrowthBytes: after.rssBytes - before.rssBytes, coldGrowthBytes: after.rssBytes - cold.rssBytes, handlesLeft: after.handles, crashes: after.crashes,

@@ -14,5 +14,6 @@ runBars(
     S12: async () => (await import('./log-bar.ts')).logBar,
     S1: async () => (await import('./slowloris.ts')).slowloris,
     S2: async () => (await import('./accept-flood.ts')).acceptFlood,
+    P9: async () => (await import('./connect-rate.ts')).connectRate,
   },
 )

@@ -52,7 +52,7 @@ async function answer(ledger: Ledger, source: string, server: net.Server, config
   const network = watched(ledger, config(`${scheme}://127.0.0.1:${(server.address() as net.AddressInfo).port}`))
   let failures = 0
   network.on('connection.failed', () => void failures++)
-  const call = network.makeSessions({ count: 1, timeoutMs: 300 }).catch((error: unknown) => ledger.error(`${source}, the call`, error))
+  const call = network.makeSessions({ count: 1, timeoutMs: 40 }).catch((error: unknown) => ledger.error(`${source}, the call`, error))
   await eventually(`${source} is noticed`, () => failures > 0, 3_000).catch((error: Error) => ledger.notes.push(error.message))
   await call
   await network.shutdown()
