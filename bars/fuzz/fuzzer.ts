@@ -7,6 +7,7 @@ import { createStream } from './mutate.ts'
 import type { Stream } from './mutate.ts'
 import { Trace } from './target.ts'
 import type { Target } from './target.ts'
+import { Progress } from './watchdog.ts'
 
 export const hangMs = 50
 const streamsPerBatch = 16
@@ -56,7 +57,8 @@ export class Fuzzer {
   /** What was found once in a state is found ten thousand times. */
   readonly #told = new Set<string>()
   readonly #findingsMax: number
-  readonly #arena = Buffer.allocUnsafe(streamsPerBatch * streamBytesMax)
+  /** Where the run is, and the memory of its streams; another thread may look on. */
+  readonly progress: Progress
   #streams = 0
 
   constructor(targets: readonly Target[], seed: number, findingsMax = 10) {
@@ -64,6 +66,7 @@ export class Fuzzer {
     this.#dice = new Dice(seed)
     this.#kept = targets.map(() => [])
     this.#findingsMax = findingsMax
+    this.progress = new Progress(streamsPerBatch * streamBytesMax, targets.map(({ name }) => name))
     let end = 0
     for (const { weight } of targets) this.#ends.push((end += weight))
   }
@@ -84,6 +87,7 @@ export class Fuzzer {
   /** Some streams, all in one piece of memory; their time is looked at together, and one by one only if it was long. */
   batch(): void {
     const cases: Case[] = []
+    const { arena } = this.progress
     let arenaEnd = 0
     const startedMs = performance.now()
     for (let count = 0; count < streamsPerBatch; count++) {
@@ -92,10 +96,11 @@ export class Fuzzer {
       const kept = this.#kept[target] as Stream[]
       const stream = createStream(this.#dice, seeds, kept, framesMax)
       const start = arenaEnd
-      for (const frame of stream) if (arenaEnd + frame.length <= start + streamBytesMax) arenaEnd += frame.copy(this.#arena, arenaEnd)
-      const one: Case = { target, input: this.#arena.subarray(start, arenaEnd), dice: this.#dice.next(), stream: this.#streams++ }
+      for (const frame of stream) if (arenaEnd + frame.length <= start + streamBytesMax) arenaEnd += frame.copy(arena, arenaEnd)
+      const one: Case = { target, input: arena.subarray(start, arenaEnd), dice: this.#dice.next(), stream: this.#streams++ }
       cases.push(one)
       this.#reached.add(target)
+      this.progress.begins(start, arenaEnd, one.dice, target)
       const error = this.#run(one, this.#trace)
       if (error !== null) this.#crashed(one, error)
       else if (this.#trace.isNew && one.input.length <= keptBytesMax) this.#keep(kept, stream)

@@ -4,12 +4,14 @@
  * Refuses to know: how streams are made and what they are held to.
  */
 import { parseArgs } from 'node:util'
+import { isMainThread, workerData } from 'node:worker_threads'
 import { mebibyte, settledRssBytes, writeBar } from '../bar.ts'
 import { ampcTargets } from './ampc-states.ts'
 import { Fuzzer, replay } from './fuzzer.ts'
 import type { Finding } from './fuzzer.ts'
 import { nativeTargets } from './native-states.ts'
 import { parserTargets } from './parser-targets.ts'
+import { startWatching, watch } from './watchdog.ts'
 
 const help = `npm run fuzz -- [options]
 
@@ -26,6 +28,7 @@ Exits 0 only if nothing was found, 1 if something was, 2 for wrong options.`
 const rssGrowthMibMax = 32
 /** Machine code, the corpus and the heap have their size by then. */
 const warmUpShare = 0.1
+const warmUpFramesMin = 300_000
 
 class UsageError extends Error {}
 
@@ -62,6 +65,7 @@ async function run(): Promise<number> {
   const targets = all.filter(({ name }) => name.includes(values.state ?? ''))
   if (targets.length === 0) throw new UsageError(`no state's name holds '${values.state}'; there are:\n${all.map(({ name }) => name).join('\n')}`)
   const fuzzer = new Fuzzer(targets, seed)
+  startWatching(fuzzer.progress, import.meta.url)
   const startedMs = performance.now()
   let tenths = 0
   let warmRssBytes: number | null = null
@@ -73,27 +77,31 @@ async function run(): Promise<number> {
     if (fuzzer.frames < ((tenths + 1) * frames) / 10) continue
     tenths = Math.floor((10 * fuzzer.frames) / frames)
     process.stderr.write(`${fuzzer.frames} frames, ${fuzzer.result().behaviours} behaviours, ${fuzzer.result().keptStreams} streams kept, ${Math.round(process.memoryUsage().rss / mebibyte)} MiB\n`)
-    if (warmRssBytes !== null || fuzzer.frames < warmUpShare * frames) continue
+    if (warmRssBytes !== null || fuzzer.frames < Math.max(warmUpFramesMin, warmUpShare * frames)) continue
     const pausedAtMs = performance.now()
     warmRssBytes = await settledRssBytes()
     pausedMs = performance.now() - pausedAtMs
   }
   const elapsedSeconds = (performance.now() - startedMs - pausedMs) / 1000
-  const rssGrowthMib = warmRssBytes === null ? 0 : Math.max(0, (await settledRssBytes()) - warmRssBytes) / mebibyte
+  // Of a short run nothing can be said.
+  const rssGrowthMib = warmRssBytes === null ? null : Math.max(0, (await settledRssBytes()) - warmRssBytes) / mebibyte
   const { streams, findings, outcomes, behaviours, states } = fuzzer.result()
   const crashes = findings.filter(({ kind }) => kind === 'crash').length
   const hangs = findings.length - crashes
   for (const finding of findings) console.log(`  ${describe(finding, seed)}`)
-  const passed = findings.length === 0 && fuzzer.frames >= frames && rssGrowthMib <= rssGrowthMibMax
-  const figures = { frames: fuzzer.frames, streams, crashes, hangs, rss_growth_mib: rssGrowthMib, frames_per_second: Math.round(fuzzer.frames / elapsedSeconds), states, outcomes: outcomes.size, behaviours, seed }
+  const passed = findings.length === 0 && fuzzer.frames >= frames && (rssGrowthMib ?? 0) <= rssGrowthMibMax
+  const figures = { frames: fuzzer.frames, streams, crashes, hangs, rss_growth_mib: rssGrowthMib ?? 'unmeasured', frames_per_second: Math.round(fuzzer.frames / elapsedSeconds), states, outcomes: outcomes.size, behaviours, seed }
   console.log(writeBar({ id: 'S5', passed, figures, notes: [] }))
   return passed ? 0 : 1
 }
 
-run().then(
-  (code) => process.exit(code),
-  (error: unknown) => {
-    console.error(error instanceof UsageError ? `${error.message}\n(--help tells the options)` : error)
-    process.exit(error instanceof UsageError ? 2 : 1)
-  },
-)
+if (!isMainThread) watch(workerData as Parameters<typeof watch>[0])
+else {
+  run().then(
+    (code) => process.exit(code),
+    (error: unknown) => {
+      console.error(error instanceof UsageError ? `${error.message}\n(--help tells the options)` : error)
+      process.exit(error instanceof UsageError ? 2 : 1)
+    },
+  )
+}

@@ -73,7 +73,12 @@ export class NativeRig implements LinkHooks {
     this.#reader = new NativeFrameReader({ maxMessageLengthBytes, connectionId }, {
       onFrame: (lane, descriptor, buffer, bodyStart, bodyEnd) => {
         trace.accepted((kindBits[laneKindOf(lane)] << 8) | descriptor)
-        return this.state.onFrame(lane, descriptor, buffer, bodyStart, bodyEnd)
+        const own = this.lanes[lane]?.lane
+        const hadCredit = own === undefined || own.id !== lane || own.window.ownCountBytes > 0
+        const before = own?.received
+        const isFree = this.state.onFrame(lane, descriptor, buffer, bodyStart, bodyEnd)
+        holds(hadCredit || own?.received === before, `lane ${lane} was delivered what it had given no credit for`)
+        return isFree
       },
     })
     // What this side writes, the reader of the other side must take.
@@ -143,7 +148,14 @@ export class NativeRig implements LinkHooks {
 
   adopt(agreed: { readonly mine: Hello; readonly theirs: Hello }): void {
     this.isReading = true
-    for (const part of this.state.established(agreed)) this.#own.push(part)
+    let replayedBytes = 0
+    for (const part of this.state.established(agreed)) {
+      this.#own.push(part)
+      replayedBytes += part.length
+    }
+    const { window } = this.state.epoch
+    holds(replayedBytes === window.heldBytes, `${replayedBytes} bytes are sent again and ${window.heldBytes} are held`)
+    holds(this.state.lastVerdict !== 'RESUME' || window.first === agreed.theirs.received, `what the peer has is sent again, from ${window.first} on`)
     this.state.flow()
   }
 

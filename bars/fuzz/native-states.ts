@@ -2,11 +2,12 @@
  * Owns: the states that a native link can be in when bytes come, each built by what would bring it about.
  * Refuses to know: bytes, and what is checked (native-rig.ts).
  */
+import { encodeFrame } from '../../codec/index.ts'
 import type { NetworkValue } from '../../codec/index.ts'
 import { encodeCredit, encodeGoodbye } from '../../codec/native-frames.ts'
 import { NativeAcceptorHandshake, NativeDialerHandshake } from '../../protocol/native/native-handshake.ts'
 import type { ExchangedHellos } from '../../protocol/native/native-handshake.ts'
-import { helloSeeds, nativeSeeds } from './corpus.ts'
+import { helloSeeds, maxMessageLengthBytes, nativeSeeds } from './corpus.ts'
 import type { Dice } from './dice.ts'
 import { Seeds, slicesOf } from './mutate.ts'
 import { firstEpochs, NativeRig } from './native-rig.ts'
@@ -90,6 +91,15 @@ const open: readonly State[] = [
       rig.connect()
       rig.open(3)
       rig.isLazy = true
+    },
+  },
+  {
+    name: 'open, a window is used up',
+    build: (rig) => {
+      rig.connect()
+      rig.open(2)
+      rig.isLazy = true
+      rig.push(Buffer.concat([encodeFrame(0, value(maxMessageLengthBytes - 40)), encodeFrame(1, value(30_000))]))
     },
   },
   {
