@@ -99,6 +99,8 @@ describe('limits', () => {
     ['with a name that is near another', network({ ...native, limits: { dialTimeout: 1 } }), 'ERR_INVALID_OPTION', 'limits.dialTimeout is not a limit (did you mean dialTimeoutMs?)'],
     ['with a name that every object has', network({ ...native, limits: { toString: 1 } }), 'ERR_INVALID_OPTION', 'limits.toString is not a limit'],
     ...wrong.map((value): Row => [`of which one is ${show(value)}`, network({ ...native, limits: { dialTimeoutMs: value } }), 'ERR_INVALID_OPTION', 'limits.dialTimeoutMs must be a whole number of at least 1', `got ${show(value)}`]),
+    ['that a native hello can not say', network({ ...native, limits: { maxMessageLengthBytes: 65_535 } }), 'ERR_INVALID_OPTION', 'limits.maxMessageLengthBytes must be at least 65536 in the native dialect, got 65535'],
+    ['of links that a native hello can not say', network({ ...native, limits: { connectionsPerPeerMax: 100_000 }, connectionParallelism: 65_536 }), 'ERR_INVALID_OPTION', 'connectionParallelism must be a whole number from 1 to 65535, got 65536'],
     ['beyond a timer', network({ ...native, limits: { dialTimeoutMs: 2 ** 31 } }), 'ERR_INVALID_OPTION', 'limits.dialTimeoutMs must be at most', '2147483648'],
   ])('%s', refuses)
 
