@@ -97,6 +97,12 @@ export class VirtualClock implements Clock {
     await this.settle()
   }
 
+  /** Time passes and nothing runs, as when the machine sleeps: what was due meanwhile runs late, when time next goes on. */
+  stall(byMs: number): void {
+    checkSpan(byMs, 'byMs of stall')
+    this.#nowMs += byMs
+  }
+
   /**
    * Goes on from timer to timer until something holds. Time stands still where it already does.
    * @throws with `what` when it does not come about within `withinMs` of virtual time, or when nothing is left to happen

@@ -1,0 +1,192 @@
+/**
+ * Owns: that what goes wrong on one lane of a native link stays there, that a slow reader holds up nobody but its sender, and that
+ * silence is told from a stall.
+ * Refuses to know: links that end (network-scenarios.test.ts) and networks that end (network-endings.test.ts).
+ */
+import { describe, expect, it } from 'vitest'
+import type { Session } from '../../index.ts'
+import { bytes, number, numberOf, play, rejectionOf } from '../support/native-scene.ts'
+import type { Carrier, NativeMember, NativeScene } from '../support/native-scene.ts'
+import { onWire } from '../support/wire-tamper.ts'
+
+const carriers: Carrier[] = ['memory', 'tcp', 'tls']
+
+interface Two {
+  readonly alice: NativeMember
+  readonly bob: NativeMember
+  /** By lane: alice's end, and bob's. */
+  readonly mine: readonly [Session, Session]
+  readonly theirs: readonly [Session, Session]
+}
+
+async function twoLanes(scene: NativeScene): Promise<Two> {
+  const [alice, bob] = await scene.pair()
+  const [mine, theirs] = (await scene.sessions([alice, bob], 2)) as [[Session, Session], [Session, Session]]
+  return { alice, bob, mine, theirs }
+}
+
+/** The second lane, both ways, on the connection that there was from the beginning. */
+async function expectOtherLane(scene: NativeScene, { alice, bob, mine, theirs }: Two): Promise<void> {
+  await scene.run(Promise.all([mine[1].send(bob.id, number(51)), theirs[1].send(alice.id, number(52))]))
+  expect([numberOf(await scene.run(theirs[1].receive(alice.id))), numberOf(await scene.run(mine[1].receive(bob.id)))]).toEqual([51, 52])
+  expect([alice, bob].map((member) => [member.eventsOf('connection.opened').length, member.eventsOf('connection.lost').length])).toEqual([[1, 0], [1, 0]])
+}
+
+describe('a value of sound length and unsound content', () => {
+  it.each([
+    ['whose elements do not fill it', 'ERR_VECTOR_LENGTH_NOT_MULTIPLE', (frame: Buffer) => frame.writeUInt8(0x08, 4)],
+    ['that is a list of nothing known', 'ERR_UNKNOWN_DESCRIPTOR', (frame: Buffer) => [frame.writeUInt8(0x0a, 4), frame.writeUInt8(0xee, 9)]],
+  ])('%s costs its lane only, and both sides hear why', (_, code, tamper) =>
+    play({ on: 'memory' }, async (scene) => {
+      const two = await twoLanes(scene)
+      const { alice, bob, mine, theirs } = two
+      const tampered = onWire(bob, 0, tamper)
+      await scene.run(theirs[0].send(alice.id, bytes(13)))
+      expect(await scene.run(rejectionOf(mine[0].receive(bob.id)))).toMatchObject({ name: 'ProtocolError', code })
+      expect(tampered.count).toBe(1)
+      const error = await scene.run(rejectionOf(theirs[0].receive(alice.id)))
+      expect(error.code).toBe('ERR_SESSION_RESET')
+      expect(error.message).toContain(code)
+      await expectOtherLane(scene, two)
+    }))
+})
+
+describe('a handler that throws', () => {
+  it.each(carriers)('costs its lane only, over %s; the peer is told, and not with its words', (on) =>
+    play({ on }, async (scene) => {
+      const two = await twoLanes(scene)
+      const { alice, bob, mine, theirs } = two
+      let calls = 0
+      mine[0].handle(bob.id, () => {
+        calls++
+        throw new Error('a secret of the application')
+      })
+      for (let value = 0; value < 3; value++) void theirs[0].send(alice.id, number(value)).catch(() => {})
+      const error = await scene.run(rejectionOf(theirs[0].receive(alice.id)))
+      expect(error.code).toBe('ERR_SESSION_RESET')
+      expect(error.message).not.toContain('secret')
+      expect(await scene.run(rejectionOf(mine[0].receive(bob.id)))).toMatchObject({ code: 'ERR_HANDLER_FAILED', message: expect.stringContaining('a secret') as string })
+      expect(calls).toBe(1)
+      await expectOtherLane(scene, two)
+    }))
+
+  it('at a value that had waited for it ends as at any other', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const two = await twoLanes(scene)
+      const { alice, bob, mine, theirs } = two
+      await scene.run(theirs[0].send(alice.id, number(1)))
+      await scene.until('it waits', () => mine[0].unread(bob.id) === 1)
+      expect(() => mine[0].handle(bob.id, () => { throw new Error('no') })).not.toThrow()
+      expect(await scene.run(rejectionOf(mine[0].receive(bob.id)))).toMatchObject({ code: 'ERR_HANDLER_FAILED' })
+      expect(await scene.run(rejectionOf(theirs[0].send(alice.id, number(2)).then(() => theirs[0].receive(alice.id))))).toMatchObject({ code: 'ERR_SESSION_RESET' })
+      await expectOtherLane(scene, two)
+    }))
+})
+
+describe('a slow reader', () => {
+  it.each(carriers)('over %s holds up its own lane, within its window; the other lane goes on', (on) =>
+    play({ on }, async (scene) => {
+      const two = await twoLanes(scene)
+      const { alice, bob, mine, theirs } = two
+      const lengthBytes = 1000
+      const accepted: number[] = []
+      const sends = Array.from({ length: 500 }, (_, value) => theirs[0].send(alice.id, bytes(lengthBytes, value)).then(() => accepted.push(value)))
+      for (let value = 0; value < 2000; value++) {
+        await scene.run(theirs[1].send(alice.id, number(value)))
+        expect(numberOf(await scene.run(mine[1].receive(bob.id)))).toBe(value)
+      }
+      // 64 KiB of credit, and the one frame that may go beyond.
+      expect(mine[0].unread(bob.id) * lengthBytes).toBeLessThanOrEqual(64 * 1024 + lengthBytes)
+      expect(accepted.length * lengthBytes).toBeLessThanOrEqual(64 * 1024 + lengthBytes)
+      for (let value = 0; value < 500; value++) expect((await scene.run(mine[0].receive(bob.id))).value).toEqual(Buffer.alloc(lengthBytes, value))
+      await scene.run(Promise.all(sends))
+      expect(accepted).toHaveLength(500)
+      await expectOtherLane(scene, two)
+    }))
+
+  it('is told at once when too many values wait for it, and those before go on', () =>
+    play({ on: 'memory', limits: { sendQueueValuesMax: 100 } }, async (scene) => {
+      const two = await twoLanes(scene)
+      const { alice, bob, mine, theirs } = two
+      const results = Array.from({ length: 300 }, (_, value) => theirs[0].send(alice.id, bytes(1000, value)).then(() => 'sent', (error: { code: string }) => error.code))
+      for (let value = 0; value < 165; value++) await scene.run(mine[0].receive(bob.id))
+      const counts = new Map<string, number>()
+      for (const result of await scene.run(Promise.all(results))) counts.set(result, (counts.get(result) ?? 0) + 1)
+      expect([...counts.keys()].sort()).toEqual(['ERR_SEND_QUEUE_FULL', 'sent'])
+      expect(counts.get('sent')).toBeLessThanOrEqual(100 + 66)
+      await expectOtherLane(scene, two)
+    }))
+
+  it.each(carriers)('over %s gets a value that is larger than its window, and what comes after it', (on) =>
+    play({ on }, async (scene) => {
+      const two = await twoLanes(scene)
+      const { alice, bob, mine, theirs } = two
+      const large = Buffer.alloc(5 * 1024 * 1024, 7)
+      const sends = [theirs[0].send(alice.id, { type: 'Bytes', value: large }), theirs[0].send(alice.id, number(8)), theirs[0].send(alice.id, { type: 'Bytes', value: large })]
+      const first = await scene.run(mine[0].receive(bob.id))
+      expect(first.type === 'Bytes' && large.equals(first.value)).toBe(true)
+      expect(numberOf(await scene.run(mine[0].receive(bob.id)))).toBe(8)
+      expect((await scene.run(mine[0].receive(bob.id))).type).toBe('Bytes')
+      await scene.run(Promise.all(sends))
+      await expectOtherLane(scene, two)
+    }))
+
+  it('who takes a value that is longer than the peer allows is spared it: the sender is told, and nobody else', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const alice = await scene.start({ key: 0, peers: [1], dials: [], limits: { maxMessageLengthBytes: 65_536 } })
+      const bob = await scene.start({ key: 1, peers: [0], dials: [0] })
+      const [mine, theirs] = (await scene.sessions([alice, bob], 2)) as [[Session, Session], [Session, Session]]
+      expect(await scene.run(rejectionOf(theirs[0].send(alice.id, bytes(65_537))))).toMatchObject({ code: 'ERR_INVALID_VALUE', message: expect.stringContaining('65537') as string })
+      await scene.run(theirs[0].send(alice.id, bytes(65_536)))
+      expect((await scene.run(mine[0].receive(bob.id))).type).toBe('Bytes')
+      await expectOtherLane(scene, { alice, bob, mine, theirs })
+    }))
+})
+
+describe('silence', () => {
+  it('makes a connection suspect after 15 s and ends it after 20; the sessions go on over the next', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const { alice, bob, mine, theirs } = await twoLanes(scene)
+      await scene.run(mine[0].send(bob.id, number(1)))
+      const sinceMs = scene.clock.nowMs()
+      for (const pipe of [...alice.faults.pipes, ...bob.faults.pipes]) pipe.fallSilent()
+      await scene.run(mine[0].send(bob.id, number(2)))
+      await scene.until('it is suspect', () => alice.eventsOf('connection.suspect').length > 0)
+      expect(scene.clock.nowMs() - sinceMs).toBeGreaterThanOrEqual(14_900)
+      expect(alice.eventsOf('connection.lost')).toEqual([])
+      await scene.until('it is lost', () => alice.eventsOf('connection.lost').length > 0)
+      expect(scene.clock.nowMs() - sinceMs).toBeLessThan(21_000)
+      // Whichever side finds it first; the other hears of the end from it.
+      await scene.until('both heard', () => bob.eventsOf('connection.lost').length > 0)
+      expect([alice, bob].map((member) => member.eventsOf('connection.lost')[0]?.cause.code)).toContain('ERR_TIMED_OUT')
+      expect([numberOf(await scene.run(theirs[0].receive(alice.id))), numberOf(await scene.run(theirs[0].receive(alice.id)))]).toEqual([1, 2])
+      expect(alice.eventsOf('connection.opened')).toHaveLength(2)
+    }))
+
+  it('of an hour without a value is none: pings keep the connection', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const two = await twoLanes(scene)
+      await scene.clock.advance(3_600_000)
+      for (const member of [two.alice, two.bob]) expect(member.eventsOf('connection.suspect')).toEqual([])
+      await expectOtherLane(scene, two)
+    }))
+
+  it.each([16_000, 25_000, 3_600_000])('that is a stall of our own, of %i ms, is not held against the peer', (stallMs) =>
+    play({ on: 'memory' }, async (scene) => {
+      const two = await twoLanes(scene)
+      await scene.clock.advance(5_000)
+      scene.clock.stall(stallMs)
+      await scene.clock.advance(60_000)
+      await expectOtherLane(scene, two)
+    }))
+
+  it('that goes on after a stall of our own is found all the same', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const { alice, bob } = await twoLanes(scene)
+      for (const pipe of [...alice.faults.pipes, ...bob.faults.pipes]) pipe.fallSilent()
+      scene.clock.stall(60_000)
+      const sinceMs = scene.clock.nowMs()
+      await scene.until('it is lost', () => alice.eventsOf('connection.lost').length > 0)
+      expect(scene.clock.nowMs() - sinceMs).toBeLessThan(21_000)
+    }))
+})
