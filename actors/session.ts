@@ -115,10 +115,18 @@ export class Session {
    */
   async flush(options?: CallOptions): Promise<void> {
     checkCall(options, 'flush')
-    // Whoever called send hears of those that fail.
-    if (this.#sending.size > 0) await Promise.allSettled(this.#sending)
+    const { nowMs } = this.#services
+    const startedAtMs = nowMs()
+    if (this.#sending.size > 0) {
+      await this.#bounded<void>(options, 'ERR_TIMED_OUT', `what was sent before on session ${this.id} did not leave`, (resolve) => {
+        // Whoever called send hears of those that fail.
+        void Promise.allSettled(this.#sending).then(() => resolve())
+        return () => {}
+      })
+    }
+    const rest = options?.timeoutMs === undefined ? options : { ...options, timeoutMs: Math.max(0, options.timeoutMs - (nowMs() - startedAtMs)) }
     const acked = (peer: string, { lane, state }: Channel): Promise<void> =>
-      bounded<void>(this.#services, options, 'ERR_TIMED_OUT', `${peer} did not acknowledge what was sent on session ${this.id}`, (resolve, reject) => state.whenAcked(lane, resolve, reject))
+      bounded<void>(this.#services, rest, 'ERR_TIMED_OUT', `${peer} did not acknowledge what was sent on session ${this.id}`, (resolve, reject) => state.whenAcked(lane, resolve, reject))
     await Promise.all([...this.#channels].map(([peer, channel]) => acked(peer, channel)))
   }
 
