@@ -251,6 +251,11 @@ export class ConnectionBody implements Body, PipeHandlers {
     this.#pipe?.write([words])
   }
 
+  /** The other side has said why it ends: that counts, and not that its socket then does. */
+  expectEnd(reason: Cause): void {
+    this.#cause ??= reason
+  }
+
   get remoteAddress(): string {
     return this.#remoteAddress
   }

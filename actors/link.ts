@@ -11,6 +11,7 @@ import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
 import { idleHooks } from '../protocol/link-core.ts'
 import type { DueAction, LinkCore } from '../protocol/link-core.ts'
 import { StatewireError } from '../codec/errors.ts'
+import { show } from '../codec/show.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import { connection, connectionBody } from './connection.ts'
@@ -80,7 +81,7 @@ class LinkBody implements Body {
       },
       onBroken: (error) => this.#port.send({ type: 'pump.failed', cause: causeOf(error) }),
       requestTimer: () => this.#timer.set(),
-      onGoodbye: (step) => this.#answerGoodbye(step),
+      onGoodbye: (step, reason) => this.#answerGoodbye(step, reason === '' ? '' : `: ${show(reason)}`),
     })
   }
 
@@ -325,16 +326,17 @@ class LinkBody implements Body {
     else if (action === 'expired' && !this.#isUp) this.#current?.send({ type: 'connection.fail', cause: cause('ERR_TIMED_OUT', `the link to ${this.#peer.id} expired`) })
   }
 
-  #answerGoodbye(step: 'answer' | 'finish' | 'protocol-error'): void {
+  #answerGoodbye(step: 'answer' | 'finish' | 'protocol-error', reason: string): void {
     const { state } = this.#spec
     if (step === 'answer') {
       this.#pumps.out?.flush()
+      if (this.#current !== null) connectionBody(this.#current)?.expectEnd(cause('ERR_CONNECTION_LOST', `${this.#peer.id} said Goodbye${reason}`))
       // From here on the peer has the word: its last Ack, then its FIN.
       this.#say(state.farewell(''))
-    } else if (step === 'finish') this.#leave(state.lastWords(), cause('ERR_SESSION_CLOSED', `${this.#peer.id} said Goodbye`))
+    } else if (step === 'finish') this.#leave(state.lastWords(), cause('ERR_SESSION_CLOSED', `${this.#peer.id} said Goodbye${reason}`))
     else {
       state.contractBroken('')
-      this.#leave(null, cause('ERR_CONNECTION_LOST', `${this.#peer.id} says that this side broke the protocol`), 'wait')
+      this.#leave(null, cause('ERR_CONNECTION_LOST', `${this.#peer.id} says that this side broke the protocol${reason}`), 'wait')
     }
   }
 

@@ -21,8 +21,8 @@ export interface LinkHooks {
   onBroken(error: unknown): void
   /** `nextDueAtMs` has become earlier. */
   requestTimer(): void
-  /** The peer says Goodbye: answer it, or finish; see native/goodbye.ts. */
-  onGoodbye(step: 'answer' | 'finish' | 'protocol-error'): void
+  /** The peer says Goodbye: answer it, or finish; see native/goodbye.ts. `reason` is in its words. */
+  onGoodbye(step: 'answer' | 'finish' | 'protocol-error', reason: string): void
 }
 
 export const idleHooks: LinkHooks = { requestFlush() {}, flushNow() {}, onReceiveFull() {}, onReceiveRoom() {}, onHandlerFailed() {}, onBroken() {}, requestTimer() {}, onGoodbye() {} }

@@ -86,9 +86,10 @@ export class LinkUpkeep {
         return
       default: {
         const heldFrames = this.#epoch.window.heldFrames
-        const step = this.#epoch.hearGoodbye(decodeGoodbye(buffer, bodyStart, bodyEnd))
+        const goodbye = decodeGoodbye(buffer, bodyStart, bodyEnd)
+        const step = this.#epoch.hearGoodbye(goodbye)
         this.acknowledged(heldFrames - this.#epoch.window.heldFrames)
-        this.#hooks().onGoodbye(step)
+        this.#hooks().onGoodbye(step, goodbye.reason)
       }
     }
   }

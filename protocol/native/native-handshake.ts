@@ -6,6 +6,7 @@
 import { ProtocolError, StatewireError } from '../../codec/errors.ts'
 import { encodeHello, encodeRefusal, HelloReader } from '../../codec/hello.ts'
 import type { Hello, HelloFault, RefusalEffect } from '../../codec/hello.ts'
+import { show } from '../../codec/show.ts'
 import type { AcceptorHandshake, DialerHandshake, HandshakeFault, HandshakeStep } from '../dialect.ts'
 import { encodePeerId } from '../key-id.ts'
 import type { LinkCore } from '../link-core.ts'
@@ -27,7 +28,7 @@ export class HelloRefusedError extends StatewireError {
   readonly effect: RefusalEffect
   readonly refusal: string
   constructor(name: string, message: string, effect: RefusalEffect) {
-    super('ERR_HANDSHAKE_REFUSED', `the hello was refused (${name})${message === '' ? '' : `: ${JSON.stringify(message)}`}`)
+    super('ERR_HANDSHAKE_REFUSED', `the hello was refused (${name})${message === '' ? '' : `: ${show(message)}`}`)
     this.effect = effect
     this.refusal = name
   }

@@ -6,6 +6,7 @@
 import { frameHeaderLengthBytes } from '../../codec/constants.ts'
 import { ProtocolError, StatewireError } from '../../codec/errors.ts'
 import { encodeCredit, encodeReset, encodeResponseHeader, endpointLane, isPaying, nativeDescriptors, resetCodes, responseStatuses } from '../../codec/native-frames.ts'
+import { show } from '../../codec/show.ts'
 import { ReceiveWindow } from './credit.ts'
 import { decodeRequest } from './frame-bodies.ts'
 
@@ -51,5 +52,5 @@ export function answerUnserved(laneId: number, descriptor: number, buffer: Buffe
 
 export function resetError(peer: string, id: number, reset: { readonly code: number; readonly reason: string }): StatewireError {
   const name = Object.entries(resetCodes).find(([, code]) => code === reset.code)?.[0] ?? 'application'
-  return new StatewireError('ERR_SESSION_RESET', `${peer} reset session ${id} (${name})${reset.reason === '' ? '' : `: ${JSON.stringify(reset.reason)}`}`)
+  return new StatewireError('ERR_SESSION_RESET', `${peer} reset session ${id} (${name})${reset.reason === '' ? '' : `: ${show(reset.reason)}`}`)
 }

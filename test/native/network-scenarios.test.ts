@@ -174,6 +174,8 @@ describe('a peer that breaks the contract', () => {
       expect(error.outcomes.acked + error.outcomes.unknown + error.outcomes.notSent).toBe(1)
       expect(error.outcomes.acked).toBe(0)
       expect(alice.eventsOf('connection.lost')[0]?.cause.code).toBe(code)
+      // The one who broke it reads in its own event what the other found.
+      expect(bob.eventsOf('connection.lost')[0]?.cause.message).toMatch(/broke the protocol: "[A-Z].+"$/)
       await expectLife(scene, alice, bob)
       await scene.clock.advance(60_000)
       expect([alice, bob].map((member) => member.eventsOf('connection.opened').length)).toEqual([2, 2])
