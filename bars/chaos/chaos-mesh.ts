@@ -73,7 +73,9 @@ export class Member {
 
   /** Destroys its sockets to this peer, or all of them where the carrier does not know whose they are. */
   destroySocketsTo(peer: string): void {
-    for (const pipe of this.transport.pipes) if (!('peerId' in pipe) || pipe.peerId === peer) pipe.destroy()
+    if (this.transport instanceof TlsTransport) {
+      for (const pipe of this.transport.pipes) if (pipe.peerId === peer) pipe.destroy()
+    } else for (const pipe of this.transport.pipes) pipe.destroy()
   }
 }
 

@@ -77,7 +77,7 @@ function drawDurations(options: FreezeOptions): number[] {
   const random = seededRandom(options.seed)
   const { deadAfterMs } = options.keepAlive
   const between = (least: number, most: number): number => least + random.fraction() * (most - least)
-  const durations = Array.from({ length: options.freezes }, (_, index) => (index % 2 === 0 ? between(options.leastMs, deadAfterMs * 0.95) : between(deadAfterMs + 1_200, options.mostMs)))
+  const durations = Array.from({ length: options.freezes }, (_, index) => (index % 2 === 0 ? between(options.leastMs, Math.min(deadAfterMs * 0.95, deadAfterMs - 300)) : between(deadAfterMs + 1_200, options.mostMs)))
   return durations.sort((a, b) => b - a)
 }
 

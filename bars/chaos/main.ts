@@ -10,6 +10,7 @@ runBars(
     C2: async () => (await import('./process-kill.ts')).processKill,
     C3: async () => (await import('./freeze.ts')).freeze,
     C4: async () => (await import('./half-open.ts')).halfOpen,
+    C8: async () => (await import('./crossing-dials.ts')).crossingDials,
     E4: async () => (await import('./resume-latency.ts')).resumeLatency,
   },
 )

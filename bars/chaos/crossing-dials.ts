@@ -1,0 +1,91 @@
+/**
+ * Owns: C8: two sides that both know where the other is, lose their connection in the same turn, and dial each other at the same
+ * moment, thousands of times: one connection each is left, and soon.
+ * Refuses to know: which of the two dials stays.
+ */
+import { eventually, pause, quantile } from '../bar.ts'
+import type { Bar, BarContext } from '../bar.ts'
+import { Mesh } from './chaos-mesh.ts'
+import type { Member, Pair } from './chaos-mesh.ts'
+
+export interface CrossingOptions {
+  readonly carrier: 'tls' | 'plaintext'
+  readonly crossings: number
+  /** Pairs that cross independently of each other. */
+  readonly pairs: number
+}
+
+export interface CrossingCounts {
+  readonly crossings: number
+  /** Crossings in which both dials reached the other side. */
+  readonly bothArrived: number
+  /** From the break until both sides have the connection that stays. */
+  readonly settleMs: readonly number[]
+  /** Not one connection on each side afterwards. */
+  readonly notOne: number
+  /** More connections came up than the one that stays. */
+  readonly extraOpens: number
+  readonly livelocks: number
+}
+
+/** For a late dial, if there were any, to push out what has settled; and the first frame, after which the back-off is forgotten. */
+const quietMs = 10
+const patienceMs = 5_000
+
+const socketsOf = ({ transport }: Member): number => transport.pipes.size
+
+async function crossOften(pair: Pair, crossings: number, counts: { bothArrived: number; settleMs: number[]; notOne: number; extraOpens: number; livelocks: number }): Promise<void> {
+  const { dialer, acceptor, proxy, back } = pair
+  for (let count = 0; count < crossings; count++) {
+    const before = pair.opened
+    const arrivedBefore = [proxy.accepted, back?.accepted ?? 0] as const
+    dialer.destroySocketsTo(acceptor.id)
+    acceptor.destroySocketsTo(dialer.id)
+    const brokenAtMs = performance.now()
+    try {
+      await eventually('a new connection', () => pair.isUpSince(before), patienceMs)
+      await pause(quietMs)
+      await eventually('one socket each', () => pair.isUp && socketsOf(dialer) === 1 && socketsOf(acceptor) === 1, patienceMs)
+    } catch {
+      if (pair.isUp) counts.notOne++
+      else counts.livelocks++
+    }
+    counts.settleMs.push(Math.max(...pair.views.map(({ openedAtMs }) => openedAtMs)) - brokenAtMs)
+    counts.extraOpens += Math.max(pair.opened[0] - before[0], pair.opened[1] - before[1]) - 1
+    if (proxy.accepted > arrivedBefore[0] && (back?.accepted ?? 0) > arrivedBefore[1]) counts.bothArrived++
+  }
+}
+
+export async function crossMany({ carrier, crossings, pairs }: CrossingOptions): Promise<CrossingCounts> {
+  const meshes = await Promise.all(Array.from({ length: pairs }, () => Mesh.start({ members: 2, carrier, bothDial: true })))
+  const counts = { bothArrived: 0, settleMs: [] as number[], notOne: 0, extraOpens: 0, livelocks: 0 }
+  try {
+    const all = meshes.map(({ pairs: [pair] }) => pair as Pair)
+    await eventually('the first connections', () => all.every(({ isUp }) => isUp))
+    await pause(50)
+    await Promise.all(all.map((pair, index) => crossOften(pair, Math.floor(crossings / pairs) + (index < crossings % pairs ? 1 : 0), counts)))
+  } finally {
+    await Promise.all(meshes.map((mesh) => mesh.stop()))
+  }
+  return { crossings: counts.settleMs.length, ...counts }
+}
+
+export async function crossingDials({ isQuick, progress }: BarContext): Promise<readonly Bar[]> {
+  const bars: Bar[] = []
+  for (const { id, carrier, crossings } of [
+    { id: 'C8', carrier: 'plaintext', crossings: isQuick ? 300 : 9_000 },
+    { id: 'C8-tls', carrier: 'tls', crossings: isQuick ? 60 : 1_000 },
+  ] as const) {
+    progress(`${id}: ${crossings} crossings`)
+    // Two: while one is quiet, the other has the processor to itself.
+    const counts = await crossMany({ carrier, crossings, pairs: 2 })
+    const p99 = quantile(counts.settleMs, 0.99)
+    bars.push({
+      id,
+      passed: counts.crossings === crossings && counts.notOne === 0 && counts.livelocks === 0 && p99 <= 50 && counts.bothArrived >= crossings / 2,
+      figures: { crossings, both_arrived: counts.bothArrived, not_one: counts.notOne, extra_opens: counts.extraOpens, livelocks: counts.livelocks, settle_p50_ms: quantile(counts.settleMs, 0.5), settle_p99_ms: p99, settle_max_ms: quantile(counts.settleMs, 1) },
+      notes: [],
+    })
+  }
+  return bars
+}

@@ -1,0 +1,9 @@
+/** Owns: C8 at a size for every commit: two that dial each other at the same moment have one connection. Refuses to know: figures of time. */
+import { expect, it } from 'vitest'
+import { crossMany } from '../../bars/chaos/crossing-dials.ts'
+
+it.each(['plaintext', 'tls'] as const)('two that dial each other at the same moment over %s have one connection, each time', async (carrier) => {
+  const counts = await crossMany({ carrier, crossings: 30, pairs: 2 })
+  expect(counts).toMatchObject({ crossings: 30, notOne: 0, livelocks: 0 })
+  expect(counts.bothArrived).toBeGreaterThan(15)
+})
