@@ -18,12 +18,10 @@ export interface LatencyCounts extends LaneFaults {
   readonly failedDials: number
 }
 
-/** The caps as shipped: the first redial must not wait for a back-off, whatever that is. */
-const shipped = { backoffMinMs: 100, backoffMaxMs: 30_000 }
-
-export async function measureResume(breaks: number, seed: number): Promise<LatencyCounts> {
+/** The first redial must not wait for a back-off, whatever that is: as shipped, if nothing else is said. */
+export async function measureResume(breaks: number, seed: number, backoffMinMs = 100): Promise<LatencyCounts> {
   const random = seededRandom(seed)
-  const mesh = await Mesh.start({ members: 2, isDirect: true, limits: shipped })
+  const mesh = await Mesh.start({ members: 2, isDirect: true, limits: { backoffMinMs, backoffMaxMs: 30_000 } })
   try {
     const pair = mesh.pairs[0] as Pair
     const [there, back] = (await openFlows(mesh, 1)).get(pair) as [Flow, Flow]
