@@ -1,7 +1,7 @@
 /** Owns: the command that makes a key. Refuses to know: how keys are kept (actors/identity.ts). */
 import { parseArgs } from 'node:util'
 import { Identity } from '../actors/identity.ts'
-import { escaped } from '../codec/show.ts'
+import { escaped } from '../codec/legible.ts'
 import { UsageError } from './command.ts'
 import type { Output } from './command.ts'
 

@@ -14,7 +14,7 @@ const lookedAtLength = 16 * 1024
  * they do nothing.
  */
 // oxlint-disable-next-line no-control-regex -- control characters are what is taken out
-const unprintable = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
+const unprintable = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
 /** To its end, or as far as there is text: a key that was cut off is a key. */
 const privateKey = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[^]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)/g
 /** User and password in front of a host. */
@@ -26,8 +26,17 @@ export function legible(text: string, lengthMax: number = sentenceLengthMax): st
     .slice(0, lookedAtLength)
     .replace(privateKey, '<private key>')
     .replace(userInfo, '$1…@')
-    .replace(unprintable, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .replace(unprintable, codeUnit)
   return clean.length > lengthMax ? `${clean.slice(0, lengthMax - 1)}…` : clean
+}
+
+/** Without the bound, and without a look for secrets: for a text that is shown in part. */
+export function escaped(text: string): string {
+  return text.replace(unprintable, codeUnit)
+}
+
+function codeUnit(character: string): string {
+  return String.raw`\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
 /** The same for every text in plain data, names of fields too: for a line in a log. */

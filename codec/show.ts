@@ -3,11 +3,10 @@
  * Refuses to know: what was asked for. Never throws: what it is given may be anything.
  */
 
+import { escaped } from './legible.ts'
+
 /** Escapes included: what is shown of a megabyte, or of a text that is nothing but control characters, is one short line. */
 const shownLengthMax = 160
-
-/** Control characters, line and paragraph ends, and marks that turn the direction of what follows. */
-const invisible = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g
 
 /** `"text"`, `7`, `a function`, `a list of 3`, `a Uint8Array of 32 bytes`, `an Identity`. */
 export function show(value: unknown): string {
@@ -37,16 +36,6 @@ function cut(text: string): string {
     shown += next
   }
   return shown
-}
-
-/** A text of somebody else's for a terminal or a log: nothing in it moves the cursor or turns the line. */
-export function escaped(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what is taken out
-  return text.replace(/[\u0000-\u001f]/g, codeUnit).replace(invisible, codeUnit)
-}
-
-function codeUnit(character: string): string {
-  return String.raw`\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
 /** Of bytes only how many: they may be a key. */

@@ -1,7 +1,6 @@
 /** Owns: what an identity is, its order as bytes, and the ring of parties. Refuses to know: connections. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Identity } from '../../actors/index.ts'
 import { checkIdentity, compareIdentities, ringAround, roleTowards } from '../../protocol/index.ts'
 import { decodeIdentity } from '../../protocol/peer-id.ts'
 import { expectError } from '../codec/harness.ts'
