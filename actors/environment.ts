@@ -39,6 +39,8 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 export interface Log {
   /** One structured line; `fields` holds plain data only, never payload and never key material. */
   write(level: LogLevel, event: string, fields: Readonly<Record<string, unknown>>): void
+  /** False: nobody reads now, and no line needs to be made. Without it somebody always does. */
+  isRead?(): boolean
 }
 
 export interface Environment {

@@ -17,6 +17,7 @@ export interface LogLine {
 const channel = diagnosticsChannel.channel(logChannelName)
 
 export const channelLog: Log = {
+  isRead: () => channel.hasSubscribers,
   write(level, event, fields) {
     if (channel.hasSubscribers) channel.publish({ level, event, fields } satisfies LogLine)
   },

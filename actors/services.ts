@@ -76,8 +76,11 @@ export class Services implements ActorHost {
   emit(event: NetworkEvent): void {
     if (event.type === 'connection.failed') this.#failures.set(event.peer, { count: (this.#failures.get(event.peer)?.count ?? 0) + 1, last: event.cause.message })
     else if (event.type === 'connection.opened') this.#failures.delete(event.peer)
-    const { type, ...fields } = event
-    this.environment.log.write(type === 'warning' || type === 'child.restarted' || type === 'peer.errored' ? 'warn' : 'info', type, legibleData(fields) as Readonly<Record<string, unknown>>)
+    const { log } = this.environment
+    if (log.isRead?.() !== false) {
+      const { type, ...fields } = event
+      log.write(type === 'warning' || type === 'child.restarted' || type === 'peer.errored' ? 'warn' : 'info', type, legibleData(fields) as Readonly<Record<string, unknown>>)
+    }
     this.emitter(event)
   }
 

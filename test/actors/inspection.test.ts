@@ -333,3 +333,13 @@ describe("the official inspector's Node transport", () => {
     expect(messages.flatMap((message) => spelt(JSON.stringify(message)))).toEqual([])
   })
 })
+
+describe('a log that nobody reads', () => {
+  it.each([[undefined, true], [() => true, true], [() => false, false]])('with isRead %o is written: %s', async (isRead, isWritten) => {
+    const lines: string[] = []
+    const network = createNetwork({ identity: 'alice', peers: [], security: 'plaintext' }, { environment: { log: { write: (_level, event) => void lines.push(event), ...(isRead === undefined ? {} : { isRead }) } } })
+    await network.ready()
+    await network.shutdown()
+    expect(lines.length > 0).toBe(isWritten)
+  })
+})
