@@ -20,6 +20,8 @@ export class Through {
   #endsMidRecord = false
   /** Bytes that were let through. */
   carried = 0
+  /** Takes the place of passing bytes on, for those who record, change or cut them. */
+  onBytes: ((direction: Direction, bytes: Buffer, to: net.Socket) => void) | null = null
 
   constructor(near: net.Socket, far: net.Socket) {
     this.#ends = { up: { from: near, to: far }, down: { from: far, to: near } }
@@ -68,6 +70,7 @@ export class Through {
       return this.#broken()
     }
     this.carried += bytes.length
+    if (this.onBytes !== null) return this.onBytes(direction, bytes, to)
     if (!to.write(bytes)) from.pause()
   }
 

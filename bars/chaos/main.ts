@@ -10,6 +10,8 @@ runBars(
     C2: async () => (await import('./process-kill.ts')).processKill,
     C3: async () => (await import('./freeze.ts')).freeze,
     C4: async () => (await import('./half-open.ts')).halfOpen,
+    C6: async () => (await import('./slicer.ts')).slicer,
+    C7: async () => (await import('./bitflip.ts')).bitflip,
     C8: async () => (await import('./crossing-dials.ts')).crossingDials,
     E4: async () => (await import('./resume-latency.ts')).resumeLatency,
   },
