@@ -37,6 +37,8 @@ export interface MemberPlan {
   readonly misled?: Readonly<Record<number, number>>
   /** The key at whose address it listens, if it is not its own. In memory only. */
   readonly listensAs?: number
+  /** The address to listen at, if it has to be known before. Over sockets only. */
+  readonly listenAt?: string
   readonly limits?: Partial<Limits>
   readonly links?: number
 }
@@ -146,7 +148,7 @@ export class NativeScene {
     const network = createNetwork(
       {
         identity: key,
-        listen: this.isVirtual ? `tcp://127.0.0.1:${portOf(plan.listensAs ?? plan.key)}` : `${scheme}://127.0.0.1:0`,
+        listen: plan.listenAt ?? (this.isVirtual ? `tcp://127.0.0.1:${portOf(plan.listensAs ?? plan.key)}` : `${scheme}://127.0.0.1:0`),
         peers: plan.peers.map((peer) => ({ id: (keys[peer] as Identity).id, ...(plan.dials.includes(peer) ? { url: urlOf(peer) } : {}) })),
         security: on === 'tls' ? 'tls' : 'plaintext',
         connectionParallelism: plan.links ?? this.#options.links ?? 1,
