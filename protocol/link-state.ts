@@ -297,7 +297,13 @@ export class LinkState implements LinkCore {
       const keptOfLane = kept.get(lane.id) ?? 0
       const outboundAtMost = Math.max(0, lane.sentSinceUp - keptOfLane)
       lane.sentSinceUp = keptOfLane
-      lane.deliverLoss(new ConnectionLostError(`${message}; of the values sent on this session since the connection came up, at most ${outboundAtMost} did not arrive`, outboundAtMost, { cause }))
+      const loss = new ConnectionLostError(`${message}; of the values sent on this session since the connection came up, at most ${outboundAtMost} did not arrive`, outboundAtMost, { cause })
+      try {
+        lane.deliverLoss(loss)
+      } catch (error) {
+        // As for values: a listener that throws costs its own lane, and the others hear of the loss all the same.
+        this.#hooks.onHandlerFailed(lane, error)
+      }
     }
   }
 
