@@ -3,7 +3,8 @@
  * Refuses to know: what the runtime does with them, and whether they do it well.
  */
 import { checkFunction, checkNames, checkObject, invalid } from './checks.ts'
-import type { Environment } from './environment.ts'
+import type { Environment, Log } from './environment.ts'
+import { harmlessLog } from './log.ts'
 import { show } from '../codec/show.ts'
 
 const methods: { readonly [Part in keyof Environment]: readonly string[] } = {
@@ -24,7 +25,7 @@ export function resolveEnvironment(environment: unknown, path = 'environment'): 
     const value = offered[part]
     if (value === undefined) continue
     checkPart(value, part, `${path}.${part}`)
-    given.push([part, value])
+    given.push([part, part === 'log' ? harmlessLog(value as Log) : value])
   }
   return Object.fromEntries(given) as Partial<Environment>
 }

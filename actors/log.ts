@@ -22,3 +22,21 @@ export const channelLog: Log = {
     if (channel.hasSubscribers) channel.publish({ level, event, fields } satisfies LogLine)
   },
 }
+
+/** A log of an application that throws would end whichever actor has something to say: it is told of once, on the channel. */
+export function harmlessLog(log: Log): Log {
+  let hasThrown = false
+  const guarded = <T>(fallback: T, call: () => T): T => {
+    try {
+      return call()
+    } catch (error) {
+      if (!hasThrown) channelLog.write('error', 'log.threw', { message: error instanceof Error ? error.message : String(error) })
+      hasThrown = true
+      return fallback
+    }
+  }
+  return {
+    isRead: () => guarded(true, () => log.isRead?.() !== false),
+    write: (level, event, fields) => guarded(undefined, () => log.write(level, event, fields)),
+  }
+}
