@@ -19,6 +19,8 @@ export interface MeshOptions {
   readonly bothDial?: boolean
   /** Without proxies: what the way itself takes. Only the later one of a pair dials. */
   readonly isDirect?: boolean
+  /** Links of each pair; its sessions are spread over them. */
+  readonly links?: number
   readonly limits?: Partial<Limits>
 }
 
@@ -129,7 +131,7 @@ export class Mesh {
     this.pairs = pairs
   }
 
-  static async start({ members: count, carrier = 'tls', bothDial = false, isDirect = false, limits = {} }: MeshOptions): Promise<Mesh> {
+  static async start({ members: count, carrier = 'tls', bothDial = false, isDirect = false, links = 1, limits = {} }: MeshOptions): Promise<Mesh> {
     const keys = Array.from({ length: count }, () => Identity.generate())
     const scheme = carrier === 'tls' ? 'tls' : 'tcp'
     const proxies = new Map<string, ChaosProxy>()
@@ -145,7 +147,7 @@ export class Mesh {
         const url = proxies.get(`${own} ${other}`)?.urlOf(scheme) ?? (isDirect ? members[other]?.network.url : undefined)
         return { id: (keys[other] as Identity).id, ...(typeof url === 'string' ? { url } : {}) }
       })
-      const network = createNetwork({ identity, listen: `${scheme}://127.0.0.1:0`, peers, security: carrier, limits: { ...chaosLimits, ...limits } }, { environment: { transport } })
+      const network = createNetwork({ identity, listen: `${scheme}://127.0.0.1:0`, peers, security: carrier, connectionParallelism: links, limits: { ...chaosLimits, ...limits } }, { environment: { transport } })
       members.push(new Member(network, transport))
       await network.ready()
       for (const [name, proxy] of proxies) if (name.endsWith(` ${own}`)) proxy.target = Number(new URL(network.url as string).port)

@@ -1,12 +1,13 @@
 /**
  * Owns: C8: two sides that both know where the other is, lose their connection in the same turn, and dial each other at the same
- * moment, thousands of times: one connection each is left, and soon.
+ * moment, thousands of times: one connection each is left, and soon, and no value is missing or comes twice.
  * Refuses to know: which of the two dials stays.
  */
 import { eventually, pause, quantile } from '../bar.ts'
 import type { Bar, BarContext } from '../bar.ts'
-import { Mesh } from './chaos-mesh.ts'
-import type { Member, Pair } from './chaos-mesh.ts'
+import { faultsOfAll, Mesh, openFlows } from './chaos-mesh.ts'
+import type { Flow, Member, Pair } from './chaos-mesh.ts'
+import type { LaneFaults } from './counted-values.ts'
 
 export interface CrossingOptions {
   readonly carrier: 'tls' | 'plaintext'
@@ -15,7 +16,7 @@ export interface CrossingOptions {
   readonly pairs: number
 }
 
-export interface CrossingCounts {
+export interface CrossingCounts extends LaneFaults {
   readonly crossings: number
   /** Crossings in which both dials reached the other side. */
   readonly bothArrived: number
@@ -26,6 +27,8 @@ export interface CrossingCounts {
   /** More connections came up than the one that stays. */
   readonly extraOpens: number
   readonly livelocks: number
+  readonly values: number
+  readonly errors: readonly string[]
 }
 
 /** For a late dial, if there were any, to push out what has settled; and the first frame, after which the back-off is forgotten. */
@@ -34,14 +37,18 @@ const patienceMs = 5_000
 
 const socketsOf = ({ transport }: Member): number => transport.pipes.size
 
-async function crossOften(pair: Pair, crossings: number, counts: { bothArrived: number; settleMs: number[]; notOne: number; extraOpens: number; livelocks: number }): Promise<void> {
+async function crossOften(pair: Pair, flows: readonly Flow[], crossings: number, counts: { bothArrived: number; settleMs: number[]; notOne: number; extraOpens: number; livelocks: number }): Promise<void> {
   const { dialer, acceptor, proxy, back } = pair
   for (let count = 0; count < crossings; count++) {
     const before = pair.opened
     const arrivedBefore = [proxy.accepted, back?.accepted ?? 0] as const
+    // Some go down with the connection, some wait for the next.
+    for (const flow of flows) flow.send(3)
+    if (count % 2 === 0) await pause(1)
     dialer.destroySocketsTo(acceptor.id)
     acceptor.destroySocketsTo(dialer.id)
     const brokenAtMs = performance.now()
+    for (const flow of flows) flow.send(1)
     try {
       await eventually('a new connection', () => pair.isUpSince(before), patienceMs)
       await pause(quietMs)
@@ -59,15 +66,21 @@ async function crossOften(pair: Pair, crossings: number, counts: { bothArrived: 
 export async function crossMany({ carrier, crossings, pairs }: CrossingOptions): Promise<CrossingCounts> {
   const meshes = await Promise.all(Array.from({ length: pairs }, () => Mesh.start({ members: 2, carrier, bothDial: true })))
   const counts = { bothArrived: 0, settleMs: [] as number[], notOne: 0, extraOpens: 0, livelocks: 0 }
+  const errors: string[] = []
   try {
     const all = meshes.map(({ pairs: [pair] }) => pair as Pair)
+    const flows = await Promise.all(meshes.map(async (mesh) => [...(await openFlows(mesh, 1)).values()].flat()))
     await eventually('the first connections', () => all.every(({ isUp }) => isUp))
     await pause(50)
-    await Promise.all(all.map((pair, index) => crossOften(pair, Math.floor(crossings / pairs) + (index < crossings % pairs ? 1 : 0), counts)))
+    await Promise.all(all.map((pair, index) => crossOften(pair, flows[index] ?? [], Math.floor(crossings / pairs) + (index < crossings % pairs ? 1 : 0), counts)))
+    const every = flows.flat()
+    await eventually('the last value', () => every.every(({ isDelivered }) => isDelivered)).catch((error: unknown) => errors.push((error as Error).message))
+    await pause(100)
+    errors.push(...every.flatMap((flow) => flow.errors.map(({ message }) => message)))
+    return { crossings: counts.settleMs.length, ...counts, ...faultsOfAll(every), values: every.reduce((sum, { sent }) => sum + sent, 0), errors }
   } finally {
     await Promise.all(meshes.map((mesh) => mesh.stop()))
   }
-  return { crossings: counts.settleMs.length, ...counts }
 }
 
 export async function crossingDials({ isQuick, progress }: BarContext): Promise<readonly Bar[]> {
@@ -82,9 +95,9 @@ export async function crossingDials({ isQuick, progress }: BarContext): Promise<
     const p99 = quantile(counts.settleMs, 0.99)
     bars.push({
       id,
-      passed: counts.crossings === crossings && counts.notOne === 0 && counts.livelocks === 0 && p99 <= 50 && counts.bothArrived >= crossings / 2,
-      figures: { crossings, both_arrived: counts.bothArrived, not_one: counts.notOne, extra_opens: counts.extraOpens, livelocks: counts.livelocks, settle_p50_ms: quantile(counts.settleMs, 0.5), settle_p99_ms: p99, settle_max_ms: quantile(counts.settleMs, 1) },
-      notes: [],
+      passed: counts.crossings === crossings && counts.lost + counts.duplicated + counts.reordered + counts.spoilt + counts.errors.length === 0 && counts.notOne === 0 && counts.livelocks === 0 && p99 <= 50 && counts.bothArrived >= crossings / 2,
+      figures: { crossings, both_arrived: counts.bothArrived, not_one: counts.notOne, extra_opens: counts.extraOpens, livelocks: counts.livelocks, values: counts.values, lost: counts.lost, duplicated: counts.duplicated, reordered: counts.reordered, spoilt: counts.spoilt, errors: counts.errors.length, settle_p50_ms: quantile(counts.settleMs, 0.5), settle_p99_ms: p99, settle_max_ms: quantile(counts.settleMs, 1) },
+      notes: counts.errors.slice(0, 5),
     })
   }
   return bars

@@ -29,6 +29,9 @@ export interface HalfOpenCounts extends LaneFaults {
   readonly wallMs: number
 }
 
+/** From one drop to the next, so that the dials that follow do not queue for one processor. */
+const staggerMs = 100
+
 interface Case {
   readonly mesh: Mesh
   readonly pair: Pair
@@ -40,6 +43,9 @@ interface Case {
 async function dropOne({ pair, flows, swallowed }: Case, deadAfterMs: number, results: { deafNoticedMs: number[]; otherNoticedMs: number[]; takeoverMs: number[] }): Promise<void> {
   const [dialer, acceptor] = pair.views
   const [deaf, other] = swallowed === 'up' ? [acceptor, dialer] : [dialer, acceptor]
+  // The peer's silence counts from here: without these, all pairs would be silent since the same moment, and dial at once.
+  for (const flow of flows) flow.send(1)
+  await eventually('a value each way', () => flows.every(({ isDelivered }) => isDelivered))
   const { newest } = pair.proxy
   const before = pair.opened
   const lostBefore = [deaf.lost, other.lost]
@@ -72,10 +78,7 @@ export async function dropMany({ pairs, keepAlive }: HalfOpenOptions): Promise<H
       const flows = (await openFlows(mesh, 2)).get(pair) as Flow[]
       cases.push({ mesh, pair, flows, swallowed: index % 2 === 0 ? 'up' : 'down' })
     }
-    // Values have gone both ways, and none is under way.
-    for (const { flows } of cases) for (const flow of flows) flow.send(10)
-    await eventually('the first values', () => cases.every(({ flows }) => flows.every(({ isDelivered }) => isDelivered)))
-    await Promise.all(cases.map((each, index) => pause(index * 50).then(() => dropOne(each, keepAlive.deadAfterMs, results)).catch((error: unknown) => errors.push((error as Error).message))))
+    await Promise.all(cases.map((each, index) => pause(index * staggerMs).then(() => dropOne(each, keepAlive.deadAfterMs, results)).catch((error: unknown) => errors.push((error as Error).message))))
     await eventually('the last value', () => cases.every(({ flows }) => flows.every(({ isDelivered }) => isDelivered)), 20_000).catch((error: unknown) => errors.push((error as Error).message))
     await pause(200)
     const all = cases.flatMap(({ flows }) => flows)
