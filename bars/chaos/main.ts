@@ -7,6 +7,7 @@ runBars(
   { command: 'npm run chaos', summary: 'Kills, freezes, floods and starves real networks over real sockets and counts what is lost.' },
   {
     C1: async () => (await import('./chaos-kill.ts')).chaosKill,
+    'C1-churn': async () => (await import('./session-churn.ts')).sessionChurn,
     C2: async () => (await import('./process-kill.ts')).processKill,
     C3: async () => (await import('./freeze.ts')).freeze,
     C4: async () => (await import('./half-open.ts')).halfOpen,
