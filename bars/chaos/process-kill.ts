@@ -23,6 +23,9 @@ export interface ProcessKillOptions {
   readonly kills: number
   readonly processes: number
   readonly lanes: number
+  /** Links of each pair, and whether both sides of it dial. */
+  readonly links?: number
+  readonly bothDial?: boolean
   readonly seed: number
   readonly progress: (text: string) => void
 }
@@ -95,7 +98,7 @@ class Place {
   }
 }
 
-export async function killProcesses({ kills, processes, lanes, seed, progress }: ProcessKillOptions): Promise<ProcessKillCounts> {
+export async function killProcesses({ kills, processes, lanes, links = 1, bothDial = false, seed, progress }: ProcessKillOptions): Promise<ProcessKillCounts> {
   const random = seededRandom(seed)
   const folder = mkdtempSync(path.join(tmpdir(), 'statewire-chaos-'))
   const keys = Array.from({ length: processes }, () => Identity.generate())
@@ -104,8 +107,8 @@ export async function killProcesses({ kills, processes, lanes, seed, progress }:
   const places = keys.map((key, own) => {
     const recordPath = path.join(folder, `${own}`)
     writeFileSync(recordPath, '')
-    const peers = keys.map(({ id }, other) => ({ id, url: other < own ? (proxies[other] as ChaosProxy).urlOf('tls') : null }))
-    return new Place({ own, keyPem: key.toPem(), recordPath, peers, lanes }, proxies[own] as ChaosProxy, () => crashes++)
+    const peers = keys.map(({ id }, other) => ({ id, url: other < own || (bothDial && other !== own) ? (proxies[other] as ChaosProxy).urlOf('tls') : null }))
+    return new Place({ own, keyPem: key.toPem(), recordPath, peers, lanes, links }, proxies[own] as ChaosProxy, () => crashes++)
   })
   const startedMs = performance.now()
   const errors: string[] = []
@@ -151,11 +154,18 @@ export async function killProcesses({ kills, processes, lanes, seed, progress }:
   }
 }
 
-export async function processKill({ isQuick, seed, progress }: BarContext): Promise<readonly Bar[]> {
-  const kills = isQuick ? 10 : 500
-  const counts = await killProcesses({ kills, processes: isQuick ? 3 : 4, lanes: 2, seed, progress })
+function barOf(id: string, kills: number, counts: ProcessKillCounts): Bar {
   const { errors, wallMs, ...figures } = counts
   const faults = counts.ackedNotDelivered + counts.deliveredNotSent + counts.duplicated + counts.misplaced + counts.unknownBeyondInFlight + counts.wrongSums + counts.endedTwice + counts.neverEnded + counts.lostAtTheEnd + counts.crashes
   const named = Object.fromEntries(Object.entries(figures).map(([name, value]) => [name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value]))
-  return [{ id: 'C2', passed: faults === 0 && errors.length === 0 && counts.kills >= kills && counts.resets > 0, figures: { ...named, wall_s: wallMs / 1000 }, notes: errors }]
+  return { id, passed: faults === 0 && errors.length === 0 && counts.kills >= kills && counts.resets > 0, figures: { ...named, wall_s: wallMs / 1000 }, notes: errors }
+}
+
+export async function processKill({ isQuick, seed, progress }: BarContext): Promise<readonly Bar[]> {
+  if (isQuick) return [barOf('C2', 10, await killProcesses({ kills: 10, processes: 3, lanes: 2, seed, progress }))]
+  return [
+    barOf('C2', 500, await killProcesses({ kills: 500, processes: 4, lanes: 2, seed, progress })),
+    // A restarted process and a survivor may dial each other at once, and each link finds out for itself.
+    barOf('C2-links', 100, await killProcesses({ kills: 100, processes: 3, lanes: 4, links: 3, bothDial: true, seed, progress })),
+  ]
 }

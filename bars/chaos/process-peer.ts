@@ -19,6 +19,7 @@ export interface ProcessPeerPlan {
   /** By number, itself included. A url means: dial. */
   readonly peers: readonly { readonly id: string; readonly url: string | null }[]
   readonly lanes: number
+  readonly links: number
 }
 
 export type ProcessPeerMessage =
@@ -114,6 +115,7 @@ const network = createNetwork({
   identity: Identity.fromPem(plan.keyPem),
   listen: 'tls://127.0.0.1:0',
   peers: plan.peers.filter((_, index) => index !== plan.own).map(({ id, url }) => ({ id, ...(url === null ? {} : { url }) })),
+  connectionParallelism: plan.links,
   limits: { backoffMinMs: 5, backoffMaxMs: 200, connectBurst: 1_000_000, pendingInboundPerAddressMax: 64 },
 })
 
