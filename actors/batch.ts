@@ -328,7 +328,8 @@ class BatchBody implements Body {
         if (reason.code !== 'ERR_SESSION_CLOSED' && reason.code !== 'ERR_NETWORK_STOPPED') link.state.close(error)
         this.#tellPeer(link.peer, { type: 'link.release', link: link.id, cause: reason })
       }
-    } else {
+    } else if (this.#mode !== 'resume' || reason.code !== 'ERR_NETWORK_STOPPED') {
+      // (The Goodbye of a native link ends its lanes, at both sides and with outcomes: a Reset before it would hide them.)
       for (const channels of this.#channels) for (const { state, lane } of channels.values()) state.closeLane(lane, error, true)
       // Half a validation is in the pipes: new connections are the only way to a clean start for the next call.
       // With a cause of its own: whoever calls next has not aborted anything.

@@ -3,6 +3,7 @@
  * Refuses to know: who emits them. They carry facts and lengths, never payload and never key material.
  */
 import type { Cause } from '../machines/chart.ts'
+import type { OutcomeCounts, ResetReason } from '../protocol/native/outcomes.ts'
 import type { ConnectionLostError } from '../protocol/lane.ts'
 
 export type NetworkEvent =
@@ -20,8 +21,14 @@ export type NetworkEvent =
   | { readonly type: 'connection.failed'; readonly peer: string; readonly link: string; readonly connectionId: number; readonly connection: string; readonly cause: Cause }
   /** An inbound connection that was not let in. `peer` is what it claimed to be, where it got so far. */
   | { readonly type: 'connection.rejected'; readonly remoteAddress: string; readonly peer: string | null; readonly cause: Cause }
+  /** Native: a new connection goes on where the last one ended; nothing was lost. */
+  | { readonly type: 'link.resumed'; readonly peer: string; readonly link: string; readonly connectionId: number; readonly replayedFrames: number }
+  /** Native: the link could not be resumed. Its sessions have ended; the outcomes are those of all values sent on them. */
+  | { readonly type: 'link.reset'; readonly peer: string; readonly link: string; readonly connectionId: number; readonly reason: ResetReason; readonly outcomes: OutcomeCounts; /** What the peer said with its Goodbye, or ''. */ readonly said: string }
   | { readonly type: 'peer.up'; readonly peer: string }
   | { readonly type: 'peer.down'; readonly peer: string; readonly cause: Cause }
+  /** `network.drain` has let go of it; the counts are those of the values that were accepted and not acknowledged when it began. */
+  | { readonly type: 'peer.drained'; readonly peer: string; readonly acked: number; readonly unknown: number; readonly notSent: number }
   /** Another process uses this side's key towards the peer, or the clock went back. */
   | { readonly type: 'peer.duplicate'; readonly peer: string }
   /** Actors of this peer failed beyond their intensity. Other peers go on; it is tried again at the cap of the back-off. */
@@ -44,9 +51,12 @@ const isEventType: { readonly [Type in NetworkEventType]: true } = {
   'connection.suspect': true,
   'connection.failed': true,
   'connection.rejected': true,
+  'link.resumed': true,
+  'link.reset': true,
   'peer.up': true,
   'peer.down': true,
   'peer.duplicate': true,
+  'peer.drained': true,
   'peer.errored': true,
   'child.restarted': true,
   'sessions.made': true,

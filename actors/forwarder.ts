@@ -172,9 +172,10 @@ export class InPump {
     if (this.#pipe === null) return
     const replies = this.replies
     if (replies !== null) replies.isHeld = true
-    this.#state.chunkBegins()
     try {
+      this.#state.chunkBegins()
       this.#source.push(chunk)
+      this.#state.chunkEnds?.()
     } catch (error) {
       this.#pipe?.pause()
       if (error instanceof ProtocolError) this.#onBroken(error)

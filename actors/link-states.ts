@@ -12,10 +12,21 @@ import { defaultKeepAlive } from '../protocol/native/keep-alive.ts'
 import { LinkEpoch } from '../protocol/native/link-epoch.ts'
 import { NativeLinkState } from '../protocol/native/native-link-state.ts'
 import { defaultReplayWindowBytes } from '../protocol/native/replay-window.ts'
+import type { NodeMemory } from '../protocol/native/node-memory.ts'
 import type { Environment } from './environment.ts'
+import type { NetworkEvent } from './events.ts'
 import type { ResolvedOptions } from './options.ts'
 
-export function createLinkStates(environment: Environment, options: ResolvedOptions, dialect: Dialect): (peer: string, connectionId: number) => LinkCore {
+export interface LinkStatesOptions {
+  readonly environment: Environment
+  readonly options: ResolvedOptions
+  readonly dialect: Dialect
+  /** Native: the links count against it. */
+  readonly memory: NodeMemory
+  readonly emit: (event: NetworkEvent) => void
+}
+
+export function createLinkStates({ environment, options, dialect, memory, emit }: LinkStatesOptions): (peer: string, connectionId: number) => LinkCore {
   if (options.dialect === 'ampc') {
     return () => {
       const state = new LinkState(dialect.sessions(options.limits.maxMessageLengthBytes), options.limits)
@@ -53,7 +64,11 @@ export function createLinkStates(environment: Environment, options: ResolvedOpti
       sendQueueValuesMax: limits.sendQueueValuesMax,
       keepAlive: defaultKeepAlive,
       nowMs: () => clock.nowMs(),
-      mayGrow: () => true,
+      memory: memory.open(),
+      witness: {
+        onReset: (reason, outcomes, said) => emit({ type: 'link.reset', peer, link: `link:${connectionId}`, connectionId, reason, outcomes, said }),
+        onResumed: (replayedFrames) => emit({ type: 'link.resumed', peer, link: `link:${connectionId}`, connectionId, replayedFrames }),
+      },
     })
   }
 }

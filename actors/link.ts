@@ -51,6 +51,7 @@ class LinkBody implements Body {
   /** Bytes flow on the current connection. */
   #isUp = false
   #cause: Cause | null = null
+  #closing: Cause | null = null
 
   constructor(input: LinkInput, port: ActorPort) {
     const { services, peer, spec } = input
@@ -111,6 +112,7 @@ class LinkBody implements Body {
     this.#timer.cancel()
     this.#dial.dispose()
     this.#spec.state.onLaneOpened = null
+    if (this.#closing !== null) this.#spec.state.close(errorOf(this.#closing))
     this.#spec.state.setHooks(idleHooks)
     this.#spec.state.block()
   }
@@ -272,7 +274,9 @@ class LinkBody implements Body {
     this.#dial.closeClaim()
     this.#pumps.out?.flush()
     const words = this.#isUp ? this.#spec.state.farewell(event.cause.message) : null
-    this.#spec.state.close(errorOf(event.cause))
+    // Where it waits for an answer to its last words, it still reads what the peer had sent before: the end is in `dispose`.
+    if (words === null) this.#spec.state.close(errorOf(event.cause))
+    this.#closing = event.cause
     if (this.#current === null) this.#port.send({ type: 'connection.closed', cause: event.cause, authenticated: true })
     // Where the dialect has last words, the peer answers them, and only then this side ends.
     else if (words !== null) this.#say(words)

@@ -4,11 +4,14 @@
  */
 import { StatewireError } from '../codec/errors.ts'
 import { show } from '../codec/show.ts'
+import type { Cause } from '../machines/chart.ts'
 import { createActor } from '../machines/xstate.ts'
 import type { ActorRefFrom, InspectionEvent, Observer } from '../machines/xstate.ts'
 import { BatchRequest } from './batch.ts'
 import { checkBoolean, checkCall, checkFunction, checkTimeoutMs, invalid, unknownName } from './checks.ts'
 import type { ControlChannel } from './control-channel.ts'
+import { checkDrain, drainPeer } from './drain.ts'
+import type { DrainOptions, DrainReport } from './drain.ts'
 import { EventQueue } from './event-queue.ts'
 import type { MissedEvents } from './event-queue.ts'
 import type { Environment, Log } from './environment.ts'
@@ -16,6 +19,8 @@ import { checkRuntime, resolveEnvironment } from './environment-options.ts'
 import { networkEventTypes } from './events.ts'
 import type { NetworkEvent, NetworkEventOf, NetworkEventType } from './events.ts'
 import { channelLog } from './log.ts'
+import { metricsOf } from './metrics.ts'
+import type { NetworkMetrics } from './metrics.ts'
 import { resolveOptions } from './options.ts'
 import type { NetworkConfig } from './options.ts'
 import { causeOf, errorOf } from './services.ts'
@@ -53,6 +58,9 @@ export class Network {
   #state: 'starting' | 'ready' | 'stopped' | 'failed' = 'starting'
   #error: Error | null = null
   readonly #settled = new Set<() => void>()
+  /** Calls of makeSessions and openControlChannel that are not settled. */
+  readonly #requests = new Set<BatchRequest>()
+  readonly #drains = new Map<string, Promise<DrainReport>>()
 
   private constructor(ref: SupervisorRef, services: Services) {
     this.#ref = ref
@@ -113,6 +121,11 @@ export class Network {
     return { actors, deadlines: this.#services.wheel.size, handles: this.#services.environment.transport.openHandles }
   }
 
+  /** Figures of this moment: memory, and of each link traffic, round trips, credit, replay, resumes and resets. Costs a walk over links and sessions. */
+  metrics(): NetworkMetrics {
+    return metricsOf(this.#services, this.resources)
+  }
+
   /** Resolves when the network runs. @throws StatewireError ERR_LISTEN_FAILED if the port cannot be bound */
   async ready(): Promise<void> {
     while (this.#state === 'starting') await this.#change()
@@ -147,6 +160,7 @@ export class Network {
     for (const [index, peer] of (peers as readonly string[]).entries()) {
       if (!this.#services.options.peers.has(peer)) throw new StatewireError('ERR_UNKNOWN_PEER', `peers[${index}] is ${show(peer)}, which is not a peer of this network; there are: ${this.peers.join(', ')}`)
       if (peers.indexOf(peer) !== index) throw invalid(`peers[${index}] is ${show(peer)}, which is in the list already`)
+      if (this.#drains.has(peer)) throw new StatewireError('ERR_PEER_DRAINED', `${peer} was let go of by drain()`)
     }
     if (peers.length === 0) throw invalid('peers must name at least one peer, and names none')
     checkTimeoutMs(options.timeoutMs, 'timeoutMs', false)
@@ -156,10 +170,12 @@ export class Network {
     if (this.#state === 'failed' || this.#state === 'stopped') throw this.#error ?? new StatewireError('ERR_NETWORK_STOPPED', 'the network has stopped')
     return new Promise((resolve, reject) => {
       const request = new BatchRequest({ purpose, count, peers, timeoutMs, agreePrfKeys: options.agreePrfKeys ?? false, resolve, reject })
-      if (signal !== undefined) {
-        const onAbort = (): void => request.abort(new StatewireError('ERR_ABORTED', `aborted: ${purpose === 'control' ? 'the control channel' : 'the sessions'} were not made`, { cause: signal.reason }))
-        signal.addEventListener('abort', onAbort, { once: true })
-        request.onSettled = () => signal.removeEventListener('abort', onAbort)
+      const onAbort = (): void => request.abort(new StatewireError('ERR_ABORTED', `aborted: ${purpose === 'control' ? 'the control channel' : 'the sessions'} were not made`, { cause: signal?.reason }))
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.#requests.add(request)
+      request.onSettled = () => {
+        this.#requests.delete(request)
+        signal?.removeEventListener('abort', onAbort)
       }
       this.#ref.send({ type: purpose === 'control' ? 'control.open' : 'sessions.make', request })
     })
@@ -191,9 +207,45 @@ export class Network {
     return queue
   }
 
-  /** Takes nothing new, lets what was accepted leave, closes everything. Resolves when nothing is left, within `limits.shutdownTimeoutMs`. */
+  /**
+   * Lets go of one peer; the others do not notice. From now on nothing new is taken for it (ERR_PEER_DRAINED); what `send` had
+   * accepted is waited for until it is acknowledged; then the peer hears Goodbye with the reason, its sessions end on both sides,
+   * and no socket is left. Whatever the peer does, it is over within `timeoutMs`, and the counts say what became of the values.
+   * For good: the peer is not dialled, and not let in, as long as this network lives. Again: the same promise. Native only.
+   * @throws StatewireError ERR_UNKNOWN_PEER, ERR_INVALID_OPTION, ERR_DIALECT_UNSUPPORTED, ERR_NETWORK_STOPPED
+   */
+  drain(peer: string, options: DrainOptions = {}): Promise<DrainReport> {
+    const known = this.#drains.get(peer)
+    if (known !== undefined) return known
+    const started = this.#drain(peer, options)
+    // A call that was wrong drains nothing.
+    if (this.#drains.has(peer)) this.#drains.set(peer, started)
+    return started
+  }
+
+  async #drain(peer: string, options: DrainOptions): Promise<DrainReport> {
+    checkCall(options, 'drain', ['timeoutMs', 'reason'])
+    if (!this.#services.options.peers.has(peer)) throw new StatewireError('ERR_UNKNOWN_PEER', `${show(peer)} is not a peer of this network; there are: ${this.peers.join(', ')}`)
+    checkDrain(this.#services, options)
+    if (this.#hasEnded()) throw this.#error ?? new StatewireError('ERR_NETWORK_STOPPED', 'the network has stopped')
+    this.#drains.set(peer, new Promise(() => {}))
+    const reason: Cause = { code: 'ERR_PEER_DRAINED', message: options.reason ?? 'the application lets go of this peer' }
+    this.#abortRequests((request) => request.peers.includes(peer), new StatewireError('ERR_PEER_DRAINED', `${peer} was let go of by drain()`))
+    const limitMs = options.timeoutMs ?? this.#services.options.limits.shutdownTimeoutMs
+    return drainPeer(this.#services, peer, reason, limitMs, (withinMs) => this.#services.tellPeer(peer, { type: 'peer.close', cause: reason, withinMs }))
+  }
+
+  #abortRequests(isMeant: (request: BatchRequest) => boolean, error: StatewireError): void {
+    for (const request of this.#requests) if (isMeant(request)) request.abort(error)
+  }
+
+  /**
+   * Takes nothing new, lets what was accepted be acknowledged, says Goodbye, closes everything. Resolves when nothing is left,
+   * within `limits.shutdownTimeoutMs`; values that a peer did not acknowledge by then are in the LinkResetError of their session.
+   */
   async shutdown(): Promise<void> {
     if (this.#state === 'stopped' || this.#state === 'failed') return
+    this.#abortRequests(() => true, new StatewireError('ERR_NETWORK_STOPPED', 'the network is shutting down and takes nothing new'))
     this.#ref.send({ type: 'network.shutdown' })
     while (!this.#hasEnded()) await this.#change()
     // Sockets that were destroyed are released by the kernel a moment later.

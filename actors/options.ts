@@ -6,6 +6,7 @@ import { StatewireError } from '../codec/errors.ts'
 import { show } from '../codec/show.ts'
 import { helloMaxMessageLengthBytesMin, linksMax } from '../codec/hello.ts'
 import { decodePeerId } from '../protocol/key-id.ts'
+import { defaultMemoryBudgetBytes } from '../protocol/native/memory-budget.ts'
 import { checkIdentity, compareIdentities, roleTowards } from '../protocol/peer-id.ts'
 import { resolveAdmission } from './admission-options.ts'
 import type { AdmissionOptions, ResolvedAdmission } from './admission-options.ts'
@@ -55,6 +56,13 @@ export interface NativeConfig extends CommonConfig {
   /** `tls` if not given. */
   readonly security?: Security
   readonly onConnectionLost?: 'resume'
+  /**
+   * Bytes that all links of this network together may hold: what peers may send unasked (credit) or have sent and nobody has
+   * read, values that wait to be sent, and those that are not acknowledged. 256 MiB if not given. When it is used up,
+   * senders wait and long values are read on later, in the order of asking; a new session may fail with ERR_MEMORY_BUDGET.
+   * At least 1 MiB, and 64 KiB for each link (peers × connectionParallelism). Sockets' own buffers are not counted.
+   */
+  readonly memoryBudgetBytes?: number
 }
 
 /** The dialect of the Rust stack, byte for byte. */
@@ -87,13 +95,14 @@ export interface ResolvedOptions {
   readonly security: Security
   readonly onConnectionLost: OnConnectionLost
   readonly connectionParallelism: number
+  readonly memoryBudgetBytes: number
   readonly limits: Limits
   readonly admission: ResolvedAdmission
   readonly ampcTls: AmpcTlsOptions | null
 }
 
 const peerNames = ['id', 'url']
-const optionNames = ['identity', 'listen', 'peers', 'dialect', 'security', 'onConnectionLost', 'connectionParallelism', 'limits', 'allowAddresses', 'admit', 'tls']
+const optionNames = ['identity', 'listen', 'peers', 'dialect', 'security', 'onConnectionLost', 'connectionParallelism', 'limits', 'memoryBudgetBytes', 'allowAddresses', 'admit', 'tls']
 
 /** @throws StatewireError ERR_INVALID_OPTION, ERR_INVALID_URL or ERR_INVALID_PEER_ID */
 export function resolveOptions(config: NetworkConfig): ResolvedOptions {
@@ -125,7 +134,21 @@ export function resolveOptions(config: NetworkConfig): ResolvedOptions {
     }
     peers.set(resolved.id, resolved)
   }
-  return { identity, key, listen, peers, dialect, security, onConnectionLost, connectionParallelism, limits, admission: resolveAdmission(config), ampcTls }
+  const memoryBudgetBytes = resolveMemoryBudget(config, dialect, peers.size * connectionParallelism)
+  return { identity, key, listen, peers, dialect, security, onConnectionLost, connectionParallelism, memoryBudgetBytes, limits, admission: resolveAdmission(config), ampcTls }
+}
+
+const leastBudgetBytes = 1024 * 1024
+/** Half of it is a share for sending. */
+const leastBudgetPerLinkBytes = 64 * 1024
+
+function resolveMemoryBudget(config: NetworkConfig, dialect: DialectName, links: number): number {
+  const { memoryBudgetBytes } = config as NativeConfig
+  if (memoryBudgetBytes === undefined) return Math.max(defaultMemoryBudgetBytes, links * leastBudgetPerLinkBytes)
+  if (dialect !== 'native') throw invalid('memoryBudgetBytes belongs to the native dialect; in ampc limits.sendQueueBytesMax and limits.receiveQueueBytesMax bound each link')
+  const leastBytes = Math.max(leastBudgetBytes, links * leastBudgetPerLinkBytes)
+  if (!Number.isSafeInteger(memoryBudgetBytes) || memoryBudgetBytes < leastBytes) throw invalid(`memoryBudgetBytes must be a whole number of at least ${leastBytes} for ${links} links, got ${show(memoryBudgetBytes)}`)
+  return memoryBudgetBytes
 }
 
 /** What a hello can say: the peers would refuse another, and this side would call it a bug of its own. */

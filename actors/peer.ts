@@ -45,6 +45,7 @@ class PeerBody implements Body {
 
   deadlineMs(deadline: DeadlineName): number {
     const { limits } = this.#services.options
+    if (deadline === 'shutdownTimeoutMs' && this.#closeWithinMs !== null) return this.#closeWithinMs
     if (deadline === 'backoffMaxMs' || deadline === 'shutdownTimeoutMs') return limits[deadline]
     throw new Error(`a peer has no deadline ${deadline}`)
   }
@@ -115,6 +116,7 @@ class PeerBody implements Body {
   }
 
   #closing = false
+  #closeWithinMs: number | null = null
 
   wakeLinks(event: AnyEventObject): void {
     for (const ref of this.#port.children.refs()) ref.send(event)
@@ -155,8 +157,10 @@ class PeerBody implements Body {
     for (const request of this.#requests.values()) if (this.#port.children.get(request.spec.id) === undefined) this.#spawn(request)
   }
 
-  closeLinks(event: { cause: Cause }): void {
+  /** `withinMs`: when it must be over, if that is not as long as a shutdown may take. */
+  closeLinks(event: { cause: Cause; withinMs?: number }): void {
     this.#closing = true
+    this.#closeWithinMs = event.withinMs ?? null
     for (const ref of this.#port.children.refs()) ref.send({ type: 'link.close', cause: event.cause })
     this.#tellIfIdle()
   }

@@ -11,6 +11,7 @@ import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import type { ChildSpec } from './children.ts'
 import { causeOf } from './services.ts'
 import type { Services } from './services.ts'
+import type { Deadline } from './timer-wheel.ts'
 
 export interface PoolInput {
   readonly services: Services
@@ -21,11 +22,14 @@ export interface PoolInput {
   readonly closing: (cause: Cause) => AnyEventObject
   /** A child was restarted and knows nothing any more. */
   readonly onRestarted?: (id: string) => void
+  /** One of the first children failed beyond its intensity: it is set aside, and made anew after so long. */
+  readonly setAside?: { readonly forMs: number; onSetAside(id: string, cause: Cause): void }
 }
 
 class PoolBody implements Body {
   readonly #input: PoolInput
   readonly #port: ActorPort
+  readonly #setAside = new Set<Deadline>()
   #draining = false
 
   constructor(input: PoolInput, port: ActorPort) {
@@ -41,7 +45,9 @@ class PoolBody implements Body {
     throw new Error(`a pool has no deadline ${deadline}`)
   }
 
-  dispose(): void {}
+  dispose(): void {
+    for (const deadline of this.#setAside) deadline.cancel()
+  }
 
   begin(): void {
     for (const spec of this.#input.first) this.#port.children.spawn(spec)
@@ -49,6 +55,7 @@ class PoolBody implements Body {
 
   add(event: { spec: ChildSpec }): void {
     this.#port.children.spawn(event.spec)
+    if (this.#input.first.includes(event.spec)) this.#input.onRestarted?.(event.spec.id)
   }
 
   /** To one child by id, or to all. */
@@ -68,8 +75,21 @@ class PoolBody implements Body {
       const reason = causeOf(event.error, 'ERR_INTERNAL', `${event.id}: `)
       this.#input.services.emit({ type: 'child.restarted', parent: this.#port.id, child: event.id, cause: reason })
       if (event.type === 'child.restarted') this.#input.onRestarted?.(event.id)
+      if (event.type === 'child.escalated') this.#putAside(event.id, reason)
     }
     this.#tellIfEmpty()
+  }
+
+  #putAside(id: string, reason: Cause): void {
+    const spec = this.#input.first.find((first) => first.id === id)
+    const { setAside, services } = this.#input
+    if (spec === undefined || setAside === undefined) return
+    setAside.onSetAside(id, reason)
+    const deadline = services.wheel.schedule(setAside.forMs, () => {
+      this.#setAside.delete(deadline)
+      this.#port.send({ type: 'pool.add', spec })
+    })
+    this.#setAside.add(deadline)
   }
 
   #tellIfEmpty(): void {

@@ -6,11 +6,12 @@ import { StatewireError } from '../codec/errors.ts'
 import type { ErrorCode } from '../codec/errors.ts'
 import { legible, legibleData } from '../codec/legible.ts'
 import type { Cause } from '../machines/chart.ts'
-import type { AnyActorRef } from '../machines/xstate.ts'
+import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
 import type { Dialect } from '../protocol/dialect.ts'
 import { ampcDialect } from '../protocol/ampc.ts'
 import { HelloRefusedError } from '../protocol/native/native-handshake.ts'
 import { nativeDialect } from '../protocol/native/native.ts'
+import { NodeMemory } from '../protocol/native/node-memory.ts'
 import { SessionNumbering } from '../protocol/batch-plan.ts'
 import { BaseLinks } from './base-links.ts'
 import { createLinkStates } from './link-states.ts'
@@ -31,6 +32,8 @@ export class Services implements ActorHost {
   readonly turns = new Turns()
   readonly numbering = new SessionNumbering()
   readonly baseLinks: BaseLinks
+  /** What all native links together may hold. */
+  readonly memory: NodeMemory
   readonly nowMs: () => number
   /** Set by the supervisor; a restarted reconnector is found here. */
   reconnector: AnyActorRef | null = null
@@ -38,13 +41,16 @@ export class Services implements ActorHost {
   url: string | null = null
   /** Set by the supervisor: events leave the network through it. */
   emitter: (event: NetworkEvent) => void = () => {}
+  /** Set by the supervisor. */
+  tellPeer: (peer: string, event: AnyEventObject) => void = () => {}
   #aliveActors = new Map<string, number>()
 
   constructor(environment: Environment, options: ResolvedOptions) {
     this.environment = environment
     this.options = options
     this.dialect = options.dialect === 'native' ? nativeDialect : ampcDialect
-    this.baseLinks = new BaseLinks(options, createLinkStates(environment, options, this.dialect))
+    this.memory = new NodeMemory(options.memoryBudgetBytes, options.peers.size * options.connectionParallelism)
+    this.baseLinks = new BaseLinks(options, createLinkStates({ environment, options, dialect: this.dialect, memory: this.memory, emit: (event) => this.emit(event) }))
     this.wheel = new TimerWheel(environment.clock)
     this.nowMs = () => environment.clock.nowMs()
   }

@@ -15,6 +15,7 @@ import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body } from './chart-actor.ts'
 import { checkNames, checkObject } from './checks.ts'
 import type { ChildSpec } from './children.ts'
+import { settleLinks } from './drain.ts'
 import { systemEnvironment } from './environment.ts'
 import { resolveEnvironment } from './environment-options.ts'
 import type { Environment } from './environment.ts'
@@ -58,6 +59,7 @@ class SupervisorBody implements Body {
     this.services = services
     this.#port = port
     services.emitter = (event) => port.emit(event)
+    services.tellPeer = (id, event) => this.#child('peers')?.send({ type: 'pool.pass', to: `peer:${id}`, event })
   }
 
   facts(): SupervisorFacts {
@@ -84,7 +86,7 @@ class SupervisorBody implements Body {
     const { options } = services
     services.reconnector = children.spawn({ id: 'reconnector', kind: 'reconnector', logic: reconnector, input: { services }, restart: 'transient' })
     const peers = [...options.peers.values()].map((resolved) => this.#peerSpec(resolved))
-    children.spawn({ id: 'peers', kind: 'pool', logic: pool, input: { services, kind: 'peers', first: peers, toJSON: () => `<${peers.length} peers>`, closing: (reason: Cause) => ({ type: 'peer.close', cause: reason }), onRestarted: (id: string) => this.#openBaseLinks(id) }, restart: 'transient' })
+    children.spawn({ id: 'peers', kind: 'pool', logic: pool, input: { services, kind: 'peers', first: peers, toJSON: () => `<${peers.length} peers>`, closing: (reason: Cause) => ({ type: 'peer.close', cause: reason }), onRestarted: (id: string) => this.#openBaseLinks(id), setAside: { forMs: options.limits.backoffMaxMs, onSetAside: (id: string, reason: Cause) => services.emit({ type: 'peer.errored', peer: id.slice('peer:'.length), cause: reason }) } }, restart: 'transient' })
     children.spawn({ id: 'batches', kind: 'pool', logic: pool, input: { services, kind: 'batches', first: [], closing: (reason: Cause) => ({ type: 'batch.close', cause: reason }) }, restart: 'transient' })
     this.#openBaseLinks()
     // A tick later, so that whoever spawned the actor can still listen for it.
@@ -101,6 +103,8 @@ class SupervisorBody implements Body {
     for (const [id, links] of this.services.baseLinks.entries()) {
       if (actorId !== undefined && actorId !== `peer:${id}`) continue
       for (const { state, connectionId, id: linkId } of links) {
+        // The peer was let go of.
+        if (state.end !== null) continue
         const spec = { id: linkId, connectionId, state, onConnectionLost: this.services.options.onConnectionLost }
         this.#child('peers')?.send({ type: 'pool.pass', to: `peer:${id}`, event: { type: 'link.open', request: { spec, replyTo: this.#port.ref } } })
       }
@@ -145,7 +149,13 @@ class SupervisorBody implements Body {
     this.#cause = event.cause ?? (event.type === 'child.escalated' ? causeOf(event.error, 'ERR_RESTART_INTENSITY', `${event.id ?? ''}: `) : cause('ERR_LISTEN_FAILED', 'the network did not start in time'))
   }
 
+  /** The listener stays until then: a peer that is away may come back for what it has not got. */
   drain(): void {
+    const states = [...this.services.baseLinks.entries()].flatMap(([, links]) => links.map(({ state }) => state))
+    settleLinks(this.services, states, stopping, this.services.options.limits.shutdownTimeoutMs, () => this.#port.send({ type: 'links.settled' }))
+  }
+
+  drainBatches(): void {
     this.#port.children.stop('listener')
     this.#child('batches')?.send({ type: 'pool.drain', cause: stopping })
   }
@@ -227,6 +237,7 @@ export const supervisor = chartActor<SupervisorInput, SupervisorBody, (typeof su
     noteRestart: (body, event) => body.noteRestart(event),
     noteFailure: (body, event) => body.noteFailure(event),
     drain: (body) => body.drain(),
+    drainBatches: (body) => body.drainBatches(),
     drainPeers: (body, event) => body.drainPeers(event),
     tellStopped: (body) => body.tellStopped(),
     tellFailed: (body) => body.tellFailed(),

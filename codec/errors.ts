@@ -66,6 +66,7 @@ export const errorCodes = {
   ERR_SEND_TIMED_OUT: transient('A value could not be handed to a connection in time; it was not sent.'),
   // The runtime itself.
   ERR_NETWORK_STOPPED: permanent('The network is shutting down or has stopped.'),
+  ERR_PEER_DRAINED: permanent('The network lets go of the peer, or has: nothing new is taken for it.'),
   ERR_RESTART_INTENSITY: fatal('A child crashed more often than its restart intensity allows.'),
   ERR_HANDLER_FAILED: permanent('A handler of the application threw.'),
   ERR_INTERNAL: permanent('A condition that this package guarantees does not hold: a bug in it.'),

@@ -5,6 +5,7 @@
  */
 import { exactAssemblyLimitBytes } from './limits.ts'
 import { ProtocolError, StatewireError } from './errors.ts'
+import { readUint32 } from './frame-length.ts'
 
 /** Gets the frames of one stream, in order. */
 export interface FrameSink {
@@ -141,6 +142,16 @@ export abstract class FrameAssembler {
     for (const [isBroken, what] of broken) {
       if (isBroken) throw new StatewireError('ERR_INTERNAL', `Invariant of the frame reader broken: ${what}.`)
     }
+  }
+
+  /** The length of the frame that is there in part, as soon as it is known; else 0. */
+  get assemblingBytes(): number {
+    return this.assembledEnd > 0 && this.frameLength !== lengthNotKnownYet ? this.frameLength : 0
+  }
+
+  /** The lane of that frame, in the framings that begin with one. */
+  get assemblingLane(): number {
+    return readUint32(this.header, 0)
   }
 
   private run(): void {

@@ -25,7 +25,7 @@ export type PeerEvent =
   | { readonly type: 'link.down'; readonly link: string; readonly cause: Cause }
   | { readonly type: 'link.failed'; readonly link: string; readonly cause: Cause }
   | { readonly type: 'peer.empty' }
-  | { readonly type: 'peer.close'; readonly cause: Cause }
+  | { readonly type: 'peer.close'; readonly cause: Cause; readonly withinMs?: number }
   | { readonly type: 'reconnector.restarted' }
   | ChildEvent
   | DeadlinePassed

@@ -4,7 +4,7 @@
  *
  *   starting   until the listener is bound (at once where nothing listens)
  *   running
- *   draining   takes nothing new; batches end, links flush
+ *   draining   takes nothing new; what was accepted is acknowledged; then batches end, and links say Goodbye
  *   stopped    final
  *   failed     the actor fails with the cause: the port cannot be bound, or the listener or reconnector failed beyond its intensity
  */
@@ -26,13 +26,14 @@ export type SupervisorChartEvent =
   | { readonly type: 'sessions.make'; readonly request: unknown }
   | { readonly type: 'control.open'; readonly request: unknown }
   | { readonly type: 'link.ready' | 'link.up' | 'link.down' | 'link.failed'; readonly peer: string; readonly link: string }
+  | { readonly type: 'links.settled' }
   | { readonly type: 'pool.emptied'; readonly kind: string }
   | { readonly type: 'network.quiet' }
   | { readonly type: 'network.shutdown' }
   | ChildEvent
   | DeadlinePassed
 
-export const supervisorActions = ['begin', 'tellReady', 'makeBatch', 'noteLink', 'refuse', 'noteRestart', 'noteFailure', 'drain', 'drainPeers', 'tellStopped', 'tellFailed', 'fail'] as const
+export const supervisorActions = ['begin', 'tellReady', 'makeBatch', 'noteLink', 'refuse', 'noteRestart', 'noteFailure', 'drain', 'drainBatches', 'drainPeers', 'tellStopped', 'tellFailed', 'fail'] as const
 
 export const supervisorMachine = setup({
   types: {
@@ -86,6 +87,7 @@ export const supervisorMachine = setup({
       entry: 'drain',
       on: {
         'network.shutdown': {},
+        'links.settled': { actions: 'drainBatches' },
         'pool.emptied': { actions: 'drainPeers' },
         'network.quiet': 'stopped',
         'deadline.passed': 'stopped',

@@ -55,6 +55,8 @@ export interface LinkCore extends FrameSink {
   chunkBegins(): void
   /** What is unread of the chunk that is being read; whoever reads it settles this at its end. */
   readonly kept: KeptViews
+  /** All of it is read, but for a frame that is there in part. */
+  chunkEnds?(): void
   flow(): void
   block(): void
   /** Whether a connection is read from the moment it is authenticated; else only once the link has a lane. */

@@ -15,6 +15,7 @@ import { defaultKeepAlive } from '../../protocol/native/keep-alive.ts'
 import { LinkEpoch } from '../../protocol/native/link-epoch.ts'
 import { NativeAcceptorHandshake, NativeDialerHandshake } from '../../protocol/native/native-handshake.ts'
 import { NativeLinkState } from '../../protocol/native/native-link-state.ts'
+import { NodeMemory } from '../../protocol/native/node-memory.ts'
 import type { Direction } from './chaos-proxy.ts'
 import { sessionsOfConversation } from './conversation.ts'
 import type { Conversation } from './conversation.ts'
@@ -61,7 +62,7 @@ export class ReplayedSide {
     const told = createHash('sha1')
     let epochs = 1n
     const epoch = new LinkEpoch({ connectionId: 0, ...this.#keys, limits, bootId: 1n, drawEpoch: () => (epochs += 1n) })
-    const state = new NativeLinkState({ peer: 'peer', connectionId: 0, epoch, laneWindowBytes: limits.laneWindowBytes, maxMessageLengthBytes: limits.maxMessageLengthBytes, sendQueueBytesMax: 1, sendQueueValuesMax: 1, keepAlive: defaultKeepAlive, nowMs: () => 0, mayGrow: () => true })
+    const state = new NativeLinkState({ peer: 'peer', connectionId: 0, epoch, laneWindowBytes: limits.laneWindowBytes, maxMessageLengthBytes: limits.maxMessageLengthBytes, sendQueueBytesMax: 1, sendQueueValuesMax: 1, keepAlive: defaultKeepAlive, nowMs: () => 0, memory: new NodeMemory().open() })
     let values = 0
     state.setHooks({ ...idleHooks, onGoodbye: (step) => void told.update(`goodbye ${step}`), onHandlerFailed: (_lane, error) => void told.update(String(error)) })
     const feed = this.#handshake(state, () => {

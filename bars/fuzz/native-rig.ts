@@ -16,6 +16,7 @@ import { LinkEpoch } from '../../protocol/native/link-epoch.ts'
 import { LinkResetError } from '../../protocol/native/native-lane.ts'
 import type { NativeLane } from '../../protocol/native/native-lane.ts'
 import { NativeLinkState } from '../../protocol/native/native-link-state.ts'
+import { NodeMemory } from '../../protocol/native/node-memory.ts'
 import { replayWindowFramesMax } from '../../protocol/native/replay-window.ts'
 import { limits, maxMessageLengthBytes, ownKey, peerHello, peerKey } from './corpus.ts'
 import { codeOfBreach, holds, isCount } from './target.ts'
@@ -67,7 +68,7 @@ export class NativeRig implements LinkHooks {
       sendQueueValuesMax: 1024,
       keepAlive: defaultKeepAlive,
       nowMs: () => this.nowMs,
-      mayGrow: () => true,
+      memory: new NodeMemory().open(),
     })
     this.state.setHooks(this)
     this.#reader = new NativeFrameReader({ maxMessageLengthBytes, connectionId }, {

@@ -23,6 +23,21 @@ const pingIntervalMsMax = 10_000
 const lateTimerMs = 1_000
 const turnsBeforeDeath = 2
 
+/** Of one connection, in milliseconds. */
+export interface RoundTrip {
+  readonly lastMs: number
+  /** The new one counts an eighth, as TCP has it (RFC 6298). */
+  readonly smoothedMs: number
+  readonly minMs: number
+}
+
+const newestWeight = 1 / 8
+
+function withMeasured(before: RoundTrip | null, lastMs: number): RoundTrip {
+  if (before === null) return { lastMs, smoothedMs: lastMs, minMs: lastMs }
+  return { lastMs, smoothedMs: before.smoothedMs + newestWeight * (lastMs - before.smoothedMs), minMs: Math.min(before.minMs, lastMs) }
+}
+
 /** `ping`: send one now with the echo of {@link KeepAlive.ping}. `look-again`: call lookAgain after the next turn. */
 export type KeepAliveAction = 'ping' | 'suspect' | 'look-again' | 'dead'
 
@@ -39,7 +54,7 @@ export class KeepAlive {
   #pausedAtMs: number | null = null
   #echo = 0n
   #outstanding: { readonly echo: bigint; readonly sentAtMs: number } | null = null
-  #roundTripMs: number | null = null
+  #roundTrip: RoundTrip | null = null
 
   /** Throws ERR_INVALID_OPTION. */
   constructor(options: KeepAliveOptions, nowMs: number) {
@@ -58,7 +73,12 @@ export class KeepAlive {
 
   /** The last measured, or null before the first Pong. */
   get roundTripMs(): number | null {
-    return this.#roundTripMs
+    return this.#roundTrip?.lastMs ?? null
+  }
+
+  /** What the Pongs of this connection have told so far. */
+  get roundTrip(): RoundTrip | null {
+    return this.#roundTrip
   }
 
   /** Bytes arrived. @returns whether the connection was suspect until now */
@@ -101,7 +121,7 @@ export class KeepAlive {
   /** An echo that was not asked for last is ignored: it tells nothing about time. */
   pong(echo: bigint, nowMs: number): void {
     if (this.#outstanding?.echo !== echo) return
-    this.#roundTripMs = Math.max(0, nowMs - this.#outstanding.sentAtMs)
+    this.#roundTrip = withMeasured(this.#roundTrip, Math.max(0, nowMs - this.#outstanding.sentAtMs))
     this.#outstanding = null
   }
 

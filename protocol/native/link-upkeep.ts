@@ -9,13 +9,14 @@ import type { DueAction, LinkHooks } from '../link-core.ts'
 import { decodeAck, decodeGoodbye, decodePing, decodePong } from './frame-bodies.ts'
 import { goodbyeSilenceMs } from './goodbye.ts'
 import { KeepAlive } from './keep-alive.ts'
-import type { KeepAliveOptions } from './keep-alive.ts'
+import type { KeepAliveOptions, RoundTrip } from './keep-alive.ts'
 import type { LinkEpoch } from './link-epoch.ts'
 import type { NativeLane } from './native-lane.ts'
 import type { NativeOutbox } from './native-outbox.ts'
 
 interface Flush {
-  readonly lane: NativeLane
+  /** Null: of the whole link. */
+  readonly lane: NativeLane | null
   /** Frames that must be acknowledged yet. */
   frames: number
   readonly resolve: () => void
@@ -30,6 +31,8 @@ export class LinkUpkeep {
   readonly #flushes = new Deque<Flush>()
   #keepAlive: KeepAlive | null = null
   #heardAtMs = 0
+  /** Why the peer said Goodbye last, in its own words. */
+  peersReason = ''
 
   constructor(options: KeepAliveOptions, epoch: LinkEpoch, outbox: NativeOutbox, hooks: () => LinkHooks) {
     this.#options = options
@@ -43,8 +46,14 @@ export class LinkUpkeep {
     return this.#keepAlive?.roundTripMs ?? null
   }
 
+  /** Of the connection that is up. */
+  get roundTrip(): RoundTrip | null {
+    return this.#keepAlive?.roundTrip ?? null
+  }
+
   /** A connection is up. The first Ping goes out at once: no window grows before a round trip is measured. */
   begin(nowMs: number): void {
+    this.peersReason = ''
     this.#keepAlive = new KeepAlive(this.#options, nowMs)
     this.#heardAtMs = nowMs
     this.#outbox.forgetControl()
@@ -63,6 +72,15 @@ export class LinkUpkeep {
 
   sent(nowMs: number): void {
     this.#keepAlive?.sent(nowMs)
+  }
+
+  /** This side's own pause is not the peer's silence. */
+  readingPaused(nowMs: number): void {
+    this.#keepAlive?.readingPaused(nowMs)
+  }
+
+  readingResumed(nowMs: number): void {
+    this.#keepAlive?.readingResumed(nowMs)
   }
 
   ping(nowMs: number): void {
@@ -87,6 +105,7 @@ export class LinkUpkeep {
       default: {
         const heldFrames = this.#epoch.window.heldFrames
         const goodbye = decodeGoodbye(buffer, bodyStart, bodyEnd)
+        this.peersReason = goodbye.reason
         const step = this.#epoch.hearGoodbye(goodbye)
         this.acknowledged(heldFrames - this.#epoch.window.heldFrames)
         this.#hooks().onGoodbye(step, goodbye.reason)
@@ -97,7 +116,7 @@ export class LinkUpkeep {
   #onAck(received: number): void {
     const frames = this.#epoch.window.ack(received)
     if (frames === 0) return
-    this.#outbox.sendWaiting()
+    this.#outbox.acknowledged()
     this.acknowledged(frames)
   }
 
@@ -113,7 +132,7 @@ export class LinkUpkeep {
   }
 
   /** Of all that is encoded by now. A Ping asks for the acknowledgement: its Pong is one. */
-  whenAcked(lane: NativeLane, nowMs: number, resolve: () => void, reject: (error: Error) => void): () => void {
+  whenAcked(lane: NativeLane | null, nowMs: number, resolve: () => void, reject: (error: Error) => void): () => void {
     const frames = this.#outbox.unackedFrames
     if (frames === 0) {
       resolve()
@@ -126,7 +145,7 @@ export class LinkUpkeep {
   }
 
   /** The epoch is over: what was not acknowledged by now never is. */
-  rejectFlushes(reason: (lane: NativeLane) => Error): void {
+  rejectFlushes(reason: (lane: NativeLane | null) => Error): void {
     for (const { lane, reject } of this.#flushes.drain()) reject(reason(lane))
   }
 

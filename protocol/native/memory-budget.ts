@@ -2,8 +2,13 @@
  * Owns: the memory that a node promises and holds, over all links and lanes, and who gets what is left (docs/protocol.md, native).
  * Refuses to know: what the memory is for. A purpose is a name, so that it can be seen who holds how much.
  *
- * Fair: whoever must wait is served in the order of asking, and nobody who asks later, for less, goes first. What can be
- * done without (growth) is refused while anyone waits.
+ * Fair: whoever must wait is served in the order of asking, and nobody who asks later, for less, goes first. There are two
+ * queues, for sending and for receiving: what is unread may stay so for as long as the application likes, and must not hold
+ * up senders. What can be done without (growth) is refused while anyone waits.
+ *
+ * Nobody waits for ever: what is held for sending goes away by itself (acknowledged, or the link expires), so the first of
+ * its queue is served at the latest when nothing of its kind is held. Windows stay for as long as lanes live; a part of the
+ * budget that they can not have keeps that from being more than the total.
  */
 import { StatewireError } from '../../codec/errors.ts'
 import { Deque } from '../deque.ts'
@@ -15,6 +20,9 @@ export const leastWindowBytes = 4 * 1024
 
 export type MemoryPurpose = 'windows' | 'largeFrames' | 'sendQueues' | 'replay'
 
+const lineOf = { windows: 'receiving', largeFrames: 'receiving', sendQueues: 'sending', replay: 'sending' } as const
+const lines = ['sending', 'receiving'] as const
+
 interface Waiter {
   readonly purpose: MemoryPurpose
   readonly bytes: number
@@ -24,12 +32,15 @@ interface Waiter {
 export class MemoryBudget {
   readonly totalBytes: number
   readonly #heldBytes: Record<MemoryPurpose, number> = { windows: 0, largeFrames: 0, sendQueues: 0, replay: 0 }
-  readonly #waiters = new Deque<Waiter>()
+  readonly #waiters = { sending: new Deque<Waiter>(), receiving: new Deque<Waiter>() }
+  readonly #windowsBytesMax: number
   #usedBytes = 0
   #isServing = false
 
-  constructor(totalBytes: number = defaultMemoryBudgetBytes) {
+  /** @param windowsBytesMax what windows may take of it, so that something is left for values that are on their way */
+  constructor(totalBytes: number = defaultMemoryBudgetBytes, windowsBytesMax: number = totalBytes) {
     this.totalBytes = totalBytes
+    this.#windowsBytesMax = windowsBytesMax
   }
 
   get usedBytes(): number {
@@ -42,16 +53,17 @@ export class MemoryBudget {
   }
 
   get waiting(): number {
-    return this.#waiters.length
+    return this.#waiters.sending.length + this.#waiters.receiving.length
   }
 
   heldBytes(purpose: MemoryPurpose): number {
     return this.#heldBytes[purpose]
   }
 
-  /** For growth: all or nothing, and nothing while others wait. */
+  /** All or nothing, and nothing while others of its kind wait. For the growth of windows: while anybody waits. */
   tryReserve(purpose: MemoryPurpose, bytes: number): boolean {
-    if (this.#waiters.length > 0 || bytes > this.leftBytes) return false
+    const waiting = purpose === 'windows' ? this.waiting : this.#waiters[lineOf[purpose]].length
+    if (waiting > 0 || bytes > this.leftBytes) return false
     this.#take(purpose, bytes)
     return true
   }
@@ -61,7 +73,7 @@ export class MemoryBudget {
    * @returns bytes reserved, or 0 if that is under 4 KiB: then there is no room for another lane
    */
   reserveWindow(wantedBytes: number): number {
-    const bytes = this.#waiters.length > 0 ? 0 : Math.min(wantedBytes, this.leftBytes)
+    const bytes = this.waiting > 0 ? 0 : Math.min(wantedBytes, this.leftBytes, this.#windowsBytesMax - this.#heldBytes.windows)
     if (bytes < Math.min(wantedBytes, leastWindowBytes)) return 0
     this.#take('windows', bytes)
     return bytes
@@ -73,15 +85,16 @@ export class MemoryBudget {
   }
 
   /**
-   * Calls back once the bytes are reserved, at once if there is room and nobody waits. More than the whole budget is served
-   * when nothing else is held, or it would never be. The returned function gives up; it says whether that was in time.
+   * Calls back once the bytes are reserved, at once if there is room and nobody waits. More than is ever left is served when
+   * nothing of its kind is held, or it would never be. The returned function gives up; it says whether that was in time.
    */
   whenReserved(purpose: MemoryPurpose, bytes: number, onReserved: () => void): () => boolean {
     const waiter: Waiter = { purpose, bytes, onReserved }
-    this.#waiters.push(waiter)
+    const line = this.#waiters[lineOf[purpose]]
+    line.push(waiter)
     this.#serve()
     return () => {
-      const hadWaited = this.#waiters.remove(waiter)
+      const hadWaited = line.remove(waiter)
       // Those behind it may fit where it did not.
       if (hadWaited) this.#serve()
       return hadWaited
@@ -106,15 +119,26 @@ export class MemoryBudget {
     if (this.#isServing) return
     this.#isServing = true
     try {
-      for (;;) {
-        const waiter = this.#waiters.peek()
-        if (waiter === undefined || (waiter.bytes > this.leftBytes && this.#usedBytes > 0)) return
-        this.#waiters.shift()
-        this.#take(waiter.purpose, waiter.bytes)
-        waiter.onReserved()
+      // In turns, so that neither queue takes all that is given back.
+      for (let served = true; served;) {
+        served = false
+        for (const line of lines) served = this.#serveOne(line) || served
       }
     } finally {
       this.#isServing = false
     }
+  }
+
+  #serveOne(line: (typeof lines)[number]): boolean {
+    const waiters = this.#waiters[line]
+    const waiter = waiters.peek()
+    if (waiter === undefined) return false
+    const { sendQueues, replay, largeFrames } = this.#heldBytes
+    const isAlone = (line === 'sending' ? sendQueues + replay : largeFrames) === 0
+    if (waiter.bytes > this.leftBytes && !isAlone) return false
+    waiters.shift()
+    this.#take(waiter.purpose, waiter.bytes)
+    waiter.onReserved()
+    return true
   }
 }

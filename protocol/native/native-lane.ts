@@ -8,6 +8,7 @@ import { Deque } from '../deque.ts'
 import { Lane } from '../lane.ts'
 import type { LaneOwner } from '../lane.ts'
 import { ReceiveWindow, SendCredit } from './credit.ts'
+import type { LaneMemory } from './lane-memory.ts'
 import type { OutcomeCounts, ResetReason } from './outcomes.ts'
 
 /** The link could not be resumed: its lanes end, and every value sent on this one has an outcome. */
@@ -24,6 +25,8 @@ export class LinkResetError extends StatewireError {
 
 export interface LaneSend {
   readonly lengthBytes: number
+  /** What it holds of the node's budget while it waits. */
+  readonly memoryBytes: number
   /** Encoded already where `send` promises a copy. */
   readonly frame: Buffer | null
   readonly value: NetworkValue
@@ -35,6 +38,8 @@ export class NativeLane extends Lane {
   readonly credit = new SendCredit(0)
   /** Nothing may come before this side's first Credit has left. */
   readonly window: ReceiveWindow
+  /** What the window, and what is beyond it, holds of the node's budget. */
+  readonly memory: LaneMemory
   readonly waiting = new Deque<LaneSend>()
   /** Values encoded since the lane began. */
   encoded = 0
@@ -46,9 +51,10 @@ export class NativeLane extends Lane {
   readonly whenOpened: Promise<void>
   #settleOpened: { resolve(): void; reject(error: Error): void } = { resolve() {}, reject() {} }
 
-  constructor(id: number, owner: LaneOwner, mayGrow: (bytes: number) => boolean) {
+  constructor(id: number, owner: LaneOwner, memory: LaneMemory) {
     super(id, owner)
-    this.window = new ReceiveWindow({ windowBytes: 0, mayGrow })
+    this.memory = memory
+    this.window = new ReceiveWindow({ windowBytes: 0, mayGrow: memory.grow })
     this.whenOpened = new Promise((resolve, reject) => (this.#settleOpened = { resolve, reject }))
     // Nobody may be waiting when a lane ends.
     this.whenOpened.catch(() => {})

@@ -4,42 +4,31 @@
  * Refuses to know: sockets, clocks, actors. Two pumps drive it, its link tells it when a connection comes and goes, and
  * asks it at `nextDueAtMs`.
  *
- * The parts it puts together are files of their own: link-epoch.ts (counting, verdict, replay), credit.ts,
- * session-numbering.ts, link-upkeep.ts (control frames and time), native-outbox.ts.
+ * The parts it puts together are files of their own: link-epoch.ts (counting, verdict, replay), session-lanes.ts (how
+ * sessions begin and end), credit.ts, link-upkeep.ts (control frames and time), native-outbox.ts, node-memory.ts.
  */
-import { ProtocolError, StatewireError } from '../../codec/errors.ts'
+import { ProtocolError } from '../../codec/errors.ts'
 import { decodeBody, isView } from '../../codec/decode-value.ts'
 import type { Hello } from '../../codec/hello.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
-import { controlLane, encodeAck, encodeCredit, encodeGoodbye, encodeReset, goodbyeCodes, nativeDescriptors, resetCodes, sessionLanesEnd } from '../../codec/native-frames.ts'
+import { controlLane, encodeAck, encodeCredit, encodeGoodbye, goodbyeCodes, nativeDescriptors, sessionLanesEnd } from '../../codec/native-frames.ts'
 import type { NetworkValue } from '../../codec/values.ts'
 import type { FrameSource } from '../dialect.ts'
 import { KeptViews } from '../kept-views.ts'
 import type { Lane } from '../lane.ts'
 import { idleHooks } from '../link-core.ts'
 import type { DueAction, LinkCore, LinkCounters, LinkHooks } from '../link-core.ts'
-import { decodeCredit, decodeReset } from './frame-bodies.ts'
-import type { KeepAliveOptions } from './keep-alive.ts'
+import { FrameReservation } from './frame-reservation.ts'
 import type { Adoption, LinkEpoch } from './link-epoch.ts'
 import { LinkUpkeep } from './link-upkeep.ts'
 import { LinkResetError, NativeLane } from './native-lane.ts'
+import { creditOf } from './native-link-options.ts'
+import type { LinkFigures, NativeLinkOptions } from './native-link-options.ts'
 import { NativeOutbox } from './native-outbox.ts'
-import type { OutboxOptions } from './native-outbox.ts'
-import { laneOutcome } from './outcomes.ts'
-import type { EpochEnd, ResetReason } from './outcomes.ts'
-import { LinkSessions } from './session-numbering.ts'
-import type { Announcement } from './session-numbering.ts'
-import { resetError, UnservedLanes } from './unserved.ts'
-
-export interface NativeLinkOptions extends OutboxOptions {
-  readonly connectionId: number
-  readonly epoch: LinkEpoch
-  readonly laneWindowBytes: number
-  readonly maxMessageLengthBytes: number
-  readonly keepAlive: KeepAliveOptions
-  /** Asked before a receive window grows by so many bytes. */
-  readonly mayGrow: (bytes: number) => boolean
-}
+import { settleHeld, withLost } from './outcomes.ts'
+import type { EpochEnd, Lost, ResetReason } from './outcomes.ts'
+import { SessionLanes } from './session-lanes.ts'
+import { UnservedLanes } from './unserved.ts'
 
 export class NativeLinkState implements LinkCore {
   readonly epoch: LinkEpoch
@@ -47,27 +36,43 @@ export class NativeLinkState implements LinkCore {
   onLaneOpened: (() => void) | null = null
   readonly kept = new KeptViews()
   readonly readsAtOnce = true
-  /** Credit bounds what arrives, lane by lane: reading itself is never stopped here. */
-  readonly isReceiveFull = false
   /** What the last hellos came to on this side. */
   lastVerdict: Adoption['verdict']['mine'] | null = null
   readonly #options: NativeLinkOptions
-  readonly #lanes = new Map<number, NativeLane>()
+  readonly #lanes: SessionLanes
   readonly #outbox: NativeOutbox
   readonly #upkeep: LinkUpkeep
-  #sessions = new LinkSessions()
   readonly #unserved: UnservedLanes
+  readonly #largeFrame: FrameReservation
+  #reader: NativeFrameReader | null = null
   #hooks: LinkHooks = idleHooks
-  #lastLane: NativeLane | null = null
   #end: Error | null = null
   #chunkAtMs = 0
+  /** Values that were accepted, and ended with an epoch unconfirmed. */
+  lost: Lost = { unknown: 0, notSent: 0 }
+  /** Why this side takes nothing new on this link. */
+  #leaving: Error | null = null
+  /** Resolves when the link is over for good. */
+  readonly whenClosed: Promise<void>
+  #settleClosed: () => void = () => {}
+  #connections = 0
+  #resumes = 0
+  #resets = 0
 
   constructor(options: NativeLinkOptions) {
     this.#options = options
     this.epoch = options.epoch
+    this.whenClosed = new Promise((resolve) => (this.#settleClosed = resolve))
     this.#outbox = new NativeOutbox(options, options.epoch, this.counters, () => this.#hooks)
     this.#unserved = new UnservedLanes((frame) => this.#outbox.writeOwn(frame))
     this.#upkeep = new LinkUpkeep(options.keepAlive, options.epoch, this.#outbox, () => this.#hooks)
+    this.#lanes = new SessionLanes(options, this.#outbox, { onTaken: (lane, lengthBytes) => this.#onTaken(lane, lengthBytes), onUnread: (unread) => this.kept.add(unread), onEnded: (lane) => this.#largeFrame.laneEnded(lane) })
+    this.#largeFrame = new FrameReservation(options.memory, { onReadingStops: () => this.#readingStops(), onReadingGoesOn: () => this.#readingGoesOn() })
+  }
+
+  /** Credit bounds what arrives, lane by lane; reading stops only for want of memory for one value longer than its window. */
+  get isReceiveFull(): boolean {
+    return this.#largeFrame.isWaiting
   }
 
   get laneCount(): number {
@@ -87,7 +92,7 @@ export class NativeLinkState implements LinkCore {
   }
 
   get nextSessionId(): number {
-    return this.#sessions.nextId
+    return this.#lanes.nextId
   }
 
   setHooks(hooks: LinkHooks): void {
@@ -95,52 +100,25 @@ export class NativeLinkState implements LinkCore {
   }
 
   createReader(): FrameSource {
-    return new NativeFrameReader({ maxMessageLengthBytes: this.#options.maxMessageLengthBytes, connectionId: this.#options.connectionId }, this)
+    this.#reader = new NativeFrameReader({ maxMessageLengthBytes: this.#options.maxMessageLengthBytes, connectionId: this.#options.connectionId }, this)
+    return this.#reader
   }
 
   // Sessions.
 
   /** A batch takes its ids on this link; it makes those of `ids` here, each with `openLane`. */
   takeIds(first: number, count: number, ids: readonly number[]): void {
-    this.#sessions.takeBatch(first, count, ids)
+    this.#lanes.takeIds(first, count, ids)
   }
 
   openLane(id: number): NativeLane {
-    const lane: NativeLane = new NativeLane(id, { onTaken: (frameLengthBytes) => this.#onTaken(lane, frameLengthBytes), onUnread: (unread) => this.kept.add(unread) }, this.#options.mayGrow)
-    if (this.#end !== null) {
-      lane.close(this.#end)
-      return lane
-    }
-    this.#lanes.set(id, lane)
-    const { early, announce } = this.#sessions.make(id)
-    if (announce) this.#giveFirstCredit(id)
-    if (early !== null) {
-      if (early.creditBytes > 0) {
-        lane.credit.grant(early.creditBytes)
-        lane.opened()
-      }
-      if (early.reset !== null) this.#endLane(lane, resetError(this.#options.peer, id, early.reset))
-    }
-    this.onLaneOpened?.()
+    const lane = this.#lanes.open(id, this.#end)
+    if (this.#end === null) this.onLaneOpened?.()
     return lane
   }
 
   closeLane(lane: Lane, error: Error, discard: boolean): void {
-    const own = lane as NativeLane
-    if (this.#lanes.get(own.id) !== own) return
-    this.#endLane(own, error)
-    if (this.#sessions.close(own.id)) {
-      const code = error instanceof StatewireError && error.code === 'ERR_HANDLER_FAILED' ? resetCodes.refused : resetCodes.application
-      this.#outbox.writeOwn(encodeReset(own.id, { code, reason: code === resetCodes.refused ? 'a handler of the application failed' : 'closed' }))
-    }
-    if (discard) own.discardUnread()
-  }
-
-  #endLane(lane: NativeLane, error: Error): void {
-    this.#lanes.delete(lane.id)
-    if (this.#lastLane === lane) this.#lastLane = null
-    this.#outbox.rejectWaiting(lane, error)
-    lane.close(error)
+    this.#lanes.close(lane as NativeLane, error, discard)
   }
 
   // Sending: the outbox does it.
@@ -173,6 +151,26 @@ export class NativeLinkState implements LinkCore {
     this.#upkeep.received(this.#chunkAtMs)
   }
 
+  /** A value that will not fit into its window may be on its way: its memory is reserved before it is there. */
+  chunkEnds(): void {
+    const lengthBytes = this.#reader?.assemblingBytes ?? 0
+    // Shorter ones are bounded by the chunk that they began in.
+    if (lengthBytes < this.#options.laneWindowBytes) return
+    const lane = this.#lanes.find(this.#reader?.assemblingLane ?? 0)
+    if (lane !== undefined) this.#largeFrame.reserve(lane, lengthBytes)
+  }
+
+  #readingStops(): void {
+    this.#upkeep.readingPaused(this.#options.nowMs())
+    this.#hooks.onReceiveFull()
+  }
+
+  #readingGoesOn(): void {
+    this.#upkeep.readingResumed(this.#options.nowMs())
+    this.#hooks.requestTimer()
+    this.#hooks.onReceiveRoom()
+  }
+
   onFrame(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): boolean {
     // The epoch ended within this chunk: what follows belongs to a connection that is not the link's any more.
     if (!this.epoch.isUp) return true
@@ -196,26 +194,17 @@ export class NativeLinkState implements LinkCore {
 
   /** @returns whether the buffer is kept */
   #onSession(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, frameLengthBytes: number): boolean {
-    let lane = this.#lastLane
-    if (lane === null || lane.id !== laneId) {
-      const found = this.#lanes.get(laneId)
-      if (found === undefined) {
-        this.#onUnknownSession(laneId, descriptor, buffer, bodyStart, bodyEnd)
-        return false
-      }
-      lane = this.#lastLane = found
-    }
-    if (descriptor === nativeDescriptors.Credit) {
-      this.#onCredit(lane, decodeCredit(buffer, bodyStart))
+    const lane = this.#lanes.find(laneId)
+    if (lane === undefined) {
+      if (!this.#lanes.onUnknown(laneId, descriptor, buffer, bodyStart, bodyEnd)) this.counters.framesDropped++
       return false
     }
-    if (descriptor === nativeDescriptors.Reset) {
-      const reset = decodeReset(buffer, bodyStart, bodyEnd)
-      this.#endLane(lane, resetError(this.#options.peer, laneId, reset))
-      this.#announce(this.#sessions.closedByPeer(laneId))
+    if (descriptor === nativeDescriptors.Credit || descriptor === nativeDescriptors.Reset) {
+      this.#lanes.onOwnFrame(lane, descriptor, buffer, bodyStart, bodyEnd)
       return false
     }
     lane.window.arrive(frameLengthBytes)
+    if (lane.window.ownCountBytes < 0) lane.memory.overdraw(-lane.window.ownCountBytes)
     this.counters.valuesReceived++
     this.counters.bytesReceived += bodyEnd - bodyStart
     let value: NetworkValue
@@ -223,7 +212,8 @@ export class NativeLinkState implements LinkCore {
       value = decodeBody(descriptor, buffer, bodyStart, bodyEnd)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
-      this.#refuseValue(lane, error)
+      // The frame was of sound length, so the socket and the other lanes stay.
+      this.#lanes.refuse(lane, error, 'bad-value')
       return false
     }
     return this.#deliver(lane, value, frameLengthBytes)
@@ -241,58 +231,28 @@ export class NativeLinkState implements LinkCore {
     return isView(value) && !(hasHandler && lane.isBorrowing)
   }
 
-  /** A frame of sound length and unsound content costs its lane only: the socket and the other lanes stay. */
-  #refuseValue(lane: NativeLane, error: ProtocolError): void {
-    this.#endLane(lane, error)
-    if (this.#sessions.close(lane.id)) this.#outbox.writeOwn(encodeReset(lane.id, { code: resetCodes['bad-value'], reason: error.code }))
-  }
-
   #onTaken(lane: NativeLane, frameLengthBytes: number): void {
-    if (this.#lanes.get(lane.id) !== lane) return
+    if (!this.#lanes.has(lane)) return
     // The time of the last chunk would make a reader look quick who takes what came long ago.
     const nowMs = lane.window.refillsWith(frameLengthBytes) ? this.#options.nowMs() : 0
     const creditBytes = lane.window.take(frameLengthBytes, nowMs, this.roundTripMs)
-    if (creditBytes > 0) this.#outbox.writeOwn(encodeCredit(lane.id, creditBytes))
-  }
-
-  #onCredit(lane: NativeLane, creditBytes: number): void {
-    const mayGoOn = lane.credit.grant(creditBytes)
-    if (!lane.isOpened) {
-      lane.opened()
-      this.#announce(this.#sessions.answered(lane.id))
-    }
-    if (mayGoOn && lane.waiting.length > 0) this.#outbox.sendWaiting()
-  }
-
-  #announce(announcements: readonly Announcement[]): void {
-    for (const { id, kind } of announcements) {
-      if (kind === 'credit') this.#giveFirstCredit(id)
-      else this.#outbox.writeOwn(encodeReset(id, { code: resetCodes.application, reason: 'closed' }))
-    }
-  }
-
-  /** Counts as granted from here on: a value that comes earlier breaks the protocol. */
-  #giveFirstCredit(id: number): void {
-    this.#lanes.get(id)?.window.grant(this.#options.laneWindowBytes)
-    this.#outbox.writeOwn(encodeCredit(id, this.#options.laneWindowBytes))
-  }
-
-  #onUnknownSession(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): void {
-    if (this.#sessions.placeOf(laneId) !== 'early') {
-      // Closed on both sides before it was credited: the peer need not remember it any more, so others may be announced.
-      if (descriptor === nativeDescriptors.Credit || descriptor === nativeDescriptors.Reset) this.#announce(this.#sessions.answered(laneId))
-      this.counters.framesDropped++
-    } else if (descriptor === nativeDescriptors.Credit) this.#sessions.rememberCredit(laneId, decodeCredit(buffer, bodyStart))
-    else if (descriptor === nativeDescriptors.Reset) this.#sessions.rememberReset(laneId, decodeReset(buffer, bodyStart, bodyEnd))
-    else throw new ProtocolError('ERR_CREDIT_EXCEEDED', `A value arrived on session ${laneId}, for which no credit was given.`)
+    if (creditBytes === 0) return
+    lane.memory.settle(Math.max(0, -lane.window.ownCountBytes))
+    this.#outbox.writeOwn(encodeCredit(lane.id, creditBytes))
   }
 
   /** `agreed` are the two hellos. Lanes of an epoch that ended have been told. @returns the replay, which goes first */
   established(agreed: unknown): readonly Buffer[] {
     const { mine, theirs } = agreed as { readonly mine: Hello; readonly theirs: Hello }
     const heldFrames = this.epoch.window.heldFrames
+    const isAgain = mine.known !== 0n
     const { verdict, end, replay } = this.epoch.adopt(mine, theirs)
     this.lastVerdict = verdict.mine
+    this.#connections++
+    if (isAgain && verdict.mine === 'RESUME') {
+      this.#resumes++
+      this.#options.witness?.onResumed(this.epoch.window.heldFrames)
+    }
     if (end !== null) this.#endEpoch(end)
     else this.#upkeep.acknowledged(heldFrames - this.epoch.window.heldFrames)
     // The peer's balance on the endpoint lane begins with this side's hello, unless both go on where they were.
@@ -304,6 +264,7 @@ export class NativeLinkState implements LinkCore {
   connectionLost(): void {
     this.block()
     this.#upkeep.end()
+    this.#largeFrame.forget()
     const end = this.epoch.connectionLost(this.#options.nowMs())
     if (end !== null) this.#endEpoch(end)
     if (this.#outbox.waitingValues > 0) this.epoch.valueWaits(this.#options.nowMs())
@@ -317,7 +278,7 @@ export class NativeLinkState implements LinkCore {
     return goodbye
   }
 
-  /** Else the peer would send the frame again that this side has a bug about, for ever. */
+  /** Else the peer would send again, for ever, what this side has a bug about. */
   crashed(): void {
     this.#renew('internal-error')
   }
@@ -325,7 +286,27 @@ export class NativeLinkState implements LinkCore {
   #renew(reason: ResetReason): void {
     this.block()
     this.#upkeep.end()
+    this.#largeFrame.forget()
     this.#endEpoch(this.epoch.renew(reason))
+  }
+
+  /** Takes nothing new: what was accepted goes on its way, what waits is refused, and what the peer sends still arrives. */
+  leave(error: Error): void {
+    this.#leaving ??= error
+    this.#outbox.refuse(error)
+  }
+
+  /** By `send`, and not acknowledged yet. Not on the byte path. */
+  acceptedValues(): number {
+    let sum = this.#outbox.pendingValues
+    for (const { unknown } of settleHeld(this.epoch.window, null).values()) sum += unknown
+    return sum
+  }
+
+  /** Or never will be. */
+  whenAllAcked(onSettled: () => void): void {
+    if (this.#end !== null || this.acceptedValues() === 0) onSettled()
+    else this.#upkeep.whenAcked(null, this.#options.nowMs(), onSettled, onSettled)
   }
 
   whenAcked(lane: Lane, resolve: () => void, reject: (error: Error) => void): () => void {
@@ -345,7 +326,6 @@ export class NativeLinkState implements LinkCore {
     return this.#goodbye(goodbyeCodes.normal, reason)
   }
 
-  /** Without it the peer would report what we have heard as unknown. */
   lastWords(): Buffer {
     return encodeAck(this.epoch.received)
   }
@@ -360,9 +340,16 @@ export class NativeLinkState implements LinkCore {
 
   close(error: Error): void {
     if (this.#end !== null) return
+    // What was accepted and is not confirmed has its outcome in any case.
+    this.#leaving ??= error
+    if (this.acceptedValues() > 0) this.#renew('goodbye')
     this.#end = error
     this.block()
-    for (const lane of this.#lanes.values()) this.#endLane(lane, error)
+    this.#lanes.endAll(error)
+    this.#largeFrame.forget()
+    this.#outbox.dropPending()
+    this.#options.memory.close()
+    this.#settleClosed()
     this.#upkeep.rejectFlushes(() => error)
     this.#upkeep.end()
   }
@@ -370,13 +357,11 @@ export class NativeLinkState implements LinkCore {
   /** Every value of every lane gets its outcome, once. */
   #endEpoch(end: EpochEnd): void {
     const pending = this.#outbox.dropPending()
-    for (const lane of this.#lanes.values()) {
-      const pendingOfLane = pending.get(lane.id) ?? 0
-      const outcomes = laneOutcome(end, lane.id, lane.encoded - pendingOfLane, pendingOfLane + lane.waiting.length)
-      this.#endLane(lane, new LinkResetError(this.#options.peer, end.reason, outcomes))
-    }
-    this.#sessions = new LinkSessions()
-    this.#upkeep.rejectFlushes((lane) => (lane.end instanceof LinkResetError ? lane.end : new LinkResetError(this.#options.peer, end.reason, { acked: 0, unknown: 0, notSent: 0 })))
+    this.lost = withLost(this.lost, end, pending)
+    const sum = this.#lanes.endEpoch(end, pending, this.#leaving)
+    this.#resets++
+    this.#options.witness?.onReset(end.reason, sum, end.reason === 'goodbye' ? this.#upkeep.peersReason : '')
+    this.#upkeep.rejectFlushes((lane) => (lane?.end instanceof LinkResetError ? lane.end : new LinkResetError(this.#options.peer, end.reason, { acked: 0, unknown: 0, notSent: 0 })))
   }
 
   /** When `poll` is to be called next, or null. */
@@ -385,13 +370,28 @@ export class NativeLinkState implements LinkCore {
     return this.epoch.isUp ? this.#upkeep.nextDueAtMs : this.epoch.expiresAtMs
   }
 
-  /** @returns what the link has to do about the connection */
   poll(nowMs: number, dueAtMs: number): readonly DueAction[] {
     if (this.epoch.isUp) return this.#upkeep.poll(nowMs, dueAtMs)
     const end = this.epoch.expire(nowMs)
     if (end === null) return []
     this.#endEpoch(end)
     return ['expired']
+  }
+
+  /** Costs a walk over the lanes. */
+  get figures(): LinkFigures {
+    const { window } = this.epoch
+    return {
+      roundTrip: this.#upkeep.roundTrip,
+      replay: { frames: window.heldFrames, bytes: window.heldBytes },
+      sendQueue: this.#outbox.figures,
+      credit: creditOf(this.#lanes.all),
+      memory: this.#options.memory.held,
+      lanes: this.#lanes.size,
+      connections: this.#connections,
+      resumes: this.#resumes,
+      resets: this.#resets,
+    }
   }
 
   lookAgain(): DueAction | null {

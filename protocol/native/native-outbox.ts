@@ -13,6 +13,10 @@ import type { NetworkValue } from '../../codec/values.ts'
 import type { LinkCounters, LinkHooks } from '../link-core.ts'
 import type { LinkEpoch } from './link-epoch.ts'
 import type { LaneSend, NativeLane } from './native-lane.ts'
+import type { LinkFigures } from './native-link-options.ts'
+import type { LinkMemory } from './node-memory.ts'
+import { replayFrameOverheadBytes } from './replay-window.ts'
+import { SendRoom } from './send-room.ts'
 
 /** What each waiting value costs besides its bytes. */
 const valueOverheadBytes = 64
@@ -24,6 +28,7 @@ export interface OutboxOptions {
   readonly peer: string
   readonly sendQueueBytesMax: number
   readonly sendQueueValuesMax: number
+  readonly memory: LinkMemory
   readonly nowMs: () => number
 }
 
@@ -34,10 +39,13 @@ export class NativeOutbox {
   readonly #hooks: () => LinkHooks
   readonly #lanesThatWait = new Set<NativeLane>()
   readonly #writer = new FrameWriter()
+  readonly #room: SendRoom
   #lengths: number[] = []
   #ping: Buffer | null = null
   /** Of the newest Ping: one answer is enough for all that wait, so a peer that pings and never reads fills no queue. */
   #pongEcho: bigint | null = null
+  /** Why nothing new is taken any more. */
+  #refusal: Error | null = null
   #waitingValues = 0
   #waitingBytes = 0
   #isFlowing = false
@@ -50,6 +58,7 @@ export class NativeOutbox {
     this.#epoch = epoch
     this.#counters = counters
     this.#hooks = hooks
+    this.#room = new SendRoom(options.memory)
   }
 
   get isFlowing(): boolean {
@@ -58,6 +67,15 @@ export class NativeOutbox {
 
   get waitingValues(): number {
     return this.#waitingValues
+  }
+
+  get figures(): LinkFigures['sendQueue'] {
+    return { values: this.#waitingValues, bytes: this.#waitingBytes, pendingBytes: this.#writer.pendingBytes }
+  }
+
+  /** What is encoded and not acknowledged costs so much, as the replay window counts. */
+  get #costBytes(): number {
+    return this.#epoch.window.costBytes + this.#writer.pendingBytes + replayFrameOverheadBytes * this.#lengths.length
   }
 
   get hasPending(): boolean {
@@ -70,35 +88,58 @@ export class NativeOutbox {
   }
 
   trySend(own: NativeLane, value: NetworkValue): boolean {
-    if (!this.#isFlowing || own.waiting.length > 0 || own.end !== null || !own.credit.canSend || !this.#isAdmitted()) return false
-    this.#encode(own, value, null)
+    if (!this.#isFlowing || own.waiting.length > 0 || own.end !== null || !own.credit.canSend || !this.#isAdmitted()) return this.#notNow(own)
+    const frameLengthBytes = 4 + encodedLength(value)
+    if (!this.#room.fits(this.#costBytes, frameLengthBytes)) return false
+    this.#encode(own, value, null, frameLengthBytes)
     return true
+  }
+
+  /** Not taken: later, or never, which is another answer. */
+  #notNow(own: NativeLane): false {
+    if (this.#refusal !== null && own.end === null) throw this.#refusal
+    return false
   }
 
   waitToSend(own: NativeLane, value: NetworkValue, resolve: () => void, reject: (error: Error) => void): () => boolean {
     const { end } = own
     const lengthBytes = end === null ? encodedLength(value) : 0
     const costBytes = lengthBytes + valueOverheadBytes
-    if (end !== null) reject(end)
+    const memoryBytes = valueOverheadBytes + (lengthBytes < byReferenceThresholdBytes ? lengthBytes : 0)
+    if (end !== null || this.#refusal !== null) reject(end ?? (this.#refusal as Error))
     else if (this.#waitingValues >= this.#options.sendQueueValuesMax || (this.#waitingValues > 0 && this.#waitingBytes + costBytes > this.#options.sendQueueBytesMax)) {
       reject(new StatewireError('ERR_SEND_QUEUE_FULL', `${this.#waitingValues} values (${this.#waitingBytes} bytes) wait to be sent already; await send() before the next`))
+    } else if (!this.#options.memory.queueValue(memoryBytes, own.waiting.length === 0)) {
+      reject(new StatewireError('ERR_SEND_QUEUE_FULL', `the memory budget of the node is used up, and a value waits to be sent on session ${own.id} already; await send() before the next`))
     } else {
       const frame = lengthBytes < byReferenceThresholdBytes ? this.#encodeAlone(own.id, value) : null
-      const send: LaneSend = { lengthBytes, frame, value, resolve, reject }
+      const send: LaneSend = { lengthBytes, memoryBytes, frame, value, resolve, reject }
       own.waiting.push(send)
       this.#lanesThatWait.add(own)
       this.#waitingValues++
       this.#waitingBytes += costBytes
       this.#epoch.valueWaits(this.#options.nowMs())
       if (!this.#epoch.isUp) this.#hooks().requestTimer()
+      // If it is room alone that is missing, nothing else will ask for it.
+      if (own.waiting.length === 1 && this.#isFlowing && own.credit.canSend && this.#isAdmitted()) this.#waitForRoom(send)
       return () => {
         if (!own.waiting.remove(send)) return false
-        this.#waitingValues--
-        this.#waitingBytes -= costBytes
+        this.#forgetWaiting(send)
         return true
       }
     }
     return () => false
+  }
+
+  #forgetWaiting(send: LaneSend): void {
+    this.#waitingValues--
+    this.#waitingBytes -= send.lengthBytes + valueOverheadBytes
+    this.#options.memory.unqueueValue(send.memoryBytes)
+  }
+
+  /** In the order in which links ask, over all links of the node. */
+  #waitForRoom(send: LaneSend): void {
+    this.#room.wait(this.#costBytes, 4 + send.lengthBytes, () => this.sendWaiting())
   }
 
   #isAdmitted(): boolean {
@@ -111,9 +152,8 @@ export class NativeOutbox {
     return Buffer.concat(writer.take())
   }
 
-  #encode(lane: NativeLane, value: NetworkValue, frame: Buffer | null): void {
+  #encode(lane: NativeLane, value: NetworkValue, frame: Buffer | null, lengthBytes: number): void {
     const limit = this.#epoch.peerLimits?.maxMessageLengthBytes ?? Infinity
-    const lengthBytes = frame?.length ?? 4 + encodedLength(value)
     // 9 bytes of header: what is compared is what follows them.
     if (lengthBytes - 9 > limit) throw new InvalidValueError(`a value of ${lengthBytes - 9} bytes is longer than the ${limit} that ${this.#options.peer} takes`)
     if (frame === null) this.#writer.writeFrame(lane.id, value)
@@ -150,6 +190,7 @@ export class NativeOutbox {
     if (this.#lengths.length > 0) {
       this.#epoch.window.push(batch, this.#lengths, this.#lengths.length)
       this.#lengths = []
+      this.#room.charge(this.#epoch.window.costBytes)
     }
     // A Pong is an Ack, so it says what is counted by now: an older number behind a newer one would break the protocol.
     if (this.#pongEcho !== null) this.#writer.writeRaw(encodePong(this.#pongEcho, this.#epoch.received))
@@ -164,40 +205,54 @@ export class NativeOutbox {
 
   flow(): void {
     if (this.#isFlowing) return
-    this.#isFlowing = true
+    this.#isFlowing = this.#refusal === null
     if (this.hasPending) this.requestFlush()
-    this.sendWaiting()
+    this.acknowledged()
   }
 
   block(): void {
     this.#isFlowing = false
+    this.#room.stopWaiting()
   }
 
-  /** Lanes take turns, a value each. */
+  /** Takes nothing new: what waits was not accepted. What was accepted goes on its way. */
+  refuse(error: Error): void {
+    this.#refusal ??= error
+    this.block()
+    for (const lane of this.#lanesThatWait) this.rejectWaiting(lane, error)
+  }
+
+  /** The replay window holds less. */
+  acknowledged(): void {
+    this.#room.trim(this.#costBytes)
+    this.sendWaiting()
+  }
+
+  /** Lanes take turns, a value each; whoever had one goes to the end, so that the next pass begins with the others. */
   sendWaiting(): void {
     if (this.#isPumping) return
     this.#isPumping = true
     try {
-      let progressed = true
-      while (progressed) {
-        progressed = false
-        for (const lane of this.#lanesThatWait) {
-          if (!this.#isFlowing || !this.#isAdmitted()) return
-          if (!lane.credit.canSend) continue
-          const send = lane.waiting.shift()
-          if (send === undefined) {
-            this.#lanesThatWait.delete(lane)
-            continue
-          }
-          this.#waitingValues--
-          this.#waitingBytes -= send.lengthBytes + valueOverheadBytes
-          progressed = true
-          try {
-            this.#encode(lane, send.value, send.frame)
-            send.resolve()
-          } catch (error) {
-            send.reject(error as Error)
-          }
+      // A Set visits in this loop what is added to it meanwhile.
+      for (const lane of this.#lanesThatWait) {
+        if (!this.#isFlowing || !this.#isAdmitted()) return
+        if (!lane.credit.canSend) continue
+        const send = lane.waiting.peek()
+        if (send !== undefined && !this.#room.fits(this.#costBytes, 4 + send.lengthBytes)) {
+          this.#waitForRoom(send)
+          // It may have come at once.
+          if (!this.#room.fits(this.#costBytes, 4 + send.lengthBytes)) return
+        }
+        this.#lanesThatWait.delete(lane)
+        if (send === undefined) continue
+        lane.waiting.shift()
+        if (lane.waiting.length > 0) this.#lanesThatWait.add(lane)
+        this.#forgetWaiting(send)
+        try {
+          this.#encode(lane, send.value, send.frame, 4 + send.lengthBytes)
+          send.resolve()
+        } catch (error) {
+          send.reject(error as Error)
         }
       }
     } finally {
@@ -235,17 +290,30 @@ export class NativeOutbox {
   rejectWaiting(lane: NativeLane, error: Error): void {
     this.#lanesThatWait.delete(lane)
     for (const send of lane.waiting.drain()) {
-      this.#waitingValues--
-      this.#waitingBytes -= send.lengthBytes + valueOverheadBytes
+      this.#forgetWaiting(send)
       send.reject(error)
     }
   }
 
   /** Encoded and never handed over, by lane; they are dropped. */
   dropPending(): Map<number, number> {
-    const counts = new Map<number, number>()
     const batch = this.#writer.take()
     this.#lengths = []
+    this.#room.clear()
+    return this.#countValues(batch)
+  }
+
+  /** Values that are encoded and not handed over. Not on the byte path. */
+  get pendingValues(): number {
+    const batch = this.#writer.take()
+    for (const part of batch) this.#writer.writeRaw(part)
+    let sum = 0
+    for (const count of this.#countValues(batch).values()) sum += count
+    return sum
+  }
+
+  #countValues(batch: readonly Buffer[]): Map<number, number> {
+    const counts = new Map<number, number>()
     const count = (lane: number, descriptor: number): boolean => {
       if (isPaying(laneKindOf(lane), descriptor)) counts.set(lane, (counts.get(lane) ?? 0) + 1)
       return false

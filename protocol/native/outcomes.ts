@@ -20,6 +20,23 @@ export interface OutcomeCounts {
   readonly notSent: number
 }
 
+export function outcomeSum(a: OutcomeCounts, b: OutcomeCounts): OutcomeCounts {
+  return { acked: a.acked + b.acked, unknown: a.unknown + b.unknown, notSent: a.notSent + b.notSent }
+}
+
+export type Lost = Pick<OutcomeCounts, 'unknown' | 'notSent'>
+
+/** Of all lanes, those that are over already too. @param pending encoded and never handed over, by lane */
+export function withLost(before: Lost, end: EpochEnd, pending: ReadonlyMap<number, number>): Lost {
+  let { unknown, notSent } = before
+  for (const count of pending.values()) notSent += count
+  for (const counts of end.held.values()) {
+    unknown += counts.unknown
+    notSent += counts.notSent
+  }
+  return { unknown, notSent }
+}
+
 /** What the end of an epoch means for every lane of the link. */
 export interface EpochEnd {
   readonly reason: ResetReason

@@ -62,6 +62,11 @@ export class ReplayWindow {
     return this.#heldBytes
   }
 
+  /** Those, and what each frame costs besides: what counts against the window. */
+  get costBytes(): number {
+    return this.#heldBytes + replayFrameOverheadBytes * (this.#next - this.#first)
+  }
+
   /**
    * Whether one more frame may be encoded, with so many encoded already and not handed over. Credit, Accept, Reset and Fin
    * do not ask. Otherwise the sender waits for an acknowledgement.

@@ -70,6 +70,33 @@ describe('a bad option', () => {
   })
 })
 
+describe('the memory budget', () => {
+  const key = Identity.generate()
+  const peers = [Identity.generate(), Identity.generate()].map(({ id }) => ({ id }))
+  const resolve = (memoryBudgetBytes?: unknown, connectionParallelism = 16): number =>
+    resolveOptions({ identity: key, listen: 'tls://127.0.0.1:0', peers, connectionParallelism, ...(memoryBudgetBytes === undefined ? {} : { memoryBudgetBytes }) } as unknown as NetworkConfig).memoryBudgetBytes
+
+  it('is 256 MiB if it is not given', () => {
+    expect(resolve()).toBe(256 * 1024 * 1024)
+  })
+
+  it.each([2 * 1024 * 1024, 2 ** 40])('may be %i bytes for 32 links', (bytes) => {
+    expect(resolve(bytes)).toBe(bytes)
+  })
+
+  it.each([2 * 1024 * 1024 - 1, 0, -1, 1.5, Infinity, '1', null])('must not be %j for 32 links', (bytes) => {
+    expect(expectError('ERR_INVALID_OPTION', () => resolve(bytes)).message).toContain('memoryBudgetBytes must be a whole number of at least 2097152 for 32 links')
+  })
+
+  it('is at least 1 MiB, however few the links are', () => {
+    expect(expectError('ERR_INVALID_OPTION', () => resolve(1024 * 1024 - 1, 1)).message).toContain('at least 1048576')
+  })
+
+  it('is no option of the ampc dialect', () => {
+    expect(expectError('ERR_INVALID_OPTION', () => resolveOptions({ ...good, memoryBudgetBytes: 2 ** 30 } as NetworkConfig)).message).toContain('memoryBudgetBytes belongs to the native dialect')
+  })
+})
+
 describe('a url', () => {
   it.each<[unknown, string]>([
     [7, 'must be a string'],

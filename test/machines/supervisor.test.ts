@@ -46,6 +46,7 @@ draining
   link.up                            -> stays                          noteLink
   link.down                          -> stays                          noteLink
   link.failed                        -> stays                          noteLink
+  links.settled                      -> stays                          drainBatches
   pool.emptied                       -> stays                          drainPeers
   network.quiet                      -> stopped                        tellStopped
   deadline.passed                    -> stopped                        tellStopped
@@ -58,7 +59,7 @@ describe('the supervisor chart', () => {
       'a network': {},
     },
     events: [
-      ...named('listener.listening', 'listener.failed', 'listener.notWanted', 'sessions.make', 'control.open', 'link.ready', 'link.up', 'link.down', 'link.failed', 'pool.emptied', 'network.quiet', 'network.shutdown'),
+      ...named('listener.listening', 'listener.failed', 'listener.notWanted', 'sessions.make', 'control.open', 'link.ready', 'link.up', 'link.down', 'link.failed', 'links.settled', 'pool.emptied', 'network.quiet', 'network.shutdown'),
       ...childEvents,
       ...named('deadline.passed'),
     ],

@@ -136,17 +136,17 @@ describe('the memory budget', () => {
   test('serves who waits in the order of asking, and lets nothing grow meanwhile', () => {
     const budget = new MemoryBudget(100)
     const served: string[] = []
-    expect(budget.tryReserve('windows', 90)).toBe(true)
+    expect(budget.tryReserve('replay', 90)).toBe(true)
     budget.whenReserved('sendQueues', 50, () => served.push('large'))
     const giveUp = budget.whenReserved('sendQueues', 5, () => served.push('small'))
     budget.whenReserved('replay', 20, () => served.push('last'))
     expect([served, budget.tryReserve('windows', 1), budget.reserveWindow(1), budget.waiting]).toEqual([[], false, 0, 3])
     expect(giveUp()).toBe(true)
-    budget.release('windows', 30)
+    budget.release('replay', 30)
     expect(served).toEqual([])
-    budget.release('windows', 20)
+    budget.release('replay', 20)
     expect(served).toEqual(['large'])
-    budget.release('windows', 40)
+    budget.release('replay', 40)
     expect(served).toEqual(['large', 'last'])
     expect([giveUp(), budget.usedBytes, budget.waiting]).toEqual([false, 70, 0])
   })
@@ -154,7 +154,7 @@ describe('the memory budget', () => {
   test('lets those behind go on when the first gives up', () => {
     const budget = new MemoryBudget(100)
     let served = false
-    budget.force('windows', 60)
+    budget.force('replay', 60)
     const giveUp = budget.whenReserved('replay', 50, () => {})
     budget.whenReserved('replay', 40, () => { served = true })
     giveUp()
@@ -183,6 +183,37 @@ describe('the memory budget', () => {
     }
     budget.release('windows', 10)
     expect([served, budget.usedBytes]).toEqual([[1, 2, 3], 0])
+  })
+
+  test('lets no sender wait behind what nobody reads, and the other way round', () => {
+    const budget = new MemoryBudget(100)
+    const served: string[] = []
+    budget.force('largeFrames', 80)
+    budget.whenReserved('largeFrames', 60, () => served.push('frame'))
+    budget.whenReserved('replay', 20, () => served.push('value'))
+    budget.whenReserved('replay', 20, () => served.push('next value'))
+    expect(served).toEqual(['value'])
+    budget.release('replay', 20)
+    expect(served).toEqual(['value', 'next value'])
+    budget.release('largeFrames', 80)
+    expect([served, budget.usedBytes]).toEqual([['value', 'next value', 'frame'], 80])
+  })
+
+  test('serves the first sender at the latest when no sender holds anything, however much the windows hold', () => {
+    const budget = new MemoryBudget(100)
+    let served = false
+    budget.force('windows', 90)
+    budget.force('replay', 5)
+    budget.whenReserved('replay', 40, () => { served = true })
+    expect(served).toBe(false)
+    budget.release('replay', 5)
+    expect([served, budget.usedBytes, budget.leftBytes]).toEqual([true, 130, 0])
+  })
+
+  test('keeps a part from the windows', () => {
+    const budget = new MemoryBudget(100_000, 70_000)
+    expect([budget.reserveWindow(65_536), budget.reserveWindow(65_536), budget.reserveWindow(65_536)]).toEqual([65_536, 4464, 0])
+    expect(budget.tryReserve('replay', 30_000)).toBe(true)
   })
 
   test('never counts wrong, and leaves nobody waiting who could be served', () => {

@@ -8,6 +8,15 @@ import type { Address, DialOptions, ListenerHandlers, Pipe, PipeHandlers, PipeLi
 /** Where nobody listens. */
 const nowhere = 1
 
+/** A socket reads at most so much at a time. */
+const readLengthBytes = 64 * 1024
+
+function readsOf(whole: Buffer): Buffer[] {
+  const reads: Buffer[] = []
+  for (let start = 0; start < whole.length; start += readLengthBytes) reads.push(whole.subarray(start, start + readLengthBytes))
+  return reads
+}
+
 export class FaultyPipe implements Pipe {
   readonly #inner: Pipe
   readonly #clock: Clock
@@ -72,12 +81,12 @@ export class FaultyPipe implements Pipe {
     this.writtenBytes += whole.length
     if (whole.length < this.#leftBytes) {
       this.#leftBytes -= whole.length
-      return this.#inner.write([whole], onFlushed)
+      return this.#inner.write(readsOf(whole), onFlushed)
     }
     // The last bytes that get through, often the half of a frame; then both ends hear of the end.
     const rest = whole.subarray(0, this.#leftBytes)
     this.#leftBytes = 0
-    this.#inner.write([rest], () => this.#inner.destroy(new Error('cut')))
+    this.#inner.write(readsOf(rest), () => this.#inner.destroy(new Error('cut')))
     return true
   }
 

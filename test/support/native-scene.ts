@@ -41,6 +41,7 @@ export interface MemberPlan {
   readonly listenAt?: string
   readonly limits?: Partial<Limits>
   readonly links?: number
+  readonly memoryBudgetBytes?: number
 }
 
 export interface NativeSceneOptions {
@@ -94,6 +95,13 @@ export class NativeMember {
     const ref = this.actors.get(path)
     if (ref === undefined) throw new Error(`there is no actor ${path}; there are: ${[...this.actors.keys()].join(', ')}`)
     ref.send(event)
+  }
+
+  /** What all its links hold; throws if the sum is not that of its holders. */
+  get usedBytes(): number {
+    const services = supervisorServices(this.network.ref) as Services
+    services.memory.invariants()
+    return services.memory.usedBytes
   }
 
   /** Breaks its sockets, those that there are now. */
@@ -152,6 +160,7 @@ export class NativeScene {
         peers: plan.peers.map((peer) => ({ id: (keys[peer] as Identity).id, ...(plan.dials.includes(peer) ? { url: urlOf(peer) } : {}) })),
         security: on === 'tls' ? 'tls' : 'plaintext',
         connectionParallelism: plan.links ?? this.#options.links ?? 1,
+        ...(plan.memoryBudgetBytes === undefined ? {} : { memoryBudgetBytes: plan.memoryBudgetBytes }),
         limits: { ...sceneLimits, ...this.#options.limits, ...plan.limits },
       },
       { environment: { ...(this.isVirtual ? { clock: this.clock, random: this.random } : {}), transport }, inspect: (event) => noteActor(actors, event) },

@@ -14,6 +14,7 @@ import type { NetworkValue } from '../../../codec/index.ts'
 import { ampcDialect, LinkState } from '../../../protocol/index.ts'
 import { EarlyFrames } from '../../../protocol/early-frames.ts'
 import { nativeDialect } from '../../../protocol/native/native.ts'
+import { NodeMemory } from '../../../protocol/native/node-memory.ts'
 import { VirtualClock } from '../../../testing/index.ts'
 import { around, outcomeOf } from './case.ts'
 import type { LimitCase } from './case.ts'
@@ -118,7 +119,7 @@ function link(dialect: 'ampc' | 'native', limits: Partial<Limits>): Queueing {
   if (dialect === 'ampc') return new LinkState(ampcDialect.sessions(1 << 20), { ...linkLimits, ...limits }) as unknown as Queueing
   const [own, peer] = [Identity.generate(), Identity.generate().id]
   const options = resolveOptions({ identity: own, peers: [{ id: peer, url: 'tls://127.0.0.1:1' }], limits })
-  return createLinkStates(systemEnvironment(), options, nativeDialect)(peer, 0) as unknown as Queueing
+  return createLinkStates({ environment: systemEnvironment(), options, dialect: nativeDialect, memory: new NodeMemory(), emit() {} })(peer, 0) as unknown as Queueing
 }
 
 /** Queues them all; the outcome is that of the last. */

@@ -1,0 +1,64 @@
+/**
+ * Owns: the memory that one lane holds for what it may receive: its window, and what is beyond it while a value longer than
+ * the window arrives or is unread.
+ * Refuses to know: values and credit; where the memory comes from is its link's matter.
+ */
+import type { LinkMemory } from './node-memory.ts'
+
+export class LaneMemory {
+  readonly #link: LinkMemory
+  #windowBytes = 0
+  #frameBytes = 0
+  #isOver = false
+
+  constructor(link: LinkMemory) {
+    this.#link = link
+  }
+
+  /** Reserved beyond the window. */
+  get frameBytes(): number {
+    return this.#frameBytes
+  }
+
+  /** The first window. @returns what may be granted, 0 if there is no room for the lane */
+  open(wantedBytes: number): number {
+    this.#windowBytes = this.#link.openWindow(wantedBytes)
+    return this.#windowBytes
+  }
+
+  readonly grow = (bytes: number): boolean => {
+    if (this.#isOver || !this.#link.growWindow(bytes)) return false
+    this.#windowBytes += bytes
+    return true
+  }
+
+  /** So much was reserved for a frame of this lane. */
+  addFrame(bytes: number): void {
+    if (this.#isOver) this.#link.releaseFrame(bytes)
+    else this.#frameBytes += bytes
+  }
+
+  /** More arrived than the window holds; where its length was known in time, that is reserved already. */
+  overdraw(lackBytes: number): void {
+    if (lackBytes <= this.#frameBytes) return
+    this.#link.takeFrame(lackBytes - this.#frameBytes)
+    this.#frameBytes = lackBytes
+  }
+
+  /** Only so much is beyond the window now. */
+  settle(lackBytes: number): void {
+    if (this.#isOver || lackBytes >= this.#frameBytes) return
+    const excessBytes = this.#frameBytes - lackBytes
+    this.#frameBytes = lackBytes
+    this.#link.releaseFrame(excessBytes)
+  }
+
+  /** Nothing more arrives. What is unread is the application's: nobody could say when it lets go of it. */
+  end(): void {
+    if (this.#isOver) return
+    this.settle(0)
+    this.#isOver = true
+    this.#link.closeWindow(this.#windowBytes)
+    this.#windowBytes = 0
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * Owns: how the memory budget of a node is divided among its links: a share for sending that is set aside for each, and one
+ * pool for all that is beyond it. The sum of what its links hold is what the node holds.
+ * Refuses to know: frames, lanes, sockets.
+ *
+ *     budget = links × share + pool        pool: windows (three quarters at most), values on their way beyond a share
+ *
+ * A link can always send within its share, whatever others do. Nothing here is called once a value: a link takes room for
+ * sending by the quantum and gives it back in the same way. Reasons: docs/decisions/0006-memory-budget.md.
+ */
+import { StatewireError } from '../../codec/errors.ts'
+import { defaultMemoryBudgetBytes, MemoryBudget } from './memory-budget.ts'
+
+/** Set aside for each link, as far as half of the budget allows: four times what a sender takes at a time. */
+const shareBytesMax = 256 * 1024
+/** A link takes room for sending by so much; where there is little left, by less. */
+export const sendQuantumBytes = 64 * 1024
+/** Windows of new lanes may take so much of the pool, growing ones less: growth is what can be done without. */
+const windowsOfPool = 3 / 4
+const growthOfPool = 1 / 2
+
+/** What one node, or one link of it, holds, in bytes. */
+export interface HeldMemory {
+  /** Granted to peers as credit, or arrived and unread. */
+  readonly windowsBytes: number
+  /** Of single values longer than their window: arriving or unread. */
+  readonly largeFramesBytes: number
+  /** Values that wait to be sent. */
+  readonly sendQueueBytes: number
+  /** Room for values that are encoded, or sent and not acknowledged. */
+  readonly replayBytes: number
+}
+
+export class NodeMemory {
+  readonly budgetBytes: number
+  readonly shareBytes: number
+  readonly #pool: MemoryBudget
+  readonly #links = new Set<LinkMemory>()
+
+  /** @param links how many there will be: each has a share from the beginning */
+  constructor(budgetBytes: number = defaultMemoryBudgetBytes, links = 1) {
+    this.budgetBytes = budgetBytes
+    this.shareBytes = Math.min(shareBytesMax, Math.floor(budgetBytes / 2 / Math.max(1, links)))
+    const poolBytes = budgetBytes - links * this.shareBytes
+    this.#pool = new MemoryBudget(poolBytes, Math.floor(poolBytes * windowsOfPool))
+  }
+
+  open(): LinkMemory {
+    const link = new LinkMemory(this.#pool, this.shareBytes)
+    this.#links.add(link)
+    return link
+  }
+
+  get held(): HeldMemory {
+    const held = { windowsBytes: 0, largeFramesBytes: 0, sendQueueBytes: 0, replayBytes: 0 }
+    for (const link of this.#links) {
+      held.windowsBytes += link.held.windowsBytes
+      held.largeFramesBytes += link.held.largeFramesBytes
+      held.sendQueueBytes += link.held.sendQueueBytes
+      held.replayBytes += link.held.replayBytes
+    }
+    return held
+  }
+
+  get usedBytes(): number {
+    const { windowsBytes, largeFramesBytes, sendQueueBytes, replayBytes } = this.held
+    return windowsBytes + largeFramesBytes + sendQueueBytes + replayBytes
+  }
+
+  /** Links that wait for room, to send or to read on. */
+  get waiting(): number {
+    return this.#pool.waiting
+  }
+
+  /** Throws ERR_INTERNAL if the pool does not hold exactly what the links hold beyond their shares. For tests. */
+  invariants(): void {
+    let pooledBytes = 0
+    for (const link of this.#links) pooledBytes += link.pooledBytes
+    if (pooledBytes !== this.#pool.usedBytes) throw new StatewireError('ERR_INTERNAL', `The links hold ${pooledBytes} bytes of the pool; it counts ${this.#pool.usedBytes}.`)
+  }
+}
+
+export class LinkMemory {
+  readonly #pool: MemoryBudget
+  readonly #shareBytes: number
+  #windowsBytes = 0
+  #largeFramesBytes = 0
+  #sendQueueBytes = 0
+  #replayBytes = 0
+  /** What of the last two is beyond the share, and so of the pool. */
+  #pooledSendBytes = 0
+  #isClosed = false
+
+  constructor(pool: MemoryBudget, shareBytes: number) {
+    this.#pool = pool
+    this.#shareBytes = shareBytes
+  }
+
+  get held(): HeldMemory {
+    return { windowsBytes: this.#windowsBytes, largeFramesBytes: this.#largeFramesBytes, sendQueueBytes: this.#sendQueueBytes, replayBytes: this.#replayBytes }
+  }
+
+  get pooledBytes(): number {
+    return this.#windowsBytes + this.#largeFramesBytes + this.#pooledSendBytes
+  }
+
+  /** Others wait: what is not needed now is better given back. */
+  get isWanted(): boolean {
+    return this.#pool.waiting > 0
+  }
+
+  // Receiving.
+
+  /** The first window of a lane, or what is left. @returns 0 if there is no room for another lane */
+  openWindow(wantedBytes: number): number {
+    if (this.#isClosed) return 0
+    const bytes = this.#pool.reserveWindow(wantedBytes)
+    this.#windowsBytes += bytes
+    return bytes
+  }
+
+  growWindow(bytes: number): boolean {
+    if (this.#isClosed || this.#pool.heldBytes('windows') + bytes > this.#pool.totalBytes * growthOfPool) return false
+    if (!this.#pool.tryReserve('windows', bytes)) return false
+    this.#windowsBytes += bytes
+    return true
+  }
+
+  closeWindow(bytes: number): void {
+    if (this.#isClosed || bytes === 0) return
+    this.#windowsBytes -= bytes
+    this.#pool.release('windows', bytes)
+  }
+
+  /** Calls back once a frame longer than its window may be read on, at once if there is room. The returned function gives up. */
+  whenFrame(bytes: number, onReserved: () => void): () => boolean {
+    return this.#pool.whenReserved('largeFrames', bytes, () => {
+      this.#largeFramesBytes += bytes
+      onReserved()
+    })
+  }
+
+  /** It is here already. */
+  takeFrame(bytes: number): void {
+    if (this.#isClosed) return
+    this.#pool.force('largeFrames', bytes)
+    this.#largeFramesBytes += bytes
+  }
+
+  releaseFrame(bytes: number): void {
+    if (this.#isClosed || bytes === 0) return
+    this.#largeFramesBytes -= bytes
+    this.#pool.release('largeFrames', bytes)
+  }
+
+  // Sending.
+
+  /** Room for values on their way. */
+  reserveReplay(bytes: number): boolean {
+    if (!this.#reserveSend(bytes)) return false
+    this.#replayBytes += bytes
+    return true
+  }
+
+  /** Calls back once there is room, in the order in which links have asked. The returned function gives up. */
+  whenReplay(bytes: number, onReserved: () => void): () => boolean {
+    // Asked for in full, though a part of it may be of the share by then: what is too much is given back at once.
+    return this.#pool.whenReserved('replay', bytes, () => {
+      this.#pooledSendBytes += bytes
+      this.#replayBytes += bytes
+      this.#settleSend()
+      onReserved()
+    })
+  }
+
+  /** What must go out always: frames of the link's own. */
+  takeReplay(bytes: number): void {
+    if (this.#isClosed) return
+    this.#replayBytes += bytes
+    this.#settleSend()
+  }
+
+  releaseReplay(bytes: number): void {
+    if (this.#isClosed || bytes === 0) return
+    this.#replayBytes -= bytes
+    this.#settleSend()
+  }
+
+  /** A value is to wait. The first of a lane always may, so that `await send` waits and does not fail. */
+  queueValue(bytes: number, isFirst: boolean): boolean {
+    if (!isFirst) {
+      if (!this.#reserveSend(bytes)) return false
+      this.#sendQueueBytes += bytes
+      return true
+    }
+    if (this.#isClosed) return true
+    this.#sendQueueBytes += bytes
+    this.#settleSend()
+    return true
+  }
+
+  unqueueValue(bytes: number): void {
+    if (this.#isClosed || bytes === 0) return
+    this.#sendQueueBytes -= bytes
+    this.#settleSend()
+  }
+
+  #reserveSend(bytes: number): boolean {
+    if (this.#isClosed) return false
+    const moreBytes = this.#beyondShare(bytes) - this.#pooledSendBytes
+    if (moreBytes > 0) {
+      if (!this.#pool.tryReserve('replay', moreBytes)) return false
+      this.#pooledSendBytes += moreBytes
+    }
+    return true
+  }
+
+  #beyondShare(moreBytes: number): number {
+    return Math.max(0, this.#sendQueueBytes + this.#replayBytes + moreBytes - this.#shareBytes)
+  }
+
+  #settleSend(): void {
+    const excessBytes = this.#pooledSendBytes - this.#beyondShare(0)
+    this.#pooledSendBytes -= excessBytes
+    if (excessBytes > 0) this.#pool.release('replay', excessBytes)
+    else if (excessBytes < 0) this.#pool.force('replay', -excessBytes)
+  }
+
+  /** The link is over for good. What was received and is unread now is the application's. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    const { windowsBytes, largeFramesBytes } = this.held
+    this.#windowsBytes = this.#largeFramesBytes = this.#sendQueueBytes = this.#replayBytes = 0
+    const pooledBytes = this.#pooledSendBytes
+    this.#pooledSendBytes = 0
+    this.#pool.release('windows', windowsBytes)
+    this.#pool.release('largeFrames', largeFramesBytes)
+    this.#pool.release('replay', pooledBytes)
+  }
+}

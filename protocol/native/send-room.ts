@@ -1,0 +1,84 @@
+/**
+ * Owns: the memory that a link has reserved for values on their way (encoded, or handed over and not acknowledged), taken and
+ * given back by the quantum, and its place in the queue for more.
+ * Refuses to know: values and lanes; what a link holds is told to it as one number.
+ */
+import { sendQuantumBytes } from './node-memory.ts'
+import type { LinkMemory } from './node-memory.ts'
+import { replayFrameOverheadBytes } from './replay-window.ts'
+
+/** Where memory is scarce a link asks for so much, if its next value needs no more. */
+const scarceQuantumBytes = sendQuantumBytes / 4
+
+export class SendRoom {
+  readonly #memory: LinkMemory
+  #roomBytes = 0
+  #giveUp: (() => boolean) | null = null
+
+  constructor(memory: LinkMemory) {
+    this.#memory = memory
+  }
+
+  /** Whether one more frame fits, besides those that cost `costBytes`. One comparison a value, nearly always. */
+  fits(costBytes: number, frameLengthBytes: number): boolean {
+    const lackBytes = costBytes + frameLengthBytes + replayFrameOverheadBytes - this.#roomBytes
+    return lackBytes <= 0 || this.#reserve(lackBytes)
+  }
+
+  #reserve(lackBytes: number): boolean {
+    for (const bytes of [Math.max(lackBytes, sendQuantumBytes), Math.max(lackBytes, scarceQuantumBytes)]) {
+      if (!this.#memory.reserveReplay(bytes)) continue
+      this.#roomBytes += bytes
+      this.stopWaiting()
+      return true
+    }
+    return false
+  }
+
+  /** The frame did not fit: calls back when it will. One place in the queue a link. */
+  wait(costBytes: number, frameLengthBytes: number, onRoom: () => void): void {
+    if (this.#giveUp !== null) return
+    const bytes = Math.max(costBytes + frameLengthBytes + replayFrameOverheadBytes - this.#roomBytes, scarceQuantumBytes)
+    let isServed = false
+    const giveUp = this.#memory.whenReplay(bytes, () => {
+      isServed = true
+      this.#giveUp = null
+      this.#roomBytes += bytes
+      onRoom()
+    })
+    // Served at once: whoever asked again meanwhile has the place in the queue.
+    if (!isServed) this.#giveUp = giveUp
+  }
+
+  stopWaiting(): void {
+    this.#giveUp?.()
+    this.#giveUp = null
+  }
+
+  /** Frames of the link's own went out whether there was room or not. */
+  charge(costBytes: number): void {
+    if (costBytes <= this.#roomBytes) return
+    this.#memory.takeReplay(costBytes - this.#roomBytes)
+    this.#roomBytes = costBytes
+  }
+
+  /** Something was acknowledged. What is not needed soon is given back; while others wait, all that is not needed now. */
+  trim(costBytes: number): void {
+    const excessBytes = this.#roomBytes - costBytes
+    if (excessBytes <= 0) return
+    const keptBytes = this.#memory.isWanted ? 0 : sendQuantumBytes
+    if (excessBytes < 2 * keptBytes) return
+    this.#give(excessBytes - keptBytes)
+  }
+
+  /** Nothing is on its way any more. */
+  clear(): void {
+    this.stopWaiting()
+    this.#give(this.#roomBytes)
+  }
+
+  #give(bytes: number): void {
+    this.#roomBytes -= bytes
+    this.#memory.releaseReplay(bytes)
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * Owns: the session lanes of one native link in one epoch: how each begins by Credit on both sides, and how it ends, by a
+ * Reset of either side or with its epoch.
+ * Refuses to know: values, which go past it; counting and sockets. Ids are in session-numbering.ts.
+ */
+import { ProtocolError, StatewireError } from '../../codec/errors.ts'
+import { encodeCredit, encodeReset, nativeDescriptors, resetCodes } from '../../codec/native-frames.ts'
+import type { UnreadValue } from '../kept-views.ts'
+import { decodeCredit, decodeReset } from './frame-bodies.ts'
+import { LaneMemory } from './lane-memory.ts'
+import { LinkResetError, NativeLane } from './native-lane.ts'
+import type { NativeLinkOptions } from './native-link-options.ts'
+import type { NativeOutbox } from './native-outbox.ts'
+import { laneOutcome, outcomeSum } from './outcomes.ts'
+import type { EpochEnd, OutcomeCounts } from './outcomes.ts'
+import { LinkSessions } from './session-numbering.ts'
+import type { Announcement } from './session-numbering.ts'
+import { resetError } from './unserved.ts'
+
+interface SessionLaneEvents {
+  onTaken(lane: NativeLane, frameLengthBytes: number): void
+  onUnread(unread: UnreadValue): void
+  onEnded(lane: NativeLane): void
+}
+
+export class SessionLanes {
+  readonly #options: NativeLinkOptions
+  readonly #outbox: NativeOutbox
+  readonly #events: SessionLaneEvents
+  readonly #lanes = new Map<number, NativeLane>()
+  #sessions = new LinkSessions()
+  /** The one that had the last frame: values come in bursts. */
+  #last: NativeLane | null = null
+
+  constructor(options: NativeLinkOptions, outbox: NativeOutbox, events: SessionLaneEvents) {
+    this.#options = options
+    this.#outbox = outbox
+    this.#events = events
+  }
+
+  get size(): number {
+    return this.#lanes.size
+  }
+
+  get all(): IterableIterator<NativeLane> {
+    return this.#lanes.values()
+  }
+
+  get nextId(): number {
+    return this.#sessions.nextId
+  }
+
+  has(lane: NativeLane): boolean {
+    return this.#lanes.get(lane.id) === lane
+  }
+
+  find(id: number): NativeLane | undefined {
+    if (this.#last?.id === id) return this.#last
+    const found = this.#lanes.get(id)
+    if (found !== undefined) this.#last = found
+    return found
+  }
+
+  takeIds(first: number, count: number, ids: readonly number[]): void {
+    this.#sessions.takeBatch(first, count, ids)
+  }
+
+  /** @param end why the link is over, if it is */
+  open(id: number, end: Error | null): NativeLane {
+    const lane: NativeLane = new NativeLane(id, { onTaken: (frameLengthBytes) => this.#events.onTaken(lane, frameLengthBytes), onUnread: (unread) => this.#events.onUnread(unread) }, new LaneMemory(this.#options.memory))
+    if (end !== null) {
+      lane.close(end)
+      return lane
+    }
+    this.#lanes.set(id, lane)
+    const { early, announce } = this.#sessions.make(id)
+    if (announce) this.#giveFirstCredit(id)
+    if (early !== null && lane.end === null) {
+      if (early.creditBytes > 0) {
+        lane.credit.grant(early.creditBytes)
+        lane.opened()
+      }
+      if (early.reset !== null) this.#end(lane, resetError(this.#options.peer, id, early.reset))
+    }
+    return lane
+  }
+
+  /** By the application, or by a bug in its handler. */
+  close(lane: NativeLane, error: Error, discard: boolean): void {
+    if (!this.has(lane)) return
+    this.#end(lane, error)
+    const isHandler = error instanceof StatewireError && error.code === 'ERR_HANDLER_FAILED'
+    this.#reset(lane, isHandler ? resetCodes.refused : resetCodes.application, isHandler ? 'a handler of the application failed' : 'closed')
+    if (discard) lane.discardUnread()
+  }
+
+  refuse(lane: NativeLane, error: StatewireError, why: 'bad-value' | 'limit'): void {
+    this.#end(lane, error)
+    this.#reset(lane, resetCodes[why], error.code)
+  }
+
+  /** Credit or Reset for a session that is open here. Throws ProtocolError ERR_CREDIT_OVERFLOW. */
+  onOwnFrame(lane: NativeLane, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): void {
+    if (descriptor === nativeDescriptors.Reset) {
+      this.#end(lane, resetError(this.#options.peer, lane.id, decodeReset(buffer, bodyStart, bodyEnd)))
+      this.#announce(this.#sessions.closedByPeer(lane.id))
+      return
+    }
+    const mayGoOn = lane.credit.grant(decodeCredit(buffer, bodyStart))
+    if (!lane.isOpened) {
+      lane.opened()
+      this.#announce(this.#sessions.answered(lane.id))
+    }
+    if (mayGoOn && lane.waiting.length > 0) this.#outbox.sendWaiting()
+  }
+
+  /** A frame for a session that is not open here. @returns whether it was of use. Throws ProtocolError for a value without credit. */
+  onUnknown(id: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): boolean {
+    if (this.#sessions.placeOf(id) !== 'early') {
+      // Closed on both sides before it was credited: the peer need not remember it any more, so others may be announced.
+      if (descriptor === nativeDescriptors.Credit || descriptor === nativeDescriptors.Reset) this.#announce(this.#sessions.answered(id))
+      return false
+    }
+    if (descriptor === nativeDescriptors.Credit) this.#sessions.rememberCredit(id, decodeCredit(buffer, bodyStart))
+    else if (descriptor === nativeDescriptors.Reset) this.#sessions.rememberReset(id, decodeReset(buffer, bodyStart, bodyEnd))
+    else throw new ProtocolError('ERR_CREDIT_EXCEEDED', `A value arrived on session ${id}, for which no credit was given.`)
+    return true
+  }
+
+  /** The link is over, and nothing is owed to anybody. */
+  endAll(error: Error): void {
+    for (const lane of this.#lanes.values()) this.#end(lane, error)
+  }
+
+  /** Every value of every lane gets its outcome, once. @param pending encoded and never handed over, by lane; @param leaving why this side itself ends the link, which is all there is to say of a lane that lost nothing */
+  endEpoch(end: EpochEnd, pending: ReadonlyMap<number, number>, leaving: Error | null): OutcomeCounts {
+    let sum: OutcomeCounts = { acked: 0, unknown: 0, notSent: 0 }
+    for (const lane of this.#lanes.values()) {
+      const pendingOfLane = pending.get(lane.id) ?? 0
+      const outcomes = laneOutcome(end, lane.id, lane.encoded - pendingOfLane, pendingOfLane + lane.waiting.length)
+      sum = outcomeSum(sum, outcomes)
+      const isSettled = outcomes.unknown + outcomes.notSent === 0
+      this.#end(lane, leaving !== null && isSettled ? leaving : new LinkResetError(this.#options.peer, end.reason, outcomes))
+    }
+    this.#sessions = new LinkSessions()
+    return sum
+  }
+
+  #end(lane: NativeLane, error: Error): void {
+    this.#lanes.delete(lane.id)
+    if (this.#last === lane) this.#last = null
+    lane.memory.end()
+    this.#events.onEnded(lane)
+    this.#outbox.rejectWaiting(lane, error)
+    lane.close(error)
+  }
+
+  #reset(lane: NativeLane, code: number, reason: string): void {
+    if (this.#sessions.close(lane.id)) this.#outbox.writeOwn(encodeReset(lane.id, { code, reason }))
+  }
+
+  #announce(announcements: readonly Announcement[]): void {
+    for (const { id, kind } of announcements) {
+      if (kind === 'credit') this.#giveFirstCredit(id)
+      else this.#outbox.writeOwn(encodeReset(id, { code: resetCodes.application, reason: 'closed' }))
+    }
+  }
+
+  /** Counts as granted from here on: a value that comes earlier breaks the protocol. */
+  #giveFirstCredit(id: number): void {
+    const lane = this.#lanes.get(id)
+    if (lane === undefined) return
+    const windowBytes = lane.memory.open(this.#options.laneWindowBytes)
+    if (windowBytes === 0) {
+      this.refuse(lane, new StatewireError('ERR_MEMORY_BUDGET', `the memory budget of this side has no room for session ${id}: raise memoryBudgetBytes, or close sessions`), 'limit')
+      return
+    }
+    lane.window.grant(windowBytes)
+    this.#outbox.writeOwn(encodeCredit(id, windowBytes))
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * Owns: that a peer, or a whole network, is let go of in order: nothing new is taken, what was accepted arrives or is
+ * reported, the other side hears Goodbye with the reason, nothing is left, all within the time limit; and what flush promises.
+ * Refuses to know: the exchange of Goodbyes (link-epoch.test.ts).
+ */
+import { describe, expect, it } from 'vitest'
+import { LinkResetError } from '../../index.ts'
+import type { Session } from '../../index.ts'
+import { bytes, number, numberOf, play, rejectionOf } from '../support/native-scene.ts'
+import type { Carrier, NativeMember, NativeScene } from '../support/native-scene.ts'
+
+async function pairOf(scene: NativeScene, a: NativeMember, b: NativeMember): Promise<[Session, Session]> {
+  const [[mine], [theirs]] = (await scene.run(Promise.all([a.network.makeSessions({ count: 1, peers: [b.id] }), b.network.makeSessions({ count: 1, peers: [a.id] })]))) as [[Session], [Session]]
+  return [mine, theirs]
+}
+
+async function trio(scene: NativeScene): Promise<[NativeMember, NativeMember, NativeMember]> {
+  return [
+    await scene.start({ key: 0, peers: [1, 2], dials: [] }),
+    await scene.start({ key: 1, peers: [0, 2], dials: [0] }),
+    await scene.start({ key: 2, peers: [0, 1], dials: [0, 1] }),
+  ]
+}
+
+/** Lets virtual time go on, and the sockets of this process have their turn. */
+const pause = (scene: NativeScene): Promise<void> => new Promise((resolve) => void (scene.isVirtual ? scene.clock : globalThis).setTimeout(resolve, 1))
+
+const carriers: Carrier[] = ['memory', 'tls']
+
+describe.each(carriers)('drain over %s', (on) => {
+  it('lets what was accepted arrive, tells the peer why, and leaves the others alone', () =>
+    play({ on }, async (scene) => {
+      const [alice, bob, carol] = await trio(scene)
+      const [mine, theirs] = await pairOf(scene, alice, bob)
+      const [other, ofCarol] = await pairOf(scene, alice, carol)
+      for (let index = 0; index < 200; index++) expect(mine.trySend(bob.id, number(index))).toBe(true)
+      const drained = alice.network.drain(bob.id, { reason: 'maintenance' })
+      expect(alice.network.drain(bob.id)).toBe(drained)
+      expect(await scene.run(rejectionOf(mine.send(bob.id, number(1))))).toMatchObject({ code: 'ERR_PEER_DRAINED' })
+      expect(() => mine.trySend(bob.id, number(1))).toThrow('maintenance')
+      expect(await scene.run(rejectionOf(alice.network.makeSessions({ count: 1, peers: [bob.id] })))).toMatchObject({ code: 'ERR_PEER_DRAINED' })
+      expect(await scene.run(drained)).toEqual({ peer: bob.id, acked: 200, unknown: 0, notSent: 0 })
+      for (let index = 0; index < 200; index++) expect(numberOf(await scene.run(theirs.receive(alice.id)))).toBe(index)
+      expect(await scene.run(rejectionOf(theirs.receive(alice.id)))).toMatchObject({ code: 'ERR_LINK_RESET', reason: 'goodbye' })
+      expect(await scene.run(rejectionOf(mine.receive(bob.id)))).toMatchObject({ code: 'ERR_PEER_DRAINED' })
+      expect(bob.eventsOf('link.reset')).toMatchObject([{ peer: alice.id, reason: 'goodbye', said: 'maintenance' }])
+      expect(alice.eventsOf('peer.drained')).toMatchObject([{ peer: bob.id, acked: 200 }])
+      await scene.run(other.send(carol.id, number(7)))
+      expect(numberOf(await scene.run(ofCarol.receive(alice.id)))).toBe(7)
+      expect(alice.eventsOf('connection.lost').map(({ peer }) => peer)).toEqual([bob.id])
+    }))
+
+  it('of a peer that sends meanwhile loses nothing: all that it had accepted is here, or reported to it', () =>
+    play({ on }, async (scene) => {
+      const [alice, bob] = await scene.pair()
+      const [mine, theirs] = await pairOf(scene, alice, bob)
+      let received = 0
+      mine.handle(bob.id, () => received++)
+      let accepted = 0
+      const sending = (async () => {
+        for (;;) {
+          await theirs.send(alice.id, bytes(1000))
+          accepted++
+          if (accepted % 20 === 0) await pause(scene)
+        }
+      })().catch((error: unknown) => error)
+      await scene.until('some have arrived', () => received > 50)
+      await scene.run(alice.network.drain(bob.id))
+      const error = (await scene.run(sending)) as LinkResetError
+      expect(error).toBeInstanceOf(LinkResetError)
+      expect(error.outcomes.unknown).toBe(0)
+      expect(received).toBe(error.outcomes.acked)
+      // The one that was waiting was never accepted, and may be among those that were not sent.
+      expect(accepted - (error.outcomes.acked + error.outcomes.notSent)).toBeOneOf([0, -1])
+    }))
+
+  it('of a network says Goodbye to all, and every accepted value is there', () =>
+    play({ on }, async (scene) => {
+      const [alice, bob, carol] = await trio(scene)
+      const [toBob, atBob] = await pairOf(scene, alice, bob)
+      const [toCarol, atCarol] = await pairOf(scene, alice, carol)
+      for (let index = 0; index < 100; index++) {
+        toBob.trySend(bob.id, number(index))
+        toCarol.trySend(carol.id, number(index))
+      }
+      const stopped = alice.network.shutdown()
+      expect(await scene.run(rejectionOf(toBob.send(bob.id, number(1))))).toMatchObject({ code: 'ERR_NETWORK_STOPPED' })
+      expect(await scene.run(rejectionOf(alice.network.makeSessions({ count: 1 })))).toMatchObject({ code: 'ERR_NETWORK_STOPPED' })
+      await scene.run(stopped)
+      for (const session of [atBob, atCarol]) for (let index = 0; index < 100; index++) expect(numberOf(await scene.run(session.receive(alice.id)))).toBe(index)
+      for (const member of [bob, carol]) expect(member.eventsOf('link.reset')).toMatchObject([{ peer: alice.id, reason: 'goodbye', said: 'the network is shutting down' }])
+    }))
+})
+
+describe('drain', () => {
+  it.each([1, 50])('of a peer that is away is over by its deadline of %i s, with counts', (timeoutS) =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, bob] = await scene.pair()
+      const [mine] = await pairOf(scene, alice, bob)
+      await scene.run(mine.flush())
+      await bob.faults.die()
+      for (let index = 0; index < 5; index++) mine.trySend(bob.id, number(index))
+      const waiting = rejectionOf(alice.network.makeSessions({ count: 1 }))
+      const startedAtMs = scene.clock.nowMs()
+      const report = await scene.run(alice.network.drain(bob.id, { timeoutMs: timeoutS * 1000 }))
+      expect(scene.clock.nowMs() - startedAtMs).toBeLessThanOrEqual(timeoutS * 1000 + 100)
+      expect(report).toEqual({ peer: bob.id, acked: 0, unknown: 5, notSent: 0 })
+      expect(await scene.run(waiting)).toMatchObject({ code: 'ERR_PEER_DRAINED' })
+      expect(await scene.run(rejectionOf(mine.receive(bob.id)))).toMatchObject({ code: 'ERR_LINK_RESET', outcomes: { acked: 0, unknown: 5, notSent: 0 } })
+      expect(alice.network.metrics().memory.usedBytes).toBe(0)
+      await scene.run(bob.network.shutdown())
+    }))
+
+  it('of a peer that comes back in time lets it have what it had not got', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, bob] = await scene.pair()
+      const [mine, theirs] = await pairOf(scene, alice, bob)
+      alice.kill()
+      for (let index = 0; index < 5; index++) mine.trySend(bob.id, number(index))
+      expect(await scene.run(alice.network.drain(bob.id))).toEqual({ peer: bob.id, acked: 5, unknown: 0, notSent: 0 })
+      for (let index = 0; index < 5; index++) expect(numberOf(await scene.run(theirs.receive(alice.id)))).toBe(index)
+    }))
+
+  it.each<[string, unknown, string]>([
+    ['a peer that is not known', ['nobody'], 'ERR_UNKNOWN_PEER'],
+    ['a time limit of 0', [null, { timeoutMs: 0 }], 'ERR_INVALID_OPTION'],
+    ['a reason of 300 bytes', [null, { reason: 'x'.repeat(300) }], 'ERR_INVALID_OPTION'],
+    ['an unknown option', [null, { surprise: 1 }], 'ERR_INVALID_OPTION'],
+  ])('refuses %s, and drains nothing', (_, call, code) =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, bob] = await scene.pair()
+      const [peer, options] = call as [string | null, object | undefined]
+      expect(await scene.run(rejectionOf(alice.network.drain(peer ?? bob.id, options)))).toMatchObject({ code })
+      await pairOf(scene, alice, bob)
+    }))
+})
+
+describe('a rolling restart of three peers', () => {
+  it.each(carriers)('over %s loses nothing that was accepted', (on) =>
+    play({ on }, async (scene) => {
+      let members = await trio(scene)
+      for (let round = 0; round < 3; round++) {
+        const handed = new Map<string, number>()
+        const senders: Promise<void>[] = []
+        const life = { isOver: false }
+        for (const [from, to] of [[0, 1], [0, 2], [1, 0], [1, 2], [2, 0], [2, 1]] as const) {
+          if (from > to) continue
+          const pair = await pairOf(scene, members[from], members[to])
+          for (const [session, other, a, b] of [[pair[0], pair[1], from, to], [pair[1], pair[0], to, from]] as const) {
+            const name = `${a} to ${b}`
+            other.handle(members[a].id, () => void handed.set(name, (handed.get(name) ?? 0) + 1))
+            senders.push((async () => {
+              let accepted = 0
+              const isAccepted = (): Promise<boolean> => session.send(members[b].id, bytes(500)).then(() => true, () => false)
+              while (!life.isOver && (await isAccepted())) {
+                accepted++
+                if (accepted % 10 === 0) await pause(scene)
+              }
+              await session.flush().catch(() => {})
+              const outcomes = await session.receive(members[b].id).catch((reason: unknown) => (reason instanceof LinkResetError ? reason.outcomes : null))
+              const unsent = outcomes !== null && 'notSent' in outcomes ? outcomes.notSent : 0
+              expect(outcomes !== null && 'unknown' in outcomes ? outcomes.unknown : 0, name).toBe(0)
+              // A send that was refused at the end may be counted as not sent, and was never accepted.
+              expect(accepted - ((handed.get(name) ?? 0) + unsent), name).toBeOneOf([0, -1])
+            })())
+          }
+        }
+        await scene.until('values flow', () => [...handed.values()].reduce((sum, count) => sum + count, 0) > 100)
+        const leaver = members[round] as NativeMember
+        await scene.run(leaver.network.shutdown())
+        scene.members.delete(leaver)
+        life.isOver = true
+        const rest = members.filter((member) => member !== leaver)
+        await scene.run(Promise.all(rest.map(({ network }, place) => network.drain((rest[1 - place] as NativeMember).id))))
+        await scene.run(Promise.all(senders))
+        await scene.run(Promise.all(rest.map(({ network }) => network.shutdown())))
+        for (const member of rest) scene.members.delete(member)
+        members = await trio(scene)
+      }
+    }))
+})
+
+describe('flush', () => {
+  it('keeps its time-out also while a value waits to be accepted', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, bob] = await scene.pair()
+      const [mine] = await pairOf(scene, alice, bob)
+      await bob.faults.die()
+      await scene.until('alice has noticed', () => alice.eventsOf('connection.lost').length === 1)
+      mine.send(bob.id, number(1)).catch(() => {})
+      const startedAtMs = scene.clock.nowMs()
+      expect(await scene.run(rejectionOf(mine.flush({ timeoutMs: 1000 })))).toMatchObject({ code: 'ERR_TIMED_OUT' })
+      expect(scene.clock.nowMs() - startedAtMs).toBeLessThan(1100)
+      await scene.run(bob.network.shutdown())
+    }))
+
+  it('rejects with the counts when the link is reset, and resolves only when the last value is acknowledged', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, bob] = await scene.pair()
+      const [mine, theirs] = await pairOf(scene, alice, bob)
+      for (let index = 0; index < 100; index++) mine.trySend(bob.id, number(index))
+      await scene.run(mine.flush())
+      expect(theirs.unread(alice.id)).toBe(100)
+      await bob.faults.die()
+      for (let index = 0; index < 3; index++) mine.trySend(bob.id, number(index))
+      const error = (await scene.run(rejectionOf(mine.flush()))) as unknown
+      expect(error).toMatchObject({ code: 'ERR_LINK_RESET', outcomes: { acked: 100, unknown: 3, notSent: 0 } })
+      await scene.run(bob.network.shutdown())
+    }))
+})

@@ -1,0 +1,125 @@
+/**
+ * Owns: that networks keep within their memory budget while many readers are slow, and that all of it arrives in the end, in
+ * order; that nothing is held after resets, crashes and shutdown.
+ * Refuses to know: how the budget is divided (node-memory.test.ts).
+ */
+import { describe, expect, it } from 'vitest'
+import type { Session } from '../../index.ts'
+import { bytes, number, numberOf, play, rejectionOf } from '../support/native-scene.ts'
+import type { NativeMember, NativeScene } from '../support/native-scene.ts'
+
+const kib = 1024
+const mib = 1024 * kib
+const budget = 2 * mib
+
+/** Two that send to one, which has little memory; so have they. */
+async function trio(scene: NativeScene, ofAlice = budget): Promise<[NativeMember, NativeMember, NativeMember]> {
+  const bob = await scene.start({ key: 0, peers: [1, 2], dials: [], memoryBudgetBytes: budget })
+  const alice = await scene.start({ key: 1, peers: [0], dials: [0], memoryBudgetBytes: ofAlice })
+  const carol = await scene.start({ key: 2, peers: [0], dials: [0], memoryBudgetBytes: budget })
+  return [bob, alice, carol]
+}
+
+function numbered(index: number, lengthBytes: number): ReturnType<typeof bytes> {
+  const value = bytes(lengthBytes)
+  if (value.type === 'Bytes') Buffer.from(value.value.buffer, value.value.byteOffset).writeUInt32LE(index)
+  return value
+}
+
+interface Load {
+  readonly what: string
+  readonly lanes: number
+  readonly lengthBytes: number
+  readonly values: number
+}
+
+const loads: Load[] = [
+  { what: 'short values', lanes: 8, lengthBytes: 200, values: 1500 },
+  { what: 'values as long as a window', lanes: 8, lengthBytes: 60 * kib, values: 20 },
+  { what: 'values longer than their window', lanes: 8, lengthBytes: 500 * kib, values: 6 },
+]
+
+describe('with a small memory budget', () => {
+  it.each(loads)('$what to slow readers on $lanes lanes of two links stay within it, and all arrive in order', ({ lanes, lengthBytes, values }) =>
+    play({ on: 'memory' }, async (scene) => {
+      const [bob, alice, carol] = await trio(scene)
+      const senders = [alice, carol]
+      let peakBytes = 0
+      const look = (): void => {
+        for (const member of [bob, alice, carol]) expect(member.usedBytes).toBeLessThanOrEqual(budget)
+        peakBytes = Math.max(peakBytes, bob.usedBytes)
+      }
+      const made = await scene.run(
+        Promise.all(senders.flatMap(({ id, network }) => [network.makeSessions({ count: lanes }), bob.network.makeSessions({ count: lanes, peers: [id] })])),
+      )
+      const sending = senders.map((_, place) =>
+        Promise.all((made[2 * place] as Session[]).map(async (session) => {
+          for (let index = 0; index < values; index++) {
+            await session.send(bob.id, numbered(index, lengthBytes), { timeoutMs: 3_600_000 })
+            look()
+          }
+          await session.flush()
+        })),
+      )
+      // Nobody reads: everything stands still somewhere within the budgets.
+      await scene.clock.advance(60_000)
+      look()
+      const reading = senders.flatMap(({ id }, place) =>
+        (made[2 * place + 1] as Session[]).map(async (session, lane) => {
+          for (let index = 0; index < values; index++) {
+            const value = await session.receive(id)
+            if (numberOf(value) !== index) throw new Error(`lane ${lane} gave ${numberOf(value)} for ${index}`)
+            look()
+            if (index % 16 === 0) await new Promise<void>((resolve) => void scene.clock.setTimeout(resolve, 1 + ((lane + place) % 3)))
+          }
+        }),
+      )
+      await scene.run(Promise.all([...reading, ...sending]))
+      look()
+      expect(peakBytes).toBeGreaterThan(budget / 4)
+      for (const member of [bob, alice, carol]) expect(member.eventsOf('connection.lost')).toEqual([])
+    }))
+
+  it('a session for which there is no room fails at both sides with a code, and is made when there is', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [bob, alice] = await trio(scene, 16 * budget)
+      const open = (count: number): Promise<Session[]>[] => [alice.network.makeSessions({ count }), bob.network.makeSessions({ count, peers: [alice.id] })]
+      const [first] = await scene.run(Promise.all(open(16)))
+      const [atAlice, atBob] = open(16).map(rejectionOf)
+      expect([(await scene.run(atAlice!)).code, (await scene.run(atBob!)).code]).toEqual(['ERR_SESSION_RESET', 'ERR_MEMORY_BUDGET'])
+      for (const session of first!) session.close()
+      await scene.clock.advance(100)
+      expect((await scene.run(Promise.all(open(16)))).length).toBe(2)
+    }))
+
+  it('nothing is held any more once sessions were reset by a crash of the peer', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [bob, alice, carol] = await trio(scene)
+      const [[mine], [ofCarol]] = (await scene.run(Promise.all([alice.network.makeSessions({ count: 1 }), carol.network.makeSessions({ count: 1 }), bob.network.makeSessions({ count: 1 })]))) as [[Session], [Session], Session[]]
+      for (let index = 0; index < 40; index++) mine.send(bob.id, numbered(index, 50 * kib)).catch(() => {})
+      void ofCarol.send(bob.id, number(1))
+      await scene.clock.advance(1000)
+      expect(bob.usedBytes).toBeGreaterThan(64 * kib)
+      await scene.crash(alice)
+      const again = await scene.start(alice.plan)
+      await scene.until('the link was reset', () => bob.eventsOf('link.reset').length === 1)
+      expect(bob.eventsOf('link.reset')).toMatchObject([{ peer: alice.id, connectionId: 0, reason: 'peer-restarted', outcomes: { acked: 0, unknown: 0, notSent: 0 } }])
+      // What is left is the window of carol's session, and no more than a quantum a link for sending.
+      expect(bob.usedBytes).toBeLessThanOrEqual(3 * 64 * kib)
+      expect(again.usedBytes).toBeLessThanOrEqual(64 * kib)
+    }))
+
+  it('a long value that is cut off while it waits for memory comes whole on the next connection', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [bob, alice] = await trio(scene)
+      const [sessions, theirs] = (await scene.run(Promise.all([alice.network.makeSessions({ count: 3 }), bob.network.makeSessions({ count: 3, peers: [alice.id] })]))) as [Session[], Session[]]
+      const sent = Promise.all(sessions.map((session, index) => session.send(bob.id, numbered(index, mib), { timeoutMs: 3_600_000 })))
+      await scene.until('bob stops reading', () => bob.link(alice).isReceiveFull)
+      expect(bob.usedBytes).toBeLessThanOrEqual(budget)
+      bob.kill()
+      await scene.until('it is up again', () => bob.eventsOf('connection.opened').filter(({ peer }) => peer === alice.id).length === 2)
+      for (const [index, session] of theirs.entries()) expect(numberOf(await scene.run(session.receive(alice.id)))).toBe(index)
+      await scene.run(sent)
+      expect(bob.eventsOf('link.resumed').filter(({ peer }) => peer === alice.id)).toMatchObject([{ connectionId: 0 }])
+    }))
+})

@@ -1,0 +1,46 @@
+/** Owns: whose turn it is on one native link: lanes take turns also from one acknowledgement to the next. Refuses to know: links among each other (node-memory.test.ts). */
+import { expect, test } from 'vitest'
+import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
+import { idleHooks } from '../../protocol/link-core.ts'
+import { firstWindowBytes } from '../../protocol/native/credit.ts'
+import { LaneMemory } from '../../protocol/native/lane-memory.ts'
+import { LinkEpoch } from '../../protocol/native/link-epoch.ts'
+import { NativeLane } from '../../protocol/native/native-lane.ts'
+import { NativeOutbox } from '../../protocol/native/native-outbox.ts'
+import { NodeMemory } from '../../protocol/native/node-memory.ts'
+import { bytes } from '../support/native-scene.ts'
+
+const lanes = 8
+const frameCostBytes = 100 + 9 + 32
+
+test('lanes take turns where acknowledgements let go few values at a time', () => {
+  let drawn = 0n
+  const epoch = new LinkEpoch({
+    connectionId: 0, ownKey: new Uint8Array(32).fill(1), peerKey: new Uint8Array(32).fill(2), bootId: 1n, drawEpoch: () => (drawn += 1n),
+    limits: { maxMessageLengthBytes: 65_536, laneWindowBytes: firstWindowBytes, resumeTimeoutMs: 1000, links: 1, replayWindowBytes: 5 * frameCostBytes },
+  })
+  const memory = new NodeMemory().open()
+  const counters = { valuesSent: 0, bytesSent: 0, valuesReceived: 0, bytesReceived: 0, framesDropped: 0 }
+  const outbox = new NativeOutbox({ peer: 'bob', memory, sendQueueBytesMax: 1e9, sendQueueValuesMax: 1e6, nowMs: () => 0 }, epoch, counters, () => idleHooks)
+  const all = Array.from({ length: lanes }, (_, id) => new NativeLane(id, { onTaken() {}, onUnread() {} }, new LaneMemory(memory)))
+  outbox.flow()
+  for (const lane of all) {
+    lane.credit.grant(firstWindowBytes)
+    for (let value = 0; value < 20; value++) if (!outbox.trySend(lane, bytes(100))) outbox.waitToSend(lane, bytes(100), () => {}, () => {})
+  }
+  const sent = Array.from({ length: lanes }, () => 0)
+  const reader = new NativeFrameReader({ maxMessageLengthBytes: 65_536, connectionId: 0 }, { onFrame: (lane) => (sent[lane]! += 1) > 0 })
+  const take = (): void => {
+    for (const part of outbox.takeBatch()) reader.push(part)
+  }
+  take()
+  const before = [...sent]
+  for (let turn = 0; turn < 8; turn++) {
+    epoch.window.ack(epoch.window.first + 3)
+    outbox.acknowledged()
+    take()
+  }
+  const turns = sent.map((count, lane) => count - before[lane]!)
+  expect(turns.reduce((sum, count) => sum + count, 0)).toBe(24)
+  expect(Math.max(...turns) - Math.min(...turns), turns.join(' ')).toBeLessThanOrEqual(1)
+})
