@@ -15,6 +15,10 @@ export interface FlipCounts extends LaneFaults {
   flips: number
   /** Of those, flips within the first 2 KB: the handshake. */
   early: number
+  /** Flips in the head of a record. */
+  heads: number
+  /** Of this process while it waited for an end: what the machine does besides. */
+  longestTurnMs: number
   values: number
   /** From the flip until the socket that it was sent to has ended. */
   readonly endedMs: readonly number[]
@@ -25,14 +29,46 @@ export interface FlipCounts extends LaneFaults {
 const flipEveryBytes = 100_000
 const handshakeBytes = 2_000
 const patienceMs = 15_000
-const valuesPerTurn = 40
+const slowMs = 50
+const headsOneIn = 4
+const valuesPerTurn = 10
 /** What waits for credit or for a connection; more would only be memory. */
-const waitingMax = 4_000
+const waitingMax = 1_000
+
+/** Bytes of the head of a record of TLS: a flip there is another thing than one in what is enciphered. */
+const headPlaces = ['type', 'version', 'version', 'length', 'length'] as const
+
+/** Finds the heads of records in a stream. */
+class Records {
+  #headBytes: number[] = []
+  #bodyLeftBytes = 0
+
+  /** @returns the bytes of this chunk that belong to heads, and which byte of the head each is */
+  headsIn(bytes: Buffer): { readonly index: number; readonly place: number }[] {
+    const found: { index: number; place: number }[] = []
+    for (let index = 0; index < bytes.length; ) {
+      if (this.#bodyLeftBytes > 0) {
+        const step = Math.min(this.#bodyLeftBytes, bytes.length - index)
+        this.#bodyLeftBytes -= step
+        index += step
+        continue
+      }
+      found.push({ index, place: this.#headBytes.length })
+      this.#headBytes.push(bytes[index++] as number)
+      if (this.#headBytes.length < headPlaces.length) continue
+      this.#bodyLeftBytes = (this.#headBytes[3] as number) * 256 + (this.#headBytes[4] as number)
+      this.#headBytes = []
+    }
+    return found
+  }
+}
 
 interface Flip {
-  /** From the beginning of a connection, in one direction. */
   readonly direction: Direction
+  /** From the beginning of a connection, in one direction. */
   readonly atByte: number
+  /** Not that byte, but this one of the next head of a record. */
+  readonly headPlace: number | null
   readonly bit: number
   flippedAtMs: number | null
   endedAtMs: number | null
@@ -40,10 +76,14 @@ interface Flip {
 
 function flipOn(through: Through, flip: Flip): void {
   let before = 0
+  const records = new Records()
   through.onBytes = (direction, bytes, to) => {
-    const at = flip.atByte - before
-    if (direction === flip.direction) before += bytes.length
-    if (direction !== flip.direction || flip.flippedAtMs !== null || at >= bytes.length) return void to.write(bytes)
+    if (direction !== flip.direction || flip.flippedAtMs !== null) return void to.write(bytes)
+    const heads = records.headsIn(bytes)
+    const wanted = flip.atByte - before
+    before += bytes.length
+    const at = flip.headPlace === null ? wanted : heads.find(({ index, place }) => index >= wanted && place === flip.headPlace)?.index
+    if (at === undefined || at >= bytes.length) return void to.write(bytes)
     const flipped = Buffer.from(bytes)
     flipped[at] = (flipped[at] as number) ^ (1 << flip.bit)
     const onEnd = (): void => void (flip.endedAtMs ??= performance.now())
@@ -54,6 +94,8 @@ function flipOn(through: Through, flip: Flip): void {
   }
 }
 
+const describe = ({ direction, atByte, headPlace, bit }: Flip): string => `bit ${bit} of ${headPlace === null ? '' : `the ${headPlaces[headPlace]} of the record behind `}byte ${atByte} ${direction}`
+
 export async function flipMany(flips: number, seed: number, progress: (text: string) => void): Promise<FlipCounts> {
   const random = seededRandom(seed)
   const below = (limit: number): number => Math.floor(random.fraction() * limit)
@@ -62,20 +104,27 @@ export async function flipMany(flips: number, seed: number, progress: (text: str
   const startedMs = performance.now()
   const endedMs: number[] = []
   const errors: string[] = []
+  const turns = { longestMs: 0 }
+  let longestTurnMs = 0
   let early = 0
+  let heads = 0
   try {
     const flows = [...(await openFlows(mesh, 2)).values()].flat()
     for (let count = 0; count < flips; count++) {
-      const flip: Flip = { direction: below(2) === 0 ? 'up' : 'down', atByte: below(flipEveryBytes), bit: below(8), flippedAtMs: null, endedAtMs: null }
+      const flip: Flip = { direction: below(2) === 0 ? 'up' : 'down', atByte: below(flipEveryBytes), headPlace: below(headsOneIn) === 0 ? below(headPlaces.length) : null, bit: below(8), flippedAtMs: null, endedAtMs: null }
       const before = pair.opened
       pair.proxy.onThrough = (through) => {
         pair.proxy.onThrough = null
         flipOn(through, flip)
       }
       pair.proxy.newest?.destroy()
-      await sendUntil(`the end of socket ${count}`, flows, () => flip.endedAtMs !== null)
+      turns.longestMs = 0
+      await sendUntil(`the end of socket ${count}, ${describe(flip)}`, flows, turns, () => flip.endedAtMs !== null)
+      longestTurnMs = Math.max(longestTurnMs, turns.longestMs)
       endedMs.push((flip.endedAtMs as unknown as number) - (flip.flippedAtMs as unknown as number))
       if (flip.atByte < handshakeBytes) early++
+      if (flip.headPlace !== null) heads++
+      if ((endedMs.at(-1) as number) > slowMs) progress(`C7: ${(endedMs.at(-1) as number).toFixed(1)} ms for ${describe(flip)}; longest turn here ${turns.longestMs.toFixed(1)} ms`)
       await eventually('a new connection', () => pair.isUpSince(before), patienceMs)
       if (count % 100 === 99) progress(`C7: ${count + 1} flips, slowest end ${Math.max(...endedMs).toFixed(1)} ms`)
     }
@@ -83,19 +132,22 @@ export async function flipMany(flips: number, seed: number, progress: (text: str
     // One that comes twice would come now.
     await pause(100)
     errors.push(...flows.flatMap((flow) => flow.errors.map(({ message }) => message)))
-    return { ...faultsOfAll(flows), flips, early, endedMs, errors, values: flows.reduce((sum, { sent }) => sum + sent, 0), wallMs: performance.now() - startedMs }
+    return { ...faultsOfAll(flows), flips, early, heads, longestTurnMs, endedMs, errors, values: flows.reduce((sum, { sent }) => sum + sent, 0), wallMs: performance.now() - startedMs }
   } catch (error) {
-    return { lost: 0, duplicated: 0, reordered: 0, spoilt: 0, flips: endedMs.length, early, endedMs, values: 0, errors: [...errors, (error as Error).message], wallMs: performance.now() - startedMs }
+    return { lost: 0, duplicated: 0, reordered: 0, spoilt: 0, flips: endedMs.length, early, heads, longestTurnMs, endedMs, values: 0, errors: [...errors, (error as Error).message], wallMs: performance.now() - startedMs }
   } finally {
     await mesh.stop()
   }
 }
 
 /** Both ways all the time: a turned length is found out by what comes behind it. */
-async function sendUntil(what: string, flows: readonly Flow[], holds: () => boolean): Promise<void> {
+async function sendUntil(what: string, flows: readonly Flow[], turns: { longestMs: number }, holds: () => boolean): Promise<void> {
   const untilMs = performance.now() + patienceMs
-  while (!holds()) {
-    if (performance.now() > untilMs) throw new Error(`${what} did not come about within ${patienceMs} ms`)
+  for (let turnAtMs = performance.now(); !holds(); ) {
+    const nowMs = performance.now()
+    turns.longestMs = Math.max(turns.longestMs, nowMs - turnAtMs)
+    turnAtMs = nowMs
+    if (nowMs > untilMs) throw new Error(`${what} did not come about within ${patienceMs} ms`)
     for (const flow of flows) if (flow.waiting < waitingMax) flow.send(valuesPerTurn)
     await new Promise((resolve) => setImmediate(resolve))
   }
@@ -111,8 +163,8 @@ export async function bitflip({ isQuick, seed, progress }: BarContext): Promise<
       id: 'C7',
       passed: isWhole && counts.errors.length === 0 && counts.flips === flips && slowestMs <= 100,
       figures: {
-        flips: counts.flips, in_handshake: counts.early, values: counts.values, lost: counts.lost, duplicated: counts.duplicated, reordered: counts.reordered, spoilt: counts.spoilt, errors: counts.errors.length,
-        ended_p50_ms: quantile(counts.endedMs, 0.5), ended_p99_ms: quantile(counts.endedMs, 0.99), ended_max_ms: slowestMs, wall_s: counts.wallMs / 1000,
+        flips: counts.flips, in_handshake: counts.early, in_record_head: counts.heads, values: counts.values, lost: counts.lost, duplicated: counts.duplicated, reordered: counts.reordered, spoilt: counts.spoilt, errors: counts.errors.length,
+        ended_p50_ms: quantile(counts.endedMs, 0.5), ended_p99_ms: quantile(counts.endedMs, 0.99), ended_max_ms: slowestMs, turn_max_ms: counts.longestTurnMs, wall_s: counts.wallMs / 1000,
       },
       notes: counts.errors.slice(0, 5),
     },
