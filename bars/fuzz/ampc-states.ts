@@ -9,6 +9,7 @@ import { ControlFrameReader } from '../../codec/control-frame-reader.ts'
 import type { FrameAssembler, NetworkValue } from '../../codec/index.ts'
 import { ampcDialect } from '../../protocol/ampc.ts'
 import { AmpcAcceptorHandshake, AmpcDialerHandshake } from '../../protocol/ampc-handshake.ts'
+import { ConnectionLostError } from '../../protocol/lane.ts'
 import type { Lane } from '../../protocol/lane.ts'
 import { LinkState } from '../../protocol/link-state.ts'
 import { ampcHandshakeSeeds, ampcSeeds, controlSeeds, maxMessageLengthBytes } from './corpus.ts'
@@ -73,6 +74,17 @@ const states: readonly [name: string, build: Build][] = [
   ],
 ]
 
+function takeAll(lane: Lane): void {
+  while (lane.unreadValues > 0) {
+    try {
+      lane.take()
+    } catch (error) {
+      // A break has its place between the values.
+      if (!(error instanceof ConnectionLostError)) throw error
+    }
+  }
+}
+
 function run(built: Built, input: Buffer, dice: Dice, trace: Trace, framing: 'sessions' | 'control'): void {
   const { state, lanes } = built
   const endedWith = new Map<Lane, number>()
@@ -101,7 +113,7 @@ function run(built: Built, input: Buffer, dice: Dice, trace: Trace, framing: 'se
   let sliceBytesMax = 0
   for (const end of slicesOf(dice, input.length)) {
     // The pump has stopped reading: the application takes something, or nothing more comes.
-    if (state.isReceiveFull && !dice.once(4)) for (const lane of lanes) while (lane.unreadValues > 0 && lane.take() !== undefined);
+    if (state.isReceiveFull && !dice.once(4)) for (const lane of lanes) takeAll(lane)
     if (state.isReceiveFull) {
       outcome = 'full'
       break

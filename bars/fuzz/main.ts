@@ -3,6 +3,9 @@
  * had again.
  * Refuses to know: how streams are made and what they are held to.
  */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { isMainThread, workerData } from 'node:worker_threads'
 import { mebibyte, settledRssBytes, writeBar } from '../bar.ts'
@@ -20,7 +23,7 @@ Spoilt frames through the real readers and the real links, in every state. Print
   --frames N     frames that are to reach a reader (default 10000000)
   --seed N       all chance comes from it (default: drawn, and printed)
   --state TEXT   only states whose name holds it
-  --replay HEX   runs one input again, in the state that --state names exactly, with --dice N
+  --replay HEX   runs one input again, in the state that --state names exactly, with --dice N; @FILE for the hex in a file
   --help
 
 Exits 0 only if nothing was found, 1 if something was, 2 for wrong options.`
@@ -29,6 +32,9 @@ const rssGrowthMibMax = 32
 /** Machine code, the corpus and the heap have their size by then. */
 const warmUpShare = 0.1
 const warmUpFramesMin = 300_000
+
+/** Longer inputs fit on no command line. */
+const hexLengthBytesMax = 2000
 
 class UsageError extends Error {}
 
@@ -39,7 +45,12 @@ function whole(text: string, name: string): number {
 }
 
 function describe({ kind, target, stream, dice, input, what }: Finding, seed: number): string {
-  const hex = input.length > 4000 ? `${input.toString('hex', 0, 4000)}… (${input.length} bytes)` : input.toString('hex')
+  let hex = input.toString('hex')
+  if (input.length > hexLengthBytesMax) {
+    const file = path.join(tmpdir(), `statewire-fuzz-${seed}-${stream}.hex`)
+    writeFileSync(file, hex)
+    hex = `@${file}`
+  }
   return `${kind} in state '${target}', seed ${seed}, stream ${stream}: ${what}\n  again: npm run fuzz -- --state '${target}' --dice ${dice} --replay ${hex}`
 }
 
@@ -56,7 +67,7 @@ async function run(): Promise<number> {
   }
   const all = [...nativeTargets(), ...ampcTargets(), ...parserTargets()]
   if (values.replay !== undefined) {
-    const trace = replay(all, values.state ?? '', Buffer.from(values.replay, 'hex'), whole(values.dice, 'dice'))
+    const trace = replay(all, values.state ?? '', Buffer.from(values.replay.startsWith('@') ? readFileSync(values.replay.slice(1), 'latin1') : values.replay, 'hex'), whole(values.dice, 'dice'))
     console.log(`nothing wrong: ${[...trace.outcomes.keys()].join(', ')}`)
     return 0
   }
