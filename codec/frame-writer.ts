@@ -52,7 +52,7 @@ export class FrameWriter {
    * Throws InvalidValueError (ERR_INVALID_VALUE); then nothing was added.
    */
   writeFrame(lane: number, value: NetworkValue): number {
-    if (lane >>> 0 !== lane) throw new InvalidValueError(`The session id must be an integer from 0 to ${String(maxUint32)}; it is ${String(lane)}.`)
+    checkLane(lane)
     if (value?.type === 'Bytes' && value.value instanceof Uint8Array && value.value.length < byReferenceThresholdBytes) {
       return this.writeShortBytes(lane, value.value)
     }
@@ -194,7 +194,13 @@ function referencedDescriptor(value: NetworkValue): number {
 
 /** One frame, session id included, in a buffer of its own. Throws InvalidValueError (ERR_INVALID_VALUE). */
 export function encodeFrame(lane: number, value: NetworkValue): Buffer {
-  const writer = new FrameWriter()
-  writer.writeFrame(lane, value)
-  return Buffer.concat(writer.take())
+  checkLane(lane)
+  // Exactly what it needs: a queue may hold thousands of these, and an arena for each would be 4 KiB.
+  const frame = Buffer.allocUnsafe(laneLengthBytes + encodedLength(value))
+  writeCheckedValue(value, frame, writeUint32(frame, 0, lane))
+  return frame
+}
+
+function checkLane(lane: number): void {
+  if (lane >>> 0 !== lane) throw new InvalidValueError(`The session id must be an integer from 0 to ${String(maxUint32)}; it is ${String(lane)}.`)
 }

@@ -13,7 +13,7 @@ import { StatewireError } from '../codec/errors.ts'
 import { decodeBody, isView } from '../codec/decode-value.ts'
 import { encodedLength } from '../codec/encode-value.ts'
 import { byReferenceThresholdBytes } from '../codec/limits.ts'
-import { FrameWriter } from '../codec/frame-writer.ts'
+import { encodeFrame, FrameWriter } from '../codec/frame-writer.ts'
 import type { NetworkValue } from '../codec/values.ts'
 import { Deque } from './deque.ts'
 import type { FrameSource, Framing } from './dialect.ts'
@@ -211,7 +211,7 @@ export class LinkState implements LinkCore {
       reject(new StatewireError('ERR_SEND_QUEUE_FULL', `${this.#waiting.length} values (${this.#waitingBytes} bytes) wait to be sent already; await send() before the next`))
       return () => false
     }
-    const frame = lengthBytes < byReferenceThresholdBytes ? this.#encodeAlone(lane.id, value) : null
+    const frame = lengthBytes < byReferenceThresholdBytes ? encodeFrame(lane.id, value) : null
     const send: WaitingSend = { lane, frame, value, costBytes, resolve, reject }
     this.#waiting.push(send)
     this.#waitingBytes += costBytes
@@ -220,12 +220,6 @@ export class LinkState implements LinkCore {
       this.#waitingBytes -= costBytes
       return true
     }
-  }
-
-  #encodeAlone(laneId: number, value: NetworkValue): Buffer {
-    const writer = new FrameWriter()
-    this.framing.write(writer, laneId, value)
-    return Buffer.concat(writer.take())
   }
 
   #encode(lane: Lane, value: NetworkValue): void {

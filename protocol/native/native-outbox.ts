@@ -5,7 +5,7 @@
  */
 import { encodedLength } from '../../codec/encode-value.ts'
 import { InvalidValueError, StatewireError } from '../../codec/errors.ts'
-import { FrameWriter } from '../../codec/frame-writer.ts'
+import { encodeFrame, FrameWriter } from '../../codec/frame-writer.ts'
 import { byReferenceThresholdBytes } from '../../codec/limits.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
 import { encodeAck, encodePong, isPaying, laneKindOf } from '../../codec/native-frames.ts'
@@ -112,7 +112,7 @@ export class NativeOutbox {
     } else if (!this.#options.memory.queueValue(memoryBytes, own.waiting.length === 0)) {
       reject(new StatewireError('ERR_SEND_QUEUE_FULL', `the memory budget of the node is used up, and a value waits to be sent on session ${own.id} already; await send() before the next`))
     } else {
-      const frame = lengthBytes < byReferenceThresholdBytes ? this.#encodeAlone(own.id, value) : null
+      const frame = lengthBytes < byReferenceThresholdBytes ? encodeFrame(own.id, value) : null
       const send: LaneSend = { lengthBytes, memoryBytes, frame, value, resolve, reject }
       own.waiting.push(send)
       this.#lanesThatWait.add(own)
@@ -144,12 +144,6 @@ export class NativeOutbox {
 
   #isAdmitted(): boolean {
     return !this.#epoch.goodbye.isEnding && this.#epoch.window.admits(this.#lengths.length, this.#writer.pendingBytes)
-  }
-
-  #encodeAlone(laneId: number, value: NetworkValue): Buffer {
-    const writer = new FrameWriter()
-    writer.writeFrame(laneId, value)
-    return Buffer.concat(writer.take())
   }
 
   #encode(lane: NativeLane, value: NetworkValue, frame: Buffer | null, lengthBytes: number): void {
