@@ -62,6 +62,8 @@ export class Session {
   readonly #onClosed: () => void
   /** Calls of `send` whose value is not accepted yet. */
   readonly #sending = new Set<Promise<void>>()
+  #lastPeer: string | null = null
+  #lastChannel: Channel | null = null
   #closed = false
 
   constructor(input: SessionInput) {
@@ -81,10 +83,9 @@ export class Session {
    * connection: safe to send again), ERR_ABORTED, or why the session is over
    */
   send(peer: string, value: NetworkValue, options?: CallOptions): Promise<void> {
-    const channel = this.#channels.get(peer)
-    if (channel === undefined) return Promise.reject(unknownPeer(peer, this.peers))
     try {
-      checkCall(options, 'send')
+      const channel = this.#channel(peer)
+      if (options !== undefined) checkCall(options, 'send')
       if (channel.state.trySend(channel.lane, value)) return accepted
       return this.#waitToSend(channel, peer, value, options)
     } catch (error) {
@@ -207,8 +208,12 @@ export class Session {
   }
 
   #channel(peer: string): Channel {
+    // Values go to one peer many times in a row: comparing a name with itself costs less than looking it up.
+    if (peer === this.#lastPeer) return this.#lastChannel as Channel
     const channel = this.#channels.get(peer)
     if (channel === undefined) throw unknownPeer(peer, this.peers)
+    this.#lastPeer = peer
+    this.#lastChannel = channel
     return channel
   }
 

@@ -32,6 +32,11 @@ export class AckSchedule {
     return this.#frames > 0
   }
 
+  /** Frames that are counted and not acknowledged. */
+  get owedFrames(): number {
+    return this.#frames
+  }
+
   /**
    * Owed for half of what makes it due: it goes along with a write that leaves now. On every write it would be 13 bytes a
    * round trip, and 8 µs at each end.

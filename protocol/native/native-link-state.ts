@@ -188,7 +188,8 @@ export class NativeLinkState implements LinkCore {
     }
     if (!this.epoch.isUp) return !isKept
     if (this.epoch.countFrame(frameLengthBytes, this.#chunkAtMs)) this.#outbox.ackIsDue()
-    else this.#hooks.requestTimer()
+    // Later ones are due with the first.
+    else if (this.epoch.acks.owedFrames === 1) this.#hooks.requestTimer()
     return !isKept
   }
 

@@ -40,7 +40,9 @@ export class NativeOutbox {
   readonly #lanesThatWait = new Set<NativeLane>()
   readonly #writer = new FrameWriter()
   readonly #room: SendRoom
-  #lengths: number[] = []
+  /** Lengths of the frames that are encoded and not handed over, of which the first `#pendingFrames` are true: the array is used again. */
+  readonly #lengths: number[] = []
+  #pendingFrames = 0
   #ping: Buffer | null = null
   /** Of the newest Ping: one answer is enough for all that wait, so a peer that pings and never reads fills no queue. */
   #pongEcho: bigint | null = null
@@ -75,7 +77,7 @@ export class NativeOutbox {
 
   /** What is encoded and not acknowledged costs so much, as the replay window counts. */
   get #costBytes(): number {
-    return this.#epoch.window.costBytes + this.#writer.pendingBytes + replayFrameOverheadBytes * this.#lengths.length
+    return this.#epoch.window.costBytes + this.#writer.pendingBytes + replayFrameOverheadBytes * this.#pendingFrames
   }
 
   get hasPending(): boolean {
@@ -84,7 +86,7 @@ export class NativeOutbox {
 
   /** Frames that are encoded, and not acknowledged or not even handed over. */
   get unackedFrames(): number {
-    return this.#epoch.window.heldFrames + this.#lengths.length
+    return this.#epoch.window.heldFrames + this.#pendingFrames
   }
 
   trySend(own: NativeLane, value: NetworkValue): boolean {
@@ -143,7 +145,7 @@ export class NativeOutbox {
   }
 
   #isAdmitted(): boolean {
-    return !this.#epoch.goodbye.isEnding && this.#epoch.window.admits(this.#lengths.length, this.#writer.pendingBytes)
+    return !this.#epoch.goodbye.isEnding && this.#epoch.window.admits(this.#pendingFrames, this.#writer.pendingBytes)
   }
 
   #encode(lane: NativeLane, value: NetworkValue, frame: Buffer | null, lengthBytes: number): void {
@@ -153,7 +155,7 @@ export class NativeOutbox {
     if (frame === null) this.#writer.writeFrame(lane.id, value)
     else this.#writer.writeRaw(frame)
     lane.credit.spend(lengthBytes)
-    this.#lengths.push(lengthBytes)
+    this.#lengths[this.#pendingFrames++] = lengthBytes
     lane.encoded++
     this.#counters.valuesSent++
     this.#counters.bytesSent += lengthBytes
@@ -167,7 +169,7 @@ export class NativeOutbox {
     // After the own Goodbye nothing that counts may follow; the link ends with this connection.
     if (this.#epoch.goodbye.isSaid) return
     this.#writer.writeRaw(frame)
-    this.#lengths.push(frame.length)
+    this.#lengths[this.#pendingFrames++] = frame.length
     this.requestFlush()
   }
 
@@ -181,9 +183,9 @@ export class NativeOutbox {
   takeBatch(): Buffer[] {
     this.#flushRequested = false
     const batch = this.#writer.take()
-    if (this.#lengths.length > 0) {
-      this.#epoch.window.push(batch, this.#lengths, this.#lengths.length)
-      this.#lengths = []
+    if (this.#pendingFrames > 0) {
+      this.#epoch.window.push(batch, this.#lengths, this.#pendingFrames)
+      this.#pendingFrames = 0
       this.#room.charge(this.#epoch.window.costBytes)
     }
     // A Pong is an Ack, so it says what is counted by now: an older number behind a newer one would break the protocol.
@@ -292,7 +294,7 @@ export class NativeOutbox {
   /** Encoded and never handed over, by lane; they are dropped. */
   dropPending(): Map<number, number> {
     const batch = this.#writer.take()
-    this.#lengths = []
+    this.#pendingFrames = 0
     this.#room.clear()
     return this.#countValues(batch)
   }

@@ -51,7 +51,7 @@ export class SessionLanes {
   }
 
   has(lane: NativeLane): boolean {
-    return this.#lanes.get(lane.id) === lane
+    return lane === this.#last || this.#lanes.get(lane.id) === lane
   }
 
   find(id: number): NativeLane | undefined {
