@@ -15,5 +15,6 @@ runBars(
     C7: async () => (await import('./bitflip.ts')).bitflip,
     C8: async () => (await import('./crossing-dials.ts')).crossingDials,
     E4: async () => (await import('./resume-latency.ts')).resumeLatency,
+    C12: async () => (await import('./graceful-stop.ts')).gracefulStop,
   },
 )
