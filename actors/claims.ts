@@ -5,8 +5,8 @@
 import type { Claim } from '../protocol/dialect.ts'
 import type { Offer } from './connection.ts'
 
-/** Takes the offer, or says no because it has one already. */
-export type ClaimHolder = (offer: Offer) => void
+/** Takes the offer, or says no because it has one already. @returns false if it is turned away for its conduct: that costs it a token */
+export type ClaimHolder = (offer: Offer) => boolean
 
 export class Claims {
   readonly #holders = new Map<string, ClaimHolder>()

@@ -76,10 +76,11 @@ export class OutPump {
     this.#clock.nextTick(this.#tick)
   }
 
-  /** Byte path 5/12: one write. Bytes leave before any actor hears of it. */
-  flush(): void {
+  /** Byte path 5/12: one write. Bytes leave before any actor hears of it. @param isLast nothing comes after it, so it waits for nothing */
+  flush(isLast = false): void {
     const pipe = this.#pipe
-    if (pipe === null || !this.#state.hasPending) return
+    // While it is blocked nothing is added to its queue: a peer that reads nothing would let it grow without end.
+    if (pipe === null || (this.#isBlocked && !isLast) || !this.#state.hasPending) return
     try {
       if (pipe.write(this.#state.takeBatch())) return
     } catch (error) {
@@ -103,6 +104,7 @@ export class OutPump {
     this.#isBlocked = false
     this.#onDrained()
     this.#state.flow()
+    this.flush()
   }
 
   /** Calls back when everything sent so far is with the kernel. */
@@ -173,7 +175,7 @@ export class InPump {
     const replies = this.replies
     if (replies !== null) replies.isHeld = true
     try {
-      this.#state.chunkBegins()
+      this.#state.chunkBegins(chunk.length)
       this.#source.push(chunk)
       this.#state.chunkEnds?.()
     } catch (error) {

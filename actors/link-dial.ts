@@ -3,8 +3,11 @@
  * Refuses to know: connections, and what the link does with the one that it gets.
  */
 import type { AnyActorRef } from '../machines/xstate.ts'
+import { BreachPenalty } from '../protocol/breach-penalty.ts'
 import type { ClaimHolder } from './claims.ts'
+import type { Offer } from './connection.ts'
 import type { Cause } from '../machines/chart.ts'
+import { cause } from './services.ts'
 import type { Services } from './services.ts'
 
 export interface LinkDialOptions {
@@ -14,18 +17,20 @@ export interface LinkDialOptions {
   readonly connectionId: number
   readonly ref: AnyActorRef
   /** Gets whoever comes for this link. */
-  readonly onOffer: ClaimHolder
+  readonly onOffer: (offer: Offer) => void
 }
 
 export class LinkDial {
   readonly #options: LinkDialOptions
   readonly #key: string
+  readonly #penalty: BreachPenalty
   #isDialing = false
   #isClaimOpen = false
 
   constructor(options: LinkDialOptions) {
     this.#options = options
     this.#key = `${options.peer} ${options.link}`
+    this.#penalty = new BreachPenalty(options.services.options.limits.backoffMaxMs)
   }
 
   request(): void {
@@ -47,6 +52,25 @@ export class LinkDial {
     if (retry !== undefined) this.#options.services.reconnector?.send({ type: 'dial.judged', key: this.#key, retry })
   }
 
+  /** The peer broke the protocol. This side waits before it dials, and lets nobody in who does it again and again. */
+  breached(): void {
+    this.judge('wait')
+    this.#penalty.note(this.#options.services.nowMs())
+  }
+
+  readonly #onOffer: ClaimHolder = (offer) => {
+    const { services, peer, onOffer } = this.#options
+    const leftMs = Math.ceil(this.#penalty.leftMs(services.nowMs()))
+    const words = leftMs > 0 ? offer.refusal('busy', `the protocol was broken too often; in ${leftMs} ms again`) : null
+    if (words === null) {
+      onOffer(offer)
+      return true
+    }
+    offer.refuse(words)
+    services.emit({ type: 'connection.rejected', remoteAddress: offer.remoteAddress, peer, cause: cause('ERR_NOT_ALLOWED', `${peer} broke the protocol too often and is not let in for ${leftMs} ms`) })
+    return false
+  }
+
   /** The connection has proved itself. */
   resetBackoff(): void {
     this.#tell('dial.reset')
@@ -55,13 +79,13 @@ export class LinkDial {
   openClaim(): void {
     if (this.#isClaimOpen) return
     this.#isClaimOpen = true
-    this.#options.services.claims.open({ identity: this.#options.peer, connectionId: this.#options.connectionId }, this.#options.onOffer)
+    this.#options.services.claims.open({ identity: this.#options.peer, connectionId: this.#options.connectionId }, this.#onOffer)
   }
 
   closeClaim(): void {
     if (!this.#isClaimOpen) return
     this.#isClaimOpen = false
-    this.#options.services.claims.close({ identity: this.#options.peer, connectionId: this.#options.connectionId }, this.#options.onOffer)
+    this.#options.services.claims.close({ identity: this.#options.peer, connectionId: this.#options.connectionId }, this.#onOffer)
   }
 
   dispose(): void {

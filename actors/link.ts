@@ -266,13 +266,16 @@ class LinkBody implements Body {
     const reason = event.cause ?? cause('ERR_TIMED_OUT', `${this.#peer.id} was not connected in time`)
     const words = event.type === 'pump.failed' && this.#isUp ? this.#spec.state.contractBroken(reason.message) : null
     if (words === null) this.#current?.send({ type: 'connection.fail', cause: reason })
-    else this.#leave(words, reason, 'wait')
+    else {
+      this.#dial.breached()
+      this.#leave(words, reason)
+    }
   }
 
   closeConnection(event: { cause: Cause }): void {
     this.#cause = event.cause
     this.#dial.closeClaim()
-    this.#pumps.out?.flush()
+    this.#pumps.out?.flush(true)
     const words = this.#isUp ? this.#spec.state.farewell(event.cause.message) : null
     // Where it waits for an answer to its last words, it still reads what the peer had sent before: the end is in `dispose`.
     if (words === null) this.#spec.state.close(errorOf(event.cause))
@@ -333,7 +336,7 @@ class LinkBody implements Body {
   #answerGoodbye(step: 'answer' | 'finish' | 'protocol-error', reason: string): void {
     const { state } = this.#spec
     if (step === 'answer') {
-      this.#pumps.out?.flush()
+      this.#pumps.out?.flush(true)
       if (this.#current !== null) connectionBody(this.#current)?.expectEnd(cause('ERR_CONNECTION_LOST', `${this.#peer.id} said Goodbye${reason}`))
       // From here on the peer has the word: its last Ack, then its FIN.
       this.#say(state.farewell(''))

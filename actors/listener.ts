@@ -174,8 +174,9 @@ class ListenerBody implements Body {
     if (this.#port.children.get(id) === undefined || this.#decided.has(id)) return
     this.#decided.add(id)
     const holder = refused === null ? this.#services.claims.find(offer.claim) : undefined
-    this.#admission.settle(id, holder !== undefined, holder !== undefined && this.#isProving)
-    if (holder !== undefined) return holder(offer)
+    const isWelcome = holder?.(offer) ?? false
+    this.#admission.settle(id, isWelcome, isWelcome && this.#isProving)
+    if (holder !== undefined) return
     const reason = refused ?? cause('ERR_NOT_REQUESTED', `connection ${offer.claim.connectionId} of ${JSON.stringify(offer.claim.identity)} is not asked for any more`)
     const words = offer.refusal(refused === null ? 'stopping' : 'not-allowed', refused === null ? '' : 'not let in')
     if (words === null) this.#port.children.get(id)?.send({ type: 'connection.fail', cause: reason })

@@ -89,6 +89,7 @@ export const errorCodes = {
   ERR_CREDIT_OVERFLOW: permanent('A window or a balance of credit went above 2^31 - 1 bytes.'),
   ERR_CREDIT_EXCEEDED: permanent('A frame that costs credit arrived on a lane whose credit was used up or never given.'),
   ERR_RESPONSE_STATUS: permanent('A Response has a status that is neither ok nor error.'),
+  ERR_FLOOD: permanent('A peer sent far more frames that carry nothing than the values of the link give reason for.'),
   ERR_EARLY_SESSIONS: permanent('A peer opened or closed more sessions ahead of this side than are remembered.'),
   // The native dialect: a MessagePack value that is not decoded.
   ERR_MSGPACK_TRUNCATED: permanent('A MessagePack value ends before it is complete.'),

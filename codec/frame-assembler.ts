@@ -15,6 +15,8 @@ export interface FrameSink {
    * the next one. An error thrown here propagates out of `push` or `resume`; the frame counts as delivered.
    */
   onFrame(lane: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): boolean
+  /** A frame with a length of its own does not lie whole in this chunk. Throws ProtocolError if it could not be taken anyway. */
+  mayBegin?(lane: number, descriptor: number): void
 }
 
 /** What `measure` answers while the header is incomplete. */

@@ -97,7 +97,7 @@ export class NativeFrameReader extends FrameAssembler {
       case bodyKindOpen:
         return measureOpen(buffer, start, available)
       default:
-        return lengthPrefixedHeaderLengthBytes + this.declaredLength(descriptor, kind, readUint32(buffer, body))
+        return this.begun(buffer, start, available, descriptor, lengthPrefixedHeaderLengthBytes + this.declaredLength(descriptor, kind, readUint32(buffer, body)))
     }
   }
 
@@ -142,6 +142,12 @@ export class NativeFrameReader extends FrameAssembler {
     if (kind !== bodyKindUnknown && !isElsewhere) return kind
     const where = isElsewhere ? ` of a link other than 0` : ''
     throw new ProtocolError('ERR_UNKNOWN_DESCRIPTOR', `A frame with the descriptor ${describeDescriptor(descriptor)} must not stand on lane 0x${lane.toString(16)}, a lane of kind ${laneKind}${where}.`)
+  }
+
+  /** What can not be taken is refused before it is collected. */
+  private begun(buffer: Buffer, start: number, available: number, descriptor: number, length: number): number {
+    if (length > available && this.sink.mayBegin !== undefined) this.sink.mayBegin(readUint32(buffer, start), descriptor)
+    return length
   }
 
   /** Bytes behind the length field. */

@@ -51,8 +51,8 @@ export interface LinkCore extends FrameSink {
   trySend(lane: Lane, value: NetworkValue): boolean
   waitToSend(lane: Lane, value: NetworkValue, resolve: () => void, reject: (error: Error) => void): () => boolean
   takeBatch(): Buffer[]
-  /** A chunk from the socket is about to be read. */
-  chunkBegins(): void
+  /** A chunk from the socket is about to be read. Throws ProtocolError. */
+  chunkBegins(lengthBytes: number): void
   /** What is unread of the chunk that is being read; whoever reads it settles this at its end. */
   readonly kept: KeptViews
   /** All of it is read, but for a frame that is there in part. */

@@ -97,7 +97,7 @@ export class ReplayedSide {
     const handshake = this.#role === 'dialer' ? new NativeDialerHandshake(state) : new NativeAcceptorHandshake()
     if ('begin' in handshake) handshake.begin()
     const frames = (bytes: Buffer): void => {
-      state.chunkBegins()
+      state.chunkBegins(bytes.length)
       source?.push(bytes)
       state.kept.settle()
       state.takeBatch()

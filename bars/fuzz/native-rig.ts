@@ -188,8 +188,8 @@ export class NativeRig implements LinkHooks {
   push(slice: Buffer): boolean {
     if (!this.isReading) return false
     this.nowMs += 1
-    this.state.chunkBegins()
     try {
+      this.state.chunkBegins(slice.length)
       this.#reader.push(slice)
       this.flush()
     } catch (error) {

@@ -103,10 +103,13 @@ export class ReceiveWindow {
 
   /** A paying frame arrived. Throws ProtocolError ERR_CREDIT_EXCEEDED if the own count is 0 or less. */
   arrive(frameLengthBytes: number): void {
-    if (this.#ownCountBytes <= 0) {
-      throw new ProtocolError('ERR_CREDIT_EXCEEDED', `A frame of ${frameLengthBytes} bytes arrived on a lane whose credit is used up.`)
-    }
+    if (this.#ownCountBytes <= 0) this.check()
     this.#ownCountBytes -= frameLengthBytes
+  }
+
+  /** Before a paying frame is collected. Throws as {@link arrive}. */
+  check(): void {
+    if (this.#ownCountBytes <= 0) throw new ProtocolError('ERR_CREDIT_EXCEEDED', 'A frame arrived on a lane whose credit is used up.')
   }
 
   /**

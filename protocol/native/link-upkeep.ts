@@ -6,6 +6,7 @@
 import { encodePing, nativeDescriptors } from '../../codec/native-frames.ts'
 import { Deque } from '../deque.ts'
 import type { DueAction, LinkHooks } from '../link-core.ts'
+import type { FloodGuard } from './flood-guard.ts'
 import { decodeAck, decodeGoodbye, decodePing, decodePong } from './frame-bodies.ts'
 import { goodbyeSilenceMs } from './goodbye.ts'
 import { KeepAlive } from './keep-alive.ts'
@@ -27,6 +28,7 @@ export class LinkUpkeep {
   readonly #options: KeepAliveOptions
   readonly #epoch: LinkEpoch
   readonly #outbox: NativeOutbox
+  readonly #guard: FloodGuard
   readonly #hooks: () => LinkHooks
   readonly #flushes = new Deque<Flush>()
   #keepAlive: KeepAlive | null = null
@@ -34,10 +36,11 @@ export class LinkUpkeep {
   /** Why the peer said Goodbye last, in its own words. */
   peersReason = ''
 
-  constructor(options: KeepAliveOptions, epoch: LinkEpoch, outbox: NativeOutbox, hooks: () => LinkHooks) {
+  constructor(options: KeepAliveOptions, epoch: LinkEpoch, outbox: NativeOutbox, guard: FloodGuard, hooks: () => LinkHooks) {
     this.#options = options
     this.#epoch = epoch
     this.#outbox = outbox
+    this.#guard = guard
     this.#hooks = hooks
   }
 
@@ -89,6 +92,7 @@ export class LinkUpkeep {
 
   /** A frame of the control lane; `nowMs` is the time of its chunk. Throws ProtocolError as its parts do. */
   onControl(descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, nowMs: number): void {
+    this.#guard.frame(nowMs)
     switch (descriptor) {
       case nativeDescriptors.Ping:
         this.#outbox.pong(decodePing(buffer, bodyStart))

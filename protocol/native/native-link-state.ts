@@ -3,9 +3,7 @@
  * handed over and not acknowledged, what is owed to the peer.
  * Refuses to know: sockets, clocks, actors. Two pumps drive it, its link tells it when a connection comes and goes, and
  * asks it at `nextDueAtMs`.
- *
- * The parts it puts together are files of their own: link-epoch.ts (counting, verdict, replay), session-lanes.ts (how
- * sessions begin and end), credit.ts, link-upkeep.ts (control frames and time), native-outbox.ts, node-memory.ts.
+ * Its parts are files of their own, such as link-epoch.ts (counting, verdict, replay) and session-lanes.ts.
  */
 import { ProtocolError } from '../../codec/errors.ts'
 import { decodeBody, isView } from '../../codec/decode-value.ts'
@@ -16,17 +14,15 @@ import type { NetworkValue } from '../../codec/values.ts'
 import type { FrameSource } from '../dialect.ts'
 import { KeptViews } from '../kept-views.ts'
 import type { Lane } from '../lane.ts'
-import { idleHooks } from '../link-core.ts'
-import type { DueAction, LinkCore, LinkCounters, LinkHooks } from '../link-core.ts'
+import { idleHooks, type DueAction, type LinkCore, type LinkCounters, type LinkHooks } from '../link-core.ts'
+import { FloodGuard } from './flood-guard.ts'
 import { FrameReservation } from './frame-reservation.ts'
 import type { Adoption, LinkEpoch } from './link-epoch.ts'
 import { LinkUpkeep } from './link-upkeep.ts'
 import { LinkResetError, NativeLane } from './native-lane.ts'
-import { creditOf } from './native-link-options.ts'
-import type { LinkFigures, NativeLinkOptions } from './native-link-options.ts'
+import { creditOf, type LinkFigures, type NativeLinkOptions } from './native-link-options.ts'
 import { NativeOutbox } from './native-outbox.ts'
-import { settleHeld, withLost } from './outcomes.ts'
-import type { EpochEnd, Lost, ResetReason } from './outcomes.ts'
+import { settleHeld, withLost, type EpochEnd, type Lost, type ResetReason } from './outcomes.ts'
 import { SessionLanes } from './session-lanes.ts'
 import { UnservedLanes } from './unserved.ts'
 
@@ -43,6 +39,7 @@ export class NativeLinkState implements LinkCore {
   readonly #outbox: NativeOutbox
   readonly #upkeep: LinkUpkeep
   readonly #unserved: UnservedLanes
+  readonly #guard: FloodGuard
   readonly #largeFrame: FrameReservation
   #reader: NativeFrameReader | null = null
   #hooks: LinkHooks = idleHooks
@@ -64,9 +61,10 @@ export class NativeLinkState implements LinkCore {
     this.epoch = options.epoch
     this.whenClosed = new Promise((resolve) => (this.#settleClosed = resolve))
     this.#outbox = new NativeOutbox(options, options.epoch, this.counters, () => this.#hooks)
-    this.#unserved = new UnservedLanes((frame) => this.#outbox.writeOwn(frame))
-    this.#upkeep = new LinkUpkeep(options.keepAlive, options.epoch, this.#outbox, () => this.#hooks)
-    this.#lanes = new SessionLanes(options, this.#outbox, { onTaken: (lane, lengthBytes) => this.#onTaken(lane, lengthBytes), onUnread: (unread) => this.kept.add(unread), onEnded: (lane) => this.#largeFrame.laneEnded(lane) })
+    this.#guard = new FloodGuard(this.counters, options.nowMs())
+    this.#unserved = new UnservedLanes((frame) => this.#outbox.writeOwn(frame), this.#guard)
+    this.#upkeep = new LinkUpkeep(options.keepAlive, options.epoch, this.#outbox, this.#guard, () => this.#hooks)
+    this.#lanes = new SessionLanes(options, this.#outbox, this.#guard, { onTaken: (lane, lengthBytes) => this.#onTaken(lane, lengthBytes), onUnread: (unread) => this.kept.add(unread), onEnded: (lane) => this.#largeFrame.laneEnded(lane) })
     this.#largeFrame = new FrameReservation(options.memory, { onReadingStops: () => this.#readingStops(), onReadingGoesOn: () => this.#readingGoesOn() })
   }
 
@@ -104,8 +102,6 @@ export class NativeLinkState implements LinkCore {
     return this.#reader
   }
 
-  // Sessions.
-
   /** A batch takes its ids on this link; it makes those of `ids` here, each with `openLane`. */
   takeIds(first: number, count: number, ids: readonly number[]): void {
     this.#lanes.takeIds(first, count, ids)
@@ -120,8 +116,6 @@ export class NativeLinkState implements LinkCore {
   closeLane(lane: Lane, error: Error, discard: boolean): void {
     this.#lanes.close(lane as NativeLane, error, discard)
   }
-
-  // Sending: the outbox does it.
 
   trySend(lane: Lane, value: NetworkValue): boolean {
     return this.#outbox.trySend(lane as NativeLane, value)
@@ -144,11 +138,15 @@ export class NativeLinkState implements LinkCore {
     this.#outbox.block()
   }
 
-  // Receiving.
-
-  chunkBegins(): void {
+  chunkBegins(lengthBytes: number): void {
     this.#chunkAtMs = this.#options.nowMs()
     this.#upkeep.received(this.#chunkAtMs)
+    this.#guard.chunk(lengthBytes, this.#chunkAtMs)
+  }
+
+  /** A session's value that spans chunks: what can not be taken is not collected either. */
+  mayBegin(laneId: number): void {
+    if (laneId < sessionLanesEnd && this.epoch.isUp) this.#lanes.mayBegin(laneId)
   }
 
   /** A value that will not fit into its window may be on its way: its memory is reserved before it is there. */
@@ -197,11 +195,11 @@ export class NativeLinkState implements LinkCore {
   #onSession(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, frameLengthBytes: number): boolean {
     const lane = this.#lanes.find(laneId)
     if (lane === undefined) {
-      if (!this.#lanes.onUnknown(laneId, descriptor, buffer, bodyStart, bodyEnd)) this.counters.framesDropped++
+      if (!this.#lanes.onUnknown(laneId, descriptor, buffer, bodyStart, bodyEnd, this.#chunkAtMs)) this.counters.framesDropped++
       return false
     }
     if (descriptor === nativeDescriptors.Credit || descriptor === nativeDescriptors.Reset) {
-      this.#lanes.onOwnFrame(lane, descriptor, buffer, bodyStart, bodyEnd)
+      this.#lanes.onOwnFrame(lane, descriptor, buffer, bodyStart, bodyEnd, this.#chunkAtMs)
       return false
     }
     lane.window.arrive(frameLengthBytes)

@@ -4,7 +4,7 @@
  * Refuses to know: what arrives; sockets and clocks.
  */
 import { encodedLength } from '../../codec/encode-value.ts'
-import { InvalidValueError, StatewireError } from '../../codec/errors.ts'
+import { InvalidValueError, ProtocolError, StatewireError } from '../../codec/errors.ts'
 import { encodeFrame, FrameWriter } from '../../codec/frame-writer.ts'
 import { byReferenceThresholdBytes } from '../../codec/limits.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
@@ -15,7 +15,7 @@ import type { LinkEpoch } from './link-epoch.ts'
 import type { LaneSend, NativeLane } from './native-lane.ts'
 import type { LinkFigures } from './native-link-options.ts'
 import type { LinkMemory } from './node-memory.ts'
-import { replayFrameOverheadBytes } from './replay-window.ts'
+import { replayFrameOverheadBytes, replayWindowFramesMax } from './replay-window.ts'
 import { SendRoom } from './send-room.ts'
 
 /** What each waiting value costs besides its bytes. */
@@ -31,6 +31,9 @@ export interface OutboxOptions {
   readonly memory: LinkMemory
   readonly nowMs: () => number
 }
+
+/** Credit and Reset that wait because the peer reads nothing. */
+const ownFramesMax = replayWindowFramesMax
 
 export class NativeOutbox {
   readonly #options: OutboxOptions
@@ -170,6 +173,8 @@ export class NativeOutbox {
     if (this.#epoch.goodbye.isSaid) return
     this.#writer.writeRaw(frame)
     this.#lengths[this.#pendingFrames++] = frame.length
+    // Once, and not thrown: the application may be on the stack.
+    if (this.#pendingFrames === ownFramesMax + 1) this.#hooks().onBroken(new ProtocolError('ERR_REPLAY_WINDOW_OVERRUN', `${ownFramesMax} frames wait to be sent; the peer reads none.`))
     this.requestFlush()
   }
 

@@ -3,9 +3,10 @@
  * Reset of either side or with its epoch.
  * Refuses to know: values, which go past it; counting and sockets. Ids are in session-numbering.ts.
  */
-import { ProtocolError, StatewireError } from '../../codec/errors.ts'
+import { StatewireError } from '../../codec/errors.ts'
 import { encodeCredit, encodeReset, nativeDescriptors, resetCodes } from '../../codec/native-frames.ts'
 import type { UnreadValue } from '../kept-views.ts'
+import type { FloodGuard } from './flood-guard.ts'
 import { decodeCredit, decodeReset } from './frame-bodies.ts'
 import { LaneMemory } from './lane-memory.ts'
 import { LinkResetError, NativeLane } from './native-lane.ts'
@@ -15,6 +16,7 @@ import { laneOutcome, outcomeSum } from './outcomes.ts'
 import type { EpochEnd, OutcomeCounts } from './outcomes.ts'
 import { LinkSessions } from './session-numbering.ts'
 import type { Announcement } from './session-numbering.ts'
+import { checkUnknownSession, onUnknownSession } from './unknown-session.ts'
 import { resetError } from './unserved.ts'
 
 interface SessionLaneEvents {
@@ -26,15 +28,17 @@ interface SessionLaneEvents {
 export class SessionLanes {
   readonly #options: NativeLinkOptions
   readonly #outbox: NativeOutbox
+  readonly #guard: FloodGuard
   readonly #events: SessionLaneEvents
   readonly #lanes = new Map<number, NativeLane>()
   #sessions = new LinkSessions()
   /** The one that had the last frame: values come in bursts. */
   #last: NativeLane | null = null
 
-  constructor(options: NativeLinkOptions, outbox: NativeOutbox, events: SessionLaneEvents) {
+  constructor(options: NativeLinkOptions, outbox: NativeOutbox, guard: FloodGuard, events: SessionLaneEvents) {
     this.#options = options
     this.#outbox = outbox
+    this.#guard = guard
     this.#events = events
   }
 
@@ -73,6 +77,7 @@ export class SessionLanes {
       return lane
     }
     this.#lanes.set(id, lane)
+    this.#guard.sessionMade()
     const { early, announce } = this.#sessions.make(id)
     if (announce) this.#giveFirstCredit(id)
     if (early !== null && lane.end === null) {
@@ -88,6 +93,7 @@ export class SessionLanes {
   /** By the application, or by a bug in its handler. */
   close(lane: NativeLane, error: Error, discard: boolean): void {
     if (!this.has(lane)) return
+    this.#guard.sessionClosed(lane.window.ownCountBytes)
     this.#end(lane, error)
     const isHandler = error instanceof StatewireError && error.code === 'ERR_HANDLER_FAILED'
     this.#reset(lane, isHandler ? resetCodes.refused : resetCodes.application, isHandler ? 'a handler of the application failed' : 'closed')
@@ -95,17 +101,19 @@ export class SessionLanes {
   }
 
   refuse(lane: NativeLane, error: StatewireError, why: 'bad-value' | 'limit'): void {
+    this.#guard.sessionClosed(lane.window.ownCountBytes)
     this.#end(lane, error)
     this.#reset(lane, resetCodes[why], error.code)
   }
 
-  /** Credit or Reset for a session that is open here. Throws ProtocolError ERR_CREDIT_OVERFLOW. */
-  onOwnFrame(lane: NativeLane, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): void {
+  /** Credit or Reset for a session that is open here. Throws ProtocolError ERR_CREDIT_OVERFLOW, ERR_FLOOD. */
+  onOwnFrame(lane: NativeLane, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, nowMs: number): void {
     if (descriptor === nativeDescriptors.Reset) {
       this.#end(lane, resetError(this.#options.peer, lane.id, decodeReset(buffer, bodyStart, bodyEnd)))
       this.#announce(this.#sessions.closedByPeer(lane.id))
       return
     }
+    this.#guard.frame(nowMs)
     const mayGoOn = lane.credit.grant(decodeCredit(buffer, bodyStart))
     if (!lane.isOpened) {
       lane.opened()
@@ -115,16 +123,17 @@ export class SessionLanes {
   }
 
   /** A frame for a session that is not open here. @returns whether it was of use. Throws ProtocolError for a value without credit. */
-  onUnknown(id: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): boolean {
-    if (this.#sessions.placeOf(id) !== 'early') {
-      // Closed on both sides before it was credited: the peer need not remember it any more, so others may be announced.
-      if (descriptor === nativeDescriptors.Credit || descriptor === nativeDescriptors.Reset) this.#announce(this.#sessions.answered(id))
-      return false
-    }
-    if (descriptor === nativeDescriptors.Credit) this.#sessions.rememberCredit(id, decodeCredit(buffer, bodyStart))
-    else if (descriptor === nativeDescriptors.Reset) this.#sessions.rememberReset(id, decodeReset(buffer, bodyStart, bodyEnd))
-    else throw new ProtocolError('ERR_CREDIT_EXCEEDED', `A value arrived on session ${id}, for which no credit was given.`)
-    return true
+  onUnknown(id: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, nowMs: number): boolean {
+    const isEarly = this.#sessions.placeOf(id) === 'early'
+    this.#announce(onUnknownSession(this.#sessions, this.#guard, id, descriptor, buffer, bodyStart, bodyEnd, nowMs))
+    return isEarly
+  }
+
+  /** A value that does not lie whole in a chunk. Throws ProtocolError ERR_CREDIT_EXCEEDED. */
+  mayBegin(id: number): void {
+    const lane = this.#lanes.get(id)
+    if (lane === undefined) checkUnknownSession(this.#sessions, this.#guard, id)
+    else lane.window.check()
   }
 
   /** The link is over, and nothing is owed to anybody. */

@@ -8,15 +8,18 @@ import { ProtocolError, StatewireError } from '../../codec/errors.ts'
 import { encodeCredit, encodeReset, encodeResponseHeader, endpointLane, isPaying, nativeDescriptors, resetCodes, responseStatuses } from '../../codec/native-frames.ts'
 import { show } from '../../codec/show.ts'
 import { ReceiveWindow } from './credit.ts'
+import type { FloodGuard } from './flood-guard.ts'
 import { decodeRequest } from './frame-bodies.ts'
 
 /** What comes is taken at once, since nobody reads it; more than was granted is a breach all the same. */
 export class UnservedLanes {
   readonly #write: (frame: Buffer) => void
+  readonly #guard: FloodGuard
   #window: ReceiveWindow | null = null
 
-  constructor(write: (frame: Buffer) => void) {
+  constructor(write: (frame: Buffer) => void, guard: FloodGuard) {
     this.#write = write
+    this.#guard = guard
   }
 
   /** The peer's balance on the endpoint lane begins with this side's hello. */
@@ -24,8 +27,9 @@ export class UnservedLanes {
     this.#window = new ReceiveWindow({ windowBytes, mayGrow: () => false })
   }
 
-  /** Throws ProtocolError ERR_CREDIT_EXCEEDED, and for a stream that was never opened. */
+  /** Throws ProtocolError ERR_CREDIT_EXCEEDED, ERR_FLOOD, and for a stream that was never opened. */
   onFrame(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, nowMs: number): void {
+    this.#guard.unwanted(bodyEnd - bodyStart, nowMs)
     const window = this.#window
     if (laneId === endpointLane && window !== null && isPaying('endpoint', descriptor)) {
       const frameLengthBytes = bodyEnd - bodyStart + frameHeaderLengthBytes

@@ -96,7 +96,7 @@ describe('calls', () => {
 
 describe('claims', () => {
   const bob0 = { identity: 'bob', connectionId: 0 }
-  const holder = (): void => {}
+  const holder = (): boolean => true
 
   it('are found by identity and connection id, both of them', () => {
     const claims = new Claims()
@@ -113,13 +113,13 @@ describe('claims', () => {
   it('are open for one at a time', () => {
     const claims = new Claims()
     claims.open(bob0, holder)
-    expect(() => claims.open(bob0, () => {})).toThrow('connection 0 of bob is asked for already')
+    expect(() => claims.open(bob0, () => true)).toThrow('connection 0 of bob is asked for already')
   })
 
   it('are closed by their holder and by nobody else', () => {
     const claims = new Claims()
     claims.open(bob0, holder)
-    claims.close(bob0, () => {})
+    claims.close(bob0, () => true)
     expect(claims.size).toBe(1)
     claims.close(bob0, holder)
     expect([claims.size, claims.find(bob0)]).toEqual([0, undefined])

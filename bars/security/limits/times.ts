@@ -8,6 +8,7 @@ import type { StatewireError } from '../../../codec/errors.ts'
 import { Admission } from '../../../protocol/index.ts'
 import { givesWayAfterMs, provedForMs } from '../../../protocol/admission.ts'
 import { idleHooks } from '../../../protocol/link-core.ts'
+import { FloodGuard } from '../../../protocol/native/flood-guard.ts'
 import { goodbyeSilenceMs } from '../../../protocol/native/goodbye.ts'
 import { defaultKeepAlive } from '../../../protocol/native/keep-alive.ts'
 import { LinkEpoch } from '../../../protocol/native/link-epoch.ts'
@@ -193,7 +194,7 @@ function protocolCases(): LimitCase[] {
 function afterGoodbye(ms: number): string {
   const link = epoch(1000, 1)
   const outbox = { forgetControl() {}, ping() {}, isAckDue: false } as unknown as NativeOutbox
-  const upkeep = new LinkUpkeep(defaultKeepAlive, link, outbox, () => idleHooks)
+  const upkeep = new LinkUpkeep(defaultKeepAlive, link, outbox, new FloodGuard({ valuesSent: 0, valuesReceived: 0 }, 0), () => idleHooks)
   upkeep.begin(0)
   link.goodbye.say()
   return upkeep.poll(ms, ms).includes('dead') ? 'over' : waits

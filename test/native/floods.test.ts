@@ -1,0 +1,97 @@
+/** Owns: that a link ends with whoever floods it, and holds nothing for whoever reads nothing. Refuses to know: how floods are counted. */
+import { describe, expect, it } from 'vitest'
+import type { Session } from '../../actors/index.ts'
+import { encodeFrame } from '../../codec/index.ts'
+import { encodeCredit, encodeMessageHeader, encodeOpen, encodePing, encodeReset, firstStreamLane } from '../../codec/native-frames.ts'
+import { idleHooks, type LinkHooks } from '../../protocol/link-core.ts'
+import { LinkEpoch } from '../../protocol/native/link-epoch.ts'
+import { NativeOutbox } from '../../protocol/native/native-outbox.ts'
+import { NodeMemory } from '../../protocol/native/node-memory.ts'
+import { bytes, play, rejectionOf } from '../support/native-scene.ts'
+import type { NativeMember, NativeScene } from '../support/native-scene.ts'
+
+/** What bob says by hand, through the reader of alice's link. */
+function say(alice: NativeMember, bob: NativeMember, frames: Buffer, times: number): void {
+  const state = alice.link(bob)
+  const reader = state.createReader()
+  for (let time = 0; time < times; time++) {
+    state.chunkBegins(frames.length)
+    reader.push(frames)
+  }
+}
+
+const reset = (lane: number): Buffer => encodeReset(lane, { code: 0, reason: '' })
+const opened = (index: number): Buffer => encodeOpen(firstStreamLane + 2 * index, { windowBytes: 1, protocol: 'x', extra: Buffer.alloc(0) })
+
+async function connected(scene: NativeScene): Promise<[NativeMember, NativeMember]> {
+  const [alice, bob] = await scene.pair()
+  await scene.sessions([alice, bob], 1)
+  return [alice, bob]
+}
+
+describe('a flood of', () => {
+  it.each<[string, Buffer]>([
+    ['pings', encodePing(1n)],
+    ['credits for a session', encodeCredit(0, 1)],
+    ['credits for a session that is over', Buffer.concat([reset(0), encodeCredit(0, 1)])],
+    ['resets', reset(0)],
+    ['streams', opened(1)],
+    ['messages', encodeMessageHeader(0)],
+    ['values on a session that its sender has closed', Buffer.concat([reset(0), encodeFrame(0, { type: 'RingElementBit', value: true })])],
+  ])('%s breaks the protocol', (_, frames) =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, bob] = await connected(scene)
+      expect(() => say(alice, bob, frames, 20_000)).toThrow('carry nothing')
+    }))
+
+  it('long messages breaks it after a few megabytes', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, bob] = await connected(scene)
+      const message = Buffer.concat([encodeMessageHeader(16_384), Buffer.alloc(16_384)])
+      expect(() => say(alice, bob, message, 1_000)).toThrow('carry nothing')
+    }))
+})
+
+describe('a long value is not collected', () => {
+  it.each([['that is not made', 5], ['whose credit is used up', 0]])('on a session %s', (_, lane) =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, bob] = await connected(scene)
+      say(alice, bob, encodeFrame(0, bytes(65_536)), 1)
+      const begun = encodeFrame(lane, bytes(1_000)).subarray(0, 20)
+      expect(() => say(alice, bob, begun, 1)).toThrow(expect.objectContaining({ code: 'ERR_CREDIT_EXCEEDED' }))
+    }))
+
+  it('on a session that its sender has closed', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, bob] = await connected(scene)
+      say(alice, bob, reset(0), 1)
+      expect(() => say(alice, bob, encodeFrame(0, bytes(1_000)).subarray(0, 20), 1)).toThrow(expect.objectContaining({ code: 'ERR_CREDIT_EXCEEDED' }))
+    }))
+
+  it('but one that was on its way when this side closed its session is', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, bob] = await scene.pair()
+      const [[mine]] = (await scene.sessions([alice, bob], 1)) as [[Session]]
+      const over = rejectionOf(mine.receive(bob.id))
+      mine.close()
+      await over
+      const whole = encodeFrame(0, bytes(1_000_000))
+      const reader = alice.link(bob).createReader()
+      for (let at = 0; at < whole.length; at += 60_000) reader.push(whole.subarray(at, at + 60_000))
+      expect(alice.link(bob).counters.framesDropped).toBe(1)
+    }))
+})
+
+it('answers that a peer never reads end the link once, at one frame too many', () => {
+  const broken: Error[] = []
+  const hooks: LinkHooks = { ...idleHooks, onBroken: (error) => void broken.push(error as Error) }
+  const limits = { maxMessageLengthBytes: 1 << 20, laneWindowBytes: 65_536, resumeTimeoutMs: 1_000, links: 1, replayWindowBytes: 1 << 22 }
+  const epoch = new LinkEpoch({ connectionId: 0, ownKey: Buffer.alloc(32, 1), peerKey: Buffer.alloc(32, 2), bootId: 1n, drawEpoch: () => 5n, limits })
+  const counters = { valuesSent: 0, bytesSent: 0, valuesReceived: 0, bytesReceived: 0, framesDropped: 0 }
+  const outbox = new NativeOutbox({ peer: 'bob', sendQueueBytesMax: 1, sendQueueValuesMax: 1, nowMs: () => 0, memory: new NodeMemory().open() }, epoch, counters, () => hooks)
+  const credit = encodeCredit(0, 1)
+  for (let frame = 0; frame < 65_536; frame++) outbox.writeOwn(credit)
+  expect(broken).toEqual([])
+  for (let frame = 0; frame < 10; frame++) outbox.writeOwn(credit)
+  expect(broken).toMatchObject([{ code: 'ERR_REPLAY_WINDOW_OVERRUN' }])
+})
