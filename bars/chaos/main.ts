@@ -16,5 +16,8 @@ runBars(
     C8: async () => (await import('./crossing-dials.ts')).crossingDials,
     E4: async () => (await import('./resume-latency.ts')).resumeLatency,
     C12: async () => (await import('./graceful-stop.ts')).gracefulStop,
+    S8: async () => (await import('./flood-bar.ts')).floodBar,
+    E2: async () => (await import('./leak-cycle.ts')).leakCycle,
+    E3: async () => (await import('./ack-overhead.ts')).ackOverhead,
   },
 )

@@ -1,0 +1,118 @@
+/**
+ * Owns: S8: each flood against a process of its own, while an honest neighbour sends at full speed; memory, loop lag, goodput, and
+ * how the offender ends.
+ * Refuses to know: what a flood consists of.
+ */
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { createNetwork, Identity } from '../../actors/index.ts'
+import type { Limits, Session } from '../../actors/index.ts'
+import { mebibyte, pause } from '../bar.ts'
+import type { Bar, BarContext } from '../bar.ts'
+import { floods } from './floods.ts'
+import type { Flood } from './floods.ts'
+import type { FlooderOrders, FlooderReport } from './flooder.ts'
+import type { FloodStats, FloodVictimReady } from './flood-victim.ts'
+
+/** Node 20 runs no TypeScript: from the sources, the compiled sister of a program is started. */
+export function chaosProgram(name: string): string {
+  const isCompiled = import.meta.url.endsWith('.js')
+  return fileURLToPath(new URL(isCompiled ? `${name}.js` : `../../build/bars/chaos/${name}.js`, import.meta.url))
+}
+
+/** A frame may be of any size while there is credit, so a frame that never ends may hold this much; stated, not hidden. */
+const victimLimits: Partial<Limits> = { maxMessageLengthBytes: mebibyte }
+
+async function ask(child: ChildProcess, what: 'stats' | 'restart' | 'measure'): Promise<FloodStats> {
+  const answer = once(child, 'message')
+  child.send({ ask: what })
+  return ((await answer) as [FloodStats])[0]
+}
+
+/** Sends at full speed until it is told to stop. */
+async function sendHonestly(session: Session, peer: string, isOver: () => boolean): Promise<void> {
+  const value = { type: 'Bytes', value: Buffer.alloc(1_000, 7) } as const
+  try {
+    while (!isOver()) {
+      for (let count = 0; count < 100; count++) await session.send(peer, value)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  } catch {
+    // Its end shows as goodput that is gone.
+  }
+}
+
+export interface FloodCounts {
+  readonly flood: string
+  readonly rssGrowthBytes: number
+  readonly lagP99Ms: number
+  readonly lagBeforeMs: number
+  /** Of the neighbour, while the flood lasts against before. */
+  readonly goodputShare: number
+  readonly goodputBefore: number
+  /** The same for a second of the victim's processor time: what other work of this machine takes away is left out. */
+  readonly goodputShareByCpu: number
+  readonly stats: FloodStats
+  readonly report: FlooderReport
+}
+
+export async function floodOnce(flood: Flood, seconds: number): Promise<FloodCounts> {
+  const [hostile, honest] = [Identity.generate(), Identity.generate()]
+  const victim = fork(chaosProgram('flood-victim'), [JSON.stringify({ hostile: hostile.id, honest: honest.id, limits: victimLimits })], { execArgv: ['--expose-gc'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const [ready] = (await once(victim, 'message')) as [FloodVictimReady]
+  const network = createNetwork({ identity: honest, peers: [{ id: ready.id, url: ready.url }], limits: { maxMessageLengthBytes: mebibyte } })
+  let isOver = false
+  try {
+    const [session] = await network.makeSessions({ count: 1 })
+    void sendHonestly(session as Session, ready.id, () => isOver)
+    await pause(1_000)
+    await ask(victim, 'restart')
+    await pause(seconds * 1_000)
+    const before = await ask(victim, 'stats')
+    await ask(victim, 'restart')
+    const orders: FlooderOrders = { pem: hostile.toPem(), port: Number(new URL(ready.url).port), flood: flood.name, seconds: seconds + 0.5, maxMessageLengthBytes: mebibyte }
+    const flooder = fork(chaosProgram('flooder'), [JSON.stringify(orders)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    const gone = once(flooder, 'exit').then(() => Promise.reject(new Error(`the flooder of ${flood.name} broke`)))
+    const reported = Promise.race([once(flooder, 'message') as Promise<[FlooderReport]>, gone])
+    gone.catch(() => {})
+    reported.catch(() => {})
+    // Its start costs this machine a share that the flood is not to blame for.
+    await pause(500)
+    await ask(victim, 'measure')
+    const [report] = await reported
+    const during = await ask(victim, 'stats')
+    const goodputBefore = before.values / before.elapsedMs
+    return {
+      flood: flood.name, rssGrowthBytes: during.peakRssBytes - before.peakRssBytes, lagP99Ms: during.lagP99Ms, lagBeforeMs: before.lagP99Ms,
+      goodputShare: during.values / during.elapsedMs / goodputBefore, goodputBefore: goodputBefore * 1000, goodputShareByCpu: (during.values / during.cpuMs) / (before.values / before.cpuMs), stats: during, report,
+    }
+  } finally {
+    isOver = true
+    await network.shutdown()
+    if (victim.connected) victim.send({ ask: 'stop' })
+    await once(victim, 'exit')
+  }
+}
+
+/** Closed with a reason, or without a way to do harm: nothing that it sends is taken while it reads nothing. */
+export const isAnswered = ({ stats, report }: FloodCounts): boolean => report.goodbyes.length > 0 || report.refusals.length > 0 || stats.causes.length > 0
+
+export async function floodBar({ isQuick, progress }: BarContext): Promise<readonly Bar[]> {
+  const bars: Bar[] = []
+  const seconds = isQuick ? 1.5 : 5
+  const only = process.env['STATEWIRE_FLOOD']
+  for (const flood of floods(mebibyte).filter(({ name }) => only === undefined || name === only)) {
+    const counts = await floodOnce(flood, seconds)
+    const { rssGrowthBytes, lagP99Ms, lagBeforeMs, goodputShare, goodputShareByCpu, goodputBefore, stats, report } = counts
+    const passed = rssGrowthBytes <= 16 * mebibyte && lagP99Ms <= 50 && goodputShare >= 0.8 && stats.crashes === 0 && isAnswered(counts)
+    const figures = {
+      flood: JSON.stringify(flood.name), rss_growth_mib: rssGrowthBytes / mebibyte, lag_p99_ms: lagP99Ms, lag_before_ms: lagBeforeMs, goodput_share: goodputShare, goodput_share_by_cpu: goodputShareByCpu, goodput_before: Math.round(goodputBefore),
+      connects: report.connects, taken: report.taken, said_mib: report.saidBytes / mebibyte, closed: stats.lost, rejected: stats.rejected, crashes: stats.crashes,
+    }
+    bars.push({ id: 'S8', passed, figures, notes: [...stats.causes.slice(0, 2), ...report.goodbyes.slice(0, 2), ...report.refusals.slice(0, 2)] })
+    progress(`S8 ${passed ? 'pass' : 'FAIL'} ${flood.name}: rss +${(rssGrowthBytes / mebibyte).toFixed(1)} MiB, lag p99 ${lagP99Ms.toFixed(0)} ms, goodput ${(goodputShare * 100).toFixed(0)} %`)
+  }
+  return bars
+}

@@ -1,0 +1,101 @@
+/**
+ * Owns: a peer with a known key that speaks by hand: TLS, a hello of any content, and then whatever bytes; what it was told.
+ * Refuses to know: which attack it is for.
+ */
+import tls from 'node:tls'
+import type { Identity } from '../../actors/index.ts'
+import { encodeHello, HelloReader } from '../../codec/hello.ts'
+import type { Hello, Refusal } from '../../codec/hello.ts'
+import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
+import { controlLane, nativeDescriptors } from '../../codec/native-frames.ts'
+import { decodeGoodbye } from '../../protocol/native/frame-bodies.ts'
+
+let bootNumber = 0n
+/** Each connection is a newer process of the same peer: never stale. */
+const nextBootId = (): bigint => BigInt(Date.now()) * 1000n + 10_000_000_000n + ++bootNumber
+
+export function hostileHello(publicKey: Uint8Array, changes: Partial<Hello> = {}): Hello {
+  return {
+    connectionId: 0, maxMessageLengthBytes: 1 << 20, laneWindowBytes: 65_536, resumeTimeoutMs: 120_000, bootId: nextBootId(), epoch: BigInt(Math.floor(Math.random() * 2 ** 48)) | 1n,
+    nextEpoch: BigInt(Math.floor(Math.random() * 2 ** 48)) | 1n, known: 0n, received: 0, first: 0, next: 0, publicKey, helloNumber: 1, links: 1, replayWindowBytes: 4 << 20, ...changes,
+  }
+}
+
+export class HostilePeer {
+  readonly socket: tls.TLSSocket
+  readonly mine: Hello
+  theirs: Hello | null = null
+  refusal: Refusal | null = null
+  /** What the victim said in its Goodbye, or null. */
+  goodbye: string | null = null
+  /** Frames of the victim that count: what an Ack of ours says. */
+  counted = 0
+  /** Frames of the victim by descriptor, and the bytes of their bodies. */
+  readonly heard = new Map<number, number>()
+  heardBytes = 0
+  isClosed = false
+  readonly whenClosed: Promise<void>
+  #onAnswer: () => void = () => {}
+  readonly whenAnswered: Promise<void>
+
+  constructor(port: number, identity: Identity, changes: Partial<Hello> = {}) {
+    this.mine = hostileHello(identity.publicKey, changes)
+    this.whenAnswered = new Promise((resolve) => (this.#onAnswer = resolve))
+    const socket = tls.connect({ host: '127.0.0.1', port, rejectUnauthorized: false, minVersion: 'TLSv1.3', ALPNProtocols: ['statewire/1'], servername: '', key: identity.toPem(), cert: identity.certificate })
+    this.socket = socket
+    socket.once('secureConnect', () => void socket.write(encodeHello(this.mine)))
+    socket.on('error', () => socket.destroy())
+    this.whenClosed = new Promise((resolve) => {
+      socket.once('close', () => {
+        this.isClosed = true
+        this.#onAnswer()
+        resolve()
+      })
+    })
+    this.#read()
+  }
+
+  #read(): void {
+    const hello = new HelloReader('dialer')
+    const frames = new NativeFrameReader({ maxMessageLengthBytes: 0xffff_ffff, connectionId: 0 }, {
+      onFrame: (lane, descriptor, buffer, start, end) => {
+        this.heard.set(descriptor, (this.heard.get(descriptor) ?? 0) + 1)
+        this.heardBytes += end - start
+        if (lane !== controlLane) this.counted++
+        else if (descriptor === nativeDescriptors.Goodbye) this.goodbye = decodeGoodbye(buffer, start, end).reason
+        return true
+      },
+    })
+    this.socket.on('data', (bytes: Buffer) => {
+      if (this.theirs !== null) return frames.push(bytes)
+      const step = hello.feed(bytes)
+      if (step.kind === 'more') return
+      if (step.kind === 'refusal') this.refusal = step.refusal
+      if (step.kind === 'hello') {
+        this.theirs = step.hello
+        if (step.rest.length > 0) frames.push(step.rest)
+      }
+      this.#onAnswer()
+    })
+  }
+
+  get isUp(): boolean {
+    return this.theirs !== null && !this.isClosed
+  }
+
+  /** Waits for room in the socket, as every flooder must; false once it is closed. */
+  async say(bytes: Buffer): Promise<boolean> {
+    if (this.isClosed || !this.socket.writable) return false
+    if (!this.socket.write(bytes)) await Promise.race([new Promise((resolve) => this.socket.once('drain', resolve)), this.whenClosed])
+    return !this.isClosed
+  }
+
+  /** Reads no more: what the victim says stays with it. */
+  stopReading(): void {
+    this.socket.pause()
+  }
+
+  end(): void {
+    this.socket.destroy()
+  }
+}
