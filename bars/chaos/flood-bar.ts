@@ -11,7 +11,7 @@ import { createNetwork, Identity } from '../../actors/index.ts'
 import type { Limits, Session } from '../../actors/index.ts'
 import { mebibyte, pause } from '../bar.ts'
 import type { Bar, BarContext } from '../bar.ts'
-import { floods } from './floods.ts'
+import { control, floods } from './floods.ts'
 import type { Flood } from './floods.ts'
 import type { FlooderOrders, FlooderReport } from './flooder.ts'
 import type { FloodStats, FloodVictimReady } from './flood-victim.ts'
@@ -97,7 +97,7 @@ export async function floodOnce(flood: Flood, seconds: number): Promise<FloodCou
 }
 
 /** Closed with a reason, or without a way to do harm: nothing that it sends is taken while it reads nothing. */
-export const isAnswered = ({ stats, report }: FloodCounts): boolean => report.goodbyes.length > 0 || report.refusals.length > 0 || stats.causes.length > 0
+export const isAnswered = ({ flood, stats, report }: FloodCounts): boolean => flood === control || report.goodbyes.length > 0 || report.refusals.length > 0 || stats.causes.length > 0
 
 export async function floodBar({ isQuick, progress }: BarContext): Promise<readonly Bar[]> {
   const bars: Bar[] = []

@@ -21,6 +21,8 @@ export interface Flood {
 /** Sessions that the victim has made with its hostile peer: ids 0 … 3. The last is given up by the attack itself. */
 export const sessionsOfVictim = 4
 const deadSession = 3
+/** A peer that connects and keeps silent: what the machine does to the figures by itself. */
+export const control = 'nothing'
 const framesAtOnce = 2_000
 const bit = (lane: number): Buffer => encodeFrame(lane, { type: 'RingElementBit', value: true })
 const many = (frame: Buffer): Buffer => Buffer.concat(Array.from({ length: framesAtOnce }, () => frame))
@@ -50,6 +52,7 @@ function headerOf(lane: number, lengthBytes: number): Buffer {
 export function floods(maxMessageLengthBytes: number): readonly Flood[] {
   const piece = Buffer.alloc(Math.min(65_536, maxMessageLengthBytes >>> 4), 7)
   return [
+    { name: control, again: () => Buffer.alloc(0), pauseMs: 50 },
     { name: 'pings', again: () => pings },
     { name: 'pings in records of their own', again: () => encodePing(1n), isSliced: true },
     { name: 'acks', again: (_, counted) => many(encodeAck(counted)) },

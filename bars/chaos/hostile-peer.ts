@@ -1,7 +1,9 @@
 /**
- * Owns: a peer with a known key that speaks by hand: TLS, a hello of any content, and then whatever bytes; what it was told.
+ * Owns: a peer with a known key that speaks by hand: TLS or plain TCP, a hello of any content, and then whatever bytes; what it
+ * was told.
  * Refuses to know: which attack it is for.
  */
+import net from 'node:net'
 import tls from 'node:tls'
 import type { Identity } from '../../actors/index.ts'
 import { encodeHello, HelloReader } from '../../codec/hello.ts'
@@ -21,8 +23,17 @@ export function hostileHello(publicKey: Uint8Array, changes: Partial<Hello> = {}
   }
 }
 
+export interface HostileOptions {
+  readonly hello?: Hello
+  /** The hello as it goes out, if it is not one that could be encoded. */
+  readonly bytes?: Buffer
+  readonly isPlain?: boolean
+  /** Each counted frame of the victim. */
+  readonly onFrame?: (lane: number, descriptor: number, body: Buffer) => void
+}
+
 export class HostilePeer {
-  readonly socket: tls.TLSSocket
+  readonly socket: net.Socket
   readonly mine: Hello
   theirs: Hello | null = null
   refusal: Refusal | null = null
@@ -35,15 +46,18 @@ export class HostilePeer {
   heardBytes = 0
   isClosed = false
   readonly whenClosed: Promise<void>
+  readonly #onValue: (lane: number, descriptor: number, body: Buffer) => void
   #onAnswer: () => void = () => {}
   readonly whenAnswered: Promise<void>
 
-  constructor(port: number, identity: Identity, changes: Partial<Hello> = {}) {
-    this.mine = hostileHello(identity.publicKey, changes)
+  constructor(port: number, identity: Identity, options: HostileOptions = {}) {
+    this.mine = options.hello ?? hostileHello(identity.publicKey)
+    this.#onValue = options.onFrame ?? (() => {})
+    const first = options.bytes ?? encodeHello(this.mine)
     this.whenAnswered = new Promise((resolve) => (this.#onAnswer = resolve))
-    const socket = tls.connect({ host: '127.0.0.1', port, rejectUnauthorized: false, minVersion: 'TLSv1.3', ALPNProtocols: ['statewire/1'], servername: '', key: identity.toPem(), cert: identity.certificate })
+    const socket = options.isPlain === true ? net.connect({ host: '127.0.0.1', port }) : tls.connect({ host: '127.0.0.1', port, rejectUnauthorized: false, minVersion: 'TLSv1.3', ALPNProtocols: ['statewire/1'], servername: '', key: identity.toPem(), cert: identity.certificate })
     this.socket = socket
-    socket.once('secureConnect', () => void socket.write(encodeHello(this.mine)))
+    socket.once(options.isPlain === true ? 'connect' : 'secureConnect', () => void socket.write(first))
     socket.on('error', () => socket.destroy())
     this.whenClosed = new Promise((resolve) => {
       socket.once('close', () => {
@@ -61,8 +75,10 @@ export class HostilePeer {
       onFrame: (lane, descriptor, buffer, start, end) => {
         this.heard.set(descriptor, (this.heard.get(descriptor) ?? 0) + 1)
         this.heardBytes += end - start
-        if (lane !== controlLane) this.counted++
-        else if (descriptor === nativeDescriptors.Goodbye) this.goodbye = decodeGoodbye(buffer, start, end).reason
+        if (lane !== controlLane) {
+          this.counted++
+          this.#onValue(lane, descriptor, buffer.subarray(start, end))
+        } else if (descriptor === nativeDescriptors.Goodbye) this.goodbye = decodeGoodbye(buffer, start, end).reason
         return true
       },
     })
