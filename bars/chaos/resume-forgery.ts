@@ -82,21 +82,21 @@ async function useSessions(network: Network, peer: string, told: Told[], isOver:
 async function keepHonestLink(victim: Network, honest: Network, counts: ForgeryCounts): Promise<() => Promise<void>> {
   const [[mine], [theirs]] = (await Promise.all([victim.makeSessions({ count: 1, peers: [honest.identity] }), honest.makeSessions({ count: 1 })])) as [[Session], [Session]]
   let expected = 0
-  let isOver = false
+  const state = { isOver: false }
   theirs.handle(victim.identity, (value) => {
     const bytes = value.type === 'Bytes' ? Buffer.from(value.value) : Buffer.alloc(12)
     if (bytes.readUInt32LE(0) !== markOfHonest || bytes.readUInt32LE(8) !== expected) counts.disturbed++
     expected++
   })
   const sending = (async () => {
-    for (let number = 0; !isOver; number++) {
+    for (let number = 0; !state.isOver; number++) {
       await mine.send(honest.identity, valueOf(markOfHonest, 0, number))
       if (number % 20 === 19) await pause(1)
     }
     await mine.flush()
   })().catch(() => void counts.disturbed++)
   return async () => {
-    isOver = true
+    state.isOver = true
     await sending
     counts.honestValues = expected
   }
