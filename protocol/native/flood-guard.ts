@@ -22,6 +22,8 @@ const shortChunkCost = 1 / 8
 /** Bytes that nobody wants cost as well; but a frame at most 64, for it may be a late one. */
 const bytesPerToken = 1024
 const frameCostMax = 64
+/** What makes this side answer, with frames that it must hold until they are acknowledged. */
+const answerCost = 3
 
 /** Values of a link so far, both ways. */
 export interface Carried {
@@ -69,6 +71,11 @@ export class FloodGuard {
   /** Bytes for nobody: messages and streams where none are served. */
   unwanted(lengthBytes: number, nowMs: number): void {
     this.#spend(1 + Math.min(frameCostMax, lengthBytes / bytesPerToken), nowMs)
+  }
+
+  /** A frame that is answered with one of this side's, besides what it costs itself. */
+  answer(nowMs: number): void {
+    this.#spend(answerCost, nowMs)
   }
 
   /** A value on a session that is over. */

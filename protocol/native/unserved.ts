@@ -38,7 +38,9 @@ export class UnservedLanes {
       if (creditBytes > 0) this.#write(encodeCredit(endpointLane, creditBytes))
     }
     const answer = answerUnserved(laneId, descriptor, buffer, bodyStart, bodyEnd)
-    if (answer !== null) this.#write(answer)
+    if (answer === null) return
+    this.#guard.answer(nowMs)
+    this.#write(answer)
   }
 }
 

@@ -61,6 +61,18 @@ describe('frames that carry nothing', () => {
   })
 })
 
+it('frames that are answered cost four', () => {
+  const guard = new FloodGuard(carried(), 0)
+  let frames = 0
+  expect(() => {
+    for (; frames < floodBurst; frames++) {
+      guard.unwanted(0, 0)
+      guard.answer(0)
+    }
+  }).toThrow('carry nothing')
+  expect(frames).toBe(floodBurst / 4)
+})
+
 describe('chunks', () => {
   it('of a byte cost an eighth of a frame, longer ones nothing', () => {
     const guard = new FloodGuard(carried(), 0)
