@@ -1,5 +1,5 @@
 /**
- * Owns: S8: each flood against a process of its own, while an honest neighbour sends at full speed; memory, loop lag, goodput, and
+ * Owns: S8: each flood against a process of its own, while an honest neighbour sends at half of its speed; memory, loop lag, goodput, and
  * how the offender ends.
  * Refuses to know: what a flood consists of.
  */
@@ -31,13 +31,25 @@ async function ask(child: ChildProcess, what: 'stats' | 'restart' | 'measure'): 
   return ((await answer) as [FloodStats])[0]
 }
 
-/** Sends at full speed until it is told to stop. */
-async function sendHonestly(session: Session, peer: string, isOver: () => boolean): Promise<void> {
+/**
+ * The neighbour: at full speed first, then at half of what that came to. At full speed the flooder, a third busy process, takes from it
+ * what the victim has to spare.
+ */
+interface Pace {
+  perMs: number
+  isOver: boolean
+}
+
+async function sendHonestly(session: Session, peer: string, pace: Pace): Promise<void> {
   const value = { type: 'Bytes', value: Buffer.alloc(1_000, 7) } as const
   try {
-    while (!isOver()) {
-      for (let count = 0; count < 100; count++) await session.send(peer, value)
-      await new Promise((resolve) => setImmediate(resolve))
+    let lastMs = performance.now()
+    while (!pace.isOver) {
+      const nowMs = performance.now()
+      const due = Math.min(5_000, pace.perMs === Infinity ? 100 : Math.floor((nowMs - lastMs) * pace.perMs))
+      if (due > 0) lastMs = nowMs
+      for (let count = 0; count < due; count++) await session.send(peer, value)
+      await (pace.perMs === Infinity ? new Promise((resolve) => setImmediate(resolve)) : pause(1))
     }
   } catch {
     // Its end shows as goodput that is gone.
@@ -63,11 +75,15 @@ export async function floodOnce(flood: Flood, seconds: number): Promise<FloodCou
   const victim = fork(chaosProgram('flood-victim'), [JSON.stringify({ hostile: hostile.id, honest: honest.id, limits: victimLimits })], { execArgv: ['--expose-gc'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const [ready] = (await once(victim, 'message')) as [FloodVictimReady]
   const network = createNetwork({ identity: honest, peers: [{ id: ready.id, url: ready.url }], limits: { maxMessageLengthBytes: mebibyte } })
-  let isOver = false
+  const pace: Pace = { perMs: Infinity, isOver: false }
   try {
     const [session] = await network.makeSessions({ count: 1 })
-    void sendHonestly(session as Session, ready.id, () => isOver)
+    void sendHonestly(session as Session, ready.id, pace)
+    await pause(500)
+    await ask(victim, 'restart')
     await pause(1_000)
+    const full = await ask(victim, 'stats')
+    pace.perMs = full.values / full.elapsedMs / 2
     await ask(victim, 'restart')
     await pause(seconds * 1_000)
     const before = await ask(victim, 'stats')
@@ -89,7 +105,7 @@ export async function floodOnce(flood: Flood, seconds: number): Promise<FloodCou
       goodputShare: during.values / during.elapsedMs / goodputBefore, goodputBefore: goodputBefore * 1000, goodputShareByCpu: (during.values / during.cpuMs) / (before.values / before.cpuMs), stats: during, report,
     }
   } finally {
-    isOver = true
+    pace.isOver = true
     await network.shutdown()
     if (victim.connected) victim.send({ ask: 'stop' })
     await once(victim, 'exit')

@@ -111,7 +111,7 @@ function barOf(id: string, counts: CycleCounts, extra: Record<string, number>): 
 
 export async function leakCycle({ isQuick, progress }: BarContext): Promise<readonly Bar[]> {
   progress('E2 connect and close')
-  const connects = await connectCycles(isQuick ? 500 : 10_000, isQuick ? 200 : 1_000)
+  const connects = await connectCycles(isQuick ? 500 : 10_000, isQuick ? 200 : 3_000)
   progress('E2 sessions opened and closed')
   const { lanesLeft, ...sessions } = await sessionCycles(isQuick ? 10_000 : 100_000, isQuick ? 5_000 : 20_000)
   return [barOf('E2-connects', connects, {}), barOf('E2-sessions', sessions, { lanes_left: lanesLeft })]
