@@ -21,7 +21,7 @@ const shortChunkLengthBytes = 256
 const shortChunkCost = 1 / 8
 /** Bytes that nobody wants cost as well; but a frame at most 64, for it may be a late one. */
 const bytesPerToken = 1024
-const frameCostMax = 64
+const dearestFrameCost = 64
 /** What makes this side answer, with frames that it must hold until they are acknowledged. */
 const answerCost = 3
 
@@ -70,7 +70,7 @@ export class FloodGuard {
 
   /** Bytes for nobody: messages and streams where none are served. */
   unwanted(lengthBytes: number, nowMs: number): void {
-    this.#spend(1 + Math.min(frameCostMax, lengthBytes / bytesPerToken), nowMs)
+    this.#spend(1 + Math.min(dearestFrameCost, lengthBytes / bytesPerToken), nowMs)
   }
 
   /** A frame that is answered with one of this side's, besides what it costs itself. */

@@ -61,6 +61,15 @@ describe('frames that carry nothing', () => {
   })
 })
 
+it('a frame costs at most 65 however long it is', () => {
+  const guard = new FloodGuard(carried(), 0)
+  let frames = 0
+  expect(() => {
+    for (; frames < floodBurst; frames++) guard.unwanted(2 ** 31, 0)
+  }).toThrow('carry nothing')
+  expect(frames).toBe(Math.floor(floodBurst / 65))
+})
+
 it('frames that are answered cost four', () => {
   const guard = new FloodGuard(carried(), 0)
   let frames = 0
