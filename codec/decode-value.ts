@@ -5,6 +5,7 @@
  * Byte path, inbound, after the frame reader. Bytes and PrfKey are views into the buffer that was handed in, which is
  * never reused; ring vectors are copied once, because their elements are hardly ever aligned inside a frame.
  */
+import type { ChunkViews } from './chunk-views.ts'
 import { scratchHalves, scratchWords } from './byte-order.ts'
 import { describeDescriptor, descriptors, lengthFieldLengthBytes, ring48LengthBytes } from './constants.ts'
 import { ProtocolError } from './errors.ts'
@@ -24,10 +25,12 @@ const onHeapLengthBytes = 64
 /**
  * Decodes the body `buffer[start, end)` of a value with this descriptor (the descriptor itself stands before `start`).
  * The body must be exactly that long. RingElementBit results are frozen and shared.
+ * `views` come from who cut the frame by its own length field: that of Bytes is not looked at again then.
  * Throws ProtocolError: ERR_UNKNOWN_DESCRIPTOR, ERR_VALUE_TRUNCATED, ERR_VALUE_TRAILING_BYTES,
  * ERR_VECTOR_LENGTH_NOT_MULTIPLE, ERR_NETWORK_VEC_ELEMENT_NOT_ALLOWED, ERR_NETWORK_VEC_LENGTH_MISMATCH.
  */
-export function decodeBody(descriptor: number, buffer: Uint8Array, start: number, end: number): NetworkValue {
+export function decodeBody(descriptor: number, buffer: Uint8Array, start: number, end: number, views?: ChunkViews): NetworkValue {
+  if (views !== undefined && descriptor === descriptors.Bytes) return { type: 'Bytes', value: views.of(buffer as Buffer, start + lengthFieldLengthBytes, end) }
   checkLength(descriptor, buffer, start, end)
   const payload = start + lengthFieldLengthBytes
   switch (descriptor) {

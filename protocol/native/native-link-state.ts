@@ -6,6 +6,7 @@
  * Its parts are files of their own, such as link-epoch.ts (counting, verdict, replay) and session-lanes.ts.
  */
 import { ProtocolError } from '../../codec/errors.ts'
+import { ChunkViews } from '../../codec/chunk-views.ts'
 import { decodeBody, isView } from '../../codec/decode-value.ts'
 import type { Hello } from '../../codec/hello.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
@@ -45,6 +46,7 @@ export class NativeLinkState implements LinkCore {
   #hooks: LinkHooks = idleHooks
   #end: Error | null = null
   #chunkAtMs = 0
+  readonly #views = new ChunkViews()
   /** Values that were accepted, and ended with an epoch unconfirmed. */
   lost: Lost = { unknown: 0, notSent: 0 }
   /** Why this side takes nothing new on this link. */
@@ -151,9 +153,9 @@ export class NativeLinkState implements LinkCore {
 
   /** A value that will not fit into its window may be on its way: its memory is reserved before it is there. */
   chunkEnds(): void {
+    this.#views.forget()
     const lengthBytes = this.#reader?.assemblingBytes ?? 0
-    // Shorter ones are bounded by the chunk that they began in.
-    if (lengthBytes < this.#options.laneWindowBytes) return
+    if (lengthBytes < this.#options.laneWindowBytes) return // bounded by the chunk that it began in
     const lane = this.#lanes.find(this.#reader?.assemblingLane ?? 0)
     if (lane !== undefined) this.#largeFrame.reserve(lane, lengthBytes)
   }
@@ -186,8 +188,7 @@ export class NativeLinkState implements LinkCore {
     }
     if (!this.epoch.isUp) return !isKept
     if (this.epoch.countFrame(frameLengthBytes, this.#chunkAtMs)) this.#outbox.ackIsDue()
-    // Later ones are due with the first.
-    else if (this.epoch.acks.owedFrames === 1) this.#hooks.requestTimer()
+    else if (this.epoch.acks.owedFrames === 1) this.#hooks.requestTimer() // later ones are due with the first
     return !isKept
   }
 
@@ -208,7 +209,7 @@ export class NativeLinkState implements LinkCore {
     this.counters.bytesReceived += bodyEnd - bodyStart
     let value: NetworkValue
     try {
-      value = decodeBody(descriptor, buffer, bodyStart, bodyEnd)
+      value = decodeBody(descriptor, buffer, bodyStart, bodyEnd, this.#views)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       // The frame was of sound length, so the socket and the other lanes stay.
