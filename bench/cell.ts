@@ -44,8 +44,11 @@ export interface Conditions {
 const steadyMalloc = { MALLOC_TRIM_THRESHOLD_: '1000000000', MALLOC_MMAP_THRESHOLD_: '1000000000' }
 
 const patienceMs = 20_000
-/** Arbitrary; keeps the compilation of the loops out of the measured phase. */
-const warmUpMsMax = 300
+/**
+ * Keeps the compilation of what is measured out of the measured phase, for every subject alike. Round trips are few: after
+ * 0.3 s (6,000 of them) a library's functions are still being compiled, and a raw socket's are not; after 1 s the rate stands.
+ */
+const warmUpMsMax = 1500
 
 const workerFile = fileURLToPath(new URL(`./worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url))
 
@@ -115,7 +118,7 @@ export async function runCell(subject: string, row: Row, round: number, conditio
     const client = startWorker({ role: 'client', subject, row: row.name, port }, clientCore, malloc)
     workers.push(client)
     await client.next('connected', patienceMs)
-    await runPhase(row, server, client, Math.min(warmUpMsMax, seconds * 500))
+    await runPhase(row, server, client, Math.min(warmUpMsMax, seconds * 1500))
     const figures = await runPhase(row, server, client, seconds * 1000)
     return { subject, row: row.name, round, ...figures }
   } finally {

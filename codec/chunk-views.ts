@@ -17,6 +17,11 @@ const View: ViewClass =
 
 const noMemory = new ArrayBuffer(0)
 
+/** A Buffer over a part of this memory. */
+export function viewOf(memory: ArrayBufferLike, offsetBytes: number, lengthBytes: number): Buffer {
+  return new View(memory, offsetBytes, lengthBytes)
+}
+
 export class ChunkViews {
   #chunk: Buffer | null = null
   #memory: ArrayBufferLike = noMemory

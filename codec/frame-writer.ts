@@ -5,6 +5,7 @@
  * Byte path, outbound. What `take` hands out is never written to again: the arena only moves on. A socket may still be
  * reading the slices when more frames are written, and a replay window keeps them until the peer has acknowledged them.
  */
+import { viewOf } from './chunk-views.ts'
 import { descriptors, frameHeaderLengthBytes, lengthPrefixedHeaderLengthBytes, maxUint32 } from './constants.ts'
 import { bytesOf, encodedLength, writeCheckedValue, writeUint32 } from './encode-value.ts'
 import { InvalidValueError } from './errors.ts'
@@ -30,6 +31,8 @@ const loopCopyLimitBytes = 8
  */
 export class FrameWriter {
   private arena: Buffer = noArena
+  /** Of the arena, which has all of it. */
+  private memory: ArrayBufferLike = noArena.buffer
   private sliceStart = 0
   private arenaEnd = 0
   private nextArenaLengthBytes = firstArenaLengthBytes
@@ -135,6 +138,11 @@ export class FrameWriter {
     writeCheckedValue(value, this.arena, writeUint32(this.arena, start, lane))
   }
 
+  /** Whether a copied frame of this length goes into the arena that was begun. */
+  hasRoomFor(lengthBytes: number): boolean {
+    return lengthBytes <= this.arena.length - this.arenaEnd
+  }
+
   /** Makes `lengthBytes` contiguous bytes of arena the caller's and returns where they begin. */
   private reserve(lengthBytes: number): number {
     if (lengthBytes > this.arena.length - this.arenaEnd) this.moveToNewArena(lengthBytes)
@@ -148,6 +156,7 @@ export class FrameWriter {
     const length = Math.max(this.nextArenaLengthBytes, lengthBytes)
     // Slow: an arena from Node's shared pool would be kept alive by, and keep alive, memory of others.
     this.arena = Buffer.allocUnsafeSlow(length)
+    this.memory = this.arena.buffer
     this.sliceStart = 0
     this.arenaEnd = 0
     this.nextArenaLengthBytes = Math.min(maxArenaLengthBytes, 2 * this.nextArenaLengthBytes)
@@ -155,7 +164,7 @@ export class FrameWriter {
 
   private sealSlice(): void {
     if (this.sliceStart === this.arenaEnd) return
-    this.parts.push(this.arena.subarray(this.sliceStart, this.arenaEnd))
+    this.parts.push(viewOf(this.memory, this.sliceStart, this.arenaEnd - this.sliceStart))
     this.sliceStart = this.arenaEnd
   }
 

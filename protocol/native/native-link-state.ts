@@ -100,8 +100,7 @@ export class NativeLinkState implements LinkCore {
   }
 
   createReader(): FrameSource {
-    this.#reader = new NativeFrameReader({ maxMessageLengthBytes: this.#options.maxMessageLengthBytes, connectionId: this.#options.connectionId }, this)
-    return this.#reader
+    return (this.#reader = new NativeFrameReader({ maxMessageLengthBytes: this.#options.maxMessageLengthBytes, connectionId: this.#options.connectionId }, this))
   }
 
   /** A batch takes its ids on this link; it makes those of `ids` here, each with `openLane`. */
@@ -128,8 +127,9 @@ export class NativeLinkState implements LinkCore {
   }
 
   takeBatch(): Buffer[] {
-    this.#upkeep.sent(this.#options.nowMs())
-    return this.#outbox.takeBatch()
+    const nowMs = this.#options.nowMs()
+    this.#upkeep.sent(nowMs)
+    return this.#outbox.takeBatch(nowMs)
   }
 
   flow(): void {

@@ -23,6 +23,8 @@ const valueOverheadBytes = 64
 /** As in ../link-state.ts, and for the same reasons. */
 const flushAtBytes = 64 * 1024
 const flushReferencesAtBytes = 1024 * 1024
+/** Below it a write of its own costs more than a second buffer. */
+const arenaFlushAtBytes = 16 * 1024
 
 export interface OutboxOptions {
   readonly peer: string
@@ -155,6 +157,8 @@ export class NativeOutbox {
     const limit = this.#epoch.peerLimits?.maxMessageLengthBytes ?? Infinity
     // 9 bytes of header: what is compared is what follows them.
     if (lengthBytes - 9 > limit) throw new InvalidValueError(`a value of ${lengthBytes - 9} bytes is longer than the ${limit} that ${this.#options.peer} takes`)
+    // A batch that ends where the arena ends is one buffer: a plain write, where two are a gathered one, copied again under TLS.
+    if (this.#writer.pendingBytes >= arenaFlushAtBytes && lengthBytes < byReferenceThresholdBytes && !this.#writer.hasRoomFor(lengthBytes)) this.#hooks().flushNow()
     if (frame === null) this.#writer.writeFrame(lane.id, value)
     else this.#writer.writeRaw(frame)
     lane.credit.spend(lengthBytes)
@@ -185,7 +189,7 @@ export class NativeOutbox {
   }
 
   /** Here a frame gets its sequence: what is taken is handed to a connection. An Ack goes along where one is owed. */
-  takeBatch(): Buffer[] {
+  takeBatch(nowMs: number = this.#options.nowMs()): Buffer[] {
     this.#flushRequested = false
     const batch = this.#writer.take()
     if (this.#pendingFrames > 0) {
@@ -195,7 +199,7 @@ export class NativeOutbox {
     }
     // A Pong is an Ack, so it says what is counted by now: an older number behind a newer one would break the protocol.
     if (this.#pongEcho !== null) this.#writer.writeRaw(encodePong(this.#pongEcho, this.#epoch.received))
-    else if (this.#ackIsDue || this.#epoch.acks.isRipe(this.#options.nowMs())) this.#writer.writeRaw(encodeAck(this.#epoch.received))
+    else if (this.#ackIsDue || this.#epoch.acks.isRipe(nowMs)) this.#writer.writeRaw(encodeAck(this.#epoch.received))
     // What was written behind the batch just now, if anything, has told the peer the count.
     if (this.#writer.pendingBytes > 0) this.#epoch.acks.sent()
     this.#ackIsDue = false

@@ -23,6 +23,8 @@ export const replayWindowFramesMax = 65_536
 export const replayFrameOverheadBytes = 32
 
 const firstRingLength = 64
+/** Twice what an Ack covers where each frame is a write of its own. */
+const joinAtPartsMin = 128
 const released = Buffer.alloc(0)
 
 /** Looks at one held frame; the lane and the descriptor are read from its bytes. */
@@ -34,6 +36,7 @@ export class ReplayWindow {
   /** Index of the first part that is held; those before it are released. */
   #headPart = 0
   #headOffset = 0
+  #joinAtParts = joinAtPartsMin
   #lengths = new Uint32Array(firstRingLength)
   #first = 0
   #next = 0
@@ -93,7 +96,8 @@ export class ReplayWindow {
     let partBytes = 0
     for (const part of parts) partBytes += part.length
     if (partBytes !== pushedBytes) throw new StatewireError('ERR_INTERNAL', `Frames of ${pushedBytes} bytes were handed over in ${partBytes} bytes.`)
-    for (const part of parts) this.#addPart(part)
+    for (const part of parts) if (part.length > 0) this.#parts.push(part)
+    if (this.#parts.length - this.#headPart >= this.#joinAtParts) this.#joinParts()
     this.#next += count
     this.#heldBytes += pushedBytes
     if (this.heldFrames > 2 * replayWindowFramesMax) {
@@ -125,9 +129,8 @@ export class ReplayWindow {
    */
   replayFrom(received: number): Buffer[] {
     this.ack(received)
-    const held = this.#parts.slice(this.#headPart)
-    if (this.#headOffset > 0) held[0] = held[0]!.subarray(this.#headOffset)
-    return held
+    this.#joinParts()
+    return [...this.#parts]
   }
 
   /** Oldest first. For outcomes; not on the byte path. */
@@ -162,6 +165,7 @@ export class ReplayWindow {
     this.#parts = []
     this.#headPart = 0
     this.#headOffset = 0
+    this.#joinAtParts = joinAtPartsMin
     this.#lengths = new Uint32Array(firstRingLength)
     this.#first = 0
     this.#next = 0
@@ -179,15 +183,26 @@ export class ReplayWindow {
     }
   }
 
-  /** Joins a slice to the one that it continues: lone frames out of one arena are one part, however many writes they were. */
-  #addPart(part: Buffer): void {
-    if (part.length === 0) return
-    const last = this.#parts.length > this.#headPart ? this.#parts.at(-1)! : null
-    if (last !== null && last.buffer === part.buffer && last.byteOffset + last.length === part.byteOffset) {
-      this.#parts[this.#parts.length - 1] = Buffer.from(last.buffer, last.byteOffset, last.length + part.length)
-    } else {
-      this.#parts.push(part)
+  /**
+   * Joins each slice to the one that it continues: lone frames out of one arena are one part, however many writes they were.
+   * Not at every write, because most are acknowledged before there are many, and asking a Buffer for its memory is dear.
+   */
+  #joinParts(): void {
+    const joined: Buffer[] = []
+    let offset = this.#headOffset
+    for (const part of this.#parts.slice(this.#headPart)) {
+      const rest = offset === 0 ? part : part.subarray(offset)
+      offset = 0
+      const last = joined.at(-1)
+      if (last !== undefined && last.buffer === rest.buffer && last.byteOffset + last.length === rest.byteOffset) {
+        joined[joined.length - 1] = Buffer.from(last.buffer, last.byteOffset, last.length + rest.length)
+      } else {
+        joined.push(rest)
+      }
     }
+    this.#parts = joined
+    this.#headPart = this.#headOffset = 0
+    this.#joinAtParts = Math.max(joinAtPartsMin, 2 * joined.length)
   }
 
   #dropBytes(lengthBytes: number): void {
