@@ -24,7 +24,7 @@ export const replayFrameOverheadBytes = 32
 
 const firstRingLength = 64
 /** Twice what an Ack covers where each frame is a write of its own. */
-const joinAtPartsMin = 128
+const firstJoinAtParts = 128
 const released = Buffer.alloc(0)
 
 /** Looks at one held frame; the lane and the descriptor are read from its bytes. */
@@ -36,7 +36,7 @@ export class ReplayWindow {
   /** Index of the first part that is held; those before it are released. */
   #headPart = 0
   #headOffset = 0
-  #joinAtParts = joinAtPartsMin
+  #joinAtParts = firstJoinAtParts
   #lengths = new Uint32Array(firstRingLength)
   #first = 0
   #next = 0
@@ -165,7 +165,7 @@ export class ReplayWindow {
     this.#parts = []
     this.#headPart = 0
     this.#headOffset = 0
-    this.#joinAtParts = joinAtPartsMin
+    this.#joinAtParts = firstJoinAtParts
     this.#lengths = new Uint32Array(firstRingLength)
     this.#first = 0
     this.#next = 0
@@ -202,7 +202,7 @@ export class ReplayWindow {
     }
     this.#parts = joined
     this.#headPart = this.#headOffset = 0
-    this.#joinAtParts = Math.max(joinAtPartsMin, 2 * joined.length)
+    this.#joinAtParts = Math.max(firstJoinAtParts, 2 * joined.length)
   }
 
   #dropBytes(lengthBytes: number): void {
