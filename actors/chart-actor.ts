@@ -10,6 +10,7 @@
  */
 import type { ActorLogic, ActorSystem, AnyActorRef, AnyEventObject, AnyMachineSnapshot, AnyStateMachine } from '../machines/xstate.ts'
 import type { DeadlineName, StateMeta } from '../machines/chart.ts'
+import { ChartReplay } from './chart-replay.ts'
 import { Children } from './children.ts'
 import type { AnyScope } from './children.ts'
 import type { Deadline, TimerWheel } from './timer-wheel.ts'
@@ -131,11 +132,7 @@ class Life<B extends Body> {
 /** Gives a chart its body. The result is ordinary actor logic: create, spawn or invoke it. */
 export function chartActor<Input, B extends Body, Names extends string>(options: ChartActorOptions<Input, B, Names>): ChartLogic<Input> {
   const lives = new WeakMap<object, Life<B>>()
-  const machine = options.machine.provide({ actions: provided(options.actions, lives) as never })
-  // XState evaluates a `context` function by an `assign`, and its development build warns of each one under a custom
-  // action, which is where children are made here: so the context is handed to it ready made.
-  let context: unknown
-  machine.config = { ...options.machine.config, get context() { return context } } as never
+  const chart = new ChartReplay(options.machine.provide({ actions: provided(options.actions, lives) as never }))
 
   return {
     config: options.machine.config,
@@ -146,14 +143,13 @@ export function chartActor<Input, B extends Body, Names extends string>(options:
       const children = new Children(scope as AnyScope, host.nowMs)
       const body = options.createBody(input, portOf(self, scope as AnyScope, children))
       lives.set(self, new Life(self.id, body, children, host, (event) => self.send(event)))
-      context = { facts: body.facts(), body: new Opaque(self.id) }
-      return machine.getInitialSnapshot(scope as never, undefined as never) as AnyMachineSnapshot
+      return chart.first(scope as AnyScope, { facts: body.facts(), body: new Opaque(self.id) })
     },
     start(snapshot, scope) {
       const life = lives.get(scope.self)
       life?.begin()
       life?.watch(snapshot)
-      machine.start(snapshot as never)
+      chart.start(snapshot)
     },
     transition(snapshot, event, scope) {
       const life = lives.get(scope.self)
@@ -161,7 +157,7 @@ export function chartActor<Input, B extends Body, Names extends string>(options:
       if (event.type === 'xstate.stop') life.end()
       else if (options.isCurrent?.(life.body, event) === false) return snapshot
       try {
-        const next = machine.transition(snapshot as never, life.children.interpret(event) ?? event, scope as never) as AnyMachineSnapshot
+        const next = chart.transition(snapshot, life.children.interpret(event) ?? event, scope as AnyScope)
         life.watch(next)
         return next
       } catch (error) {
