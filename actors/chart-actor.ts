@@ -65,7 +65,20 @@ export interface ChartLogic<Input> extends ActorLogic<AnyMachineSnapshot, AnyEve
   toJSON(): string
 }
 
-const none = new Set<DeadlineName>()
+const none: ReadonlySet<DeadlineName> = new Set<DeadlineName>()
+
+type Nodes = readonly { meta?: StateMeta }[]
+const known = new WeakMap<Nodes, ReadonlySet<DeadlineName>>()
+
+/** What the active states ask for; the same states come again and again. */
+function deadlinesOf(nodes: Nodes): ReadonlySet<DeadlineName> {
+  let deadlines = known.get(nodes)
+  if (deadlines === undefined) {
+    const names = nodes.flatMap(({ meta }) => (meta?.deadline === undefined ? [] : [meta.deadline]))
+    known.set(nodes, (deadlines = names.length === 0 ? none : new Set(names)))
+  }
+  return deadlines
+}
 
 class Life<B extends Body> {
   readonly body: B
@@ -93,15 +106,10 @@ class Life<B extends Body> {
   watch(snapshot: AnyMachineSnapshot): void {
     if (snapshot.status !== 'active') return this.end()
     // The active state nodes; `getMeta()` would build an object of them at each transition.
-    const nodes = (snapshot as unknown as { _nodes: readonly { meta?: StateMeta }[] })._nodes
+    const nodes = (snapshot as unknown as { _nodes: Nodes })._nodes
     if (nodes === this.#nodes) return
     this.#nodes = nodes
-    let wanted = none
-    for (const { meta } of nodes) {
-      if (meta?.deadline === undefined) continue
-      if (wanted === none) wanted = new Set()
-      wanted.add(meta.deadline)
-    }
+    const wanted = deadlinesOf(nodes)
     if (wanted === none && this.#deadlines.size === 0) return
     for (const [name, deadline] of this.#deadlines) {
       if (wanted.has(name)) continue

@@ -252,7 +252,7 @@ class LinkBody implements Body {
     this.#pumps.tell({ type: 'connection.errored' })
     this.#pumps.tell({ type: 'connection.closed' })
     const lost = cause('ERR_CONNECTION_LOST', `the connection to ${this.#peer.id} was lost: ${reason.message}`)
-    if (this.#spec.onConnectionLost !== 'fail') this.#spec.state.connectionLost(lost.message, errorOf(reason))
+    if (this.#spec.onConnectionLost !== 'fail') this.#spec.state.connectionLost(lost.message, this.#spec.state.tellsOfLoss ? errorOf(reason) : null)
     else {
       this.#spec.state.close(errorOf(lost))
       // The lanes of the batch's other links hear the same.

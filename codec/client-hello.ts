@@ -81,7 +81,10 @@ class Reader {
   }
 
   uint(lengthBytes: number): number {
-    return this.take(lengthBytes).reduce((value, byte) => value * 256 + byte, 0)
+    let value = 0
+    const bytes = this.take(lengthBytes)
+    for (let at = 0; at < bytes.length; at++) value = value * 256 + (bytes[at] as number)
+    return value
   }
 
   /** What a length field of so many bytes announces. */

@@ -230,12 +230,17 @@ function refusalStep(bytes: Buffer): HelloStep {
   return { kind: 'refusal', refusal, rest: bytes.subarray(end) }
 }
 
+const counters = [['received', 56], ['first', 64], ['next', 72], ['hello number', 112]] as const
+
+function counterAt(bytes: Buffer, offset: number): number {
+  return readUint32(bytes, offset + 4) * 0x1_0000_0000 + readUint32(bytes, offset)
+}
+
 /** The first 160 bytes, whose magic, kind and version are known to be right. */
 function decodeHello(bytes: Buffer): { hello: Hello } | { fault: HelloFault } {
-  const counters = { received: 56, first: 64, next: 72, 'hello number': 112 }
-  for (const [field, offset] of Object.entries(counters)) {
-    const value = bytes.readBigUInt64LE(offset)
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) return { fault: badHello(`${field} is ${String(value)}; no counter is above 2^53 - 1`) }
+  for (const [field, offset] of counters) {
+    // Above 2^53 - 1 a bit of the upper eleven is set.
+    if (readUint32(bytes, offset + 4) > 0x1f_ffff) return { fault: badHello(`${field} is ${String(bytes.readBigUInt64LE(offset))}; no counter is above 2^53 - 1`) }
   }
   const hello: Hello = {
     connectionId: readUint32(bytes, 8),
@@ -246,12 +251,12 @@ function decodeHello(bytes: Buffer): { hello: Hello } | { fault: HelloFault } {
     epoch: bytes.readBigUInt64LE(32),
     nextEpoch: bytes.readBigUInt64LE(40),
     known: bytes.readBigUInt64LE(48),
-    received: Number(bytes.readBigUInt64LE(56)),
-    first: Number(bytes.readBigUInt64LE(64)),
-    next: Number(bytes.readBigUInt64LE(72)),
+    received: counterAt(bytes, 56),
+    first: counterAt(bytes, 64),
+    next: counterAt(bytes, 72),
     // A copy: the link keeps the key, and a view would keep the chunk.
     publicKey: Uint8Array.from(bytes.subarray(80, 80 + publicKeyLengthBytes)),
-    helloNumber: Number(bytes.readBigUInt64LE(112)),
+    helloNumber: counterAt(bytes, 112),
     links: bytes.readUInt16LE(120),
     replayWindowBytes: readUint32(bytes, 122),
   }
@@ -261,23 +266,24 @@ function decodeHello(bytes: Buffer): { hello: Hello } | { fault: HelloFault } {
 
 /** The rules of one hello alone, each with its own sentence. */
 function faultOf(hello: Hello): HelloFault | null {
-  const rules: [isBroken: boolean, what: string][] = [
-    [hello.connectionId > maxUint32, 'its connection id has more than 32 bits'],
-    [hello.publicKey.length !== publicKeyLengthBytes, 'its public key does not have 32 bytes'],
-    [hello.maxMessageLengthBytes < helloMaxMessageLengthBytesMin, `maxMessageLength is ${String(hello.maxMessageLengthBytes)}; it is at least 65536`],
-    [hello.laneWindowBytes === 0, 'the lane window is 0'],
-    [hello.laneWindowBytes > windowBytesMax, `the lane window is ${String(hello.laneWindowBytes)}; it is at most 2^31 - 1`],
-    [hello.resumeTimeoutMs === 0, 'the resume time-out is 0'],
-    [hello.bootId === 0n, 'the boot id is 0'],
-    [hello.epoch === 0n, 'the epoch is 0'],
-    [hello.nextEpoch === 0n, 'the next epoch is 0'],
-    [hello.helloNumber === 0, 'the hello number is 0'],
-    [hello.links === 0, 'the number of links is 0'],
-    [hello.links > linksMax, 'the number of links has more than 16 bits'],
-    [hello.replayWindowBytes === 0, 'the replay window is 0'],
-  ]
-  const broken = rules.find(([isBroken]) => isBroken)
-  return broken === undefined ? null : badHello(broken[1])
+  const broken = brokenRuleOf(hello)
+  return broken === null ? null : badHello(broken)
+}
+
+function brokenRuleOf(hello: Hello): string | null {
+  if (hello.connectionId > maxUint32) return 'its connection id has more than 32 bits'
+  if (hello.publicKey.length !== publicKeyLengthBytes) return 'its public key does not have 32 bytes'
+  if (hello.maxMessageLengthBytes < helloMaxMessageLengthBytesMin) return `maxMessageLength is ${String(hello.maxMessageLengthBytes)}; it is at least 65536`
+  if (hello.laneWindowBytes === 0) return 'the lane window is 0'
+  if (hello.laneWindowBytes > windowBytesMax) return `the lane window is ${String(hello.laneWindowBytes)}; it is at most 2^31 - 1`
+  if (hello.resumeTimeoutMs === 0) return 'the resume time-out is 0'
+  if (hello.bootId === 0n) return 'the boot id is 0'
+  if (hello.epoch === 0n) return 'the epoch is 0'
+  if (hello.nextEpoch === 0n) return 'the next epoch is 0'
+  if (hello.helloNumber === 0) return 'the hello number is 0'
+  if (hello.links === 0) return 'the number of links is 0'
+  if (hello.links > linksMax) return 'the number of links has more than 16 bits'
+  return hello.replayWindowBytes === 0 ? 'the replay window is 0' : null
 }
 
 function badHello(what: string): HelloFault {

@@ -20,8 +20,12 @@ const privateKey = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[^]*?(?:-----END [A-Z0-
 /** User and password in front of a host. */
 const userInfo = /(\w:\/\/)[^\s/@]*@/g
 
+/** No character that any of the patterns above needs, but for the line around a key. */
+const plain = /^[ -?A-~]*$/
+
 /** Plain ASCII sentences, which is nearly all of them, come back as they are. */
 export function legible(text: string, lengthMax: number = sentenceLengthMax): string {
+  if (text.length <= Math.min(lengthMax, lookedAtLength) && plain.test(text) && !text.includes('-----BEGIN ')) return text
   const clean = text
     .slice(0, lookedAtLength)
     .replace(privateKey, '<private key>')

@@ -63,6 +63,8 @@ export interface LinkCore extends FrameSink {
   readonly readsAtOnce: boolean
   /** A connection is adopted: what goes to it first. `agreed` is what its handshake came to. */
   established(agreed: unknown): readonly Buffer[]
+  /** Whether lanes hear of a lost connection, so that somebody has to say why; else what was sent on it is sent again. */
+  readonly tellsOfLoss: boolean
   connectionLost(message: string, cause: unknown): void
   /** A bug of this side: where frames are replayed, the one that met it must not come again and again. */
   crashed(): void

@@ -106,6 +106,7 @@ export class LinkState implements LinkCore {
 
   // This dialect has no hello, no last words, and nothing that is due by time.
   readonly readsAtOnce = false
+  readonly tellsOfLoss = true
   readonly nextDueAtMs = null
 
   established(): readonly Buffer[] {

@@ -120,8 +120,13 @@ export class LinkEpoch {
   composeHello(): Hello {
     if (this.#isUp) throw new StatewireError('ERR_INTERNAL', 'A hello was asked for while a connection is up: its counters could still move.')
     this.#helloNumber += 1
+    const { maxMessageLengthBytes, laneWindowBytes, resumeTimeoutMs, links, replayWindowBytes } = this.#options.limits
     this.#sentHello = {
-      ...this.#options.limits,
+      maxMessageLengthBytes,
+      laneWindowBytes,
+      resumeTimeoutMs,
+      links,
+      replayWindowBytes,
       connectionId: this.#options.connectionId,
       bootId: this.#bootId,
       epoch: this.#epoch,

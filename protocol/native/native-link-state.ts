@@ -2,8 +2,7 @@
  * Owns: the state of one native link that outlives its sockets: its sessions, what waits for credit or for room, what was
  * handed over and not acknowledged, what is owed to the peer.
  * Refuses to know: sockets, clocks, actors. Two pumps drive it, its link tells it when a connection comes and goes, and
- * asks it at `nextDueAtMs`.
- * Its parts are files of their own, such as link-epoch.ts (counting, verdict, replay) and session-lanes.ts.
+ * asks it at `nextDueAtMs`. Its parts are files of their own, such as link-epoch.ts (counting, verdict, replay) and session-lanes.ts.
  */
 import { ProtocolError } from '../../codec/errors.ts'
 import { ChunkViews } from '../../codec/chunk-views.ts'
@@ -33,6 +32,7 @@ export class NativeLinkState implements LinkCore {
   onLaneOpened: (() => void) | null = null
   readonly kept = new KeptViews()
   readonly readsAtOnce = true
+  readonly tellsOfLoss = false
   /** What the last hellos came to on this side. */
   lastVerdict: Adoption['verdict']['mine'] | null = null
   readonly #options: NativeLinkOptions
