@@ -8,6 +8,7 @@
  * facts and event, and changes nothing but its state. What is seen to do more is left to XState each time.
  */
 import type { AnyEventObject, AnyMachineSnapshot, AnyStateMachine } from '../machines/xstate.ts'
+import type { ChildEvent } from '../machines/chart.ts'
 import type { AnyScope } from './children.ts'
 
 type Guard = (args: { context: unknown; event: AnyEventObject }, params: unknown) => boolean
@@ -66,6 +67,8 @@ interface InnerScope {
   actionExecutor(action: Action & { readonly info: unknown }): void
 }
 
+/** What children.ts makes of their ends. */
+const childEvents: readonly ChildEvent['type'][] = ['child.done', 'child.failed', 'child.restarted', 'child.escalated']
 const initType = 'xstate.init'
 
 export class ChartReplay {
@@ -78,8 +81,9 @@ export class ChartReplay {
   #template: AnyMachineSnapshot | null = null
 
   constructor(machine: AnyStateMachine) {
-    // Only what the chart has a word for: there is no end of other types. And only where each guard has a name to be asked by.
-    this.#events = new Set(hasNamedGuards(machine) ? (machine.events as readonly string[]) : [])
+    // Only what the chart has a word for, or every actor hears: there is no end of other types. And only where each guard has a
+    // name to be asked by.
+    this.#events = new Set(hasNamedGuards(machine) ? [...(machine.events as readonly string[]), ...childEvents] : [])
     this.#machine = machine.provide({ guards: this.#watched(machine.implementations.guards as Readonly<Record<string, Guard>>) as never })
     // XState evaluates a `context` function by an `assign`, and its development build warns of each one under a custom
     // action, which is where children are made here: so the context is handed to it ready made.

@@ -13,11 +13,15 @@ import type { Pipe, PipeHandlers } from './pipe.ts'
 import { cause, causeOf, errorOf } from './services.ts'
 import type { Services } from './services.ts'
 
+const nothing: Buffer = Buffer.alloc(0)
+
 /** What an authenticated connection hands to its link. */
 export interface OpenPipe {
   readonly pipe: Pipe
   /** What the handshake agreed on, for the link's state. */
   readonly agreed: unknown
+  /** The answer to the hello, if it has not left yet: it goes first, and in one write with what the link has to say at once. */
+  readonly greeting: Buffer | null
   /** Bytes that came behind the handshake: they are frames. */
   readonly rest: Buffer
 }
@@ -57,7 +61,8 @@ export class ConnectionBody implements Body, PipeHandlers {
   readonly #handshake: DialerHandshake | AcceptorHandshake
   #pipe: Pipe | null
   #claim: Claim | null = null
-  #rest: Buffer = Buffer.alloc(0)
+  #rest: Buffer = nothing
+  #greeting: Buffer | null = null
   #cause: Cause | null = null
   #authenticated = false
   #isLeaving = false
@@ -172,8 +177,17 @@ export class ConnectionBody implements Body, PipeHandlers {
   confirm(): void {
     const { write, rest, agreed } = (this.#handshake as AcceptorHandshake).confirm(this.#state as LinkCore)
     this.#agreed = agreed
-    this.#pipe?.write([write])
+    this.#greeting = write
+    // A link that reads at once takes the connection over in this turn, and the answer with it.
+    if ((this.#state as LinkCore).readsAtOnce) this.#services.environment.clock.nextTick(() => this.#sendGreeting())
+    else this.#sendGreeting()
     this.#rest = this.#rest.length === 0 ? rest : Buffer.concat([rest, this.#rest])
+  }
+
+  #sendGreeting(): void {
+    const greeting = this.#greeting
+    this.#greeting = null
+    if (greeting !== null) this.#pipe?.write([greeting])
   }
 
   tellAuthenticated(): void {
@@ -192,6 +206,7 @@ export class ConnectionBody implements Body, PipeHandlers {
 
   endPipe(): void {
     this.#isLeaving = true
+    this.#sendGreeting()
     this.#pipe?.end()
     // What is still on its way to us is of no use any more, and a paused pipe would never end.
     this.#pipe?.handle({ ...deaf, onClose: (error) => this.onClose(error), onEnd: () => {} })
@@ -234,7 +249,9 @@ export class ConnectionBody implements Body, PipeHandlers {
     const pipe = this.#pipe
     if (pipe === null || !this.#authenticated || this.#isLeaving) return undefined
     const rest = this.#rest
-    this.#rest = Buffer.alloc(0)
+    const greeting = this.#greeting
+    this.#rest = nothing
+    this.#greeting = null
     pipe.handle({
       onOpen: () => {},
       // No wrapper: between two processes on one core every further function is a cold one.
@@ -243,11 +260,12 @@ export class ConnectionBody implements Body, PipeHandlers {
       onEnd: () => this.onEnd(),
       onClose: (error) => this.onClose(error),
     })
-    return { pipe, rest, agreed: this.#agreed }
+    return { pipe, greeting, rest, agreed: this.#agreed }
   }
 
   /** A few bytes of the link's own, behind everything that its pump wrote. */
   say(words: Buffer): void {
+    this.#sendGreeting()
     this.#pipe?.write([words])
   }
 
@@ -287,7 +305,7 @@ export class ConnectionBody implements Body, PipeHandlers {
       this.#port.send({ type: 'handshake.claimed' })
     }
     if (step.verified === true) {
-      this.#rest = step.rest ?? Buffer.alloc(0)
+      this.#rest = step.rest ?? nothing
       this.#agreed = step.agreed
       this.#port.send({ type: 'handshake.verified' })
     }

@@ -37,6 +37,8 @@ export class OutPump {
   readonly #onBroken: (error: ProtocolError) => void
   readonly #onCrashed: (error: unknown) => void
   #pipe: Pipe | null = null
+  /** What goes out before anything of the link's batch. */
+  #first: readonly Buffer[] = []
   /** A chunk is being read: what is sent in reaction leaves at its end, so no tick is needed. */
   isHeld = false
   #tickPending = false
@@ -55,14 +57,18 @@ export class OutPump {
     this.#onCrashed = events.onCrashed
   }
 
-  attach(pipe: Pipe): void {
+  /** @param first goes out at once, before anything of the link's batch and in one write with what is in it already */
+  attach(pipe: Pipe, first: readonly Buffer[] = []): void {
     this.#pipe = pipe
+    this.#first = first
     this.#isBlocked = false
     this.#state.flow()
+    if (this.#first.length > 0) this.flush()
   }
 
   detach(): void {
     this.#pipe = null
+    this.#first = []
     this.#state.block()
   }
 
@@ -80,9 +86,9 @@ export class OutPump {
   flush(isLast = false): void {
     const pipe = this.#pipe
     // While it is blocked nothing is added to its queue: a peer that reads nothing would let it grow without end.
-    if (pipe === null || (this.#isBlocked && !isLast) || !this.#state.hasPending) return
+    if (pipe === null || (this.#isBlocked && !isLast) || (!this.#state.hasPending && this.#first.length === 0)) return
     try {
-      if (pipe.write(this.#state.takeBatch())) return
+      if (pipe.write(this.#take())) return
     } catch (error) {
       // A peer that never acknowledges is found here, at a frame too many.
       if (error instanceof ProtocolError) this.#onBroken(error)
@@ -90,6 +96,14 @@ export class OutPump {
       return
     }
     this.#block()
+  }
+
+  #take(): Buffer[] {
+    const batch = this.#state.takeBatch()
+    const first = this.#first
+    if (first.length === 0) return batch
+    this.#first = []
+    return [...first, ...batch]
   }
 
   #block(): void {
@@ -111,7 +125,7 @@ export class OutPump {
   whenFlushed(callback: (error: Error | null) => void): void {
     const pipe = this.#pipe
     if (pipe === null) return callback(new Error('there is no connection'))
-    const batch = this.#state.takeBatch()
+    const batch = this.#take()
     if (!pipe.write(batch.length === 0 ? [Buffer.alloc(0)] : batch, callback)) this.#block()
   }
 }

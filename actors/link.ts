@@ -213,8 +213,7 @@ class LinkBody implements Body {
     this.#isUp = true
     this.#cause = null
     this.#pumps.tell({ type: 'connection.opened' })
-    if (first.length > 0) opened.pipe.write(first)
-    out.attach(opened.pipe)
+    out.attach(opened.pipe, opened.greeting === null ? first : [opened.greeting, ...first])
     this.#services.emit({ type: 'connection.opened', peer: this.#peer.id, link: this.#spec.id, connectionId: this.#spec.connectionId, connection: current.id, remoteAddress: body.remoteAddress })
     this.#port.tell({ type: 'link.up', link: this.#spec.id })
     into.attach(opened.pipe, opened.rest)

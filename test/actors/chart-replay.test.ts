@@ -68,7 +68,7 @@ const factsArbitrary = fc.record({
 })
 
 function eventArbitrary(machine: AnyStateMachine): fc.Arbitrary<AnyEventObject> {
-  const types = [...(machine.events as readonly string[]), 'nobody.knows', 'xstate.error.actor.nobody']
+  const types = [...(machine.events as readonly string[]), 'nobody.knows', 'child.done', 'xstate.error.actor.nobody']
   const actions = Object.keys(machine.implementations.actions)
   return fc.record({ type: fc.constantFrom(...types), authenticated: fc.boolean(), throwsIn: fc.oneof({ weight: 20, arbitrary: fc.constant('nothing') }, fc.constantFrom(...actions, 'nothing')) })
 }
