@@ -116,6 +116,7 @@ class BatchBody implements Body {
     this.#mode = input.request.purpose === 'control' ? 'fail' : onConnectionLost
     input.request.onAbort = (error) => port.send({ type: 'batch.fail', cause: causeOf(error) })
     this.#connections = connectionsFor(input.request.count, connectionParallelism)
+    this.#services.batchesUnderWay.add(this)
   }
 
   facts(): BatchFacts {
@@ -128,6 +129,7 @@ class BatchBody implements Body {
   }
 
   dispose(): void {
+    this.#services.batchesUnderWay.delete(this)
     this.#giveTurnBack()
     this.#request.reject(errorOf(this.#cause ?? cause('ERR_NETWORK_STOPPED', 'the network has stopped')))
   }
@@ -276,6 +278,7 @@ class BatchBody implements Body {
 
   /** Validated: the sessions are the application's, and the next call to these peers may begin. */
   settle(): void {
+    this.#services.batchesUnderWay.delete(this)
     this.#validating = false
     const services = this.#services
     if (this.#request.purpose === 'control') {

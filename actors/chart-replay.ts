@@ -111,11 +111,14 @@ export class ChartReplay {
   }
 
   transition(snapshot: AnyMachineSnapshot, event: AnyEventObject, scope: AnyScope): AnyMachineSnapshot {
-    const work = (inner: AnyScope): AnyMachineSnapshot => this.#machine.transition(snapshot as never, event as never, inner as never) as AnyMachineSnapshot
-    if (!this.#events.has(event.type)) return work(scope)
     const plan = this.#find((snapshot as unknown as Configuration)._nodes, snapshot.context, event)
-    if (plan === undefined) return this.#learn(snapshot, snapshot.context, event, scope, work)
-    return plan.steps === null ? work(scope) : this.#repeat(plan.steps, snapshot, event, scope)
+    if (plan !== undefined && plan.steps !== null) return this.#repeat(plan.steps, snapshot, event, scope)
+    if (plan !== undefined || !this.#events.has(event.type)) return this.#work(snapshot, event, scope)
+    return this.#learn(snapshot, snapshot.context, event, scope, (inner) => this.#work(snapshot, event, inner))
+  }
+
+  #work(snapshot: AnyMachineSnapshot, event: AnyEventObject, scope: AnyScope): AnyMachineSnapshot {
+    return this.#machine.transition(snapshot as never, event as never, scope as never) as AnyMachineSnapshot
   }
 
   #find(nodes: unknown, context: unknown, event: AnyEventObject): Plan | undefined {

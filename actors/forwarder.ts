@@ -57,13 +57,13 @@ export class OutPump {
     this.#onCrashed = events.onCrashed
   }
 
-  /** @param first goes out at once, before anything of the link's batch and in one write with what is in it already */
+  /** What is there goes out at once, and actors hear of the connection while it is on its way. @param first goes before all else, in the same write */
   attach(pipe: Pipe, first: readonly Buffer[] = []): void {
     this.#pipe = pipe
     this.#first = first
     this.#isBlocked = false
     this.#state.flow()
-    if (this.#first.length > 0) this.flush()
+    this.flush()
   }
 
   detach(): void {

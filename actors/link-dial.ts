@@ -26,6 +26,8 @@ export class LinkDial {
   readonly #penalty: BreachPenalty
   #isDialing = false
   #isClaimOpen = false
+  /** The reconnector knows this link. */
+  #isKnown = false
 
   constructor(options: LinkDialOptions) {
     this.#options = options
@@ -35,7 +37,7 @@ export class LinkDial {
 
   request(): void {
     const { services, ref } = this.#options
-    this.#isDialing = true
+    this.#isDialing = this.#isKnown = true
     if (services.dialect.bothMayDial) this.openClaim()
     services.reconnector?.send({ type: 'dial.request', key: this.#key, link: ref })
   }
@@ -73,7 +75,7 @@ export class LinkDial {
 
   /** The connection has proved itself. */
   resetBackoff(): void {
-    this.#tell('dial.reset')
+    if (this.#isKnown) this.#tell('dial.reset')
   }
 
   openClaim(): void {

@@ -184,7 +184,7 @@ export class Network {
   /** Typed events by plain call. The returned function takes the listener away. */
   on<T extends NetworkEventType>(type: T, listener: (event: NetworkEventOf<T>) => void): () => void {
     if (!networkEventTypes.includes(type)) throw unknownName(type, networkEventTypes, 'an event of a network')
-    checkFunction(listener, `the listener of ${show(type)}`)
+    if (typeof listener !== 'function') checkFunction(listener, `the listener of ${show(type)}`)
     const subscription = this.#ref.on(type as never, listener as never)
     return () => subscription.unsubscribe()
   }

@@ -95,7 +95,9 @@ class PeerBody implements Body {
     else if (event.type !== 'link.ready') this.#up.delete(event.link)
     if (!wasUp && this.#up.size > 0) this.#services.emit({ type: 'peer.up', peer: this.#peer.id })
     if (wasUp && this.#up.size === 0) this.#services.emit({ type: 'peer.down', peer: this.#peer.id, cause: event.cause ?? this.#cause })
-    this.#requests.get(event.link)?.replyTo.send({ ...event, peer: this.#peer.id })
+    const { type, link: id, cause: reason } = event
+    const peerId = this.#peer.id
+    this.#requests.get(id)?.replyTo.send(reason === undefined ? { type, link: id, peer: peerId } : { type, link: id, cause: reason, peer: peerId })
   }
 
   forgetLink(event: { id?: string; link?: string }): void {

@@ -36,6 +36,8 @@ class ReconnectorBody implements Body {
   readonly #port: ActorPort
   readonly #entries = new Map<string, Entry>()
   #dialing = 0
+  /** The chart was told that no dial may begin. */
+  #isSaturated = false
 
   constructor(input: ReconnectorInput, port: ActorPort) {
     this.#services = input.services
@@ -89,6 +91,7 @@ class ReconnectorBody implements Body {
     for (const entry of this.#entries.values()) {
       if (!entry.isDue) continue
       if (this.#dialing >= dialsMax) {
+        this.#isSaturated = true
         this.#port.send({ type: 'slots.used' })
         return
       }
@@ -113,6 +116,8 @@ class ReconnectorBody implements Body {
     if (entry === undefined || !entry.isDialing) return
     entry.isDialing = false
     this.#dialing--
+    if (!this.#isSaturated) return
+    this.#isSaturated = false
     this.#port.send({ type: 'slots.free' })
   }
 

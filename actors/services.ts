@@ -31,6 +31,8 @@ export class Services implements ActorHost {
   readonly claims = new Claims()
   readonly turns = new Turns()
   readonly numbering = new SessionNumbering()
+  /** Batches that are not made yet: only they care which links are ready. */
+  readonly batchesUnderWay = new Set<object>()
   readonly baseLinks: BaseLinks
   /** What all native links together may hold. */
   readonly memory: NodeMemory

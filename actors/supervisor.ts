@@ -129,10 +129,10 @@ class SupervisorBody implements Body {
     event.request.reject(new StatewireError('ERR_NETWORK_STOPPED', 'the network is shutting down and takes nothing new'))
   }
 
-  /** Of the set of connections that serves all batches: those that wait for it hear too. */
+  /** Of the set of connections that serves all batches: those that wait for it hear too, and all hear of its end. */
   noteLink(event: { type: string; peer: string; link: string }): void {
     this.services.baseLinks.note(event.peer, event.link, event.type === 'link.ready' || event.type === 'link.up')
-    this.#child('batches')?.send({ type: 'pool.pass', event })
+    if (this.services.batchesUnderWay.size > 0 || event.type === 'link.failed') this.#child('batches')?.send({ type: 'pool.pass', event })
   }
 
   noteRestart(event: ChildEvent): void {
