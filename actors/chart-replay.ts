@@ -73,7 +73,7 @@ const initType = 'xstate.init'
 
 export class ChartReplay {
   readonly #machine: AnyStateMachine
-  readonly #events: ReadonlySet<string>
+  #events: ReadonlySet<string>
   readonly #plans = new Map<unknown, Map<string, Plan[]>>()
   readonly #configurations = new Map<string, Configuration>()
   #recording: Recording | null = null
@@ -159,6 +159,11 @@ export class ChartReplay {
       this.#recording = outer
     }
     if (result.status === 'error') return result
+    if (!isOfKnownShape(result, scope)) {
+      // Another XState than the one this was written for: it does all of its work itself.
+      this.#events = new Set()
+      return result
+    }
     if (result.context !== context || Object.keys(result.children as object).length > 0) recording.isRepeatable = false
     if (recording.last !== result) recording.steps.push({ action: null, configuration: this.#configurationOf(result), transitions: null })
     const nodes = before === null ? null : (before as unknown as Configuration)._nodes
@@ -223,7 +228,12 @@ export class ChartReplay {
     if (configuration === undefined) this.#configurations.set(key, (configuration = { status, _nodes, value, tags }))
     return configuration
   }
+}
 
+function isOfKnownShape(snapshot: AnyMachineSnapshot, scope: AnyScope): boolean {
+  const { _nodes } = snapshot as unknown as Partial<Configuration>
+  const { system, actionExecutor } = scope as unknown as Partial<InnerScope>
+  return Array.isArray(_nodes) && typeof actionExecutor === 'function' && typeof system?._sendInspectionEvent === 'function'
 }
 
 function inConfiguration(snapshot: AnyMachineSnapshot, { status, _nodes, value, tags }: Configuration): AnyMachineSnapshot {
