@@ -2,8 +2,11 @@
  * Owns: every number that bounds something, with its reason, and the check that they fit together.
  * Refuses to know: who keeps them. test/actors/limits.test.ts holds each at n−1, n and n+1.
  */
+import { windowBytesMax } from '../codec/hello.ts'
 import { defaultMaxMessageLengthBytes } from '../codec/limits.ts'
 import { show } from '../codec/show.ts'
+import { firstWindowBytes } from '../protocol/native/credit.ts'
+import { defaultReplayWindowBytes } from '../protocol/native/replay-window.ts'
 import { checkNames, checkObject, invalid, timerMsMax } from './checks.ts'
 
 export interface Limits {
@@ -43,6 +46,10 @@ export interface Limits {
   readonly highWaterMarkBytes: number
   /** Native: a link that stays down longer expires, and its values get their outcomes. 120 s, as Socket.IO and JetStream remember. */
   readonly resumeTimeoutMs: number
+  /** Native: what is sent and not acknowledged, above which senders wait; each frame counts 32 bytes more than it has. */
+  readonly replayWindowBytes: number
+  /** Native: what a session may be sent before its reader takes anything. It grows while the reader keeps up. */
+  readonly laneWindowBytes: number
   readonly sendQueueBytesMax: number
   readonly sendQueueValuesMax: number
   /** Unread values of one connection. Sessions share connections, so reading stops late. */
@@ -77,6 +84,8 @@ export const defaultLimits: Limits = {
   connectionsPerPeerMax: 64,
   highWaterMarkBytes: 256 * 1024,
   resumeTimeoutMs: 120_000,
+  replayWindowBytes: defaultReplayWindowBytes,
+  laneWindowBytes: firstWindowBytes,
   sendQueueBytesMax: 64 * mebibyte,
   sendQueueValuesMax: 65_536,
   receiveQueueBytesMax: 64 * mebibyte,
@@ -97,7 +106,8 @@ export function resolveLimits(overrides: Partial<Limits> | undefined): Limits {
       throw invalid(`limits.${name} must be ${isFactor ? 'a number' : 'a whole number'} of at least 1, got ${show(value)}`)
     }
     if (name.endsWith('Ms') && value > timerMsMax) throw invalid(`limits.${name} must be at most ${timerMsMax} ms, got ${value}`)
-    if (name === 'maxMessageLengthBytes' && value > 0xffff_ffff) throw invalid(`limits.${name} must fit the u32 of the wire, got ${value}`)
+    if (name === 'laneWindowBytes' && value > windowBytesMax) throw invalid(`limits.${name} must be at most ${windowBytesMax}, got ${value}`)
+    if ((name === 'maxMessageLengthBytes' || name === 'replayWindowBytes') && value > 0xffff_ffff) throw invalid(`limits.${name} must fit the u32 of the wire, got ${value}`)
     limits[name as keyof Limits] = value
   }
   if (limits.backoffMinMs > limits.backoffMaxMs) throw invalid(`limits.backoffMinMs (${limits.backoffMinMs}) must not be above limits.backoffMaxMs (${limits.backoffMaxMs})`)

@@ -7,11 +7,9 @@ import type { Dialect } from '../protocol/dialect.ts'
 import { decodePeerId } from '../protocol/key-id.ts'
 import type { LinkCore } from '../protocol/link-core.ts'
 import { LinkState } from '../protocol/link-state.ts'
-import { firstWindowBytes } from '../protocol/native/credit.ts'
 import { defaultKeepAlive } from '../protocol/native/keep-alive.ts'
 import { LinkEpoch } from '../protocol/native/link-epoch.ts'
 import { NativeLinkState } from '../protocol/native/native-link-state.ts'
-import { defaultReplayWindowBytes } from '../protocol/native/replay-window.ts'
 import type { NodeMemory } from '../protocol/native/node-memory.ts'
 import type { Environment } from './environment.ts'
 import type { NetworkEvent } from './events.ts'
@@ -48,17 +46,17 @@ export function createLinkStates({ environment, options, dialect, memory, emit }
       drawEpoch: () => drawEpoch(random.bytes(8)),
       limits: {
         maxMessageLengthBytes: limits.maxMessageLengthBytes,
-        laneWindowBytes: firstWindowBytes,
+        laneWindowBytes: limits.laneWindowBytes,
         resumeTimeoutMs: limits.resumeTimeoutMs,
         links: options.connectionParallelism,
-        replayWindowBytes: defaultReplayWindowBytes,
+        replayWindowBytes: limits.replayWindowBytes,
       },
     })
     return new NativeLinkState({
       peer,
       connectionId,
       epoch,
-      laneWindowBytes: firstWindowBytes,
+      laneWindowBytes: limits.laneWindowBytes,
       maxMessageLengthBytes: limits.maxMessageLengthBytes,
       sendQueueBytesMax: limits.sendQueueBytesMax,
       sendQueueValuesMax: limits.sendQueueValuesMax,
