@@ -1,6 +1,12 @@
 /**
- * What is needed to test on top of statewire without a network: a memory transport and a virtual clock.
+ * What is needed to test on top of statewire without a network: a virtual clock, a memory transport, and a whole simulated
+ * network with faults (docs/testing.md).
  */
 export { MemoryTransport } from '../actors/memory-pipe.ts'
 export { VirtualClock } from './virtual-clock.ts'
 export { seededRandom } from './seeded-random.ts'
+export { SimulatedNetwork } from './simulated-network.ts'
+export type { Break, SimulatedNetworkOptions } from './simulated-network.ts'
+export { SimulatedNode, SimulatedProcess } from './simulated-node.ts'
+export { SimulatedPipe } from './simulated-pipe.ts'
+export { Trace } from './trace.ts'

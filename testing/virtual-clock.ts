@@ -5,17 +5,12 @@
 import { checkFunction, invalid } from '../actors/checks.ts'
 import { show } from '../codec/show.ts'
 import type { Clock, TimerHandle } from '../actors/environment.ts'
-
-interface Timer {
-  readonly atMs: number
-  readonly order: number
-  readonly callback: () => void
-}
+import { TimerHeap } from './timer-heap.ts'
+import type { HeapTimer } from './timer-heap.ts'
 
 export class VirtualClock implements Clock {
   #nowMs = 0
-  #order = 0
-  #timers = new Set<Timer>()
+  readonly #timers = new TimerHeap()
   #ticks: (() => void)[] = []
   #immediates: (() => void)[] = []
 
@@ -31,13 +26,11 @@ export class VirtualClock implements Clock {
   setTimeout(callback: () => void, delayMs: number): TimerHandle {
     checkFunction(callback, 'the callback of setTimeout')
     if (typeof delayMs !== 'number' || Number.isNaN(delayMs)) throw invalid(`delayMs of setTimeout must be a number, got ${show(delayMs)}`)
-    const timer: Timer = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, callback }
-    this.#timers.add(timer)
-    return timer
+    return this.#timers.add(this.#nowMs + Math.max(0, delayMs), callback)
   }
 
   clearTimeout(handle: TimerHandle): void {
-    this.#timers.delete(handle as Timer)
+    this.#timers.remove(handle as HeapTimer | null)
   }
 
   nextTick(callback: () => void): void {
@@ -59,40 +52,18 @@ export class VirtualClock implements Clock {
    * Runs what is due now, promises included, until nothing is left to do at this moment.
    * @throws if it does not become quiet within `turnsMax` turns
    */
-  async settle(turnsMax = 10_000): Promise<void> {
-    for (let turn = 0; turn < turnsMax; turn++) {
-      await drainMicrotasks()
-      if (this.#ticks.length > 0) {
-        const ticks = this.#ticks
-        this.#ticks = []
-        for (const tick of ticks) tick()
-        continue
-      }
-      if (this.#immediates.length > 0) {
-        const immediates = this.#immediates
-        this.#immediates = []
-        for (const immediate of immediates) immediate()
-        continue
-      }
-      const due = this.#earliest()
-      if (due === undefined || due.atMs > this.#nowMs) return
-      this.#timers.delete(due)
-      due.callback()
-    }
-    throw new Error(`the virtual clock did not become quiet: ${this.#ticks.length} ticks, ${this.#immediates.length} immediates, ${this.#timers.size} timers pending`)
+  settle(turnsMax = 10_000): Promise<void> {
+    return this.#go(turnsMax, () => null)
   }
 
   /** Goes on by so many milliseconds, stopping at each timer on the way. */
   async advance(byMs: number): Promise<void> {
     checkSpan(byMs, 'byMs of advance')
     const untilMs = this.#nowMs + byMs
-    await this.settle()
-    for (;;) {
-      const next = this.#earliest()
-      if (next === undefined || next.atMs > untilMs) break
-      this.#nowMs = Math.max(this.#nowMs, next.atMs)
-      await this.settle()
-    }
+    await this.#go(undefined, () => {
+      const nextMs = this.#timers.earliestMs
+      return nextMs === null || nextMs > untilMs ? null : nextMs
+    })
     this.#nowMs = untilMs
     await this.settle()
   }
@@ -111,16 +82,13 @@ export class VirtualClock implements Clock {
     checkFunction(holds, 'the condition of until')
     checkSpan(withinMs, 'withinMs of until')
     const untilMs = this.#nowMs + withinMs
-    await this.settle()
-    while (!holds()) {
-      const next = this.#earliest()
-      if (next === undefined || next.atMs > untilMs) {
-        const why = next === undefined ? 'nothing is left to happen' : `the next thing happens at ${next.atMs} ms`
-        throw new Error(`${what} did not come about within ${withinMs} ms of virtual time: ${why}`)
-      }
-      this.#nowMs = Math.max(this.#nowMs, next.atMs)
-      await this.settle()
-    }
+    return this.#go(undefined, () => {
+      if (holds()) return null
+      const nextMs = this.#timers.earliestMs
+      if (nextMs !== null && nextMs <= untilMs) return nextMs
+      const why = nextMs === null ? 'nothing is left to happen' : `the next thing happens at ${nextMs} ms`
+      throw new Error(`${what} did not come about within ${withinMs} ms of virtual time: ${why}`)
+    })
   }
 
   /** Goes on until a promise is settled, and gives its result. @throws what it rejects with, and as `until` */
@@ -134,21 +102,55 @@ export class VirtualClock implements Clock {
     return promise
   }
 
-  #earliest(): Timer | undefined {
-    let earliest: Timer | undefined
-    for (const timer of this.#timers) {
-      if (earliest === undefined || timer.atMs < earliest.atMs || (timer.atMs === earliest.atMs && timer.order < earliest.order)) earliest = timer
+  /**
+   * Turn after turn. A turn begins with a tick of Node that was asked for in a microtask: such a tick comes when no promise
+   * has anything left to do, however long the chains are.
+   * @param goOn asked when nothing is left to do at this moment: the moment to go to, or null to end
+   */
+  #go(turnsMax = 10_000, goOn: () => number | null): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let turns = 0
+      const turn = (): void => {
+        try {
+          if (!this.#turn()) {
+            const atMs = goOn()
+            if (atMs === null) return resolve()
+            this.#nowMs = Math.max(this.#nowMs, atMs)
+            turns = 0
+            this.#turn()
+          }
+          if (++turns > turnsMax) throw new Error(`the virtual clock did not become quiet: ${this.#ticks.length} ticks, ${this.#immediates.length} immediates, ${this.#timers.size} timers pending`)
+          queueMicrotask(next)
+        } catch (error) {
+          reject(error as Error)
+        }
+      }
+      const next = (): void => process.nextTick(turn)
+      queueMicrotask(next)
+    })
+  }
+
+  /** @returns whether there was anything to do at this moment */
+  #turn(): boolean {
+    if (this.#ticks.length > 0) {
+      const ticks = this.#ticks
+      this.#ticks = []
+      for (const tick of ticks) tick()
+      return true
     }
-    return earliest
+    if (this.#immediates.length > 0) {
+      const immediates = this.#immediates
+      this.#immediates = []
+      for (const immediate of immediates) immediate()
+      return true
+    }
+    const due = this.#timers.takeDue(this.#nowMs)
+    due?.()
+    return due !== null
   }
 }
 
 /** Time goes on, and only so far: to go on without end would never return. @throws StatewireError ERR_INVALID_OPTION */
 function checkSpan(spanMs: unknown, what: string): void {
   if (typeof spanMs !== 'number' || !Number.isFinite(spanMs) || spanMs < 0) throw invalid(`${what} must be a number of milliseconds from 0 on, got ${show(spanMs)}`)
-}
-
-/** Promise reactions may queue further ones; sixteen rounds are more than any chain here is long. */
-async function drainMicrotasks(): Promise<void> {
-  for (let i = 0; i < 16; i++) await Promise.resolve()
 }

@@ -1,10 +1,10 @@
 /** Owns: the carriers that there are, each held to the one contract. Refuses to know: what the contract says. */
 import { describe } from 'vitest'
-import { memoryCarrier, tcpCarrier, virtualCarrier } from '../support/pipe-bench.ts'
+import { memoryCarrier, simulatedCarrier, tcpCarrier, virtualCarrier } from '../support/pipe-bench.ts'
 import { pipeContract } from './pipe.ts'
 import { transportContract } from './transport.ts'
 
-describe.each([tcpCarrier, memoryCarrier, virtualCarrier])('$name', (carrier) => {
+describe.each([tcpCarrier, memoryCarrier, virtualCarrier, simulatedCarrier])('$name', (carrier) => {
   pipeContract(carrier)
   transportContract(carrier)
 })

@@ -8,7 +8,7 @@ import { TcpTransport } from '../../actors/tcp-pipe.ts'
 import { MemoryTransport } from '../../actors/memory-pipe.ts'
 import { systemClock } from '../../actors/environment.ts'
 import type { Address, DialOptions, Pipe, PipeHandlers, PipeListener, Transport } from '../../actors/pipe.ts'
-import { VirtualClock } from '../../testing/index.ts'
+import { SimulatedNetwork, VirtualClock } from '../../testing/index.ts'
 
 /** Small, so that a test reaches it soon. */
 export const highWaterMarkBytes = 64 * 1024
@@ -62,6 +62,19 @@ export const virtualCarrier: Carrier = {
         if (!holds()) throw new Error(`${what} did not come about before the virtual network became quiet`)
       },
       quiet: () => clock.settle(),
+    }
+  },
+}
+
+/** With latency, and with chunks that know nothing of writes. */
+export const simulatedCarrier: Carrier = {
+  name: 'simulated network',
+  create() {
+    const network = new SimulatedNetwork({ seed: 1, chunkBytesMax: 40_000 })
+    return {
+      transport: network.node('127.0.0.1'),
+      until: (what, holds) => network.clock.until(what, holds, patienceMs),
+      quiet: () => network.clock.advance(100),
     }
   },
 }

@@ -1,0 +1,232 @@
+/**
+ * Owns: a network inside one process, in virtual time: how long bytes take, how they are cut into chunks, where they get lost,
+ * and a trace of all of it. The same seed gives the same run.
+ * Refuses to know: what runs on its nodes, and which faults a test wants.
+ */
+import type { Random } from '../actors/environment.ts'
+import { StatewireError } from '../codec/errors.ts'
+import type { Address, DialOptions, Pipe } from '../actors/pipe.ts'
+import { seededRandom } from './seeded-random.ts'
+import { SimulatedNode } from './simulated-node.ts'
+import type { NodeHost, SimulatedProcess } from './simulated-node.ts'
+import { SimulatedPipe } from './simulated-pipe.ts'
+import type { Carriage } from './simulated-pipe.ts'
+import { Trace } from './trace.ts'
+import { VirtualClock } from './virtual-clock.ts'
+
+export interface SimulatedNetworkOptions {
+  readonly seed: number
+  /** One of its own if not given. */
+  readonly clock?: VirtualClock
+  /** The least and the most that a chunk is on its way, drawn for each. 0.1 and 2 if not given. */
+  readonly latencyMs?: readonly [number, number]
+  /** Writes are cut into chunks of 1 to so many bytes. As they come if not given. */
+  readonly chunkBytesMax?: number
+  /** What a path holds in one direction, sent and not taken; more waits in `bufferedBytes`. 64 KiB if not given. */
+  readonly pathBytes?: number
+  /** So many bytes pass a path in a millisecond. No bound if not given. */
+  readonly bytesPerMs?: number
+}
+
+/** How one connection is broken: who hears of it. */
+export type Break = 'both' | 'dialler' | 'acceptor' | 'nobody'
+
+interface Held {
+  readonly from: SimulatedPipe
+  readonly arrive: () => void
+}
+
+export class SimulatedNetwork {
+  readonly clock: VirtualClock
+  readonly trace: Trace
+  readonly options: Required<Omit<SimulatedNetworkOptions, 'clock'>>
+  /** Called with each connection that is accepted, before a byte is on it: the place to plan a cut. */
+  onConnected: (dialler: SimulatedPipe, acceptor: SimulatedPipe) => void = () => {}
+  readonly #random: Random
+  readonly #nodes = new Map<string, SimulatedNode>()
+  readonly #owners = new WeakMap<SimulatedPipe, SimulatedProcess>()
+  readonly #roles = new WeakMap<SimulatedPipe, 'dialler' | 'acceptor'>()
+  /** "from to" of paths where nothing gets through. */
+  readonly #blocked = new Set<string>()
+  #held: Held[] = []
+  #wires = 0
+
+  constructor(options: SimulatedNetworkOptions) {
+    const { seed, clock = new VirtualClock(), latencyMs = [0.1, 2], chunkBytesMax = Infinity, pathBytes = 64 * 1024, bytesPerMs = Infinity } = options
+    this.clock = clock
+    this.options = { seed, latencyMs, chunkBytesMax, pathBytes, bytesPerMs }
+    this.#random = seededRandom(seed)
+    this.trace = new Trace(() => clock.nowMs())
+  }
+
+  /** The machine of that name; it is also the host in addresses. Made at the first call. */
+  node(name: string): SimulatedNode {
+    let node = this.#nodes.get(name)
+    if (node === undefined) this.#nodes.set(name, (node = new SimulatedNode(name, this.#host)))
+    return node
+  }
+
+  /** Ends of connections that are open now, in the order in which they were made. */
+  get pipes(): readonly SimulatedPipe[] {
+    return [...this.#nodes.values()].filter((node) => !node.isCrashed).flatMap((node) => [...node.process.pipes])
+  }
+
+  /** Nothing gets from one to the other, nor back unless `oneWay`. What is sent meanwhile is not lost: it arrives after `heal`. */
+  partition(from: SimulatedNode, to: SimulatedNode, options: { readonly oneWay?: boolean } = {}): void {
+    this.trace.note(from.name, `cannot reach ${to.name}${options.oneWay === true ? ', but is reached' : ''}`)
+    this.#blocked.add(`${from.name} ${to.name}`)
+    if (options.oneWay !== true) this.#blocked.add(`${to.name} ${from.name}`)
+  }
+
+  /** Ends all partitions. */
+  heal(): void {
+    if (this.#blocked.size > 0) this.trace.note('network', 'heals')
+    this.#blocked.clear()
+    const held = this.#held
+    this.#held = []
+    // Now, and not after another latency: what was sent behind them is on its way already.
+    for (const item of held) this.#arrive(item)
+  }
+
+  /** Breaks the connection of a pipe, either end of it, now. Who does not hear of it sends into the void. */
+  break(pipe: SimulatedPipe, heardBy: Break): void {
+    const ends = [pipe, ...(pipe.far === null ? [] : [pipe.far])]
+    this.trace.note(this.#nameOf(pipe), `loses wire ${pipe.wire}, heard by ${heardBy}`)
+    for (const end of ends) end.isMute = true
+    for (const end of ends) {
+      if (heardBy === 'both' || heardBy === this.#roles.get(end)) this.#runSoon(end, () => end.reset('the connection was cut (ECONNRESET)'))
+    }
+  }
+
+  /** The connection breaks when so many more bytes of this end have arrived at the other. */
+  breakAfter(pipe: SimulatedPipe, lengthBytes: number, heardBy: Break): void {
+    pipe.cutAfterBytes = lengthBytes
+    pipe.onCut = () => this.break(pipe, heardBy)
+  }
+
+  readonly #host: NodeHost = {
+    // Set when the field initialisers have run: read at each use.
+    clock: { nowMs: () => this.clock.nowMs(), wallMs: () => this.clock.wallMs(), setTimeout: (callback, delayMs) => this.clock.setTimeout(callback, delayMs), clearTimeout: (handle) => this.clock.clearTimeout(handle), nextTick: (callback) => this.clock.nextTick(callback), setImmediate: (callback) => this.clock.setImmediate(callback) },
+    dial: (process, address, options) => this.#dial(process, address, options),
+    randomFor: (name, boot) => seededRandom(this.options.seed * 31 + boot * 7919 + [...name].reduce((sum, letter) => Math.imul(sum, 33) + letter.charCodeAt(0), 5381)),
+    abandon: (pipe, isSilent) => this.#abandon(pipe, isSilent),
+    note: (name, event) => this.trace.note(name, event),
+  }
+
+  readonly #carriage: Carriage = {
+    chunkBytes: (availableBytes) => {
+      const { chunkBytesMax } = this.options
+      if (chunkBytesMax === Infinity || availableBytes <= 1) return availableBytes
+      return Math.min(availableBytes, 1 + Math.floor(this.#random.fraction() * chunkBytesMax))
+    },
+    carry: (from, lengthBytes, arrive) => this.#carry(from, lengthBytes, arrive),
+    run: (pipe, callback) => this.#owners.get(pipe)?.run('socket', callback),
+    runSoon: (pipe, callback) => this.#runSoon(pipe, callback),
+    destroysByReset: () => this.#random.fraction() < 0.5,
+    note: (pipe, event) => this.trace.note(this.#nameOf(pipe), `wire ${pipe.wire} ${event}`),
+    released: (pipe) => void this.#owners.get(pipe)?.pipes.delete(pipe),
+  }
+
+  #nameOf(pipe: SimulatedPipe): string {
+    return this.#owners.get(pipe)?.node.name ?? ''
+  }
+
+  #runSoon(pipe: SimulatedPipe, callback: () => void): void {
+    this.clock.setImmediate(() => this.#owners.get(pipe)?.run('socket', callback))
+  }
+
+  #latencyMs(): number {
+    const [leastMs, mostMs] = this.options.latencyMs
+    return leastMs + this.#random.fraction() * (mostMs - leastMs)
+  }
+
+  #isBlocked(from: string, to: string): boolean {
+    return this.#blocked.size > 0 && this.#blocked.has(`${from} ${to}`)
+  }
+
+  #carry(from: SimulatedPipe, lengthBytes: number, arrive: () => void): void {
+    const nowMs = this.clock.nowMs()
+    const atMs = Math.max(from.lastArrivalMs, nowMs + this.#latencyMs()) + lengthBytes / this.options.bytesPerMs
+    from.lastArrivalMs = atMs
+    this.clock.setTimeout(() => this.#arrive({ from, arrive }), atMs - nowMs)
+  }
+
+  /** A partition holds back what is on its way; nothing overtakes what is held. */
+  #arrive(item: Held): void {
+    const { from, arrive } = item
+    const far = from.far
+    if (far === null) return
+    if (this.#isBlocked(this.#nameOf(from), this.#nameOf(far)) || (this.#held.length > 0 && this.#held.some((held) => held.from === from))) this.#held.push(item)
+    else if (this.#owners.get(far)?.isDead === true) this.#intoTheVoid(far)
+    else arrive()
+  }
+
+  /** The machine that bytes get to has lost the process they are for: if it is up again, it says so. */
+  #intoTheVoid(far: SimulatedPipe): void {
+    if (this.#owners.get(far)?.node.isCrashed === true) return
+    this.#abandon(far, false)
+  }
+
+  #abandon(pipe: SimulatedPipe, isSilent: boolean): void {
+    const { far } = pipe
+    if (far === null || isSilent || pipe.isMute) return
+    this.#carry(pipe, 0, () => far.reset('the process at the other end is gone (ECONNRESET)'))
+  }
+
+  #dial(process: SimulatedProcess, address: Address, options: DialOptions): Pipe {
+    const { node } = process
+    const near = this.#create(process, ++this.#wires, address, options)
+    this.#roles.set(near, 'dialler')
+    this.trace.note(node.name, `dials ${address.host}:${address.port} (wire ${near.wire})`)
+    this.#reach(node.name, address.host, near, () => {
+      if (near.isClosing || process.isDead) return
+      const target = this.#nodes.get(address.host)
+      const listener = target === undefined || target.isCrashed ? undefined : target.process.listeners.get(address.port)
+      if (target === undefined || listener === undefined) {
+        const refuse = (): void => near.reset(`nobody listens at ${address.host}:${address.port} (ECONNREFUSED)`)
+        this.#reach(address.host, node.name, near, () => process.run('socket', refuse))
+        return
+      }
+      const acceptor = target.process
+      const far = this.#create(acceptor, near.wire, { host: node.name, port: process.takePort() }, listener.options)
+      this.#roles.set(far, 'acceptor')
+      near.join(far)
+      far.join(near)
+      this.onConnected(near, far)
+      // The kernel accepts at once, the process when it gets round to it; the dialler hears behind nothing.
+      this.#carry(far, 0, () => process.run('socket', () => near.connected(true)))
+      acceptor.run('socket', () => {
+        far.connected(false)
+        if (!far.isClosing) listener.handlers.onPipe(far)
+        else this.#owners.get(far)?.pipes.delete(far)
+      })
+    })
+    return near
+  }
+
+  /** The first packet of a dial, and the answer to one that is refused: through a partition they get when it is over. */
+  #reach(from: string, to: string, pipe: SimulatedPipe, arrive: () => void): void {
+    this.clock.setTimeout(() => {
+      if (pipe.isClosing) return
+      if (this.#isBlocked(from, to)) this.#waitForHeal(from, to, pipe, arrive)
+      else arrive()
+    }, this.#latencyMs())
+  }
+
+  /** As a kernel does it: tried again, at longer and longer intervals, for as long as the dialler waits. */
+  #waitForHeal(from: string, to: string, pipe: SimulatedPipe, arrive: () => void, againMs = 200): void {
+    this.clock.setTimeout(() => {
+      if (pipe.isClosing) return
+      if (this.#isBlocked(from, to)) this.#waitForHeal(from, to, pipe, arrive, Math.min(2 * againMs, 3000))
+      else arrive()
+    }, againMs)
+  }
+
+  #create(process: SimulatedProcess, wire: number, remote: Address, options: DialOptions): SimulatedPipe {
+    if (process.isDead) throw new StatewireError('ERR_TRANSPORT', 'the process is dead')
+    const pipe = new SimulatedPipe(wire, remote, options, this.options.pathBytes, this.#carriage)
+    this.#owners.set(pipe, process)
+    process.pipes.add(pipe)
+    return pipe
+  }
+}

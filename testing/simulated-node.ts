@@ -1,0 +1,193 @@
+/**
+ * Owns: one machine of a simulated network and the process on it: the process's view of time and of the network, and what can
+ * be done to it: crashes, stalls, broken connections.
+ * Refuses to know: latency and partitions, which are the network's; what the process runs.
+ */
+import { StatewireError } from '../codec/errors.ts'
+import type { Clock, Environment, Random, TimerHandle } from '../actors/environment.ts'
+import type { Address, DialOptions, ListenerHandlers, Pipe, PipeListener, Transport } from '../actors/pipe.ts'
+import type { SimulatedPipe } from './simulated-pipe.ts'
+
+/** What a node asks of its network. */
+export interface NodeHost {
+  readonly clock: Clock
+  dial(process: SimulatedProcess, address: Address, options: DialOptions): Pipe
+  randomFor(name: string, boot: number): Random
+  /** How a connection of a dead process ends at the other end. */
+  abandon(pipe: SimulatedPipe, isSilent: boolean): void
+  note(name: string, event: string): void
+}
+
+export interface SimulatedListener {
+  readonly options: DialOptions
+  readonly handlers: ListenerHandlers
+}
+
+type Kind = 'tick' | 'timer' | 'socket' | 'immediate'
+/** A loop that was held up looks at its timers before its sockets. */
+const resumeOrder: readonly Kind[] = ['tick', 'timer', 'socket', 'immediate']
+
+/** One run of a program on a node. When it is dead nothing of it runs any more, whoever still holds it. */
+export class SimulatedProcess implements Transport {
+  readonly node: SimulatedNode
+  readonly clock: Clock
+  readonly random: Random
+  readonly listeners = new Map<number, SimulatedListener>()
+  readonly pipes = new Set<SimulatedPipe>()
+  readonly #host: NodeHost
+  #isDead = false
+  #stalledUntilMs = 0
+  readonly #stalled = new Map<Kind, (() => void)[]>(resumeOrder.map((kind) => [kind, []]))
+  #nextPort: number
+
+  constructor(node: SimulatedNode, host: NodeHost, boot: number) {
+    this.node = node
+    this.#host = host
+    this.random = host.randomFor(node.name, boot)
+    this.#nextPort = 10_000 + 1000 * boot
+    const { clock } = host
+    this.clock = {
+      nowMs: () => clock.nowMs(),
+      wallMs: () => clock.wallMs(),
+      setTimeout: (callback, delayMs) => {
+        const timer = { cleared: false, handle: null as TimerHandle }
+        timer.handle = clock.setTimeout(() => this.run('timer', () => {
+          if (!timer.cleared) callback()
+        }), delayMs)
+        return timer
+      },
+      clearTimeout: (handle) => {
+        const timer = handle as { cleared: boolean; handle: TimerHandle } | null
+        if (timer === null) return
+        timer.cleared = true
+        clock.clearTimeout(timer.handle)
+      },
+      nextTick: (callback) => clock.nextTick(() => this.run('tick', callback)),
+      setImmediate: (callback) => clock.setImmediate(() => this.run('immediate', callback)),
+    }
+  }
+
+  get isDead(): boolean {
+    return this.#isDead
+  }
+
+  get isStalled(): boolean {
+    return this.#host.clock.nowMs() < this.#stalledUntilMs
+  }
+
+  get openHandles(): number {
+    return this.pipes.size + this.listeners.size
+  }
+
+  /** A free port, as for an outgoing connection. */
+  takePort(): number {
+    return this.#nextPort++
+  }
+
+  dial(address: Address, options: DialOptions): Pipe {
+    return this.#host.dial(this, address, options)
+  }
+
+  listen(address: Address, options: DialOptions, handlers: ListenerHandlers): Promise<PipeListener> {
+    const port = address.port === 0 ? this.takePort() : address.port
+    if (this.listeners.has(port)) return Promise.reject(new StatewireError('ERR_TRANSPORT', `${address.host}:${port} is in use (EADDRINUSE)`))
+    const listener: SimulatedListener = { options, handlers }
+    this.listeners.set(port, listener)
+    return Promise.resolve({
+      address: { host: address.host, port },
+      close: () => {
+        if (this.listeners.get(port) === listener) this.listeners.delete(port)
+        return Promise.resolve()
+      },
+    })
+  }
+
+  /** A callback of this process: now, after its stall, or never. */
+  run(kind: Kind, callback: () => void): void {
+    if (this.#isDead) return
+    if (this.isStalled) this.#stalled.get(kind)?.push(callback)
+    else callback()
+  }
+
+  stall(forMs: number): void {
+    const { clock } = this.#host
+    this.#stalledUntilMs = Math.max(this.#stalledUntilMs, clock.nowMs() + forMs)
+    clock.setTimeout(() => this.#goOn(), forMs)
+  }
+
+  #goOn(): void {
+    if (this.#isDead || this.isStalled) return
+    for (const kind of resumeOrder) {
+      const callbacks = this.#stalled.get(kind) ?? []
+      this.#stalled.set(kind, [])
+      for (const callback of callbacks) this.#host.clock.setTimeout(() => this.run(kind, callback), 0)
+    }
+  }
+
+  die(isSilent: boolean): void {
+    this.#isDead = true
+    this.listeners.clear()
+    for (const pipe of this.pipes) {
+      pipe.vanish()
+      this.#host.abandon(pipe, isSilent)
+    }
+    this.pipes.clear()
+  }
+}
+
+export class SimulatedNode implements Transport {
+  readonly name: string
+  readonly #host: NodeHost
+  #boots = 0
+  #process: SimulatedProcess
+
+  constructor(name: string, host: NodeHost) {
+    this.name = name
+    this.#host = host
+    this.#process = new SimulatedProcess(this, host, 0)
+  }
+
+  /** The process that runs, or that starts with whoever uses it first after a crash. */
+  get process(): SimulatedProcess {
+    if (this.#process.isDead) this.#process = new SimulatedProcess(this, this.#host, ++this.#boots)
+    return this.#process
+  }
+
+  get isCrashed(): boolean {
+    return this.#process.isDead
+  }
+
+  /** Clock, chance, network and a silent log of the process that runs now: for `createNetwork(config, { environment })`. */
+  get environment(): Environment {
+    const { process } = this
+    return { clock: process.clock, random: process.random, transport: process, log: { write() {} } }
+  }
+
+  get openHandles(): number {
+    return this.process.openHandles
+  }
+
+  dial(address: Address, options: DialOptions): Pipe {
+    return this.process.dial(address, options)
+  }
+
+  listen(address: Address, options: DialOptions, handlers: ListenerHandlers): Promise<PipeListener> {
+    return this.process.listen(address, options, handlers)
+  }
+
+  /**
+   * The process ends without a word: its memory is gone, its ports are free, nothing of it runs any more. What it had sent
+   * still arrives.
+   * @param isSilent the machine lost its power: the other ends are not told before they send something to a machine that is back
+   */
+  crash(isSilent = false): void {
+    this.#host.note(this.name, isSilent ? 'loses its power' : 'crashes')
+    this.#process.die(isSilent)
+  }
+
+  /** Its event loop does not turn for so long: no timer, no promise of a socket, no callback. The kernel goes on. */
+  stall(forMs: number): void {
+    this.#host.note(this.name, `stalls for ${forMs} ms`)
+    this.process.stall(forMs)
+  }
+}

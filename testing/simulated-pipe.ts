@@ -1,0 +1,296 @@
+/**
+ * Owns: one end of a simulated connection: what was written and has not left, what is on its way to it, what arrived and was
+ * not taken; how it ends. It does what TCP does where a runtime can see it, and passes the same conformance suite.
+ * Refuses to know: when faults happen; nodes and addresses. Latency, slicing and partitions come from its network.
+ */
+import { StatewireError } from '../codec/errors.ts'
+import type { Address, DialOptions, Pipe, PipeHandlers } from '../actors/pipe.ts'
+
+/** What a pipe asks of the network around it. */
+export interface Carriage {
+  /** Bytes of the next chunk, out of so many that could leave. */
+  chunkBytes(availableBytes: number): number
+  /** Runs `arrive` at the other end, behind everything that was carried there before. */
+  carry(from: SimulatedPipe, lengthBytes: number, arrive: () => void): void
+  /** Runs a callback of the process that owns the pipe: later if it is stalled, never if it is dead. */
+  run(pipe: SimulatedPipe, callback: () => void): void
+  /** As `run`, in the next turn. */
+  runSoon(pipe: SimulatedPipe, callback: () => void): void
+  /** Whether a pipe that is destroyed says so by a reset; else by an end, behind what is on its way. */
+  destroysByReset(): boolean
+  note(pipe: SimulatedPipe, event: string): void
+  released(pipe: SimulatedPipe): void
+}
+
+interface Waiting {
+  bytes: Buffer
+  readonly onFlushed: ((error: Error | null) => void) | undefined
+}
+
+const nothing = Buffer.alloc(0)
+
+export class SimulatedPipe implements Pipe {
+  readonly remoteHost: string
+  readonly remoteAddress: string
+  readonly peerId: string | undefined = undefined
+  /** The connection that this is an end of, for the trace. */
+  readonly wire: number
+  /** Bytes that may still arrive at the other end before the connection is cut. */
+  cutAfterBytes = Infinity
+  /** What happens at the cut; set with {@link cutAfterBytes}. */
+  onCut: () => void = () => {}
+  /** When the last thing that this end sent gets there: nothing overtakes it. */
+  lastArrivalMs = 0
+  /** Nothing of this end's arrives any more, and nobody is told. */
+  isMute = false
+  far: SimulatedPipe | null = null
+  readonly #carriage: Carriage
+  readonly #highWaterMarkBytes: number
+  readonly #pathBytes: number
+  #handlers: PipeHandlers | null = null
+  #outgoing: Waiting[] = []
+  #outgoingBytes = 0
+  /** Left this end and not taken by the application at the other. */
+  #pathUsedBytes = 0
+  #arrived: Buffer[] = []
+  #isPaused = true
+  #isConnected = false
+  #needsDrain = false
+  #isEnding = false
+  #endSent = false
+  #endArrived = false
+  #endReceived = false
+  #isClosing = false
+  #closed = false
+
+  /** @param pathBytes what the path to the other end holds: sent, and not taken there */
+  constructor(wire: number, remote: Address, options: DialOptions, pathBytes: number, carriage: Carriage) {
+    this.wire = wire
+    this.remoteHost = remote.host
+    this.remoteAddress = `${remote.host}:${remote.port}`
+    this.#highWaterMarkBytes = options.highWaterMarkBytes
+    this.#pathBytes = pathBytes
+    this.#carriage = carriage
+  }
+
+  get bufferedBytes(): number {
+    return this.#outgoingBytes
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Destroyed, and closed in a moment. */
+  get isClosing(): boolean {
+    return this.#isClosing
+  }
+
+  handle(handlers: PipeHandlers): void {
+    this.#handlers = handlers
+  }
+
+  secure(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  /** The two ends know each other: the connection was accepted. */
+  join(far: SimulatedPipe): void {
+    this.far = far
+  }
+
+  /** May send from here on; the dialling end hears of it. */
+  connected(isDialler: boolean): void {
+    if (this.#isClosing) return
+    this.#isConnected = true
+    if (isDialler) this.#handlers?.onOpen()
+    this.#transmit()
+  }
+
+  write(bytes: readonly Buffer[], onFlushed?: (error: Error | null) => void): boolean {
+    if (this.#isClosing || this.#isEnding) {
+      onFlushed?.(new StatewireError('ERR_TRANSPORT', 'the pipe is closed'))
+      return false
+    }
+    for (const part of bytes) {
+      if (part.length === 0) continue
+      this.#outgoing.push({ bytes: part, onFlushed: undefined })
+      this.#outgoingBytes += part.length
+    }
+    if (onFlushed !== undefined) this.#outgoing.push({ bytes: nothing, onFlushed })
+    this.#transmit()
+    if (this.#outgoingBytes < this.#highWaterMarkBytes) return true
+    this.#needsDrain = true
+    return false
+  }
+
+  pause(): void {
+    this.#isPaused = true
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    if (this.#arrived.length > 0 || this.#endArrived) this.#carriage.runSoon(this, () => this.#deliver())
+  }
+
+  end(): void {
+    if (this.#isEnding || this.#isClosing) return
+    this.#isEnding = true
+    this.#transmit()
+  }
+
+  destroy(cause?: Error): void {
+    if (this.#isClosing) return
+    const isInOrder = this.#isEnding || this.#endReceived
+    const isReset = !isInOrder && (this.#arrived.length > 0 || this.#carriage.destroysByReset())
+    this.#carriage.note(this, isReset ? 'destroys by reset' : 'destroys')
+    this.#close(cause ?? null)
+    this.#send(0, (far) => (isReset ? far.reset('the other side destroyed the connection (ECONNRESET)') : far.endHasArrived()))
+  }
+
+  // What the network does to it.
+
+  /** The connection is gone for this end. What arrived and was not taken is lost with it. */
+  reset(why: string): void {
+    if (this.#isClosing) return
+    this.#carriage.note(this, `is reset: ${why}`)
+    this.#close(new StatewireError('ERR_TRANSPORT', why))
+  }
+
+  /** The process is gone: nothing is called back any more. */
+  vanish(): void {
+    this.#isClosing = true
+    this.#closed = true
+    this.#forget()
+  }
+
+  endHasArrived(): void {
+    if (this.#isClosing) return
+    this.#endArrived = true
+    this.#carriage.run(this, () => this.#deliver())
+  }
+
+  #close(error: Error | null): void {
+    this.#isClosing = true
+    const unsent = this.#outgoing
+    this.#forget()
+    this.#carriage.runSoon(this, () => {
+      for (const { onFlushed } of unsent) onFlushed?.(error ?? new StatewireError('ERR_TRANSPORT', 'the pipe was destroyed'))
+      this.#closed = true
+      this.#carriage.released(this)
+      this.#handlers?.onClose(error)
+    })
+  }
+
+  #forget(): void {
+    this.#outgoing = []
+    this.#outgoingBytes = 0
+    this.#arrived = []
+  }
+
+  /** What the path has room for leaves now, as the kernel takes it within the call: it arrives also if this end is destroyed at once. */
+  #transmit(): void {
+    if (!this.#isConnected || this.#isClosing) return
+    while (this.#outgoing.length > 0) {
+      const first = this.#outgoing[0]!
+      if (first.onFlushed !== undefined) {
+        const { onFlushed } = this.#outgoing.shift()!
+        this.#carriage.runSoon(this, () => onFlushed?.(null))
+        continue
+      }
+      const roomBytes = this.#pathBytes - this.#pathUsedBytes
+      if (roomBytes <= 0) break
+      this.#sendChunk(this.#takeOutgoing(this.#carriage.chunkBytes(Math.min(roomBytes, this.#outgoingBytes))))
+    }
+    if (this.#needsDrain && this.#outgoingBytes === 0) {
+      this.#needsDrain = false
+      this.#carriage.runSoon(this, () => {
+        if (!this.#isClosing) this.#handlers?.onDrain()
+      })
+    }
+    if (this.#isEnding && !this.#endSent && this.#outgoing.length === 0) {
+      this.#endSent = true
+      this.#carriage.note(this, 'ends')
+      this.#send(0, (far) => far.endHasArrived())
+      this.#closeIfOver()
+    }
+  }
+
+  /** A copy: the receiver owns what it gets. Chunks know nothing of writes, so one may hold the ends of several. */
+  #takeOutgoing(lengthBytes: number): Buffer {
+    const chunk = Buffer.allocUnsafe(lengthBytes)
+    let at = 0
+    while (at < lengthBytes) {
+      const first = this.#outgoing[0]!
+      // Whoever waits for a write to have left is told when the chunk that holds its last byte has.
+      if (first.onFlushed !== undefined) {
+        const { onFlushed } = this.#outgoing.shift()!
+        this.#carriage.runSoon(this, () => onFlushed?.(null))
+        continue
+      }
+      const count = first.bytes.copy(chunk, at, 0, lengthBytes - at)
+      at += count
+      if (count === first.bytes.length) this.#outgoing.shift()
+      else first.bytes = first.bytes.subarray(count)
+    }
+    this.#outgoingBytes -= lengthBytes
+    return chunk
+  }
+
+  #sendChunk(chunk: Buffer): void {
+    this.#pathUsedBytes += chunk.length
+    this.#send(chunk.length, (far) => {
+      const passes = Math.min(chunk.length, this.cutAfterBytes)
+      this.cutAfterBytes -= passes
+      if (passes > 0) far.#bytesHaveArrived(passes === chunk.length ? chunk : chunk.subarray(0, passes))
+      if (this.cutAfterBytes > 0) return
+      this.cutAfterBytes = Infinity
+      this.onCut()
+    })
+  }
+
+  #send(lengthBytes: number, arrive: (far: SimulatedPipe) => void): void {
+    const { far } = this
+    if (far === null || this.isMute) return
+    this.#carriage.carry(this, lengthBytes, () => {
+      if (!this.isMute && !far.#isClosing) arrive(far)
+    })
+  }
+
+  #bytesHaveArrived(bytes: Buffer): void {
+    this.#arrived.push(bytes)
+    if (this.#arrived.length === 1 || !this.#isPaused) this.#carriage.run(this, () => this.#deliver())
+  }
+
+  /** What came while nobody read is one chunk, as a read of a socket finds it. */
+  #deliver(): void {
+    while (this.#arrived.length > 0 && !this.#isPaused && !this.#isClosing) {
+      const chunk = this.#arrived.length === 1 ? this.#arrived[0]! : Buffer.concat(this.#arrived)
+      this.#arrived = []
+      this.#carriage.note(this, `reads ${chunk.length} bytes`)
+      this.#handlers?.onBytes(chunk)
+      this.far?.wasTaken(chunk.length)
+    }
+    if (!this.#endArrived || this.#endReceived || this.#isPaused || this.#isClosing) return
+    this.#endReceived = true
+    this.#carriage.note(this, 'sees the end')
+    // Half-close is a close: what this side has written still leaves, and then its end follows by itself.
+    this.end()
+    this.#handlers?.onEnd()
+    this.#closeIfOver()
+  }
+
+  wasTaken(lengthBytes: number): void {
+    this.#pathUsedBytes -= lengthBytes
+    this.#transmit()
+  }
+
+  #closeIfOver(): void {
+    if (this.#endSent && this.#endReceived && !this.#isClosing) this.#close(null)
+  }
+
+  toJSON(): string {
+    return `simulated ${this.remoteAddress}`
+  }
+}
