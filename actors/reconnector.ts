@@ -128,13 +128,14 @@ class ReconnectorBody implements Body {
   }
 
   /**
-   * `free`: no failure (the dials crossed), so the back-off does not grow. `wait`: the connection was up and ended by a fault, so
+   * `free`: no failure (the dials crossed), so the back-off does not grow; but the dial that stays may hang, so this side does
+   * not come again at once, again and again, until that one has timed out. `wait`: the connection was up and ended by a fault, so
    * the next dial is not at once. `cap`, `stale`: a matter of configuration, so tried again at the cap only.
    */
   judge(event: { key: string; retry: NonNullable<Cause['retry']> }): void {
     const entry = this.#entries.get(event.key)
     if (entry === undefined) return
-    if (event.retry === 'free') entry.attempts = Math.max(0, entry.attempts - 1)
+    if (event.retry === 'free') entry.attempts = Math.max(1, entry.attempts - 1)
     else if (event.retry === 'wait') entry.attempts = Math.max(1, entry.attempts)
     else entry.attempts = attemptsAtCap
   }
