@@ -66,7 +66,7 @@ export class SessionLanes {
   }
 
   takeIds(first: number, count: number, ids: readonly number[]): void {
-    this.#sessions.takeBatch(first, count, ids)
+    this.#announce(this.#sessions.takeBatch(first, count, ids))
   }
 
   /** @param end why the link is over, if it is */

@@ -53,6 +53,8 @@ export class LinkSessions {
   readonly #unanswered = new Set<number>()
   readonly #held = new Deque<Announcement>()
   readonly #heldIds = new Map<number, Announcement>()
+  /** Ranges of ids that this side never made, because another link to the peer was further on; ascending, ends excluded. */
+  readonly #passedOver: { readonly from: number; readonly to: number }[] = []
 
   /** The first id that no batch has taken on this link. */
   get nextId(): number {
@@ -62,12 +64,25 @@ export class LinkSessions {
   /**
    * A batch takes the ids `first … first + count - 1` on all links to the peer; on this link it makes those of `ids`. All
    * others below its end count as closed. `first` is not below {@link nextId}.
+   * @returns what the peer is to hear: it waits for sessions that this side passes over, and would for good
    */
-  takeBatch(first: number, count: number, ids: readonly number[]): void {
+  takeBatch(first: number, count: number, ids: readonly number[]): Announcement[] {
     if (first < this.#nextId) throw new StatewireError('ERR_INTERNAL', `A batch begins at ${first}; ids below ${this.#nextId} are taken.`)
+    if (first > this.#nextId) this.#passedOver.push({ from: this.#nextId, to: first })
     this.#nextId = first + count
     for (const id of ids) this.#open.add(id)
-    for (const id of this.#early.keys()) if (id < this.#nextId && !this.#open.has(id)) this.#early.delete(id)
+    const awaited: Announcement[] = []
+    for (const [id, { reset }] of this.#early) {
+      if (id >= this.#nextId || this.#open.has(id)) continue
+      this.#early.delete(id)
+      if (reset === null) awaited.push(...this.creditedLate(id))
+    }
+    return awaited
+  }
+
+  /** The peer made a session that is over here. One that was passed over has not been reset yet: the peer is behind. */
+  creditedLate(id: number): Announcement[] {
+    return this.#passedOver.some(({ from, to }) => from <= id && id < to) ? [{ id, kind: 'reset' }] : []
   }
 
   placeOf(id: number): SessionPlace {

@@ -21,7 +21,11 @@ export function onUnknownSession(sessions: LinkSessions, guard: FloodGuard, id: 
   }
   guard.frame(nowMs)
   // Closed on both sides before it was credited: the peer need not remember it any more, so others may be announced.
-  if (!isEarly) return sessions.answered(id)
+  if (!isEarly) {
+    const late = descriptor === nativeDescriptors.Credit ? sessions.creditedLate(id) : nothing
+    if (late.length > 0) guard.answer(nowMs)
+    return [...sessions.answered(id), ...late]
+  }
   if (descriptor === nativeDescriptors.Credit) sessions.rememberCredit(id, decodeCredit(buffer, bodyStart))
   else sessions.rememberReset(id, decodeReset(buffer, bodyStart, bodyEnd))
   return nothing

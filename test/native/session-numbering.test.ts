@@ -29,6 +29,30 @@ describe('session ids', () => {
   })
 })
 
+describe('a session that was passed over, and that the peer waits for,', () => {
+  test('is reset when the batch is made that passes over it', () => {
+    const link = new LinkSessions()
+    link.rememberCredit(0, 10)
+    link.rememberCredit(1, 10)
+    link.rememberReset(1, { code: 0, reason: '' })
+    expect(link.takeBatch(3, 2, [3, 4])).toEqual([{ id: 0, kind: 'reset' }])
+  })
+
+  test('is reset when its Credit comes later', () => {
+    const link = new LinkSessions()
+    link.takeBatch(3, 2, [3, 4])
+    link.takeBatch(8, 1, [8])
+    expect([0, 2, 3, 4, 5, 7, 8, 9].map((id) => link.creditedLate(id).length)).toEqual([1, 1, 0, 0, 1, 1, 0, 0])
+  })
+
+  test('is not confused with one that was made and closed, which was reset already', () => {
+    const link = new LinkSessions()
+    expect(link.takeBatch(0, 2, [0, 1])).toEqual([])
+    link.close(0)
+    expect(link.creditedLate(0)).toEqual([])
+  })
+})
+
 describe('what the peer says of sessions that are not made here yet', () => {
   test('is remembered until they are made', () => {
     const link = new LinkSessions()
