@@ -108,7 +108,7 @@ export class SimulatedNetwork {
     // Set when the field initialisers have run: read at each use.
     clock: { nowMs: () => this.clock.nowMs(), wallMs: () => this.clock.wallMs(), setTimeout: (callback, delayMs) => this.clock.setTimeout(callback, delayMs), clearTimeout: (handle) => this.clock.clearTimeout(handle), nextTick: (callback) => this.clock.nextTick(callback), setImmediate: (callback) => this.clock.setImmediate(callback) },
     dial: (process, address, options) => this.#dial(process, address, options),
-    randomFor: (name, boot) => seededRandom(this.options.seed * 31 + boot * 7919 + [...name].reduce((sum, letter) => Math.imul(sum, 33) + letter.charCodeAt(0), 5381)),
+    randomFor: (name, boot) => seededRandom(this.options.seed * 31 + boot * 7919 + Buffer.from(name).reduce((sum, byte) => Math.imul(sum, 33) + byte, 5381)),
     abandon: (pipe, isSilent) => this.#abandon(pipe, isSilent),
     note: (name, event) => this.trace.note(name, event),
   }
@@ -157,13 +157,13 @@ export class SimulatedNetwork {
     const far = from.far
     if (far === null) return
     if (this.#isBlocked(this.#nameOf(from), this.#nameOf(far)) || (this.#held.length > 0 && this.#held.some((held) => held.from === from))) this.#held.push(item)
-    else if (this.#owners.get(far)?.isDead === true) this.#intoTheVoid(far)
+    else if (this.#owners.get(far)?.isDead === true) this.#intoTheVoid(from, far)
     else arrive()
   }
 
   /** The machine that bytes get to has lost the process they are for: if it is up again, it says so. */
-  #intoTheVoid(far: SimulatedPipe): void {
-    if (this.#owners.get(far)?.node.isCrashed === true) return
+  #intoTheVoid(from: SimulatedPipe, far: SimulatedPipe): void {
+    if (from.isClosing || this.#owners.get(far)?.node.isCrashed === true) return
     this.#abandon(far, false)
   }
 

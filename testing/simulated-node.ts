@@ -23,6 +23,10 @@ export interface SimulatedListener {
   readonly handlers: ListenerHandlers
 }
 
+interface ProcessTimer {
+  handle: TimerHandle
+}
+
 type Kind = 'tick' | 'timer' | 'socket' | 'immediate'
 /** A loop that was held up looks at its timers before its sockets. */
 const resumeOrder: readonly Kind[] = ['tick', 'timer', 'socket', 'immediate']
@@ -37,6 +41,7 @@ export class SimulatedProcess implements Transport {
   readonly #host: NodeHost
   #isDead = false
   #stalledUntilMs = 0
+  readonly #timers = new Set<ProcessTimer>()
   readonly #stalled = new Map<Kind, (() => void)[]>(resumeOrder.map((kind) => [kind, []]))
   #nextPort: number
 
@@ -50,17 +55,16 @@ export class SimulatedProcess implements Transport {
       nowMs: () => clock.nowMs(),
       wallMs: () => clock.wallMs(),
       setTimeout: (callback, delayMs) => {
-        const timer = { cleared: false, handle: null as TimerHandle }
+        const timer: ProcessTimer = { handle: null }
         timer.handle = clock.setTimeout(() => this.run('timer', () => {
-          if (!timer.cleared) callback()
+          if (this.#timers.delete(timer)) callback()
         }), delayMs)
+        this.#timers.add(timer)
         return timer
       },
       clearTimeout: (handle) => {
-        const timer = handle as { cleared: boolean; handle: TimerHandle } | null
-        if (timer === null) return
-        timer.cleared = true
-        clock.clearTimeout(timer.handle)
+        const timer = handle as ProcessTimer | null
+        if (timer !== null && this.#timers.delete(timer)) clock.clearTimeout(timer.handle)
       },
       nextTick: (callback) => clock.nextTick(() => this.run('tick', callback)),
       setImmediate: (callback) => clock.setImmediate(() => this.run('immediate', callback)),
@@ -126,6 +130,8 @@ export class SimulatedProcess implements Transport {
 
   die(isSilent: boolean): void {
     this.#isDead = true
+    for (const { handle } of this.#timers) this.#host.clock.clearTimeout(handle)
+    this.#timers.clear()
     this.listeners.clear()
     for (const pipe of this.pipes) {
       pipe.vanish()

@@ -1,0 +1,70 @@
+/**
+ * Owns: faults of the runtime that the simulation found, each as a small scene that shows it.
+ * Refuses to know: the seeds that found them; plans change, and seeds with them.
+ */
+import { expect, test } from 'vitest'
+import { createNetwork } from '../../actors/index.ts'
+import type { Network } from '../../actors/index.ts'
+import { SimulatedNetwork } from '../../testing/index.ts'
+import type { SimulatedPipe } from '../../testing/index.ts'
+import { keys } from '../support/native-scene.ts'
+
+const names = ['alice', 'bob'] as const
+
+function start(network: SimulatedNetwork, me: 0 | 1, options: { readonly dials: boolean; readonly links?: number; readonly resumeTimeoutMs?: number }): Network {
+  const other = 1 - me
+  return createNetwork(
+    {
+      identity: keys[me]!,
+      listen: `tcp://${names[me]}:1`,
+      peers: [{ id: keys[other]!.id, ...(options.dials ? { url: `tcp://${names[other]}:1` } : {}) }],
+      security: 'plaintext',
+      connectionParallelism: options.links ?? 1,
+      limits: { connectBurst: 1_000_000, ...(options.resumeTimeoutMs === undefined ? {} : { resumeTimeoutMs: options.resumeTimeoutMs }) },
+    },
+    { environment: network.node(names[me]).environment },
+  )
+}
+
+test('a dial that crosses one which hangs does not come again at once, over and over', async () => {
+  const network = new SimulatedNetwork({ seed: 1 })
+  // What bob, who has the greater key, sends when he dials gets lost: his dial hangs, and alice's is refused meanwhile.
+  network.onConnected = (dialler) => {
+    if (dialler.remoteHost === 'alice') network.break(dialler, 'nobody')
+  }
+  const alice = start(network, 0, { dials: true })
+  const bob = start(network, 1, { dials: true })
+  let crossings = 0
+  alice.on('connection.failed', () => crossings++)
+  await network.clock.advance(4_000)
+  // With waits between 0 and 100 ms, some 80.
+  expect(crossings).toBeGreaterThan(10)
+  expect(crossings).toBeLessThan(160)
+  await network.clock.run(Promise.all([alice.shutdown(), bob.shutdown()]))
+})
+
+test('when one link expires on either side, sessions are made again all the same', async () => {
+  const network = new SimulatedNetwork({ seed: 1 })
+  const wires: SimulatedPipe[] = []
+  network.onConnected = (dialler) => wires.push(dialler)
+  const both = [start(network, 0, { dials: false, links: 2, resumeTimeoutMs: 1000 }), start(network, 1, { dials: true, links: 2, resumeTimeoutMs: 1000 })] as const
+  const makeSessions = async (party: Network): Promise<void> => {
+    for (;;) {
+      try {
+        return void (await party.makeSessions({ count: 2, timeoutMs: 10_000_000 }))
+      } catch {
+        // As an application does: again, until it works.
+      }
+    }
+  }
+  await network.clock.run(Promise.all(both.map(makeSessions)))
+  expect(wires).toHaveLength(2)
+  // Link 0: alice alone hears of its end. Link 1: both do. Nobody reaches the other until alice's two and bob's one have expired.
+  network.partition(network.node('alice'), network.node('bob'))
+  network.break(wires[0]!, 'acceptor')
+  network.break(wires[1]!, 'both')
+  await network.clock.advance(1_500)
+  network.heal()
+  await network.clock.run(Promise.all(both.map(makeSessions)), 60_000)
+  await network.clock.run(Promise.all(both.map((party) => party.shutdown())))
+})

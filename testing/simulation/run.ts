@@ -1,0 +1,42 @@
+/**
+ * Owns: one seed, from its plan to its verdict.
+ * Refuses to know: command lines and processes.
+ */
+import type { Tally, Violation } from './model.ts'
+import { planOf } from './plan.ts'
+import type { Plan } from './plan.ts'
+import { World } from './world.ts'
+import type { FaultCounts } from './world.ts'
+
+export interface SimulationResult {
+  readonly seed: number
+  readonly violations: readonly Violation[]
+  readonly tally: Tally
+  readonly faults: FaultCounts
+  readonly resets: Readonly<Record<string, number>>
+  /** Virtual time from the last fault until all was up and drained; null if it never was. */
+  readonly healedInMs: number | null
+  readonly virtualMs: number
+  /** Of all that happened: the same for every run of the seed. */
+  readonly traceHash: number
+  readonly events: number
+  readonly trace: readonly string[]
+}
+
+/**
+ * Two or three real networks on a simulated one, random traffic and random faults, then calm; what every sender was told is
+ * held against what every receiver got.
+ */
+export async function runSimulation(seed: number, changes: Partial<Plan> = {}): Promise<SimulationResult> {
+  const world = new World({ ...planOf(seed), ...changes })
+  try {
+    await world.run()
+  } catch (error) {
+    world.model.breach('wrong', `the run broke: ${(error as Error).stack ?? String(error)}`)
+  }
+  const tally = world.model.conclude()
+  const resets: Record<string, number> = {}
+  for (const { reason } of world.resets.values()) resets[reason] = (resets[reason] ?? 0) + 1
+  const { trace, clock } = world.network
+  return { seed, violations: world.model.violations, tally, faults: world.counts, resets, healedInMs: world.healedInMs, virtualMs: clock.nowMs(), traceHash: trace.hash, events: trace.events, trace: trace.lines() }
+}

@@ -1,0 +1,221 @@
+/**
+ * Owns: what an application does on one session with one peer: it sends, it reads at its own pace, it flushes; and how the
+ * session ends for it.
+ * Refuses to know: other sessions, and why things break.
+ */
+import type { Session } from '../../actors/session.ts'
+import type { NetworkValue } from '../../codec/values.ts'
+import { StatewireError } from '../../codec/errors.ts'
+import { LinkResetError } from '../../protocol/native/native-lane.ts'
+import type { Chance } from './chance.ts'
+import type { Inbox, Life, Place, Promised } from './model.ts'
+import { placeOf, valueOf } from './payload.ts'
+import type { World } from './world.ts'
+
+export interface SessionTrafficOptions {
+  readonly world: World
+  readonly session: Session
+  /** Names for people, and the id that the network knows the peer by. */
+  readonly me: string
+  readonly peer: string
+  readonly peerId: string
+  readonly place: Place
+  readonly chance: Chance
+  readonly values: number
+  readonly valueBytesMax: number
+  /** Runs in the process of this application. */
+  readonly later: (callback: () => void, delayMs: number) => void
+  readonly onOver: () => void
+}
+
+/** Between two looks at whether calm has come, when all is sent. */
+const idleMs = 100
+
+/** Outcomes of `send` that say that the value surely was not sent. */
+const withdrawals = new Set(['ERR_SEND_TIMED_OUT', 'ERR_ABORTED', 'ERR_SEND_QUEUE_FULL'])
+
+export class SessionTraffic {
+  readonly life: Life
+  readonly inbox: Inbox
+  isOver = false
+  /** The last flush, behind all values, has resolved. */
+  isFlushed = false
+  readonly #options: SessionTrafficOptions
+  readonly #hasHandler: boolean
+  /** Between two reads, for a slow reader; 0 for one that keeps up. */
+  readonly #readPauseMs: number
+  #left: number
+  #pending = 0
+  #isLastSent = false
+  #isLastFlushCalled = false
+
+  constructor(options: SessionTrafficOptions) {
+    const { world, session, me, peer, chance } = options
+    this.#options = options
+    this.#left = options.values
+    this.#hasHandler = chance.is(0.5)
+    this.#readPauseMs = chance.is(0.6) ? 0 : chance.spread(1, 60)
+    const { life, inbox } = world.model.begin(me, peer, `session ${session.id} ${me}→${peer} #${world.model.lives.length}`, options.place)
+    this.life = life
+    this.inbox = inbox
+    if (this.#hasHandler) session.handle(options.peerId, (value) => this.#got(value))
+    void this.#read()
+    this.#sendSoon()
+  }
+
+  // Receiving.
+
+  #got(value: NetworkValue): void {
+    const { world } = this.#options
+    const found = placeOf(value)
+    if (found === null) return world.model.breach('wrong', `${this.#options.me} got a value on session ${this.#options.session.id} that nobody sent like that`)
+    world.network.trace.note(this.#options.me, `gets ${found.place} of #${found.life}`)
+    world.model.got(this.inbox, found.life, found.place)
+    world.noteProgress()
+  }
+
+  /** Where a handler takes the values, this hears of the end only. */
+  async #read(): Promise<void> {
+    const { session, peerId, world, later } = this.#options
+    try {
+      for (;;) {
+        this.#got(await session.receive(peerId))
+        if (this.#readPauseMs > 0 && !world.isCalm) await new Promise<void>((resolve) => later(resolve, this.#readPauseMs))
+      }
+    } catch (error) {
+      this.end(error as Error)
+    }
+  }
+
+  /** The process has died: what its queue held was acknowledged, and dies with it. */
+  bury(): void {
+    const { session, peerId } = this.#options
+    if (!this.isOver) this.life.isOver = true
+    this.isOver = true
+    if (!this.inbox.isClosed) for (let count = session.unread(peerId); count > 0; count -= 1) session.receive(peerId).then((value) => this.#got(value), () => {})
+  }
+
+  // Sending.
+
+  #sendSoon(): void {
+    const { chance, later, world } = this.#options
+    const pauseMs = world.isCalm ? 1 : this.#left === 0 ? idleMs : chance.is(0.3) ? 0 : chance.spread(1, 60)
+    later(() => this.#sendSome(), pauseMs)
+  }
+
+  #sendSome(): void {
+    const { chance, world, session } = this.#options
+    if (this.isOver) return
+    // One last value when calm has come: it shows that the link is up, and not only believed to be.
+    if (world.isCalm && !this.#isLastSent) {
+      this.#isLastSent = true
+      this.#left = 1
+    }
+    for (let count = Math.min(this.#left, chance.is(0.3) ? chance.whole(2, 12) : 1); count > 0 && !this.isOver; count -= 1) {
+      this.#left -= 1
+      this.sendOne()
+    }
+    if (this.isOver) return
+    if (!world.isCalm && this.#left > 0 && chance.is(0.005)) {
+      world.network.trace.note(this.#options.me, `closes session ${session.id}`)
+      this.close()
+      return
+    }
+    if (this.#left > 0 || !world.isCalm) {
+      if (this.#left > 0 && chance.is(0.15)) void this.flush()
+      this.#sendSoon()
+      return
+    }
+    this.#flushLast()
+  }
+
+  sendOne(): void {
+    const { chance, world, session, peerId, valueBytesMax } = this.#options
+    const { life } = this
+    const place = life.values.length
+    const value = valueOf(life.number, place, chance.is(0.2) ? 0 : chance.spread(8, valueBytesMax))
+    try {
+      if (session.trySend(peerId, value)) {
+        life.values.push('accepted')
+        world.network.trace.note(this.#options.me, `sends ${place} of #${life.number}`)
+        return
+      }
+    } catch (error) {
+      return this.end(error as Error)
+    }
+    life.values.push('pending')
+    world.network.trace.note(this.#options.me, `wants to send ${place} of #${life.number}`)
+    this.#pending += 1
+    const timeoutMs = chance.is(0.1) ? chance.spread(1, 200) : 10_000_000
+    const settle = (state: Promised): void => {
+      life.values[place] = state
+      this.#pending -= 1
+      if (this.#pending === 0 && world.isCalm) this.#flushLast()
+    }
+    world.track(this.#options.me, `send of ${place} of #${life.number}`, session.send(peerId, value, { timeoutMs })).then(
+      () => settle('accepted'),
+      (error: Error) => {
+        const isWithdrawn = error instanceof StatewireError && withdrawals.has(error.code)
+        settle(isWithdrawn ? 'withdrawn' : 'ended')
+        if (!isWithdrawn) this.end(error)
+      },
+    )
+  }
+
+  /** @returns whether all that was sent by now is acknowledged */
+  flush(): Promise<boolean> {
+    const { world, session, me } = this.#options
+    const upTo = this.life.values.length
+    return world.track(me, `flush of #${this.life.number}`, session.flush()).then(
+      () => {
+        this.life.flushed = Math.max(this.life.flushed, upTo)
+        world.network.trace.note(me, `has flushed ${upTo} of #${this.life.number}`)
+        return true
+      },
+      (error: Error) => {
+        this.end(error)
+        return false
+      },
+    )
+  }
+
+  /** Once all is calm and nothing waits. */
+  #flushLast(): void {
+    if (this.#isLastFlushCalled || this.isOver || this.#pending > 0 || this.#left > 0) return
+    this.#isLastFlushCalled = true
+    void this.flush().then(() => {
+      this.isFlushed = !this.isOver
+      this.#options.world.noteProgress()
+    })
+  }
+
+  // The end.
+
+  /** The application closes it. */
+  close(): void {
+    if (!this.isOver) {
+      this.life.isOver = true
+      this.#over()
+    }
+    this.inbox.isClosed = true
+    this.#options.session.close()
+  }
+
+  /** The network said that it is over. */
+  end(error: Error): void {
+    if (this.isOver) return
+    const { world, me, peer, place } = this.#options
+    world.network.trace.note(me, `session ${this.#options.session.id} (#${this.life.number}) is over: ${error.message.replace(/[a-v0-9]{52}/g, peer)}`)
+    if (error instanceof LinkResetError) {
+      this.life.reset = { reason: error.reason, outcomes: error.outcomes }
+      world.noteReset({ node: me, peer, link: place.link, epoch: place.mine, reason: error.reason, outcomes: error.outcomes })
+    } else this.life.isOver = true
+    this.#over()
+  }
+
+  #over(): void {
+    this.isOver = true
+    this.isFlushed = false
+    this.#options.onOver()
+  }
+}

@@ -1,0 +1,249 @@
+/**
+ * Owns: one run of a simulation: the parties, the faults at their times, calm, and the end.
+ * Refuses to know: what a seed means (plan.ts) and what a promise is (model.ts).
+ */
+import { Identity } from '../../actors/identity.ts'
+import type { NetworkEvent } from '../../actors/events.ts'
+import type { OutcomeCounts, ResetReason } from '../../protocol/native/outcomes.ts'
+import { SimulatedNetwork } from '../simulated-network.ts'
+import { Chance } from './chance.ts'
+import { Member } from './member.ts'
+import { Model } from './model.ts'
+import { cutOf } from './plan.ts'
+import type { Fault, Plan } from './plan.ts'
+
+const names = ['alice', 'bob', 'carol']
+
+/** Keys that are the same in every run, the lesser first. */
+const keys: readonly Identity[] = [1, 2, 3]
+  .map((seed) => {
+    const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), Buffer.alloc(32, seed)])
+    return Identity.fromPem(`-----BEGIN PRIVATE KEY-----\n${der.toString('base64')}\n-----END PRIVATE KEY-----\n`)
+  })
+  .sort((a, b) => Buffer.compare(a.publicKey, b.publicKey))
+
+/** When nothing was heard for so long the peer is dead: the longest that a fault stays unseen. */
+const deadAfterMs = 20_000
+
+/** Longer than an Ack may wait and than any round trip here takes. */
+const restMs = 1000
+
+export interface FaultCounts {
+  breaks: number
+  partitions: number
+  stalls: number
+  crashes: number
+  leaves: number
+}
+
+/** A session heard that its link could not be resumed. */
+export interface Reset {
+  readonly node: string
+  readonly peer: string
+  readonly link: number
+  /** The epoch of the node that ended: sessions that end with the same one were ended by the same reset. */
+  readonly epoch: bigint
+  readonly reason: ResetReason
+  readonly outcomes: OutcomeCounts
+}
+
+export class World {
+  readonly plan: Plan
+  readonly network: SimulatedNetwork
+  readonly model = new Model()
+  readonly members: Member[]
+  readonly counts: FaultCounts = { breaks: 0, partitions: 0, stalls: 0, crashes: 0, leaves: 0 }
+  readonly resets = new Map<string, Reset>()
+  /** Faults are over, and nothing new is sent. */
+  isCalm = false
+  /** From the end of the faults until all is up and everything has arrived; null if it never did. */
+  healedInMs: number | null = null
+  #isGoodbyeClean = false
+  #isIdle = false
+  readonly #cuts: Chance
+  readonly #promises = new Map<string, Map<number, string>>()
+  #promiseNumber = 0
+  #hasProgressed = true
+
+  constructor(plan: Plan) {
+    this.plan = plan
+    this.#cuts = new Chance(plan.seed, 4)
+    const { seed, latencyMs, chunkBytesMax, pathBytes, bytesPerMs } = plan
+    this.network = new SimulatedNetwork({ seed, latencyMs, chunkBytesMax, pathBytes, bytesPerMs })
+    this.members = names.slice(0, plan.peers).map((name, index) => new Member(this, index, name, keys[index] as Identity))
+  }
+
+  async run(): Promise<void> {
+    const { clock } = this.network
+    this.network.onConnected = (dialler, acceptor) => {
+      const cut = this.isCalm ? null : cutOf(this.#cuts)
+      if (cut === null) return
+      this.counts.breaks += 1
+      this.network.breakAfter(cut.end === 'dialler' ? dialler : acceptor, cut.lengthBytes, cut.heardBy)
+    }
+    for (const member of this.members) member.start()
+    for (const fault of this.plan.faults) {
+      await clock.advance(fault.atMs - clock.nowMs())
+      this.#do(fault)
+    }
+    await clock.advance(Math.max(0, this.plan.chaosMs - clock.nowMs()))
+    await this.#calm()
+    await this.#end()
+  }
+
+  #do(fault: Fault): void {
+    const { network, members, counts } = this
+    if (fault.kind === 'break') {
+      const { pipes } = network
+      const pipe = pipes[fault.pick % pipes.length]
+      if (pipe === undefined) return
+      counts.breaks += 1
+      network.break(pipe, fault.heardBy)
+    } else if (fault.kind === 'partition') {
+      counts.partitions += 1
+      const [from, to] = [members[fault.from] as Member, members[fault.to] as Member]
+      network.partition(from.node, to.node, { oneWay: fault.oneWay })
+      network.clock.setTimeout(() => network.heal(), fault.forMs)
+    } else {
+      const member = members[fault.node] as Member
+      if (member.isAway || (fault.kind === 'leave' && member.process?.isStalled === true)) return
+      if (fault.kind === 'stall') {
+        counts.stalls += 1
+        member.node.stall(fault.forMs)
+      } else if (fault.kind === 'crash') {
+        counts.crashes += 1
+        member.crash(fault.isSilent)
+        network.clock.setTimeout(() => member.start(), fault.forMs)
+      } else {
+        counts.leaves += 1
+        void member.leave().then(() => network.clock.setTimeout(() => member.start(), fault.forMs))
+      }
+    }
+  }
+
+  /** All faults end, and everything must come right within a bound. */
+  async #calm(): Promise<void> {
+    const { network, members, model, plan } = this
+    const { clock } = network
+    // Who is away comes back, who stalls goes on, partitions end at their own time: that is when calm begins.
+    const lastMs = Math.max(0, ...plan.faults.map((fault) => fault.atMs + ('forMs' in fault ? fault.forMs : 0)))
+    await clock.advance(Math.max(0, lastMs - clock.nowMs()))
+    await clock.until('everybody is back', () => members.every(({ isAway }) => !isAway), 60_000)
+    this.isCalm = true
+    for (const pipe of network.pipes) pipe.cutAfterBytes = Infinity
+    network.heal()
+    network.trace.note('network', 'is calm')
+    const calmAtMs = clock.nowMs()
+    const boundMs = plan.backoffMaxMs + deadAfterMs + 1000
+    try {
+      await clock.until('all is up and drained', () => this.#isDrained(), 10 * boundMs)
+      this.healedInMs = clock.nowMs() - calmAtMs
+      if (this.healedInMs > boundMs) model.breach('late', `all was up and drained after ${this.healedInMs} ms of calm; ${boundMs} are allowed`)
+    } catch (error) {
+      model.breach('pending', `all was not up and drained after ${10 * boundMs} ms of calm: ${(error as Error).message}`)
+    }
+  }
+
+  #isDrained(): boolean {
+    if (!this.#hasProgressed) return false
+    this.#hasProgressed = false
+    return this.members.every(({ isDrained }) => isDrained) && this.model.lives.every((life) => life.isOver || life.reset !== null || life.got.length === life.count('accepted'))
+  }
+
+  async #end(): Promise<void> {
+    const { clock, trace } = this.network
+    trace.note('network', 'is drained')
+    await this.#rest()
+    if (this.plan.ending === 'oneFirst') await this.#oneLeaves()
+    await clock.run(Promise.all(this.members.map((member) => member.leave())))
+    await clock.advance(deadAfterMs)
+    if (clock.timers > 0 || this.network.pipes.length > 0) this.model.breach('wrong', `all has stopped, and ${clock.timers} timers and ${this.network.pipes.length} pipes are left`)
+    for (const [name, promises] of this.#promises) for (const what of promises.values()) this.model.breach('pending', `${name}: ${what} was never settled`)
+  }
+
+  /** A few values more without a flush: they are acknowledged all the same; and then a long silence that breaks nothing. */
+  async #rest(): Promise<void> {
+    const { clock } = this.network
+    for (const member of this.members) for (const traffic of member.traffics) traffic.sendOne()
+    await clock.advance(restMs)
+    for (const member of this.members) if (member.heldFrames > 0) this.model.breach('wrong', `${member.name}: ${member.heldFrames} frames are not acknowledged after ${restMs} ms of rest`)
+    if (this.plan.idleMs === 0) return
+    // A link that no session uses may still believe in a connection that is gone.
+    await clock.advance(deadAfterMs + 10_000)
+    this.#isIdle = true
+    await clock.advance(this.plan.idleMs)
+    this.#isIdle = false
+  }
+
+  /** One says Goodbye on sound connections, while all still send: nothing is unknown then, and what it sent arrives. */
+  async #oneLeaves(): Promise<void> {
+    const { clock } = this.network
+    const [first, ...others] = this.members as [Member, ...Member[]]
+    this.#isGoodbyeClean = true
+    for (const member of this.members) for (const traffic of member.traffics) for (let count = 0; count < 3; count += 1) if (!traffic.isOver) traffic.sendOne()
+    const sentByFirst = first.traffics.map(({ life }) => life)
+    const flushes = others.flatMap(({ traffics }) => traffics.filter(({ life, isOver }) => life.to === first.name && !isOver).map((traffic) => traffic.flush()))
+    first.hasLeft = true
+    await clock.run(first.leave())
+    await clock.advance(restMs)
+    for (const life of sentByFirst) {
+      const accepted = life.count('accepted')
+      if (life.got.length < accepted && life.inbox?.isClosed !== true) this.model.breach('lost', `${life.name}: ${accepted} values were accepted before a Goodbye, ${life.got.length} delivered`)
+    }
+    const failed = (await clock.run(Promise.all(flushes))).filter((isAcked) => !isAcked).length
+    if (failed > 0) this.model.breach('wrong', `${failed} calls of flush failed by the Goodbye of ${first.name}, which had received it all`)
+    this.#isGoodbyeClean = false
+  }
+
+  // What the parties report.
+
+  /** A promise that must settle, unless its process dies. */
+  track<T>(owner: string, what: string, promise: Promise<T>): Promise<T> {
+    let promises = this.#promises.get(owner)
+    if (promises === undefined) this.#promises.set(owner, (promises = new Map()))
+    const number = this.#promiseNumber++
+    promises.set(number, what)
+    const settled = (): void => void promises.delete(number)
+    promise.then(settled, settled)
+    return promise
+  }
+
+  forgetPromises(owner: string): void {
+    this.#promises.delete(owner)
+  }
+
+  noteProgress(): void {
+    this.#hasProgressed = true
+  }
+
+  noteReset(reset: Reset): void {
+    const { node, peer, link, epoch, reason, outcomes } = reset
+    this.noteProgress()
+    this.resets.set(`${node} ${peer} ${link} ${epoch}`, reset)
+    const { canExpire } = this.plan
+    const ends = this.members.filter(({ name }) => name === node || name === peer).reduce((sum, member) => sum + member.ends, 0)
+    const isExplained = reason === 'expired' ? canExpire || ends > 0 : reason === 'goodbye' || reason === 'peer-restarted' ? ends > 0 : false
+    if (!isExplained) return this.model.breach('reset', `${node}: the link to ${peer} was reset (${reason}) without a cause`)
+    const count = [...this.resets.values()].filter((other) => other.node === node && other.peer === peer && other.link === link).length
+    if (!canExpire && count > ends) this.model.breach('reset', `${node}: the link to ${peer} was reset ${count} times for ${ends} ends of a process`)
+    if (this.#isGoodbyeClean && outcomes.unknown > 0) this.model.breach('wrong', `${node}: ${outcomes.unknown} values are unknown after a Goodbye on a sound connection`)
+  }
+
+  noteEvent(member: Member, event: NetworkEvent): void {
+    const { trace } = this.network
+    switch (event.type) {
+      case 'connection.opened':
+      case 'connection.lost':
+      case 'connection.failed':
+        if (this.#isIdle) this.model.breach('wrong', `${member.name}: ${event.type} while nothing happened${'cause' in event ? `: ${event.cause.message}` : ''}`)
+        trace.note(member.name, `${event.type} ${event.connection}${'cause' in event ? `: ${event.cause.message.replace(/[a-v0-9]{52}/g, '…')}` : ''}`)
+        return
+      case 'child.restarted':
+      case 'peer.errored':
+        return this.model.breach('wrong', `${member.name}: ${event.type}: ${event.cause.message}`)
+      case 'peer.duplicate':
+        return this.model.breach('wrong', `${member.name}: peer.duplicate, and every key is in use once`)
+      default:
+    }
+  }
+}
