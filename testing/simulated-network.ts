@@ -88,20 +88,26 @@ export class SimulatedNetwork {
     for (const item of held) this.#arrive(item)
   }
 
-  /** Breaks the connection of a pipe, either end of it, now. Who does not hear of it sends into the void. */
-  break(pipe: SimulatedPipe, heardBy: Break): void {
+  /**
+   * Breaks the connection of a pipe, either end of it, now. Who does not hear of it sends into the void from now on.
+   * @param options `arrives`: what is on its way still gets to an end that has not heard
+   */
+  break(pipe: SimulatedPipe, heardBy: Break, options: { readonly arrives?: boolean } = {}): void {
     const ends = [pipe, ...(pipe.far === null ? [] : [pipe.far])]
     this.trace.note(this.#nameOf(pipe), `loses wire ${pipe.wire}, heard by ${heardBy}`)
-    for (const end of ends) end.isMute = true
+    for (const end of ends) {
+      end.isMute = true
+      if (options.arrives !== true) end.isSevered = true
+    }
     for (const end of ends) {
       if (heardBy === 'both' || heardBy === this.#roles.get(end)) this.#runSoon(end, () => end.reset('the connection was cut (ECONNRESET)'))
     }
   }
 
   /** The connection breaks when so many more bytes of this end have arrived at the other. */
-  breakAfter(pipe: SimulatedPipe, lengthBytes: number, heardBy: Break): void {
+  breakAfter(pipe: SimulatedPipe, lengthBytes: number, heardBy: Break, options: { readonly arrives?: boolean } = {}): void {
     pipe.cutAfterBytes = lengthBytes
-    pipe.onCut = () => this.break(pipe, heardBy)
+    pipe.onCut = () => this.break(pipe, heardBy, options)
   }
 
   readonly #host: NodeHost = {

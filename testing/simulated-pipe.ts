@@ -41,8 +41,10 @@ export class SimulatedPipe implements Pipe {
   onCut: () => void = () => {}
   /** When the last thing that this end sent gets there: nothing overtakes it. */
   lastArrivalMs = 0
-  /** Nothing of this end's arrives any more, and nobody is told. */
+  /** What this end sends from here on arrives nowhere, and nobody is told. */
   isMute = false
+  /** Nor does what it has sent before and is still on its way. */
+  isSevered = false
   far: SimulatedPipe | null = null
   readonly #carriage: Carriage
   readonly #highWaterMarkBytes: number
@@ -246,6 +248,7 @@ export class SimulatedPipe implements Pipe {
       if (passes > 0) far.#bytesHaveArrived(passes === chunk.length ? chunk : chunk.subarray(0, passes))
       if (this.cutAfterBytes > 0) return
       this.cutAfterBytes = Infinity
+      this.isSevered = true
       this.onCut()
     })
   }
@@ -254,7 +257,7 @@ export class SimulatedPipe implements Pipe {
     const { far } = this
     if (far === null || this.isMute) return
     this.#carriage.carry(this, lengthBytes, () => {
-      if (!this.isMute && !far.#isClosing) arrive(far)
+      if (!this.isSevered && !far.#isClosing) arrive(far)
     })
   }
 

@@ -53,7 +53,6 @@ export const countingMutants: Readonly<Record<string, Mutant>> = {
     sentence: 'An Ack lets go of one frame more than it acknowledges.',
     plant: () => replace(ReplayWindow, 'ack', (window, ack, received) => ack(received > window.first && received < window.next ? received + 1 : received)),
   },
-  'window-not-renumbered': { sentence: 'A side that keeps its state keeps its numbers too.', plant: () => replace(ReplayWindow, 'renumber', () => {}) },
   'partial-frame-kept': { sentence: 'Half a frame of the old connection stays in front of the new one.', plant: () => replace(NativeFrameReader, 'reset', () => {}) },
   'control-frames-counted': {
     sentence: 'Frames of the control lane count like others.',

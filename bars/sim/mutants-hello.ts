@@ -9,7 +9,7 @@ import { NativeLinkState } from '../../protocol/native/native-link-state.ts'
 import { verdictOf } from '../../protocol/native/verdict.ts'
 import type { Hello } from '../../codec/hello.ts'
 import type { AcceptorHandshake } from '../../protocol/dialect.ts'
-import { replace } from './plant.ts'
+import { replace, replaceGetter } from './plant.ts'
 import type { Mutant, Writable } from './plant.ts'
 
 /** The hello itself is what the verdict is held against later, so it is changed in place. */
@@ -55,6 +55,27 @@ function plantReadBeforeFence(): void {
   })
 }
 
+interface Epochs {
+  readonly first: bigint
+  readonly second: bigint
+}
+
+/** The link believes in the wrong epoch itself, and announces the same next one for ever. */
+function plantEpochs(epochOf: (epochs: Epochs, real: bigint) => bigint): void {
+  const known = new WeakMap<LinkEpoch, Epochs>()
+  const real = Object.getOwnPropertyDescriptor(LinkEpoch.prototype, 'epoch')?.get as () => bigint
+  inHello((hello, link) => {
+    if (!known.has(link)) known.set(link, { first: hello.epoch, second: hello.nextEpoch })
+    const epochs = known.get(link)!
+    hello.epoch = epochOf(epochs, hello.epoch)
+    hello.nextEpoch = epochs.second
+  })
+  replaceGetter(LinkEpoch, 'epoch', (link) => {
+    const epochs = known.get(link)
+    return epochs === undefined ? real.call(link) : epochOf(epochs, real.call(link))
+  })
+}
+
 /** A verdict comes from two hellos alone, so a bug in it is a change of them. */
 function inVerdict(bug: (mine: Writable<Hello>, theirs: Writable<Hello>, epoch: LinkEpoch) => void): void {
   replace(LinkEpoch, 'adopt', (epoch, adopt, mine, theirs) => {
@@ -73,26 +94,8 @@ export const helloMutants: Readonly<Record<string, Mutant>> = {
       return fault?.name === 'stale' ? null : fault
     }),
   },
-  'epoch-not-renewed': {
-    sentence: 'After its state is lost a side goes on under the same epoch.',
-    plant: () => {
-      const first = new WeakMap<LinkEpoch, bigint>()
-      inHello((hello, epoch) => {
-        if (!first.has(epoch)) first.set(epoch, hello.epoch)
-        hello.epoch = first.get(epoch)!
-      })
-    },
-  },
-  'next-epoch-not-advanced': {
-    sentence: 'The epoch that comes next is announced as the same for ever.',
-    plant: () => {
-      const first = new WeakMap<LinkEpoch, bigint>()
-      inHello((hello, epoch) => {
-        if (!first.has(epoch)) first.set(epoch, hello.nextEpoch)
-        hello.nextEpoch = first.get(epoch)!
-      })
-    },
-  },
+  'epoch-not-renewed': { sentence: 'After its state is lost a side goes on under the same epoch.', plant: () => plantEpochs(({ first }) => first) },
+  'next-epoch-not-advanced': { sentence: 'The epoch that comes next is drawn once only.', plant: () => plantEpochs(({ first, second }, real) => (real === first ? first : second)) },
   'received-not-restored': { sentence: 'A side that comes back says that it has received nothing.', plant: () => inHello((hello) => (hello.received = 0)) },
   'hello-number-not-raised': { sentence: 'All hellos of a process have the same number.', plant: () => inHello((hello) => (hello.helloNumber = 1)) },
   'boot-id-not-new': { sentence: 'A process that starts anew has the boot id of the one before.', plant: () => inHello((hello) => (hello.bootId = 1n)) },

@@ -6,7 +6,7 @@ import type { Break } from '../simulated-network.ts'
 import { Chance } from './chance.ts'
 
 export type Fault = { readonly atMs: number } & (
-  | { readonly kind: 'break'; readonly pick: number; readonly heardBy: Break }
+  | { readonly kind: 'break'; readonly pick: number; readonly heardBy: Break; readonly arrives: boolean }
   | { readonly kind: 'partition'; readonly from: number; readonly to: number; readonly oneWay: boolean; readonly forMs: number }
   | { readonly kind: 'stall'; readonly node: number; readonly forMs: number }
   | { readonly kind: 'crash'; readonly node: number; readonly isSilent: boolean; readonly forMs: number }
@@ -18,6 +18,7 @@ export interface PlannedCut {
   readonly end: 'dialler' | 'acceptor'
   readonly lengthBytes: number
   readonly heardBy: Break
+  readonly arrives: boolean
 }
 
 export interface Plan {
@@ -40,6 +41,8 @@ export interface Plan {
   readonly bytesPerMs: number
   readonly resumeTimeoutMs: number
   readonly backoffMaxMs: number
+  /** No fault at all: then no connection may end either. */
+  readonly isFair: boolean
   /** Links may expire: outages are longer than the resume time-out. */
   readonly canExpire: boolean
   readonly canCrash: boolean
@@ -56,9 +59,10 @@ const heard: readonly Break[] = ['both', 'both', 'both', 'dialler', 'acceptor', 
 export function planOf(seed: number): Plan {
   const chance = new Chance(seed, 1)
   const peers = chance.is(0.15) ? 3 : 2
-  const canCrash = chance.is(0.4)
-  const canLeave = chance.is(0.25)
-  const canExpire = chance.is(0.15)
+  const isFair = chance.is(0.08)
+  const canCrash = !isFair && chance.is(0.4)
+  const canLeave = !isFair && chance.is(0.25)
+  const canExpire = !isFair && chance.is(0.15)
   const isSlow = chance.is(0.1)
   const resumeTimeoutMs = canExpire ? 1000 : 120_000
   const chaosMs = chance.spread(60, 800)
@@ -69,7 +73,7 @@ export function planOf(seed: number): Plan {
     seed,
     peers,
     links: chance.is(0.15) ? 2 : 1,
-    bothDial: chance.is(0.4),
+    bothDial: chance.is(isFair ? 0.8 : 0.4),
     sessions: chance.whole(1, 3),
     valuesPerSession: Math.ceil(chance.spread(4, 80) / peers),
     valueBytesMax,
@@ -84,10 +88,11 @@ export function planOf(seed: number): Plan {
     bytesPerMs: isSlow ? chance.whole(50, 500) + valueBytesMax / 10 : Infinity,
     resumeTimeoutMs,
     backoffMaxMs: chance.oneOf([50, 200, 1000]),
+    isFair,
     canExpire,
     canCrash,
     canLeave,
-    faults: faultsOf(new Chance(seed, 2), { peers, chaosMs, canCrash, canLeave, canExpire, resumeTimeoutMs }),
+    faults: isFair ? [] : faultsOf(new Chance(seed, 2), { peers, chaosMs, canCrash, canLeave, canExpire, resumeTimeoutMs }),
     idleMs: chance.is(0.1) ? 30_000 : 0,
     ending: chance.is(0.3) ? 'oneFirst' : 'together',
   }
@@ -100,7 +105,7 @@ function faultsOf(chance: Chance, { peers, chaosMs, canCrash, canLeave, canExpir
   const faults: Fault[] = []
   const at = (): number => chance.whole(10, chaosMs)
   const node = (): number => chance.whole(0, peers - 1)
-  for (let count = chance.whole(0, 8); count > 0; count -= 1) faults.push({ kind: 'break', atMs: at(), pick: chance.whole(0, 1000), heardBy: chance.oneOf(heard) })
+  for (let count = chance.whole(0, 8); count > 0; count -= 1) faults.push({ kind: 'break', atMs: at(), pick: chance.whole(0, 1000), heardBy: chance.oneOf(heard), arrives: chance.is(0.5) })
   for (let count = chance.is(0.3) ? chance.whole(1, 2) : 0; count > 0; count -= 1) {
     const from = node()
     faults.push({ kind: 'partition', atMs: at(), from, to: (from + chance.whole(1, peers - 1)) % peers, oneWay: chance.is(0.5), forMs: chance.is(0.05) ? chance.whole(15_000, 26_000) : chance.spread(5, 800) })
@@ -112,7 +117,7 @@ function faultsOf(chance: Chance, { peers, chaosMs, canCrash, canLeave, canExpir
     const from = node()
     faults.push({ kind: 'partition', atMs: at(), from, to: (from + 1) % peers, oneWay: false, forMs: resumeTimeoutMs + chance.whole(100, 1000) })
     // A partition alone breaks nothing: the link has to be down for its clock to run.
-    faults.push({ kind: 'break', atMs: at(), pick: 0, heardBy: 'both' }, { kind: 'break', atMs: chaosMs, pick: 0, heardBy: 'both' })
+    faults.push({ kind: 'break', atMs: at(), pick: 0, heardBy: 'both', arrives: false }, { kind: 'break', atMs: chaosMs, pick: 0, heardBy: 'both', arrives: false })
   }
   return faults.sort((a, b) => a.atMs - b.atMs)
 }
@@ -121,5 +126,5 @@ function faultsOf(chance: Chance, { peers, chaosMs, canCrash, canLeave, canExpir
 export function cutOf(chance: Chance): PlannedCut | null {
   if (!chance.is(0.35)) return null
   const lengthBytes = chance.oneOf([chance.whole(1, 159), 160, chance.whole(161, 240), chance.spread(160, 3000), chance.spread(1000, 50_000)])
-  return { end: chance.oneOf(['dialler', 'acceptor']), lengthBytes, heardBy: chance.oneOf(heard) }
+  return { end: chance.oneOf(['dialler', 'acceptor']), lengthBytes, heardBy: chance.oneOf(heard), arrives: chance.is(0.5) }
 }

@@ -60,6 +60,7 @@ export class World {
   healedInMs: number | null = null
   #isGoodbyeClean = false
   #isIdle = false
+  #isEnding = false
   readonly #cuts: Chance
   readonly #promises = new Map<string, Map<number, string>>()
   #promiseNumber = 0
@@ -76,10 +77,10 @@ export class World {
   async run(): Promise<void> {
     const { clock } = this.network
     this.network.onConnected = (dialler, acceptor) => {
-      const cut = this.isCalm ? null : cutOf(this.#cuts)
+      const cut = this.isCalm || this.plan.isFair ? null : cutOf(this.#cuts)
       if (cut === null) return
       this.counts.breaks += 1
-      this.network.breakAfter(cut.end === 'dialler' ? dialler : acceptor, cut.lengthBytes, cut.heardBy)
+      this.network.breakAfter(cut.end === 'dialler' ? dialler : acceptor, cut.lengthBytes, cut.heardBy, cut)
     }
     for (const member of this.members) member.start()
     for (const fault of this.plan.faults) {
@@ -98,7 +99,7 @@ export class World {
       const pipe = pipes[fault.pick % pipes.length]
       if (pipe === undefined) return
       counts.breaks += 1
-      network.break(pipe, fault.heardBy)
+      network.break(pipe, fault.heardBy, fault)
     } else if (fault.kind === 'partition') {
       counts.partitions += 1
       const [from, to] = [members[fault.from] as Member, members[fault.to] as Member]
@@ -154,6 +155,7 @@ export class World {
     const { clock, trace } = this.network
     trace.note('network', 'is drained')
     await this.#rest()
+    this.#isEnding = true
     if (this.plan.ending === 'oneFirst') await this.#oneLeaves()
     await clock.run(Promise.all(this.members.map((member) => member.leave())))
     await clock.advance(deadAfterMs)
@@ -234,10 +236,16 @@ export class World {
     switch (event.type) {
       case 'connection.opened':
       case 'connection.lost':
-      case 'connection.failed':
-        if (this.#isIdle) this.model.breach('wrong', `${member.name}: ${event.type} while nothing happened${'cause' in event ? `: ${event.cause.message}` : ''}`)
-        trace.note(member.name, `${event.type} ${event.connection}${'cause' in event ? `: ${event.cause.message.replace(/[a-v0-9]{52}/g, '…')}` : ''}`)
+      case 'connection.failed': {
+        const why = 'cause' in event ? `: ${event.cause.message.replace(/[a-v0-9]{52}/g, '…')}` : ''
+        trace.note(member.name, `${event.type} ${event.connection}${why}`)
+        const isUntouched = this.#isIdle || (this.plan.isFair && !this.#isEnding && event.type === 'connection.lost')
+        if (isUntouched) this.model.breach('wrong', `${member.name}: ${event.type} although nothing broke it${why}`)
+        const peer = this.members.find(({ key }) => key.id === event.peer)
+        // Of two dials that cross the one of the greater key stays.
+        if (why.includes('(crossing)') && peer !== undefined && peer.index < member.index) this.model.breach('wrong', `${member.name} was refused for a crossing by ${peer.name}, whose key is the lesser`)
         return
+      }
       case 'child.restarted':
       case 'peer.errored':
         return this.model.breach('wrong', `${member.name}: ${event.type}: ${event.cause.message}`)
