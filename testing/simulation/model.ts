@@ -58,8 +58,6 @@ export interface Tally {
   notSent: number
   withdrawn: number
   delivered: number
-  flushes: number
-  resets: number
 }
 
 /** What both ends of a session know it by: its id, and the epochs of the two sides, the sender's first. */
@@ -117,21 +115,30 @@ export class Model {
     life.got.push(place)
   }
 
-  /** When nothing more can happen. @param diedWith inboxes whose process has died: what was in their queues is in `got` */
-  conclude(): Tally {
-    const tally: Tally = { sent: 0, acked: 0, unknown: 0, notSent: 0, withdrawn: 0, delivered: 0, flushes: 0, resets: 0 }
-    for (const life of this.lives) this.#concludeLife(life, tally)
+  /** @param isOver nothing more can happen; else the run was left at its first broken promise, and the rest is not judged */
+  conclude(isOver: boolean): Tally {
+    const tally: Tally = { sent: 0, acked: 0, unknown: 0, notSent: 0, withdrawn: 0, delivered: 0 }
+    for (const life of this.lives) {
+      this.#count(life, tally)
+      if (isOver) this.#judge(life)
+    }
     return tally
   }
 
-  #concludeLife(life: Life, tally: Tally): void {
+  #count(life: Life, tally: Tally): void {
+    tally.sent += life.values.length
+    tally.delivered += life.got.length
+    tally.withdrawn += life.count('withdrawn')
+    tally.acked += life.reset?.outcomes.acked ?? (life.isOver ? 0 : life.count('accepted'))
+    tally.unknown += life.reset?.outcomes.unknown ?? 0
+    tally.notSent += life.reset?.outcomes.notSent ?? 0
+  }
+
+  #judge(life: Life): void {
     const { name, reset } = life
     const got = life.got.length
     const accepted = life.count('accepted')
     const ended = life.count('ended')
-    tally.sent += life.values.length
-    tally.delivered += got
-    tally.withdrawn += life.count('withdrawn')
     // Closed by its reader, or never made there: makeSessions failed, or the process ended before.
     const isDropped = life.inbox === null || life.inbox.isClosed
     if (!isDropped && life.flushed > 0) {
@@ -140,16 +147,11 @@ export class Model {
     }
     if (reset !== null) {
       const { acked, unknown, notSent } = reset.outcomes
-      tally.resets += 1
-      tally.acked += acked
-      tally.unknown += unknown
-      tally.notSent += notSent
       const outcomes = `${acked} acknowledged, ${unknown} unknown, ${notSent} not sent (${reset.reason})`
       if (acked + unknown + notSent !== accepted + ended) this.breach('wrong', `${name}: outcomes were ${outcomes}, for ${accepted + ended} values`)
       if (!isDropped && got < acked) this.breach('lost', `${name}: outcomes were ${outcomes}, and ${got} values were delivered`)
       if (got > acked + unknown) this.breach('wrong', `${name}: outcomes were ${outcomes}, and ${got} values were delivered`)
     } else if (!life.isOver) {
-      tally.acked += accepted
       if (life.inbox?.isClosed !== true && got !== accepted) this.breach('lost', `${name}: ${accepted} values were accepted, ${got} delivered, and nobody was told of the others`)
       if (ended > 0) this.breach('wrong', `${name}: ${ended} values were refused for an end that nobody else heard of`)
     }

@@ -34,7 +34,7 @@ export async function runSimulation(seed: number, changes: Partial<Plan> = {}): 
   } catch (error) {
     world.model.breach('wrong', `the run broke: ${(error as Error).stack ?? String(error)}`)
   }
-  const tally = world.model.conclude()
+  const tally = world.conclude()
   const resets: Record<string, number> = {}
   for (const { reason } of world.resets.values()) resets[reason] = (resets[reason] ?? 0) + 1
   const { trace, clock } = world.network

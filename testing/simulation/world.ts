@@ -9,6 +9,7 @@ import { SimulatedNetwork } from '../simulated-network.ts'
 import { Chance } from './chance.ts'
 import { Member } from './member.ts'
 import { Model } from './model.ts'
+import type { Tally } from './model.ts'
 import { cutOf } from './plan.ts'
 import type { Fault, Plan } from './plan.ts'
 
@@ -84,12 +85,13 @@ export class World {
     }
     for (const member of this.members) member.start()
     for (const fault of this.plan.faults) {
+      if (this.#isBroken) return
       await clock.advance(fault.atMs - clock.nowMs())
       this.#do(fault)
     }
     await clock.advance(Math.max(0, this.plan.chaosMs - clock.nowMs()))
-    await this.#calm()
-    await this.#end()
+    if (!this.#isBroken) await this.#calm()
+    if (!this.#isBroken) await this.#end()
   }
 
   #do(fault: Fault): void {
@@ -137,12 +139,18 @@ export class World {
     const calmAtMs = clock.nowMs()
     const boundMs = plan.backoffMaxMs + deadAfterMs + 1000
     try {
-      await clock.until('all is up and drained', () => this.#isDrained(), 10 * boundMs)
+      await clock.until('all is up and drained', () => this.#isBroken || this.#isDrained(), 2 * boundMs)
+      if (this.#isBroken) return
       this.healedInMs = clock.nowMs() - calmAtMs
       if (this.healedInMs > boundMs) model.breach('late', `all was up and drained after ${this.healedInMs} ms of calm; ${boundMs} are allowed`)
     } catch (error) {
-      model.breach('pending', `all was not up and drained after ${10 * boundMs} ms of calm: ${(error as Error).message}`)
+      model.breach('pending', `all was not up and drained after ${2 * boundMs} ms of calm: ${(error as Error).message}`)
     }
+  }
+
+  /** One broken promise is enough: what follows from it would only take time. */
+  get #isBroken(): boolean {
+    return this.model.violations.length > 0
   }
 
   #isDrained(): boolean {
@@ -195,6 +203,10 @@ export class World {
     const failed = (await clock.run(Promise.all(flushes))).filter((isAcked) => !isAcked).length
     if (failed > 0) this.model.breach('wrong', `${failed} calls of flush failed by the Goodbye of ${first.name}, which had received it all`)
     this.#isGoodbyeClean = false
+  }
+
+  conclude(): Tally {
+    return this.model.conclude(!this.#isBroken)
   }
 
   // What the parties report.

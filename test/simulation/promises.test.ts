@@ -1,0 +1,64 @@
+/**
+ * Owns: that a few hundred simulated runs keep every promise and repeat themselves, that planted bugs are found, and what the
+ * command says to wrong options.
+ * Refuses to know: how a run goes. The runs are done by the compiled program, in processes of their own.
+ */
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { barsOf } from '../../bars/sim/totals.ts'
+import { hunt } from '../../bars/sim/hunt.ts'
+import { mutants } from '../../bars/sim/mutants.ts'
+import { Workers } from '../../bars/sim/workers.ts'
+import { planOf } from '../../testing/index.ts'
+
+const processes = 2
+/** On a machine that has other things to do. */
+const patienceMs = 120_000
+
+test('a few hundred runs keep every promise, and repeat themselves', async () => {
+  const workers = new Workers({ processes })
+  try {
+    const totals = await workers.run({ from: 1, seeds: 250, twice: 20 })
+    expect(totals.failures.map(({ seed, violations }) => ({ seed, violations }))).toEqual([])
+    expect([totals.seeds, totals.twice, totals.differing]).toEqual([250, 20, []])
+    // They met what they are about.
+    for (const what of ['breaks', 'partitions', 'stalls', 'crashes', 'leaves', 'unknown', 'notSent', 'withdrawn']) expect(totals.counts[what], what).toBeGreaterThan(20)
+    // Twenty seeds twice are too few for that bar.
+    for (const bar of barsOf(totals, 1, processes)) if (bar.id !== 'D5') expect(bar).toMatchObject({ passed: true, notes: [] })
+  } finally {
+    workers.stop()
+  }
+}, patienceMs)
+
+// The quickest of each kind; all of them: npm run sim -- --mutants.
+test.each(['replay-one-too-late', 'ack-before-hand-over', 'credit-forgotten-on-resume', 'received-not-restored', 'no-ack-when-idle'])('the planted bug %s is found', async (mutant) => {
+  const found = await hunt(mutant, { from: 1, seeds: 300, processes: 1, mutant })
+  expect(found.seeds, found.sentence).not.toBeNull()
+}, patienceMs)
+
+test('there are twenty planted bugs and more, each with a sentence', () => {
+  expect(Object.keys(mutants).length).toBeGreaterThanOrEqual(20)
+  for (const { sentence } of Object.values(mutants)) expect(sentence).toMatch(/^[A-Z].*\.$/)
+})
+
+test('a seed means one plan, and another seed another', () => {
+  expect(planOf(7)).toEqual(planOf(7))
+  expect(planOf(7)).not.toEqual(planOf(8))
+})
+
+test.each([
+  ['--help', 0, 'Planted bugs: '],
+  ['--seed 3', 0, 'seed 3: 0 promises broken'],
+  ['--seed 3 --mutant received-not-restored', 1, 'BROKEN '],
+  ['--seeds many', 2, '--seeds must be a whole number'],
+  ['--mutant nothing', 2, "there is no planted bug 'nothing'"],
+  ['--surprise', 2, '--surprise'],
+])('%s exits with %i and says %s', async (options, code, words) => {
+  const program = fileURLToPath(new URL('../../build/bars/sim/main.js', import.meta.url))
+  const ended = await new Promise<{ code: number; output: string }>((resolve) => {
+    const child = execFile(process.execPath, [program, ...options.split(' ')], { maxBuffer: 2 ** 26 }, (_, stdout, stderr) => resolve({ code: child.exitCode ?? -1, output: stdout + stderr }))
+  })
+  expect(ended.code).toBe(code)
+  expect(ended.output).toContain(words)
+}, patienceMs)
