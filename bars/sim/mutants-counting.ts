@@ -68,7 +68,6 @@ export const countingMutants: Readonly<Record<string, Mutant>> = {
       if (sequence > window.first) visit(sequence, lane, descriptor)
     })),
   },
-  'pending-not-counted': { sentence: 'Values that were encoded and never handed over get no outcome.', plant: () => replace(NativeOutbox, 'dropPending', (_, drop) => (drop(), new Map<number, number>())) },
   'no-last-ack': { sentence: 'The last Ack, before the FIN, is left out.', plant: () => replace(NativeLinkState, 'lastWords', () => Buffer.alloc(0)) },
   'goodbye-taken-for-a-break': { sentence: 'A Goodbye ends a connection, and not the link.', plant: () => replaceGetter(GoodbyeState, 'isEnding', () => false) },
   'goodbye-not-answered': {

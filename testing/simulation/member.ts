@@ -8,7 +8,7 @@ import type { Network } from '../../actors/network.ts'
 import type { Identity } from '../../actors/identity.ts'
 import type { SimulatedNode, SimulatedProcess } from '../simulated-node.ts'
 import { supervisorServices } from '../../actors/supervisor.ts'
-import type { Services } from '../../actors/services.ts'
+import type { LinkEpoch } from '../../protocol/native/link-epoch.ts'
 import type { NativeLinkState } from '../../protocol/native/native-link-state.ts'
 import type { Place } from './model.ts'
 import { Chance } from './chance.ts'
@@ -99,7 +99,7 @@ export class Member {
           resolve()
         }
         for (const session of sessions) {
-          const traffic = new SessionTraffic({ world: this.#world, session, me: this.name, peer: peer.name, peerId: peer.key.id, place: placeOf(network, peer.key.id, session.id, session.index % linksUsed), chance, values: round === 0 ? plan.valuesPerSession : Math.min(10, chance.whole(0, plan.valuesPerSession)), valueBytesMax: plan.valueBytesMax, later, onOver })
+          const traffic = new SessionTraffic({ world: this.#world, session, me: this.name, peer: peer.name, peerId: peer.key.id, place: this.#placeOf(peer.key.id, session.id, session.index % linksUsed), chance, values: round === 0 ? plan.valuesPerSession : Math.min(10, chance.whole(0, plan.valuesPerSession)), valueBytesMax: plan.valueBytesMax, later, onOver })
           batch.traffics.push(traffic)
           this.#all.push(traffic)
         }
@@ -128,12 +128,24 @@ export class Member {
 
   hasLeft = false
 
+  /** After a Goodbye a link knows nothing of the peer any more. Links that no session uses may not have noticed their end. */
+  knows(peer: Member): boolean {
+    return this.#linksTo(peer.key.id).slice(0, this.#world.plan.sessions).some(({ known }) => known !== 0n)
+  }
+
+  #placeOf(peer: string, session: number, link: number): Place {
+    const { epoch, known } = this.#linksTo(peer)[link]!
+    return { link, session, mine: epoch, theirs: known }
+  }
+
+  #linksTo(peer: string): readonly LinkEpoch[] {
+    const services = this.network === null ? undefined : supervisorServices(this.network.ref)
+    return services === undefined ? [] : services.baseLinks.of(peer).map(({ state }) => (state as NativeLinkState).epoch)
+  }
+
   /** Of every link: frames that were sent and are not acknowledged. */
   get heldFrames(): number {
-    const { network } = this
-    if (network === null) return 0
-    const services = supervisorServices(network.ref) as Services
-    return network.peers.flatMap((peer) => services.baseLinks.of(peer)).reduce((sum, { state }) => sum + (state as NativeLinkState).epoch.window.heldFrames, 0)
+    return this.#world.members.flatMap(({ key }) => this.#linksTo(key.id)).reduce((sum, { window }) => sum + window.heldFrames, 0)
   }
 
   crash(isSilent: boolean): void {
@@ -172,15 +184,9 @@ export class Member {
   }
 }
 
-function placeOf(network: Network, peer: string, session: number, link: number): Place {
-  const services = supervisorServices(network.ref) as Services
-  const { epoch } = services.baseLinks.of(peer)[link]!.state as NativeLinkState
-  return { link, session, mine: epoch.epoch, theirs: epoch.known }
-}
-
 function limitsOf(plan: Plan): Record<string, number> {
   return {
-    backoffMinMs: 10,
+    backoffMinMs: 15,
     backoffMaxMs: plan.backoffMaxMs,
     connectBurst: 1_000_000,
     pendingInboundMax: 64,

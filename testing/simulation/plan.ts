@@ -87,7 +87,7 @@ export function planOf(seed: number): Plan {
     latencyMs,
     bytesPerMs: isSlow ? chance.whole(50, 500) + valueBytesMax / 10 : Infinity,
     resumeTimeoutMs,
-    backoffMaxMs: chance.oneOf([50, 200, 1000]),
+    backoffMaxMs: chance.oneOf([100, 300, 1000]),
     isFair,
     canExpire,
     canCrash,
@@ -111,7 +111,7 @@ function faultsOf(chance: Chance, { peers, chaosMs, canCrash, canLeave, canExpir
     faults.push({ kind: 'partition', atMs: at(), from, to: (from + chance.whole(1, peers - 1)) % peers, oneWay: chance.is(0.5), forMs: chance.is(0.05) ? chance.whole(15_000, 26_000) : chance.spread(5, 800) })
   }
   for (let count = chance.is(0.3) ? chance.whole(1, 2) : 0; count > 0; count -= 1) faults.push({ kind: 'stall', atMs: at(), node: node(), forMs: chance.is(0.05) ? chance.whole(5000, 26_000) : chance.spread(2, 300) })
-  for (let count = canCrash ? chance.whole(1, 2) : 0; count > 0; count -= 1) faults.push({ kind: 'crash', atMs: at(), node: node(), isSilent: chance.is(0.3), forMs: chance.spread(1, 200) })
+  for (let count = canCrash ? chance.whole(1, 2) : 0; count > 0; count -= 1) faults.push({ kind: 'crash', atMs: at(), node: node(), isSilent: chance.is(0.3), forMs: chance.spread(1, 100) })
   if (canLeave) faults.push({ kind: 'leave', atMs: at(), node: node(), forMs: chance.spread(1, 100) })
   if (canExpire) {
     const from = node()

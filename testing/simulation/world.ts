@@ -200,6 +200,7 @@ export class World {
       const accepted = life.count('accepted')
       if (life.got.length < accepted && life.inbox?.isClosed !== true) this.model.breach('lost', `${life.name}: ${accepted} values were accepted before a Goodbye, ${life.got.length} delivered`)
     }
+    for (const other of others) if (other.knows(first)) this.model.breach('wrong', `${other.name} still knows ${first.name}, who has said Goodbye`)
     const failed = (await clock.run(Promise.all(flushes))).filter((isAcked) => !isAcked).length
     if (failed > 0) this.model.breach('wrong', `${failed} calls of flush failed by the Goodbye of ${first.name}, which had received it all`)
     this.#isGoodbyeClean = false
