@@ -38,7 +38,7 @@ export class Workers {
   constructor({ processes, mutant }: WorkersOptions) {
     const argv = mutant === undefined ? [] : [`mutant=${mutant}`]
     // Short-lived objects by the million: room for them, so that they die young.
-    this.#children = Array.from({ length: processes }, () => fork(programPath(), argv, { execArgv: ['--max-semi-space-size=64'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }))
+    this.#children = Array.from({ length: processes }, () => fork(programPath(), argv, { execArgv: ['--max-semi-space-size=32'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }))
   }
 
   /** @throws if a process dies */

@@ -58,7 +58,7 @@ const heard: readonly Break[] = ['both', 'both', 'both', 'dialler', 'acceptor', 
 
 export function planOf(seed: number): Plan {
   const chance = new Chance(seed, 1)
-  const peers = chance.is(0.15) ? 3 : 2
+  const peers = chance.is(0.08) ? 3 : 2
   const isFair = chance.is(0.08)
   const canCrash = !isFair && chance.is(0.4)
   const canLeave = !isFair && chance.is(0.25)
@@ -72,7 +72,7 @@ export function planOf(seed: number): Plan {
   const plan: Plan = {
     seed,
     peers,
-    links: chance.is(0.15) ? 2 : 1,
+    links: chance.is(0.12) ? 2 : 1,
     bothDial: chance.is(isFair ? 0.8 : 0.4),
     sessions: chance.whole(1, 3),
     valuesPerSession: Math.ceil(chance.spread(4, 80) / peers),
@@ -105,7 +105,7 @@ function faultsOf(chance: Chance, { peers, chaosMs, canCrash, canLeave, canExpir
   const faults: Fault[] = []
   const at = (): number => chance.whole(10, chaosMs)
   const node = (): number => chance.whole(0, peers - 1)
-  for (let count = chance.whole(0, 8); count > 0; count -= 1) faults.push({ kind: 'break', atMs: at(), pick: chance.whole(0, 1000), heardBy: chance.oneOf(heard), arrives: chance.is(0.5) })
+  for (let count = chance.whole(0, 5); count > 0; count -= 1) faults.push({ kind: 'break', atMs: at(), pick: chance.whole(0, 1000), heardBy: chance.oneOf(heard), arrives: chance.is(0.5) })
   for (let count = chance.is(0.3) ? chance.whole(1, 2) : 0; count > 0; count -= 1) {
     const from = node()
     faults.push({ kind: 'partition', atMs: at(), from, to: (from + chance.whole(1, peers - 1)) % peers, oneWay: chance.is(0.5), forMs: chance.is(0.05) ? chance.whole(15_000, 26_000) : chance.spread(5, 800) })
@@ -124,7 +124,7 @@ function faultsOf(chance: Chance, { peers, chaosMs, canCrash, canLeave, canExpir
 
 /** Drawn anew for each connection. */
 export function cutOf(chance: Chance): PlannedCut | null {
-  if (!chance.is(0.35)) return null
+  if (!chance.is(0.25)) return null
   const lengthBytes = chance.oneOf([chance.whole(1, 159), 160, chance.whole(161, 240), chance.spread(160, 3000), chance.spread(1000, 50_000)])
   return { end: chance.oneOf(['dialler', 'acceptor']), lengthBytes, heardBy: chance.oneOf(heard), arrives: chance.is(0.5) }
 }

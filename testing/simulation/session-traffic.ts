@@ -146,7 +146,7 @@ export class SessionTraffic {
     life.values.push('pending')
     world.network.trace.note(this.#options.me, `wants to send ${place} of #${life.number}`)
     this.#pending += 1
-    const timeoutMs = chance.is(0.1) ? chance.spread(1, 200) : 10_000_000
+    const timeoutMs = !world.isCalm && chance.is(0.1) ? chance.spread(1, 200) : 10_000_000
     const settle = (state: Promised): void => {
       life.values[place] = state
       this.#pending -= 1

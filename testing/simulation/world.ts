@@ -28,6 +28,8 @@ const deadAfterMs = 20_000
 
 /** Longer than an Ack may wait and than any round trip here takes. */
 const restMs = 1000
+/** Longer than what was sent is on its way. */
+const arrivalMs = 100
 
 export interface FaultCounts {
   breaks: number
@@ -195,7 +197,7 @@ export class World {
     const flushes = others.flatMap(({ traffics }) => traffics.filter(({ life, isOver }) => life.to === first.name && !isOver).map(async (traffic) => ((await traffic.flush()) ? null : traffic.life)))
     first.hasLeft = true
     await clock.run(first.leave())
-    await clock.advance(restMs)
+    await clock.advance(arrivalMs)
     for (const life of sentByFirst) {
       const accepted = life.count('accepted')
       if (life.got.length < accepted && life.inbox?.isClosed !== true) this.model.breach('lost', `${life.name}: ${accepted} values were accepted before a Goodbye, ${life.got.length} delivered`)
