@@ -168,6 +168,9 @@ describe('limits', () => {
   })
 
   it('fit together: the wire can carry the longest message, and the lesser bounds are not above the greater', () => {
+    expect(resolveLimits({ replayWindowBytes: 2 ** 32 - 1, laneWindowBytes: 2 ** 31 - 1 })).toMatchObject({ replayWindowBytes: 2 ** 32 - 1, laneWindowBytes: 2 ** 31 - 1 })
+    expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ replayWindowBytes: 2 ** 32 })).message).toContain('must fit the u32')
+    expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ laneWindowBytes: 2 ** 31 })).message).toContain('limits.laneWindowBytes must be at most 2147483647')
     expect(resolveLimits({ maxMessageLengthBytes: 2 ** 32 - 1 }).maxMessageLengthBytes).toBe(2 ** 32 - 1)
     expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ maxMessageLengthBytes: 2 ** 32 })).message).toContain('must fit the u32')
     for (const [lesser, greater] of [['backoffMinMs', 'backoffMaxMs'], ['pendingInboundPerAddressMax', 'pendingInboundMax']] as const) {
