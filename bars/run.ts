@@ -7,6 +7,7 @@ import { helpFor, parseOptions, UsageError } from './arguments.ts'
 import type { About } from './arguments.ts'
 import { writeBar } from './bar.ts'
 import type { Bar, BarRun } from './bar.ts'
+import { leave } from './leave.ts'
 
 /** A bar's program is imported when its turn comes: one bar must not pay memory for another. */
 export type BarSet = Readonly<Record<string, () => Promise<BarRun>>>
@@ -51,10 +52,10 @@ async function run(about: About, bars: BarSet): Promise<number> {
 /** Runs what the command line asks for, and ends the process. */
 export function runBars(about: About, bars: BarSet): void {
   run(about, bars).then(
-    (code) => process.exit(code),
+    leave,
     (error: unknown) => {
       console.error(error instanceof UsageError ? `${error.message}\n(--help tells the options)` : error)
-      process.exit(error instanceof UsageError ? 2 : 1)
+      leave(error instanceof UsageError ? 2 : 1)
     },
   )
 }

@@ -15,6 +15,7 @@ import type { Finding } from './fuzzer.ts'
 import { nativeTargets } from './native-states.ts'
 import { parserTargets } from './parser-targets.ts'
 import { startWatching, watch } from './watchdog.ts'
+import { leave } from '../leave.ts'
 
 const help = `npm run fuzz -- [options]
 
@@ -109,10 +110,10 @@ async function run(): Promise<number> {
 if (!isMainThread) watch(workerData as Parameters<typeof watch>[0])
 else {
   run().then(
-    (code) => process.exit(code),
+    leave,
     (error: unknown) => {
       console.error(error instanceof UsageError ? `${error.message}\n(--help tells the options)` : error)
-      process.exit(error instanceof UsageError ? 2 : 1)
+      leave(error instanceof UsageError ? 2 : 1)
     },
   )
 }

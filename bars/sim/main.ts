@@ -12,6 +12,7 @@ import { mutants } from './mutants.ts'
 import { barsOf } from './totals.ts'
 import type { Totals } from './totals.ts'
 import { Workers } from './workers.ts'
+import { leave } from '../leave.ts'
 
 const help = `npm run sim -- [options]
 
@@ -130,9 +131,9 @@ async function main(): Promise<number> {
 }
 
 main().then(
-  (code) => process.exit(code),
+  leave,
   (error: unknown) => {
     console.error(error instanceof UsageError ? `${error.message}\n(--help tells the options)` : error)
-    process.exit(error instanceof UsageError ? 2 : 1)
+    leave(error instanceof UsageError ? 2 : 1)
   },
 )

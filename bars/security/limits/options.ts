@@ -5,6 +5,7 @@
 import { createNetwork, defaultLimits, Identity } from '../../../actors/index.ts'
 import type { Limits } from '../../../actors/index.ts'
 import { resolveLimits } from '../../../actors/limits.ts'
+import { windowBytesMax } from '../../../codec/hello.ts'
 import { around } from './case.ts'
 import type { LimitCase } from './case.ts'
 
@@ -21,7 +22,8 @@ function resolve(name: keyof Limits, value: number): void {
 
 function mostOf(name: keyof Limits): number {
   if (name.endsWith('Ms')) return timerMsMax
-  return name === 'maxMessageLengthBytes' ? 0xffff_ffff : Number.MAX_SAFE_INTEGER
+  if (name === 'laneWindowBytes') return windowBytesMax
+  return name === 'maxMessageLengthBytes' || name === 'replayWindowBytes' ? 0xffff_ffff : Number.MAX_SAFE_INTEGER
 }
 
 function rangeOf(name: keyof Limits): LimitCase[] {
