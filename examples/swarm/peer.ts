@@ -2,7 +2,7 @@
  * Owns: one peer of the swarm: its network, its sessions, a sender and a receiver for each other peer, and its figures.
  * Refuses to know: that it is a process, and who tells it when.
  */
-import { createNetwork } from '../../index.ts'
+import { createNetwork, LinkResetError } from '../../index.ts'
 import type { Identity, Network, NetworkConfig } from '../../index.ts'
 import { TcpTransport, TlsTransport } from '../../actors/index.ts'
 import { Lanes } from './lanes.ts'
@@ -44,6 +44,7 @@ export class SwarmPeer {
   #rounds: Promise<unknown> = Promise.resolve()
   #isDraining = false
   #isStopping = false
+  #isDrained = false
   #lastError: string | null = null
   readonly #count = { valuesSent: 0, valuesReceived: 0, bytesSent: 0, bytesReceived: 0, kills: 0 }
 
@@ -91,6 +92,12 @@ export class SwarmPeer {
   async drain(): Promise<void> {
     this.#isDraining = true
     await this.#rounds
+    this.#isDrained = true
+  }
+
+  /** All are told to stop at once, and another may be the first to hear of it: nothing was under way any more. */
+  #isFarewell(error: Error): boolean {
+    return this.#isDrained && error instanceof LinkResetError && error.reason === 'goodbye' && error.outcomes.unknown + error.outcomes.notSent === 0
   }
 
   /** Destroys a random socket, half of the time with a reset. */
@@ -139,7 +146,7 @@ export class SwarmPeer {
       hooks: {
         onBytes: (lane, bytes) => this.#onBytes(pair, lane, bytes),
         onLost: (lane) => pair.sender.onLost(lane),
-        onFailed: (lane, error) => this.#isStopping || this.#problem(`lane ${lane} of peer ${number}: ${error.message}`),
+        onFailed: (lane, error) => this.#isStopping || this.#isFarewell(error) || this.#problem(`lane ${lane} of peer ${number}: ${error.message}`),
       },
     })
     const pair: Pair = {
