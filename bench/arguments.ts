@@ -14,6 +14,7 @@ export interface Options {
   subjects: readonly string[]
   cores: Pinning
   malloc: Malloc
+  heapMib: number
   json: string | undefined
   store: string | undefined
 }
@@ -30,6 +31,7 @@ interleaved rounds, and prints medians, the CPU that a value costs both ends tog
   --subjects a,b    of: ${subjectNames.join(', ')} (default ${defaultSubjectNames.join(', ')})
   --cores S,C       cores of server and client (default 0,1); a row of one core uses the server's for both
   --malloc M        steady (default): freed memory is kept, for both ends of every subject; or default: glibc's own
+  --heap MIB        live objects in each process beforehand, as an application has them (default 0); see bench/README.md
   --json FILE       every cell, the medians and the bars
   --store DATE      keep the table in bench/results/DATE.md and latest.md, e.g. --store "$(date +%F)"
   --help
@@ -62,6 +64,7 @@ export function parseOptions(argv: readonly string[]): Options | null {
         subjects: { type: 'string' },
         cores: { type: 'string', default: '0,1' },
         malloc: { type: 'string', default: 'steady' },
+        heap: { type: 'string', default: '0' },
         json: { type: 'string' },
         store: { type: 'string' },
         help: { type: 'boolean', default: false },
@@ -84,6 +87,8 @@ export function parseOptions(argv: readonly string[]): Options | null {
     if (!subjectNames.includes(subject)) throw new UsageError(`no subject is called ${subject}; the subjects are ${subjectNames.join(', ')}`)
   }
   if (values.store !== undefined && !/^[\w.-]+$/.test(values.store)) throw new UsageError(`--store takes a date such as 2026-01-31, not '${values.store}'`)
+  const heapMib = Number(values.heap)
+  if (!Number.isInteger(heapMib) || heapMib < 0 || heapMib > 1024) throw new UsageError(`--heap must be a whole number from 0 to 1024, not '${values.heap}'`)
   let chosen = rows
   try {
     if (values.rows !== undefined) chosen = listOf(values.rows).map(rowNamed)
@@ -97,6 +102,7 @@ export function parseOptions(argv: readonly string[]): Options | null {
     subjects,
     cores: { server: cores[0]!, client: cores[1]! },
     malloc,
+    heapMib,
     json: values.json,
     store: values.store,
   }

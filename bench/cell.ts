@@ -39,6 +39,8 @@ export interface Conditions {
   /** Null: wherever the kernel likes. */
   pinning: Pinning | null
   malloc: Malloc
+  /** Live objects in each process: an empty one lies below a threshold of V8's collector, an application does not. */
+  heapMib: number
 }
 
 const steadyMalloc = { MALLOC_TRIM_THRESHOLD_: '1000000000', MALLOC_MMAP_THRESHOLD_: '1000000000' }
@@ -108,14 +110,14 @@ async function runPhase(row: Row, server: Mailbox, client: Mailbox, durationMs: 
 }
 
 export async function runCell(subject: string, row: Row, round: number, conditions: Conditions): Promise<Cell> {
-  const { seconds, pinning, malloc } = conditions
+  const { seconds, pinning, malloc, heapMib } = conditions
   const workers: Mailbox[] = []
   try {
-    const server = startWorker({ role: 'server', subject, row: row.name, port: 0 }, pinning?.server ?? null, malloc)
+    const server = startWorker({ role: 'server', subject, row: row.name, port: 0, heapMib }, pinning?.server ?? null, malloc)
     workers.push(server)
     const { port } = await server.next('listening', patienceMs)
     const clientCore = pinning === null ? null : row.oneCore ? pinning.server : pinning.client
-    const client = startWorker({ role: 'client', subject, row: row.name, port }, clientCore, malloc)
+    const client = startWorker({ role: 'client', subject, row: row.name, port, heapMib }, clientCore, malloc)
     workers.push(client)
     await client.next('connected', patienceMs)
     await runPhase(row, server, client, Math.min(warmUpMsMax, seconds * 1500))

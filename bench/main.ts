@@ -49,9 +49,9 @@ async function main(): Promise<number> {
   }
   const problem = pinningProblem(options.cores)
   if (problem !== null) progress(`not pinned: ${problem}; differences under 50 % will mean nothing`)
-  const { rounds, seconds, malloc } = options
+  const { rounds, seconds, malloc, heapMib } = options
   const pinned = problem === null
-  const { cells, failures } = await runAll(options, { seconds, malloc, pinning: pinned ? options.cores : null })
+  const { cells, failures } = await runAll(options, { seconds, malloc, heapMib, pinning: pinned ? options.cores : null })
 
   // A broken cell spoils its row for that subject: a median of the rounds that happened to work would flatter it.
   const whole = summarise(cells).filter((summary) => summary.rounds === rounds)

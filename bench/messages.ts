@@ -10,6 +10,7 @@ export interface WorkerInput {
   row: string
   /** Client only. */
   port: number
+  heapMib: number
 }
 
 export type FromWorker =
