@@ -70,6 +70,9 @@ export interface FloodCounts {
   readonly report: FlooderReport
 }
 
+/** V8's young generation grows for some seconds of traffic and stays so: growth that belongs to no flood (the control has it too). */
+const warmUpPerSecond = 0.8
+
 export async function floodOnce(flood: Flood, seconds: number): Promise<FloodCounts> {
   const [hostile, honest] = [Identity.generate(), Identity.generate()]
   const victim = fork(chaosProgram('flood-victim'), [JSON.stringify({ hostile: hostile.id, honest: honest.id, limits: victimLimits })], { execArgv: ['--expose-gc'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
@@ -79,7 +82,7 @@ export async function floodOnce(flood: Flood, seconds: number): Promise<FloodCou
   try {
     const [session] = await network.makeSessions({ count: 1 })
     void sendHonestly(session as Session, ready.id, pace)
-    await pause(500)
+    await pause(500 + warmUpPerSecond * seconds * 1_000)
     await ask(victim, 'restart')
     await pause(1_000)
     const full = await ask(victim, 'stats')
