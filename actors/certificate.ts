@@ -52,21 +52,21 @@ export function createCertificate(privateKey: KeyObject): string {
 
 /** By all of a certificate's bytes. A peer shows the same one at each connect, and to take its key out takes 30 µs. */
 const keysOfCertificates = new Map<string, Buffer>()
-const rememberedCount = 256
-const rememberedLengthBytes = 1024
+const rememberedKeysMax = 256
+const rememberedLengthBytesMax = 1024
 
 /** The 32 bytes of an Ed25519 key, or undefined: another kind of key, or one that cannot be read. Never throws. */
 export function publicKeyOf(certificate: X509Certificate): Buffer | undefined {
   try {
     const { raw } = certificate
-    if (raw.length > rememberedLengthBytes) return rawPublicKey(certificate.publicKey)
+    if (raw.length > rememberedLengthBytesMax) return rawPublicKey(certificate.publicKey)
     const bytes = raw.toString('latin1')
     const known = keysOfCertificates.get(bytes)
     if (known !== undefined) return Buffer.from(known)
     const publicKey = rawPublicKey(certificate.publicKey)
     if (publicKey === undefined) return undefined
     // Strangers may show as many as they like: then all are forgotten.
-    if (keysOfCertificates.size >= rememberedCount) keysOfCertificates.clear()
+    if (keysOfCertificates.size >= rememberedKeysMax) keysOfCertificates.clear()
     keysOfCertificates.set(bytes, publicKey)
     return Buffer.from(publicKey)
   } catch {

@@ -42,7 +42,7 @@ export function checkBoolean(value: unknown, what: string): void {
   if (value !== undefined && typeof value !== 'boolean') throw invalid(`${what} must be true or false, got ${show(value)}`)
 }
 
-export function checkSignal(signal: unknown, what: string): void {
+function checkSignal(signal: unknown, what: string): void {
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid(`${what} must be an AbortSignal, got ${show(signal)}`)
 }
 

@@ -71,13 +71,13 @@ export function rowNamed(name: string): Row {
   return row
 }
 
-/** Which cells there are: a subject takes part in the rows that its bars name, on either side of them. */
+/** Subjects that run in the rows of their own bars only. */
+const variants: ReadonlySet<string> = new Set(['statewire-tls-awaited'])
+
+/** Which cells there are: a row of many connections is for those who can, a variant for its own question. */
 export function takesPart(subject: string, row: Row): boolean {
-  if (row.connections !== undefined) return bars.some((bar) => bar.row === row.name && bar.subject === subject)
-  // A variant that is held to nothing but another row or subject of ours has no place elsewhere.
-  const own = bars.filter((bar) => bar.subject === subject)
-  const isVariant = own.length > 0 && own.every((bar) => bars.some((other) => other.subject === bar.against))
-  return !isVariant || own.some((bar) => bar.row === row.name)
+  if (row.connections === undefined && !variants.has(subject)) return true
+  return bars.some((bar) => bar.row === row.name && bar.subject === subject)
 }
 
 /** Rate in the unit of the row. */

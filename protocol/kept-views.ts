@@ -1,11 +1,12 @@
 /**
- * Owns: what unread values hold of the memory they came in. A value is a view of its chunk; one of ten bytes that nobody reads
+ * Owns: the views that values are of their chunk: how they are made, and what unread ones hold of the memory they came in. A value is a view of its chunk; one of ten bytes that nobody reads
  * must not keep 64 KiB alive, or credit and queues bound nothing.
  * Refuses to know: frames, lanes, and whether a value is read in the end.
  *
  * Decided once a chunk: where most of it is unread, the views are right and nothing is copied. Where little of it is, that
  * little moves to memory of its own length.
  */
+import { ChunkViews } from '../codec/chunk-views.ts'
 import { isView } from '../codec/decode-value.ts'
 import type { NetworkValue } from '../codec/values.ts'
 
@@ -18,6 +19,8 @@ export interface UnreadValue {
 const heldPerByteMax = 4
 
 export class KeptViews {
+  /** Makes the views of one chunk; it lets go of it with the chunk's end, however that comes. */
+  readonly views = new ChunkViews()
   #unread: UnreadValue[] = []
 
   /** A value was queued within this chunk. */
@@ -27,6 +30,7 @@ export class KeptViews {
 
   /** The chunk has been read. Values that were taken within it are nobody's here any more, and their copies cost little. */
   settle(): void {
+    this.views.forget()
     if (this.#unread.length === 0) return
     const all = this.#unread
     this.#unread = []

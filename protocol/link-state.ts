@@ -10,7 +10,6 @@
  *   - unreadBytes is the sum of what the lanes hold; above the bound the pump stops reading.
  */
 import { StatewireError } from '../codec/errors.ts'
-import { ChunkViews } from '../codec/chunk-views.ts'
 import { decodeBody, isView } from '../codec/decode-value.ts'
 import { encodedLength } from '../codec/encode-value.ts'
 import { byReferenceThresholdBytes } from '../codec/limits.ts'
@@ -74,7 +73,6 @@ export class LinkState implements LinkCore {
   #isFlowing = false
   #flushRequested = false
   #lastLane: Lane | null = null
-  readonly #views = new ChunkViews()
   #carriedOver: Buffer[] = []
   #end: Error | null = null
 
@@ -144,10 +142,6 @@ export class LinkState implements LinkCore {
   }
 
   chunkBegins(): void {}
-
-  chunkEnds(): void {
-    this.#views.forget()
-  }
 
   createReader(): FrameSource {
     return this.framing.createReader(this)
@@ -335,7 +329,7 @@ export class LinkState implements LinkCore {
     }
     this.counters.valuesReceived++
     this.counters.bytesReceived += bodyEnd - bodyStart
-    const value = decodeBody(descriptor, buffer, bodyStart, bodyEnd, this.#views)
+    const value = decodeBody(descriptor, buffer, bodyStart, bodyEnd, this.kept.views)
     if (lane.handler !== null) {
       try {
         lane.deliver(value, 0)

@@ -25,7 +25,7 @@ export interface MeshOptions {
 }
 
 /** Breaks are many and all from one address: the caps for strangers are not what is measured here. */
-export const chaosLimits: Partial<Limits> = { backoffMinMs: 2, backoffMaxMs: 100, connectBurst: 1_000_000, pendingInboundPerAddressMax: 64 }
+const chaosLimits: Partial<Limits> = { backoffMinMs: 2, backoffMaxMs: 100, connectBurst: 1_000_000, pendingInboundPerAddressMax: 64 }
 
 /** How one side sees the other: counted by its events. */
 export class View {

@@ -116,7 +116,7 @@ export async function floodOnce(flood: Flood, seconds: number): Promise<FloodCou
 }
 
 /** Closed with a reason, or without a way to do harm: nothing that it sends is taken while it reads nothing. */
-export const isAnswered = ({ flood, stats, report }: FloodCounts): boolean => flood === control || report.goodbyes.length > 0 || report.refusals.length > 0 || stats.causes.length > 0
+const isAnswered = ({ flood, stats, report }: FloodCounts): boolean => flood === control || report.goodbyes.length > 0 || report.refusals.length > 0 || stats.causes.length > 0
 
 export async function floodBar({ isQuick, progress }: BarContext): Promise<readonly Bar[]> {
   const bars: Bar[] = []

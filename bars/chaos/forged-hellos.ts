@@ -98,7 +98,7 @@ const lies: Readonly<Record<string, Change>> = {
   'another lane window': () => ({ laneWindowBytes: 1 }),
 }
 
-export const lieNames = Object.keys(lies)
+const lieNames = Object.keys(lies)
 
 /** @param number chooses the lie in turn; every other hello besides lies in random fields */
 export function forge(memory: LinkMemory, number: number, random: Random): Forgery {

@@ -9,7 +9,7 @@ import { Trace } from './target.ts'
 import type { Target } from './target.ts'
 import { Progress } from './watchdog.ts'
 
-export const hangMs = 50
+const hangMs = 50
 const streamsPerBatch = 16
 const keptStreamsMax = 100
 const keptBytesMax = 2048

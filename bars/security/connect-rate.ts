@@ -58,7 +58,7 @@ export interface RateCounts {
   readonly cpuRatio: number
 }
 
-export async function compareConnects({ rounds, connects, warmUp }: { readonly rounds: number; readonly connects: number; readonly warmUp: number }): Promise<RateCounts> {
+async function compareConnects({ rounds, connects, warmUp }: { readonly rounds: number; readonly connects: number; readonly warmUp: number }): Promise<RateCounts> {
   const isPinned = canPin()
   const ends: End[] = []
   const pairs = new Map<ConnectSubject, { server: End; client: End }>()

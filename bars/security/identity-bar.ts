@@ -90,7 +90,7 @@ function knockPlain(port: number, say: Buffer): Promise<number> {
 
 const refusalLengthBytesMax = 10 + 256
 
-export async function attackWholeNetwork(rounds: number): Promise<WholeNetworkCounts> {
+async function attackWholeNetwork(rounds: number): Promise<WholeNetworkCounts> {
   const [server, alice, mallory] = [Identity.generate(), Identity.generate(), Identity.generate()]
   const limits = { connectBurst: 1_000_000, pendingInboundPerAddressMax: 64, backoffMinMs: 1, backoffMaxMs: 20, handshakeTimeoutMs: 2_000 }
   const network: Network = createNetwork({ identity: server, listen: 'tls://127.0.0.1:0', peers: [{ id: alice.id }], limits })

@@ -92,7 +92,7 @@ export async function holdStuck(options: SlowlorisOptions): Promise<SlowlorisCou
 }
 
 /** The caps as shipped; each attacker's socket that is closed is replaced at once, so that the pressure stays. */
-export async function besiege(addresses: number, seconds: number, honestConnects: number): Promise<{ up: number; tries: number; peakPending: number; p99Ms: number; attacks: number }> {
+async function besiege(addresses: number, seconds: number, honestConnects: number): Promise<{ up: number; tries: number; peakPending: number; p99Ms: number; attacks: number }> {
   const hello = await clientHello()
   const stranger = Identity.generate()
   const victim = await VictimProcess.start({})

@@ -5,6 +5,7 @@
 import net from 'node:net'
 import tls from 'node:tls'
 import type { Identity } from '../../actors/identity.ts'
+import { captureClientHello } from '../../test/support/first-flight.ts'
 import { nativeAlpn } from '../../actors/tls-parameters.ts'
 
 export const stuckForms = ['silent', 'half-client-hello', 'tls-without-hello', 'byte-a-second'] as const
@@ -20,25 +21,11 @@ export interface Stuck {
   closedAtMs: number | null
 }
 
-let record: Buffer | null = null
+let record: Promise<Buffer> | null = null
 
 /** The first flight of a real client, which is then never sent whole. */
-export async function clientHello(): Promise<Buffer> {
-  if (record !== null) return record
-  record = await new Promise<Buffer>((resolve) => {
-    const server = net.createServer((socket) => {
-      socket.on('error', () => {})
-      socket.once('data', (bytes) => {
-        socket.destroy()
-        server.close(() => resolve(bytes))
-      })
-    })
-    server.listen(0, '127.0.0.1', () => {
-      const client = tls.connect({ host: '127.0.0.1', port: (server.address() as net.AddressInfo).port, ALPNProtocols: [nativeAlpn], minVersion: 'TLSv1.3' })
-      client.on('error', () => client.destroy())
-    })
-  })
-  return record
+export function clientHello(): Promise<Buffer> {
+  return (record ??= captureClientHello({ ALPNProtocols: [nativeAlpn], minVersion: 'TLSv1.3' }))
 }
 
 /** The n-th source of loopback, from 127.0.0.2 on; no more than 250 × 250. */

@@ -5,7 +5,6 @@
  * asks it at `nextDueAtMs`. Its parts are files of their own, such as link-epoch.ts (counting, verdict, replay) and session-lanes.ts.
  */
 import { ProtocolError } from '../../codec/errors.ts'
-import { ChunkViews } from '../../codec/chunk-views.ts'
 import { decodeBody, isView } from '../../codec/decode-value.ts'
 import type { Hello } from '../../codec/hello.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
@@ -46,7 +45,6 @@ export class NativeLinkState implements LinkCore {
   #hooks: LinkHooks = idleHooks
   #end: Error | null = null
   #chunkAtMs = 0
-  readonly #views = new ChunkViews()
   /** Values that were accepted, and ended with an epoch unconfirmed. */
   lost: Lost = { unknown: 0, notSent: 0 }
   /** Why this side takes nothing new on this link. */
@@ -153,7 +151,6 @@ export class NativeLinkState implements LinkCore {
 
   /** A value that will not fit into its window may be on its way: its memory is reserved before it is there. */
   chunkEnds(): void {
-    this.#views.forget()
     const lengthBytes = this.#reader?.assemblingBytes ?? 0
     if (lengthBytes < this.#options.laneWindowBytes) return // bounded by the chunk that it began in
     const lane = this.#lanes.find(this.#reader?.assemblingLane ?? 0)
@@ -209,7 +206,7 @@ export class NativeLinkState implements LinkCore {
     this.counters.bytesReceived += bodyEnd - bodyStart
     let value: NetworkValue
     try {
-      value = decodeBody(descriptor, buffer, bodyStart, bodyEnd, this.#views)
+      value = decodeBody(descriptor, buffer, bodyStart, bodyEnd, this.kept.views)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       // The frame was of sound length, so the socket and the other lanes stay.

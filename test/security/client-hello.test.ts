@@ -1,26 +1,9 @@
 /** Owns: what the reader of a ClientHello answers, for real ones, cut ones, spoilt ones and noise. Refuses to know: sockets. */
-import net from 'node:net'
-import tls from 'node:tls'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { clientHelloLengthBytesMax, readClientHello } from '../../codec/client-hello.ts'
+import { captureClientHello } from '../support/first-flight.ts'
 import { protocolOf } from '../../actors/tls-errors.ts'
-
-/** The first flight of Node's own client. */
-function capture(options: tls.ConnectionOptions): Promise<Buffer> {
-  return new Promise((resolve) => {
-    const server = net.createServer((socket) => {
-      socket.on('error', () => {})
-      socket.once('data', (bytes) => {
-        socket.destroy()
-        server.close(() => resolve(bytes))
-      })
-    })
-    server.listen(0, '127.0.0.1', () => {
-      tls.connect({ host: '127.0.0.1', port: (server.address() as net.AddressInfo).port, rejectUnauthorized: false, ...options }).on('error', () => {})
-    })
-  })
-}
 
 const u16 = (value: number): number[] => [value >>> 8, value & 0xff]
 const vector = (lengthBytes: 1 | 2, content: readonly number[]): number[] => [...(lengthBytes === 1 ? [content.length] : u16(content.length)), ...content]
@@ -41,15 +24,15 @@ function records(content: readonly number[], size = 16_384): Buffer {
 
 let real: Buffer
 beforeAll(async () => {
-  real = await capture({ ALPNProtocols: ['statewire/1', 'h2'], servername: 'bob.example' })
+  real = await captureClientHello({ ALPNProtocols: ['statewire/1', 'h2'], servername: 'bob.example' })
 })
 
 describe('a ClientHello', () => {
   it('of Node is read, with and without ALPN, in each version', async () => {
     expect(readClientHello(real)).toEqual({ alpn: ['statewire/1', 'h2'] })
-    expect(readClientHello(await capture({}))).toEqual({ alpn: [] })
-    expect(readClientHello(await capture({ maxVersion: 'TLSv1.2' }))).toEqual({ alpn: [] })
-    expect(readClientHello(await capture({ minVersion: 'TLSv1.3', ALPNProtocols: ['x'] }))).toEqual({ alpn: ['x'] })
+    expect(readClientHello(await captureClientHello({}))).toEqual({ alpn: [] })
+    expect(readClientHello(await captureClientHello({ maxVersion: 'TLSv1.2' }))).toEqual({ alpn: [] })
+    expect(readClientHello(await captureClientHello({ minVersion: 'TLSv1.3', ALPNProtocols: ['x'] }))).toEqual({ alpn: ['x'] })
   })
 
   it('cut at any byte wants more, and whole it is read, whatever comes behind', () => {

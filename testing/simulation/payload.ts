@@ -5,7 +5,7 @@
 import type { NetworkValue } from '../../codec/values.ts'
 
 /** Life and place: what a value of bytes begins with. */
-export const payloadBytesMin = 8
+const payloadBytesMin = 8
 
 export function valueOf(life: number, place: number, lengthBytes: number): NetworkValue {
   if (lengthBytes < payloadBytesMin) return { type: 'RingElement64', value: (BigInt(life) << 32n) | BigInt(place) }
