@@ -115,7 +115,7 @@ export class ConnectionBody implements Body, PipeHandlers {
   onBytes(bytes: Buffer): void {
     if (this.#authenticated || this.#claim !== null) {
       // Frames before adoption; the pipe is paused, so this is at most what was on its way.
-      this.#rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
+      this.#rest = Buffer.concat([this.#rest, bytes])
       return
     }
     try {

@@ -189,6 +189,7 @@ export class InPump {
     const replies = this.replies
     if (replies !== null) replies.isHeld = true
     try {
+      this.#state.kept.begin(chunk)
       this.#state.chunkBegins(chunk.length)
       this.#source.push(chunk)
       this.#state.chunkEnds?.()

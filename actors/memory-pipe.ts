@@ -6,6 +6,7 @@
 import { StatewireError } from '../codec/errors.ts'
 import { checkPart } from './environment-options.ts'
 import type { Clock } from './environment.ts'
+import { lendCopy } from './lent-reads.ts'
 import type { Address, DialOptions, ListenerHandlers, Pipe, PipeHandlers, PipeListener, Transport } from './pipe.ts'
 
 const nothing = Buffer.alloc(0)
@@ -146,8 +147,7 @@ export class MemoryPipe implements Pipe {
     while (this.#outgoing.length > 0 && !far.#isPaused && !this.#closing && !far.#closing) {
       const sent = this.#outgoing.shift() as Sent
       this.#outgoingBytes -= sent.bytes.length
-      // The receiver owns what it gets; the sender may go on writing behind it.
-      if (sent.bytes.length > 0) far.#handlers?.onBytes(Buffer.from(sent.bytes))
+      if (sent.bytes.length > 0) lendCopy(sent.bytes, far.#handlers)
       sent.onFlushed?.(null)
     }
     if (this.#needsDrain && this.#outgoingBytes === 0 && !this.#closing) {

@@ -14,7 +14,7 @@ export interface Address {
 export interface PipeHandlers {
   /** A dialled pipe is connected. Never called for an accepted one, which is connected from the start. */
   onOpen(): void
-  /** Bytes in order. The buffer is the receiver's: the carrier never writes to it again. */
+  /** Bytes in order, lent for the call: what is kept beyond it is copied. Never while the pipe is paused. */
   onBytes(bytes: Buffer): void
   /** After `write` returned false: there is room again. */
   onDrain(): void

@@ -3,6 +3,7 @@
  * Refuses to know: frames, peers, back-off, deadlines.
  */
 import net from 'node:net'
+import { lendReads, lentReadBytes, pauseReads } from './lent-reads.ts'
 import type { Address, DialOptions, ListenerHandlers, Pipe, PipeHandlers, PipeListener, Transport } from './pipe.ts'
 
 /** After 30 s of silence the kernel probes the other side: what the Rust stack sets as well. */
@@ -21,16 +22,19 @@ export class TcpPipe implements Pipe {
   #isEnding = false
   #closed = false
 
-  constructor(socket: net.Socket, remote: Address, onReleased: () => void) {
+  constructor(socket: net.Socket, remote: Address, memory: Buffer, onReleased: () => void) {
     this.#socket = socket
     this.remoteHost = remote.host
     this.remoteAddress = `${remote.host.includes(':') ? `[${remote.host}]` : remote.host}:${remote.port}`
     socket.pause()
     // Listeners are put on once and look their target up, so that a pipe can change hands without a gap in which
     // an 'error' would be unhandled and take the process with it.
-    socket.on('connect', () => this.#handlers?.onOpen())
-    // Byte path 7/12: what the kernel had, to whoever has the pipe now.
-    socket.on('data', (bytes: Buffer) => this.#handlers?.onBytes(bytes))
+    const read = (): boolean => lendReads(socket, memory, (bytes) => this.#handlers?.onBytes(bytes))
+    if (!socket.pending) read()
+    socket.on('connect', () => {
+      read()
+      this.#handlers?.onOpen()
+    })
     socket.on('drain', () => this.#handlers?.onDrain())
     socket.on('end', () => {
       // The socket ends its own side by itself now; a write after that would destroy it, with what still waits in it.
@@ -90,7 +94,7 @@ export class TcpPipe implements Pipe {
   }
 
   pause(): void {
-    this.#socket.pause()
+    pauseReads(this.#socket)
   }
 
   resume(): void {
@@ -122,6 +126,8 @@ export class TcpPipe implements Pipe {
 
 export class TcpTransport implements Transport {
   readonly #pipes = new Set<TcpPipe>()
+  /** What is read is lent from here, by all of them. */
+  readonly #memory = Buffer.allocUnsafeSlow(lentReadBytes)
   #listeners = 0
 
   get openHandles(): number {
@@ -165,7 +171,7 @@ export class TcpTransport implements Transport {
   }
 
   #adopt(socket: net.Socket, remote: Address): TcpPipe {
-    const pipe: TcpPipe = new TcpPipe(socket, remote, () => this.#pipes.delete(pipe))
+    const pipe: TcpPipe = new TcpPipe(socket, remote, this.#memory, () => this.#pipes.delete(pipe))
     this.#pipes.add(pipe)
     return pipe
   }

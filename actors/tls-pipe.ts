@@ -10,6 +10,7 @@
 import type net from 'node:net'
 import type tls from 'node:tls'
 import { StatewireError } from '../codec/errors.ts'
+import { lendReads, pauseReads } from './lent-reads.ts'
 import type { Address, Pipe, PipeHandlers } from './pipe.ts'
 import { refusal } from './tls-errors.ts'
 import type { Proof, TlsChooser, TlsDialect, TlsSide } from './tls-side.ts'
@@ -33,6 +34,7 @@ export class TlsPipe implements Pipe {
   readonly #raw: net.Socket
   readonly #side: TlsSide | TlsChooser
   readonly #highWaterMarkBytes: number
+  readonly #memory: Buffer
   readonly #onReleased: () => void
   #tls: tls.TLSSocket | null = null
   #proof: Proof | null = null
@@ -49,10 +51,11 @@ export class TlsPipe implements Pipe {
   #destroyed = false
   #closed = false
 
-  constructor(raw: net.Socket, remote: Address, side: TlsSide | TlsChooser, highWaterMarkBytes: number, onReleased: () => void) {
+  constructor(raw: net.Socket, remote: Address, side: TlsSide | TlsChooser, highWaterMarkBytes: number, memory: Buffer, onReleased: () => void) {
     this.#raw = raw
     this.#side = side
     this.#highWaterMarkBytes = highWaterMarkBytes
+    this.#memory = memory
     this.#onReleased = onReleased
     this.remoteHost = remote.host
     this.remoteAddress = `${remote.host.includes(':') ? `[${remote.host}]` : remote.host}:${remote.port}`
@@ -147,7 +150,7 @@ export class TlsPipe implements Pipe {
 
   pause(): void {
     this.#flows = false
-    if (this.#proof !== null && !this.#destroyed) this.#tls?.pause()
+    if (this.#proof !== null && !this.#destroyed && this.#tls !== null) pauseReads(this.#tls)
   }
 
   resume(): void {
@@ -254,7 +257,7 @@ export class TlsPipe implements Pipe {
       // Paused first, or the listener for bytes would set it flowing.
       if (this.#flows) socket.resume()
       else socket.pause()
-      socket.on('data', (bytes: Buffer) => this.#handlers?.onBytes(bytes))
+      lendReads(socket, this.#memory, (bytes) => this.#handlers?.onBytes(bytes))
       this.#writeWaiting(socket)
       this.#securing?.resolve()
     })

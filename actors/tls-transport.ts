@@ -9,6 +9,7 @@ import { readClientHello } from '../codec/client-hello.ts'
 import { show } from '../codec/show.ts'
 import { checkFunction, checkNames, checkObject, invalid } from './checks.ts'
 import { Identity } from './identity.ts'
+import { lentReadBytes } from './lent-reads.ts'
 import type { Address, DialOptions, ListenerHandlers, PipeListener, Transport } from './pipe.ts'
 import { AmpcTls } from './tls-ampc.ts'
 import type { AmpcTlsOptions } from './tls-ampc.ts'
@@ -42,6 +43,8 @@ export class TlsTransport implements Transport {
   readonly #authorize: ((peerId: string) => boolean) | undefined
   readonly #ampc: AmpcTls | undefined
   readonly #pipes = new Set<TlsPipe>()
+  /** What is read is lent from here, by all of them. */
+  readonly #memory = Buffer.allocUnsafeSlow(lentReadBytes)
   #listeners = 0
 
   /** @throws StatewireError ERR_INVALID_OPTION, ERR_KEY_FORMAT or ERR_CERTIFICATE_UNUSABLE */
@@ -134,7 +137,7 @@ export class TlsTransport implements Transport {
   }
 
   #adopt(raw: net.Socket, remote: Address, side: TlsSide | TlsChooser, options: DialOptions): TlsPipe {
-    const pipe: TlsPipe = new TlsPipe(raw, remote, side, options.highWaterMarkBytes, () => this.#pipes.delete(pipe))
+    const pipe: TlsPipe = new TlsPipe(raw, remote, side, options.highWaterMarkBytes, this.#memory, () => this.#pipes.delete(pipe))
     this.#pipes.add(pipe)
     return pipe
   }

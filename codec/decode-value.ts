@@ -2,8 +2,7 @@
  * Owns: body bytes -> NetworkValue, and every rule about what a body may be.
  * Refuses to know: frames, sessions, limits of length (the reader has applied them before).
  *
- * Byte path, inbound, after the frame reader. Bytes and PrfKey are views into the buffer that was handed in, which is
- * never reused; ring vectors are copied once, because their elements are hardly ever aligned inside a frame.
+ * Byte path, inbound, after the frame reader. Bytes and PrfKey are views into the buffer that was handed in; ring vectors are copied once, because their elements are hardly ever aligned inside a frame.
  */
 import type { ChunkViews } from './chunk-views.ts'
 import { scratchHalves, scratchWords } from './byte-order.ts'
@@ -72,6 +71,11 @@ export function decodeBody(descriptor: number, buffer: Uint8Array, start: number
 /** Whether a decoded value holds on to the buffer it was decoded from; all others are copies. */
 export function isView(value: NetworkValue): boolean {
   return value.type === 'Bytes' || value.type === 'PrfKey' || value.type === 'VecRingBit' || value.type === 'NetworkVec'
+}
+
+/** The same, told from its descriptor before it is decoded. */
+export function isViewed(descriptor: number): boolean {
+  return descriptor === descriptors.Bytes || descriptor === descriptors.PrfKey || descriptor === descriptors.VecRingBit || descriptor === descriptors.NetworkVec
 }
 
 /**

@@ -4,13 +4,15 @@
  * Refuses to know: what a frame looks like. A subclass measures and delivers.
  */
 import { exactAssemblyLimitBytes } from './limits.ts'
+import { SpareMemory } from './spare-memory.ts'
 import { ProtocolError, StatewireError } from './errors.ts'
 import { readUint32 } from './frame-length.ts'
 
 /** Gets the frames of one stream, in order. */
 export interface FrameSink {
   /**
-   * `buffer[bodyStart, bodyEnd)` is the body behind `descriptor`. The buffer may be kept. Nothing was copied for a frame that lay whole within one chunk, so a view keeps that whole chunk alive.
+   * `buffer[bodyStart, bodyEnd)` is the body behind `descriptor`. For a frame that lay whole within one chunk it is that chunk,
+   * and good for as long as the chunk is; for one that spanned chunks it is the reader's own, and may be kept.
    * Return true if nothing of the buffer is kept, so that the reader may use the memory of a frame that spanned chunks for
    * the next one. An error thrown here propagates out of `push` or `resume`; the frame counts as delivered.
    */
@@ -38,26 +40,33 @@ const nothing = Buffer.alloc(0)
  * Three cursors and their invariants (checked by {@link FrameAssembler.invariants}):
  *   0 <= frameStart <= chunk.length
  *   0 <= assembledEnd, and below frameLength as soon as frameLength is known: a whole frame is never kept assembled
- *   assembledEnd <= assembled.length <= max(exactAssemblyLimitBytes, 4 × assembledEnd): memory follows what has arrived
+ *   assembledEnd <= assembled.length <= max(exactAssemblyLimitBytes, 4 × assembledEnd): new memory follows what has arrived;
+ *   only what was there already, and is used again, may be longer
  * and at rest (not stopped, nothing failed, sink did not throw) the chunk is used up and nothing waits.
  */
 export abstract class FrameAssembler {
   private chunk: Buffer = nothing
   private frameStart = 0
+  /** The chunk is the one that `push` was called with. */
+  private isLent = false
   private readonly header: Buffer = Buffer.alloc(maxHeaderLengthBytes)
   private assembled: Buffer | undefined = undefined
   private assembledEnd = 0
   private frameLength = lengthNotKnownYet
-  /**
-   * The memory of the last frame that spanned chunks, if its sink kept nothing of it. Fresh memory for each is cold in
-   * every cache and costs both ends of a 64 KiB stream a third of their speed (bench, row 64KiB).
-   */
-  private spare: Buffer | undefined = undefined
+  /** Where the memory of frames that spanned chunks goes if their sink kept nothing of it, and comes from. */
+  private readonly spares: SpareMemory
+  /** The length of `assembled`, if it came from there: it may be longer than what has arrived allows. */
+  private spareLengthBytes = 0
   private readonly waiting: Buffer[] = []
   private waitingBytes = 0
   private stopped = false
   private running = false
   private failure: ProtocolError | undefined = undefined
+
+  /** @param spares what readers share; each has its own if it is left out */
+  constructor(spares: SpareMemory = new SpareMemory(exactAssemblyLimitBytes)) {
+    this.spares = spares
+  }
 
   /**
    * Length in bytes of the frame that begins at `buffer[start]`, of which the bytes up to `end` are there, or
@@ -69,8 +78,8 @@ export abstract class FrameAssembler {
   protected abstract deliver(buffer: Buffer, start: number, end: number): boolean
 
   /**
-   * Takes the next chunk of the stream and delivers every frame that it completes. The chunk belongs to the reader
-   * from here on and must not be written to again. Called from inside the sink, or while stopped, it only keeps the chunk.
+   * Takes the next chunk of the stream and delivers every frame that it completes. The chunk is lent for the call: what of
+   * it is not delivered by then is copied. Called from inside the sink, or while stopped, it only keeps a copy.
    * Throws ProtocolError when the peer broke the framing, from then on at every call until {@link reset}; and whatever
    * the sink throws, after which `resume()` goes on with the next frame.
    */
@@ -78,12 +87,13 @@ export abstract class FrameAssembler {
     if (this.failure !== undefined) throw this.failure
     if (chunk.length === 0) return
     if (this.stopped || this.running || this.frameStart < this.chunk.length || this.waiting.length > 0) {
-      this.waiting.push(chunk)
+      this.waiting.push(Buffer.from(chunk))
       this.waitingBytes += chunk.length
       if (this.stopped || this.running) return
     } else {
       this.chunk = chunk
       this.frameStart = 0
+      this.isLent = true
     }
     this.run()
   }
@@ -122,7 +132,6 @@ export abstract class FrameAssembler {
     this.forgetAssembly()
     this.waiting.length = 0
     this.waitingBytes = 0
-    this.spare = undefined
     this.stopped = false
     this.failure = undefined
   }
@@ -138,7 +147,7 @@ export abstract class FrameAssembler {
       [assembled === undefined && this.assembledEnd > maxHeaderLengthBytes, 'header longer than 9 bytes'],
       [(assembled === undefined) !== (this.frameLength === lengthNotKnownYet), 'assembly without a known length'],
       [assembled !== undefined && this.assembledEnd > assembled.length, 'assembledEnd outside the assembly'],
-      [this.assemblyLengthBytes > Math.max(exactAssemblyLimitBytes, 4 * this.assembledEnd), 'assembly far larger than what has arrived'],
+      [this.assemblyLengthBytes > Math.max(exactAssemblyLimitBytes, this.spareLengthBytes, 4 * this.assembledEnd), 'assembly far larger than what has arrived'],
       [waitingBytes !== this.waitingBytes, 'waitingBytes wrong'],
     ]
     for (const [isBroken, what] of broken) {
@@ -166,7 +175,16 @@ export abstract class FrameAssembler {
       }
     } finally {
       this.running = false
+      if (this.isLent) this.keepRest()
     }
+  }
+
+  /** Stopped, or broken off: the chunk is its owner's again. */
+  private keepRest(): void {
+    this.isLent = false
+    if (this.frameStart === this.chunk.length) return
+    this.chunk = Buffer.from(this.chunk.subarray(this.frameStart))
+    this.frameStart = 0
   }
 
   /** Makes the first waiting chunk the current one. At rest no chunk is held, or an idle connection would keep 64 KiB. */
@@ -216,7 +234,7 @@ export abstract class FrameAssembler {
       const length = this.measureOrFail(this.header, 0, this.assembledEnd)
       if (length === lengthNotKnownYet) continue
       this.frameLength = length
-      this.assembled = this.allocate(Math.min(length, exactAssemblyLimitBytes))
+      this.assembled = this.begin(length)
       this.header.copy(this.assembled, 0, 0, this.assembledEnd)
     }
     const take = Math.min(this.frameLength - this.assembledEnd, chunk.length - this.frameStart)
@@ -227,14 +245,13 @@ export abstract class FrameAssembler {
     if (this.assembledEnd < this.frameLength) return
     const end = this.assembledEnd
     this.forgetAssembly()
-    if (this.deliver(assembled, 0, end) && assembled.length <= exactAssemblyLimitBytes) this.spare = assembled
+    if (this.deliver(assembled, 0, end)) this.spares.give(assembled)
   }
 
-  private allocate(lengthBytes: number): Buffer {
-    const spare = this.spare
-    if (spare === undefined || spare.length < lengthBytes) return Buffer.allocUnsafe(lengthBytes)
-    this.spare = undefined
-    return spare
+  private begin(lengthBytes: number): Buffer {
+    const spare = this.spares.take(lengthBytes)
+    this.spareLengthBytes = spare?.length ?? 0
+    return spare ?? Buffer.allocUnsafe(Math.min(lengthBytes, exactAssemblyLimitBytes))
   }
 
   private roomFor(lengthBytes: number): Buffer {

@@ -178,7 +178,8 @@ export class HelloReader {
   /** After the first answer that is not `more`, every further call repeats it without the bytes. */
   feed(chunk: Buffer): HelloStep {
     if (this.#end !== null) return this.#end
-    this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk])
+    // A copy in any case: the chunk is lent.
+    this.#bytes = Buffer.concat([this.#bytes, chunk])
     const step = this.#step()
     if (step.kind === 'more') return step
     this.#bytes = Buffer.alloc(0)

@@ -28,6 +28,12 @@ export const byReferenceThresholdBytes = 16 * 1024
  */
 export const exactAssemblyLimitBytes = 256 * 1024
 
+/**
+ * Memory of such frames that is kept to be used again, over all links of a node, beside its memory budget: 4 MiB, which is four
+ * values of 1 MiB or sixty of 64 KiB that arrive at once. A longer value has fresh memory each time.
+ */
+export const spareMemoryLengthBytesMax = 4 * 1024 * 1024
+
 /** The batch buffer of a writer starts with this (idle connections are many) … */
 export const firstArenaLengthBytes = 4 * 1024
 /** … and doubles to this: one write of 64 KiB already amortises its system call. */

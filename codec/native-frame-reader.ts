@@ -11,6 +11,7 @@ import { describeDescriptor, frameHeaderLengthBytes, lengthFieldLengthBytes, len
 import { ProtocolError, StatewireError } from './errors.ts'
 import { FrameAssembler, lengthNotKnownYet, type FrameSink } from './frame-assembler.ts'
 import { bodyKindBitCount, bodyKindByteLength, bodyKindUnknown, maxFixedBodyLengthBytes, readUint32 } from './frame-length.ts'
+import type { SpareMemory } from './spare-memory.ts'
 import {
   bodyKindGoodbye,
   bodyKindOpen,
@@ -32,6 +33,8 @@ export interface NativeFrameReaderOptions {
   readonly maxMessageLengthBytes: number
   /** Streams and the endpoint lane exist on connection id 0 only. */
   readonly connectionId: number
+  /** Memory for frames that span chunks, shared with other readers. */
+  readonly spares?: SpareMemory | undefined
 }
 
 const sessionTable = laneTables.session
@@ -58,7 +61,7 @@ export class NativeFrameReader extends FrameAssembler {
 
   /** Throws ERR_INVALID_OPTION. */
   constructor(options: NativeFrameReaderOptions, sink: FrameSink) {
-    super()
+    super(options.spares)
     const limit = options.maxMessageLengthBytes
     if (!Number.isInteger(limit) || limit < 0 || limit > maxUint32) {
       throw new StatewireError('ERR_INVALID_OPTION', `maxMessageLengthBytes must be an integer from 0 to ${String(maxUint32)}; it is ${String(limit)}.`)

@@ -27,7 +27,8 @@ class Inbox {
     return this.#bytes.length
   }
   push(bytes: Buffer): void {
-    this.#bytes = this.#bytes.length === 0 ? bytes : Buffer.concat([this.#bytes, bytes])
+    // A copy in any case: what arrives is lent.
+    this.#bytes = Buffer.concat([this.#bytes, bytes])
   }
   take(lengthBytes: number): Buffer {
     const taken = this.#bytes.subarray(0, lengthBytes)

@@ -1,10 +1,12 @@
 /**
- * Owns: the views that values are of their chunk: how they are made, and what unread ones hold of the memory they came in. A value is a view of its chunk; one of ten bytes that nobody reads
- * must not keep 64 KiB alive, or credit and queues bound nothing.
+ * Owns: the views that values are of their chunk: how they are made, of which memory, and what unread ones hold of it.
  * Refuses to know: frames, lanes, and whether a value is read in the end.
  *
- * Decided once a chunk: where most of it is unread, the views are right and nothing is copied. Where little of it is, that
- * little moves to memory of its own length.
+ * A chunk is lent by its carrier until it has been read. Whoever looks at a value during that time only gets a view of it;
+ * the first value that may be kept longer has the whole chunk copied, once, and is a view of the copy.
+ *
+ * A value of ten bytes that nobody reads must not keep 64 KiB alive, or credit and queues bound nothing. Decided once a
+ * chunk: where most of it is unread, the views stay; where little of it is, that little moves to memory of its own length.
  */
 import { ChunkViews } from '../codec/chunk-views.ts'
 import { isView } from '../codec/decode-value.ts'
@@ -22,6 +24,24 @@ export class KeptViews {
   /** Makes the views of one chunk; it lets go of it with the chunk's end, however that comes. */
   readonly views = new ChunkViews()
   #unread: UnreadValue[] = []
+  #lent: Buffer | null = null
+  #copy: Buffer | null = null
+
+  /** This chunk is lent until `settle`. */
+  begin(chunk: Buffer): void {
+    this.#lent = chunk
+  }
+
+  /** The same bytes at the same place, in memory that is not used again. */
+  keepable(buffer: Buffer): Buffer {
+    if (buffer !== this.#lent) return buffer
+    if (this.#copy === null) {
+      // Not from Node's pool, which would be held whole by what is kept of it.
+      this.#copy = Buffer.allocUnsafeSlow(buffer.length)
+      buffer.copy(this.#copy)
+    }
+    return this.#copy
+  }
 
   /** A value was queued within this chunk. */
   add(unread: UnreadValue): void {
@@ -31,6 +51,8 @@ export class KeptViews {
   /** The chunk has been read. Values that were taken within it are nobody's here any more, and their copies cost little. */
   settle(): void {
     this.views.forget()
+    this.#lent = null
+    this.#copy = null
     if (this.#unread.length === 0) return
     const all = this.#unread
     this.#unread = []

@@ -10,7 +10,7 @@
  *   - unreadBytes is the sum of what the lanes hold; above the bound the pump stops reading.
  */
 import { StatewireError } from '../codec/errors.ts'
-import { decodeBody, isView } from '../codec/decode-value.ts'
+import { decodeBody, isView, isViewed } from '../codec/decode-value.ts'
 import { encodedLength } from '../codec/encode-value.ts'
 import { byReferenceThresholdBytes } from '../codec/limits.ts'
 import { encodeFrame, FrameWriter } from '../codec/frame-writer.ts'
@@ -329,7 +329,8 @@ export class LinkState implements LinkCore {
     }
     this.counters.valuesReceived++
     this.counters.bytesReceived += bodyEnd - bodyStart
-    const value = decodeBody(descriptor, buffer, bodyStart, bodyEnd, this.kept.views)
+    const isLent = (lane.isBorrowing && lane.handler !== null) || !isViewed(descriptor)
+    const value = decodeBody(descriptor, isLent ? buffer : this.kept.keepable(buffer), bodyStart, bodyEnd, this.kept.views)
     if (lane.handler !== null) {
       try {
         lane.deliver(value, 0)

@@ -4,6 +4,7 @@
  * Refuses to know: when faults happen; nodes and addresses. Latency, slicing and partitions come from its network.
  */
 import { StatewireError } from '../codec/errors.ts'
+import { lendCopy } from '../actors/lent-reads.ts'
 import type { Address, DialOptions, Pipe, PipeHandlers } from '../actors/pipe.ts'
 
 /** What a pipe asks of the network around it. */
@@ -272,7 +273,7 @@ export class SimulatedPipe implements Pipe {
       const chunk = this.#arrived.length === 1 ? this.#arrived[0]! : Buffer.concat(this.#arrived)
       this.#arrived = []
       this.#carriage.note(this, `reads ${chunk.length} bytes`)
-      this.#handlers?.onBytes(chunk)
+      lendCopy(chunk, this.#handlers)
       this.far?.wasTaken(chunk.length)
     }
     if (!this.#endArrived || this.#endReceived || this.#isPaused || this.#isClosing) return

@@ -2,6 +2,7 @@
  * Owns: what a native link is made of, what it tells besides its hooks, and the figures that it shows.
  * Refuses to know: how a link keeps its promises (native-link-state.ts).
  */
+import type { SpareMemory } from '../../codec/spare-memory.ts'
 import type { KeepAliveOptions, RoundTrip } from './keep-alive.ts'
 import type { LinkEpoch } from './link-epoch.ts'
 import type { NativeLane } from './native-lane.ts'
@@ -23,6 +24,8 @@ export interface NativeLinkOptions extends OutboxOptions {
   readonly laneWindowBytes: number
   readonly maxMessageLengthBytes: number
   readonly keepAlive: KeepAliveOptions
+  /** Memory for values that come in several pieces, used again; one for all links of a node; without it each link has a little. */
+  readonly spares?: SpareMemory
   readonly witness?: LinkWitness
 }
 

@@ -5,7 +5,7 @@
  * asks it at `nextDueAtMs`. Its parts are files of their own, such as link-epoch.ts (counting, verdict, replay) and session-lanes.ts.
  */
 import { ProtocolError } from '../../codec/errors.ts'
-import { decodeBody, isView } from '../../codec/decode-value.ts'
+import { decodeBody, isView, isViewed } from '../../codec/decode-value.ts'
 import type { Hello } from '../../codec/hello.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
 import { controlLane, encodeAck, encodeCredit, encodeGoodbye, goodbyeCodes, nativeDescriptors, sessionLanesEnd } from '../../codec/native-frames.ts'
@@ -98,7 +98,7 @@ export class NativeLinkState implements LinkCore {
   }
 
   createReader(): FrameSource {
-    return (this.#reader = new NativeFrameReader({ maxMessageLengthBytes: this.#options.maxMessageLengthBytes, connectionId: this.#options.connectionId }, this))
+    return (this.#reader = new NativeFrameReader({ maxMessageLengthBytes: this.#options.maxMessageLengthBytes, connectionId: this.#options.connectionId, spares: this.#options.spares }, this))
   }
 
   /** A batch takes its ids on this link; it makes those of `ids` here, each with `openLane`. */
@@ -206,7 +206,8 @@ export class NativeLinkState implements LinkCore {
     this.counters.bytesReceived += bodyEnd - bodyStart
     let value: NetworkValue
     try {
-      value = decodeBody(descriptor, buffer, bodyStart, bodyEnd, this.kept.views)
+      const isLent = (lane.isBorrowing && lane.handler !== null) || !isViewed(descriptor)
+      value = decodeBody(descriptor, isLent ? buffer : this.kept.keepable(buffer), bodyStart, bodyEnd, this.kept.views)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       // The frame was of sound length, so the socket and the other lanes stay.

@@ -34,7 +34,7 @@ export class Heard implements PipeHandlers {
     this.isOpen = true
   }
   onBytes(bytes: Buffer): void {
-    this.chunks.push(bytes)
+    this.chunks.push(Buffer.from(bytes))
   }
   onDrain(): void {}
   onEnd(): void {

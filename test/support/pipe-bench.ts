@@ -101,7 +101,7 @@ export class End implements PipeHandlers {
   }
   onBytes(bytes: Buffer): void {
     this.told.push('bytes')
-    this.chunks.push(bytes)
+    this.chunks.push(Buffer.from(bytes))
     this.receivedBytes += bytes.length
     this.reaction(bytes)
   }

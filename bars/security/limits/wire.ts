@@ -10,6 +10,7 @@ import { decodeValue } from '../../../codec/decode-value.ts'
 import { windowBytesMax } from '../../../codec/hello.ts'
 import { legible, sentenceLengthMax } from '../../../codec/legible.ts'
 import * as limits from '../../../codec/limits.ts'
+import { SpareMemory } from '../../../codec/spare-memory.ts'
 import { msgpackDepthMax } from '../../../codec/msgpack-scan.ts'
 import { NativeFrameReader } from '../../../codec/native-frame-reader.ts'
 import * as frames from '../../../codec/native-frames.ts'
@@ -157,9 +158,16 @@ function memoryCases(): LimitCase[] {
     ...around('byReferenceThresholdBytes', 'kept', limits.byReferenceThresholdBytes, ['copied', 'by reference', 'by reference'], isByReference),
     ...around('sentenceLengthMax', 'cut', sentenceLengthMax, ['999 characters', '1000 characters', '1000 characters'], (length) => `${legible('a'.repeat(length)).length} characters`),
     ...around('exactAssemblyLimitBytes', 'a threshold: the value is the same', limits.exactAssemblyLimitBytes, [fine, fine, fine], crosses),
+    ...around('spareMemoryLengthBytesMax', 'kept', limits.spareMemoryLengthBytesMax, ['used again', 'used again', 'let go'], isUsedAgain),
     ...around('firstArenaLengthBytes', 'a threshold: the value is the same', limits.firstArenaLengthBytes, [fine, fine, fine], (length) => crosses(length - 9)),
     ...around('maxArenaLengthBytes', 'a threshold: the value is the same', limits.maxArenaLengthBytes, [fine, fine, fine], (length) => crosses(length - 9)),
   ]
+}
+
+function isUsedAgain(lengthBytes: number): string {
+  const spares = new SpareMemory(limits.spareMemoryLengthBytesMax)
+  spares.give(Buffer.allocUnsafe(lengthBytes))
+  return spares.take(lengthBytes) === undefined ? 'let go' : 'used again'
 }
 
 export function wireCases(): LimitCase[] {
