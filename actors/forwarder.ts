@@ -42,10 +42,15 @@ export class OutPump {
   /** A chunk is being read: what is sent in reaction leaves at its end, so no tick is needed. */
   isHeld = false
   #tickPending = false
+  #ackPending = false
   #isBlocked = false
   readonly #tick = (): void => {
     this.#tickPending = false
     this.flush()
+  }
+  readonly #acknowledge = (): void => {
+    this.#ackPending = false
+    if (this.#state.isAckDue) this.#write()
   }
 
   constructor(state: LinkCore, clock: Clock, events: OutPumpEvents) {
@@ -82,11 +87,25 @@ export class OutPump {
     this.#clock.nextTick(this.#tick)
   }
 
+  /**
+   * An Ack alone waits until everything that this turn has to read is read: TLS hands out a read of the socket in up to four
+   * records, and an Ack a record is a write and a read too many at each end.
+   */
+  requestAck(): void {
+    if (this.#ackPending) return
+    this.#ackPending = true
+    this.#clock.setImmediate(this.#acknowledge)
+  }
+
   /** Byte path 5/12: one write. Bytes leave before any actor hears of it. @param isLast nothing comes after it, so it waits for nothing */
   flush(isLast = false): void {
+    if (this.#state.hasPending || this.#first.length > 0) this.#write(isLast)
+  }
+
+  #write(isLast = false): void {
     const pipe = this.#pipe
     // While it is blocked nothing is added to its queue: a peer that reads nothing would let it grow without end.
-    if (pipe === null || (this.#isBlocked && !isLast) || (!this.#state.hasPending && this.#first.length === 0)) return
+    if (pipe === null || (this.#isBlocked && !isLast)) return
     try {
       if (pipe.write(this.#take())) return
     } catch (error) {

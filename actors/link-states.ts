@@ -3,7 +3,7 @@
  * Refuses to know: what the states do.
  */
 import { StatewireError } from '../codec/errors.ts'
-import { spareMemoryLengthBytesMax } from '../codec/limits.ts'
+import { spareArenasLengthBytesMax, spareMemoryLengthBytesMax } from '../codec/limits.ts'
 import { SpareMemory } from '../codec/spare-memory.ts'
 import type { Dialect } from '../protocol/dialect.ts'
 import { decodePeerId } from '../protocol/key-id.ts'
@@ -37,6 +37,7 @@ export function createLinkStates({ environment, options, dialect, memory, emit }
   const { clock, random } = environment
   const { limits, key } = options
   const spares = new SpareMemory(spareMemoryLengthBytesMax)
+  const arenas = new SpareMemory(spareArenasLengthBytesMax)
   if (key === null) throw new StatewireError('ERR_INTERNAL', 'the native dialect has no key')
   // Microseconds since 1970 at the start of this network: greater than that of any earlier process with the same key.
   const bootId = BigInt(Math.floor(clock.wallMs() * 1000))
@@ -67,6 +68,7 @@ export function createLinkStates({ environment, options, dialect, memory, emit }
       nowMs: () => clock.nowMs(),
       memory: memory.open(),
       spares,
+      arenas,
       witness: {
         onReset: (reason, outcomes, said) => emit({ type: 'link.reset', peer, link: `link:${connectionId}`, connectionId, reason, outcomes, said }),
         onResumed: (replayedFrames) => emit({ type: 'link.resumed', peer, link: `link:${connectionId}`, connectionId, replayedFrames }),

@@ -72,6 +72,7 @@ class LinkBody implements Body {
     const pumps = this.#pumps
     this.#spec.state.setHooks({
       requestFlush: () => pumps.out?.requestFlush(),
+      requestAck: () => pumps.out?.requestAck(),
       flushNow: () => pumps.out?.flush(),
       onReceiveFull: () => pumps.into?.pause(),
       onReceiveRoom: () => pumps.into?.resume(),

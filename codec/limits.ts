@@ -34,7 +34,13 @@ export const exactAssemblyLimitBytes = 256 * 1024
  */
 export const spareMemoryLengthBytesMax = 4 * 1024 * 1024
 
+/** Batch buffers that are free and kept for the next batches, over all links of a node: 1 MiB, sixteen of them. */
+export const spareArenasLengthBytesMax = 1024 * 1024
+
 /** The batch buffer of a writer starts with this (idle connections are many) … */
 export const firstArenaLengthBytes = 4 * 1024
 /** … and doubles to this: one write of 64 KiB already amortises its system call. */
 export const maxArenaLengthBytes = 64 * 1024
+
+/** Full batch buffers of one link of which the peer may lack something yet: 32 of 64 KiB, half of a replay window. The oldest are left to the collector. */
+export const retiredArenasMax = 32

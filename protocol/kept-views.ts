@@ -9,7 +9,7 @@
  * chunk: where most of it is unread, the views stay; where little of it is, that little moves to memory of its own length.
  */
 import { ChunkViews } from '../codec/chunk-views.ts'
-import { isView } from '../codec/decode-value.ts'
+import { decodeBody, isView, isViewed } from '../codec/decode-value.ts'
 import type { NetworkValue } from '../codec/values.ts'
 
 export interface UnreadValue {
@@ -21,8 +21,7 @@ export interface UnreadValue {
 const heldPerByteMax = 4
 
 export class KeptViews {
-  /** Makes the views of one chunk; it lets go of it with the chunk's end, however that comes. */
-  readonly views = new ChunkViews()
+  readonly #views = new ChunkViews()
   #unread: UnreadValue[] = []
   #lent: Buffer | null = null
   #copy: Buffer | null = null
@@ -32,8 +31,13 @@ export class KeptViews {
     this.#lent = chunk
   }
 
+  /** A body becomes a value. @param isBorrowed it is looked at within this chunk only. @throws ProtocolError */
+  decode(descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, isBorrowed: boolean): NetworkValue {
+    return decodeBody(descriptor, isBorrowed || !isViewed(descriptor) ? buffer : this.#keepable(buffer), bodyStart, bodyEnd, this.#views)
+  }
+
   /** The same bytes at the same place, in memory that is not used again. */
-  keepable(buffer: Buffer): Buffer {
+  #keepable(buffer: Buffer): Buffer {
     if (buffer !== this.#lent) return buffer
     if (this.#copy === null) {
       // Not from Node's pool, which would be held whole by what is kept of it.
@@ -50,7 +54,7 @@ export class KeptViews {
 
   /** The chunk has been read. Values that were taken within it are nobody's here any more, and their copies cost little. */
   settle(): void {
-    this.views.forget()
+    this.#views.forget()
     this.#lent = null
     this.#copy = null
     if (this.#unread.length === 0) return

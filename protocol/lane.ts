@@ -150,7 +150,7 @@ export class Lane {
     const onLost = options.onLost ?? null
     this.#handler = handler
     this.#onLost = onLost
-    this.#isBorrowing = options.borrow === true
+    this.#isBorrowing = handler !== null && options.borrow === true
     if (handler === null) return
     for (;;) {
       const next = this.#unread.shift()
@@ -169,6 +169,7 @@ export class Lane {
     if (this.#end !== null) return
     this.#end = error
     this.#handler = null
+    this.#isBorrowing = false
     for (const waiter of this.#waiters.drain()) waiter.reject(error)
   }
 

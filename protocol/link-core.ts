@@ -12,6 +12,8 @@ import type { Lane } from './lane.ts'
 export interface LinkHooks {
   /** Something is to be sent: leave in this turn. */
   requestFlush(): void
+  /** An Ack is due and nothing else: leave when all that this turn of the loop has to read is read. */
+  requestAck(): void
   /** Enough is to be sent: leave now. */
   flushNow(): void
   onReceiveFull(): void
@@ -25,7 +27,7 @@ export interface LinkHooks {
   onGoodbye(step: 'answer' | 'finish' | 'protocol-error', reason: string): void
 }
 
-export const idleHooks: LinkHooks = { requestFlush() {}, flushNow() {}, onReceiveFull() {}, onReceiveRoom() {}, onHandlerFailed() {}, onBroken() {}, requestTimer() {}, onGoodbye() {} }
+export const idleHooks: LinkHooks = { requestFlush() {}, requestAck() {}, flushNow() {}, onReceiveFull() {}, onReceiveRoom() {}, onHandlerFailed() {}, onBroken() {}, requestTimer() {}, onGoodbye() {} }
 
 export interface LinkCounters {
   valuesSent: number
@@ -41,7 +43,9 @@ export interface LinkCore extends FrameSink {
   onLaneOpened: (() => void) | null
   readonly laneCount: number
   readonly isReceiveFull: boolean
+  /** Something to write now; an Ack that is due waits for the end of the turn. */
   readonly hasPending: boolean
+  readonly isAckDue: boolean
   readonly end: Error | null
   setHooks(hooks: LinkHooks): void
   createReader(): FrameSource

@@ -10,7 +10,7 @@
  *   - unreadBytes is the sum of what the lanes hold; above the bound the pump stops reading.
  */
 import { StatewireError } from '../codec/errors.ts'
-import { decodeBody, isView, isViewed } from '../codec/decode-value.ts'
+import { isView } from '../codec/decode-value.ts'
 import { encodedLength } from '../codec/encode-value.ts'
 import { byReferenceThresholdBytes } from '../codec/limits.ts'
 import { encodeFrame, FrameWriter } from '../codec/frame-writer.ts'
@@ -105,6 +105,7 @@ export class LinkState implements LinkCore {
   // This dialect has no hello, no last words, and nothing that is due by time.
   readonly readsAtOnce = false
   readonly tellsOfLoss = true
+  readonly isAckDue = false
   readonly nextDueAtMs = null
 
   established(): readonly Buffer[] {
@@ -329,15 +330,15 @@ export class LinkState implements LinkCore {
     }
     this.counters.valuesReceived++
     this.counters.bytesReceived += bodyEnd - bodyStart
-    const isLent = (lane.isBorrowing && lane.handler !== null) || !isViewed(descriptor)
-    const value = decodeBody(descriptor, isLent ? buffer : this.kept.keepable(buffer), bodyStart, bodyEnd, this.kept.views)
+    const value = this.kept.decode(descriptor, buffer, bodyStart, bodyEnd, lane.isBorrowing)
     if (lane.handler !== null) {
+      const { isBorrowing } = lane
       try {
         lane.deliver(value, 0)
       } catch (error) {
         this.#hooks.onHandlerFailed(lane, error)
       }
-      return lane.isBorrowing || !isView(value)
+      return isBorrowing || !isView(value)
     }
     const costBytes = lane.deliver(value, bodyEnd - bodyStart + valueOverheadBytes)
     if (costBytes > 0) {

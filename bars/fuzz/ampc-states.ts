@@ -90,6 +90,7 @@ function run(built: Built, input: Buffer, dice: Dice, trace: Trace, framing: 'se
   const endedWith = new Map<Lane, number>()
   state.setHooks({
     requestFlush() {},
+    requestAck() {},
     flushNow() {},
     onReceiveFull() {},
     onReceiveRoom() {},

@@ -91,6 +91,9 @@ export class NativeRig implements LinkHooks {
   requestFlush(): void {
     this.#flushRequested = true
   }
+  requestAck(): void {
+    this.#flushRequested = true
+  }
   flushNow(): void {
     this.flush()
   }

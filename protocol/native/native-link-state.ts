@@ -5,7 +5,7 @@
  * asks it at `nextDueAtMs`. Its parts are files of their own, such as link-epoch.ts (counting, verdict, replay) and session-lanes.ts.
  */
 import { ProtocolError } from '../../codec/errors.ts'
-import { decodeBody, isView, isViewed } from '../../codec/decode-value.ts'
+import { isView } from '../../codec/decode-value.ts'
 import type { Hello } from '../../codec/hello.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
 import { controlLane, encodeAck, encodeCredit, encodeGoodbye, goodbyeCodes, nativeDescriptors, sessionLanesEnd } from '../../codec/native-frames.ts'
@@ -52,9 +52,7 @@ export class NativeLinkState implements LinkCore {
   /** Resolves when the link is over for good. */
   readonly whenClosed: Promise<void>
   #settleClosed: () => void = () => {}
-  #connections = 0
-  #resumes = 0
-  #resets = 0
+  readonly #counts = { connections: 0, resumes: 0, resets: 0 }
 
   constructor(options: NativeLinkOptions) {
     this.#options = options
@@ -79,6 +77,10 @@ export class NativeLinkState implements LinkCore {
 
   get hasPending(): boolean {
     return this.#outbox.hasPending
+  }
+
+  get isAckDue(): boolean {
+    return this.#outbox.isAckDue
   }
 
   get end(): Error | null {
@@ -206,8 +208,7 @@ export class NativeLinkState implements LinkCore {
     this.counters.bytesReceived += bodyEnd - bodyStart
     let value: NetworkValue
     try {
-      const isLent = (lane.isBorrowing && lane.handler !== null) || !isViewed(descriptor)
-      value = decodeBody(descriptor, isLent ? buffer : this.kept.keepable(buffer), bodyStart, bodyEnd, this.kept.views)
+      value = this.kept.decode(descriptor, buffer, bodyStart, bodyEnd, lane.isBorrowing)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       // The frame was of sound length, so the socket and the other lanes stay.
@@ -218,7 +219,8 @@ export class NativeLinkState implements LinkCore {
   }
 
   #deliver(lane: NativeLane, value: NetworkValue, frameLengthBytes: number): boolean {
-    const hasHandler = lane.handler !== null
+    // Asked before the call, in which the handler may change.
+    const { isBorrowing } = lane
     let unreadBytes = 0
     try {
       unreadBytes = lane.deliver(value, frameLengthBytes)
@@ -226,7 +228,7 @@ export class NativeLinkState implements LinkCore {
       this.#hooks.onHandlerFailed(lane, error)
     }
     if (unreadBytes === 0) this.#onTaken(lane, frameLengthBytes)
-    return isView(value) && !(hasHandler && lane.isBorrowing)
+    return isView(value) && !isBorrowing
   }
 
   #onTaken(lane: NativeLane, frameLengthBytes: number): void {
@@ -246,9 +248,9 @@ export class NativeLinkState implements LinkCore {
     const isAgain = mine.known !== 0n
     const { verdict, end, replay } = this.epoch.adopt(mine, theirs)
     this.lastVerdict = verdict.mine
-    this.#connections++
+    this.#counts.connections++
     if (isAgain && verdict.mine === 'RESUME') {
-      this.#resumes++
+      this.#counts.resumes++
       this.#options.witness?.onResumed(this.epoch.window.heldFrames)
     }
     if (end !== null) this.#endEpoch(end)
@@ -357,7 +359,7 @@ export class NativeLinkState implements LinkCore {
     const pending = this.#outbox.dropPending()
     this.lost = withLost(this.lost, end, pending)
     const sum = this.#lanes.endEpoch(end, pending, this.#leaving)
-    this.#resets++
+    this.#counts.resets++
     this.#options.witness?.onReset(end.reason, sum, end.reason === 'goodbye' ? this.#upkeep.peersReason : '')
     this.#upkeep.rejectFlushes((lane) => (lane?.end instanceof LinkResetError ? lane.end : new LinkResetError(this.#options.peer, end.reason, { acked: 0, unknown: 0, notSent: 0 })))
   }
@@ -386,9 +388,7 @@ export class NativeLinkState implements LinkCore {
       credit: creditOf(this.#lanes.all),
       memory: this.#options.memory.held,
       lanes: this.#lanes.size,
-      connections: this.#connections,
-      resumes: this.#resumes,
-      resets: this.#resets,
+      ...this.#counts,
     }
   }
 

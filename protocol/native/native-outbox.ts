@@ -10,6 +10,7 @@ import { byReferenceThresholdBytes } from '../../codec/limits.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
 import { encodeAck, encodePong, isPaying, laneKindOf } from '../../codec/native-frames.ts'
 import type { NetworkValue } from '../../codec/values.ts'
+import type { SpareMemory } from '../../codec/spare-memory.ts'
 import type { LinkCounters, LinkHooks } from '../link-core.ts'
 import type { LinkEpoch } from './link-epoch.ts'
 import type { LaneSend, NativeLane } from './native-lane.ts'
@@ -31,6 +32,8 @@ export interface OutboxOptions {
   readonly sendQueueBytesMax: number
   readonly sendQueueValuesMax: number
   readonly memory: LinkMemory
+  /** Where batches are laid out; one for all links of a node. */
+  readonly arenas?: SpareMemory
   readonly nowMs: () => number
 }
 
@@ -43,7 +46,7 @@ export class NativeOutbox {
   readonly #counters: LinkCounters
   readonly #hooks: () => LinkHooks
   readonly #lanesThatWait = new Set<NativeLane>()
-  readonly #writer = new FrameWriter()
+  readonly #writer: FrameWriter
   readonly #room: SendRoom
   /** Lengths of the frames that are encoded and not handed over, of which the first `#pendingFrames` are true: the array is used again. */
   readonly #lengths: number[] = []
@@ -66,6 +69,8 @@ export class NativeOutbox {
     this.#counters = counters
     this.#hooks = hooks
     this.#room = new SendRoom(options.memory)
+    this.#writer = new FrameWriter(options.arenas)
+    epoch.window.onReceived = (memory) => this.#writer.receivedFrom(memory)
   }
 
   get isFlowing(): boolean {
@@ -86,7 +91,7 @@ export class NativeOutbox {
   }
 
   get hasPending(): boolean {
-    return this.#writer.pendingBytes > 0 || this.#ping !== null || this.#pongEcho !== null || this.#ackIsDue
+    return this.#writer.pendingBytes > 0 || this.#ping !== null || this.#pongEcho !== null
   }
 
   /** Frames that are encoded, and not acknowledged or not even handed over. */
@@ -212,6 +217,7 @@ export class NativeOutbox {
     if (this.#isFlowing) return
     this.#isFlowing = this.#refusal === null
     if (this.hasPending) this.requestFlush()
+    else if (this.#ackIsDue) this.#hooks().requestAck()
     this.acknowledged()
   }
 
@@ -281,8 +287,9 @@ export class NativeOutbox {
   }
 
   ackIsDue(): void {
+    if (this.#ackIsDue) return
     this.#ackIsDue = true
-    this.requestFlush()
+    if (this.#epoch.isUp) this.#hooks().requestAck()
   }
 
   /** A new connection, or none: what was to be said on the old one is not said. */
@@ -303,6 +310,7 @@ export class NativeOutbox {
   /** Encoded and never handed over, by lane; they are dropped. */
   dropPending(): Map<number, number> {
     const batch = this.#writer.take()
+    this.#writer.forgetArenas()
     this.#pendingFrames = 0
     this.#room.clear()
     return this.#countValues(batch)

@@ -41,6 +41,8 @@ export class ReplayWindow {
   #first = 0
   #next = 0
   #heldBytes = 0
+  /** Hears where the newest byte lies that was acknowledged: the peer has all that was written before it. */
+  onReceived: ((memory: ArrayBufferLike) => void) | null = null
 
   constructor(windowBytes: number = defaultReplayWindowBytes) {
     this.#windowBytes = windowBytes
@@ -206,13 +208,18 @@ export class ReplayWindow {
   }
 
   #dropBytes(lengthBytes: number): void {
+    if (lengthBytes === 0) return
+    let last: Buffer | null = null
     let offset = this.#headOffset + lengthBytes
     while (this.#headPart < this.#parts.length && offset >= this.#parts[this.#headPart]!.length) {
-      offset -= this.#parts[this.#headPart]!.length
+      last = this.#parts[this.#headPart]!
+      offset -= last.length
       this.#parts[this.#headPart] = released
       this.#headPart += 1
     }
     this.#headOffset = offset
+    if (offset > 0) last = this.#parts[this.#headPart]!
+    if (last !== null) this.onReceived?.(last.buffer)
     // Half of the array is places of released parts: each part moves at most once in all.
     if (this.#headPart > 0 && this.#headPart * 2 >= this.#parts.length) {
       this.#parts = this.#parts.slice(this.#headPart)

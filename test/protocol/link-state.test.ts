@@ -152,7 +152,7 @@ describe('waiting', () => {
     const bench = new LinkBench({ sendQueueBytesMax: 1 << 20 })
     const lane = bench.state.openLane(1)
     const all = [0, 1, 2, 3].map((i) => bench.wait(lane, bytes(40_000, i)))
-    const hooks = { requestFlush() {}, flushNow: () => (bench.state.takeBatch(), bench.state.block()), onReceiveFull() {}, onReceiveRoom() {}, onHandlerFailed() {}, onBroken() {}, requestTimer() {}, onGoodbye() {} }
+    const hooks = { requestFlush() {}, requestAck() {}, flushNow: () => (bench.state.takeBatch(), bench.state.block()), onReceiveFull() {}, onReceiveRoom() {}, onHandlerFailed() {}, onBroken() {}, requestTimer() {}, onGoodbye() {} }
     bench.state.setHooks({ ...hooks, requestFlush: hooks.flushNow })
     bench.state.flow()
     expect(all.map(({ outcome }) => outcome)).toEqual(['sent', 'waits', 'waits', 'waits'])

@@ -26,6 +26,7 @@ export class LinkBench {
     const note = (word: string) => () => void this.told.push(word)
     const hooks: LinkHooks = {
       requestFlush: note('flush requested'),
+      requestAck: note('ack requested'),
       flushNow: note('flush now'),
       onReceiveFull: note('full'),
       onReceiveRoom: note('room'),

@@ -158,16 +158,39 @@ function memoryCases(): LimitCase[] {
     ...around('byReferenceThresholdBytes', 'kept', limits.byReferenceThresholdBytes, ['copied', 'by reference', 'by reference'], isByReference),
     ...around('sentenceLengthMax', 'cut', sentenceLengthMax, ['999 characters', '1000 characters', '1000 characters'], (length) => `${legible('a'.repeat(length)).length} characters`),
     ...around('exactAssemblyLimitBytes', 'a threshold: the value is the same', limits.exactAssemblyLimitBytes, [fine, fine, fine], crosses),
-    ...around('spareMemoryLengthBytesMax', 'kept', limits.spareMemoryLengthBytesMax, ['used again', 'used again', 'let go'], isUsedAgain),
+    ...around('spareMemoryLengthBytesMax', 'kept', limits.spareMemoryLengthBytesMax, ['used again', 'used again', 'let go'], isUsedAgain(limits.spareMemoryLengthBytesMax)),
+    ...around('spareArenasLengthBytesMax', 'kept', limits.spareArenasLengthBytesMax, ['used again', 'used again', 'let go'], isUsedAgain(limits.spareArenasLengthBytesMax)),
+    ...around('retiredArenasMax', 'the oldest are let go', limits.retiredArenasMax, ['31 used again', '32 used again', '32 used again'], retires),
     ...around('firstArenaLengthBytes', 'a threshold: the value is the same', limits.firstArenaLengthBytes, [fine, fine, fine], (length) => crosses(length - 9)),
     ...around('maxArenaLengthBytes', 'a threshold: the value is the same', limits.maxArenaLengthBytes, [fine, fine, fine], (length) => crosses(length - 9)),
   ]
 }
 
-function isUsedAgain(lengthBytes: number): string {
-  const spares = new SpareMemory(limits.spareMemoryLengthBytesMax)
+const isUsedAgain = (heldBytesMax: number) => (lengthBytes: number): string => {
+  const spares = new SpareMemory(heldBytesMax)
   spares.give(Buffer.allocUnsafe(lengthBytes))
   return spares.take(lengthBytes) === undefined ? 'let go' : 'used again'
+}
+
+/** How many arenas come back that were full and not received, once everything is. */
+function retires(arenas: number): string {
+  const spares = new SpareMemory(1 << 30)
+  const writer = new FrameWriter(spares)
+  let memory: ArrayBufferLike | undefined
+  const fillUntil = (isEnough: (retired: number) => boolean): void => {
+    for (let retired = 0; !isEnough(retired); ) {
+      writer.writeRaw(Buffer.alloc(8192))
+      const now = writer.take()[0]!.buffer
+      if (now !== memory) retired++
+      memory = now
+    }
+    writer.receivedFrom(memory as ArrayBufferLike)
+  }
+  // Arenas begin small, and the small ones do not come back.
+  fillUntil(() => memory?.byteLength === limits.maxArenaLengthBytes)
+  const before = spares.heldBytes
+  fillUntil((retired) => retired === arenas)
+  return `${String((spares.heldBytes - before) / limits.maxArenaLengthBytes)} used again`
 }
 
 export function wireCases(): LimitCase[] {
