@@ -84,22 +84,22 @@ class Life<B extends Body> {
   readonly body: B
   readonly children: Children
   readonly host: ActorHost
-  readonly #send: (event: AnyEventObject) => void
-  readonly #id: string
+  readonly #ref: AnyActorRef
+  readonly #onEnd: () => void
   #deadlines = new Map<DeadlineName, Deadline>()
   #nodes: unknown = null
   #ended = false
 
-  constructor(id: string, body: B, children: Children, host: ActorHost, send: (event: AnyEventObject) => void) {
+  constructor(ref: AnyActorRef, body: B, children: Children, host: ActorHost, onEnd: () => void) {
     this.body = body
     this.children = children
     this.host = host
-    this.#send = send
-    this.#id = id
+    this.#ref = ref
+    this.#onEnd = onEnd
   }
 
   begin(): void {
-    this.host.actorBorn(this.#id)
+    this.host.actorBorn(this.#ref.id)
   }
 
   /** Sets what the entered states ask for and drops what the left ones asked for. */
@@ -120,7 +120,7 @@ class Life<B extends Body> {
       if (this.#deadlines.has(name)) continue
       const deadline = this.host.wheel.schedule(this.body.deadlineMs(name), () => {
         this.#deadlines.delete(name)
-        this.#send({ type: 'deadline.passed', deadline: name })
+        this.#ref.send({ type: 'deadline.passed', deadline: name })
       })
       this.#deadlines.set(name, deadline)
     }
@@ -133,12 +133,17 @@ class Life<B extends Body> {
     this.#deadlines.clear()
     this.children.stopAll()
     this.body.dispose()
-    this.host.actorGone(this.#id)
+    this.host.actorGone(this.#ref.id)
+    this.#onEnd()
   }
 }
 
 /** Gives a chart its body. The result is ordinary actor logic: create, spawn or invoke it. */
 export function chartActor<Input, B extends Body, Names extends string>(options: ChartActorOptions<Input, B, Names>): ChartLogic<Input> {
+  /**
+   * An entry is deleted with the end of its actor, and not left to the collector: a scavenge takes the values of a WeakMap for
+   * alive, and these lead to their keys, so that all that had ended would be copied twice and then be marked.
+   */
   const lives = new WeakMap<object, Life<B>>()
   const chart = new ChartReplay(options.machine.provide({ actions: provided(options.actions, lives) as never }))
 
@@ -150,7 +155,7 @@ export function chartActor<Input, B extends Body, Names extends string>(options:
       const self = scope.self as AnyActorRef
       const children = new Children(scope as AnyScope, host.nowMs)
       const body = options.createBody(input, portOf(self, scope as AnyScope, children))
-      lives.set(self, new Life(self.id, body, children, host, (event) => self.send(event)))
+      lives.set(self, new Life(self, body, children, host, () => lives.delete(self)))
       return chart.first(scope as AnyScope, { facts: body.facts(), body: new Opaque(self.id) })
     },
     start(snapshot, scope) {

@@ -71,6 +71,7 @@ export class ConnectionBody implements Body, PipeHandlers {
   readonly #state: LinkCore | null
   #agreed: unknown = undefined
   #hasGreeted = false
+  readonly #secured: Promise<void> | null
 
   constructor(input: ConnectionInput, port: ActorPort) {
     this.#services = input.services
@@ -84,6 +85,9 @@ export class ConnectionBody implements Body, PipeHandlers {
     this.#pipe = pipe
     this.#remoteAddress = pipe.remoteAddress
     pipe.handle(this)
+    // A dialled pipe secures itself as soon as it is connected; whether it did is looked at then.
+    this.#secured = input.begins === 'connecting' ? pipe.secure() : null
+    this.#secured?.catch(() => {})
   }
 
   facts(): ConnectionFacts {
@@ -99,6 +103,7 @@ export class ConnectionBody implements Body, PipeHandlers {
   }
 
   dispose(): void {
+    bodies.delete(this.#port.ref)
     const pipe = this.#pipe
     this.#pipe = null
     if (pipe === null) return
@@ -148,7 +153,8 @@ export class ConnectionBody implements Body, PipeHandlers {
   secure(): void {
     const pipe = this.#pipe
     if (pipe === null) return
-    pipe.secure().then(
+    const secured = this.#secured ?? pipe.secure()
+    secured.then(
       () => this.#port.send({ type: 'pipe.secured' }),
       (error: unknown) => {
         // A carrier that has closed already has said why in `onClose`.
@@ -339,6 +345,7 @@ export class ConnectionBody implements Body, PipeHandlers {
 
 const deaf: PipeHandlers = { onOpen() {}, onBytes() {}, onDrain() {}, onEnd() {}, onClose() {} }
 
+/** Deleted with the end of the actor, and not left to the collector: see chart-actor.ts. */
 const bodies = new WeakMap<object, ConnectionBody>()
 
 /** The body behind a connection actor, for its link: bytes go by plain calls. */

@@ -275,7 +275,10 @@ export const forwarder: ChartLogic<ForwarderInput> = chartActor<ForwarderInput, 
   createBody: (input, port) => {
     const pump = input.direction === 'out' ? createOutPump(input, port) : createInPump(input, port)
     pumps.set(port.ref, pump)
-    return new ForwarderBody(input, () => pump.detach())
+    return new ForwarderBody(input, () => {
+      pumps.delete(port.ref)
+      pump.detach()
+    })
   },
   actions: {
     crash: (body, event) => body.crash(event),

@@ -2,7 +2,7 @@
  * Owns: one (peer, connection id): its connection, one at a time, how a new connection takes the place of a broken one, and
  * how the link ends.
  * Refuses to know: sessions, and who asked for the link. The lanes are in its LinkCore, which outlives sockets and
- * even this actor. The chart is machines/link.ts; its parts are link-dial.ts, link-pumps.ts and link-timer.ts.
+ * even this actor. The chart is machines/link.ts; its parts are link-dial.ts, link-news.ts, link-pumps.ts and link-timer.ts.
  */
 import { linkActions, linkMachine } from '../machines/link.ts'
 import type { LinkFacts } from '../machines/link.ts'
@@ -17,6 +17,7 @@ import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import { connection, connectionBody } from './connection.ts'
 import type { Offer } from './connection.ts'
 import { LinkDial } from './link-dial.ts'
+import { LinkNews } from './link-news.ts'
 import { LinkPumps } from './link-pumps.ts'
 import { LinkTimer } from './link-timer.ts'
 import type { OnConnectionLost, ResolvedPeer } from './options.ts'
@@ -45,6 +46,7 @@ class LinkBody implements Body {
   readonly #dial: LinkDial
   readonly #pumps: LinkPumps
   readonly #timer: LinkTimer
+  readonly #news: LinkNews
   #connectionNumber = 0
   #current: AnyActorRef | null = null
   #offer: Offer | null = null
@@ -61,6 +63,7 @@ class LinkBody implements Body {
     this.#port = port
     this.#dial = new LinkDial({ services, peer: peer.id, link: spec.id, connectionId: spec.connectionId, ref: port.ref, onOffer: (offer) => this.#onOffer(offer) })
     this.#pumps = new LinkPumps(services, port.children, spec.state)
+    this.#news = new LinkNews({ services, peer: peer.id, spec, port, pumps: this.#pumps })
     this.#timer = new LinkTimer(services, spec.state, (action) => this.#onDue(action))
     spec.state.onLaneOpened = () => port.send({ type: 'link.adopt' })
     this.#setHooks()
@@ -110,6 +113,7 @@ class LinkBody implements Body {
   }
 
   dispose(): void {
+    this.#news.flush()
     this.#timer.cancel()
     this.#dial.dispose()
     this.#spec.state.onLaneOpened = null
@@ -175,7 +179,7 @@ class LinkBody implements Body {
 
   #spawn(input: unknown): void {
     const id = `connection:${this.#spec.connectionId}.${++this.#connectionNumber}`
-    this.#pumps.tell({ type: 'connection.started' })
+    this.#news.started()
     // The actor's first events come while it is being made: they are of the current connection already.
     this.#current = { id } as AnyActorRef
     this.#current = this.#port.children.spawn({ id, kind: 'connection', logic: connection, input, restart: 'temporary' })
@@ -187,7 +191,7 @@ class LinkBody implements Body {
    */
   tellReady(): void {
     this.#dial.end()
-    if (!this.#spec.state.readsAtOnce) this.#port.tell({ type: 'link.ready', link: this.#spec.id })
+    if (!this.#spec.state.readsAtOnce) this.#news.ready()
     if (this.#spec.state.readsAtOnce || this.#spec.state.laneCount > 0) this.#port.send({ type: 'link.adopt' })
   }
 
@@ -213,10 +217,8 @@ class LinkBody implements Body {
     }
     this.#isUp = true
     this.#cause = null
-    this.#pumps.tell({ type: 'connection.opened' })
     out.attach(opened.pipe, opened.greeting === null ? first : [opened.greeting, ...first])
-    this.#services.emit({ type: 'connection.opened', peer: this.#peer.id, link: this.#spec.id, connectionId: this.#spec.connectionId, connection: current.id, remoteAddress: body.remoteAddress })
-    this.#port.tell({ type: 'link.up', link: this.#spec.id })
+    this.#news.opened(current.id, body.remoteAddress)
     into.attach(opened.pipe, opened.rest)
     this.#timer.set()
   }
@@ -231,13 +233,10 @@ class LinkBody implements Body {
     this.#current = null
     this.#cause = event.cause
     if (this.#isUp) return this.#announceLoss(event.cause, lost?.id ?? '')
-    this.#pumps.tell({ type: 'connection.closed' })
     this.#dial.judge(event.cause.retry)
     if (event.cause.retry === 'stale') this.#replaced()
-    if (lost === null) return
-    this.#services.emit({ type: 'connection.failed', peer: this.#peer.id, link: this.#spec.id, connectionId: this.#spec.connectionId, connection: lost.id, cause: event.cause })
-    // It had been ready and was never adopted, because no session needed it yet: it is not ready any more.
-    if (event.authenticated) this.#port.tell({ type: 'link.down', link: this.#spec.id, cause: event.cause })
+    // One that had been ready was never adopted, because no session needed it yet: it is not ready any more.
+    this.#news.failed(lost?.id ?? null, event.cause, event.authenticated)
   }
 
   /** Our newest hello is older than one the peer has seen: another process has this key, or the clock went back. */
@@ -249,8 +248,6 @@ class LinkBody implements Body {
   #announceLoss(reason: Cause, connectionId: string): void {
     this.#isUp = false
     this.#pumps.detach()
-    this.#pumps.tell({ type: 'connection.errored' })
-    this.#pumps.tell({ type: 'connection.closed' })
     const lost = cause('ERR_CONNECTION_LOST', `the connection to ${this.#peer.id} was lost: ${reason.message}`)
     if (this.#spec.onConnectionLost !== 'fail') this.#spec.state.connectionLost(lost.message, this.#spec.state.tellsOfLoss ? errorOf(reason) : null)
     else {
@@ -258,8 +255,11 @@ class LinkBody implements Body {
       // The lanes of the batch's other links hear the same.
       this.#cause = lost
     }
-    this.#services.emit({ type: 'connection.lost', peer: this.#peer.id, link: this.#spec.id, connectionId: this.#spec.connectionId, connection: connectionId, cause: reason })
-    this.#port.tell({ type: 'link.down', link: this.#spec.id, cause: this.#spec.onConnectionLost === 'fail' ? lost : reason })
+    this.#news.lost(connectionId, reason, this.#spec.onConnectionLost === 'fail' ? lost : reason)
+  }
+
+  noteErrored(): void {
+    if (this.#isUp) this.#news.errored()
   }
 
   failConnection(event: { type: string; cause?: Cause }): void {
@@ -303,7 +303,7 @@ class LinkBody implements Body {
   tellFailed(): void {
     const reason = this.#cause ?? cause('ERR_CONNECTION_LOST', `the link to ${this.#peer.id} failed`)
     this.#spec.state.close(errorOf(reason))
-    this.#port.tell({ type: 'link.failed', link: this.#spec.id, cause: reason })
+    this.#news.over(reason)
   }
 
   /** A child died of a bug. A pump that broke has lost its place in the stream, so its connection goes with it. */
@@ -383,6 +383,7 @@ export const link: ChartLogic<LinkInput> = chartActor<LinkInput, LinkBody, (type
     adopt: (body) => body.adopt(),
     noteOpened: (body) => body.noteOpened(),
     resetBackoff: (body) => body.resetBackoff(),
+    noteErrored: (body) => body.noteErrored(),
     noteLost: (body, event) => body.noteLost(event),
     failConnection: (body, event) => body.failConnection(event),
     closeConnection: (body, event) => body.closeConnection(event),

@@ -49,7 +49,10 @@ export class TcpPipe implements Pipe {
     socket.on('close', () => {
       this.#closed = true
       onReleased()
-      this.#handlers?.onClose(this.#error)
+      const handlers = this.#handlers
+      // Node's handle of a closed socket lives until the heap is marked, and what it leads to with it: here that ends.
+      this.#handlers = null
+      handlers?.onClose(this.#error)
     })
   }
 

@@ -60,17 +60,19 @@ export class TlsPipe implements Pipe {
     this.remoteHost = remote.host
     this.remoteAddress = `${remote.host.includes(':') ? `[${remote.host}]` : remote.host}:${remote.port}`
     raw.pause()
-    raw.on('connect', () => {
-      // Looked at before the owner hears of it: it may ask for the handshake from within.
-      const isAskedFor = this.#securing !== null
-      this.#handlers?.onOpen()
-      if (isAskedFor) this.#shake()
-    })
+    raw.on('connect', this.#onConnect)
     raw.on('error', (error) => this.#fail(error))
     raw.once('close', () => {
       this.#openSockets--
       this.#release()
     })
+  }
+
+  readonly #onConnect = (): void => {
+    // Looked at before the owner hears of it: it may ask for the handshake from within.
+    const isAskedFor = this.#securing !== null
+    this.#handlers?.onOpen()
+    if (isAskedFor) this.#shake()
   }
 
   get peerId(): string | undefined {
@@ -118,7 +120,8 @@ export class TlsPipe implements Pipe {
     })
     this.#securing = { promise, resolve, reject }
     if (this.#destroyed || this.#closed) reject(this.#failure())
-    else if (!this.#raw.connecting) this.#shake()
+    // The TLS socket is made while the TCP connection is: then its first bytes leave with nothing in between.
+    else if (!this.#raw.pending || this.#raw.connecting) this.#shake()
     return promise
   }
 
@@ -191,7 +194,7 @@ export class TlsPipe implements Pipe {
   }
 
   #shake(): void {
-    if (this.#destroyed) return
+    if (this.#destroyed || this.#tls !== null) return
     const side = this.#side
     if (typeof side === 'function') this.#choose(side)
     else this.#begin(side)
@@ -231,6 +234,11 @@ export class TlsPipe implements Pipe {
     }
     this.#tls = socket
     this.#openSockets++
+    if (this.#raw.connecting) {
+      // Behind the TLS socket's own listener: what the owner makes of it can wait for the ClientHello.
+      this.#raw.off('connect', this.#onConnect)
+      this.#raw.on('connect', this.#onConnect)
+    }
     // A TLS error after the handshake closes nothing by itself, and an accepted socket tells of it by `_tlsError` alone.
     const onError = (error: Error): void => this.#fail(this.#proof === null ? side.failed(error) : error)
     socket.on('error', onError)
@@ -300,6 +308,9 @@ export class TlsPipe implements Pipe {
     this.#dropWaiting()
     if (this.#proof === null) this.#securing?.reject(this.#failure())
     this.#onReleased()
-    this.#handlers?.onClose(this.#error)
+    const handlers = this.#handlers
+    // Node's handle of a closed socket lives until the heap is marked, and what it leads to with it: here that ends.
+    this.#handlers = null
+    handlers?.onClose(this.#error)
   }
 }

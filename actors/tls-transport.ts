@@ -21,6 +21,7 @@ import type { TlsChooser, TlsDialect, TlsSide } from './tls-side.ts'
 
 /** After 30 s of silence the kernel probes the other side: as on the TCP carrier. */
 const keepAliveAfterMs = 30_000
+const provedHostsMax = 4_096
 
 export interface TlsTransportOptions {
   /** The key of the native dialect. With `ampc` as well, one port speaks both. */
@@ -45,6 +46,8 @@ export class TlsTransport implements Transport {
   readonly #pipes = new Set<TlsPipe>()
   /** What is read is lent from here, by all of them. */
   readonly #memory = Buffer.allocUnsafeSlow(lentReadBytes)
+  /** From where peers have come: their next connection is not looked at before TLS begins. */
+  readonly #provedHosts = new Set<string>()
   #listeners = 0
 
   /** @throws StatewireError ERR_INVALID_OPTION, ERR_KEY_FORMAT or ERR_CERTIFICATE_UNUSABLE */
@@ -84,7 +87,7 @@ export class TlsTransport implements Transport {
     const server = net.createServer({ pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveAfterMs, ...socketOptions(options) })
     server.on('connection', (raw) => {
       const remote = { host: raw.remoteAddress ?? 'unknown', port: raw.remotePort ?? 0 }
-      handlers.onPipe(this.#adopt(raw, remote, this.#chooser(`${remote.host}:${remote.port}`), options))
+      handlers.onPipe(this.#adopt(raw, remote, this.#acceptor(remote), options))
     })
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -122,17 +125,37 @@ export class TlsTransport implements Transport {
     return this.#ampc.dialer(address.host, remoteAddress, expectedPeerId)
   }
 
-  /** Under TLS certificate and version are chosen before the first byte, so the ClientHello decides. */
-  #chooser(remoteAddress: string): TlsChooser {
+  /**
+   * Under TLS certificate and version are chosen before the first byte, so where there are two dialects the ClientHello decides.
+   * A stranger's is looked at in any case: a wrong protocol costs no cryptography, and is named. From where a peer has come, and
+   * where there is nothing to choose, TLS begins at once: that is a twentieth of a connect.
+   */
+  #acceptor({ host, port }: Address): TlsSide | TlsChooser {
+    const remoteAddress = `${host}:${port}`
+    const identity = this.#identity
+    if (identity !== undefined && this.#ampc === undefined && this.#provedHosts.has(host)) return this.#proving(host, nativeAcceptor({ identity, remoteAddress, authorize: this.#authorize }))
     return (first) => {
       const verdict = readClientHello(first)
       if (verdict === 'need more') return verdict
       if (verdict === 'not-tls') throw refusal(remoteAddress, `it does not speak TLS but ${protocolOf(first)}`)
       const { alpn } = verdict
-      if (this.#identity !== undefined && alpn.includes(nativeAlpn)) return nativeAcceptor({ identity: this.#identity, remoteAddress, authorize: this.#authorize })
+      if (identity !== undefined && alpn.includes(nativeAlpn)) return this.#proving(host, nativeAcceptor({ identity, remoteAddress, authorize: this.#authorize }))
       if (this.#ampc !== undefined && alpn.length === 0) return this.#ampc.acceptor(remoteAddress)
       const offers = alpn.length === 0 ? 'it offers no protocol by ALPN' : `it offers other protocols by ALPN (${JSON.stringify(alpn.join(', ').slice(0, 100))})`
       throw refusal(remoteAddress, offers)
+    }
+  }
+
+  #proving(host: string, side: TlsSide): TlsSide {
+    return {
+      ...side,
+      check: (socket) => {
+        const proof = side.check(socket)
+        // Many addresses of few peers: forgetting all of them costs each a look at its next ClientHello.
+        if (this.#provedHosts.size >= provedHostsMax) this.#provedHosts.clear()
+        this.#provedHosts.add(host)
+        return proof
+      },
     }
   }
 

@@ -37,7 +37,7 @@ export type LinkEvent =
   | ChildEvent
   | DeadlinePassed
 
-export const linkActions = ['requestDial', 'cancelDial', 'openClaim', 'closeClaim', 'dial', 'accept', 'replace', 'tellReady', 'adopt', 'noteOpened', 'resetBackoff', 'noteLost', 'failConnection', 'closeConnection', 'tellFailed', 'noteRestart', 'escalate'] as const
+export const linkActions = ['requestDial', 'cancelDial', 'openClaim', 'closeClaim', 'dial', 'accept', 'replace', 'tellReady', 'adopt', 'noteOpened', 'resetBackoff', 'noteErrored', 'noteLost', 'failConnection', 'closeConnection', 'tellFailed', 'noteRestart', 'escalate'] as const
 
 export const linkMachine = setup({
   types: {
@@ -125,6 +125,7 @@ export const linkMachine = setup({
       entry: 'adopt',
       on: {
         'connection.opened': { actions: 'noteOpened' },
+        'connection.errored': { actions: 'noteErrored' },
         // Only the dialer dials, so a new claim means that the peer has given up the connection we still hold.
         'link.claimed': { target: 'accepting', actions: 'replace' },
       },

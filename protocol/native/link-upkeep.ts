@@ -15,6 +15,9 @@ import type { LinkEpoch } from './link-epoch.ts'
 import type { NativeLane } from './native-lane.ts'
 import type { NativeOutbox } from './native-outbox.ts'
 
+/** A round trip is measured soon after a connection is up, and not while others wait for the first bytes of it. */
+const firstPingAfterMs = 1_000
+
 interface Flush {
   /** Null: of the whole link. */
   readonly lane: NativeLane | null
@@ -33,6 +36,8 @@ export class LinkUpkeep {
   readonly #flushes = new Deque<Flush>()
   #keepAlive: KeepAlive | null = null
   #heardAtMs = 0
+  /** When a round trip is measured at the latest; infinite once one is, or is being. */
+  #measureAtMs = Infinity
   /** Why the peer said Goodbye last, in its own words. */
   peersReason = ''
 
@@ -54,17 +59,23 @@ export class LinkUpkeep {
     return this.#keepAlive?.roundTrip ?? null
   }
 
-  /** A connection is up. The first Ping goes out at once: no window grows before a round trip is measured. */
+  /** A connection is up. Its first Ping goes out when a window wants to grow, or a second later. */
   begin(nowMs: number): void {
     this.peersReason = ''
     this.#keepAlive = new KeepAlive(this.#options, nowMs)
     this.#heardAtMs = nowMs
+    this.#measureAtMs = nowMs + firstPingAfterMs
     this.#outbox.forgetControl()
-    this.ping(nowMs)
+  }
+
+  /** No window grows before a round trip is measured. */
+  measure(nowMs: number): void {
+    if (this.#measureAtMs < Infinity) this.ping(nowMs)
   }
 
   end(): void {
     this.#keepAlive = null
+    this.#measureAtMs = Infinity
     this.#outbox.forgetControl()
   }
 
@@ -87,6 +98,7 @@ export class LinkUpkeep {
   }
 
   ping(nowMs: number): void {
+    this.#measureAtMs = Infinity
     if (this.#keepAlive !== null) this.#outbox.ping(encodePing(this.#keepAlive.ping(nowMs)))
   }
 
@@ -158,7 +170,7 @@ export class LinkUpkeep {
     // One that was asked for leaves with the next batch.
     const ackAtMs = this.#outbox.isAckDue ? Infinity : (this.#epoch.acks.dueAtMs ?? Infinity)
     const silenceAtMs = this.#epoch.goodbye.isSaid ? this.#heardAtMs + goodbyeSilenceMs : Infinity
-    return Math.min(ackAtMs, silenceAtMs, this.#keepAlive?.nextAtMs ?? Infinity)
+    return Math.min(ackAtMs, silenceAtMs, this.#measureAtMs, this.#keepAlive?.nextAtMs ?? Infinity)
   }
 
   /** @returns what the link has to do about the connection; a Ping is in the batch already */
@@ -166,6 +178,7 @@ export class LinkUpkeep {
     const ackAtMs = this.#epoch.acks.dueAtMs
     if (ackAtMs !== null && ackAtMs <= nowMs) this.#outbox.ackIsDue()
     if (this.#epoch.goodbye.isSaid && nowMs >= this.#heardAtMs + goodbyeSilenceMs) return ['dead']
+    if (nowMs >= this.#measureAtMs) this.ping(nowMs)
     const keepAlive = this.#keepAlive
     if (keepAlive === null || keepAlive.nextAtMs > nowMs) return []
     const actions = keepAlive.poll(nowMs, dueAtMs)

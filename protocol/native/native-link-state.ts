@@ -237,6 +237,7 @@ export class NativeLinkState implements LinkCore {
     const nowMs = lane.window.refillsWith(frameLengthBytes) ? this.#options.nowMs() : 0
     const creditBytes = lane.window.take(frameLengthBytes, nowMs, this.roundTripMs)
     if (creditBytes === 0) return
+    this.#upkeep.measure(nowMs)
     lane.memory.settle(Math.max(0, -lane.window.ownCountBytes))
     this.#outbox.writeOwn(encodeCredit(lane.id, creditBytes))
   }

@@ -67,6 +67,7 @@ closed, final
 up.fresh
   link.claimed                       -> accepting                      replace accept
   connection.opened                  -> stays                          noteOpened
+  connection.errored                 -> stays                          noteErrored
   connection.closed before it was up -> down.requesting                noteLost requestDial
   connection.closed after it was up  -> down.requesting                noteLost requestDial
   pump.started                       -> up.stable                      resetBackoff
@@ -79,6 +80,7 @@ up.fresh
 up.stable
   link.claimed                       -> accepting                      replace accept
   connection.opened                  -> stays                          noteOpened
+  connection.errored                 -> stays                          noteErrored
   connection.closed before it was up -> down.requesting                noteLost requestDial
   connection.closed after it was up  -> down.requesting                noteLost requestDial
   pump.failed                        -> stays                          failConnection
@@ -120,6 +122,7 @@ ready
 up.fresh
   link.claimed                       -> accepting                      replace accept
   connection.opened                  -> stays                          noteOpened
+  connection.errored                 -> stays                          noteErrored
   connection.closed before it was up -> down.expecting                 noteLost openClaim
   connection.closed after it was up  -> down.expecting                 noteLost openClaim
   pump.started                       -> up.stable                      resetBackoff
@@ -132,6 +135,7 @@ up.fresh
 up.stable
   link.claimed                       -> accepting                      replace accept
   connection.opened                  -> stays                          noteOpened
+  connection.errored                 -> stays                          noteErrored
   connection.closed before it was up -> down.expecting                 noteLost openClaim
   connection.closed after it was up  -> down.expecting                 noteLost openClaim
   pump.failed                        -> stays                          failConnection
@@ -188,6 +192,7 @@ ready
 up.fresh
   link.claimed                       -> accepting                      replace accept
   connection.opened                  -> stays                          noteOpened
+  connection.errored                 -> stays                          noteErrored
   connection.closed before it was up -> down.requesting                noteLost requestDial
   connection.closed after it was up  -> failed                         noteLost tellFailed
   pump.started                       -> up.stable                      resetBackoff
@@ -200,6 +205,7 @@ up.fresh
 up.stable
   link.claimed                       -> accepting                      replace accept
   connection.opened                  -> stays                          noteOpened
+  connection.errored                 -> stays                          noteErrored
   connection.closed before it was up -> down.requesting                noteLost requestDial
   connection.closed after it was up  -> failed                         noteLost tellFailed
   pump.failed                        -> stays                          failConnection
@@ -241,6 +247,7 @@ ready
 up.fresh
   link.claimed                       -> accepting                      replace accept
   connection.opened                  -> stays                          noteOpened
+  connection.errored                 -> stays                          noteErrored
   connection.closed before it was up -> down.expecting                 noteLost openClaim
   connection.closed after it was up  -> failed                         noteLost tellFailed
   pump.started                       -> up.stable                      resetBackoff
@@ -253,6 +260,7 @@ up.fresh
 up.stable
   link.claimed                       -> accepting                      replace accept
   connection.opened                  -> stays                          noteOpened
+  connection.errored                 -> stays                          noteErrored
   connection.closed before it was up -> down.expecting                 noteLost openClaim
   connection.closed after it was up  -> failed                         noteLost tellFailed
   pump.failed                        -> stays                          failConnection
@@ -278,7 +286,7 @@ describe('the link chart', () => {
       ...named('deadline.passed'),
     ],
     finals: ['closed', 'failed'],
-    ignored: ['connection.errored', 'child.done'],
+    ignored: ['child.done'],
     table,
   })
 })
