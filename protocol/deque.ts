@@ -14,6 +14,11 @@ export class Deque<T> {
     this.#items.push(item)
   }
 
+  /** The one that was pushed last. */
+  last(): T | undefined {
+    return this.length === 0 ? undefined : this.#items.at(-1)
+  }
+
   peek(): T | undefined {
     return this.#items[this.#head]
   }

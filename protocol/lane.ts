@@ -8,6 +8,7 @@ import { StatewireError } from '../codec/errors.ts'
 import type { NetworkValue } from '../codec/values.ts'
 import { Deque } from './deque.ts'
 import type { UnreadValue } from './kept-views.ts'
+import { isParkable, isParkableBody, ParkedValues } from './parked-values.ts'
 
 /**
  * A broken connection, at its place in the order of values: those before it arrived, of those after it some may be missing.
@@ -53,7 +54,8 @@ export interface LaneOwner {
 export class Lane {
   readonly id: number
   readonly #owner: LaneOwner
-  readonly #unread = new Deque<UnreadValue | ConnectionLostError>()
+  readonly #unread = new Deque<UnreadValue | ParkedValues | ConnectionLostError>()
+  #unreadItems = 0
   readonly #waiters = new Deque<LaneWaiter>()
   /** Hears of every loss at once, besides its place in the order of values. */
   onLoss: ((loss: ConnectionLostError) => void) | null = null
@@ -75,8 +77,14 @@ export class Lane {
     return this.#end
   }
 
+  /** Losses among them included: what `take` has to give. */
   get unreadValues(): number {
-    return this.#unread.length
+    return this.#unreadItems
+  }
+
+  /** A value with such a body would be copied by `deliver`, so it may be a view of memory that is lent. */
+  parks(bodyLengthBytes: number): boolean {
+    return this.#handler === null && this.#waiters.length === 0 && isParkableBody(bodyLengthBytes)
   }
 
   /** The handler looks at a value during its call only, so the memory below it can be used again. */
@@ -100,10 +108,33 @@ export class Lane {
       waiter.resolve(value)
       return 0
     }
-    const unread: UnreadValue = { value, costBytes }
-    this.#unread.push(unread)
-    this.#owner.onUnread(unread)
+    this.#unreadItems++
+    if (isParkable(value, costBytes)) this.#park(value, costBytes)
+    else {
+      const unread: UnreadValue = { value, costBytes }
+      this.#unread.push(unread)
+      this.#owner.onUnread(unread)
+    }
     return costBytes
+  }
+
+  #park(value: NetworkValue, costBytes: number): void {
+    const last = this.#unread.last()
+    const before = last instanceof ParkedValues ? last : undefined
+    if (before?.add(value, costBytes) === true) return
+    const parked = new ParkedValues(before)
+    parked.add(value, costBytes)
+    this.#unread.push(parked)
+  }
+
+  #next(): UnreadValue | ConnectionLostError | undefined {
+    const first = this.#unread.peek()
+    if (first === undefined) return undefined
+    this.#unreadItems--
+    if (!(first instanceof ParkedValues)) return this.#unread.shift() as UnreadValue | ConnectionLostError
+    const next = first.take() as UnreadValue
+    if (first.values === 0) this.#unread.shift()
+    return next
   }
 
   /** A break of the connection takes its place in the order of values. */
@@ -116,12 +147,15 @@ export class Lane {
     }
     const waiter = this.#waiters.shift()
     if (waiter !== undefined) waiter.reject(loss)
-    else this.#unread.push(loss)
+    else {
+      this.#unreadItems++
+      this.#unread.push(loss)
+    }
   }
 
   /** The next value at once, if there is one. @throws what the queue holds: a loss, or the end of the lane */
   take(): NetworkValue | undefined {
-    const next = this.#unread.shift()
+    const next = this.#next()
     if (next === undefined) {
       if (this.#end !== null) throw this.#end
       return undefined
@@ -153,7 +187,7 @@ export class Lane {
     this.#isBorrowing = handler !== null && options.borrow === true
     if (handler === null) return
     for (;;) {
-      const next = this.#unread.shift()
+      const next = this.#next()
       if (next === undefined) return
       if (next instanceof ConnectionLostError) onLost?.(next)
       else {
@@ -176,7 +210,7 @@ export class Lane {
   /** Forgets what was not read. @returns what it had cost */
   discardUnread(): number {
     let costBytes = 0
-    for (const item of this.#unread.drain()) if (!(item instanceof ConnectionLostError)) costBytes += item.costBytes
+    for (let item = this.#next(); item !== undefined; item = this.#next()) if (!(item instanceof ConnectionLostError)) costBytes += item.costBytes
     return costBytes
   }
 }

@@ -330,7 +330,7 @@ export class LinkState implements LinkCore {
     }
     this.counters.valuesReceived++
     this.counters.bytesReceived += bodyEnd - bodyStart
-    const value = this.kept.decode(descriptor, buffer, bodyStart, bodyEnd, lane.isBorrowing)
+    const value = this.kept.decode(descriptor, buffer, bodyStart, bodyEnd, lane.isBorrowing || lane.parks(bodyEnd - bodyStart))
     if (lane.handler !== null) {
       const { isBorrowing } = lane
       try {

@@ -208,7 +208,7 @@ export class NativeLinkState implements LinkCore {
     this.counters.bytesReceived += bodyEnd - bodyStart
     let value: NetworkValue
     try {
-      value = this.kept.decode(descriptor, buffer, bodyStart, bodyEnd, lane.isBorrowing)
+      value = this.kept.decode(descriptor, buffer, bodyStart, bodyEnd, lane.isBorrowing || lane.parks(bodyEnd - bodyStart))
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       // The frame was of sound length, so the socket and the other lanes stay.

@@ -1,0 +1,76 @@
+/**
+ * Owns: small values that arrived and were not read, as the bytes they came in: many behind each other in one piece of memory.
+ * Refuses to know: lanes, and whether anybody reads them.
+ *
+ * Credit counts bytes on the wire, and a value of no length is 9 of them but 200 as objects: 64 KiB of such values would be
+ * 1.5 MB. Parked, they cost what credit counts.
+ */
+import { decodeBody } from '../codec/decode-value.ts'
+import { encodedLength, writeCheckedValue } from '../codec/encode-value.ts'
+import type { NetworkValue } from '../codec/values.ts'
+
+/** Descriptor and body. A longer value costs little more as an object than its own bytes. */
+const parkedLengthBytesMax = 255
+
+/** By the length of its body, before it is decoded. */
+export function isParkableBody(bodyLengthBytes: number): boolean {
+  return bodyLengthBytes < parkedLengthBytesMax
+}
+
+/** @param costBytes is not far from its length, so that long lists need not be walked through */
+export function isParkable(value: NetworkValue, costBytes: number): boolean {
+  return costBytes <= 2 * parkedLengthBytesMax && encodedLength(value) <= parkedLengthBytesMax
+}
+
+/** Room for the longest. */
+const firstLengthBytes = 512
+/** Whoever takes a value out holds all of the memory that it was parked in, for as long as he keeps its bytes. */
+const grownLengthBytes = 4 * 1024
+/** The length of the value, and what it costs its link. */
+const headLengthBytes = 1 + 2
+
+export class ParkedValues {
+  readonly #memory: Buffer
+  /** With those before it. */
+  readonly #sumLengthBytes: number
+  #start = 0
+  #end = 0
+  #values = 0
+
+  /** @param before what is full, and this goes on from */
+  constructor(before?: ParkedValues) {
+    // As much again as there is already.
+    const lengthBytes = before === undefined ? firstLengthBytes : Math.min(grownLengthBytes, before.#sumLengthBytes)
+    this.#memory = Buffer.allocUnsafeSlow(lengthBytes)
+    this.#sumLengthBytes = (before === undefined ? 0 : before.#sumLengthBytes) + lengthBytes
+  }
+
+  get values(): number {
+    return this.#values
+  }
+
+  /** @param value {@link isParkable} @returns false if there is no room left */
+  add(value: NetworkValue, costBytes: number): boolean {
+    const lengthBytes = encodedLength(value)
+    const at = this.#end
+    if (at + headLengthBytes + lengthBytes > this.#memory.length) return false
+    this.#memory[at] = lengthBytes
+    this.#memory[at + 1] = costBytes
+    this.#memory[at + 2] = costBytes >>> 8
+    this.#end = writeCheckedValue(value, this.#memory, at + headLengthBytes)
+    this.#values++
+    return true
+  }
+
+  /** The oldest. Undefined if there is none. */
+  take(): { readonly value: NetworkValue; readonly costBytes: number } | undefined {
+    if (this.#values === 0) return undefined
+    const at = this.#start
+    const memory = this.#memory
+    const start = at + headLengthBytes
+    const end = start + (memory[at] as number)
+    this.#start = end
+    this.#values--
+    return { value: decodeBody(memory[start] as number, memory, start + 1, end), costBytes: (memory[at + 1] as number) | ((memory[at + 2] as number) << 8) }
+  }
+}
