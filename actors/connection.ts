@@ -14,6 +14,13 @@ import { cause, causeOf, errorOf } from './services.ts'
 import type { Services } from './services.ts'
 
 const nothing: Buffer = Buffer.alloc(0)
+/**
+ * After this side has ended, so much may still come: what an honest peer has under way is within its replay window, 4 MiB, and one
+ * value of 16 MiB that was admitted to it last. Whoever sends more does not listen, and each byte would be decrypted for nothing.
+ */
+const discardedLengthBytesMax = 24 * 1024 * 1024
+/** Records of one byte cost as much each as long ones: so many are five times what the bytes are in full ones. */
+const discardedReadsMax = 8_192
 
 /** What an authenticated connection hands to its link. */
 export interface OpenPipe {
@@ -215,7 +222,16 @@ export class ConnectionBody implements Body, PipeHandlers {
     this.#sendGreeting()
     this.#pipe?.end()
     // What is still on its way to us is of no use any more, and a paused pipe would never end.
-    this.#pipe?.handle({ ...deaf, onClose: (error) => this.onClose(error), onEnd: () => {} })
+    let discardedBytes = 0
+    let discardedReads = 0
+    const discard = (bytes: Buffer): void => {
+      discardedBytes += bytes.length
+      discardedReads++
+      if (discardedBytes <= discardedLengthBytesMax && discardedReads <= discardedReadsMax) return
+      this.#pipe?.pause()
+      this.#port.send({ type: 'connection.fail', cause: cause('ERR_CONNECTION_LOST', `${this.#remoteAddress} went on sending after the end`) })
+    }
+    this.#pipe?.handle({ ...deaf, onBytes: discard, onClose: (error) => this.onClose(error), onEnd: () => {} })
     this.#pipe?.resume()
   }
 

@@ -20,6 +20,7 @@ import { Claims } from './claims.ts'
 import type { Environment } from './environment.ts'
 import type { NetworkEvent } from './events.ts'
 import type { ResolvedOptions } from './options.ts'
+import { FlushSchedule } from './flush-schedule.ts'
 import { TimerWheel } from './timer-wheel.ts'
 import { Turns } from './turns.ts'
 
@@ -30,6 +31,8 @@ export class Services implements ActorHost {
   readonly wheel: TimerWheel
   readonly claims = new Claims()
   readonly turns = new Turns()
+  /** When the batches of all links leave. */
+  readonly flushes: FlushSchedule
   readonly numbering = new SessionNumbering()
   /** Batches that are not made yet: only they care which links are ready. */
   readonly batchesUnderWay = new Set<object>()
@@ -54,6 +57,7 @@ export class Services implements ActorHost {
     this.memory = new NodeMemory(options.memoryBudgetBytes, options.peers.size * options.connectionParallelism)
     this.baseLinks = new BaseLinks(options, createLinkStates({ environment, options, dialect: this.dialect, memory: this.memory, emit: (event) => this.emit(event) }))
     this.wheel = new TimerWheel(environment.clock)
+    this.flushes = new FlushSchedule(environment.clock)
     this.nowMs = () => environment.clock.nowMs()
   }
 

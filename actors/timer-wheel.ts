@@ -30,9 +30,50 @@ class Entry implements Deadline {
   }
 }
 
+/** The smallest number first, each once. */
+class SlotHeap {
+  readonly #heap: number[] = []
+  readonly #known = new Set<number>()
+
+  get first(): number {
+    return this.#heap[0] ?? Infinity
+  }
+
+  add(slot: number): void {
+    if (this.#known.has(slot)) return
+    this.#known.add(slot)
+    const heap = this.#heap
+    let at = heap.push(slot) - 1
+    for (let parent = (at - 1) >> 1; at > 0 && heap[parent]! > slot; at = parent, parent = (at - 1) >> 1) heap[at] = heap[parent]!
+    heap[at] = slot
+  }
+
+  removeFirst(): void {
+    const heap = this.#heap
+    this.#known.delete(this.first)
+    const last = heap.pop()
+    if (last === undefined || heap.length === 0) return
+    let at = 0
+    for (let child = 1; child < heap.length; child = 2 * at + 1) {
+      if (child + 1 < heap.length && heap[child + 1]! < heap[child]!) child++
+      if (heap[child]! >= last) break
+      heap[at] = heap[child]!
+      at = child
+    }
+    heap[at] = last
+  }
+
+  clear(): void {
+    this.#heap.length = 0
+    this.#known.clear()
+  }
+}
+
 export class TimerWheel {
   readonly #clock: Clock
   readonly #slots = new Map<number, Set<Entry>>()
+  /** Of those, and of some that are empty by now: a thousand idle links have as many, and one passes at a time. */
+  readonly #order = new SlotHeap()
   #timer: TimerHandle = null
   #timerSlot = Infinity
   #size = 0
@@ -51,7 +92,10 @@ export class TimerWheel {
     const slot = Math.ceil((this.#clock.nowMs() + Math.max(0, delayMs)) / slotMs)
     const entry = new Entry(this, slot, callback)
     let entries = this.#slots.get(slot)
-    if (entries === undefined) this.#slots.set(slot, (entries = new Set()))
+    if (entries === undefined) {
+      this.#slots.set(slot, (entries = new Set()))
+      this.#order.add(slot)
+    }
     entries.add(entry)
     this.#size++
     if (slot < this.#timerSlot) this.#arm(slot)
@@ -73,6 +117,7 @@ export class TimerWheel {
     // Those of the slot that passes right now too.
     for (const entries of this.#slots.values()) entries.clear()
     this.#slots.clear()
+    this.#order.clear()
     this.#size = 0
     this.#disarm()
   }
@@ -93,12 +138,15 @@ export class TimerWheel {
     this.#timer = null
     this.#timerSlot = Infinity
     const due = Math.floor(this.#clock.nowMs() / slotMs)
-    // In order of time, so that two deadlines that pass in one turn keep their order.
-    const slots = [...this.#slots.keys()].sort((a, b) => a - b)
     try {
-      for (const slot of slots) {
-        if (slot > due) break
-        this.#pass(this.#slots.get(slot))
+      // In order of time, so that two deadlines that pass in one turn keep their order.
+      for (let slot = this.#order.first; slot <= due; slot = this.#order.first) {
+        const entries = this.#slots.get(slot)
+        this.#pass(entries)
+        // A callback may have cleared the wheel, and set deadlines in it again.
+        if (this.#slots.get(slot) !== entries) continue
+        this.#slots.delete(slot)
+        this.#order.removeFirst()
       }
     } finally {
       // Also where a callback threw: the deadlines of others must pass all the same.
@@ -117,11 +165,13 @@ export class TimerWheel {
   }
 
   #rearm(): void {
-    let next = Infinity
-    for (const [slot, entries] of this.#slots) {
-      if (entries.size === 0) this.#slots.delete(slot)
-      else if (slot < next) next = slot
+    for (let slot = this.#order.first; slot < Infinity; slot = this.#order.first) {
+      if ((this.#slots.get(slot)?.size ?? 0) > 0) {
+        if (slot < this.#timerSlot) this.#arm(slot)
+        return
+      }
+      this.#slots.delete(slot)
+      this.#order.removeFirst()
     }
-    if (next !== Infinity && next < this.#timerSlot) this.#arm(next)
   }
 }

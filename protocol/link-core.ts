@@ -37,15 +37,22 @@ export interface LinkCounters {
   framesDropped: number
 }
 
+/** What a link has to write. */
+export interface Outbound {
+  /** Something to write now; an Ack that is due waits for the end of the turn. */
+  readonly hasPending: boolean
+  readonly isAckDue: boolean
+  /** Encoded, and not handed to a connection. */
+  readonly pendingBytes: number
+}
+
 export interface LinkCore extends FrameSink {
   readonly counters: LinkCounters
   /** A link does not read before it has a lane, where the dialect asks for that: its actor waits for this. */
   onLaneOpened: (() => void) | null
   readonly laneCount: number
   readonly isReceiveFull: boolean
-  /** Something to write now; an Ack that is due waits for the end of the turn. */
-  readonly hasPending: boolean
-  readonly isAckDue: boolean
+  readonly outbound: Outbound
   readonly end: Error | null
   setHooks(hooks: LinkHooks): void
   createReader(): FrameSource

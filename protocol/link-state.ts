@@ -21,7 +21,7 @@ import { EarlyFrames } from './early-frames.ts'
 import { KeptViews } from './kept-views.ts'
 import { ConnectionLostError, Lane } from './lane.ts'
 import { idleHooks } from './link-core.ts'
-import type { DueAction, LinkCore, LinkCounters, LinkHooks } from './link-core.ts'
+import type { DueAction, LinkCore, LinkCounters, LinkHooks, Outbound } from './link-core.ts'
 
 /** What each waiting value costs besides its bytes, so that many empty values are bounded too. About the size of its objects. */
 const valueOverheadBytes = 64
@@ -238,6 +238,14 @@ export class LinkState implements LinkCore {
       this.#flushRequested = true
       this.#hooks.requestFlush()
     }
+  }
+
+  get outbound(): Outbound {
+    return this
+  }
+
+  get pendingBytes(): number {
+    return this.#carriedOver.reduce((sum, { length }) => sum + length, this.#writer.pendingBytes)
   }
 
   get hasPending(): boolean {

@@ -122,7 +122,8 @@ export class NativeRig implements LinkHooks {
 
   flush(): void {
     this.#flushRequested = false
-    if (!this.isReading || !this.state.hasPending) return
+    const { hasPending, isAckDue } = this.state.outbound
+    if (!this.isReading || !(hasPending || isAckDue)) return
     for (const part of this.state.takeBatch()) this.#own.push(part)
     if (this.isStuck) this.state.block()
   }

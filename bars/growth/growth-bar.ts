@@ -16,6 +16,7 @@ import type { Dial, GrowthInput, PeerFigures } from './peers.ts'
 
 const tolerance = 1.15
 const idleShareMax = 0.02
+const settlingMs = 5_000
 
 interface Size {
   readonly peers: number
@@ -63,6 +64,8 @@ async function measure(peers: number, idleMs: number): Promise<Size> {
     const startMs = performance.now() - startedMs
     const [hubUp, crowdUp] = [await ask(hub, 'figures'), await ask(crowd, 'figures')]
     const after = await ask(hub, 'settled')
+    // The first Pings go out, and what the start left behind is collected, in the first seconds: that is not idle yet.
+    if (idleMs > 0) await pause(settlingMs)
     const idleBefore = await ask(hub, 'figures')
     const idleSinceMs = performance.now()
     await pause(idleMs)

@@ -22,6 +22,8 @@ const pingIntervalMsMax = 10_000
 /** A timer that comes so late says that this side stood still, not the peer. */
 const lateTimerMs = 1_000
 const turnsBeforeDeath = 2
+/** Of 10 s: 250 ms. */
+const stepsPerInterval = 40
 
 /** Of one connection, in milliseconds. */
 export interface RoundTrip {
@@ -160,7 +162,16 @@ export class KeepAlive {
     return this.#turnsLeft > 0 ? 'look-again' : 'dead'
   }
 
+  /**
+   * A little early, at a time that is the same for all links: with a thousand idle ones, 25 Pings leave in one turn of the loop four
+   * times a second, and their answers come together, instead of each waking the process by itself.
+   */
   #pingDueAtMs(): number {
+    const stepMs = this.#options.pingIntervalMs / stepsPerInterval
+    return Math.floor(this.#silentPingAtMs() / stepMs) * stepMs
+  }
+
+  #silentPingAtMs(): number {
     const { pingIntervalMs } = this.#options
     const sentDueAtMs = this.#sentAtMs + pingIntervalMs
     if (this.#pausedAtMs !== null) return sentDueAtMs

@@ -13,7 +13,7 @@ import type { NetworkValue } from '../../codec/values.ts'
 import type { FrameSource } from '../dialect.ts'
 import { KeptViews } from '../kept-views.ts'
 import type { Lane } from '../lane.ts'
-import { idleHooks, type DueAction, type LinkCore, type LinkCounters, type LinkHooks } from '../link-core.ts'
+import { idleHooks, type DueAction, type LinkCore, type LinkCounters, type LinkHooks, type Outbound } from '../link-core.ts'
 import { FloodGuard } from './flood-guard.ts'
 import { FrameReservation } from './frame-reservation.ts'
 import type { Adoption, LinkEpoch } from './link-epoch.ts'
@@ -75,12 +75,8 @@ export class NativeLinkState implements LinkCore {
     return this.#lanes.size
   }
 
-  get hasPending(): boolean {
-    return this.#outbox.hasPending
-  }
-
-  get isAckDue(): boolean {
-    return this.#outbox.isAckDue
+  get outbound(): Outbound {
+    return this.#outbox
   }
 
   get end(): Error | null {

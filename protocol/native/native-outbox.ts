@@ -81,6 +81,10 @@ export class NativeOutbox {
     return this.#waitingValues
   }
 
+  get pendingBytes(): number {
+    return this.#writer.pendingBytes
+  }
+
   get figures(): LinkFigures['sendQueue'] {
     return { values: this.#waitingValues, bytes: this.#waitingBytes, pendingBytes: this.#writer.pendingBytes }
   }

@@ -1,5 +1,6 @@
 /** Owns: that the outgoing pump adds nothing to a queue that nobody drains. Refuses to know: what its batches hold. */
 import { expect, it } from 'vitest'
+import { FlushSchedule } from '../../actors/flush-schedule.ts'
 import { OutPump } from '../../actors/forwarder.ts'
 import type { Pipe } from '../../actors/pipe.ts'
 import type { LinkCore } from '../../protocol/link-core.ts'
@@ -9,10 +10,11 @@ function bench(): { pump: OutPump; writes: number[]; room: { left: boolean } } {
   const room = { left: false }
   const writes: number[] = []
   let pending = 0
-  const state = { get hasPending() { return true }, takeBatch: () => [Buffer.alloc(++pending)], flow() {}, block() {} } as unknown as LinkCore
+  const state = { outbound: { hasPending: true, isAckDue: false, pendingBytes: 1 }, takeBatch: () => [Buffer.alloc(++pending)], flow() {}, block() {} } as unknown as LinkCore
   const pipe = { write: (parts: readonly Buffer[]) => (writes.push(parts.length), room.left) } as unknown as Pipe
   const ignore = (): void => {}
-  const pump = new OutPump(state, new VirtualClock(), { onBlocked: ignore, onDrained: ignore, onBroken: ignore, onCrashed: ignore })
+  const clock = new VirtualClock()
+  const pump = new OutPump(state, clock, new FlushSchedule(clock), { onBlocked: ignore, onDrained: ignore, onBroken: ignore, onCrashed: ignore })
   pump.attach(pipe)
   return { pump, writes, room }
 }

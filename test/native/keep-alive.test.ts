@@ -19,6 +19,12 @@ describe('a ping', () => {
     expect(onTime(watchdog, 10_000)).toEqual(['ping'])
   })
 
+  test('goes out a quarter of a second early at most, at a time that many links share', () => {
+    const dueAtMs = [0, 60, 120, 249].map((beginMs) => createWatchdog(beginMs).nextAtMs)
+    expect(dueAtMs).toEqual([10_000, 10_000, 10_000, 10_000])
+    expect(createWatchdog(250).nextAtMs).toBe(10_250)
+  })
+
   test('goes out after 10 s without a sent byte, though bytes arrive all the time', () => {
     const watchdog = createWatchdog()
     for (let nowMs = 1000; nowMs <= 9000; nowMs += 1000) watchdog.received(nowMs)
