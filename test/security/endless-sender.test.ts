@@ -40,11 +40,10 @@ it('the same one who sends a byte at a time is cut off after 8,192 of them', asy
   )
   await clock.settle()
   const pipe = transport.dial({ host: '127.0.0.1', port: 5000 }, { highWaterMarkBytes: 1 << 20 })
-  let isClosed = false
-  pipe.handle({ onOpen() {}, onBytes() {}, onDrain() {}, onEnd() {}, onClose: () => void (isClosed = true) })
+  pipe.handle({ onOpen() {}, onBytes() {}, onDrain() {}, onEnd() {}, onClose() {} })
   await clock.settle()
   let sent = 0
-  for (; !isClosed && sent < 10_000; sent += 32) {
+  for (; !pipe.closed && sent < 10_000; sent += 32) {
     for (let byte = 0; byte < 32; byte++) pipe.write([Buffer.from('x')])
     await clock.settle()
   }
