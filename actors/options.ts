@@ -108,6 +108,8 @@ const optionNames = ['identity', 'listen', 'peers', 'dialect', 'security', 'onCo
 export function resolveOptions(config: NetworkConfig): ResolvedOptions {
   checkObject(config, 'the configuration')
   checkNames(config, optionNames, 'an option')
+  const given: unknown = config.identity
+  if (given instanceof Promise) throw new StatewireError('ERR_INVALID_PEER_ID', 'identity is a Promise: await Identity.load(file) first')
   const key = config.identity instanceof Identity ? config.identity : null
   const identity = key === null ? checkIdentity(config.identity, 'identity') : key.id
   const limits = resolveLimits(config.limits)

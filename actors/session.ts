@@ -110,7 +110,7 @@ export class Session {
 
   /**
    * Resolves when everything sent so far has been acknowledged by the peers' runtimes: it is in their queues, or their
-   * handlers have returned.
+   * handlers have returned or thrown. What comes for a session that is over there is acknowledged and dropped.
    * @throws LinkResetError with the outcomes, if it never will be; StatewireError ERR_DIALECT_UNSUPPORTED (ampc acknowledges
    * nothing), ERR_TIMED_OUT, ERR_ABORTED
    */
@@ -125,7 +125,7 @@ export class Session {
         return () => {}
       })
     }
-    const rest = options?.timeoutMs === undefined ? options : { ...options, timeoutMs: Math.max(0, options.timeoutMs - (nowMs() - startedAtMs)) }
+    const rest = options?.timeoutMs === undefined ? options : { ...options, timeoutMs: Math.max(0, Math.ceil(options.timeoutMs - (nowMs() - startedAtMs))) }
     const acked = (peer: string, { lane, state }: Channel): Promise<void> =>
       bounded<void>(this.#services, rest, 'ERR_TIMED_OUT', `${peer} did not acknowledge what was sent on session ${this.id}`, (resolve, reject) => state.whenAcked(lane, resolve, reject))
     await Promise.all([...this.#channels].map(([peer, channel]) => acked(peer, channel)))
@@ -190,7 +190,7 @@ export class Session {
     return this.#channel(peer).lane.unreadValues
   }
 
-  /** Ends the session here; the peers are not told in this dialect. When the last session of a batch is closed, its connections end. */
+  /** Ends the session here. In the native dialect its peers hear ERR_SESSION_RESET; in ampc nobody is told. When the last session of a batch is closed, its connections end. */
   close(): void {
     if (this.#closed) return
     this.#closed = true

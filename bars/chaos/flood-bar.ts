@@ -107,6 +107,8 @@ export async function floodOnce(flood: Flood, seconds: number): Promise<FloodCou
     await pause(500)
     await ask(victim, 'measure')
     const [report] = await reported
+    // What the victim says of the end comes a turn of its loop later.
+    await pause(50)
     const during = await ask(victim, 'stats')
     const goodputBefore = before.values / before.elapsedMs
     return {
