@@ -52,5 +52,5 @@ export function creditsMissing(channels: readonly ReadonlyMap<string, Channel>[]
     const opened = channels.filter((ofPeers) => (ofPeers.get(peer)?.lane as NativeLane | undefined)?.isOpened === true).length
     return `${peer} has made ${opened}`
   })
-  return `of the sessions, ${made.join(', ')}`
+  return `of the sessions, ${made.join(', ')} (each side calls makeSessions, in the same order and for the same count)`
 }

@@ -8,7 +8,7 @@
  */
 import { ProtocolError, StatewireError } from '../../codec/errors.ts'
 import { windowBytesMax } from '../../codec/hello.ts'
-import { sessionLanesEnd } from '../../codec/native-frames.ts'
+import { resetCodes, sessionLanesEnd } from '../../codec/native-frames.ts'
 import { Deque } from '../deque.ts'
 
 /** Sessions that one side may be ahead of the other on a link. */
@@ -53,36 +53,44 @@ export class LinkSessions {
   readonly #unanswered = new Set<number>()
   readonly #held = new Deque<Announcement>()
   readonly #heldIds = new Map<number, Announcement>()
-  /** Ranges of ids that this side never made, because another link to the peer was further on; ascending, ends excluded. */
-  readonly #passedOver: { readonly from: number; readonly to: number }[] = []
 
-  /** The first id that no batch has taken on this link. */
+  /**
+   * The first id that a batch may take on this link. The peer made those below it that it has closed again and that this side
+   * never made: it gave them up (nobody has a session before both have made it), and whoever took them would be a call behind
+   * for good.
+   */
   get nextId(): number {
-    return this.#nextId
+    let next = this.#nextId
+    for (const [id, { reset }] of this.#early) if (id >= next && reset?.code === resetCodes.application) next = id + 1
+    return next
   }
 
   /**
    * A batch takes the ids `first … first + count - 1` on all links to the peer; on this link it makes those of `ids`. All
    * others below its end count as closed. `first` is not below {@link nextId}.
-   * @returns what the peer is to hear: it waits for sessions that this side passes over, and would for good
+   * @returns what the peer is to hear: it waits for sessions that this side passes over, and would for good; those it gave up
+   * itself count as unanswered there until it hears of them
    */
   takeBatch(first: number, count: number, ids: readonly number[]): Announcement[] {
     if (first < this.#nextId) throw new StatewireError('ERR_INTERNAL', `A batch begins at ${first}; ids below ${this.#nextId} are taken.`)
-    if (first > this.#nextId) this.#passedOver.push({ from: this.#nextId, to: first })
     this.#nextId = first + count
     for (const id of ids) this.#open.add(id)
     const awaited: Announcement[] = []
-    for (const [id, { reset }] of this.#early) {
+    for (const id of this.#early.keys()) {
       if (id >= this.#nextId || this.#open.has(id)) continue
       this.#early.delete(id)
-      if (reset === null) awaited.push(...this.creditedLate(id))
+      awaited.push(...this.creditedLate(id))
     }
     return awaited
   }
 
-  /** The peer made a session that is over here. One that was passed over has not been reset yet: the peer is behind. */
+  /**
+   * The peer's Credit for a session that is over here. Where this side never made it, because it took other ids or makes it on
+   * another link, the peer waits for it and is told. One that was made and closed was reset already, and its peer may hear it
+   * twice: which ids were made is not remembered for ever.
+   */
   creditedLate(id: number): Announcement[] {
-    return this.#passedOver.some(({ from, to }) => from <= id && id < to) ? [{ id, kind: 'reset' }] : []
+    return this.#unanswered.has(id) || this.#heldIds.has(id) ? [] : [{ id, kind: 'reset' }]
   }
 
   placeOf(id: number): SessionPlace {

@@ -88,6 +88,22 @@ describe('a native makeSessions that a peer does not answer', () => {
       await scene.run(ofBob.catch(() => {}))
     }))
 
+  it.each([
+    ['one', 1, 1],
+    ['more sessions than links', 5, 2],
+  ])('and that was given up is not in the way of the next call of both: %s', (_, count, links) =>
+    play({ on: 'memory', links }, async (scene) => {
+      const [alice, bob] = await scene.pair()
+      for (const [lonely, timeoutMs] of [[alice, 300], [bob, 200], [alice, 100]] as const) {
+        expect(await scene.run(rejectionOf(lonely.network.makeSessions({ count, timeoutMs })))).toMatchObject({ code: 'ERR_TIMED_OUT' })
+        await scene.clock.advance(50)
+        const [ofAlice, ofBob] = await scene.sessions([alice, bob], count)
+        expect(ofAlice?.map(({ id }) => id)).toEqual(ofBob?.map(({ id }) => id))
+        await scene.run(ofAlice![count - 1]!.send(bob.id, number(timeoutMs)))
+        expect(numberOf(await scene.run(ofBob![count - 1]!.receive(alice.id)))).toBe(timeoutMs)
+      }
+    }))
+
   it('fails at its time-out and names the peer that is not there', () =>
     play({ on: 'memory' }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1], dials: [] })

@@ -1,6 +1,7 @@
 /** Owns: the contract of session ids on native links: the same on both sides, the same on all links of a peer, bounded ahead. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { resetCodes } from '../../codec/native-frames.ts'
 import { earlySessionsMax, firstIdOfBatch, linkOfSession, LinkSessions } from '../../protocol/native/session-numbering.ts'
 import { expectError, expectProtocolError } from '../codec/harness.ts'
 
@@ -30,26 +31,51 @@ describe('session ids', () => {
 })
 
 describe('a session that was passed over, and that the peer waits for,', () => {
-  test('is reset when the batch is made that passes over it', () => {
+  test('is reset when the batch is made that passes over it, closed by the peer or not: it counts it as unanswered', () => {
     const link = new LinkSessions()
     link.rememberCredit(0, 10)
     link.rememberCredit(1, 10)
     link.rememberReset(1, { code: 0, reason: '' })
-    expect(link.takeBatch(3, 2, [3, 4])).toEqual([{ id: 0, kind: 'reset' }])
+    expect(link.takeBatch(3, 2, [3, 4])).toEqual([{ id: 0, kind: 'reset' }, { id: 1, kind: 'reset' }])
   })
 
   test('is reset when its Credit comes later', () => {
     const link = new LinkSessions()
     link.takeBatch(3, 2, [3, 4])
-    link.takeBatch(8, 1, [8])
-    expect([0, 2, 3, 4, 5, 7, 8, 9].map((id) => link.creditedLate(id).length)).toEqual([1, 1, 0, 0, 1, 1, 0, 0])
+    expect(link.creditedLate(2)).toEqual([{ id: 2, kind: 'reset' }])
+  })
+
+  test('is reset where it was made on another link: the peer has other numbers', () => {
+    const link = new LinkSessions()
+    link.rememberCredit(1, 10)
+    expect(link.takeBatch(0, 4, [0, 2])).toEqual([{ id: 1, kind: 'reset' }])
+    expect(link.creditedLate(3)).toEqual([{ id: 3, kind: 'reset' }])
   })
 
   test('is not confused with one that was made and closed, which was reset already', () => {
     const link = new LinkSessions()
-    expect(link.takeBatch(0, 2, [0, 1])).toEqual([])
-    link.close(0)
-    expect(link.creditedLate(0)).toEqual([])
+    expect(link.takeBatch(0, 1025, range(0, 1025))).toEqual([])
+    for (const id of range(0, 1025)) link.make(id)
+    for (const id of [0, 1024]) link.close(id)
+    expect([0, 1024].map((id) => link.creditedLate(id))).toEqual([[], []])
+  })
+})
+
+describe('a session that the peer made and closed before it was made here', () => {
+  test('was given up: the next batch begins behind it', () => {
+    const link = new LinkSessions()
+    for (const id of [0, 1, 2]) link.rememberCredit(id, 10)
+    expect(link.nextId).toBe(0)
+    link.rememberReset(1, { code: resetCodes.application, reason: 'closed' })
+    expect(link.nextId).toBe(2)
+    link.takeBatch(2, 1, [2])
+    expect([link.nextId, link.make(2).early?.creditBytes]).toEqual([3, 10])
+  })
+
+  test('for a reason that the caller has to hear is not passed over', () => {
+    const link = new LinkSessions()
+    link.rememberReset(0, { code: resetCodes.limit, reason: 'ERR_MEMORY_BUDGET' })
+    expect(link.nextId).toBe(0)
   })
 })
 
