@@ -78,7 +78,8 @@ export class Session {
   }
 
   /**
-   * Byte path 1/12: a value for a peer. Resolves when accepted; waits while the link is down or blocked.
+   * Byte path 1/12: a value for a peer. Resolves when accepted; waits while the link is down or blocked. Of a call that is not
+   * awaited, misuse is an unhandled rejection; that it could not be sent any more is none: {@link ended} tells.
    * @throws StatewireError ERR_UNKNOWN_PEER, ERR_INVALID_VALUE, ERR_SEND_QUEUE_FULL, ERR_SEND_TIMED_OUT (never handed to a
    * connection: safe to send again), ERR_ABORTED, or why the session is over
    */
@@ -134,7 +135,7 @@ export class Session {
   /**
    * Byte path 12/12: the next value of a peer, in order. Without `timeoutMs` it waits as long as the session lives.
    * @throws ConnectionLostError once for each broken connection, at its place between the values (mode `reconnect`);
-   * StatewireError ERR_TIMED_OUT, ERR_ABORTED, or why the session is over
+   * StatewireError ERR_TIMED_OUT, ERR_ABORTED, ERR_HANDLER_SET, or why the session is over
    */
   receive(peer: string, options?: CallOptions): Promise<NetworkValue> {
     const channel = this.#channels.get(peer)
@@ -163,7 +164,7 @@ export class Session {
 
   /**
    * Full speed: every value by plain call, nothing queued. A handler that throws ends this session's lane to this peer,
-   * and nothing else.
+   * and nothing else. A `receive` that waits is rejected with ERR_HANDLER_SET; {@link ended} tells when no more come.
    */
   handle(peer: string, handler: LaneHandler | null, options?: HandlerOptions): void {
     const { lane, state } = this.#channel(peer)
@@ -183,6 +184,16 @@ export class Session {
   onConnectionLost(listener: (peer: string, loss: ConnectionLostError) => void): void {
     checkFunction(listener, 'the listener of onConnectionLost')
     for (const [peer, { lane }] of this.#channels) lane.onLoss = (loss) => listener(peer, loss)
+  }
+
+  /**
+   * Resolves, once the session with a peer is over, with why: LinkResetError with the outcomes of what was sent, or
+   * StatewireError ERR_SESSION_RESET (the peer ended it), ERR_SESSION_CLOSED (this side did), ERR_HANDLER_FAILED and others. What
+   * came before can still be received. Rejects for a peer that the session does not have.
+   */
+  ended(peer: string): Promise<Error> {
+    const channel = this.#channels.get(peer)
+    return channel === undefined ? Promise.reject(unknownPeer(peer, this.peers)) : channel.lane.whenEnded()
   }
 
   /** Unread values of a peer. */

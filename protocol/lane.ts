@@ -63,6 +63,8 @@ export class Lane {
   #onLost: ((loss: ConnectionLostError) => void) | null = null
   #isBorrowing = false
   #end: Error | null = null
+  #whenEnded: Promise<Error> | null = null
+  #settleEnded: ((error: Error) => void) | null = null
   /** Values accepted for sending since the connection came up; the link counts and resets it. */
   sentSinceUp = 0
   received = 0
@@ -75,6 +77,13 @@ export class Lane {
   /** Why the lane is over, or null while it is not. */
   get end(): Error | null {
     return this.#end
+  }
+
+  /** Resolves with why the lane is over. */
+  whenEnded(): Promise<Error> {
+    if (this.#end !== null) return Promise.resolve(this.#end)
+    this.#whenEnded ??= new Promise((resolve) => (this.#settleEnded = resolve))
+    return this.#whenEnded
   }
 
   /** Losses among them included: what `take` has to give. */
@@ -171,6 +180,10 @@ export class Lane {
       waiter.reject(this.#end)
       return () => {}
     }
+    if (this.#handler !== null) {
+      waiter.reject(this.#handled())
+      return () => {}
+    }
     if (this.#waiters.length >= waitersMax) {
       waiter.reject(new StatewireError('ERR_RECEIVE_QUEUE_FULL', `${waitersMax} calls of receive wait on session ${this.id} already`))
       return () => {}
@@ -186,6 +199,8 @@ export class Lane {
     this.#onLost = onLost
     this.#isBorrowing = handler !== null && options.borrow === true
     if (handler === null) return
+    // Values go to the handler from here on: who waited would wait for ever, or take one from the middle when it is taken away.
+    for (const waiter of this.#waiters.drain()) waiter.reject(this.#handled())
     for (;;) {
       const next = this.#next()
       if (next === undefined) return
@@ -198,6 +213,10 @@ export class Lane {
     }
   }
 
+  #handled(): StatewireError {
+    return new StatewireError('ERR_HANDLER_SET', `the values of session ${this.id} go to its handler, so receive gets none; handle(peer, null) takes the handler away`)
+  }
+
   /** Ends the lane. What arrived before can still be read; whoever waits hears why nothing more comes. */
   close(error: Error): void {
     if (this.#end !== null) return
@@ -205,6 +224,7 @@ export class Lane {
     this.#handler = null
     this.#isBorrowing = false
     for (const waiter of this.#waiters.drain()) waiter.reject(error)
+    this.#settleEnded?.(error)
   }
 
   /** Forgets what was not read. @returns what it had cost */

@@ -53,6 +53,7 @@ const sessionRows: Row[] = [
   ...peerRows('trySend to', ({ session }, peer) => session.trySend(peer, number(1)), 'a peer of this session'),
   ...peerRows('receive', ({ session }, peer) => session.receive(peer), 'a peer of this session'),
   ...peerRows('handle', ({ session }, peer) => session.handle(peer, () => {}), 'a peer of this session'),
+  ...peerRows('ended', ({ session }, peer) => session.ended(peer), 'a peer of this session'),
   ...peerRows('unread', ({ session }, peer) => session.unread(peer), 'a peer of this session'),
   ...peerRows('values', ({ session }, peer) => session.values(peer).next(), 'a peer of this session'),
   ...valueRows('send', ({ session, peer }, value) => session.send(peer, value)),

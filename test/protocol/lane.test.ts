@@ -93,6 +93,17 @@ describe('a loss', () => {
   })
 })
 
+describe('the end', () => {
+  it('is told to whoever asks for it, before and after', async () => {
+    const { lane } = create()
+    const before = [lane.whenEnded(), lane.whenEnded()]
+    lane.setHandler(() => {})
+    lane.close(new Error('first'))
+    lane.close(new Error('second'))
+    expect((await Promise.all([...before, lane.whenEnded()])).map(({ message }) => message)).toEqual(['first', 'first', 'first'])
+  })
+})
+
 describe('a handler', () => {
   it('gets what waited first, and then everything as it comes', () => {
     const { lane, owner } = create()
@@ -126,6 +137,20 @@ describe('a handler', () => {
       lane.setHandler((next) => seen.push(`second ${String(next.value)}`))
     })
     expect(seen).toEqual(['first 1', 'second 2', 'second 3'])
+  })
+
+  it('ends the waits for values, which go to it; who asks while it is there hears the same', async () => {
+    const { lane, receive } = create()
+    const before = receive()
+    const seen: NetworkValue[] = []
+    lane.setHandler((value) => void seen.push(value))
+    await expect(before).rejects.toMatchObject({ code: 'ERR_HANDLER_SET' })
+    await expect(receive()).rejects.toMatchObject({ code: 'ERR_HANDLER_SET' })
+    lane.deliver(number(1), 1)
+    lane.setHandler(null)
+    const after = receive()
+    lane.deliver(number(2), 1)
+    expect([seen, await after]).toEqual([[number(1)], number(2)])
   })
 
   it('borrows only if it says so', () => {
