@@ -17,7 +17,7 @@ import { checkBoolean, checkFunction, checkNames, checkObject } from './checks.t
 import { isAnchored } from './tls-chain.ts'
 import { codeOf, handshakeError, isTlsError, refusal } from './tls-errors.ts'
 import { ampcParameters } from './tls-parameters.ts'
-import type { Proof, TlsSide } from './tls-side.ts'
+import type { Proof, TlsAcceptor, TlsDialer } from './tls-side.ts'
 
 export interface AmpcTlsOptions {
   /** The private key in PEM. */
@@ -62,13 +62,14 @@ export class AmpcTls {
   }
 
   /** @throws StatewireError ERR_UNKNOWN_PEER if there is no root for it */
-  dialer(host: string, remoteAddress: string, identity: string): TlsSide {
+  dialer(host: string, remoteAddress: string, identity: string): TlsDialer {
     const secureContext = this.#dialContext(identity)
     return {
       role: 'dialer',
-      begin: (socket, highWaterMark) =>
+      dial: ({ port }, highWaterMark) =>
         tls.connect({
-          socket,
+          host,
+          port,
           secureContext,
           servername: net.isIP(host) === 0 ? host : '',
           // Not here but in `check`, which then knows that it was the certificate.
@@ -88,7 +89,7 @@ export class AmpcTls {
     }
   }
 
-  acceptor(remoteAddress: string): TlsSide {
+  acceptor(remoteAddress: string): TlsAcceptor {
     const roots = [...this.#roots.values()].map(String)
     this.#acceptContext ??= tls.createSecureContext({ ...ampcParameters, key: this.#key, cert: this.#certificate, ca: roots })
     const secureContext = this.#acceptContext

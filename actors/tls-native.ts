@@ -12,7 +12,7 @@ import { publicKeyOf } from './certificate.ts'
 import type { Identity } from './identity.ts'
 import { handshakeError, refusal, UnexpectedPeerError } from './tls-errors.ts'
 import { nativeAlpn } from './tls-parameters.ts'
-import type { Proof, TlsSide } from './tls-side.ts'
+import type { Proof, TlsAcceptor, TlsDialer } from './tls-side.ts'
 
 const ALPNProtocols = [nativeAlpn]
 
@@ -29,14 +29,15 @@ export interface NativeDialOptions {
   readonly expectedPeerId: string
 }
 
-export function nativeDialer({ identity, remoteAddress, expectedPeerId }: NativeDialOptions): TlsSide {
+export function nativeDialer({ identity, remoteAddress, expectedPeerId }: NativeDialOptions): TlsDialer {
   const expected = decodePeerId(expectedPeerId, `the id expected at ${remoteAddress}`)
   if (expectedPeerId === identity.id) throw new StatewireError('ERR_INVALID_PEER_ID', `the id expected at ${remoteAddress} is this side's own`)
   return {
     role: 'dialer',
-    begin: (socket, highWaterMark) =>
+    dial: ({ host, port }, highWaterMark) =>
       tls.connect({
-        socket,
+        host,
+        port,
         // Never `key` and `cert` here: options stay on the socket, where an inspector prints them.
         secureContext: identity.secureContext,
         ALPNProtocols,
@@ -55,7 +56,7 @@ export function nativeDialer({ identity, remoteAddress, expectedPeerId }: Native
   }
 }
 
-export function nativeAcceptor({ identity, remoteAddress, authorize }: NativeAcceptOptions): TlsSide {
+export function nativeAcceptor({ identity, remoteAddress, authorize }: NativeAcceptOptions): TlsAcceptor {
   return {
     role: 'acceptor',
     begin: (raw, highWaterMark) =>

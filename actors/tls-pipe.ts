@@ -1,11 +1,12 @@
 /**
- * Owns: one connection over TLS as a Pipe: the raw socket, the TLS socket upon it, and that both are gone before it
+ * Owns: one connection over TLS as a Pipe: its TLS socket, under an accepted one the raw socket, and that all is gone before it
  * says so.
  * Refuses to know: dialects (it is given a side, or a way to choose one), frames, deadlines: whoever calls `secure()`
  * destroys a pipe whose handshake takes too long.
  *
- * The life of it: plain (the TCP connection stands, nothing is read) → choosing (accepted ones: the ClientHello is looked
- * at and put back) → shaking → secure. What is written before `secure` waits inside; not a byte of it leaves earlier.
+ * The life of an accepted one: plain (the TCP connection stands, nothing is read) → choosing (the ClientHello is looked at and put
+ * back) → shaking → secure. A dialled one shakes as soon as it is connected. What is written before `secure` waits inside; not
+ * a byte of it leaves earlier.
  */
 import type net from 'node:net'
 import type tls from 'node:tls'
@@ -13,7 +14,8 @@ import { StatewireError } from '../codec/errors.ts'
 import { lendReads, pauseReads } from './lent-reads.ts'
 import type { Address, Pipe, PipeHandlers } from './pipe.ts'
 import { refusal } from './tls-errors.ts'
-import type { Proof, TlsChooser, TlsDialect, TlsSide } from './tls-side.ts'
+import { closeByReset } from './reset-close.ts'
+import type { Proof, TlsAcceptor, TlsChooser, TlsDialect, TlsDialer } from './tls-side.ts'
 
 interface Waiting {
   readonly bytes: readonly Buffer[]
@@ -26,16 +28,28 @@ interface Securing {
   readonly reject: (error: Error) => void
 }
 
+export interface TlsPipeOptions {
+  readonly remote: Address
+  readonly highWaterMarkBytes: number
+  /** What is read is lent from here. */
+  readonly memory: Buffer
+  readonly onReleased: (pipe: TlsPipe) => void
+}
+
+/** A TLS socket that connects, or a socket that was accepted and is still paused. */
+export type TlsOrigin =
+  | { readonly role: 'dialer'; readonly socket: tls.TLSSocket; readonly side: TlsDialer }
+  | { readonly role: 'acceptor'; readonly raw: net.Socket; readonly side: TlsAcceptor | TlsChooser }
+
 const nothing: Buffer = Buffer.alloc(0)
 
 export class TlsPipe implements Pipe {
   readonly remoteAddress: string
   readonly remoteHost: string
-  readonly #raw: net.Socket
-  readonly #side: TlsSide | TlsChooser
-  readonly #highWaterMarkBytes: number
-  readonly #memory: Buffer
-  readonly #onReleased: () => void
+  /** Null for a dialled one. */
+  readonly #raw: net.Socket | null
+  readonly #acceptor: TlsAcceptor | TlsChooser | null
+  readonly #options: TlsPipeOptions
   #tls: tls.TLSSocket | null = null
   #proof: Proof | null = null
   #securing: Securing | null = null
@@ -46,33 +60,38 @@ export class TlsPipe implements Pipe {
   #waitingBytes = 0
   #flows = false
   /** The raw one, and the TLS one upon it. Each tells of its close once. */
-  #openSockets = 1
+  #openSockets = 0
+  #isConnected = false
   #isEnding = false
   #destroyed = false
   #closed = false
 
-  constructor(raw: net.Socket, remote: Address, side: TlsSide | TlsChooser, highWaterMarkBytes: number, memory: Buffer, onReleased: () => void) {
+  constructor(origin: TlsOrigin, options: TlsPipeOptions) {
+    const { host, port } = options.remote
+    this.#options = options
+    this.remoteHost = host
+    this.remoteAddress = `${host.includes(':') ? `[${host}]` : host}:${port}`
+    if (origin.role === 'dialer') {
+      this.#raw = this.#acceptor = null
+      // Behind the TLS socket's own listener: what the owner makes of it can wait for the ClientHello.
+      origin.socket.once('connect', () => {
+        this.#isConnected = true
+        this.#handlers?.onOpen()
+      })
+      this.#watch(origin.socket, origin.side)
+      return
+    }
+    const { raw, side } = origin
     this.#raw = raw
-    this.#side = side
-    this.#highWaterMarkBytes = highWaterMarkBytes
-    this.#memory = memory
-    this.#onReleased = onReleased
-    this.remoteHost = remote.host
-    this.remoteAddress = `${remote.host.includes(':') ? `[${remote.host}]` : remote.host}:${remote.port}`
+    this.#acceptor = side
+    this.#isConnected = true
+    this.#openSockets++
     raw.pause()
-    raw.on('connect', this.#onConnect)
     raw.on('error', (error) => this.#fail(error))
     raw.once('close', () => {
       this.#openSockets--
       this.#release()
     })
-  }
-
-  readonly #onConnect = (): void => {
-    // Looked at before the owner hears of it: it may ask for the handshake from within.
-    const isAskedFor = this.#securing !== null
-    this.#handlers?.onOpen()
-    if (isAskedFor) this.#shake()
   }
 
   get peerId(): string | undefined {
@@ -120,8 +139,8 @@ export class TlsPipe implements Pipe {
     })
     this.#securing = { promise, resolve, reject }
     if (this.#destroyed || this.#closed) reject(this.#failure())
-    // The TLS socket is made while the TCP connection is: then its first bytes leave with nothing in between.
-    else if (!this.#raw.pending || this.#raw.connecting) this.#shake()
+    else if (this.#proof !== null) resolve()
+    else this.#shake()
     return promise
   }
 
@@ -134,7 +153,7 @@ export class TlsPipe implements Pipe {
     if (this.#proof === null) {
       this.#waiting.push({ bytes, onFlushed })
       for (const { length } of bytes) this.#waitingBytes += length
-      return this.#waitingBytes < this.#highWaterMarkBytes
+      return this.#waitingBytes < this.#options.highWaterMarkBytes
     }
     const socket = this.#tls as tls.TLSSocket
     if (bytes.length === 1 && onFlushed === undefined) {
@@ -173,9 +192,9 @@ export class TlsPipe implements Pipe {
     if (this.#destroyed) return
     this.#destroyed = true
     this.#dropWaiting()
-    // The TLS socket takes the raw one with it; should it ever not, its close does (see #shake).
-    if (this.#tls === null) this.#raw.destroy()
-    else this.#tls.destroy()
+    // The TLS socket takes the raw one with it; should it ever not, its close does (see #watch).
+    const socket = this.#tls ?? this.#raw
+    socket?.destroy()
   }
 
   /** A reset instead of an orderly end, for tests of chaos. A TLS socket can be reset only once it is established. */
@@ -185,8 +204,9 @@ export class TlsPipe implements Pipe {
     this.#isEnding = true
     // From here on nothing touches the TLS socket: to destroy it in the same turn ends the process with a segfault.
     this.#destroyed = true
-    // `TLSSocket.resetAndDestroy` throws; its raw socket can do it.
-    this.#raw.resetAndDestroy()
+    // `TLSSocket.resetAndDestroy` throws; the raw socket below an accepted one can do it.
+    if (this.#raw !== null) this.#raw.resetAndDestroy()
+    else closeByReset(this.#tls as tls.TLSSocket)
   }
 
   toJSON(): string {
@@ -194,19 +214,20 @@ export class TlsPipe implements Pipe {
   }
 
   #shake(): void {
-    if (this.#destroyed || this.#tls !== null) return
-    const side = this.#side
-    if (typeof side === 'function') this.#choose(side)
-    else this.#begin(side)
+    const side = this.#acceptor
+    const raw = this.#raw
+    // A dialled one shakes by itself.
+    if (side === null || raw === null || this.#tls !== null) return
+    if (typeof side === 'function') this.#choose(raw, side)
+    else this.#begin(raw, side)
   }
 
   /** Looks at the first bytes and puts them back, so that a wrong protocol costs no cryptography. */
-  #choose(choose: TlsChooser): void {
-    const raw = this.#raw
+  #choose(raw: net.Socket, choose: TlsChooser): void {
     let first: Buffer = nothing
     const onData = (bytes: Buffer): void => {
       first = first.length === 0 ? bytes : Buffer.concat([first, bytes])
-      let side: TlsSide | 'need more'
+      let side: TlsAcceptor | 'need more'
       try {
         side = choose(first)
       } catch (error) {
@@ -217,7 +238,7 @@ export class TlsPipe implements Pipe {
       raw.off('data', onData)
       raw.off('end', onEnd)
       raw.unshift(first)
-      this.#begin(side)
+      this.#begin(raw, side)
     }
     const onEnd = (): void => this.#fail(refusal(this.remoteAddress, 'it closed the connection before it had said enough'))
     raw.on('data', onData)
@@ -225,27 +246,26 @@ export class TlsPipe implements Pipe {
     raw.resume()
   }
 
-  #begin(side: TlsSide): void {
+  #begin(raw: net.Socket, side: TlsAcceptor): void {
     let socket: tls.TLSSocket
     try {
-      socket = side.begin(this.#raw, this.#highWaterMarkBytes)
+      socket = side.begin(raw, this.#options.highWaterMarkBytes)
     } catch (error) {
       return this.#fail(side.failed(error))
     }
+    this.#watch(socket, side)
+  }
+
+  #watch(socket: tls.TLSSocket, side: TlsDialer | TlsAcceptor): void {
     this.#tls = socket
     this.#openSockets++
-    if (this.#raw.connecting) {
-      // Behind the TLS socket's own listener: what the owner makes of it can wait for the ClientHello.
-      this.#raw.off('connect', this.#onConnect)
-      this.#raw.on('connect', this.#onConnect)
-    }
     // A TLS error after the handshake closes nothing by itself, and an accepted socket tells of it by `_tlsError` alone.
-    const onError = (error: Error): void => this.#fail(this.#proof === null ? side.failed(error) : error)
+    const onError = (error: Error): void => this.#fail(this.#proof === null && this.#isConnected ? side.failed(error) : error)
     socket.on('error', onError)
     socket.on('_tlsError', onError)
     socket.once('close', () => {
       this.#openSockets--
-      this.#raw.destroy()
+      this.#raw?.destroy()
       this.#release()
     })
     socket.on('end', () => {
@@ -265,7 +285,7 @@ export class TlsPipe implements Pipe {
       // Paused first, or the listener for bytes would set it flowing.
       if (this.#flows) socket.resume()
       else socket.pause()
-      lendReads(socket, this.#memory, (bytes) => this.#handlers?.onBytes(bytes))
+      lendReads(socket, this.#options.memory, (bytes) => this.#handlers?.onBytes(bytes))
       this.#writeWaiting(socket)
       this.#securing?.resolve()
     })
@@ -273,7 +293,7 @@ export class TlsPipe implements Pipe {
 
   #writeWaiting(socket: tls.TLSSocket): void {
     const waiting = this.#waiting
-    const neededDrain = this.#waitingBytes >= this.#highWaterMarkBytes
+    const neededDrain = this.#waitingBytes >= this.#options.highWaterMarkBytes
     const isEnding = this.#isEnding
     this.#waiting = []
     this.#waitingBytes = 0
@@ -307,7 +327,7 @@ export class TlsPipe implements Pipe {
     this.#isEnding = true
     this.#dropWaiting()
     if (this.#proof === null) this.#securing?.reject(this.#failure())
-    this.#onReleased()
+    this.#options.onReleased(this)
     const handlers = this.#handlers
     // Node's handle of a closed socket lives until the heap is marked, and what it leads to with it: here that ends.
     this.#handlers = null

@@ -17,7 +17,8 @@ import { protocolOf, refusal } from './tls-errors.ts'
 import { nativeAcceptor, nativeDialer } from './tls-native.ts'
 import { nativeAlpn } from './tls-parameters.ts'
 import { TlsPipe } from './tls-pipe.ts'
-import type { TlsChooser, TlsDialect, TlsSide } from './tls-side.ts'
+import type { TlsPipeOptions } from './tls-pipe.ts'
+import type { TlsAcceptor, TlsChooser, TlsDialect, TlsDialer } from './tls-side.ts'
 
 /** After 30 s of silence the kernel probes the other side: as on the TCP carrier. */
 const keepAliveAfterMs = 30_000
@@ -75,19 +76,18 @@ export class TlsTransport implements Transport {
   /** @throws StatewireError ERR_INVALID_OPTION, ERR_INVALID_PEER_ID or ERR_UNKNOWN_PEER: before anything is opened */
   dial(address: Address, options: TlsDialOptions): TlsPipe {
     const side = this.#dialer(address, options)
-    const raw = new net.Socket(socketOptions(options))
-    raw.setNoDelay(true)
-    raw.setKeepAlive(true, keepAliveAfterMs)
-    const pipe = this.#adopt(raw, address, side, options)
-    raw.connect({ host: address.host, port: address.port })
-    return pipe
+    const socket = side.dial(address, options.highWaterMarkBytes)
+    socket.setNoDelay(true)
+    // Asked for earlier the delay would be forgotten; and by now the ClientHello is on its way.
+    socket.once('connect', () => socket.setKeepAlive(true, keepAliveAfterMs))
+    return this.#adopt(new TlsPipe({ role: 'dialer', socket, side }, this.#pipeOptions(address, options)))
   }
 
   async listen(address: Address, options: DialOptions, handlers: ListenerHandlers): Promise<PipeListener> {
     const server = net.createServer({ pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveAfterMs, ...socketOptions(options) })
     server.on('connection', (raw) => {
       const remote = { host: raw.remoteAddress ?? 'unknown', port: raw.remotePort ?? 0 }
-      handlers.onPipe(this.#adopt(raw, remote, this.#acceptor(remote), options))
+      handlers.onPipe(this.#adopt(new TlsPipe({ role: 'acceptor', raw, side: this.#acceptor(remote) }, this.#pipeOptions(remote, options))))
     })
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -114,7 +114,7 @@ export class TlsTransport implements Transport {
     return '<tls transport>'
   }
 
-  #dialer(address: Address, { expectedPeerId, dialect }: TlsDialOptions): TlsSide {
+  #dialer(address: Address, { expectedPeerId, dialect }: TlsDialOptions): TlsDialer {
     const remoteAddress = `${address.host}:${address.port}`
     if (expectedPeerId === undefined) throw new StatewireError('ERR_INVALID_OPTION', `nobody is expected at ${remoteAddress}: a TLS dial must say whose address it is`)
     if ((dialect ?? (this.#identity === undefined ? 'ampc' : 'native')) === 'native') {
@@ -130,7 +130,7 @@ export class TlsTransport implements Transport {
    * A stranger's is looked at in any case: a wrong protocol costs no cryptography, and is named. From where a peer has come, and
    * where there is nothing to choose, TLS begins at once: that is a twentieth of a connect.
    */
-  #acceptor({ host, port }: Address): TlsSide | TlsChooser {
+  #acceptor({ host, port }: Address): TlsAcceptor | TlsChooser {
     const remoteAddress = `${host}:${port}`
     const identity = this.#identity
     if (identity !== undefined && this.#ampc === undefined && this.#provedHosts.has(host)) return this.#proving(host, nativeAcceptor({ identity, remoteAddress, authorize: this.#authorize }))
@@ -146,7 +146,7 @@ export class TlsTransport implements Transport {
     }
   }
 
-  #proving(host: string, side: TlsSide): TlsSide {
+  #proving(host: string, side: TlsAcceptor): TlsAcceptor {
     return {
       ...side,
       check: (socket) => {
@@ -159,8 +159,11 @@ export class TlsTransport implements Transport {
     }
   }
 
-  #adopt(raw: net.Socket, remote: Address, side: TlsSide | TlsChooser, options: DialOptions): TlsPipe {
-    const pipe: TlsPipe = new TlsPipe(raw, remote, side, options.highWaterMarkBytes, this.#memory, () => this.#pipes.delete(pipe))
+  #pipeOptions(remote: Address, { highWaterMarkBytes }: DialOptions): TlsPipeOptions {
+    return { remote, highWaterMarkBytes, memory: this.#memory, onReleased: (pipe) => this.#pipes.delete(pipe) }
+  }
+
+  #adopt(pipe: TlsPipe): TlsPipe {
     this.#pipes.add(pipe)
     return pipe
   }

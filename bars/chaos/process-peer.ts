@@ -65,15 +65,12 @@ async function talkOn(session: Session, peer: string, flow: FlowName): Promise<v
     else appendEntry(record, entryKinds.delivered, got.flow, [got.number])
   })
   appendEntry(record, entryKinds.opened, flow, [])
-  const ended = session.receive(peer).then(
-    () => appendEntry(record, entryKinds.otherEnd, flow, []),
-    (error: unknown) => {
-      talk.isOver = true
-      onGo()
-      if (error instanceof LinkResetError) appendEntry(record, entryKinds.reset, flow, [error.outcomes.acked, error.outcomes.unknown, error.outcomes.notSent, sent])
-      else appendEntry(record, entryKinds.otherEnd, flow, [])
-    },
-  )
+  const ended = session.ended(peer).then((error) => {
+    talk.isOver = true
+    onGo()
+    if (error instanceof LinkResetError) appendEntry(record, entryKinds.reset, flow, [error.outcomes.acked, error.outcomes.unknown, error.outcomes.notSent, sent])
+    else appendEntry(record, entryKinds.otherEnd, flow, [])
+  })
   const flush = async (): Promise<void> => {
     const upTo = sent
     await session.flush()

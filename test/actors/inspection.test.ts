@@ -217,7 +217,7 @@ describe.each(['fail', 'reconnect'] as const)('in mode %s', (mode) => {
 
     // Left unread; thrown at a handler that fails; on a control channel.
     await queued.send('bob', carried[0] as NetworkValue)
-    const hasEnded = expect(toBroken.receive('alice')).rejects.toMatchObject({ code: 'ERR_HANDLER_FAILED' })
+    const hasEnded = expect(toBroken.ended('alice')).resolves.toMatchObject({ code: 'ERR_HANDLER_FAILED' })
     toBroken.handle('alice', () => {
       throw new Error('a handler failed')
     })

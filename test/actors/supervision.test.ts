@@ -49,7 +49,7 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
         throw new RangeError('the application has a bug')
       })
       await scene.run(at(made, 'alice').send('bob', number(1)))
-      await expect(scene.run(at(made, 'bob').receive('alice'))).rejects.toMatchObject({ code: 'ERR_HANDLER_FAILED' })
+      expect(await scene.run(at(made, 'bob').ended('alice'))).toMatchObject({ code: 'ERR_HANDLER_FAILED' })
       await expect(scene.run(at(made, 'bob').send('alice', number(1)))).rejects.toMatchObject({ code: 'ERR_HANDLER_FAILED' })
       // The same session with another peer, the other session with the same peer, and every connection go on.
       await exchange(scene, at(made, 'carol'), 'bob', at(made, 'bob'), 'carol', 100)

@@ -58,8 +58,10 @@ export class SessionTraffic {
     const { life, inbox } = world.model.begin(me, peer, `session ${session.id} ${me}→${peer} #${world.model.lives.length}`, options.place)
     this.life = life
     this.inbox = inbox
-    if (this.#hasHandler) session.handle(options.peerId, (value) => this.#got(value))
-    void this.#read()
+    if (this.#hasHandler) {
+      session.handle(options.peerId, (value) => this.#got(value))
+      void session.ended(options.peerId).then((error) => this.end(error))
+    } else void this.#read()
     this.#sendSoon()
   }
 
@@ -74,7 +76,6 @@ export class SessionTraffic {
     world.noteProgress()
   }
 
-  /** Where a handler takes the values, this hears of the end only. */
   async #read(): Promise<void> {
     const { session, peerId, world, later } = this.#options
     try {

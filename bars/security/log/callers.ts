@@ -120,7 +120,7 @@ async function call(ledger: Ledger, text: string): Promise<void> {
   })
   ledger.source = 'a handler that throws'
   await clock.run(mine.send(ids[1], { type: 'RingElement32', value: 1 }))
-  await attempt('a handler that threw', () => theirs.receive(ids[0]))
+  await attempt('a handler that threw', () => theirs.ended(ids[0]).then((error) => Promise.reject(error)))
   ledger.source = 'a network that stops'
   ledger.quiet('snapshot', JSON.stringify(first.ref.getSnapshot(), lesser))
   await clock.run(Promise.all([first.shutdown(), second.shutdown()]))
