@@ -65,19 +65,22 @@ export interface ChartLogic<Input> extends ActorLogic<AnyMachineSnapshot, AnyEve
   toJSON(): string
 }
 
-const none: ReadonlySet<DeadlineName> = new Set<DeadlineName>()
-
 type Nodes = readonly { meta?: StateMeta }[]
-const known = new WeakMap<Nodes, ReadonlySet<DeadlineName>>()
+const known = new WeakMap<Nodes, readonly DeadlineName[]>()
 
 /** What the active states ask for; the same states come again and again. */
-function deadlinesOf(nodes: Nodes): ReadonlySet<DeadlineName> {
-  let deadlines = known.get(nodes)
-  if (deadlines === undefined) {
-    const names = nodes.flatMap(({ meta }) => (meta?.deadline === undefined ? [] : [meta.deadline]))
-    known.set(nodes, (deadlines = names.length === 0 ? none : new Set(names)))
+function deadlinesOf(nodes: Nodes): readonly DeadlineName[] {
+  let names = known.get(nodes)
+  if (names === undefined) {
+    names = [...new Set(nodes.flatMap(({ meta }) => (meta?.deadline === undefined ? [] : [meta.deadline])))]
+    known.set(nodes, names)
   }
-  return deadlines
+  return names
+}
+
+interface SetDeadline {
+  readonly name: DeadlineName
+  readonly deadline: Deadline
 }
 
 class Life<B extends Body> {
@@ -86,7 +89,8 @@ class Life<B extends Body> {
   readonly host: ActorHost
   readonly #ref: AnyActorRef
   readonly #onEnd: () => void
-  #deadlines = new Map<DeadlineName, Deadline>()
+  /** One or two at most: a Map would be made anew at each change. */
+  #deadlines: SetDeadline[] = []
   #nodes: unknown = null
   #ended = false
 
@@ -110,27 +114,29 @@ class Life<B extends Body> {
     if (nodes === this.#nodes) return
     this.#nodes = nodes
     const wanted = deadlinesOf(nodes)
-    if (wanted === none && this.#deadlines.size === 0) return
-    for (const [name, deadline] of this.#deadlines) {
-      if (wanted.has(name)) continue
+    const deadlines = this.#deadlines
+    for (let at = deadlines.length - 1; at >= 0; at--) {
+      const { name, deadline } = deadlines[at] as SetDeadline
+      if (wanted.includes(name)) continue
       deadline.cancel()
-      this.#deadlines.delete(name)
+      deadlines.splice(at, 1)
     }
-    for (const name of wanted) {
-      if (this.#deadlines.has(name)) continue
-      const deadline = this.host.wheel.schedule(this.body.deadlineMs(name), () => {
-        this.#deadlines.delete(name)
-        this.#ref.send({ type: 'deadline.passed', deadline: name })
-      })
-      this.#deadlines.set(name, deadline)
-    }
+    for (const name of wanted) if (!deadlines.some((set) => set.name === name)) this.#set(name)
+  }
+
+  #set(name: DeadlineName): void {
+    const deadline = this.host.wheel.schedule(this.body.deadlineMs(name), () => {
+      this.#deadlines = this.#deadlines.filter((set) => set.name !== name)
+      this.#ref.send({ type: 'deadline.passed', deadline: name })
+    })
+    this.#deadlines.push({ name, deadline })
   }
 
   end(): void {
     if (this.#ended) return
     this.#ended = true
-    for (const deadline of this.#deadlines.values()) deadline.cancel()
-    this.#deadlines.clear()
+    for (const { deadline } of this.#deadlines) deadline.cancel()
+    this.#deadlines.length = 0
     this.children.stopAll()
     this.body.dispose()
     this.host.actorGone(this.#ref.id)

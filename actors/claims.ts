@@ -3,7 +3,7 @@
  * Refuses to know: sockets. Nobody who was not asked for gets in.
  */
 import type { Claim } from '../protocol/dialect.ts'
-import type { Offer } from './connection.ts'
+import type { Offer } from './offer.ts'
 
 /** Takes the offer, or says no because it has one already. @returns false if it is turned away for its conduct: that costs it a token */
 export type ClaimHolder = (offer: Offer) => boolean

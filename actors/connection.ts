@@ -9,6 +9,7 @@ import type { AcceptorHandshake, Claim, DialerHandshake, HandshakeFault, Handsha
 import type { LinkCore } from '../protocol/link-core.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
+import type { Answered, ClaimedPipe, Offer, OpenPipe } from './offer.ts'
 import type { Pipe, PipeHandlers } from './pipe.ts'
 import { cause, causeOf, errorOf } from './services.ts'
 import type { Services } from './services.ts'
@@ -21,38 +22,6 @@ const nothing: Buffer = Buffer.alloc(0)
 const discardedLengthBytesMax = 24 * 1024 * 1024
 /** Records of one byte cost as much each as long ones: so many are five times what the bytes are in full ones. */
 const discardedReadsMax = 8_192
-
-/** What an authenticated connection hands to its link. */
-export interface OpenPipe {
-  readonly pipe: Pipe
-  /** What the handshake agreed on, for the link's state. */
-  readonly agreed: unknown
-  /** The answer to the hello, if it has not left yet: it goes first, and in one write with what the link has to say at once. */
-  readonly greeting: Buffer | null
-  /** Bytes that came behind the handshake: they are frames. */
-  readonly rest: Buffer
-}
-
-/** A socket that has claimed a place and looks for its link; the link takes it, or nobody does and it is closed. */
-export interface Offer {
-  readonly claim: Claim
-  readonly remoteAddress: string
-  /** Null: welcome. Asked before anything of the link changes. */
-  judge(state: LinkCore, hasOwnDialGreeted: boolean): HandshakeFault | null
-  /** The words for a refusal, where the dialect has any. */
-  refusal(name: 'stopping' | 'busy' | 'not-allowed' | 'no-such-link' | 'self', message: string): HandshakeFault | null
-  /** Tells the other side no, and why. */
-  refuse(fault: HandshakeFault): void
-  /** Once. @returns undefined if it is gone */
-  take(): ClaimedPipe | undefined
-}
-
-export interface ClaimedPipe {
-  readonly pipe: Pipe
-  readonly claim: Claim
-  readonly handshake: AcceptorHandshake
-  readonly deadlineAtMs: number
-}
 
 export type ConnectionInput = { readonly services: Services } & (
   | { readonly begins: 'connecting'; readonly pipe: Pipe; readonly handshake: DialerHandshake }
@@ -78,6 +47,7 @@ export class ConnectionBody implements Body, PipeHandlers {
   readonly #state: LinkCore | null
   #agreed: unknown = undefined
   #hasGreeted = false
+  #answered: Answered | null
   readonly #secured: Promise<void> | null
 
   constructor(input: ConnectionInput, port: ActorPort) {
@@ -88,12 +58,13 @@ export class ConnectionBody implements Body, PipeHandlers {
     this.#handshake = input.begins === 'claimed' ? input.claimed.handshake : input.handshake
     this.#claim = input.begins === 'claimed' ? input.claimed.claim : null
     this.#state = input.begins === 'claimed' ? input.state : null
+    this.#answered = input.begins === 'claimed' ? input.claimed.answered : null
     this.#handshakeDeadlineAtMs = input.begins === 'claimed' ? input.claimed.deadlineAtMs : input.services.nowMs() + input.services.options.limits.handshakeTimeoutMs
     this.#pipe = pipe
     this.#remoteAddress = pipe.remoteAddress
     pipe.handle(this)
-    // A dialled pipe secures itself as soon as it is connected; whether it did is looked at then.
-    this.#secured = input.begins === 'connecting' ? pipe.secure() : null
+    // TLS begins while the actor is made; how it went is looked at when the chart has come so far.
+    this.#secured = input.begins === 'claimed' ? null : pipe.secure()
     this.#secured?.catch(() => {})
   }
 
@@ -188,12 +159,16 @@ export class ConnectionBody implements Body, PipeHandlers {
   }
 
   confirm(): void {
-    const { write, rest, agreed } = (this.#handshake as AcceptorHandshake).confirm(this.#state as LinkCore)
+    if (this.#answered === null) {
+      const { write, rest, agreed } = (this.#handshake as AcceptorHandshake).confirm(this.#state as LinkCore)
+      this.#answered = { rest, agreed }
+      this.#greeting = write
+      // A link that reads at once takes the connection over in this turn, and the answer with it.
+      if ((this.#state as LinkCore).readsAtOnce) this.#services.environment.clock.nextTick(() => this.#sendGreeting())
+      else this.#sendGreeting()
+    }
+    const { rest, agreed } = this.#answered
     this.#agreed = agreed
-    this.#greeting = write
-    // A link that reads at once takes the connection over in this turn, and the answer with it.
-    if ((this.#state as LinkCore).readsAtOnce) this.#services.environment.clock.nextTick(() => this.#sendGreeting())
-    else this.#sendGreeting()
     this.#rest = this.#rest.length === 0 ? rest : Buffer.concat([rest, this.#rest])
   }
 
@@ -339,6 +314,18 @@ export class ConnectionBody implements Body, PipeHandlers {
     this.#port.send({ type: 'connection.close', cause: cause('ERR_HANDSHAKE_REFUSED', `${this.#remoteAddress} was refused: ${fault.reason}`) })
   }
 
+  #answer(state: LinkCore): void {
+    let confirmed
+    try {
+      confirmed = (this.#handshake as AcceptorHandshake).confirm(state)
+    } catch {
+      // A bug, and here it would be the listener's. It shows itself again when the connection confirms, and costs that alone.
+      return
+    }
+    this.#answered = { rest: confirmed.rest, agreed: confirmed.agreed }
+    this.#pipe?.write([confirmed.write])
+  }
+
   #offer(): Offer {
     const claim = this.#claim as Claim
     return {
@@ -347,13 +334,14 @@ export class ConnectionBody implements Body, PipeHandlers {
       judge: (state, hasOwnDialGreeted) => (this.#handshake as AcceptorHandshake).judge?.(state, hasOwnDialGreeted) ?? null,
       refusal: (name, message) => (this.#handshake as AcceptorHandshake).refusal?.(name, message) ?? null,
       refuse: (fault) => this.#refuse(fault),
+      answer: (state) => this.#answer(state),
       take: () => {
         const pipe = this.#pipe
         if (pipe === null) return undefined
         this.#pipe = null
         pipe.handle(deaf)
         this.#port.send({ type: 'connection.handOn' })
-        return { pipe, claim, handshake: this.#handshake as AcceptorHandshake, deadlineAtMs: this.#handshakeDeadlineAtMs }
+        return { pipe, claim, handshake: this.#handshake as AcceptorHandshake, answered: this.#answered, deadlineAtMs: this.#handshakeDeadlineAtMs }
       },
     }
   }

@@ -5,7 +5,7 @@
 import type { AnyActorRef } from '../machines/xstate.ts'
 import { BreachPenalty } from '../protocol/breach-penalty.ts'
 import type { ClaimHolder } from './claims.ts'
-import type { Offer } from './connection.ts'
+import type { Offer } from './offer.ts'
 import type { Cause } from '../machines/chart.ts'
 import { cause } from './services.ts'
 import type { Services } from './services.ts'

@@ -15,7 +15,7 @@ import { show } from '../codec/show.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import { connection, connectionBody } from './connection.ts'
-import type { Offer } from './connection.ts'
+import type { Offer } from './offer.ts'
 import { LinkDial } from './link-dial.ts'
 import { LinkNews } from './link-news.ts'
 import { LinkPumps } from './link-pumps.ts'
@@ -65,7 +65,7 @@ class LinkBody implements Body {
     this.#pumps = new LinkPumps(services, port.children, spec.state)
     this.#news = new LinkNews({ services, peer: peer.id, spec, port, pumps: this.#pumps })
     this.#timer = new LinkTimer(services, spec.state, (action) => this.#onDue(action))
-    spec.state.onLaneOpened = () => port.send({ type: 'link.adopt' })
+    if (!spec.state.readsAtOnce) spec.state.onLaneOpened = () => port.send({ type: 'link.adopt' })
     this.#setHooks()
     this.#timer.set()
   }
@@ -93,13 +93,16 @@ class LinkBody implements Body {
   #onOffer(offer: Offer): void {
     const dial = this.#current === null ? undefined : connectionBody(this.#current)
     const fault = offer.judge(this.#spec.state, dial?.hasGreeted ?? false)
-    if (fault === null) this.#port.send({ type: 'link.claimed', offer })
-    else offer.refuse(fault)
+    if (fault !== null) return offer.refuse(fault)
+    // Where nothing has to be ended before counters are read, the peer gets its answer first and works on it while actors are made here.
+    if (this.#current === null && this.#closing === null && this.#spec.state.readsAtOnce) offer.answer(this.#spec.state)
+    this.#port.send({ type: 'link.claimed', offer })
   }
 
   facts(): LinkFacts {
     const onConnectionLost = this.#spec.onConnectionLost === 'fail' ? 'fail' : 'reconnect'
-    return { peer: this.#peer.id, connectionId: this.#spec.connectionId, role: this.#peer.role, onConnectionLost }
+    const { readsAtOnce } = this.#spec.state
+    return { peer: this.#peer.id, connectionId: this.#spec.connectionId, role: this.#peer.role, onConnectionLost, readsAtOnce }
   }
 
   deadlineMs(deadline: DeadlineName): number {
@@ -185,14 +188,13 @@ class LinkBody implements Body {
     this.#current = this.#port.children.spawn({ id, kind: 'connection', logic: connection, input, restart: 'temporary' })
   }
 
-  /**
-   * A link that resumes takes the connection over at once, and is of use only then: what the hellos come to may end the
-   * lanes that it has.
-   */
-  tellReady(): void {
+  endDial(): void {
     this.#dial.end()
-    if (!this.#spec.state.readsAtOnce) this.#news.ready()
-    if (this.#spec.state.readsAtOnce || this.#spec.state.laneCount > 0) this.#port.send({ type: 'link.adopt' })
+  }
+
+  tellReady(): void {
+    this.#news.ready()
+    if (this.#spec.state.laneCount > 0) this.#port.send({ type: 'link.adopt' })
   }
 
   /** Bytes flow from here on, past this actor. */
@@ -379,6 +381,7 @@ export const link: ChartLogic<LinkInput> = chartActor<LinkInput, LinkBody, (type
     dial: (body) => body.dial(),
     accept: (body, event) => body.accept(event),
     replace: (body, event) => body.replace(event),
+    endDial: (body) => body.endDial(),
     tellReady: (body) => body.tellReady(),
     adopt: (body) => body.adopt(),
     noteOpened: (body) => body.noteOpened(),

@@ -69,7 +69,7 @@ class ReconnectorBody implements Body {
     entry.attempts++
     if (delayMs === 0) {
       entry.waiting = null
-      this.#port.send({ type: 'dial.due', key: event.key })
+      this.grant(event)
       return
     }
     entry.waiting = this.#services.wheel.schedule(delayMs, () => {

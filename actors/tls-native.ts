@@ -48,9 +48,8 @@ export function nativeDialer({ identity, remoteAddress, expectedPeerId }: Native
       }),
     check(socket) {
       const publicKey = provedKey(socket, remoteAddress)
-      const peerId = encodePeerId(publicKey)
-      if (!publicKey.equals(expected)) throw new UnexpectedPeerError(remoteAddress, expectedPeerId, peerId)
-      return proofOf(peerId)
+      if (!publicKey.equals(expected)) throw new UnexpectedPeerError(remoteAddress, expectedPeerId, encodePeerId(publicKey))
+      return proofOf(expectedPeerId)
     },
     failed: (error) => handshakeError(remoteAddress, error),
   }

@@ -63,7 +63,7 @@ export const errorCodes = {
   ERR_LINK_RESET: transient('A link could not be resumed; every value sent on it has an outcome.'),
   ERR_SEND_QUEUE_FULL: transient('The bounded send queue is full.'),
   ERR_RECEIVE_QUEUE_FULL: transient('Too many calls of receive wait on one session already.'),
-  ERR_HANDLER_SET: permanent('receive was called, or waited, while the values go to a handler.'),
+  ERR_HANDLER_SET: permanent('A call of receive was made, or waited, while the values go to a handler.'),
   ERR_SEND_TIMED_OUT: transient('A value could not be handed to a connection in time; it was not sent.'),
   // The runtime itself.
   ERR_NETWORK_STOPPED: permanent('The network is shutting down or has stopped.'),

@@ -5,7 +5,7 @@
  *   down.requesting   dialer: asked the reconnector for a dial
  *   down.expecting    acceptor: the claim (peer, connection id) is open; the listener will bring a socket
  *   connecting        a connection lives and is not authenticated
- *   ready             authenticated, held until the sessions it shall carry exist
+ *   ready             authenticated, held until the sessions it shall carry exist; passed by where bytes are read at once
  *   up                fresh, then stable: the back-off is forgotten at the first frame, or after 10 s
  *   closing           the connection flushes
  *   closed | failed   final; failed only where a lost connection may not be replaced
@@ -20,6 +20,8 @@ export interface LinkFacts {
   readonly role: 'dialer' | 'acceptor'
   /** What a lost connection means: another one, or the end. */
   readonly onConnectionLost: 'reconnect' | 'fail'
+  /** It takes a connection over at once, sessions or not, and is of use only then: what the hellos come to may end the lanes that it has. */
+  readonly readsAtOnce: boolean
 }
 
 export type LinkEvent =
@@ -37,7 +39,12 @@ export type LinkEvent =
   | ChildEvent
   | DeadlinePassed
 
-export const linkActions = ['requestDial', 'cancelDial', 'openClaim', 'closeClaim', 'dial', 'accept', 'replace', 'tellReady', 'adopt', 'noteOpened', 'resetBackoff', 'noteErrored', 'noteLost', 'failConnection', 'closeConnection', 'tellFailed', 'noteRestart', 'escalate'] as const
+export const linkActions = ['requestDial', 'cancelDial', 'openClaim', 'closeClaim', 'dial', 'accept', 'replace', 'endDial', 'tellReady', 'adopt', 'noteOpened', 'resetBackoff', 'noteErrored', 'noteLost', 'failConnection', 'closeConnection', 'tellFailed', 'noteRestart', 'escalate'] as const
+
+const authenticated = [
+  { guard: 'readsAtOnce', target: 'up', actions: 'endDial' },
+  { target: 'ready', actions: 'endDial' },
+] as const
 
 export const linkMachine = setup({
   types: {
@@ -49,6 +56,7 @@ export const linkMachine = setup({
   },
   actions: placeholders(linkActions),
   guards: {
+    readsAtOnce: ({ context }) => context.facts.readsAtOnce,
     isDialer: ({ context }) => context.facts.role === 'dialer',
     mayReconnect: ({ context, event }) => event.type === 'connection.closed' && (context.facts.onConnectionLost === 'reconnect' || !event.authenticated),
   },
@@ -99,7 +107,7 @@ export const linkMachine = setup({
       meta: { deadline: 'connectTimeoutMs' },
       entry: 'dial',
       on: {
-        'connection.authenticated': 'ready',
+        'connection.authenticated': authenticated,
         // Dials crossed, and the other one stays.
         'link.claimed': { target: 'accepting', actions: 'replace' },
         'deadline.passed': { actions: 'failConnection' },
@@ -109,7 +117,7 @@ export const linkMachine = setup({
       meta: { deadline: 'connectTimeoutMs' },
       entry: 'accept',
       on: {
-        'connection.authenticated': 'ready',
+        'connection.authenticated': authenticated,
         'link.claimed': { target: 'accepting', reenter: true, actions: 'replace' },
         'deadline.passed': { actions: 'failConnection' },
       },

@@ -10,25 +10,30 @@ const alphabet = '0123456789abcdefghijklmnopqrstuv'
 export const publicKeyLengthBytes = 32
 export const peerIdLength = 52
 
+const codes = Buffer.from(alphabet, 'latin1')
+/** Where a text is written: put together of characters it would be 52 strings. */
+const text = Buffer.alloc(peerIdLength)
+
 const valueOf = new Map(Array.from(alphabet, (character, value) => [character, value]))
 
 /** @throws StatewireError ERR_INVALID_PEER_ID if there are not 32 bytes */
 export function encodePeerId(publicKey: Uint8Array): string {
   if (publicKey.length !== publicKeyLengthBytes) throw invalid('a public key', `has ${publicKey.length} bytes, not ${publicKeyLengthBytes}`)
-  let text = ''
+  let at = 0
   let bits = 0
   let held = 0
-  for (const byte of publicKey) {
-    held = (held << 8) | byte
+  for (let i = 0; i < publicKeyLengthBytes; i++) {
+    held = (held << 8) | (publicKey[i] as number)
     bits += 8
     while (bits >= 5) {
       bits -= 5
-      text += alphabet[(held >>> bits) & 31]
+      text[at++] = codes[(held >>> bits) & 31] as number
     }
     held &= (1 << bits) - 1
   }
   // 256 bits fill 51 characters and one bit of the last: its other four bits are 0.
-  return text + alphabet[(held << (5 - bits)) & 31]
+  text[at] = codes[(held << (5 - bits)) & 31] as number
+  return text.toString('latin1')
 }
 
 /** The 32 bytes of the key. `what` names the place in errors. @throws StatewireError ERR_INVALID_PEER_ID */

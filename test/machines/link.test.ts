@@ -25,7 +25,7 @@ down.requesting
   deadline.passed                    -> stays                          cancelDial requestDial
 connecting
   link.claimed                       -> accepting                      replace accept
-  connection.authenticated           -> ready                          tellReady
+  connection.authenticated           -> ready                          endDial tellReady
   connection.closed before it was up -> down.requesting                noteLost requestDial
   connection.closed after it was up  -> down.requesting                noteLost requestDial
   pump.failed                        -> stays                          failConnection
@@ -36,7 +36,7 @@ connecting
   deadline.passed                    -> stays                          failConnection
 accepting
   link.claimed                       -> stays                          replace accept
-  connection.authenticated           -> ready                          tellReady
+  connection.authenticated           -> ready                          endDial tellReady
   connection.closed before it was up -> down.requesting                noteLost requestDial
   connection.closed after it was up  -> down.requesting                noteLost requestDial
   pump.failed                        -> stays                          failConnection
@@ -100,7 +100,7 @@ down.expecting
   child.escalated                    -> stays                          escalate
 accepting
   link.claimed                       -> stays                          replace accept
-  connection.authenticated           -> ready                          tellReady
+  connection.authenticated           -> ready                          endDial tellReady
   connection.closed before it was up -> down.expecting                 noteLost openClaim
   connection.closed after it was up  -> down.expecting                 noteLost openClaim
   pump.failed                        -> stays                          failConnection
@@ -158,7 +158,7 @@ down.requesting
   deadline.passed                    -> stays                          cancelDial requestDial
 connecting
   link.claimed                       -> accepting                      replace accept
-  connection.authenticated           -> ready                          tellReady
+  connection.authenticated           -> ready                          endDial tellReady
   connection.closed before it was up -> down.requesting                noteLost requestDial
   connection.closed after it was up  -> failed                         noteLost tellFailed
   pump.failed                        -> stays                          failConnection
@@ -169,7 +169,7 @@ connecting
   deadline.passed                    -> stays                          failConnection
 accepting
   link.claimed                       -> stays                          replace accept
-  connection.authenticated           -> ready                          tellReady
+  connection.authenticated           -> ready                          endDial tellReady
   connection.closed before it was up -> down.requesting                noteLost requestDial
   connection.closed after it was up  -> failed                         noteLost tellFailed
   pump.failed                        -> stays                          failConnection
@@ -225,7 +225,7 @@ down.expecting
   child.escalated                    -> stays                          escalate
 accepting
   link.claimed                       -> stays                          replace accept
-  connection.authenticated           -> ready                          tellReady
+  connection.authenticated           -> ready                          endDial tellReady
   connection.closed before it was up -> down.expecting                 noteLost openClaim
   connection.closed after it was up  -> failed                         noteLost tellFailed
   pump.failed                        -> stays                          failConnection
@@ -268,15 +268,52 @@ up.stable
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
+# dialer, resume: begins down.requesting requestDial
+connecting
+  link.claimed                       -> accepting                      replace accept
+  connection.authenticated           -> up.fresh                       endDial adopt
+  connection.closed before it was up -> down.requesting                noteLost requestDial
+  connection.closed after it was up  -> down.requesting                noteLost requestDial
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+  deadline.passed                    -> stays                          failConnection
+accepting
+  link.claimed                       -> stays                          replace accept
+  connection.authenticated           -> up.fresh                       endDial adopt
+  connection.closed before it was up -> down.requesting                noteLost requestDial
+  connection.closed after it was up  -> down.requesting                noteLost requestDial
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+  deadline.passed                    -> stays                          failConnection
+# acceptor, resume: begins down.expecting openClaim
+accepting
+  link.claimed                       -> stays                          replace accept
+  connection.authenticated           -> up.fresh                       endDial adopt
+  connection.closed before it was up -> down.expecting                 noteLost openClaim
+  connection.closed after it was up  -> down.expecting                 noteLost openClaim
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  child.failed                       -> stays                          noteRestart
+  child.restarted                    -> stays                          noteRestart
+  child.escalated                    -> stays                          escalate
+  deadline.passed                    -> stays                          failConnection
 `
 
 describe('the link chart', () => {
   chartContract(linkMachine, {
     lives: {
-      'dialer, reconnect': { role: 'dialer', onConnectionLost: 'reconnect' },
-      'acceptor, reconnect': { role: 'acceptor', onConnectionLost: 'reconnect' },
-      'dialer, fail': { role: 'dialer', onConnectionLost: 'fail' },
-      'acceptor, fail': { role: 'acceptor', onConnectionLost: 'fail' },
+      'dialer, reconnect': { role: 'dialer', onConnectionLost: 'reconnect', readsAtOnce: false },
+      'acceptor, reconnect': { role: 'acceptor', onConnectionLost: 'reconnect', readsAtOnce: false },
+      'dialer, fail': { role: 'dialer', onConnectionLost: 'fail', readsAtOnce: false },
+      'acceptor, fail': { role: 'acceptor', onConnectionLost: 'fail', readsAtOnce: false },
+      'dialer, resume': { role: 'dialer', onConnectionLost: 'reconnect', readsAtOnce: true },
+      'acceptor, resume': { role: 'acceptor', onConnectionLost: 'reconnect', readsAtOnce: true },
     },
     events: [
       ...named('dial.granted', 'link.claimed', 'connection.authenticated', 'connection.opened', 'connection.errored'),
