@@ -42,7 +42,8 @@ export class OutPump implements Batch {
   /** What goes out before anything of the link's batch. */
   #first: readonly Buffer[] = []
   /** A chunk is being read: what is sent in reaction leaves at its end, so no tick is needed. */
-  isHeld = false
+  #isHeld = false
+  #heldAtBytes = 0
   #isRequested = false
   #ackPending = false
   #isBlocked = false
@@ -78,9 +79,23 @@ export class OutPump implements Batch {
 
   /** Byte path 3/12: the batch leaves at the end of this turn, or with those of many other links a little later. */
   requestFlush(): void {
-    if (this.#isRequested || this.isHeld) return
+    if (this.#isRequested || this.#isHeld) return
     this.#isRequested = true
     this.#schedule.request(this)
+  }
+
+  chunkBegins(): void {
+    this.#isHeld = true
+    this.#heldAtBytes = this.pendingBytes
+  }
+
+  chunkEnds(): void {
+    this.#isHeld = false
+  }
+
+  /** A batch that waits for more in a crowd, and to which the chunk has brought nothing, goes on waiting: else each Ack would end it. */
+  flushReplies(): void {
+    if (!this.#isRequested || this.pendingBytes !== this.#heldAtBytes) this.flush()
   }
 
   get pendingBytes(): number {
@@ -211,7 +226,7 @@ export class InPump {
   readonly bytes = (chunk: Buffer): void => {
     if (this.#pipe === null) return
     const replies = this.replies
-    if (replies !== null) replies.isHeld = true
+    replies?.chunkBegins()
     try {
       this.#state.kept.begin(chunk)
       this.#state.chunkBegins(chunk.length)
@@ -224,13 +239,13 @@ export class InPump {
       return
     } finally {
       this.#state.kept.settle()
-      if (replies !== null) replies.isHeld = false
+      replies?.chunkEnds()
     }
     if (!this.#started) {
       this.#started = true
       this.#onStarted()
     }
-    replies?.flush()
+    replies?.flushReplies()
   }
 }
 

@@ -1,4 +1,4 @@
-/** Owns: that the outgoing pump adds nothing to a queue that nobody drains. Refuses to know: what its batches hold. */
+/** Owns: that the outgoing pump adds nothing to a queue that nobody drains, and what leaves with a chunk that was read. Refuses to know: what its batches hold. */
 import { expect, it } from 'vitest'
 import { FlushSchedule } from '../../actors/flush-schedule.ts'
 import { OutPump } from '../../actors/forwarder.ts'
@@ -6,17 +6,18 @@ import type { Pipe } from '../../actors/pipe.ts'
 import type { LinkCore } from '../../protocol/link-core.ts'
 import { VirtualClock } from '../../testing/index.ts'
 
-function bench(): { pump: OutPump; writes: number[]; room: { left: boolean } } {
+function bench(): { pump: OutPump; outbound: { pendingBytes: number }; writes: number[]; room: { left: boolean } } {
   const room = { left: false }
   const writes: number[] = []
   let pending = 0
-  const state = { outbound: { hasPending: true, isAckDue: false, pendingBytes: 1 }, takeBatch: () => [Buffer.alloc(++pending)], flow() {}, block() {} } as unknown as LinkCore
+  const outbound = { hasPending: true, isAckDue: false, pendingBytes: 1 }
+  const state = { outbound, takeBatch: () => [Buffer.alloc(++pending)], flow() {}, block() {} } as unknown as LinkCore
   const pipe = { write: (parts: readonly Buffer[]) => (writes.push(parts.length), room.left) } as unknown as Pipe
   const ignore = (): void => {}
   const clock = new VirtualClock()
   const pump = new OutPump(state, clock, new FlushSchedule(clock), { onBlocked: ignore, onDrained: ignore, onBroken: ignore, onCrashed: ignore })
   pump.attach(pipe)
-  return { pump, writes, room }
+  return { pump, outbound, writes, room }
 }
 
 it('writes nothing while the pipe is blocked, and what waits once it has drained', () => {
@@ -36,4 +37,24 @@ it('writes the last batch of a link however full the pipe is', () => {
   pump.flush()
   pump.flush(true)
   expect(writes).toHaveLength(2)
+})
+
+it('writes what was sent in reaction to a chunk at its end, and leaves a batch that was there before to its schedule', () => {
+  const { pump, outbound, writes, room } = bench()
+  room.left = true
+  pump.drained()
+  const read = (repliesLengthBytes: number): number => {
+    const before = writes.length
+    pump.chunkBegins()
+    outbound.pendingBytes += repliesLengthBytes
+    if (repliesLengthBytes > 0) pump.requestFlush()
+    pump.chunkEnds()
+    pump.flushReplies()
+    return writes.length - before
+  }
+  expect(read(10)).toBe(1)
+  pump.requestFlush()
+  expect([read(0), read(10), read(0)]).toEqual([0, 1, 0])
+  pump.leave()
+  expect(read(0)).toBe(1)
 })
