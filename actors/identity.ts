@@ -6,10 +6,11 @@
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { open, rename, unlink } from 'node:fs/promises'
+import { open, rename, stat, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
 import type { SecureContext } from 'node:tls'
+import path from 'node:path'
 import { inspect } from 'node:util'
 import { StatewireError } from '../codec/errors.ts'
 import { show } from '../codec/show.ts'
@@ -90,15 +91,15 @@ export class Identity {
     const overwrite = options.overwrite === true
     // A replacement is written beside the old file and takes its place in one step; the old file's mode does not count.
     const target = overwrite ? `${file}.${randomBytes(6).toString('hex')}` : file
-    const handle = await open(target, 'wx', 0o600).catch((error: unknown) => {
-      throw codeOf(error) === 'EEXIST' ? new StatewireError('ERR_KEY_FILE_EXISTS', `${show(file)} exists already; a lost key can not be made again, so it is not overwritten unless that is asked for`) : unusable(file, error)
+    const handle = await open(target, 'wx', 0o600).catch(async (error: unknown) => {
+      throw await unwritable(file, error)
     })
     try {
       await writeAndClose(handle, this.toPem())
       if (overwrite) await rename(target, file)
     } catch (error) {
       await unlink(target).catch(() => {})
-      throw unusable(file, error)
+      throw await unwritable(file, error)
     }
   }
 
@@ -162,6 +163,17 @@ async function writeAndClose(handle: FileHandle, text: string): Promise<void> {
 
 function unusable(file: string, error: unknown): StatewireError {
   return new StatewireError('ERR_KEY_FILE_UNUSABLE', `the key file ${show(file)} can not be used (${codeOf(error) ?? 'unknown reason'})`)
+}
+
+/** Of a path that a person typed: what stands in the way, and what to do. */
+async function unwritable(file: string, error: unknown): Promise<StatewireError> {
+  const code = codeOf(error)
+  const isFolder = code === 'EISDIR' || (await stat(file).then((found) => found.isDirectory(), () => false))
+  if (isFolder) return new StatewireError('ERR_KEY_FILE_UNUSABLE', `${show(file)} is a folder: name a file in it for the key (${code ?? 'unknown reason'})`)
+  if (code === 'EEXIST') return new StatewireError('ERR_KEY_FILE_EXISTS', `${show(file)} exists already; a lost key can not be made again, so it is not overwritten unless that is asked for`)
+  const isFolderMissing = code === 'ENOENT' || code === 'ENOTDIR'
+  if (isFolderMissing) return new StatewireError('ERR_KEY_FILE_UNUSABLE', `the key file ${show(file)} can not be written, for ${show(path.dirname(file))} is not a folder that exists: make it first (${code})`)
+  return new StatewireError('ERR_KEY_FILE_UNUSABLE', `the key file ${show(file)} can not be written (${code ?? 'unknown reason'})`)
 }
 
 function codeOf(error: unknown): string | undefined {

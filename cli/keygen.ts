@@ -1,33 +1,49 @@
-/** Owns: the command that makes a key. Refuses to know: how keys are kept (actors/identity.ts). */
+/** Owns: the command that makes a key, and tells the id of one. Refuses to know: how keys are kept (actors/identity.ts). */
 import { parseArgs } from 'node:util'
 import { Identity } from '../actors/identity.ts'
+import { StatewireError } from '../codec/errors.ts'
 import { escaped } from '../codec/legible.ts'
+import { show } from '../codec/show.ts'
 import { UsageError } from './command.ts'
 import type { Output } from './command.ts'
 
-/** @throws UsageError, or StatewireError if the file cannot be written */
+/** @throws UsageError, or StatewireError if the file cannot be written or read */
 export async function keygen(args: readonly string[], { out, err }: Output): Promise<void> {
-  const { file, overwrite } = parse(args)
+  const { keyFile, existingKeyFile, overwrite } = parse(args)
+  if (existingKeyFile !== undefined) {
+    out(`${(await Identity.load(existingKeyFile)).id}\n`)
+    return
+  }
   const identity = Identity.generate()
-  if (file === undefined) {
+  if (keyFile === undefined) {
     out(identity.toPem())
     err(`${identity.id}\n`)
     return
   }
-  await identity.save(file, { overwrite })
+  await identity.save(keyFile, { overwrite }).catch((error: unknown) => {
+    throw inWordsOfTheCommandLine(error, keyFile)
+  })
   out(`${identity.id}\n`)
 }
 
-function parse(args: readonly string[]): { file: string | undefined; overwrite: boolean } {
-  let values: { out?: string; force?: boolean }
+/** An error of the library can not know that there is a flag. */
+function inWordsOfTheCommandLine(error: unknown, file: string): unknown {
+  if (!(error instanceof StatewireError) || error.code !== 'ERR_KEY_FILE_EXISTS') return error
+  return new StatewireError(error.code, `${show(file)} exists already and was left as it is: name another file, or add --force to overwrite it (a lost key can not be made again); --id FILE prints the id of a key that exists`)
+}
+
+function parse(args: readonly string[]): { keyFile: string | undefined; existingKeyFile: string | undefined; overwrite: boolean } {
+  let values: { out?: string; force?: boolean; id?: string }
   try {
-    values = parseArgs({ args: [...args], options: { out: { type: 'string' }, force: { type: 'boolean' } }, strict: true }).values
+    values = parseArgs({ args: [...args], options: { out: { type: 'string' }, force: { type: 'boolean' }, id: { type: 'string' } }, strict: true }).values
   } catch (error) {
     // Words of the parser, which repeat an argument as it came.
     throw new UsageError(escaped((error as Error).message))
   }
-  const { out: file, force: overwrite = false } = values
-  if (file === '') throw new UsageError('--out needs a file')
-  if (overwrite && file === undefined) throw new UsageError('--force means nothing without --out')
-  return { file, overwrite }
+  const { out: keyFile, id: existingKeyFile, force: overwrite = false } = values
+  if (keyFile === '') throw new UsageError('--out needs a file')
+  if (existingKeyFile === '') throw new UsageError('--id needs a file')
+  if (existingKeyFile !== undefined && (keyFile !== undefined || overwrite)) throw new UsageError('--id only reads a key: it does not go with --out or --force')
+  if (overwrite && keyFile === undefined) throw new UsageError('--force means nothing without --out')
+  return { keyFile, existingKeyFile, overwrite }
 }

@@ -10,16 +10,19 @@ import { keygen } from './keygen.ts'
 
 const exitCodes = { ok: 0, failure: 1, usage: 2 }
 
-export const help = `statewire keygen [--out FILE] [--force]
+export const help = `statewire keygen [--out FILE [--force]]
+statewire keygen --id FILE
 
   Makes an Ed25519 key, the identity of one peer, and prints its id (52 characters).
 
   --out FILE   write the private key to FILE, readable by its owner only, and print the id;
-               without it the key goes to standard output and the id to standard error
-  --force      overwrite FILE
+               the folder of FILE must exist, and FILE must not;
+               without --out the key goes to standard output and the id to standard error
+  --force      overwrite FILE if it exists; the key in it is lost
+  --id FILE    make no key: print the id of the key in FILE
   --help       print this
 
-Exit codes: 0 done, 1 failed, 2 wrong usage.
+Exit codes: 0 done; 1 the file could not be written or read, and standard error says why; 2 wrong usage.
 `
 
 /** @returns the exit code; never throws */

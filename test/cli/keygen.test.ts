@@ -41,7 +41,8 @@ describe('keygen', () => {
     const kept = readFileSync(file, 'utf8')
     const second = await cli('keygen', `--out=${file}`)
     expect([second.code, second.out]).toEqual([1, ''])
-    expect(second.err).toMatch(/exists already.*ERR_KEY_FILE_EXISTS/)
+    expect(second.err).toContain(JSON.stringify(file))
+    expect(second.err).toMatch(/exists already.*--force.*ERR_KEY_FILE_EXISTS/)
     expect(readFileSync(file, 'utf8')).toBe(kept)
     const third = await cli('keygen', '--force', '--out', file)
     expect(third.code).toBe(0)
@@ -53,13 +54,45 @@ describe('keygen', () => {
     const { code, out, err } = await cli('keygen', '--out', path.join(folder, 'no', 'such', 'folder'))
     expect([code, out]).toEqual([1, ''])
     expect(err).toMatch(/ENOENT.*ERR_KEY_FILE_UNUSABLE/)
+    expect(existsSync(path.join(folder, 'no'))).toBe(false)
     const before = readdirSync(folder).length
     expect((await cli('keygen', '--force', '--out', folder)).code).toBe(1)
     expect(readdirSync(folder).length).toBe(before)
     expect(readdirSync(tmpdir()).filter((name) => name.startsWith(`${path.basename(folder)}.`))).toEqual([])
   })
 
-  it.each([[[]], [['nonsense']], [['keygen', '--unknown']], [['keygen', 'file']], [['keygen', '--out']], [['keygen', '--out', '']], [['keygen', '--force']]])('exits with 2 on %j, says why, and shows the help', async (args) => {
+  it.each([[false], [true]])('names the folder that does not exist, and says to make it (--force: %s)', async (isForced) => {
+    const { err } = await cli('keygen', '--out', path.join(folder, 'missing', 'key.pem'), ...(isForced ? ['--force'] : []))
+    expect(err).toContain(`${JSON.stringify(path.join(folder, 'missing'))} is not a folder that exists: make it first`)
+  })
+
+  it.each([[false], [true]])('says that a folder is no file for a key (--force: %s)', async (isForced) => {
+    const { code, err } = await cli('keygen', '--out', folder, ...(isForced ? ['--force'] : []))
+    expect(code).toBe(1)
+    expect(err).toContain(`${JSON.stringify(folder)} is a folder: name a file in it`)
+  })
+
+  it('with --id prints the id of a key that exists, and changes nothing', async () => {
+    const file = fresh()
+    const made = await cli('keygen', '--out', file)
+    const kept = readFileSync(file, 'utf8')
+    expect(await cli('keygen', '--id', file)).toEqual({ code: 0, out: made.out, err: '' })
+    expect(readFileSync(file, 'utf8')).toBe(kept)
+  })
+
+  it('with --id fails with 1 where there is no key, and makes none', async () => {
+    const file = fresh()
+    const { code, out, err } = await cli('keygen', '--id', file)
+    expect([code, out]).toEqual([1, ''])
+    expect(err).toContain(`there is no key file ${JSON.stringify(file)}`)
+    expect(existsSync(file)).toBe(false)
+  })
+
+  it.each([['--out'], ['--force'], ['--id']])('tells of %s in its help', (flag) => {
+    expect(help).toContain(`  ${flag}`)
+  })
+
+  it.each([[[]], [['nonsense']], [['keygen', '--unknown']], [['keygen', 'file']], [['keygen', '--out']], [['keygen', '--out', '']], [['keygen', '--force']], [['keygen', '--id']], [['keygen', '--id', '']], [['keygen', '--id', 'a', '--out', 'b']], [['keygen', '--id', 'a', '--force']]])('exits with 2 on %j, says why, and shows the help', async (args) => {
     const { code, out, err } = await cli(...args)
     expect([code, out]).toEqual([2, ''])
     expect(err).toMatch(/^statewire: .+\n\nstatewire keygen/)
