@@ -5,7 +5,7 @@
  * Owns the temporary project and the order of the steps. Refuses to know what the package does, and to read its sources.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,8 +13,9 @@ import { parseArgs } from 'node:util'
 
 const help = `node scripts/check-package.mjs [--keep] [--help]
 
-Packs the package, installs the tarball into an empty project beside xstate, compiles and runs a file that uses every
-export of every entry of package.json, and lints the tarball with publint. Needs an installed checkout (npm ci).
+Packs the package, installs the tarball into an empty project beside xstate, looks for links that lead nowhere in it and for
+maps whose sources are not in it, compiles and runs a file that uses every export of every entry of package.json, and lints
+the tarball with publint. Needs an installed checkout (npm ci).
 
   --keep    leave the temporary project in place and print where it is
   --help
@@ -61,6 +62,24 @@ function install(project, tarball) {
   // The versions that this checkout was tested with, so that npm's cache has them and a new release cannot fail us.
   const companions = ['xstate', '@types/node'].map((name) => `${name}@${readJson(root, 'node_modules', name, 'package.json').version}`)
   run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', tarball, ...companions], { cwd: project })
+}
+
+/** Links between documents that lead out of the package, and maps to sources that are not in it. Answers how many files it read. */
+function readFilesOf(installed) {
+  const files = readdirSync(installed, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name))
+  const problems = files.flatMap((file) => {
+    const name = path.relative(installed, file)
+    if (name.endsWith('.map')) return [`${name} is a map, and the sources are not in the package`]
+    const text = readFileSync(file, 'utf8')
+    if (/\.[cm]?[jt]s$/.test(name)) return /^\/\/# sourceMappingURL=/m.test(text) ? [`${name} names a map, and the sources are not in the package`] : []
+    return name.endsWith('.md') ? deadLinksOf(file, text).map((link) => `${name} links ${link}, which is not in the package`) : []
+  })
+  if (problems.length > 0) throw new StepError(problems.join('\n'))
+  return files.length
+}
+
+function deadLinksOf(file, text) {
+  return [...text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)].map((match) => match[1]).filter((link) => !/^[a-z]+:/.test(link) && !existsSync(path.join(path.dirname(file), link)))
 }
 
 /** What each entry exports when it runs. */
@@ -111,12 +130,14 @@ function checkPackage(folder) {
   const entries = entriesOf(manifest)
   const project = path.join(folder, 'project')
   let step = 0
-  const progress = (text) => console.log(`check-package ${++step}/6: ${text}`)
+  const progress = (text) => console.log(`check-package ${++step}/7: ${text}`)
 
   progress('build and pack')
   const tarball = pack(folder)
   progress(`install ${path.basename(tarball)} into an empty project`)
   install(project, tarball)
+  progress('follow the links of its documents, and look for maps')
+  const files = readFilesOf(path.join(project, 'node_modules', manifest.name))
   progress(`import ${entries.length} entries`)
   const names = namesOf(project, entries)
   progress('compile a file that uses every export')
@@ -128,6 +149,7 @@ function checkPackage(folder) {
   if (said !== 'used\n') throw new StepError(`importing the package printed: ${said}`)
   progress('publint --strict')
   run(path.join(root, 'node_modules', '.bin', 'publint'), ['run', tarball, '--strict'], { cwd: root })
+  console.log(`  ${files} files`)
   for (const entry of entries) console.log(`  ${entry}: ${names[entry].length} exports`)
 }
 
