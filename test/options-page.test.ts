@@ -1,0 +1,137 @@
+/**
+ * Owns: that docs/options.md names every option and every limit, no others, with the defaults and ranges that the code has.
+ * Refuses to know: what any of them is for.
+ *
+ * Which names there are is asked of the code by a name that there is not: what refuses it lists the others.
+ */
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, it } from 'vitest'
+import { Identity } from '../actors/identity.ts'
+import { defaultLimits } from '../actors/limits.ts'
+import type { Limits } from '../actors/limits.ts'
+import { createNetwork } from '../actors/network.ts'
+import { resolveOptions } from '../actors/options.ts'
+import type { Session } from '../actors/session.ts'
+import { NativeScene } from './support/native-scene.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const page = readFileSync(path.join(root, 'docs', 'options.md'), 'utf8')
+
+/** Cells of the rows of the tables under a heading, up to the next heading of its rank or above. */
+function rowsUnder(heading: string): string[][] {
+  const rank = heading.indexOf(' ')
+  const [, after = ''] = page.split(`\n${heading}\n`)
+  const section = after.split(new RegExp(String.raw`^#{1,${rank}} `, 'm'))[0] ?? ''
+  return section.split('\n').filter((line) => line.startsWith('| `')).map((line) => line.slice(2, -2).split(' | '))
+}
+
+const plain = (cell = ''): string => cell.replaceAll('`', '')
+const namesIn = (rows: string[][]): string[] => rows.map(([name]) => plain(name))
+const grouped = (value: number): string => value.toLocaleString('en-US')
+
+async function namesThatExist(call: () => unknown): Promise<string[]> {
+  try {
+    await call()
+  } catch (error) {
+    return /there are: (.*)$/.exec((error as Error).message)?.[1]?.split(', ') ?? []
+  }
+  return []
+}
+
+const [own, other] = [Identity.generate(), Identity.generate()]
+const native = { identity: own, peers: [{ id: other.id, url: 'tls://127.0.0.1:1' }] }
+const ampc = { identity: 'bob', security: 'plaintext', peers: [] } as const
+const stranger = { noSuchName: 1 }
+
+describe('docs/options.md names the options', () => {
+  it.each<[string, () => unknown]>([
+    ['## `createNetwork(config)`', () => createNetwork({ ...native, ...stranger })],
+    ['### A peer in `peers`', () => createNetwork({ ...native, peers: [{ ...native.peers[0], ...stranger } as never] })],
+    ['### `tls` (ampc)', () => createNetwork({ ...ampc, security: 'tls', tls: stranger as never })],
+    ['### The second argument: `createNetwork(config, runtime)`', () => createNetwork(native, stranger as never)],
+  ])('under %s', async (heading, call) => {
+    // A section that has sections of its own: its table is the one before them.
+    const rows = heading.startsWith('## ') ? rowsUnder(heading).slice(0, (await namesThatExist(call)).length) : rowsUnder(heading)
+    expect(namesIn(rows).sort()).toEqual((await namesThatExist(call)).sort())
+  })
+
+  it.each(['dialect', 'security', 'onConnectionLost', 'connectionParallelism', 'memoryBudgetBytes'] as const)('with the default of %s', (name) => {
+    const value = resolveOptions(native)[name]
+    const [, , said] = rowsUnder('## `createNetwork(config)`').find(([cell]) => plain(cell) === name) ?? []
+    expect(plain(said).split(' ')[0]).toBe(typeof value === 'number' ? grouped(value) : value)
+  })
+
+  it('with the mode that ampc has where none is said', () => {
+    expect(page).toContain(`ampc: \`'${resolveOptions(ampc).onConnectionLost}'\` (the default there)`)
+  })
+})
+
+describe('docs/options.md has of the limits', () => {
+  const rows = rowsUnder('## `limits`')
+  const table = new Map(rows.map(([name, unit, value, range]) => [plain(name), { unit, value, range }]))
+  const limitNames = Object.keys(defaultLimits) as (keyof Limits)[]
+
+  it('every one, once', () => {
+    expect(namesIn(rows).sort()).toEqual([...limitNames].sort())
+  })
+
+  it.each(limitNames)('the default of %s', (name) => {
+    const [figure, shortFigure, shortUnit] = (table.get(name)?.value ?? '').split(/[ ()]+/)
+    expect(figure).toBe(grouped(defaultLimits[name]))
+    if (shortFigure !== undefined && shortFigure !== '') expect(Number(shortFigure) * (shortUnit === 'MiB' ? 2 ** 20 : 2 ** 10)).toBe(defaultLimits[name])
+  })
+
+  it.each(limitNames)('the unit in which the name of %s ends', (name) => {
+    const unit = table.get(name)?.unit
+    expect([unit === 'ms', unit === 'bytes']).toEqual([name.endsWith('Ms'), /Bytes(Max)?$/.test(name)])
+  })
+
+  it.each(limitNames)('the range of %s', (name) => {
+    const [, low, high, fractions] = /^(?:from )?([\d,]+)(?: to ([\d,]+))?(, fractions too)?$/.exec(table.get(name)?.range ?? '') ?? []
+    const number = (text: string): number => Number(text.replaceAll(',', ''))
+    // The partner of a limit that may not be above another one is out of its way.
+    const partners: Partial<Limits> = name === 'backoffMinMs' ? { backoffMaxMs: 2 ** 31 - 1 } : name === 'backoffMaxMs' ? { backoffMinMs: 1 } : name === 'pendingInboundMax' ? { pendingInboundPerAddressMax: 1 } : name === 'pendingInboundPerAddressMax' ? { pendingInboundMax: Number.MAX_SAFE_INTEGER } : {}
+    const isTaken = (value: number): boolean => {
+      try {
+        resolveOptions({ ...native, limits: { ...partners, [name]: value } })
+        return true
+      } catch {
+        return false
+      }
+    }
+    const [least, most] = [number(low ?? ''), high === undefined ? Number.MAX_SAFE_INTEGER : number(high)]
+    expect([least - 1, least, least + 0.5, most, most + 1].map(isTaken)).toEqual([false, true, fractions !== undefined, true, fractions !== undefined])
+  })
+})
+
+describe('docs/options.md has of the calls', () => {
+  const scene = new NativeScene({ on: 'memory' })
+  afterAll(() => scene.stop())
+
+  it('the options of each', async () => {
+    const members = await scene.pair()
+    const [[session]] = (await scene.sessions(members, 1)) as [[Session], [Session]]
+    const [{ network }, { id }] = members
+    const calls: Record<string, () => unknown> = {
+      makeSessions: () => network.makeSessions(stranger as never),
+      openControlChannel: () => network.openControlChannel(stranger as never),
+      drain: () => network.drain(id, stranger as never),
+      events: () => network.events(stranger as never),
+      send: () => session.send(id, { type: 'RingElement16', value: 1 }, stranger as never),
+      broadcast: () => session.broadcast({ type: 'RingElement16', value: 1 }, stranger as never),
+      receive: () => session.receive(id, stranger as never),
+      flush: () => session.flush(stranger as never),
+      handle: () => session.handle(id, () => {}, stranger as never),
+    }
+    const said = rowsUnder('## Calls').flatMap(([names = '', options = '']) => [...names.matchAll(/`(\w+)`/g)].map((match) => [match[1] as string, [...options.replaceAll(/\([^)]*\)/g, '').matchAll(/`(\w+)`/g)].map((found) => found[1])] as const))
+    for (const [name, call] of Object.entries(calls)) expect(said.find(([called]) => called === name)?.[1], name).toEqual(await namesThatExist(call))
+  })
+})
+
+describe('docs/options.md', () => {
+  it('is linked from the readme', () => {
+    expect(readFileSync(path.join(root, 'README.md'), 'utf8')).toContain('(docs/options.md)')
+  })
+})
