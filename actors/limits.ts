@@ -93,6 +93,10 @@ export const defaultLimits: Limits = {
   eventQueueMax: 1024,
 }
 
+export function isLimit(name: string): name is keyof Limits {
+  return Object.hasOwn(defaultLimits, name)
+}
+
 /** @throws StatewireError ERR_INVALID_OPTION with one sentence that names the bad limit */
 export function resolveLimits(overrides: Partial<Limits> | undefined): Limits {
   const limits: Record<keyof Limits, number> = { ...defaultLimits }

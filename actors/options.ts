@@ -12,7 +12,7 @@ import { resolveAdmission } from './admission-options.ts'
 import type { AdmissionOptions, ResolvedAdmission } from './admission-options.ts'
 import { checkNames, checkObject, invalid } from './checks.ts'
 import { Identity } from './identity.ts'
-import { resolveLimits } from './limits.ts'
+import { isLimit, resolveLimits } from './limits.ts'
 import type { Limits } from './limits.ts'
 import type { Address } from './pipe.ts'
 import { checkAmpcTls } from './tls-ampc.ts'
@@ -107,16 +107,18 @@ const optionNames = ['identity', 'listen', 'peers', 'dialect', 'security', 'onCo
 /** @throws StatewireError ERR_INVALID_OPTION, ERR_INVALID_URL or ERR_INVALID_PEER_ID */
 export function resolveOptions(config: NetworkConfig): ResolvedOptions {
   checkObject(config, 'the configuration')
-  checkNames(config, optionNames, 'an option')
+  checkNamesOf(config)
   const given: unknown = config.identity
   if (given instanceof Promise) throw new StatewireError('ERR_INVALID_PEER_ID', 'identity is a Promise: await Identity.load(file) first')
   const key = config.identity instanceof Identity ? config.identity : null
-  const identity = key === null ? checkIdentity(config.identity, 'identity') : key.id
+  const identity = key === null ? checkName(given) : key.id
   const limits = resolveLimits(config.limits)
   const dialect: unknown = config.dialect === undefined ? (key === null ? 'ampc' : 'native') : config.dialect
   if (dialect !== 'ampc' && dialect !== 'native') throw invalid(`dialect must be 'native' or 'ampc', got ${show(dialect)}`)
-  if (dialect === 'native' && key === null) throw invalid('identity must be an Identity in the native dialect: Identity.generate(), or Identity.load(file)')
+  if (dialect === 'native' && key === null) throw invalid(`identity must be an Identity in the native dialect (${identitySources}), got ${show(given)}`)
   if (dialect === 'ampc' && key !== null) throw invalid('identity must be a name in the ampc dialect, got an Identity')
+  // A name alone says nothing about which of the two was meant.
+  if (key === null && config.dialect === undefined && config.security === undefined) throw invalid(`identity must be an Identity (${identitySources}), got ${show(given)}; for the ampc dialect, which knows peers by name, security must be said: 'tls' or 'plaintext', got undefined`)
   const security = resolveSecurity(config.security, dialect)
   const ampcTls = resolveAmpcTls(config, dialect, security)
   const onConnectionLost = resolveMode(config.onConnectionLost, dialect)
@@ -138,6 +140,20 @@ export function resolveOptions(config: NetworkConfig): ResolvedOptions {
   }
   const memoryBudgetBytes = resolveMemoryBudget(config, dialect, peers.size * connectionParallelism)
   return { identity, key, listen, peers, dialect, security, onConnectionLost, connectionParallelism, memoryBudgetBytes, limits, admission: resolveAdmission(config), ampcTls }
+}
+
+/** Limits are often written where the options are. */
+function checkNamesOf(config: NetworkConfig): void {
+  const limit = Object.keys(config).find((name) => isLimit(name) && !optionNames.includes(name))
+  if (limit !== undefined) throw invalid(`${limit} is a limit: it belongs into limits, as limits: { ${limit}: … }`)
+  checkNames(config, optionNames, 'an option')
+}
+
+const identitySources = 'Identity.generate(), or await Identity.load(file)'
+
+function checkName(identity: unknown): string {
+  if (typeof identity !== 'string') throw new StatewireError('ERR_INVALID_PEER_ID', `identity must be an Identity (${identitySources}) or, in the ampc dialect, a name, got ${show(identity)}`)
+  return checkIdentity(identity, 'identity')
 }
 
 const leastBudgetBytes = 1024 * 1024
@@ -198,7 +214,7 @@ function resolvePeer(peer: unknown, where: string, own: Own): ResolvedPeer {
   else checkIdentity(id, `${where}.id`)
   if (compareIdentities(id, own.identity) === 0) throw invalid(`${where}.id is the own identity ${show(id)}`)
   const address = url === undefined ? null : parseUrl(url, `${where}.url`, own.security)
-  if (address?.port === 0) throw new StatewireError('ERR_INVALID_URL', `${where}.url has port 0, on which nobody listens: ${show(url)}`)
+  if (address?.port === 0) throw wrongUrl(`${where}.url has port 0, on which nobody listens`, url, own.security)
   if (own.dialect === 'native') return { id, role: address === null ? 'acceptor' : 'dialer', address }
   const role = roleTowards(own.identity, id)
   if (role === 'dialer' && address === null) throw invalid(`${where}.url is missing: ${show(own.identity)} is greater than ${show(id)} and dials`)
@@ -208,26 +224,30 @@ function resolvePeer(peer: unknown, where: string, own: Own): ResolvedPeer {
 /** A name of a host has 253 characters at most. */
 const urlLengthMax = 300
 
-/** @throws StatewireError ERR_INVALID_URL naming `where` */
+/** @throws StatewireError ERR_INVALID_URL naming `where`, with an example of a right one */
 export function parseUrl(text: unknown, where: string, security: Security = 'plaintext'): Address {
   const scheme = security === 'tls' ? 'tls' : 'tcp'
-  if (typeof text !== 'string') throw new StatewireError('ERR_INVALID_URL', `${where} must be a string like ${scheme}://127.0.0.1:15600, got ${show(text)}`)
+  if (typeof text !== 'string') throw wrongUrl(`${where} must be a string`, text, security)
   // The parser of URLs drops line ends and tabs without a word, and takes a host that no name service knows.
-  if (/[\s%]/.test(text) || text.length > urlLengthMax) throw new StatewireError('ERR_INVALID_URL', `${where} holds blanks, escapes, or more than ${urlLengthMax} characters: ${show(text)}`)
+  if (/[\s%]/.test(text) || text.length > urlLengthMax) throw wrongUrl(`${where} holds blanks, escapes, or more than ${urlLengthMax} characters`, text, security)
   let url: URL
   try {
     url = new URL(text)
   } catch {
     // Without a cause: that error repeats the whole text, and a password may be in it.
-    throw new StatewireError('ERR_INVALID_URL', `${where} is not a URL: ${show(text)}`)
+    throw wrongUrl(`${where} is not a URL`, text, security)
   }
-  if (url.protocol !== `${scheme}:`) throw new StatewireError('ERR_INVALID_URL', `${where} must begin with ${scheme}://, got ${show(text)}`)
-  if (url.hostname === '') throw new StatewireError('ERR_INVALID_URL', `${where} names no host: ${show(text)}`)
-  if (url.port === '') throw new StatewireError('ERR_INVALID_URL', `${where} names no port: ${show(text)}`)
+  if (url.protocol !== `${scheme}:`) throw wrongUrl(`${where} must begin with ${scheme}://`, text, security)
+  if (url.hostname === '') throw wrongUrl(`${where} names no host`, text, security)
+  if (url.port === '') throw wrongUrl(`${where} names no port`, text, security)
   if (url.username !== '' || url.password !== '' || (url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '') {
-    throw new StatewireError('ERR_INVALID_URL', `${where} may hold a host and a port only: ${show(text)}`)
+    throw wrongUrl(`${where} may hold a host and a port only`, text, security)
   }
   return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) }
+}
+
+function wrongUrl(problem: string, text: unknown, security: Security): StatewireError {
+  return new StatewireError('ERR_INVALID_URL', `${problem}, got ${show(text)}; a right one is ${formatUrl({ host: '127.0.0.1', port: 15600 }, security)}`)
 }
 
 export function formatUrl(address: Address, security: Security = 'plaintext'): string {

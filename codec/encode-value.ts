@@ -20,9 +20,30 @@ import {
   stateChecksumLengthBytes,
 } from './constants.ts'
 import { InvalidValueError } from './errors.ts'
+import { show } from './show.ts'
 import type { NetworkValue, NetworkValueType } from './values.ts'
 
 const prefixLengthBytes = 1 + lengthFieldLengthBytes
+
+/** A record, so that the compiler asks for each. For the message of whoever guessed a name. */
+const knownTypes: Record<NetworkValueType, true> = {
+  Bytes: true,
+  NetworkVec: true,
+  RingElementBit: true,
+  RingElement16: true,
+  RingElement32: true,
+  RingElement48: true,
+  RingElement64: true,
+  VecRingBit: true,
+  VecRing16: true,
+  VecRing32: true,
+  VecRing48: true,
+  VecRing64: true,
+  PrfKey: true,
+  PrfCheck: true,
+  StateChecksum: true,
+}
+const typeNames = Object.keys(knownTypes).join(', ')
 
 /**
  * Number of bytes of the encoded value: descriptor + body, without session id. Checks every field.
@@ -80,7 +101,7 @@ export function encodedLength(value: NetworkValue): number {
     case 'NetworkVec':
       return lengthPrefixed(requireList(value.value), 'NetworkVec')
     default:
-      throw new InvalidValueError(`type must be the name of a network value; it is ${describe((value as { type: unknown }).type)}.`)
+      throw new InvalidValueError(`type must be the name of a network value (${typeNames}); it is ${show((value as { type: unknown }).type)}.`)
   }
 }
 

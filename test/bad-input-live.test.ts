@@ -35,8 +35,9 @@ const strangers = [undefined, null, 7, '', 'carol', {}, [], Symbol('s')]
 const peerRows = (name: string, call: (live: Live, peer: never) => unknown, where: string): Row[] =>
   strangers.map((peer): Row => [`${name} of ${show(peer)}`, (live) => call(live, peer as never), 'ERR_UNKNOWN_PEER', `${show(peer)} is not ${where}; there are:`])
 
+const typeNames = 'Bytes, NetworkVec, RingElementBit, RingElement16, RingElement32, RingElement48, RingElement64, VecRingBit, VecRing16, VecRing32, VecRing48, VecRing64, PrfKey, PrfCheck, StateChecksum'
 const values: [unknown, string][] = [
-  [undefined, 'value'], [null, 'value'], [7, 'value'], ['x', 'value'], [{}, 'type'], [[], 'type'], [{ type: 'Nothing', value: 1 }, 'type'], [{ type: 'toString' }, 'type'],
+  [undefined, 'value'], [null, 'value'], [7, 'value'], ['x', 'value'], [{}, 'type'], [[], 'type'], [{ type: 'Nothing', value: 1 }, `type must be the name of a network value (${typeNames}); it is "Nothing".`], [{ type: 'toString' }, 'type'],
   [{ type: 'Bytes' }, 'Bytes.value'], [{ type: 'Bytes', value: 'x' }, 'Bytes.value'], [{ type: 'Bytes', value: [1] }, 'Bytes.value'], [{ type: 'PrfKey', value: new Uint8Array(15) }, 'PrfKey.value'],
   [{ type: 'RingElementBit', value: 1 }, 'RingElementBit.value'], [{ type: 'RingElement16', value: 65_536 }, 'RingElement16.value'], [{ type: 'RingElement16', value: -1 }, 'RingElement16.value'],
   [{ type: 'RingElement32', value: 1.5 }, 'RingElement32.value'], [{ type: 'RingElement32', value: Number.NaN }, 'RingElement32.value'], [{ type: 'RingElement32', value: '1' }, 'RingElement32.value'],

@@ -46,13 +46,16 @@ describe('a configuration', () => {
     ['with a name in other letters', network({ ...native, Limits: {} }), 'ERR_INVALID_OPTION', 'Limits is not an option (did you mean limits?)'],
     ['with a name that is near none', network({ ...native, surprise: 1 }), 'ERR_INVALID_OPTION', 'surprise is not an option; there are'],
     ['with a name that has no value', network({ ...native, timeout: undefined }), 'ERR_INVALID_OPTION', 'timeout is not an option'],
+    ...Object.keys(defaultLimits).map((name): Row => [`with the limit ${name} outside of limits`, network({ ...native, [name]: 1 }), 'ERR_INVALID_OPTION', `${name} is a limit: it belongs into limits, as limits: { ${name}: `]),
     ['with a name that moves the cursor', network({ ...native, 'a\u001b[2Jb': 1 }), 'ERR_INVALID_OPTION', String.raw`"a\u001b[2Jb" is not an option`],
     ['with a name of a megabyte', network({ ...native, ['x'.repeat(2 ** 20)]: 1 }), 'ERR_INVALID_OPTION', '…" is not an option'],
     ['with a name that every object has', network({ ...native, constructor: 1 }), 'ERR_INVALID_OPTION', 'constructor is not an option'],
     ['with __proto__ from JSON', network(JSON.parse('{"__proto__":1}')), 'ERR_INVALID_OPTION', '__proto__ is not an option'],
-    ...[undefined, null, 7, [], {}].map((identity): Row => [`whose identity is ${show(identity)}`, network({ ...native, identity }), 'ERR_INVALID_PEER_ID', `identity must be a string, got ${show(identity)}`]),
+    ...[undefined, null, 7, [], {}].map((identity): Row => [`whose identity is ${show(identity)}`, network({ ...native, identity }), 'ERR_INVALID_PEER_ID', 'identity must be an Identity (Identity.generate(), or await Identity.load(file))', `or, in the ampc dialect, a name, got ${show(identity)}`]),
     ['whose identity is the key itself', network({ ...ampc, identity: own.toPem() }), 'ERR_INVALID_PEER_ID', 'identity must be a name, got a text in PEM'],
-    ['whose identity is a name in the native dialect', network({ ...native, identity: 'bob', dialect: 'native' }), 'ERR_INVALID_OPTION', 'identity must be an Identity in the native dialect'],
+    ['whose identity is a name in the native dialect', network({ ...native, identity: 'bob', dialect: 'native' }), 'ERR_INVALID_OPTION', 'identity must be an Identity in the native dialect (Identity.generate()', 'got "bob"'],
+    ['whose identity is a text, with nothing that says that it is meant as a name', network({ ...native, identity: 'key.pem' }), 'ERR_INVALID_OPTION', 'identity must be an Identity (Identity.generate(), or await Identity.load(file)), got "key.pem"', "security must be said: 'tls' or 'plaintext'"],
+    ['whose security is not said in the ampc dialect, which is', network({ ...ampc, dialect: 'ampc', security: undefined }), 'ERR_INVALID_OPTION', "security must be 'tls' or 'plaintext', got undefined"],
     ['whose identity is a key in the ampc dialect', network({ ...ampc, identity: own, dialect: 'ampc' }), 'ERR_INVALID_OPTION', 'identity must be a name in the ampc dialect, got an Identity'],
     ...[null, 'Native', 7, ''].map((dialect): Row => [`whose dialect is ${show(dialect)}`, network({ ...native, dialect }), 'ERR_INVALID_OPTION', `dialect must be 'native' or 'ampc', got ${show(dialect)}`]),
     ...[null, 'none', true].map((security): Row => [`whose security is ${show(security)}`, network({ ...native, security }), 'ERR_INVALID_OPTION', `security must be 'tls' or 'plaintext', got ${show(security)}`]),
@@ -84,12 +87,13 @@ describe('a peer in the list', () => {
       ['tls://127.0.0.1:65536', 'is not a URL'], ['tls://127.0.0.1:-1', 'is not a URL'], ['tls://127.0.0.1:8x', 'is not a URL'],
       ['tls://127.0.0.1:1/a', 'a host and a port only'], ['tls://127.0.0.1:1?a', 'a host and a port only'], ['tls://127.0.0.1:1#a', 'a host and a port only'],
       ['tls://127.0.0.1:1\n', 'blanks'], [' tls://127.0.0.1:1', 'blanks'], ['tls://a\tb:1', 'blanks'], ['tls://a%20b:1', 'escapes'], ['tls://[::1:1', 'is not a URL'], [`tls://${'a'.repeat(400)}:1`, 'more than 300'],
-    ] as [unknown, string][]).map(([url, said]): Row => [`whose url is ${show(url)}`, network(peerWith({ url })), 'ERR_INVALID_URL', 'peers[1].url', said, show(url)]),
+    ] as [unknown, string][]).map(([url, said]): Row => [`whose url is ${show(url)}`, network(peerWith({ url })), 'ERR_INVALID_URL', 'peers[1].url', said, show(url), 'a right one is tls://127.0.0.1:15600']),
+    ['whose url is of TLS where plain TCP was asked for', network({ ...ampc, peers: [{ id: 'alice', url: 'tls://127.0.0.1:1' }] }), 'ERR_INVALID_URL', 'peers[0].url must begin with tcp://', 'a right one is tcp://127.0.0.1:15600'],
     ['whose url holds a password, which is not said again', network(peerWith({ url: 'tls://u:p@127.0.0.1:1' })), 'ERR_INVALID_URL', 'peers[1].url', 'a host and a port only', '"tls://…@127.0.0.1:1"'],
   ])('%s', refuses)
 
   it.each([null, 7, 'nowhere', 'tls://127.0.0.1', 'tcp://127.0.0.1:0'])('listen may not be %j', (listen) => {
-    expect(expectError('ERR_INVALID_URL', network({ ...native, listen })).message).toMatch(/^listen /)
+    expect(expectError('ERR_INVALID_URL', network({ ...native, listen })).message).toMatch(/^listen .*; a right one is tls:\/\/127\.0\.0\.1:15600$/)
   })
 })
 

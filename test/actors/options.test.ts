@@ -48,7 +48,7 @@ describe('a bad option', () => {
 
   it.each<[object, string]>([
     [{ identity: '' }, 'identity must not be empty'],
-    [{ identity: 7 }, 'identity must be a string, got 7'],
+    [{ identity: 7 }, 'identity must be an Identity (Identity.generate(), or await Identity.load(file)) or, in the ampc dialect, a name, got 7'],
     [{ identity: Promise.resolve(7) }, 'identity is a Promise: await Identity.load(file) first'],
     [withPeer({ id: 'x'.repeat(129) }), `peers[0].id has 129 bytes, more than 128: "${'x'.repeat(129)}"`],
     [withPeer({}), 'peers[0].id must be a string, got undefined'],
