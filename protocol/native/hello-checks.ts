@@ -87,7 +87,9 @@ function checkLink(hello: Hello, { ownLinks }: HelloContext): HelloFault | null 
 
 function checkFreshness(hello: Hello, { lastAdopted }: HelloContext): HelloFault | null {
   if (!isStale(hello, lastAdopted)) return null
-  return fault('stale', `Hello ${hello.helloNumber} of boot ${hello.bootId} is not newer than hello ${lastAdopted!.helloNumber} of boot ${lastAdopted!.bootId}.`)
+  // A hello of the same process that came late is a matter of the network, and nobody need look for anything.
+  const hint = hello.bootId === lastAdopted!.bootId ? '' : ' Two nodes may be using this key, or a clock went back.'
+  return fault('stale', `Hello ${hello.helloNumber} of boot ${hello.bootId} is not newer than hello ${lastAdopted!.helloNumber} of boot ${lastAdopted!.bootId}.${hint}`)
 }
 
 function checkLimits(hello: Hello, { known, knownLimits }: HelloContext): HelloFault | null {

@@ -2,9 +2,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { encodeFrame } from '../../codec/frame-writer.ts'
-import type { Hello } from '../../codec/hello.ts'
+import { refusalMessageLengthBytesMax, type Hello } from '../../codec/hello.ts'
 import { encodeCredit, encodeMessageHeader } from '../../codec/native-frames.ts'
-import { checkAnswerHello, checkInboundHello, linksInUse, resolveCrossing, type HelloContext } from '../../protocol/native/hello-checks.ts'
+import { checkAnswerHello, checkInboundHello, linksInUse, resolveCrossing, type HelloContext, type HelloOrigin } from '../../protocol/native/hello-checks.ts'
 import { LinkEpoch } from '../../protocol/native/link-epoch.ts'
 import { laneOutcome, settleHeld } from '../../protocol/native/outcomes.ts'
 import { expectError, expectProtocolError } from '../codec/harness.ts'
@@ -59,6 +59,15 @@ describe('the checks of a hello', () => {
     ['of another epoch with other limits', { laneWindowBytes: 1 }, { known: 10n, knownLimits: limits }, undefined],
   ])('%s', (_, fields, known, expected) => {
     expect(checkInboundHello({ ...hello, ...fields }, { ...context, ...known })?.name).toBe(expected)
+  })
+
+  test.each<[string, HelloOrigin, boolean]>([
+    ['a hello of an earlier boot say that two nodes may be using one key', { bootId: 2n ** 64n - 1n, helloNumber: 2 ** 32 - 1 }, true],
+    ['a late hello of the same boot do not', { bootId: 200n, helloNumber: 2 ** 32 - 1 }, false],
+  ])('to %s, in a refusal that fits', (_, lastAdopted, isHinted) => {
+    const { message } = checkInboundHello(hello, { ...context, lastAdopted })!
+    expect(message.includes('Two nodes may be using this key')).toBe(isHinted)
+    expect(Buffer.byteLength(message)).toBeLessThanOrEqual(refusalMessageLengthBytesMax)
   })
 
   test('take an answer for the same connection id only, and never for stale', () => {
