@@ -9,7 +9,7 @@ import type { Cause } from '../machines/chart.ts'
 import type { LinkCore } from '../protocol/link-core.ts'
 import { NativeLinkState } from '../protocol/native/native-link-state.ts'
 import { checkTimeoutMs, invalid } from './checks.ts'
-import { errorOf } from './services.ts'
+import { causeOf, errorOf } from './services.ts'
 import type { Services } from './services.ts'
 
 /** Of the values that `send` had accepted for this peer and that were not acknowledged when the drain began. */
@@ -59,6 +59,11 @@ export function settleLinks(services: Services, states: Iterable<LinkCore>, reas
   if (links.length === 0) settle()
 }
 
+/** What every call for the peer hears from now on. Its peer hears the reason alone. */
+export function drainedError(peer: string, reason?: string): StatewireError {
+  return new StatewireError('ERR_PEER_DRAINED', `${peer} was drained, and nothing new is taken for it${reason === undefined ? '' : `: ${reason}`}`)
+}
+
 /** The drain of one peer, for `network.drain`. `close` asks its actor to say Goodbye, within so many milliseconds. */
 export function drainPeer(services: Services, peer: string, reason: Cause, limitMs: number, close: (withinMs: number) => void): Promise<DrainReport> {
   const links = nativeOf(services.baseLinks.of(peer).map(({ state }) => state))
@@ -72,13 +77,14 @@ export function drainPeer(services: Services, peer: string, reason: Cause, limit
     }
     return { peer, acked: Math.max(0, accepted - unknown - notSent), unknown, notSent }
   }
+  const drained = causeOf(drainedError(peer, reason.message))
   return new Promise((resolve) => {
-    settleLinks(services, links, reason, limitMs, () => {
+    settleLinks(services, links, drained, limitMs, () => {
       const restMs = partingMs(services, limitMs)
       close(restMs)
       // An actor that was set aside, or is late, can not say Goodbye any more.
       const deadline = services.wheel.schedule(restMs + lateMs, () => {
-        for (const state of links) state.close(errorOf(reason))
+        for (const state of links) state.close(errorOf(drained))
       })
       Promise.all(links.map(({ whenClosed }) => whenClosed)).then(() => {
         deadline.cancel()

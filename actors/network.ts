@@ -10,7 +10,7 @@ import type { ActorRefFrom, InspectionEvent, Observer } from '../machines/xstate
 import { BatchRequest } from './batch.ts'
 import { checkBoolean, checkCall, checkFunction, checkTimeoutMs, invalid, unknownName } from './checks.ts'
 import type { ControlChannel } from './control-channel.ts'
-import { checkDrain, drainPeer } from './drain.ts'
+import { checkDrain, drainedError, drainPeer } from './drain.ts'
 import type { DrainOptions, DrainReport } from './drain.ts'
 import { EventQueue } from './event-queue.ts'
 import type { MissedEvents } from './event-queue.ts'
@@ -160,7 +160,7 @@ export class Network {
     for (const [index, peer] of (peers as readonly string[]).entries()) {
       if (!this.#services.options.peers.has(peer)) throw new StatewireError('ERR_UNKNOWN_PEER', `peers[${index}] is ${show(peer)}, which is not a peer of this network; there are: ${this.peers.join(', ')}`)
       if (peers.indexOf(peer) !== index) throw invalid(`peers[${index}] is ${show(peer)}, which is in the list already`)
-      if (this.#drains.has(peer)) throw new StatewireError('ERR_PEER_DRAINED', `${peer} was let go of by drain()`)
+      if (this.#drains.has(peer)) throw drainedError(peer)
     }
     if (peers.length === 0) throw invalid('peers must name at least one peer, and names none')
     checkTimeoutMs(options.timeoutMs, 'timeoutMs', false)
@@ -215,24 +215,30 @@ export class Network {
    * @throws StatewireError ERR_UNKNOWN_PEER, ERR_INVALID_OPTION, ERR_DIALECT_UNSUPPORTED, ERR_NETWORK_STOPPED
    */
   drain(peer: string, options: DrainOptions = {}): Promise<DrainReport> {
+    try {
+      // Before all else: a wrong call is wrong for a peer that is drained already too.
+      this.#checkDrain(peer, options)
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
     const known = this.#drains.get(peer)
     if (known !== undefined) return known
-    const started = this.#drain(peer, options)
-    // A call that was wrong drains nothing.
-    if (this.#drains.has(peer)) this.#drains.set(peer, started)
+    if (this.#hasEnded()) return Promise.reject(this.#error ?? new StatewireError('ERR_NETWORK_STOPPED', 'the network has stopped'))
+    const reason: Cause = { code: 'ERR_PEER_DRAINED', message: options.reason ?? 'the application lets go of this peer' }
+    const limitMs = options.timeoutMs ?? this.#services.options.limits.shutdownTimeoutMs
+    // Known before it begins: a listener that hears of it may drain the same peer.
+    let settle: (report: Promise<DrainReport>) => void = () => {}
+    const started = new Promise<DrainReport>((resolve) => (settle = resolve))
+    this.#drains.set(peer, started)
+    this.#abortRequests((request) => request.peers.includes(peer), drainedError(peer))
+    settle(drainPeer(this.#services, peer, reason, limitMs, (withinMs) => this.#services.tellPeer(peer, { type: 'peer.close', cause: reason, withinMs })))
     return started
   }
 
-  async #drain(peer: string, options: DrainOptions): Promise<DrainReport> {
+  #checkDrain(peer: string, options: DrainOptions): void {
     checkCall(options, 'drain', ['timeoutMs', 'reason'])
     if (!this.#services.options.peers.has(peer)) throw new StatewireError('ERR_UNKNOWN_PEER', `${show(peer)} is not a peer of this network; there are: ${this.peers.join(', ')}`)
     checkDrain(this.#services, options)
-    if (this.#hasEnded()) throw this.#error ?? new StatewireError('ERR_NETWORK_STOPPED', 'the network has stopped')
-    this.#drains.set(peer, new Promise(() => {}))
-    const reason: Cause = { code: 'ERR_PEER_DRAINED', message: options.reason ?? 'the application lets go of this peer' }
-    this.#abortRequests((request) => request.peers.includes(peer), new StatewireError('ERR_PEER_DRAINED', `${peer} was let go of by drain()`))
-    const limitMs = options.timeoutMs ?? this.#services.options.limits.shutdownTimeoutMs
-    return drainPeer(this.#services, peer, reason, limitMs, (withinMs) => this.#services.tellPeer(peer, { type: 'peer.close', cause: reason, withinMs }))
   }
 
   #abortRequests(isMeant: (request: BatchRequest) => boolean, error: StatewireError): void {

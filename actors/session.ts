@@ -214,6 +214,10 @@ export class Session {
     this.close()
   }
 
+  toString(): string {
+    return `session ${this.id} with ${this.peers.join(', ')}`
+  }
+
   toJSON(): string {
     return `<session ${this.id}>`
   }

@@ -89,6 +89,26 @@ const networkRows: Row[] = [
   ['events with null', ({ network }) => network.events(null as never), 'ERR_INVALID_OPTION', 'events takes an object of options, got null'],
 ]
 
+/** The same for a peer that is there and for one that is drained already. */
+const drainRows: Row[] = [
+  ...peerRows('drain', ({ network }, peer) => network.drain(peer), 'a peer of this network'),
+  ...[null, 7, 'x', []].map((options): Row => [`drain with ${show(options)} for options`, ({ network, peer }) => network.drain(peer, options as never), 'ERR_INVALID_OPTION', `drain takes an object of options, got ${show(options)}`]),
+  ...numbers.map((timeoutMs): Row => [`drain within ${show(timeoutMs)}`, ({ network, peer }) => network.drain(peer, { timeoutMs } as never), 'ERR_INVALID_OPTION', 'timeoutMs of drain must be a number', `got ${show(timeoutMs)}`]),
+  ['drain within no time', ({ network, peer }) => network.drain(peer, { timeoutMs: 0 }), 'ERR_INVALID_OPTION', 'timeoutMs must be a number above 0', 'got 0'],
+  ['drain with a misspelt option', ({ network, peer }) => network.drain(peer, { timeoutMS: 5 } as never), 'ERR_INVALID_OPTION', 'timeoutMS is not an option of drain (did you mean timeoutMs?)'],
+  ...[null, 7, 'x'.repeat(257)].map((reason): Row => [`drain for ${show(reason)}`, ({ network, peer }) => network.drain(peer, { reason } as never), 'ERR_INVALID_OPTION', 'reason must be a text of at most 256 bytes', `got ${show(reason)}`]),
+]
+
+const drained = 'was drained, and nothing new is taken for it'
+const drainedRows: Row[] = [
+  ['send', ({ session, peer }) => session.send(peer, number(1)), 'ERR_PEER_DRAINED', drained, 'maintenance'],
+  ['trySend', ({ session, peer }) => session.trySend(peer, number(1)), 'ERR_PEER_DRAINED', drained, 'maintenance'],
+  ['broadcast', ({ session }) => session.broadcast(number(1)), 'ERR_PEER_DRAINED', drained, 'maintenance'],
+  ['receive', ({ session, peer }) => session.receive(peer), 'ERR_PEER_DRAINED', drained, 'maintenance'],
+  ['flush', ({ session }) => session.flush(), 'ERR_PEER_DRAINED', drained, 'maintenance'],
+  ['makeSessions', ({ network }) => network.makeSessions({ count: 1 }), 'ERR_PEER_DRAINED', drained],
+]
+
 const channelRows: Row[] = [
   ...peerRows('send to', ({ channel }, peer) => channel.send(peer, number(1)), 'on this control channel'),
   ...peerRows('receive', ({ channel }, peer) => channel.receive(peer), 'on this control channel'),
@@ -133,7 +153,7 @@ describe('a wrong call on a native pair', () => {
     await scene.leaks.assertNothingLeft()
   })
 
-  it.each([...sessionRows, ...networkRows])('%s', async (...row) => {
+  it.each([...sessionRows, ...networkRows, ...drainRows])('%s', async (...row) => {
     const [alice, bob] = members
     await refuses({ network: alice.network, session: ofAlice, peer: bob.id, channel: none }, row)
     await ofAlice.send(bob.id, number(++passed))
@@ -154,6 +174,28 @@ describe('a wrong call on a native pair', () => {
 
   it('of a control channel says that the dialect has none', async () => {
     await refuses({ network: members[0].network } as Live, ['', ({ network }) => network.openControlChannel(), 'ERR_DIALECT_UNSUPPORTED', 'control channel'])
+  })
+})
+
+describe('a call for a peer that is drained', () => {
+  const scene = new NativeScene({ on: 'memory' })
+  let live: Live
+
+  beforeAll(async () => {
+    const members = await scene.pair()
+    const [[session]] = (await scene.sessions(members, 1)) as [[Session], [Session]]
+    const [{ network }, { id: peer }] = members
+    await scene.run(network.drain(peer, { reason: 'maintenance' }))
+    live = { network, session, peer, channel: none }
+  })
+  afterAll(() => scene.stop())
+
+  it.each([...drainedRows, ...drainRows])('%s', async (...row) => {
+    await refuses(live, row)
+  })
+
+  it('names the peer', async () => {
+    expect(await errorOf(({ session, peer }) => session.send(peer, number(1)), live)).toMatchObject({ message: `${live.peer} ${drained}: maintenance` })
   })
 })
 

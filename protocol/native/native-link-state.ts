@@ -337,17 +337,17 @@ export class NativeLinkState implements LinkCore {
 
   close(error: Error): void {
     if (this.#end !== null) return
-    // What was accepted and is not confirmed has its outcome in any case.
-    this.#leaving ??= error
+    // What was accepted and is not confirmed has its outcome in any case. Why this side left is nearer than how the link ended.
+    const end = (this.#leaving ??= error)
     if (this.acceptedValues() > 0) this.#renew('goodbye')
-    this.#end = error
+    this.#end = end
     this.block()
-    this.#lanes.endAll(error)
+    this.#lanes.endAll(end)
     this.#largeFrame.forget()
     this.#outbox.dropPending()
     this.#options.memory.close()
     this.#settleClosed()
-    this.#upkeep.rejectFlushes(() => error)
+    this.#upkeep.rejectFlushes(() => end)
     this.#upkeep.end()
   }
 

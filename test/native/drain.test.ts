@@ -4,7 +4,7 @@
  * Refuses to know: the exchange of Goodbyes (link-epoch.test.ts).
  */
 import { describe, expect, it } from 'vitest'
-import { LinkResetError } from '../../index.ts'
+import { LinkResetError, StatewireError } from '../../index.ts'
 import type { Session } from '../../index.ts'
 import { bytes, number, numberOf, play, rejectionOf } from '../support/native-scene.ts'
 import type { Carrier, NativeMember, NativeScene } from '../support/native-scene.ts'
@@ -111,6 +111,26 @@ describe('drain', () => {
       expect(await ended).toMatchObject({ code: 'ERR_LINK_RESET', outcomes: { unknown: 5 } })
       expect(alice.network.metrics().memory.usedBytes).toBe(0)
       await scene.run(bob.network.shutdown())
+    }))
+
+  it('of a peer that is away, and for which nothing was accepted, says afterwards that the peer was drained, and why', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, bob] = await scene.pair()
+      const [mine] = await pairOf(scene, alice, bob)
+      await bob.faults.die()
+      await scene.run(alice.network.drain(bob.id, { timeoutMs: 1000, reason: 'maintenance' }))
+      expect(await scene.run(rejectionOf(mine.send(bob.id, number(1))))).toMatchObject({ code: 'ERR_PEER_DRAINED', message: expect.stringMatching(/was drained.*: maintenance$/) })
+      await scene.run(bob.network.shutdown())
+    }))
+
+  it('that ends before any Goodbye leaves sessions with why this side left, not with how the link ended', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, bob] = await scene.pair()
+      const [mine] = await pairOf(scene, alice, bob)
+      const state = alice.link(bob)
+      state.leave(new StatewireError('ERR_PEER_DRAINED', 'why'))
+      state.close(new StatewireError('ERR_NETWORK_STOPPED', 'how'))
+      expect(() => mine.trySend(bob.id, number(1))).toThrow('why')
     }))
 
   it('of a peer that comes back in time lets it have what it had not got', () =>

@@ -73,6 +73,15 @@ describe.each(carriers)('native sessions over %s', (on) => {
     }))
 })
 
+describe('a native session', () => {
+  it('in a text says which it is and with whom', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, bob] = await scene.pair()
+      const [ofAlice] = await scene.sessions([alice, bob], 2)
+      expect(ofAlice?.map(String)).toEqual([`session 0 with ${bob.id}`, `session 1 with ${bob.id}`])
+    }))
+})
+
 describe('a native makeSessions that a peer does not answer', () => {
   it('fails at its time-out and says how many sessions came from whom', () =>
     play({ on: 'memory', limits: { batchTimeoutMs: 5_000 } }, async (scene) => {
