@@ -4,6 +4,8 @@
  */
 import { LinkState } from '../protocol/link-state.ts'
 import type { LinkCore } from '../protocol/link-core.ts'
+import { linksInUse } from '../protocol/native/hello-checks.ts'
+import { NativeLinkState } from '../protocol/native/native-link-state.ts'
 import type { ResolvedOptions } from './options.ts'
 
 export interface BaseLink {
@@ -34,6 +36,27 @@ export class BaseLinks {
     return this.#links.get(peer) ?? []
   }
 
+  /**
+   * Those that both sides have. In the native dialect a peer tells how many it has in its hello on link 0: until then only that
+   * one, then the first of them. Elsewhere all.
+   */
+  inUse(peer: string): readonly BaseLink[] {
+    const links = this.of(peer)
+    const state = links[0]?.state
+    return state instanceof NativeLinkState ? links.slice(0, linksInUse(links.length, state.epoch.peerLinks)) : links
+  }
+
+  isInUse(peer: string, connectionId: number): boolean {
+    return connectionId >= this.of(peer).length || connectionId < this.inUse(peer).length
+  }
+
+  /** Those that the peer has not, or not any more. */
+  unused(peer: string): readonly BaseLink[] {
+    const links = this.of(peer)
+    const state = links[0]?.state
+    return state instanceof NativeLinkState && state.epoch.peerLinks !== null ? links.slice(state.epoch.peerLinks) : []
+  }
+
   entries(): IterableIterator<[string, BaseLink[]]> {
     return this.#links.entries()
   }
@@ -46,7 +69,7 @@ export class BaseLinks {
   }
 
   areReady(peers: readonly string[]): boolean {
-    return peers.every((peer) => this.of(peer).every((link) => link.isReady))
+    return peers.every((peer) => this.inUse(peer).every((link) => link.isReady))
   }
 
   /** The network has ended: so have the lanes of all links. */

@@ -183,10 +183,12 @@ class BatchBody implements Body {
     return this.#services.options.onConnectionLost === 'reconnect' ? this.#services.options.connectionParallelism : 0
   }
 
-  /** The one set of connections that serves all batches. */
+  /** The one set of connections that serves all batches. How many there are of a peer's is known when the first of them is up. */
   #useBaseLinks(): void {
+    this.#links.length = 0
+    this.#ready.clear()
     for (const peer of this.#request.peers) {
-      for (const base of this.#services.baseLinks.of(peer).slice(0, this.#connections)) {
+      for (const base of this.#services.baseLinks.inUse(peer).slice(0, this.#connections)) {
         this.#links.push({ peer, number: base.connectionId, connectionId: base.connectionId, id: base.id, state: base.state })
         if (base.isReady) this.#ready.add(`${peer} ${base.id}`)
       }
@@ -206,6 +208,7 @@ class BatchBody implements Body {
   }
 
   noteReady(event: { peer: string; link: string }): void {
+    if (this.#mode !== 'fail') return this.#useBaseLinks()
     const link = this.#links.find((candidate) => candidate.peer === event.peer && candidate.id === event.link)
     if (link === undefined) return
     this.#ready.add(`${event.peer} ${event.link}`)
@@ -229,7 +232,7 @@ class BatchBody implements Body {
   validate(): void {
     this.#validating = true
     if (this.#mode === 'reconnect') this.#openLanes()
-    else if (this.#mode === 'resume') this.#channels.push(...openNativeLanes(this.#request.count, this.#request.peers, this.#links, this.#connections))
+    else if (this.#mode === 'resume') this.#channels.push(...openNativeLanes(this.#request.count, this.#request.peers, this.#links))
     if (this.#request.purpose === 'control') {
       this.#port.send({ type: 'batch.validated' })
       return

@@ -36,10 +36,17 @@ export class LinkDial {
   }
 
   request(): void {
-    const { services, ref } = this.#options
-    this.#isDialing = this.#isKnown = true
+    const { services, ref, peer, connectionId } = this.#options
     if (services.dialect.bothMayDial) this.openClaim()
+    // A link that the peer does not have, or may not have, is not dialled: whoever hears more from link 0 asks again.
+    if (!services.baseLinks.isInUse(peer, connectionId)) return
+    this.#isDialing = this.#isKnown = true
     services.reconnector?.send({ type: 'dial.request', key: this.#key, link: ref })
+  }
+
+  /** As `request`, and nothing where that has been asked for: asking again counts as a failure. */
+  requestOnce(): void {
+    if (!this.#isDialing) this.request()
   }
 
   /** A granted dial has ended, one way or the other. */

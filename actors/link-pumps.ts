@@ -21,6 +21,7 @@ export class LinkPumps {
     this.#services = services
     this.#children = children
     this.#state = state
+    pumpsOf.set(state, this)
   }
 
   ensure(): void {
@@ -54,4 +55,13 @@ export class LinkPumps {
     this.#children.get('forwarder:out')?.send(event)
     this.#children.get('forwarder:in')?.send(event)
   }
+}
+
+const pumpsOf = new WeakMap<LinkCore, LinkPumps>()
+
+/** Calls back when what was sent on this link is with the kernel: the control channel's promise. */
+export function whenFlushed(state: LinkCore, callback: (error: Error | null) => void): void {
+  const out = pumpsOf.get(state)?.out ?? null
+  if (out === null) callback(new Error('there is no connection'))
+  else out.whenFlushed(callback)
 }

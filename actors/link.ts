@@ -134,6 +134,10 @@ class LinkBody implements Body {
     this.#dial.request()
   }
 
+  requestOnce(): void {
+    this.#dial.requestOnce()
+  }
+
   /** Leaves `requesting`: by the grant, which stays used until the dial has ended, or without one. */
   cancelDial(event: AnyEventObject): void {
     if (event.type !== 'dial.granted') this.#dial.end('dial.cancel')
@@ -274,6 +278,10 @@ class LinkBody implements Body {
     }
   }
 
+  dropConnection(event: { cause: Cause }): void {
+    this.#current?.send({ type: 'connection.fail', cause: event.cause })
+  }
+
   closeConnection(event: { cause: Cause }): void {
     this.#cause = event.cause
     this.#dial.closeClaim()
@@ -348,33 +356,16 @@ class LinkBody implements Body {
       this.#leave(null, cause('ERR_CONNECTION_LOST', `${this.#peer.id} says that this side broke the protocol${reason}`), 'wait')
     }
   }
-
-  whenFlushed(callback: (error: Error | null) => void): void {
-    if (this.#pumps.out === null) callback(new Error('there is no connection'))
-    else this.#pumps.out.whenFlushed(callback)
-  }
-}
-
-const flushers = new WeakMap<LinkCore, (callback: (error: Error | null) => void) => void>()
-
-/** Calls back when what was sent on this link is with the kernel: the control channel's promise. */
-export function whenFlushed(state: LinkCore, callback: (error: Error | null) => void): void {
-  const flusher = flushers.get(state)
-  if (flusher === undefined) callback(new Error('there is no connection'))
-  else flusher(callback)
 }
 
 export const link: ChartLogic<LinkInput> = chartActor<LinkInput, LinkBody, (typeof linkActions)[number]>({
   machine: linkMachine,
   host: (input) => input.services,
-  createBody: (input, port) => {
-    const body = new LinkBody(input, port)
-    flushers.set(input.spec.state, (callback) => body.whenFlushed(callback))
-    return body
-  },
+  createBody: (input, port) => new LinkBody(input, port),
   isCurrent: (body, event) => body.isCurrent(event),
   actions: {
     requestDial: (body) => body.requestDial(),
+    requestOnce: (body) => body.requestOnce(),
     cancelDial: (body, event) => body.cancelDial(event),
     openClaim: (body) => body.openClaim(),
     closeClaim: (body) => body.closeClaim(),
@@ -389,6 +380,7 @@ export const link: ChartLogic<LinkInput> = chartActor<LinkInput, LinkBody, (type
     noteErrored: (body) => body.noteErrored(),
     noteLost: (body, event) => body.noteLost(event),
     failConnection: (body, event) => body.failConnection(event),
+    dropConnection: (body, event) => body.dropConnection(event),
     closeConnection: (body, event) => body.closeConnection(event),
     tellFailed: (body) => body.tellFailed(),
     noteRestart: (body, event) => body.noteRestart(event),

@@ -17,13 +17,13 @@ interface PeerLink {
 }
 
 /** Ids are counted by link and epoch; a batch takes the same on all links to a peer. @returns by session, then by peer */
-export function openNativeLanes(count: number, peers: readonly string[], links: readonly PeerLink[], connections: number): Map<string, Channel>[] {
+export function openNativeLanes(count: number, peers: readonly string[], links: readonly PeerLink[]): Map<string, Channel>[] {
   const channels = Array.from({ length: count }, () => new Map<string, Channel>())
   for (const peer of peers) {
     const own = links.filter((link) => link.peer === peer).map(({ number, state }) => ({ number, state: state as NativeLinkState }))
     const first = firstIdOfBatch(own.map(({ state }) => state.nextSessionId), count)
     for (const { number, state } of own) {
-      const indexes = [...channels.keys()].filter((index) => number === connectionOf(index, connections))
+      const indexes = [...channels.keys()].filter((index) => number === connectionOf(index, own.length))
       state.takeIds(first, count, indexes.map((index) => first + index))
       for (const index of indexes) channels[index]?.set(peer, { state, lane: state.openLane(first + index) })
     }

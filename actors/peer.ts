@@ -8,6 +8,7 @@ import type { Cause, ChildEvent, DeadlineName } from '../machines/chart.ts'
 import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
+import { NativeLinkState } from '../protocol/native/native-link-state.ts'
 import { link } from './link.ts'
 import type { LinkSpec } from './link.ts'
 import type { ResolvedPeer } from './options.ts'
@@ -95,6 +96,7 @@ class PeerBody implements Body {
     else if (event.type !== 'link.ready') this.#up.delete(event.link)
     if (!wasUp && this.#up.size > 0) this.#services.emit({ type: 'peer.up', peer: this.#peer.id })
     if (wasUp && this.#up.size === 0) this.#services.emit({ type: 'peer.down', peer: this.#peer.id, cause: event.cause ?? this.#cause })
+    if (event.type === 'link.up' || event.type === 'link.down') this.#heedLinks()
     const { type, link: id, cause: reason } = event
     const peerId = this.#peer.id
     this.#requests.get(id)?.replyTo.send(reason === undefined ? { type, link: id, peer: peerId } : { type, link: id, cause: reason, peer: peerId })
@@ -122,6 +124,17 @@ class PeerBody implements Body {
 
   wakeLinks(event: AnyEventObject): void {
     for (const ref of this.#port.children.refs()) ref.send(event)
+  }
+
+  /** A peer tells on link 0 how many links it has. */
+  #heedLinks(): void {
+    const { baseLinks } = this.#services
+    for (const { id } of baseLinks.inUse(this.#peer.id).slice(1)) this.#port.children.get(id)?.send({ type: 'link.wanted' })
+    for (const { id, state } of baseLinks.unused(this.#peer.id)) {
+      // Its connection leads nowhere, and may not have noticed it. What the link held is over once it is down.
+      this.#port.children.get(id)?.send({ type: 'link.unwanted', cause: cause('ERR_CONNECTION_LOST', `${this.#peer.id} has fewer links now`) })
+      if (state instanceof NativeLinkState) state.retire()
+    }
   }
 
   noteRestart(event: ChildEvent): void {

@@ -36,10 +36,12 @@ export type LinkEvent =
   | { readonly type: 'link.adopt' }
   | { readonly type: 'link.close'; readonly cause: Cause }
   | { readonly type: 'reconnector.restarted' }
+  | { readonly type: 'link.wanted' }
+  | { readonly type: 'link.unwanted'; readonly cause: Cause }
   | ChildEvent
   | DeadlinePassed
 
-export const linkActions = ['requestDial', 'cancelDial', 'openClaim', 'closeClaim', 'dial', 'accept', 'replace', 'endDial', 'tellReady', 'adopt', 'noteOpened', 'resetBackoff', 'noteErrored', 'noteLost', 'failConnection', 'closeConnection', 'tellFailed', 'noteRestart', 'escalate'] as const
+export const linkActions = ['requestDial', 'requestOnce', 'cancelDial', 'openClaim', 'closeClaim', 'dial', 'accept', 'replace', 'endDial', 'tellReady', 'adopt', 'noteOpened', 'resetBackoff', 'noteErrored', 'noteLost', 'failConnection', 'dropConnection', 'closeConnection', 'tellFailed', 'noteRestart', 'escalate'] as const
 
 const authenticated = [
   { guard: 'readsAtOnce', target: 'up', actions: 'endDial' },
@@ -71,6 +73,8 @@ export const linkMachine = setup({
     'child.escalated': { actions: 'escalate' },
     // A pump that finds a broken wire contract, or breaks itself, costs the connection; the chart hears of the end from it.
     'pump.failed': { actions: 'failConnection' },
+    // The peer has no such link any more.
+    'link.unwanted': { actions: 'dropConnection' },
     'connection.closed': [
       { guard: 'mayReconnect', target: '.down', actions: 'noteLost' },
       { target: '.failed', actions: 'noteLost' },
@@ -82,7 +86,7 @@ export const linkMachine = setup({
       states: {
         deciding: { always: [{ guard: 'isDialer', target: 'requesting' }, { target: 'expecting' }] },
         requesting: {
-          description: 'The reconnector grants at the latest at the cap of its back-off; if it was lost meanwhile, ask again. Where both sides may dial, the other may come first.',
+          description: 'The reconnector grants at the latest at the cap of its back-off; if it was lost meanwhile, ask again. A link that the peer may not have asks when that is known. Where both sides may dial, the other may come first.',
           meta: { deadline: 'grantTimeoutMs' },
           entry: 'requestDial',
           exit: 'cancelDial',
@@ -90,6 +94,7 @@ export const linkMachine = setup({
             'dial.granted': '#link.connecting',
             'link.claimed': '#link.accepting',
             'reconnector.restarted': { actions: 'requestDial' },
+            'link.wanted': { actions: 'requestOnce' },
             'deadline.passed': { target: 'requesting', reenter: true },
           },
         },

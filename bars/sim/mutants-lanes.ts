@@ -2,6 +2,7 @@
  * Owns: planted bugs in sessions: credit, queues, who is told.
  * Refuses to know: how they are found.
  */
+import { BaseLinks } from '../../actors/base-links.ts'
 import { ReceiveWindow, SendCredit } from '../../protocol/native/credit.ts'
 import { NativeLinkState } from '../../protocol/native/native-link-state.ts'
 import { NativeOutbox } from '../../protocol/native/native-outbox.ts'
@@ -35,6 +36,11 @@ export const laneMutants: Readonly<Record<string, Mutant>> = {
   'queue-dropped-at-end': { sentence: 'What was received and not read is forgotten when a lane ends.', plant: () => replace(Lane, 'close', (lane, close, error) => (lane.discardUnread(), close(error))) },
   'waiting-not-told': { sentence: 'Senders that wait on a lane are not told of its end.', plant: () => replace(NativeOutbox, 'rejectWaiting', () => {}) },
   'flush-too-early': { sentence: 'A flush does not wait.', plant: () => replace(NativeLinkState, 'whenAcked', (_, __, ___, resolve) => (resolve(), () => {})) },
+  'links-of-its-own-number': {
+    sentence: 'A side takes all of its links for links that the peer has too.',
+    plant: () => replace(BaseLinks, 'inUse', (links, _, peer) => links.of(peer)),
+  },
+  'link-kept-that-is-gone': { sentence: 'What was sent on a link that the peer has no more is not told its outcome.', plant: () => replace(NativeLinkState, 'retire', () => {}) },
   'passed-over-not-reset': {
     sentence: 'The peer is not told of sessions that were passed over.',
     plant: () => replace(LinkSessions, 'creditedLate', () => []),

@@ -55,6 +55,7 @@ export class LinkEpoch {
   #nextEpoch: bigint
   #known = 0n
   #knownLimits: EpochLimits | null = null
+  #peerLinks: number | null = null
   #received = 0
   #helloNumber = 0
   #lastAdopted: HelloOrigin | null = null
@@ -99,6 +100,11 @@ export class LinkEpoch {
   /** When an Ack is due. A connection that is up sends it; each adoption begins with none owed. */
   get acks(): AckSchedule {
     return this.#acks
+  }
+
+  /** For how many links the peer was configured when its last hello on this link was adopted; null before the first. */
+  get peerLinks(): number | null {
+    return this.#peerLinks
   }
 
   /** What the peer allows, from the hello that began its epoch; null before the first. */
@@ -162,6 +168,7 @@ export class LinkEpoch {
     }
     this.#known = verdict.theirs === 'FRESH' ? theirs.nextEpoch : theirs.epoch
     this.#knownLimits = epochLimitsOf(theirs)
+    this.#peerLinks = theirs.links
     this.#lastAdopted = { bootId: theirs.bootId, helloNumber: theirs.helloNumber }
     this.#sentHello = null
     this.#downSinceMs = null

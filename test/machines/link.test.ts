@@ -19,6 +19,8 @@ down.requesting
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        cancelDial closeConnection
   reconnector.restarted              -> stays                          requestDial
+  link.wanted                        -> stays                          requestOnce
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -30,6 +32,7 @@ connecting
   connection.closed after it was up  -> down.requesting                noteLost requestDial
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -41,6 +44,7 @@ accepting
   connection.closed after it was up  -> down.requesting                noteLost requestDial
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -49,6 +53,7 @@ closing
   connection.closed before it was up -> closed                         noteLost
   connection.closed after it was up  -> closed                         noteLost
   pump.failed                        -> stays                          failConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -60,6 +65,7 @@ ready
   pump.failed                        -> stays                          failConnection
   link.adopt                         -> up.fresh                       adopt
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -73,6 +79,7 @@ up.fresh
   pump.started                       -> up.stable                      resetBackoff
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -85,6 +92,7 @@ up.stable
   connection.closed after it was up  -> down.requesting                noteLost requestDial
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -95,6 +103,7 @@ down.expecting
   connection.closed after it was up  -> stays                          closeClaim noteLost openClaim
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeClaim closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -105,6 +114,7 @@ accepting
   connection.closed after it was up  -> down.expecting                 noteLost openClaim
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -116,6 +126,7 @@ ready
   pump.failed                        -> stays                          failConnection
   link.adopt                         -> up.fresh                       adopt
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -128,6 +139,7 @@ up.fresh
   pump.started                       -> up.stable                      resetBackoff
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -140,6 +152,7 @@ up.stable
   connection.closed after it was up  -> down.expecting                 noteLost openClaim
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -152,6 +165,8 @@ down.requesting
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        cancelDial closeConnection
   reconnector.restarted              -> stays                          requestDial
+  link.wanted                        -> stays                          requestOnce
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -163,6 +178,7 @@ connecting
   connection.closed after it was up  -> failed                         noteLost tellFailed
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -174,6 +190,7 @@ accepting
   connection.closed after it was up  -> failed                         noteLost tellFailed
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -186,6 +203,7 @@ ready
   pump.failed                        -> stays                          failConnection
   link.adopt                         -> up.fresh                       adopt
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -198,6 +216,7 @@ up.fresh
   pump.started                       -> up.stable                      resetBackoff
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -210,6 +229,7 @@ up.stable
   connection.closed after it was up  -> failed                         noteLost tellFailed
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -220,6 +240,7 @@ down.expecting
   connection.closed after it was up  -> failed                         closeClaim noteLost tellFailed
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeClaim closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -230,6 +251,7 @@ accepting
   connection.closed after it was up  -> failed                         noteLost tellFailed
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -241,6 +263,7 @@ ready
   pump.failed                        -> stays                          failConnection
   link.adopt                         -> up.fresh                       adopt
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -253,6 +276,7 @@ up.fresh
   pump.started                       -> up.stable                      resetBackoff
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -265,6 +289,7 @@ up.stable
   connection.closed after it was up  -> failed                         noteLost tellFailed
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -276,6 +301,7 @@ connecting
   connection.closed after it was up  -> down.requesting                noteLost requestDial
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -287,6 +313,7 @@ accepting
   connection.closed after it was up  -> down.requesting                noteLost requestDial
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -299,6 +326,7 @@ accepting
   connection.closed after it was up  -> down.expecting                 noteLost openClaim
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
   child.escalated                    -> stays                          escalate
@@ -318,7 +346,7 @@ describe('the link chart', () => {
     events: [
       ...named('dial.granted', 'link.claimed', 'connection.authenticated', 'connection.opened', 'connection.errored'),
       ...closings,
-      ...named('pump.started', 'pump.failed', 'link.adopt', 'link.close', 'reconnector.restarted'),
+      ...named('pump.started', 'pump.failed', 'link.adopt', 'link.close', 'reconnector.restarted', 'link.wanted', 'link.unwanted'),
       ...childEvents,
       ...named('deadline.passed'),
     ],

@@ -50,6 +50,23 @@ describe.each(carriers)('native sessions over %s', (on) => {
       }
     }))
 
+  it.each([
+    ['dialer', 1, 2],
+    ['acceptor', 2, 1],
+  ])('ride on the lesser number of links where the %s has more', (_, ofAlice, ofBob) =>
+    play({ on }, async (scene) => {
+      const alice = await scene.start({ key: 0, peers: [1], dials: [], links: ofAlice })
+      const bob = await scene.start({ key: 1, peers: [0], dials: [0], links: ofBob })
+      for (let round = 0; round < 2; round++) {
+        const [mine, theirs] = await scene.sessions([alice, bob], 3)
+        for (const [index, session] of mine!.entries()) {
+          await scene.run(session.send(bob.id, number(index)))
+          expect(numberOf(await scene.run(theirs![index]!.receive(alice.id)))).toBe(index)
+        }
+      }
+      expect([alice, bob].map((member) => [member.eventsOf('connection.opened').length, member.eventsOf('connection.failed').length, member.eventsOf('connection.rejected').length])).toEqual([[1, 0, 0], [1, 0, 0]])
+    }))
+
   it('closed by one side, end on the other with what came before still to be read', () =>
     play({ on }, async (scene) => {
       const [alice, bob] = await scene.pair()
@@ -79,6 +96,30 @@ describe('a native session', () => {
       const [alice, bob] = await scene.pair()
       const [ofAlice] = await scene.sessions([alice, bob], 2)
       expect(ofAlice?.map(String)).toEqual([`session 0 with ${bob.id}`, `session 1 with ${bob.id}`])
+    }))
+})
+
+describe('a peer that comes again', () => {
+  it.each([
+    ['fewer', 2, 1],
+    ['more', 1, 2],
+  ])('with %s links is talked to on as many as both have', (_, before, after) =>
+    play({ on: 'memory', limits: { resumeTimeoutMs: 60_000 } }, async (scene) => {
+      const alice = await scene.start({ key: 0, peers: [1], dials: [1], links: 2 })
+      let bob = await scene.start({ key: 1, peers: [0], dials: [0], links: before })
+      const [first] = await scene.sessions([alice, bob], 2)
+      const ends = first!.map((session) => session.ended(bob.id))
+      await scene.crash(bob)
+      const startedAtMs = scene.clock.nowMs()
+      bob = await scene.start({ key: 1, peers: [0], dials: [0], links: after })
+      expect((await scene.run(Promise.all(ends))).map((error) => (error as { code?: string }).code)).toEqual(['ERR_LINK_RESET', 'ERR_LINK_RESET'])
+      const [mine, theirs] = await scene.sessions([alice, bob], 3)
+      expect(scene.clock.nowMs() - startedAtMs).toBeLessThan(10_000)
+      for (const [index, session] of mine!.entries()) {
+        await scene.run(session.send(bob.id, number(index)))
+        expect(numberOf(await scene.run(theirs![index]!.receive(alice.id)))).toBe(index)
+      }
+      expect([0, 1].map((link) => alice.link(bob, link).laneCount)).toEqual(after === 1 ? [3, 0] : [2, 1])
     }))
 })
 

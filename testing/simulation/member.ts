@@ -64,7 +64,8 @@ export class Member {
         listen: `tcp://${node.name}:${port}`,
         peers: others.map((other) => ({ id: other.key.id, ...(plan.bothDial || other.index < this.index ? { url: `tcp://${other.name}:${port}` } : {}) })),
         security: 'plaintext',
-        connectionParallelism: plan.links,
+        // A process may come again with another number of links than it had, and than its peers have.
+        connectionParallelism: new Chance(plan.seed, 4, this.index, this.#starts).whole(1, plan.links),
         limits: limitsOf(plan),
       },
       { environment: node.environment },
@@ -91,7 +92,7 @@ export class Member {
       }
       if (this.network !== network || this.isAway) return
       this.#world.network.trace.note(this.name, `has sessions ${sessions.map(({ id }) => id).join(', ')} with ${peer.name}`)
-      const linksUsed = Math.min(sessions.length, plan.links)
+      const linksUsed = Math.min(sessions.length, this.#linksInUse(peer.key.id))
       const batch: Batch = { traffics: [], isOver: false }
       await new Promise<void>((resolve) => {
         const onOver = (): void => {
@@ -130,12 +131,17 @@ export class Member {
 
   /** After a Goodbye a link knows nothing of the peer any more. Links that no session uses may not have noticed their end. */
   knows(peer: Member): boolean {
-    return this.#linksTo(peer.key.id).slice(0, this.#world.plan.sessions).some(({ known }) => known !== 0n)
+    return this.#linksTo(peer.key.id).slice(0, Math.min(this.#world.plan.sessions, this.#linksInUse(peer.key.id))).some(({ known }) => known !== 0n)
   }
 
   #placeOf(peer: string, session: number, link: number): Place {
     const { epoch, known } = this.#linksTo(peer)[link]!
     return { link, session, mine: epoch, theirs: known }
+  }
+
+  #linksInUse(peer: string): number {
+    const services = this.network === null ? undefined : supervisorServices(this.network.ref)
+    return services?.baseLinks.inUse(peer).length ?? 0
   }
 
   #linksTo(peer: string): readonly LinkEpoch[] {

@@ -24,6 +24,7 @@ export interface PlannedCut {
 export interface Plan {
   readonly seed: number
   readonly peers: number
+  /** At most; each process has a number of its own. */
   readonly links: number
   /** Both sides of every pair dial; else one, and which one it is. */
   readonly bothDial: boolean
