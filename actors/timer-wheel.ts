@@ -39,6 +39,10 @@ class SlotHeap {
     return this.#heap[0] ?? Infinity
   }
 
+  get size(): number {
+    return this.#heap.length
+  }
+
   add(slot: number): void {
     if (this.#known.has(slot)) return
     this.#known.add(slot)
@@ -87,6 +91,11 @@ export class TimerWheel {
     return this.#size
   }
 
+  /** Moments that it looks at: those of deadlines, and until they pass those of some that were cancelled. */
+  get moments(): number {
+    return this.#order.size
+  }
+
   /** @param delayMs from now; rounded up to a slot, never early. */
   schedule(delayMs: number, callback: () => void): Deadline {
     const slot = Math.ceil((this.#clock.nowMs() + Math.max(0, delayMs)) / slotMs)
@@ -108,8 +117,11 @@ export class TimerWheel {
     this.#size--
     if (entries.size > 0) return
     this.#slots.delete(entry.slot)
-    // The clock's timer is left to fire for nothing, unless nothing is left at all: then it must not hold the process.
-    if (this.#size === 0) this.#disarm()
+    // The clock's timer is left to fire for nothing, unless nothing is left at all: then it must not hold the process. It would have
+    // forgotten the slots that are empty.
+    if (this.#size > 0) return
+    this.#order.clear()
+    this.#disarm()
   }
 
   /** Forgets every deadline. */
@@ -146,7 +158,8 @@ export class TimerWheel {
         // A callback may have cleared the wheel, and set deadlines in it again.
         if (this.#slots.get(slot) !== entries) continue
         this.#slots.delete(slot)
-        this.#order.removeFirst()
+        // It is not there where a callback took away all that was left.
+        if (this.#order.first === slot) this.#order.removeFirst()
       }
     } finally {
       // Also where a callback threw: the deadlines of others must pass all the same.

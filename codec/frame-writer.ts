@@ -113,6 +113,12 @@ export class FrameWriter {
     return parts
   }
 
+  /** What `take` would return; it stays. Not to be written again: arenas are in the order of what was written. */
+  peek(): readonly Buffer[] {
+    this.sealSlice()
+    return this.parts
+  }
+
   /**
    * The peer has received bytes that lie in this memory, so it has all that was written before the arena that it belongs to,
    * and nobody reads or sends that again. Memory that is none of the writer's arenas says nothing.

@@ -322,10 +322,8 @@ export class NativeOutbox {
 
   /** Values that are encoded and not handed over. Not on the byte path. */
   get pendingValues(): number {
-    const batch = this.#writer.take()
-    for (const part of batch) this.#writer.writeRaw(part)
     let sum = 0
-    for (const count of this.#countValues(batch).values()) sum += count
+    for (const count of this.#countValues(this.#writer.peek()).values()) sum += count
     return sum
   }
 

@@ -53,6 +53,19 @@ describe('a deadline', () => {
     expect([log, wheel.size, clock.timers]).toEqual([[], 0, 0])
   })
 
+  it('set and cancelled over and over leaves nothing, whether there are others or not', async () => {
+    const { clock, wheel, at } = create()
+    for (const others of [0, 1]) {
+      const other = others === 0 ? null : at(100_000, 'other')
+      for (let time = 0; time < 1000; time++) {
+        at(10, 'x').cancel()
+        await clock.advance(5)
+      }
+      expect(wheel.moments).toBeLessThanOrEqual(others === 0 ? 0 : 4)
+      other?.cancel()
+    }
+  })
+
   it('that has passed is cancelled for nothing', async () => {
     const { clock, wheel, at } = create()
     const deadline = at(10, 'x')
@@ -160,6 +173,17 @@ describe('a callback', () => {
     const other = at(8, 'other')
     await clock.advance(100)
     expect([log, wheel.size]).toEqual([['inner at 8'], 0])
+  })
+
+  it('may cancel all that is left and set another for later: that one is not lost', async () => {
+    const { clock, wheel, log, at } = create()
+    wheel.schedule(8, () => {
+      other.cancel()
+      at(8, 'inner')
+    })
+    const other = at(50, 'other')
+    await clock.advance(100)
+    expect([log, wheel.size, wheel.moments]).toEqual([['inner at 16'], 0, 0])
   })
 
   it('may clear the wheel', async () => {

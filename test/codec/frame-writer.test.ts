@@ -1,7 +1,7 @@
 /** Owns: the contract of the outbound batch: order, what is copied and what is not, and that nothing taken changes again. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { byReferenceThresholdBytes, encodeFrame, encodeValue, FrameReader, FrameWriter, maxArenaLengthBytes, type NetworkValue } from '../../codec/index.ts'
+import { byReferenceThresholdBytes, encodeFrame, encodeValue, FrameReader, FrameWriter, maxArenaLengthBytes, SpareMemory, type NetworkValue } from '../../codec/index.ts'
 import { anyValue, expectError, RecordingSink } from './harness.ts'
 import { fromNotation, toHex, valueVectors } from './vectors.ts'
 
@@ -138,6 +138,24 @@ describe('what was taken', () => {
     }
     expect(slices.length).toBeGreaterThanOrEqual(3_000)
     expect(slices.every(([part, hex]) => part.toString('hex') === hex)).toBe(true)
+  })
+
+  test('is what a look at it before has shown, and what was written between', () => {
+    const writer = new FrameWriter(new SpareMemory(1024 * 1024))
+    const written: Buffer[] = []
+    const write = (count: number): void => {
+      for (let value = 0; value < count; value += 1) {
+        writer.writeFrame(written.length, bytes(30))
+        written.push(encodeFrame(written.length, bytes(30)))
+      }
+    }
+    write(3_000)
+    const seen = [...writer.peek()]
+    write(3_000)
+    const taken = writer.take()
+    expect(Buffer.concat(taken).equals(Buffer.concat(written))).toBe(true)
+    expect(seen.every((part, index) => taken[index]?.buffer === part.buffer && taken[index]?.byteOffset === part.byteOffset)).toBe(true)
+    expect([writer.peek(), writer.pendingBytes]).toEqual([[], 0])
   })
 
   test('shares arenas instead of getting a buffer for each write, and arenas grow to 64 KiB', () => {

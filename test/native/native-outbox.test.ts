@@ -1,6 +1,8 @@
-/** Owns: whose turn it is on one native link: lanes take turns also from one acknowledgement to the next. Refuses to know: links among each other (node-memory.test.ts). */
+/** Owns: whose turn it is on one native link: lanes take turns also from one acknowledgement to the next; and that memory is used again only for what was received. Refuses to know: links among each other (node-memory.test.ts). */
 import { expect, test } from 'vitest'
+import { FrameWriter, SpareMemory } from '../../codec/index.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
+import { encodeReset } from '../../codec/native-frames.ts'
 import { idleHooks } from '../../protocol/link-core.ts'
 import { firstWindowBytes } from '../../protocol/native/credit.ts'
 import { LaneMemory } from '../../protocol/native/lane-memory.ts'
@@ -43,4 +45,36 @@ test('lanes take turns where acknowledgements let go few values at a time', () =
   const turns = sent.map((count, lane) => count - before[lane]!)
   expect(turns.reduce((sum, count) => sum + count, 0)).toBe(24)
   expect(Math.max(...turns) - Math.min(...turns), turns.join(' ')).toBeLessThanOrEqual(1)
+})
+
+test('memory of frames that are not acknowledged is not used again, also where values were counted before they left', () => {
+  const spares = new SpareMemory(1024 * 1024)
+  const epoch = new LinkEpoch({
+    connectionId: 0, ownKey: new Uint8Array(32).fill(1), peerKey: new Uint8Array(32).fill(2), bootId: 1n, drawEpoch: () => 1n,
+    limits: { maxMessageLengthBytes: 65_536, laneWindowBytes: firstWindowBytes, resumeTimeoutMs: 1000, links: 1, replayWindowBytes: 4 * 1024 * 1024 },
+  })
+  const counters = { valuesSent: 0, bytesSent: 0, valuesReceived: 0, bytesReceived: 0, framesDropped: 0 }
+  const outbox = new NativeOutbox({ peer: 'bob', memory: new NodeMemory().open(), arenas: spares, sendQueueBytesMax: 1e9, sendQueueValuesMax: 1e6, nowMs: () => 0 }, epoch, counters, () => idleHooks)
+  let made = 0
+  const write = (count: number): void => {
+    for (let frame = 0; frame < count; frame++) outbox.writeOwn(encodeReset(made++, { code: 1, reason: 'closed' }))
+  }
+  const frameLengthBytes = encodeReset(0, { code: 1, reason: 'closed' }).length
+  const other = new FrameWriter(spares)
+  // Whatever place in its arena a batch begins at.
+  for (let place = 0; place < 60; place++) {
+    write(73)
+    outbox.takeBatch()
+    epoch.window.ack(epoch.window.next)
+    write(5200)
+    expect(outbox.pendingValues).toBe(0)
+    const batch = outbox.takeBatch()
+    const sent = Buffer.concat(batch)
+    const received = Math.floor(batch[0]!.length / frameLengthBytes)
+    epoch.window.ack(epoch.window.first + received)
+    for (let value = 0; value < 12_000; value++) other.writeFrame(7, bytes(32, 0xab))
+    other.take()
+    expect(Buffer.concat(epoch.window.replayFrom(epoch.window.first)).equals(sent.subarray(received * frameLengthBytes)), `place ${place}`).toBe(true)
+    epoch.window.ack(epoch.window.next)
+  }
 })
