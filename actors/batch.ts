@@ -7,7 +7,6 @@ import type { BatchFacts } from '../machines/batch.ts'
 import type { Cause, DeadlineName } from '../machines/chart.ts'
 import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
 import { StatewireError } from '../codec/errors.ts'
-import type { NetworkValue } from '../codec/values.ts'
 import { connectionOf, connectionsFor, validationKey } from '../protocol/batch-plan.ts'
 import type { LinkCore } from '../protocol/link-core.ts'
 import { LinkState } from '../protocol/link-state.ts'
@@ -15,7 +14,8 @@ import { ringAround } from '../protocol/party-ring.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import { ControlChannel } from './control-channel.ts'
-import { creditsMissing, openNativeLanes, waitForCredit } from './native-batch.ts'
+import { describe, nextOf, sendWhenPossible } from './validation.ts'
+import { creditsMissing, openNativeLanes, waitForCredit, whenPeersHaveHeard } from './native-batch.ts'
 import type { OnConnectionLost } from './options.ts'
 import { cause, causeOf, errorOf } from './services.ts'
 import type { Services } from './services.ts'
@@ -153,6 +153,13 @@ class BatchBody implements Body {
     const endTurn = this.#endTurn
     this.#endTurn = null
     endTurn?.()
+  }
+
+  #giveTurnBackLater(): void {
+    const endTurn = this.#endTurn
+    this.#endTurn = null
+    if (endTurn !== null && this.#channels.length > 0) whenPeersHaveHeard(this.#services, this.#channels, endTurn)
+    else endTurn?.()
   }
 
   openLinks(): void {
@@ -342,6 +349,7 @@ class BatchBody implements Body {
       const unclean = cause('ERR_CONNECTION_LOST', `an earlier makeSessions did not end cleanly (${reason.message})`)
       if (this.#validating && this.#mode === 'reconnect') for (const link of this.#links) this.#tellPeer(link.peer, { type: 'link.break', link: link.id, cause: unclean })
     }
+    if (this.#validating && this.#mode === 'resume') this.#giveTurnBackLater()
     this.#giveTurnBack()
   }
 
@@ -358,23 +366,6 @@ class BatchBody implements Body {
   #tellPeer(peer: string, event: AnyEventObject): void {
     this.#peersPool.send({ type: 'pool.pass', to: `peer:${peer}`, event })
   }
-}
-
-function sendWhenPossible({ state, lane }: Channel, value: NetworkValue): void {
-  // A link that ends rejects the lane's receive as well, and that is where it is heard.
-  if (!state.trySend(lane, value)) state.waitToSend(lane, value, () => {}, () => {})
-}
-
-function nextOf({ lane }: Channel): Promise<NetworkValue> {
-  const value = lane.take()
-  return value === undefined ? new Promise((resolve, reject) => void lane.wait({ resolve, reject })) : Promise.resolve(value)
-}
-
-/** A key may be a secret one, and an error reaches logs and inspectors: only the number of a session is shown. */
-function describe(value: NetworkValue): string {
-  if (value.type !== 'PrfKey') return `a value of type ${value.type}`
-  const index = Buffer.from(value.value).readUInt32LE(0)
-  return Buffer.compare(value.value, validationKey(index)) === 0 ? `the number ${index}` : 'a key that is no number'
 }
 
 export const batch: ChartLogic<BatchInput> = chartActor<BatchInput, BatchBody, (typeof batchActions)[number]>({

@@ -8,6 +8,7 @@ import type { LinkCore } from '../protocol/link-core.ts'
 import type { NativeLane } from '../protocol/native/native-lane.ts'
 import type { NativeLinkState } from '../protocol/native/native-link-state.ts'
 import { firstIdOfBatch } from '../protocol/native/session-numbering.ts'
+import type { Services } from './services.ts'
 import type { Channel } from './session.ts'
 
 interface PeerLink {
@@ -44,6 +45,30 @@ export async function waitForCredit(channels: readonly ReadonlyMap<string, Chann
   await Promise.race([Promise.all(lanes.map(({ whenOpened }) => whenOpened)), ended]).finally(() => {
     for (const lane of lanes) lane.onEnded = null
   })
+}
+
+/** A peer that is away holds the next call no longer than this. */
+const heardWithinMs = 250
+/** A peer acknowledges what it has read, and closes in reaction what it had made a moment later. */
+const reactsWithinMs = 4
+
+/**
+ * Calls back when the peers have heard that these sessions are closed, and this side what they have closed for it. A call that began
+ * earlier would take ids by what it knew before, and two sides that do so may miss each other again and again, by the same number.
+ */
+export function whenPeersHaveHeard(services: Services, channels: readonly ReadonlyMap<string, Channel>[], callback: () => void): void {
+  const oneOfEach = new Map(channels.flatMap((ofPeers) => [...ofPeers.values()]).map((channel) => [channel.state, channel.lane]))
+  let left = oneOfEach.size
+  const isHeard = (): void => {
+    if (--left > 0) return
+    deadline.cancel()
+    services.wheel.schedule(reactsWithinMs, callback)
+  }
+  const deadline = services.wheel.schedule(heardWithinMs, () => {
+    left = Infinity
+    callback()
+  })
+  for (const [state, lane] of oneOfEach) state.whenAcked(lane, isHeard, isHeard)
 }
 
 /** How many of the sessions each peer has made. */

@@ -1,5 +1,6 @@
 /** Owns: that native sessions come up by Credit alone, carry values both ways, and end; over every carrier. Refuses to know: broken sockets. */
 import { describe, expect, it } from 'vitest'
+import type { Session } from '../../index.ts'
 import { keys, number, numberOf, play, rejectionOf } from '../support/native-scene.ts'
 import type { Carrier } from '../support/native-scene.ts'
 
@@ -152,6 +153,28 @@ describe('a native makeSessions that a peer does not answer', () => {
         await scene.run(ofAlice![count - 1]!.send(bob.id, number(timeoutMs)))
         expect(numberOf(await scene.run(ofBob![count - 1]!.receive(alice.id)))).toBe(timeoutMs)
       }
+    }))
+
+  it.each(carriers)('and that is given up while both call again, each at once after each failure, is forgotten after a few tries, over %s', (on) =>
+    play({ on }, async (scene) => {
+      const [alice, bob] = await scene.pair()
+      for (const session of (await scene.sessions([alice, bob], 1)).flat()) session.close()
+      const tries = new Map([[alice, 0], [bob, 0]])
+      const persist = async (member: typeof alice): Promise<Session[]> => {
+        for (;;) {
+          tries.set(member, tries.get(member)! + 1)
+          if (tries.get(member)! > 20) throw new Error('they do not agree')
+          try {
+            return await member.network.makeSessions({ count: 4, timeoutMs: 2_000 })
+          } catch {}
+        }
+      }
+      const giveUp = new AbortController()
+      const lonely = rejectionOf(alice.network.makeSessions({ count: 1, signal: giveUp.signal }))
+      await scene.until('alice has announced it', () => alice.link(bob).laneCount === 1)
+      giveUp.abort()
+      const [ofAlice, ofBob] = await scene.run(Promise.all([persist(alice), persist(bob), lonely]))
+      expect(ofAlice.map(({ id }) => id)).toEqual(ofBob.map(({ id }) => id))
     }))
 
   it('fails at its time-out and names the peer that is not there', () =>
