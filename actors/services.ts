@@ -19,6 +19,7 @@ import type { ActorHost } from './chart-actor.ts'
 import { Claims } from './claims.ts'
 import type { Environment } from './environment.ts'
 import type { NetworkEvent } from './events.ts'
+import { Obstacles } from './obstacles.ts'
 import type { ResolvedOptions } from './options.ts'
 import { FlushSchedule } from './flush-schedule.ts'
 import { TimerWheel } from './timer-wheel.ts'
@@ -48,11 +49,13 @@ export class Services implements ActorHost {
   emitter: (event: NetworkEvent) => void = () => {}
   /** Set by the supervisor. */
   tellPeer: (peer: string, event: AnyEventObject) => void = () => {}
+  readonly #obstacles: Obstacles
   #aliveActors = new Map<string, number>()
 
   constructor(environment: Environment, options: ResolvedOptions) {
     this.environment = environment
     this.options = options
+    this.#obstacles = new Obstacles(options)
     this.dialect = options.dialect === 'native' ? nativeDialect : ampcDialect
     this.memory = new NodeMemory(options.memoryBudgetBytes, options.peers.size * options.connectionParallelism)
     this.baseLinks = new BaseLinks(options, createLinkStates({ environment, options, dialect: this.dialect, memory: this.memory, emit: (event) => this.emit(event) }))
@@ -76,18 +79,13 @@ export class Services implements ActorHost {
     else this.#aliveActors.delete(id)
   }
 
-  /** What keeps a peer from connecting, for the message of whoever waits for it. */
-  readonly #failures = new Map<string, { count: number; last: string }>()
-
-  /** "4 attempts; the last: connect ECONNREFUSED 127.0.0.1:1", or nothing. */
+  /** What keeps a peer from connecting, in brackets behind its name; or nothing. */
   whyNotConnected(peer: string): string {
-    const failure = this.#failures.get(peer)
-    return failure === undefined ? '' : ` (${failure.count} ${failure.count === 1 ? 'attempt' : 'attempts'}; the last: ${failure.last})`
+    return this.#obstacles.sentenceFor(peer, this.url)
   }
 
   emit(event: NetworkEvent): void {
-    if (event.type === 'connection.failed') this.#failures.set(event.peer, { count: (this.#failures.get(event.peer)?.count ?? 0) + 1, last: event.cause.message })
-    else if (event.type === 'connection.opened') this.#failures.delete(event.peer)
+    this.#obstacles.note(event)
     const { log } = this.environment
     if (log.isRead?.() !== false) {
       const { type, ...fields } = event

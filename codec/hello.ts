@@ -23,6 +23,8 @@ export const helloMaxMessageLengthBytesMin = 65_536
 /** Links between two peers: a u16 of the hello. */
 export const linksMax = 0xffff
 
+/** What TLS begins with: a record that holds an alert or a handshake. */
+const tlsRecordTypes: readonly number[] = [0x15, 0x16]
 const magic = Buffer.from('SWIR', 'latin1')
 const protocolVersion = 1
 const kindHello = 1
@@ -197,7 +199,10 @@ export class HelloReader {
 
   #prefixFault(bytes: Buffer): HelloFault | null {
     for (let offset = 0; offset < Math.min(bytes.length, magic.length); offset += 1) {
-      if (bytes[offset] !== magic[offset]) return badHello(`byte ${String(offset)} is 0x${hexByte(bytes, offset)}; a hello begins with "SWIR"`)
+      if (bytes[offset] === magic[offset]) continue
+      // Where this side speaks TLS too, records never get as far as here.
+      if (offset === 0 && tlsRecordTypes.includes(bytes[0]!)) return badHello(`byte 0 is 0x${hexByte(bytes, 0)}, with which TLS begins: the other side speaks TLS, and this side does not`)
+      return badHello(`byte ${String(offset)} is 0x${hexByte(bytes, offset)}; a hello begins with "SWIR"`)
     }
     if (bytes.length <= kindOffset) return null
     const kind = bytes[kindOffset]

@@ -100,6 +100,8 @@ describe('a hello', () => {
 describe('bytes that are no hello', () => {
   test.each([
     ['another protocol, from its first byte', Buffer.from('G'), /bad-hello: .*byte 0 is 0x47/],
+    ['a ClientHello of TLS', Buffer.from([0x16, 3, 1]), /bad-hello: .*byte 0 is 0x16, with which TLS begins: the other side speaks TLS, and this side does not/],
+    ['an alert of TLS', Buffer.from([0x15, 3, 3]), /bad-hello: .*byte 0 is 0x15, with which TLS begins/],
     ['a wrong fourth byte', Buffer.from('SWIG'), /byte 3/],
     ['a kind that is not known', patched(4, 3).subarray(0, 5), /kind is 3/],
     ['another version, from its sixth byte', patched(5, 2).subarray(0, 6), /^version: Version 2/],

@@ -1,0 +1,75 @@
+/**
+ * Owns: what a makeSessions that timed out says of a peer that is not there: by table, and by networks that can not meet.
+ * Refuses to know: how connections fail (security/, native/), and the rest of that sentence (ampc/sessions.test.ts).
+ */
+import { describe, expect, it } from 'vitest'
+import { createNetwork, Identity } from '../../actors/index.ts'
+import type { NetworkConfig, NetworkEvent, Network } from '../../actors/index.ts'
+import { Obstacles } from '../../actors/obstacles.ts'
+import { resolveOptions } from '../../actors/options.ts'
+import { rejectionOf } from '../support/native-scene.ts'
+
+const [own, peer, stranger] = [1, 2, 3].map(() => Identity.generate()) as [Identity, Identity, Identity]
+const listen = 'tls://127.0.0.1:0'
+const waiting = { identity: own, listen, peers: [{ id: peer.id }] }
+const dialing = { identity: own, listen, peers: [{ id: peer.id, url: 'tls://127.0.0.1:1' }] }
+const plain = { identity: own, security: 'plaintext', peers: [{ id: peer.id, url: 'tcp://127.0.0.1:1' }] } as const
+const ampc = { identity: 'bob', security: 'plaintext', listen: 'tcp://127.0.0.1:0', peers: [{ id: 'charlie' }] } as const
+
+const failed = (message: string, code = 'ERR_TRANSPORT'): NetworkEvent => ({ type: 'connection.failed', peer: peer.id, link: 'link:0', connectionId: 0, connection: 'connection:0.1', cause: { code, message } })
+const rejected = (who: string | null, message: string, code = 'ERR_HANDSHAKE_FAILED'): NetworkEvent => ({ type: 'connection.rejected', remoteAddress: '127.0.0.1:2', peer: who, cause: { code, message } })
+const opened: NetworkEvent = { type: 'connection.opened', peer: peer.id, link: 'link:0', connectionId: 0, connection: 'connection:0.2', remoteAddress: '127.0.0.1:2' }
+const hereIs = 'tls://127.0.0.1:7'
+const waits = `it has no url here, so it has to dial ${hereIs}`
+const without = "this side dials without TLS (security: 'plaintext'), which a listener with TLS does not take"
+
+describe('of a peer that is not connected is said', () => {
+  it.each<[what: string, config: NetworkConfig, events: NetworkEvent[], said: string]>([
+    ['nothing, while the first dial is under way', dialing, [], ''],
+    ['what became of the one dial', dialing, [failed('refused')], ' (1 attempt; the last: refused)'],
+    ['how many dials failed, and the last', dialing, [failed('refused'), failed('too late')], ' (2 attempts; the last: too late)'],
+    ['nothing of failures before it was connected', dialing, [failed('refused'), rejected(peer.id, 'no'), rejected(null, 'no'), opened], ''],
+    ['that nobody dials, and what is missing', waiting, [], ` (${waits}, and did not come: one of the two sides needs the url of the other)`],
+    ['why it was refused', waiting, [rejected(peer.id, 'admit() refused it')], ` (${waits}; 1 of its connections was refused here, the last: admit() refused it)`],
+    ['why it was refused, before what may be others', waiting, [rejected(peer.id, 'no'), rejected(peer.id, 'not again'), rejected(null, 'noise')], ` (${waits}; 2 of its connections were refused here, the last: not again)`],
+    ['what may have been its own', waiting, [rejected(null, 'it does not speak TLS')], ` (${waits}; 1 connection that may have been its own was refused here, the last: it does not speak TLS)`],
+    ['what may have been its own under another key', waiting, [rejected(null, 'noise'), rejected(stranger.id, 'not allowed here')], ` (${waits}; 2 connections that may have been its own were refused here, the last: not allowed here)`],
+    ['nothing of one that came too early', waiting, [rejected(peer.id, 'not asked for now', 'ERR_NOT_REQUESTED')], ` (${waits}, and did not come: one of the two sides needs the url of the other)`],
+    ['both, where both dial', dialing, [failed('refused'), rejected(peer.id, 'no')], ' (1 attempt; the last: refused; 1 of its connections was refused here, the last: no)'],
+    ['that a listener with TLS takes no dial without it', plain, [failed('closed', 'ERR_HANDSHAKE_REFUSED')], ` (1 attempt; the last: closed; ${without})`],
+    ['nothing of TLS, where nobody listens', plain, [failed('refused')], ' (1 attempt; the last: refused)'],
+    ['nothing of it, where this side dials with TLS', dialing, [failed('closed', 'ERR_HANDSHAKE_REFUSED')], ' (1 attempt; the last: closed)'],
+  ])('%s', (_, config, events, said) => {
+    const obstacles = new Obstacles(resolveOptions(config))
+    for (const event of events) obstacles.note(event)
+    expect(obstacles.sentenceFor(peer.id, hereIs)).toBe(said)
+  })
+
+  it('who dials in the ampc dialect, where a url of its would change nothing', () => {
+    expect(new Obstacles(resolveOptions(ampc)).sentenceFor('charlie', 'tcp://127.0.0.1:7')).toBe(' (it has the greater identity, so it has to dial tcp://127.0.0.1:7, and did not come: it needs that url)')
+  })
+
+  it('the url that was configured, while nothing is bound', () => {
+    expect(new Obstacles(resolveOptions(waiting)).sentenceFor(peer.id, null)).toContain(`it has to dial ${listen},`)
+  })
+})
+
+describe('two sides that can not meet', () => {
+  type Side = Omit<NetworkConfig, 'identity' | 'peers'>
+  const [tls, plaintext]: Side[] = [{ listen }, { listen: 'tcp://127.0.0.1:0', security: 'plaintext' }] as never
+  const atPort = (network: Network, scheme: string): string => `${scheme}:${network.url?.split(':').slice(1).join(':')}`
+
+  it.each<[what: string, listens: Side, dials: Side, scheme: string | null, saysListener: RegExp, saysDialer: RegExp]>([
+    ['one dials without TLS', tls, { security: 'plaintext' } as never, 'tcp', /refused here, the last: .*it does not speak TLS but statewire without TLS\)$/, /this side dials without TLS/],
+    ['one dials with TLS a side that has none', plaintext, {}, 'tls', /refused here, the last: .*the other side speaks TLS, and this side does not/, /the last: .*it does not speak TLS/],
+    ['both listen, and neither dials', tls, { listen }, null, /it has to dial tls:\/\/127\.0\.0\.1:[1-9]\d*, and did not come: one of the two sides needs the url/, /it has to dial tls:\/\/127\.0\.0\.1:[1-9]\d*, and did not come/],
+  ])('%s: both are told', async (_, listens, dials, scheme, saysListener, saysDialer) => {
+    const near = createNetwork({ identity: own, peers: [{ id: peer.id }], ...listens } as NetworkConfig)
+    await near.ready()
+    const far = createNetwork({ identity: peer, peers: [{ id: own.id, ...(scheme === null ? {} : { url: atPort(near, scheme) }) }], ...dials } as NetworkConfig)
+    const [listener, dialer] = await Promise.all([near, far].map((network) => rejectionOf(network.makeSessions({ count: 1, timeoutMs: 1000 }))))
+    await Promise.all([near.shutdown(), far.shutdown()])
+    expect(listener).toMatchObject({ code: 'ERR_TIMED_OUT', message: expect.stringMatching(saysListener) })
+    expect(dialer).toMatchObject({ code: 'ERR_TIMED_OUT', message: expect.stringMatching(saysDialer) })
+  })
+})
