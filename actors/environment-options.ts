@@ -5,6 +5,7 @@
 import { checkFunction, checkNames, checkObject, invalid } from './checks.ts'
 import type { Environment, Log } from './environment.ts'
 import { harmlessLog } from './log.ts'
+import { checkPlaces, runtimeNames } from './option-places.ts'
 import { show } from '../codec/show.ts'
 
 const methods: { readonly [Part in keyof Environment]: readonly string[] } = {
@@ -39,7 +40,7 @@ export function checkPart(value: unknown, part: keyof Environment, path: string)
 /** @throws StatewireError ERR_INVALID_OPTION */
 export function checkRuntime(runtime: unknown): void {
   const options = checkObject(runtime, 'the second argument of createNetwork')
-  checkNames(options, ['environment', 'inspect'], 'an option of the runtime')
+  checkPlaces(options, runtimeNames, 'an option of the runtime')
   resolveEnvironment(options['environment'])
   const inspect = options['inspect']
   if (inspect === undefined || typeof inspect === 'function') return

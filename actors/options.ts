@@ -10,10 +10,11 @@ import { defaultMemoryBudgetBytes } from '../protocol/native/memory-budget.ts'
 import { checkIdentity, compareIdentities, roleTowards } from '../protocol/peer-id.ts'
 import { resolveAdmission } from './admission-options.ts'
 import type { AdmissionOptions, ResolvedAdmission } from './admission-options.ts'
-import { checkNames, checkObject, invalid } from './checks.ts'
+import { checkObject, invalid } from './checks.ts'
 import { Identity } from './identity.ts'
-import { isLimit, resolveLimits } from './limits.ts'
+import { resolveLimits } from './limits.ts'
 import type { Limits } from './limits.ts'
+import { checkPlaces, checkPlacesOf, peerNames } from './option-places.ts'
 import type { Address } from './pipe.ts'
 import { checkAmpcTls } from './tls-ampc.ts'
 import type { AmpcTlsOptions } from './tls-ampc.ts'
@@ -101,13 +102,9 @@ export interface ResolvedOptions {
   readonly ampcTls: AmpcTlsOptions | null
 }
 
-const peerNames = ['id', 'url']
-const optionNames = ['identity', 'listen', 'peers', 'dialect', 'security', 'onConnectionLost', 'connectionParallelism', 'limits', 'memoryBudgetBytes', 'allowAddresses', 'admit', 'tls']
-
 /** @throws StatewireError ERR_INVALID_OPTION, ERR_INVALID_URL or ERR_INVALID_PEER_ID */
 export function resolveOptions(config: NetworkConfig): ResolvedOptions {
-  checkObject(config, 'the configuration')
-  checkNamesOf(config)
+  checkPlacesOf(checkObject(config, 'the configuration'))
   const given: unknown = config.identity
   if (given instanceof Promise) throw new StatewireError('ERR_INVALID_PEER_ID', 'identity is a Promise: await Identity.load(file) first')
   const key = config.identity instanceof Identity ? config.identity : null
@@ -140,13 +137,6 @@ export function resolveOptions(config: NetworkConfig): ResolvedOptions {
   }
   const memoryBudgetBytes = resolveMemoryBudget(config, dialect, peers.size * connectionParallelism)
   return { identity, key, listen, peers, dialect, security, onConnectionLost, connectionParallelism, memoryBudgetBytes, limits, admission: resolveAdmission(config), ampcTls }
-}
-
-/** Limits are often written where the options are. */
-function checkNamesOf(config: NetworkConfig): void {
-  const limit = Object.keys(config).find((name) => isLimit(name) && !optionNames.includes(name))
-  if (limit !== undefined) throw invalid(`${limit} is a limit: it belongs into limits, as limits: { ${limit}: … }`)
-  checkNames(config, optionNames, 'an option')
 }
 
 const identitySources = 'Identity.generate(), or await Identity.load(file)'
@@ -208,7 +198,7 @@ interface Own {
 
 function resolvePeer(peer: unknown, where: string, own: Own): ResolvedPeer {
   if (typeof peer !== 'object' || peer === null || Array.isArray(peer)) throw invalid(`${where} must be an object with an id, got ${show(peer)}`)
-  checkNames(peer, peerNames, 'an option of a peer', `${where}.`)
+  checkPlaces(peer, peerNames, 'an option of a peer', `${where}.`)
   const { id, url } = peer as PeerOption
   if (own.dialect === 'native') decodePeerId(id, `${where}.id`)
   else checkIdentity(id, `${where}.id`)

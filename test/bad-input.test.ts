@@ -39,6 +39,19 @@ function refuses(_name: string, call: () => unknown, code: ErrorCode, ...said: s
 
 const strange: unknown[] = [null, 7, true, 'x', [], Symbol('s'), () => {}, 7n]
 
+const inFirst = 'is an option of the network: it belongs into the first argument, as createNetwork({ '
+const inLimits = 'is a limit: it belongs into limits, as limits: { '
+const inSecond = 'belongs into the second argument, as createNetwork(config, { '
+const inEnvironment = 'is a part of the environment: it belongs into the second argument, as createNetwork(config, { environment: { '
+const inTls = 'is an option of tls, in the ampc dialect: it belongs into tls, as tls: { '
+const inPeers = 'is an option of a peer: it belongs into the list, as peers: [{ '
+const inCalls = 'is an option of calls, as makeSessions({ '
+/** As they are told to whoever misspells one. */
+const namesOfTls = /there are: (.*)$/.exec(expectError('ERR_INVALID_OPTION', network({ ...ampcTls, tls: { ...tls, surprise: 1 } })).message)?.[1]?.split(', ') ?? []
+/** Names that stand where they do not belong, with the sentence that says where they do. */
+const misplaced = (places: [name: string, sentence: string][], call: (name: string) => () => unknown, path = ''): Row[] =>
+  places.map(([name, sentence]): Row => [`with ${path}${name}, which ${sentence.slice(0, 40)}`, call(name), 'ERR_INVALID_OPTION', `${path}${name} ${sentence}${name}: `])
+
 describe('a configuration', () => {
   it.each<Row>([
     ...[undefined, ...strange].map((value): Row => [`that is ${show(value)}`, network(value), 'ERR_INVALID_OPTION', 'the configuration must be an object', show(value)]),
@@ -47,6 +60,12 @@ describe('a configuration', () => {
     ['with a name that is near none', network({ ...native, surprise: 1 }), 'ERR_INVALID_OPTION', 'surprise is not an option; there are'],
     ['with a name that has no value', network({ ...native, timeout: undefined }), 'ERR_INVALID_OPTION', 'timeout is not an option'],
     ...Object.keys(defaultLimits).map((name): Row => [`with the limit ${name} outside of limits`, network({ ...native, [name]: 1 }), 'ERR_INVALID_OPTION', `${name} is a limit: it belongs into limits, as limits: { ${name}: `]),
+    ...misplaced([['inspect', inSecond], ['environment', inSecond]], (name) => network({ ...native, [name]: {} })),
+    ...misplaced([['clock', inEnvironment], ['random', inEnvironment], ['transport', inEnvironment], ['log', inEnvironment]], (name) => network({ ...native, [name]: {} })),
+    ...misplaced(namesOfTls.map((name) => [name, inTls]), (name) => network({ ...native, [name]: 1 })),
+    ...misplaced([['id', inPeers], ['url', inPeers]], (name) => network({ ...native, [name]: 'x' })),
+    ...misplaced([['timeoutMs', inCalls], ['signal', inCalls], ['count', inCalls], ['agreePrfKeys', inCalls]], (name) => network({ ...native, [name]: 1 })),
+    ...misplaced([['limits', inFirst], ['peers', inFirst], ['dialTimeoutMs', inLimits], ['log', inEnvironment]], (name) => network(native, { [name]: {} })),
     ['with a name that moves the cursor', network({ ...native, 'a\u001b[2Jb': 1 }), 'ERR_INVALID_OPTION', String.raw`"a\u001b[2Jb" is not an option`],
     ['with a name of a megabyte', network({ ...native, ['x'.repeat(2 ** 20)]: 1 }), 'ERR_INVALID_OPTION', '…" is not an option'],
     ['with a name that every object has', network({ ...native, constructor: 1 }), 'ERR_INVALID_OPTION', 'constructor is not an option'],
@@ -73,6 +92,7 @@ describe('a peer in the list', () => {
     ...[null, 'alice', 7, []].map((peer): Row => [`that is ${show(peer)}`, network({ ...native, peers: [native.peers[1], peer] }), 'ERR_INVALID_OPTION', `peers[1] must be an object with an id, got ${show(peer)}`]),
     ['with a name that is near another', network(peerWith({ uri: 'tls://127.0.0.1:1' })), 'ERR_INVALID_OPTION', 'peers[1].uri is not an option of a peer (did you mean url?); there are: id, url'],
     ['with a name that is near none', network(peerWith({ weight: 1 })), 'ERR_INVALID_OPTION', 'peers[1].weight is not an option of a peer; there are: id, url'],
+    ...misplaced([['listen', inFirst], ['limits', inFirst], ['resumeTimeoutMs', inLimits], ['roots', inTls]], (name) => network(peerWith({ [name]: 1 })), 'peers[1].'),
     ...[undefined, null, 7, ''].map((id): Row => [`whose id is ${show(id)}`, network(peerWith({ id })), 'ERR_INVALID_PEER_ID', 'peers[1].id must', typeof id === 'string' ? 'has 0' : `got ${show(id)}`]),
     ['whose id is too short', network(peerWith({ id: other.id.slice(1) })), 'ERR_INVALID_PEER_ID', 'peers[1].id', 'has 51', show(other.id.slice(1))],
     ['whose id is in capitals', network(peerWith({ id: other.id.toUpperCase() })), 'ERR_INVALID_PEER_ID', 'peers[1].id', 'lower case', show(other.id.toUpperCase())],
@@ -102,6 +122,7 @@ describe('limits', () => {
   it.each<Row>([
     ...[null, 7, 'x', true, []].map((limits): Row => [`that are ${show(limits)}`, network({ ...native, limits }), 'ERR_INVALID_OPTION', `limits must be an object, got ${show(limits)}`]),
     ['with a name that is near another', network({ ...native, limits: { dialTimeout: 1 } }), 'ERR_INVALID_OPTION', 'limits.dialTimeout is not a limit (did you mean dialTimeoutMs?)'],
+    ...misplaced([['memoryBudgetBytes', inFirst], ['connectionParallelism', inFirst], ['timeoutMs', inCalls], ['inspect', inSecond]], (name) => network({ ...native, limits: { [name]: 1 } }), 'limits.'),
     ['with a name that every object has', network({ ...native, limits: { toString: 1 } }), 'ERR_INVALID_OPTION', 'limits.toString is not a limit'],
     ...wrong.map((value): Row => [`of which one is ${show(value)}`, network({ ...native, limits: { dialTimeoutMs: value } }), 'ERR_INVALID_OPTION', 'limits.dialTimeoutMs must be a whole number of at least 1', `got ${show(value)}`]),
     ['that a native hello can not say', network({ ...native, limits: { maxMessageLengthBytes: 65_535 } }), 'ERR_INVALID_OPTION', 'limits.maxMessageLengthBytes must be at least 65536 in the native dialect, got 65535'],
