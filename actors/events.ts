@@ -33,6 +33,7 @@ export type NetworkEvent =
   | { readonly type: 'peer.duplicate'; readonly peer: string }
   /** Actors of this peer failed beyond their intensity. Other peers go on; it is tried again at the cap of the back-off. */
   | { readonly type: 'peer.errored'; readonly peer: string; readonly cause: Cause }
+  /** An actor failed and was made anew; or `child` is `session:<id>`, and its handler threw: that lane has ended, and nothing is made anew. */
   | { readonly type: 'child.restarted'; readonly parent: string; readonly child: string; readonly cause: Cause }
   | { readonly type: 'sessions.made'; readonly batch: string; readonly count: number; readonly peers: readonly string[] }
   | { readonly type: 'sessions.failed'; readonly batch: string; readonly cause: Cause }
