@@ -59,9 +59,9 @@ export function settleLinks(services: Services, states: Iterable<LinkCore>, reas
   if (links.length === 0) settle()
 }
 
-/** What every call for the peer hears from now on. Its peer hears the reason alone. */
+/** What every call for the peer hears from now on: only another network takes something for it again. The peer hears the reason alone. */
 export function drainedError(peer: string, reason?: string): StatewireError {
-  return new StatewireError('ERR_PEER_DRAINED', `${peer} was drained, and nothing new is taken for it${reason === undefined ? '' : `: ${reason}`}`)
+  return new StatewireError('ERR_PEER_DRAINED', `${peer} was drained, and nothing new is taken for it as long as this network lives${reason === undefined ? '' : `: ${reason}`}`)
 }
 
 /** The drain of one peer, for `network.drain`. `close` asks its actor to say Goodbye, within so many milliseconds. */

@@ -99,7 +99,7 @@ const drainRows: Row[] = [
   ...[null, 7, 'x'.repeat(257)].map((reason): Row => [`drain for ${show(reason)}`, ({ network, peer }) => network.drain(peer, { reason } as never), 'ERR_INVALID_OPTION', 'reason must be a text of at most 256 bytes', `got ${show(reason)}`]),
 ]
 
-const drained = 'was drained, and nothing new is taken for it'
+const drained = 'was drained, and nothing new is taken for it as long as this network lives'
 const drainedRows: Row[] = [
   ['send', ({ session, peer }) => session.send(peer, number(1)), 'ERR_PEER_DRAINED', drained, 'maintenance'],
   ['trySend', ({ session, peer }) => session.trySend(peer, number(1)), 'ERR_PEER_DRAINED', drained, 'maintenance'],
