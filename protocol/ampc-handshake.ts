@@ -20,6 +20,8 @@ const ok = Buffer.from('2ok', 'latin1')
 
 /** What a side may send before it is known: id, length, identity, and a first few frames. */
 const maxPreAuthenticationBytes = 512
+/** A handshake record, and the version that it has in a ClientHello for the sake of old servers. */
+const clientHelloBeginning = 0x16_03_01
 
 class Inbox {
   #bytes: Buffer = Buffer.alloc(0)
@@ -87,7 +89,7 @@ export class AmpcAcceptorHandshake implements AcceptorHandshake {
 
   feed(bytes: Buffer): HandshakeStep {
     this.#inbox.push(bytes)
-    if (this.#inbox.length > maxPreAuthenticationBytes) throw new ProtocolError('ERR_HANDSHAKE_FAILED', `more than ${maxPreAuthenticationBytes} bytes arrived before the handshake was over`)
+    if (this.#inbox.length > maxPreAuthenticationBytes) throw new ProtocolError('ERR_HANDSHAKE_FAILED', `more than ${maxPreAuthenticationBytes} bytes arrived before the handshake was over${this.#perhapsTls()}`)
     if (this.#claim !== null) return {}
     let write: Buffer | undefined
     if (this.#connectionId < 0) {
@@ -98,7 +100,7 @@ export class AmpcAcceptorHandshake implements AcceptorHandshake {
     if (this.#identityLengthBytes < 0 && this.#inbox.length >= 4) {
       this.#identityLengthBytes = this.#inbox.take(4).readUInt32BE(0)
       if (this.#identityLengthBytes === 0 || this.#identityLengthBytes > maxIdentityLengthBytes) {
-        throw new ProtocolError('ERR_HANDSHAKE_FAILED', `the dialer declared an identity of ${this.#identityLengthBytes} bytes; allowed are 1 to ${maxIdentityLengthBytes}`)
+        throw new ProtocolError('ERR_HANDSHAKE_FAILED', `the dialer declared an identity of ${this.#identityLengthBytes} bytes; allowed are 1 to ${maxIdentityLengthBytes}${this.#perhapsTls()}`)
       }
     }
     const step: HandshakeStep = write === undefined ? {} : { write }
@@ -107,6 +109,12 @@ export class AmpcAcceptorHandshake implements AcceptorHandshake {
     if (identity === undefined) throw new ProtocolError('ERR_HANDSHAKE_FAILED', 'the dialer sent an identity that is not UTF-8')
     this.#claim = { identity, connectionId: this.#connectionId }
     return { ...step, claim: this.#claim }
+  }
+
+  /** A ClientHello is a strange connection id, and then never an identity. */
+  #perhapsTls(): string {
+    const first = this.#connectionId < 0 ? this.#inbox.peekU32() : this.#connectionId
+    return first >>> 8 === clientHelloBeginning ? '; it began as TLS does: the dialer speaks TLS, and this side does not' : ''
   }
 
   /** One buffer: a Rust dialer takes the answer with a single read, and three separate bytes fail it. */

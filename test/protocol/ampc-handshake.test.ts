@@ -119,8 +119,17 @@ describe('the acceptor', () => {
   it.each([[1, true], [128, true], [0, false], [129, false], [2 ** 32 - 1, false]])('an identity declared with %i bytes is allowed: %s', (lengthBytes, allowed) => {
     const one = new AmpcAcceptorHandshake()
     const head = Buffer.concat([u32(7), u32(lengthBytes)])
-    if (!allowed) expect(expectProtocolError('ERR_HANDSHAKE_FAILED', () => one.feed(head)).message).toContain(`an identity of ${lengthBytes} bytes`)
+    if (!allowed) expect(expectProtocolError('ERR_HANDSHAKE_FAILED', () => one.feed(head)).message).toMatch(new RegExp(`an identity of ${lengthBytes} bytes; allowed are 1 to 128$`))
     else expect(one.feed(Buffer.concat([head, Buffer.alloc(lengthBytes, 'x')])).claim).toEqual({ identity: 'x'.repeat(lengthBytes), connectionId: 7 })
+  })
+
+  it.each([
+    ['whole', [hex(`16030105 bb${'00'.repeat(600)}`)]],
+    ['in its length', [hex('16030105 bb010005')]],
+    ['after its first four bytes', [hex('16030105'), hex(`bb${'00'.repeat(600)}`)]],
+  ])('says of a ClientHello of TLS that it is one, if it comes %s', (_, pieces) => {
+    const one = new AmpcAcceptorHandshake()
+    expect(expectProtocolError('ERR_HANDSHAKE_FAILED', () => { for (const piece of pieces) one.feed(piece) }).message).toMatch(/; it began as TLS does: the dialer speaks TLS, and this side does not$/)
   })
 
   it('refuses an identity that is not UTF-8', () => {
