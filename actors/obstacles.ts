@@ -17,6 +17,8 @@ export class Obstacles {
   readonly #options: ResolvedOptions
   readonly #dials = new Map<string, Failures>()
   readonly #refusals = new Map<string, Failures>()
+  /** Peers that were connected at some time: those know how to get here. */
+  readonly #known = new Set<string>()
   /** Of connections that did not get so far as to say whose they are, or are of no peer. */
   #refusalsOfStrangers: Failures | null = null
 
@@ -28,6 +30,7 @@ export class Obstacles {
     if (event.type === 'connection.failed') this.#dials.set(event.peer, oneMore(this.#dials.get(event.peer), event.cause))
     else if (event.type === 'connection.rejected') this.#noteRefusal(event.peer, event.cause)
     else if (event.type === 'connection.opened') {
+      this.#known.add(event.peer)
       this.#dials.delete(event.peer)
       this.#refusals.delete(event.peer)
       // Whose they were is not known: perhaps its own. Whoever is still kept out will be refused again.
@@ -64,7 +67,14 @@ export class Obstacles {
     const here = url ?? (this.#options.listen === null ? 'this side' : formatUrl(this.#options.listen, this.#options.security))
     const dials = `${isNative ? 'it has no url here' : 'it has the greater identity'}, so it has to dial ${here}`
     if (hasCome) return dials
+    if (this.#known.has(peer)) return `${dials} again, and did not come yet${isNative ? '' : this.#perhapsFewer()}`
     return `${dials}, and did not come: ${isNative ? 'one of the two sides needs the url of the other' : 'it needs that url'}`
+  }
+
+  /** Native peers agree on the lesser number. */
+  #perhapsFewer(): string {
+    const { connectionParallelism } = this.#options
+    return connectionParallelism === 1 ? '' : `: it may be set to fewer connections than connectionParallelism is here, ${connectionParallelism}`
   }
 
   #refusalsIn(peer: string): string {

@@ -30,6 +30,8 @@ describe('of a peer that is not connected is said', () => {
     ['how many dials failed, and the last', dialing, [failed('refused'), failed('too late')], ' (2 attempts; the last: too late)'],
     ['nothing of failures before it was connected', dialing, [failed('refused'), rejected(peer.id, 'no'), rejected(null, 'no'), opened], ''],
     ['that nobody dials, and what is missing', waiting, [], ` (${waits}, and did not come: one of the two sides needs the url of the other)`],
+    ['that it came before', waiting, [opened], ` (${waits} again, and did not come yet)`],
+    ['nothing of fewer connections, of which native peers agree', { ...waiting, connectionParallelism: 2 }, [opened], ` (${waits} again, and did not come yet)`],
     ['why it was refused', waiting, [rejected(peer.id, 'admit() refused it')], ` (${waits}; 1 of its connections was refused here, the last: admit() refused it)`],
     ['why it was refused, before what may be others', waiting, [rejected(peer.id, 'no'), rejected(peer.id, 'not again'), rejected(null, 'noise')], ` (${waits}; 2 of its connections were refused here, the last: not again)`],
     ['what may have been its own', waiting, [rejected(null, 'it does not speak TLS')], ` (${waits}; 1 connection that may have been its own was refused here, the last: it does not speak TLS)`],
@@ -47,6 +49,12 @@ describe('of a peer that is not connected is said', () => {
 
   it('who dials in the ampc dialect, where a url of its would change nothing', () => {
     expect(new Obstacles(resolveOptions(ampc)).sentenceFor('charlie', 'tcp://127.0.0.1:7')).toBe(' (it has the greater identity, so it has to dial tcp://127.0.0.1:7, and did not come: it needs that url)')
+  })
+
+  it.each([[1, ''], [2, ': it may be set to fewer connections than connectionParallelism is here, 2']])('of the ampc dialect that came before, with connectionParallelism %i, that it may be set to fewer: %j', (connectionParallelism, said) => {
+    const obstacles = new Obstacles(resolveOptions({ ...ampc, connectionParallelism }))
+    obstacles.note({ ...opened, peer: 'charlie' } as NetworkEvent)
+    expect(obstacles.sentenceFor('charlie', 'tcp://127.0.0.1:7')).toBe(` (it has the greater identity, so it has to dial tcp://127.0.0.1:7 again, and did not come yet${said})`)
   })
 
   it('the url that was configured, while nothing is bound', () => {
