@@ -14,6 +14,8 @@ interface TcpHandle {
  * by `destroy`, and only the last step is another one. Where this Node has no such handle, it is closed in order.
  */
 export function closeByReset(socket: tls.TLSSocket): void {
+  // While its own end is under way libuv refuses to reset, and Node closes it neither way then.
+  if (socket.writableEnded) return void socket.destroy()
   const tcp = (socket as unknown as { _handle?: { _parent?: TcpHandle } | null })._handle?._parent
   if (typeof tcp?.reset === 'function') {
     const close = tcp.close.bind(tcp)

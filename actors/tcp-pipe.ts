@@ -119,7 +119,9 @@ export class TcpPipe implements Pipe {
   /** A reset instead of an orderly end: what chaos tests and the swarm's `--kill-every` use. */
   reset(): void {
     this.#isEnding = true
-    this.#socket.resetAndDestroy()
+    // While its own end is under way libuv refuses to reset, and Node closes it neither way then.
+    if (this.#socket.writableEnded) this.#socket.destroy()
+    else this.#socket.resetAndDestroy()
   }
 
   toJSON(): string {

@@ -205,8 +205,9 @@ export class TlsPipe implements Pipe {
     // From here on nothing touches the TLS socket: to destroy it in the same turn ends the process with a segfault.
     this.#destroyed = true
     // `TLSSocket.resetAndDestroy` throws; the raw socket below an accepted one can do it.
-    if (this.#raw !== null) this.#raw.resetAndDestroy()
-    else closeByReset(this.#tls as tls.TLSSocket)
+    const socket = this.#tls as tls.TLSSocket
+    if (this.#raw === null || socket.writableEnded) closeByReset(socket)
+    else this.#raw.resetAndDestroy()
   }
 
   toJSON(): string {

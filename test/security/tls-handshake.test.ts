@@ -319,6 +319,18 @@ describe('a reset', () => {
     second.pipe.reset()
     await until('it is closed', () => second.heard.closedWith.length === 1)
   })
+
+  it.each(['dialler', 'acceptor'])('of the %s closes it also where its end is under way', async (role) => {
+    const door = await openDoor()
+    const { pipe, heard } = dialAs(alice, door.address)
+    pipe.resume()
+    await pipe.secure()
+    const accepted = await door.outcome(0)
+    const [near, nearHeard] = role === 'dialler' ? [pipe, heard] : [accepted.pipe, accepted.heard]
+    near.end()
+    near.reset()
+    await until('it is closed', () => nearHeard.closedWith.length === 1)
+  })
 })
 
 describe('what an inspector sees of a live connection', () => {
