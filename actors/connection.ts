@@ -113,7 +113,7 @@ export class ConnectionBody implements Body, PipeHandlers {
   onEnd(): void {
     const reason = this.#authenticated
       ? cause('ERR_CONNECTION_LOST', `${this.#remoteAddress} closed the connection`)
-      : cause('ERR_HANDSHAKE_REFUSED', `${this.#remoteAddress} closed the connection during the handshake; it may not know this side's key, not speak TLS, or not have asked for the connection yet`)
+      : cause('ERR_HANDSHAKE_REFUSED', `${this.#remoteAddress} closed the connection during the handshake; it may not know this side's key, ${this.#services.options.security === 'plaintext' ? 'speak TLS' : 'not speak TLS'}, or not have asked for the connection yet`)
     this.#port.send({ type: 'pipe.ended', cause: reason })
   }
 
