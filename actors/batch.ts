@@ -350,7 +350,7 @@ class BatchBody implements Body {
       if (this.#validating && this.#mode === 'reconnect') for (const link of this.#links) this.#tellPeer(link.peer, { type: 'link.break', link: link.id, cause: unclean })
     }
     if (this.#validating && this.#mode === 'resume') this.#giveTurnBackLater()
-    this.#giveTurnBack()
+    else this.#giveTurnBack()
   }
 
   reject(): void {

@@ -89,7 +89,7 @@ class Life<B extends Body> {
   readonly host: ActorHost
   readonly #ref: AnyActorRef
   readonly #onEnd: () => void
-  /** One or two at most: a Map would be made anew at each change. */
+  /** One or two at most: a Map would make its table anew at nearly every change. */
   #deadlines: SetDeadline[] = []
   #nodes: unknown = null
   #ended = false

@@ -8,7 +8,6 @@ import type { Cause, ChildEvent, DeadlineName } from '../machines/chart.ts'
 import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
-import { NativeLinkState } from '../protocol/native/native-link-state.ts'
 import { link } from './link.ts'
 import type { LinkSpec } from './link.ts'
 import type { ResolvedPeer } from './options.ts'
@@ -133,7 +132,7 @@ class PeerBody implements Body {
     for (const { id, state } of baseLinks.unused(this.#peer.id)) {
       // Its connection leads nowhere, and may not have noticed it. What the link held is over once it is down.
       this.#port.children.get(id)?.send({ type: 'link.unwanted', cause: cause('ERR_CONNECTION_LOST', `${this.#peer.id} has fewer links now`) })
-      if (state instanceof NativeLinkState) state.retire()
+      state.retire?.()
     }
   }
 

@@ -28,10 +28,7 @@ interface TlsChecks {
 /** One role in one dialect, for one connection. */
 export interface TlsDialer extends TlsChecks {
   readonly role: 'dialer'
-  /**
-   * Begins to connect; the ClientHello leaves with the TCP connection. One socket and not one upon another: that is a twelfth of
-   * a connect.
-   */
+  /** Begins to connect; the ClientHello leaves with the TCP connection. One socket and not one upon another: half the events of a connect's end. */
   dial(address: Address, highWaterMarkBytes: number): tls.TLSSocket
 }
 

@@ -84,6 +84,8 @@ export interface LinkCore extends FrameSink {
    * (ERR_DIALECT_UNSUPPORTED where nothing is acknowledged). The returned function gives up.
    */
   whenAcked(lane: Lane, resolve: () => void, reject: (error: Error) => void): () => void
+  /** The peer has no such link any more: what this one held is over now, and not when it expires. Only where peers tell how many they have. */
+  retire?(): void
   /** The peer broke the wire contract. @returns what to tell it before the end, if the dialect has words for it */
   contractBroken(reason: string): Buffer | null
   /** This side leaves. @returns the last words, where the dialect has any and the other side answers them */

@@ -375,7 +375,6 @@ export class NativeLinkState implements LinkCore {
     return ['expired']
   }
 
-  /** The peer has no such link any more: what this one held has its outcome now, and not when it expires. */
   retire(): void {
     if (this.#end === null && !this.epoch.isUp && (this.#lanes.size > 0 || this.#outbox.unackedFrames > 0)) this.#renew('expired')
   }
