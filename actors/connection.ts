@@ -47,6 +47,9 @@ export class ConnectionBody implements Body, PipeHandlers {
   readonly #state: LinkCore | null
   #agreed: unknown = undefined
   #hasGreeted = false
+  #isHandedOn = false
+  /** Its link reads it. */
+  #isReleased = false
   #answered: Answered | null
   readonly #secured: Promise<void> | null
 
@@ -131,6 +134,8 @@ export class ConnectionBody implements Body, PipeHandlers {
   secure(): void {
     const pipe = this.#pipe
     if (pipe === null) return
+    // The hello waits inside the pipe, is ready when the other side is proved, and leaves in that very turn.
+    if ('begin' in this.#handshake) pipe.write([this.#handshake.begin()])
     const secured = this.#secured ?? pipe.secure()
     secured.then(
       () => this.#port.send({ type: 'pipe.secured' }),
@@ -142,10 +147,7 @@ export class ConnectionBody implements Body, PipeHandlers {
   }
 
   greet(): void {
-    if ('begin' in this.#handshake) {
-      this.#hasGreeted = true
-      this.#pipe?.write([this.#handshake.begin()])
-    }
+    this.#hasGreeted = 'begin' in this.#handshake
     this.#pipe?.resume()
   }
 
@@ -154,8 +156,9 @@ export class ConnectionBody implements Body, PipeHandlers {
       this.#port.send({ type: 'connection.confirm' })
       return
     }
-    this.#pipe?.pause()
     this.#port.tell({ type: 'connection.claimed', connection: this.#port.id, offer: this.#offer() })
+    // Where its link has taken it in this very call, it reads on.
+    this.#pipe?.pause()
   }
 
   confirm(): void {
@@ -180,16 +183,12 @@ export class ConnectionBody implements Body, PipeHandlers {
 
   tellAuthenticated(): void {
     this.#authenticated = true
-    this.#pipe?.pause()
     this.#port.tell({ type: 'connection.authenticated', connection: this.#port.id })
+    if (!this.#isReleased) this.#pipe?.pause()
   }
 
   handOn(): void {
-    this.#cause = cause('ERR_HANDSHAKE_FAILED', 'handed on')
-  }
-
-  tellOpen(): void {
-    this.#port.tell({ type: 'connection.opened', connection: this.#port.id })
+    this.#isHandedOn = true
   }
 
   endPipe(): void {
@@ -237,6 +236,7 @@ export class ConnectionBody implements Body, PipeHandlers {
   }
 
   tellClosed(): void {
+    if (this.#isHandedOn) return
     const reason = this.#cause ?? cause('ERR_CONNECTION_LOST', `the connection with ${this.#remoteAddress} ended`)
     this.#port.tell({ type: 'connection.closed', connection: this.#port.id, remoteAddress: this.#remoteAddress, cause: reason, authenticated: this.#authenticated })
   }
@@ -247,6 +247,7 @@ export class ConnectionBody implements Body, PipeHandlers {
     if (pipe === null || !this.#authenticated || this.#isLeaving) return undefined
     const rest = this.#rest
     const greeting = this.#greeting
+    this.#isReleased = true
     this.#rest = nothing
     this.#greeting = null
     pipe.handle({
@@ -372,7 +373,6 @@ export const connection: ChartLogic<ConnectionInput> = chartActor<ConnectionInpu
     confirm: (body) => body.confirm(),
     tellAuthenticated: (body) => body.tellAuthenticated(),
     handOn: (body) => body.handOn(),
-    tellOpen: (body) => body.tellOpen(),
     endPipe: (body) => body.endPipe(),
     destroyPipe: (body) => body.destroyPipe(),
     noteCause: (body, event) => body.noteCause(event),

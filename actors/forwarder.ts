@@ -202,7 +202,8 @@ export class InPump {
     this.#started = false
     this.#source.reset()
     if (rest.length > 0) this.bytes(rest)
-    if (!this.#state.isReceiveFull) this.#pipe?.resume()
+    if (this.#state.isReceiveFull) this.#pipe?.pause()
+    else this.#pipe?.resume()
   }
 
   detach(): void {
@@ -241,11 +242,10 @@ export class InPump {
       this.#state.kept.settle()
       replies?.chunkEnds()
     }
-    if (!this.#started) {
-      this.#started = true
-      this.#onStarted()
-    }
     replies?.flushReplies()
+    if (this.#started) return
+    this.#started = true
+    this.#onStarted()
   }
 }
 

@@ -7,14 +7,14 @@
 import { linkActions, linkMachine } from '../machines/link.ts'
 import type { LinkFacts } from '../machines/link.ts'
 import type { Cause, ChildEvent, DeadlineName } from '../machines/chart.ts'
-import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
+import type { AnyEventObject } from '../machines/xstate.ts'
 import { idleHooks } from '../protocol/link-core.ts'
 import type { DueAction, LinkCore } from '../protocol/link-core.ts'
 import { StatewireError } from '../codec/errors.ts'
 import { show } from '../codec/show.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
-import { connection, connectionBody } from './connection.ts'
+import { CurrentConnection } from './current-connection.ts'
 import type { Offer } from './offer.ts'
 import { LinkDial } from './link-dial.ts'
 import { LinkNews } from './link-news.ts'
@@ -47,8 +47,7 @@ class LinkBody implements Body {
   readonly #pumps: LinkPumps
   readonly #timer: LinkTimer
   readonly #news: LinkNews
-  #connectionNumber = 0
-  #current: AnyActorRef | null = null
+  readonly #current: CurrentConnection
   #offer: Offer | null = null
   /** Bytes flow on the current connection. */
   #isUp = false
@@ -62,6 +61,7 @@ class LinkBody implements Body {
     this.#spec = spec
     this.#port = port
     this.#dial = new LinkDial({ services, peer: peer.id, link: spec.id, connectionId: spec.connectionId, ref: port.ref, onOffer: (offer) => this.#onOffer(offer) })
+    this.#current = new CurrentConnection(port.children, spec.connectionId)
     this.#pumps = new LinkPumps(services, port.children, spec.state)
     this.#news = new LinkNews({ services, peer: peer.id, spec, port, pumps: this.#pumps })
     this.#timer = new LinkTimer(services, spec.state, (action) => this.#onDue(action))
@@ -91,11 +91,10 @@ class LinkBody implements Body {
   }
 
   #onOffer(offer: Offer): void {
-    const dial = this.#current === null ? undefined : connectionBody(this.#current)
-    const fault = offer.judge(this.#spec.state, dial?.hasGreeted ?? false)
+    const fault = offer.judge(this.#spec.state, this.#current.body?.hasGreeted ?? false)
     if (fault !== null) return offer.refuse(fault)
     // Where nothing has to be ended before counters are read, the peer gets its answer first and works on it while actors are made here.
-    if (this.#current === null && this.#closing === null && this.#spec.state.readsAtOnce) offer.answer(this.#spec.state)
+    if (this.#current.id === null && this.#closing === null && this.#spec.state.readsAtOnce) offer.answer(this.#spec.state)
     this.#port.send({ type: 'link.claimed', offer })
   }
 
@@ -116,6 +115,7 @@ class LinkBody implements Body {
   }
 
   dispose(): void {
+    this.#current.drop()
     this.#news.flush()
     this.#timer.cancel()
     this.#dial.dispose()
@@ -127,7 +127,7 @@ class LinkBody implements Body {
 
   isCurrent(event: AnyEventObject): boolean {
     if (!('connection' in event) || typeof event['connection'] !== 'string') return true
-    return event['connection'] === this.#current?.id
+    return event['connection'] === this.#current.id
   }
 
   requestDial(): void {
@@ -159,18 +159,17 @@ class LinkBody implements Body {
     const { highWaterMarkBytes } = options.limits
     const pipe = environment.transport.dial(address, { highWaterMarkBytes, expectedPeerId: this.#peer.id })
     const handshake = dialect.createDialerHandshake({ identity: options.identity, connectionId: this.#spec.connectionId, state: this.#spec.state })
-    this.#spawn({ services: this.#services, begins: 'connecting', pipe, handshake })
+    this.#news.started()
+    this.#current.dial({ services: this.#services, begins: 'connecting', pipe, handshake }, environment.clock)
   }
 
   /** The peer has given up the connection that we still hold: end it before the new one is looked at. */
   replace(event: { offer: Offer }): void {
     this.#offer = event.offer
-    const replaced = this.#current
+    const replaced = this.#current.stop()
     if (replaced === null) return
-    this.#current = null
-    this.#port.children.stop(replaced.id)
     this.#dial.end()
-    if (this.#isUp) this.#announceLoss(cause('ERR_CONNECTION_LOST', `${this.#peer.id} connected anew`), replaced.id)
+    if (this.#isUp) this.#announceLoss(cause('ERR_CONNECTION_LOST', `${this.#peer.id} connected anew`), replaced)
   }
 
   accept(event: { offer: Offer }): void {
@@ -181,15 +180,8 @@ class LinkBody implements Body {
       this.#port.send({ type: 'connection.closed', cause: cause('ERR_CONNECTION_LOST', 'the connection ended before it was taken over'), authenticated: false })
       return
     }
-    this.#spawn({ services: this.#services, begins: 'claimed', claimed, state: this.#spec.state })
-  }
-
-  #spawn(input: unknown): void {
-    const id = `connection:${this.#spec.connectionId}.${++this.#connectionNumber}`
     this.#news.started()
-    // The actor's first events come while it is being made: they are of the current connection already.
-    this.#current = { id } as AnyActorRef
-    this.#current = this.#port.children.spawn({ id, kind: 'connection', logic: connection, input, restart: 'temporary' })
+    this.#current.accept({ services: this.#services, begins: 'claimed', claimed, state: this.#spec.state })
   }
 
   endDial(): void {
@@ -201,30 +193,30 @@ class LinkBody implements Body {
     if (this.#spec.state.laneCount > 0) this.#port.send({ type: 'link.adopt' })
   }
 
-  /** Bytes flow from here on, past this actor. */
+  /** Bytes flow from here on, past this actor: first they, then the connection's chart. */
   adopt(): void {
     this.#pumps.ensure()
-    this.#current?.send({ type: 'connection.adopt' })
+    this.#takeOver()
+    this.#current.send({ type: 'connection.adopt' })
   }
 
-  noteOpened(): void {
-    const current = this.#current
+  #takeOver(): void {
     const { out, into } = this.#pumps
-    const body = current === null ? undefined : connectionBody(current)
-    if (current === null || body === undefined || out === null || into === null) return
+    const { id, body } = this.#current
+    if (id === null || body === undefined || out === null || into === null) return
     const opened = body.release({ onOpen() {}, onBytes: into.bytes, onDrain: out.drained, onEnd() {}, onClose() {} })
     if (opened === undefined) return
     let first: readonly Buffer[]
     try {
       first = this.#spec.state.established(opened.agreed)
     } catch (error) {
-      current.send({ type: 'connection.fail', cause: causeOf(error) })
+      this.#current.send({ type: 'connection.fail', cause: causeOf(error) })
       return
     }
     this.#isUp = true
     this.#cause = null
     out.attach(opened.pipe, opened.greeting === null ? first : [opened.greeting, ...first])
-    this.#news.opened(current.id, body.remoteAddress)
+    this.#news.opened(id, body.remoteAddress)
     into.attach(opened.pipe, opened.rest)
     this.#timer.set()
   }
@@ -235,14 +227,13 @@ class LinkBody implements Body {
 
   noteLost(event: { connection?: string; cause: Cause; authenticated: boolean }): void {
     this.#dial.end()
-    const lost = this.#current
-    this.#current = null
+    const lost = this.#current.forget()
     this.#cause = event.cause
-    if (this.#isUp) return this.#announceLoss(event.cause, lost?.id ?? '')
+    if (this.#isUp) return this.#announceLoss(event.cause, lost ?? '')
     this.#dial.judge(event.cause.retry)
     if (event.cause.retry === 'stale') this.#replaced()
     // One that had been ready was never adopted, because no session needed it yet: it is not ready any more.
-    this.#news.failed(lost?.id ?? null, event.cause, event.authenticated)
+    this.#news.failed(lost, event.cause, event.authenticated)
   }
 
   /** Our newest hello is older than one the peer has seen: another process has this key, or the clock went back. */
@@ -271,7 +262,7 @@ class LinkBody implements Body {
   failConnection(event: { type: string; cause?: Cause }): void {
     const reason = event.cause ?? cause('ERR_TIMED_OUT', `${this.#peer.id} was not connected in time`)
     const words = event.type === 'pump.failed' && this.#isUp ? this.#spec.state.contractBroken(reason.message) : null
-    if (words === null) this.#current?.send({ type: 'connection.fail', cause: reason })
+    if (words === null) this.#current.send({ type: 'connection.fail', cause: reason })
     else {
       this.#dial.breached()
       this.#leave(words, reason)
@@ -279,7 +270,7 @@ class LinkBody implements Body {
   }
 
   dropConnection(event: { cause: Cause }): void {
-    this.#current?.send({ type: 'connection.fail', cause: event.cause })
+    this.#current.send({ type: 'connection.fail', cause: event.cause })
   }
 
   closeConnection(event: { cause: Cause }): void {
@@ -290,7 +281,7 @@ class LinkBody implements Body {
     // Where it waits for an answer to its last words, it still reads what the peer had sent before: the end is in `dispose`.
     if (words === null) this.#spec.state.close(errorOf(event.cause))
     this.#closing = event.cause
-    if (this.#current === null) this.#port.send({ type: 'connection.closed', cause: event.cause, authenticated: true })
+    if (this.#current.id === null) this.#port.send({ type: 'connection.closed', cause: event.cause, authenticated: true })
     // Where the dialect has last words, the peer answers them, and only then this side ends.
     else if (words !== null) this.#say(words)
     else this.#current.send({ type: 'connection.close', cause: event.cause })
@@ -299,7 +290,7 @@ class LinkBody implements Body {
   /** The last bytes of this side on the current connection: nothing of the pump's comes after them. */
   #say(words: Buffer | null): void {
     this.#pumps.out?.detach()
-    if (words !== null && words.length > 0 && this.#current !== null) connectionBody(this.#current)?.say(words)
+    if (words !== null && words.length > 0) this.#current.body?.say(words)
     this.#timer.set()
   }
 
@@ -307,7 +298,7 @@ class LinkBody implements Body {
     this.#say(words)
     this.#pumps.into?.detach()
     this.#dial.judge(retry)
-    this.#current?.send({ type: 'connection.close', cause: reason })
+    this.#current.send({ type: 'connection.close', cause: reason })
   }
 
   tellFailed(): void {
@@ -329,7 +320,7 @@ class LinkBody implements Body {
       this.#spec.state.crashed()
       this.#dial.judge('wait')
     }
-    this.#current?.send({ type: 'connection.fail', cause: reason })
+    this.#current.send({ type: 'connection.fail', cause: reason })
   }
 
   escalate(event: ChildEvent): never {
@@ -337,17 +328,17 @@ class LinkBody implements Body {
   }
 
   #onDue(action: Exclude<DueAction, 'look-again'>): void {
-    if (action === 'suspect') this.#services.emit({ type: 'connection.suspect', peer: this.#peer.id, link: this.#spec.id, connectionId: this.#spec.connectionId, connection: this.#current?.id ?? '' })
-    else if (action === 'dead') this.#current?.send({ type: 'connection.fail', cause: cause('ERR_TIMED_OUT', `nothing was heard from ${this.#peer.id} for too long`) })
+    if (action === 'suspect') this.#services.emit({ type: 'connection.suspect', peer: this.#peer.id, link: this.#spec.id, connectionId: this.#spec.connectionId, connection: this.#current.id ?? '' })
+    else if (action === 'dead') this.#current.send({ type: 'connection.fail', cause: cause('ERR_TIMED_OUT', `nothing was heard from ${this.#peer.id} for too long`) })
     // A dial whose hello speaks for an epoch that is over must not be answered.
-    else if (action === 'expired' && !this.#isUp) this.#current?.send({ type: 'connection.fail', cause: cause('ERR_TIMED_OUT', `the link to ${this.#peer.id} expired`) })
+    else if (action === 'expired' && !this.#isUp) this.#current.send({ type: 'connection.fail', cause: cause('ERR_TIMED_OUT', `the link to ${this.#peer.id} expired`) })
   }
 
   #answerGoodbye(step: 'answer' | 'finish' | 'protocol-error', reason: string): void {
     const { state } = this.#spec
     if (step === 'answer') {
       this.#pumps.out?.flush(true)
-      if (this.#current !== null) connectionBody(this.#current)?.expectEnd(cause('ERR_CONNECTION_LOST', `${this.#peer.id} said Goodbye${reason}`))
+      this.#current.body?.expectEnd(cause('ERR_CONNECTION_LOST', `${this.#peer.id} said Goodbye${reason}`))
       // From here on the peer has the word: its last Ack, then its FIN.
       this.#say(state.farewell(''))
     } else if (step === 'finish') this.#leave(state.lastWords(), cause('ERR_SESSION_CLOSED', `${this.#peer.id} said Goodbye${reason}`))
@@ -375,7 +366,6 @@ export const link: ChartLogic<LinkInput> = chartActor<LinkInput, LinkBody, (type
     endDial: (body) => body.endDial(),
     tellReady: (body) => body.tellReady(),
     adopt: (body) => body.adopt(),
-    noteOpened: (body) => body.noteOpened(),
     resetBackoff: (body) => body.resetBackoff(),
     noteErrored: (body) => body.noteErrored(),
     noteLost: (body, event) => body.noteLost(event),

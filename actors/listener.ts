@@ -12,7 +12,8 @@ import { Admission } from '../protocol/admission.ts'
 import type { AdmitInfo } from './admission-options.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
-import { connection } from './connection.ts'
+import { connection, connectionBody } from './connection.ts'
+import { EarlyPipe } from './early-pipe.ts'
 import type { Offer } from './offer.ts'
 import { formatUrl } from './options.ts'
 import type { Address, Pipe, PipeListener } from './pipe.ts'
@@ -26,6 +27,9 @@ export interface ListenerInput {
   readonly bound: { address: Address | null }
 }
 
+/** In the second one TLS has read the ClientHello of a peer that is near; how far the others are is not worth waiting for. */
+const turnsToClientHello = 2
+
 const reasons = {
   'address-pending': 'too many handshakes from this address are under way',
   'address-rate': 'this address connects too often',
@@ -38,6 +42,8 @@ class ListenerBody implements Body {
   readonly #port: ActorPort
   readonly #admission: Admission
   #listener: PipeListener | null = null
+  /** Accepted, and without an actor yet. */
+  readonly #early = new Map<string, EarlyPipe>()
   /** Inbound connections that were let in or refused, and have not ended here yet. */
   readonly #decided = new Set<string>()
   #number = 0
@@ -67,6 +73,8 @@ class ListenerBody implements Body {
 
   dispose(): void {
     this.#disposed = true
+    for (const early of this.#early.values()) early.drop()
+    this.#early.clear()
     this.unbind()
   }
 
@@ -90,33 +98,51 @@ class ListenerBody implements Body {
       .catch(() => {})
   }
 
-  /** Byte-free and short: the accept loop never waits for anybody. */
+  /** Byte-free and short: the accept loop never waits for anybody. Whom it lets in begins TLS at once, and gets an actor a little later. */
   #onPipe(pipe: Pipe): void {
-    const accepted = new AcceptedPipe(pipe)
-    if (this.#disposed) destroyQuietly(accepted.take())
-    else this.#port.send({ type: 'pipe.accepted', pipe: accepted })
+    if (this.#disposed) return destroyQuietly(pipe)
+    const id = this.#ask(pipe)
+    if (id === null) return
+    this.#early.set(id, new EarlyPipe(pipe, this.#services.environment.clock, turnsToClientHello, () => {
+      this.#early.delete(id)
+      this.#port.send({ type: 'pipe.accepted', pipe: new AcceptedPipe(id, pipe) })
+      const child = this.#port.children.get(id)
+      return child === undefined ? undefined : connectionBody(child)
+    }))
+    // How it went is looked at when the actor's chart has come so far.
+    pipe.secure().catch(() => {})
   }
 
-  admit(event: { pipe: AcceptedPipe }): void {
-    const pipe = event.pipe.take()
+  /** @returns the id of its connection, or null: it was turned away */
+  #ask(pipe: Pipe): string | null {
     if (!this.#services.options.admission.isAddressAllowed(pipe.remoteHost)) {
       destroyQuietly(pipe)
       this.#reject(pipe.remoteAddress, null, cause('ERR_NOT_ALLOWED', `${pipe.remoteHost} is not among the addresses that may connect`))
-      return
+      return null
     }
     const id = `connection:in.${++this.#number}`
     const verdict = this.#admission.ask(id, pipe.remoteHost, this.#services.nowMs())
     if (!verdict.admitted) {
       destroyQuietly(pipe)
       this.#reject(pipe.remoteAddress, null, cause('ERR_ADMISSION_LIMIT', reasons[verdict.reason]))
-      return
+      return null
     }
-    if ('evict' in verdict) this.#port.children.get(verdict.evict)?.send({ type: 'connection.fail', cause: cause('ERR_ADMISSION_LIMIT', 'a newcomer needed the place of the oldest handshake') })
+    if ('evict' in verdict) {
+      this.#early.get(verdict.evict)?.settle()
+      this.#port.children.get(verdict.evict)?.send({ type: 'connection.fail', cause: cause('ERR_ADMISSION_LIMIT', 'a newcomer needed the place of the oldest handshake') })
+    }
+    return id
+  }
+
+  admit(event: { pipe: AcceptedPipe }): void {
+    const { id } = event.pipe
+    const pipe = event.pipe.take()
     const handshake = this.#services.dialect.createAcceptorHandshake()
     this.#port.children.spawn({ id, kind: 'connection', logic: connection, input: { services: this.#services, begins: 'connected', pipe, handshake }, restart: 'temporary' })
   }
 
   refusePipe(event: { pipe: AcceptedPipe }): void {
+    this.#admission.settle(event.pipe.id, false)
     destroyQuietly(event.pipe.take())
   }
 
@@ -228,9 +254,12 @@ class ListenerBody implements Body {
 
 /** A socket on its way through the mailbox: taken out once, and a word to whoever inspects. */
 class AcceptedPipe {
+  /** Of its connection to be. */
+  readonly id: string
   readonly #pipe: Pipe
   #taken = false
-  constructor(pipe: Pipe) {
+  constructor(id: string, pipe: Pipe) {
+    this.id = id
     this.#pipe = pipe
   }
   take(): Pipe {

@@ -283,11 +283,12 @@ export class TlsPipe implements Pipe {
       } catch (error) {
         return this.#fail(error instanceof StatewireError ? error : side.failed(error))
       }
-      // Paused first, or the listener for bytes would set it flowing.
+      // What waits leaves first: the other side waits for it.
+      this.#writeWaiting(socket)
+      // Paused before there is a listener for bytes, which would set it flowing.
       if (this.#flows) socket.resume()
       else socket.pause()
       lendReads(socket, this.#options.memory, (bytes) => this.#handlers?.onBytes(bytes))
-      this.#writeWaiting(socket)
       this.#securing?.resolve()
     })
   }

@@ -39,7 +39,7 @@ export type ConnectionEvent =
   | { readonly type: 'connection.fail'; readonly cause: Cause }
   | DeadlinePassed
 
-export const connectionActions = ['secure', 'greet', 'tellClaimed', 'confirm', 'tellAuthenticated', 'handOn', 'tellOpen', 'endPipe', 'destroyPipe', 'noteCause', 'tellErrored', 'tellClosed'] as const
+export const connectionActions = ['secure', 'greet', 'tellClaimed', 'confirm', 'tellAuthenticated', 'handOn', 'endPipe', 'destroyPipe', 'noteCause', 'tellErrored', 'tellClosed'] as const
 
 export const connectionMachine = setup({
   types: {
@@ -118,7 +118,6 @@ export const connectionMachine = setup({
     open: {
       description: 'Bytes flow. Lasts as long as both sides like.',
       tags: resting,
-      entry: 'tellOpen',
     },
     closing: {
       meta: { deadline: 'closeTimeoutMs' },

@@ -28,7 +28,6 @@ export type LinkEvent =
   | { readonly type: 'dial.granted' }
   | { readonly type: 'link.claimed'; readonly offer: unknown }
   | { readonly type: 'connection.authenticated'; readonly connection: string }
-  | { readonly type: 'connection.opened'; readonly connection: string }
   | { readonly type: 'connection.errored'; readonly connection: string }
   | { readonly type: 'connection.closed'; readonly connection: string; readonly cause: Cause; readonly authenticated: boolean }
   | { readonly type: 'pump.started' }
@@ -41,12 +40,9 @@ export type LinkEvent =
   | ChildEvent
   | DeadlinePassed
 
-export const linkActions = ['requestDial', 'requestOnce', 'cancelDial', 'openClaim', 'closeClaim', 'dial', 'accept', 'replace', 'endDial', 'tellReady', 'adopt', 'noteOpened', 'resetBackoff', 'noteErrored', 'noteLost', 'failConnection', 'dropConnection', 'closeConnection', 'tellFailed', 'noteRestart', 'escalate'] as const
+export const linkActions = ['requestDial', 'requestOnce', 'cancelDial', 'openClaim', 'closeClaim', 'dial', 'accept', 'replace', 'endDial', 'tellReady', 'adopt', 'resetBackoff', 'noteErrored', 'noteLost', 'failConnection', 'dropConnection', 'closeConnection', 'tellFailed', 'noteRestart', 'escalate'] as const
 
-const authenticated = [
-  { guard: 'readsAtOnce', target: 'up', actions: 'endDial' },
-  { target: 'ready', actions: 'endDial' },
-] as const
+const authenticated = [{ guard: 'readsAtOnce', target: 'up' }, { target: 'ready' }] as const
 
 export const linkMachine = setup({
   types: {
@@ -130,14 +126,14 @@ export const linkMachine = setup({
     ready: {
       description: 'Nothing is read before the sessions exist; the batch that makes them has the deadline.',
       tags: resting,
-      entry: 'tellReady',
+      entry: ['endDial', 'tellReady'],
       on: { 'link.adopt': 'up', 'link.claimed': { target: 'accepting', actions: 'replace' } },
     },
     up: {
       initial: 'fresh',
-      entry: 'adopt',
+      // The reconnector can wait for bytes, and not they for it.
+      entry: ['adopt', 'endDial'],
       on: {
-        'connection.opened': { actions: 'noteOpened' },
         'connection.errored': { actions: 'noteErrored' },
         // Only the dialer dials, so a new claim means that the peer has given up the connection we still hold.
         'link.claimed': { target: 'accepting', actions: 'replace' },

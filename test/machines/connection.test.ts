@@ -58,7 +58,7 @@ authenticating.authenticated
   pipe.ended                         -> closing                        noteCause endPipe
   pipe.closed                        -> closed                         noteCause tellClosed
   handshake.failed                   -> errored                        noteCause destroyPipe tellErrored
-  connection.adopt                   -> open                           tellOpen
+  connection.adopt                   -> open
   connection.close                   -> closing                        noteCause endPipe
   connection.fail                    -> errored                        noteCause destroyPipe tellErrored
   deadline.passed                    -> errored                        noteCause destroyPipe tellErrored

@@ -63,7 +63,7 @@ ready
   connection.closed before it was up -> down.requesting                noteLost requestDial
   connection.closed after it was up  -> down.requesting                noteLost requestDial
   pump.failed                        -> stays                          failConnection
-  link.adopt                         -> up.fresh                       adopt
+  link.adopt                         -> up.fresh                       adopt endDial
   link.close                         -> closing                        closeConnection
   link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
@@ -72,7 +72,6 @@ ready
 closed, final
 up.fresh
   link.claimed                       -> accepting                      replace accept
-  connection.opened                  -> stays                          noteOpened
   connection.errored                 -> stays                          noteErrored
   connection.closed before it was up -> down.requesting                noteLost requestDial
   connection.closed after it was up  -> down.requesting                noteLost requestDial
@@ -86,7 +85,6 @@ up.fresh
   deadline.passed                    -> up.stable                      resetBackoff
 up.stable
   link.claimed                       -> accepting                      replace accept
-  connection.opened                  -> stays                          noteOpened
   connection.errored                 -> stays                          noteErrored
   connection.closed before it was up -> down.requesting                noteLost requestDial
   connection.closed after it was up  -> down.requesting                noteLost requestDial
@@ -124,7 +122,7 @@ ready
   connection.closed before it was up -> down.expecting                 noteLost openClaim
   connection.closed after it was up  -> down.expecting                 noteLost openClaim
   pump.failed                        -> stays                          failConnection
-  link.adopt                         -> up.fresh                       adopt
+  link.adopt                         -> up.fresh                       adopt endDial
   link.close                         -> closing                        closeConnection
   link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
@@ -132,7 +130,6 @@ ready
   child.escalated                    -> stays                          escalate
 up.fresh
   link.claimed                       -> accepting                      replace accept
-  connection.opened                  -> stays                          noteOpened
   connection.errored                 -> stays                          noteErrored
   connection.closed before it was up -> down.expecting                 noteLost openClaim
   connection.closed after it was up  -> down.expecting                 noteLost openClaim
@@ -146,7 +143,6 @@ up.fresh
   deadline.passed                    -> up.stable                      resetBackoff
 up.stable
   link.claimed                       -> accepting                      replace accept
-  connection.opened                  -> stays                          noteOpened
   connection.errored                 -> stays                          noteErrored
   connection.closed before it was up -> down.expecting                 noteLost openClaim
   connection.closed after it was up  -> down.expecting                 noteLost openClaim
@@ -201,7 +197,7 @@ ready
   connection.closed before it was up -> down.requesting                noteLost requestDial
   connection.closed after it was up  -> failed                         noteLost tellFailed
   pump.failed                        -> stays                          failConnection
-  link.adopt                         -> up.fresh                       adopt
+  link.adopt                         -> up.fresh                       adopt endDial
   link.close                         -> closing                        closeConnection
   link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
@@ -209,7 +205,6 @@ ready
   child.escalated                    -> stays                          escalate
 up.fresh
   link.claimed                       -> accepting                      replace accept
-  connection.opened                  -> stays                          noteOpened
   connection.errored                 -> stays                          noteErrored
   connection.closed before it was up -> down.requesting                noteLost requestDial
   connection.closed after it was up  -> failed                         noteLost tellFailed
@@ -223,7 +218,6 @@ up.fresh
   deadline.passed                    -> up.stable                      resetBackoff
 up.stable
   link.claimed                       -> accepting                      replace accept
-  connection.opened                  -> stays                          noteOpened
   connection.errored                 -> stays                          noteErrored
   connection.closed before it was up -> down.requesting                noteLost requestDial
   connection.closed after it was up  -> failed                         noteLost tellFailed
@@ -261,7 +255,7 @@ ready
   connection.closed before it was up -> down.expecting                 noteLost openClaim
   connection.closed after it was up  -> failed                         noteLost tellFailed
   pump.failed                        -> stays                          failConnection
-  link.adopt                         -> up.fresh                       adopt
+  link.adopt                         -> up.fresh                       adopt endDial
   link.close                         -> closing                        closeConnection
   link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
@@ -269,7 +263,6 @@ ready
   child.escalated                    -> stays                          escalate
 up.fresh
   link.claimed                       -> accepting                      replace accept
-  connection.opened                  -> stays                          noteOpened
   connection.errored                 -> stays                          noteErrored
   connection.closed before it was up -> down.expecting                 noteLost openClaim
   connection.closed after it was up  -> failed                         noteLost tellFailed
@@ -283,7 +276,6 @@ up.fresh
   deadline.passed                    -> up.stable                      resetBackoff
 up.stable
   link.claimed                       -> accepting                      replace accept
-  connection.opened                  -> stays                          noteOpened
   connection.errored                 -> stays                          noteErrored
   connection.closed before it was up -> down.expecting                 noteLost openClaim
   connection.closed after it was up  -> failed                         noteLost tellFailed
@@ -296,7 +288,7 @@ up.stable
 # dialer, resume: begins down.requesting requestDial
 connecting
   link.claimed                       -> accepting                      replace accept
-  connection.authenticated           -> up.fresh                       endDial adopt
+  connection.authenticated           -> up.fresh                       adopt endDial
   connection.closed before it was up -> down.requesting                noteLost requestDial
   connection.closed after it was up  -> down.requesting                noteLost requestDial
   pump.failed                        -> stays                          failConnection
@@ -308,7 +300,7 @@ connecting
   deadline.passed                    -> stays                          failConnection
 accepting
   link.claimed                       -> stays                          replace accept
-  connection.authenticated           -> up.fresh                       endDial adopt
+  connection.authenticated           -> up.fresh                       adopt endDial
   connection.closed before it was up -> down.requesting                noteLost requestDial
   connection.closed after it was up  -> down.requesting                noteLost requestDial
   pump.failed                        -> stays                          failConnection
@@ -321,7 +313,7 @@ accepting
 # acceptor, resume: begins down.expecting openClaim
 accepting
   link.claimed                       -> stays                          replace accept
-  connection.authenticated           -> up.fresh                       endDial adopt
+  connection.authenticated           -> up.fresh                       adopt endDial
   connection.closed before it was up -> down.expecting                 noteLost openClaim
   connection.closed after it was up  -> down.expecting                 noteLost openClaim
   pump.failed                        -> stays                          failConnection
@@ -344,7 +336,7 @@ describe('the link chart', () => {
       'acceptor, resume': { role: 'acceptor', onConnectionLost: 'reconnect', readsAtOnce: true },
     },
     events: [
-      ...named('dial.granted', 'link.claimed', 'connection.authenticated', 'connection.opened', 'connection.errored'),
+      ...named('dial.granted', 'link.claimed', 'connection.authenticated', 'connection.errored'),
       ...closings,
       ...named('pump.started', 'pump.failed', 'link.adopt', 'link.close', 'reconnector.restarted', 'link.wanted', 'link.unwanted'),
       ...childEvents,

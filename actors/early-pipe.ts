@@ -1,0 +1,50 @@
+/**
+ * Owns: a pipe whose connection has no actor yet, and that the actor hears first what the pipe said before it was there.
+ * Refuses to know: who makes the actor, and which side began.
+ *
+ * A ClientHello leaves, and is read, when the loop turns. So the actor is made a turn later, while the other side works on what it
+ * got. Measured in seven launches with and without: 3 connects of 100 more a second.
+ */
+import type { Clock } from './environment.ts'
+import type { Pipe, PipeHandlers } from './pipe.ts'
+
+export class EarlyPipe {
+  readonly #pipe: Pipe
+  #bear: (() => PipeHandlers | undefined) | null
+
+  /**
+   * @param turns of the loop after which the actor is made at the latest
+   * @param bear makes the actor, which takes the pipe over. @returns what hears of the pipe from then on, if it is still wanted
+   */
+  constructor(pipe: Pipe, clock: Clock, turns: number, bear: () => PipeHandlers | undefined) {
+    this.#pipe = pipe
+    this.#bear = bear
+    pipe.handle({
+      onOpen: () => this.settle()?.onOpen(),
+      onBytes: (bytes) => this.settle()?.onBytes(bytes),
+      onDrain: () => this.settle()?.onDrain(),
+      onEnd: () => this.settle()?.onEnd(),
+      onClose: (error) => this.settle()?.onClose(error),
+    })
+    const wait = (left: number): void => {
+      if (left > 0) clock.setImmediate(() => wait(left - 1))
+      else this.settle()
+    }
+    wait(turns)
+  }
+
+  /** The actor is needed now. */
+  settle(): PipeHandlers | undefined {
+    const bear = this.#bear
+    this.#bear = null
+    return bear?.()
+  }
+
+  /** Nobody wants it any more. */
+  drop(): void {
+    if (this.#bear === null) return
+    this.#bear = null
+    this.#pipe.handle({ onOpen() {}, onBytes() {}, onDrain() {}, onEnd() {}, onClose() {} })
+    this.#pipe.destroy()
+  }
+}
