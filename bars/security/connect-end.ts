@@ -1,8 +1,6 @@
 /**
  * The child process of one end of P9: connects, of ours or of raw TLS, one after the other. Owns the loops and their figures.
  * Refuses to know: rounds, ratios, cores.
- *
- * The same number of round trips on both: TCP, TLS 1.3 with both certificates, 160 bytes each way for the hellos, one echo.
  */
 import { createHash } from 'node:crypto'
 import type net from 'node:net'
@@ -12,7 +10,12 @@ import type { Network, Session } from '../../actors/index.ts'
 import { helloLengthBytes } from '../../codec/hello.ts'
 import { nativeAlpn, nativeParameters } from '../../actors/tls-parameters.ts'
 
-export type ConnectSubject = 'ours' | 'raw'
+/**
+ * raw-tls: the raw-tls of bench/, with a context for all sockets: mutual TLS 1.3 and else what Node does by itself, connect, handshake,
+ * one echo. raw-alike: as near to ours as a raw socket comes: our parameters (no tickets, our signatures, curve and ciphers), and as
+ * many round trips, 160 bytes each way for the hellos before the echo.
+ */
+export type ConnectSubject = 'ours' | 'raw-tls' | 'raw-alike'
 
 export interface ConnectInput {
   readonly role: 'server' | 'client'
@@ -77,18 +80,29 @@ async function connectOurs(port: number): Promise<void> {
   await echoed
 }
 
-const parameters = { ...nativeParameters, ALPNProtocols: [nativeAlpn], rejectUnauthorized: false }
+interface RawKind {
+  readonly parameters: tls.SecureContextOptions
+  readonly hasHellos: boolean
+}
 
-function serveRaw(): Promise<number> {
+const rawKinds: Readonly<Record<Exclude<ConnectSubject, 'ours'>, RawKind>> = {
+  'raw-tls': { parameters: { minVersion: 'TLSv1.3' }, hasHellos: false },
+  'raw-alike': { parameters: nativeParameters, hasHellos: true },
+}
+const ALPNProtocols = [nativeAlpn]
+
+const contextOf = ({ parameters }: RawKind, identity: Identity): tls.SecureContext => tls.createSecureContext({ ...parameters, key: identity.toPem(), cert: identity.certificate })
+
+function serveRaw(kind: RawKind): Promise<number> {
+  const helloBytes = kind.hasHellos ? helloLengthBytes : 0
   return new Promise((resolve) => {
-    const listening = tls.createServer({ ...parameters, secureContext: server.secureContext, key: server.toPem(), cert: server.certificate, requestCert: true, noDelay: true } as tls.TlsOptions, (socket) => {
+    const listening = tls.createServer({ ...kind.parameters, ALPNProtocols, key: server.toPem(), cert: server.certificate, requestCert: true, rejectUnauthorized: false, noDelay: true }, (socket) => {
       let heard = 0
       socket.on('error', () => socket.destroy())
       socket.on('data', (bytes: Buffer) => {
         heard += bytes.length
-        // The answer to the hello, then the echo.
-        if (heard === helloLengthBytes) socket.write(Buffer.alloc(helloLengthBytes))
-        else if (heard === helloLengthBytes + echoLengthBytes) socket.write(payload)
+        if (heard === helloBytes) socket.write(Buffer.alloc(helloLengthBytes))
+        else if (heard === helloBytes + echoLengthBytes) socket.write(payload)
       })
       socket.on('end', () => socket.end())
     })
@@ -97,8 +111,11 @@ function serveRaw(): Promise<number> {
 }
 
 let rawSocket: tls.TLSSocket | null = null
+let rawContext: tls.SecureContext | null = null
 
-async function connectRaw(port: number): Promise<void> {
+async function connectRaw(port: number, kind: RawKind): Promise<void> {
+  const secureContext = (rawContext ??= contextOf(kind, client))
+  const helloBytes = kind.hasHellos ? helloLengthBytes : 0
   const last = rawSocket
   if (last !== null) {
     const closed = new Promise((resolve) => last.once('close', resolve))
@@ -107,13 +124,13 @@ async function connectRaw(port: number): Promise<void> {
   }
   await new Promise<void>((resolve, reject) => {
     let heard = 0
-    const socket = tls.connect({ port, host: '127.0.0.1', secureContext: client.secureContext, ALPNProtocols: [nativeAlpn], rejectUnauthorized: false, servername: '', checkServerIdentity: () => undefined }, () => void socket.write(Buffer.alloc(helloLengthBytes)))
+    const socket = tls.connect({ port, host: '127.0.0.1', secureContext, ALPNProtocols, rejectUnauthorized: false, servername: '', checkServerIdentity: () => undefined }, () => void socket.write(kind.hasHellos ? Buffer.alloc(helloLengthBytes) : payload))
     socket.setNoDelay(true)
     rawSocket = socket
     socket.on('data', (bytes: Buffer) => {
       heard += bytes.length
-      if (heard === helloLengthBytes) socket.write(payload)
-      else if (heard === helloLengthBytes + echoLengthBytes) resolve()
+      if (heard === helloBytes) socket.write(payload)
+      else if (heard === helloBytes + echoLengthBytes) resolve()
     })
     socket.on('error', reject)
   })
@@ -136,7 +153,7 @@ const report = (more: Partial<ConnectReport>): void => void process.send?.({ por
 process.on('disconnect', () => process.exit(0))
 process.on('message', ({ connects }: { connects: number }) => {
   if (role === 'server') return report({})
-  const connect = subject === 'ours' ? connectOurs : connectRaw
+  const connect = subject === 'ours' ? connectOurs : (to: number) => connectRaw(to, rawKinds[subject])
   const run = async (): Promise<void> => {
     cpuUs()
     const startedMs = performance.now()
@@ -146,4 +163,4 @@ process.on('message', ({ connects }: { connects: number }) => {
   run().catch(fail)
 })
 
-report({ port: role === 'client' ? port : subject === 'ours' ? await serveOurs() : await serveRaw() })
+report({ port: role === 'client' ? port : subject === 'ours' ? await serveOurs() : await serveRaw(rawKinds[subject]) })

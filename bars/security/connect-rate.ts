@@ -1,7 +1,11 @@
 /**
- * Owns: P9: connects a second of ours against raw mutual TLS with as many round trips, turn by turn in one run, each server on
- * one core and each client on another; CPU a connect, both ends added.
+ * Owns: P9: connects a second of ours against raw mutual TLS, turn by turn in one run, each server on one core and each client on
+ * another; CPU a connect, both ends added.
  * Refuses to know: what a connect is (connect-end.ts).
+ *
+ * A connect runs some hundred functions once, so V8 takes thousands of connects to compile them, on the cores that are measured: raw
+ * TLS goes from 2.0 to 1.6 ms between the first thousand connects and the seventh, ours further. The bar is the rate that stays
+ * (docs/decisions/0012-what-p9-is-held-against.md); that of the first thousands is printed beside it.
  */
 import { fork, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -13,7 +17,7 @@ import { programPath } from './victim-process.ts'
 
 const ratioMin = 0.95
 const cores = { server: 1, client: 0 } as const
-const subjects: readonly ConnectSubject[] = ['ours', 'raw']
+const subjects: readonly ConnectSubject[] = ['ours', 'raw-tls', 'raw-alike']
 
 function canPin(): boolean {
   return Object.values(cores).every((core) => spawnSync('taskset', ['-c', String(core), 'true']).status === 0)
@@ -46,24 +50,52 @@ async function stop({ child }: End): Promise<void> {
   await exited
 }
 
-export interface RateCounts {
-  readonly rounds: number
-  readonly isPinned: boolean
-  readonly oursPerSecond: number
-  readonly rawPerSecond: number
-  /** Medians of the ratios of each round: what the machine does meanwhile happens to both. */
-  readonly ratio: number
-  readonly oursCpuUs: number
-  readonly rawCpuUs: number
-  readonly cpuRatio: number
+interface Rates {
+  readonly perSecond: Readonly<Record<ConnectSubject, number[]>>
+  readonly cpuUs: Readonly<Record<ConnectSubject, number[]>>
 }
 
-async function compareConnects({ rounds, connects, warmUp }: { readonly rounds: number; readonly connects: number; readonly warmUp: number }): Promise<RateCounts> {
+const noRates = (): Rates => ({ perSecond: { ours: [], 'raw-tls': [], 'raw-alike': [] }, cpuUs: { ours: [], 'raw-tls': [], 'raw-alike': [] } })
+
+interface Measuring {
+  readonly rounds: number
+  readonly connects: number
+}
+
+type Pairs = ReadonlyMap<ConnectSubject, { readonly server: End; readonly client: End }>
+
+async function measure(pairs: Pairs, { rounds, connects }: Measuring): Promise<Rates> {
+  const rates = noRates()
+  for (let round = 0; round < rounds; round++) {
+    // Who goes first changes, so that nobody always follows the same one's garbage.
+    for (const [place] of subjects.entries()) {
+      const subject = subjects[(place + round) % subjects.length] as ConnectSubject
+      const { server, client } = pairs.get(subject) as { server: End; client: End }
+      await ask(server, 0)
+      const done = await ask(client, connects)
+      const served = await ask(server, 0)
+      rates.perSecond[subject].push((connects / done.elapsedMs) * 1000)
+      rates.cpuUs[subject].push((done.cpuUs + served.cpuUs) / connects)
+    }
+  }
+  return rates
+}
+
+async function warmUp(pairs: Pairs, connects: number): Promise<void> {
+  for (const { client } of pairs.values()) await ask(client, connects)
+}
+
+interface RateCounts {
+  readonly isPinned: boolean
+  /** After `early` connects of warm-up, and once V8 has compiled what it will. */
+  readonly early: Rates
+  readonly steady: Rates
+}
+
+async function compareConnects({ early, compiling, ...measuring }: Measuring & { readonly early: number; readonly compiling: number }): Promise<RateCounts> {
   const isPinned = canPin()
   const ends: End[] = []
   const pairs = new Map<ConnectSubject, { server: End; client: End }>()
-  const rates = { ours: [] as number[], raw: [] as number[] }
-  const cpus = { ours: [] as number[], raw: [] as number[] }
   try {
     for (const subject of subjects) {
       const server = await start({ role: 'server', subject, port: 0 }, isPinned)
@@ -71,32 +103,31 @@ async function compareConnects({ rounds, connects, warmUp }: { readonly rounds: 
       const client = await start({ role: 'client', subject, port: server.ready.port }, isPinned)
       ends.push(client)
       pairs.set(subject, { server, client })
-      await ask(client, warmUp)
     }
-    for (let round = 0; round < rounds; round++) {
-      // Who goes first changes, so that neither always follows the other's garbage.
-      for (const subject of round % 2 === 0 ? subjects : subjects.toReversed()) {
-        const { server, client } = pairs.get(subject) as { server: End; client: End }
-        await ask(server, 0)
-        const done = await ask(client, connects)
-        const served = await ask(server, 0)
-        rates[subject].push((connects / done.elapsedMs) * 1000)
-        cpus[subject].push((done.cpuUs + served.cpuUs) / connects)
-      }
-    }
+    await warmUp(pairs, early)
+    const first = await measure(pairs, measuring)
+    await warmUp(pairs, compiling)
+    return { isPinned, early: first, steady: await measure(pairs, measuring) }
   } finally {
     await Promise.all(ends.map(stop))
   }
-  const ratios = (of: typeof rates): number => median(of.ours.map((ours, round) => ours / (of.raw[round] as number)))
-  return { rounds, isPinned, oursPerSecond: median(rates.ours), rawPerSecond: median(rates.raw), ratio: ratios(rates), oursCpuUs: median(cpus.ours), rawCpuUs: median(cpus.raw), cpuRatio: ratios(cpus) }
+}
+
+/** The median of the ratios of each round: what the machine does meanwhile happens to all. */
+function ratio(of: Readonly<Record<ConnectSubject, number[]>>, against: ConnectSubject): number {
+  return median(of.ours.map((ours, round) => ours / (of[against][round] as number)))
 }
 
 export async function connectRate({ isQuick, progress }: BarContext): Promise<readonly Bar[]> {
   progress('P9 ours and raw mutual TLS in turn')
-  const counts = await compareConnects(isQuick ? { rounds: 3, connects: 50, warmUp: 200 } : { rounds: 11, connects: 300, warmUp: 1_000 })
+  const counts = isQuick ? { rounds: 3, connects: 50, early: 200, compiling: 0 } : { rounds: 11, connects: 300, early: 1_000, compiling: 3_000 }
+  const { isPinned, early, steady } = await compareConnects(counts)
+  const held = ratio(steady.perSecond, 'raw-tls')
   const figures = {
-    rounds: counts.rounds, pinned: String(counts.isPinned), ours_per_s: Math.round(counts.oursPerSecond), raw_per_s: Math.round(counts.rawPerSecond), ratio: counts.ratio,
-    ours_cpu_us: Math.round(counts.oursCpuUs), raw_cpu_us: Math.round(counts.rawCpuUs), cpu_ratio: counts.cpuRatio,
+    ratio: held, limit: ratioMin, against: 'raw-tls', rounds: counts.rounds, pinned: String(isPinned), ours_per_s: Math.round(median(steady.perSecond.ours)), raw_per_s: Math.round(median(steady.perSecond['raw-tls'])),
+    cpu_ratio: ratio(steady.cpuUs, 'raw-tls'), ours_cpu_us: Math.round(median(steady.cpuUs.ours)), raw_cpu_us: Math.round(median(steady.cpuUs['raw-tls'])),
+    early_ratio: ratio(early.perSecond, 'raw-tls'), early_cpu_ratio: ratio(early.cpuUs, 'raw-tls'),
+    alike_ratio: ratio(steady.perSecond, 'raw-alike'), alike_cpu_ratio: ratio(steady.cpuUs, 'raw-alike'), alike_early_ratio: ratio(early.perSecond, 'raw-alike'), alike_early_cpu_ratio: ratio(early.cpuUs, 'raw-alike'),
   }
-  return [{ id: 'P9', passed: counts.ratio >= ratioMin, figures, notes: [] }]
+  return [{ id: 'P9', passed: held >= ratioMin, figures, notes: [] }]
 }
