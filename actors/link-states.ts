@@ -3,7 +3,7 @@
  * Refuses to know: what the states do.
  */
 import { StatewireError } from '../codec/errors.ts'
-import { spareArenasLengthBytesMax, spareMemoryLengthBytesMax } from '../codec/limits.ts'
+import { fewestSpareArenas, maxArenaLengthBytes, spareArenasLengthBytesMax, spareArenasPerLink, spareMemoryLengthBytesMax } from '../codec/limits.ts'
 import { SpareMemory } from '../codec/spare-memory.ts'
 import type { Dialect } from '../protocol/dialect.ts'
 import { decodePeerId } from '../protocol/key-id.ts'
@@ -37,7 +37,7 @@ export function createLinkStates({ environment, options, dialect, memory, emit }
   const { clock, random } = environment
   const { limits, key } = options
   const spares = new SpareMemory(spareMemoryLengthBytesMax)
-  const arenas = new SpareMemory(spareArenasLengthBytesMax)
+  const arenas = new SpareMemory(spareArenasLengthBytes(options.peers.size * options.connectionParallelism))
   if (key === null) throw new StatewireError('ERR_INTERNAL', 'the native dialect has no key')
   // Microseconds since 1970 at the start of this network: greater than that of any earlier process with the same key.
   const bootId = BigInt(Math.floor(clock.wallMs() * 1000))
@@ -75,6 +75,11 @@ export function createLinkStates({ environment, options, dialect, memory, emit }
       },
     })
   }
+}
+
+/** How many batch buffers so many links keep between batches. */
+export function spareArenasLengthBytes(links: number): number {
+  return Math.min(spareArenasLengthBytesMax, Math.max(fewestSpareArenas, spareArenasPerLink * links) * maxArenaLengthBytes)
 }
 
 /** A u64 that is not 0. */

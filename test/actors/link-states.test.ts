@@ -1,0 +1,15 @@
+/** Owns: what links of one node share. Refuses to know: what a link does with it. */
+import { expect, it } from 'vitest'
+import { spareArenasLengthBytes } from '../../actors/link-states.ts'
+
+const mebibyte = 1024 * 1024
+
+it.each([
+  [1, 1],
+  [8, 1],
+  [9, 1.125],
+  [64, 8],
+  [100_000, 8],
+])('%i links keep up to %d MiB of batch buffers that are free', (links, mebibytes) => {
+  expect(spareArenasLengthBytes(links)).toBe(mebibytes * mebibyte)
+})
