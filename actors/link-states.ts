@@ -3,7 +3,7 @@
  * Refuses to know: what the states do.
  */
 import { StatewireError } from '../codec/errors.ts'
-import { fewestSpareArenas, maxArenaLengthBytes, spareArenasLengthBytesMax, spareArenasPerLink, spareMemoryLengthBytesMax } from '../codec/limits.ts'
+import { maxArenaLengthBytes, spareArenasLengthBytesMax, spareMemoryLengthBytesMax } from '../codec/limits.ts'
 import { SpareMemory } from '../codec/spare-memory.ts'
 import type { Dialect } from '../protocol/dialect.ts'
 import { decodePeerId } from '../protocol/key-id.ts'
@@ -25,6 +25,10 @@ export interface LinkStatesOptions {
   readonly memory: NodeMemory
   readonly emit: (event: NetworkEvent) => void
 }
+
+/** As codec/limits.ts says: sixteen batch buffers for few links, two each for many. */
+const spareArenasForFewLinks = 16
+const spareArenasPerLink = 2
 
 export function createLinkStates({ environment, options, dialect, memory, emit }: LinkStatesOptions): (peer: string, connectionId: number) => LinkCore {
   if (options.dialect === 'ampc') {
@@ -79,7 +83,7 @@ export function createLinkStates({ environment, options, dialect, memory, emit }
 
 /** How many batch buffers so many links keep between batches. */
 export function spareArenasLengthBytes(links: number): number {
-  return Math.min(spareArenasLengthBytesMax, Math.max(fewestSpareArenas, spareArenasPerLink * links) * maxArenaLengthBytes)
+  return Math.min(spareArenasLengthBytesMax, Math.max(spareArenasForFewLinks, spareArenasPerLink * links) * maxArenaLengthBytes)
 }
 
 /** A u64 that is not 0. */

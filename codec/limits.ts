@@ -40,8 +40,6 @@ export const spareMemoryLengthBytesMax = 4 * 1024 * 1024
  * memory outside of V8's heap, for which it marks the heap: 64 links with 1 MiB reached 0.59 of what one link did, and reach 0.8.
  */
 export const spareArenasLengthBytesMax = 8 * 1024 * 1024
-export const fewestSpareArenas = 16
-export const spareArenasPerLink = 2
 
 /** The batch buffer of a writer starts with this (idle connections are many) … */
 export const firstArenaLengthBytes = 4 * 1024
