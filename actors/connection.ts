@@ -10,6 +10,7 @@ import type { LinkCore } from '../protocol/link-core.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import type { Answered, ClaimedPipe, Offer, OpenPipe } from './offer.ts'
+import { deaf } from './pipe.ts'
 import type { Pipe, PipeHandlers } from './pipe.ts'
 import { cause, causeOf, errorOf } from './services.ts'
 import type { Services } from './services.ts'
@@ -347,8 +348,6 @@ export class ConnectionBody implements Body, PipeHandlers {
     }
   }
 }
-
-const deaf: PipeHandlers = { onOpen() {}, onBytes() {}, onDrain() {}, onEnd() {}, onClose() {} }
 
 /** Deleted with the end of the actor, and not left to the collector: see chart-actor.ts. */
 const bodies = new WeakMap<object, ConnectionBody>()

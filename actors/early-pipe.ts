@@ -3,9 +3,10 @@
  * Refuses to know: who makes the actor, and which side began.
  *
  * A ClientHello leaves, and is read, when the loop turns. So the actor is made a turn later, while the other side works on what it
- * got. Measured in seven launches with and without: 3 connects of 100 more a second.
+ * got. Together with a socket that is not paused between its owners: 3 connects of 100 more a second, in seven launches each.
  */
 import type { Clock } from './environment.ts'
+import { deaf } from './pipe.ts'
 import type { Pipe, PipeHandlers } from './pipe.ts'
 
 export class EarlyPipe {
@@ -44,7 +45,7 @@ export class EarlyPipe {
   drop(): void {
     if (this.#bear === null) return
     this.#bear = null
-    this.#pipe.handle({ onOpen() {}, onBytes() {}, onDrain() {}, onEnd() {}, onClose() {} })
+    this.#pipe.handle(deaf)
     this.#pipe.destroy()
   }
 }

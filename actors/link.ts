@@ -2,7 +2,8 @@
  * Owns: one (peer, connection id): its connection, one at a time, how a new connection takes the place of a broken one, and
  * how the link ends.
  * Refuses to know: sessions, and who asked for the link. The lanes are in its LinkCore, which outlives sockets and
- * even this actor. The chart is machines/link.ts; its parts are link-dial.ts, link-news.ts, link-pumps.ts and link-timer.ts.
+ * even this actor. The chart is machines/link.ts; its parts are current-connection.ts,
+ * link-dial.ts, link-news.ts, link-pumps.ts and link-timer.ts.
  */
 import { linkActions, linkMachine } from '../machines/link.ts'
 import type { LinkFacts } from '../machines/link.ts'

@@ -16,6 +16,7 @@ import { connection, connectionBody } from './connection.ts'
 import { EarlyPipe } from './early-pipe.ts'
 import type { Offer } from './offer.ts'
 import { formatUrl } from './options.ts'
+import { deaf } from './pipe.ts'
 import type { Address, Pipe, PipeListener } from './pipe.ts'
 import { cause, causeOf, errorOf } from './services.ts'
 import type { Services } from './services.ts'
@@ -273,7 +274,7 @@ class AcceptedPipe {
 }
 
 function destroyQuietly(pipe: Pipe): void {
-  pipe.handle({ onOpen() {}, onBytes() {}, onDrain() {}, onEnd() {}, onClose() {} })
+  pipe.handle(deaf)
   pipe.destroy()
 }
 

@@ -24,6 +24,9 @@ export interface PipeHandlers {
   onClose(error: Error | null): void
 }
 
+/** Hears nothing: of a pipe that nobody listens to any more. */
+export const deaf: PipeHandlers = { onOpen() {}, onBytes() {}, onDrain() {}, onEnd() {}, onClose() {} }
+
 export interface Pipe {
   /** For logs and events: "127.0.0.1:15600". */
   readonly remoteAddress: string

@@ -14,6 +14,7 @@ import type { Clock } from './environment.ts'
 import { checkPart } from './environment-options.ts'
 import { resolveLimits } from './limits.ts'
 import type { Limits } from './limits.ts'
+import { deaf } from './pipe.ts'
 import type { Address, DialOptions, ListenerHandlers, Pipe, PipeHandlers, PipeListener, Transport } from './pipe.ts'
 import { TcpTransport } from './tcp-pipe.ts'
 import { TlsTransport } from './tls-transport.ts'
@@ -36,7 +37,6 @@ interface Bound {
 }
 
 const magic = Buffer.from('SWIR', 'latin1')
-const deaf: PipeHandlers = { onOpen() {}, onBytes() {}, onDrain() {}, onEnd() {}, onClose() {} }
 
 /** `createNetwork(nativeConfig, { environment: { transport: port.native } })`, and the same with `port.ampc`; both listen on the same address. */
 export class SharedPort {

@@ -37,7 +37,7 @@ export const spareMemoryLengthBytesMax = 4 * 1024 * 1024
 /**
  * Batch buffers that are free and kept for the next batches, over all links of a node: 1 MiB, sixteen of them, or two for each link
  * if that is more, and 8 MiB at the most. Many links need theirs at the same moment; those that are made anew are
- * memory outside of V8's heap, for which it marks the heap: 64 links with 1 MiB reached 0.59 of what one link did, and reach 0.8.
+ * memory outside of V8's heap, for which it marks the heap: 64 links with 1 MiB reached 0.59 of what one link did, and reach 0.75.
  */
 export const spareArenasLengthBytesMax = 8 * 1024 * 1024
 

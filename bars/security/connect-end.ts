@@ -81,22 +81,19 @@ async function connectOurs(port: number): Promise<void> {
 }
 
 interface RawKind {
-  readonly parameters: tls.SecureContextOptions
+  readonly parameters: tls.SecureContextOptions & { readonly ALPNProtocols?: string[] }
   readonly hasHellos: boolean
 }
 
 const rawKinds: Readonly<Record<Exclude<ConnectSubject, 'ours'>, RawKind>> = {
   'raw-tls': { parameters: { minVersion: 'TLSv1.3' }, hasHellos: false },
-  'raw-alike': { parameters: nativeParameters, hasHellos: true },
+  'raw-alike': { parameters: { ...nativeParameters, ALPNProtocols: [nativeAlpn] }, hasHellos: true },
 }
-const ALPNProtocols = [nativeAlpn]
-
-const contextOf = ({ parameters }: RawKind, identity: Identity): tls.SecureContext => tls.createSecureContext({ ...parameters, key: identity.toPem(), cert: identity.certificate })
 
 function serveRaw(kind: RawKind): Promise<number> {
   const helloBytes = kind.hasHellos ? helloLengthBytes : 0
   return new Promise((resolve) => {
-    const listening = tls.createServer({ ...kind.parameters, ALPNProtocols, key: server.toPem(), cert: server.certificate, requestCert: true, rejectUnauthorized: false, noDelay: true }, (socket) => {
+    const listening = tls.createServer({ ...kind.parameters, key: server.toPem(), cert: server.certificate, requestCert: true, rejectUnauthorized: false, noDelay: true }, (socket) => {
       let heard = 0
       socket.on('error', () => socket.destroy())
       socket.on('data', (bytes: Buffer) => {
@@ -113,9 +110,10 @@ function serveRaw(kind: RawKind): Promise<number> {
 let rawSocket: tls.TLSSocket | null = null
 let rawContext: tls.SecureContext | null = null
 
-async function connectRaw(port: number, kind: RawKind): Promise<void> {
-  const secureContext = (rawContext ??= contextOf(kind, client))
-  const helloBytes = kind.hasHellos ? helloLengthBytes : 0
+async function connectRaw(port: number, { parameters, hasHellos }: RawKind): Promise<void> {
+  const secureContext = (rawContext ??= tls.createSecureContext({ ...parameters, key: client.toPem(), cert: client.certificate }))
+  const { ALPNProtocols } = parameters
+  const helloBytes = hasHellos ? helloLengthBytes : 0
   const last = rawSocket
   if (last !== null) {
     const closed = new Promise((resolve) => last.once('close', resolve))
@@ -124,7 +122,7 @@ async function connectRaw(port: number, kind: RawKind): Promise<void> {
   }
   await new Promise<void>((resolve, reject) => {
     let heard = 0
-    const socket = tls.connect({ port, host: '127.0.0.1', secureContext, ALPNProtocols, rejectUnauthorized: false, servername: '', checkServerIdentity: () => undefined }, () => void socket.write(kind.hasHellos ? Buffer.alloc(helloLengthBytes) : payload))
+    const socket = tls.connect({ port, host: '127.0.0.1', secureContext, ...(ALPNProtocols === undefined ? {} : { ALPNProtocols }), rejectUnauthorized: false, servername: '', checkServerIdentity: () => undefined }, () => void socket.write(hasHellos ? Buffer.alloc(helloLengthBytes) : payload))
     socket.setNoDelay(true)
     rawSocket = socket
     socket.on('data', (bytes: Buffer) => {

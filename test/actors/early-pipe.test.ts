@@ -15,12 +15,10 @@ function listener(log: string[], name: string): PipeHandlers {
   return { onOpen: note('open'), onBytes: (bytes) => void log.push(`${name} bytes ${bytes.toString()}`), onDrain: note('drain'), onEnd: note('end'), onClose: (error) => void log.push(`${name} close ${error?.message ?? ''}`) }
 }
 
-async function dialled(): Promise<{ clock: VirtualClock; log: string[]; pipe: Pipe; far: Promise<Pipe>; bear: () => PipeHandlers }> {
+async function dialled(): Promise<{ clock: VirtualClock; log: string[]; pipe: Pipe; bear: () => PipeHandlers }> {
   const clock = new VirtualClock()
   const transport = new MemoryTransport(clock)
-  let accept: (pipe: Pipe) => void = () => {}
-  const far = new Promise<Pipe>((resolve) => (accept = resolve))
-  await transport.listen({ host: '127.0.0.1', port: 1 }, options, { onPipe: accept, onError: () => {} })
+  await transport.listen({ host: '127.0.0.1', port: 1 }, options, { onPipe: () => {}, onError: () => {} })
   const log: string[] = []
   const pipe = transport.dial({ host: '127.0.0.1', port: 1 }, options)
   const bear = (): PipeHandlers => {
@@ -29,7 +27,7 @@ async function dialled(): Promise<{ clock: VirtualClock; log: string[]; pipe: Pi
     pipe.handle(actor)
     return actor
   }
-  return { clock, log, pipe, far, bear }
+  return { clock, log, pipe, bear }
 }
 
 describe('a pipe without an actor', () => {
@@ -71,11 +69,10 @@ describe('a pipe without an actor', () => {
   })
 
   it('that nobody wants any more is destroyed, and gets none', async () => {
-    const { clock, log, pipe, far, bear } = await dialled()
+    const { clock, log, pipe, bear } = await dialled()
     new EarlyPipe(pipe, clock, 1, bear).drop()
     await clock.settle()
     expect([log, pipe.closed]).toEqual([[], true])
-    void far
   })
 
   it('is left alone by a late word that nobody wants it', async () => {
@@ -119,23 +116,17 @@ describe('sockets that are accepted in one turn of the loop, before any of them 
     return { clock, network, rejected, arrive }
   }
 
-  it('count as handshakes under way', async () => {
+  it.each([
+    ['count as handshakes under way', '10.0.0.1', 3, ['10.0.0.1:3 ERR_ADMISSION_LIMIT'], [false, false, true]],
+    ['give way to each other', '10.0.0.2', 1, ['10.0.0.1:1 ERR_ADMISSION_LIMIT'], [true, false, false]],
+  ] as const)('%s', async (_, host, port, turnedAway, closed) => {
     const { clock, network, rejected, arrive } = await doorOf(2)
-    const pipes = [arrive('10.0.0.1', 1), arrive('10.0.0.1', 2), arrive('10.0.0.1', 3)]
+    const pipes = [arrive('10.0.0.1', 1), arrive('10.0.0.1', 2), arrive(host, port)]
     await clock.settle()
-    expect(rejected).toEqual(['10.0.0.1:3 ERR_ADMISSION_LIMIT'])
-    expect(pipes.map(({ closed }) => closed)).toEqual([false, false, true])
+    expect(rejected).toEqual(turnedAway)
+    expect(pipes.map((pipe) => pipe.closed)).toEqual(closed)
     await clock.run(network.shutdown())
-    expect(pipes.map(({ closed }) => closed)).toEqual([true, true, true])
-  })
-
-  it('give way to each other', async () => {
-    const { clock, network, rejected, arrive } = await doorOf(2)
-    const pipes = [arrive('10.0.0.1', 1), arrive('10.0.0.1', 2), arrive('10.0.0.2', 1)]
-    await clock.settle()
-    expect(rejected).toEqual(['10.0.0.1:1 ERR_ADMISSION_LIMIT'])
-    expect(pipes.map(({ closed }) => closed)).toEqual([true, false, false])
-    await clock.run(network.shutdown())
+    expect(pipes.map((pipe) => pipe.closed)).toEqual([true, true, true])
   })
 
   it('are closed with the network', async () => {
