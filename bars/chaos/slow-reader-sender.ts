@@ -1,0 +1,5 @@
+/** The process of C13's sender. Owns: nothing but its start. Refuses to know: what is measured. */
+import { leaveUnread } from './slow-reader.ts'
+
+const counts = await leaveUnread(Number(process.argv[2]))
+process.send?.(counts, () => process.disconnect())
