@@ -12,6 +12,7 @@ import type net from 'node:net'
 import type tls from 'node:tls'
 import { StatewireError } from '../codec/errors.ts'
 import { lendReads, pauseReads } from './lent-reads.ts'
+import { inPieces, lengthOf, pieceBytes } from './pieces.ts'
 import type { Address, Pipe, PipeHandlers } from './pipe.ts'
 import { refusal } from './tls-errors.ts'
 import { closeByReset } from './reset-close.ts'
@@ -55,7 +56,7 @@ export class TlsPipe implements Pipe {
   #securing: Securing | null = null
   #error: Error | null = null
   #handlers: PipeHandlers | null = null
-  /** Written before the handshake was through. */
+  /** Written before the handshake was through, or behind a piece that is leaving. */
   #waiting: Waiting[] = []
   #waitingBytes = 0
   #flows = false
@@ -151,10 +152,33 @@ export class TlsPipe implements Pipe {
       return false
     }
     if (this.#proof === null) {
-      this.#waiting.push({ bytes, onFlushed })
-      for (const { length } of bytes) this.#waitingBytes += length
+      this.#wait(bytes, onFlushed)
       return this.#waitingBytes < this.#options.highWaterMarkBytes
     }
+    if (this.#waiting.length === 0 && lengthOf(bytes) <= pieceBytes) return this.#writeNow(bytes, onFlushed)
+    const pieces = inPieces(bytes)
+    const last = pieces.pop() as Buffer[]
+    const isLeaving = this.#waiting.length > 0
+    for (const piece of pieces) this.#wait(piece, undefined)
+    this.#wait(last, onFlushed)
+    return !isLeaving && this.#writePieces()
+  }
+
+  #wait(bytes: readonly Buffer[], onFlushed: Waiting['onFlushed']): void {
+    this.#waiting.push({ bytes, onFlushed })
+    this.#waitingBytes += lengthOf(bytes)
+  }
+
+  /** @returns whether all have left, and there is room for more */
+  #writePieces(): boolean {
+    for (let piece = this.#waiting.shift(); piece !== undefined; piece = this.#waiting.shift()) {
+      this.#waitingBytes -= lengthOf(piece.bytes)
+      if (!this.#writeNow(piece.bytes, piece.onFlushed)) return false
+    }
+    return true
+  }
+
+  #writeNow(bytes: readonly Buffer[], onFlushed: Waiting['onFlushed']): boolean {
     const socket = this.#tls as tls.TLSSocket
     if (bytes.length === 1 && onFlushed === undefined) {
       if (socket.write(bytes[0] as Buffer)) return true
@@ -183,7 +207,7 @@ export class TlsPipe implements Pipe {
   end(): void {
     if (this.#isEnding) return
     this.#isEnding = true
-    if (this.#proof !== null) this.#tls?.end()
+    if (this.#proof !== null && this.#waiting.length === 0) this.#tls?.end()
   }
 
   destroy(cause?: Error): void {
@@ -273,9 +297,15 @@ export class TlsPipe implements Pipe {
       if (this.#proof === null) return this.#fail(refusal(this.remoteAddress, 'it closed the connection'))
       // The socket ends its own side by itself now; a write after that would destroy it, with what still waits in it.
       this.#isEnding = true
+      this.#dropWaiting()
       this.#handlers?.onEnd()
     })
-    socket.on('drain', () => this.#handlers?.onDrain())
+    socket.on('drain', () => {
+      const isLeaving = this.#waiting.length > 0
+      const hasRoom = this.#writePieces()
+      if (isLeaving && this.#isEnding && this.#waiting.length === 0) socket.end()
+      else if (hasRoom) this.#handlers?.onDrain()
+    })
     socket.once(side.role === 'dialer' ? 'secureConnect' : 'secure', () => {
       if (this.#destroyed) return
       try {

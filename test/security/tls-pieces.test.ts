@@ -1,0 +1,99 @@
+/** Owns: that a batch too large for one write leaves in pieces over TLS, and that nobody can tell. Refuses to know: how fast. */
+import fc from 'fast-check'
+import { afterEach, describe, expect, it } from 'vitest'
+import { Identity } from '../../actors/identity.ts'
+import { inPieces, lengthOf, pieceBytes } from '../../actors/pieces.ts'
+import { TlsTransport } from '../../actors/tls-transport.ts'
+import { dial, Door, until } from './tls-bench.ts'
+import type { Accepted, Dialled } from './tls-bench.ts'
+
+describe('a batch cut in pieces', () => {
+  it('is the same bytes in the same memory, each piece full but the last, which has a byte at least', () => {
+    const memory = Buffer.alloc(4 * pieceBytes, 'statewire')
+    const cutsAt = fc.array(fc.oneof(fc.nat(memory.length), fc.constantFrom(1, pieceBytes - 1, pieceBytes, pieceBytes + 1, 2 * pieceBytes)), { minLength: 1, maxLength: 8 })
+    fc.assert(fc.property(cutsAt, (places) => {
+      const cuts = [0, ...places.sort((a, b) => a - b)]
+      const batch = cuts.slice(1).map((end, index) => memory.subarray(cuts[index], end))
+      const pieces = inPieces(batch)
+      expect(Buffer.compare(Buffer.concat(pieces.flat()), Buffer.concat(batch))).toBe(0)
+      expect(pieces.slice(0, -1).every((piece) => lengthOf(piece) === pieceBytes)).toBe(true)
+      const last = lengthOf(pieces.at(-1) as Buffer[])
+      expect(last <= pieceBytes && (last > 0 || lengthOf(batch) === 0)).toBe(true)
+      expect(pieces.flat().every(({ buffer }) => buffer === memory.buffer)).toBe(true)
+    }), { numRuns: 50 })
+  })
+})
+
+const [alice, bob] = [Identity.generate(), Identity.generate()]
+const doors: Door[] = []
+const transports: TlsTransport[] = []
+
+afterEach(async () => {
+  for (const door of doors.splice(0)) await door.close()
+  for (const transport of transports.splice(0)) {
+    for (const pipe of transport.pipes) pipe.destroy()
+    await until('the dialling side holds nothing', () => transport.openHandles === 0)
+  }
+})
+
+async function pair(): Promise<{ dialled: Dialled; accepted: Accepted }> {
+  const door = await Door.open({ identity: bob })
+  doors.push(door)
+  const transport = new TlsTransport({ identity: alice })
+  transports.push(transport)
+  const dialled = dial(transport, door.address, { expectedPeerId: bob.id })
+  dialled.pipe.resume()
+  await dialled.pipe.secure()
+  return { dialled, accepted: await door.outcome(0) }
+}
+
+/** More than three pieces, no two alike. */
+const large = Buffer.alloc(3 * pieceBytes + 1000)
+for (let at = 0; at + 4 <= large.length; at += 4) large.writeUInt32LE(at, at)
+const head = Buffer.from('head')
+const tail = Buffer.from('tail')
+
+describe('a large batch over TLS', () => {
+  it('comes whole and in order, with what was written behind it while it left, and before the end', async () => {
+    const { dialled, accepted } = await pair()
+    const flushed: [string, Error | null][] = []
+    expect(dialled.pipe.write([head, large], (error) => flushed.push(['large', error]))).toBe(false)
+    expect(dialled.pipe.bufferedBytes).toBeGreaterThan(2 * pieceBytes)
+    expect(dialled.pipe.write([tail], (error) => flushed.push(['tail', error]))).toBe(false)
+    dialled.pipe.end()
+    await until('the other side has heard the end', () => accepted.heard.ends === 1)
+    expect(Buffer.compare(Buffer.concat(accepted.heard.chunks), Buffer.concat([head, large, tail]))).toBe(0)
+    expect([flushed, dialled.pipe.bufferedBytes]).toEqual([[['large', null], ['tail', null]], 0])
+  })
+
+  it.each([['of full pieces', 2 * pieceBytes], ['with a last piece that the socket takes at once', 2 * pieceBytes + 10]])('%s says once that there is room again, when all of it is with the kernel', async (_, lengthBytes) => {
+    const { dialled, accepted } = await pair()
+    const buffered: number[] = []
+    dialled.heard.onDrain = () => buffered.push(dialled.pipe.bufferedBytes)
+    expect(dialled.pipe.write([large.subarray(0, lengthBytes)])).toBe(false)
+    await until('it is there', () => lengthOf(accepted.heard.chunks) === lengthBytes && buffered.length > 0)
+    expect([buffered.length, (buffered[0] as number) < 64 * 1024]).toEqual([1, true])
+  })
+
+  it('tells whoever waits for it that it was cut off, once, if the connection is given up', async () => {
+    const { dialled, accepted } = await pair()
+    accepted.pipe.pause()
+    const told: (Error | null)[] = []
+    dialled.pipe.write(Array.from({ length: 32 }, () => large), (error) => told.push(error))
+    dialled.pipe.destroy()
+    await until('it is closed', () => dialled.pipe.closed)
+    expect([told.length, told[0] === null]).toEqual([1, false])
+  })
+
+  it('is cut off where the other side ends meanwhile, and says so first', async () => {
+    const { dialled, accepted } = await pair()
+    const told: (Error | null)[] = []
+    const toldAtTheEnd: number[] = []
+    dialled.heard.onEnd = () => toldAtTheEnd.push(told.length)
+    accepted.pipe.pause()
+    dialled.pipe.write(Array.from({ length: 32 }, () => large), (error) => told.push(error))
+    accepted.pipe.end()
+    await until('the end is heard', () => toldAtTheEnd.length > 0)
+    expect([toldAtTheEnd, told[0] === null, dialled.pipe.bufferedBytes <= pieceBytes]).toEqual([[1], false, true])
+  })
+})
