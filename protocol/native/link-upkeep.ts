@@ -122,6 +122,7 @@ export class LinkUpkeep {
         const heldFrames = this.#epoch.window.heldFrames
         const goodbye = decodeGoodbye(buffer, bodyStart, bodyEnd)
         this.peersReason = goodbye.reason
+        this.#outbox.endAllowance()
         const step = this.#epoch.hearGoodbye(goodbye)
         this.acknowledged(heldFrames - this.#epoch.window.heldFrames)
         this.#hooks().onGoodbye(step, goodbye.reason)

@@ -81,6 +81,11 @@ export class ReplayWindow {
     return frames < replayWindowFramesMax && this.#heldBytes + pendingBytes + replayFrameOverheadBytes * frames < this.#windowBytes
   }
 
+  /** How much may be added, overheads included, before {@link admits} says no. @param costBytes of all frames, also of those that are pending */
+  leftBytes(costBytes: number, pendingFrames: number): number {
+    return Math.min(this.#windowBytes - costBytes, replayFrameOverheadBytes * (replayWindowFramesMax - this.heldFrames - pendingFrames))
+  }
+
   /**
    * Whole frames that go to a connection for the first time now. `parts` are the buffers of the write, `lengthsBytes[0 …
    * count)` the lengths of the counted frames in them, in order; control frames are not in either.

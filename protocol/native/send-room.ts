@@ -25,6 +25,11 @@ export class SendRoom {
     return lackBytes <= 0 || this.#reserve(lackBytes)
   }
 
+  /** Reserved already, besides what costs `costBytes`. */
+  leftBytes(costBytes: number): number {
+    return this.#roomBytes - costBytes
+  }
+
   #reserve(lackBytes: number): boolean {
     for (const bytes of [Math.max(lackBytes, sendQuantumBytes), Math.max(lackBytes, scarceQuantumBytes)]) {
       if (!this.#memory.reserveReplay(bytes)) continue
