@@ -41,7 +41,7 @@ export interface OutboxOptions {
  * So much is encoded before window, room and goodbye are asked again: they are six objects, and on a link among many each is
  * cold (values a second over 64 connections, of those over one: 0.83, and 0.90 with this). Less than any peer's longest value.
  */
-const allowanceBytesMax = 16 * 1024
+const allowanceQuantumBytes = 16 * 1024
 
 /** Credit and Reset that wait because the peer reads nothing. */
 const ownFramesMax = replayWindowFramesMax
@@ -136,7 +136,7 @@ export class NativeOutbox {
   #allow(): void {
     if (!this.#isFlowing || this.#waitingValues > 0) return
     const costBytes = this.#costBytes
-    this.#allowanceBytes = Math.max(0, Math.min(allowanceBytesMax, this.#room.leftBytes(costBytes), this.#epoch.window.leftBytes(costBytes, this.#pendingFrames)))
+    this.#allowanceBytes = Math.max(0, Math.min(allowanceQuantumBytes, this.#room.leftBytes(costBytes), this.#epoch.window.leftBytes(costBytes, this.#pendingFrames)))
   }
 
   /** The next value asks. */
