@@ -18,17 +18,29 @@ export function lengthOf(bytes: readonly Buffer[]): number {
   return sum
 }
 
-/** Views of the same memory, in order: all pieces but the last have `pieceBytes`, and the last has a byte at least. */
+/** A batch that is a little longer than a piece is one: eight values of 64 KiB and their headers, for one. */
+function pieceCount(lengthBytes: number): number {
+  return Math.max(1, Math.round(lengthBytes / pieceBytes))
+}
+
+/** Whether a batch is so long that it leaves in more than one piece. */
+export function isLong(bytes: readonly Buffer[]): boolean {
+  return pieceCount(lengthOf(bytes)) > 1
+}
+
+/** Views of the same memory, in order, in pieces that are alike but for some bytes of the last, which has one at least. */
 export function inPieces(bytes: readonly Buffer[]): Buffer[][] {
+  const lengthBytes = lengthOf(bytes)
+  const eachBytes = Math.ceil(lengthBytes / pieceCount(lengthBytes))
   const pieces: Buffer[][] = []
   let piece: Buffer[] = []
-  let room = pieceBytes
+  let room = eachBytes
   for (const buffer of bytes) {
     for (let at = 0; at < buffer.length; ) {
       if (room === 0) {
         pieces.push(piece)
         piece = []
-        room = pieceBytes
+        room = eachBytes
       }
       const part = buffer.subarray(at, at + room)
       piece.push(part)

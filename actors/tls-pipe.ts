@@ -12,7 +12,7 @@ import type net from 'node:net'
 import type tls from 'node:tls'
 import { StatewireError } from '../codec/errors.ts'
 import { lendReads, pauseReads } from './lent-reads.ts'
-import { inPieces, lengthOf, pieceBytes } from './pieces.ts'
+import { inPieces, isLong, lengthOf } from './pieces.ts'
 import type { Address, Pipe, PipeHandlers } from './pipe.ts'
 import { refusal } from './tls-errors.ts'
 import { closeByReset } from './reset-close.ts'
@@ -155,7 +155,7 @@ export class TlsPipe implements Pipe {
       this.#wait(bytes, onFlushed)
       return this.#waitingBytes < this.#options.highWaterMarkBytes
     }
-    if (this.#waiting.length === 0 && lengthOf(bytes) <= pieceBytes) return this.#writeNow(bytes, onFlushed)
+    if (this.#waiting.length === 0 && !isLong(bytes)) return this.#writeNow(bytes, onFlushed)
     const pieces = inPieces(bytes)
     const last = pieces.pop() as Buffer[]
     const isLeaving = this.#waiting.length > 0

@@ -2,23 +2,26 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Identity } from '../../actors/identity.ts'
-import { inPieces, lengthOf, pieceBytes } from '../../actors/pieces.ts'
+import { inPieces, isLong, lengthOf, pieceBytes } from '../../actors/pieces.ts'
 import { TlsTransport } from '../../actors/tls-transport.ts'
 import { dial, Door, until } from './tls-bench.ts'
 import type { Accepted, Dialled } from './tls-bench.ts'
 
 describe('a batch cut in pieces', () => {
-  it('is the same bytes in the same memory, each piece full but the last, which has a byte at least', () => {
+  it('is the same bytes in the same memory, in pieces alike and near the length that is meant; what is hardly longer is one', () => {
     const memory = Buffer.alloc(4 * pieceBytes, 'statewire')
-    const cutsAt = fc.array(fc.oneof(fc.nat(memory.length), fc.constantFrom(1, pieceBytes - 1, pieceBytes, pieceBytes + 1, 2 * pieceBytes)), { minLength: 1, maxLength: 8 })
+    const cutsAt = fc.array(fc.oneof(fc.nat(memory.length), fc.constantFrom(1, pieceBytes - 1, pieceBytes, pieceBytes + 1, 1.5 * pieceBytes - 1, 1.5 * pieceBytes, 2 * pieceBytes)), { minLength: 1, maxLength: 8 })
     fc.assert(fc.property(cutsAt, (places) => {
       const cuts = [0, ...places.sort((a, b) => a - b)]
       const batch = cuts.slice(1).map((end, index) => memory.subarray(cuts[index], end))
       const pieces = inPieces(batch)
       expect(Buffer.compare(Buffer.concat(pieces.flat()), Buffer.concat(batch))).toBe(0)
-      expect(pieces.slice(0, -1).every((piece) => lengthOf(piece) === pieceBytes)).toBe(true)
-      const last = lengthOf(pieces.at(-1) as Buffer[])
-      expect(last <= pieceBytes && (last > 0 || lengthOf(batch) === 0)).toBe(true)
+      const [lengthBytes, each] = [lengthOf(batch), pieces.map(lengthOf)]
+      expect(each.slice(0, -1).every((pieceLength) => pieceLength === each[0] && pieceLength > (2 / 3) * pieceBytes)).toBe(true)
+      expect(Math.max(...each)).toBeLessThanOrEqual(1.5 * pieceBytes)
+      expect((each[0] as number) - (each.at(-1) as number)).toBeLessThan(pieces.length)
+      expect(isLong(batch)).toBe(pieces.length > 1)
+      expect(pieces.length === 1, `${lengthBytes} bytes`).toBe(lengthBytes < 1.5 * pieceBytes)
       expect(pieces.flat().every(({ buffer }) => buffer === memory.buffer)).toBe(true)
     }), { numRuns: 50 })
   })
@@ -66,7 +69,7 @@ describe('a large batch over TLS', () => {
     expect([flushed, dialled.pipe.bufferedBytes]).toEqual([[['large', null], ['tail', null]], 0])
   })
 
-  it.each([['of full pieces', 2 * pieceBytes], ['with a last piece that the socket takes at once', 2 * pieceBytes + 10]])('%s says once that there is room again, when all of it is with the kernel', async (_, lengthBytes) => {
+  it.each([['of two pieces', 2 * pieceBytes], ['of three', 3 * pieceBytes]])('%s says once that there is room again, when all of it is with the kernel', async (_, lengthBytes) => {
     const { dialled, accepted } = await pair()
     const buffered: number[] = []
     dialled.heard.onDrain = () => buffered.push(dialled.pipe.bufferedBytes)
