@@ -11,8 +11,8 @@ import type { LinkCore } from '../protocol/link-core.ts'
 import { ProtocolError } from '../codec/errors.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
-import type { Clock } from './environment.ts'
 import type { Batch, FlushSchedule } from './flush-schedule.ts'
+import type { LoneAck, LoneAcks } from './lone-acks.ts'
 import type { Pipe } from './pipe.ts'
 import type { Services } from './services.ts'
 
@@ -30,10 +30,10 @@ interface OutPumpEvents {
 }
 
 /** The batch of a turn leaves in one write. */
-export class OutPump implements Batch {
+export class OutPump implements Batch, LoneAck {
   readonly #state: LinkCore
-  readonly #clock: Clock
   readonly #schedule: FlushSchedule
+  readonly #acks: LoneAcks
   readonly #onBlocked: () => void
   readonly #onDrained: () => void
   readonly #onBroken: (error: ProtocolError) => void
@@ -47,15 +47,11 @@ export class OutPump implements Batch {
   #isRequested = false
   #ackPending = false
   #isBlocked = false
-  readonly #acknowledge = (): void => {
-    this.#ackPending = false
-    if (this.#state.outbound.isAckDue) this.#write()
-  }
 
-  constructor(state: LinkCore, clock: Clock, schedule: FlushSchedule, events: OutPumpEvents) {
+  constructor(state: LinkCore, schedule: FlushSchedule, acks: LoneAcks, events: OutPumpEvents) {
     this.#state = state
-    this.#clock = clock
     this.#schedule = schedule
+    this.#acks = acks
     this.#onBlocked = events.onBlocked
     this.#onDrained = events.onDrained
     this.#onBroken = events.onBroken
@@ -108,13 +104,22 @@ export class OutPump implements Batch {
   }
 
   /**
-   * An Ack alone waits until everything that this turn has to read is read: TLS hands out a read of the socket in up to four
+   * An Ack alone waits at least until everything that this turn has to read is read: TLS hands out a read of the socket in up to four
    * records, and an Ack a record is a write and a read too many at each end.
    */
   requestAck(): void {
     if (this.#ackPending) return
     this.#ackPending = true
-    this.#clock.setImmediate(this.#acknowledge)
+    this.#acks.request(this)
+  }
+
+  get isAckDue(): boolean {
+    return this.#state.outbound.isAckDue
+  }
+
+  acknowledge(): void {
+    this.#ackPending = false
+    if (this.isAckDue) this.#write()
   }
 
   /** Byte path 5/12: one write. Bytes leave before any actor hears of it. @param isLast nothing comes after it, so it waits for nothing */
@@ -306,8 +311,8 @@ export const forwarder: ChartLogic<ForwarderInput> = chartActor<ForwarderInput, 
 })
 
 function createOutPump(input: ForwarderInput, port: ActorPort): OutPump {
-  const { environment, flushes } = input.services
-  return new OutPump(input.state, environment.clock, flushes, {
+  const { flushes, loneAcks } = input.services
+  return new OutPump(input.state, flushes, loneAcks, {
     onBlocked: () => port.send({ type: 'pump.blocked' }),
     onDrained: () => port.send({ type: 'pump.drained' }),
     onBroken: (error) => port.tell({ type: 'pump.failed', cause: { code: error.code, message: error.message } }),

@@ -22,6 +22,7 @@ import type { NetworkEvent } from './events.ts'
 import { Obstacles } from './obstacles.ts'
 import type { ResolvedOptions } from './options.ts'
 import { FlushSchedule } from './flush-schedule.ts'
+import { LoneAcks } from './lone-acks.ts'
 import { TimerWheel } from './timer-wheel.ts'
 import { Turns } from './turns.ts'
 
@@ -32,8 +33,9 @@ export class Services implements ActorHost {
   readonly wheel: TimerWheel
   readonly claims = new Claims()
   readonly turns = new Turns()
-  /** When the batches of all links leave. */
+  /** When the batches of all links leave, and Acks without one. */
   readonly flushes: FlushSchedule
+  readonly loneAcks: LoneAcks
   readonly numbering = new SessionNumbering()
   /** Batches that are not made yet: only they care which links are ready. */
   readonly batchesUnderWay = new Set<object>()
@@ -61,6 +63,7 @@ export class Services implements ActorHost {
     this.baseLinks = new BaseLinks(options, createLinkStates({ environment, options, dialect: this.dialect, memory: this.memory, emit: (event) => this.emit(event) }))
     this.wheel = new TimerWheel(environment.clock)
     this.flushes = new FlushSchedule(environment.clock)
+    this.loneAcks = new LoneAcks(environment.clock)
     this.nowMs = () => environment.clock.nowMs()
   }
 

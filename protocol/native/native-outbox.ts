@@ -283,8 +283,10 @@ export class NativeOutbox {
 
   /** The replay window holds less. */
   acknowledged(): void {
-    this.#allowanceBytes = 0
-    this.#room.trim(this.#costBytes)
+    const costBytes = this.#costBytes
+    this.#room.trim(costBytes)
+    // Others wait for what was given back.
+    if (this.#room.leftBytes(costBytes) < this.#allowanceBytes) this.#allowanceBytes = 0
     this.sendWaiting()
   }
 

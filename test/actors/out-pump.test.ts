@@ -2,6 +2,7 @@
 import { expect, it } from 'vitest'
 import { FlushSchedule } from '../../actors/flush-schedule.ts'
 import { OutPump } from '../../actors/forwarder.ts'
+import { LoneAcks } from '../../actors/lone-acks.ts'
 import type { Pipe } from '../../actors/pipe.ts'
 import type { LinkCore } from '../../protocol/link-core.ts'
 import { VirtualClock } from '../../testing/index.ts'
@@ -15,7 +16,7 @@ function bench(): { pump: OutPump; outbound: { pendingBytes: number }; writes: n
   const pipe = { write: (parts: readonly Buffer[]) => (writes.push(parts.length), room.left) } as unknown as Pipe
   const ignore = (): void => {}
   const clock = new VirtualClock()
-  const pump = new OutPump(state, clock, new FlushSchedule(clock), { onBlocked: ignore, onDrained: ignore, onBroken: ignore, onCrashed: ignore })
+  const pump = new OutPump(state, new FlushSchedule(clock), new LoneAcks(clock), { onBlocked: ignore, onDrained: ignore, onBroken: ignore, onCrashed: ignore })
   pump.attach(pipe)
   return { pump, outbound, writes, room }
 }
