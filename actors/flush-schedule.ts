@@ -15,7 +15,7 @@ export interface Batch {
 }
 
 /** Fewer batches than this in one turn leave at its end: a party with its peers should not wait for more. */
-const crowdMin = 16
+export const crowdMin = 16
 /** As long as two records of TLS: the cost of a write is small beside it. */
 const longEnoughBytes = 32 * 1024
 const turnsMax = 8

@@ -9,6 +9,7 @@
  * and 64 links were slower by a twelfth (row lanes-64).
  */
 import type { Clock } from './environment.ts'
+import { crowdMin } from './flush-schedule.ts'
 
 export interface LoneAck {
   /** False once it has left along with something. */
@@ -18,8 +19,6 @@ export interface LoneAck {
 }
 
 const turnsToWait = 3
-/** From so many at once on. */
-const crowdMin = 16
 
 interface Waiting {
   readonly ack: LoneAck

@@ -6,7 +6,7 @@
  *
  * The life of an accepted one: plain (the TCP connection stands, nothing is read) → choosing (the ClientHello is looked at and put
  * back) → shaking → secure. A dialled one shakes as soon as it is connected. What is written before `secure` waits inside; not
- * a byte of it leaves earlier.
+ * a byte of it leaves earlier. So does what is too long for one write (pieces.ts), piece by piece.
  */
 import type net from 'node:net'
 import type tls from 'node:tls'

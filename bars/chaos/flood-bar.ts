@@ -3,7 +3,7 @@
  * how the offender ends.
  * Refuses to know: what a flood consists of.
  */
-import { fork, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -11,6 +11,7 @@ import { createNetwork, Identity } from '../../actors/index.ts'
 import type { Limits, Session } from '../../actors/index.ts'
 import { mebibyte, pause } from '../bar.ts'
 import type { Bar, BarContext } from '../bar.ts'
+import { canPin, forkBehind, pinnedTo } from '../pinning.ts'
 import { control, floods } from './floods.ts'
 import type { Flood } from './floods.ts'
 import type { FlooderOrders, FlooderReport } from './flooder.ts'
@@ -37,20 +38,14 @@ async function ask(child: ChildProcess, what: 'stats' | 'restart' | 'measure'): 
  * process, leaves it of another. Where nothing can be pinned, it has what the other two leave.
  */
 const cores = { victim: 0, others: 1 } as const
-const canPin = Object.values(cores).every((core) => spawnSync('taskset', ['-c', String(core), 'true']).status === 0)
+const isPinned = canPin(cores)
 const canBeNice = spawnSync('nice', ['-n', '19', 'true']).status === 0
 
-/** Each of these becomes node by exec, so the channel and the process id are node's own. */
-function start(program: string, input: unknown, before: readonly string[], flags: readonly string[]): ChildProcess {
-  const [execPath = process.execPath, ...execArgv] = [...before, process.execPath, ...flags]
-  return fork(chaosProgram(program), [JSON.stringify(input)], { execPath, execArgv, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-}
-
-const pinnedTo = (core: number): readonly string[] => (canPin ? ['taskset', '-c', String(core)] : [])
+const onCore = (core: number): readonly string[] => (isPinned ? pinnedTo(core) : [])
 
 /** @returns sets this process free again */
 function pinNeighbour(): () => void {
-  if (!canPin) return () => {}
+  if (!isPinned) return () => {}
   const pin = (to: string): string => spawnSync('taskset', ['-acp', to, String(process.pid)], { encoding: 'utf8' }).stdout
   const was = /affinity list: ([\d,-]+)/.exec(pin(String(cores.others)))?.[1]
   return () => void (was !== undefined && pin(was))
@@ -100,7 +95,7 @@ const warmUpPerSecond = 0.8
 
 export async function floodOnce(flood: Flood, seconds: number): Promise<FloodCounts> {
   const [hostile, honest] = [Identity.generate(), Identity.generate()]
-  const victim = start('flood-victim', { hostile: hostile.id, honest: honest.id, limits: victimLimits }, pinnedTo(cores.victim), ['--expose-gc'])
+  const victim = forkBehind(onCore(cores.victim), chaosProgram('flood-victim'), { hostile: hostile.id, honest: honest.id, limits: victimLimits }, ['--expose-gc'])
   const [ready] = (await once(victim, 'message')) as [FloodVictimReady]
   const network = createNetwork({ identity: honest, peers: [{ id: ready.id, url: ready.url }], limits: { maxMessageLengthBytes: mebibyte } })
   const pace: Pace = { perMs: Infinity, isOver: false }
@@ -118,7 +113,7 @@ export async function floodOnce(flood: Flood, seconds: number): Promise<FloodCou
     const before = await ask(victim, 'stats')
     await ask(victim, 'restart')
     const orders: FlooderOrders = { pem: hostile.toPem(), port: Number(new URL(ready.url).port), flood: flood.name, seconds: seconds + 0.5, maxMessageLengthBytes: mebibyte }
-    const flooder = start('flooder', orders, [...(canBeNice ? ['nice', '-n', '19'] : []), ...pinnedTo(cores.others)], [])
+    const flooder = forkBehind([...(canBeNice ? ['nice', '-n', '19'] : []), ...onCore(cores.others)], chaosProgram('flooder'), orders)
     const gone = once(flooder, 'exit').then(() => Promise.reject(new Error(`the flooder of ${flood.name} broke`)))
     const reported = Promise.race([once(flooder, 'message') as Promise<[FlooderReport]>, gone])
     gone.catch(() => {})

@@ -7,11 +7,11 @@
  * TLS goes from 2.0 to 1.6 ms between the first thousand connects and the seventh, ours further. The bar is held in the second to the fourth
  * thousand; the rate that stays is printed beside it (docs/decisions/0012-what-p9-is-held-against.md).
  */
-import { fork, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { median } from '../bar.ts'
 import type { Bar, BarContext } from '../bar.ts'
+import { canPin, forkBehind, pinnedTo } from '../pinning.ts'
 import type { ConnectInput, ConnectReport, ConnectSubject } from './connect-end.ts'
 import { programPath } from './victim-process.ts'
 
@@ -19,21 +19,14 @@ const ratioMin = 0.95
 const cores = { server: 1, client: 0 } as const
 const subjects: readonly ConnectSubject[] = ['ours', 'raw-tls', 'raw-alike']
 
-function canPin(): boolean {
-  return Object.values(cores).every((core) => spawnSync('taskset', ['-c', String(core), 'true']).status === 0)
-}
-
 interface End {
   readonly child: ChildProcess
   readonly ready: ConnectReport
 }
 
 async function start(input: ConnectInput, isPinned: boolean): Promise<End> {
-  const core = cores[input.role]
-  // taskset becomes node by exec, so the channel and the process id are node's own.
-  const pinning = isPinned ? { execPath: 'taskset', execArgv: ['-c', String(core), process.execPath] } : {}
   // XState checks and warns more while it is developed with; nobody runs it so.
-  const child = fork(programPath('connect-end'), [JSON.stringify(input)], { ...pinning, stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: { ...process.env, NODE_ENV: 'production' } })
+  const child = forkBehind(isPinned ? pinnedTo(cores[input.role]) : [], programPath('connect-end'), input, [], { env: { ...process.env, NODE_ENV: 'production' } })
   const [ready] = (await Promise.race([once(child, 'message'), once(child, 'exit').then(() => { throw new Error(`${input.subject} ${input.role} did not start`) })])) as [ConnectReport]
   return { child, ready }
 }
@@ -93,7 +86,7 @@ interface RateCounts {
 }
 
 async function compareConnects({ early, compiling, ...measuring }: Measuring & { readonly early: number; readonly compiling: number }): Promise<RateCounts> {
-  const isPinned = canPin()
+  const isPinned = canPin(cores)
   const ends: End[] = []
   const pairs = new Map<ConnectSubject, { server: End; client: End }>()
   try {

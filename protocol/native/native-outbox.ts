@@ -115,17 +115,16 @@ export class NativeOutbox {
   }
 
   trySend(own: NativeLane, value: NetworkValue): boolean {
-    if (this.#allowanceBytes > 0 && own.end === null && own.credit.canSend) {
-      const frameLengthBytes = 4 + encodedLength(value)
-      const leftBytes = this.#allowanceBytes - frameLengthBytes - replayFrameOverheadBytes
-      if (leftBytes >= 0) {
-        this.#allowanceBytes = leftBytes
-        this.#write(own, value, null, frameLengthBytes)
-        return true
-      }
-    }
-    if (!this.#isFlowing || own.waiting.length > 0 || own.end !== null || !own.credit.canSend || !this.#isAdmitted()) return this.#notNow(own)
+    if (own.end !== null || !own.credit.canSend) return this.#notNow(own)
+    // While there is an allowance the link flows, nobody waits, and the window admits.
+    if (this.#allowanceBytes === 0 && (!this.#isFlowing || own.waiting.length > 0 || !this.#isAdmitted())) return this.#notNow(own)
     const frameLengthBytes = 4 + encodedLength(value)
+    const leftBytes = this.#allowanceBytes - frameLengthBytes - replayFrameOverheadBytes
+    if (leftBytes >= 0) {
+      this.#allowanceBytes = leftBytes
+      this.#write(own, value, null, frameLengthBytes)
+      return true
+    }
     if (!this.#room.fits(this.#costBytes, frameLengthBytes)) return false
     this.#encode(own, value, null, frameLengthBytes)
     this.#allow()

@@ -9,7 +9,7 @@ import type { AmpcTlsOptions } from '../../actors/tls-ampc.ts'
 import { TlsTransport } from '../../actors/tls-transport.ts'
 import { issue } from './test-authority.ts'
 import type { Issued } from './test-authority.ts'
-import { dial, Door, options, outcomeOf, until } from './tls-bench.ts'
+import { dial, Door, options, outcomeOf, putAway, until } from './tls-bench.ts'
 import type { Dialled } from './tls-bench.ts'
 
 const names = ['alice', 'bob', 'carol'] as const
@@ -22,13 +22,7 @@ const [alice, bob, carol] = [keysOf(leafOf('alice')), keysOf(leafOf('bob')), key
 
 const doors: Door[] = []
 const transports: TlsTransport[] = []
-afterEach(async () => {
-  for (const door of doors.splice(0)) await door.close()
-  for (const transport of transports.splice(0)) {
-    for (const pipe of transport.pipes) pipe.destroy()
-    await until('the dialling side holds nothing', () => transport.openHandles === 0)
-  }
-})
+afterEach(() => putAway(doors, transports))
 
 async function openDoor(ampc: AmpcTlsOptions, identity?: Identity): Promise<Door> {
   const door = await Door.open({ ampc, ...(identity === undefined ? {} : { identity }) })

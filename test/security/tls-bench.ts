@@ -113,6 +113,15 @@ export class Door {
   }
 }
 
+/** For `afterEach`: puts all of it away, and holds both sides to having nothing left. */
+export async function putAway(doors: Door[], transports: TlsTransport[]): Promise<void> {
+  for (const door of doors.splice(0)) await door.close()
+  for (const transport of transports.splice(0)) {
+    for (const pipe of transport.pipes) pipe.destroy()
+    await until('the dialling side holds nothing', () => transport.openHandles === 0)
+  }
+}
+
 export interface Dialled {
   readonly pipe: TlsPipe
   readonly heard: Heard

@@ -12,20 +12,14 @@ import { publicKeyOf } from '../../actors/certificate.ts'
 import { Identity } from '../../actors/identity.ts'
 import { TlsTransport } from '../../actors/tls-transport.ts'
 import { issue } from './test-authority.ts'
-import { dial, Door, options, outcomeOf, turn, until } from './tls-bench.ts'
+import { dial, Door, options, outcomeOf, putAway, turn, until } from './tls-bench.ts'
 import type { Dialled } from './tls-bench.ts'
 
 const [alice, bob, carol] = [Identity.generate(), Identity.generate(), Identity.generate()]
 const doors: Door[] = []
 const transports: TlsTransport[] = []
 
-afterEach(async () => {
-  for (const door of doors.splice(0)) await door.close()
-  for (const transport of transports.splice(0)) {
-    for (const pipe of transport.pipes) pipe.destroy()
-    await until('the dialling side holds nothing', () => transport.openHandles === 0)
-  }
-})
+afterEach(() => putAway(doors, transports))
 
 async function openDoor(authorize?: (peerId: string) => boolean): Promise<Door> {
   const door = await Door.open({ identity: bob, ...(authorize === undefined ? {} : { authorize }) })

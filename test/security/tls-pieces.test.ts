@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { Identity } from '../../actors/identity.ts'
 import { inPieces, isLong, lengthOf, pieceBytes } from '../../actors/pieces.ts'
 import { TlsTransport } from '../../actors/tls-transport.ts'
-import { dial, Door, until } from './tls-bench.ts'
+import { dial, Door, putAway, until } from './tls-bench.ts'
 import type { Accepted, Dialled } from './tls-bench.ts'
 
 describe('a batch cut in pieces', () => {
@@ -31,13 +31,7 @@ const [alice, bob] = [Identity.generate(), Identity.generate()]
 const doors: Door[] = []
 const transports: TlsTransport[] = []
 
-afterEach(async () => {
-  for (const door of doors.splice(0)) await door.close()
-  for (const transport of transports.splice(0)) {
-    for (const pipe of transport.pipes) pipe.destroy()
-    await until('the dialling side holds nothing', () => transport.openHandles === 0)
-  }
-})
+afterEach(() => putAway(doors, transports))
 
 async function pair(): Promise<{ dialled: Dialled; accepted: Accepted }> {
   const door = await Door.open({ identity: bob })
