@@ -7,7 +7,7 @@
  * A value of 1 MiB in one write is encrypted whole before the kernel gets a byte of it, and then comes at the other end faster
  * than it can be decrypted there. The kernel sets a connection's receive buffer by how much is read in the time in which a
  * window fills; so it often stayed small, and the two ends waited for each other (CPU: wake-ups). Measured, 1 MiB values: in one
- * write 920 to 1,490 MiB/s in twelve runs, in two 1,360 to 1,560; in one write with the buffer set by sysctl, 1,340 to 1,510 at
+ * write 920 to 1,490 MiB/s in twelve runs, in two 1,360 to 1,560 (later also 927); in one write with the buffer set by sysctl, 1,340 to 1,510 at
  * 4 MiB and 800 to 1,040 at 256 KiB. Each piece is a turn: 384 KiB and 700 KiB are nearly as good, 256 KiB is not.
  */
 export const pieceBytes = 512 * 1024
