@@ -135,7 +135,7 @@ class BatchBody implements Body {
   }
 
   /** What can not be done (no ids are left) ends the batch with its own code, and not as a bug of ours. */
-  orFail(action: () => void): void {
+  #orFail(action: () => void): void {
     try {
       action()
     } catch (error) {
@@ -163,6 +163,10 @@ class BatchBody implements Body {
   }
 
   openLinks(): void {
+    this.#orFail(() => this.#openLinks())
+  }
+
+  #openLinks(): void {
     this.#firstId = this.#request.purpose === 'control' ? 0 : this.#services.numbering.first(this.#request.count)
     if (this.#mode === 'fail') this.#openOwnLinks()
     else this.#useBaseLinks()
@@ -237,6 +241,10 @@ class BatchBody implements Body {
   }
 
   validate(): void {
+    this.#orFail(() => this.#validate())
+  }
+
+  #validate(): void {
     this.#validating = true
     if (this.#mode === 'reconnect') this.#openLanes()
     else if (this.#mode === 'resume') this.#channels.push(...openNativeLanes(this.#request.count, this.#request.peers, this.#links))
@@ -368,21 +376,9 @@ class BatchBody implements Body {
   }
 }
 
-export const batch: ChartLogic<BatchInput> = chartActor<BatchInput, BatchBody, (typeof batchActions)[number]>({
+export const batch: ChartLogic<BatchInput> = chartActor<BatchInput, BatchBody>({
   machine: batchMachine,
   host: (input) => input.services,
   createBody: (input, port) => new BatchBody(input, port),
-  actions: {
-    takeTurn: (body) => body.takeTurn(),
-    openLinks: (body) => body.orFail(() => body.openLinks()),
-    noteReady: (body, event) => body.noteReady(event),
-    validate: (body) => body.orFail(() => body.validate()),
-    settle: (body) => body.settle(),
-    noteDown: (body, event) => body.noteDown(event),
-    noteGone: (body, event) => body.noteGone(event),
-    noteFailure: (body, event) => body.noteFailure(event),
-    releaseLinks: (body) => body.releaseLinks(),
-    reject: (body) => body.reject(),
-    tellClosed: (body) => body.tellClosed(),
-  },
+  actions: batchActions,
 })

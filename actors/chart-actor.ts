@@ -46,14 +46,15 @@ export interface ActorHost {
   actorGone(id: string): void
 }
 
-export type BodyActions<B, Names extends string> = { readonly [Name in Names]: (body: B, event: never) => void }
+/** The methods of a body that take an event, or nothing: what a chart may name as its actions. */
+export type ActionName<B> = string & { [Name in keyof B]: B[Name] extends (event: never) => void ? Name : never }[keyof B]
 
-export interface ChartActorOptions<Input, B extends Body, Names extends string> {
+export interface ChartActorOptions<Input, B extends Body> {
   readonly machine: AnyStateMachine
   readonly createBody: (input: Input, port: ActorPort) => B
   readonly host: (input: Input) => ActorHost
-  /** One implementation for each placeholder of the chart. */
-  readonly actions: BodyActions<B, Names>
+  /** The placeholders of the chart. Each is a method of the body: a function between the two would be compiled with all that the method calls, once more. */
+  readonly actions: readonly ActionName<B>[]
   /** False: the event comes too late to mean anything (of a connection that was replaced, say) and is dropped. */
   readonly isCurrent?: (body: B, event: AnyEventObject) => boolean
 }
@@ -136,7 +137,7 @@ class Life<B extends Body> {
     if (this.#ended) return
     this.#ended = true
     for (const { deadline } of this.#deadlines) deadline.cancel()
-    this.#deadlines.length = 0
+    this.#deadlines = []
     this.children.stopAll()
     this.body.dispose()
     this.host.actorGone(this.#ref.id)
@@ -145,7 +146,7 @@ class Life<B extends Body> {
 }
 
 /** Gives a chart its body. The result is ordinary actor logic: create, spawn or invoke it. */
-export function chartActor<Input, B extends Body, Names extends string>(options: ChartActorOptions<Input, B, Names>): ChartLogic<Input> {
+export function chartActor<Input, B extends Body>(options: ChartActorOptions<Input, B>): ChartLogic<Input> {
   /**
    * An entry is deleted with the end of its actor, and not left to the collector: a scavenge takes the values of a WeakMap for
    * alive, and these lead to their keys, so that all that had ended would be copied twice and then be marked.
@@ -205,14 +206,15 @@ interface ActionArgs {
 }
 
 /** Actions of a first snapshot run outside `transition`, so each ends the actor's life itself when it throws. */
-function provided<B extends Body, Names extends string>(actions: BodyActions<B, Names>, lives: WeakMap<object, Life<B>>): Record<string, (args: ActionArgs) => void> {
+function provided<B extends Body>(actions: readonly ActionName<B>[], lives: WeakMap<object, Life<B>>): Record<string, (args: ActionArgs) => void> {
   const result: Record<string, (args: ActionArgs) => void> = {}
-  for (const name of Object.keys(actions) as Names[]) {
+  for (const name of actions) {
     result[name] = ({ self, event }) => {
       const life = lives.get(self)
       if (life === undefined) return
       try {
-        actions[name](life.body, event)
+        const body = life.body as Record<ActionName<B>, (event: never) => void>
+        body[name](event)
       } catch (error) {
         life.end()
         throw error

@@ -47,10 +47,13 @@ interface Child {
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- see above
 export type AnyScope = ActorScope<any, any, any, any>
 
+/** Most actors are connections and have no children: they share this one, in which nothing is put. */
+const none: Map<string, Child> = new Map()
+
 export class Children {
   readonly #scope: AnyScope
   readonly #nowMs: () => number
-  readonly #children = new Map<string, Child>()
+  #children: Map<string, Child> = none
 
   constructor(scope: AnyScope, nowMs: () => number) {
     this.#scope = scope
@@ -74,6 +77,7 @@ export class Children {
   }
 
   spawn(spec: ChildSpec): AnyActorRef {
+    if (this.#children === none) this.#children = new Map()
     if (this.#children.has(spec.id)) throw new Error(`a child ${spec.id} exists already`)
     const child: Child = { spec, ref: this.#create(spec), restartedAtMs: [] }
     this.#children.set(spec.id, child)
@@ -97,9 +101,11 @@ export class Children {
 
   /** Turns XState's end of a child into what charts speak; undefined for any other event and for children not known. */
   interpret(event: AnyEventObject): ChildEvent | undefined {
+    const actorId = event['actorId'] as string | undefined
+    if (actorId === undefined) return undefined
     const isDone = event.type.startsWith('xstate.done.actor.')
     if (!isDone && !event.type.startsWith('xstate.error.actor.')) return undefined
-    const child = this.#children.get(event['actorId'] as string)
+    const child = this.#children.get(actorId)
     if (child === undefined) return undefined
     const { id, kind, restart } = child.spec
     const failed = !isDone

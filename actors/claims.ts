@@ -9,29 +9,25 @@ import type { Offer } from './offer.ts'
 export type ClaimHolder = (offer: Offer) => boolean
 
 export class Claims {
-  readonly #holders = new Map<string, ClaimHolder>()
-
-  get size(): number {
-    return this.#holders.size
-  }
+  /** By identity, then by connection id: a key of both would be put together, and looked up by its characters, for every hello. */
+  readonly #holders = new Map<string, Map<number, ClaimHolder>>()
 
   /** @throws if the claim is open already: two owners of one connection would be a bug */
-  open(claim: Claim, holder: ClaimHolder): void {
-    const key = keyOf(claim)
-    if (this.#holders.has(key)) throw new Error(`connection ${claim.connectionId} of ${claim.identity} is asked for already`)
-    this.#holders.set(key, holder)
+  open({ identity, connectionId }: Claim, holder: ClaimHolder): void {
+    const holders = this.#holders.get(identity) ?? new Map<number, ClaimHolder>()
+    if (holders.has(connectionId)) throw new Error(`connection ${connectionId} of ${identity} is asked for already`)
+    holders.set(connectionId, holder)
+    this.#holders.set(identity, holders)
   }
 
-  close(claim: Claim, holder: ClaimHolder): void {
-    const key = keyOf(claim)
-    if (this.#holders.get(key) === holder) this.#holders.delete(key)
+  close({ identity, connectionId }: Claim, holder: ClaimHolder): void {
+    const holders = this.#holders.get(identity)
+    if (holders?.get(connectionId) !== holder) return
+    holders.delete(connectionId)
+    if (holders.size === 0) this.#holders.delete(identity)
   }
 
-  find(claim: Claim): ClaimHolder | undefined {
-    return this.#holders.get(keyOf(claim))
+  find({ identity, connectionId }: Claim): ClaimHolder | undefined {
+    return this.#holders.get(identity)?.get(connectionId)
   }
-}
-
-function keyOf(claim: Claim): string {
-  return `${claim.connectionId} ${claim.identity}`
 }

@@ -124,7 +124,8 @@ export class ConnectionBody implements Body, PipeHandlers {
   onClose(error: Error | null): void {
     this.#pipe = null
     const code = this.#authenticated ? 'ERR_CONNECTION_LOST' : this.#begins === 'connecting' ? 'ERR_CONNECTION_REFUSED' : 'ERR_HANDSHAKE_FAILED'
-    const reason = error === null ? cause(code, `the connection with ${this.#remoteAddress} ended`) : causeOf(error, code)
+    // The first cause counts, so where there is one no other is put into words.
+    const reason = this.#cause ?? (error === null ? cause(code, `the connection with ${this.#remoteAddress} ended`) : causeOf(error, code))
     // Of a socket that was let go before it said who it is, its owner hears why only from here: a key that is not invited ends so.
     const isTurnedAway = error !== null && this.#begins === 'connected' && !this.#authenticated && !this.#isLeaving
     this.#port.send({ type: isTurnedAway ? 'pipe.failed' : 'pipe.closed', cause: reason })
@@ -357,7 +358,7 @@ export function connectionBody(ref: object): ConnectionBody | undefined {
   return bodies.get(ref)
 }
 
-export const connection: ChartLogic<ConnectionInput> = chartActor<ConnectionInput, ConnectionBody, (typeof connectionActions)[number]>({
+export const connection: ChartLogic<ConnectionInput> = chartActor<ConnectionInput, ConnectionBody>({
   machine: connectionMachine,
   host: (input) => input.services,
   createBody: (input, port) => {
@@ -365,17 +366,5 @@ export const connection: ChartLogic<ConnectionInput> = chartActor<ConnectionInpu
     bodies.set(port.ref, body)
     return body
   },
-  actions: {
-    secure: (body) => body.secure(),
-    greet: (body) => body.greet(),
-    tellClaimed: (body) => body.tellClaimed(),
-    confirm: (body) => body.confirm(),
-    tellAuthenticated: (body) => body.tellAuthenticated(),
-    handOn: (body) => body.handOn(),
-    endPipe: (body) => body.endPipe(),
-    destroyPipe: (body) => body.destroyPipe(),
-    noteCause: (body, event) => body.noteCause(event),
-    tellErrored: (body) => body.tellErrored(),
-    tellClosed: (body) => body.tellClosed(),
-  },
+  actions: connectionActions,
 })

@@ -9,8 +9,10 @@ import type { Clock } from './environment.ts'
 import { deaf } from './pipe.ts'
 import type { Pipe, PipeHandlers } from './pipe.ts'
 
-export class EarlyPipe {
+export class EarlyPipe implements PipeHandlers {
   readonly #pipe: Pipe
+  readonly #clock: Clock
+  #turnsLeft: number
   #bear: (() => PipeHandlers | undefined) | null
 
   /**
@@ -19,19 +21,38 @@ export class EarlyPipe {
    */
   constructor(pipe: Pipe, clock: Clock, turns: number, bear: () => PipeHandlers | undefined) {
     this.#pipe = pipe
+    this.#clock = clock
+    this.#turnsLeft = turns
     this.#bear = bear
-    pipe.handle({
-      onOpen: () => this.settle()?.onOpen(),
-      onBytes: (bytes) => this.settle()?.onBytes(bytes),
-      onDrain: () => this.settle()?.onDrain(),
-      onEnd: () => this.settle()?.onEnd(),
-      onClose: (error) => this.settle()?.onClose(error),
-    })
-    const wait = (left: number): void => {
-      if (left > 0) clock.setImmediate(() => wait(left - 1))
+    pipe.handle(this)
+    this.#wait()
+  }
+
+  #wait(): void {
+    this.#clock.setImmediate(() => {
+      if (--this.#turnsLeft > 0) this.#wait()
       else this.settle()
-    }
-    wait(turns)
+    })
+  }
+
+  onOpen(): void {
+    this.settle()?.onOpen()
+  }
+
+  onBytes(bytes: Buffer): void {
+    this.settle()?.onBytes(bytes)
+  }
+
+  onDrain(): void {
+    this.settle()?.onDrain()
+  }
+
+  onEnd(): void {
+    this.settle()?.onEnd()
+  }
+
+  onClose(error: Error | null): void {
+    this.settle()?.onClose(error)
   }
 
   /** The actor is needed now. */

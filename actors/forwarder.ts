@@ -294,7 +294,7 @@ export function inPumpOf(ref: object): InPump | undefined {
   return pump instanceof InPump ? pump : undefined
 }
 
-export const forwarder: ChartLogic<ForwarderInput> = chartActor<ForwarderInput, ForwarderBody, (typeof forwarderActions)[number]>({
+export const forwarder: ChartLogic<ForwarderInput> = chartActor<ForwarderInput, ForwarderBody>({
   machine: forwarderMachine,
   host: (input) => input.services,
   createBody: (input, port) => {
@@ -305,9 +305,7 @@ export const forwarder: ChartLogic<ForwarderInput> = chartActor<ForwarderInput, 
       pump.detach()
     })
   },
-  actions: {
-    crash: (body, event) => body.crash(event),
-  },
+  actions: forwarderActions,
 })
 
 function createOutPump(input: ForwarderInput, port: ActorPort): OutPump {

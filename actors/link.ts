@@ -350,31 +350,10 @@ class LinkBody implements Body {
   }
 }
 
-export const link: ChartLogic<LinkInput> = chartActor<LinkInput, LinkBody, (typeof linkActions)[number]>({
+export const link: ChartLogic<LinkInput> = chartActor<LinkInput, LinkBody>({
   machine: linkMachine,
   host: (input) => input.services,
   createBody: (input, port) => new LinkBody(input, port),
   isCurrent: (body, event) => body.isCurrent(event),
-  actions: {
-    requestDial: (body) => body.requestDial(),
-    requestOnce: (body) => body.requestOnce(),
-    cancelDial: (body, event) => body.cancelDial(event),
-    openClaim: (body) => body.openClaim(),
-    closeClaim: (body) => body.closeClaim(),
-    dial: (body) => body.dial(),
-    accept: (body, event) => body.accept(event),
-    replace: (body, event) => body.replace(event),
-    endDial: (body) => body.endDial(),
-    tellReady: (body) => body.tellReady(),
-    adopt: (body) => body.adopt(),
-    resetBackoff: (body) => body.resetBackoff(),
-    noteErrored: (body) => body.noteErrored(),
-    noteLost: (body, event) => body.noteLost(event),
-    failConnection: (body, event) => body.failConnection(event),
-    dropConnection: (body, event) => body.dropConnection(event),
-    closeConnection: (body, event) => body.closeConnection(event),
-    tellFailed: (body) => body.tellFailed(),
-    noteRestart: (body, event) => body.noteRestart(event),
-    escalate: (body, event) => body.escalate(event),
-  },
+  actions: linkActions,
 })

@@ -278,22 +278,9 @@ function destroyQuietly(pipe: Pipe): void {
   pipe.destroy()
 }
 
-export const listener: ChartLogic<ListenerInput> = chartActor<ListenerInput, ListenerBody, (typeof listenerActions)[number]>({
+export const listener: ChartLogic<ListenerInput> = chartActor<ListenerInput, ListenerBody>({
   machine: listenerMachine,
   host: (input) => input.services,
   createBody: (input, port) => new ListenerBody(input, port),
-  actions: {
-    bind: (body) => body.bind(),
-    tellListening: (body, event) => body.tellListening(event),
-    admit: (body, event) => body.admit(event),
-    place: (body, event) => body.place(event),
-    decide: (body, event) => body.decide(event),
-    forget: (body, event) => body.forget(event),
-    noteFailed: (body, event) => body.noteFailed(event),
-    refusePipe: (body, event) => body.refusePipe(event),
-    noteFailure: (body, event) => body.noteFailure(event),
-    tellFailed: (body) => body.tellFailed(),
-    unbind: (body) => body.unbind(),
-    fail: (body) => body.fail(),
-  },
+  actions: listenerActions,
 })

@@ -186,22 +186,9 @@ class PeerBody implements Body {
   }
 }
 
-export const peer: ChartLogic<PeerInput> = chartActor<PeerInput, PeerBody, (typeof peerActions)[number]>({
+export const peer: ChartLogic<PeerInput> = chartActor<PeerInput, PeerBody>({
   machine: peerMachine,
   host: (input) => input.services,
   createBody: (input, port) => new PeerBody(input, port),
-  actions: {
-    openLink: (body, event) => body.openLink(event),
-    releaseLink: (body, event) => body.releaseLink(event),
-    breakLink: (body, event) => body.breakLink(event),
-    relay: (body, event) => body.relay(event),
-    forgetLink: (body, event) => body.forgetLink(event),
-    wakeLinks: (body, event) => body.wakeLinks(event),
-    noteRestart: (body, event) => body.noteRestart(event),
-    noteEscalation: (body, event) => body.noteEscalation(event),
-    tellErrored: (body) => body.tellErrored(),
-    reopenLinks: (body) => body.reopenLinks(),
-    closeLinks: (body, event) => body.closeLinks(event),
-    refuseLink: (body, event) => body.refuseLink(event),
-  },
+  actions: peerActions,
 })

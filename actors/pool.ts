@@ -101,16 +101,9 @@ class PoolBody implements Body {
   }
 }
 
-export const pool: ChartLogic<PoolInput> = chartActor<PoolInput, PoolBody, (typeof poolActions)[number]>({
+export const pool: ChartLogic<PoolInput> = chartActor<PoolInput, PoolBody>({
   machine: poolMachine,
   host: (input) => input.services,
   createBody: (input, port) => new PoolBody(input, port),
-  actions: {
-    begin: (body) => body.begin(),
-    add: (body, event) => body.add(event),
-    pass: (body, event) => body.pass(event),
-    drain: (body, event) => body.drain(event),
-    noteEnd: (body, event) => body.noteEnd(event),
-    tellEmpty: (body) => body.tellEmpty(),
-  },
+  actions: poolActions,
 })

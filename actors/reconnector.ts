@@ -150,19 +150,9 @@ class ReconnectorBody implements Body {
   }
 }
 
-export const reconnector: ChartLogic<ReconnectorInput> = chartActor<ReconnectorInput, ReconnectorBody, (typeof reconnectorActions)[number]>({
+export const reconnector: ChartLogic<ReconnectorInput> = chartActor<ReconnectorInput, ReconnectorBody>({
   machine: reconnectorMachine,
   host: (input) => input.services,
   createBody: (input, port) => new ReconnectorBody(input, port),
-  actions: {
-    enqueue: (body, event) => body.enqueue(event),
-    cancel: (body, event) => body.cancel(event),
-    end: (body, event) => body.end(event),
-    reset: (body, event) => body.reset(event),
-    judge: (body, event) => body.judge(event),
-    forget: (body, event) => body.forget(event),
-    grant: (body, event) => body.grant(event),
-    grantWaiting: (body) => body.grantWaiting(),
-    stopAll: (body) => body.stopAll(),
-  },
+  actions: reconnectorActions,
 })

@@ -219,7 +219,7 @@ function createServices(input: SupervisorInput): Services {
   return services
 }
 
-export const supervisor = chartActor<SupervisorInput, SupervisorBody, (typeof supervisorActions)[number]>({
+export const supervisor = chartActor<SupervisorInput, SupervisorBody>({
   machine: supervisorMachine,
   host: (input) => createServices(input),
   createBody: (input, port) => {
@@ -228,19 +228,5 @@ export const supervisor = chartActor<SupervisorInput, SupervisorBody, (typeof su
     servicesOf.set(port.ref, services)
     return new SupervisorBody(input, services, port)
   },
-  actions: {
-    begin: (body) => body.begin(),
-    tellReady: (body, event) => body.tellReady(event),
-    makeBatch: (body, event) => body.makeBatch(event),
-    noteLink: (body, event) => body.noteLink(event),
-    refuse: (body, event) => body.refuse(event),
-    noteRestart: (body, event) => body.noteRestart(event),
-    noteFailure: (body, event) => body.noteFailure(event),
-    drain: (body) => body.drain(),
-    drainBatches: (body) => body.drainBatches(),
-    drainPeers: (body, event) => body.drainPeers(event),
-    tellStopped: (body) => body.tellStopped(),
-    tellFailed: (body) => body.tellFailed(),
-    fail: (body) => body.fail(),
-  },
+  actions: supervisorActions,
 }) as unknown as SupervisorLogic

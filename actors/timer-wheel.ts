@@ -18,22 +18,52 @@ export interface Deadline {
 
 class Entry implements Deadline {
   readonly #wheel: TimerWheel
-  readonly slot: number
   readonly callback: () => void
-  constructor(wheel: TimerWheel, slot: number, callback: () => void) {
+  /** Null: it has passed, or was cancelled. */
+  slot: Slot | null
+  before: Entry | null = null
+  after: Entry | null = null
+
+  constructor(wheel: TimerWheel, slot: Slot, callback: () => void) {
     this.#wheel = wheel
     this.slot = slot
     this.callback = callback
   }
+
   cancel(): void {
     this.#wheel.remove(this)
   }
 }
 
-/** The smallest number first, each once. */
+/** What passes at one moment, in the order in which it was set. A list and not a Set: a connect sets and cancels ten, most in slots of their own. */
+class Slot {
+  first: Entry | null = null
+  #last: Entry | null = null
+
+  add(entry: Entry): void {
+    entry.before = this.#last
+    if (this.#last === null) this.first = entry
+    else this.#last.after = entry
+    this.#last = entry
+  }
+
+  remove(entry: Entry): void {
+    const { before, after } = entry
+    if (before === null) this.first = after
+    else before.after = after
+    if (after === null) this.#last = before
+    else after.before = before
+    entry.slot = entry.before = entry.after = null
+  }
+
+  clear(): void {
+    while (this.first !== null) this.remove(this.first)
+  }
+}
+
+/** The smallest number first. */
 class SlotHeap {
-  readonly #heap: number[] = []
-  readonly #known = new Set<number>()
+  #heap: number[] = []
 
   get first(): number {
     return this.#heap[0] ?? Infinity
@@ -44,8 +74,6 @@ class SlotHeap {
   }
 
   add(slot: number): void {
-    if (this.#known.has(slot)) return
-    this.#known.add(slot)
     const heap = this.#heap
     let at = heap.push(slot) - 1
     for (let parent = (at - 1) >> 1; at > 0 && heap[parent]! > slot; at = parent, parent = (at - 1) >> 1) heap[at] = heap[parent]!
@@ -54,7 +82,6 @@ class SlotHeap {
 
   removeFirst(): void {
     const heap = this.#heap
-    this.#known.delete(this.first)
     const last = heap.pop()
     if (last === undefined || heap.length === 0) return
     let at = 0
@@ -68,15 +95,15 @@ class SlotHeap {
   }
 
   clear(): void {
-    this.#heap.length = 0
-    this.#known.clear()
+    this.#heap = []
   }
 }
 
 export class TimerWheel {
   readonly #clock: Clock
-  readonly #slots = new Map<number, Set<Entry>>()
-  /** Of those, and of some that are empty by now: a thousand idle links have as many, and one passes at a time. */
+  /** Also some that are empty by now, until they pass. */
+  readonly #slots = new Map<number, Slot>()
+  /** Of all of those: a thousand idle links have as many, and one passes at a time. */
   readonly #order = new SlotHeap()
   #timer: TimerHandle = null
   #timerSlot = Infinity
@@ -98,39 +125,38 @@ export class TimerWheel {
 
   /** @param delayMs from now; rounded up to a slot, never early. */
   schedule(delayMs: number, callback: () => void): Deadline {
-    const slot = Math.ceil((this.#clock.nowMs() + Math.max(0, delayMs)) / slotMs)
-    const entry = new Entry(this, slot, callback)
-    let entries = this.#slots.get(slot)
-    if (entries === undefined) {
-      this.#slots.set(slot, (entries = new Set()))
-      this.#order.add(slot)
+    const number = Math.ceil((this.#clock.nowMs() + Math.max(0, delayMs)) / slotMs)
+    let slot = this.#slots.get(number)
+    if (slot === undefined) {
+      this.#slots.set(number, (slot = new Slot()))
+      this.#order.add(number)
     }
-    entries.add(entry)
+    const entry = new Entry(this, slot, callback)
+    slot.add(entry)
     this.#size++
-    if (slot < this.#timerSlot) this.#arm(slot)
+    if (number < this.#timerSlot) this.#arm(number)
     return entry
   }
 
   remove(entry: Entry): void {
-    const entries = this.#slots.get(entry.slot)
-    if (entries === undefined || !entries.delete(entry)) return
+    if (entry.slot === null) return
+    entry.slot.remove(entry)
     this.#size--
-    if (entries.size > 0) return
-    this.#slots.delete(entry.slot)
-    // The clock's timer is left to fire for nothing, unless nothing is left at all: then it must not hold the process. It would have
-    // forgotten the slots that are empty.
-    if (this.#size > 0) return
-    this.#order.clear()
-    this.#disarm()
+    // The clock's timer is left to fire for nothing, unless nothing is left at all: then it must not hold the process.
+    if (this.#size === 0) this.#forget()
   }
 
   /** Forgets every deadline. */
   clear(): void {
     // Those of the slot that passes right now too.
-    for (const entries of this.#slots.values()) entries.clear()
+    for (const slot of this.#slots.values()) slot.clear()
+    this.#size = 0
+    this.#forget()
+  }
+
+  #forget(): void {
     this.#slots.clear()
     this.#order.clear()
-    this.#size = 0
     this.#disarm()
   }
 
@@ -152,14 +178,11 @@ export class TimerWheel {
     const due = Math.floor(this.#clock.nowMs() / slotMs)
     try {
       // In order of time, so that two deadlines that pass in one turn keep their order.
-      for (let slot = this.#order.first; slot <= due; slot = this.#order.first) {
-        const entries = this.#slots.get(slot)
-        this.#pass(entries)
-        // A callback may have cleared the wheel, and set deadlines in it again.
-        if (this.#slots.get(slot) !== entries) continue
-        this.#slots.delete(slot)
-        // It is not there where a callback took away all that was left.
-        if (this.#order.first === slot) this.#order.removeFirst()
+      for (let number = this.#order.first; number <= due; number = this.#order.first) {
+        const slot = this.#slots.get(number) as Slot
+        this.#pass(slot)
+        // A callback may have taken away all that was left, and set deadlines anew.
+        if (this.#slots.get(number) === slot) this.#removeFirst(number)
       }
     } finally {
       // Also where a callback threw: the deadlines of others must pass all the same.
@@ -167,24 +190,27 @@ export class TimerWheel {
     }
   }
 
-  #pass(entries: Set<Entry> | undefined): void {
-    if (entries === undefined) return
-    // A callback may set a deadline in this very slot: a Set visits it in this loop.
-    for (const entry of entries) {
-      entries.delete(entry)
+  /** A callback may set a deadline in this very slot: it passes in this loop. */
+  #pass(slot: Slot): void {
+    for (let entry = slot.first; entry !== null; entry = slot.first) {
+      slot.remove(entry)
       this.#size--
       entry.callback()
     }
   }
 
   #rearm(): void {
-    for (let slot = this.#order.first; slot < Infinity; slot = this.#order.first) {
-      if ((this.#slots.get(slot)?.size ?? 0) > 0) {
-        if (slot < this.#timerSlot) this.#arm(slot)
+    for (let number = this.#order.first; number < Infinity; number = this.#order.first) {
+      if (this.#slots.get(number)?.first !== null) {
+        if (number < this.#timerSlot) this.#arm(number)
         return
       }
-      this.#slots.delete(slot)
-      this.#order.removeFirst()
+      this.#removeFirst(number)
     }
+  }
+
+  #removeFirst(number: number): void {
+    this.#slots.delete(number)
+    this.#order.removeFirst()
   }
 }

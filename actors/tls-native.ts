@@ -14,7 +14,8 @@ import { handshakeError, refusal, UnexpectedPeerError } from './tls-errors.ts'
 import { nativeAlpn } from './tls-parameters.ts'
 import type { Proof, TlsAcceptor, TlsDialer } from './tls-side.ts'
 
-const ALPNProtocols = [nativeAlpn]
+/** As TLS writes it, behind its length: a list of names would be converted for every connection. */
+const ALPNProtocols = Buffer.concat([Uint8Array.of(nativeAlpn.length), Buffer.from(nativeAlpn, 'latin1')])
 
 export interface NativeAcceptOptions {
   readonly identity: Identity

@@ -130,7 +130,7 @@ export abstract class FrameAssembler {
     this.chunk = nothing
     this.frameStart = 0
     this.forgetAssembly()
-    this.waiting.length = 0
+    if (this.waiting.length > 0) this.waiting.length = 0
     this.waitingBytes = 0
     this.stopped = false
     this.failure = undefined

@@ -11,7 +11,6 @@
  */
 import { maxUint32 } from './constants.ts'
 import { StatewireError } from './errors.ts'
-import { readUint32 } from './frame-length.ts'
 
 export const helloLengthBytes = 160
 export const publicKeyLengthBytes = 32
@@ -104,26 +103,34 @@ export interface HelloFault {
 export function encodeHello(hello: Hello): Buffer {
   const fault = faultOf(hello)
   if (fault !== null) throw new StatewireError('ERR_INTERNAL', `An own hello is wrong: ${fault.message}`)
-  const bytes = Buffer.alloc(helloLengthBytes)
+  const bytes = Buffer.allocUnsafe(helloLengthBytes)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, helloLengthBytes)
   bytes.set(magic)
   bytes[kindOffset] = kindHello
   bytes[versionOffset] = protocolVersion
-  bytes.writeUInt32LE(hello.connectionId, 8)
-  bytes.writeUInt32LE(hello.maxMessageLengthBytes, 12)
-  bytes.writeUInt32LE(hello.laneWindowBytes, 16)
-  bytes.writeUInt32LE(hello.resumeTimeoutMs, 20)
-  bytes.writeBigUInt64LE(hello.bootId, 24)
-  bytes.writeBigUInt64LE(hello.epoch, 32)
-  bytes.writeBigUInt64LE(hello.nextEpoch, 40)
-  bytes.writeBigUInt64LE(hello.known, 48)
-  bytes.writeBigUInt64LE(BigInt(hello.received), 56)
-  bytes.writeBigUInt64LE(BigInt(hello.first), 64)
-  bytes.writeBigUInt64LE(BigInt(hello.next), 72)
+  view.setUint16(6, 0)
+  view.setUint32(8, hello.connectionId, true)
+  view.setUint32(12, hello.maxMessageLengthBytes, true)
+  view.setUint32(16, hello.laneWindowBytes, true)
+  view.setUint32(20, hello.resumeTimeoutMs, true)
+  view.setBigUint64(24, hello.bootId, true)
+  view.setBigUint64(32, hello.epoch, true)
+  view.setBigUint64(40, hello.nextEpoch, true)
+  view.setBigUint64(48, hello.known, true)
+  setCounter(view, 56, hello.received)
+  setCounter(view, 64, hello.first)
+  setCounter(view, 72, hello.next)
   bytes.set(hello.publicKey, 80)
-  bytes.writeBigUInt64LE(BigInt(hello.helloNumber), 112)
-  bytes.writeUInt16LE(hello.links, 120)
-  bytes.writeUInt32LE(hello.replayWindowBytes, 122)
+  setCounter(view, 112, hello.helloNumber)
+  view.setUint16(120, hello.links, true)
+  view.setUint32(122, hello.replayWindowBytes, true)
+  bytes.fill(0, 126)
   return bytes
+}
+
+function setCounter(view: DataView, offset: number, counter: number): void {
+  view.setUint32(offset, counter % 0x1_0000_0000, true)
+  view.setUint32(offset + 4, counter / 0x1_0000_0000, true)
 }
 
 /** A message longer than 256 bytes is cut between two characters. */
@@ -162,6 +169,7 @@ export type HelloStep =
   | { readonly kind: 'fault'; readonly fault: HelloFault }
 
 const more: HelloStep = { kind: 'more' }
+const nothing: Buffer = Buffer.alloc(0)
 
 /**
  * Takes the first bytes of a connection as they come. Anything but a hello (and, for a dialer, a refusal) is a fault from
@@ -169,7 +177,7 @@ const more: HelloStep = { kind: 'more' }
  */
 export class HelloReader {
   readonly #refusalAllowed: boolean
-  #bytes: Buffer = Buffer.alloc(0)
+  #bytes: Buffer = nothing
   #end: HelloStep | null = null
 
   /** @param role 'dialer' reads an answer, which may be a refusal; 'acceptor' reads a hello */
@@ -180,17 +188,18 @@ export class HelloReader {
   /** After the first answer that is not `more`, every further call repeats it without the bytes. */
   feed(chunk: Buffer): HelloStep {
     if (this.#end !== null) return this.#end
-    // A copy in any case: the chunk is lent.
-    this.#bytes = Buffer.concat([this.#bytes, chunk])
-    const step = this.#step()
-    if (step.kind === 'more') return step
-    this.#bytes = Buffer.alloc(0)
-    this.#end = 'rest' in step ? { ...step, rest: this.#bytes } : step
-    return step
+    const bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk])
+    const step = this.#step(bytes)
+    // The chunk is lent: what is kept of it is copied, and of a hello in one piece that is nothing.
+    if (step.kind === 'more') this.#bytes = Buffer.from(bytes)
+    else {
+      this.#bytes = nothing
+      this.#end = 'rest' in step ? { ...step, rest: nothing } : step
+    }
+    return 'rest' in step && step.rest.length > 0 ? { ...step, rest: Buffer.from(step.rest) } : step
   }
 
-  #step(): HelloStep {
-    const bytes = this.#bytes
+  #step(bytes: Buffer): HelloStep {
     const prefix = this.#prefixFault(bytes)
     if (prefix !== null) return { kind: 'fault', fault: prefix }
     if (bytes.length <= kindOffset) return more
@@ -236,38 +245,44 @@ function refusalStep(bytes: Buffer): HelloStep {
   return { kind: 'refusal', refusal, rest: bytes.subarray(end) }
 }
 
-const counters = [['received', 56], ['first', 64], ['next', 72], ['hello number', 112]] as const
+const counterOffsets = { received: 56, first: 64, next: 72, 'hello number': 112 } as const
 
-function counterAt(bytes: Buffer, offset: number): number {
-  return readUint32(bytes, offset + 4) * 0x1_0000_0000 + readUint32(bytes, offset)
+/** Above 2^53 - 1 it is not exact, and still above it. */
+function counterAt(view: DataView, offset: number): number {
+  return view.getUint32(offset + 4, true) * 0x1_0000_0000 + view.getUint32(offset, true)
 }
 
 /** The first 160 bytes, whose magic, kind and version are known to be right. */
 function decodeHello(bytes: Buffer): { hello: Hello } | { fault: HelloFault } {
-  for (const [field, offset] of counters) {
-    // Above 2^53 - 1 a bit of the upper eleven is set.
-    if (readUint32(bytes, offset + 4) > 0x1f_ffff) return { fault: badHello(`${field} is ${String(bytes.readBigUInt64LE(offset))}; no counter is above 2^53 - 1`) }
-  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, helloLengthBytes)
+  // A copy: the link keeps the key, and a view would keep the chunk.
+  const publicKey = new Uint8Array(publicKeyLengthBytes)
+  publicKey.set(bytes.subarray(80, 80 + publicKeyLengthBytes))
   const hello: Hello = {
-    connectionId: readUint32(bytes, 8),
-    maxMessageLengthBytes: readUint32(bytes, 12),
-    laneWindowBytes: readUint32(bytes, 16),
-    resumeTimeoutMs: readUint32(bytes, 20),
-    bootId: bytes.readBigUInt64LE(24),
-    epoch: bytes.readBigUInt64LE(32),
-    nextEpoch: bytes.readBigUInt64LE(40),
-    known: bytes.readBigUInt64LE(48),
-    received: counterAt(bytes, 56),
-    first: counterAt(bytes, 64),
-    next: counterAt(bytes, 72),
-    // A copy: the link keeps the key, and a view would keep the chunk.
-    publicKey: Uint8Array.from(bytes.subarray(80, 80 + publicKeyLengthBytes)),
-    helloNumber: counterAt(bytes, 112),
-    links: bytes.readUInt16LE(120),
-    replayWindowBytes: readUint32(bytes, 122),
+    connectionId: view.getUint32(8, true),
+    maxMessageLengthBytes: view.getUint32(12, true),
+    laneWindowBytes: view.getUint32(16, true),
+    resumeTimeoutMs: view.getUint32(20, true),
+    bootId: view.getBigUint64(24, true),
+    epoch: view.getBigUint64(32, true),
+    nextEpoch: view.getBigUint64(40, true),
+    known: view.getBigUint64(48, true),
+    received: counterAt(view, counterOffsets.received),
+    first: counterAt(view, counterOffsets.first),
+    next: counterAt(view, counterOffsets.next),
+    publicKey,
+    helloNumber: counterAt(view, counterOffsets['hello number']),
+    links: view.getUint16(120, true),
+    replayWindowBytes: view.getUint32(122, true),
   }
-  const fault = faultOf(hello)
+  const fault = counterFaultOf(hello, view) ?? faultOf(hello)
   return fault === null ? { hello } : { fault }
+}
+
+function counterFaultOf({ received, first, next, helloNumber }: Hello, view: DataView): HelloFault | null {
+  if (Math.max(received, first, next, helloNumber) <= Number.MAX_SAFE_INTEGER) return null
+  const [field, offset] = Object.entries(counterOffsets).find(([, at]) => counterAt(view, at) > Number.MAX_SAFE_INTEGER) as [string, number]
+  return badHello(`${field} is ${String(view.getBigUint64(offset, true))}; no counter is above 2^53 - 1`)
 }
 
 /** The rules of one hello alone, each with its own sentence. */

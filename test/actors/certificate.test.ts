@@ -1,18 +1,50 @@
-/** Owns: that a certificate's key is its own, however many were seen before. Refuses to know: TLS. */
+/** Owns: that a certificate's key is its own, whoever wrote the certificate. Refuses to know: TLS. */
 import { createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { createCertificate, publicKeyOf } from '../../actors/certificate.ts'
+import { createCertificate, publicKeyOf, rawPublicKey } from '../../actors/certificate.ts'
+import { issue } from '../security/test-authority.ts'
 
-/** More than are remembered. */
-const many = 300
+const keyOf = (privateKey: KeyObject): Buffer => createPublicKey(privateKey).export({ type: 'spki', format: 'der' }).subarray(-32)
+/** Undefined: it cannot be read. */
+function parsed(der: Buffer): X509Certificate | undefined {
+  try {
+    return new X509Certificate(der)
+  } catch {
+    return undefined
+  }
+}
+
+function keyByOpenSsl(certificate: X509Certificate): Buffer | undefined {
+  try {
+    return rawPublicKey(certificate.publicKey)
+  } catch {
+    return undefined
+  }
+}
+
+const derOf = (pem: string): Buffer => Buffer.from(pem.replaceAll(/-----[A-Z ]+-----/g, ''), 'base64')
 
 describe('the key of a certificate', () => {
-  test('is its own, among more certificates than are remembered, and when they come again', () => {
-    const shown = Array.from({ length: many }, () => {
-      const { privateKey } = generateKeyPairSync('ed25519')
-      return { certificate: new X509Certificate(createCertificate(privateKey)), key: createPublicKey(privateKey).export({ type: 'spki', format: 'der' }).subarray(-32) }
-    })
-    for (let round = 0; round < 2; round++) for (const { certificate, key } of shown) expect(publicKeyOf(certificate)?.equals(key)).toBe(true)
+  test('is its own, among many', () => {
+    const shown = Array.from({ length: 100 }, () => generateKeyPairSync('ed25519').privateKey)
+    for (const privateKey of shown) expect(publicKeyOf(new X509Certificate(createCertificate(privateKey)))?.equals(keyOf(privateKey))).toBe(true)
+  })
+
+  test('is its own in a certificate that another hand wrote', () => {
+    const { key, pem } = issue({ name: 'x', kind: 'ed25519' })
+    expect(publicKeyOf(new X509Certificate(pem))?.equals(keyOf(key))).toBe(true)
+  })
+
+  test('is what TLS takes for it, or nobody\'s, whichever byte of the certificate is another one', () => {
+    const { privateKey } = generateKeyPairSync('ed25519')
+    const whole = derOf(createCertificate(privateKey))
+    for (let at = 0; at < whole.length; at++) {
+      const changed = Buffer.from(whole)
+      changed[at] = (changed[at] as number) ^ 0x01
+      const certificate = parsed(changed)
+      if (certificate !== undefined) expect([at, publicKeyOf(certificate)]).toEqual([at, keyByOpenSsl(certificate)])
+    }
   })
 
   test('is a copy: whoever changes it changes nothing for others', () => {

@@ -56,6 +56,10 @@ class TinyBody implements Body {
   haveChildren(): void {
     for (const id of ['first', 'second']) this.port.children.spawn({ id, kind: 'leaf', logic: this.#logic(), input: { world: this.#input.world }, restart: 'permanent' })
   }
+
+  bug(): void {
+    throw new TypeError('a bug in an action')
+  }
 }
 
 const leafMachine = setup.createMachine({ id: 'leaf', context: ({ input }) => input as TinyContext, initial: 'a', states: { a: { tags: resting, description: 'x' } } })
@@ -78,17 +82,12 @@ const tinyMachine = setup.createMachine({
   },
 })
 
-const leaf: ChartLogic<Input> = chartActor({ machine: leafMachine, host: (input: Input) => input.world, createBody: (input, port) => new TinyBody(input, port, () => leaf), actions: {} })
-const tiny: ChartLogic<Input> = chartActor({
+const leaf: ChartLogic<Input> = chartActor({ machine: leafMachine, host: (input: Input) => input.world, createBody: (input, port) => new TinyBody(input, port, () => leaf), actions: [] })
+const tiny: ChartLogic<Input> = chartActor<Input, TinyBody>({
   machine: tinyMachine,
   host: (input: Input) => input.world,
   createBody: (input, port) => new TinyBody(input, port, () => leaf),
-  actions: {
-    haveChildren: (body) => body.haveChildren(),
-    bug: () => {
-      throw new TypeError('a bug in an action')
-    },
-  },
+  actions: ['haveChildren', 'bug'],
 })
 
 function begin(bugAt?: 'start'): { world: World; ref: AnyActorRef; errors: unknown[] } {
