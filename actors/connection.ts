@@ -53,6 +53,7 @@ export class ConnectionBody implements Body, PipeHandlers {
   #isReleased = false
   #answered: Answered | null
   readonly #secured: Promise<void> | null
+  #isSecured = false
 
   constructor(input: ConnectionInput, port: ActorPort) {
     this.#services = input.services
@@ -99,6 +100,12 @@ export class ConnectionBody implements Body, PipeHandlers {
     this.#port.send({ type: 'pipe.opened' })
   }
 
+  onSecure(): void {
+    if (this.#isSecured) return
+    this.#isSecured = true
+    this.#port.send({ type: 'pipe.secured' })
+  }
+
   onBytes(bytes: Buffer): void {
     if (this.#authenticated || this.#claim !== null) {
       // Frames before adoption; the pipe is paused, so this is at most what was on its way.
@@ -140,7 +147,7 @@ export class ConnectionBody implements Body, PipeHandlers {
     if ('begin' in this.#handshake) pipe.write([this.#handshake.begin()])
     const secured = this.#secured ?? pipe.secure()
     secured.then(
-      () => this.#port.send({ type: 'pipe.secured' }),
+      () => this.onSecure(),
       (error: unknown) => {
         // A carrier that has closed already has said why in `onClose`.
         if (this.#pipe !== null) this.#port.send({ type: 'pipe.failed', cause: causeOf(error, 'ERR_HANDSHAKE_FAILED') })

@@ -39,6 +39,10 @@ export class EarlyPipe implements PipeHandlers {
     this.settle()?.onOpen()
   }
 
+  onSecure(): void {
+    this.settle()?.onSecure?.()
+  }
+
   onBytes(bytes: Buffer): void {
     this.settle()?.onBytes(bytes)
   }

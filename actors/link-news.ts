@@ -12,6 +12,9 @@ import type { LinkSpec } from './link.ts'
 import type { LinkPumps } from './link-pumps.ts'
 import type { Services } from './services.ts'
 
+/** In the first one a dial is connected, and its ClientHello leaves. */
+const turnsToNews = 2
+
 export interface LinkNewsOptions {
   readonly services: Services
   readonly peer: string
@@ -79,9 +82,16 @@ export class LinkNews {
   }
 
   #soon(news: () => void): void {
-    const { spec, services } = this.#options
+    const { spec } = this.#options
     if (!spec.state.readsAtOnce) news()
-    else if (this.#untold.push(news) === 1) services.environment.clock.setImmediate(() => this.flush())
+    else if (this.#untold.push(news) === 1) this.#later(turnsToNews)
+  }
+
+  #later(turns: number): void {
+    this.#options.services.environment.clock.setImmediate(() => {
+      if (turns > 1) this.#later(turns - 1)
+      else this.flush()
+    })
   }
 
   flush(): void {

@@ -246,14 +246,16 @@ class LinkBody implements Body {
   #announceLoss(reason: Cause, connectionId: string): void {
     this.#isUp = false
     this.#pumps.detach()
-    const lost = cause('ERR_CONNECTION_LOST', `the connection to ${this.#peer.id} was lost: ${reason.message}`)
-    if (this.#spec.onConnectionLost !== 'fail') this.#spec.state.connectionLost(lost.message, this.#spec.state.tellsOfLoss ? errorOf(reason) : null)
+    const { state, onConnectionLost } = this.#spec
+    // Put into words for those who hear of it.
+    const lost = state.tellsOfLoss || onConnectionLost === 'fail' ? cause('ERR_CONNECTION_LOST', `the connection to ${this.#peer.id} was lost: ${reason.message}`) : reason
+    if (onConnectionLost !== 'fail') state.connectionLost(lost.message, state.tellsOfLoss ? errorOf(reason) : null)
     else {
-      this.#spec.state.close(errorOf(lost))
+      state.close(errorOf(lost))
       // The lanes of the batch's other links hear the same.
       this.#cause = lost
     }
-    this.#news.lost(connectionId, reason, this.#spec.onConnectionLost === 'fail' ? lost : reason)
+    this.#news.lost(connectionId, reason, onConnectionLost === 'fail' ? lost : reason)
   }
 
   noteErrored(): void {

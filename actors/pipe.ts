@@ -14,6 +14,11 @@ export interface Address {
 export interface PipeHandlers {
   /** A dialled pipe is connected. Never called for an accepted one, which is connected from the start. */
   onOpen(): void
+  /**
+   * What `secure()` promises has come true, in the very call in which it has: whoever resumes the pipe here gets what came behind the
+   * proof from the carrier's hand, and not by way of its buffers. A carrier need not call it; the promise says the same a little later.
+   */
+  onSecure?(): void
   /** Bytes in order, lent for the call: what is kept beyond it is copied. Never while the pipe is paused. */
   onBytes(bytes: Buffer): void
   /** After `write` returned false: there is room again. */

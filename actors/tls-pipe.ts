@@ -315,12 +315,17 @@ export class TlsPipe implements Pipe {
       }
       // What waits leaves first: the other side waits for it.
       this.#writeWaiting(socket)
-      // Paused before there is a listener for bytes, which would set it flowing.
-      if (this.#flows) socket.resume()
-      else socket.pause()
-      lendReads(socket, this.#options.memory, (bytes) => this.#handlers?.onBytes(bytes))
+      this.#handlers?.onSecure?.()
+      if (!this.#destroyed) this.#beginReads(socket)
       this.#securing?.resolve()
     })
+  }
+
+  #beginReads(socket: tls.TLSSocket): void {
+    // Paused before there is a listener for bytes, which would set it flowing.
+    if (this.#flows) socket.resume()
+    else socket.pause()
+    lendReads(socket, this.#options.memory, (bytes) => this.#handlers?.onBytes(bytes))
   }
 
   #writeWaiting(socket: tls.TLSSocket): void {
