@@ -8,6 +8,7 @@ import { connection, connectionBody } from './connection.ts'
 import type { ConnectionBody, ConnectionInput } from './connection.ts'
 import { EarlyPipe } from './early-pipe.ts'
 import type { Clock } from './environment.ts'
+import { post } from './post.ts'
 
 export class CurrentConnection {
   readonly #children: Children
@@ -45,7 +46,7 @@ export class CurrentConnection {
 
   send(event: AnyEventObject): void {
     this.#early?.settle()
-    this.#ref?.send(event)
+    post(this.#ref, event)
   }
 
   /** It has ended. @returns its id */

@@ -7,6 +7,7 @@ import { BreachPenalty } from '../protocol/breach-penalty.ts'
 import type { ClaimHolder } from './claims.ts'
 import type { Offer } from './offer.ts'
 import type { Cause } from '../machines/chart.ts'
+import { post } from './post.ts'
 import { cause } from './services.ts'
 import type { Services } from './services.ts'
 
@@ -41,7 +42,7 @@ export class LinkDial {
     // A link that the peer does not have, or may not have, is not dialled: whoever hears more from link 0 asks again.
     if (!services.baseLinks.isInUse(peer, connectionId)) return
     this.#isDialing = this.#isKnown = true
-    services.reconnector?.send({ type: 'dial.request', key: this.#key, link: ref })
+    post(services.reconnector, { type: 'dial.request', key: this.#key, link: ref })
   }
 
   /** As `request`, and nothing where that has been asked for: asking again counts as a failure. */
@@ -58,7 +59,7 @@ export class LinkDial {
 
   /** What came to nothing means more than that for the next try. */
   judge(retry: Cause['retry']): void {
-    if (retry !== undefined) this.#options.services.reconnector?.send({ type: 'dial.judged', key: this.#key, retry })
+    if (retry !== undefined) post(this.#options.services.reconnector, { type: 'dial.judged', key: this.#key, retry })
   }
 
   /** The peer broke the protocol. This side waits before it dials, and lets nobody in who does it again and again. */
@@ -103,6 +104,6 @@ export class LinkDial {
   }
 
   #tell(type: string): void {
-    this.#options.services.reconnector?.send({ type, key: this.#key })
+    post(this.#options.services.reconnector, { type, key: this.#key })
   }
 }

@@ -8,6 +8,7 @@ import type { LinkCore } from '../protocol/link-core.ts'
 import type { Children } from './children.ts'
 import { forwarder, inPumpOf, outPumpOf } from './forwarder.ts'
 import type { InPump, OutPump } from './forwarder.ts'
+import { post } from './post.ts'
 import type { Services } from './services.ts'
 
 export class LinkPumps {
@@ -52,8 +53,8 @@ export class LinkPumps {
   }
 
   tell(event: AnyEventObject): void {
-    this.#children.get('forwarder:out')?.send(event)
-    this.#children.get('forwarder:in')?.send(event)
+    post(this.#children.get('forwarder:out'), event)
+    post(this.#children.get('forwarder:in'), event)
   }
 }
 

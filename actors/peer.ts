@@ -11,6 +11,7 @@ import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import { link } from './link.ts'
 import type { LinkSpec } from './link.ts'
 import type { ResolvedPeer } from './options.ts'
+import { post } from './post.ts'
 import { cause, causeOf, errorOf } from './services.ts'
 import type { Services } from './services.ts'
 
@@ -98,7 +99,7 @@ class PeerBody implements Body {
     if (event.type === 'link.up' || event.type === 'link.down') this.#heedLinks()
     const { type, link: id, cause: reason } = event
     const peerId = this.#peer.id
-    this.#requests.get(id)?.replyTo.send(reason === undefined ? { type, link: id, peer: peerId } : { type, link: id, cause: reason, peer: peerId })
+    post(this.#requests.get(id)?.replyTo, reason === undefined ? { type, link: id, peer: peerId } : { type, link: id, cause: reason, peer: peerId })
   }
 
   forgetLink(event: { id?: string; link?: string }): void {

@@ -10,6 +10,7 @@ import type { AnyActorRef } from '../machines/xstate.ts'
 import { backoffMs } from '../protocol/backoff.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
+import { post } from './post.ts'
 import type { Services } from './services.ts'
 import type { Deadline } from './timer-wheel.ts'
 
@@ -98,7 +99,7 @@ class ReconnectorBody implements Body {
       entry.isDue = false
       entry.isDialing = true
       this.#dialing++
-      entry.link.send({ type: 'dial.granted' })
+      post(entry.link, { type: 'dial.granted' })
     }
   }
 
