@@ -46,7 +46,7 @@ export class CurrentConnection {
 
   send(event: AnyEventObject): void {
     this.#early?.settle()
-    post(this.#ref, event)
+    if (this.#ref !== null) post(this.#ref, event)
   }
 
   /** It has ended. @returns its id */

@@ -2,7 +2,7 @@
  * Owns: how a link asks for its next connection: its requests to the reconnector, and its claim at the listener.
  * Refuses to know: connections, and what the link does with the one that it gets.
  */
-import type { AnyActorRef } from '../machines/xstate.ts'
+import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
 import { BreachPenalty } from '../protocol/breach-penalty.ts'
 import type { ClaimHolder } from './claims.ts'
 import type { Offer } from './offer.ts'
@@ -42,7 +42,7 @@ export class LinkDial {
     // A link that the peer does not have, or may not have, is not dialled: whoever hears more from link 0 asks again.
     if (!services.baseLinks.isInUse(peer, connectionId)) return
     this.#isDialing = this.#isKnown = true
-    post(services.reconnector, { type: 'dial.request', key: this.#key, link: ref })
+    this.#post({ type: 'dial.request', key: this.#key, link: ref })
   }
 
   /** As `request`, and nothing where that has been asked for: asking again counts as a failure. */
@@ -59,7 +59,7 @@ export class LinkDial {
 
   /** What came to nothing means more than that for the next try. */
   judge(retry: Cause['retry']): void {
-    if (retry !== undefined) post(this.#options.services.reconnector, { type: 'dial.judged', key: this.#key, retry })
+    if (retry !== undefined) this.#post({ type: 'dial.judged', key: this.#key, retry })
   }
 
   /** The peer broke the protocol. This side waits before it dials, and lets nobody in who does it again and again. */
@@ -104,6 +104,11 @@ export class LinkDial {
   }
 
   #tell(type: string): void {
-    post(this.#options.services.reconnector, { type, key: this.#key })
+    this.#post({ type, key: this.#key })
+  }
+
+  #post(event: AnyEventObject): void {
+    const { reconnector } = this.#options.services
+    if (reconnector !== null) post(reconnector, event)
   }
 }

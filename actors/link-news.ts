@@ -12,9 +12,6 @@ import type { LinkSpec } from './link.ts'
 import type { LinkPumps } from './link-pumps.ts'
 import type { Services } from './services.ts'
 
-/** In the first one a dial is connected, and its ClientHello leaves. */
-const turnsToNews = 2
-
 export interface LinkNewsOptions {
   readonly services: Services
   readonly peer: string
@@ -82,16 +79,9 @@ export class LinkNews {
   }
 
   #soon(news: () => void): void {
-    const { spec } = this.#options
+    const { spec, services } = this.#options
     if (!spec.state.readsAtOnce) news()
-    else if (this.#untold.push(news) === 1) this.#later(turnsToNews)
-  }
-
-  #later(turns: number): void {
-    this.#options.services.environment.clock.setImmediate(() => {
-      if (turns > 1) this.#later(turns - 1)
-      else this.flush()
-    })
+    else if (this.#untold.push(news) === 1) services.environment.clock.setImmediate(() => this.flush())
   }
 
   flush(): void {

@@ -53,8 +53,10 @@ export class LinkPumps {
   }
 
   tell(event: AnyEventObject): void {
-    post(this.#children.get('forwarder:out'), event)
-    post(this.#children.get('forwarder:in'), event)
+    for (const id of ['forwarder:out', 'forwarder:in']) {
+      const ref = this.#children.get(id)
+      if (ref !== undefined) post(ref, event)
+    }
   }
 }
 

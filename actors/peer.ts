@@ -99,7 +99,8 @@ class PeerBody implements Body {
     if (event.type === 'link.up' || event.type === 'link.down') this.#heedLinks()
     const { type, link: id, cause: reason } = event
     const peerId = this.#peer.id
-    post(this.#requests.get(id)?.replyTo, reason === undefined ? { type, link: id, peer: peerId } : { type, link: id, cause: reason, peer: peerId })
+    const replyTo = this.#requests.get(id)?.replyTo
+    if (replyTo !== undefined) post(replyTo, reason === undefined ? { type, link: id, peer: peerId } : { type, link: id, cause: reason, peer: peerId })
   }
 
   forgetLink(event: { id?: string; link?: string }): void {

@@ -7,6 +7,6 @@
  */
 import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
 
-export function post(ref: AnyActorRef | null | undefined, event: AnyEventObject): void {
-  ref?.send(event)
+export function post(ref: AnyActorRef, event: AnyEventObject): void {
+  ref.send(event)
 }

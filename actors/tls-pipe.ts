@@ -180,16 +180,13 @@ export class TlsPipe implements Pipe {
 
   #writeNow(bytes: readonly Buffer[], onFlushed: Waiting['onFlushed']): boolean {
     const socket = this.#tls as tls.TLSSocket
-    if (bytes.length === 1 && onFlushed === undefined) {
-      if (socket.write(bytes[0] as Buffer)) return true
-    } else {
-      socket.cork()
-      // A write that a destroy cuts off is reported as done by Node: whether it was, nobody knows then.
-      const last = bytes.length - 1
-      for (let i = 0; i < last; i++) socket.write(bytes[i] as Buffer)
-      socket.write(bytes[last] ?? nothing, onFlushed === undefined ? undefined : (error) => onFlushed(error ?? (socket.destroyed ? this.#failure() : null)))
-      socket.uncork()
-    }
+    const last = bytes.length - 1
+    if (last > 0) socket.cork()
+    for (let i = 0; i < last; i++) socket.write(bytes[i] as Buffer)
+    // A write that a destroy cuts off is reported as done by Node: whether it was, nobody knows then.
+    const hasRoom = socket.write(bytes[last] ?? nothing, onFlushed === undefined ? undefined : (error) => onFlushed(error ?? (socket.destroyed ? this.#failure() : null)))
+    if (last > 0) socket.uncork()
+    else if (hasRoom) return true
     // As in the TCP pipe: what `write` returned was said before the kernel was asked.
     return socket.writableLength < socket.writableHighWaterMark
   }

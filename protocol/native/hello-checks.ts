@@ -3,7 +3,7 @@
  * crossing rule.
  * Refuses to know: bytes (codec/hello.ts has checked what one hello says by itself), certificates, sockets, and the verdict.
  */
-import type { Hello, HelloFault, RefusalName } from '../../codec/hello.ts'
+import { publicKeyLengthBytes, type Hello, type HelloFault, type RefusalName } from '../../codec/hello.ts'
 
 /** What must not change while an epoch lives: a hello of an epoch repeats what the epoch began with. */
 export type EpochLimits = Pick<Hello, 'maxMessageLengthBytes' | 'laneWindowBytes' | 'resumeTimeoutMs' | 'links' | 'replayWindowBytes'>
@@ -61,7 +61,11 @@ export function resolveCrossing(ownHelloSent: boolean, ownKey: Uint8Array, peerK
 
 /** As 32 bytes, first byte first. */
 export function compareKeys(a: Uint8Array, b: Uint8Array): number {
-  return Buffer.compare(a, b)
+  for (let index = 0; index < publicKeyLengthBytes; index += 1) {
+    const difference = a[index]! - b[index]!
+    if (difference !== 0) return difference
+  }
+  return 0
 }
 
 /** Links in use towards a peer: the lesser of the own number and that of the peer's last adopted hello on link 0; before it, only link 0. */
