@@ -12,6 +12,9 @@ import type { LinkSpec } from './link.ts'
 import type { LinkPumps } from './link-pumps.ts'
 import type { Services } from './services.ts'
 
+/** In the first, the ClientHello of a dial leaves, or what was sent behind an answered hello comes. */
+const turnsWhileConnecting = 2
+
 export interface LinkNewsOptions {
   readonly services: Services
   readonly peer: string
@@ -23,13 +26,16 @@ export interface LinkNewsOptions {
 export class LinkNews {
   readonly #options: LinkNewsOptions
   #untold: (() => void)[] = []
+  /** Until it is told. */
+  #turns = 1
 
   constructor(options: LinkNewsOptions) {
     this.#options = options
   }
 
-  /** A connection is being made. */
+  /** A connection is being made. What is told meanwhile waits for what the other side waits for. */
   started(): void {
+    this.#turns = turnsWhileConnecting
     this.#soon(() => this.#options.pumps.tell({ type: 'connection.started' }))
   }
 
@@ -79,14 +85,21 @@ export class LinkNews {
   }
 
   #soon(news: () => void): void {
-    const { spec, services } = this.#options
-    if (!spec.state.readsAtOnce) news()
-    else if (this.#untold.push(news) === 1) services.environment.clock.setImmediate(() => this.flush())
+    if (!this.#options.spec.state.readsAtOnce) news()
+    else if (this.#untold.push(news) === 1) this.#wait()
+  }
+
+  #wait(): void {
+    this.#options.services.environment.clock.setImmediate(() => {
+      if (--this.#turns > 0 && this.#untold.length > 0) this.#wait()
+      else this.flush()
+    })
   }
 
   flush(): void {
     const untold = this.#untold
     this.#untold = []
+    this.#turns = 1
     for (const news of untold) news()
   }
 }

@@ -51,6 +51,13 @@ describe('a pipe without an actor', () => {
     expect(log.slice(0, 2)).toEqual(['born', 'actor open'])
   })
 
+  it('gets one when the other side is proved, which hears of that', async () => {
+    const { clock, log, pipe, bear } = await dialled()
+    new EarlyPipe(pipe, clock, 1_000, () => ({ ...bear(), onSecure: () => void log.push('actor secure') })).onSecure()
+    expect(log).toEqual(['born', 'actor secure'])
+    await clock.settle()
+  })
+
   it('gets one when it fails, which hears why, once', async () => {
     const { clock, log, pipe, bear } = await dialled()
     void new EarlyPipe(pipe, clock, 1_000, bear)

@@ -10,6 +10,7 @@ import { inspect } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
 import { publicKeyOf } from '../../actors/certificate.ts'
 import { Identity } from '../../actors/identity.ts'
+import { deaf } from '../../actors/pipe.ts'
 import { TlsTransport } from '../../actors/tls-transport.ts'
 import { issue } from './test-authority.ts'
 import { dial, Door, options, outcomeOf, putAway, turn, until } from './tls-bench.ts'
@@ -79,6 +80,34 @@ describe('two sides that expect each other', () => {
     expect(pipe.secure()).toBe(first)
     await first
     await expect(pipe.secure()).resolves.toBeUndefined()
+  })
+
+  it('hear of it by onSecure before anything else, and may resume there', async () => {
+    const heard: string[] = []
+    const transport = new TlsTransport({ identity: bob })
+    transports.push(transport)
+    const listener = await transport.listen({ host: '127.0.0.1', port: 0 }, options, {
+      onPipe(accepted) {
+        accepted.handle({ ...deaf, onSecure: () => (heard.push('secure'), accepted.resume()), onBytes: (bytes) => heard.push(bytes.toString()) })
+        void accepted.secure()
+      },
+      onError(error) {
+        throw error
+      },
+    })
+    const { pipe } = dialAs(alice, listener.address)
+    pipe.write([Buffer.from('hello')])
+    await until('it has arrived', () => heard.length > 1)
+    await listener.close()
+    expect(heard).toEqual(['secure', 'hello'])
+  })
+
+  it('settle what they promised also where onSecure ends the pipe', async () => {
+    const door = await openDoor()
+    const { pipe, heard } = dialAs(alice, door.address)
+    Object.assign(heard, { onSecure: () => pipe.destroy() })
+    expect(await outcomeOf(pipe)).toBeNull()
+    await until('it is closed', () => heard.closedWith.length === 1)
   })
 
   it('may secure from within onOpen, as well as before it', async () => {
