@@ -43,6 +43,8 @@ export type TlsOrigin =
   | { readonly role: 'acceptor'; readonly raw: net.Socket; readonly side: TlsAcceptor | TlsChooser }
 
 const nothing: Buffer = Buffer.alloc(0)
+/** After 30 s of silence the kernel probes the other side: as on the TCP carrier. */
+export const keepAliveAfterMs = 30_000
 
 export class TlsPipe implements Pipe {
   readonly remoteAddress: string
@@ -78,6 +80,8 @@ export class TlsPipe implements Pipe {
       origin.socket.once('connect', () => {
         this.#isConnected = true
         this.#handlers?.onOpen()
+        // Asked for earlier the delay would be forgotten.
+        origin.socket.setKeepAlive(true, keepAliveAfterMs)
       })
       this.#watch(origin.socket, origin.side)
       return
@@ -297,12 +301,6 @@ export class TlsPipe implements Pipe {
       this.#dropWaiting()
       this.#handlers?.onEnd()
     })
-    socket.on('drain', () => {
-      const isLeaving = this.#waiting.length > 0
-      const hasRoom = this.#writePieces()
-      if (isLeaving && this.#isEnding && this.#waiting.length === 0) socket.end()
-      else if (hasRoom) this.#handlers?.onDrain()
-    })
     socket.once(side.role === 'dialer' ? 'secureConnect' : 'secure', () => {
       if (this.#destroyed) return
       try {
@@ -313,12 +311,18 @@ export class TlsPipe implements Pipe {
       // What waits leaves first: the other side waits for it.
       this.#writeWaiting(socket)
       this.#handlers?.onSecure?.()
-      if (!this.#destroyed) this.#beginReads(socket)
+      if (!this.#destroyed) this.#flow(socket)
       this.#securing?.resolve()
     })
   }
 
-  #beginReads(socket: tls.TLSSocket): void {
+  #flow(socket: tls.TLSSocket): void {
+    socket.on('drain', () => {
+      const isLeaving = this.#waiting.length > 0
+      const hasRoom = this.#writePieces()
+      if (isLeaving && this.#isEnding && this.#waiting.length === 0) socket.end()
+      else if (hasRoom) this.#handlers?.onDrain()
+    })
     // Paused before there is a listener for bytes, which would set it flowing.
     if (this.#flows) socket.resume()
     else socket.pause()

@@ -16,13 +16,13 @@ import type { AmpcTlsOptions } from './tls-ampc.ts'
 import { protocolOf, refusal } from './tls-errors.ts'
 import { nativeAcceptor, nativeDialer } from './tls-native.ts'
 import { nativeAlpn } from './tls-parameters.ts'
-import { TlsPipe } from './tls-pipe.ts'
+import { keepAliveAfterMs, TlsPipe } from './tls-pipe.ts'
 import type { TlsPipeOptions } from './tls-pipe.ts'
 import type { TlsAcceptor, TlsChooser, TlsDialect, TlsDialer } from './tls-side.ts'
 
-/** After 30 s of silence the kernel probes the other side: as on the TCP carrier. */
-const keepAliveAfterMs = 30_000
 const provedHostsMax = 4_096
+/** A dialer is the same for every dial of one peer at one address: all that differs is the socket. */
+const dialersMax = 1_024
 
 export interface TlsTransportOptions {
   /** The key of the native dialect. With `ampc` as well, one port speaks both. */
@@ -49,6 +49,7 @@ export class TlsTransport implements Transport {
   readonly #memory = Buffer.allocUnsafeSlow(lentReadBytes)
   /** From where peers have come: their next connection is not looked at before TLS begins. */
   readonly #provedHosts = new Set<string>()
+  readonly #dialers = new Map<string, TlsDialer>()
   #listeners = 0
 
   /** @throws StatewireError ERR_INVALID_OPTION, ERR_KEY_FORMAT or ERR_CERTIFICATE_UNUSABLE */
@@ -78,8 +79,6 @@ export class TlsTransport implements Transport {
     const side = this.#dialer(address, options)
     const socket = side.dial(address, options.highWaterMarkBytes)
     socket.setNoDelay(true)
-    // Asked for earlier the delay would be forgotten; and by now the ClientHello is on its way.
-    socket.once('connect', () => socket.setKeepAlive(true, keepAliveAfterMs))
     return this.#adopt(new TlsPipe({ role: 'dialer', socket, side }, this.#pipeOptions(address, options)))
   }
 
@@ -119,10 +118,20 @@ export class TlsTransport implements Transport {
     if (expectedPeerId === undefined) throw new StatewireError('ERR_INVALID_OPTION', `nobody is expected at ${remoteAddress}: a TLS dial must say whose address it is`)
     if ((dialect ?? (this.#identity === undefined ? 'ampc' : 'native')) === 'native') {
       if (this.#identity === undefined) throw new StatewireError('ERR_DIALECT_UNSUPPORTED', 'this transport has no identity for the native dialect')
-      return nativeDialer({ identity: this.#identity, remoteAddress, expectedPeerId })
+      return this.#nativeDialer(this.#identity, remoteAddress, expectedPeerId)
     }
     if (this.#ampc === undefined) throw new StatewireError('ERR_DIALECT_UNSUPPORTED', 'this transport has no keys for the ampc dialect')
     return this.#ampc.dialer(address.host, remoteAddress, expectedPeerId)
+  }
+
+  #nativeDialer(identity: Identity, remoteAddress: string, expectedPeerId: string): TlsDialer {
+    const key = `${expectedPeerId} ${remoteAddress}`
+    const known = this.#dialers.get(key)
+    if (known !== undefined) return known
+    const dialer = nativeDialer({ identity, remoteAddress, expectedPeerId })
+    if (this.#dialers.size >= dialersMax) this.#dialers.clear()
+    this.#dialers.set(key, dialer)
+    return dialer
   }
 
   /**

@@ -102,6 +102,15 @@ describe('two sides that expect each other', () => {
     expect(heard).toEqual(['secure', 'hello'])
   })
 
+  it('are told apart by whom they expect, also at one address and from one transport', async () => {
+    const door = await openDoor()
+    const transport = new TlsTransport({ identity: alice })
+    transports.push(transport)
+    const ends: unknown[] = []
+    for (const expectedPeerId of [bob.id, carol.id, bob.id, carol.id]) ends.push((await outcomeOf(dial(transport, door.address, { expectedPeerId }).pipe) as { code?: string } | null)?.code ?? null)
+    expect(ends).toEqual([null, 'ERR_UNEXPECTED_PEER', null, 'ERR_UNEXPECTED_PEER'])
+  })
+
   it('settle what they promised also where onSecure ends the pipe', async () => {
     const door = await openDoor()
     const { pipe, heard } = dialAs(alice, door.address)
