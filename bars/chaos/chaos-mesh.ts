@@ -74,10 +74,12 @@ export class Member {
   }
 
   /** Destroys its sockets to this peer, or all of them where the carrier does not know whose they are. */
-  destroySocketsTo(peer: string): void {
-    if (this.transport instanceof TlsTransport) {
-      for (const pipe of this.transport.pipes) if (pipe.peerId === peer) pipe.destroy()
-    } else for (const pipe of this.transport.pipes) pipe.destroy()
+  /** @returns whether there was any: one that shakes hands still has no peer */
+  destroySocketsTo(peer: string): boolean {
+    const isTls = this.transport instanceof TlsTransport
+    const pipes = [...this.transport.pipes].filter((pipe) => !isTls || pipe.peerId === peer)
+    for (const pipe of pipes) pipe.destroy()
+    return pipes.length > 0
   }
 }
 
