@@ -101,6 +101,7 @@ export class Children {
 
   /** Turns XState's end of a child into what charts speak; undefined for any other event and for children not known. */
   interpret(event: AnyEventObject): ChildEvent | undefined {
+    // Most events are no end of a child, and have none.
     const actorId = event['actorId'] as string | undefined
     if (actorId === undefined) return undefined
     const isDone = event.type.startsWith('xstate.done.actor.')

@@ -54,7 +54,7 @@ export class LinkDial {
   end(type: 'dial.ended' | 'dial.cancel' = 'dial.ended'): void {
     if (!this.#isDialing) return
     this.#isDialing = false
-    this.#tell(type)
+    this.#post({ type, key: this.#key })
   }
 
   /** What came to nothing means more than that for the next try. */
@@ -83,7 +83,7 @@ export class LinkDial {
 
   /** The connection has proved itself. */
   resetBackoff(): void {
-    if (this.#isKnown) this.#tell('dial.reset')
+    if (this.#isKnown) this.#post({ type: 'dial.reset', key: this.#key })
   }
 
   openClaim(): void {
@@ -100,11 +100,7 @@ export class LinkDial {
 
   dispose(): void {
     this.closeClaim()
-    this.#tell('dial.forget')
-  }
-
-  #tell(type: string): void {
-    this.#post({ type, key: this.#key })
+    this.#post({ type: 'dial.forget', key: this.#key })
   }
 
   #post(event: AnyEventObject): void {

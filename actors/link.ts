@@ -247,15 +247,15 @@ class LinkBody implements Body {
     this.#isUp = false
     this.#pumps.detach()
     const { state, onConnectionLost } = this.#spec
+    const isEnd = onConnectionLost === 'fail'
     // Put into words for those who hear of it.
-    const lost = state.tellsOfLoss || onConnectionLost === 'fail' ? cause('ERR_CONNECTION_LOST', `the connection to ${this.#peer.id} was lost: ${reason.message}`) : reason
-    if (onConnectionLost !== 'fail') state.connectionLost(lost.message, state.tellsOfLoss ? errorOf(reason) : null)
-    else {
+    const lost = isEnd || state.tellsOfLoss ? cause('ERR_CONNECTION_LOST', `the connection to ${this.#peer.id} was lost: ${reason.message}`) : reason
+    if (isEnd) {
       state.close(errorOf(lost))
       // The lanes of the batch's other links hear the same.
       this.#cause = lost
-    }
-    this.#news.lost(connectionId, reason, onConnectionLost === 'fail' ? lost : reason)
+    } else state.connectionLost(lost.message, state.tellsOfLoss ? errorOf(reason) : null)
+    this.#news.lost(connectionId, reason, isEnd ? lost : reason)
   }
 
   noteErrored(): void {

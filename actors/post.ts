@@ -1,5 +1,5 @@
 /**
- * Owns: the call by which an event goes to another actor, in one place.
+ * Owns: the call by which a connect's events go from actor to actor, in one place.
  * Refuses to know: who sends what to whom.
  *
  * An actor's `send` is a function of its own. Where one place always calls the same one, V8 compiles the mailbox into it, and the chart

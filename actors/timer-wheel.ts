@@ -35,7 +35,7 @@ class Entry implements Deadline {
   }
 }
 
-/** What passes at one moment, in the order in which it was set. A list and not a Set: a connect sets and cancels ten, most in slots of their own. */
+/** What passes at one moment, in the order in which it was set. A list and not a Set: a connect sets and cancels six, most in slots of their own. */
 class Slot {
   first: Entry | null = null
   #last: Entry | null = null
@@ -201,7 +201,7 @@ export class TimerWheel {
 
   #rearm(): void {
     for (let number = this.#order.first; number < Infinity; number = this.#order.first) {
-      if (this.#slots.get(number)?.first !== null) {
+      if ((this.#slots.get(number) as Slot).first !== null) {
         if (number < this.#timerSlot) this.#arm(number)
         return
       }

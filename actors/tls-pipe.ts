@@ -43,8 +43,6 @@ export type TlsOrigin =
   | { readonly role: 'acceptor'; readonly raw: net.Socket; readonly side: TlsAcceptor | TlsChooser }
 
 const nothing: Buffer = Buffer.alloc(0)
-/** After 30 s of silence the kernel probes the other side: as on the TCP carrier. */
-export const keepAliveAfterMs = 30_000
 
 export class TlsPipe implements Pipe {
   readonly remoteAddress: string
@@ -80,8 +78,6 @@ export class TlsPipe implements Pipe {
       origin.socket.once('connect', () => {
         this.#isConnected = true
         this.#handlers?.onOpen()
-        // Asked for earlier the delay would be forgotten.
-        origin.socket.setKeepAlive(true, keepAliveAfterMs)
       })
       this.#watch(origin.socket, origin.side)
       return
@@ -316,6 +312,7 @@ export class TlsPipe implements Pipe {
     })
   }
 
+  /** Proved: bytes go both ways from here on. */
   #flow(socket: tls.TLSSocket): void {
     socket.on('drain', () => {
       const isLeaving = this.#waiting.length > 0

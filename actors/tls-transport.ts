@@ -16,12 +16,14 @@ import type { AmpcTlsOptions } from './tls-ampc.ts'
 import { protocolOf, refusal } from './tls-errors.ts'
 import { nativeAcceptor, nativeDialer } from './tls-native.ts'
 import { nativeAlpn } from './tls-parameters.ts'
-import { keepAliveAfterMs, TlsPipe } from './tls-pipe.ts'
+import { TlsPipe } from './tls-pipe.ts'
 import type { TlsPipeOptions } from './tls-pipe.ts'
 import type { TlsAcceptor, TlsChooser, TlsDialect, TlsDialer } from './tls-side.ts'
 
+/** After 30 s of silence the kernel probes the other side: as on the TCP carrier. */
+const keepAliveAfterMs = 30_000
 const provedHostsMax = 4_096
-/** A dialer is the same for every dial of one peer at one address: all that differs is the socket. */
+/** A dialer is the same for every dial of one peer at one address: all that differs is the socket. One more, and all are made anew. */
 const dialersMax = 1_024
 
 export interface TlsTransportOptions {
@@ -79,6 +81,8 @@ export class TlsTransport implements Transport {
     const side = this.#dialer(address, options)
     const socket = side.dial(address, options.highWaterMarkBytes)
     socket.setNoDelay(true)
+    // Asked for earlier the delay would be forgotten; and by now the ClientHello is on its way.
+    socket.once('connect', () => socket.setKeepAlive(true, keepAliveAfterMs))
     return this.#adopt(new TlsPipe({ role: 'dialer', socket, side }, this.#pipeOptions(address, options)))
   }
 

@@ -31,6 +31,8 @@ const kindRefusal = 2
 const kindOffset = 4
 const versionOffset = 5
 const refusalHeaderLengthBytes = 10
+/** Of the counters, by the names that a refusal has for them. */
+const counterOffsets = { received: 56, first: 64, next: 72, 'hello number': 112 } as const
 
 /** One side's hello, as sent. */
 export interface Hello {
@@ -117,11 +119,11 @@ export function encodeHello(hello: Hello): Buffer {
   view.setBigUint64(32, hello.epoch, true)
   view.setBigUint64(40, hello.nextEpoch, true)
   view.setBigUint64(48, hello.known, true)
-  setCounter(view, 56, hello.received)
-  setCounter(view, 64, hello.first)
-  setCounter(view, 72, hello.next)
+  setCounter(view, counterOffsets.received, hello.received)
+  setCounter(view, counterOffsets.first, hello.first)
+  setCounter(view, counterOffsets.next, hello.next)
   bytes.set(hello.publicKey, 80)
-  setCounter(view, 112, hello.helloNumber)
+  setCounter(view, counterOffsets['hello number'], hello.helloNumber)
   view.setUint16(120, hello.links, true)
   view.setUint32(122, hello.replayWindowBytes, true)
   bytes.fill(0, 126)
@@ -191,12 +193,13 @@ export class HelloReader {
     const bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk])
     const step = this.#step(bytes)
     // The chunk is lent: what is kept of it is copied, and of a hello in one piece that is nothing.
-    if (step.kind === 'more') this.#bytes = Buffer.from(bytes)
-    else {
-      this.#bytes = nothing
-      this.#end = 'rest' in step ? { ...step, rest: nothing } : step
+    if (step.kind === 'more') {
+      this.#bytes = Buffer.from(bytes)
+      return step
     }
-    return 'rest' in step && step.rest.length > 0 ? { ...step, rest: Buffer.from(step.rest) } : step
+    this.#bytes = nothing
+    this.#end = 'rest' in step ? { ...step, rest: nothing } : step
+    return 'rest' in step && step.rest.length > 0 ? { ...step, rest: Buffer.from(step.rest) } : this.#end
   }
 
   #step(bytes: Buffer): HelloStep {
@@ -244,8 +247,6 @@ function refusalStep(bytes: Buffer): HelloStep {
   const refusal: Refusal = { code, name, effect: name === undefined ? 'transient' : refusalCodes[name].effect, message: bytes.toString('utf8', refusalHeaderLengthBytes, end) }
   return { kind: 'refusal', refusal, rest: bytes.subarray(end) }
 }
-
-const counterOffsets = { received: 56, first: 64, next: 72, 'hello number': 112 } as const
 
 /** Above 2^53 - 1 it is not exact, and still above it. */
 function counterAt(view: DataView, offset: number): number {

@@ -73,8 +73,7 @@ export class Member {
     return this.views.get(peer) as View
   }
 
-  /** Destroys its sockets to this peer, or all of them where the carrier does not know whose they are. */
-  /** @returns whether there was any: one that shakes hands still has no peer */
+  /** Destroys its sockets to this peer, or all of them where the carrier does not know whose they are. @returns whether there was any: one that shakes hands still has no peer */
   destroySocketsTo(peer: string): boolean {
     const isTls = this.transport instanceof TlsTransport
     const pipes = [...this.transport.pipes].filter((pipe) => !isTls || pipe.peerId === peer)

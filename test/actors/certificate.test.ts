@@ -6,6 +6,7 @@ import { createCertificate, publicKeyOf, rawPublicKey } from '../../actors/certi
 import { issue } from '../security/test-authority.ts'
 
 const keyOf = (privateKey: KeyObject): Buffer => createPublicKey(privateKey).export({ type: 'spki', format: 'der' }).subarray(-32)
+
 /** Undefined: it cannot be read. */
 function parsed(der: Buffer): X509Certificate | undefined {
   try {
@@ -23,8 +24,6 @@ function keyByOpenSsl(certificate: X509Certificate): Buffer | undefined {
   }
 }
 
-const derOf = (pem: string): Buffer => Buffer.from(pem.replaceAll(/-----[A-Z ]+-----/g, ''), 'base64')
-
 describe('the key of a certificate', () => {
   test('is its own, among many', () => {
     const shown = Array.from({ length: 100 }, () => generateKeyPairSync('ed25519').privateKey)
@@ -38,7 +37,7 @@ describe('the key of a certificate', () => {
 
   test('is what TLS takes for it, or nobody\'s, whichever byte of the certificate is another one', () => {
     const { privateKey } = generateKeyPairSync('ed25519')
-    const whole = derOf(createCertificate(privateKey))
+    const whole = new X509Certificate(createCertificate(privateKey)).raw
     for (let at = 0; at < whole.length; at++) {
       const changed = Buffer.from(whole)
       changed[at] = (changed[at] as number) ^ 0x01
