@@ -52,9 +52,10 @@ export type ActionName<B> = string & { [Name in keyof B]: B[Name] extends (event
 
 export interface ChartActorOptions<Input, B extends Body> {
   readonly machine: AnyStateMachine
+  readonly bodyClass: { readonly prototype: B }
   readonly createBody: (input: Input, port: ActorPort) => B
   readonly host: (input: Input) => ActorHost
-  /** The placeholders of the chart. Each is a method of the body: a function between the two would be compiled with all that the method calls, once more. */
+  /** The placeholders of the chart. Each is a method of the body's class: a function between the two would be compiled with all that the method calls, once more. */
   readonly actions: readonly ActionName<B>[]
   /** False: the event comes too late to mean anything (of a connection that was replaced, say) and is dropped. */
   readonly isCurrent?: (body: B, event: AnyEventObject) => boolean
@@ -85,31 +86,44 @@ interface SetDeadline {
   readonly deadline: Deadline
 }
 
+/**
+ * What a chart's context holds in the place of its body. It shows itself as a word, so an inspector sees nothing of what is inside.
+ * And it is how an event finds the body: a WeakMap of actors would be asked three times an event, and a scavenge would take what it
+ * holds for alive.
+ */
 class Life<B extends Body> {
-  readonly body: B
-  readonly children: Children
-  readonly host: ActorHost
+  #body: B | null
+  readonly #children: Children
+  readonly #host: ActorHost
   readonly #ref: AnyActorRef
-  readonly #onEnd: () => void
   /** One or two at most: a Map would make its table anew at nearly every change. */
   #deadlines: SetDeadline[] = []
   #nodes: unknown = null
-  #ended = false
 
-  constructor(ref: AnyActorRef, body: B, children: Children, host: ActorHost, onEnd: () => void) {
-    this.body = body
-    this.children = children
-    this.host = host
+  constructor(ref: AnyActorRef, body: B, children: Children, host: ActorHost) {
+    this.#body = body
+    this.#children = children
+    this.#host = host
     this.#ref = ref
-    this.#onEnd = onEnd
+  }
+
+  /** Null once the actor has ended. */
+  get body(): B | null {
+    return this.#body
+  }
+
+  get children(): Children {
+    return this.#children
   }
 
   begin(): void {
-    this.host.actorBorn(this.#ref.id)
+    this.#host.actorBorn(this.#ref.id)
   }
 
   /** Sets what the entered states ask for and drops what the left ones asked for. */
   watch(snapshot: AnyMachineSnapshot): void {
+    const body = this.#body
+    if (body === null) return
     if (snapshot.status !== 'active') return this.end()
     // The active state nodes; `getMeta()` would build an object of them at each transition.
     const nodes = (snapshot as unknown as { _nodes: Nodes })._nodes
@@ -123,11 +137,11 @@ class Life<B extends Body> {
       deadline.cancel()
       deadlines.splice(at, 1)
     }
-    for (const name of wanted) if (!deadlines.some((set) => set.name === name)) this.#set(name)
+    for (const name of wanted) if (!deadlines.some((set) => set.name === name)) this.#set(name, body)
   }
 
-  #set(name: DeadlineName): void {
-    const deadline = this.host.wheel.schedule(this.body.deadlineMs(name), () => {
+  #set(name: DeadlineName, body: B): void {
+    const deadline = this.#host.wheel.schedule(body.deadlineMs(name), () => {
       this.#deadlines = this.#deadlines.filter((set) => set.name !== name)
       this.#ref.send({ type: 'deadline.passed', deadline: name })
     })
@@ -135,25 +149,35 @@ class Life<B extends Body> {
   }
 
   end(): void {
-    if (this.#ended) return
-    this.#ended = true
+    const body = this.#body
+    if (body === null) return
+    this.#body = null
     for (const { deadline } of this.#deadlines) deadline.cancel()
     this.#deadlines = []
-    this.children.stopAll()
-    this.body.dispose()
-    this.host.actorGone(this.#ref.id)
-    this.#onEnd()
+    this.#children.stopAll()
+    body.dispose()
+    this.#host.actorGone(this.#ref.id)
   }
+
+  toJSON(): string {
+    return `<body of ${this.#ref.id}>`
+  }
+}
+
+interface Context<B extends Body> {
+  readonly facts: object
+  readonly body: Life<B>
+}
+
+/** The body behind an actor, for whoever calls it past the mailbox. Undefined once it has ended. */
+export function bodyOf(ref: AnyActorRef): Body | undefined {
+  return (ref.getSnapshot() as { context: Context<Body> }).context.body.body ?? undefined
 }
 
 /** Gives a chart its body. The result is ordinary actor logic: create, spawn or invoke it. */
 export function chartActor<Input, B extends Body>(options: ChartActorOptions<Input, B>): ChartLogic<Input> {
-  /**
-   * An entry is deleted with the end of its actor, and not left to the collector: a scavenge takes the values of a WeakMap for
-   * alive, and these lead to their keys, so that all that had ended would be copied twice and then be marked.
-   */
-  const lives = new WeakMap<object, Life<B>>()
-  const chart = new ChartReplay(options.machine.provide({ actions: provided(options.actions, lives) as never }))
+  const chart = new ChartReplay(options.machine.provide({ actions: provided(options) as never }))
+  const lifeIn = (snapshot: AnyMachineSnapshot): Life<B> => (snapshot.context as Context<B>).body
 
   return {
     config: options.machine.config,
@@ -163,20 +187,20 @@ export function chartActor<Input, B extends Body>(options: ChartActorOptions<Inp
       const self = scope.self as AnyActorRef
       const children = new Children(scope as AnyScope, host.nowMs)
       const body = options.createBody(input, portOf(self, scope as AnyScope, children))
-      lives.set(self, new Life(self, body, children, host, () => lives.delete(self)))
-      return chart.first(scope as AnyScope, { facts: body.facts(), body: new Opaque(self.id) })
+      return chart.first(scope as AnyScope, { facts: body.facts(), body: new Life(self, body, children, host) } satisfies Context<B>)
     },
-    start(snapshot, scope) {
-      const life = lives.get(scope.self)
-      life?.begin()
-      life?.watch(snapshot)
+    start(snapshot) {
+      const life = lifeIn(snapshot)
+      life.begin()
+      life.watch(snapshot)
       chart.start(snapshot)
     },
     transition(snapshot, event, scope) {
-      const life = lives.get(scope.self)
-      if (life === undefined) return snapshot
+      const life = lifeIn(snapshot)
+      const { body } = life
+      if (body === null) return snapshot
       if (event.type === 'xstate.stop') life.end()
-      else if (options.isCurrent?.(life.body, event) === false) return snapshot
+      else if (options.isCurrent?.(body, event) === false) return snapshot
       try {
         const next = chart.transition(snapshot, life.children.interpret(event) ?? event, scope as AnyScope)
         life.watch(next)
@@ -190,34 +214,24 @@ export function chartActor<Input, B extends Body>(options: ChartActorOptions<Inp
   }
 }
 
-/** Stands in a chart's context for the body, so that an inspector shows a word and nothing of what is inside. */
-class Opaque {
-  readonly #id: string
-  constructor(id: string) {
-    this.#id = id
-  }
-  toJSON(): string {
-    return `<body of ${this.#id}>`
-  }
-}
-
-interface ActionArgs {
-  readonly self: object
+interface ActionArgs<B extends Body> {
+  readonly context: Context<B>
   readonly event: never
 }
 
 /** Actions of a first snapshot run outside `transition`, so each ends the actor's life itself when it throws. */
-function provided<B extends Body>(actions: readonly ActionName<B>[], lives: WeakMap<object, Life<B>>): Record<string, (args: ActionArgs) => void> {
-  const result: Record<string, (args: ActionArgs) => void> = {}
+function provided<B extends Body>({ bodyClass, actions }: Pick<ChartActorOptions<never, B>, 'bodyClass' | 'actions'>): Record<string, (args: ActionArgs<B>) => void> {
+  const result: Record<string, (args: ActionArgs<B>) => void> = {}
   for (const name of actions) {
-    result[name] = ({ self, event }) => {
-      const life = lives.get(self)
-      if (life === undefined) return
+    // Found here and not at each call: of so many names V8 keeps no cache.
+    const method = bodyClass.prototype[name] as (event: never) => void
+    result[name] = ({ context, event }) => {
+      const { body } = context.body
+      if (body === null) return
       try {
-        const body = life.body as Record<ActionName<B>, (event: never) => void>
-        body[name](event)
+        method.call(body, event)
       } catch (error) {
-        life.end()
+        context.body.end()
         throw error
       }
     }

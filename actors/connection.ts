@@ -5,9 +5,10 @@
 import { connectionActions, connectionMachine } from '../machines/connection.ts'
 import type { ConnectionFacts } from '../machines/connection.ts'
 import type { Cause, DeadlineName } from '../machines/chart.ts'
+import type { AnyActorRef } from '../machines/xstate.ts'
 import type { AcceptorHandshake, Claim, DialerHandshake, HandshakeFault, HandshakeStep } from '../protocol/dialect.ts'
 import type { LinkCore } from '../protocol/link-core.ts'
-import { chartActor } from './chart-actor.ts'
+import { bodyOf, chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import type { Answered, ClaimedPipe, Offer, OpenPipe } from './offer.ts'
 import { deaf } from './pipe.ts'
@@ -86,7 +87,6 @@ export class ConnectionBody implements Body, PipeHandlers {
   }
 
   dispose(): void {
-    bodies.delete(this.#port.ref)
     const pipe = this.#pipe
     this.#pipe = null
     if (pipe === null) return
@@ -357,21 +357,15 @@ export class ConnectionBody implements Body, PipeHandlers {
   }
 }
 
-/** Deleted with the end of the actor, and not left to the collector: see chart-actor.ts. */
-const bodies = new WeakMap<object, ConnectionBody>()
-
 /** The body behind a connection actor, for its link: bytes go by plain calls. */
-export function connectionBody(ref: object): ConnectionBody | undefined {
-  return bodies.get(ref)
+export function connectionBody(ref: AnyActorRef): ConnectionBody | undefined {
+  return bodyOf(ref) as ConnectionBody | undefined
 }
 
 export const connection: ChartLogic<ConnectionInput> = chartActor<ConnectionInput, ConnectionBody>({
   machine: connectionMachine,
   host: (input) => input.services,
-  createBody: (input, port) => {
-    const body = new ConnectionBody(input, port)
-    bodies.set(port.ref, body)
-    return body
-  },
+  bodyClass: ConnectionBody,
+  createBody: (input, port) => new ConnectionBody(input, port),
   actions: connectionActions,
 })

@@ -6,10 +6,11 @@
 import { forwarderActions, forwarderMachine } from '../machines/forwarder.ts'
 import type { ForwarderFacts } from '../machines/forwarder.ts'
 import type { DeadlineName } from '../machines/chart.ts'
+import type { AnyActorRef } from '../machines/xstate.ts'
 import type { FrameSource } from '../protocol/dialect.ts'
 import type { LinkCore } from '../protocol/link-core.ts'
 import { ProtocolError } from '../codec/errors.ts'
-import { chartActor } from './chart-actor.ts'
+import { bodyOf, chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import type { Batch, FlushSchedule } from './flush-schedule.ts'
 import type { LoneAck, LoneAcks } from './lone-acks.ts'
@@ -255,16 +256,14 @@ export class InPump {
 }
 
 export class ForwarderBody implements Body {
-  readonly #input: ForwarderInput
-  readonly #onDispose: () => void
+  readonly pump: OutPump | InPump
 
-  constructor(input: ForwarderInput, onDispose: () => void) {
-    this.#input = input
-    this.#onDispose = onDispose
+  constructor(pump: OutPump | InPump) {
+    this.pump = pump
   }
 
   facts(): ForwarderFacts {
-    return { direction: this.#input.direction }
+    return { direction: this.pump instanceof OutPump ? 'out' : 'in' }
   }
 
   deadlineMs(deadline: DeadlineName): number {
@@ -272,7 +271,7 @@ export class ForwarderBody implements Body {
   }
 
   dispose(): void {
-    this.#onDispose()
+    this.pump.detach()
   }
 
   /** A bug met on the byte path becomes the end of this actor, so that its link restarts it by the rules of supervision. */
@@ -281,30 +280,21 @@ export class ForwarderBody implements Body {
   }
 }
 
-type Pump = OutPump | InPump
-const pumps = new WeakMap<object, Pump>()
-
-export function outPumpOf(ref: object): OutPump | undefined {
-  const pump = pumps.get(ref)
+export function outPumpOf(ref: AnyActorRef): OutPump | undefined {
+  const pump = (bodyOf(ref) as ForwarderBody | undefined)?.pump
   return pump instanceof OutPump ? pump : undefined
 }
 
-export function inPumpOf(ref: object): InPump | undefined {
-  const pump = pumps.get(ref)
+export function inPumpOf(ref: AnyActorRef): InPump | undefined {
+  const pump = (bodyOf(ref) as ForwarderBody | undefined)?.pump
   return pump instanceof InPump ? pump : undefined
 }
 
 export const forwarder: ChartLogic<ForwarderInput> = chartActor<ForwarderInput, ForwarderBody>({
   machine: forwarderMachine,
   host: (input) => input.services,
-  createBody: (input, port) => {
-    const pump = input.direction === 'out' ? createOutPump(input, port) : createInPump(input, port)
-    pumps.set(port.ref, pump)
-    return new ForwarderBody(input, () => {
-      pumps.delete(port.ref)
-      pump.detach()
-    })
-  },
+  bodyClass: ForwarderBody,
+  createBody: (input, port) => new ForwarderBody(input.direction === 'out' ? createOutPump(input, port) : createInPump(input, port)),
   actions: forwarderActions,
 })
 

@@ -281,6 +281,7 @@ function destroyQuietly(pipe: Pipe): void {
 export const listener: ChartLogic<ListenerInput> = chartActor<ListenerInput, ListenerBody>({
   machine: listenerMachine,
   host: (input) => input.services,
+  bodyClass: ListenerBody,
   createBody: (input, port) => new ListenerBody(input, port),
   actions: listenerActions,
 })

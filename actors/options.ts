@@ -15,6 +15,7 @@ import { Identity } from './identity.ts'
 import { resolveLimits } from './limits.ts'
 import type { Limits } from './limits.ts'
 import { checkPlaces, checkPlacesOf, peerNames } from './option-places.ts'
+import { formatAddress } from './pipe.ts'
 import type { Address } from './pipe.ts'
 import { checkAmpcTls } from './tls-ampc.ts'
 import type { AmpcTlsOptions } from './tls-ampc.ts'
@@ -241,5 +242,5 @@ function wrongUrl(problem: string, text: unknown, security: Security): Statewire
 }
 
 export function formatUrl(address: Address, security: Security = 'plaintext'): string {
-  return `${security === 'tls' ? 'tls' : 'tcp'}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
+  return `${security === 'tls' ? 'tls' : 'tcp'}://${formatAddress(address)}`
 }

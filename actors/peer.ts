@@ -191,6 +191,7 @@ class PeerBody implements Body {
 export const peer: ChartLogic<PeerInput> = chartActor<PeerInput, PeerBody>({
   machine: peerMachine,
   host: (input) => input.services,
+  bodyClass: PeerBody,
   createBody: (input, port) => new PeerBody(input, port),
   actions: peerActions,
 })

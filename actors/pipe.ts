@@ -11,6 +11,11 @@ export interface Address {
   readonly port: number
 }
 
+/** As in a URL: "127.0.0.1:15600", "[::1]:15600". */
+export function formatAddress({ host, port }: Address): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
 export interface PipeHandlers {
   /** A dialled pipe is connected. Never called for an accepted one, which is connected from the start. */
   onOpen(): void

@@ -222,6 +222,7 @@ function createServices(input: SupervisorInput): Services {
 export const supervisor = chartActor<SupervisorInput, SupervisorBody>({
   machine: supervisorMachine,
   host: (input) => createServices(input),
+  bodyClass: SupervisorBody,
   createBody: (input, port) => {
     const services = createServices(input)
     pending.delete(input)

@@ -4,6 +4,7 @@
  */
 import net from 'node:net'
 import { lendReads, lentReadBytes, pauseReads } from './lent-reads.ts'
+import { formatAddress } from './pipe.ts'
 import type { Address, DialOptions, ListenerHandlers, Pipe, PipeHandlers, PipeListener, Transport } from './pipe.ts'
 
 /** After 30 s of silence the kernel probes the other side: what the Rust stack sets as well. */
@@ -25,7 +26,7 @@ export class TcpPipe implements Pipe {
   constructor(socket: net.Socket, remote: Address, memory: Buffer, onReleased: () => void) {
     this.#socket = socket
     this.remoteHost = remote.host
-    this.remoteAddress = `${remote.host.includes(':') ? `[${remote.host}]` : remote.host}:${remote.port}`
+    this.remoteAddress = formatAddress(remote)
     socket.pause()
     // Listeners are put on once and look their target up, so that a pipe can change hands without a gap in which
     // an 'error' would be unhandled and take the process with it.

@@ -5,11 +5,14 @@
  * The id comes from the key of the certificate and from nothing else in it. The self-signature is not looked at: TLS
  * proves that the other side holds the key.
  */
+import type net from 'node:net'
 import tls from 'node:tls'
 import { StatewireError } from '../codec/errors.ts'
 import { decodePeerId, encodePeerId } from '../protocol/key-id.ts'
 import { publicKeyOf } from './certificate.ts'
 import type { Identity } from './identity.ts'
+import { formatAddress } from './pipe.ts'
+import type { Address } from './pipe.ts'
 import { handshakeError, refusal, UnexpectedPeerError } from './tls-errors.ts'
 import { nativeAlpn } from './tls-parameters.ts'
 import type { Proof, TlsAcceptor, TlsDialer } from './tls-side.ts'
@@ -19,24 +22,33 @@ const ALPNProtocols = Buffer.concat([Uint8Array.of(nativeAlpn.length), Buffer.fr
 
 export interface NativeAcceptOptions {
   readonly identity: Identity
-  readonly remoteAddress: string
   /** The allow-list. Without it any key gets as far as its hello. */
   readonly authorize: ((peerId: string) => boolean) | undefined
+  /** The key is proved and allowed. */
+  readonly onProved: (remote: Address) => void
 }
 
 export interface NativeDialOptions {
   readonly identity: Identity
-  readonly remoteAddress: string
+  readonly remote: Address
   readonly expectedPeerId: string
 }
 
-export function nativeDialer({ identity, remoteAddress, expectedPeerId }: NativeDialOptions): TlsDialer {
-  const expected = decodePeerId(expectedPeerId, `the id expected at ${remoteAddress}`)
-  if (expectedPeerId === identity.id) throw new StatewireError('ERR_INVALID_PEER_ID', `the id expected at ${remoteAddress} is this side's own`)
+/** Sockets take the options of a Duplex; their types do not say so. */
+interface DuplexOptions {
+  readonly highWaterMark: number
+}
+
+/** The key is the identity. */
+const anyName = (): undefined => undefined
+
+export function nativeDialer({ identity, remote, expectedPeerId }: NativeDialOptions): TlsDialer {
+  const expected = decodePeerId(expectedPeerId, `the id expected at ${formatAddress(remote)}`)
+  if (expectedPeerId === identity.id) throw new StatewireError('ERR_INVALID_PEER_ID', `the id expected at ${formatAddress(remote)} is this side's own`)
   return {
     role: 'dialer',
-    dial: ({ host, port }, highWaterMark) =>
-      tls.connect({
+    dial({ host, port }, highWaterMark) {
+      const options: tls.ConnectionOptions & DuplexOptions = {
         host,
         port,
         // Never `key` and `cert` here: options stay on the socket, where an inspector prints them.
@@ -44,52 +56,74 @@ export function nativeDialer({ identity, remoteAddress, expectedPeerId }: Native
         ALPNProtocols,
         servername: '',
         rejectUnauthorized: false,
-        checkServerIdentity: () => undefined,
-        ...({ highWaterMark } as object),
-      }),
+        checkServerIdentity: anyName,
+        highWaterMark,
+      }
+      return tls.connect(options)
+    },
     check(socket) {
-      const publicKey = provedKey(socket, remoteAddress)
-      if (!publicKey.equals(expected)) throw new UnexpectedPeerError(remoteAddress, expectedPeerId, encodePeerId(publicKey))
+      const publicKey = provedKey(socket, remote)
+      if (!publicKey.equals(expected)) throw new UnexpectedPeerError(formatAddress(remote), expectedPeerId, encodePeerId(publicKey))
       return proofOf(expectedPeerId)
     },
-    failed: (error) => handshakeError(remoteAddress, error),
+    failed: (error) => handshakeError(formatAddress(remote), error),
   }
 }
 
-export function nativeAcceptor({ identity, remoteAddress, authorize }: NativeAcceptOptions): TlsAcceptor {
-  return {
-    role: 'acceptor',
-    begin: (raw, highWaterMark) =>
-      new tls.TLSSocket(raw, {
-        isServer: true,
-        secureContext: identity.secureContext,
-        ALPNProtocols,
-        requestCert: true,
-        rejectUnauthorized: false,
-        ...({ highWaterMark } as object),
-      }),
-    check(socket) {
-      const peerId = encodePeerId(provedKey(socket, remoteAddress))
-      if (peerId === identity.id) throw new StatewireError('ERR_UNEXPECTED_PEER', `${remoteAddress} has this side's own key`)
-      if (authorize !== undefined && !authorize(peerId)) throw new StatewireError('ERR_UNKNOWN_PEER', `${remoteAddress} proved to be ${peerId}, which is not allowed here`)
-      return proofOf(peerId)
-    },
-    failed: (error) => handshakeError(remoteAddress, error),
+/** A class and not an object of closures as the dialer is: that one is kept, this one is made for every connection. */
+export class NativeAcceptor implements TlsAcceptor {
+  readonly role = 'acceptor'
+  readonly #remote: Address
+  readonly #options: NativeAcceptOptions
+
+  constructor(remote: Address, options: NativeAcceptOptions) {
+    this.#remote = remote
+    this.#options = options
+  }
+
+  begin(raw: net.Socket, highWaterMark: number): tls.TLSSocket {
+    const options: tls.TLSSocketOptions & DuplexOptions = {
+      isServer: true,
+      secureContext: this.#options.identity.secureContext,
+      ALPNProtocols,
+      requestCert: true,
+      rejectUnauthorized: false,
+      highWaterMark,
+    }
+    return new tls.TLSSocket(raw, options)
+  }
+
+  check(socket: tls.TLSSocket): Proof {
+    const { identity, authorize, onProved } = this.#options
+    const remote = this.#remote
+    const peerId = encodePeerId(provedKey(socket, remote))
+    if (peerId === identity.id) throw new StatewireError('ERR_UNEXPECTED_PEER', `${formatAddress(remote)} has this side's own key`)
+    if (authorize !== undefined && !authorize(peerId)) throw new StatewireError('ERR_UNKNOWN_PEER', `${formatAddress(remote)} proved to be ${peerId}, which is not allowed here`)
+    onProved(remote)
+    return proofOf(peerId)
+  }
+
+  failed(error: unknown): StatewireError {
+    return handshakeError(formatAddress(this.#remote), error)
   }
 }
 
 /** Each of these was seen to be needed: TLS itself lets all of it through. */
-function provedKey(socket: tls.TLSSocket, remoteAddress: string): Buffer {
+function provedKey(socket: tls.TLSSocket, remote: Address): Buffer {
   const protocol = socket.getProtocol()
-  if (protocol !== 'TLSv1.3') throw refusal(remoteAddress, `it speaks ${protocol ?? 'an unknown version of TLS'}, not TLSv1.3`)
-  if (socket.alpnProtocol !== nativeAlpn) throw refusal(remoteAddress, `it did not agree on ${nativeAlpn} by ALPN`)
+  if (protocol !== 'TLSv1.3') throw refusedBecause(remote, `it speaks ${protocol ?? 'an unknown version of TLS'}, not TLSv1.3`)
+  if (socket.alpnProtocol !== nativeAlpn) throw refusedBecause(remote, `it did not agree on ${nativeAlpn} by ALPN`)
   // A ticket would stand for a certificate that is not shown. On a client this is null, not false.
-  if (socket.isSessionReused() === true) throw refusal(remoteAddress, 'it resumed an old TLS session, which proves no key')
+  if (socket.isSessionReused() === true) throw refusedBecause(remote, 'it resumed an old TLS session, which proves no key')
   const certificate = socket.getPeerX509Certificate()
-  if (certificate === undefined) throw refusal(remoteAddress, 'it showed no certificate with an Ed25519 key')
+  if (certificate === undefined) throw refusedBecause(remote, 'it showed no certificate with an Ed25519 key')
   const publicKey = publicKeyOf(certificate)
-  if (publicKey === undefined) throw refusal(remoteAddress, 'the key of its certificate is not Ed25519')
+  if (publicKey === undefined) throw refusedBecause(remote, 'the key of its certificate is not Ed25519')
   return publicKey
+}
+
+function refusedBecause(remote: Address, reason: string): StatewireError {
+  return refusal(formatAddress(remote), reason)
 }
 
 function proofOf(peerId: string): Proof {

@@ -13,6 +13,7 @@ import type tls from 'node:tls'
 import { StatewireError } from '../codec/errors.ts'
 import { lendReads, pauseReads } from './lent-reads.ts'
 import { inPieces, isLong, lengthOf } from './pieces.ts'
+import { formatAddress } from './pipe.ts'
 import type { Address, Pipe, PipeHandlers } from './pipe.ts'
 import { refusal } from './tls-errors.ts'
 import { closeByReset } from './reset-close.ts'
@@ -68,10 +69,9 @@ export class TlsPipe implements Pipe {
   #closed = false
 
   constructor(origin: TlsOrigin, options: TlsPipeOptions) {
-    const { host, port } = options.remote
     this.#options = options
-    this.remoteHost = host
-    this.remoteAddress = `${host.includes(':') ? `[${host}]` : host}:${port}`
+    this.remoteHost = options.remote.host
+    this.remoteAddress = formatAddress(options.remote)
     if (origin.role === 'dialer') {
       this.#raw = this.#acceptor = null
       // Behind the TLS socket's own listener: what the owner makes of it can wait for the ClientHello.

@@ -10,11 +10,13 @@ import { show } from '../codec/show.ts'
 import { checkFunction, checkNames, checkObject, invalid } from './checks.ts'
 import { Identity } from './identity.ts'
 import { lentReadBytes } from './lent-reads.ts'
+import { formatAddress } from './pipe.ts'
 import type { Address, DialOptions, ListenerHandlers, PipeListener, Transport } from './pipe.ts'
 import { AmpcTls } from './tls-ampc.ts'
 import type { AmpcTlsOptions } from './tls-ampc.ts'
 import { protocolOf, refusal } from './tls-errors.ts'
-import { nativeAcceptor, nativeDialer } from './tls-native.ts'
+import { NativeAcceptor, nativeDialer } from './tls-native.ts'
+import type { NativeAcceptOptions } from './tls-native.ts'
 import { nativeAlpn } from './tls-parameters.ts'
 import { TlsPipe } from './tls-pipe.ts'
 import type { TlsPipeOptions } from './tls-pipe.ts'
@@ -23,8 +25,14 @@ import type { TlsAcceptor, TlsChooser, TlsDialect, TlsDialer } from './tls-side.
 /** After 30 s of silence the kernel probes the other side: as on the TCP carrier. */
 const keepAliveAfterMs = 30_000
 const provedHostsMax = 4_096
-/** A dialer is the same for every dial of one peer at one address: all that differs is the socket. One more, and all are made anew. */
+/** Peers whose dialer is kept. One more, and all are made anew. */
 const dialersMax = 1_024
+
+/** The same for every dial of a peer at this address: all that differs is the socket. */
+interface KnownDialer {
+  readonly remote: Address
+  readonly dialer: TlsDialer
+}
 
 export interface TlsTransportOptions {
   /** The key of the native dialect. With `ampc` as well, one port speaks both. */
@@ -44,14 +52,16 @@ export interface TlsDialOptions extends DialOptions {
 
 export class TlsTransport implements Transport {
   readonly #identity: Identity | undefined
-  readonly #authorize: ((peerId: string) => boolean) | undefined
+  /** What acceptors of the native dialect have in common. */
+  readonly #native: NativeAcceptOptions | undefined
   readonly #ampc: AmpcTls | undefined
   readonly #pipes = new Set<TlsPipe>()
   /** What is read is lent from here, by all of them. */
   readonly #memory = Buffer.allocUnsafeSlow(lentReadBytes)
   /** From where peers have come: their next connection is not looked at before TLS begins. */
   readonly #provedHosts = new Set<string>()
-  readonly #dialers = new Map<string, TlsDialer>()
+  /** By peer: the dialer of the address that it was last dialled at. */
+  readonly #dialers = new Map<string, KnownDialer>()
   #listeners = 0
 
   /** @throws StatewireError ERR_INVALID_OPTION, ERR_KEY_FORMAT or ERR_CERTIFICATE_UNUSABLE */
@@ -63,7 +73,7 @@ export class TlsTransport implements Transport {
     if (identity !== undefined && !(identity instanceof Identity)) throw invalid(`identity must be an Identity, got ${show(identity)}`)
     if (authorize !== undefined) checkFunction(authorize, 'authorize')
     this.#identity = identity
-    this.#authorize = authorize
+    this.#native = identity === undefined ? undefined : { identity, authorize, onProved: ({ host }) => this.#proved(host) }
     this.#ampc = ampc === undefined ? undefined : new AmpcTls(ampc)
   }
 
@@ -118,23 +128,22 @@ export class TlsTransport implements Transport {
   }
 
   #dialer(address: Address, { expectedPeerId, dialect }: TlsDialOptions): TlsDialer {
-    const remoteAddress = `${address.host}:${address.port}`
-    if (expectedPeerId === undefined) throw new StatewireError('ERR_INVALID_OPTION', `nobody is expected at ${remoteAddress}: a TLS dial must say whose address it is`)
+    if (expectedPeerId === undefined) throw new StatewireError('ERR_INVALID_OPTION', `nobody is expected at ${formatAddress(address)}: a TLS dial must say whose address it is`)
     if ((dialect ?? (this.#identity === undefined ? 'ampc' : 'native')) === 'native') {
       if (this.#identity === undefined) throw new StatewireError('ERR_DIALECT_UNSUPPORTED', 'this transport has no identity for the native dialect')
-      return this.#nativeDialer(this.#identity, remoteAddress, expectedPeerId)
+      return this.#nativeDialer(this.#identity, address, expectedPeerId)
     }
     if (this.#ampc === undefined) throw new StatewireError('ERR_DIALECT_UNSUPPORTED', 'this transport has no keys for the ampc dialect')
-    return this.#ampc.dialer(address.host, remoteAddress, expectedPeerId)
+    return this.#ampc.dialer(address.host, formatAddress(address), expectedPeerId)
   }
 
-  #nativeDialer(identity: Identity, remoteAddress: string, expectedPeerId: string): TlsDialer {
-    const key = `${expectedPeerId} ${remoteAddress}`
-    const known = this.#dialers.get(key)
-    if (known !== undefined) return known
-    const dialer = nativeDialer({ identity, remoteAddress, expectedPeerId })
+  #nativeDialer(identity: Identity, { host, port }: Address, expectedPeerId: string): TlsDialer {
+    const known = this.#dialers.get(expectedPeerId)
+    if (known !== undefined && known.remote.host === host && known.remote.port === port) return known.dialer
+    const remote = { host, port }
+    const dialer = nativeDialer({ identity, remote, expectedPeerId })
     if (this.#dialers.size >= dialersMax) this.#dialers.clear()
-    this.#dialers.set(key, dialer)
+    this.#dialers.set(expectedPeerId, { remote, dialer })
     return dialer
   }
 
@@ -143,33 +152,25 @@ export class TlsTransport implements Transport {
    * A stranger's is looked at in any case: a wrong protocol costs no cryptography, and is named. From where a peer has come, and
    * where there is nothing to choose, TLS begins at once: that is a twentieth of a connect.
    */
-  #acceptor({ host, port }: Address): TlsAcceptor | TlsChooser {
-    const remoteAddress = `${host}:${port}`
-    const identity = this.#identity
-    if (identity !== undefined && this.#ampc === undefined && this.#provedHosts.has(host)) return this.#proving(host, nativeAcceptor({ identity, remoteAddress, authorize: this.#authorize }))
+  #acceptor(remote: Address): TlsAcceptor | TlsChooser {
+    const native = this.#native
+    if (native !== undefined && this.#ampc === undefined && this.#provedHosts.has(remote.host)) return new NativeAcceptor(remote, native)
     return (first) => {
       const verdict = readClientHello(first)
       if (verdict === 'need more') return verdict
-      if (verdict === 'not-tls') throw refusal(remoteAddress, `it does not speak TLS but ${protocolOf(first)}`)
+      if (verdict === 'not-tls') throw refusal(formatAddress(remote), `it does not speak TLS but ${protocolOf(first)}`)
       const { alpn } = verdict
-      if (identity !== undefined && alpn.includes(nativeAlpn)) return this.#proving(host, nativeAcceptor({ identity, remoteAddress, authorize: this.#authorize }))
-      if (this.#ampc !== undefined && alpn.length === 0) return this.#ampc.acceptor(remoteAddress)
+      if (native !== undefined && alpn.includes(nativeAlpn)) return new NativeAcceptor(remote, native)
+      if (this.#ampc !== undefined && alpn.length === 0) return this.#ampc.acceptor(formatAddress(remote))
       const offers = alpn.length === 0 ? 'it offers no protocol by ALPN' : `it offers other protocols by ALPN (${JSON.stringify(alpn.join(', ').slice(0, 100))})`
-      throw refusal(remoteAddress, offers)
+      throw refusal(formatAddress(remote), offers)
     }
   }
 
-  #proving(host: string, side: TlsAcceptor): TlsAcceptor {
-    return {
-      ...side,
-      check: (socket) => {
-        const proof = side.check(socket)
-        // Many addresses of few peers: forgetting all of them costs each a look at its next ClientHello.
-        if (this.#provedHosts.size >= provedHostsMax) this.#provedHosts.clear()
-        this.#provedHosts.add(host)
-        return proof
-      },
-    }
+  #proved(host: string): void {
+    // Many addresses of few peers: forgetting all of them costs each a look at its next ClientHello.
+    if (this.#provedHosts.size >= provedHostsMax) this.#provedHosts.clear()
+    this.#provedHosts.add(host)
   }
 
   #pipeOptions(remote: Address, { highWaterMarkBytes }: DialOptions): TlsPipeOptions {

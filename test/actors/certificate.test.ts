@@ -1,8 +1,13 @@
-/** Owns: that a certificate's key is its own, whoever wrote the certificate. Refuses to know: TLS. */
+/** Owns: what a certificate of ours is, and that the key of one is its own, whoever wrote it. Refuses to know: TLS. */
+import { execFileSync, spawnSync } from 'node:child_process'
 import { createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createCertificate, publicKeyOf, rawPublicKey } from '../../actors/certificate.ts'
+import { Identity } from '../../actors/identity.ts'
 import { issue } from '../security/test-authority.ts'
 
 const keyOf = (privateKey: KeyObject): Buffer => createPublicKey(privateKey).export({ type: 'spki', format: 'der' }).subarray(-32)
@@ -52,5 +57,31 @@ describe('the key of a certificate', () => {
     const untouched = Buffer.from(first)
     first.fill(0)
     expect(publicKeyOf(certificate)).toEqual(untouched)
+  })
+})
+
+describe('a certificate', () => {
+  const alice = Identity.generate()
+
+  test('is a function of its key, names that key, and is valid by its own signature', () => {
+    const certificate = new X509Certificate(alice.certificate)
+    expect(Identity.fromPem(alice.toPem()).certificate).toBe(alice.certificate)
+    expect([certificate.verify(certificate.publicKey), certificate.ca, certificate.checkIssued(certificate)]).toEqual([true, false, true])
+    expect(publicKeyOf(certificate)?.equals(alice.publicKey)).toBe(true)
+    expect(certificate.raw.length).toBeLessThan(300)
+    expect([certificate.validFrom, certificate.validTo]).toEqual(['Jan  1 00:00:00 1970 GMT', 'Dec 31 23:59:59 9999 GMT'])
+  })
+
+  test('of another kind of key has no key for us', () => {
+    for (const kind of ['rsa', 'ec'] as const) expect(publicKeyOf(new X509Certificate(issue({ name: 'x', kind }).pem))).toBeUndefined()
+  })
+
+  test.runIf(spawnSync('openssl', ['version']).status === 0)('is one to openssl as well', () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'statewire-certificate-'))
+    const file = path.join(folder, 'certificate.pem')
+    writeFileSync(file, alice.certificate)
+    expect(execFileSync('openssl', ['verify', '-check_ss_sig', '-CAfile', file, file], { encoding: 'utf8' })).toMatch(/: OK\n$/)
+    expect(execFileSync('openssl', ['x509', '-in', file, '-noout', '-text'], { encoding: 'utf8' })).toMatch(/ED25519[^]*CA:FALSE/)
+    rmSync(folder, { recursive: true })
   })
 })

@@ -82,10 +82,11 @@ const tinyMachine = setup.createMachine({
   },
 })
 
-const leaf: ChartLogic<Input> = chartActor({ machine: leafMachine, host: (input: Input) => input.world, createBody: (input, port) => new TinyBody(input, port, () => leaf), actions: [] })
+const leaf: ChartLogic<Input> = chartActor({ machine: leafMachine, host: (input: Input) => input.world, bodyClass: TinyBody, createBody: (input, port) => new TinyBody(input, port, () => leaf), actions: [] })
 const tiny: ChartLogic<Input> = chartActor<Input, TinyBody>({
   machine: tinyMachine,
   host: (input: Input) => input.world,
+  bodyClass: TinyBody,
   createBody: (input, port) => new TinyBody(input, port, () => leaf),
   actions: ['haveChildren', 'bug'],
 })

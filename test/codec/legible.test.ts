@@ -23,6 +23,11 @@ describe('a legible text', () => {
     expect(legible(text)).toBe(expected)
   })
 
+  test('of one character below U+00A0 is that character where it can be printed, and nowhere else', () => {
+    const kept = Array.from({ length: 0xa0 }, (_, code) => code).filter((code) => legible(String.fromCharCode(code)) === String.fromCharCode(code))
+    expect(kept).toEqual(Array.from({ length: 95 }, (_, index) => 0x20 + index))
+  })
+
   test.each([[sentenceLengthMax - 1, false], [sentenceLengthMax, false], [sentenceLengthMax + 1, true], [1 << 20, true]])('of %i characters is cut: %s', (length, isCut) => {
     const text = legible('a'.repeat(length))
     expect([text.length, text.endsWith('…')]).toEqual([Math.min(length, sentenceLengthMax), isCut])

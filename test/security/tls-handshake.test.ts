@@ -1,18 +1,11 @@
 /** Owns: the TLS handshake of the native dialect seen from its pipes: order, errors, traps. Refuses to know: attacks on identity. */
-import { X509Certificate } from 'node:crypto'
-import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import tls from 'node:tls'
 import { inspect } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
-import { publicKeyOf } from '../../actors/certificate.ts'
 import { Identity } from '../../actors/identity.ts'
 import { deaf } from '../../actors/pipe.ts'
 import { TlsTransport } from '../../actors/tls-transport.ts'
-import { issue } from './test-authority.ts'
 import { dial, Door, options, outcomeOf, putAway, turn, until } from './tls-bench.ts'
 import type { Dialled } from './tls-bench.ts'
 
@@ -33,30 +26,6 @@ function dialAs(identity: Identity, address: { host: string; port: number }, exp
   transports.push(transport)
   return dial(transport, address, { expectedPeerId })
 }
-
-describe('a certificate', () => {
-  it('is a function of its key, names that key, and is valid by its own signature', () => {
-    const certificate = new X509Certificate(alice.certificate)
-    expect(Identity.fromPem(alice.toPem()).certificate).toBe(alice.certificate)
-    expect([certificate.verify(certificate.publicKey), certificate.ca, certificate.checkIssued(certificate)]).toEqual([true, false, true])
-    expect(publicKeyOf(certificate)?.equals(alice.publicKey)).toBe(true)
-    expect(certificate.raw.length).toBeLessThan(300)
-    expect([certificate.validFrom, certificate.validTo]).toEqual(['Jan  1 00:00:00 1970 GMT', 'Dec 31 23:59:59 9999 GMT'])
-  })
-
-  it('of another kind of key has no key for us', () => {
-    for (const kind of ['rsa', 'ec'] as const) expect(publicKeyOf(new X509Certificate(issue({ name: 'x', kind }).pem))).toBeUndefined()
-  })
-
-  it.runIf(spawnSync('openssl', ['version']).status === 0)('is one to openssl as well', () => {
-    const folder = mkdtempSync(path.join(tmpdir(), 'statewire-certificate-'))
-    const file = path.join(folder, 'certificate.pem')
-    writeFileSync(file, alice.certificate)
-    expect(execFileSync('openssl', ['verify', '-check_ss_sig', '-CAfile', file, file], { encoding: 'utf8' })).toMatch(/: OK\n$/)
-    expect(execFileSync('openssl', ['x509', '-in', file, '-noout', '-text'], { encoding: 'utf8' })).toMatch(/ED25519[^]*CA:FALSE/)
-    rmSync(folder, { recursive: true })
-  })
-})
 
 describe('two sides that expect each other', () => {
   it('prove their ids, and bytes flow both ways', async () => {
@@ -109,6 +78,19 @@ describe('two sides that expect each other', () => {
     const ends: unknown[] = []
     for (const expectedPeerId of [bob.id, carol.id, bob.id, carol.id]) ends.push((await outcomeOf(dial(transport, door.address, { expectedPeerId }).pipe) as { code?: string } | null)?.code ?? null)
     expect(ends).toEqual([null, 'ERR_UNEXPECTED_PEER', null, 'ERR_UNEXPECTED_PEER'])
+  })
+
+  it('are looked for where they were dialled last: another address is another place, and is the one that an error names', async () => {
+    const [ofBob, ofCarol] = [await openDoor(), await Door.open({ identity: carol })]
+    doors.push(ofCarol)
+    const transport = new TlsTransport({ identity: alice })
+    transports.push(transport)
+    const ends: unknown[] = []
+    for (const { address } of [ofBob, ofCarol, ofBob, ofCarol]) {
+      const outcome = await outcomeOf(dial(transport, address, { expectedPeerId: bob.id }).pipe)
+      ends.push(outcome === null ? null : outcome.message.startsWith(`127.0.0.1:${address.port} proved to be ${carol.id}`))
+    }
+    expect(ends).toEqual([null, true, null, true])
   })
 
   it('settle what they promised also where onSecure ends the pipe', async () => {
@@ -166,6 +148,12 @@ describe('the dialling side', () => {
     const accepted = door.accepted[0]
     await until('the other side has seen the end', () => accepted?.pipe.closed === true)
     expect([accepted?.heard.text, pipe.peerId]).toEqual(['', undefined])
+  })
+
+  it('names an address of IPv6 with its port so that the two can be told apart', () => {
+    const transport = new TlsTransport({ identity: alice })
+    expect(() => transport.dial({ host: '::1', port: 15600 }, options)).toThrow('nobody is expected at [::1]:15600')
+    expect(() => transport.dial({ host: '::1', port: 15600 }, { ...options, expectedPeerId: alice.id })).toThrow("the id expected at [::1]:15600 is this side's own")
   })
 
   it('keeps what is written early until the other side is proved, in order, and then sends it', async () => {
