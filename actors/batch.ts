@@ -379,7 +379,6 @@ class BatchBody implements Body {
 export const batch: ChartLogic<BatchInput> = chartActor<BatchInput, BatchBody>({
   machine: batchMachine,
   host: (input) => input.services,
-  bodyClass: BatchBody,
-  createBody: (input, port) => new BatchBody(input, port),
+  body: BatchBody,
   actions: batchActions,
 })

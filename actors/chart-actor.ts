@@ -50,10 +50,15 @@ export interface ActorHost {
 /** The methods of a body that take an event, or nothing: what a chart may name as its actions. */
 export type ActionName<B> = string & { [Name in keyof B]: B[Name] extends (event: never) => void ? Name : never }[keyof B]
 
+/** One is made at each birth. */
+export interface BodyClass<Input, B extends Body> {
+  readonly prototype: B
+  new (input: Input, port: ActorPort): B
+}
+
 export interface ChartActorOptions<Input, B extends Body> {
   readonly machine: AnyStateMachine
-  readonly bodyClass: { readonly prototype: B }
-  readonly createBody: (input: Input, port: ActorPort) => B
+  readonly body: BodyClass<Input, B>
   readonly host: (input: Input) => ActorHost
   /** The placeholders of the chart. Each is a method of the body's class: a function between the two would be compiled with all that the method calls, once more. */
   readonly actions: readonly ActionName<B>[]
@@ -169,9 +174,9 @@ interface Context<B extends Body> {
   readonly body: Life<B>
 }
 
-/** The body behind an actor, for whoever calls it past the mailbox. Undefined once it has ended. */
+/** The body behind an actor, for whoever calls it past the mailbox. Undefined once it has ended, and where its making threw. */
 export function bodyOf(ref: AnyActorRef): Body | undefined {
-  return (ref.getSnapshot() as { context: Context<Body> }).context.body.body ?? undefined
+  return (ref.getSnapshot() as { context?: Context<Body> }).context?.body.body ?? undefined
 }
 
 /** Gives a chart its body. The result is ordinary actor logic: create, spawn or invoke it. */
@@ -186,7 +191,7 @@ export function chartActor<Input, B extends Body>(options: ChartActorOptions<Inp
       const host = options.host(input)
       const self = scope.self as AnyActorRef
       const children = new Children(scope as AnyScope, host.nowMs)
-      const body = options.createBody(input, portOf(self, scope as AnyScope, children))
+      const body = new options.body(input, portOf(self, scope as AnyScope, children))
       return chart.first(scope as AnyScope, { facts: body.facts(), body: new Life(self, body, children, host) } satisfies Context<B>)
     },
     start(snapshot) {
@@ -220,11 +225,11 @@ interface ActionArgs<B extends Body> {
 }
 
 /** Actions of a first snapshot run outside `transition`, so each ends the actor's life itself when it throws. */
-function provided<B extends Body>({ bodyClass, actions }: Pick<ChartActorOptions<never, B>, 'bodyClass' | 'actions'>): Record<string, (args: ActionArgs<B>) => void> {
+function provided<B extends Body>({ body: { prototype }, actions }: Pick<ChartActorOptions<never, B>, 'body' | 'actions'>): Record<string, (args: ActionArgs<B>) => void> {
   const result: Record<string, (args: ActionArgs<B>) => void> = {}
   for (const name of actions) {
     // Found here and not at each call: of so many names V8 keeps no cache.
-    const method = bodyClass.prototype[name] as (event: never) => void
+    const method = prototype[name] as (event: never) => void
     result[name] = ({ context, event }) => {
       const { body } = context.body
       if (body === null) return

@@ -95,6 +95,7 @@ export class Children {
 
   /** Later children may lean on earlier ones, so the last goes first. */
   stopAll(): void {
+    // Most have none: every connection ends here.
     if (this.#children.size === 0) return
     const ids = [...this.#children.keys()].reverse()
     for (const id of ids) this.stop(id)

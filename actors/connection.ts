@@ -365,7 +365,6 @@ export function connectionBody(ref: AnyActorRef): ConnectionBody | undefined {
 export const connection: ChartLogic<ConnectionInput> = chartActor<ConnectionInput, ConnectionBody>({
   machine: connectionMachine,
   host: (input) => input.services,
-  bodyClass: ConnectionBody,
-  createBody: (input, port) => new ConnectionBody(input, port),
+  body: ConnectionBody,
   actions: connectionActions,
 })

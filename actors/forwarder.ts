@@ -258,8 +258,8 @@ export class InPump {
 export class ForwarderBody implements Body {
   readonly pump: OutPump | InPump
 
-  constructor(pump: OutPump | InPump) {
-    this.pump = pump
+  constructor(input: ForwarderInput, port: ActorPort) {
+    this.pump = input.direction === 'out' ? createOutPump(input, port) : createInPump(input, port)
   }
 
   facts(): ForwarderFacts {
@@ -293,8 +293,7 @@ export function inPumpOf(ref: AnyActorRef): InPump | undefined {
 export const forwarder: ChartLogic<ForwarderInput> = chartActor<ForwarderInput, ForwarderBody>({
   machine: forwarderMachine,
   host: (input) => input.services,
-  bodyClass: ForwarderBody,
-  createBody: (input, port) => new ForwarderBody(input.direction === 'out' ? createOutPump(input, port) : createInPump(input, port)),
+  body: ForwarderBody,
   actions: forwarderActions,
 })
 

@@ -355,8 +355,7 @@ class LinkBody implements Body {
 export const link: ChartLogic<LinkInput> = chartActor<LinkInput, LinkBody>({
   machine: linkMachine,
   host: (input) => input.services,
-  bodyClass: LinkBody,
-  createBody: (input, port) => new LinkBody(input, port),
+  body: LinkBody,
   isCurrent: (body, event) => body.isCurrent(event),
   actions: linkActions,
 })

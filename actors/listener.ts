@@ -281,7 +281,6 @@ function destroyQuietly(pipe: Pipe): void {
 export const listener: ChartLogic<ListenerInput> = chartActor<ListenerInput, ListenerBody>({
   machine: listenerMachine,
   host: (input) => input.services,
-  bodyClass: ListenerBody,
-  createBody: (input, port) => new ListenerBody(input, port),
+  body: ListenerBody,
   actions: listenerActions,
 })

@@ -191,7 +191,6 @@ class PeerBody implements Body {
 export const peer: ChartLogic<PeerInput> = chartActor<PeerInput, PeerBody>({
   machine: peerMachine,
   host: (input) => input.services,
-  bodyClass: PeerBody,
-  createBody: (input, port) => new PeerBody(input, port),
+  body: PeerBody,
   actions: peerActions,
 })

@@ -104,7 +104,6 @@ class PoolBody implements Body {
 export const pool: ChartLogic<PoolInput> = chartActor<PoolInput, PoolBody>({
   machine: poolMachine,
   host: (input) => input.services,
-  bodyClass: PoolBody,
-  createBody: (input, port) => new PoolBody(input, port),
+  body: PoolBody,
   actions: poolActions,
 })

@@ -154,7 +154,6 @@ class ReconnectorBody implements Body {
 export const reconnector: ChartLogic<ReconnectorInput> = chartActor<ReconnectorInput, ReconnectorBody>({
   machine: reconnectorMachine,
   host: (input) => input.services,
-  bodyClass: ReconnectorBody,
-  createBody: (input, port) => new ReconnectorBody(input, port),
+  body: ReconnectorBody,
   actions: reconnectorActions,
 })

@@ -54,8 +54,10 @@ class SupervisorBody implements Body {
   #cause: Cause = { code: 'ERR_INTERNAL', message: 'unknown' }
   readonly #bound: { address: { host: string; port: number } | null } = { address: null }
 
-  constructor(input: SupervisorInput, services: Services, port: ActorPort) {
-    void input
+  constructor(input: SupervisorInput, port: ActorPort) {
+    const services = createServices(input)
+    pending.delete(input)
+    servicesOf.set(port.ref, services)
     this.services = services
     this.#port = port
     services.emitter = (event) => port.emit(event)
@@ -222,12 +224,6 @@ function createServices(input: SupervisorInput): Services {
 export const supervisor = chartActor<SupervisorInput, SupervisorBody>({
   machine: supervisorMachine,
   host: (input) => createServices(input),
-  bodyClass: SupervisorBody,
-  createBody: (input, port) => {
-    const services = createServices(input)
-    pending.delete(input)
-    servicesOf.set(port.ref, services)
-    return new SupervisorBody(input, services, port)
-  },
+  body: SupervisorBody,
   actions: supervisorActions,
 }) as unknown as SupervisorLogic

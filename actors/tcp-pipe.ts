@@ -190,6 +190,6 @@ function closeServer(server: net.Server, resolve: () => void): void {
 }
 
 /** `net.Socket` takes the options of a Duplex; its own type does not say so. */
-function socketOptions(options: DialOptions): net.SocketConstructorOpts {
+export function socketOptions(options: DialOptions): net.SocketConstructorOpts {
   return { highWaterMark: options.highWaterMarkBytes } as net.SocketConstructorOpts
 }

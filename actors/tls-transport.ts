@@ -18,6 +18,7 @@ import { protocolOf, refusal } from './tls-errors.ts'
 import { NativeAcceptor, nativeDialer } from './tls-native.ts'
 import type { NativeAcceptOptions } from './tls-native.ts'
 import { nativeAlpn } from './tls-parameters.ts'
+import { socketOptions } from './tcp-pipe.ts'
 import { TlsPipe } from './tls-pipe.ts'
 import type { TlsPipeOptions } from './tls-pipe.ts'
 import type { TlsAcceptor, TlsChooser, TlsDialect, TlsDialer } from './tls-side.ts'
@@ -51,8 +52,7 @@ export interface TlsDialOptions extends DialOptions {
 }
 
 export class TlsTransport implements Transport {
-  readonly #identity: Identity | undefined
-  /** What acceptors of the native dialect have in common. */
+  /** Undefined: it has no identity. What acceptors of the native dialect have in common. */
   readonly #native: NativeAcceptOptions | undefined
   readonly #ampc: AmpcTls | undefined
   readonly #pipes = new Set<TlsPipe>()
@@ -72,7 +72,6 @@ export class TlsTransport implements Transport {
     if (identity === undefined && ampc === undefined) throw new StatewireError('ERR_INVALID_OPTION', 'a TLS transport needs an identity, or the keys of the ampc dialect')
     if (identity !== undefined && !(identity instanceof Identity)) throw invalid(`identity must be an Identity, got ${show(identity)}`)
     if (authorize !== undefined) checkFunction(authorize, 'authorize')
-    this.#identity = identity
     this.#native = identity === undefined ? undefined : { identity, authorize, onProved: ({ host }) => this.#proved(host) }
     this.#ampc = ampc === undefined ? undefined : new AmpcTls(ampc)
   }
@@ -129,9 +128,9 @@ export class TlsTransport implements Transport {
 
   #dialer(address: Address, { expectedPeerId, dialect }: TlsDialOptions): TlsDialer {
     if (expectedPeerId === undefined) throw new StatewireError('ERR_INVALID_OPTION', `nobody is expected at ${formatAddress(address)}: a TLS dial must say whose address it is`)
-    if ((dialect ?? (this.#identity === undefined ? 'ampc' : 'native')) === 'native') {
-      if (this.#identity === undefined) throw new StatewireError('ERR_DIALECT_UNSUPPORTED', 'this transport has no identity for the native dialect')
-      return this.#nativeDialer(this.#identity, address, expectedPeerId)
+    if ((dialect ?? (this.#native === undefined ? 'ampc' : 'native')) === 'native') {
+      if (this.#native === undefined) throw new StatewireError('ERR_DIALECT_UNSUPPORTED', 'this transport has no identity for the native dialect')
+      return this.#nativeDialer(this.#native.identity, address, expectedPeerId)
     }
     if (this.#ampc === undefined) throw new StatewireError('ERR_DIALECT_UNSUPPORTED', 'this transport has no keys for the ampc dialect')
     return this.#ampc.dialer(address.host, formatAddress(address), expectedPeerId)
@@ -183,7 +182,3 @@ export class TlsTransport implements Transport {
   }
 }
 
-/** `net.Socket` takes the options of a Duplex; its own type does not say so. */
-function socketOptions(options: DialOptions): net.SocketConstructorOpts {
-  return { highWaterMark: options.highWaterMarkBytes } as net.SocketConstructorOpts
-}

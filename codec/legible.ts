@@ -22,7 +22,7 @@ const userInfo = /(\w:\/\/)[^\s/@]*@/g
 
 /**
  * Whether none of the patterns above can find anything: plain ASCII without an @, and no line around a key. By hand, because a cause is
- * made once a connection, when everything is cold: two patterns and a search take 4 µs then, this takes one.
+ * made once a connection, when everything is cold: a pattern took 4 to 6 µs of a connect, of which a loop that calls it shows 0.1.
  */
 function isPlain(text: string): boolean {
   let hasHyphen = false

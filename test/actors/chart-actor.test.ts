@@ -6,7 +6,7 @@
 import { describe, expect, it } from 'vitest'
 import { createActor } from 'xstate'
 import type { AnyActorRef } from 'xstate'
-import { chartActor } from '../../actors/chart-actor.ts'
+import { bodyOf, chartActor } from '../../actors/chart-actor.ts'
 import type { ActorHost, ActorPort, Body, ChartLogic } from '../../actors/chart-actor.ts'
 import { TimerWheel } from '../../actors/timer-wheel.ts'
 import { resting, setup } from './tiny-chart.ts'
@@ -32,17 +32,16 @@ class World implements ActorHost {
 
 interface Input {
   readonly world: World
-  readonly bugAt?: 'start'
+  readonly bugAt?: 'birth' | 'start'
 }
 
 class TinyBody implements Body {
   readonly port: ActorPort
   readonly #input: Input
-  readonly #logic: () => ChartLogic<Input>
-  constructor(input: Input, port: ActorPort, logic: () => ChartLogic<Input>) {
+  constructor(input: Input, port: ActorPort) {
+    if (input.bugAt === 'birth') throw new TypeError('a bug at birth')
     this.#input = input
     this.port = port
-    this.#logic = logic
   }
   facts(): object {
     return { begins: this.#input.bugAt === 'start' ? 'bad' : 'good' }
@@ -54,7 +53,7 @@ class TinyBody implements Body {
     this.#input.world.disposed.push(this.port.id)
   }
   haveChildren(): void {
-    for (const id of ['first', 'second']) this.port.children.spawn({ id, kind: 'leaf', logic: this.#logic(), input: { world: this.#input.world }, restart: 'permanent' })
+    for (const id of ['first', 'second']) this.port.children.spawn({ id, kind: 'leaf', logic: leaf, input: { world: this.#input.world }, restart: 'permanent' })
   }
 
   bug(): void {
@@ -82,16 +81,15 @@ const tinyMachine = setup.createMachine({
   },
 })
 
-const leaf: ChartLogic<Input> = chartActor({ machine: leafMachine, host: (input: Input) => input.world, bodyClass: TinyBody, createBody: (input, port) => new TinyBody(input, port, () => leaf), actions: [] })
+const leaf: ChartLogic<Input> = chartActor({ machine: leafMachine, host: (input: Input) => input.world, body: TinyBody, actions: [] })
 const tiny: ChartLogic<Input> = chartActor<Input, TinyBody>({
   machine: tinyMachine,
   host: (input: Input) => input.world,
-  bodyClass: TinyBody,
-  createBody: (input, port) => new TinyBody(input, port, () => leaf),
+  body: TinyBody,
   actions: ['haveChildren', 'bug'],
 })
 
-function begin(bugAt?: 'start'): { world: World; ref: AnyActorRef; errors: unknown[] } {
+function begin(bugAt?: Input['bugAt']): { world: World; ref: AnyActorRef; errors: unknown[] } {
   const world = new World()
   const errors: unknown[] = []
   const ref = createActor(tiny as never, { id: 'tiny', input: { world, ...(bugAt === undefined ? {} : { bugAt }) } as never }) as unknown as AnyActorRef
@@ -110,6 +108,13 @@ describe('an actor', () => {
     const { world, ref } = begin()
     expect([world.aliveActors, world.wheel.size, world.disposed]).toEqual([3, 1, []])
     ref.stop()
+  })
+
+  it('has a body as long as it lives, and none where its making threw', () => {
+    const [{ ref }, born] = [begin(), begin('birth')]
+    expect(bodyOf(ref)).toBeInstanceOf(TinyBody)
+    ref.stop()
+    expect([bodyOf(ref), bodyOf(born.ref), born.errors]).toMatchObject([undefined, undefined, [{ message: 'a bug at birth' }]])
   })
 
   it('that is done leaves nothing', () => {
