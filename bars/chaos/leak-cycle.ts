@@ -14,14 +14,28 @@ export interface CycleCounts {
   readonly retainedBytes: number
   readonly listenersGrown: number
   readonly handlesGrown: number
+  /** Kinds of what grew, with how many more, for whoever has to look for it. */
+  readonly grown: readonly string[]
   readonly seconds: number
 }
 
 interface Held {
   readonly heapBytes: number
   readonly listeners: number
-  readonly handles: number
+  /** Of each kind, what Node calls active resources. */
+  readonly handles: ReadonlyMap<string, number>
 }
+
+/** Longer than any deadline of a connection that is over. */
+const lingerMaxMs = 15_000
+
+function activeHandles(): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const kind of process.getActiveResourcesInfo()) counts.set(kind, (counts.get(kind) ?? 0) + 1)
+  return counts
+}
+
+const sum = (counts: ReadonlyMap<string, number>): number => [...counts.values()].reduce((total, count) => total + count, 0)
 
 /** The least of a few looks: some garbage is only found by the second collection, after finalizers have run. */
 async function held(): Promise<Held> {
@@ -32,8 +46,18 @@ async function held(): Promise<Held> {
     const { heapUsed, external } = process.memoryUsage()
     heapBytes = Math.min(heapBytes, heapUsed + external)
   }
-  const listeners = process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0)
-  return { heapBytes, listeners, handles: process.getActiveResourcesInfo().length }
+  const listeners = process.eventNames().reduce((total, name) => total + process.listenerCount(name), 0)
+  return { heapBytes, listeners, handles: activeHandles() }
+}
+
+/**
+ * A network has one timer for all its deadlines, and after the last of them was cancelled it is there until its time has come: seconds
+ * later. So what seems to have grown is looked at until it is gone; what leaks stays.
+ */
+async function handlesAfter({ handles: before }: Held, { handles }: Held): Promise<ReadonlyMap<string, number>> {
+  let after = handles
+  for (const endMs = performance.now() + lingerMaxMs; sum(after) > sum(before) && performance.now() < endMs; after = activeHandles()) await pause(20)
+  return after
 }
 
 /** The warm-up brings in what stays by design: compiled code, pools, caches of the TLS library. */
@@ -44,7 +68,16 @@ async function cycle(cycles: number, warmUp: number, once: (number: number) => P
   for (let number = 0; number < cycles; number++) await once(number)
   const seconds = (performance.now() - startedMs) / 1000
   const after = await held()
-  return { cycles, retainedBytes: after.heapBytes - before.heapBytes, listenersGrown: after.listeners - before.listeners, handlesGrown: after.handles - before.handles, seconds }
+  const handles = await handlesAfter(before, after)
+  const grown = [...handles].map(([kind, count]) => [kind, count - (before.handles.get(kind) ?? 0)] as const).filter(([, more]) => more > 0)
+  return {
+    cycles,
+    retainedBytes: after.heapBytes - before.heapBytes,
+    listenersGrown: after.listeners - before.listeners,
+    handlesGrown: sum(handles) - sum(before.handles),
+    grown: grown.map(([kind, more]) => `${more} ${kind}`),
+    seconds,
+  }
 }
 
 /** A network of the peer comes, is connected and leaves, as a new process each time; the acceptor stays. */
@@ -106,7 +139,9 @@ async function useBatch(pair: TlsPair, number: number): Promise<void> {
 function barOf(id: string, counts: CycleCounts, extra: Record<string, number>): Bar {
   const passed = counts.retainedBytes <= mebibyte && counts.listenersGrown === 0 && counts.handlesGrown <= 0 && Object.values(extra).every((value) => value === 0)
   const figures = { cycles: counts.cycles, retained_kib: counts.retainedBytes / 1024, listeners_grown: counts.listenersGrown, handles_grown: counts.handlesGrown, ...extra, seconds: counts.seconds }
-  return { id, passed, figures, notes: globalThis.gc === undefined ? ['without --expose-gc the heap cannot be judged'] : [] }
+  const notes = counts.handlesGrown > 0 ? [`grown: ${counts.grown.join(', ')}`] : []
+  if (globalThis.gc === undefined) notes.push('without --expose-gc the heap cannot be judged')
+  return { id, passed, figures, notes }
 }
 
 export async function leakCycle({ isQuick, progress }: BarContext): Promise<readonly Bar[]> {
