@@ -181,4 +181,3 @@ export class TlsTransport implements Transport {
     return pipe
   }
 }
-

@@ -51,11 +51,11 @@ async function held(): Promise<Held> {
 }
 
 /**
- * A network has one timer for all its deadlines, and after the last of them was cancelled it is there until its time has come: seconds
+ * A network has one timer for all its deadlines, and after the last of them was cancelled it is there until its time has come: a second
  * later. So what seems to have grown is looked at until it is gone; what leaks stays.
  */
-async function handlesAfter({ handles: before }: Held, { handles }: Held): Promise<ReadonlyMap<string, number>> {
-  let after = handles
+async function whatStays(before: Held['handles'], seen: Held['handles']): Promise<Held['handles']> {
+  let after = seen
   for (const endMs = performance.now() + lingerMaxMs; sum(after) > sum(before) && performance.now() < endMs; after = activeHandles()) await pause(20)
   return after
 }
@@ -68,7 +68,7 @@ async function cycle(cycles: number, warmUp: number, once: (number: number) => P
   for (let number = 0; number < cycles; number++) await once(number)
   const seconds = (performance.now() - startedMs) / 1000
   const after = await held()
-  const handles = await handlesAfter(before, after)
+  const handles = await whatStays(before.handles, after.handles)
   const grown = [...handles].map(([kind, count]) => [kind, count - (before.handles.get(kind) ?? 0)] as const).filter(([, more]) => more > 0)
   return {
     cycles,
