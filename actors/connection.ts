@@ -143,8 +143,9 @@ export class ConnectionBody implements Body, PipeHandlers {
   secure(): void {
     const pipe = this.#pipe
     if (pipe === null) return
-    // The hello waits inside the pipe, is ready when the other side is proved, and leaves in that very turn.
+    // The hello waits inside the pipe, is ready when the other side is proved, and leaves in that very call.
     if ('begin' in this.#handshake) pipe.write([this.#handshake.begin()])
+    pipe.expectBytes?.()
     const secured = this.#secured ?? pipe.secure()
     secured.then(
       () => this.onSecure(),

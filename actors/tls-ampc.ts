@@ -66,6 +66,8 @@ export class AmpcTls {
     const secureContext = this.#dialContext(identity)
     return {
       role: 'dialer',
+      // Behind Node's own look at the certificate.
+      secured: 'secureConnect',
       dial: ({ port }, highWaterMark) =>
         tls.connect({
           host,

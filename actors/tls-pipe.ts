@@ -11,6 +11,8 @@
 import type net from 'node:net'
 import type tls from 'node:tls'
 import { StatewireError } from '../codec/errors.ts'
+import { chooseByFirstBytes } from './client-hello-look.ts'
+import type { Clock } from './environment.ts'
 import { lendReads, pauseReads } from './lent-reads.ts'
 import { inPieces, isLong, lengthOf } from './pieces.ts'
 import { formatAddress } from './pipe.ts'
@@ -35,6 +37,7 @@ export interface TlsPipeOptions {
   readonly highWaterMarkBytes: number
   /** What is read is lent from here. */
   readonly memory: Buffer
+  readonly clock: Clock
   readonly onReleased: (pipe: TlsPipe) => void
 }
 
@@ -61,6 +64,8 @@ export class TlsPipe implements Pipe {
   #waiting: Waiting[] = []
   #waitingBytes = 0
   #flows = false
+  /** Its socket has its listeners, and flows or is paused. */
+  #isReading = false
   /** The raw one, and the TLS one upon it. Each tells of its close once. */
   #openSockets = 0
   #isConnected = false
@@ -191,6 +196,12 @@ export class TlsPipe implements Pipe {
     return socket.writableLength < socket.writableHighWaterMark
   }
 
+  /** A dialled one has the time when it is proved: its first bytes have left then. What came earlier waits in its buffers. */
+  expectBytes(): void {
+    const isShaking = this.#proof === null && !this.#destroyed
+    if (isShaking && this.#acceptor !== null && this.#tls !== null && !this.#isReading) this.#read(this.#tls, true)
+  }
+
   pause(): void {
     this.#flows = false
     if (this.#proof !== null && !this.#destroyed && this.#tls !== null) pauseReads(this.#tls)
@@ -240,32 +251,12 @@ export class TlsPipe implements Pipe {
     const raw = this.#raw
     // A dialled one shakes by itself.
     if (side === null || raw === null || this.#tls !== null) return
-    if (typeof side === 'function') this.#choose(raw, side)
-    else this.#begin(raw, side)
-  }
-
-  /** Looks at the first bytes and puts them back, so that a wrong protocol costs no cryptography. */
-  #choose(raw: net.Socket, choose: TlsChooser): void {
-    let first: Buffer = nothing
-    const onData = (bytes: Buffer): void => {
-      first = first.length === 0 ? bytes : Buffer.concat([first, bytes])
-      let side: TlsAcceptor | 'need more'
-      try {
-        side = choose(first)
-      } catch (error) {
-        return this.#fail(error as Error)
-      }
-      if (side === 'need more') return
-      raw.pause()
-      raw.off('data', onData)
-      raw.off('end', onEnd)
-      raw.unshift(first)
-      this.#begin(raw, side)
-    }
-    const onEnd = (): void => this.#fail(refusal(this.remoteAddress, 'it closed the connection before it had said enough'))
-    raw.on('data', onData)
-    raw.on('end', onEnd)
-    raw.resume()
+    if (typeof side !== 'function') return this.#begin(raw, side)
+    chooseByFirstBytes(raw, side, {
+      onChosen: (chosen) => this.#begin(raw, chosen),
+      onUnsuitable: (error) => this.#fail(error),
+      onEnd: () => this.#fail(refusal(this.remoteAddress, 'it closed the connection before it had said enough')),
+    })
   }
 
   #begin(raw: net.Socket, side: TlsAcceptor): void {
@@ -297,19 +288,24 @@ export class TlsPipe implements Pipe {
       this.#dropWaiting()
       this.#handlers?.onEnd()
     })
-    socket.once(side.role === 'dialer' ? 'secureConnect' : 'secure', () => {
-      if (this.#destroyed) return
-      try {
-        this.#proof = side.check(socket)
-      } catch (error) {
-        return this.#fail(error instanceof StatewireError ? error : side.failed(error))
-      }
-      // What waits leaves first: the other side waits for it.
-      this.#writeWaiting(socket)
-      this.#handlers?.onSecure?.()
-      if (!this.#destroyed) this.#flow(socket)
-      this.#securing?.resolve()
-    })
+    if (side.role === 'acceptor') socket.once('secure', () => this.#prove(socket, side))
+    // The dialer's Finished leaves when this read is over, and not in one write with its first bytes: each side looks at the other's key while
+    // the other looks at its, and not one after the other.
+    else socket.once(side.secured, () => this.#options.clock.setImmediate(() => this.#prove(socket, side)))
+  }
+
+  #prove(socket: tls.TLSSocket, side: TlsDialer | TlsAcceptor): void {
+    if (this.#destroyed) return
+    try {
+      this.#proof = side.check(socket)
+    } catch (error) {
+      return this.#fail(error instanceof StatewireError ? error : side.failed(error))
+    }
+    // What waits leaves first: the other side waits for it.
+    this.#writeWaiting(socket)
+    this.#handlers?.onSecure?.()
+    if (!this.#destroyed) this.#flow(socket)
+    this.#securing?.resolve()
   }
 
   /** Proved: bytes go both ways from here on. */
@@ -320,8 +316,14 @@ export class TlsPipe implements Pipe {
       if (isLeaving && this.#isEnding && this.#waiting.length === 0) socket.end()
       else if (hasRoom) this.#handlers?.onDrain()
     })
+    if (!this.#isReading) this.#read(socket, this.#flows)
+    else if (!this.#flows) pauseReads(socket)
+  }
+
+  #read(socket: tls.TLSSocket, flows: boolean): void {
+    this.#isReading = true
     // Paused before there is a listener for bytes, which would set it flowing.
-    if (this.#flows) socket.resume()
+    if (flows) socket.resume()
     else socket.pause()
     lendReads(socket, this.#options.memory, (bytes) => this.#handlers?.onBytes(bytes))
   }

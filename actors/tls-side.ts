@@ -28,6 +28,8 @@ interface TlsChecks {
 /** One role in one dialect, for one connection. */
 export interface TlsDialer extends TlsChecks {
   readonly role: 'dialer'
+  /** The event of its socket behind which `check` can be asked. */
+  readonly secured: 'secure' | 'secureConnect'
   /** Begins to connect; the ClientHello leaves with the TCP connection. One socket and not one upon another: half the events of a connect's end. */
   dial(address: Address, highWaterMarkBytes: number): tls.TLSSocket
 }

@@ -8,6 +8,7 @@ import { StatewireError } from '../codec/errors.ts'
 import { readClientHello } from '../codec/client-hello.ts'
 import { show } from '../codec/show.ts'
 import { checkFunction, checkNames, checkObject, invalid } from './checks.ts'
+import { systemClock } from './environment.ts'
 import { Identity } from './identity.ts'
 import { lentReadBytes } from './lent-reads.ts'
 import { formatAddress } from './pipe.ts'
@@ -173,7 +174,7 @@ export class TlsTransport implements Transport {
   }
 
   #pipeOptions(remote: Address, { highWaterMarkBytes }: DialOptions): TlsPipeOptions {
-    return { remote, highWaterMarkBytes, memory: this.#memory, onReleased: (pipe) => this.#pipes.delete(pipe) }
+    return { remote, highWaterMarkBytes, memory: this.#memory, clock: systemClock, onReleased: (pipe) => this.#pipes.delete(pipe) }
   }
 
   #adopt(pipe: TlsPipe): TlsPipe {
