@@ -18,7 +18,7 @@ import type { ChildSpec } from './children.ts'
 import { settleLinks } from './drain.ts'
 import { systemEnvironment } from './environment.ts'
 import { resolveEnvironment } from './environment-options.ts'
-import type { Environment } from './environment.ts'
+import type { Clock, Environment } from './environment.ts'
 import type { NetworkEvent } from './events.ts'
 import { listener } from './listener.ts'
 import { resolveOptions } from './options.ts'
@@ -202,11 +202,11 @@ export function supervisorServices(ref: object): Services | undefined {
 }
 
 /** TLS with the network's own key, for peers of its list only; where it was not asked for plain TCP by name. */
-function transportFor(options: ResolvedOptions): Partial<Environment> {
+function transportFor(options: ResolvedOptions, clock: Clock | undefined): Partial<Environment> {
   if (options.security !== 'tls') return {}
-  if (options.ampcTls !== null) return { transport: new TlsTransport({ ampc: options.ampcTls }) }
+  if (options.ampcTls !== null) return { transport: new TlsTransport({ ampc: options.ampcTls }, clock) }
   if (options.key === null) return {}
-  return { transport: new TlsTransport({ identity: options.key, authorize: (peerId) => options.peers.has(peerId) }) }
+  return { transport: new TlsTransport({ identity: options.key, authorize: (peerId) => options.peers.has(peerId) }, clock) }
 }
 
 function createServices(input: SupervisorInput): Services {
@@ -216,7 +216,7 @@ function createServices(input: SupervisorInput): Services {
   checkNames(input, ['config', 'environment'], 'a part of the input of the supervisor')
   const options = resolveOptions(input.config)
   const environment = resolveEnvironment(input.environment)
-  const services = new Services(systemEnvironment({ ...transportFor(options), ...environment }), options)
+  const services = new Services(systemEnvironment({ ...transportFor(options, environment.clock), ...environment }), options)
   pending.set(input, services)
   return services
 }

@@ -5,7 +5,7 @@
  * destroys a pipe whose handshake takes too long.
  *
  * The life of an accepted one: plain (the TCP connection stands, nothing is read) → choosing (the ClientHello is looked at and put
- * back) → shaking → secure. A dialled one shakes as soon as it is connected. What is written before `secure` waits inside; not
+ * back) → shaking → secure. A dialled one shakes as soon as it is connected, and is secure a turn after its Finished. What is written before `secure` waits inside; not
  * a byte of it leaves earlier. So does what is too long for one write (pieces.ts), piece by piece.
  */
 import type net from 'node:net'
@@ -37,6 +37,7 @@ export interface TlsPipeOptions {
   readonly highWaterMarkBytes: number
   /** What is read is lent from here. */
   readonly memory: Buffer
+  /** A dialled one looks at the other side in its next turn: its Finished has left by then. */
   readonly clock: Clock
   readonly onReleased: (pipe: TlsPipe) => void
 }

@@ -9,6 +9,8 @@ import { readClientHello } from '../codec/client-hello.ts'
 import { show } from '../codec/show.ts'
 import { checkFunction, checkNames, checkObject, invalid } from './checks.ts'
 import { systemClock } from './environment.ts'
+import type { Clock } from './environment.ts'
+import { checkPart } from './environment-options.ts'
 import { Identity } from './identity.ts'
 import { lentReadBytes } from './lent-reads.ts'
 import { formatAddress } from './pipe.ts'
@@ -56,6 +58,7 @@ export class TlsTransport implements Transport {
   /** Undefined: it has no identity. What acceptors of the native dialect have in common. */
   readonly #native: NativeAcceptOptions | undefined
   readonly #ampc: AmpcTls | undefined
+  readonly #clock: Clock
   readonly #pipes = new Set<TlsPipe>()
   /** What is read is lent from here, by all of them. */
   readonly #memory = Buffer.allocUnsafeSlow(lentReadBytes)
@@ -66,7 +69,8 @@ export class TlsTransport implements Transport {
   #listeners = 0
 
   /** @throws StatewireError ERR_INVALID_OPTION, ERR_KEY_FORMAT or ERR_CERTIFICATE_UNUSABLE */
-  constructor(options: TlsTransportOptions) {
+  constructor(options: TlsTransportOptions, clock: Clock = systemClock) {
+    checkPart(clock, 'clock', 'the clock of a TLS transport')
     checkObject(options, 'the options of a TLS transport')
     checkNames(options, ['identity', 'authorize', 'ampc'], 'an option of a TLS transport')
     const { identity, authorize, ampc } = options
@@ -75,6 +79,7 @@ export class TlsTransport implements Transport {
     if (authorize !== undefined) checkFunction(authorize, 'authorize')
     this.#native = identity === undefined ? undefined : { identity, authorize, onProved: ({ host }) => this.#proved(host) }
     this.#ampc = ampc === undefined ? undefined : new AmpcTls(ampc)
+    this.#clock = clock
   }
 
   get openHandles(): number {
@@ -174,7 +179,7 @@ export class TlsTransport implements Transport {
   }
 
   #pipeOptions(remote: Address, { highWaterMarkBytes }: DialOptions): TlsPipeOptions {
-    return { remote, highWaterMarkBytes, memory: this.#memory, clock: systemClock, onReleased: (pipe) => this.#pipes.delete(pipe) }
+    return { remote, highWaterMarkBytes, memory: this.#memory, clock: this.#clock, onReleased: (pipe) => this.#pipes.delete(pipe) }
   }
 
   #adopt(pipe: TlsPipe): TlsPipe {

@@ -3,9 +3,9 @@ import tls from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../actors/environment.ts'
 import { Identity } from '../../actors/identity.ts'
+import { createNetwork } from '../../actors/index.ts'
 import type { Address } from '../../actors/pipe.ts'
-import { nativeDialer } from '../../actors/tls-native.ts'
-import { TlsPipe } from '../../actors/tls-pipe.ts'
+import type { TlsPipe } from '../../actors/tls-pipe.ts'
 import { TlsTransport } from '../../actors/tls-transport.ts'
 import { dial, Door, Heard, loopback, options, outcomeOf, putAway, turn, until } from './tls-bench.ts'
 
@@ -31,13 +31,9 @@ interface Held {
 /** Dials, and looks at the other side when it is told to and not before. */
 async function dialHeld(address: Address, expectedPeerId = bob.id): Promise<Held> {
   const held: (() => void)[] = []
-  const side = nativeDialer({ identity: alice, remote: address, expectedPeerId })
-  const pipe = new TlsPipe(
-    { role: 'dialer', socket: side.dial(address, options.highWaterMarkBytes), side },
-    { remote: address, highWaterMarkBytes: options.highWaterMarkBytes, memory: Buffer.alloc(64 * 1024), clock: { ...systemClock, setImmediate: (look) => void held.push(look) }, onReleased() {} },
-  )
-  const heard = new Heard()
-  pipe.handle(heard)
+  const transport = new TlsTransport({ identity: alice }, { ...systemClock, setImmediate: (look) => void held.push(look) })
+  transports.push(transport)
+  const { pipe, heard } = dial(transport, address, { expectedPeerId })
   pipe.write([Buffer.from('hello')])
   pipe.resume()
   await until('TLS is done', () => held.length === 1)
@@ -107,6 +103,29 @@ describe('the dialling side', () => {
     } finally {
       prototype._start = start
     }
+  })
+})
+
+describe('a network over TLS', () => {
+  it('looks at the other side by the clock that it was given', async () => {
+    const door = await openDoor()
+    const held: (() => void)[] = []
+    const clock = { ...systemClock, setImmediate: (callback: () => void) => void held.push(callback) }
+    const network = createNetwork({ identity: alice, peers: [{ id: bob.id, url: `tls://127.0.0.1:${door.address.port}` }] }, { environment: { clock } })
+    const accepted = await door.outcome(0)
+    for (let i = 0; i < 100; i++) await turn()
+    expect(accepted.heard.text).toBe('')
+    await until('the hello has arrived', () => {
+      for (const callback of held.splice(0)) callback()
+      return accepted.heard.text.startsWith('SWIR')
+    })
+    const stopped = network.shutdown()
+    accepted.pipe.destroy()
+    await until('nothing waits', () => {
+      for (const callback of held.splice(0)) callback()
+      return accepted.heard.closedWith.length === 1
+    })
+    await stopped
   })
 })
 
