@@ -21,6 +21,8 @@ export const lentReadBytes = 64 * 1024
 interface Parts {
   readonly buffer: symbol
   readonly callback: symbol
+  /** What gives the memory of the next read. */
+  readonly following: symbol
 }
 
 interface Internals {
@@ -52,6 +54,27 @@ export function lendReads(socket: net.Socket, memory: Buffer, onBytes: (bytes: B
 }
 
 /**
+ * The first reads of a socket that was accepted and does not read yet, each into memory of its own, so that none is longer than that: what
+ * the kernel still has is left to whoever reads next. `onBytes` is lent the bytes, and gives the memory of the next read.
+ * @returns whether it will be read so
+ */
+export function readPieces(socket: net.Socket, memory: Buffer, onBytes: (bytes: Buffer) => Buffer): boolean {
+  const parts = partsOf(socket)
+  const internals = socket as unknown as Internals
+  const handle = internals._handle
+  if (parts === undefined || typeof handle?.useUserBuffer !== 'function') return false
+  let following = memory
+  internals[parts.buffer] = memory
+  internals[parts.callback] = (lengthBytes: number, into: Buffer): boolean => {
+    following = onBytes(into.subarray(0, lengthBytes))
+    return true
+  }
+  internals[parts.following] = () => following
+  handle.useUserBuffer(memory)
+  return true
+}
+
+/**
  * Pauses a socket whose reads are lent. Its own `pause` would stop reading at once, and with it the news that the other side
  * has gone; as of a stream, it reads on until its buffer is full.
  */
@@ -75,8 +98,8 @@ let known: Parts | null | undefined
 function partsOf(socket: net.Socket): Parts | undefined {
   if (known === undefined) {
     const symbols = Object.getOwnPropertySymbols(socket)
-    const [buffer, callback] = ['kBuffer', 'kBufferCb'].map((name) => symbols.find(({ description }) => description === name))
-    known = buffer === undefined || callback === undefined ? null : { buffer, callback }
+    const [buffer, callback, following] = ['kBuffer', 'kBufferCb', 'kBufferGen'].map((name) => symbols.find(({ description }) => description === name))
+    known = buffer === undefined || callback === undefined || following === undefined ? null : { buffer, callback, following }
   }
   return known ?? undefined
 }

@@ -4,14 +4,14 @@
  * Refuses to know: dialects (it is given a side, or a way to choose one), frames, deadlines: whoever calls `secure()`
  * destroys a pipe whose handshake takes too long.
  *
- * The life of an accepted one: plain (the TCP connection stands, nothing is read) → choosing (the ClientHello is looked at and put
- * back) → shaking → secure. A dialled one shakes as soon as it is connected, and is secure a turn after its Finished. What is written before `secure` waits inside; not
+ * The life of an accepted one: plain (the TCP connection stands, nothing is read) → choosing (the ClientHello is looked at, and given
+ * to TLS) → shaking → secure. A dialled one shakes as soon as it is connected, and is secure a turn after its Finished. What is written before `secure` waits inside; not
  * a byte of it leaves earlier. So does what is too long for one write (pieces.ts), piece by piece.
  */
 import type net from 'node:net'
 import type tls from 'node:tls'
 import { StatewireError } from '../codec/errors.ts'
-import { chooseByFirstBytes } from './client-hello-look.ts'
+import { chooseByFirstBytes, giveFirstBytes } from './client-hello-look.ts'
 import type { Clock } from './environment.ts'
 import { lendReads, pauseReads } from './lent-reads.ts'
 import { inPieces, isLong, lengthOf } from './pieces.ts'
@@ -253,8 +253,11 @@ export class TlsPipe implements Pipe {
     // A dialled one shakes by itself.
     if (side === null || raw === null || this.#tls !== null) return
     if (typeof side !== 'function') return this.#begin(raw, side)
-    chooseByFirstBytes(raw, side, {
-      onChosen: (chosen) => this.#begin(raw, chosen),
+    chooseByFirstBytes(raw, side, this.#options, {
+      onChosen: (chosen, first) => {
+        this.#begin(raw, chosen)
+        if (first !== null && this.#tls !== null) giveFirstBytes(raw, this.#tls, first, this.#options.clock, () => this.#fail(refusal(this.remoteAddress, 'it went on before it was answered')))
+      },
       onUnsuitable: (error) => this.#fail(error),
       onEnd: () => this.#fail(refusal(this.remoteAddress, 'it closed the connection before it had said enough')),
     })

@@ -33,6 +33,19 @@ export function readClientHello(bytes: Uint8Array): ClientHelloVerdict {
   return isBroken || content.length > clientHelloLengthBytesMax ? 'not-tls' : 'need more'
 }
 
+/**
+ * Of what begins as a ClientHello and needs more: so many bytes are missing to the end of the record that has begun, or of the head of
+ * the next one. Whoever reads so many and no more has read nothing of what follows the ClientHello.
+ */
+export function missingOfRecord(bytes: Uint8Array): number {
+  let at = 0
+  while (at + recordHeaderLengthBytes <= bytes.length) {
+    at += recordHeaderLengthBytes + (((bytes[at + 3] as number) << 8) | (bytes[at + 4] as number))
+    if (at > bytes.length) return at - bytes.length
+  }
+  return at + recordHeaderLengthBytes - bytes.length
+}
+
 /** The bytes of the handshake without the heads of its records. `isBroken`: what follows is no further record of it. */
 function joinRecords(bytes: Uint8Array): 'not-tls' | { content: Uint8Array; isBroken: boolean } {
   const parts: Uint8Array[] = []
