@@ -48,9 +48,11 @@ const steadyMalloc = { MALLOC_TRIM_THRESHOLD_: '1000000000', MALLOC_MMAP_THRESHO
 const patienceMs = 20_000
 /**
  * Keeps the compilation of what is measured out of the measured phase, for every subject alike. Round trips are few: after
- * 0.3 s (6,000 of them) a library's functions are still being compiled, and a raw socket's are not; after 1 s the rate stands.
+ * 0.3 s (6,000 of them) a library's functions are still being compiled, and a raw socket's are not; after 1 s the rate stands. Compilation
+ * goes by calls and not by time, so a machine that is half as fast needs twice as long: values of 64 KiB at 600 MiB/s were at 0.95 of raw TLS after
+ * 1.5 s (15 rounds), and at 1.06 after 3 s (11 rounds).
  */
-const warmUpMsMax = 1500
+const warmUpMsMax = 3000
 
 const workerFile = fileURLToPath(new URL(`./worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url))
 
@@ -120,7 +122,7 @@ export async function runCell(subject: string, row: Row, round: number, conditio
     const client = startWorker({ role: 'client', subject, row: row.name, port, heapMib }, clientCore, malloc)
     workers.push(client)
     await client.next('connected', patienceMs)
-    await runPhase(row, server, client, Math.min(warmUpMsMax, seconds * 1500))
+    await runPhase(row, server, client, Math.min(warmUpMsMax, seconds * 3000))
     const figures = await runPhase(row, server, client, seconds * 1000)
     return { subject, row: row.name, round, ...figures }
   } finally {
