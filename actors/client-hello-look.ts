@@ -46,6 +46,7 @@ export function chooseByFirstBytes(raw: net.Socket, choose: TlsChooser, { clock,
       side = choose(first)
     } catch (error) {
       isOver = true
+      raw.off('end', onEnd)
       // A socket that is closed with bytes unread is reset, and what the other side has heard by then may be lost to it: one more read, and no third.
       clock.setImmediate(() => handlers.onUnsuitable(error as Error))
       return
@@ -75,7 +76,7 @@ interface TlsHandle {
 
 /**
  * In the next turn: TLS has asked the kernel by then, and got nothing from a client that waits for its answer.
- * `onFailed`: it got something, which came before the first bytes.
+ * `onFailed`: it got something, which came before the first bytes. (Without `receive` Node itself could not begin TLS on what a socket has read.)
  */
 export function giveFirstBytes(raw: net.Socket, socket: tls.TLSSocket, first: Buffer, clock: Clock, onFailed: () => void): void {
   clock.setImmediate(() => {

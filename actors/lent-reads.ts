@@ -1,5 +1,6 @@
 /**
- * Owns: reading a socket into memory that is used for every read, and lent to whoever hears of the bytes for that call.
+ * Owns: reading a socket into memory that is ours: used for every read, and lent to whoever hears of the bytes for that call; or, before
+ * TLS, in pieces of a given length.
  * Refuses to know: what the bytes are, and whether there is TLS.
  *
  * Node makes an ArrayBuffer for each read, under TLS for each record of 16 KiB. At a gigabyte a second that is garbage which
@@ -38,19 +39,12 @@ interface Internals {
  */
 export function lendReads(socket: net.Socket, memory: Buffer, onBytes: (bytes: Buffer) => void): boolean {
   socket.on('data', onBytes)
-  const parts = partsOf(socket)
-  const internals = socket as unknown as Internals
-  const handle = internals._handle
-  if (parts === undefined || typeof handle?.useUserBuffer !== 'function') return false
-  internals[parts.buffer] = memory
-  internals[parts.callback] = (lengthBytes: number): boolean => {
+  return readInto(socket, memory, (lengthBytes) => {
     // TLS may have several records in hand when its reader has had enough: the rest waits in the socket, in order.
     if (socket.isPaused() || socket.readableLength > 0) return socket.push(Buffer.from(memory.subarray(0, lengthBytes)))
     onBytes(viewOf(memory.buffer, memory.byteOffset, lengthBytes))
     return true
-  }
-  handle.useUserBuffer(memory)
-  return true
+  })
 }
 
 /**
@@ -59,17 +53,23 @@ export function lendReads(socket: net.Socket, memory: Buffer, onBytes: (bytes: B
  * @returns whether it will be read so
  */
 export function readPieces(socket: net.Socket, memory: Buffer, onBytes: (bytes: Buffer) => Buffer): boolean {
+  let following = memory
+  const onRead = (lengthBytes: number): boolean => {
+    following = onBytes(following.subarray(0, lengthBytes))
+    return true
+  }
+  return readInto(socket, memory, onRead, () => following)
+}
+
+/** @param onRead false: no more for now. @param following the memory of the next read; without it, the same */
+function readInto(socket: net.Socket, memory: Buffer, onRead: (lengthBytes: number) => boolean, following: (() => Buffer) | null = null): boolean {
   const parts = partsOf(socket)
   const internals = socket as unknown as Internals
   const handle = internals._handle
   if (parts === undefined || typeof handle?.useUserBuffer !== 'function') return false
-  let following = memory
   internals[parts.buffer] = memory
-  internals[parts.callback] = (lengthBytes: number, into: Buffer): boolean => {
-    following = onBytes(into.subarray(0, lengthBytes))
-    return true
-  }
-  internals[parts.following] = () => following
+  internals[parts.callback] = onRead
+  internals[parts.following] = following
   handle.useUserBuffer(memory)
   return true
 }

@@ -69,13 +69,11 @@ async function beside({ early, compiling, rounds, connects }: Plan, isPinned: bo
   })
 }
 
-const sorted = (values: readonly number[]): readonly number[] => values.toSorted((a, b) => a - b)
-
 export async function connectRate({ isQuick, progress }: BarContext): Promise<readonly Bar[]> {
   const plan = isQuick ? quick : full
   const isPinned = areConnectsPinned()
   const launches = await launchesOf(plan, isPinned, progress)
-  const ratios = sorted(launches.map((rates) => ratio(rates, 'perSecond', 'raw-tls')))
+  const ratios = launches.map((rates) => ratio(rates, 'perSecond', 'raw-tls')).sort((a, b) => a - b)
   const held = median(ratios)
   const all = (subject: ConnectSubject, what: keyof Rates): number => Math.round(median(launches.flatMap((rates) => rates.get(subject)?.[what] ?? [])))
   const figures = {

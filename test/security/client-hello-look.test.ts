@@ -4,6 +4,7 @@
  */
 import diagnosticsChannel from 'node:diagnostics_channel'
 import net from 'node:net'
+import tls from 'node:tls'
 import fc from 'fast-check'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { Identity } from '../../actors/identity.ts'
@@ -16,6 +17,7 @@ const [alice, bob] = [Identity.generate(), Identity.generate()]
 const doors: Door[] = []
 const transports: TlsTransport[] = []
 const relays: net.Server[] = []
+const clients: tls.TLSSocket[] = []
 /** Every socket that is accepted here, as Node announces it. */
 const accepted: net.Socket[] = []
 const announced = (message: unknown): void => void accepted.push((message as { socket: net.Socket }).socket)
@@ -27,6 +29,7 @@ beforeAll(() => {
 
 afterEach(async () => {
   vi.restoreAllMocks()
+  for (const client of clients.splice(0)) client.destroy()
   await putAway(doors, transports)
   for (const relay of relays.splice(0)) await new Promise((resolve) => relay.close(resolve))
   accepted.length = 0
@@ -102,6 +105,23 @@ describe('a look at the first bytes', () => {
     await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
     const { heard } = await sendMegabyte(door, (relay.address() as net.AddressInfo).port)
     expect(heard.equals(sent)).toBe(true)
+  })
+
+  it('asks for 2 KiB at most, whatever a record claims, and for the rest of a long ClientHello piece by piece', async () => {
+    const names = Array.from({ length: 30 }, (_, at) => String(at).padEnd(200, '-'))
+    const offers = { ALPNProtocols: [...names, 'statewire/1'], key: alice.toPem(), cert: alice.certificate, minVersion: 'TLSv1.3', rejectUnauthorized: false } as const
+    const { length } = await captureClientHello(offers)
+    expect(length).toBeGreaterThan(6 * 1024)
+    const door = await openDoor()
+    const asked = vi.spyOn(Buffer, 'allocUnsafe')
+    const client = tls.connect({ ...offers, host: '127.0.0.1', port: door.address.port })
+    clients.push(client)
+    const { outcome, pipe } = await door.outcome(0)
+    expect([outcome, pipe.peerId]).toEqual([null, alice.id])
+    const lengths = asked.mock.calls.map(([asks]) => asks)
+    // `Buffer.concat` asks as well, for what is there by then.
+    expect(lengths.filter((asks) => asks === 2 * 1024).length).toBeGreaterThanOrEqual(2)
+    expect(lengths).not.toContain(length - 32)
   })
 
   it('reads a ClientHello in records and pieces of any length to its end, and not a byte of what follows', async () => {

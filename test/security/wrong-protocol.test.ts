@@ -80,6 +80,12 @@ describe('an accepting side closes on a client that speaks', () => {
     expect(sent).toBeGreaterThan(0)
   })
 
+  it('as many bytes of text as are read at first, and ends: it is named all the same', async () => {
+    const door = await openDoor()
+    const client = rawClient(door.address.port, (socket) => socket.end('x'.repeat(32)))
+    await expectGone(door, () => client.isClosed, /plain text/, performance.now())
+  })
+
   it('text, one letter at a time: the first is enough', async () => {
     const door = await openDoor()
     const client = rawClient(door.address.port, (socket) => {
