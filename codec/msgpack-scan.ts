@@ -30,11 +30,20 @@ export type MsgPackScan = { readonly fault: MsgPackFault } | { readonly fault: n
 
 const forbiddenKeys = ['__proto__', 'constructor', 'prototype'].map((key) => Buffer.from(key, 'latin1'))
 
+const no = -1
+
+/** By head byte. An array of bytes and not an object: its keys, from c0 on, would be looked up in a hash table, for each nil and number of a value. */
+function byHead(lengths: Readonly<Record<number, number>>): Int8Array {
+  const table = new Int8Array(256).fill(no)
+  for (const [head, lengthBytes] of Object.entries(lengths)) table[Number(head)] = lengthBytes
+  return table
+}
+
 // What follows the head byte c0 … df: a payload of fixed length, a length field of 1, 2 or 4 bytes, or a count.
-const fixedPayloadLengthBytes: Readonly<Record<number, number>> = { 0xc0: 0, 0xc2: 0, 0xc3: 0, 0xca: 4, 0xcb: 8, 0xcc: 1, 0xcd: 2, 0xce: 4, 0xcf: 8, 0xd0: 1, 0xd1: 2, 0xd2: 4, 0xd3: 8 }
-const lengthFieldBytes: Readonly<Record<number, number>> = { 0xc4: 1, 0xc5: 2, 0xc6: 4, 0xd9: 1, 0xda: 2, 0xdb: 4 }
-const extLengthFieldBytes: Readonly<Record<number, number>> = { 0xc7: 1, 0xc8: 2, 0xc9: 4 }
-const fixedExtLengthBytes: Readonly<Record<number, number>> = { 0xd4: 1, 0xd5: 2, 0xd6: 4, 0xd7: 8, 0xd8: 16 }
+const fixedPayloadLengthBytes = byHead({ 0xc0: 0, 0xc2: 0, 0xc3: 0, 0xca: 4, 0xcb: 8, 0xcc: 1, 0xcd: 2, 0xce: 4, 0xcf: 8, 0xd0: 1, 0xd1: 2, 0xd2: 4, 0xd3: 8 })
+const lengthFieldBytes = byHead({ 0xc4: 1, 0xc5: 2, 0xc6: 4, 0xd9: 1, 0xda: 2, 0xdb: 4 })
+const extLengthFieldBytes = byHead({ 0xc7: 1, 0xc8: 2, 0xc9: 4 })
+const fixedExtLengthBytes = byHead({ 0xd4: 1, 0xd5: 2, 0xd6: 4, 0xd7: 8, 0xd8: 16 })
 const timestampType = 0xff
 const uint64Head = 0xcf
 
@@ -126,13 +135,13 @@ class Scan {
   #longHead(head: number): MsgPackRule | null {
     if (head === 0xc1) return 'reserved'
     if (head >= 0xdc) return this.#container(head)
-    const fixed = fixedPayloadLengthBytes[head]
-    if (fixed !== undefined) {
+    const fixed = fixedPayloadLengthBytes[head]!
+    if (fixed !== no) {
       if ((head === uint64Head || head === 0xd3) && this.#end - this.#offset >= 8) this.#noteWide(head)
       return this.#skip(fixed)
     }
-    const field = lengthFieldBytes[head]
-    if (field !== undefined) {
+    const field = lengthFieldBytes[head]!
+    if (field !== no) {
       const length = this.#readLength(field)
       return length < 0 ? 'truncated' : this.#skipText(length)
     }
@@ -156,8 +165,8 @@ class Scan {
   }
 
   #ext(head: number): MsgPackRule | null {
-    const field = extLengthFieldBytes[head]
-    const length = field === undefined ? fixedExtLengthBytes[head]! : this.#readLength(field)
+    const field = extLengthFieldBytes[head]!
+    const length = field === no ? fixedExtLengthBytes[head]! : this.#readLength(field)
     if (length < 0 || this.#offset >= this.#end) return 'truncated'
     if (this.#buffer[this.#offset] !== timestampType || (length !== 4 && length !== 8 && length !== 12)) return 'ext'
     return this.#skip(1 + length)
