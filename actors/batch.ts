@@ -17,8 +17,8 @@ import { ControlChannel } from './control-channel.ts'
 import { describe, nextOf, sendWhenPossible } from './validation.ts'
 import { creditsMissing, openNativeLanes, waitForCredit, whenPeersHaveHeard } from './native-batch.ts'
 import type { OnConnectionLost } from './options.ts'
-import { cause, causeOf, errorOf } from './services.ts'
-import type { Services } from './services.ts'
+import { cause, causeOf, errorOf } from './causes.ts'
+import type { SessionContext } from './session-context.ts'
 import { Session } from './session.ts'
 import type { Channel, PrfKeys } from './session.ts'
 
@@ -73,7 +73,7 @@ export class BatchRequest {
 }
 
 export interface BatchInput {
-  readonly services: Services
+  readonly services: SessionContext
   readonly request: BatchRequest
   readonly peersPool: AnyActorRef
 }
@@ -88,7 +88,7 @@ interface BatchLink {
 }
 
 class BatchBody implements Body {
-  readonly #services: Services
+  readonly #services: SessionContext
   readonly #request: BatchRequest
   readonly #peersPool: AnyActorRef
   readonly #port: ActorPort

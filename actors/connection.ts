@@ -13,8 +13,8 @@ import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import type { Answered, ClaimedPipe, Offer, OpenPipe } from './offer.ts'
 import { deaf } from './pipe.ts'
 import type { Pipe, PipeHandlers } from './pipe.ts'
-import { cause, causeOf, errorOf } from './services.ts'
-import type { Services } from './services.ts'
+import { cause, causeOf, errorOf } from './causes.ts'
+import type { ConnectionContext } from './connection-context.ts'
 
 const nothing: Buffer = Buffer.alloc(0)
 /**
@@ -25,7 +25,7 @@ const discardedLengthBytesMax = 24 * 1024 * 1024
 /** Records of one byte cost as much each as long ones: so many are five times what the bytes are in full ones. */
 const discardedReadsMax = 8_192
 
-export type ConnectionInput = { readonly services: Services } & (
+export type ConnectionInput = { readonly services: ConnectionContext } & (
   | { readonly begins: 'connecting'; readonly pipe: Pipe; readonly handshake: DialerHandshake }
   | { readonly begins: 'connected'; readonly pipe: Pipe; readonly handshake: AcceptorHandshake }
   | { readonly begins: 'claimed'; readonly claimed: ClaimedPipe; readonly state: LinkCore }
@@ -33,7 +33,7 @@ export type ConnectionInput = { readonly services: Services } & (
 
 /** The events a connection sends to its parent; all carry `connection`, its id. */
 export class ConnectionBody implements Body, PipeHandlers {
-  readonly #services: Services
+  readonly #services: ConnectionContext
   readonly #port: ActorPort
   readonly #begins: ConnectionFacts['begins']
   readonly #handshake: DialerHandshake | AcceptorHandshake

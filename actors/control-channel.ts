@@ -12,18 +12,18 @@ import { checkCall } from './checks.ts'
 import { whenFlushed } from './link-pumps.ts'
 import { bounded } from './session.ts'
 import type { CallOptions, Channel } from './session.ts'
-import type { Services } from './services.ts'
+import type { SessionContext } from './session-context.ts'
 
 const ok = Buffer.from('ok', 'latin1')
 
 export class ControlChannel {
   readonly peers: readonly string[]
   readonly ring: Ring
-  readonly #services: Services
+  readonly #services: SessionContext
   readonly #channels: ReadonlyMap<string, Channel>
   readonly #onClosed: () => void
 
-  constructor(services: Services, channels: ReadonlyMap<string, Channel>, onClosed: () => void) {
+  constructor(services: SessionContext, channels: ReadonlyMap<string, Channel>, onClosed: () => void) {
     this.peers = [...channels.keys()]
     this.ring = ringAround(services.options.identity, this.peers)
     this.#services = services

@@ -9,7 +9,7 @@ import type { Cause } from '../machines/chart.ts'
 import type { LinkCore } from '../protocol/link-core.ts'
 import { NativeLinkState } from '../protocol/native/native-link-state.ts'
 import { checkTimeoutMs, invalid } from './checks.ts'
-import { causeOf, errorOf } from './services.ts'
+import { causeOf, errorOf } from './causes.ts'
 import type { Services } from './services.ts'
 
 /** Of the values that `send` had accepted for this peer and that were not acknowledged when the drain began. */

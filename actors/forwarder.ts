@@ -15,10 +15,10 @@ import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import type { Batch, FlushSchedule } from './flush-schedule.ts'
 import type { LoneAck, LoneAcks } from './lone-acks.ts'
 import type { Pipe } from './pipe.ts'
-import type { Services } from './services.ts'
+import type { LinkContext } from './link-context.ts'
 
 export interface ForwarderInput {
-  readonly services: Services
+  readonly services: LinkContext
   readonly direction: 'out' | 'in'
   readonly state: LinkCore
 }

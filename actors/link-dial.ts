@@ -8,11 +8,11 @@ import type { ClaimHolder } from './claims.ts'
 import type { Offer } from './offer.ts'
 import type { Cause } from '../machines/chart.ts'
 import { post } from './post.ts'
-import { cause } from './services.ts'
-import type { Services } from './services.ts'
+import { cause } from './causes.ts'
+import type { LinkContext } from './link-context.ts'
 
 export interface LinkDialOptions {
-  readonly services: Services
+  readonly services: LinkContext
   readonly peer: string
   readonly link: string
   readonly connectionId: number

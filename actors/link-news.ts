@@ -10,13 +10,13 @@ import type { Cause } from '../machines/chart.ts'
 import type { ActorPort } from './chart-actor.ts'
 import type { LinkSpec } from './link.ts'
 import type { LinkPumps } from './link-pumps.ts'
-import type { Services } from './services.ts'
+import type { LinkContext } from './link-context.ts'
 
 /** In the first, the ClientHello of a dial leaves, or what was sent behind an answered hello comes. */
 const turnsWhileConnecting = 2
 
 export interface LinkNewsOptions {
-  readonly services: Services
+  readonly services: LinkContext
   readonly peer: string
   readonly spec: LinkSpec
   readonly port: ActorPort

@@ -9,16 +9,16 @@ import type { Children } from './children.ts'
 import { forwarder, inPumpOf, outPumpOf } from './forwarder.ts'
 import type { InPump, OutPump } from './forwarder.ts'
 import { post } from './post.ts'
-import type { Services } from './services.ts'
+import type { LinkContext } from './link-context.ts'
 
 export class LinkPumps {
-  readonly #services: Services
+  readonly #services: LinkContext
   readonly #children: Children
   readonly #state: LinkCore
   out: OutPump | null = null
   into: InPump | null = null
 
-  constructor(services: Services, children: Children, state: LinkCore) {
+  constructor(services: LinkContext, children: Children, state: LinkCore) {
     this.#services = services
     this.#children = children
     this.#state = state

@@ -4,17 +4,17 @@
  * Refuses to know: what is due; the state says it, and the link does it.
  */
 import type { DueAction, LinkCore } from '../protocol/link-core.ts'
-import type { Services } from './services.ts'
+import type { LinkContext } from './link-context.ts'
 import type { Deadline } from './timer-wheel.ts'
 
 export class LinkTimer {
-  readonly #services: Services
+  readonly #services: LinkContext
   readonly #state: LinkCore
   readonly #onDue: (action: Exclude<DueAction, 'look-again'>) => void
   #deadline: Deadline | null = null
   #dueAtMs = 0
 
-  constructor(services: Services, state: LinkCore, onDue: (action: Exclude<DueAction, 'look-again'>) => void) {
+  constructor(services: LinkContext, state: LinkCore, onDue: (action: Exclude<DueAction, 'look-again'>) => void) {
     this.#services = services
     this.#state = state
     this.#onDue = onDue

@@ -22,8 +22,8 @@ import { LinkNews } from './link-news.ts'
 import { LinkPumps } from './link-pumps.ts'
 import { LinkTimer } from './link-timer.ts'
 import type { OnConnectionLost, ResolvedPeer } from './options.ts'
-import { cause, causeOf, errorOf } from './services.ts'
-import type { Services } from './services.ts'
+import { cause, causeOf, errorOf } from './causes.ts'
+import type { LinkContext } from './link-context.ts'
 
 /** What a peer asks for: the link, and the state it shall carry. */
 export interface LinkSpec {
@@ -34,13 +34,13 @@ export interface LinkSpec {
 }
 
 export interface LinkInput {
-  readonly services: Services
+  readonly services: LinkContext
   readonly peer: ResolvedPeer
   readonly spec: LinkSpec
 }
 
 class LinkBody implements Body {
-  readonly #services: Services
+  readonly #services: LinkContext
   readonly #peer: ResolvedPeer
   readonly #spec: LinkSpec
   readonly #port: ActorPort

@@ -18,11 +18,11 @@ import type { Offer } from './offer.ts'
 import { formatUrl } from './options.ts'
 import { deaf } from './pipe.ts'
 import type { Address, Pipe, PipeListener } from './pipe.ts'
-import { cause, causeOf, errorOf } from './services.ts'
-import type { Services } from './services.ts'
+import { cause, causeOf, errorOf } from './causes.ts'
+import type { ConnectionContext } from './connection-context.ts'
 
 export interface ListenerInput {
-  readonly services: Services
+  readonly services: ConnectionContext
   readonly address: Address
   /** A restarted listener binds what the first one was given, not another free port. */
   readonly bound: { address: Address | null }
@@ -38,7 +38,7 @@ const reasons = {
 }
 
 class ListenerBody implements Body {
-  readonly #services: Services
+  readonly #services: ConnectionContext
   readonly #input: ListenerInput
   readonly #port: ActorPort
   readonly #admission: Admission

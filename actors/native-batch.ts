@@ -8,7 +8,7 @@ import type { LinkCore } from '../protocol/link-core.ts'
 import type { NativeLane } from '../protocol/native/native-lane.ts'
 import type { NativeLinkState } from '../protocol/native/native-link-state.ts'
 import { firstIdOfBatch } from '../protocol/native/session-numbering.ts'
-import type { Services } from './services.ts'
+import type { SessionContext } from './session-context.ts'
 import type { Channel } from './session.ts'
 
 interface PeerLink {
@@ -56,7 +56,7 @@ const reactsWithinMs = 4
  * Calls back when the peers have heard that these sessions are closed, and this side what they have closed for it. A call that began
  * earlier would take ids by what it knew before, and two sides that do so may miss each other again and again, by the same number.
  */
-export function whenPeersHaveHeard(services: Services, channels: readonly ReadonlyMap<string, Channel>[], callback: () => void): void {
+export function whenPeersHaveHeard(services: SessionContext, channels: readonly ReadonlyMap<string, Channel>[], callback: () => void): void {
   const oneOfEach = new Map(channels.flatMap((ofPeers) => [...ofPeers.values()]).map((channel) => [channel.state, channel.lane]))
   let left = oneOfEach.size
   const isHeard = (): void => {

@@ -12,7 +12,7 @@ import { link } from './link.ts'
 import type { LinkSpec } from './link.ts'
 import type { ResolvedPeer } from './options.ts'
 import { post } from './post.ts'
-import { cause, causeOf, errorOf } from './services.ts'
+import { cause, causeOf, errorOf } from './causes.ts'
 import type { Services } from './services.ts'
 
 /** Asks a peer for a link; `replyTo` hears `link.ready`, `link.up`, `link.down` and `link.failed`, with `peer`. */

@@ -9,7 +9,7 @@ import type { AnyEventObject } from '../machines/xstate.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import type { ChildSpec } from './children.ts'
-import { causeOf } from './services.ts'
+import { causeOf } from './causes.ts'
 import type { Services } from './services.ts'
 import type { Deadline } from './timer-wheel.ts'
 

@@ -11,11 +11,11 @@ import { backoffMs } from '../protocol/backoff.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import { post } from './post.ts'
-import type { Services } from './services.ts'
+import type { LinkContext } from './link-context.ts'
 import type { Deadline } from './timer-wheel.ts'
 
 export interface ReconnectorInput {
-  readonly services: Services
+  readonly services: LinkContext
 }
 
 /** So many that the back-off is at its cap, whatever its factor. */
@@ -33,7 +33,7 @@ interface Entry {
 }
 
 class ReconnectorBody implements Body {
-  readonly #services: Services
+  readonly #services: LinkContext
   readonly #port: ActorPort
   readonly #entries = new Map<string, Entry>()
   #dialing = 0

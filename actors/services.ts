@@ -2,20 +2,16 @@
  * Owns: what all actors of one network share: environment, options, timer wheel, the claims that are open, events, counters.
  * Refuses to know: any actor. There is no module state: several networks live in one process, each with its own services.
  */
-import { StatewireError } from '../codec/errors.ts'
-import type { ErrorCode } from '../codec/errors.ts'
-import { legible, legibleData } from '../codec/legible.ts'
-import type { Cause } from '../machines/chart.ts'
+import { legibleData } from '../codec/legible.ts'
 import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
 import type { Dialect } from '../protocol/dialect.ts'
 import { ampcDialect } from '../protocol/ampc.ts'
-import { HelloRefusedError } from '../protocol/native/native-handshake.ts'
 import { nativeDialect } from '../protocol/native/native.ts'
 import { NodeMemory } from '../protocol/native/node-memory.ts'
 import { SessionNumbering } from '../protocol/batch-plan.ts'
 import { BaseLinks } from './base-links.ts'
 import { createLinkStates } from './link-states.ts'
-import type { ActorHost } from './chart-actor.ts'
+import type { SessionContext } from './session-context.ts'
 import { Claims } from './claims.ts'
 import type { Environment } from './environment.ts'
 import type { NetworkEvent } from './events.ts'
@@ -26,7 +22,7 @@ import { LoneAcks } from './lone-acks.ts'
 import { TimerWheel } from './timer-wheel.ts'
 import { Turns } from './turns.ts'
 
-export class Services implements ActorHost {
+export class Services implements SessionContext {
   readonly environment: Environment
   readonly options: ResolvedOptions
   readonly dialect: Dialect
@@ -100,29 +96,4 @@ export class Services implements ActorHost {
   toJSON(): string {
     return `<services of ${this.options.identity}>`
   }
-}
-
-/** Makes an error out of a cause that travelled in an event. */
-export function errorOf(cause: Cause): StatewireError {
-  return new StatewireError(cause.code as ErrorCode, cause.message)
-}
-
-/** Makes a cause out of anything that was thrown. */
-export function causeOf(error: unknown, code: ErrorCode = 'ERR_INTERNAL', prefix = ''): Cause {
-  if (error instanceof StatewireError) return { code: error.code, message: legible(prefix + error.message), ...retryOf(error) }
-  const message = error instanceof Error ? error.message : String(error)
-  const systemCode = error instanceof Error && 'code' in error ? ` (${String((error as NodeJS.ErrnoException).code)})` : ''
-  return { code, message: legible(`${prefix}${message}${message.includes(systemCode.slice(2, -1)) ? '' : systemCode}`) }
-}
-
-/** A wrong identity sets the address aside, as a matter of configuration does; addresses get reused, so it is tried again. */
-function retryOf(error: StatewireError): Pick<Cause, 'retry'> {
-  if (error.code === 'ERR_UNEXPECTED_PEER') return { retry: 'cap' }
-  if (!(error instanceof HelloRefusedError)) return {}
-  if (error.refusal === 'stale') return { retry: 'stale' }
-  return error.effect === 'configuration' ? { retry: 'cap' } : error.effect === 'none' ? { retry: 'free' } : {}
-}
-
-export function cause(code: ErrorCode, message: string): Cause {
-  return { code, message: legible(message) }
 }

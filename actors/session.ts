@@ -10,7 +10,7 @@ import type { LinkCore } from '../protocol/link-core.ts'
 import { ringAround } from '../protocol/party-ring.ts'
 import type { Ring } from '../protocol/party-ring.ts'
 import { checkBoolean, checkCall, checkFunction } from './checks.ts'
-import type { Services } from './services.ts'
+import type { SessionContext } from './session-context.ts'
 
 export interface CallOptions {
   readonly signal?: AbortSignal
@@ -30,7 +30,7 @@ export interface PrfKeys {
 }
 
 export interface SessionInput {
-  readonly services: Services
+  readonly services: SessionContext
   readonly id: number
   readonly index: number
   readonly channels: ReadonlyMap<string, Channel>
@@ -57,7 +57,7 @@ export class Session {
   readonly ring: Ring
   /** Keys agreed with the neighbours in the ring, when `makeSessions` was asked for them. */
   readonly prf: PrfKeys | null
-  readonly #services: Services
+  readonly #services: SessionContext
   readonly #channels: ReadonlyMap<string, Channel>
   readonly #onClosed: () => void
   /** Calls of `send` whose value is not accepted yet. */
@@ -251,7 +251,7 @@ export class Session {
 
 /** A wait with a deadline and a signal, whose listeners are gone when it is over. */
 export function bounded<T>(
-  services: Services,
+  services: SessionContext,
   options: CallOptions | undefined,
   code: 'ERR_TIMED_OUT' | 'ERR_SEND_TIMED_OUT',
   what: string,

@@ -26,7 +26,8 @@ import type { NetworkConfig, ResolvedOptions, ResolvedPeer } from './options.ts'
 import { peer } from './peer.ts'
 import { pool } from './pool.ts'
 import { reconnector } from './reconnector.ts'
-import { cause, causeOf, errorOf, Services } from './services.ts'
+import { cause, causeOf, errorOf } from './causes.ts'
+import { Services } from './services.ts'
 import { TlsTransport } from './tls-transport.ts'
 
 export interface SupervisorInput {

@@ -1,0 +1,19 @@
+/**
+ * Owns: what connections and the listener need of their network.
+ * Independent of: who provides it (services.ts) and of every layer above connections.
+ */
+import type { Dialect } from '../protocol/dialect.ts'
+import type { ActorHost } from './chart-actor.ts'
+import type { Claims } from './claims.ts'
+import type { Environment } from './environment.ts'
+import type { NetworkEvent } from './events.ts'
+import type { ResolvedOptions } from './options.ts'
+
+export interface ConnectionContext extends ActorHost {
+  readonly environment: Environment
+  readonly options: ResolvedOptions
+  readonly dialect: Dialect
+  /** The inbound connections that links of this network wait for. */
+  readonly claims: Claims
+  emit(event: NetworkEvent): void
+}

@@ -1,0 +1,17 @@
+/**
+ * Owns: what links, their forwarders and the reconnector need of their network, beyond what connections need.
+ * Independent of: who provides it (services.ts), and of sessions and peers.
+ */
+import type { AnyActorRef } from '../machines/xstate.ts'
+import type { BaseLinks } from './base-links.ts'
+import type { ConnectionContext } from './connection-context.ts'
+import type { FlushSchedule } from './flush-schedule.ts'
+import type { LoneAcks } from './lone-acks.ts'
+
+export interface LinkContext extends ConnectionContext {
+  readonly flushes: FlushSchedule
+  readonly loneAcks: LoneAcks
+  readonly baseLinks: BaseLinks
+  /** The current reconnector actor; null before the supervisor has started it. */
+  readonly reconnector: AnyActorRef | null
+}

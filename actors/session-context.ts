@@ -1,0 +1,16 @@
+/**
+ * Owns: what sessions and the calls that make them need of their network, beyond what links need.
+ * Independent of: who provides it (services.ts), and of the facade.
+ */
+import type { SessionNumbering } from '../protocol/batch-plan.ts'
+import type { LinkContext } from './link-context.ts'
+import type { Turns } from './turns.ts'
+
+export interface SessionContext extends LinkContext {
+  readonly turns: Turns
+  readonly numbering: SessionNumbering
+  /** Calls that are not complete yet; only they need to know which links are ready. */
+  readonly batchesUnderWay: Set<object>
+  /** Why a peer is not connected, in parentheses, for the end of an error message; or ''. */
+  whyNotConnected(peer: string): string
+}
