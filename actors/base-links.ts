@@ -2,11 +2,13 @@
  * Owns: in the modes `reconnect` and `resume`, the one set of links per peer that serves all batches, and which of them are ready.
  * Refuses to know: who uses them.
  */
+import { StatewireError } from '../codec/errors.ts'
 import { LinkState } from '../protocol/link-state.ts'
 import type { LinkCore } from '../protocol/link-core.ts'
 import { linksInUse } from '../protocol/native/hello-checks.ts'
 import { NativeLinkState } from '../protocol/native/native-link-state.ts'
 import type { ResolvedOptions } from './options.ts'
+import type { PeerTable } from './peer-table.ts'
 
 export interface BaseLink {
   readonly id: string
@@ -21,15 +23,23 @@ export class BaseLinks {
   onChange: (() => void) | null = null
 
   /** @param createState makes the state of one link, in the dialect of the network */
-  constructor(options: ResolvedOptions, createState: (peer: string, connectionId: number) => LinkCore) {
+  constructor(options: ResolvedOptions, peers: PeerTable, createState: (peer: string, connectionId: number) => LinkCore) {
     if (options.onConnectionLost === 'fail') return
-    for (const peer of options.peers.keys()) {
+    const open = (peer: string): void => {
       const links: BaseLink[] = []
       for (let connectionId = 0; connectionId < options.connectionParallelism; connectionId++) {
         links.push({ id: `link:${connectionId}`, connectionId, state: createState(peer, connectionId), isReady: false })
       }
       this.#links.set(peer, links)
     }
+    for (const peer of peers.ids()) open(peer)
+    peers.onChange({
+      added: ({ id }) => open(id),
+      removed: ({ id }) => {
+        for (const { state } of this.of(id)) state.close(new StatewireError('ERR_UNKNOWN_PEER', `${id} is not a peer of this network any more`))
+        this.#links.delete(id)
+      },
+    })
   }
 
   of(peer: string): readonly BaseLink[] {

@@ -8,11 +8,14 @@ import type { Claims } from './claims.ts'
 import type { Environment } from './environment.ts'
 import type { NetworkEvent } from './events.ts'
 import type { ResolvedOptions } from './options.ts'
+import type { PeerTable } from './peer-table.ts'
 
 export interface ConnectionContext extends ActorHost {
   readonly environment: Environment
   readonly options: ResolvedOptions
   readonly dialect: Dialect
+  /** The peers as they are now. */
+  readonly peers: PeerTable
   /** The inbound connections that links of this network wait for. */
   readonly claims: Claims
   emit(event: NetworkEvent): void

@@ -16,10 +16,12 @@ import type { NodeMemory } from '../protocol/native/node-memory.ts'
 import type { Environment } from './environment.ts'
 import type { NetworkEvent } from './events.ts'
 import type { ResolvedOptions } from './options.ts'
+import type { PeerTable } from './peer-table.ts'
 
 export interface LinkStatesOptions {
   readonly environment: Environment
   readonly options: ResolvedOptions
+  readonly peers: PeerTable
   readonly dialect: Dialect
   /** Native: the links count against it. */
   readonly memory: NodeMemory
@@ -30,7 +32,7 @@ export interface LinkStatesOptions {
 const spareArenasForFewLinks = 16
 const spareArenasPerLink = 2
 
-export function createLinkStates({ environment, options, dialect, memory, emit }: LinkStatesOptions): (peer: string, connectionId: number) => LinkCore {
+export function createLinkStates({ environment, options, peers, dialect, memory, emit }: LinkStatesOptions): (peer: string, connectionId: number) => LinkCore {
   if (options.dialect === 'ampc') {
     return () => {
       const state = new LinkState(dialect.sessions(options.limits.maxMessageLengthBytes), options.limits)
@@ -41,7 +43,10 @@ export function createLinkStates({ environment, options, dialect, memory, emit }
   const { clock, random } = environment
   const { limits, key } = options
   const spares = new SpareMemory(spareMemoryLengthBytesMax)
-  const arenas = new SpareMemory(spareArenasLengthBytes(options.peers.size * options.connectionParallelism))
+  const arenasLengthBytes = (): number => spareArenasLengthBytes(peers.size * options.connectionParallelism)
+  const arenas = new SpareMemory(arenasLengthBytes())
+  const resize = (): void => arenas.resize(arenasLengthBytes())
+  peers.onChange({ added: resize, removed: resize })
   if (key === null) throw new StatewireError('ERR_INTERNAL', 'the native dialect has no key')
   // Microseconds since 1970 at the start of this network: greater than that of any earlier process with the same key.
   const bootId = BigInt(Math.floor(clock.wallMs() * 1000))

@@ -157,7 +157,7 @@ class ListenerBody implements Body {
       return
     }
     const { identity, connectionId } = offer.claim
-    const isKnown = this.#services.options.peers.has(identity)
+    const isKnown = this.#services.peers.has(identity)
     const reason = isKnown
       ? cause('ERR_NOT_REQUESTED', `connection ${connectionId} of ${JSON.stringify(identity)} is not asked for now`)
       : cause('ERR_UNKNOWN_PEER', `${JSON.stringify(identity)} is not a peer of this network`)
@@ -172,9 +172,9 @@ class ListenerBody implements Body {
   }
 
   #wordsFor({ claim: { identity, connectionId }, refusal }: Offer): HandshakeFault | null {
-    const { options } = this.#services
+    const { options, peers } = this.#services
     if (identity === options.identity) return refusal('self', 'this is the key of this side itself')
-    if (!options.peers.has(identity)) return null
+    if (!peers.has(identity)) return null
     return connectionId < options.connectionParallelism ? refusal('stopping', 'this link is not wanted now') : refusal('no-such-link', `this side has ${options.connectionParallelism} links`)
   }
 

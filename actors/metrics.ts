@@ -49,7 +49,7 @@ export function metricsOf(services: Services, resources: { readonly actors: numb
     identity: services.options.identity,
     ...resources,
     memory: { ...memory.held, budgetBytes: memory.budgetBytes, usedBytes: memory.usedBytes, waitingLinks: memory.waiting },
-    peers: [...services.options.peers.keys()].map((peer) => {
+    peers: services.peers.ids().map((peer) => {
       const links = services.baseLinks.of(peer).map(linkMetrics)
       return { peer, isUp: links.some(({ isUp }) => isUp), links }
     }),

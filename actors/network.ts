@@ -101,7 +101,7 @@ export class Network {
   }
 
   get peers(): readonly string[] {
-    return [...this.#services.options.peers.keys()]
+    return this.#services.peers.ids()
   }
 
   /** Where it listens, with the real port; null before `ready()` and where nothing listens. */
@@ -158,7 +158,7 @@ export class Network {
     const peers = options.peers === undefined ? this.peers : options.peers
     if (!Array.isArray(peers)) throw invalid(`peers must be a list, got ${show(peers)}`)
     for (const [index, peer] of (peers as readonly string[]).entries()) {
-      if (!this.#services.options.peers.has(peer)) throw new StatewireError('ERR_UNKNOWN_PEER', `peers[${index}] is ${show(peer)}, which is not a peer of this network; there are: ${this.peers.join(', ')}`)
+      if (!this.#services.peers.has(peer)) throw new StatewireError('ERR_UNKNOWN_PEER', `peers[${index}] is ${show(peer)}, which is not a peer of this network; there are: ${this.peers.join(', ')}`)
       if (peers.indexOf(peer) !== index) throw invalid(`peers[${index}] is ${show(peer)}, which is in the list already`)
       if (this.#drains.has(peer)) throw drainedError(peer)
     }
@@ -237,7 +237,7 @@ export class Network {
 
   #checkDrain(peer: string, options: DrainOptions): void {
     checkCall(options, 'drain', ['timeoutMs', 'reason'])
-    if (!this.#services.options.peers.has(peer)) throw new StatewireError('ERR_UNKNOWN_PEER', `${show(peer)} is not a peer of this network; there are: ${this.peers.join(', ')}`)
+    if (!this.#services.peers.has(peer)) throw new StatewireError('ERR_UNKNOWN_PEER', `${show(peer)} is not a peer of this network; there are: ${this.peers.join(', ')}`)
     checkDrain(this.#services, options)
   }
 

@@ -7,6 +7,7 @@ import type { Cause } from '../machines/chart.ts'
 import type { NetworkEvent } from './events.ts'
 import { formatUrl } from './options.ts'
 import type { ResolvedOptions } from './options.ts'
+import type { PeerTable } from './peer-table.ts'
 
 interface Failures {
   count: number
@@ -15,6 +16,7 @@ interface Failures {
 
 export class Obstacles {
   readonly #options: ResolvedOptions
+  readonly #peers: PeerTable
   readonly #dials = new Map<string, Failures>()
   readonly #refusals = new Map<string, Failures>()
   /** Peers that were connected at some time: those know how to get here. */
@@ -22,8 +24,9 @@ export class Obstacles {
   /** Of connections that did not get so far as to say whose they are, or are of no peer. */
   #refusalsOfStrangers: Failures | null = null
 
-  constructor(options: ResolvedOptions) {
+  constructor(options: ResolvedOptions, peers: PeerTable) {
     this.#options = options
+    this.#peers = peers
   }
 
   note(event: NetworkEvent): void {
@@ -41,7 +44,7 @@ export class Obstacles {
   #noteRefusal(peer: string | null, reason: Cause): void {
     // It came before it was asked for, which is in nobody's way.
     if (reason.code === 'ERR_NOT_REQUESTED') return
-    if (peer !== null && this.#options.peers.has(peer)) this.#refusals.set(peer, oneMore(this.#refusals.get(peer), reason))
+    if (peer !== null && this.#peers.has(peer)) this.#refusals.set(peer, oneMore(this.#refusals.get(peer), reason))
     else this.#refusalsOfStrangers = oneMore(this.#refusalsOfStrangers ?? undefined, reason)
   }
 
@@ -61,7 +64,7 @@ export class Obstacles {
   }
 
   #nobodyDials(peer: string, url: string | null, hasCome: boolean): string {
-    const { role } = this.#options.peers.get(peer) ?? {}
+    const { role } = this.#peers.get(peer) ?? {}
     if (role !== 'acceptor') return ''
     const isNative = this.#options.dialect === 'native'
     const here = url ?? (this.#options.listen === null ? 'this side' : formatUrl(this.#options.listen, this.#options.security))

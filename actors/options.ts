@@ -7,6 +7,7 @@ import { show } from '../codec/show.ts'
 import { helloMaxMessageLengthBytesMin, linksMax } from '../codec/hello.ts'
 import { decodePeerId } from '../protocol/key-id.ts'
 import { defaultMemoryBudgetBytes } from '../protocol/native/memory-budget.ts'
+import { leastBudgetPerLinkBytes } from '../protocol/native/node-memory.ts'
 import { checkIdentity, compareIdentities, roleTowards } from '../protocol/peer-id.ts'
 import { resolveAdmission } from './admission-options.ts'
 import type { AdmissionOptions, ResolvedAdmission } from './admission-options.ts'
@@ -92,7 +93,8 @@ export interface ResolvedOptions {
   /** The key behind the identity, in the native dialect. */
   readonly key: Identity | null
   readonly listen: Address | null
-  readonly peers: ReadonlyMap<string, ResolvedPeer>
+  /** Those of the configuration: what the network begins with. Who is a peer now stands in its PeerTable. */
+  readonly peers: readonly ResolvedPeer[]
   readonly dialect: DialectName
   readonly security: Security
   readonly onConnectionLost: OnConnectionLost
@@ -137,7 +139,7 @@ export function resolveOptions(config: NetworkConfig): ResolvedOptions {
     peers.set(resolved.id, resolved)
   }
   const memoryBudgetBytes = resolveMemoryBudget(config, dialect, peers.size * connectionParallelism)
-  return { identity, key, listen, peers, dialect, security, onConnectionLost, connectionParallelism, memoryBudgetBytes, limits, admission: resolveAdmission(config), ampcTls }
+  return { identity, key, listen, peers: [...peers.values()], dialect, security, onConnectionLost, connectionParallelism, memoryBudgetBytes, limits, admission: resolveAdmission(config), ampcTls }
 }
 
 const identitySources = 'Identity.generate(), or await Identity.load(file)'
@@ -148,8 +150,6 @@ function checkName(identity: unknown): string {
 }
 
 const leastBudgetBytes = 1024 * 1024
-/** Half of it is a share for sending. */
-const leastBudgetPerLinkBytes = 64 * 1024
 
 function resolveMemoryBudget(config: NetworkConfig, dialect: DialectName, links: number): number {
   const { memoryBudgetBytes } = config as NativeConfig

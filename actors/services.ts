@@ -17,6 +17,7 @@ import type { Environment } from './environment.ts'
 import type { NetworkEvent } from './events.ts'
 import { Obstacles } from './obstacles.ts'
 import type { ResolvedOptions } from './options.ts'
+import type { PeerTable } from './peer-table.ts'
 import { FlushSchedule } from './flush-schedule.ts'
 import { LoneAcks } from './lone-acks.ts'
 import { TimerWheel } from './timer-wheel.ts'
@@ -26,6 +27,7 @@ export class Services implements SessionContext {
   readonly environment: Environment
   readonly options: ResolvedOptions
   readonly dialect: Dialect
+  readonly peers: PeerTable
   readonly wheel: TimerWheel
   readonly claims = new Claims()
   readonly turns = new Turns()
@@ -50,13 +52,18 @@ export class Services implements SessionContext {
   readonly #obstacles: Obstacles
   #aliveActors = new Map<string, number>()
 
-  constructor(environment: Environment, options: ResolvedOptions) {
+  constructor(environment: Environment, options: ResolvedOptions, peers: PeerTable) {
     this.environment = environment
     this.options = options
-    this.#obstacles = new Obstacles(options)
+    this.peers = peers
+    this.#obstacles = new Obstacles(options, peers)
     this.dialect = options.dialect === 'native' ? nativeDialect : ampcDialect
-    this.memory = new NodeMemory(options.memoryBudgetBytes, options.peers.size * options.connectionParallelism)
-    this.baseLinks = new BaseLinks(options, createLinkStates({ environment, options, dialect: this.dialect, memory: this.memory, emit: (event) => this.emit(event) }))
+    this.memory = new NodeMemory(options.memoryBudgetBytes, peers.size * options.connectionParallelism)
+    if (options.dialect === 'native') {
+      const divide = (): void => this.memory.setLinks(peers.size * options.connectionParallelism)
+      peers.onChange({ added: divide, removed: divide })
+    }
+    this.baseLinks = new BaseLinks(options, peers, createLinkStates({ environment, options, peers, dialect: this.dialect, memory: this.memory, emit: (event) => this.emit(event) }))
     this.wheel = new TimerWheel(environment.clock)
     this.flushes = new FlushSchedule(environment.clock)
     this.loneAcks = new LoneAcks(environment.clock)

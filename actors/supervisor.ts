@@ -24,6 +24,7 @@ import { listener } from './listener.ts'
 import { resolveOptions } from './options.ts'
 import type { NetworkConfig, ResolvedOptions, ResolvedPeer } from './options.ts'
 import { peer } from './peer.ts'
+import { PeerTable } from './peer-table.ts'
 import { pool } from './pool.ts'
 import { reconnector } from './reconnector.ts'
 import { cause, causeOf, errorOf } from './causes.ts'
@@ -67,7 +68,7 @@ class SupervisorBody implements Body {
 
   facts(): SupervisorFacts {
     const { options } = this.services
-    return { identity: options.identity, dialect: options.dialect, peers: options.peers.size }
+    return { identity: options.identity, dialect: options.dialect, peers: this.services.peers.size }
   }
 
   deadlineMs(deadline: DeadlineName): number {
@@ -88,7 +89,7 @@ class SupervisorBody implements Body {
     const { children } = this.#port
     const { options } = services
     services.reconnector = children.spawn({ id: 'reconnector', kind: 'reconnector', logic: reconnector, input: { services }, restart: 'transient' })
-    const peers = [...options.peers.values()].map((resolved) => this.#peerSpec(resolved))
+    const peers = [...services.peers.values()].map((resolved) => this.#peerSpec(resolved))
     children.spawn({ id: 'peers', kind: 'pool', logic: pool, input: { services, kind: 'peers', first: peers, toJSON: () => `<${peers.length} peers>`, closing: (reason: Cause) => ({ type: 'peer.close', cause: reason }), onRestarted: (id: string) => this.#openBaseLinks(id), setAside: { forMs: options.limits.backoffMaxMs, onSetAside: (id: string, reason: Cause) => services.emit({ type: 'peer.errored', peer: id.slice('peer:'.length), cause: reason }) } }, restart: 'transient' })
     children.spawn({ id: 'batches', kind: 'pool', logic: pool, input: { services, kind: 'batches', first: [], closing: (reason: Cause) => ({ type: 'batch.close', cause: reason }) }, restart: 'transient' })
     this.#openBaseLinks()
@@ -203,11 +204,11 @@ export function supervisorServices(ref: object): Services | undefined {
 }
 
 /** TLS with the network's own key, for peers of its list only; where it was not asked for plain TCP by name. */
-function transportFor(options: ResolvedOptions, clock: Clock | undefined): Partial<Environment> {
+function transportFor(options: ResolvedOptions, peers: PeerTable, clock: Clock | undefined): Partial<Environment> {
   if (options.security !== 'tls') return {}
   if (options.ampcTls !== null) return { transport: new TlsTransport({ ampc: options.ampcTls }, clock) }
   if (options.key === null) return {}
-  return { transport: new TlsTransport({ identity: options.key, authorize: (peerId) => options.peers.has(peerId) }, clock) }
+  return { transport: new TlsTransport({ identity: options.key, authorize: (peerId) => peers.has(peerId) }, clock) }
 }
 
 function createServices(input: SupervisorInput): Services {
@@ -217,7 +218,8 @@ function createServices(input: SupervisorInput): Services {
   checkNames(input, ['config', 'environment'], 'a part of the input of the supervisor')
   const options = resolveOptions(input.config)
   const environment = resolveEnvironment(input.environment)
-  const services = new Services(systemEnvironment({ ...transportFor(options, environment.clock), ...environment }), options)
+  const peers = new PeerTable(options.peers)
+  const services = new Services(systemEnvironment({ ...transportFor(options, peers, environment.clock), ...environment }), options, peers)
   pending.set(input, services)
   return services
 }

@@ -13,13 +13,19 @@ const shareFromLengthBytes = 4 * 1024
 const heldPerByteMax = 4
 
 export class SpareMemory {
-  readonly #heldBytesMax: number
+  #heldBytesMax: number
   readonly #spares: Buffer[] = []
   #heldBytes = 0
 
   /** @param heldBytesMax what lies here unused is never more; a frame that is longer has fresh memory each time */
   constructor(heldBytesMax: number) {
     this.#heldBytesMax = heldBytesMax
+  }
+
+  /** Changes the bound; what is beyond a smaller one is let go. */
+  resize(heldBytesMax: number): void {
+    this.#heldBytesMax = heldBytesMax
+    this.#trim()
   }
 
   get heldBytes(): number {
@@ -44,6 +50,10 @@ export class SpareMemory {
     if (memory.length < shareFromLengthBytes || memory.length > this.#heldBytesMax) return
     this.#spares.push(memory)
     this.#heldBytes += memory.length
+    this.#trim()
+  }
+
+  #trim(): void {
     while (this.#heldBytes > this.#heldBytesMax) this.#heldBytes -= (this.#spares.shift() as Buffer).length
   }
 }

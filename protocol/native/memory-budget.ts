@@ -30,17 +30,28 @@ interface Waiter {
 }
 
 export class MemoryBudget {
-  readonly totalBytes: number
+  #totalBytes: number
   readonly #heldBytes: Record<MemoryPurpose, number> = { windows: 0, largeFrames: 0, sendQueues: 0, replay: 0 }
   readonly #waiters = { sending: new Deque<Waiter>(), receiving: new Deque<Waiter>() }
-  readonly #windowsBytesMax: number
+  #windowsBytesMax: number
   #usedBytes = 0
   #isServing = false
 
   /** @param windowsBytesMax what windows may take of it, so that something is left for values that are on their way */
   constructor(totalBytes: number = defaultMemoryBudgetBytes, windowsBytesMax: number = totalBytes) {
-    this.totalBytes = totalBytes
+    this.#totalBytes = totalBytes
     this.#windowsBytesMax = windowsBytesMax
+  }
+
+  get totalBytes(): number {
+    return this.#totalBytes
+  }
+
+  /** Changes the size. What is held stays held: if that is more than the new total, nothing is left until enough of it is released. */
+  resize(totalBytes: number, windowsBytesMax: number): void {
+    this.#totalBytes = totalBytes
+    this.#windowsBytesMax = windowsBytesMax
+    this.#serve()
   }
 
   get usedBytes(): number {

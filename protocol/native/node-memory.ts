@@ -13,6 +13,8 @@ import { defaultMemoryBudgetBytes, MemoryBudget } from './memory-budget.ts'
 
 /** Set aside for each link, as far as half of the budget allows: four times what a sender takes at a time. */
 const shareBytesMax = 256 * 1024
+/** The least of the budget that a link needs; half of it is its share for sending. */
+export const leastBudgetPerLinkBytes = 64 * 1024
 /** A link takes room for sending by so much; where there is little left, by less. */
 export const sendQuantumBytes = 64 * 1024
 /** Windows of new lanes may take so much of the pool, growing ones less: growth is what can be done without. */
@@ -33,22 +35,52 @@ export interface HeldMemory {
 
 export class NodeMemory {
   readonly budgetBytes: number
-  readonly shareBytes: number
+  #shareBytes: number
   readonly #pool: MemoryBudget
   readonly #links = new Set<LinkMemory>()
 
   /** @param links how many there will be: each has a share from the beginning */
   constructor(budgetBytes: number = defaultMemoryBudgetBytes, links = 1) {
     this.budgetBytes = budgetBytes
-    this.shareBytes = Math.min(shareBytesMax, Math.floor(budgetBytes / 2 / Math.max(1, links)))
-    const poolBytes = budgetBytes - links * this.shareBytes
+    this.#shareBytes = this.#shareFor(links)
+    const poolBytes = budgetBytes - links * this.#shareBytes
     this.#pool = new MemoryBudget(poolBytes, Math.floor(poolBytes * windowsOfPool))
   }
 
+  /** What each link can send in, whatever the others hold. */
+  get shareBytes(): number {
+    return this.#shareBytes
+  }
+
+  /**
+   * Divides the budget among another number of links. Those that exist keep what they hold; what is beyond a smaller share then
+   * counts against the pool.
+   * @throws StatewireError ERR_MEMORY_BUDGET if there would be less than 64 KiB of the budget for each link
+   */
+  setLinks(links: number): void {
+    const leastBytes = links * leastBudgetPerLinkBytes
+    if (leastBytes > this.budgetBytes) {
+      throw new StatewireError('ERR_MEMORY_BUDGET', `memoryBudgetBytes is ${this.budgetBytes}; ${links} links need at least ${leastBytes}`)
+    }
+    this.#shareBytes = this.#shareFor(links)
+    const poolBytes = this.budgetBytes - links * this.#shareBytes
+    for (const link of this.#links) link.shareChanged()
+    this.#pool.resize(poolBytes, Math.floor(poolBytes * windowsOfPool))
+  }
+
   open(): LinkMemory {
-    const link = new LinkMemory(this.#pool, this.shareBytes)
+    const link = new LinkMemory(this.#pool, this)
     this.#links.add(link)
     return link
+  }
+
+  /** A link is over for good and holds nothing any more. */
+  forget(link: LinkMemory): void {
+    this.#links.delete(link)
+  }
+
+  #shareFor(links: number): number {
+    return Math.min(shareBytesMax, Math.floor(this.budgetBytes / 2 / Math.max(1, links)))
   }
 
   get held(): HeldMemory {
@@ -82,7 +114,7 @@ export class NodeMemory {
 
 export class LinkMemory {
   readonly #pool: MemoryBudget
-  readonly #shareBytes: number
+  readonly #node: NodeMemory
   #windowsBytes = 0
   #largeFramesBytes = 0
   #sendQueueBytes = 0
@@ -91,9 +123,14 @@ export class LinkMemory {
   #pooledSendBytes = 0
   #isClosed = false
 
-  constructor(pool: MemoryBudget, shareBytes: number) {
+  constructor(pool: MemoryBudget, node: NodeMemory) {
     this.#pool = pool
-    this.#shareBytes = shareBytes
+    this.#node = node
+  }
+
+  /** The node has another number of links: what this one sends beyond its share is counted again. */
+  shareChanged(): void {
+    if (!this.#isClosed) this.#settleSend()
   }
 
   get held(): HeldMemory {
@@ -216,7 +253,7 @@ export class LinkMemory {
   }
 
   #beyondShare(moreBytes: number): number {
-    return Math.max(0, this.#sendQueueBytes + this.#replayBytes + moreBytes - this.#shareBytes)
+    return Math.max(0, this.#sendQueueBytes + this.#replayBytes + moreBytes - this.#node.shareBytes)
   }
 
   #settleSend(): void {
@@ -237,5 +274,6 @@ export class LinkMemory {
     this.#pool.release('windows', windowsBytes)
     this.#pool.release('largeFrames', largeFramesBytes)
     this.#pool.release('replay', pooledBytes)
+    this.#node.forget(this)
   }
 }

@@ -7,6 +7,7 @@ import { createNetwork, Identity } from '../../actors/index.ts'
 import type { NetworkConfig, NetworkEvent, Network } from '../../actors/index.ts'
 import { Obstacles } from '../../actors/obstacles.ts'
 import { resolveOptions } from '../../actors/options.ts'
+import { PeerTable } from '../../actors/peer-table.ts'
 import { rejectionOf } from '../support/native-scene.ts'
 
 const [own, peer, stranger] = [1, 2, 3].map(() => Identity.generate()) as [Identity, Identity, Identity]
@@ -22,6 +23,11 @@ const opened: NetworkEvent = { type: 'connection.opened', peer: peer.id, link: '
 const hereIs = 'tls://127.0.0.1:7'
 const waits = `it has no url here, so it has to dial ${hereIs}`
 const without = "this side dials without TLS (security: 'plaintext'), which a listener with TLS does not take"
+
+function obstaclesOf(config: NetworkConfig): Obstacles {
+  const options = resolveOptions(config)
+  return new Obstacles(options, new PeerTable(options.peers))
+}
 
 describe('of a peer that is not connected is said', () => {
   it.each<[what: string, config: NetworkConfig, events: NetworkEvent[], said: string]>([
@@ -42,23 +48,23 @@ describe('of a peer that is not connected is said', () => {
     ['nothing of TLS, where nobody listens', plain, [failed('refused')], ' (1 attempt; the last: refused)'],
     ['nothing of it, where this side dials with TLS', dialing, [failed('closed', 'ERR_HANDSHAKE_REFUSED')], ' (1 attempt; the last: closed)'],
   ])('%s', (_, config, events, said) => {
-    const obstacles = new Obstacles(resolveOptions(config))
+    const obstacles = obstaclesOf(config)
     for (const event of events) obstacles.note(event)
     expect(obstacles.sentenceFor(peer.id, hereIs)).toBe(said)
   })
 
   it('who dials in the ampc dialect, where a url of its would change nothing', () => {
-    expect(new Obstacles(resolveOptions(ampc)).sentenceFor('charlie', 'tcp://127.0.0.1:7')).toBe(' (it has the greater identity, so it has to dial tcp://127.0.0.1:7, and did not come: it needs that url)')
+    expect(obstaclesOf(ampc).sentenceFor('charlie', 'tcp://127.0.0.1:7')).toBe(' (it has the greater identity, so it has to dial tcp://127.0.0.1:7, and did not come: it needs that url)')
   })
 
   it.each([[1, ''], [2, ': it may be set to fewer connections than connectionParallelism is here, 2']])('of the ampc dialect that came before, with connectionParallelism %i, that it may be set to fewer: %j', (connectionParallelism, said) => {
-    const obstacles = new Obstacles(resolveOptions({ ...ampc, connectionParallelism }))
+    const obstacles = obstaclesOf({ ...ampc, connectionParallelism })
     obstacles.note({ ...opened, peer: 'charlie' } as NetworkEvent)
     expect(obstacles.sentenceFor('charlie', 'tcp://127.0.0.1:7')).toBe(` (it has the greater identity, so it has to dial tcp://127.0.0.1:7 again, and did not come yet${said})`)
   })
 
   it('the url that was configured, while nothing is bound', () => {
-    expect(new Obstacles(resolveOptions(waiting)).sentenceFor(peer.id, null)).toContain(`it has to dial ${listen},`)
+    expect(obstaclesOf(waiting).sentenceFor(peer.id, null)).toContain(`it has to dial ${listen},`)
   })
 })
 

@@ -8,6 +8,7 @@ import { EventQueue } from '../../../actors/event-queue.ts'
 import { systemEnvironment } from '../../../actors/environment.ts'
 import { createLinkStates } from '../../../actors/link-states.ts'
 import { MemoryPipe } from '../../../actors/memory-pipe.ts'
+import { PeerTable } from '../../../actors/peer-table.ts'
 import { resolveOptions } from '../../../actors/options.ts'
 import { encodeFrame } from '../../../codec/index.ts'
 import type { NetworkValue } from '../../../codec/index.ts'
@@ -119,7 +120,7 @@ function link(dialect: 'ampc' | 'native', limits: Partial<Limits>): Queueing {
   if (dialect === 'ampc') return new LinkState(ampcDialect.sessions(1 << 20), { ...linkLimits, ...limits }) as unknown as Queueing
   const [own, peer] = [Identity.generate(), Identity.generate().id]
   const options = resolveOptions({ identity: own, peers: [{ id: peer, url: 'tls://127.0.0.1:1' }], limits })
-  return createLinkStates({ environment: systemEnvironment(), options, dialect: nativeDialect, memory: new NodeMemory(), emit() {} })(peer, 0) as unknown as Queueing
+  return createLinkStates({ environment: systemEnvironment(), options, peers: new PeerTable(options.peers), dialect: nativeDialect, memory: new NodeMemory(), emit() {} })(peer, 0) as unknown as Queueing
 }
 
 /** Queues them all; the outcome is that of the last. */
