@@ -1,15 +1,14 @@
 /**
- * Owns: every deadline of one network: many entries, one timer of the clock.
- * Refuses to know: what a deadline is for.
+ * Owns: every deadline of one network. Many deadlines share one timer of the clock.
+ * Independent of: what a deadline is for.
  *
- * Deadlines are not delayed XState events and not child actors: each actor that stops walks all timers of its actor
- * system (10,000 timers: 1 ms a stop), and a child actor a deadline doubles the price of a life.
+ * Deadlines are not delayed XState events: an actor that stops walks all timers of its actor system.
  */
 import type { Clock, TimerHandle } from './environment.ts'
 
-/** Deadlines are rounded up to this, so that thousands of them share a few wake-ups. None here needs to be finer. */
+/** Deadlines are rounded up to a multiple of this, so that thousands of them share a few wake-ups. */
 const slotMs = 4
-/** The greatest delay that a Node timer keeps: above it, it fires at once. A slot further away is looked at again then. */
+/** The longest delay of a Node timer; a longer one fires at once. A slot further away is armed again when this has passed. */
 const maxTimerMs = 2 ** 31 - 1
 
 export interface Deadline {
@@ -18,13 +17,10 @@ export interface Deadline {
 
 class Entry implements Deadline {
   readonly #wheel: TimerWheel
+  readonly slot: number
   readonly callback: () => void
-  /** Null: it has passed, or was cancelled. */
-  slot: Slot | null
-  before: Entry | null = null
-  after: Entry | null = null
 
-  constructor(wheel: TimerWheel, slot: Slot, callback: () => void) {
+  constructor(wheel: TimerWheel, slot: number, callback: () => void) {
     this.#wheel = wheel
     this.slot = slot
     this.callback = callback
@@ -35,76 +31,12 @@ class Entry implements Deadline {
   }
 }
 
-/** What passes at one moment, in the order in which it was set. A list and not a Set: a connect sets and cancels six, most in slots of their own. */
-class Slot {
-  first: Entry | null = null
-  #last: Entry | null = null
-
-  add(entry: Entry): void {
-    entry.before = this.#last
-    if (this.#last === null) this.first = entry
-    else this.#last.after = entry
-    this.#last = entry
-  }
-
-  remove(entry: Entry): void {
-    const { before, after } = entry
-    if (before === null) this.first = after
-    else before.after = after
-    if (after === null) this.#last = before
-    else after.before = before
-    entry.slot = entry.before = entry.after = null
-  }
-
-  clear(): void {
-    while (this.first !== null) this.remove(this.first)
-  }
-}
-
-/** The smallest number first. */
-class SlotHeap {
-  #heap: number[] = []
-
-  get first(): number {
-    return this.#heap[0] ?? Infinity
-  }
-
-  get size(): number {
-    return this.#heap.length
-  }
-
-  add(slot: number): void {
-    const heap = this.#heap
-    let at = heap.push(slot) - 1
-    for (let parent = (at - 1) >> 1; at > 0 && heap[parent]! > slot; at = parent, parent = (at - 1) >> 1) heap[at] = heap[parent]!
-    heap[at] = slot
-  }
-
-  removeFirst(): void {
-    const heap = this.#heap
-    const last = heap.pop()
-    if (last === undefined || heap.length === 0) return
-    let at = 0
-    for (let child = 1; child < heap.length; child = 2 * at + 1) {
-      if (child + 1 < heap.length && heap[child + 1]! < heap[child]!) child++
-      if (heap[child]! >= last) break
-      heap[at] = heap[child]!
-      at = child
-    }
-    heap[at] = last
-  }
-
-  clear(): void {
-    this.#heap = []
-  }
-}
-
 export class TimerWheel {
   readonly #clock: Clock
-  /** Also some that are empty by now, until they pass. */
-  readonly #slots = new Map<number, Slot>()
-  /** Of all of those: a thousand idle links have as many, and one passes at a time. */
-  readonly #order = new SlotHeap()
+  /** A slot's entries are in the order in which they were set. An emptied slot stays until its time has passed. */
+  readonly #slots = new Map<number, Set<Entry>>()
+  /** The keys of `#slots`, ascending. */
+  #order: number[] = []
   #timer: TimerHandle = null
   #timerSlot = Infinity
   #size = 0
@@ -118,52 +50,56 @@ export class TimerWheel {
     return this.#size
   }
 
-  /** Moments that it looks at: those of deadlines, and until they pass those of some that were cancelled. */
+  /** Slots that are kept, including those whose deadlines were all cancelled. */
   get moments(): number {
-    return this.#order.size
+    return this.#order.length
   }
 
   /** @param delayMs from now; rounded up to a slot, never early. */
   schedule(delayMs: number, callback: () => void): Deadline {
-    const number = Math.ceil((this.#clock.nowMs() + Math.max(0, delayMs)) / slotMs)
-    let slot = this.#slots.get(number)
-    if (slot === undefined) {
-      this.#slots.set(number, (slot = new Slot()))
-      this.#order.add(number)
-    }
+    const slot = Math.ceil((this.#clock.nowMs() + Math.max(0, delayMs)) / slotMs)
     const entry = new Entry(this, slot, callback)
-    slot.add(entry)
+    this.#entriesAt(slot).add(entry)
     this.#size++
-    if (number < this.#timerSlot) this.#arm(number)
+    if (slot < this.#timerSlot) this.#arm(slot)
     return entry
   }
 
   remove(entry: Entry): void {
-    if (entry.slot === null) return
-    entry.slot.remove(entry)
+    if (this.#slots.get(entry.slot)?.delete(entry) !== true) return
     this.#size--
-    // The clock's timer is left to fire for nothing, unless nothing is left at all: then it must not hold the process.
-    if (this.#size === 0) this.#forget()
+    // The clock's timer stays armed, except when no deadline is left: it must not keep the process alive.
+    if (this.#size === 0) this.#reset()
   }
 
   /** Forgets every deadline. */
   clear(): void {
-    // Those of the slot that passes right now too.
-    for (const slot of this.#slots.values()) slot.clear()
+    // A slot whose callbacks are running is iterated right now, so it must be emptied too.
+    for (const entries of this.#slots.values()) entries.clear()
     this.#size = 0
-    this.#forget()
+    this.#reset()
   }
 
-  #forget(): void {
+  #entriesAt(slot: number): Set<Entry> {
+    let entries = this.#slots.get(slot)
+    if (entries === undefined) {
+      this.#slots.set(slot, (entries = new Set()))
+      this.#order.splice(placeOf(slot, this.#order), 0, slot)
+    }
+    return entries
+  }
+
+  #reset(): void {
     this.#slots.clear()
-    this.#order.clear()
+    this.#order = []
     this.#disarm()
   }
 
   #arm(slot: number): void {
     this.#disarm()
     this.#timerSlot = slot
-    this.#timer = this.#clock.setTimeout(() => this.#turn(), Math.min(maxTimerMs, Math.max(0, slot * slotMs - this.#clock.nowMs())))
+    const delayMs = Math.max(0, slot * slotMs - this.#clock.nowMs())
+    this.#timer = this.#clock.setTimeout(() => this.#wake(), Math.min(maxTimerMs, delayMs))
   }
 
   #disarm(): void {
@@ -172,45 +108,52 @@ export class TimerWheel {
     this.#timerSlot = Infinity
   }
 
-  #turn(): void {
+  #wake(): void {
     this.#timer = null
     this.#timerSlot = Infinity
     const due = Math.floor(this.#clock.nowMs() / slotMs)
     try {
-      // In order of time, so that two deadlines that pass in one turn keep their order.
-      for (let number = this.#order.first; number <= due; number = this.#order.first) {
-        const slot = this.#slots.get(number) as Slot
-        this.#pass(slot)
-        // A callback may have taken away all that was left, and set deadlines anew.
-        if (this.#slots.get(number) === slot) this.#removeFirst(number)
-      }
+      for (let slot = this.#order[0]; slot !== undefined && slot <= due; slot = this.#order[0]) this.#pass(slot)
     } finally {
-      // Also where a callback threw: the deadlines of others must pass all the same.
+      // Also after a callback threw: the other deadlines must still pass.
       this.#rearm()
     }
   }
 
-  /** A callback may set a deadline in this very slot: it passes in this loop. */
-  #pass(slot: Slot): void {
-    for (let entry = slot.first; entry !== null; entry = slot.first) {
-      slot.remove(entry)
+  #pass(slot: number): void {
+    const entries = this.#slots.get(slot)!
+    // Iteration also reaches an entry that a callback adds to this slot.
+    for (const entry of entries) {
+      entries.delete(entry)
       this.#size--
       entry.callback()
     }
+    // A callback may have cancelled the last deadline, which resets the wheel, and then set a new one.
+    if (this.#slots.get(slot) === entries) this.#dropFirst()
   }
 
   #rearm(): void {
-    for (let number = this.#order.first; number < Infinity; number = this.#order.first) {
-      if ((this.#slots.get(number) as Slot).first !== null) {
-        if (number < this.#timerSlot) this.#arm(number)
+    for (let slot = this.#order[0]; slot !== undefined; slot = this.#order[0]) {
+      if (this.#slots.get(slot)!.size > 0) {
+        if (slot < this.#timerSlot) this.#arm(slot)
         return
       }
-      this.#removeFirst(number)
+      this.#dropFirst()
     }
   }
 
-  #removeFirst(number: number): void {
-    this.#slots.delete(number)
-    this.#order.removeFirst()
+  #dropFirst(): void {
+    this.#slots.delete(this.#order.shift()!)
   }
+}
+
+/** Where `value` belongs in an ascending list that does not contain it. */
+function placeOf(value: number, list: readonly number[]): number {
+  let low = 0
+  for (let high = list.length; low < high; ) {
+    const middle = (low + high) >> 1
+    if (list[middle]! < value) low = middle + 1
+    else high = middle
+  }
+  return low
 }
