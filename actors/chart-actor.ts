@@ -148,6 +148,8 @@ class Life<B extends Body> {
   #set(name: DeadlineName, body: B): void {
     const deadline = this.#host.wheel.schedule(body.deadlineMs(name), () => {
       this.#deadlines = this.#deadlines.filter((set) => set.name !== name)
+      // A state that stays active when its deadline passes gets it again: XState keeps the same `_nodes` then.
+      this.#nodes = null
       this.#ref.send({ type: 'deadline.passed', deadline: name })
     })
     this.#deadlines.push({ name, deadline })

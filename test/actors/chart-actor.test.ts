@@ -19,6 +19,7 @@ class World implements ActorHost {
   readonly nowMs = (): number => this.clock.nowMs()
   readonly alive = new Map<string, number>()
   disposed: string[] = []
+  asked = 0
   actorBorn(id: string): void {
     this.alive.set(id, (this.alive.get(id) ?? 0) + 1)
   }
@@ -56,6 +57,10 @@ class TinyBody implements Body {
     for (const id of ['first', 'second']) this.port.children.spawn({ id, kind: 'leaf', logic: leaf, input: { world: this.#input.world }, restart: 'permanent' })
   }
 
+  ask(): void {
+    this.#input.world.asked++
+  }
+
   bug(): void {
     throw new TypeError('a bug in an action')
   }
@@ -68,7 +73,7 @@ const tinyMachine = setup.createMachine({
   id: 'tiny',
   context: ({ input }) => input as TinyContext,
   initial: 'deciding',
-  on: { bug: { actions: 'bug' }, end: '.over' },
+  on: { bug: { actions: 'bug' }, end: '.over', ask: '.asking', stay: '.staying' },
   states: {
     deciding: { always: [{ guard: ({ context }) => (context.facts as { begins: string }).begins === 'bad', target: 'bad' }, { target: 'a' }] },
     bad: { tags: resting, description: 'x', entry: ['haveChildren', 'bug'] },
@@ -76,6 +81,8 @@ const tinyMachine = setup.createMachine({
     b: { meta: { deadline: 'dialTimeoutMs' }, on: { go: 'c', 'deadline.passed': 'late' } },
     c: { tags: resting, description: 'x', on: { 'deadline.passed': 'late', go: 'a2' } },
     a2: { meta: { deadline: 'closeTimeoutMs' }, on: { 'deadline.passed': 'late' } },
+    asking: { meta: { deadline: 'dialTimeoutMs' }, entry: 'ask', on: { 'deadline.passed': { target: 'asking', reenter: true } } },
+    staying: { meta: { deadline: 'dialTimeoutMs' }, on: { 'deadline.passed': { actions: 'ask' } } },
     late: { tags: resting, description: 'x' },
     over: { type: 'final' },
   },
@@ -86,7 +93,7 @@ const tiny: ChartLogic<Input> = chartActor<Input, TinyBody>({
   machine: tinyMachine,
   host: (input: Input) => input.world,
   body: TinyBody,
-  actions: ['haveChildren', 'bug'],
+  actions: ['haveChildren', 'ask', 'bug'],
 })
 
 function begin(bugAt?: Input['bugAt']): { world: World; ref: AnyActorRef; errors: unknown[] } {
@@ -192,6 +199,26 @@ describe('the deadline of a state', () => {
     expect([ref.getSnapshot().value, world.wheel.size]).toEqual(['c', 0])
     await world.clock.advance(5000)
     expect(ref.getSnapshot().value).toBe('c')
+    ref.stop()
+  })
+
+  it('arms a deadline again when the state re-enters itself on it', async () => {
+    const { world, ref } = begin()
+    ref.send({ type: 'ask' })
+    for (let passed = 1; passed <= 3; passed++) {
+      await world.clock.advance(1000)
+      expect([ref.getSnapshot().value, world.wheel.size, world.asked]).toEqual(['asking', 1, passed + 1])
+    }
+    ref.stop()
+  })
+
+  it('arms a deadline again when the state only runs an action on it', async () => {
+    const { world, ref } = begin()
+    ref.send({ type: 'stay' })
+    for (let passed = 1; passed <= 3; passed++) {
+      await world.clock.advance(1000)
+      expect([ref.getSnapshot().value, world.wheel.size, world.asked]).toEqual(['staying', 1, passed])
+    }
     ref.stop()
   })
 

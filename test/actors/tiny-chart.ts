@@ -13,5 +13,5 @@ export const resting = restingTag
 
 export const setup = xstateSetup({
   types: { context: {} as TinyContext, input: {} as TinyContext, meta: {} as StateMeta, tags: {} as typeof restingTag },
-  actions: placeholders(['haveChildren', 'bug']),
+  actions: placeholders(['haveChildren', 'ask', 'bug']),
 })
