@@ -131,7 +131,7 @@ class BatchBody implements Body {
   dispose(): void {
     this.#services.batchesUnderWay.delete(this)
     this.#giveTurnBack()
-    this.#request.reject(errorOf(this.#cause ?? cause('ERR_NETWORK_STOPPED', 'the network has stopped')))
+    this.#request.reject(errorOf(this.#cause ?? this.#services.failure ?? cause('ERR_NETWORK_STOPPED', 'the network has stopped')))
   }
 
   /** What can not be done (no ids are left) ends the batch with its own code, and not as a bug of ours. */

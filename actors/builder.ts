@@ -5,6 +5,7 @@
  */
 import { StatewireError } from '../codec/errors.ts'
 import { show } from '../codec/show.ts'
+import { errorOf } from './causes.ts'
 import { checkCall, checkFunction, checkObject, invalid } from './checks.ts'
 import { checkRuntime } from './environment-options.ts'
 import { createNetwork } from './network.ts'
@@ -155,6 +156,7 @@ function connected(network: Network, services: Services, options: BuildOptions):
     const finish = (error?: Error): void => {
       deadline.cancel()
       services.baseLinks.onChange = null
+      offStopped()
       offFailed()
       signal?.removeEventListener('abort', onAbort)
       if (error === undefined) resolve()
@@ -165,7 +167,8 @@ function connected(network: Network, services: Services, options: BuildOptions):
       const missing = network.peers.filter((peer) => !services.baseLinks.areReady([peer]))
       finish(new StatewireError('ERR_TIMED_OUT', `no connection with ${missing.join(', ')} within ${timeoutMs} ms`))
     })
-    const offFailed = network.on('network.stopped', () => finish(new StatewireError('ERR_NETWORK_STOPPED', 'the network was stopped')))
+    const offFailed = network.on('network.failed', ({ cause }) => finish(errorOf(cause)))
+    const offStopped = network.on('network.stopped', () => finish(new StatewireError('ERR_NETWORK_STOPPED', 'the network was stopped')))
     signal?.addEventListener('abort', onAbort)
     services.baseLinks.onChange = () => {
       if (isWhole()) finish()

@@ -76,11 +76,12 @@ export class Network {
       next: (snapshot) => {
         if (snapshot.status === 'stopped') this.#end('stopped', null)
       },
-      error: (error) => this.#end('failed', error instanceof Error ? error : errorOf(causeOf(error))),
+      error: (error) => this.#end('failed', asError(error)),
       complete: () => this.#end('stopped', null),
     })
     const snapshot = ref.getSnapshot()
     if (snapshot.status === 'active' && snapshot.value === 'running') this.#state = 'ready'
+    else if (snapshot.status === 'error') this.#end('failed', asError(snapshot.error))
     else if (snapshot.status !== 'active') this.#end('stopped', null)
   }
 
@@ -306,6 +307,10 @@ export function createNetwork(config: NetworkConfig, runtime: NetworkRuntimeOpti
   const services = supervisorServices(ref) as Services
   services.environment.clock.nextTick(() => ref.start())
   return network
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : errorOf(causeOf(error))
 }
 
 /** An actor whose input was wrong fails before there is anything to be a facade of. */

@@ -54,7 +54,7 @@ class PeerBody implements Body {
   /** After a crash the links of batches fail, and those that outlive crashes are down until they are asked for anew. */
   dispose(): void {
     for (const { spec, replyTo } of this.#requests.values()) {
-      const reason = cause('ERR_NETWORK_STOPPED', `the network has let go of ${this.#peer.id}`)
+      const reason = this.#services.failure ?? cause('ERR_NETWORK_STOPPED', `the network has let go of ${this.#peer.id}`)
       if (spec.onConnectionLost === 'fail') spec.state.close(errorOf(reason))
       else spec.state.connectionLost(reason.message, errorOf(reason))
       if (!this.#closing) replyTo.send({ type: spec.onConnectionLost === 'fail' ? 'link.failed' : 'link.down', link: spec.id, peer: this.#peer.id, cause: reason })

@@ -4,6 +4,7 @@
  */
 import { legibleData } from '../codec/legible.ts'
 import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
+import type { Cause } from '../machines/chart.ts'
 import type { Dialect } from '../protocol/dialect.ts'
 import { ampcDialect } from '../protocol/ampc.ts'
 import { nativeDialect } from '../protocol/native/native.ts'
@@ -43,6 +44,8 @@ export class Services implements SessionContext {
   readonly nowMs: () => number
   /** Set by the supervisor; a restarted reconnector is found here. */
   reconnector: AnyActorRef | null = null
+  /** Set by the supervisor: why the network failed; null as long as it has not. */
+  failure: Cause | null = null
   /** Set by the supervisor: where it listens, with the real port. */
   url: string | null = null
   /** Set by the supervisor: events leave the network through it. */

@@ -2,6 +2,7 @@
  * Owns: what sessions and the calls that make them need of their network, beyond what links need.
  * Independent of: who provides it (services.ts), and of the facade.
  */
+import type { Cause } from '../machines/chart.ts'
 import type { SessionNumbering } from '../protocol/batch-plan.ts'
 import type { LinkContext } from './link-context.ts'
 import type { Turns } from './turns.ts'
@@ -11,6 +12,8 @@ export interface SessionContext extends LinkContext {
   readonly numbering: SessionNumbering
   /** Calls that are not complete yet; only they need to know which links are ready. */
   readonly batchesUnderWay: Set<object>
+  /** Why the network failed; null as long as it has not. */
+  readonly failure: Cause | null
   /** Why a peer is not connected, in parentheses, for the end of an error message; or ''. */
   whyNotConnected(peer: string): string
 }

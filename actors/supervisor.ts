@@ -151,6 +151,7 @@ class SupervisorBody implements Body {
 
   noteFailure(event: { type: string; cause?: Cause; error?: unknown; id?: string }): void {
     this.#cause = event.cause ?? (event.type === 'child.escalated' ? causeOf(event.error, 'ERR_RESTART_INTENSITY', `${event.id ?? ''}: `) : cause('ERR_LISTEN_FAILED', 'the network did not start in time'))
+    this.services.failure = this.#cause
   }
 
   /** The listener stays until then: a peer that is away may come back for what it has not got. */
@@ -171,7 +172,7 @@ class SupervisorBody implements Body {
   }
 
   #closeBaseLinks(): void {
-    this.services.baseLinks.close(new StatewireError('ERR_NETWORK_STOPPED', 'the network has stopped'))
+    this.services.baseLinks.close(errorOf(this.services.failure ?? cause('ERR_NETWORK_STOPPED', 'the network has stopped')))
   }
 
   tellStopped(): void {

@@ -166,7 +166,8 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       }
       expect(alice.eventsOf('network.failed')).toHaveLength(1)
       await expect(scene.run(alice.network.makeSessions({ count: 1 }))).rejects.toThrow()
-      await expect(scene.run(at(made, 'alice').receive('bob'))).rejects.toMatchObject({ code: 'ERR_NETWORK_STOPPED' })
+      const { code, message } = alice.eventsOf('network.failed')[0]!.cause
+      await expect(scene.run(at(made, 'alice').receive('bob'))).rejects.toMatchObject({ code, message })
       expect(alice.network.resources).toMatchObject({ actors: 0, deadlines: 0 })
       // The others go on without it.
       await exchange(scene, at(made, 'carol'), 'bob', at(made, 'bob'), 'carol', 1)
