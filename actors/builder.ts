@@ -5,6 +5,7 @@
  */
 import { StatewireError } from '../codec/errors.ts'
 import { show } from '../codec/show.ts'
+import { onAbort } from './abort-listeners.ts'
 import { errorOf } from './causes.ts'
 import { checkCall, checkFunction, checkObject, invalid } from './checks.ts'
 import { checkRuntime } from './environment-options.ts'
@@ -158,18 +159,18 @@ function connected(network: Network, services: Services, options: BuildOptions):
       services.baseLinks.onChange = null
       offStopped()
       offFailed()
-      signal?.removeEventListener('abort', onAbort)
+      removeAbort?.()
       if (error === undefined) resolve()
       else reject(error)
     }
-    const onAbort = (): void => finish(new StatewireError('ERR_ABORTED', 'build was aborted', { cause: signal?.reason }))
+    const abort = (): void => finish(new StatewireError('ERR_ABORTED', 'build was aborted', { cause: signal?.reason }))
+    const removeAbort = signal === undefined ? undefined : onAbort(signal, abort)
     const deadline = services.wheel.schedule(timeoutMs, () => {
       const missing = network.peers.filter((peer) => !services.baseLinks.areReady([peer]))
       finish(new StatewireError('ERR_TIMED_OUT', `no connection with ${missing.join(', ')} within ${timeoutMs} ms`))
     })
     const offFailed = network.on('network.failed', ({ cause }) => finish(errorOf(cause)))
     const offStopped = network.on('network.stopped', () => finish(new StatewireError('ERR_NETWORK_STOPPED', 'the network was stopped')))
-    signal?.addEventListener('abort', onAbort)
     services.baseLinks.onChange = () => {
       if (isWhole()) finish()
     }

@@ -10,8 +10,9 @@ import { ringAround } from '../protocol/party-ring.ts'
 import type { Ring } from '../protocol/party-ring.ts'
 import { checkCall } from './checks.ts'
 import { whenFlushed } from './link-pumps.ts'
-import { bounded } from './session.ts'
-import type { CallOptions, Channel } from './session.ts'
+import { bounded } from './bounded.ts'
+import type { CallOptions } from './bounded.ts'
+import type { Channel } from './session.ts'
 import type { SessionContext } from './session-context.ts'
 
 const ok = Buffer.from('ok', 'latin1')

@@ -7,6 +7,7 @@ import { show } from '../codec/show.ts'
 import type { Cause } from '../machines/chart.ts'
 import { createActor } from '../machines/xstate.ts'
 import type { ActorRefFrom, InspectionEvent, Observer } from '../machines/xstate.ts'
+import { onAbort } from './abort-listeners.ts'
 import { BatchRequest } from './batch.ts'
 import { checkBoolean, checkCall, checkFunction, checkTimeoutMs, invalid, unknownName } from './checks.ts'
 import type { ControlChannel } from './control-channel.ts'
@@ -171,12 +172,12 @@ export class Network {
     if (this.#state === 'failed' || this.#state === 'stopped') throw this.#error ?? new StatewireError('ERR_NETWORK_STOPPED', 'the network has stopped')
     return new Promise((resolve, reject) => {
       const request = new BatchRequest({ purpose, count, peers, timeoutMs, agreePrfKeys: options.agreePrfKeys ?? false, resolve, reject })
-      const onAbort = (): void => request.abort(new StatewireError('ERR_ABORTED', `aborted: ${purpose === 'control' ? 'the control channel' : 'the sessions'} were not made`, { cause: signal?.reason }))
-      signal?.addEventListener('abort', onAbort, { once: true })
+      const abort = (): void => request.abort(new StatewireError('ERR_ABORTED', `aborted: ${purpose === 'control' ? 'the control channel' : 'the sessions'} were not made`, { cause: signal?.reason }))
+      const removeAbort = signal === undefined ? undefined : onAbort(signal, abort)
       this.#requests.add(request)
       request.onSettled = () => {
         this.#requests.delete(request)
-        signal?.removeEventListener('abort', onAbort)
+        removeAbort?.()
       }
       this.#ref.send({ type: purpose === 'control' ? 'control.open' : 'sessions.make', request })
     })
@@ -199,10 +200,10 @@ export class Network {
       if (event.type === 'network.stopped' || event.type === 'network.failed') queue.end()
     })
     const end = (): void => queue.end()
-    options.signal?.addEventListener('abort', end, { once: true })
+    const removeAbort = options.signal === undefined ? undefined : onAbort(options.signal, end)
     queue.onEnd = () => {
       subscription.unsubscribe()
-      options.signal?.removeEventListener('abort', end)
+      removeAbort?.()
     }
     if (options.signal?.aborted === true || this.#state === 'stopped' || this.#state === 'failed') queue.end()
     return queue

@@ -9,13 +9,11 @@ import type { ConnectionLostError, HandlerOptions, Lane, LaneHandler } from '../
 import type { LinkCore } from '../protocol/link-core.ts'
 import { ringAround } from '../protocol/party-ring.ts'
 import type { Ring } from '../protocol/party-ring.ts'
-import { checkBoolean, checkCall, checkFunction } from './checks.ts'
+import { bounded } from './bounded.ts'
+import type { CallOptions } from './bounded.ts'
+import { checkBoolean, checkCall, checkFunction, invalid } from './checks.ts'
 import type { SessionContext } from './session-context.ts'
-
-export interface CallOptions {
-  readonly signal?: AbortSignal
-  readonly timeoutMs?: number
-}
+import { SessionValues } from './session-values.ts'
 
 /** A session's lane to one peer, and the link state it rides on. */
 export interface Channel {
@@ -27,6 +25,11 @@ export interface Channel {
 export interface PrfKeys {
   readonly mine: Uint8Array
   readonly previous: Uint8Array
+}
+
+export interface FlushOptions extends CallOptions {
+  /** Whose acknowledgements to wait for; all peers of the session by default. */
+  readonly peers?: readonly string[]
 }
 
 export interface SessionInput {
@@ -61,7 +64,7 @@ export class Session {
   readonly #channels: ReadonlyMap<string, Channel>
   readonly #onClosed: () => void
   /** Calls of `send` whose value is not accepted yet. */
-  readonly #sending = new Set<Promise<void>>()
+  readonly #sending = new Map<Promise<void>, string>()
   #lastPeer: string | null = null
   #lastChannel: Channel | null = null
   #closed = false
@@ -110,26 +113,35 @@ export class Session {
   }
 
   /**
-   * Resolves when everything sent so far has been acknowledged by the peers' runtimes: it is in their queues, or their
-   * handlers have returned or thrown. What comes for a session that is over there is acknowledged and dropped.
-   * @throws LinkResetError with the outcomes, if it never will be; StatewireError ERR_DIALECT_UNSUPPORTED (ampc acknowledges
-   * nothing), ERR_TIMED_OUT, ERR_ABORTED
+   * Resolves when everything sent so far to `peers` (default: all) has been acknowledged by their runtimes: it is in their
+   * queues, or their handlers have returned or thrown.
+   * @throws LinkResetError with the outcomes, or StatewireError ERR_SESSION_RESET if the peer closed the session before it
+   * acknowledged everything: the rest was dropped, or its acknowledgement was not sent any more;
+   * ERR_DIALECT_UNSUPPORTED (ampc acknowledges nothing), ERR_UNKNOWN_PEER, ERR_INVALID_OPTION, ERR_TIMED_OUT, ERR_ABORTED
    */
-  async flush(options?: CallOptions): Promise<void> {
-    checkCall(options, 'flush')
+  async flush(options?: FlushOptions): Promise<void> {
+    checkCall(options, 'flush', ['signal', 'timeoutMs', 'peers'])
     const { nowMs } = this.#services
     const startedAtMs = nowMs()
-    if (this.#sending.size > 0) {
+    const channels = this.#channelsOf(options?.peers)
+    const sending = [...this.#sending].flatMap(([sent, peer]) => (channels.has(peer) ? [sent] : []))
+    if (sending.length > 0) {
       await this.#bounded<void>(options, 'ERR_TIMED_OUT', `what was sent before on session ${this.id} did not leave`, (resolve) => {
         // Whoever called send hears of those that fail.
-        void Promise.allSettled(this.#sending).then(() => resolve())
+        void Promise.allSettled(sending).then(() => resolve())
         return () => {}
       })
     }
     const rest = options?.timeoutMs === undefined ? options : { ...options, timeoutMs: Math.max(0, Math.ceil(options.timeoutMs - (nowMs() - startedAtMs))) }
     const acked = (peer: string, { lane, state }: Channel): Promise<void> =>
       bounded<void>(this.#services, rest, 'ERR_TIMED_OUT', `${peer} did not acknowledge what was sent on session ${this.id}`, (resolve, reject) => state.whenAcked(lane, resolve, reject))
-    await Promise.all([...this.#channels].map(([peer, channel]) => acked(peer, channel)))
+    await Promise.all([...channels].map(([peer, channel]) => acked(peer, channel)))
+  }
+
+  #channelsOf(peers: readonly string[] | undefined): ReadonlyMap<string, Channel> {
+    if (peers === undefined) return this.#channels
+    if (!Array.isArray(peers) || peers.length === 0) throw invalid(`peers of flush must be a list of at least one peer, got ${show(peers)}`)
+    return new Map((peers as readonly string[]).map((peer) => [peer, this.#channel(peer)]))
   }
 
   /**
@@ -150,16 +162,15 @@ export class Session {
     return this.#bounded<NetworkValue>(options, 'ERR_TIMED_OUT', `no value from ${peer} on session ${this.id}`, (resolve, reject) => channel.lane.wait({ resolve, reject }))
   }
 
-  /** Values of a peer as they come, until the session ends. Throws what `receive` throws. */
-  async *values(peer: string, options?: { readonly signal?: AbortSignal }): AsyncGenerator<NetworkValue, void, undefined> {
-    for (;;) {
-      try {
-        yield await this.receive(peer, options)
-      } catch (error) {
-        if (this.#closed && error instanceof StatewireError && error.code === 'ERR_SESSION_CLOSED') return
-        throw error
-      }
-    }
+  /**
+   * Iterates over the values of a peer. Ends normally when either side closes the session, drains the peer or shuts its
+   * network down in an orderly way; `return` ends it at once and takes no value away.
+   * @throws what `receive` throws: a loss, an abort, a handler that is set
+   */
+  values(peer: string, options?: { readonly signal?: AbortSignal }): SessionValues {
+    const { lane } = this.#channel(peer)
+    checkCall(options, 'values', ['signal'])
+    return new SessionValues({ context: this.#services, lane, what: `no value from ${peer} on session ${this.id}`, signal: options?.signal })
   }
 
   /**
@@ -239,7 +250,7 @@ export class Session {
       return () => void withdraw()
     })
     const settled = (): void => void this.#sending.delete(sending)
-    this.#sending.add(sending)
+    this.#sending.set(sending, peer)
     sending.then(settled, settled)
     return sending
   }
@@ -247,55 +258,6 @@ export class Session {
   #bounded<T>(options: CallOptions | undefined, code: 'ERR_TIMED_OUT' | 'ERR_SEND_TIMED_OUT', what: string, start: (resolve: (value: T) => void, reject: (error: Error) => void) => () => void): Promise<T> {
     return bounded(this.#services, options, code, what, start)
   }
-}
-
-/** A wait with a deadline and a signal, whose listeners are gone when it is over. */
-export function bounded<T>(
-  services: SessionContext,
-  options: CallOptions | undefined,
-  code: 'ERR_TIMED_OUT' | 'ERR_SEND_TIMED_OUT',
-  what: string,
-  start: (resolve: (value: T) => void, reject: (error: Error) => void) => () => void,
-): Promise<T> {
-  const signal = options?.signal
-  const timeoutMs = options?.timeoutMs
-  return new Promise<T>((resolve, reject) => {
-    if (signal?.aborted === true) {
-      reject(new StatewireError('ERR_ABORTED', `${what}: aborted`, { cause: signal.reason }))
-      return
-    }
-    // Anything else would be a deadline that never passes.
-    if (timeoutMs !== undefined && !(Number.isFinite(timeoutMs) && timeoutMs >= 0)) {
-      reject(new StatewireError('ERR_INVALID_OPTION', `timeoutMs must be a number of at least 0, got ${String(timeoutMs)}`))
-      return
-    }
-    let giveUp: () => void = () => {}
-    let done = false
-    const finish = (): void => {
-      done = true
-      deadline?.cancel()
-      signal?.removeEventListener('abort', onAbort)
-    }
-    const fail = (error: Error): void => {
-      if (done) return
-      finish()
-      reject(error)
-    }
-    const onAbort = (): void => {
-      giveUp()
-      fail(new StatewireError('ERR_ABORTED', `${what}: aborted`, { cause: signal?.reason }))
-    }
-    const deadline = timeoutMs === undefined ? undefined : services.wheel.schedule(timeoutMs, () => {
-      giveUp()
-      fail(new StatewireError(code, `${what} within ${timeoutMs} ms`))
-    })
-    signal?.addEventListener('abort', onAbort)
-    giveUp = start((value) => {
-      if (done) return
-      finish()
-      resolve(value)
-    }, fail)
-  })
 }
 
 function unknownPeer(peer: unknown, peers: readonly string[]): StatewireError {

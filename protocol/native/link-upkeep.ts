@@ -21,6 +21,8 @@ const firstPingAfterMs = 1_000
 interface Flush {
   /** Null: of the whole link. */
   readonly lane: NativeLane | null
+  /** The lane's last frame. */
+  readonly lastFrame: number
   /** Frames that must be acknowledged yet. */
   frames: number
   readonly resolve: () => void
@@ -34,7 +36,11 @@ export class LinkUpkeep {
   readonly #guard: FloodGuard
   readonly #hooks: () => LinkHooks
   readonly #flushes = new Deque<Flush>()
+  /** Acknowledged by a hello alone. */
+  #unconfirmedFrames = 0
   #keepAlive: KeepAlive | null = null
+  /** A chunk is being read, so the frame that is handled is not counted yet. */
+  isReading = false
   #heardAtMs = 0
   /** When a round trip is measured at the latest; infinite once one is, or is being. */
   #measureAtMs = Infinity
@@ -59,13 +65,20 @@ export class LinkUpkeep {
     return this.#keepAlive?.roundTrip ?? null
   }
 
-  /** A connection is up. Its first Ping goes out when a window wants to grow, or a second later. */
-  begin(nowMs: number): void {
+  /**
+   * A connection is up. Its first Ping goes out when a window wants to grow, or a second later.
+   * @param frames acknowledged by the peer's hello. A Reset that the peer sent before it received them may still be on its
+   * way; none is once it acknowledges anything on this connection.
+   */
+  begin(nowMs: number, frames = 0): void {
     this.peersReason = ''
+    this.isReading = false
+    this.#unconfirmedFrames += frames
     this.#keepAlive = new KeepAlive(this.#options, nowMs)
     this.#heardAtMs = nowMs
     this.#measureAtMs = nowMs + firstPingAfterMs
     this.#outbox.forgetControl()
+    if (this.#flushes.length > 0) this.ping(nowMs)
   }
 
   /** No window grows before a round trip is measured. */
@@ -80,8 +93,14 @@ export class LinkUpkeep {
   }
 
   received(nowMs: number): void {
+    this.isReading = true
     this.#heardAtMs = nowMs
     this.#keepAlive?.received(nowMs)
+  }
+
+  /** Counted frames that are handled. @param isTaken the one that is being handled has reached the application */
+  handledFrames(isTaken: boolean): number {
+    return this.#epoch.received + (this.isReading && isTaken ? 1 : 0)
   }
 
   sent(nowMs: number): void {
@@ -132,13 +151,25 @@ export class LinkUpkeep {
 
   #onAck(received: number): void {
     const frames = this.#epoch.window.ack(received)
-    if (frames === 0) return
-    this.#outbox.acknowledged()
+    if (frames > 0) this.#outbox.acknowledged()
     this.acknowledged(frames)
+  }
+
+  /** The peer ended the lane: what it has not acknowledged yet, it may have dropped. */
+  laneEnded(lane: NativeLane, error: Error): void {
+    const ackedFrames = this.#outbox.ackedFrames - this.#unconfirmedFrames
+    if (lane.lastFrame > ackedFrames) lane.cutOff = error
+    for (let count = this.#flushes.length; count > 0; count -= 1) {
+      const flush = this.#flushes.shift() as Flush
+      if (flush.lane === lane && flush.lastFrame > ackedFrames) flush.reject(error)
+      else this.#flushes.push(flush)
+    }
   }
 
   /** So many frames, the oldest, are no longer held. */
   acknowledged(frames: number): void {
+    frames += this.#unconfirmedFrames
+    this.#unconfirmedFrames = 0
     if (frames === 0) return
     for (let count = this.#flushes.length; count > 0; count -= 1) {
       const flush = this.#flushes.shift() as Flush
@@ -150,12 +181,12 @@ export class LinkUpkeep {
 
   /** Of all that is encoded by now. A Ping asks for the acknowledgement: its Pong is one. */
   whenAcked(lane: NativeLane | null, nowMs: number, resolve: () => void, reject: (error: Error) => void): () => void {
-    const frames = this.#outbox.unackedFrames
+    const frames = this.#outbox.unackedFrames + this.#unconfirmedFrames
     if (frames === 0) {
       resolve()
       return () => {}
     }
-    const flush: Flush = { lane, frames, resolve, reject }
+    const flush: Flush = { lane, lastFrame: lane?.lastFrame ?? 0, frames, resolve, reject }
     this.#flushes.push(flush)
     this.ping(nowMs)
     return () => void this.#flushes.remove(flush)
@@ -163,6 +194,7 @@ export class LinkUpkeep {
 
   /** The epoch is over: what was not acknowledged by now never is. */
   rejectFlushes(reason: (lane: NativeLane | null) => Error): void {
+    this.#unconfirmedFrames = 0
     for (const { lane, reject } of this.#flushes.drain()) reject(reason(lane))
   }
 

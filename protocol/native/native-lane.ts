@@ -16,10 +16,14 @@ export class LinkResetError extends StatewireError {
   readonly reason: ResetReason
   /** In the order the values were sent: so many acknowledged, then unknown, then surely not sent. */
   readonly outcomes: OutcomeCounts
-  constructor(peer: string, reason: ResetReason, outcomes: OutcomeCounts) {
+  /** A Goodbye that lost nothing: what was not sent is reported by each `send` that waits. */
+  readonly isOrderly: boolean
+  /** @param waiting values that were not accepted yet, among `outcomes.notSent` */
+  constructor(peer: string, reason: ResetReason, outcomes: OutcomeCounts, waiting = 0) {
     super('ERR_LINK_RESET', `the link to ${peer} was reset (${reason}): of the values sent on this session ${outcomes.acked} were acknowledged, ${outcomes.unknown} may have arrived, ${outcomes.notSent} were not sent`)
     this.reason = reason
     this.outcomes = outcomes
+    this.isOrderly = reason === 'goodbye' && outcomes.unknown + outcomes.notSent === waiting
   }
 }
 
@@ -43,6 +47,10 @@ export class NativeLane extends Lane {
   readonly waiting = new Deque<LaneSend>()
   /** Values encoded since the lane began. */
   encoded = 0
+  /** Which frame of the link its last value was; see NativeOutbox.ackedFrames. */
+  lastFrame = 0
+  /** Why values of the lane may have been dropped although they were acknowledged: the peer had ended the session before. */
+  cutOff: Error | null = null
   /** The peer has made the session too: its first Credit is here. */
   isOpened = false
   /** Hears why the lane is over, opened or not. */

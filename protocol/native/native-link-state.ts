@@ -62,7 +62,7 @@ export class NativeLinkState implements LinkCore {
     this.#guard = new FloodGuard(this.counters, options.nowMs())
     this.#unserved = new UnservedLanes((frame) => this.#outbox.writeOwn(frame), this.#guard)
     this.#upkeep = new LinkUpkeep(options.keepAlive, options.epoch, this.#outbox, this.#guard, () => this.#hooks)
-    this.#lanes = new SessionLanes(options, this.#outbox, this.#guard, { onTaken: (lane, lengthBytes) => this.#onTaken(lane, lengthBytes), onUnread: (unread) => this.kept.add(unread), onEnded: (lane) => this.#largeFrame.laneEnded(lane) })
+    this.#lanes = new SessionLanes(options, this.#outbox, this.#upkeep, this.#guard, { onTaken: (lane, lengthBytes) => this.#onTaken(lane, lengthBytes), onUnread: (unread) => this.kept.add(unread), onEnded: (lane) => this.#largeFrame.laneEnded(lane) })
     this.#largeFrame = new FrameReservation(options.memory, { onReadingStops: () => this.#readingStops(), onReadingGoesOn: () => this.#readingGoesOn() })
   }
 
@@ -149,6 +149,7 @@ export class NativeLinkState implements LinkCore {
 
   /** A value that will not fit into its window may be on its way: its memory is reserved before it is there. */
   chunkEnds(): void {
+    this.#upkeep.isReading = false
     const lengthBytes = this.#reader?.assemblingBytes ?? 0
     if (lengthBytes < this.#options.laneWindowBytes) return // bounded by the chunk that it began in
     const lane = this.#lanes.find(this.#reader?.assemblingLane ?? 0)
@@ -251,10 +252,9 @@ export class NativeLinkState implements LinkCore {
       this.#options.witness?.onResumed(this.epoch.window.heldFrames)
     }
     if (end !== null) this.#endEpoch(end)
-    else this.#upkeep.acknowledged(heldFrames - this.epoch.window.heldFrames)
     // The peer's balance on the endpoint lane begins with this side's hello, unless both go on where they were.
     if (verdict.mine === 'FRESH' || verdict.theirs === 'FRESH' || theirs.known === 0n) this.#unserved.begin(mine.laneWindowBytes)
-    this.#upkeep.begin(this.#options.nowMs())
+    this.#upkeep.begin(this.#options.nowMs(), end === null ? heldFrames - this.epoch.window.heldFrames : 0)
     return replay
   }
 
@@ -307,7 +307,7 @@ export class NativeLinkState implements LinkCore {
   }
 
   whenAcked(lane: Lane, resolve: () => void, reject: (error: Error) => void): () => void {
-    const end = this.#end ?? (lane.end instanceof LinkResetError ? lane.end : null)
+    const end = this.#end ?? (lane.end instanceof LinkResetError ? lane.end : (lane as NativeLane).cutOff)
     if (end === null) return this.#upkeep.whenAcked(lane as NativeLane, this.#options.nowMs(), resolve, reject)
     reject(end)
     return () => {}

@@ -7,11 +7,13 @@ import { encodedLength } from '../../codec/encode-value.ts'
 import { InvalidValueError, ProtocolError, StatewireError } from '../../codec/errors.ts'
 import { encodeFrame, FrameWriter } from '../../codec/frame-writer.ts'
 import { byReferenceThresholdBytes } from '../../codec/limits.ts'
-import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
-import { encodeAck, encodePong, isPaying, laneKindOf } from '../../codec/native-frames.ts'
+import { encodeAck, encodePong } from '../../codec/native-frames.ts'
 import type { NetworkValue } from '../../codec/values.ts'
 import type { SpareMemory } from '../../codec/spare-memory.ts'
 import type { LinkCounters, LinkHooks } from '../link-core.ts'
+import { AckBeforeReset } from './ack-before-reset.ts'
+import { countValues } from './count-values.ts'
+import { joined } from './joined-batch.ts'
 import type { LinkEpoch } from './link-epoch.ts'
 import type { LaneSend, NativeLane } from './native-lane.ts'
 import type { LinkFigures } from './native-link-options.ts'
@@ -57,6 +59,8 @@ export class NativeOutbox {
   /** Lengths of the frames that are encoded and not handed over, of which the first `#pendingFrames` are true: the array is used again. */
   readonly #lengths: number[] = []
   #pendingFrames = 0
+  /** Frames handed to a connection since the link was made. */
+  #takenFrames = 0
   /** Of those: Credit and Reset. */
   #ownFrames = 0
   #ownBytes = 0
@@ -73,6 +77,7 @@ export class NativeOutbox {
   #isPumping = false
   #flushRequested = false
   #ackIsDue = false
+  readonly #ackBeforeReset: AckBeforeReset
 
   constructor(options: OutboxOptions, epoch: LinkEpoch, counters: LinkCounters, hooks: () => LinkHooks) {
     this.#options = options
@@ -80,6 +85,7 @@ export class NativeOutbox {
     this.#counters = counters
     this.#hooks = hooks
     this.#room = new SendRoom(options.memory)
+    this.#ackBeforeReset = new AckBeforeReset(epoch)
     this.#writer = new FrameWriter(options.arenas)
     epoch.window.onReceived = (memory) => this.#writer.receivedFrom(memory)
   }
@@ -112,6 +118,11 @@ export class NativeOutbox {
   /** Frames that are encoded, and not acknowledged or not even handed over. */
   get unackedFrames(): number {
     return this.#epoch.window.heldFrames + this.#pendingFrames
+  }
+
+  /** Frames that are acknowledged, counted from when the link was made. */
+  get ackedFrames(): number {
+    return this.#takenFrames - this.#epoch.window.heldFrames
   }
 
   trySend(own: NativeLane, value: NetworkValue): boolean {
@@ -210,6 +221,7 @@ export class NativeOutbox {
     lane.credit.spend(lengthBytes)
     this.#lengths[this.#pendingFrames++] = lengthBytes
     lane.encoded++
+    lane.lastFrame = this.#takenFrames + this.#pendingFrames
     const flushBytes = lengthBytes < byReferenceThresholdBytes ? flushAtBytes : flushReferencesAtBytes
     if (this.#writer.pendingBytes >= flushBytes) this.#hooks().flushNow()
     else this.requestFlush()
@@ -229,6 +241,13 @@ export class NativeOutbox {
     this.requestFlush()
   }
 
+  /** @param received counted frames that came before the session ended; they are acknowledged before the Reset */
+  writeReset(frame: Buffer, received: number): void {
+    if (this.#ackBeforeReset.differsFrom(received)) this.#hooks().flushNow()
+    this.#ackBeforeReset.add(received)
+    this.writeOwn(frame)
+  }
+
   requestFlush(): void {
     if (this.#flushRequested || !this.#epoch.isUp) return
     this.#flushRequested = true
@@ -245,9 +264,11 @@ export class NativeOutbox {
       this.#counters.valuesSent += this.#pendingFrames - this.#ownFrames
       this.#counters.bytesSent += frameBytes - this.#ownBytes
       this.#epoch.window.push(batch, this.#lengths, this.#pendingFrames)
+      this.#takenFrames += this.#pendingFrames
       this.#pendingFrames = this.#ownFrames = this.#ownBytes = 0
       this.#room.charge(this.#epoch.window.costBytes)
     }
+    const first = this.#ackBeforeReset.take()
     // A Pong is an Ack, so it says what is counted by now: an older number behind a newer one would break the protocol.
     if (this.#pongEcho !== null) this.#writer.writeRaw(encodePong(this.#pongEcho, this.#epoch.received))
     else if (this.#ackIsDue || this.#epoch.acks.isRipe(nowMs)) this.#writer.writeRaw(encodeAck(this.#epoch.received))
@@ -256,7 +277,8 @@ export class NativeOutbox {
     this.#ackIsDue = false
     if (this.#ping !== null) this.#writer.writeRaw(this.#ping)
     this.#ping = this.#pongEcho = null
-    return this.#writer.pendingBytes === 0 ? batch : joined(batch, this.#writer.take())
+    const whole = this.#writer.pendingBytes === 0 ? batch : joined(batch, this.#writer.take())
+    return first === null ? whole : [first, ...whole]
   }
 
   flow(): void {
@@ -346,6 +368,7 @@ export class NativeOutbox {
   forgetControl(): void {
     this.#ping = this.#pongEcho = null
     this.#ackIsDue = false
+    this.#ackBeforeReset.forget()
     this.#flushRequested = false
   }
 
@@ -364,36 +387,13 @@ export class NativeOutbox {
     this.#writer.forgetArenas()
     this.#pendingFrames = this.#ownFrames = this.#ownBytes = 0
     this.#room.clear()
-    return this.#countValues(batch)
+    return countValues(batch)
   }
 
   /** Values that are encoded and not handed over. Not on the byte path. */
   get pendingValues(): number {
     let sum = 0
-    for (const count of this.#countValues(this.#writer.peek()).values()) sum += count
+    for (const count of countValues(this.#writer.peek()).values()) sum += count
     return sum
   }
-
-  #countValues(batch: readonly Buffer[]): Map<number, number> {
-    const counts = new Map<number, number>()
-    const count = (lane: number, descriptor: number): boolean => {
-      if (isPaying(laneKindOf(lane), descriptor)) counts.set(lane, (counts.get(lane) ?? 0) + 1)
-      return false
-    }
-    const reader = new NativeFrameReader({ maxMessageLengthBytes: 0xffff_ffff, connectionId: 0 }, { onFrame: count })
-    for (const part of batch) reader.push(part)
-    return counts
-  }
-}
-
-/**
- * Control frames lie right behind the batch in the arena, so one buffer holds both: a plain write instead of a gathered one,
- * which costs 3 µs less at each end of a round trip. The replay window has its own views, without them.
- */
-function joined(batch: Buffer[], tail: Buffer[]): Buffer[] {
-  const last = batch.at(-1)
-  const first = tail[0]
-  if (last === undefined || first === undefined || tail.length > 1 || last.buffer !== first.buffer || last.byteOffset + last.length !== first.byteOffset) return batch.concat(tail)
-  batch[batch.length - 1] = Buffer.from(last.buffer, last.byteOffset, last.length + first.length)
-  return batch
 }

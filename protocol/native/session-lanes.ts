@@ -9,6 +9,7 @@ import type { UnreadValue } from '../kept-views.ts'
 import type { FloodGuard } from './flood-guard.ts'
 import { decodeCredit, decodeReset } from './frame-bodies.ts'
 import { LaneMemory } from './lane-memory.ts'
+import type { LinkUpkeep } from './link-upkeep.ts'
 import { LinkResetError, NativeLane } from './native-lane.ts'
 import type { NativeLinkOptions } from './native-link-options.ts'
 import type { NativeOutbox } from './native-outbox.ts'
@@ -28,16 +29,20 @@ interface SessionLaneEvents {
 export class SessionLanes {
   readonly #options: NativeLinkOptions
   readonly #outbox: NativeOutbox
+  readonly #upkeep: LinkUpkeep
   readonly #guard: FloodGuard
   readonly #events: SessionLaneEvents
   readonly #lanes = new Map<number, NativeLane>()
+  /** Ended by this side, with values that are not acknowledged yet: the peer may have ended them too, and dropped those. */
+  readonly #unackedLanes = new Map<number, NativeLane>()
   #sessions = new LinkSessions()
   /** The one that had the last frame: values come in bursts. */
   #last: NativeLane | null = null
 
-  constructor(options: NativeLinkOptions, outbox: NativeOutbox, guard: FloodGuard, events: SessionLaneEvents) {
+  constructor(options: NativeLinkOptions, outbox: NativeOutbox, upkeep: LinkUpkeep, guard: FloodGuard, events: SessionLaneEvents) {
     this.#options = options
     this.#outbox = outbox
+    this.#upkeep = upkeep
     this.#guard = guard
     this.#events = events
   }
@@ -96,20 +101,22 @@ export class SessionLanes {
     this.#guard.sessionClosed(lane.window.ownCountBytes)
     this.#end(lane, error)
     const isHandler = error instanceof StatewireError && error.code === 'ERR_HANDLER_FAILED'
-    this.#reset(lane, isHandler ? resetCodes.refused : resetCodes.application, isHandler ? 'a handler of the application failed' : 'closed')
+    this.#reset(lane, isHandler ? resetCodes.refused : resetCodes.application, isHandler ? 'a handler of the application failed' : 'closed', true)
     if (discard) lane.discardUnread()
   }
 
   refuse(lane: NativeLane, error: StatewireError, why: 'bad-value' | 'limit'): void {
     this.#guard.sessionClosed(lane.window.ownCountBytes)
     this.#end(lane, error)
-    this.#reset(lane, resetCodes[why], error.code)
+    this.#reset(lane, resetCodes[why], error.code, false)
   }
 
   /** Credit or Reset for a session that is open here. Throws ProtocolError ERR_CREDIT_OVERFLOW, ERR_FLOOD. */
   onOwnFrame(lane: NativeLane, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, nowMs: number): void {
     if (descriptor === nativeDescriptors.Reset) {
-      this.#end(lane, resetError(this.#options.peer, lane.id, decodeReset(buffer, bodyStart, bodyEnd)))
+      const error = resetError(this.#options.peer, lane.id, decodeReset(buffer, bodyStart, bodyEnd))
+      this.#upkeep.laneEnded(lane, error)
+      this.#end(lane, error)
       this.#announce(this.#sessions.closedByPeer(lane.id))
       return
     }
@@ -125,6 +132,8 @@ export class SessionLanes {
   /** A frame for a session that is not open here. @returns whether it was of use. Throws ProtocolError for a value without credit. */
   onUnknown(id: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, nowMs: number): boolean {
     const isEarly = this.#sessions.placeOf(id) === 'early'
+    const unacked = descriptor === nativeDescriptors.Reset ? this.#unackedLanes.get(id) : undefined
+    if (unacked !== undefined) this.#upkeep.laneEnded(unacked, resetError(this.#options.peer, id, decodeReset(buffer, bodyStart, bodyEnd)))
     this.#announce(onUnknownSession(this.#sessions, this.#guard, id, descriptor, buffer, bodyStart, bodyEnd, nowMs))
     return isEarly
   }
@@ -149,9 +158,10 @@ export class SessionLanes {
       const outcomes = laneOutcome(end, lane.id, lane.encoded - pendingOfLane, pendingOfLane + lane.waiting.length)
       sum = outcomeSum(sum, outcomes)
       const isSettled = outcomes.unknown + outcomes.notSent === 0
-      this.#end(lane, leaving !== null && isSettled ? leaving : new LinkResetError(this.#options.peer, end.reason, outcomes))
+      this.#end(lane, leaving !== null && isSettled ? leaving : new LinkResetError(this.#options.peer, end.reason, outcomes, lane.waiting.length))
     }
     this.#sessions = new LinkSessions()
+    this.#unackedLanes.clear()
     return sum
   }
 
@@ -164,8 +174,18 @@ export class SessionLanes {
     lane.close(error)
   }
 
-  #reset(lane: NativeLane, code: number, reason: string): void {
-    if (this.#sessions.close(lane.id)) this.#outbox.writeOwn(encodeReset(lane.id, { code, reason }))
+  #reset(lane: NativeLane, code: number, reason: string, isTaken: boolean): void {
+    this.#keepUnacked(lane)
+    if (this.#sessions.close(lane.id)) this.#outbox.writeReset(encodeReset(lane.id, { code, reason }), this.#upkeep.handledFrames(isTaken))
+  }
+
+  #keepUnacked(lane: NativeLane): void {
+    const { ackedFrames } = this.#outbox
+    for (const [id, { lastFrame }] of this.#unackedLanes) {
+      if (lastFrame > ackedFrames) break
+      this.#unackedLanes.delete(id)
+    }
+    if (lane.lastFrame > ackedFrames) this.#unackedLanes.set(lane.id, lane)
   }
 
   #announce(announcements: readonly Announcement[]): void {

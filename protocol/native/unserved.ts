@@ -56,7 +56,17 @@ export function answerUnserved(laneId: number, descriptor: number, buffer: Buffe
   return encodeReset(laneId, { code: resetCodes['no-such-protocol'], reason: 'this side serves no streams' })
 }
 
-export function resetError(peer: string, id: number, reset: { readonly code: number; readonly reason: string }): StatewireError {
+/** The peer ended the session. */
+export class SessionResetError extends StatewireError {
+  /** The peer's application closed it, as opposed to an error there. */
+  readonly isOrderly: boolean
+  constructor(isOrderly: boolean, message: string) {
+    super('ERR_SESSION_RESET', message)
+    this.isOrderly = isOrderly
+  }
+}
+
+export function resetError(peer: string, id: number, reset: { readonly code: number; readonly reason: string }): SessionResetError {
   const name = Object.entries(resetCodes).find(([, code]) => code === reset.code)?.[0] ?? 'application'
-  return new StatewireError('ERR_SESSION_RESET', `${peer} reset session ${id} (${name})${reset.reason === '' ? '' : `: ${show(reset.reason)}`}`)
+  return new SessionResetError(name === 'application', `${peer} reset session ${id} (${name})${reset.reason === '' ? '' : `: ${show(reset.reason)}`}`)
 }
