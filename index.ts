@@ -2,10 +2,11 @@
  * statewire: supervised peer-to-peer networking for Node, in which every connection, stream and forwarder is a
  * statechart you can watch.
  */
-export { createNetwork, Identity, Network, supervisor, ControlChannel, Session, defaultLimits } from './actors/index.ts'
+export { createNetwork, Identity, Network, networkEventTypes, supervisor, ControlChannel, Session, defaultLimits } from './actors/index.ts'
 export type {
   AmpcConfig,
   CallOptions,
+  Cause,
   DrainOptions,
   DrainReport,
   Environment,

@@ -5,12 +5,17 @@
 import { StatewireError } from '../codec/errors.ts'
 import type { ErrorCode } from '../codec/errors.ts'
 import { legible } from '../codec/legible.ts'
-import type { Cause } from '../machines/chart.ts'
+import type { Cause as ChartCause } from '../machines/chart.ts'
 import { HelloRefusedError } from '../protocol/native/native-handshake.ts'
+
+/** Why something ended, as events and logs carry it: a stable code, and a sentence for people. */
+export interface Cause extends ChartCause {
+  readonly code: ErrorCode
+}
 
 /** Makes an error out of a cause that travelled in an event. */
 export function errorOf(cause: Cause): StatewireError {
-  return new StatewireError(cause.code as ErrorCode, cause.message)
+  return new StatewireError(cause.code, cause.message)
 }
 
 /** Makes a cause out of anything that was thrown. */

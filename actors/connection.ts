@@ -4,7 +4,7 @@
  */
 import { connectionActions, connectionMachine } from '../machines/connection.ts'
 import type { ConnectionFacts } from '../machines/connection.ts'
-import type { Cause, DeadlineName } from '../machines/chart.ts'
+import type { DeadlineName } from '../machines/chart.ts'
 import type { AnyActorRef } from '../machines/xstate.ts'
 import type { AcceptorHandshake, Claim, DialerHandshake, HandshakeFault, HandshakeStep } from '../protocol/dialect.ts'
 import type { LinkCore } from '../protocol/link-core.ts'
@@ -14,6 +14,7 @@ import type { Answered, ClaimedPipe, Offer, OpenPipe } from './offer.ts'
 import { deaf } from './pipe.ts'
 import type { Pipe, PipeHandlers } from './pipe.ts'
 import { cause, causeOf, errorOf } from './causes.ts'
+import type { Cause } from './causes.ts'
 import type { ConnectionContext } from './connection-context.ts'
 
 const nothing: Buffer = Buffer.alloc(0)

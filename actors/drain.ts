@@ -5,11 +5,11 @@
  */
 import { StatewireError } from '../codec/errors.ts'
 import { show } from '../codec/show.ts'
-import type { Cause } from '../machines/chart.ts'
 import type { LinkCore } from '../protocol/link-core.ts'
 import { NativeLinkState } from '../protocol/native/native-link-state.ts'
 import { checkTimeoutMs, invalid } from './checks.ts'
 import { causeOf, errorOf } from './causes.ts'
+import type { Cause } from './causes.ts'
 import type { Services } from './services.ts'
 
 /** Of the values that `send` had accepted for this peer and that were not acknowledged when the drain began. */

@@ -1,10 +1,10 @@
 /**
  * Owns: the events that an application can listen to, typed.
- * Refuses to know: who emits them. They carry facts and lengths, never payload and never key material.
+ * Independent of: who emits them. They carry facts and lengths, never payload and never key material.
  */
-import type { Cause } from '../machines/chart.ts'
 import type { OutcomeCounts, ResetReason } from '../protocol/native/outcomes.ts'
 import type { ConnectionLostError } from '../protocol/lane.ts'
+import type { Cause } from './causes.ts'
 
 export type NetworkEvent =
   /** The network runs; `address` is what was bound, null where nothing listens. */
@@ -33,38 +33,40 @@ export type NetworkEvent =
   | { readonly type: 'peer.duplicate'; readonly peer: string }
   /** Actors of this peer failed beyond their intensity. Other peers go on; it is tried again at the cap of the back-off. */
   | { readonly type: 'peer.errored'; readonly peer: string; readonly cause: Cause }
-  /** An actor failed and was made anew; or `child` is `session:<id>`, and its handler threw: that lane has ended, and nothing is made anew. */
+  /** An actor failed; a new one has taken its place. */
   | { readonly type: 'child.restarted'; readonly parent: string; readonly child: string; readonly cause: Cause }
+  /** A handler of the application threw. Its session with this peer has ended; other sessions and peers are not affected. */
+  | { readonly type: 'handler.failed'; readonly peer: string; readonly link: string; readonly session: number; readonly cause: Cause }
   | { readonly type: 'sessions.made'; readonly batch: string; readonly count: number; readonly peers: readonly string[] }
   | { readonly type: 'sessions.failed'; readonly batch: string; readonly cause: Cause }
   | { readonly type: 'sessions.closed'; readonly batch: string; readonly cause: Cause }
 
 export type NetworkEventType = NetworkEvent['type']
 
-/** The names for those who ask at run time; the compiler holds the list against the type. */
-const isEventType: { readonly [Type in NetworkEventType]: true } = {
-  'network.ready': true,
-  'network.stopped': true,
-  'network.failed': true,
-  'warning': true,
-  'connection.opened': true,
-  'connection.lost': true,
-  'connection.suspect': true,
-  'connection.failed': true,
-  'connection.rejected': true,
-  'link.resumed': true,
-  'link.reset': true,
-  'peer.up': true,
-  'peer.down': true,
-  'peer.duplicate': true,
-  'peer.drained': true,
-  'peer.errored': true,
-  'child.restarted': true,
-  'sessions.made': true,
-  'sessions.failed': true,
-  'sessions.closed': true,
-}
-export const networkEventTypes: readonly string[] = Object.keys(isEventType)
+/** The types of all events, for code that listens to each of them. */
+export const networkEventTypes = [
+  'network.ready',
+  'network.stopped',
+  'network.failed',
+  'warning',
+  'connection.opened',
+  'connection.lost',
+  'connection.suspect',
+  'connection.failed',
+  'connection.rejected',
+  'link.resumed',
+  'link.reset',
+  'peer.up',
+  'peer.down',
+  'peer.duplicate',
+  'peer.drained',
+  'peer.errored',
+  'child.restarted',
+  'handler.failed',
+  'sessions.made',
+  'sessions.failed',
+  'sessions.closed',
+] as const satisfies readonly NetworkEventType[]
 
 export type NetworkEventOf<T extends NetworkEventType> = Extract<NetworkEvent, { type: T }>
 

@@ -6,9 +6,9 @@ import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
 import { BreachPenalty } from '../protocol/breach-penalty.ts'
 import type { ClaimHolder } from './claims.ts'
 import type { Offer } from './offer.ts'
-import type { Cause } from '../machines/chart.ts'
 import { post } from './post.ts'
 import { cause } from './causes.ts'
+import type { Cause } from './causes.ts'
 import type { LinkContext } from './link-context.ts'
 
 export interface LinkDialOptions {

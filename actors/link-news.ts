@@ -6,7 +6,7 @@
  * this turn are on their way, in the order in which it came about. Where they are not, the order of a break and of what is sent
  * after it is the users' business, and news is told at once.
  */
-import type { Cause } from '../machines/chart.ts'
+import type { Cause } from './causes.ts'
 import type { ActorPort } from './chart-actor.ts'
 import type { LinkSpec } from './link.ts'
 import type { LinkPumps } from './link-pumps.ts'

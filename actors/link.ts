@@ -7,7 +7,7 @@
  */
 import { linkActions, linkMachine } from '../machines/link.ts'
 import type { LinkFacts } from '../machines/link.ts'
-import type { Cause, ChildEvent, DeadlineName } from '../machines/chart.ts'
+import type { ChildEvent, DeadlineName } from '../machines/chart.ts'
 import type { AnyEventObject } from '../machines/xstate.ts'
 import { idleHooks } from '../protocol/link-core.ts'
 import type { DueAction, LinkCore } from '../protocol/link-core.ts'
@@ -23,6 +23,7 @@ import { LinkPumps } from './link-pumps.ts'
 import { LinkTimer } from './link-timer.ts'
 import type { OnConnectionLost, ResolvedPeer } from './options.ts'
 import { cause, causeOf, errorOf } from './causes.ts'
+import type { Cause } from './causes.ts'
 import type { LinkContext } from './link-context.ts'
 
 /** What a peer asks for: the link, and the state it shall carry. */
@@ -82,7 +83,7 @@ class LinkBody implements Body {
       onReceiveRoom: () => pumps.into?.resume(),
       onHandlerFailed: (lane, error) => {
         const reason = causeOf(error, 'ERR_HANDLER_FAILED', `the handler of session ${lane.id} threw: `)
-        this.#services.emit({ type: 'child.restarted', parent: this.#port.id, child: `session:${lane.id}`, cause: reason })
+        this.#services.emit({ type: 'handler.failed', peer: this.#peer.id, link: this.#spec.id, session: lane.id, cause: reason })
         this.#spec.state.closeLane(lane, new StatewireError('ERR_HANDLER_FAILED', reason.message, { cause: error }), true)
       },
       onBroken: (error) => this.#port.send({ type: 'pump.failed', cause: causeOf(error) }),

@@ -5,7 +5,7 @@
  */
 import { listenerActions, listenerMachine } from '../machines/listener.ts'
 import type { ListenerFacts } from '../machines/listener.ts'
-import type { Cause, DeadlineName } from '../machines/chart.ts'
+import type { DeadlineName } from '../machines/chart.ts'
 import { StatewireError } from '../codec/errors.ts'
 import type { HandshakeFault } from '../protocol/dialect.ts'
 import { Admission } from '../protocol/admission.ts'
@@ -19,6 +19,7 @@ import { formatUrl } from './options.ts'
 import { deaf } from './pipe.ts'
 import type { Address, Pipe, PipeListener } from './pipe.ts'
 import { cause, causeOf, errorOf } from './causes.ts'
+import type { Cause } from './causes.ts'
 import type { ConnectionContext } from './connection-context.ts'
 
 export interface ListenerInput {

@@ -4,12 +4,11 @@
  */
 import { StatewireError } from '../codec/errors.ts'
 import { show } from '../codec/show.ts'
-import type { Cause } from '../machines/chart.ts'
 import { createActor } from '../machines/xstate.ts'
 import type { ActorRefFrom, InspectionEvent, Observer } from '../machines/xstate.ts'
 import { onAbort } from './abort-listeners.ts'
 import { BatchRequest } from './batch.ts'
-import { checkBoolean, checkCall, checkFunction, checkTimeoutMs, invalid, unknownName } from './checks.ts'
+import { checkBoolean, checkCall, checkTimeoutMs, invalid } from './checks.ts'
 import type { ControlChannel } from './control-channel.ts'
 import { checkDrain, drainedError, drainPeer } from './drain.ts'
 import type { DrainOptions, DrainReport } from './drain.ts'
@@ -17,7 +16,7 @@ import { EventQueue } from './event-queue.ts'
 import type { MissedEvents } from './event-queue.ts'
 import type { Environment, Log } from './environment.ts'
 import { checkRuntime, resolveEnvironment } from './environment-options.ts'
-import { networkEventTypes } from './events.ts'
+import { EventListeners } from './event-listeners.ts'
 import type { NetworkEvent, NetworkEventOf, NetworkEventType } from './events.ts'
 import { channelLog } from './log.ts'
 import { metricsOf } from './metrics.ts'
@@ -25,6 +24,7 @@ import type { NetworkMetrics } from './metrics.ts'
 import { resolveOptions } from './options.ts'
 import type { NetworkConfig } from './options.ts'
 import { causeOf, errorOf } from './causes.ts'
+import type { Cause } from './causes.ts'
 import type { Services } from './services.ts'
 import type { Session } from './session.ts'
 import { supervisor, supervisorServices } from './supervisor.ts'
@@ -62,10 +62,12 @@ export class Network {
   /** Calls of makeSessions and openControlChannel that are not settled. */
   readonly #requests = new Set<BatchRequest>()
   readonly #drains = new Map<string, Promise<DrainReport>>()
+  readonly #listeners: EventListeners
 
   private constructor(ref: SupervisorRef, services: Services) {
     this.#ref = ref
     this.#services = services
+    this.#listeners = new EventListeners(ref, services.environment.log)
     ref.on('network.ready', () => {
       this.#state = 'ready'
       this.#tell()
@@ -183,12 +185,24 @@ export class Network {
     })
   }
 
-  /** Typed events by plain call. The returned function takes the listener away. */
+  /**
+   * Calls `listener` for every event of the type, in order. A listener that throws, or returns a promise that rejects, is
+   * reported as a process warning and on the log, and has no other effect.
+   * @returns a function that removes the listener
+   * @throws StatewireError ERR_INVALID_OPTION if there is no such event
+   */
   on<T extends NetworkEventType>(type: T, listener: (event: NetworkEventOf<T>) => void): () => void {
-    if (!networkEventTypes.includes(type)) throw unknownName(type, networkEventTypes, 'an event of a network')
-    if (typeof listener !== 'function') checkFunction(listener, `the listener of ${show(type)}`)
-    const subscription = this.#ref.on(type as never, listener as never)
-    return () => subscription.unsubscribe()
+    return this.#listeners.add(type, listener, false)
+  }
+
+  /** As {@link on}, for the next event of the type only. */
+  once<T extends NetworkEventType>(type: T, listener: (event: NetworkEventOf<T>) => void): () => void {
+    return this.#listeners.add(type, listener, true)
+  }
+
+  /** Removes the newest registration of this listener for this type; does nothing if there is none. */
+  off<T extends NetworkEventType>(type: T, listener: (event: NetworkEventOf<T>) => void): void {
+    this.#listeners.remove(type, listener)
   }
 
   /** All events in order, bounded: a slow reader gets `events.missed` with a count instead of what it missed. Ends with the network. */

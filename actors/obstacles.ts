@@ -3,7 +3,7 @@
  * refused here, or that nobody dials.
  * Refuses to know: who waits, and what is done about it.
  */
-import type { Cause } from '../machines/chart.ts'
+import type { Cause } from './causes.ts'
 import type { NetworkEvent } from './events.ts'
 import { formatUrl } from './options.ts'
 import type { ResolvedOptions } from './options.ts'

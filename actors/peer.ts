@@ -4,7 +4,7 @@
  */
 import { peerActions, peerMachine } from '../machines/peer.ts'
 import type { PeerFacts } from '../machines/peer.ts'
-import type { Cause, ChildEvent, DeadlineName } from '../machines/chart.ts'
+import type { ChildEvent, DeadlineName } from '../machines/chart.ts'
 import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
@@ -13,6 +13,7 @@ import type { LinkSpec } from './link.ts'
 import type { ResolvedPeer } from './options.ts'
 import { post } from './post.ts'
 import { cause, causeOf, errorOf } from './causes.ts'
+import type { Cause } from './causes.ts'
 import type { Services } from './services.ts'
 
 /** Asks a peer for a link; `replyTo` hears `link.ready`, `link.up`, `link.down` and `link.failed`, with `peer`. */

@@ -4,12 +4,13 @@
  */
 import { poolActions, poolMachine } from '../machines/pool.ts'
 import type { PoolFacts } from '../machines/pool.ts'
-import type { Cause, ChildEvent, DeadlineName } from '../machines/chart.ts'
+import type { ChildEvent, DeadlineName } from '../machines/chart.ts'
 import type { AnyEventObject } from '../machines/xstate.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import type { ChildSpec } from './children.ts'
 import { causeOf } from './causes.ts'
+import type { Cause } from './causes.ts'
 import type { Services } from './services.ts'
 import type { Deadline } from './timer-wheel.ts'
 

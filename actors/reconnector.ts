@@ -5,9 +5,10 @@
  */
 import { reconnectorActions, reconnectorMachine } from '../machines/reconnector.ts'
 import type { ReconnectorFacts } from '../machines/reconnector.ts'
-import type { Cause, DeadlineName } from '../machines/chart.ts'
+import type { DeadlineName } from '../machines/chart.ts'
 import type { AnyActorRef } from '../machines/xstate.ts'
 import { backoffMs } from '../protocol/backoff.ts'
+import type { Cause } from './causes.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import { post } from './post.ts'

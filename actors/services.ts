@@ -4,12 +4,12 @@
  */
 import { legibleData } from '../codec/legible.ts'
 import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
-import type { Cause } from '../machines/chart.ts'
 import type { Dialect } from '../protocol/dialect.ts'
 import { ampcDialect } from '../protocol/ampc.ts'
 import { nativeDialect } from '../protocol/native/native.ts'
 import { NodeMemory } from '../protocol/native/node-memory.ts'
 import { SessionNumbering } from '../protocol/batch-plan.ts'
+import type { Cause } from './causes.ts'
 import { BaseLinks } from './base-links.ts'
 import { createLinkStates } from './link-states.ts'
 import type { SessionContext } from './session-context.ts'
@@ -23,6 +23,9 @@ import { FlushSchedule } from './flush-schedule.ts'
 import { LoneAcks } from './lone-acks.ts'
 import { TimerWheel } from './timer-wheel.ts'
 import { Turns } from './turns.ts'
+
+/** Events that are logged as warnings. */
+const warnings: ReadonlySet<NetworkEvent['type']> = new Set(['warning', 'child.restarted', 'handler.failed', 'peer.errored'])
 
 export class Services implements SessionContext {
   readonly environment: Environment
@@ -98,7 +101,7 @@ export class Services implements SessionContext {
     const { log } = this.environment
     if (log.isRead?.() !== false) {
       const { type, ...fields } = event
-      log.write(type === 'warning' || type === 'child.restarted' || type === 'peer.errored' ? 'warn' : 'info', type, legibleData(fields) as Readonly<Record<string, unknown>>)
+      log.write(warnings.has(type) ? 'warn' : 'info', type, legibleData(fields) as Readonly<Record<string, unknown>>)
     }
     this.emitter(event)
   }

@@ -6,7 +6,7 @@
  */
 import { supervisorActions, supervisorMachine } from '../machines/supervisor.ts'
 import type { SupervisorFacts } from '../machines/supervisor.ts'
-import type { Cause, ChildEvent, DeadlineName } from '../machines/chart.ts'
+import type { ChildEvent, DeadlineName } from '../machines/chart.ts'
 import type { ActorLogic, ActorSystem, AnyActorRef, AnyMachineSnapshot } from '../machines/xstate.ts'
 import { StatewireError } from '../codec/errors.ts'
 import { batch } from './batch.ts'
@@ -28,6 +28,7 @@ import { PeerTable } from './peer-table.ts'
 import { pool } from './pool.ts'
 import { reconnector } from './reconnector.ts'
 import { cause, causeOf, errorOf } from './causes.ts'
+import type { Cause } from './causes.ts'
 import { Services } from './services.ts'
 import { TlsTransport } from './tls-transport.ts'
 

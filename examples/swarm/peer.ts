@@ -180,6 +180,7 @@ export class SwarmPeer {
     })
     this.#network.on('peer.errored', ({ peer, cause }) => this.#problem(`${peer} errored: ${cause.message}`))
     this.#network.on('child.restarted', ({ child, cause }) => this.#problem(`${child} was restarted: ${cause.message}`))
+    this.#network.on('handler.failed', ({ peer, cause }) => this.#problem(`a handler for ${peer} failed: ${cause.message}`))
     this.#network.on('sessions.closed', ({ cause }) => {
       // Native: lanes say for themselves why they ended, and are made anew.
       if (!this.#isStopping && this.#start.dialect === 'ampc') this.#problem(`the sessions ended: ${cause.message}`)

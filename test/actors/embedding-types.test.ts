@@ -6,7 +6,7 @@ import { createActor, setup, spawnChild } from 'xstate'
 import type { ActorRefFrom, InspectionEvent } from 'xstate'
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import { Network, supervisor } from '../../index.ts'
-import type { NetworkEvent, SupervisorInput, SupervisorLogic, SupervisorRef } from '../../index.ts'
+import type { ErrorCode, NetworkEvent, SupervisorInput, SupervisorLogic, SupervisorRef } from '../../index.ts'
 
 const listening: SupervisorInput = { config: { identity: 'alice', listen: 'tcp://127.0.0.1:0', peers: [{ id: 'bob' }], security: 'plaintext' } }
 
@@ -39,7 +39,7 @@ describe('the types', () => {
     application.createMachine({ context: ({ spawn }) => ({ network: spawn('supervisor', { input: listening }) }) })
 
     ref.on('network.ready', (event) => expectTypeOf(event.url).toEqualTypeOf<string | null>())
-    ref.on('connection.lost', (event) => expectTypeOf(event.cause.code).toEqualTypeOf<string>())
+    ref.on('connection.lost', (event) => expectTypeOf(event.cause.code).toEqualTypeOf<ErrorCode>())
     ref.on('*', (event) => expectTypeOf(event.type).toEqualTypeOf<NetworkEvent['type']>())
     // @ts-expect-error -- no such event
     ref.on('network.readdy', () => {})

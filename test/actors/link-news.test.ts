@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { LinkNews } from '../../actors/link-news.ts'
 import type { LinkNewsOptions } from '../../actors/link-news.ts'
 
-const reason = { code: 'ERR_CONNECTION_LOST', message: 'gone' }
+const reason = { code: 'ERR_CONNECTION_LOST', message: 'gone' } as const
 const lost = ['connection.closed', 'connection.lost', 'link.down']
 const opened = ['connection.opened', 'connection.opened', 'link.up']
 

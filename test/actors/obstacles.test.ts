@@ -5,6 +5,7 @@
 import { describe, expect, it } from 'vitest'
 import { createNetwork, Identity } from '../../actors/index.ts'
 import type { NetworkConfig, NetworkEvent, Network } from '../../actors/index.ts'
+import type { ErrorCode } from '../../codec/errors.ts'
 import { Obstacles } from '../../actors/obstacles.ts'
 import { resolveOptions } from '../../actors/options.ts'
 import { PeerTable } from '../../actors/peer-table.ts'
@@ -17,8 +18,8 @@ const dialing = { identity: own, listen, peers: [{ id: peer.id, url: 'tls://127.
 const plain = { identity: own, security: 'plaintext', peers: [{ id: peer.id, url: 'tcp://127.0.0.1:1' }] } as const
 const ampc = { identity: 'bob', security: 'plaintext', listen: 'tcp://127.0.0.1:0', peers: [{ id: 'charlie' }] } as const
 
-const failed = (message: string, code = 'ERR_TRANSPORT'): NetworkEvent => ({ type: 'connection.failed', peer: peer.id, link: 'link:0', connectionId: 0, connection: 'connection:0.1', cause: { code, message } })
-const rejected = (who: string | null, message: string, code = 'ERR_HANDSHAKE_FAILED'): NetworkEvent => ({ type: 'connection.rejected', remoteAddress: '127.0.0.1:2', peer: who, cause: { code, message } })
+const failed = (message: string, code: ErrorCode = 'ERR_TRANSPORT'): NetworkEvent => ({ type: 'connection.failed', peer: peer.id, link: 'link:0', connectionId: 0, connection: 'connection:0.1', cause: { code, message } })
+const rejected = (who: string | null, message: string, code: ErrorCode = 'ERR_HANDSHAKE_FAILED'): NetworkEvent => ({ type: 'connection.rejected', remoteAddress: '127.0.0.1:2', peer: who, cause: { code, message } })
 const opened: NetworkEvent = { type: 'connection.opened', peer: peer.id, link: 'link:0', connectionId: 0, connection: 'connection:0.2', remoteAddress: '127.0.0.1:2' }
 const hereIs = 'tls://127.0.0.1:7'
 const waits = `it has no url here, so it has to dial ${hereIs}`

@@ -32,7 +32,7 @@ describe('a listener of losses that throws', () => {
       expect(await scene.run(received)).toMatchObject({ code: 'ERR_CONNECTION_LOST' })
       expect(heard).toEqual(['bob'])
       expect(await scene.run(rejectionOf(first.receive('bob')))).toMatchObject({ code: 'ERR_HANDLER_FAILED' })
-      expect(alice.eventsOf('child.restarted').map(({ child }) => child)).toEqual([`session:${first.id}`])
+      expect(alice.eventsOf('handler.failed')).toMatchObject([{ peer: 'bob', session: first.id, cause: { code: 'ERR_HANDLER_FAILED' } }])
       expect(await scene.run(rejectionOf(second.receive('bob')))).toMatchObject({ code: 'ERR_CONNECTION_LOST' })
       await scene.run(ofBob[1].send('alice', number(5)))
       expect(await scene.run(second.receive('bob'))).toEqual(number(5))

@@ -70,14 +70,14 @@ describe('a handler that throws', () => {
       await expectOtherLane(scene, two)
     }))
 
-  it('is told by child.restarted, though nothing is made anew', () =>
+  it('is reported as handler.failed, and not as a restart', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await twoLanes(scene)
       mine[0].handle(bob.id, () => { throw new Error('no') })
       await scene.run(theirs[0].send(alice.id, number(1)))
       await scene.run(mine[0].ended(bob.id))
-      expect(alice.eventsOf('child.restarted')).toMatchObject([{ child: `session:${mine[0].id}`, cause: { code: 'ERR_HANDLER_FAILED' } }])
-      expect([...alice.eventsOf('connection.lost'), ...bob.eventsOf('child.restarted')]).toEqual([])
+      expect(alice.eventsOf('handler.failed')).toMatchObject([{ peer: bob.id, session: mine[0].id, cause: { code: 'ERR_HANDLER_FAILED' } }])
+      expect(['connection.lost', 'child.restarted'].flatMap((type) => [...alice.eventsOf(type as 'connection.lost'), ...bob.eventsOf(type as 'connection.lost')])).toEqual([])
     }))
 
   it('at a value that had waited for it ends as at any other', () =>

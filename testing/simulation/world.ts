@@ -263,6 +263,7 @@ export class World {
         return
       }
       case 'child.restarted':
+      case 'handler.failed':
       case 'peer.errored':
         return this.model.breach('wrong', `${member.name}: ${event.type}: ${event.cause.message}`)
       case 'peer.duplicate':

@@ -1,0 +1,125 @@
+/**
+ * Owns: `network.on`, `once` and `off`, and that whatever a listener throws is reported and does nothing else.
+ * Independent of: the events themselves.
+ */
+import { describe, expect, it } from 'vitest'
+import { createNetwork } from '../../index.ts'
+import type { Network, NetworkEventType } from '../../index.ts'
+import { supervisorServices } from '../../actors/supervisor.ts'
+import { LeakCheck } from '../support/leak-check.ts'
+
+interface LogLine {
+  readonly level: string
+  readonly event: string
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+/** Runs a network without peers, which emits `warning`, `network.ready` and `network.stopped`, and collects the reports. */
+async function withNetwork(listen: (network: Network) => void): Promise<{ logged: LogLine[]; warnings: Error[] }> {
+  const leaks = new LeakCheck()
+  const logged: LogLine[] = []
+  const warnings: Error[] = []
+  const onWarning = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', onWarning)
+  try {
+    const log = { write: (level: string, event: string, fields: LogLine['fields']) => void logged.push({ level, event, fields }) }
+    const network = createNetwork({ identity: 'alice', security: 'plaintext', peers: [] }, { environment: { log } })
+    listen(network)
+    await network.ready()
+    await network.shutdown()
+    // XState throws on a timer what a listener of its own threw, and Node emits process warnings a tick later.
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  } finally {
+    process.off('warning', onWarning)
+    await leaks.assertNothingLeft()
+  }
+  return { logged, warnings }
+}
+
+const throwing: [string, () => void][] = [
+  ['throws', () => { throw new Error('oops') }],
+  ['throws something that is no error', () => { throw 'oops' as unknown as Error }],
+  ['is asynchronous and rejects', (async () => Promise.reject(new Error('oops'))) as () => void],
+]
+const events: NetworkEventType[] = ['warning', 'network.ready', 'network.stopped']
+
+describe('a listener that fails', () => {
+  describe.each(throwing)('because it %s', (_, listener) => {
+    it.each(events)('is reported once as a process warning, and the process, the network and other listeners go on: %s', async (type) => {
+      const heard: string[] = []
+      const { logged, warnings } = await withNetwork((network) => {
+        network.on(type, listener)
+        network.on(type, () => void heard.push(type))
+      })
+      expect(heard).toEqual([type])
+      expect(warnings).toMatchObject([{ name: 'StatewireWarning', message: `A listener of the network event '${type}' failed: oops` }])
+      const reports = logged.filter(({ event }) => event === 'listener.failed')
+      expect(reports).toMatchObject([{ level: 'error', fields: { type, cause: { code: 'ERR_HANDLER_FAILED', message: 'oops' } } }])
+    })
+  })
+
+  it('is reported on the log for every event, and as a process warning only once for each listener', async () => {
+    let calls = 0
+    const fail = (): void => {
+      calls++
+      throw new Error('oops')
+    }
+    const { logged, warnings } = await withNetwork((network) => {
+      for (const type of events) network.on(type, fail)
+      network.once('network.ready', fail)
+    })
+    expect([calls, logged.filter(({ event }) => event === 'listener.failed').length, warnings.length]).toEqual([4, 4, 4])
+  })
+})
+
+describe('the listeners of a network', () => {
+  it('are called once where they were put on with once', async () => {
+    const heard: string[] = []
+    await withNetwork((network) => {
+      network.once('warning', ({ type }) => {
+        heard.push(`once ${type}`)
+        // A second event of the type, emitted by an actor logic's own means.
+        if (heard.length === 1) supervisorServices(network.ref)?.emit({ type: 'warning', message: 'again' })
+      })
+      network.on('warning', ({ type }) => void heard.push(`on ${type}`))
+    })
+    expect(heard).toEqual(['once warning', 'on warning', 'on warning'])
+  })
+
+  it('are taken off by off, and by the function that on and once return', async () => {
+    const heard: string[] = []
+    await withNetwork((network) => {
+      const [first, second, third, stays] = ['first', 'second', 'third', 'stays'].map((name) => () => void heard.push(name)) as [() => void, () => void, () => void, () => void]
+      network.on('network.ready', first)
+      network.once('network.ready', second)
+      network.on('network.ready', third)()
+      network.once('network.ready', third)()
+      network.on('network.ready', stays)
+      network.off('network.ready', first)
+      network.off('network.ready', second)
+      network.off('network.ready', second)
+      network.off('network.stopped', stays)
+    })
+    expect(heard).toEqual(['stays'])
+  })
+
+  it('are taken off one registration at a time, the newest first', async () => {
+    const heard: string[] = []
+    await withNetwork((network) => {
+      const listener = ({ type }: { type: string }): void => void heard.push(type)
+      network.on('network.ready', listener)
+      network.once('network.ready', listener)
+      network.off('network.ready', listener)
+    })
+    expect(heard).toEqual(['network.ready'])
+  })
+
+  it('must be functions, for events that exist', async () => {
+    await withNetwork((network) => {
+      for (const call of ['on', 'once', 'off'] as const) {
+        expect(() => network[call]('peer.upp' as 'peer.up', () => {})).toThrow(/"peer.upp" is not an event of a network \(did you mean peer.up\?\)/)
+        expect(() => network[call]('peer.up', 'a string' as never)).toThrow(/the listener of "peer.up" must be a function/)
+      }
+    })
+  })
+})
