@@ -35,6 +35,7 @@ export class View {
   isUp = false
   openedAtMs = 0
   lostAtMs = 0
+  lostCode = ''
 }
 
 export class Member {
@@ -52,11 +53,12 @@ export class Member {
       view.isUp = true
       view.openedAtMs = performance.now()
     })
-    network.on('connection.lost', ({ peer }) => {
+    network.on('connection.lost', ({ peer, cause }) => {
       const view = this.view(peer)
       view.lost++
       view.isUp = false
       view.lostAtMs = performance.now()
+      view.lostCode = cause.code
     })
     network.on('connection.failed', ({ peer }) => void this.view(peer).failed++)
   }

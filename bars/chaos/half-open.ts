@@ -21,6 +21,8 @@ export interface HalfOpenOptions {
 export interface HalfOpenCounts extends LaneFaults {
   /** From the drop until the side that hears nothing, and until the other one, has lost the connection. */
   readonly deafNoticedMs: readonly number[]
+  /** With which code that side gave the connection up. */
+  readonly deafCodes: readonly string[]
   readonly otherNoticedMs: readonly number[]
   /** From the dial, as it reaches the acceptor, until both sides are up on the new connection. */
   readonly takeoverMs: readonly number[]
@@ -40,7 +42,7 @@ interface Case {
 }
 
 /** Each case: values go both ways all the time, so that the side that is heard is never at a loss for bytes. */
-async function dropOne({ pair, flows, swallowed }: Case, deadAfterMs: number, results: { deafNoticedMs: number[]; otherNoticedMs: number[]; takeoverMs: number[] }): Promise<void> {
+async function dropOne({ pair, flows, swallowed }: Case, deadAfterMs: number, results: { deafNoticedMs: number[]; deafCodes: string[]; otherNoticedMs: number[]; takeoverMs: number[] }): Promise<void> {
   const [dialer, acceptor] = pair.views
   const [deaf, other] = swallowed === 'up' ? [acceptor, dialer] : [dialer, acceptor]
   // The peer's silence counts from here: without these, all pairs would be silent since the same moment, and dial at once.
@@ -57,6 +59,7 @@ async function dropOne({ pair, flows, swallowed }: Case, deadAfterMs: number, re
   try {
     await eventually('that both sides notice', () => deaf.lost > (lostBefore[0] as number) && other.lost > (lostBefore[1] as number), deadAfterMs * 3 + 5_000)
     results.deafNoticedMs.push(deaf.lostAtMs - droppedAtMs)
+    results.deafCodes.push(deaf.lostCode)
     results.otherNoticedMs.push(other.lostAtMs - droppedAtMs)
     await eventually('a new connection', () => pair.isUpSince(before), 10_000)
     results.takeoverMs.push(Math.max(dialer.openedAtMs, acceptor.openedAtMs) - (pair.proxy.newest?.openedAtMs ?? 0))
@@ -70,7 +73,7 @@ export async function dropMany({ pairs, keepAlive }: HalfOpenOptions): Promise<H
   const startedMs = performance.now()
   const cases: Case[] = []
   const errors: string[] = []
-  const results = { deafNoticedMs: [] as number[], otherNoticedMs: [] as number[], takeoverMs: [] as number[] }
+  const results = { deafNoticedMs: [] as number[], deafCodes: [] as string[], otherNoticedMs: [] as number[], takeoverMs: [] as number[] }
   try {
     for (let index = 0; index < pairs; index++) {
       const mesh = await Mesh.start({ members: 2, limits: { sendTimeoutMs: 115_000 } })

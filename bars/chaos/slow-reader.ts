@@ -16,6 +16,7 @@ import { bareLimits } from './tls-pair.ts'
 interface Phase {
   readonly p50Ms: number
   readonly p99Ms: number
+  readonly values: number
   readonly valuesPerSecond: number
   readonly peakRssBytes: number
 }
@@ -53,7 +54,7 @@ async function measure(echo: Session, sink: Session, peer: string, seconds: numb
     }
   }
   await Promise.all([stream(), echoes()])
-  return { p50Ms: quantile(roundTripsMs, 0.5), p99Ms: quantile(roundTripsMs, 0.99), valuesPerSecond: values / ((performance.now() - startedMs) / 1000), peakRssBytes }
+  return { p50Ms: quantile(roundTripsMs, 0.5), p99Ms: quantile(roundTripsMs, 0.99), values, valuesPerSecond: values / ((performance.now() - startedMs) / 1000), peakRssBytes }
 }
 
 export async function leaveUnread(seconds: number): Promise<SlowReaderCounts> {

@@ -137,7 +137,7 @@ async function attackWholeNetwork(rounds: number): Promise<WholeNetworkCounts> {
 
 export async function identityBar({ isQuick, progress }: BarContext): Promise<readonly Bar[]> {
   progress('S3 attacks on TLS pipes, both roles')
-  const pipes = await runIdentityAttacks()
+  const pipes = await runIdentityAttacks(1)
   progress('S3 attacks on a whole network')
   const whole = await attackWholeNetwork(isQuick ? 1 : 4)
   const attacks = pipes.attacks + whole.attacks

@@ -82,7 +82,7 @@ describe('two sides that can not meet', () => {
     const near = createNetwork({ identity: own, peers: [{ id: peer.id }], ...listens } as NetworkConfig)
     await near.ready()
     const far = createNetwork({ identity: peer, peers: [{ id: own.id, ...(scheme === null ? {} : { url: atPort(near, scheme) }) }], ...dials } as NetworkConfig)
-    const [listener, dialer] = await Promise.all([near, far].map((network) => rejectionOf(network.makeSessions({ count: 1, timeoutMs: 1000 }))))
+    const [listener, dialer] = await Promise.all([near, far].map((network) => rejectionOf(network.makeSessions({ count: 1, timeoutMs: 400 }))))
     await Promise.all([near.shutdown(), far.shutdown()])
     expect(listener).toMatchObject({ code: 'ERR_TIMED_OUT', message: expect.stringMatching(saysListener) })
     expect(dialer).toMatchObject({ code: 'ERR_TIMED_OUT', message: expect.stringMatching(saysDialer) })

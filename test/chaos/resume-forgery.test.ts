@@ -1,10 +1,13 @@
-/** Owns: S11 in small: hellos that lie get nothing of others, and what the application is told stays true. Refuses to know: the lies. */
+/**
+ * Owns: S11 in short: forged hellos reveal nothing of other links, and the application is told the truth.
+ * Independent of: what the hellos say. More hellos, also over TLS and of another peer: resume-forgery.long.test.ts.
+ */
 import { expect, it } from 'vitest'
 import { forgeHellos } from '../../bars/chaos/resume-forgery.ts'
 
-it.each([['the peer', true], ['another', true], ['the peer', false]] as const)('forged hellos of %s (plain: %s)', async (from, isPlain) => {
-  const counts = await forgeHellos(isPlain ? 130 : 66, from, isPlain, 11)
+it('forged hellos of a peer reveal no values of others and disturb no other link', async () => {
+  const counts = await forgeHellos(40, 'the peer', true, 11)
   expect(counts.notes).toEqual([])
   expect([counts.leaked, counts.untrue, counts.outOfOrder, counts.disturbed, counts.restarts]).toEqual([0, 0, 0, 0, 0])
-  expect([counts.taken > 20, counts.refused > 10, counts.honestValues > 100]).toEqual([true, true, true])
+  expect([counts.taken > 6, counts.refused > 3, counts.honestValues > 30]).toEqual([true, true, true])
 })

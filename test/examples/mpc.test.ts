@@ -142,33 +142,7 @@ describe('the program', () => {
     expect(out.match(/listens on tls:/g)).toHaveLength(2)
   })
 
-  it('does the same in the dialect ampc', async () => {
-    const { code, out } = await run('--dialect', 'ampc', '--length', '100', '--json')
-    expect(code).toBe(0)
-    expect(JSON.parse(out)).toMatchObject({ ok: true, dialect: 'ampc' })
-  })
-
-  it('prints one object with --json, the same result for the same seed, in one process as in three', async () => {
-    const [apart, together] = await Promise.all([run('--json', '--seed', '7', '--length', '50'), run('--json', '--seed', '7', '--length', '50', '--in-process')])
-    expect([apart.code, together.code]).toEqual([0, 0])
-    const [first, second] = [apart, together].map(({ out }) => JSON.parse(out) as { ok: boolean; expected: number; reports: PartyReport[] })
-    expect(first).toMatchObject({ ok: true, reports: [{ name: 'alice', opened: first?.expected }, { name: 'bob', opened: first?.expected }, { name: 'charlie', opened: first?.expected }] })
-    expect(second?.expected).toBe(first?.expected)
-  })
-
-  it.each([['one element over many sessions', '--length', '1', '--sessions', '64'], ['the longest vectors', '--length', String(lengthMax), '--sessions', '1']])('does %s', async (_, ...args) => {
-    expect(await run(...args, '--in-process')).toMatchObject({ code: 0, err: '' })
-  })
-
-  it('exits 1 when a party opens a wrong share', async () => {
-    const { code, out } = await run('--cheat', 'bob', '--length', '10')
-    expect(code).toBe(1)
-    // Which of the others gets the wrong share depends on the order of keys that are made anew each time.
-    expect(out).toMatch(/(alice|charlie) +WRONG: the two parties that hold the missing share sent different ones/)
-    expect(out).toContain('NOT EQUAL')
-  })
-
-  it.each([['--length', '0'], ['--length', String(lengthMax + 1)], ['--length', 'ten'], ['--cheat', 'dora'], ['--sessions', '65'], ['--dialect', 'rust'], ['--nonsense']])('exits 2 for %s %s', async (...args) => {
+  it.each([['--length', '0'], ['--nonsense']])('exits 2 for %s %s', async (...args) => {
     const { code, err } = await run(...args)
     expect(code).toBe(2)
     expect(err).toContain(args[0])

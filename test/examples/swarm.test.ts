@@ -1,9 +1,7 @@
 /**
  * The swarm: its transfer without a network, under loss drawn from seeds; its command line; and the built program as a
- * process, with sockets destroyed while it runs.
+ * process, with sockets destroyed while it runs (longer: swarm.long.test.ts).
  */
-import { execFile, spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { decodeMessage, encodeMessage, TransferError } from '../../examples/swarm/messages.ts'
 import type { Message, Offer, Piece } from '../../examples/swarm/messages.ts'
@@ -17,6 +15,8 @@ import type { SwarmResult } from '../../examples/swarm/swarm.ts'
 import { drawTable, RateMeter } from '../../examples/swarm/table.ts'
 import { checkAddress, digestOf, fileBytesMax, piecesOfLane, Receiver } from '../../examples/swarm/transfer.ts'
 import { seededRandom } from '../../testing/index.ts'
+import { runProgram } from '../support/run-program.ts'
+import type { Finished } from '../support/run-program.ts'
 
 const pieceBytes = 512
 const bytes = Buffer.from(Array.from({ length: 10 * pieceBytes + 7 }, (_, index) => (index * 31 + (index >> 8)) % 256))
@@ -140,7 +140,7 @@ describe('sender', () => {
     expect(receiver).toMatchObject({ verified: 3, askedAgain: 0, duplicates: 0 })
   })
 
-  it.each(Array.from({ length: 40 }, (_, seed) => seed))('delivers whatever is lost, pieces, questions and answers: seed %i', async (seed) => {
+  it.concurrent.each(Array.from({ length: 40 }, (_, seed) => seed))('delivers whatever is lost, pieces, questions and answers: seed %i', async (seed) => {
     const random = seededRandom(seed)
     const { sender, receiver } = connect(() => random.fraction() < 0.4)
     for (let round = 0; round < 4; round++) await sender.sendRound()
@@ -256,65 +256,28 @@ describe('table', () => {
   })
 })
 
-const program = fileURLToPath(new URL('../../build/examples/swarm/main.js', import.meta.url))
-
-function run(...argv: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [program, ...argv], (error, stdout, stderr) => resolve({ exitCode: error === null ? 0 : Number(error.code), stdout, stderr }))
-  })
-}
-
 describe('the program', { timeout: 60_000 }, () => {
-  it.each([
-    ['native', 'tls', '3s'],
-    ['native', 'plaintext', '1500ms'],
-    ['ampc', 'plaintext', '1500ms'],
-  ])('verifies every file while its sockets are destroyed: %s, %s', async (dialect, security, duration) => {
-    const asked = dialect === 'native' && security === 'tls' ? [] : ['--dialect', dialect, '--security', security]
-    const { exitCode, stdout } = await run('--peers', '3', '--duration', duration, '--kill-every', '100ms', '--json', ...asked)
-    const summary = JSON.parse(stdout) as ReturnType<typeof summarise>
-    expect(summary).toMatchObject({ verified: true, problems: [], dialect, security, peers: 3, digests: { wrong: 0 }, linkResets: 0, unknown: 0 })
-    if (dialect === 'native') expect(summary.pieces).toMatchObject({ askedAgain: 0, sentAgain: 0, duplicates: 0 })
-    expect(exitCode).toBe(exitCodes.verified)
-    expect(summary.digests.verified).toBe(summary.rounds.begun)
-    expect(summary.rounds.delivered).toBe(summary.rounds.begun)
-    expect(summary.rounds.begun).toBeGreaterThanOrEqual(6)
-    expect(summary.kills).toBeGreaterThan(0)
-    expect(summary.reconnects).toBeGreaterThan(0)
-    expect(summary.pieces.sentAgain).toBe(summary.pieces.askedAgain)
-  })
+  const run = (...args: string[]): Promise<Finished> => runProgram('examples/swarm/main.js', args)
 
-  it('makes sessions anew and asks for what is missing when links are reset', async () => {
-    const { exitCode, stdout } = await run('--peers', '2', '--duration', '2s', '--kill-every', '50ms', '--resume-within', '1ms', '--json')
+  it('verifies every file while its sockets are destroyed', async () => {
+    const { code, stdout } = await run('--peers', '2', '--duration', '600ms', '--kill-every', '100ms', '--json')
     const summary = JSON.parse(stdout) as ReturnType<typeof summarise>
-    expect(summary).toMatchObject({ verified: true, problems: [], digests: { wrong: 0, verified: summary.rounds.begun } })
-    expect(summary.linkResets).toBeGreaterThan(0)
-    expect(exitCode).toBe(exitCodes.verified)
+    expect(summary).toMatchObject({ verified: true, problems: [], dialect: 'native', security: 'tls', digests: { wrong: 0 } })
+    expect(summary.pieces).toMatchObject({ askedAgain: 0, sentAgain: 0, duplicates: 0 })
+    expect(code).toBe(exitCodes.verified)
+    expect(summary.digests.verified).toBe(summary.rounds.begun)
+    expect(summary.rounds.begun).toBeGreaterThan(0)
+    expect(summary.kills).toBeGreaterThan(0)
   })
 
   it('ends with 1 when a piece was corrupted', async () => {
-    const { exitCode, stdout } = await run('--peers', '2', '--duration', '100ms', '--corrupt', '--json')
+    const { code: exitCode, stdout } = await run('--peers', '2', '--duration', '100ms', '--corrupt', '--json')
     expect(exitCode).toBe(exitCodes.notVerified)
     expect(JSON.parse(stdout)).toMatchObject({ verified: false, digests: { wrong: 1 } })
   })
 
   it('ends with 2 and one sentence when an option is wrong', async () => {
-    expect(await run('--peers', '1')).toEqual({ exitCode: exitCodes.badOption, stdout: '', stderr: "--peers must be a whole number from 2 to 16, got '1'\n" })
-    expect(await run('--input', '/no/such/file')).toMatchObject({ exitCode: exitCodes.badOption, stdout: '' })
-  })
-
-  it('drains when it is interrupted, and sends what it was given', async () => {
-    const child = spawn(process.execPath, [program, '--peers', '2', '--duration', '10m', '--input', '-', '--json'], { stdio: ['pipe', 'pipe', 'pipe'] })
-    child.stdin.end(bytes)
-    // The first line of progress comes a second after the start.
-    child.stderr.once('data', () => child.kill('SIGINT'))
-    let stdout = ''
-    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
-    const exitCode = await new Promise((resolve) => child.once('close', resolve))
-    const summary = JSON.parse(stdout) as ReturnType<typeof summarise>
-    expect(summary).toMatchObject({ interrupted: true, input: { name: 'stdin', bytes: bytes.length, sha256: Buffer.from(file.sha256).toString('hex') } })
-    // A machine so slow that nothing had begun after a second has nothing to verify.
-    expect(exitCode).toBe(summary.verified ? exitCodes.verified : exitCodes.notVerified)
-    if (summary.rounds.begun > 0) expect(summary.verified).toBe(true)
+    expect(await run('--peers', '1')).toEqual({ code: exitCodes.badOption, stdout: '', stderr: "--peers must be a whole number from 2 to 16, got '1'\n" })
+    expect(await run('--input', '/no/such/file')).toMatchObject({ code: exitCodes.badOption, stdout: '' })
   })
 })

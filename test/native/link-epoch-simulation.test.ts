@@ -1,6 +1,7 @@
 /** Owns: the contract of resumption, over random breaks: exactly once and in order, or an outcome that is never wrong. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { sized } from '../support/size.ts'
 import { SimulatedLink, type Tally } from './simulated-link.ts'
 
 type Step = [kind: number, side: number, pick: number]
@@ -20,7 +21,7 @@ function run(link: SimulatedLink, [kind, who, pick]: Step): void {
 }
 
 const step = fc.tuple(fc.nat(99), fc.nat(1), fc.nat(1000))
-const runs = Number(process.env['STATEWIRE_LINK_RUNS'] ?? 2000)
+const runs = Number(process.env['STATEWIRE_LINK_RUNS'] ?? sized(400, 2000))
 
 describe('two ends of a link over connections that break', () => {
   test('every value arrives exactly once and in order, or its outcome is true, and calm heals everything', () => {

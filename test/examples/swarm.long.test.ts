@@ -1,0 +1,59 @@
+/**
+ * Owns: the built swarm as a process, in each dialect: sockets destroyed while it runs, links reset, an interrupt.
+ * Independent of: its parts and its options (swarm.test.ts).
+ */
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { exitCodes } from '../../examples/swarm/options.ts'
+import type { summarise } from '../../examples/swarm/summary.ts'
+import { digestOf } from '../../examples/swarm/transfer.ts'
+import { runProgram } from '../support/run-program.ts'
+
+const program = fileURLToPath(new URL('../../build/examples/swarm/main.js', import.meta.url))
+const bytes = Buffer.from(Array.from({ length: 5_000 }, (_, index) => (index * 31 + (index >> 8)) % 256))
+const sha256 = Buffer.from(digestOf(bytes)).toString('hex')
+
+describe('the program', { timeout: 60_000 }, () => {
+  it.each([
+    ['native', 'tls', '3s'],
+    ['native', 'plaintext', '1500ms'],
+    ['ampc', 'plaintext', '1500ms'],
+  ])('verifies every file while its sockets are destroyed: %s, %s', async (dialect, security, duration) => {
+    const asked = dialect === 'native' && security === 'tls' ? [] : ['--dialect', dialect, '--security', security]
+    const { code: exitCode, stdout } = await runProgram('examples/swarm/main.js', ['--peers', '3', '--duration', duration, '--kill-every', '100ms', '--json', ...asked])
+    const summary = JSON.parse(stdout) as ReturnType<typeof summarise>
+    expect(summary).toMatchObject({ verified: true, problems: [], dialect, security, peers: 3, digests: { wrong: 0 }, linkResets: 0, unknown: 0 })
+    if (dialect === 'native') expect(summary.pieces).toMatchObject({ askedAgain: 0, sentAgain: 0, duplicates: 0 })
+    expect(exitCode).toBe(exitCodes.verified)
+    expect(summary.digests.verified).toBe(summary.rounds.begun)
+    expect(summary.rounds.delivered).toBe(summary.rounds.begun)
+    expect(summary.rounds.begun).toBeGreaterThanOrEqual(6)
+    expect(summary.kills).toBeGreaterThan(0)
+    expect(summary.reconnects).toBeGreaterThan(0)
+    expect(summary.pieces.sentAgain).toBe(summary.pieces.askedAgain)
+  })
+
+  it('makes sessions anew and asks for what is missing when links are reset', async () => {
+    const { code: exitCode, stdout } = await runProgram('examples/swarm/main.js', ['--peers', '2', '--duration', '2s', '--kill-every', '50ms', '--resume-within', '1ms', '--json'])
+    const summary = JSON.parse(stdout) as ReturnType<typeof summarise>
+    expect(summary).toMatchObject({ verified: true, problems: [], digests: { wrong: 0, verified: summary.rounds.begun } })
+    expect(summary.linkResets).toBeGreaterThan(0)
+    expect(exitCode).toBe(exitCodes.verified)
+  })
+
+  it('drains when it is interrupted, and sends what it was given', async () => {
+    const child = spawn(process.execPath, [program, '--peers', '2', '--duration', '10m', '--input', '-', '--json'], { stdio: ['pipe', 'pipe', 'pipe'] })
+    child.stdin.end(bytes)
+    // The first line of progress comes a second after the start.
+    child.stderr.once('data', () => child.kill('SIGINT'))
+    let stdout = ''
+    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
+    const exitCode = await new Promise((resolve) => child.once('close', resolve))
+    const summary = JSON.parse(stdout) as ReturnType<typeof summarise>
+    expect(summary).toMatchObject({ interrupted: true, input: { name: 'stdin', bytes: bytes.length, sha256 } })
+    // A machine so slow that nothing had begun after a second has nothing to verify.
+    expect(exitCode).toBe(summary.verified ? exitCodes.verified : exitCodes.notVerified)
+    if (summary.rounds.begun > 0) expect(summary.verified).toBe(true)
+  })
+})
