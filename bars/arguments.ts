@@ -1,6 +1,6 @@
 /**
- * Owns: the options that every set of bars takes, their defaults and the help text.
- * Refuses to know: what is done with them.
+ * Owns: the options that every set of checks takes, their defaults and the help text.
+ * Independent of: what is done with them.
  */
 import { parseArgs } from 'node:util'
 
@@ -13,7 +13,7 @@ export interface Options {
 
 export class UsageError extends Error {}
 
-/** What a set of bars is called on the command line, and in one sentence. */
+/** The name of the set on the command line, and one sentence about it. */
 export interface About {
   readonly command: string
   readonly summary: string
@@ -33,7 +33,7 @@ ${summary} Prints one BAR line a figure.
 Exits 0 only if every bar passes, 1 if one fails or breaks, 2 for wrong options.`
 }
 
-/** Answers null when help was asked for. @throws UsageError */
+/** @returns null if help was requested. @throws UsageError */
 export function parseOptions(argv: readonly string[], ids: readonly string[]): Options | null {
   let values
   try {

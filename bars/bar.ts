@@ -1,6 +1,6 @@
 /**
- * Owns: what a bar is: an id, a verdict, its figures; how it is written as one line; memory as bars measure it.
- * Refuses to know: any particular bar.
+ * Owns: what a bar is (an id, a verdict, its figures), how it is written as one line, and how memory is measured.
+ * Independent of: any particular bar.
  */
 
 export type Figure = number | string
@@ -9,21 +9,21 @@ export interface Bar {
   readonly id: string
   readonly passed: boolean
   readonly figures: Readonly<Record<string, Figure>>
-  /** For people: what failed, one short line each. Printed in front of the bar's line. */
+  /** For people: what failed, one short line each. Printed before the bar's line. */
   readonly notes: readonly string[]
 }
 
 export interface BarContext {
-  /** A smaller number of everything: does it hold at all, not how far. */
+  /** Runs everything at a smaller size: shows whether it works, not how far it scales. */
   readonly isQuick: boolean
-  /** All chance of a bar comes from it. */
+  /** Seeds all randomness of a bar. */
   readonly seed: number
   readonly progress: (text: string) => void
 }
 
 export type BarRun = (context: BarContext) => Promise<readonly Bar[]>
 
-/** The figures in the order in which they were given; a fraction with at most three digits. */
+/** The figures in the order given; fractions have at most three digits. */
 export function writeBar({ id, passed, figures }: Bar): string {
   const words = Object.entries(figures).map(([key, value]) => `${key}=${typeof value === 'number' && !Number.isInteger(value) ? Number(value.toFixed(3)) : value}`)
   return [`BAR ${id} ${passed ? 'pass' : 'fail'}`, ...words].join(' ')
@@ -40,7 +40,7 @@ export const median = (values: readonly number[]): number => quantile(values, 0.
 
 export const mebibyte = 1024 * 1024
 
-/** What is held once garbage is gone: the least of a few looks, because pages go back to the system late. */
+/** Memory in use without garbage: the minimum of a few samples, because pages are returned to the system late. */
 export async function settledRssBytes(looks = 5, pauseMs = 100): Promise<number> {
   let leastBytes = Infinity
   for (let look = 0; look < looks; look++) {
@@ -55,7 +55,7 @@ export function pause(delayMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, delayMs))
 }
 
-/** @throws if it does not come about in time */
+/** @throws if the condition does not become true in time */
 export async function eventually(what: string, holds: () => boolean, patienceMs = 10_000): Promise<void> {
   const untilMs = performance.now() + patienceMs
   while (!holds()) {

@@ -1,6 +1,7 @@
 /**
- * Owns: running a set of bars: their order, the output, the exit code; a crash of this process fails the bar it happened in.
- * Refuses to know: what a bar does.
+ * Owns: running a set of bars: their order, the output, the exit code. A crash of this process fails the bar that was
+ * running.
+ * Independent of: what a bar does.
  */
 import { writeFileSync } from 'node:fs'
 import { helpFor, parseOptions, UsageError } from './arguments.ts'
@@ -9,7 +10,7 @@ import { writeBar } from './bar.ts'
 import type { Bar, BarRun } from './bar.ts'
 import { leave } from './leave.ts'
 
-/** A bar's program is imported when its turn comes: one bar must not pay memory for another. */
+/** Imports a bar's program when its turn comes, so that one bar does not add to the memory of another. */
 export type BarSet = Readonly<Record<string, () => Promise<BarRun>>>
 
 async function run(about: About, bars: BarSet): Promise<number> {
@@ -49,7 +50,7 @@ async function run(about: About, bars: BarSet): Promise<number> {
   return all.every(({ passed }) => passed) ? 0 : 1
 }
 
-/** Runs what the command line asks for, and ends the process. */
+/** Runs what the command line asks for, and exits the process. */
 export function runBars(about: About, bars: BarSet): void {
   run(about, bars).then(
     leave,

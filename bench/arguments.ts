@@ -1,6 +1,6 @@
 /**
  * The command line of the benchmark. Owns the options, their defaults and the help text.
- * Refuses to know what is done with them.
+ * Independent of what is done with them.
  */
 import { parseArgs } from 'node:util'
 import type { Malloc, Pinning } from './cell.ts'
@@ -10,6 +10,7 @@ import { defaultSubjectNames, subjectNames } from './subjects/index.ts'
 export interface Options {
   rounds: number
   seconds: number
+  warmupSeconds: number
   rows: readonly Row[]
   subjects: readonly string[]
   cores: Pinning
@@ -26,6 +27,8 @@ interleaved rounds, and prints medians, the CPU that a value costs both ends tog
 
   --rounds N        rounds (default 5)
   --seconds S       measured time of a cell (default 1)
+  --warmup S        unmeasured time before it (default 3): V8 compiles the code of all subjects meanwhile; 1.2 shows
+                    the first seconds of a process
   --quick           one round of 0.2 s: does it run, not how fast is it
   --rows a,b        of: ${rows.map((row) => row.name).join(', ')} (default all)
   --subjects a,b    of: ${subjectNames.join(', ')} (default ${defaultSubjectNames.join(', ')})
@@ -50,7 +53,7 @@ function listOf(text: string): string[] {
   return text.split(',').map((each) => each.trim()).filter((each) => each !== '')
 }
 
-/** Answers null when help was asked for. */
+/** @returns null if help was requested */
 export function parseOptions(argv: readonly string[]): Options | null {
   let values
   try {
@@ -59,6 +62,7 @@ export function parseOptions(argv: readonly string[]): Options | null {
       options: {
         rounds: { type: 'string' },
         seconds: { type: 'string' },
+        warmup: { type: 'string' },
         quick: { type: 'boolean', default: false },
         rows: { type: 'string' },
         subjects: { type: 'string' },
@@ -98,6 +102,7 @@ export function parseOptions(argv: readonly string[]): Options | null {
   return {
     rounds,
     seconds: positive('seconds', values.seconds ?? (values.quick ? '0.2' : '1')),
+    warmupSeconds: positive('warmup', values.warmup ?? (values.quick ? '0.6' : '3')),
     rows: chosen,
     subjects,
     cores: { server: cores[0]!, client: cores[1]! },

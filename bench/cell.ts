@@ -1,11 +1,11 @@
 /**
  * One cell: one subject, one row, one round, in two fresh processes. Owns forking, pinning, the order of the phases and
- * the sum of the figures. Refuses to know what the workers do inside, and which cells there are.
+ * the sum of the figures. Independent of what the workers do, and which cells there are.
  *
- * Fresh processes, because an unlucky history of malloc makes reads several times slower for the rest of a process's life.
- * Pinned, because the kernel's choice of core moves a round trip by a factor of three.
- * With glibc told to keep freed memory, unless the user wants its defaults: a 64 KiB read buffer that is returned to the
- * kernel after every read page-faults on every read, or not, by luck; it moved bulk by a factor of three between rounds.
+ * Fresh processes, because an unlucky allocation history makes reads several times slower for the rest of a process's
+ * life. Pinned, because the kernel's choice of core changes a round trip by a factor of three. glibc is told to keep
+ * freed memory, unless the user wants its defaults: otherwise a 64 KiB read buffer may page-fault on every read, and
+ * bulk rates change by a factor of three.
  */
 import { fork, spawnSync, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -36,27 +36,20 @@ export type Malloc = 'steady' | 'default'
 /** How all cells of a run are made. */
 export interface Conditions {
   seconds: number
-  /** Null: wherever the kernel likes. */
+  warmupSeconds: number
+  /** Null: the kernel chooses. */
   pinning: Pinning | null
   malloc: Malloc
-  /** Live objects in each process: an empty one lies below a threshold of V8's collector, an application does not. */
+  /** Live objects in each process: an empty process is below a threshold of V8's collector, an application is not. */
   heapMib: number
 }
 
 const steadyMalloc = { MALLOC_TRIM_THRESHOLD_: '1000000000', MALLOC_MMAP_THRESHOLD_: '1000000000' }
 
 const patienceMs = 20_000
-/**
- * Keeps the compilation of what is measured out of the measured phase, for every subject alike. Round trips are few: after
- * 0.3 s (6,000 of them) a library's functions are still being compiled, and a raw socket's are not; after 1 s the rate stands. Compilation
- * goes by calls and not by time, so a machine that is half as fast needs twice as long: values of 64 KiB at 600 MiB/s were at 0.95 of raw TLS after
- * 1.5 s (15 rounds), and at 1.06 after 3 s (11 rounds).
- */
-const warmUpMsMax = 3000
-
 const workerFile = fileURLToPath(new URL(`./worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url))
 
-/** What keeps this machine from pinning to the given cores, or null. */
+/** What prevents pinning to the given cores on this machine, or null. */
 export function pinningProblem(pinning: Pinning): string | null {
   for (const core of [pinning.server, pinning.client]) {
     const tried = spawnSync('taskset', ['-c', String(core), 'true'], { encoding: 'utf8' })
@@ -70,7 +63,7 @@ function startWorker(input: WorkerInput, core: number | null, malloc: Malloc): M
   const argument = JSON.stringify(input)
   const stdio: ['ignore', 'inherit', 'inherit', 'ipc'] = ['ignore', 'inherit', 'inherit', 'ipc']
   const env = malloc === 'steady' ? { ...process.env, ...steadyMalloc } : process.env
-  // taskset becomes node by exec, so the channel and the process id are node's own.
+  // taskset replaces itself by node with exec, so the channel and the process id are node's own.
   const child =
     core === null
       ? fork(workerFile, [argument], { stdio, env })
@@ -112,7 +105,7 @@ async function runPhase(row: Row, server: Mailbox, client: Mailbox, durationMs: 
 }
 
 export async function runCell(subject: string, row: Row, round: number, conditions: Conditions): Promise<Cell> {
-  const { seconds, pinning, malloc, heapMib } = conditions
+  const { seconds, warmupSeconds, pinning, malloc, heapMib } = conditions
   const workers: Mailbox[] = []
   try {
     const server = startWorker({ role: 'server', subject, row: row.name, port: 0, heapMib }, pinning?.server ?? null, malloc)
@@ -122,7 +115,7 @@ export async function runCell(subject: string, row: Row, round: number, conditio
     const client = startWorker({ role: 'client', subject, row: row.name, port, heapMib }, clientCore, malloc)
     workers.push(client)
     await client.next('connected', patienceMs)
-    await runPhase(row, server, client, Math.min(warmUpMsMax, seconds * 3000))
+    await runPhase(row, server, client, warmupSeconds * 1000)
     const figures = await runPhase(row, server, client, seconds * 1000)
     return { subject, row: row.name, round, ...figures }
   } finally {

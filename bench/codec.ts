@@ -1,10 +1,10 @@
 /**
- * Owns: the speed of the codec: encode and decode of every value type, the frame reader and writer, and the bar that a
- * ring vector costs no more than twice a plain memory copy of the same size.
- * Refuses to know: sockets; what a whole connection reaches is measured elsewhere.
+ * Owns: the speed of the codec: encode and decode of every value type, the frame reader and writer, and the limit that
+ * a ring vector costs no more than twice a plain memory copy of the same size.
+ * Independent of: sockets.
  *
- * Ratios are medians over interleaved rounds: absolute figures of a shared machine mean little, and a neighbour that
- * takes a core for one round must not decide.
+ * Ratios are medians over interleaved rounds: absolute figures of a shared machine mean little, and other load in one
+ * round must not decide.
  */
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -28,10 +28,10 @@ const vectorElements = 4_096
 interface Row { name: string, lengthBytes: number, valuesPerSecond: number, mebibytesPerSecond: number }
 interface Bar { id: string, pass: boolean, ratio: number, limit: number, against: string }
 
-/** Runs one operation; `lengthBytes` of encoded value each, so that rates can be given in MiB/s. */
+/** Runs one operation; `lengthBytes` is the encoded length, to give rates in MiB/s. */
 interface Subject { name: string, lengthBytes: number, run: () => number }
 
-/** Keeps results alive, so that the compiler can not drop the work; printed at the end. */
+/** Keeps results alive, so that the compiler cannot remove the work; printed at the end. */
 let checksum = 0
 
 const samples: NetworkValue[] = [
@@ -61,7 +61,7 @@ function valueSubjects(value: NetworkValue): [encode: Subject, decode: Subject] 
   ]
 }
 
-/** A copy of the same size into a fresh buffer: what no encoder that returns a buffer can undercut. */
+/** A copy of the same size into a fresh buffer: the minimum for any encoder that returns a buffer. */
 function memoryCopy(lengthBytes: number): Subject {
   const source = Buffer.alloc(lengthBytes, 1)
   return {
@@ -101,7 +101,10 @@ function frameSubjects(): Subject[] {
   ]
 }
 
-/** Median seconds for one run of each subject. Small subjects run many times a sample, or the timer is what is measured. */
+/**
+ * Median seconds for one run of each subject. Small subjects run many times per sample; otherwise the timer would be
+ * measured.
+ */
 function measure(subjects: Subject[], timeMs: number): number[] {
   const bench = new Bench({ time: timeMs, warmupTime: timeMs / 2, iterations: 5, warmupIterations: 2, throws: true })
   const repeats = subjects.map(({ lengthBytes }) => Math.max(1, Math.min(500, Math.floor(200_000 / (lengthBytes + 100)))))

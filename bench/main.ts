@@ -1,9 +1,9 @@
 /**
  * `npm run bench`. Owns the order of the cells, the output and the exit code.
- * Refuses to know how a cell is run (cell.ts) or summed up (report.ts).
+ * Independent of how a cell is run (cell.ts) or summed up (report.ts).
  *
  * Rounds are interleaved: each round runs every row for every subject, one directly after the other, so that a slow
- * minute of the machine falls on all of them. The ratio of two medians then means something; a figure alone does not.
+ * minute of the machine affects all of them. The ratio of two medians is then meaningful.
  */
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -22,7 +22,7 @@ async function runAll(options: Options, conditions: Conditions): Promise<{ cells
   const failures: string[] = []
   for (let round = 1; round <= options.rounds; round++) {
     for (const row of options.rows) {
-      // Every second round goes backwards, so that no subject always runs on the machine another one has warmed.
+      // Every second round runs backwards, so that no subject always follows the same one.
       const subjects = round % 2 === 1 ? options.subjects : [...options.subjects].reverse()
       for (const subject of subjects) {
         if (!takesPart(subject, row)) continue
@@ -49,11 +49,11 @@ async function main(): Promise<number> {
   }
   const problem = pinningProblem(options.cores)
   if (problem !== null) progress(`not pinned: ${problem}; differences under 50 % will mean nothing`)
-  const { rounds, seconds, malloc, heapMib } = options
+  const { rounds, seconds, warmupSeconds, malloc, heapMib } = options
   const pinned = problem === null
-  const { cells, failures } = await runAll(options, { seconds, malloc, heapMib, pinning: pinned ? options.cores : null })
+  const { cells, failures } = await runAll(options, { seconds, warmupSeconds, malloc, heapMib, pinning: pinned ? options.cores : null })
 
-  // A broken cell spoils its row for that subject: a median of the rounds that happened to work would flatter it.
+  // A broken cell invalidates its row for that subject: a median of only the rounds that worked would be too good.
   const whole = summarise(cells).filter((summary) => summary.rounds === rounds)
   const table = writeTable(whole, options.rows, options.subjects)
   const verdicts = judge(whole, options.rows, options.subjects)

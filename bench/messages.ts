@@ -1,6 +1,6 @@
 /**
- * What the harness and its two workers say to each other over the channel of `child_process.fork`. Owns the shapes and
- * the waiting for one of them. Refuses to know when which is sent (cell.ts, worker.ts).
+ * The messages between the harness and its two workers over the channel of `child_process.fork`. Owns the shapes and
+ * waiting for one of them. Independent of when which is sent (cell.ts, worker.ts).
  */
 import type { ChildProcess } from 'node:child_process'
 
@@ -16,11 +16,11 @@ export interface WorkerInput {
 export type FromWorker =
   | { type: 'listening'; port: number }
   | { type: 'connected' }
-  /** The server has every value of a phase; `cpuUs` since its phase before. */
+  /** The server has received every value of a phase; `cpuUs` since its phase before. */
   | { type: 'arrived'; values: number; endUs: number; cpuUs: number }
-  /** The client has sent its last; with echoes it also says when the last one came. */
+  /** The client has sent its last value; with echoes, also when the last one arrived. */
   | { type: 'sent'; startUs: number; echoedValues: number | null; echoedEndUs: number | null }
-  /** The client's CPU since the phase began, acknowledgements included. */
+  /** The client's CPU time since the phase began, acknowledgements included. */
   | { type: 'settled'; cpuUs: number }
   | { type: 'failed'; message: string }
 

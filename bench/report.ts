@@ -1,6 +1,6 @@
 /**
  * From cells to figures: medians, the table, the verdict of each bar. Owns how numbers are summed up and written.
- * Refuses to know how they were measured, and to print: it only makes text.
+ * Independent of how they were measured and where they are printed.
  */
 import type { Cell } from './cell.ts'
 import { bars, takesPart, type Bar, type Row } from './rows.ts'
@@ -63,12 +63,12 @@ export function writeRate(row: Row, rate: number): string {
   return `${(rate / 1e3).toFixed(1)} k${per}`
 }
 
-/** Three figures that mean something, from 0.05 µs a small value to 50 µs a round trip. */
+/** Three significant digits, from 0.05 µs for a small value to 50 µs for a round trip. */
 export function writeCpu(cpuUs: number): string {
   return `${cpuUs.toFixed(cpuUs < 1 ? 3 : 1)} µs`
 }
 
-/** A markdown table, readable in a terminal too: one line a row, one column a subject. */
+/** A markdown table that is readable in a terminal: one line per row, one column per subject. */
 export function writeTable(summaries: readonly Summary[], rows: readonly Row[], subjects: readonly string[]): string {
   const header = ['', ...subjects.flatMap((subject) => [subject, 'min – max', 'CPU a value'])]
   const lines = rows.map((row) => [
@@ -90,7 +90,7 @@ function bare(row: Row, rate: number): string {
   return writeRate(row, rate).replace(/ values\/s| MiB\/s|\/s/, '')
 }
 
-/** The bars of what was to be run: a bar whose subject or row was left out by the user says nothing. */
+/** The bars of what was requested: a bar whose subject or row was left out by the user is not judged. */
 export function judge(summaries: readonly Summary[], rows: readonly Row[], subjects: readonly string[]): Verdict[] {
   const isRow = (name: string): boolean => rows.some((row) => row.name === name)
   return bars
@@ -115,7 +115,7 @@ function verdictOf(bar: Bar, summaries: readonly Summary[]): Verdict {
   }
 }
 
-/** Near 1.0 the rate of a noisy machine decides nothing by itself, so those lines carry the steadier figure beside it. */
+/** Near 1.0, the rate on a noisy machine decides nothing, so those lines also show the steadier CPU ratio. */
 export function writeBar(verdict: Verdict): string {
   const ratio = verdict.ratio === null ? 'none' : verdict.ratio.toFixed(2)
   const isCpuOfUse = verdict.limit >= 0.9 || verdict.cpuLimit !== null

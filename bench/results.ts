@@ -1,6 +1,6 @@
 /**
- * Keeps the last table. Owns the files in bench/results/ and what is said about the machine.
- * Refuses to know the date: it is passed in, so that a stored page says when it was meant to be measured.
+ * Stores the last table. Owns the files in bench/results/ and the description of the machine.
+ * Independent of the date, which is passed in.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -16,7 +16,7 @@ export interface Machine {
   commit: string
 }
 
-/** The commit that was measured, with `+` when the files differ from it; `unknown` outside a checkout. */
+/** The measured commit, with `+` when files differ from it; `unknown` outside a checkout. */
 function commitOf(root: string): string {
   const git = (...words: string[]): string | null => {
     const ran = spawnSync('git', words, { cwd: root, encoding: 'utf8' })
@@ -71,7 +71,7 @@ ${page.bars.join('\n')}
 `
 }
 
-/** Answers the files written, relative to the repository. */
+/** @returns the files written, relative to the repository */
 export function storeResults(root: string, page: Page): string[] {
   const folder = path.join(root, 'bench', 'results')
   mkdirSync(folder, { recursive: true })

@@ -1,6 +1,6 @@
 /**
- * One end of one cell, in its own process. Owns the process: loads the subject, runs phases as it is told, measures its
- * own CPU, and dies with the harness. Refuses to know rounds, medians and the other process.
+ * One end of one cell, in its own process. Owns the process: loads the subject, runs phases as requested, measures its
+ * own CPU time, and exits with the harness. Independent of rounds, medians and the other process.
  */
 import type { FromWorker, ToWorker, WorkerInput } from './messages.ts'
 import { rowNamed } from './rows.ts'
@@ -14,7 +14,7 @@ function tell(message: FromWorker): void {
 
 function fail(error: unknown): void {
   const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  // Wait for the message to leave, or the harness would only see an exit code.
+  // Waits for the message to leave; otherwise the harness would only see an exit code.
   if (process.send === undefined) process.exit(1)
   process.send({ type: 'failed', message }, undefined, undefined, () => process.exit(1))
 }
@@ -64,7 +64,7 @@ process.on('message', (message: ToWorker) => {
 })
 
 const input = JSON.parse(process.argv[2] ?? '{}') as WorkerInput
-/** A KiB each, kept to the end. */
+/** 1 KiB each, kept to the end. */
 const ballast = Array.from({ length: input.heapMib * 1024 }, (_, index) => Array.from({ length: 120 }, (_, place) => index + place + 0.5))
 process.once('exit', () => void ballast.length)
 ;(input.role === 'server' ? serve(input) : drive(input)).catch(fail)

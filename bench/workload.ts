@@ -1,14 +1,14 @@
 /**
  * The loops that every subject is measured with, and the checks that make a number count. Owns the contents of values,
  * the verification of counts and contents, and the moments at which time is taken.
- * Refuses to know what carries the values, and that there is a second process.
+ * Independent of what carries the values, and of the second process.
  *
- * A run has phases (a warm-up, then the measured one). A phase ends with one marker a lane, which carries how many
- * values went before it; the phase is over at the receiver when every lane's marker has come, and its time stops there:
- * what lies in a buffer has not arrived.
+ * A run has phases (a warm-up, then the measured one). A phase ends with one marker per lane, which carries the number
+ * of values before it. The phase is over at the receiver when every lane's marker has arrived, and its time stops
+ * there.
  *
- * Contents: every value has its length, its number in its lane, its lane and its last byte checked, one in 256 (64 KiB:
- * one in 32) is compared whole. Checking each one whole would measure the check.
+ * Contents: every value has its length, its number in its lane, its lane and its last byte checked; one in 256 (64 KiB:
+ * one in 32) is compared completely. Comparing all of them would measure the check.
  */
 import { copiedValueBytesMax, type Row } from './rows.ts'
 import type { Accept, End } from './subject.ts'
@@ -16,16 +16,16 @@ import type { Accept, End } from './subject.ts'
 const markerNumber = 0xffff_ffff
 const markerBytes = 16
 
-/** Values that are sent by reference cannot be stamped; eight different ones go round, and are small enough for a cache. */
+/** Values sent by reference cannot be stamped; eight different ones alternate, and are small enough for a cache. */
 const referencedValues = 8
 
-/** Values a turn, so that acknowledgements and credit can come in between. 4,096 small ones are about 300 KiB. */
+/** Values per tick, so that acknowledgements and credit can come in between. 4,096 small ones are about 300 KiB. */
 function burstOf(row: Row): number {
   return row.valueBytes > copiedValueBytesMax ? 16 : 4096
 }
 
 export function monotonicUs(): number {
-  // The one clock that means the same in both processes.
+  // The one clock that has the same meaning in both processes.
   return Number(process.hrtime.bigint() / 1000n)
 }
 
@@ -149,11 +149,11 @@ export class Sink {
   }
 }
 
-/** What the server does with a value: verify it, and echo it where the row says so. */
+/** What the server does with a value: verify it, and echo it if the row says so. */
 export function serverAccept(row: Row, sink: Sink, end: End): Accept {
   if (row.shape === 'flood') return (lane, value) => sink.accept(lane, value)
   return (lane, value) => {
-    // Echo first: the sink's last call of a phase reports, and the marker must not wait behind that.
+    // Echoes first: the sink's last call of a phase reports, and the marker must not wait for that.
     end.send(lane, value as Buffer)
     sink.accept(lane, value)
   }

@@ -1,7 +1,7 @@
 /**
- * Owns: E3: what resumption costs on values of 64 bytes at full speed: bytes on the wire that are not values, and speed against
- * the same runtime without acknowledgements and without anything held for replay.
- * Refuses to know: how acknowledgements are scheduled.
+ * Owns: E3, the cost of resumption for 64-byte values at full speed: extra bytes on the wire, and speed compared with
+ * the same runtime without acknowledgements and without a retransmit buffer.
+ * Independent of: how acknowledgements are scheduled.
  */
 import { TlsPipe } from '../../actors/tls-pipe.ts'
 import type { NetworkValue } from '../../codec/index.ts'
@@ -11,7 +11,7 @@ import { eventually, median } from '../bar.ts'
 import type { Bar, BarContext } from '../bar.ts'
 import { linkStateOf, makeSessionPairs, startTlsPair, stopTlsPair } from './tls-pair.ts'
 
-/** 64 bytes on the wire: 9 of them are the frame's header. */
+/** 64 bytes on the wire, including the frame header of 9 bytes. */
 const value: NetworkValue = { type: 'Bytes', value: Buffer.alloc(55, 7) }
 const gulp = 500
 
@@ -19,11 +19,14 @@ export interface Round {
   readonly values: number
   readonly seconds: number
   readonly cpuSeconds: number
-  /** On the wire, of both directions, besides the values: acknowledgements, Credit, Ping and Pong. */
+  /** Bytes on the wire besides the values, in both directions: acknowledgements, Credit, Ping and Pong. */
   readonly overheadBytes: number
 }
 
-/** Not held, not acknowledged: what the wire is like without resumption. @returns puts everything back */
+/**
+ * Turns off retransmission and acknowledgement, to show the wire without resumption. @returns a function that restores
+ * both
+ */
 function withoutResumption(): () => void {
   const schedule = AckSchedule.prototype
   const window = ReplayWindow.prototype
@@ -43,7 +46,7 @@ function withoutResumption(): () => void {
   }
 }
 
-/** Plain bytes that go into the TLS sockets of this process. */
+/** Plaintext bytes written to the TLS sockets of this process. */
 function meterWire(): { bytes: number; stop: () => void } {
   const { write } = TlsPipe.prototype
   const meter = { bytes: 0, stop: () => void (TlsPipe.prototype.write = write) }
@@ -90,12 +93,12 @@ export interface Comparison {
   readonly withBytes: number
   readonly withoutBytes: number
   readonly valuesPerSecond: number
-  /** Shares of the speed that resumption costs, by processor time and by the clock. */
+  /** Shares of the speed that resumption costs, by CPU time and by wall clock. */
   readonly loss: number
   readonly wallLoss: number
 }
 
-/** Rounds with and without take turns, and which goes first changes: what else the machine does hits both alike. */
+/** Rounds with and without resumption alternate, and so does their order, so that other load affects both equally. */
 export async function compareResumption(rounds: number, values: number, isTwoWay: boolean): Promise<Comparison> {
   const withIt: Round[] = []
   const without: Round[] = []
@@ -113,7 +116,7 @@ export async function compareResumption(rounds: number, values: number, isTwoWay
   withIt.length = without.length = 0
   for (let round = 0; round < rounds; round++) for (const turn of round % 2 === 0 ? [resumable, plain] : [plain, resumable]) await turn()
   const perValue = (all: readonly Round[]): number => median(all.map(({ overheadBytes, values: count }) => overheadBytes / count))
-  // By pairs: neighbours in time share the state of the machine.
+  // Compares neighbouring rounds, which saw the same state of the machine.
   const ratio = (of: (round: Round) => number): number => median(withIt.map((round, index) => of(without[index] as Round) / of(round)))
   return {
     withBytes: perValue(withIt),

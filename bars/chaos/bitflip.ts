@@ -1,7 +1,7 @@
 /**
- * Owns: C7: one bit in 100 KB of what goes between two networks over TLS is turned over, again and again: nothing spoilt is
- * delivered, the socket that got it ends at once, and a new one goes on.
- * Refuses to know: TLS.
+ * Owns: C7, flipped bits: one bit per 100 KB between two networks over TLS is flipped, repeatedly. No corrupted value
+ * is delivered, the receiving socket is closed at once, and a new connection continues.
+ * Independent of: TLS internals.
  */
 import { seededRandom } from '../../testing/index.ts'
 import { eventually, pause, quantile } from '../bar.ts'
@@ -13,14 +13,17 @@ import type { LaneFaults } from './counted-values.ts'
 
 export interface FlipCounts extends LaneFaults {
   flips: number
-  /** Flips in the head of a record. */
+  /** Flips in a record header. */
   heads: number
-  /** Of this process while it waited for an end: what the machine does besides. */
+  /** Event-loop delay of this process while it waited for an end: the noise of the machine. */
   longestTurnMs: number
   values: number
-  /** From the flip until the socket that it was sent to has ended. */
+  /** From the flip until the socket that received it is closed. */
   readonly endedMs: readonly number[]
-  /** The same for flips within the first 2 KB: a length that was turned there leaves a side waiting until its handshake's time is up. */
+  /**
+   * The same for flips within the first 2 KB. A flipped length there leaves a side waiting until its handshake
+   * deadline.
+   */
   readonly handshakeEndedMs: readonly number[]
   readonly errors: readonly string[]
   readonly wallMs: number
@@ -30,22 +33,22 @@ const flipEveryBytes = 100_000
 const handshakeBytes = 2_000
 const patienceMs = 15_000
 const slowMs = 50
-/** The time that a handshake has, and a little. */
+/** The handshake deadline plus a margin. */
 const handshakeEndMsMax = 5_500
 const headsOneIn = 4
 const valuesPerTurn = 10
-/** What waits for credit or for a connection; more would only be memory. */
+/** Bounds the values waiting for credit or for a connection; more would only use memory. */
 const waitingMax = 1_000
 
-/** Bytes of the head of a record of TLS: a flip there is another thing than one in what is enciphered. */
+/** Length of a TLS record header. A flip there has other effects than one in the ciphertext. */
 const headPlaces = ['type', 'version', 'version', 'length', 'length'] as const
 
-/** Finds the heads of records in a stream. */
+/** Finds the record headers in a stream. */
 class Records {
   #headBytes: number[] = []
   #bodyLeftBytes = 0
 
-  /** @returns the bytes of this chunk that belong to heads, and which byte of the head each is */
+  /** @returns which bytes of this chunk belong to headers, and their offset within the header */
   headsIn(bytes: Buffer): { readonly index: number; readonly place: number }[] {
     const found: { index: number; place: number }[] = []
     for (let index = 0; index < bytes.length; ) {
@@ -67,15 +70,18 @@ class Records {
 
 interface Flip {
   readonly direction: Direction
-  /** From the beginning of a connection, in one direction. */
+  /** Byte offset since the start of the connection, in one direction. */
   readonly atByte: number
-  /** Not that byte, but this one of the next head of a record. */
+  /** Use the given byte of the next record header instead. */
   readonly headPlace: number | null
   readonly bit: number
-  /** Nothing is sent behind it: a write would find the broken TLS too, and hide that its reader has not ended it. */
+  /**
+   * Nothing is sent after the flip: a write would detect the broken TLS as well and hide a reader that does not close
+   * it.
+   */
   readonly isLast: boolean
   isInHead: boolean
-  /** Where it was in the end. */
+  /** The offset at which the flip happened. */
   flippedByte: number
   flippedAtMs: number | null
   endedAtMs: number | null
@@ -139,7 +145,7 @@ export async function flipMany(flips: number, seed: number, progress: (text: str
       if (count % 100 === 99) progress(`C7: ${count + 1} flips, slowest end ${Math.max(0, ...endedMs).toFixed(1)} ms`)
     }
     await eventually('the last value', () => flows.every(({ isDelivered }) => isDelivered), patienceMs)
-    // One that comes twice would come now.
+    // A duplicate would arrive now.
     await pause(100)
     errors.push(...flows.flatMap((flow) => flow.errors.map(({ message }) => message)))
     return { ...faultsOfAll(flows), flips, handshakeEndedMs, heads, longestTurnMs, endedMs, errors, values: flows.reduce((sum, { sent }) => sum + sent, 0), wallMs: performance.now() - startedMs }
@@ -150,12 +156,12 @@ export async function flipMany(flips: number, seed: number, progress: (text: str
   }
 }
 
-/** Whether more is to be sent. A turned length is found out by what comes behind it, and by nothing else. */
+/** Whether to send more. A flipped length is only detected through the bytes that follow it. */
 function mayGoOn({ flippedAtMs, flippedByte, isLast, isInHead }: Flip): boolean {
   return flippedAtMs === null || isInHead || !isLast || flippedByte < handshakeBytes
 }
 
-/** Both ways all the time. */
+/** Sends in both directions all the time. */
 async function sendUntil(what: string, flows: readonly Flow[], turns: { longestMs: number }, holds: () => boolean, goesOn: () => boolean): Promise<void> {
   const untilMs = performance.now() + patienceMs
   for (let turnAtMs = performance.now(); !holds(); ) {

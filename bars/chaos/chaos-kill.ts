@@ -1,6 +1,7 @@
 /**
- * Owns: C1: a mesh over TLS whose connections are killed in four ways, thousands of times, under numbered values in all directions.
- * Refuses to know: how a proxy kills (chaos-proxy.ts), and how values are counted (counted-values.ts).
+ * Owns: C1, a mesh over TLS whose connections are killed in four ways, thousands of times, while numbered values flow
+ * in all directions.
+ * Independent of: how a proxy kills (chaos-proxy.ts) and how values are counted (counted-values.ts).
  */
 import type { Random } from '../../actors/environment.ts'
 import { seededRandom } from '../../testing/index.ts'
@@ -24,9 +25,9 @@ export interface KillOptions {
 
 export interface KillCounts extends LaneFaults {
   readonly kills: Readonly<Record<KillKind, number>>
-  /** Of those, kills of a connection that was not up yet. */
+  /** Kills of a connection that was not up yet. */
   readonly earlyKills: number
-  /** Kills of a connection that was up, before anything had come on it. */
+  /** Kills of a connection that was up but had not carried anything. */
   readonly youngKills: number
   readonly sent: number
   readonly received: number
@@ -39,14 +40,14 @@ export interface KillCounts extends LaneFaults {
 const pick = <T>(random: Random, from: readonly T[]): T => from[Math.floor(random.fraction() * from.length)] as T
 const between = (random: Random, least: number, most: number): number => least + Math.floor(random.fraction() * (most - least + 1))
 
-/** One in so many kills comes again while the next connection shakes hands. */
+/** One in this many kills is repeated during the handshake of the next connection. */
 const earlyOneIn = 10
-/** One in so many does not wait until the connection has carried anything. */
+/** One in this many kills does not wait until the connection has carried anything. */
 const youngOneIn = 5
 const cutLengthBytesMax = 6_000
 const patienceMs = 15_000
 
-/** Kills one pair's connections, one after the other, and sends its share of the values meanwhile. */
+/** Kills the connections of one pair, one after the other, while sending its share of the values. */
 class Killer {
   readonly #pair: Pair
   readonly #flows: readonly Flow[]
@@ -87,7 +88,7 @@ class Killer {
       if (isYoung) this.youngKills++
       else await this.#prove()
       this.#send(Math.ceil(valuesAKill / 2))
-      // In the same turn, or when some of it is under way.
+      // Either in the same tick as the send, or while some of it is in flight.
       if (this.#random.fraction() < 0.5) await pause(between(this.#random, 0, 2))
       const { newest } = this.#pair.proxy
       const killedAtMs = await this.#kill(pick(this.#random, killKinds))
@@ -100,7 +101,10 @@ class Killer {
     this.#send(this.#valuesLeft)
   }
 
-  /** A value has gone each way on this connection: from here on its end is no failed try, and the next dial waits for no back-off. */
+  /**
+   * A value has gone each way on this connection. Its end no longer counts as a failed attempt, so the next dial does
+   * not wait for a back-off.
+   */
   async #prove(): Promise<void> {
     for (const direction of [0, 1]) {
       const flow = this.#flows[direction] as Flow
@@ -110,13 +114,14 @@ class Killer {
     }
   }
 
-  /** @returns when it happened */
+  /** @returns the time at which it happened */
   async #kill(kind: KillKind): Promise<number> {
     const through = this.#pair.proxy.newest
     this.kills[kind]++
     if (kind === 'destroy' || through === null) {
       const [side, other] = this.#random.fraction() < 0.5 ? [this.#pair.dialer, this.#pair.acceptor] : [this.#pair.acceptor, this.#pair.dialer]
-      // News of the last connection may come when the next one shakes hands already: then that is broken, or nothing would be.
+      // The event about the last connection may arrive while the next handshake is under way. Then that one is killed;
+      // otherwise nothing would be.
       if (side.destroySocketsTo(other.id) || through === null) return performance.now()
       return through.reset()
     }
@@ -124,7 +129,7 @@ class Killer {
     const broken = kind === 'cut' ? through.cutAfter(between(this.#random, 1, cutLengthBytesMax)) : through.endMidRecord()
     let atMs: number | null = null
     void broken.then((whenMs) => (atMs = whenMs))
-    // Both need bytes to break in: where too few flow, there are more.
+    // Both kinds need bytes to cut: if too few flow, more are sent.
     await eventually(`the ${kind}`, () => {
       if (atMs === null) pick(this.#random, this.#flows).send(3)
       return atMs !== null
@@ -132,7 +137,10 @@ class Killer {
     return atMs as unknown as number
   }
 
-  /** While the next connection shakes hands, somewhere between its first byte and its hello. It may be there already. */
+  /**
+   * Kills the next connection during its handshake, somewhere between its first byte and its hello. It may have started
+   * already.
+   */
   async #killEarly(newest: Through | null): Promise<void> {
     const { proxy } = this.#pair
     await eventually('another dial', () => proxy.newest !== newest, patienceMs)
@@ -161,11 +169,11 @@ export async function killMany({ kills, values, sessions, seed, progress }: Kill
     const ticker = setInterval(() => progress(`C1: ${killers.reduce((sum, { total }) => sum + total, 0)} kills`), 10_000)
     const stuck: string[] = []
     const note = (error: unknown): void => void stuck.push((error as Error).message)
-    // One that is stuck fails the bar; what the others have sent must arrive all the same.
+    // A stuck pair fails the check; what the other pairs sent must still arrive.
     await Promise.all(killers.map((killer, index) => killer.run(share(kills, index)).catch(note)))
     await eventually('the last value', () => all.every(({ isDelivered }) => isDelivered), 30_000).catch(note)
     clearInterval(ticker)
-    // One that comes twice would come now.
+    // A duplicate would arrive now.
     await pause(100)
     const wallMs = performance.now() - startedMs
     const sumOf = (kind: KillKind): number => killers.reduce((sum, killer) => sum + killer.kills[kind], 0)

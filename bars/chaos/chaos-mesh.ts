@@ -1,7 +1,7 @@
 /**
- * Owns: a few real networks in this process that reach each other through proxies; sessions between them on which numbered
- * values flow; which pair is connected how often.
- * Refuses to know: what is broken, and when.
+ * Owns: a few real networks in this process that connect through proxies; sessions between them that carry numbered
+ * values; how often each pair is connected.
+ * Independent of: what is broken, and when.
  */
 import { createNetwork, Identity } from '../../actors/index.ts'
 import type { Limits, Network, Session, SupervisorRef } from '../../actors/index.ts'
@@ -15,19 +15,19 @@ import type { LaneFaults } from './counted-values.ts'
 export interface MeshOptions {
   readonly members: number
   readonly carrier?: 'tls' | 'plaintext'
-  /** Both sides of a pair dial; else the later one does. */
+  /** Both sides of a pair dial; otherwise only the later one does. */
   readonly bothDial?: boolean
-  /** Without proxies: what the way itself takes. Only the later one of a pair dials. */
+  /** No proxies, to measure the path itself. Only the later one of a pair dials. */
   readonly isDirect?: boolean
   /** Links of each pair; its sessions are spread over them. */
   readonly links?: number
   readonly limits?: Partial<Limits>
 }
 
-/** Breaks are many and all from one address: the caps for strangers are not what is measured here. */
+/** Many connections from one address are intended here, so the limits for strangers are raised. */
 const chaosLimits: Partial<Limits> = { backoffMinMs: 2, backoffMaxMs: 100, connectBurst: 1_000_000, pendingInboundPerAddressMax: 64 }
 
-/** How one side sees the other: counted by its events. */
+/** How one side sees the other, counted from its events. */
 export class View {
   opened = 0
   lost = 0
@@ -75,7 +75,10 @@ export class Member {
     return this.views.get(peer) as View
   }
 
-  /** Destroys its sockets to this peer, or all of them where the carrier does not know whose they are. @returns whether there was any: one that shakes hands still has no peer */
+  /**
+   * Destroys its sockets to this peer, or all of them if the transport does not know which peer they belong to.
+   * @returns whether there was any; a socket in its handshake has no peer yet
+   */
   destroySocketsTo(peer: string): boolean {
     const isTls = this.transport instanceof TlsTransport
     const pipes = [...this.transport.pipes].filter((pipe) => !isTls || pipe.peerId === peer)
@@ -84,7 +87,10 @@ export class Member {
   }
 }
 
-/** Two that know each other, and the proxy through which the dialler reaches the acceptor (and back, where both dial). */
+/**
+ * Two networks that know each other, and the proxy through which the dialer reaches the acceptor (and back, if both
+ * dial).
+ */
 export class Pair {
   readonly dialer: Member
   readonly acceptor: Member
@@ -119,7 +125,7 @@ export class Pair {
     return [this.views[0].opened, this.views[1].opened]
   }
 
-  /** Both have had a new connection since, and have it now. */
+  /** Both sides have a new connection since then, and it is up. */
   isUpSince([dialer, acceptor]: readonly [number, number]): boolean {
     return this.isUp && this.views[0].opened > dialer && this.views[1].opened > acceptor
   }
@@ -178,7 +184,7 @@ export class Flow {
   waiting = 0
   #onArrival: ((atMs: number) => void) | null = null
 
-  /** @param isHandled the receiver has a handler; else it reads value by value */
+  /** @param isHandled whether the receiver uses a handler; otherwise it reads value by value */
   constructor(sender: Session, to: string, receiver: Session, from: string, isHandled: boolean) {
     this.#session = sender
     this.#to = to
@@ -206,7 +212,7 @@ export class Flow {
     return new Promise((resolve) => (this.#onArrival = resolve))
   }
 
-  /** In order, whether the link is up or not: those that cannot go wait inside. */
+  /** Sends in order whether the link is up or not; values that cannot leave wait in the runtime. */
   send(values: number): void {
     for (let i = 0; i < values; i++) {
       this.waiting++
@@ -233,7 +239,9 @@ export class Flow {
   }
 }
 
-/** Sessions of all with all; by pair, each direction of each. Every second session is read by a handler. */
+/**
+ * Sessions between all networks: by pair, each session in both directions. Every second session is read by a handler.
+ */
 export async function openFlows(mesh: Mesh, sessionCount: number): Promise<Map<Pair, Flow[]>> {
   const made = new Map<Member, Session[]>()
   await Promise.all(mesh.members.map(async (member) => void made.set(member, await member.network.makeSessions({ count: sessionCount, timeoutMs: 20_000 }))))

@@ -1,15 +1,15 @@
 /**
- * Owns: a TCP proxy on 127.0.0.1 between two networks, and the ways in which it breaks what goes through it: reset, an end in
- * the middle of a record, a cut after so many bytes, silence in one direction, a stall.
- * Refuses to know: TLS and frames, when to break something, and what comes of it.
+ * Owns: a TCP proxy on 127.0.0.1 between two networks, and the ways it breaks traffic: reset, an end in the middle of a
+ * record, a cut after a number of bytes, silence in one direction, a stall.
+ * Independent of: TLS and frames, when to break something, and what follows.
  */
 import { once } from 'node:events'
 import net from 'node:net'
 
-/** From the one that dialled to the one that accepted, or back. */
+/** From the dialer to the acceptor, or back. */
 export type Direction = 'up' | 'down'
 
-/** One connection through the proxy: two sockets, and what is to happen to it. */
+/** One connection through the proxy: two sockets and what is planned for it. */
 export class Through {
   readonly openedAtMs = performance.now()
   readonly #ends: Readonly<Record<Direction, { readonly from: net.Socket; readonly to: net.Socket }>>
@@ -18,9 +18,9 @@ export class Through {
   #bytesLeft = Infinity
   #onBroken: ((atMs: number) => void) | null = null
   #endsMidRecord = false
-  /** Bytes that were let through. */
+  /** Bytes that were forwarded. */
   carried = 0
-  /** Takes the place of passing bytes on, for those who record, change or cut them. */
+  /** Replaces forwarding, for tests that record, change or cut the bytes. */
   onBytes: ((direction: Direction, bytes: Buffer, to: net.Socket) => void) | null = null
 
   constructor(near: net.Socket, far: net.Socket) {
@@ -39,7 +39,7 @@ export class Through {
     from.on('end', () => {
       if (!this.#swallowed.has(direction)) to.end()
     })
-    // What follows is a close, and that is passed on.
+    // What follows is a close, and it is forwarded.
     from.on('error', () => {})
     from.on('close', () => {
       if (!this.#swallowed.has(direction)) to.destroy()
@@ -54,7 +54,7 @@ export class Through {
     const { from, to } = this.#ends[direction]
     if (this.#endsMidRecord && bytes.length > 1) {
       this.#endsMidRecord = false
-      // The rest of this record, and all that comes behind it, never arrives.
+      // The rest of this record, and everything after it, never arrives.
       this.#swallowed.add(direction)
       to.end(bytes.subarray(0, bytes.length - 1))
       to.once('close', () => from.destroy())
@@ -64,7 +64,7 @@ export class Through {
     if (this.#bytesLeft <= 0) {
       to.write(bytes.subarray(0, bytes.length + this.#bytesLeft))
       this.#bytesLeft = Infinity
-      // The last bytes are to arrive, and nothing else.
+      // The last bytes must arrive, and nothing after them.
       to.destroySoon()
       from.destroy()
       return this.#broken()
@@ -79,7 +79,7 @@ export class Through {
     this.#onBroken = null
   }
 
-  /** RST to both. @returns when */
+  /** Sends RST to both sides. @returns the time */
   reset(): number {
     for (const { from } of Object.values(this.#ends)) from.resetAndDestroy()
     return performance.now()
@@ -89,13 +89,19 @@ export class Through {
     for (const { from } of Object.values(this.#ends)) from.destroy()
   }
 
-  /** The next chunk of either direction loses its last byte, and a FIN comes in its place. @returns when that was */
+  /**
+   * Drops the last byte of the next chunk in either direction and sends FIN instead. @returns the time at which that
+   * happened
+   */
   endMidRecord(): Promise<number> {
     this.#endsMidRecord = true
     return this.#whenBroken()
   }
 
-  /** After so many more bytes, of both directions together, both sockets end. @returns when that was */
+  /**
+   * Closes both sockets after this many more bytes, counted over both directions. @returns the time at which that
+   * happened
+   */
   cutAfter(lengthBytes: number): Promise<number> {
     this.#bytesLeft = Math.max(1, lengthBytes)
     return this.#whenBroken()
@@ -104,18 +110,18 @@ export class Through {
   #whenBroken(): Promise<number> {
     return new Promise((resolve) => {
       this.#onBroken = resolve
-      // It may end by itself first.
+      // The connection may end by itself first.
       this.#ends.up.from.once('close', () => this.#broken())
       if (!this.isOpen) this.#broken()
     })
   }
 
-  /** Nothing arrives any more in this direction, not even an end, and nobody is told: half-open. */
+  /** Nothing arrives in this direction any more, not even an end, and no side is notified: half-open. */
   swallow(direction: Direction): void {
     this.#swallowed.add(direction)
   }
 
-  /** What is sent in this direction waits in the kernels. */
+  /** What is sent in this direction stays in kernel buffers. */
   stall(direction: Direction): void {
     this.#stalled.add(direction)
     this.#ends[direction].from.pause()
@@ -130,12 +136,12 @@ export class Through {
 export class ChaosProxy {
   readonly #server: net.Server
   readonly #throughs = new Set<Through>()
-  /** The port behind it, which may change; null while nothing is there: whoever comes is hung up on. */
+  /** The port behind the proxy, which may change. While it is null, every connection is closed at once. */
   target: number | null = null
-  /** The youngest connection. */
+  /** The newest connection. */
   newest: Through | null = null
   accepted = 0
-  /** Hears of each connection that has reached the other side. */
+  /** Called for each connection that has reached the other side. */
   onThrough: ((through: Through) => void) | null = null
 
   private constructor(server: net.Server) {

@@ -1,10 +1,10 @@
 /**
- * Owns: where the child programs of these bars are, whether this runs from the sources or compiled.
- * Refuses to know: what they do.
+ * Owns: the paths of the child programs of these checks, from sources or compiled.
+ * Independent of: what they do.
  */
 import { fileURLToPath } from 'node:url'
 
-/** Node 20 runs no TypeScript: from the sources, the compiled sister of a program is started. */
+/** Node 20 cannot run TypeScript: from sources, the compiled version of a program is started. */
 export function programPath(name: string): string {
   const isCompiled = import.meta.url.endsWith('.js')
   return fileURLToPath(new URL(isCompiled ? `${name}.js` : `../../build/bars/chaos/${name}.js`, import.meta.url))

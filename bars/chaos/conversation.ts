@@ -1,7 +1,7 @@
 /**
- * Owns: a conversation of two real networks over plain TCP: values of every kind both ways on two sessions, acknowledged, and a
- * Goodbye; its bytes as they went, or cut into pieces on their way.
- * Refuses to know: what the pieces have to do with frames.
+ * Owns: a conversation of two real networks over plain TCP: values of every type in both directions on two sessions,
+ * acknowledged, and a Goodbye; its bytes as they were sent, or cut into pieces on the way.
+ * Independent of: how pieces relate to frames.
  */
 import type { Socket } from 'node:net'
 import { encodeFrame } from '../../codec/index.ts'
@@ -14,17 +14,20 @@ import type { Direction } from './chaos-proxy.ts'
 
 export const sessionsOfConversation = 2
 
-/** Every kind, and a few that span reads. */
+/** Every type, and a few values that span reads. */
 const spoken: readonly NetworkValue[] = [...smallValues, { type: 'Bytes', value: Buffer.alloc(300, 0x33) }, { type: 'VecRing32', value: Uint32Array.from({ length: 200 }, (_, index) => index) }]
 
-/** How bytes go on: as they came, in pieces of so many bytes each in a turn of its own, or all that come within some turns at once. */
+/**
+ * How bytes are forwarded: as they came, in pieces of this many bytes with one tick each, or everything that arrives
+ * within this many ticks at once.
+ */
 export type Slicing = { readonly pieceBytes: number } | { readonly gluedTurns: number } | null
 
 export interface Conversation {
   readonly dialer: string
   readonly acceptor: string
   readonly bytes: Readonly<Record<Direction, Buffer>>
-  /** Values that arrived and are not those that were sent, at their place. */
+  /** Received values that differ from what was sent at their position. */
   readonly wrong: number
   readonly values: number
   /** Pieces that were written. */
@@ -33,7 +36,7 @@ export interface Conversation {
 
 const textOf = (value: NetworkValue): string => encodeFrame(0, value).toString('hex')
 
-/** Writes behind each other, however long that takes; an end waits for it. */
+/** Writes pieces one after the other; an end waits for all of them. */
 class SlowWriter {
   readonly #slicing: NonNullable<Slicing>
   readonly #to: Socket

@@ -1,19 +1,23 @@
 /**
- * Owns: values that say their own number, and what one lane got of them: each once, in order, unspoilt, or how not.
- * Refuses to know: networks.
+ * Owns: values that carry their own number, and the check of what one lane received: each value once, in order and
+ * unchanged, or what was wrong.
+ * Independent of: networks.
  */
 import type { NetworkValue } from '../../codec/index.ts'
 
-/** Bytes behind the number: small ones, and some that fill a record of TLS only with others, and some that need several writes. */
+/**
+ * Bytes after the number: small values, values that share a TLS record with others, and values that need several
+ * writes.
+ */
 const paddings = [0, 3, 17, 60, 250, 900] as const
 
-/** One in three thousand is longer than a lane's first window, one in fifteen hundred is sent by reference and not copied. */
+/** One in 3,000 is longer than the first window of a lane; one in 1,500 takes the path for large values. */
 function paddingOf(number: number): number {
   if (number % 2997 === 0) return 70_000
   return number % 1497 === 0 ? 20_000 : (paddings[(number / 3) % paddings.length] as number)
 }
 
-/** The same number always makes the same value. Two in three are of the small kind, which has a path of its own. */
+/** The same number always gives the same value. Two in three are small and use the fast path. */
 export function countedValue(number: number): NetworkValue {
   if (number % 3 !== 0) return { type: 'RingElement32', value: number }
   const bytes = Buffer.alloc(4 + paddingOf(number), number & 0xff)
@@ -21,7 +25,7 @@ export function countedValue(number: number): NetworkValue {
   return { type: 'Bytes', value: bytes }
 }
 
-/** @returns null if it is not what was sent under the number that it says */
+/** @returns null if the value is not what was sent under its number */
 export function numberIn(value: NetworkValue): number | null {
   if (value.type === 'RingElement32') return value.value % 3 === 0 ? null : value.value
   if (value.type !== 'Bytes' || value.value.length < 4) return null
@@ -45,10 +49,10 @@ export function addFaults(a: LaneFaults, b: LaneFaults): LaneFaults {
   return { lost: a.lost + b.lost, duplicated: a.duplicated + b.duplicated, reordered: a.reordered + b.reordered, spoilt: a.spoilt + b.spoilt }
 }
 
-/** What one lane got, one number after the other. */
+/** What one lane received, number by number. */
 export class LaneCount {
   #next = 0
-  /** Passed over, and not come since. */
+  /** Skipped numbers that have not arrived since. */
   readonly #missing = new Set<number>()
   #duplicated = 0
   #reordered = 0
@@ -71,14 +75,14 @@ export class LaneCount {
     else this.#duplicated++
   }
 
-  /** All up to here have come, whatever else. */
+  /** All values up to this number have arrived. */
   get contiguous(): number {
     let least = this.#next
     for (const missing of this.#missing) least = Math.min(least, missing)
     return least
   }
 
-  /** @param sent values that must have come by now */
+  /** @param sent values that must have arrived by now */
   faultsOf(sent: number): LaneFaults {
     let lost = Math.max(0, sent - this.#next)
     for (const missing of this.#missing) if (missing < sent) lost++

@@ -1,7 +1,8 @@
 /**
- * Owns: C8: two sides that both know where the other is, lose their connection in the same turn, and dial each other at the same
- * moment, thousands of times: one connection each is left, and soon, and no value is missing or comes twice.
- * Refuses to know: which of the two dials stays.
+ * Owns: C8, crossing dials: two sides that know each other's address lose their connection in the same tick and dial
+ * each other at the same moment, thousands of times. One connection is left on each side, soon, and no value is missing
+ * or duplicated.
+ * Independent of: which of the two dials wins.
  */
 import { eventually, pause, quantile } from '../bar.ts'
 import type { Bar, BarContext } from '../bar.ts'
@@ -20,18 +21,21 @@ export interface CrossingCounts extends LaneFaults {
   readonly crossings: number
   /** Crossings in which both dials reached the other side. */
   readonly bothArrived: number
-  /** From the break until both sides have the connection that stays. */
+  /** From the break until both sides have the surviving connection. */
   readonly settleMs: readonly number[]
-  /** Not one connection on each side afterwards. */
+  /** More or fewer than one connection on each side afterwards. */
   readonly notOne: number
-  /** More connections came up than the one that stays. */
+  /** More connections came up than the surviving one. */
   readonly extraOpens: number
   readonly livelocks: number
   readonly values: number
   readonly errors: readonly string[]
 }
 
-/** For a late dial, if there were any, to push out what has settled; and the first frame, after which the back-off is forgotten. */
+/**
+ * Time for a late dial, if there were any, to displace the settled connection, and for the first frame, which resets
+ * the back-off.
+ */
 const quietMs = 10
 const patienceMs = 5_000
 
@@ -42,7 +46,7 @@ async function crossOften(pair: Pair, flows: readonly Flow[], crossings: number,
   for (let count = 0; count < crossings; count++) {
     const before = pair.opened
     const arrivedBefore = [proxy.accepted, back?.accepted ?? 0] as const
-    // Some go down with the connection, some wait for the next.
+    // Some values are in flight when the connection dies, some wait for the next.
     for (const flow of flows) flow.send(3)
     if (count % 2 === 0) await pause(1)
     dialer.destroySocketsTo(acceptor.id)
@@ -90,7 +94,7 @@ export async function crossingDials({ isQuick, progress }: BarContext): Promise<
     { id: 'C8-tls', carrier: 'tls', crossings: isQuick ? 60 : 1_000 },
   ] as const) {
     progress(`${id}: ${crossings} crossings`)
-    // Two: while one is quiet, the other has the processor to itself.
+    // Two pairs: while one is idle, the other has the CPU to itself.
     const counts = await crossMany({ carrier, crossings, pairs: 2 })
     const p99 = quantile(counts.settleMs, 0.99)
     bars.push({

@@ -1,15 +1,15 @@
 /**
- * Owns: what a process writes down before it may be killed (values handed over, values acknowledged, ends of sessions), entry by
- * entry in an append-only file; and what the files of all processes say together.
- * Refuses to know: networks and processes.
+ * Owns: the append-only file in which a process records events before it may be killed (values sent, values
+ * acknowledged, ends of sessions), and the check of all files together.
+ * Independent of: networks and processes.
  */
 import { readFileSync, writeSync } from 'node:fs'
 
-/** One direction of one session, as its sender names it. The value carries it, so both ends write the same. */
+/** One direction of one session, named by its sender. The value carries the name, so both ends record the same. */
 export interface FlowName {
   readonly sender: number
   readonly receiver: number
-  /** Of the sender: its how-manieth process, and its how-manieth try to talk with the receiver. */
+  /** Of the sender: the number of its process and the number of its attempt with the receiver. */
   readonly boot: number
   readonly generation: number
   readonly lane: number
@@ -20,11 +20,11 @@ const entryLengthBytes = 28
 
 export interface Entry extends FlowName {
   readonly kind: number
-  /** delivered: the number. flushed: values acknowledged. reset: acked, unknown, notSent, and how many were sent. */
+  /** delivered: the number. flushed: values acknowledged. reset: acked, unknown, notSent and how many were sent. */
   readonly numbers: readonly [number, number, number, number]
 }
 
-/** One system call, which a kill does not cut: what is written is in the kernel's hands. */
+/** One system call, which a kill cannot split: written data is in the kernel. */
 export function appendEntry(file: number, kind: number, flow: FlowName, numbers: readonly number[]): void {
   const bytes = Buffer.alloc(entryLengthBytes)
   bytes.set([kind, flow.sender, flow.receiver, flow.lane])
@@ -59,11 +59,11 @@ export interface Judgement {
   otherEnds: number
   unknown: number
   unknownMost: number
-  /** What must not be. */
+  /** What must never happen. */
   ackedNotDelivered: number
   deliveredNotSent: number
   duplicated: number
-  /** Passed over, or out of order. */
+  /** Skipped or out of order. */
   misplaced: number
   unknownBeyondInFlight: number
   wrongSums: number
@@ -83,8 +83,9 @@ interface Flow {
 }
 
 /**
- * Value 0 of each flow says only that its sender is ready, and is not written down: it may come before there is a handler.
- * @param lastBoots by process: the one that was not killed. Its last flows must have been flushed.
+ * Value 0 of each flow only signals that its sender is ready. It is not recorded, because it may arrive before there is
+ * a handler.
+ * @param lastBoots by process: the last one, which was not killed. Its last flows must have been flushed.
  */
 export function judgeEntries(entries: readonly Entry[], lastBoots: readonly number[]): Judgement {
   const result: Judgement = { flows: 0, delivered: 0, acked: 0, resets: 0, otherEnds: 0, unknown: 0, unknownMost: 0, ackedNotDelivered: 0, deliveredNotSent: 0, duplicated: 0, misplaced: 0, unknownBeyondInFlight: 0, wrongSums: 0, endedTwice: 0, neverEnded: 0, lostAtTheEnd: 0 }
@@ -132,7 +133,7 @@ function judgeFlow({ name, next, flushed, isOpened, resets, otherEnds }: Flow, r
     result.ackedNotDelivered += Math.max(0, acked - Math.max(flushed, next))
     result.deliveredNotSent += Math.max(0, next - Math.max(1, acked + unknown))
     result.unknownBeyondInFlight += Math.max(0, unknown - (sent - flushed))
-    // The last call may have come when the session was over already.
+    // The last call may have been made after the session was over.
     const sum = acked + unknown + notSent
     if (sum !== sent && sum !== sent - 1) result.wrongSums++
   }

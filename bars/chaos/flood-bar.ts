@@ -1,7 +1,7 @@
 /**
- * Owns: S8: each flood against a process of its own, while an honest neighbour sends at half of its speed; memory, loop lag, goodput, and
- * how the offender ends.
- * Refuses to know: what a flood consists of.
+ * Owns: S8, floods: each flood attacks a process of its own while an honest neighbour sends at half of its speed.
+ * Measures memory, event-loop lag, goodput, and how the offender is cut off.
+ * Independent of: what a flood consists of.
  */
 import { spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -17,13 +17,13 @@ import type { Flood } from './floods.ts'
 import type { FlooderOrders, FlooderReport } from './flooder.ts'
 import type { FloodStats, FloodVictimReady } from './flood-victim.ts'
 
-/** Node 20 runs no TypeScript: from the sources, the compiled sister of a program is started. */
+/** Node 20 cannot run TypeScript: from sources, the compiled version of a program is started. */
 export function chaosProgram(name: string): string {
   const isCompiled = import.meta.url.endsWith('.js')
   return fileURLToPath(new URL(isCompiled ? `${name}.js` : `../../build/bars/chaos/${name}.js`, import.meta.url))
 }
 
-/** A frame may be of any size while there is credit, so a frame that never ends may hold this much; stated, not hidden. */
+/** While there is credit, a frame may have any size, so an unfinished frame may hold this much. Reported openly. */
 const victimLimits: Partial<Limits> = { maxMessageLengthBytes: mebibyte }
 
 async function ask(child: ChildProcess, what: 'stats' | 'restart' | 'measure'): Promise<FloodStats> {
@@ -33,9 +33,9 @@ async function ask(child: ChildProcess, what: 'stats' | 'restart' | 'measure'): 
 }
 
 /**
- * An attacker has a machine of its own; here three busy processes share what may be two cores, and what the flooder takes from the
- * neighbour's is no fault of the victim's. So the victim has a core of its own, and the flooder all the time that the neighbour, this
- * process, leaves it of another. Where nothing can be pinned, it has what the other two leave.
+ * An attacker has its own machine; here three busy processes may share two cores, and CPU that the flooder takes from
+ * the neighbour is not the victim's fault. So the victim gets a core of its own, and the flooder shares the other core
+ * with the neighbour (this process). Without pinning, the flooder gets what the other two leave.
  */
 const cores = { victim: 0, others: 1 } as const
 const isPinned = canPin(cores)
@@ -43,7 +43,7 @@ const canBeNice = spawnSync('nice', ['-n', '19', 'true']).status === 0
 
 const onCore = (core: number): readonly string[] => (isPinned ? pinnedTo(core) : [])
 
-/** @returns sets this process free again */
+/** @returns a function that unpins this process */
 function pinNeighbour(): () => void {
   if (!isPinned) return () => {}
   const pin = (to: string): string => spawnSync('taskset', ['-acp', to, String(process.pid)], { encoding: 'utf8' }).stdout
@@ -52,8 +52,8 @@ function pinNeighbour(): () => void {
 }
 
 /**
- * The neighbour: at full speed first, then at half of what that came to. At full speed the flooder, a third busy process, takes from it
- * what the victim has to spare.
+ * The neighbour first sends at full speed, then at half of what it reached. At full speed the flooder would take CPU
+ * from it that the victim has to spare.
  */
 interface Pace {
   perMs: number
@@ -72,7 +72,7 @@ async function sendHonestly(session: Session, peer: string, pace: Pace): Promise
       await (pace.perMs === Infinity ? new Promise((resolve) => setImmediate(resolve)) : pause(1))
     }
   } catch {
-    // Its end shows as goodput that is gone.
+    // If it ends, the goodput drops.
   }
 }
 
@@ -81,16 +81,19 @@ export interface FloodCounts {
   readonly rssGrowthBytes: number
   readonly lagP99Ms: number
   readonly lagBeforeMs: number
-  /** Of the neighbour, while the flood lasts against before. */
+  /** Goodput of the neighbour during the flood compared with before. */
   readonly goodputShare: number
   readonly goodputBefore: number
-  /** The same for a second of the victim's processor time: what other work of this machine takes away is left out. */
+  /** The same per second of the victim's CPU time, which excludes other load on this machine. */
   readonly goodputShareByCpu: number
   readonly stats: FloodStats
   readonly report: FlooderReport
 }
 
-/** V8's young generation grows for some seconds of traffic and stays so: growth that belongs to no flood (the control has it too). */
+/**
+ * V8's young generation grows during the first seconds of traffic and stays. The control shows the same growth, so it
+ * is not caused by the flood.
+ */
 const warmUpPerSecond = 0.8
 
 export async function floodOnce(flood: Flood, seconds: number): Promise<FloodCounts> {
@@ -104,7 +107,7 @@ export async function floodOnce(flood: Flood, seconds: number): Promise<FloodCou
     void sendHonestly(session as Session, ready.id, pace)
     await pause(500 + warmUpPerSecond * seconds * 1_000)
     await ask(victim, 'restart')
-    // As long as what is compared: a lucky second here is a pace that this machine can not keep later, flood or none.
+    // As long as the phase it is compared with: a lucky second would set a pace that the machine cannot keep.
     await pause(seconds * 1_000)
     const full = await ask(victim, 'stats')
     pace.perMs = full.values / full.elapsedMs / 2
@@ -118,11 +121,11 @@ export async function floodOnce(flood: Flood, seconds: number): Promise<FloodCou
     const reported = Promise.race([once(flooder, 'message') as Promise<[FlooderReport]>, gone])
     gone.catch(() => {})
     reported.catch(() => {})
-    // Its start costs this machine a share that the flood is not to blame for.
+    // Starting the flooder takes CPU that the flood itself is not responsible for.
     await pause(500)
     await ask(victim, 'measure')
     const [report] = await reported
-    // What the victim says of the end comes a turn of its loop later.
+    // The victim reports the end one event-loop tick later.
     await pause(50)
     const during = await ask(victim, 'stats')
     const goodputBefore = before.values / before.elapsedMs
@@ -138,7 +141,7 @@ export async function floodOnce(flood: Flood, seconds: number): Promise<FloodCou
   }
 }
 
-/** Closed with a reason, or without a way to do harm: nothing that it sends is taken while it reads nothing. */
+/** Closed with a reason, or harmless: nothing the offender sends is accepted while it does not read. */
 const isAnswered = ({ flood, stats, report }: FloodCounts): boolean => flood === control || report.goodbyes.length > 0 || report.refusals.length > 0 || stats.causes.length > 0
 
 export async function floodBar({ isQuick, progress }: BarContext): Promise<readonly Bar[]> {

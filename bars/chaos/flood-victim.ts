@@ -1,9 +1,11 @@
 /**
- * The child process that is flooded: a real network with a hostile peer and an honest one, and figures of itself on request.
- * Owns: an application that wants sessions with both, reads the honest one's and not the other's.
- * Refuses to know: what comes of it.
+ * The child process that is flooded: a real network with a hostile and an honest peer, which reports figures on
+ * request.
+ * Owns: an application that wants sessions with both, and reads only those of the honest peer.
+ * Independent of: the outcome.
  *
- * Talks by messages of the parent: `{ ask: 'stats' | 'restart' | 'measure' | 'stop' }`; 'restart' begins the figures anew, 'measure' those of time and memory only.
+ * Protocol with the parent: `{ ask: 'stats' | 'restart' | 'measure' | 'stop' }`. 'restart' resets all figures,
+ * 'measure' only those of time and memory.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { createNetwork, Identity } from '../../actors/index.ts'
@@ -16,12 +18,12 @@ export interface FloodStats {
   readonly peakRssBytes: number
   readonly lagP99Ms: number
   readonly lagMaxMs: number
-  /** Values of the honest peer since the restart, and how long that is. */
+  /** Values of the honest peer since the last reset, and the time since then. */
   readonly values: number
   readonly elapsedMs: number
-  /** Of processor time, which other work of the machine does not change. */
+  /** CPU time, which other load on the machine does not change. */
   readonly cpuMs: number
-  /** Connections of the hostile peer: how many were up, were lost, were turned away, and why, by sentence. */
+  /** Connections of the hostile peer: how many were up, were lost, were rejected, and why. */
   readonly opened: number
   readonly lost: number
   readonly rejected: number
@@ -64,7 +66,7 @@ async function wantSessions(): Promise<void> {
   for (;;) {
     try {
       const sessions = await network.makeSessions({ count: sessionsOfVictim, peers: [hostile], timeoutMs: 2_000 })
-      // Nobody reads them; when they end, the application asks for others.
+      // Nothing reads them; when they end, the application makes new ones.
       while (sessions.some((session) => isAlive(() => session.trySend(hostile, { type: 'RingElementBit', value: false })))) await pause(50)
       for (const session of sessions) session.close()
     } catch {

@@ -1,8 +1,9 @@
 /**
- * The child process that floods: connects as the hostile peer, says one flood as fast as it can, and comes again at once when it
- * is closed. Owns: the attack. Refuses to know: what comes of it.
+ * The child process that floods: it connects as the hostile peer, sends one kind of flood as fast as it can, and
+ * reconnects at once when it is closed.
+ * Independent of: the outcome.
  *
- * Gets its orders as an argument; ends after the given time with one message of what it did.
+ * Takes its orders as an argument, and ends after the given time with one message about what it did.
  */
 import { Identity } from '../../actors/index.ts'
 import { encodeCredit } from '../../codec/native-frames.ts'
@@ -35,7 +36,7 @@ const untilMs = performance.now() + orders.seconds * 1000
 const report = { connects: 0, taken: 0, saidBytes: 0, said: 0 }
 const goodbyes = new Set<string>()
 const refusals = new Set<string>()
-/** Records of their own: the TLS socket makes one of each write that waits for the one before. */
+/** Separate records: the TLS socket makes one record of each write that waits for the one before. */
 const slicesAtOnce = 500
 
 async function attack(peer: HostilePeer): Promise<void> {
@@ -43,7 +44,7 @@ async function attack(peer: HostilePeer): Promise<void> {
   if (!peer.isUp) return
   report.taken++
   await peer.say(Buffer.concat(Array.from({ length: sessionsOfVictim }, (_, id) => encodeCredit(id, 65_536))))
-  // The victim's application makes its sessions in a while; without them a session is merely ahead.
+  // The victim's application makes its sessions within a moment; before that, a session of the flooder is only early.
   for (let look = 0; look < 100 && peer.counted < sessionsOfVictim && !peer.isClosed; look++) await pause(5)
   if (flood?.readsNothing === true) peer.stopReading()
   if (flood?.first !== undefined) await peer.say(flood.first())

@@ -1,6 +1,7 @@
 /**
- * Owns: hellos that lie, at random and on purpose, and what their author knows: the state of a link as an honest end of it would have it.
- * Refuses to know: sockets, and what comes of a hello.
+ * Owns: forged hellos, random and deliberate, and what their author knows: the state of a link as an honest end would
+ * have it.
+ * Independent of: sockets, and what follows from a hello.
  */
 import { encodeHello } from '../../codec/hello.ts'
 import type { Hello } from '../../codec/hello.ts'
@@ -8,7 +9,7 @@ import type { Random } from '../../actors/environment.ts'
 import { verdictOf } from '../../protocol/native/verdict.ts'
 import { hostileHello } from './hostile-peer.ts'
 
-/** What the hand-made end of a link has heard and said. */
+/** What the hand-made end of a link has received and sent. */
 export class LinkMemory {
   readonly publicKey: Uint8Array
   epoch = 11n
@@ -18,9 +19,9 @@ export class LinkMemory {
   sent = 0
   bootId = BigInt(Date.now()) * 1000n + 60_000_000n
   helloNumber = 0
-  /** The victim's epoch as it is, and what was truly heard of it, whatever a hello says. */
+  /** The victim's real epoch and what was really received in it, whatever a hello claims. */
   readonly truth = { epoch: 0n, received: 0 }
-  /** Of the victim, as its last hello said. */
+  /** Of the victim, from its last hello. */
   victim: Hello | null = null
 
   constructor(publicKey: Uint8Array) {
@@ -32,7 +33,7 @@ export class LinkMemory {
     return hostileHello(this.publicKey, { epoch, nextEpoch, known, received, bootId, helloNumber: ++this.helloNumber, first: sent, next: sent })
   }
 
-  /** The victim has taken this hello: go on as an honest end with that hello would. */
+  /** The victim accepted this hello: continue as an honest end would. */
   adopt(mine: Hello, theirs: Hello): void {
     const verdict = verdictOf(mine, theirs)
     const isFresh = verdict.mine === 'FRESH'
@@ -49,7 +50,7 @@ export class LinkMemory {
 }
 
 const counterMax = Number.MAX_SAFE_INTEGER
-/** Where the fields are that no honest encoder would write: unsigned 64 bits. */
+/** Offsets of 64-bit fields that no honest encoder would write with these values. */
 const offsets = { bootId: 24, epoch: 32, nextEpoch: 40, known: 48, received: 56, first: 64, next: 72, helloNumber: 112 } as const
 
 export interface Forgery {
@@ -62,7 +63,7 @@ type Change = (honest: Hello, memory: LinkMemory, draw: (below: number) => numbe
 
 const big = (value: number): bigint => BigInt(Math.max(0, Math.min(counterMax, value)))
 
-/** Each lies about one thing, or about those that belong together. */
+/** Each forges one field, or a group of related fields. */
 const lies: Readonly<Record<string, Change>> = {
   'nothing: an honest hello': () => ({}),
   'received one too many': ({ received }) => ({ received: big(received + 1) }),
@@ -100,7 +101,7 @@ const lies: Readonly<Record<string, Change>> = {
 
 const lieNames = Object.keys(lies)
 
-/** @param number chooses the lie in turn; every other hello besides lies in random fields */
+/** @param number selects the forgery in turn; every other hello also has random values in random fields */
 export function forge(memory: LinkMemory, number: number, random: Random): Forgery {
   const draw = (below: number): number => Math.floor(random.fraction() * below)
   const honest = memory.honest()

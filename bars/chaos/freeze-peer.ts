@@ -1,6 +1,6 @@
 /**
- * A child process that is frozen: one network with one peer, numbered values both ways.
- * Owns: counting what it gets and how often it took its connection for dead. Refuses to know: when it stands still.
+ * A child process that is frozen: one network with one peer and numbered values in both directions.
+ * Owns: counting what it receives and how often it declared its connection dead. Independent of: when it is frozen.
  */
 import { createNetwork, Identity } from '../../actors/index.ts'
 import type { Limits } from '../../actors/index.ts'
@@ -17,7 +17,7 @@ export interface FreezePeerPlan {
   readonly everyMs: number
 }
 
-/** `status` is asked with how many values must have come by now. */
+/** `status` carries how many values must have arrived by now. */
 export type FreezeAsk = { readonly ask: 'status' | 'finish'; readonly sent: number }
 
 export interface FreezePeerStatus {

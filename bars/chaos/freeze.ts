@@ -1,7 +1,7 @@
 /**
- * Owns: C3: processes that stand still for a while (SIGSTOP, SIGCONT) under numbered values both ways: when that is noticed,
- * when it must not be, and that nothing is missing afterwards.
- * Refuses to know: how a link watches its peer.
+ * Owns: C3, frozen processes (SIGSTOP, SIGCONT) while numbered values flow in both directions: when a freeze must be
+ * noticed, when it must not, and that nothing is missing afterwards.
+ * Independent of: how a link watches its peer.
  */
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -20,7 +20,10 @@ import type { LaneFaults } from './counted-values.ts'
 import type { FreezeAsk, FreezePeerPlan, FreezePeerStatus } from './freeze-peer.ts'
 import { shortKeepAlive, useKeepAlive } from './short-keep-alive.ts'
 
-/** What is silent for so much less than the time of death may be so for a machine that has other work: with the times that are shipped, a twentieth of them is more. */
+/**
+ * A freeze this much shorter than the limit may still exceed it on a busy machine. With the shipped times a twentieth
+ * is more.
+ */
 const machineLateMs = 500
 
 export interface FreezeOptions {
@@ -39,7 +42,7 @@ export interface FreezeCounts extends LaneFaults {
   readonly falseDead: number
   readonly undetected: number
   readonly detectedMs: readonly number[]
-  /** From SIGCONT after a long freeze until values flow both ways. */
+  /** From SIGCONT after a long freeze until values flow in both directions. */
   readonly backMs: readonly number[]
   readonly values: number
   readonly errors: readonly string[]
@@ -47,7 +50,7 @@ export interface FreezeCounts extends LaneFaults {
 }
 
 const everyMs = 25
-/** A value may wait for as long as a process stands still, and longer. */
+/** A value may wait as long as a process is frozen, and longer. */
 const limits: Partial<Limits> = { sendTimeoutMs: 115_000, backoffMinMs: 10, backoffMaxMs: 1_000, connectBurst: 1_000_000, pendingInboundPerAddressMax: 64 }
 
 /** One frozen process, and what this side sees of it. */
@@ -75,7 +78,10 @@ class Frozen {
   }
 }
 
-/** Half of them shorter than what a link puts up with, half longer than it may; the longest first, so that they end together. */
+/**
+ * Half of the freezes are shorter than a link tolerates, half longer than it may; the longest start first, so that they
+ * end together.
+ */
 function drawDurations(options: FreezeOptions): number[] {
   const random = seededRandom(options.seed)
   const { deadAfterMs } = options.keepAlive
@@ -127,7 +133,7 @@ export async function freezeMany(options: FreezeOptions): Promise<FreezeCounts> 
       else results.detectedMs.push(detectedMs)
     } else {
       results.short++
-      // A late timer of this side may make it longer than was meant.
+      // A late timer of this side may make it longer than intended.
       const isDead = view.lost > lostBefore || status.losses.length > lossesBefore
       if (isDead && frozenMs < deadAfterMs) {
         results.falseDead++
@@ -137,7 +143,7 @@ export async function freezeMany(options: FreezeOptions): Promise<FreezeCounts> 
   }
 
   try {
-    // The even ones are dialled, so they must be there first; the odd ones dial.
+    // The even ones are dialled, so they must exist first; the odd ones dial.
     const ports = await Promise.all(all.map(async (frozen, index) => (index % 2 === 0 ? start(frozen, null) : null)))
     hub = createNetwork({
       identity: hubKey,

@@ -1,7 +1,7 @@
 /**
- * Owns: C12: a network is shut down while both sides send at full speed, over and over; what became of each value that was
- * accepted, how long it took, what is left.
- * Refuses to know: how a network stops.
+ * Owns: C12, graceful shutdown: a network is shut down repeatedly while both sides send at full speed. Checks the
+ * outcome of each accepted value, the time, and what is left.
+ * Independent of: how a network stops.
  */
 import type { Network, Session } from '../../actors/index.ts'
 import type { StatewireError } from '../../codec/errors.ts'
@@ -18,9 +18,9 @@ class Sender {
   readonly #session: Session
   readonly #peer: string
   accepted = 0
-  /** Values that the other side of this session has heard. */
+  /** Values that the other side of this session has received. */
   arrived = 0
-  /** How this side heard of the end, if the peer told it. */
+  /** How this side learned of the end, if the peer reported it. */
   endCode = ''
   isOver = false
 
@@ -34,7 +34,7 @@ class Sender {
     const value = { type: 'Bytes', value: bytes } as const
     for (;;) {
       try {
-        // In gulps, so that other things of this process get their turn.
+        // In batches, so that other work of this process gets its turn.
         for (let count = 0; count < 200; count++) {
           await this.#session.send(this.#peer, value)
           this.accepted++
@@ -52,13 +52,13 @@ class Sender {
 export interface StopCounts {
   stops: number
   accepted: number
-  /** Of the side that stopped: accepted by `send` and heard by the other side. */
+  /** Of the side that stopped: accepted by `send` and received by the other side. */
   acked: number
-  /** Accepted, not heard, and the sender was told that not all of it was acknowledged. */
+  /** Accepted, not received, and the sender was told that not all was acknowledged. */
   reported: number
-  /** Accepted, not heard, and nobody was told. */
+  /** Accepted, not received, and the sender was not told. */
   silent: number
-  /** Heard and never accepted: a value twice. */
+  /** Received and never accepted: a duplicate. */
   surplus: number
   tookMs: number[]
   handlesLeft: number
@@ -92,7 +92,7 @@ async function stopOnce(random: () => number, counts: StopCounts): Promise<void>
     return { own, others, mine, theirs }
   })
   await pause(5 + random() * 40)
-  // Asked before the stop: what is accepted by then is acknowledged, or this rejects.
+  // Requested before the stop: what is accepted by then is acknowledged, or this rejects.
   const flushes = loads.map(({ theirs }) => theirs.flush().then(() => 'acked', (error: StatewireError) => error.code))
   const acceptedBefore = loads.map(({ own }) => own.accepted)
   const startedMs = performance.now()
@@ -113,7 +113,8 @@ async function stopOnce(random: () => number, counts: StopCounts): Promise<void>
       counts.silent += lost
       counts.notes.push(`stop ${counts.stops}: of ${own.accepted} values accepted by the side that stopped (${acceptedBefore[index]} before) ${own.arrived} arrived`)
     }
-    // The side that stays: values on their way to a session that is closed are dropped there, and its sender hears of the end.
+    // The side that stays: values on their way to a closed session are dropped there, and their sender is notified of
+    // the end.
     const othersLost = others.accepted - others.arrived
     const isTold = ['ERR_SESSION_RESET', 'ERR_LINK_RESET'].includes(others.endCode)
     counts.accepted += others.accepted

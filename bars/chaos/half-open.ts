@@ -1,7 +1,7 @@
 /**
- * Owns: C4: connections of which one direction is swallowed without a word: when each side notices, how soon a new connection
- * takes over, and that nothing is missing or comes twice.
- * Refuses to know: how a link watches its peer.
+ * Owns: C4, half-open connections: one direction is dropped silently. Measures when each side notices and how soon a
+ * new connection takes over, and checks that nothing is missing or duplicated.
+ * Independent of: how a link watches its peer.
  */
 import { defaultKeepAlive } from '../../protocol/native/keep-alive.ts'
 import type { KeepAliveOptions } from '../../protocol/native/keep-alive.ts'
@@ -19,7 +19,7 @@ export interface HalfOpenOptions {
 }
 
 export interface HalfOpenCounts extends LaneFaults {
-  /** From the drop until the side that hears nothing, and until the other one, has lost the connection. */
+  /** From the drop until the side that receives nothing, and the other side, have lost the connection. */
   readonly deafNoticedMs: readonly number[]
   /** With which code that side gave the connection up. */
   readonly deafCodes: readonly string[]
@@ -31,7 +31,7 @@ export interface HalfOpenCounts extends LaneFaults {
   readonly wallMs: number
 }
 
-/** From one drop to the next, so that the dials that follow do not queue for one processor. */
+/** Time between two drops, so that the following dials do not compete for one core. */
 const staggerMs = 100
 
 interface Case {
@@ -41,11 +41,12 @@ interface Case {
   readonly swallowed: Direction
 }
 
-/** Each case: values go both ways all the time, so that the side that is heard is never at a loss for bytes. */
+/** Each case sends values in both directions all the time, so that the receiving side never runs out of bytes. */
 async function dropOne({ pair, flows, swallowed }: Case, deadAfterMs: number, results: { deafNoticedMs: number[]; deafCodes: string[]; otherNoticedMs: number[]; takeoverMs: number[] }): Promise<void> {
   const [dialer, acceptor] = pair.views
   const [deaf, other] = swallowed === 'up' ? [acceptor, dialer] : [dialer, acceptor]
-  // The peer's silence counts from here: without these, all pairs would be silent since the same moment, and dial at once.
+  // The peer's silence counts from here. Without these values, all pairs would be silent since the same moment and dial
+  // at once.
   for (const flow of flows) flow.send(1)
   await eventually('a value each way', () => flows.every(({ isDelivered }) => isDelivered))
   const { newest } = pair.proxy

@@ -1,7 +1,6 @@
 /**
- * Owns: a peer with a known key that speaks by hand: TLS or plain TCP, a hello of any content, and then whatever bytes; what it
- * was told.
- * Refuses to know: which attack it is for.
+ * Owns: a hand-written peer with a known key: TLS or plain TCP, any hello, then any bytes; what it received.
+ * Independent of: which attack uses it.
  */
 import net from 'node:net'
 import tls from 'node:tls'
@@ -13,7 +12,7 @@ import { controlLane, nativeDescriptors } from '../../codec/native-frames.ts'
 import { decodeGoodbye } from '../../protocol/native/frame-bodies.ts'
 
 let bootNumber = 0n
-/** Each connection is a newer process of the same peer: never stale. */
+/** Each connection is a newer process of the same peer, so its hello is never stale. */
 const nextBootId = (): bigint => BigInt(Date.now()) * 1000n + 10_000_000_000n + ++bootNumber
 
 export function hostileHello(publicKey: Uint8Array, changes: Partial<Hello> = {}): Hello {
@@ -25,10 +24,10 @@ export function hostileHello(publicKey: Uint8Array, changes: Partial<Hello> = {}
 
 export interface HostileOptions {
   readonly hello?: Hello
-  /** The hello as it goes out, if it is not one that could be encoded. */
+  /** The hello as raw bytes, if it could not be encoded. */
   readonly bytes?: Buffer
   readonly isPlain?: boolean
-  /** Each counted frame of the victim. */
+  /** Called for each counted frame of the victim. */
   readonly onFrame?: (lane: number, descriptor: number, body: Buffer) => void
 }
 
@@ -37,9 +36,9 @@ export class HostilePeer {
   readonly mine: Hello
   theirs: Hello | null = null
   refusal: Refusal | null = null
-  /** What the victim said in its Goodbye, or null. */
+  /** The reason in the victim's Goodbye, or null. */
   goodbye: string | null = null
-  /** Frames of the victim that count: what an Ack of ours says. */
+  /** Counted frames of the victim: the number in our Acks. */
   counted = 0
   /** Frames of the victim by descriptor, and the bytes of their bodies. */
   readonly heard = new Map<number, number>()
@@ -106,7 +105,7 @@ export class HostilePeer {
     return !this.isClosed
   }
 
-  /** Reads no more: what the victim says stays with it. */
+  /** Stops reading: what the victim sends stays in its buffers. */
   stopReading(): void {
     this.socket.pause()
   }

@@ -1,6 +1,6 @@
 /**
- * Owns: E2: connections and sessions made and ended over and over, and what the heap holds afterwards.
- * Refuses to know: who holds it.
+ * Owns: E2, leaks: connections and sessions are made and closed repeatedly, and the heap is compared afterwards.
+ * Independent of: what holds the memory.
  */
 import { createNetwork, Identity } from '../../actors/index.ts'
 import { mebibyte, pause } from '../bar.ts'
@@ -10,11 +10,11 @@ import type { TlsPair } from './tls-pair.ts'
 
 export interface CycleCounts {
   readonly cycles: number
-  /** Heap and array buffers, after against before. */
+  /** Heap and array buffers, after compared with before. */
   readonly retainedBytes: number
   readonly listenersGrown: number
   readonly handlesGrown: number
-  /** Kinds of what grew, with how many more, for whoever has to look for it. */
+  /** Kinds of resources that grew, with their number, to find a leak. */
   readonly grown: readonly string[]
   readonly seconds: number
 }
@@ -22,11 +22,11 @@ export interface CycleCounts {
 interface Held {
   readonly heapBytes: number
   readonly listeners: number
-  /** Of each kind, what Node calls active resources. */
+  /** Node's active resources by kind. */
   readonly handles: ReadonlyMap<string, number>
 }
 
-/** Longer than any deadline of a connection that is over. */
+/** Longer than any deadline of a closed connection. */
 const lingerMaxMs = 15_000
 
 function activeHandles(): Map<string, number> {
@@ -37,7 +37,7 @@ function activeHandles(): Map<string, number> {
 
 const sum = (counts: ReadonlyMap<string, number>): number => [...counts.values()].reduce((total, count) => total + count, 0)
 
-/** The least of a few looks: some garbage is only found by the second collection, after finalizers have run. */
+/** The minimum of a few samples: some garbage is only found by the second collection, after finalizers have run. */
 async function held(): Promise<Held> {
   let heapBytes = Infinity
   for (let look = 0; look < 8; look++) {
@@ -51,8 +51,8 @@ async function held(): Promise<Held> {
 }
 
 /**
- * A network has one timer for all its deadlines, and after the last of them was cancelled it is there until its time has come: a second
- * later. So what seems to have grown is looked at until it is gone; what leaks stays.
+ * A network has one timer for all its deadlines. After the last deadline was cancelled, the timer stays for up to a
+ * second. So an apparent growth is sampled until it is gone; a leak stays.
  */
 async function whatStays(before: Held['handles'], seen: Held['handles']): Promise<Held['handles']> {
   let after = seen
@@ -60,7 +60,7 @@ async function whatStays(before: Held['handles'], seen: Held['handles']): Promis
   return after
 }
 
-/** The warm-up brings in what stays by design: compiled code, pools, caches of the TLS library. */
+/** The warm-up creates what stays by design: compiled code, pools, caches of the TLS library. */
 async function cycle(cycles: number, warmUp: number, once: (number: number) => Promise<void>): Promise<CycleCounts> {
   for (let number = 0; number < warmUp; number++) await once(number)
   const before = await held()
@@ -80,7 +80,7 @@ async function cycle(cycles: number, warmUp: number, once: (number: number) => P
   }
 }
 
-/** A network of the peer comes, is connected and leaves, as a new process each time; the acceptor stays. */
+/** A network of the peer starts, connects and stops, as a new process each time; the acceptor stays. */
 export async function connectCycles(cycles: number, warmUp: number): Promise<CycleCounts> {
   const [here, there] = [Identity.generate(), Identity.generate()]
   const acceptor = createNetwork({ identity: here, listen: 'tls://127.0.0.1:0', peers: [{ id: there.id }], limits: bareLimits })
@@ -105,7 +105,7 @@ export async function connectCycles(cycles: number, warmUp: number): Promise<Cyc
 
 const sessionsPerBatch = 100
 
-/** Each session carries a value each way and is closed: by the one side, the other, or both. */
+/** Each session carries a value in each direction and is closed by one side, the other, or both. */
 export async function sessionCycles(sessions: number, warmUp: number): Promise<CycleCounts & { lanesLeft: number }> {
   const pair = await startTlsPair()
   const { acceptor, dialer } = pair

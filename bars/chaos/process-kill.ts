@@ -1,7 +1,7 @@
 /**
- * Owns: C2: processes that talk with each other are killed at random and started again; what each wrote down before its death is
- * held against what the others were told.
- * Refuses to know: what the files say (delivery-record.ts), and what a process does (process-peer.ts).
+ * Owns: C2, killed processes: processes that talk to each other are killed at random and restarted. What each recorded
+ * before its death is compared with what the others were told.
+ * Independent of: the content of the files (delivery-record.ts) and what a process does (process-peer.ts).
  */
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -23,7 +23,7 @@ export interface ProcessKillOptions {
   readonly kills: number
   readonly processes: number
   readonly lanes: number
-  /** Links of each pair, and whether both sides of it dial. */
+  /** Links of each pair, and whether both sides dial. */
   readonly links?: number
   readonly bothDial?: boolean
   readonly seed: number
@@ -33,17 +33,17 @@ export interface ProcessKillOptions {
 export interface ProcessKillCounts extends Judgement {
   readonly kills: number
   readonly killedEarly: number
-  /** Exits that nobody ordered. */
+  /** Exits that were not ordered. */
   readonly crashes: number
   readonly retries: number
   readonly wallMs: number
   readonly errors: readonly string[]
 }
 
-/** One in so many dies before it talks with anybody. */
+/** One in this many is killed before it talks to any peer. */
 const earlyOneIn = 5
 
-/** A place for one process after another with the same key, behind an address that stays. */
+/** A slot for one process after another with the same key, behind an address that stays. */
 class Place {
   readonly own: number
   readonly proxy: ChaosProxy
@@ -51,7 +51,7 @@ class Place {
   readonly #onCrash: () => void
   #child: ChildProcess | null = null
   boot = 0
-  /** As it said since each of them was last killed. */
+  /** Its own report since each of the others was last killed. */
   readonly talkingWith = new Set<number>()
   startedAtMs = 0
   retries: number | null = null
@@ -121,7 +121,7 @@ export async function killProcesses({ kills, processes, lanes, links = 1, bothDi
       if (killed % 50 === 0) progress(`C2: ${killed} kills`)
       const isEarly = killed > 0 && random.fraction() * earlyOneIn < 1
       if (!isEarly) await eventually('a process that talks with all others', () => places.some(talksWithAll), 30_000)
-      // Under load, and some of it acknowledged.
+      // Under load, with some of it acknowledged.
       await pause(random.fraction() * 60)
       const candidates = isEarly ? places : places.filter(talksWithAll)
       const place = candidates[Math.floor(random.fraction() * candidates.length)]
@@ -165,7 +165,7 @@ export async function processKill({ isQuick, seed, progress }: BarContext): Prom
   if (isQuick) return [barOf('C2', 10, await killProcesses({ kills: 10, processes: 3, lanes: 2, seed, progress }))]
   return [
     barOf('C2', 500, await killProcesses({ kills: 500, processes: 4, lanes: 2, seed, progress })),
-    // A restarted process and a survivor may dial each other at once, and each link finds out for itself.
+    // A restarted process and a survivor may dial each other at once, and each link finds out by itself.
     barOf('C2-links', 100, await killProcesses({ kills: 100, processes: 3, lanes: 4, links: 3, bothDial: true, seed, progress })),
   ]
 }

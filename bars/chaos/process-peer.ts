@@ -1,6 +1,7 @@
 /**
- * A child process that is killed without warning: a network that talks with all its peers as long as it lives.
- * Owns: writing down what it was handed and what was acknowledged, before anything follows from it. Refuses to know: when it dies.
+ * A child process that is killed without warning: a network that talks to all its peers as long as it lives.
+ * Owns: recording what it received and what was acknowledged, before anything follows from it. Independent of: when it
+ * is killed.
  */
 import { openSync } from 'node:fs'
 import { createNetwork, Identity } from '../../actors/index.ts'
@@ -24,20 +25,20 @@ export interface ProcessPeerPlan {
 
 export type ProcessPeerMessage =
   | { readonly type: 'listening'; readonly port: number }
-  /** Talks with that peer, after a break too. */
+  /** Sessions with that peer, also after a break. */
   | { readonly type: 'talking'; readonly with: number }
   | { readonly type: 'finished'; readonly retries: number }
 
 const plan = JSON.parse(process.argv[2] as string) as ProcessPeerPlan
 const record = openSync(plan.recordPath, 'a')
 const tell = (message: ProcessPeerMessage): void => void process.send?.(message)
-/** As it stands now. */
+/** The current counts. */
 const life = { isFinishing: false, retries: 0 }
 
 const valueLengthBytes = 16
 
 function encode(flow: FlowName, number: number): NetworkValue {
-  // Some are longer, so that records of TLS begin and end anywhere.
+  // Some are longer, so that TLS records begin and end anywhere.
   const bytes = Buffer.alloc(valueLengthBytes + (number % 7 === 0 ? 300 : number % 5))
   bytes.set([flow.sender, flow.receiver, flow.lane])
   bytes.writeUInt32LE(flow.boot, 4)
@@ -78,7 +79,7 @@ async function talkOn(session: Session, peer: string, flow: FlowName): Promise<v
   }
   try {
     await send()
-    // The peer has its handler now: from here on nothing waits unread that was acknowledged.
+    // The peer has its handler now: from here on, nothing that was acknowledged waits unread.
     await go
     tell({ type: 'talking', with: flow.receiver })
     while (!talk.isOver && !life.isFinishing) {
@@ -88,7 +89,7 @@ async function talkOn(session: Session, peer: string, flow: FlowName): Promise<v
     }
     if (!talk.isOver) return await flush()
   } catch {
-    // Said by `ended`.
+    // Reported by `ended`.
   }
   await ended
 }

@@ -1,7 +1,7 @@
 /**
- * Owns: one side of a recorded conversation as a real handshake, reader and link without a socket: the same bytes in whatever
- * pieces, and all that came of them as one text.
- * Refuses to know: how the conversation was recorded, and what it is compared with.
+ * Owns: one side of a recorded conversation as a real handshake, reader and link without a socket: the same bytes in
+ * any pieces, and everything that resulted as one text.
+ * Independent of: how the conversation was recorded, and what the result is compared with.
  */
 import { createHash } from 'node:crypto'
 import { encodeFrame } from '../../codec/index.ts'
@@ -22,7 +22,7 @@ import type { Conversation } from './conversation.ts'
 
 const limits = { maxMessageLengthBytes: 16 * 1024 * 1024, laneWindowBytes: 65_536, resumeTimeoutMs: 120_000, links: 1, replayWindowBytes: 4 * 1024 * 1024 }
 
-/** The frames behind the hello that count. */
+/** The counted frames after the hello. */
 function countedFrames(bytes: Buffer, role: 'dialer' | 'acceptor'): Buffer[] {
   const step = new HelloReader(role).feed(bytes)
   if (step.kind !== 'hello') throw new Error(`the recorded bytes begin with ${step.kind}`)
@@ -43,12 +43,12 @@ export class ReplayedSide {
   readonly #own: readonly Buffer[]
   readonly #keys: { readonly ownKey: Buffer; readonly peerKey: Buffer }
 
-  /** @param direction the bytes that this side receives: what goes up is read by the acceptor */
+  /** @param direction the bytes that this side receives: the acceptor reads what goes up */
   constructor({ dialer, acceptor, bytes }: Conversation, direction: Direction) {
     const isAcceptor = direction === 'up'
     this.#bytes = bytes[direction]
     this.#role = isAcceptor ? 'acceptor' : 'dialer'
-    // It acknowledges frames, so they must have been sent.
+    // The peer acknowledges frames, so they must have been sent.
     this.#own = countedFrames(bytes[isAcceptor ? 'down' : 'up'], isAcceptor ? 'dialer' : 'acceptor')
     this.#keys = { ownKey: decodePeerId(isAcceptor ? acceptor : dialer), peerKey: decodePeerId(isAcceptor ? dialer : acceptor) }
   }
@@ -57,7 +57,7 @@ export class ReplayedSide {
     return this.#bytes.length
   }
 
-  /** @param ends where the pieces end, ascending; the rest comes as the last piece. @returns all that came of it */
+  /** @param ends where the pieces end, ascending; the rest is the last piece. @returns everything that resulted */
   replay(ends: Iterable<number>): string {
     const told = createHash('sha1')
     let epochs = 1n
@@ -102,7 +102,7 @@ export class ReplayedSide {
       state.kept.settle()
       state.takeBatch()
     }
-    // A dialer of this conversation sends nothing between its hello and the answer; where bytes are glued, they wait for it.
+    // A dialer sends nothing between its hello and the answer. If bytes were joined here, they wait for the answer.
     let helloBytesLeft = this.#role === 'acceptor' ? 160 : Infinity
     return (bytes) => {
       if (source !== null) return frames(bytes)

@@ -1,7 +1,7 @@
 /**
- * Owns: S11: forged hellos against a network, from the peer whose link it is and from another that is let in as well; that nothing
- * of a foreign link leaks, that what the application is told is true, that nothing crashes.
- * Refuses to know: what the lies are.
+ * Owns: S11, forged hellos against a network, from the peer of the link and from another allowed peer. Nothing of a
+ * foreign link leaks, everything reported to the application is true, and nothing crashes.
+ * Independent of: what is forged.
  */
 import { createNetwork, Identity } from '../../actors/index.ts'
 import type { Network, Session } from '../../actors/index.ts'
@@ -15,11 +15,11 @@ import { forge, LinkMemory } from './forged-hellos.ts'
 import { HostilePeer } from './hostile-peer.ts'
 import { bareLimits, linkStateOf } from './tls-pair.ts'
 
-/** What the application knows of one session, and what the other end has truly heard of it. */
+/** What the application knows of one session, and what the other end has really received of it. */
 interface Told {
   accepted: number
   heard: number
-  /** The author of the hellos lied about what it has heard while this session was open: the outcome repeats the lie. */
+  /** The author of the hellos lied about what it received while this session was open: the outcome repeats the lie. */
   isLiedAbout: boolean
   outcomes: { acked: number; unknown: number; notSent: number } | null
 }
@@ -30,18 +30,18 @@ export interface ForgeryCounts {
   refused: number
   /** Values of another link that the author of the hellos could read. */
   leaked: number
-  /** Sessions whose outcomes do not add up to what was accepted, or are not true. */
+  /** Sessions whose outcomes do not add up to what was accepted, or are false. */
   untrue: number
   sessions: number
   outOfOrder: number
-  /** Of the honest link beside it: connections lost, and values that did not come in order. */
+  /** Of the honest link beside it: lost connections, and values out of order. */
   disturbed: number
   honestValues: number
   restarts: number
   notes: string[]
 }
 
-/** Serial of the session and number of the value, with a mark for whom it is. */
+/** Serial of the session, number of the value, and a mark of the intended receiver. */
 const valueOf = (mark: number, serial: number, number: number): { type: 'Bytes'; value: Buffer } => {
   const value = Buffer.alloc(12)
   value.writeUInt32LE(mark, 0)
@@ -53,7 +53,7 @@ const valueOf = (mark: number, serial: number, number: number): { type: 'Bytes';
 const markOfAuthor = 0xaaaa_aaaa
 const markOfHonest = 0xbbbb_bbbb
 
-/** The application towards the author of the hellos: a session, values on it, and what became of them. */
+/** The application on the side of the author of the hellos: a session, its values, and their outcome. */
 async function useSessions(network: Network, peer: string, told: Told[], isOver: () => boolean): Promise<void> {
   while (!isOver()) {
     let session: Session
@@ -78,7 +78,10 @@ async function useSessions(network: Network, peer: string, told: Told[], isOver:
   }
 }
 
-/** Numbered values to the honest peer without a pause. @returns stops it, and says what came out of order */
+/**
+ * Sends numbered values to the honest peer without a pause. @returns a function that stops it and reports what came out
+ * of order
+ */
 async function keepHonestLink(victim: Network, honest: Network, counts: ForgeryCounts): Promise<() => Promise<void>> {
   const [[mine], [theirs]] = (await Promise.all([victim.makeSessions({ count: 1, peers: [honest.identity] }), honest.makeSessions({ count: 1 })])) as [[Session], [Session]]
   let expected = 0
@@ -102,11 +105,11 @@ async function keepHonestLink(victim: Network, honest: Network, counts: ForgeryC
   }
 }
 
-/** One forged hello, and a moment of honest life behind it if it is taken. */
+/** One forged hello, and a moment of honest traffic after it if it is accepted. */
 async function knockWith(port: number, author: Identity, memory: LinkMemory, told: Told[], number: number, context: { isPlain: boolean; random: ReturnType<typeof seededRandom>; counts: ForgeryCounts }): Promise<void> {
   const { counts, isPlain, random } = context
   const forgery = forge(memory, number, random)
-  // What a hello says is said of the sessions that there are now, and the victim may believe it before this side hears so.
+  // A hello refers to the sessions that exist now, and the victim may act on it before this side is notified.
   const open = told.filter(({ outcomes }) => outcomes === null)
   const { hello } = forgery
   const isLie = (hello.known === memory.truth.epoch || hello.known === 0n) && hello.received !== memory.truth.received
@@ -134,7 +137,7 @@ async function knockWith(port: number, author: Identity, memory: LinkMemory, tol
   if (peer.theirs === null) counts.refused++
   else {
     counts.taken++
-    // The frames behind the victim's hello may be here already: they belong to the state that the hellos lead to.
+    // The frames after the victim's hello may be here already: they belong to the state that the hellos lead to.
     const heardSince = peer.counted
     if (isLie) for (const one of open) one.isLiedAbout = true
     const saidSince = memory.sent - (forgery.hello.next > memory.sent ? memory.sent : forgery.hello.next)
@@ -153,7 +156,7 @@ function judge(told: readonly Told[], counts: ForgeryCounts): void {
     counts.sessions++
     if (outcomes === null) continue
     const sum = outcomes.acked + outcomes.unknown + outcomes.notSent
-    // One value may have been waiting when its session ended: told as not sent, and its send rejected.
+    // One value may have been waiting when its session ended: reported as not sent, and its send rejected.
     const isComplete = sum === accepted || sum === accepted + 1
     const isTrue = isLiedAbout || (outcomes.acked <= heard && heard <= outcomes.acked + outcomes.unknown)
     if (isComplete && isTrue) continue
@@ -162,7 +165,7 @@ function judge(told: readonly Told[], counts: ForgeryCounts): void {
   }
 }
 
-/** @param from whose hellos are forged: of the peer whose link it is, or with another's link in them */
+/** @param from whose hellos are forged: those of the link's own peer, or with the epochs of another link */
 export async function forgeHellos(hellos: number, from: 'the peer' | 'another', isPlain: boolean, seed: number): Promise<ForgeryCounts> {
   const [here, author, friend] = [Identity.generate(), Identity.generate(), Identity.generate()]
   const counts: ForgeryCounts = { hellos: 0, taken: 0, refused: 0, leaked: 0, untrue: 0, sessions: 0, outOfOrder: 0, disturbed: 0, honestValues: 0, restarts: 0, notes: [] }
@@ -179,7 +182,7 @@ export async function forgeHellos(hellos: number, from: 'the peer' | 'another', 
   honest.on('connection.lost', () => {
     if (!isOver) counts.disturbed++
   })
-  // Who breaks the protocol again and again is kept out; here every hello is to be looked at.
+  // Repeated protocol errors normally block a peer; here every hello must be processed.
   const { leftMs } = BreachPenalty.prototype
   BreachPenalty.prototype.leftMs = () => 0
   const told: Told[] = []
@@ -190,7 +193,7 @@ export async function forgeHellos(hellos: number, from: 'the peer' | 'another', 
     const random = seededRandom(seed)
     const port = Number(new URL(victim.url as string).port)
     for (let number = 0; number < hellos; number++) {
-      // Another's epochs are not secret enough to count on: here they are simply known.
+      // Epochs of others are not secret, so the attacker simply knows them here.
       if (from === 'another') imitate(memory, victim, friend.id)
       await knockWith(port, author, memory, told, number, { isPlain, random, counts })
     }

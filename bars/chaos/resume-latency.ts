@@ -1,7 +1,7 @@
 /**
- * Owns: E4: how long a break takes, from the end of a socket to the first value that was sent after it, over loopback TLS and
- * without a proxy in between; and what parts that time has.
- * Refuses to know: other ways to break a connection (chaos-kill.ts).
+ * Owns: E4, the latency of a resume: from the end of a socket to the first value sent after it, over loopback TLS
+ * without a proxy, and the parts of that time.
+ * Independent of: other ways to break a connection (chaos-kill.ts).
  */
 import { seededRandom } from '../../testing/index.ts'
 import { eventually, pause, quantile } from '../bar.ts'
@@ -11,14 +11,17 @@ import type { Flow, Pair } from './chaos-mesh.ts'
 import type { LaneFaults } from './counted-values.ts'
 
 export interface LatencyCounts extends LaneFaults {
-  /** Until the first value sent after the break has arrived, in the direction of the side that did not see the break first. */
+  /**
+   * Until the first value sent after the break has arrived, in the direction of the side that did not see the break
+   * first.
+   */
   readonly valueMs: readonly number[]
   /** Until both sides are up again. */
   readonly upMs: readonly number[]
   readonly failedDials: number
 }
 
-/** The first redial must not wait for a back-off, whatever that is: as shipped, if nothing else is said. */
+/** The first redial must not wait for a back-off of any length; the defaults apply unless set. */
 export async function measureResume(breaks: number, seed: number, backoffMinMs = 100): Promise<LatencyCounts> {
   const random = seededRandom(seed)
   const mesh = await Mesh.start({ members: 2, isDirect: true, limits: { backoffMinMs, backoffMaxMs: 30_000 } })
@@ -28,11 +31,11 @@ export async function measureResume(breaks: number, seed: number, backoffMinMs =
     const valueMs: number[] = []
     const upMs: number[] = []
     for (let count = 0; count < breaks; count++) {
-      // Established: values have gone both ways on this connection.
+      // Established: values have gone in both directions on this connection.
       there.send(3)
       back.send(3)
       await eventually('values', () => there.isDelivered && back.isDelivered)
-      // Somewhere in a turn of the peer's timers, not always at the same place.
+      // At a varying point of the peer's timer interval.
       await pause(random.fraction() * 5)
       const before = pair.opened
       const side = random.fraction() < 0.5 ? pair.dialer : pair.acceptor

@@ -1,7 +1,7 @@
 /**
- * Owns: C1-churn: sessions that are made, used and closed again and again while their sockets are killed: both sides go on naming
- * the same sessions, and each session brings what was sent on it.
- * Refuses to know: long-lived sessions (chaos-kill.ts).
+ * Owns: C1-churn: sessions are made, used and closed repeatedly while their sockets are killed. Both sides keep using
+ * the same sessions, and each session delivers what was sent on it.
+ * Independent of: long-lived sessions (chaos-kill.ts).
  */
 import type { Session } from '../../actors/index.ts'
 import type { Random } from '../../actors/environment.ts'
@@ -23,9 +23,9 @@ export interface ChurnCounts {
   readonly rounds: number
   readonly sessions: number
   readonly kills: number
-  /** Rounds in which the two sides gave their sessions different numbers. */
+  /** Rounds in which the two sides numbered their sessions differently. */
   readonly idsApart: number
-  /** A value that was another than the one that was due. */
+  /** A value other than the expected one. */
   readonly wrongValues: number
   readonly errors: readonly string[]
   readonly wallMs: number
@@ -36,7 +36,7 @@ const valuesASession = 5
 const timeoutMs = 20_000
 const numberOf = (round: number, place: number): number => 1 + round * valuesASession + place
 
-/** One side of one session: it closes when it has all, and the peer has confirmed all. */
+/** One side of one session. It closes when it has received everything and the peer has confirmed everything. */
 async function useOnce(session: Session, peer: string, round: number): Promise<number> {
   let wrong = 0
   const sent = Array.from({ length: valuesASession }, (_, place) => session.send(peer, countedValue(numberOf(round, place)), { timeoutMs }))
@@ -92,7 +92,7 @@ export async function churn({ rounds, links, bothDial, seed }: ChurnOptions): Pr
 }
 
 export async function sessionChurn({ isQuick, seed }: BarContext): Promise<readonly Bar[]> {
-  // Rounds are as fast as the machine, kills are by the clock: enough of the first for so many of the second.
+  // Rounds run as fast as the machine, kills by the clock: enough rounds for this many kills.
   const [rounds, killsMin] = isQuick ? [500, 15] : [9_000, 300]
   const bars: Bar[] = []
   for (const { id, links, bothDial } of [{ id: 'C1-churn', links: 1, bothDial: false }, { id: 'C1-churn-links', links: 3, bothDial: true }]) {

@@ -1,7 +1,7 @@
 /**
- * Owns: C6: the bytes of a conversation in every possible piece, through links and through sockets, and a connection that is cut
- * behind every single byte: the same values, each once, in order.
- * Refuses to know: how a conversation is held and replayed.
+ * Owns: C6, cuts: the bytes of a conversation in every possible piece, through links and through sockets, and a
+ * connection that is cut after every single byte. The same values arrive, each once, in order.
+ * Independent of: how a conversation is recorded and replayed.
  */
 import { seededRandom } from '../../testing/index.ts'
 import { eventually } from '../bar.ts'
@@ -17,7 +17,7 @@ import { ReplayedSide } from './replayed-link.ts'
 export interface SliceCounts {
   replays: number
   readonly bytes: number
-  /** Replays that came to something else than the whole in one piece. */
+  /** Replays whose result differed from the whole conversation in one piece. */
   readonly different: string[]
 }
 
@@ -44,7 +44,7 @@ export function sliceEverywhere(conversation: Conversation, direction: Direction
 }
 
 export interface CutCounts extends LaneFaults {
-  /** Connections that were cut, each behind another number of bytes. */
+  /** Connections that were cut, each after another number of bytes. */
   cuts: number
   values: number
   readonly errors: string[]
@@ -53,7 +53,7 @@ export interface CutCounts extends LaneFaults {
 const valuesPerFlow = 12
 const patienceMs = 15_000
 
-/** The next connection ends behind so many bytes of one direction. */
+/** The next connection ends after this many bytes of one direction. */
 function cutNext(pair: Pair, direction: Direction, afterBytes: number): { isCut: boolean } {
   const cut = { isCut: false }
   pair.proxy.onThrough = (through: Through) => {
@@ -68,14 +68,14 @@ function cutNext(pair: Pair, direction: Direction, afterBytes: number): { isCut:
       }
       cut.isCut = true
       to.write(bytes.subarray(0, leftBytes))
-      // They arrive, and then both ends hear of the end.
+      // They arrive, and then both ends are closed.
       to.destroySoon()
     }
   }
   return cut
 }
 
-/** Behind every byte (or every n-th) that a new connection carries, until one carries all there is. */
+/** Cuts after every byte (or every n-th) that a new connection carries, until one carries everything. */
 export async function cutEverywhere(step: number): Promise<CutCounts> {
   const mesh = await Mesh.start({ members: 2, carrier: 'plaintext', limits: { backoffMinMs: 1, backoffMaxMs: 5 } })
   const pair = mesh.pairs[0] as Pair
@@ -89,7 +89,7 @@ export async function cutEverywhere(step: number): Promise<CutCounts> {
         pair.proxy.newest?.destroy()
         for (const flow of flows) flow.send(valuesPerFlow)
         await eventually(`all values, cut behind byte ${afterBytes} ${direction}`, () => pair.isUpSince(before) && flows.every(({ isDelivered }) => isDelivered), patienceMs)
-        // The acknowledgements are bytes too.
+        // Acknowledgements are bytes too.
         await Promise.all(flows.map((flow) => flow.flush(patienceMs)))
         if (!cut.isCut) break
         counts.cuts++

@@ -1,6 +1,6 @@
 /**
- * The child process that reads all of its sessions but one. Owns: echoing on the first session, taking what comes on the second, and
- * leaving the third alone. Refuses to know: what that does to the sender.
+ * The child process that reads all of its sessions but one. Owns: echoing on the first session, reading the second, and
+ * leaving the third unread. Independent of: the effect on the sender.
  */
 import { createNetwork, Identity } from '../../actors/index.ts'
 

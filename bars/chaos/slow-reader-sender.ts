@@ -1,4 +1,6 @@
-/** The process of C13's sender. Owns: nothing but its start. Refuses to know: what is measured. */
+/**
+ * The process of C13's sender. Owns: its start only. Independent of: what is measured.
+ */
 import { leaveUnread } from './slow-reader.ts'
 
 const counts = await leaveUnread(Number(process.argv[2]))

@@ -1,7 +1,7 @@
 /**
- * Owns: C13: a peer that leaves one of its sessions unread while a sender sends on it as much as it may: memory of the sender, and what
- * the other sessions of the same link notice.
- * Refuses to know: how credit works.
+ * Owns: C13, a slow reader: a peer leaves one session unread while a sender sends on it as much as it may. Measures the
+ * sender's memory and the effect on other sessions of the same link.
+ * Independent of: how credit works.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -24,7 +24,7 @@ interface Phase {
 export interface SlowReaderCounts {
   readonly idle: Phase
   readonly blocked: Phase
-  /** Values that the unread session took before it stood still. */
+  /** Values that the unread session took before it blocked. */
   readonly taken: number
   readonly rssGrowthBytes: number
 }
@@ -64,7 +64,7 @@ export async function leaveUnread(seconds: number): Promise<SlowReaderCounts> {
   const child = fork(chaosProgram('slow-reader-child'), [JSON.stringify({ pem: theirs.toPem(), peer: mine.id, url: network.url })], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   try {
     const [echo, sink, unread] = (await network.makeSessions({ count: 3 })) as [Session, Session, Session]
-    // What the process grows by without anybody's fault: compiled code, the young generation.
+    // Growth that is normal: compiled code, the young generation.
     await measure(echo, sink, theirs.id, seconds / 4)
     const idle = await measure(echo, sink, theirs.id, seconds)
     const before = await settledRssBytes()
@@ -88,8 +88,8 @@ export async function leaveUnread(seconds: number): Promise<SlowReaderCounts> {
 }
 
 /**
- * The sender has a process of its own, whose young generation has its full size from the start (16 MiB, V8's default maximum). V8 doubles it
- * when it sees fit, by 16 MiB of RSS at its last step: the same run failed or passed by whether that came before or after the first look.
+ * The sender has a process of its own whose young generation has its full size from the start (16 MiB, V8's default
+ * maximum). Otherwise V8 doubles it at an unpredictable moment, and the last step alone adds 16 MiB of RSS.
  */
 async function leaveUnreadApart(seconds: number): Promise<SlowReaderCounts> {
   const sender = fork(chaosProgram('slow-reader-sender'), [String(seconds)], { execArgv: ['--expose-gc', '--min-semi-space-size=16'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })

@@ -1,14 +1,14 @@
 /**
- * The child process whose event loop stands still on order. Owns: standing still. Refuses to know: who notices.
+ * The child process whose event loop stalls on request. Owns: stalling. Independent of: who notices.
  *
- * Orders by messages: `{ stallMs }`, answered with what its network has lost so far; `{ stop }`.
+ * Protocol: `{ stallMs }`, answered with what its network has lost so far; `{ stop }`.
  */
 import { createNetwork, Identity } from '../../actors/index.ts'
 import { defaultKeepAlive } from '../../protocol/native/keep-alive.ts'
 import type { KeepAliveOptions } from '../../protocol/native/keep-alive.ts'
 
 export interface StallReport {
-  /** Connections lost as this side saw it, and why. */
+  /** Connections lost as seen by this side, and why. */
   readonly lost: readonly string[]
   readonly values: number
 }
@@ -22,11 +22,11 @@ network.on('connection.lost', ({ cause }) => void lost.push(cause.message))
 process.on('disconnect', () => process.exit(0))
 process.on('message', (order: { stallMs?: number; stop?: boolean }) => {
   if (order.stop === true) process.exit(0)
-  // In a callback of the loop itself, as a long computation would be.
+  // In a callback of the event loop, as a long computation would be.
   setImmediate(() => {
     const untilMs = performance.now() + (order.stallMs ?? 0)
     while (performance.now() < untilMs);
-    // Two turns and a bit: what the watchdog does about it, it has done by then.
+    // A little more than two ticks: the watchdog has reacted by then.
     setTimeout(() => process.send?.({ lost: [...lost], values } satisfies StallReport), 20)
   })
 })

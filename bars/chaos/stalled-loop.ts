@@ -1,6 +1,6 @@
 /**
- * Owns: C9: the event loop of one side stands still, again and again; who takes whom for dead.
- * Refuses to know: how silence is judged.
+ * Owns: C9, event-loop stalls: the loop of one side stalls repeatedly; which side declares the other dead.
+ * Independent of: how silence is judged.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -26,7 +26,7 @@ export interface StallCounts {
 
 export const scaledKeepAlive = (scale: number): KeepAliveOptions => ({ pingIntervalMs: 10_000 / scale, suspectAfterMs: 15_000 / scale, deadAfterMs: 20_000 / scale })
 
-/** @param here keep-alive of this process; @param there of the child that stands still */
+/** @param here keep-alive of this process; @param there of the child that stalls */
 export async function stallLoop(stallsMs: readonly number[], here: KeepAliveOptions, there: KeepAliveOptions, random: () => number): Promise<StallCounts> {
   const [mine, theirs] = [Identity.generate(), Identity.generate()]
   const asShipped = { ...defaultKeepAlive }
@@ -47,7 +47,7 @@ export async function stallLoop(stallsMs: readonly number[], here: KeepAliveOpti
     for (const [index, stallMs] of stallsMs.entries()) {
       const answer = once(child, 'message')
       child.send({ stallMs })
-      // Every other time something waits in the kernel when the loop wakes up; else all is silence.
+      // Every other time, bytes wait in the kernel when the loop resumes; otherwise there are none.
       if (index % 2 === 0) void session?.send(theirs.id, { type: 'RingElement32', value: index }).catch(() => {})
       const [report] = (await answer) as [StallReport]
       lostThere = report.lost
@@ -80,7 +80,7 @@ export async function stalledLoop({ isQuick, seed, progress }: BarContext): Prom
   const scaled = await stallLoop(stalls(isQuick ? 10 : 100, scale), scaledKeepAlive(scale), scaledKeepAlive(scale), chance)
   progress('C9 stalls as they are, with the values as shipped')
   const asShipped = await stallLoop(isQuick ? [2_000] : [500, 3_000, 5_500, 8_000, 8_000], defaultKeepAlive, defaultKeepAlive, chance)
-  // The side that stood still beyond its own limit must look for bytes before it takes the other for dead.
+  // A side that stalled beyond its own limit must read before it declares the other dead.
   progress('C9 stalls longer than the side that stands still allows its peer')
   const beyond = await stallLoop(isQuick ? [3_000] : [2_500, 4_000, 6_000, 8_000], defaultKeepAlive, { pingIntervalMs: 1_000, suspectAfterMs: 1_500, deadAfterMs: 2_000 }, chance)
   return [barOf('C9', scale, scaled), barOf('C9-as-shipped', 1, asShipped), barOf('C9-beyond', 1, beyond)]

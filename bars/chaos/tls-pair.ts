@@ -1,6 +1,6 @@
 /**
- * Owns: two networks of one process that know each other's keys, over TLS on 127.0.0.1; and their end.
- * Refuses to know: what is measured on them.
+ * Owns: two networks of one process that know each other's keys, over TLS on 127.0.0.1, and their shutdown.
+ * Independent of: what is measured on them.
  */
 import { createNetwork, Identity } from '../../actors/index.ts'
 import type { Limits, Network, Session } from '../../actors/index.ts'
@@ -8,7 +8,7 @@ import { supervisorServices } from '../../actors/supervisor.ts'
 import type { Services } from '../../actors/services.ts'
 import type { NativeLinkState } from '../../protocol/native/native-link-state.ts'
 
-/** Many connects from one address, and quick ones: the caps for strangers have bars of their own. */
+/** Many fast connects from one address: the limits for strangers have checks of their own. */
 export const bareLimits: Partial<Limits> = { backoffMinMs: 1, backoffMaxMs: 50, connectBurst: 1_000_000, connectRatePerSecond: 1_000_000, pendingInboundPerAddressMax: 64 }
 
 /** The acceptor listens, the dialer dials it. */
@@ -27,7 +27,7 @@ export async function startTlsPair(limits: Partial<Limits> = {}): Promise<TlsPai
   return { acceptor, dialer }
 }
 
-/** Both make them; by session, then the acceptor's and the dialer's end. */
+/** Both sides make them; by session, first the acceptor's end, then the dialer's. */
 export async function makeSessionPairs({ acceptor, dialer }: TlsPair, count: number): Promise<[Session, Session][]> {
   const [ofAcceptor, ofDialer] = await Promise.all([acceptor.makeSessions({ count }), dialer.makeSessions({ count })])
   return ofAcceptor.map((session, index) => [session, ofDialer[index] as Session])

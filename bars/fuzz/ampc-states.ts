@@ -1,7 +1,7 @@
 /**
- * Owns: the states of an ampc link and of its handshake when bytes come, driven as the pumps drive them; what must be true of
- * them whatever they were told.
- * Refuses to know: sockets, and where the bytes come from.
+ * Owns: the states of an ampc link and of its handshake when bytes arrive, driven as the pumps drive them, and their
+ * invariants for any input.
+ * Independent of: sockets, and where the bytes come from.
  */
 import { StatewireError } from '../../codec/errors.ts'
 import { FrameReader } from '../../codec/index.ts'
@@ -21,7 +21,7 @@ import type { Target, Trace } from './target.ts'
 const over = new StatewireError('ERR_SESSION_CLOSED', 'over')
 const linkLimits = { maxMessageLengthBytes, receiveQueueBytesMax: 4096, sendQueueBytesMax: 1024 * 1024, sendQueueValuesMax: 1024, earlyBytesMax: 4096 }
 const value: NetworkValue = { type: 'Bytes', value: Buffer.alloc(20, 1) }
-/** What each unread value is counted with besides its bytes; the pump stops between chunks, so one chunk comes on top. */
+/** The overhead counted for each unread value. The pump stops between chunks, so one chunk may come on top. */
 const overheadBytes = 64
 
 interface Built {
@@ -113,7 +113,7 @@ function run(built: Built, input: Buffer, dice: Dice, trace: Trace, framing: 'se
   let at = 0
   let sliceBytesMax = 0
   for (const end of slicesOf(dice, input.length)) {
-    // The pump has stopped reading: the application takes something, or nothing more comes.
+    // The pump has stopped reading: the application reads something, or nothing more arrives.
     if (state.isReceiveFull && !dice.once(4)) for (const lane of lanes) takeAll(lane)
     if (state.isReceiveFull) {
       outcome = 'full'
@@ -140,7 +140,7 @@ function run(built: Built, input: Buffer, dice: Dice, trace: Trace, framing: 'se
     for (const [lane, received] of endedWith) holds(lane.received === received, `lane ${lane.id} got a value after its end`)
   }
   check()
-  // The sessions are made that early frames came for, and then the connection breaks.
+  // Opens the sessions that early frames were for, and then breaks the connection.
   if (framing === 'sessions' && lanes.length === 0) state.openLane(1)
   check()
   state.connectionLost('cut', null)

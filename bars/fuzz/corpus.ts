@@ -1,7 +1,8 @@
 /**
- * Owns: valid input to begin from, made by the real encoders: every kind of frame and every descriptor of both dialects at the
- * sizes where rules change, hellos and refusals, values, MessagePack, a ClientHello, texts of ids and addresses, a certificate.
- * Refuses to know: how it is spoilt (mutate.ts) and who reads it.
+ * Owns: valid input to start from, made by the real encoders: every kind of frame and every descriptor of both dialects
+ * at the sizes where rules change, hellos and refusals, values, MessagePack, a ClientHello, texts of ids and addresses,
+ * a certificate.
+ * Independent of: how it is corrupted (mutate.ts) and which parser reads it.
  */
 import { X509Certificate } from 'node:crypto'
 import { Identity } from '../../actors/identity.ts'
@@ -33,12 +34,12 @@ export const ownKey = new Uint8Array(32).fill(1)
 export const peerKey = new Uint8Array(32).fill(2)
 export const maxMessageLengthBytes = 65_536
 
-/** What the fuzzed link and its peer say in their hellos. */
+/** The limits in the hellos of the fuzzed link and its peer. */
 export const limits = { maxMessageLengthBytes, laneWindowBytes: 65_536, resumeTimeoutMs: 120_000, links: 2, replayWindowBytes: 4 * 1024 * 1024 }
 
 export const peerHello: Hello = { ...limits, connectionId: 0, bootId: 200n, epoch: 11n, nextEpoch: 12n, known: 0n, received: 0, first: 0, next: 0, publicKey: peerKey, helloNumber: 1 }
 
-/** The lanes that rules are about; those below 16 are the sessions that the states open. */
+/** The lanes that rules refer to; those below 16 are the sessions that the states open. */
 export const interestingLanes: readonly number[] = [0, 1, 2, 3, 5, 7, 11, 12, 15, 1023, 1024, sessionLanesEnd - 1, sessionLanesEnd, endpointLane, firstStreamLane, firstStreamLane + 1, firstStreamLane + 2, controlLane - 1, controlLane]
 
 const bytes = (lengthBytes: number): NetworkValue => ({ type: 'Bytes', value: Buffer.alloc(lengthBytes, 0x5a) })
@@ -67,7 +68,7 @@ export const smallValues: readonly NetworkValue[] = [
   bytes(64),
 ]
 
-/** Around the sizes at which the codec takes another way. */
+/** Around the sizes at which the codec takes another path. */
 const largeValues: readonly NetworkValue[] = [
   ...[255, 256, 4095, 16_383, 16_384, 65_535, 65_536].map(bytes),
   { type: 'VecRing16', value: new Uint16Array(33) },
@@ -75,7 +76,7 @@ const largeValues: readonly NetworkValue[] = [
   { type: 'VecRingBit', value: { bits: 524_288, packed: new Uint8Array(65_536) } },
 ]
 
-/** A frame, and how often it is drawn: large ones are dear. */
+/** A frame and its weight: large frames are expensive. */
 export interface Seed {
   readonly bytes: Buffer
   readonly weight: number
@@ -115,7 +116,7 @@ export function nativeSeeds(): Seed[] {
   return [...values, ...msgpack.map((frame) => small(frame)), ...credits, ...acks, ...goodbyes, ...resets, ...endpoint, ...streams, ...control, ...big]
 }
 
-/** A value's frame of a descriptor that the encoder of values does not have. */
+/** The frame of a value with a descriptor that the value encoder does not support. */
 function withHeader(lane: number, descriptor: number, body: Buffer): Buffer {
   const head = Buffer.alloc(9)
   head.writeUInt32LE(lane, 0)
@@ -132,7 +133,7 @@ export function controlSeeds(): Seed[] {
   return [...smallValues.map((value) => small(encodeControlFrame(value))), ...largeValues.map((value) => large(encodeControlFrame(value)))]
 }
 
-/** Of a peer that is new, that resumes, that was restarted, that lost its state, that says no. */
+/** Hellos of a new peer, a resuming one, a restarted one, one that lost its state, and a refusal. */
 export function helloSeeds(ownEpochs: { readonly epoch: bigint; readonly nextEpoch: bigint }): Seed[] {
   const hellos: Partial<Hello>[] = [
     {},

@@ -1,6 +1,7 @@
 /**
- * Owns: chance that can be repeated, fast enough to be asked for every byte.
- * Refuses to know: what is drawn for. xorshift32 (George Marsaglia); the seed is mixed first, so that 1 and 2 are far apart.
+ * Owns: repeatable randomness, fast enough to be used for every byte.
+ * Independent of: what is drawn. xorshift32 (George Marsaglia); the seed is mixed first, so that 1 and 2 give different
+ * sequences.
  */
 export class Dice {
   #state: number
@@ -28,7 +29,7 @@ export class Dice {
     return this.next() % limit
   }
 
-  /** Once in so many times. */
+  /** True once in this many calls on average. */
   once(inTimes: number): boolean {
     return this.next() % inTimes === 0
   }

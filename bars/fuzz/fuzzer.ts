@@ -1,6 +1,6 @@
 /**
- * Owns: the run: which state gets which stream, what is kept, what is too slow, and how a finding is made small.
- * Refuses to know: any state, and how a finding is printed.
+ * Owns: the run: which state gets which stream, what is kept, what is too slow, and how a finding is minimised.
+ * Independent of: any state, and how a finding is printed.
  */
 import { Dice } from './dice.ts'
 import { createStream } from './mutate.ts'
@@ -21,7 +21,7 @@ export interface Finding {
   readonly kind: 'crash' | 'hang'
   readonly target: string
   readonly stream: number
-  /** Of the dice that cut the stream and chose what the application does. */
+  /** Of the dice that cut the stream and choose what the application does. */
   readonly dice: number
   readonly input: Buffer
   readonly what: string
@@ -49,15 +49,15 @@ export class Fuzzer {
   readonly #dice: Dice
   readonly #kept: readonly Stream[][]
   readonly #trace = new Trace()
-  /** Of runs that are repeated: what they do was noted before. */
+  /** Coverage is not recorded while a finding is minimised. */
   readonly #scrap = new Trace()
   readonly #ends: number[] = []
   readonly #reached = new Set<number>()
   readonly #findings: Finding[] = []
-  /** What was found once in a state is found ten thousand times. */
+  /** One bug shows up thousands of times in a state. */
   readonly #told = new Set<string>()
   readonly #findingsMax: number
-  /** Where the run is, and the memory of its streams; another thread may look on. */
+  /** The position of the run and the memory of its streams; another thread may watch both. */
   readonly progress: Progress
   #streams = 0
 
@@ -84,7 +84,7 @@ export class Fuzzer {
     return { frames, behaviours, outcomes, streams: this.#streams, states: this.#reached.size, findings: this.#findings, keptStreams: this.#kept.reduce((sum, { length }) => sum + length, 0) }
   }
 
-  /** Some streams, all in one piece of memory; their time is looked at together, and one by one only if it was long. */
+  /** Several streams in one block of memory. They are timed together, and individually only if the total was long. */
   batch(): void {
     const cases: Case[] = []
     const { arena } = this.progress
@@ -119,10 +119,10 @@ export class Fuzzer {
     else kept[this.#dice.below(keptStreamsMax)] = copied
   }
 
-  /** @returns what was thrown that must not be, or null */
+  /** @returns an error that must not be thrown, or null */
   #run({ target, input, dice }: Case, trace: Trace, stackLines = 0): Error | null {
     trace.begin(target)
-    // Most streams end with an error, and where it was thrown costs more than all that led there.
+    // Most streams end with an error, and capturing its stack costs more than everything before.
     const usualStackLines = Error.stackTraceLimit
     Error.stackTraceLimit = stackLines
     try {
@@ -135,7 +135,7 @@ export class Fuzzer {
     }
   }
 
-  /** The least of three: what the machine does besides, and the collector of garbage, are not the stream's. */
+  /** The minimum of three: other load and garbage collection are not the stream's fault. */
   #lookForHang(cases: readonly Case[]): void {
     for (const one of cases) {
       const elapsedMs = this.#leastMs(one, 3)
@@ -171,7 +171,7 @@ export class Fuzzer {
     if (!this.isFull) this.#findings.push(finding)
   }
 
-  /** Takes away halves, quarters … bytes for as long as the same thing goes wrong. */
+  /** Removes halves, quarters … bytes for as long as the same error occurs. */
   #shrink(one: Case, signature: string): Buffer {
     let input = Buffer.from(one.input)
     let runs = 0
@@ -187,7 +187,7 @@ export class Fuzzer {
   }
 }
 
-/** Two errors are the same if they say the same, numbers aside. */
+/** Two errors are the same if their messages are equal, numbers aside. */
 function signatureOf(error: Error): string {
   return `${error.constructor.name} ${error.message.replace(/\d+/g, '#')}`
 }

@@ -1,7 +1,6 @@
 /**
- * `npm run fuzz`. Owns: S5 as a command: its options, its progress, its BAR line, and how a finding is told so that it can be
- * had again.
- * Refuses to know: how streams are made and what they are held to.
+ * `npm run fuzz`. Owns: S5 as a command: its options, its progress, its BAR line, and how to reproduce a finding.
+ * Independent of: how streams are made and checked.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -30,11 +29,11 @@ Spoilt frames through the real readers and the real links, in every state. Print
 Exits 0 only if nothing was found, 1 if something was, 2 for wrong options.`
 
 const rssGrowthMibMax = 32
-/** Machine code, the corpus and the heap have their size by then. */
+/** By then, machine code, corpus and heap have reached their size. */
 const warmUpShare = 0.1
 const warmUpFramesMin = 300_000
 
-/** Longer inputs fit on no command line. */
+/** Longer inputs do not fit on a command line. */
 const hexLengthBytesMax = 2000
 
 class UsageError extends Error {}
@@ -84,7 +83,7 @@ async function run(): Promise<number> {
   let pausedMs = 0
   while (fuzzer.frames < frames && !fuzzer.isFull) {
     fuzzer.batch()
-    // Promises of lanes that ended settle between two batches.
+    // Promises of ended lanes settle between two batches.
     await Promise.resolve()
     if (fuzzer.frames < ((tenths + 1) * frames) / 10) continue
     tenths = Math.floor((10 * fuzzer.frames) / frames)
@@ -95,7 +94,7 @@ async function run(): Promise<number> {
     pausedMs = performance.now() - pausedAtMs
   }
   const elapsedSeconds = (performance.now() - startedMs - pausedMs) / 1000
-  // Of a short run nothing can be said.
+  // A short run gives no meaningful figure.
   const rssGrowthMib = warmRssBytes === null ? null : Math.max(0, (await settledRssBytes()) - warmRssBytes) / mebibyte
   const { streams, findings, outcomes, behaviours, states } = fuzzer.result()
   const crashes = findings.filter(({ kind }) => kind === 'crash').length

@@ -1,12 +1,12 @@
 /**
- * Owns: how streams are spoilt: by bit, by byte, by field, by frame; and how one is made out of what is there.
- * Refuses to know: what the bytes mean beyond the places where lengths, lanes and counters usually stand.
+ * Owns: how streams are corrupted: by bit, byte, field and frame; and how a new stream is composed from existing ones.
+ * Independent of: what the bytes mean, beyond the usual places of lengths, lanes and counters.
  */
 import type { Dice } from './dice.ts'
 import { interestingLanes } from './corpus.ts'
 import type { Seed } from './corpus.ts'
 
-/** A stream as the frames that it is made of; what is spoilt is a copy. */
+/** A stream as the list of its frames; a copy is corrupted. */
 export type Stream = readonly Buffer[]
 
 const framesMax = 64
@@ -40,14 +40,14 @@ export class Seeds {
   }
 }
 
-/** A new stream out of valid frames and out of those that have reached something before. */
+/** Composes a new stream from valid frames and from streams that reached something new before. */
 export function createStream(dice: Dice, seeds: Seeds, kept: readonly Stream[], lengthMax: number): Stream {
   const frames: Buffer[] = kept.length > 0 && dice.once(2) ? [...dice.pick(kept)] : []
   if (frames.length === 0 || dice.once(3)) for (let count = 1 + dice.below(lengthMax); count > 0; count--) frames.push(seeds.draw(dice))
   if (kept.length > 0 && dice.once(6)) splice(dice, frames, dice.pick(kept))
   for (let changes = dice.below(3); changes > 0; changes--) changeOrder(dice, frames)
   if (frames.length > framesMax) frames.length = framesMax
-  // Streams that are spoilt a little come far; those that are spoilt a lot are refused at once, in more ways.
+  // Slightly corrupted streams get far; heavily corrupted ones are refused at once, in more ways.
   const changesIn64 = dice.pick([4, 12, 12, 40])
   for (let index = 0; index < frames.length; index++) {
     const die = dice.below(64)
@@ -84,12 +84,12 @@ function changeOrder(dice: Dice, frames: Buffer[]): void {
       if (frame.length < 300) for (let count = 1 + dice.below(12); count > 0; count--) frames.splice(at, 0, frame)
       break
     default:
-      // A frame that the connection tore, with what came behind it.
+      // A frame cut by the end of a connection, followed by what came after it.
       frames[at] = frame.subarray(0, dice.below(frame.length + 1))
   }
 }
 
-/** Keeps the length: most frames behind it are still found. */
+/** Keeps the length, so that most frames after it are still found. */
 function changeContent(dice: Dice, frame: Buffer): Buffer {
   const changed = Buffer.from(frame)
   if (changed.length === 0) return changed
@@ -117,14 +117,14 @@ function changeContent(dice: Dice, frame: Buffer): Buffer {
         if (changed.length >= 9) changed.writeUInt32LE(dice.once(2) ? dice.below(16) : dice.pick(interestingLengths), 5)
         break
       default:
-        // Beyond the length field, where nothing says how long the frame is.
+        // After the length field, where nothing affects the length of the frame.
         if (changed.length > 9) changed[9 + dice.below(changed.length - 9)] = dice.next() & 0xff
     }
   }
   return changed
 }
 
-/** What follows is very likely garbage. */
+/** What follows is probably garbage. */
 function changeLength(dice: Dice, frame: Buffer): Buffer {
   const at = dice.below(frame.length + 1)
   switch (dice.below(5)) {
@@ -152,7 +152,7 @@ function changeLength(dice: Dice, frame: Buffer): Buffer {
   }
 }
 
-/** Sizes of the pieces in which a stream arrives: one byte at a time, small ones, large ones, or whole. */
+/** Sizes of the pieces in which a stream arrives: one byte at a time, small, large, or whole. */
 export function slicesOf(dice: Dice, lengthBytes: number): readonly number[] {
   const sizeMax = lengthBytes > 4096 ? dice.pick([lengthBytes, lengthBytes, 1500, 65_536]) : dice.pick([1, 7, 64, lengthBytes, lengthBytes, lengthBytes])
   const ends: number[] = []

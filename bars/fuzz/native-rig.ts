@@ -1,7 +1,7 @@
 /**
- * Owns: one native link, with the real state and the real reader, driven as its actor and its pumps drive it, without a socket;
- * and what must be true of it whatever it was told.
- * Refuses to know: where the bytes come from, and how the link got into its state (native-states.ts).
+ * Owns: one native link with the real state and reader, driven as its actor and pumps drive it, without a socket; and
+ * its invariants for any input.
+ * Independent of: where the bytes come from, and how the link got into its state (native-states.ts).
  */
 import { ProtocolError, StatewireError } from '../../codec/errors.ts'
 import type { NetworkValue } from '../../codec/index.ts'
@@ -22,9 +22,9 @@ import { limits, maxMessageLengthBytes, ownKey, peerHello, peerKey } from './cor
 import { codeOfBreach, holds, isCount } from './target.ts'
 import type { Trace } from './target.ts'
 
-/** What the link draws for its own epochs, so that hellos of the corpus can name them. */
+/** The random numbers that the link draws for its own epochs, so that hellos of the corpus can name them. */
 export const firstEpochs = { epoch: 101n, nextEpoch: 102n }
-/** Grants grow to this; more than one lane may hold it. */
+/** Windows grow to this; more than one lane may hold it. */
 const grownWindowBytesMax = 4 * 1024 * 1024
 const kindBits = { session: 0, endpoint: 1, stream: 2, control: 3, unassigned: 4 }
 const handlerFailed = new StatewireError('ERR_HANDLER_FAILED', 'the handler threw')
@@ -45,9 +45,9 @@ export class NativeRig implements LinkHooks {
   readonly #trace: Trace
   readonly #connectionId: number
   nowMs = 1000
-  /** The application does not take what comes. */
+  /** The application does not read. */
   isLazy = false
-  /** The socket takes nothing. */
+  /** The socket accepts nothing. */
   isStuck = false
   isReading = true
   #outcome: string | null = null
@@ -82,11 +82,11 @@ export class NativeRig implements LinkHooks {
         return isFree
       },
     })
-    // What this side writes, the reader of the other side must take.
+    // The reader of the other side must accept what this side writes.
     this.#own = new NativeFrameReader({ maxMessageLengthBytes: 0xffff_ffff, connectionId }, { onFrame: () => true })
   }
 
-  // As the actor of a link.
+  // Acts as the actor of a link.
 
   requestFlush(): void {
     this.#flushRequested = true
@@ -142,7 +142,7 @@ export class NativeRig implements LinkHooks {
     this.isReading = false
   }
 
-  // As its application.
+  // Acts as its application.
 
   connect(theirs: Partial<Hello> = {}): void {
     const mine = this.state.epoch.composeHello()
@@ -183,12 +183,12 @@ export class NativeRig implements LinkHooks {
     }
     to.sent++
     this.state.waitToSend(to.lane, value, () => {}, (error) => {
-      // It was never taken, and its sender was told; all others have an outcome at the end.
+      // It was never accepted, and its sender was told; all others have an outcome at the end.
       if (error instanceof StatewireError && (error.code === 'ERR_SEND_QUEUE_FULL' || error.code === 'ERR_INVALID_VALUE')) to.sent--
     })
   }
 
-  /** One piece from the socket, and what the pump writes in reaction. @returns whether more is read */
+  /** One chunk from the socket, and what the pump writes in response. @returns whether reading continues */
   push(slice: Buffer): boolean {
     if (!this.isReading) return false
     this.nowMs += 1
@@ -218,7 +218,7 @@ export class NativeRig implements LinkHooks {
     return this.#outcome ?? (this.#reader.bufferedBytes > 0 ? 'within a frame' : 'all taken')
   }
 
-  /** What the peer said must not have bent. */
+  /** Invariants that no input may break. */
   check(): void {
     const { epoch, counters } = this.state
     this.#reader.invariants()

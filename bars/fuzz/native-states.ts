@@ -1,6 +1,6 @@
 /**
- * Owns: the states that a native link can be in when bytes come, each built by what would bring it about.
- * Refuses to know: bytes, and what is checked (native-rig.ts).
+ * Owns: the states of a native link when bytes arrive, each reached by the events that lead to it.
+ * Independent of: bytes, and what is checked (native-rig.ts).
  */
 import { encodeFrame } from '../../codec/index.ts'
 import type { NetworkValue } from '../../codec/index.ts'
@@ -17,7 +17,7 @@ import type { Target, Trace } from './target.ts'
 const value = (lengthBytes: number): NetworkValue => ({ type: 'Bytes', value: Buffer.alloc(lengthBytes, 1) })
 const credit = (lane: number, bytes: number): Buffer => encodeCredit(lane, bytes)
 
-/** Each lane with another application: one that reads, a handler, one that borrows, one that throws. */
+/** Each lane has another kind of application: a reader, a handler, a borrowing handler, a handler that throws. */
 function openMany(rig: NativeRig): void {
   const opened = rig.open(12)
   opened[1]?.lane.setHandler(() => {})
@@ -30,7 +30,7 @@ function openMany(rig: NativeRig): void {
   for (const { lane } of opened) if (lane.id !== 11) rig.push(credit(lane.id, 2000))
 }
 
-/** Two lanes with values that were handed over and that wait. */
+/** Two lanes, with values in flight and values waiting. */
 function openWithValues(rig: NativeRig): void {
   const opened = rig.open(3)
   rig.push(Buffer.concat([credit(0, 100), credit(1, 65_536)]))
@@ -70,7 +70,7 @@ const open: readonly State[] = [
       rig.push(Buffer.concat([credit(0, 10), credit(1, 10), credit(2, 10)]))
       for (const index of [1, 4]) rig.state.closeLane(opened[index]!.lane, new Error('closed'), index === 1)
       rig.push(Buffer.from('020000003700000000' /* Reset of lane 2 */, 'hex'))
-      // Ids that were passed over count as closed.
+      // Skipped ids count as closed.
       rig.open(2, 12)
     },
   },
@@ -202,7 +202,7 @@ function stateTarget({ name, weight = 1, connectionId = 0, build }: State, seeds
   }
 }
 
-/** How far the link was when the hello came. */
+/** The stage of the link when the hello arrives. */
 const pasts: readonly ((rig: NativeRig) => void)[] = [
   () => {},
   (rig) => {
@@ -264,7 +264,7 @@ function acceptor(input: Buffer, dice: Dice, trace: Trace): void {
       trace.accepted(2)
       const fault = handshake.judge(rig.state, dice.once(4))
       outcome = fault === null ? 'welcome' : (fault.reason.split(':')[0] as string)
-      // Bytes behind a hello that was judged: there must be none before the answer.
+      // There must be no bytes after a hello before it is answered.
       if (fault !== null || dice.once(4)) continue
       rig.adopt(handshake.confirm(rig.state).agreed)
       outcome = rig.state.lastVerdict ?? ''
@@ -283,7 +283,7 @@ function acceptor(input: Buffer, dice: Dice, trace: Trace): void {
 export function nativeTargets(): Target[] {
   const seeds = new Seeds(nativeSeeds())
   const hellos = new Seeds(helloSeeds(firstEpochs))
-  // A hello with frames behind it is what a dialer reads.
+  // A dialer reads a hello followed by frames.
   const answers = new Seeds([...helloSeeds(firstEpochs), ...nativeSeeds().map(({ bytes, weight }) => ({ bytes, weight: Math.ceil(weight / 40) }))])
   return [
     ...open.map((state) => stateTarget(state, seeds)),

@@ -1,6 +1,7 @@
 /**
- * Owns: the readers that take whole inputs: ClientHello, values, MessagePack, ids, identities, addresses, keys, certificates.
- * Refuses to know: links and streams.
+ * Owns: the parsers that take whole inputs: ClientHello, values, MessagePack, ids, identities, addresses, keys,
+ * certificates.
+ * Independent of: links and streams.
  */
 import { X509Certificate } from 'node:crypto'
 import { publicKeyOf } from '../../actors/certificate.ts'
@@ -17,7 +18,7 @@ import { Seeds } from './mutate.ts'
 import { codeOfBreach, codeOfRefusal, holds } from './target.ts'
 import type { Target } from './target.ts'
 
-/** @returns what it came to, in a word. Throws what must not be thrown. */
+/** @returns the result in one word. Throws what must not be thrown. */
 type Reading = (input: Buffer) => string
 
 function clientHello(input: Buffer): string {
@@ -34,7 +35,7 @@ function value(input: Buffer): string {
   } catch (error) {
     return codeOfBreach(error)
   }
-  // Spare bits of a bit vector aside, a value is its bytes.
+  // Apart from spare bits of a bit vector, a value equals its bytes.
   holds(encodeValue(decoded).length === input.length, `a ${decoded.type} of ${input.length} bytes is written in another number`)
   return decoded.type
 }
@@ -95,7 +96,7 @@ function key(input: Buffer): string {
   }
 }
 
-/** Whether OpenSSL takes it is OpenSSL's part; what it took must not make us throw. */
+/** OpenSSL decides whether it accepts the input; what it accepts must not make our code throw. */
 function certificate(input: Buffer): string {
   let parsed: X509Certificate
   try {

@@ -1,19 +1,19 @@
 /**
- * Owns: what a fuzzed state is, what a run of it is held to, and what it is seen to do.
- * Refuses to know: any state, and where input comes from.
+ * Owns: what a fuzzed state is, what a run of it must satisfy, and its coverage signal.
+ * Independent of: any state, and where input comes from.
  */
 import { errorCodes, ProtocolError, StatewireError } from '../../codec/index.ts'
 import type { Dice } from './dice.ts'
 import type { Seeds } from './mutate.ts'
 
-/** Something that no input may bring about. */
+/** Something that no input may cause. */
 export class Breach extends Error {}
 
 export function holds(condition: boolean, what: string): void {
   if (!condition) throw new Breach(what)
 }
 
-/** A counter or a balance that has gone wrong says so here, before it says so in a year. */
+/** Detects a corrupted counter or balance here, long before it would show. */
 export function isCount(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0
 }
@@ -22,11 +22,14 @@ export function isCount(value: number): boolean {
 export interface Target {
   readonly name: string
   readonly seeds: Seeds
-  /** Out of the sum of all; a certificate costs a hundred frames. */
+  /** Relative weight; a certificate costs as much as a hundred frames. */
   readonly weight: number
-  /** Frames that a new stream is made of. */
+  /** Frames from which a new stream is composed. */
   readonly framesMax: number
-  /** Puts itself into its state, takes the input, and checks what came of it. Throws whatever must not be thrown. The same input and dice do the same. */
+  /**
+   * Enters its state, processes the input, and checks the result. Throws whatever must not be thrown. The same input
+   * and dice give the same run.
+   */
   run(input: Buffer, dice: Dice, trace: Trace): void
 }
 
@@ -35,10 +38,10 @@ const seenShift = 12
 
 /** What a run did: the signal for what is worth keeping. */
 export class Trace {
-  /** Inputs that reached a parser: frames it delivered, and those it refused. */
+  /** Inputs that reached a parser: frames that it delivered or refused. */
   frames = 0
   readonly outcomes = new Map<string, number>()
-  /** By a hash of what was seen, so that its memory is the same from the first stream to the last. */
+  /** A hash of what was seen, so that memory use is constant. */
   readonly #seen = new Uint8Array(seenLength)
   #behaviours = 0
   readonly #outcomeNumbers = new Map<string, number>()
@@ -56,19 +59,19 @@ export class Trace {
     this.#isNew = false
   }
 
-  /** Whether the run did what none before it did in this state. */
+  /** Whether the run did something new in this state. */
   get isNew(): boolean {
     return this.#isNew
   }
 
-  /** A frame was accepted: its kind, and which kind came before it. `kind` is below 2^12. */
+  /** A frame was accepted: its kind, and the kind before it. `kind` is below 2^12. */
   accepted(kind: number): void {
     this.frames++
     this.#note(kind * 4096 + this.#last)
     this.#last = kind
   }
 
-  /** How it ended, and behind which kind of frame. */
+  /** How it ended, and after which kind of frame. */
   ended(outcome: string): void {
     this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1)
     let number = this.#outcomeNumbers.get(outcome)
@@ -85,13 +88,13 @@ export class Trace {
   }
 }
 
-/** @returns the code of an error that the peer's bytes may bring about. Throws anything else on. */
+/** @returns the code of an error that a peer's bytes may cause. Rethrows anything else. */
 export function codeOfBreach(error: unknown): string {
   if (error instanceof ProtocolError && Object.hasOwn(errorCodes, error.code)) return error.code
   throw error
 }
 
-/** As {@link codeOfBreach}, for readers of what a person or a certificate says. */
+/** Like {@link codeOfBreach}, for parsers of text and certificates. */
 export function codeOfRefusal(error: unknown): string {
   if (error instanceof StatewireError && error.code !== 'ERR_INTERNAL' && Object.hasOwn(errorCodes, error.code)) return error.code
   throw error

@@ -1,15 +1,15 @@
 /**
- * Owns: a second thread that looks on: a stream that never comes back would else hang the run that is to find it.
- * Refuses to know: states and streams; it sees the bytes of the arena and four numbers.
+ * Owns: a second thread that watches the run: an endless loop in one stream would otherwise hang it.
+ * Independent of: states and streams; it sees the bytes of the arena and four numbers.
  */
 import { writeSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 
-/** Longer than any collection of garbage on a machine that is used by others too. */
+/** Longer than any garbage collection on a shared machine. */
 const patienceMs = 20_000
 const lookMs = 1000
 
-/** What the run is at, for the other thread: [begun, start, end, dice, target]. */
+/** The position of the run, for the other thread: [begun, start, end, dice, target]. */
 export class Progress {
   readonly numbers: Int32Array
   readonly arena: Buffer
@@ -31,7 +31,7 @@ export class Progress {
   }
 }
 
-/** Starts the second thread from the program that calls this, which calls {@link watch} there. */
+/** Starts the second thread from the calling program, which calls {@link watch} there. */
 export function startWatching(progress: Progress, program: string): void {
   const worker = new Worker(new URL(program), { workerData: { numbers: progress.numbers, arena: progress.arena.buffer, names: progress.names } })
   worker.unref()
@@ -43,7 +43,7 @@ interface Watched {
   readonly names: readonly string[]
 }
 
-/** In the second thread: ends the process when one stream is run for too long, and says which. */
+/** In the second thread: exits the process when one stream runs for too long, and prints which. */
 export function watch({ numbers, arena, names }: Watched): void {
   let seen = -1
   let sinceMs = performance.now()
@@ -56,7 +56,7 @@ export function watch({ numbers, arena, names }: Watched): void {
     } else if (nowMs - sinceMs > patienceMs) {
       const input = Buffer.from(arena).subarray(numbers[1], numbers[2])
       writeSync(1, `  hang for ever in state '${names[numbers[4] as number]}'\n  again: npm run fuzz -- --state '${names[numbers[4] as number]}' --dice ${(numbers[3] as number) >>> 0} --replay ${input.toString('hex')}\nBAR S5 fail crashes=0 hangs=1 streams=${begun}\n`)
-      // The thread that hangs takes no orders.
+      // The hung thread processes no messages.
       process.kill(process.pid, 'SIGKILL')
     }
   }, lookMs)

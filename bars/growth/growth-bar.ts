@@ -1,10 +1,10 @@
 /**
- * Owns: P12 of a process with many peers: what a peer costs at 10, 100 and 1,000 of them in memory and in time to start, and
- * what a thousand idle ones cost.
- * Refuses to know: how the peers are made (peers.ts).
+ * Owns: P12 for a process with many peers: what a peer costs at 10, 100 and 1,000 peers in memory and start-up time,
+ * and what a thousand idle peers cost.
+ * Independent of: how the peers are made (peers.ts).
  *
- * A peer's cost is the slope between two sizes, so that what a process costs by itself does not count: linear means that the
- * hundredth to the thousandth cost no more each than the tenth to the hundredth did, give or take the tolerance.
+ * The cost of a peer is the slope between two sizes, so that the fixed cost of a process does not count. Linear means:
+ * peers 100 to 1,000 cost no more each than peers 10 to 100, within the tolerance.
  */
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -23,12 +23,12 @@ interface Size {
   readonly startMs: number
   readonly hubBytes: number
   readonly hubHeapBytes: number
-  /** Both processes together, from the first dial until all were up. */
+  /** Both processes together, from the first dial until all peers are up. */
   readonly cpuMs: number
   readonly idleShare: number
 }
 
-/** Node 20 runs no TypeScript: from the sources, the compiled sister is started. */
+/** Node 20 cannot run TypeScript: from sources, the compiled version is started. */
 const program = fileURLToPath(new URL(import.meta.url.endsWith('.js') ? 'peers.js' : '../../build/bars/growth/peers.js', import.meta.url))
 
 function start(input: GrowthInput): ChildProcess {
@@ -64,7 +64,7 @@ async function measure(peers: number, idleMs: number): Promise<Size> {
     const startMs = performance.now() - startedMs
     const [hubUp, crowdUp] = [await ask(hub, 'figures'), await ask(crowd, 'figures')]
     const after = await ask(hub, 'settled')
-    // The first Pings go out, and what the start left behind is collected, in the first seconds: that is not idle yet.
+    // The first seconds are not idle yet: first Pings are sent, and garbage of the start is collected.
     if (idleMs > 0) await pause(settlingMs)
     const idleBefore = await ask(hub, 'figures')
     const idleSinceMs = performance.now()
@@ -90,7 +90,7 @@ export async function growthBar({ isQuick, progress }: BarContext): Promise<read
       progress(`P12 round ${round}: ${peers} peers up in ${size.startMs.toFixed(0)} ms (${(size.cpuMs / peers).toFixed(2)} ms CPU a peer), hub +${(size.hubBytes / mebibyte).toFixed(1)} MiB`)
     }
   }
-  /** Median of the cost of one more peer, between two sizes. */
+  /** Median cost of one more peer, between two sizes. */
   const slope = (from: number, to: number, of: (size: Size) => number): number => {
     const at = (index: number): number => median((measured[index] as Size[]).map(of))
     return (at(to) - at(from)) / ((sizes[to] as number) - (sizes[from] as number))

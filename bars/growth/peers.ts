@@ -1,9 +1,9 @@
 /**
- * The two child processes of the bars of growth: a hub that many peers dial, and the crowd of those peers.
- * Owns: making them, and their figures on request. Refuses to know: who is measured against what.
+ * The two child processes of the growth checks: a hub that many peers dial, and the process of those peers.
+ * Owns: making them, and their figures on request. Independent of: what is compared with what.
  *
- * Talks by messages of the parent: `{ ask: 'figures' | 'settled' | 'stop' }`, each answered with PeerFigures; the crowd also by
- * `{ dial: { url, hub } }`, answered once every peer is up.
+ * Protocol with the parent: `{ ask: 'figures' | 'settled' | 'stop' }`, each answered with PeerFigures; the peers also
+ * take `{ dial: { url, hub } }`, answered once every peer is up.
  */
 import { createNetwork, Identity } from '../../actors/index.ts'
 import type { Network } from '../../actors/index.ts'
@@ -11,7 +11,7 @@ import { settledRssBytes } from '../bar.ts'
 
 export interface PeerFigures {
   readonly rssBytes: number
-  /** What lives in V8's heap and beside it. Beside TLS contexts in malloc's memory it is the part that is ours. */
+  /** Memory in V8's heap and beside it. Apart from TLS contexts in malloc's memory, this is the part that is ours. */
   readonly heapBytes: number
   readonly cpuUs: number
   readonly opened: number
@@ -19,7 +19,7 @@ export interface PeerFigures {
 
 export interface GrowthInput {
   readonly role: 'hub' | 'crowd'
-  /** Numbers of the keys of the crowd: both processes know them without a word. */
+  /** Keys of the peers by number: both processes know them without communication. */
   readonly peers: number
 }
 
@@ -38,8 +38,8 @@ export function identityOf(number: number): Identity {
 
 const hubNumber = 1_000_000
 /**
- * Of the crowd, so many connect at a time: half of the handshakes that a listener has under way. All at once they would be turned
- * away and come again, over and over, and what is measured is what a peer costs, not what admission does with a crowd.
+ * This many peers connect at a time: half of the handshakes that a listener accepts at once. With all at once, most
+ * would be rejected and retried, and the test would measure admission instead of the cost of a peer.
  */
 const underWayMax = 32
 let opened = 0
@@ -56,7 +56,7 @@ async function hub(peers: number): Promise<() => Promise<unknown>> {
     identity,
     listen: 'tls://127.0.0.1:0',
     peers: Array.from({ length: peers }, (_, number) => ({ id: identityOf(number).id })),
-    // All of the crowd come from one address; strangers are not what is measured.
+    // All peers come from one address; limits for strangers are not what is measured.
     limits: { pendingInboundMax: 64, pendingInboundPerAddressMax: 64, connectRatePerSecond: 10_000, connectBurst: 10_000 },
   })
   network.on('connection.opened', () => void opened++)

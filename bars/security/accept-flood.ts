@@ -1,6 +1,6 @@
 /**
- * Owns: S2: a flood of connects against the caps as shipped; what is pending, who gets in meanwhile, what is left of it.
- * Refuses to know: the process under attack.
+ * Owns: S2, a flood of connects against the default limits: what is pending, who gets in meanwhile, what is left of it.
+ * Independent of: the process under attack.
  */
 import net from 'node:net'
 import { defaultLimits } from '../../actors/index.ts'
@@ -13,9 +13,9 @@ export interface FloodOptions {
   readonly connects: number
   readonly seconds: number
   readonly addresses: number
-  /** How long a flooder holds its socket, if it is not closed before. */
+  /** How long a flooder holds its socket, unless it is closed earlier. */
   readonly holdMs: number
-  /** Without the first, smaller flood: memory is not looked at. */
+  /** Skips the first, smaller flood: memory is not measured. */
   readonly isShort?: boolean
 }
 
@@ -28,14 +28,14 @@ export interface FloodCounts {
   readonly honestTries: number
   readonly honestUp: number
   readonly honestP99Ms: number
-  /** Against the process after a smaller flood, and against the fresh one. */
+  /** Compared with the process after a smaller flood, and with the fresh one. */
   readonly rssGrowthBytes: number
   readonly coldGrowthBytes: number
   readonly handlesLeft: number
   readonly crashes: number
 }
 
-/** Connects at an even pace. @returns how many were taken by the kernel */
+/** Connects at an even pace. @returns how many the kernel accepted */
 async function storm(port: number, { connects, seconds, addresses, holdMs }: FloodOptions): Promise<number> {
   let begun = 0
   let established = 0
@@ -68,7 +68,8 @@ export async function flood(options: FloodOptions): Promise<FloodCounts> {
   try {
     for (let i = 0; i < (options.isShort === true ? 3 : 20); i++) await victim.connectHonestly(5_000)
     const cold = await victim.ask(look)
-    // The first flood of a process grows what stays: compiled code, the young generation, pools. A leak grows with each.
+    // The first flood of a process grows what stays: compiled code, the young generation, pools. A leak grows with each
+    // flood.
     if (options.isShort !== true) await storm(victim.port, { ...options, connects: connects >>> 1, seconds: seconds / 2 })
     const before = await victim.ask(look)
     const flood = { isOver: false }

@@ -1,7 +1,7 @@
 /**
- * Owns: S7: values that kill, bend or pollute decoders, each held to 5 ms and 8 MiB and to its typed error; MessagePack, and
- * the binary values and frames of both dialects.
- * Refuses to know: the rules of the codecs; test/native/msgpack.test.ts and test/codec hold those.
+ * Owns: S7, values that crash, slow down or pollute decoders, each limited to 5 ms and 8 MiB and to its typed error:
+ * MessagePack, and the binary values and frames of both dialects.
+ * Independent of: the rules of the codecs; test/native/msgpack.test.ts and test/codec check those.
  */
 import { ControlFrameReader, decodeValue, FrameReader, ProtocolError } from '../../codec/index.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
@@ -12,7 +12,7 @@ import type { Bar, BarContext } from '../bar.ts'
 interface Bomb {
   readonly name: string
   readonly run: () => unknown
-  /** Null: it is in order, and has to be cheap all the same. */
+  /** Null: the value is valid, and must still be cheap. */
   readonly code: string | null
 }
 
@@ -68,7 +68,7 @@ function msgpackBombs(): Bomb[] {
   ]
 }
 
-/** Arrays in each other of which each declares as many elements as bytes remain: a check of each alone lets them pass. */
+/** Nested arrays that each declare as many elements as bytes remain: a check of each one alone accepts them. */
 function claimTheRest(lengthBytes: number): Buffer {
   const bytes = Buffer.alloc(lengthBytes, 0xa0)
   for (let level = 0; level < 31; level++) {
@@ -113,7 +113,7 @@ function binaryBombs(): Bomb[] {
 
 export interface BombCounts {
   cases: number
-  /** Another outcome than the one that belongs to it. */
+  /** An outcome other than the expected one. */
   wrong: number
   slow: number
   large: number
@@ -137,7 +137,7 @@ function outcome({ run }: Bomb): string | null {
   }
 }
 
-/** The least of five: what the machine does besides is not the decoder's. */
+/** The minimum of five: other load is not the decoder's fault. */
 export function detonate(): BombCounts {
   const counts: BombCounts = { cases: 0, wrong: 0, slow: 0, large: 0, polluted: 0, worstMs: 0, worstBytes: 0, notes: [] }
   for (const bomb of [...msgpackBombs(), ...binaryBombs()]) {

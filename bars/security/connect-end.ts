@@ -1,21 +1,15 @@
 /**
- * The child process of one end of P9: connects, of ours or of raw TLS, one after the other. Owns the loops and their figures.
- * Refuses to know: rounds, ratios, cores.
+ * The child process of one end of P9: connects, ours or raw TLS, one after the other. Owns the loops and their figures.
+ * Independent of: rounds, ratios, cores.
  */
 import { createHash } from 'node:crypto'
 import type net from 'node:net'
 import tls from 'node:tls'
 import { createNetwork, Identity, TlsTransport } from '../../actors/index.ts'
 import type { Network, Session } from '../../actors/index.ts'
-import { helloLengthBytes } from '../../codec/hello.ts'
-import { nativeAlpn, nativeParameters } from '../../actors/tls-parameters.ts'
 
-/**
- * raw-tls: the raw-tls of bench/, with a context for all sockets: mutual TLS 1.3 and else what Node does by itself, connect, handshake,
- * one echo. raw-alike: as near to ours as a raw socket comes: our parameters (no tickets, our signatures, curve and ciphers), and as
- * many round trips, 160 bytes each way for the hellos before the echo.
- */
-export type ConnectSubject = 'ours' | 'raw-tls' | 'raw-alike'
+/** raw-tls: mutual TLS 1.3 with Node's defaults and one context for all sockets: connect, handshake, one echo. */
+export type ConnectSubject = 'ours' | 'raw-tls'
 
 export interface ConnectInput {
   readonly role: 'server' | 'client'
@@ -23,7 +17,7 @@ export interface ConnectInput {
   readonly port: number
 }
 
-/** From the child; a server answers `run` with its CPU since the last time. */
+/** From the child; a server answers `run` with its CPU time since the last call. */
 export interface ConnectReport {
   readonly port: number
   readonly connects: number
@@ -31,7 +25,10 @@ export interface ConnectReport {
   readonly cpuUs: number
 }
 
-/** PKCS#8 of an Ed25519 key is this, and then the 32 bytes of the seed. Public keys of a benchmark: both processes know them. */
+/**
+ * PKCS#8 of an Ed25519 key is this prefix and the 32 bytes of the seed. These are public keys of a benchmark; both
+ * processes know them.
+ */
 const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex')
 function identityOf(name: string): Identity {
   const der = Buffer.concat([pkcs8Prefix, createHash('sha256').update(`statewire P9 ${name}`).digest()])
@@ -64,7 +61,10 @@ async function beginOurs(port: number): Promise<Ours> {
   return { network, session: session as Session, transport }
 }
 
-/** The connection is destroyed, and the session goes on over a new one: what differs from raw is all that a connection of ours does. */
+/**
+ * The connection is destroyed and the session continues over a new one: the difference to raw is everything that our
+ * connection does.
+ */
 async function connectOurs(port: number): Promise<void> {
   const { network, session, transport } = (ours ??= await beginOurs(port))
   const lost = new Promise<void>((resolve) => {
@@ -80,26 +80,24 @@ async function connectOurs(port: number): Promise<void> {
   await echoed
 }
 
-interface RawKind {
-  readonly parameters: tls.SecureContextOptions & { readonly ALPNProtocols?: string[] }
-  readonly hasHellos: boolean
-}
+const rawParameters = { minVersion: 'TLSv1.3' } as const
 
-const rawKinds: Readonly<Record<Exclude<ConnectSubject, 'ours'>, RawKind>> = {
-  'raw-tls': { parameters: { minVersion: 'TLSv1.3' }, hasHellos: false },
-  'raw-alike': { parameters: { ...nativeParameters, ALPNProtocols: [nativeAlpn] }, hasHellos: true },
-}
-
-function serveRaw(kind: RawKind): Promise<number> {
-  const helloBytes = kind.hasHellos ? helloLengthBytes : 0
+function serveRaw(): Promise<number> {
   return new Promise((resolve) => {
-    const listening = tls.createServer({ ...kind.parameters, key: server.toPem(), cert: server.certificate, requestCert: true, rejectUnauthorized: false, noDelay: true }, (socket) => {
-      let heard = 0
+    const options = {
+      ...rawParameters,
+      key: server.toPem(),
+      cert: server.certificate,
+      requestCert: true,
+      rejectUnauthorized: false,
+      noDelay: true,
+    }
+    const listening = tls.createServer(options, (socket) => {
+      let receivedBytes = 0
       socket.on('error', () => socket.destroy())
       socket.on('data', (bytes: Buffer) => {
-        heard += bytes.length
-        if (heard === helloBytes) socket.write(Buffer.alloc(helloLengthBytes))
-        else if (heard === helloBytes + echoLengthBytes) socket.write(payload)
+        receivedBytes += bytes.length
+        if (receivedBytes === echoLengthBytes) socket.write(payload)
       })
       socket.on('end', () => socket.end())
     })
@@ -110,10 +108,16 @@ function serveRaw(kind: RawKind): Promise<number> {
 let rawSocket: tls.TLSSocket | null = null
 let rawContext: tls.SecureContext | null = null
 
-async function connectRaw(port: number, { parameters, hasHellos }: RawKind): Promise<void> {
-  const secureContext = (rawContext ??= tls.createSecureContext({ ...parameters, key: client.toPem(), cert: client.certificate }))
-  const { ALPNProtocols } = parameters
-  const helloBytes = hasHellos ? helloLengthBytes : 0
+async function connectRaw(port: number): Promise<void> {
+  rawContext ??= tls.createSecureContext({ ...rawParameters, key: client.toPem(), cert: client.certificate })
+  const options = {
+    port,
+    host: '127.0.0.1',
+    secureContext: rawContext,
+    rejectUnauthorized: false,
+    servername: '',
+    checkServerIdentity: () => undefined,
+  }
   const last = rawSocket
   if (last !== null) {
     const closed = new Promise((resolve) => last.once('close', resolve))
@@ -121,14 +125,13 @@ async function connectRaw(port: number, { parameters, hasHellos }: RawKind): Pro
     await closed
   }
   await new Promise<void>((resolve, reject) => {
-    let heard = 0
-    const socket = tls.connect({ port, host: '127.0.0.1', secureContext, ...(ALPNProtocols === undefined ? {} : { ALPNProtocols }), rejectUnauthorized: false, servername: '', checkServerIdentity: () => undefined }, () => void socket.write(hasHellos ? Buffer.alloc(helloLengthBytes) : payload))
+    let receivedBytes = 0
+    const socket = tls.connect(options, () => void socket.write(payload))
     socket.setNoDelay(true)
     rawSocket = socket
     socket.on('data', (bytes: Buffer) => {
-      heard += bytes.length
-      if (heard === helloBytes) socket.write(payload)
-      else if (heard === helloBytes + echoLengthBytes) resolve()
+      receivedBytes += bytes.length
+      if (receivedBytes === echoLengthBytes) resolve()
     })
     socket.on('error', reject)
   })
@@ -151,7 +154,7 @@ const report = (more: Partial<ConnectReport>): void => void process.send?.({ por
 process.on('disconnect', () => process.exit(0))
 process.on('message', ({ connects }: { connects: number }) => {
   if (role === 'server') return report({})
-  const connect = subject === 'ours' ? connectOurs : (to: number) => connectRaw(to, rawKinds[subject])
+  const connect = subject === 'ours' ? connectOurs : connectRaw
   const run = async (): Promise<void> => {
     cpuUs()
     const startedMs = performance.now()
@@ -161,4 +164,4 @@ process.on('message', ({ connects }: { connects: number }) => {
   run().catch(fail)
 })
 
-report({ port: role === 'client' ? port : subject === 'ours' ? await serveOurs() : await serveRaw(rawKinds[subject]) })
+report({ port: role === 'client' ? port : subject === 'ours' ? await serveOurs() : await serveRaw() })

@@ -1,6 +1,7 @@
 /**
- * Owns: the processes of P9: a server and a client for each subject, each on its own core; how rounds of connects are asked of them.
- * Refuses to know: what a connect is (connect-end.ts), which ratio is held (connect-rate.ts).
+ * Owns: the processes of P9: a server and a client for each subject, each on its own core, and how rounds of connects
+ * are requested.
+ * Independent of: what a connect is (connect-end.ts), which ratio counts (connect-rate.ts).
  */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -24,7 +25,7 @@ interface Pair {
 
 export type Pairs = ReadonlyMap<ConnectSubject, Pair>
 
-/** One figure a round. CPU is a connect's, both ends added. */
+/** One figure per round. CPU is per connect, both ends added. */
 export interface Rates {
   readonly perSecond: number[]
   readonly cpuUs: number[]
@@ -33,7 +34,7 @@ export interface Rates {
 export type RatesOf = ReadonlyMap<ConnectSubject, Rates>
 
 async function start(input: ConnectInput, isPinned: boolean): Promise<End> {
-  // XState checks and warns more while it is developed with; nobody runs it so.
+  // XState does more checks in development mode; nobody runs it that way in production.
   const child = forkBehind(isPinned ? pinnedTo(cores[input.role]) : [], programPath('connect-end'), input, [], { env: { ...process.env, NODE_ENV: 'production' } })
   const [ready] = (await Promise.race([once(child, 'message'), once(child, 'exit').then(() => { throw new Error(`${input.subject} ${input.role} did not start`) })])) as [ConnectReport]
   return { child, ready }
@@ -51,7 +52,7 @@ async function stop({ child }: End): Promise<void> {
   await exited
 }
 
-/** Fresh processes, started in the order of the subjects, and gone when the work has ended, however it does. */
+/** Fresh processes, started in the order of the subjects, and stopped when the work has ended in any way. */
 export async function withPairs<T>(subjects: readonly ConnectSubject[], isPinned: boolean, work: (pairs: Pairs) => Promise<T>): Promise<T> {
   const ends: End[] = []
   const pairs = new Map<ConnectSubject, Pair>()
@@ -87,7 +88,7 @@ export async function measureRounds(pairs: Pairs, rounds: number, connects: numb
   const there = [...pairs]
   const back = there.toReversed()
   for (let done = 0; done < rounds; done++) {
-    // There and back: whoever comes right behind raw TLS has it worse by 0.03, so nobody always does.
+    // The order alternates: running right after raw TLS costs 0.03.
     for (const [subject, pair] of done % 2 === 0 ? there : back) await round(pair, connects, rates.get(subject) as Rates)
   }
   return rates

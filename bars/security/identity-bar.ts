@@ -1,7 +1,7 @@
 /**
- * Owns: S3, the attacks on identity as a bar: on TLS pipes (test/security/identity-attacks.ts), and on a whole network, where
- * strangers go on after TLS with hellos and frames.
- * Refuses to know: how TLS is attacked.
+ * Owns: S3, attacks on identity: on TLS pipes (test/security/identity-attacks.ts), and on a whole network, where
+ * strangers continue after TLS with hellos and frames.
+ * Independent of: how TLS is attacked.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import net from 'node:net'
@@ -21,12 +21,12 @@ export interface WholeNetworkCounts {
   attacks: number
   /** Strangers that the network took for a peer. */
   opened: number
-  /** Values of theirs that an application could read. */
+  /** Values of strangers that an application could read. */
   delivered: number
-  /** Bytes that they were told beyond a refusal. */
+  /** Bytes that strangers received beyond a refusal. */
   toldBytes: number
   rejected: number
-  /** The honest peer came in afterwards, and its one value arrived. */
+  /** The honest peer connected afterwards, and its one value arrived. */
   isHonestServed: boolean
 }
 
@@ -37,7 +37,7 @@ export function helloOf(publicKey: Uint8Array, changes: Partial<Hello> = {}): He
   }
 }
 
-/** A session's first Credit and a value on it: what an honest peer would say next. */
+/** A session's first Credit and a value on it: what an honest peer would send next. */
 const frames = Buffer.concat([encodeCredit(0, 65_536), encodeFrame(0, { type: 'Bytes', value: Buffer.from('forged') })])
 
 interface Stranger {
@@ -66,7 +66,7 @@ function strangers(server: Identity, alice: Identity, mallory: Identity): Strang
   ]
 }
 
-/** @returns bytes that it was told */
+/** @returns bytes that it received */
 function knock(port: number, { tls: options, say }: Stranger): Promise<number> {
   return new Promise((resolve) => {
     let told = 0
@@ -77,7 +77,7 @@ function knock(port: number, { tls: options, say }: Stranger): Promise<number> {
   })
 }
 
-/** A hello and frames on plain TCP, where TLS is spoken. */
+/** Sends a hello and frames over plain TCP to a TLS port. */
 function knockPlain(port: number, say: Buffer): Promise<number> {
   return new Promise((resolve) => {
     let told = 0
@@ -103,7 +103,7 @@ async function attackWholeNetwork(rounds: number): Promise<WholeNetworkCounts> {
   try {
     await network.ready()
     const port = Number(new URL(network.url as string).port)
-    // The application waits for sessions all the while, so that nothing is turned away for want of interest.
+    // The application waits for sessions all the time, so that no connection is rejected as not requested.
     const sessions = network.makeSessions({ count: 1, timeoutMs: 300_000 })
     sessions.catch(() => {})
     const certificate = new X509Certificate(alice.certificate).raw
@@ -122,7 +122,7 @@ async function attackWholeNetwork(rounds: number): Promise<WholeNetworkCounts> {
     const [[mine], [hers]] = (await Promise.all([sessions, honest.makeSessions({ count: 1 })])) as [[Awaited<typeof sessions>[number]], [Awaited<typeof sessions>[number]]]
     await hers.send(server.id, { type: 'RingElement32', value: 42 })
     const value = await mine.receive(alice.id, { timeoutMs: 5_000 })
-    // The first value must be hers: a forged one would have come before it.
+    // The first value must be the honest peer's: a forged one would have come before it.
     counts.isHonestServed = value.type === 'RingElement32' && value.value === 42
     await pause(50)
     counts.delivered = (counts.isHonestServed ? 0 : 1) + mine.unread(alice.id)

@@ -1,6 +1,6 @@
 /**
- * Owns: S9: that every declared limit has a case, and every case its outcome.
- * Refuses to know: any limit (limits/).
+ * Owns: S9: every declared limit has a case, and every case its expected outcome.
+ * Independent of: any limit (limits/).
  */
 import { defaultLimits } from '../../actors/index.ts'
 import * as clientHello from '../../codec/client-hello.ts'
@@ -26,7 +26,7 @@ import { wireCases } from './limits/wire.ts'
 
 const tables: readonly Readonly<Record<string, unknown>>[] = [codecLimits, legible, clientHello, hello, msgpackScan, nativeFrames, admission, lane, credit, goodbye, memoryBudget, replayWindow, sessionNumbering]
 
-/** Exported numbers that say where or how long something is, and bound nothing. */
+/** Exported numbers that describe an offset or a length and limit nothing. */
 const notLimits = new Set(['helloLengthBytes', 'publicKeyLengthBytes', 'controlLane', 'endpointLane', 'firstStreamLane', 'sessionLanesEnd', 'protocolVersion'])
 
 /** Options, and every number that a table of the codec or the protocol exports. */

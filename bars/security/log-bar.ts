@@ -1,7 +1,7 @@
 /**
- * Owns: S12: whatever a peer or an application says, no line of a log and no error has a raw control character or goes on for
- * ever, and key material shows nowhere.
- * Refuses to know: where the texts come from (log/callers.ts, log/peers.ts).
+ * Owns: S12: for any text from a peer or an application, no log line and no error contains a raw control character or
+ * unbounded text, and key material appears nowhere.
+ * Independent of: where the texts come from (log/callers.ts, log/peers.ts).
  */
 import { inspect } from 'node:util'
 import { createNetwork, Identity } from '../../actors/index.ts'
@@ -18,7 +18,7 @@ export interface LogCounts {
   readonly notes: readonly string[]
 }
 
-/** Of an identity, and of a network that has it: everything that can be made to print. */
+/** Everything of an identity, and of a network that has it, that can be printed. */
 async function printAll(ledger: Ledger, identity: Identity): Promise<void> {
   ledger.source = 'printing'
   const deep = { depth: 20, showHidden: true, maxArrayLength: null, maxStringLength: null } as const
@@ -46,7 +46,7 @@ function structuredCloneOf(value: unknown): unknown {
   }
 }
 
-/** XState warns on the console while it is developed with; that is a log too. */
+/** XState warns on the console in development mode; that is a log as well. */
 function watchConsole(ledger: Ledger): () => void {
   const { warn, error } = console
   console.warn = console.error = (...words: unknown[]) => {
@@ -64,7 +64,7 @@ export async function tryTexts(): Promise<LogCounts> {
   try {
     await printAll(ledger, identity)
     await askAsApplication(ledger, texts)
-    // A peer does not know our keys: what it can send is what stands at the front.
+    // A peer does not know our keys, so its texts are what can be checked at the beginning of a line.
     await askAsPeer(ledger, texts.slice(0, 2))
   } finally {
     stop()

@@ -1,5 +1,5 @@
 /**
- * `npm run bars:security`. Owns the order of these bars. Refuses to know what a bar does.
+ * `npm run bars:security`. Owns the order of these checks. Independent of what a check does.
  */
 import { runBars } from '../run.ts'
 

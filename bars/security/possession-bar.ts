@@ -1,6 +1,6 @@
 /**
- * Owns: S4 as a bar: the certificate of a peer without its key is worth nothing, a hundred times.
- * Refuses to know: how TLS is made (test/security/tls13-client.ts).
+ * Owns: S4: a certificate without its key is refused, a hundred times.
+ * Independent of: how TLS is made (test/security/tls13-client.ts).
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { Identity } from '../../actors/identity.ts'
@@ -11,7 +11,7 @@ import type { Bar, BarContext } from '../bar.ts'
 export interface PossessionCounts {
   attempts: number
   refused: number
-  /** With the right key the same client gets in: else a refusal proves nothing. */
+  /** With the right key the same client gets in; otherwise a refusal would prove nothing. */
   isClientSound: boolean
 }
 

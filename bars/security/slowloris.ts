@@ -1,10 +1,10 @@
 /**
- * Owns: S1: handshakes that do not go on, and what an honest peer notices of them.
- * Refuses to know: how a handshake gets stuck (stuck-handshakes.ts).
+ * Owns: S1, stuck handshakes, and their effect on an honest peer.
+ * Independent of: how a handshake gets stuck (stuck-handshakes.ts).
  *
- * Two settings. `held`: the cap on pending handshakes lies above the attack, so that every stuck one is really held until
- * its deadline: memory, deadlines, and honest time to connect. `default`: the caps as they are shipped, attackers of many
- * addresses that come again and again: does the honest peer get in.
+ * Two settings. `held`: the limit on pending handshakes is above the attack, so that every stuck one is held until its
+ * deadline; measures memory, deadlines and the honest time to connect. `default`: the default limits, and attackers
+ * from many addresses that reconnect; does the honest peer get in?
  */
 import { defaultLimits, Identity } from '../../actors/index.ts'
 import { eventually, mebibyte, pause, quantile } from '../bar.ts'
@@ -21,7 +21,7 @@ export interface SlowlorisOptions {
 }
 
 export interface SlowlorisCounts {
-  /** Those that came as far as their form goes, and were held together. */
+  /** Those that got as far as their form goes and were held at the same time. */
   readonly held: number
   readonly closed: number
   readonly closedLate: number
@@ -57,7 +57,7 @@ export async function holdStuck(options: SlowlorisOptions): Promise<SlowlorisCou
     const baseline = (await connectMany(victim, honestConnects)).filter(isNumber)
     progress(`S1 baseline: ${baseline.length} honest connects, p99 ${quantile(baseline, 0.99).toFixed(1)} ms`)
     const stuck: Stuck[] = []
-    // The deadline counts from the moment of acceptance: in one burst they would wait for that in a queue of their own.
+    // The deadline starts at accept: in one burst they would wait for it in their own queue.
     for (let i = 0; i < count; i++) {
       stuck.push(beginStuck({ form: stuckForms[i % stuckForms.length] as Stuck['form'], port: victim.port, localAddress: sourceAddress(Math.floor(i / pendingPerAddress)), hello, identity: victim.honest }))
       if (i % 10 === 9) await pause(10)
@@ -91,7 +91,7 @@ export async function holdStuck(options: SlowlorisOptions): Promise<SlowlorisCou
   }
 }
 
-/** The caps as shipped; each attacker's socket that is closed is replaced at once, so that the pressure stays. */
+/** The default limits; each attacker's socket that is closed is replaced at once, so that the pressure stays. */
 async function besiege(addresses: number, seconds: number, honestConnects: number): Promise<{ up: number; tries: number; peakPending: number; p99Ms: number; attacks: number }> {
   const hello = await clientHello()
   const stranger = Identity.generate()
@@ -99,7 +99,7 @@ async function besiege(addresses: number, seconds: number, honestConnects: numbe
   let isOver = false
   let attacks = 0
   const open = new Set<Stuck>()
-  // 8 connects a second and address stay below the rate for one address, so that the rate does not end the siege.
+  // 8 connects per second and address stay below the rate limit of one address, so that it does not end the attack.
   const attack = (source: string, form: Stuck['form']): void => {
     if (isOver) return
     attacks++

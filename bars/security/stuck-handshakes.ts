@@ -1,6 +1,6 @@
 /**
- * Owns: clients that begin a handshake and do not go on, in four forms, and when each was closed by the other side.
- * Refuses to know: what the other side is, and what follows.
+ * Owns: clients that start a handshake and stop, in four forms, and when each was closed by the other side.
+ * Independent of: what the other side is, and what follows.
  */
 import net from 'node:net'
 import tls from 'node:tls'
@@ -13,22 +13,22 @@ export type StuckForm = (typeof stuckForms)[number]
 
 export interface Stuck {
   readonly form: StuckForm
-  /** The raw socket, whatever stands upon it. */
+  /** The raw socket below everything else. */
   readonly socket: net.Socket
   readonly openedAtMs: number
-  /** It has come as far as its form goes. */
+  /** It got as far as its form goes. */
   isStuck: boolean
   closedAtMs: number | null
 }
 
 let record: Promise<Buffer> | null = null
 
-/** The first flight of a real client, which is then never sent whole. */
+/** The first flight of a real client, which is never sent completely. */
 export function clientHello(): Promise<Buffer> {
   return (record ??= captureClientHello({ ALPNProtocols: [nativeAlpn], minVersion: 'TLSv1.3' }))
 }
 
-/** The n-th source of loopback, from 127.0.0.2 on; no more than 250 × 250. */
+/** The n-th loopback source, from 127.0.0.2 on; at most 250 × 250. */
 export function sourceAddress(index: number): string {
   return `127.0.${Math.floor(index / 250) % 250}.${2 + (index % 250)}`
 }
@@ -38,7 +38,7 @@ export interface StuckPlan {
   readonly port: number
   readonly localAddress: string
   readonly hello: Buffer
-  /** With whose key TLS is carried through. A key that is not allowed is closed at once and holds nothing. */
+  /** The key used for a complete TLS handshake. A key that is not allowed is closed at once and holds nothing. */
   readonly identity: Identity
 }
 
@@ -62,7 +62,7 @@ export function beginStuck({ form, port, localAddress, hello, identity }: StuckP
       timers.add(setInterval(one, 1000))
     }
     stuck.isStuck = true
-    // Else it would not see that it was closed.
+    // Otherwise it would not notice that it was closed.
     socket.resume()
   })
   return stuck

@@ -1,7 +1,7 @@
 /**
- * Owns: the life of the child process under attack (victim.ts), as whoever attacks it sees it; and the honest peer that
+ * Owns: the life of the child process under attack (victim.ts), as its attacker sees it; and the honest peer that
  * connects to it meanwhile.
- * Refuses to know: attacks.
+ * Independent of: attacks.
  */
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -11,7 +11,7 @@ import { createNetwork, Identity } from '../../actors/index.ts'
 import type { Limits } from '../../actors/index.ts'
 import type { VictimReady, VictimStats } from './victim.ts'
 
-/** Node 20 runs no TypeScript: from the sources, the compiled sister of a program is started. */
+/** Node 20 cannot run TypeScript: from sources, the compiled version of a program is started. */
 export function programPath(name: string): string {
   const isCompiled = import.meta.url.endsWith('.js')
   return fileURLToPath(new URL(isCompiled ? `${name}.js` : `../../build/bars/security/${name}.js`, import.meta.url))
@@ -41,7 +41,7 @@ export class VictimProcess {
     return Number(new URL(this.url).port)
   }
 
-  /** `settled`: after its garbage is gone. */
+  /** `settled`: after its garbage is collected. */
   async ask(what: 'stats' | 'settled' = 'stats'): Promise<VictimStats> {
     const answer = once(this.#child, 'message')
     this.#child.send({ ask: what })
@@ -49,8 +49,8 @@ export class VictimProcess {
   }
 
   /**
-   * A new process of the honest peer, as it were: a network that dials until it is let in, and leaves.
-   * @returns how long it took until the connection was up, or null if it was not within the patience
+   * A new process of the honest peer, in effect: a network that dials until it is accepted, and stops.
+   * @returns the time until the connection was up, or null if it exceeded the patience
    */
   async connectHonestly(patienceMs: number): Promise<number | null> {
     const network = createNetwork({ identity: this.honest, peers: [{ id: this.id, url: this.url }], limits: { backoffMinMs: 10, backoffMaxMs: 100 } })

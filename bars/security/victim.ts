@@ -1,8 +1,8 @@
 /**
- * The child process under attack: a real network with one known peer, and figures of itself on request.
- * Owns: counting what its network lets in and holds. Refuses to know: who attacks it, and how.
+ * The child process under attack: a real network with one known peer, which reports figures on request.
+ * Owns: counting what its network accepts and holds. Independent of: who attacks it, and how.
  *
- * Talks by messages of the parent: `{ ask: 'stats' | 'settled' | 'stop' }`, each answered with VictimStats.
+ * Protocol with the parent: `{ ask: 'stats' | 'settled' | 'stop' }`, each answered with VictimStats.
  */
 import { createNetwork, Identity } from '../../actors/index.ts'
 import type { Limits } from '../../actors/index.ts'
@@ -11,7 +11,7 @@ import { settledRssBytes } from '../bar.ts'
 
 export interface VictimStats {
   readonly rssBytes: number
-  /** Handshakes under way that others began: now, and the most at any moment, as admission counts them. */
+  /** Pending inbound handshakes: now and the maximum, as admission counts them. */
   readonly pending: number
   readonly peakPending: number
   /** Sockets and listeners of the transport. */
@@ -30,7 +30,7 @@ const counts = { pending: 0, peakPending: 0, opened: 0, rejected: 0, crashes: 0 
 process.on('uncaughtException', () => void counts.crashes++)
 process.on('unhandledRejection', () => void counts.crashes++)
 
-/** Counted where it is decided, so that no moment is missed between two looks. */
+/** Counted where it is decided, so that no moment between two samples is missed. */
 const { ask, settle } = Admission.prototype
 Admission.prototype.ask = function (...args) {
   const verdict = ask.apply(this, args)
@@ -56,7 +56,7 @@ process.on('message', ({ ask: what }: { ask: 'stats' | 'settled' | 'stop' }) => 
   else if (what === 'settled') void settledRssBytes().then((rssBytes) => process.send?.(stats(rssBytes)))
   else void network.shutdown().then(() => process.exit(0))
 })
-// Nobody is left to attack it or to ask.
+// The attack is over.
 process.on('disconnect', () => process.exit(0))
 
 await network.ready()

@@ -1,7 +1,7 @@
 /**
- * Owns: S10: whoever speaks something else, to a whole network and as a server that a network dials: closed within a second,
- * and at most a kilobyte of it read, counted on the raw sockets of the attacked side.
- * Refuses to know: peers that say nothing (S1).
+ * Owns: S10: clients and servers of another protocol are closed within a second, and at most a kilobyte of them is
+ * read, counted on the raw sockets of the attacked side.
+ * Independent of: silent peers (S1).
  */
 import diagnosticsChannel from 'node:diagnostics_channel'
 import net from 'node:net'
@@ -17,7 +17,7 @@ export interface WrongProtocolCounts {
   typed: number
   worstMs: number
   worstReadBytes: number
-  /** What is read of one that pours without end before it is closed: at most what one look at a socket brings. */
+  /** What is read from an endless sender before it is closed: at most one read of a socket. */
   floodReadBytes: number
   readonly notes: string[]
 }
@@ -42,7 +42,7 @@ const otherTls: readonly (readonly [string, tls.ConnectionOptions])[] = [
   ['TLS 1.2', { ALPNProtocols: ['statewire/1'], maxVersion: 'TLSv1.2' }],
 ]
 
-/** Every raw socket that this process accepts or opens, as Node announces them. */
+/** Every raw socket that this process accepts or opens, as Node reports them. */
 function watchSockets(channel: 'net.server.socket' | 'net.client.socket'): { sockets: net.Socket[]; stop: () => void } {
   const sockets: net.Socket[] = []
   const onSocket = (message: unknown): void => void sockets.push((message as { socket: net.Socket }).socket)

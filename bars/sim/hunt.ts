@@ -1,6 +1,6 @@
 /**
- * Owns: whether the simulation finds bugs at all: each planted one is looked for until it is found.
- * Refuses to know: what the bugs are.
+ * Owns: whether the simulation finds bugs: it runs seeds with each mutant until one is found.
+ * Independent of: what the mutants are.
  */
 import { writeBar } from '../bar.ts'
 import type { Bar } from '../bar.ts'
@@ -9,7 +9,7 @@ import { Workers } from './workers.ts'
 
 export interface HuntOptions {
   readonly from: number
-  /** After so many it counts as not found. */
+  /** After this many seeds a mutant counts as not found. */
   readonly seeds: number
   readonly processes: number
   readonly mutant: string | undefined
@@ -17,12 +17,12 @@ export interface HuntOptions {
 
 export interface Hunt {
   readonly mutant: string
-  /** Seeds until the first that finds it, that one included; null if none did. */
+  /** Number of seeds up to and including the first that finds it; null if none did. */
   readonly seeds: number | null
   readonly sentence: string
 }
 
-/** A planted bug is found by a broken promise; that a run crashes or hangs is one. */
+/** A mutant must be found through a broken guarantee; a crash or hang of the run counts as one. */
 export async function hunt(mutant: string, options: HuntOptions): Promise<Hunt> {
   const workers = new Workers({ processes: options.processes, mutant })
   try {

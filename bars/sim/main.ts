@@ -1,6 +1,6 @@
 /**
- * `npm run sim`. Owns: the command line of the simulation, its progress and what it prints.
- * Refuses to know: what a run does, and what its figures mean.
+ * `npm run sim`. Owns: the command line of the simulation, its progress and its output.
+ * Independent of: what a run does, and what its figures mean.
  */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'

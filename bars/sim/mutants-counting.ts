@@ -1,6 +1,6 @@
 /**
- * Owns: planted bugs in what is counted, acknowledged and held, and in how a link ends.
- * Refuses to know: how they are found.
+ * Owns: mutants in counting, acknowledgement, retransmission, and in the end of a link.
+ * Independent of: how they are found.
  */
 import { readUint32 } from '../../codec/frame-length.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
@@ -16,14 +16,14 @@ import { ReplayWindow } from '../../protocol/native/replay-window.ts'
 import { replace, replaceGetter } from './plant.ts'
 import type { Mutant } from './plant.ts'
 
-/** The insides of a reader that has the beginning of a frame. */
+/** The private state of a reader that holds the beginning of a frame. */
 interface HalfRead {
   readonly header: Buffer
   readonly assembledEnd: number
   readonly sink: NativeLinkState
 }
 
-/** A frame counts when its header is there; what follows may never come. */
+/** Counts a frame when its header is there; the rest may never arrive. */
 function plantAckBeforeHandOver(): void {
   const countedAhead = new WeakSet<LinkEpoch>()
   replace(LinkEpoch, 'countFrame', (epoch, count, lengthBytes, nowMs) => (countedAhead.delete(epoch) ? false : count(lengthBytes, nowMs)))

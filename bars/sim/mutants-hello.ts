@@ -1,6 +1,6 @@
 /**
- * Owns: planted bugs around the hello: who may come, what it says, what two of them come to.
- * Refuses to know: how they are found.
+ * Owns: mutants of the hello: who may connect, what it says, what two of them lead to.
+ * Independent of: how they are found.
  */
 import { NativeAcceptorHandshake } from '../../protocol/native/native-handshake.ts'
 import { nativeDialect } from '../../protocol/native/native.ts'
@@ -12,7 +12,7 @@ import type { AcceptorHandshake } from '../../protocol/dialect.ts'
 import { replace, replaceGetter } from './plant.ts'
 import type { Mutant, Writable } from './plant.ts'
 
-/** The hello itself is what the verdict is held against later, so it is changed in place. */
+/** The verdict uses the hello itself later, so it is changed in place. */
 function inHello(bug: (hello: Writable<Hello>, epoch: LinkEpoch) => void): void {
   replace(LinkEpoch, 'composeHello', (epoch, compose) => {
     const hello = compose()
@@ -26,7 +26,7 @@ interface Counters {
   readonly received: number
 }
 
-/** What every link had counted when a socket was accepted: its hello comes a moment later. */
+/** The counters of every link when a socket was accepted: its hello comes a moment later. */
 function plantReadBeforeFence(): void {
   const links: LinkEpoch[] = []
   const counted = new WeakMap<AcceptorHandshake, Map<LinkEpoch, Counters>>()
@@ -60,7 +60,7 @@ interface Epochs {
   readonly second: bigint
 }
 
-/** The link believes in the wrong epoch itself, and announces the same next one for ever. */
+/** The link itself uses the wrong epoch and announces the same next one for ever. */
 function plantEpochs(epochOf: (epochs: Epochs, real: bigint) => bigint): void {
   const known = new WeakMap<LinkEpoch, Epochs>()
   const real = Object.getOwnPropertyDescriptor(LinkEpoch.prototype, 'epoch')?.get as () => bigint
@@ -76,7 +76,7 @@ function plantEpochs(epochOf: (epochs: Epochs, real: bigint) => bigint): void {
   })
 }
 
-/** A verdict comes from two hellos alone, so a bug in it is a change of them. */
+/** A verdict depends on two hellos alone, so a bug in it is a change of a hello. */
 function inVerdict(bug: (mine: Writable<Hello>, theirs: Writable<Hello>, epoch: LinkEpoch) => void): void {
   replace(LinkEpoch, 'adopt', (epoch, adopt, mine, theirs) => {
     const changed = { ...theirs }

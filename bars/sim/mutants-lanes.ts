@@ -1,6 +1,6 @@
 /**
- * Owns: planted bugs in sessions: credit, queues, who is told.
- * Refuses to know: how they are found.
+ * Owns: mutants in sessions: credit, queues, notifications.
+ * Independent of: how they are found.
  */
 import { BaseLinks } from '../../actors/base-links.ts'
 import { ReceiveWindow, SendCredit } from '../../protocol/native/credit.ts'

@@ -1,9 +1,9 @@
 /**
- * Owns: the table of planted bugs: what each is in a sentence, and how it gets into a process that runs the real code.
- * Refuses to know: how they are found.
+ * Owns: the table of mutants: a sentence about each, and how it is applied to a process that runs the real code.
+ * Independent of: how they are found.
  *
- * The code of the runtime has no branch for any of them: methods of its classes are replaced, for good, in a process that
- * does nothing else.
+ * The runtime has no branch for any of them: methods of its classes are replaced, permanently, in a process that does
+ * nothing else.
  */
 import { countingMutants } from './mutants-counting.ts'
 import { laneMutants } from './mutants-lanes.ts'

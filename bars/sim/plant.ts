@@ -1,6 +1,6 @@
 /**
- * Owns: how a method of a class is replaced by another that may call it.
- * Refuses to know: any particular bug.
+ * Owns: replacing a method of a class by another one that may call it.
+ * Independent of: any particular mutant.
  */
 import type { NativeLane } from '../../protocol/native/native-lane.ts'
 import { NativeLinkState } from '../../protocol/native/native-link-state.ts'
@@ -12,7 +12,7 @@ export interface Mutant {
 
 type Method<T, K extends keyof T> = T[K] extends (...args: infer Args) => infer Result ? (self: T, original: (...args: Args) => Result, ...args: Args) => Result : never
 
-/** `replacement` gets the instance, the real method bound to it, and the arguments. */
+/** `replacement` gets the instance, the original method bound to it, and the arguments. */
 export function replace<T extends object, K extends keyof T & string>(type: { readonly prototype: T }, name: K, replacement: Method<T, K>): void {
   const original = type.prototype[name] as unknown as (...args: unknown[]) => unknown
   const planted = function (this: T, ...args: unknown[]): unknown {
@@ -30,10 +30,10 @@ export function replaceGetter<T extends object, K extends keyof T & string>(type
   })
 }
 
-/** Of a thing that says it may not be written to: the bug does. */
+/** Marks an object as writable that the types call read-only: the mutant writes to it. */
 export type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
-/** The lanes that a link has had, since its own list is its own. */
+/** The lanes that a link has had; its own list is private. */
 export function lanesOf(): (state: NativeLinkState) => readonly NativeLane[] {
   const lanes = new WeakMap<NativeLinkState, NativeLane[]>()
   replace(NativeLinkState, 'openLane', (state, open, id) => {

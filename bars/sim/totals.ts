@@ -1,19 +1,19 @@
 /**
- * Owns: what many runs come to, added up, and the bars that follow from it.
- * Refuses to know: where the runs were done.
+ * Owns: the sum of many runs, and the bars that follow from it.
+ * Independent of: where the runs were executed.
  */
 import { quantile } from '../bar.ts'
 import type { Bar } from '../bar.ts'
 import type { SimulationResult, Violation } from '../../testing/index.ts'
 
-/** A run that broke a promise. */
+/** A run that broke a guarantee. */
 export interface Failure {
   readonly seed: number
   readonly violations: readonly Violation[]
   readonly traceTail: readonly string[]
 }
 
-/** Sums; plain data, so that it travels between processes. */
+/** Sums as plain data, so that they can be sent between processes. */
 export interface Totals {
   seeds: number
   events: number
@@ -22,12 +22,12 @@ export interface Totals {
   violations: Record<string, number>
   healedInMs: number[]
   failures: Failure[]
-  /** Seeds that were run twice, and those of them whose traces differed. */
+  /** Seeds that were run twice, and those whose traces differed. */
   twice: number
   differing: number[]
 }
 
-/** Failures that are kept whole; of the others the count is enough. */
+/** Failures that are kept in full; of the others the count is enough. */
 const failuresKept = 5
 const traceTailLines = 60
 
@@ -52,7 +52,7 @@ export function addTotals(sum: Totals, more: Totals): void {
   addAll(sum.counts, more.counts)
   addAll(sum.resets, more.resets)
   addAll(sum.violations, more.violations)
-  // Appended one by one: an argument list of millions does not fit the stack.
+  // Appended one by one: an argument list of millions would overflow the stack.
   for (const healedMs of more.healedInMs) sum.healedInMs.push(healedMs)
   sum.failures.push(...more.failures)
   sum.differing.push(...more.differing)
@@ -62,7 +62,7 @@ function addAll(sum: Record<string, number>, more: Readonly<Record<string, numbe
   for (const [name, count] of Object.entries(more)) sum[name] = (sum[name] ?? 0) + count
 }
 
-/** Runs a minute that two cores must manage. */
+/** Runs per minute that two cores must reach. */
 const runsPerMinuteMin = 10_000
 const seedsTwiceMin = 500
 

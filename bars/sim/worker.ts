@@ -1,6 +1,6 @@
 /**
- * Owns: the program of one worker process: it runs the seeds that it is sent, one after the other, and says how it goes.
- * Refuses to know: how seeds are shared out, and what is printed.
+ * Owns: the program of one worker process: it runs the seeds it is sent, one after the other, and reports.
+ * Independent of: how seeds are distributed, and what is printed.
  */
 import { runSimulation } from '../../testing/index.ts'
 import { mutants } from './mutants.ts'
@@ -10,7 +10,7 @@ import type { Totals } from './totals.ts'
 export interface Order {
   readonly from: number
   readonly to: number
-  /** Seeds that are run a second time, to see whether they repeat themselves. */
+  /** Seeds that are run a second time, to check determinism. */
   readonly twice: number
   readonly stopAtFailure: boolean
 }
@@ -19,13 +19,13 @@ export interface Answer {
   readonly totals: Totals
 }
 
-// Errors are part of the traffic here, by the thousands; their stacks are not looked at.
+// Errors are part of the traffic here, by the thousands; their stacks are not used.
 Error.stackTraceLimit = process.argv.includes('--stacks') ? 20 : 0
 
 const mutant = process.argv.find((argument) => argument.startsWith('mutant='))?.slice('mutant='.length)
 if (mutant !== undefined) mutants[mutant]?.plant()
 
-/** What nobody caught belongs to the seed that runs now. */
+/** An uncaught error belongs to the seed that is running. */
 let uncaught: unknown[] = []
 process.on('uncaughtException', (error) => uncaught.push(error))
 process.on('unhandledRejection', (error) => uncaught.push(error))
@@ -33,7 +33,7 @@ process.on('unhandledRejection', (error) => uncaught.push(error))
 async function runOne(seed: number): Promise<Awaited<ReturnType<typeof runSimulation>>> {
   uncaught = []
   const result = await runSimulation(seed)
-  // What the runtime throws into the void comes a turn later.
+  // Unhandled rejections surface one tick later.
   await new Promise((resolve) => setImmediate(resolve))
   if (uncaught.length === 0) return result
   const [error] = uncaught as [Error]

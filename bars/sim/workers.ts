@@ -1,6 +1,6 @@
 /**
- * Owns: a few processes that run seeds side by side, in small portions, so that none waits for another.
- * Refuses to know: what a seed is.
+ * Owns: a few processes that run seeds in parallel, in small portions, so that none waits for another.
+ * Independent of: what a seed is.
  */
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -19,14 +19,14 @@ export interface Job {
   readonly seeds: number
   readonly twice?: number
   readonly stopAtFailure?: boolean
-  /** No new portion begins after it. */
+  /** No new portion starts after it. */
   readonly untilMs?: number
   readonly onProgress?: (totals: Totals) => void
 }
 
 const portionSeeds = 100
 
-/** Node 20 runs no TypeScript: from the sources, the compiled sister of the program is started. */
+/** Node 20 cannot run TypeScript: from sources, the compiled version of the program is started. */
 function programPath(): string {
   const isCompiled = import.meta.url.endsWith('.js')
   return fileURLToPath(new URL(isCompiled ? 'worker.js' : '../../build/bars/sim/worker.js', import.meta.url))
@@ -37,7 +37,7 @@ export class Workers {
 
   constructor({ processes, mutant }: WorkersOptions) {
     const argv = mutant === undefined ? [] : [`mutant=${mutant}`]
-    // Short-lived objects by the million: room for them, so that they die young.
+    // A large young generation, because there are millions of short-lived objects.
     this.#children = Array.from({ length: processes }, () => fork(programPath(), argv, { execArgv: ['--max-semi-space-size=32'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }))
   }
 

@@ -1,11 +1,11 @@
 /**
- * Owns: the keys of the two ends of a benchmark, made from their names, so that both processes know both ids.
- * Refuses to know: anything worth protecting: these keys are public.
+ * Owns: the keys of the two ends of a benchmark, derived from their names, so that both processes know both ids.
+ * Independent of: anything worth protecting. These keys are public.
  */
 import { createHash } from 'node:crypto'
 import { Identity } from '../../index.ts'
 
-/** PKCS#8 of an Ed25519 key is this, and then the 32 bytes of the seed. */
+/** PKCS#8 of an Ed25519 key is this prefix and the 32 bytes of the seed. */
 const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex')
 
 export function identityOf(name: 'server' | 'client'): Identity {

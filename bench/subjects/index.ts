@@ -1,7 +1,7 @@
 /**
- * The list of subjects by name. Owns how a worker finds its subject; each is loaded on demand, so that a worker process
- * holds one subject's code and a peer library that is not installed only fails its own cells.
- * Refuses to know what a subject does.
+ * The list of subjects by name. Owns how a worker finds its subject. Each is loaded on demand, so that a worker process
+ * holds one subject's code, and a library that is not installed only fails its own cells.
+ * Independent of what a subject does.
  */
 import type { Subject } from '../subject.ts'
 
@@ -15,7 +15,7 @@ const loaders: Record<string, () => Promise<Subject>> = {
   'raw-bytes': async () => (await import('./raw-view.ts')).rawBytes,
 }
 
-/** What runs unless the user names others: the baseline and whatever is held against it. */
+/** What runs unless the user names others: the baseline and everything that is compared with it. */
 export const defaultSubjectNames: readonly string[] = ['raw-view', 'statewire', 'raw-tls', 'statewire-tls', 'statewire-tls-awaited'].filter((name) => name in loaders)
 
 export const subjectNames: readonly string[] = Object.keys(loaders)

@@ -1,7 +1,7 @@
 /**
- * The ceiling over TLS: raw-view on mutual TLS 1.3 with Node's default cipher. Owns its keys, which are made from the names of
- * the two ends: both processes know them without a word.
- * Refuses to know: statewire's transport; only its certificates are borrowed, because they are small.
+ * The ceiling over TLS: raw-view on mutual TLS 1.3 with Node's default cipher. Owns its keys, which are derived from
+ * the names of the two ends.
+ * Independent of statewire's transport; only its certificates are borrowed, because they are small.
  */
 import tls from 'node:tls'
 import { identityOf } from './identities.ts'

@@ -1,14 +1,14 @@
 /**
- * The ceiling over plain TCP: `net.Socket` driven by hand, with one Buffer view a message. Owns its own tiny framing,
- * `u32 length | u32 lane | payload` in little endian. Refuses to know anything of statewire: no session, no
- * acknowledgement, no credit, no recovery. What a library reaches is a share of this.
+ * The ceiling over plain TCP: `net.Socket` driven by hand, with one Buffer view per message. Owns its own minimal
+ * framing, `u32 length | u32 lane | payload` in little endian. Independent of statewire: no session, acknowledgement,
+ * credit or recovery.
  *
- * What it does to be fast:
- *   - small values are copied behind each other into an arena that leaves with one write a turn, or per 64 KiB;
- *   - the arena is reused in place when the kernel took all of the write within the call, so it stays in the cache;
- *   - replies to one inbound chunk leave at its end, in one write, without waiting for the tick;
- *   - frames are parsed in place; only the one that spans two chunks is copied, into a buffer that is reused;
- *   - large payloads are not copied: the turn is corked and leaves in one gathered write;
+ * What makes it fast:
+ *   - small values are copied one after the other into an arena that is written once per tick, or per 64 KiB;
+ *   - the arena is reused in place if the kernel took all of the write within the call, so it stays in the cache;
+ *   - replies to one inbound chunk are written at its end, in one write, without waiting for the tick;
+ *   - frames are parsed in place; only one that spans two chunks is copied, into a buffer that is reused;
+ *   - large payloads are not copied: the writes of a tick are corked and leave in one gathered write;
  *   - back-pressure is a boolean.
  */
 import net from 'node:net'
@@ -22,7 +22,7 @@ const referencedBytesMin = 16 * 1024
 export const highWaterMarkBytes = 256 * 1024
 const payloadBytesMax = 16 * 1024 * 1024
 
-/** How the receiver is shown a payload that lies in place. */
+/** How the receiver gets a payload that lies in place. */
 type Show = (memory: ArrayBuffer, offset: number, bytes: number) => Uint8Array
 
 interface Lane {
@@ -111,7 +111,7 @@ class RawEnd implements End {
     this.end += headerBytes
     this.socket.write(this.arena.subarray(this.start, this.end))
     this.start = this.end
-    // All that a corked turn holds leaves at once: at the high-water mark, or at the end of the turn.
+    // Everything in a corked tick leaves at once: at the high-water mark, or at the end of the tick.
     if (!this.socket.write(value)) {
       this.blocked = true
       this.flush()
@@ -147,7 +147,7 @@ class RawEnd implements End {
   }
 
   private onChunk(chunk: Buffer): void {
-    // Replies to this chunk leave below; marking a flush as due keeps each of them from asking for a tick.
+    // Replies to this chunk leave below; marking a flush as due keeps each of them from requesting a tick.
     const flushWasDue = this.flushIsDue
     this.flushIsDue = true
     const endOfChunk = chunk.length
@@ -167,7 +167,7 @@ class RawEnd implements End {
     this.flush()
   }
 
-  /** Adds to the frame in `held` what this chunk has of it. Answers where the next frame begins. */
+  /** Appends this chunk's part of the frame in `held`. @returns where the next frame begins */
   private completeHeld(chunk: Buffer): number {
     let at = 0
     if (this.heldBytes < headerBytes) {
@@ -212,7 +212,7 @@ export interface RawCarrier {
 
 const plainTcp: RawCarrier = {
   createServer: (onSocket) => net.createServer({ highWaterMark: highWaterMarkBytes }, onSocket),
-  // `highWaterMark` is an option of every stream; the types of net.connect leave it out.
+  // `highWaterMark` is an option of every stream; the types of net.connect omit it.
   connect: (port, onConnected) => net.connect({ port, host: '127.0.0.1', highWaterMark: highWaterMarkBytes } as net.TcpNetConnectOpts, onConnected),
 }
 
@@ -245,12 +245,12 @@ export function makeRaw(name: string, show: Show, carrier: RawCarrier = plainTcp
   }
 }
 
-/** The baseline of the bars: one Buffer a message, which is what users of Node expect to be handed. */
+/** The baseline of the bars: one Buffer per message, which is what users of Node expect. */
 export const oneBuffer: Show = (memory, offset, bytes) => Buffer.from(memory, offset, bytes)
 export const rawView = makeRaw('raw-view', oneBuffer)
 
 /**
- * The same with a plain Uint8Array a message. Making a Buffer costs more than twice as much (0.04 against 0.017 µs), and
- * the difference is a quarter of the receiver's whole time. Held against nothing; it shows what is left to win.
+ * The same with a plain Uint8Array per message. Making a Buffer costs more than twice as much (0.04 against 0.017 µs).
+ * Not compared with anything; it shows what is left to gain.
  */
 export const rawBytes = makeRaw('raw-bytes', (memory, offset, bytes) => new Uint8Array(memory, offset, bytes))

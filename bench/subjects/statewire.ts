@@ -1,7 +1,7 @@
 /**
  * statewire as an application uses it: two networks, sessions as lanes, `trySend` and a handler. Owns the mapping of
  * lanes to sessions.
- * Refuses to know how the runtime works: nothing here reaches below the public API.
+ * Independent of how the runtime works: only the public API is used.
  */
 import { createNetwork } from '../../index.ts'
 import type { Network, NetworkValue, Session } from '../../index.ts'
@@ -9,7 +9,7 @@ import type { Row } from '../rows.ts'
 import type { Accept, End, Serving, Subject } from '../subject.ts'
 import { identityOf } from './identities.ts'
 
-/** The two ends as a variant of the library configures them. */
+/** The two ends as configured by a variant of the subject. */
 interface Ends {
   readonly serverId: string
   readonly clientId: string
@@ -21,7 +21,7 @@ class SessionEnd implements End {
   readonly #network: Network
   readonly #sessions: readonly Session[]
   readonly #peer: string
-  /** One `await session.send(…)` a value, as most code is written. */
+  /** One `await session.send(…)` per value, as most code is written. */
   readonly #isAwaited: boolean
   #waiting: Promise<void> | null = null
 
@@ -61,7 +61,7 @@ function deliverTo(sessions: readonly Session[], peer: string, accept: Accept): 
       if (value.type !== 'Bytes') throw new Error(`a ${value.type} arrived where Bytes were sent`)
       accept(lane, value.value)
     }
-    // The harness looks at a value during the call only, and raw-view reuses its memory too.
+    // The harness uses a value only during the call, and raw-view reuses its memory too.
     session.handle(peer, onValue, { borrow: true })
   }
 }
@@ -104,10 +104,10 @@ export const statewire: Subject = subjectOf('statewire', () => ({
   createClient: (port, connections) => createNetwork({ identity: clientName, connectionParallelism: connections, security: 'plaintext', peers: [{ id: serverName, url: `tcp://127.0.0.1:${port}` }] }),
 }))
 
-/** The native dialect: acknowledgements, replay window and credit on, over TLS or without. */
+/** The native dialect: acknowledgements, retransmit buffer and credit on, over TLS or without. */
 function nativeEnds(security: 'tls' | 'plaintext'): Ends {
   const [server, client] = [identityOf('server'), identityOf('client')]
-  // All of them come from one address at once, and strangers are not what is measured.
+  // All connections come from one address at once; limits for strangers are not what is measured.
   const limits = { pendingInboundPerAddressMax: 64, connectBurst: 1000 }
   const scheme = security === 'tls' ? 'tls' : 'tcp'
   return {

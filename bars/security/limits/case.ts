@@ -1,19 +1,19 @@
 /**
- * Owns: what a case of a limit is: a value at or beside the bound, and the one outcome that belongs to it.
- * Refuses to know: any limit.
+ * Owns: what a case of a limit is: a value at or next to the bound, and the one expected outcome.
+ * Independent of: any limit.
  */
 
 export interface LimitCase {
   /** A name of the declared tables. */
   readonly limit: string
-  /** "n-1", "n", "n+1", and in which way it is bounded. */
+  /** "n-1", "n" or "n+1", and the direction of the bound. */
   readonly at: string
-  /** "in order", the code of an error, or what else is documented. */
+  /** "in order", an error code, or another documented outcome. */
   readonly expected: string
   readonly run: () => unknown
 }
 
-/** Whatever is no error is in order, but for a text, which is the outcome itself. */
+/** No error means "in order"; a string is the outcome itself. */
 export async function outcomeOf(run: () => unknown): Promise<string> {
   try {
     const result: unknown = await run()

@@ -1,6 +1,6 @@
 /**
- * Owns: S9, numbers and bytes as a running network and its queues keep them.
- * Refuses to know: times (times.ts), and the bytes of the wire (wire.ts).
+ * Owns: S9, numbers and bytes as a running network and its queues enforce them.
+ * Independent of: times (times.ts), and the bytes of the wire (wire.ts).
  */
 import { defaultLimits, Identity } from '../../../actors/index.ts'
 import type { Limits, Network, Session } from '../../../actors/index.ts'
@@ -24,10 +24,10 @@ import type { Lab } from './lab.ts'
 
 const fine = 'in order'
 const bytes = (length: number): NetworkValue => ({ type: 'Bytes', value: Buffer.alloc(length) })
-/** Of a Bytes: descriptor and length field, and what every value that waits costs besides. */
+/** Of Bytes: descriptor and length field, plus the overhead of every waiting value. */
 const costBytes = (length: number): number => 5 + length + 64
 
-/** So many strangers knock at once; the outcome is that of the last. */
+/** This many strangers connect at once; the outcome is that of the last. */
 function knocks(count: number, limits: Partial<Limits>): Promise<string> {
   return inLab(async (lab) => {
     const alice = await lab.start({ id: 'alice', limits })
@@ -42,7 +42,7 @@ function knocks(count: number, limits: Partial<Limits>): Promise<string> {
   })
 }
 
-/** One after the other, each gone before the next. */
+/** One after the other, each closed before the next. */
 function comesAndGoes(count: number, connectBurst: number): Promise<string> {
   return inLab(async (lab) => {
     const alice = await lab.start({ id: 'alice', limits: { connectBurst } })
@@ -57,7 +57,7 @@ function comesAndGoes(count: number, connectBurst: number): Promise<string> {
   })
 }
 
-/** Of so many links whose dials nobody answers, how many dial at once. */
+/** How many of these links dial at once if no dial is answered. */
 function dialsAtOnce(links: number, dialsMax: number): Promise<string> {
   return inLab(async (lab) => {
     const two = { onConnectionLost: 'reconnect', connectionParallelism: links } as const
@@ -115,7 +115,7 @@ interface Queueing {
   waitToSend(lane: never, value: NetworkValue, resolve: () => void, reject: (error: Error) => void): unknown
 }
 
-/** A link that has no connection: what is sent waits. */
+/** A link without a connection: what is sent waits. */
 function link(dialect: 'ampc' | 'native', limits: Partial<Limits>): Queueing {
   if (dialect === 'ampc') return new LinkState(ampcDialect.sessions(1 << 20), { ...linkLimits, ...limits }) as unknown as Queueing
   const [own, peer] = [Identity.generate(), Identity.generate().id]
@@ -136,13 +136,13 @@ function sendQueueCases(dialect: 'ampc' | 'native'): LimitCase[] {
   const half = 400
   return [
     ...around('sendQueueValuesMax', `kept, ${dialect}`, 5, [fine, fine, 'ERR_SEND_QUEUE_FULL'], (count) => queues(dialect, { sendQueueValuesMax: 5 }, Array.from({ length: count }, () => bytes(0)))),
-    // The first value of any size may wait, so it is the second that is refused.
+    // The first value of any size may wait, so the second is refused.
     ...around('sendQueueBytesMax', `kept, ${dialect}`, 1000, [fine, fine, 'ERR_SEND_QUEUE_FULL'], (sum) => queues(dialect, { sendQueueBytesMax: 1000 }, [bytes(half), bytes(sum - costBytes(half) - costBytes(0))])),
     { limit: 'sendQueueBytesMax', at: `a single value far above it, ${dialect}: documented, it may wait`, expected: fine, run: () => queues(dialect, { sendQueueBytesMax: 1000 }, [bytes(100_000)]) },
   ]
 }
 
-/** A body costs its bytes, its length field among them, and 64. */
+/** A body costs its bytes, including the length field, and 64. */
 function unread(cost: number): string {
   const state = new LinkState(ampcDialect.sessions(1 << 20), linkLimits)
   state.openLane(1)

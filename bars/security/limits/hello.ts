@@ -1,6 +1,6 @@
 /**
- * Owns: S9, what a peer says of itself in its first bytes: sizes, windows, durations, counts, at and beside every bound.
- * Refuses to know: what follows from a hello that is in order.
+ * Owns: S9, the fields of a hello: sizes, windows, durations, counts, at and next to every bound.
+ * Independent of: what follows from a valid hello.
  */
 import { cutUtf8, encodeHello, encodeRefusal, HelloReader, helloMaxMessageLengthBytesMin, linksMax, refusalMessageLengthBytesMax, windowBytesMax } from '../../../codec/hello.ts'
 import { helloOf } from '../identity-bar.ts'
@@ -12,10 +12,10 @@ const refused = 'bad-hello'
 const maxUint32 = 0xffff_ffff
 const publicKey = new Uint8Array(32).fill(1)
 
-/** Where each field stands, and how wide it is. */
+/** Offset and width of each field. */
 const fields = { maxMessageLength: [12, 4], laneWindow: [16, 4], resumeTimeout: [20, 4], bootId: [24, 8], epoch: [32, 8], nextEpoch: [40, 8], received: [56, 8], first: [64, 8], next: [72, 8], helloNumber: [112, 8], links: [120, 2], replayWindow: [122, 4] } as const
 
-/** A hello that is in order but for one field. */
+/** A hello that is valid except for one field. */
 function says(field: keyof typeof fields, value: number | bigint): string {
   const bytes = encodeHello(helloOf(publicKey))
   const [offset, lengthBytes] = fields[field]
@@ -27,7 +27,7 @@ function says(field: keyof typeof fields, value: number | bigint): string {
 
 const one = (limit: string, at: string, expected: string, run: () => unknown): LimitCase => ({ limit, at, expected, run })
 
-/** A refusal whose length field says so, with as much of text behind it. */
+/** A refusal with this length field and this much text. */
 function refusal(lengthBytes: number): string {
   const bytes = Buffer.concat([encodeRefusal('busy', ''), Buffer.alloc(lengthBytes, 97)])
   bytes.writeUInt16LE(lengthBytes, 8)

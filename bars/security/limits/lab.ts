@@ -1,6 +1,6 @@
 /**
- * Owns: a few networks of the ampc dialect in virtual time over memory, and strangers that knock at them.
- * Refuses to know: limits.
+ * Owns: a few networks of the ampc dialect in virtual time over memory pipes, and strangers that connect to them.
+ * Independent of: limits.
  */
 import { createNetwork, MemoryTransport } from '../../../actors/index.ts'
 import type { AdmitInfo, Limits, Network, NetworkEvent, Pipe, Session, Transport } from '../../../actors/index.ts'
@@ -14,7 +14,7 @@ export interface LabNetwork {
   readonly connectionParallelism?: number
 }
 
-/** What one stranger's pipe was told. */
+/** What one stranger's pipe received. */
 export interface Stranger {
   readonly pipe: Pipe
   isClosed: boolean
@@ -28,14 +28,14 @@ export class Lab {
   readonly transport: MemoryTransport
   readonly networks: Network[] = []
   readonly events: (NetworkEvent & { readonly of: string; readonly atMs: number })[] = []
-  /** All chance there is: the greatest there may be, so that a wait is as long as its bound. */
+  /** All random numbers are the greatest possible, so that a wait is as long as its bound. */
   fraction = 1 - Number.EPSILON
 
   constructor() {
     this.transport = new MemoryTransport(this.clock)
   }
 
-  /** Each knows those before it, and dials them: its identity has to be greater. */
+  /** Each knows those before it and dials them: its identity has to be greater. */
   async start({ id, limits, admit, onConnectionLost, connectionParallelism }: LabNetwork, transport: Transport = this.transport): Promise<Network> {
     const peers = this.networks.map(({ identity, url }) => ({ id: identity, url: url ?? 'tcp://127.0.0.1:1' }))
     const later = ['alice', 'bob'].filter((other) => other > id).map((other) => ({ id: other }))
@@ -91,7 +91,7 @@ export class Lab {
   }
 }
 
-/** The lab is stopped however it went. */
+/** The lab is stopped however the test ends. */
 export async function inLab<T>(body: (lab: Lab) => Promise<T>): Promise<T> {
   const lab = new Lab()
   try {

@@ -1,6 +1,6 @@
 /**
- * Owns: S9, limits as options: the range that each value may have, at its least, at its most, and beside both.
- * Refuses to know: what a running network makes of them (times.ts, counts.ts).
+ * Owns: S9, limits as options: the allowed range of each value, at its minimum, its maximum, and next to both.
+ * Independent of: what a running network does with them (times.ts, counts.ts).
  */
 import { createNetwork, defaultLimits, Identity } from '../../../actors/index.ts'
 import type { Limits } from '../../../actors/index.ts'
@@ -14,7 +14,7 @@ const fine = 'in order'
 const timerMsMax = 2 ** 31 - 1
 const key = Identity.generate()
 
-/** What a pair of limits forbids is moved out of the way. */
+/** Moves the other limit away if a pair of limits depends on each other. */
 function resolve(name: keyof Limits, value: number): void {
   const others: Partial<Limits> = name === 'backoffMaxMs' ? { backoffMinMs: 1 } : name === 'backoffMinMs' ? { backoffMaxMs: timerMsMax } : name === 'pendingInboundMax' ? { pendingInboundPerAddressMax: 1 } : name === 'pendingInboundPerAddressMax' ? { pendingInboundMax: Number.MAX_SAFE_INTEGER } : {}
   resolveLimits({ ...others, [name]: value })
@@ -31,7 +31,7 @@ function rangeOf(name: keyof Limits): LimitCase[] {
   const odd: readonly (readonly [string, number])[] = [['NaN', NaN], ['Infinity', Infinity], ['half', 1.5]]
   return [
     ...around(name, 'as an option, least', 1, [refused, fine, fine], (value) => resolve(name, value)),
-    // A fraction has no greatest value but that it is finite.
+    // A fraction has no maximum; it must only be finite.
     ...(isFraction ? [] : around(name, 'as an option, most', mostOf(name), [fine, fine, refused], (value) => resolve(name, value))),
     ...odd.map(([at, value]): LimitCase => ({ limit: name, at: `as an option, ${at}`, expected: isFraction && value === 1.5 ? fine : refused, run: () => resolve(name, value) })),
     { limit: name, at: 'as an option, a text', expected: refused, run: () => resolve(name, '5' as unknown as number) },
@@ -47,7 +47,7 @@ export function optionCases(): LimitCase[] {
     ...around('backoffMaxMs', 'against backoffMinMs', 100, [refused, fine, fine], (value) => resolveLimits({ backoffMinMs: 100, backoffMaxMs: value })),
     ...around('pendingInboundPerAddressMax', 'against pendingInboundMax', 9, [fine, fine, refused], (value) => resolveLimits({ pendingInboundPerAddressMax: value, pendingInboundMax: 9 })),
     ...around('pendingInboundMax', 'against pendingInboundPerAddressMax', 9, [refused, fine, fine], (value) => resolveLimits({ pendingInboundPerAddressMax: 9, pendingInboundMax: value })),
-    // What a hello must say has to be said of a wrong option before the first dial, not as a bug after it.
+    // An option that a hello cannot carry must be refused before the first dial, not reported as a bug afterwards.
     ...around('maxMessageLengthBytes', 'native, least of a hello', 65_536, [refused, fine, fine], (value) => create({ maxMessageLengthBytes: value })),
     ...around('connectionsPerPeerMax', 'native, most of a hello', 65_535, [fine, fine, refused], (value) => create({ connectionsPerPeerMax: 100_000 }, value)),
     ...around('connectionsPerPeerMax', 'connectionParallelism', 5, [fine, fine, refused], (value) => create({ connectionsPerPeerMax: 5 }, value)),

@@ -1,6 +1,6 @@
 /**
- * Owns: S9, times as a running network keeps them: a millisecond before, at the moment, a millisecond after.
- * Refuses to know: real clocks. Deadlines are rounded up to 4 ms, so here all of them begin and end on such a moment.
+ * Owns: S9, times as a running network enforces them: a millisecond before, exactly, a millisecond after.
+ * Independent of: real clocks. Deadlines are rounded up to 4 ms, so all of them start and end on such a moment here.
  */
 import { MemoryPipe } from '../../../actors/memory-pipe.ts'
 import type { Limits, Network, Session, Transport } from '../../../actors/index.ts'
@@ -22,7 +22,7 @@ import type { Lab } from './lab.ts'
 const waits = 'waits'
 type Look = () => string | Promise<string>
 
-/** `begin` starts the wait and gives a look at it. */
+/** `begin` starts the wait and returns a function that reads its state. */
 function deadline(limit: string, n: number, passed: string, begin: (lab: Lab, n: number) => Promise<Look>, before = waits): LimitCase[] {
   return around(limit, 'kept', n, [before, passed, passed], (_value) => '').map((one, index) => ({
     ...one,
@@ -53,7 +53,7 @@ function dialling(lab: Lab, dial: Transport['dial']): Transport {
   return { get openHandles() { return transport.openHandles }, listen: (...args) => transport.listen(...args), dial }
 }
 
-/** Dials lead to pipes that nobody ever answers. */
+/** Dials lead to pipes that are never answered. */
 function intoTheVoid(lab: Lab): Transport {
   return dialling(lab, (address, options) => new MemoryPipe(address, lab.clock, options, () => {}))
 }
@@ -73,7 +73,7 @@ async function callUnanswered(lab: Lab, limits: Partial<Limits>): Promise<Look> 
   return outcomeOf(alice.makeSessions({ count: 1 }))
 }
 
-/** Two that are up, and nothing moves between them any more: what is said now never leaves. @returns the first one's pipe */
+/** Two connected networks whose traffic is stopped: what is sent now never leaves. @returns the first one's pipe */
 async function jam(lab: Lab, limits: Partial<Limits>): Promise<MemoryPipe> {
   await lab.start({ id: 'alice', limits, onConnectionLost: 'reconnect' })
   await lab.start({ id: 'bob', onConnectionLost: 'reconnect' })
@@ -90,13 +90,14 @@ async function jam(lab: Lab, limits: Partial<Limits>): Promise<MemoryPipe> {
   return own
 }
 
-/** Up for so long and then cut: whether the next dial is made at once tells if the back-off began anew. */
+/** Up for this long and then cut: whether the next dial is immediate shows if the back-off was reset. */
 function stableCases(): LimitCase[] {
   return around('stableAfterMs', 'kept', 1000, ['backs off', 'at once', 'at once'], (upMs) =>
     inLab(async (lab) => {
       await lab.start({ id: 'alice', onConnectionLost: 'reconnect' })
       await lab.start({ id: 'bob', onConnectionLost: 'reconnect', limits: { stableAfterMs: 1000, backoffMinMs: 400 } })
-      // Only a link that has sessions reads; their first frames prove its first connection, so it is the second one that counts.
+      // Only a link with sessions reads. Their first frames count for the first connection, so the second one is
+      // measured.
       await lab.session()
       await align(lab)
       const opened = (): number => lab.events.filter(({ type, of }) => type === 'connection.opened' && of === 'bob').length
@@ -112,7 +113,7 @@ function stableCases(): LimitCase[] {
     }))
 }
 
-/** The times between dials that are refused at once, with the greatest chance there is. */
+/** The times between dials that are refused at once, with the greatest random numbers. */
 async function gapsMs(limits: Partial<Limits>, dials: number): Promise<number[]> {
   return inLab(async (lab) => {
     const atMs: number[] = []
@@ -148,7 +149,7 @@ function epoch(resumeTimeoutMs: number, own: number): LinkEpoch {
   return new LinkEpoch({ connectionId: 0, ownKey: new Uint8Array(32).fill(own), peerKey: new Uint8Array(32).fill(3 - own), limits: { ...epochLimits, resumeTimeoutMs }, bootId: 1n, drawEpoch: () => ++drawn })
 }
 
-/** Both sides meet, and the connection is lost at 0: the lesser of their time-outs counts. */
+/** Both sides connect, and the connection is lost at 0: the smaller of their timeouts counts. */
 function expiresAfter(ownMs: number, peersMs: number, afterMs: number): string {
   const [link, peer] = [epoch(ownMs, 1), epoch(peersMs, 2)]
   const asked = link.composeHello()
@@ -190,7 +191,7 @@ function protocolCases(): LimitCase[] {
   ]
 }
 
-/** This side has said its Goodbye at 0, and the other one neither answers nor ends. */
+/** This side sent its Goodbye at 0, and the other one neither answers nor closes. */
 function afterGoodbye(ms: number): string {
   const link = epoch(1000, 1)
   const outbox = { forgetControl() {}, ping() {}, isAckDue: false } as unknown as NativeOutbox

@@ -1,6 +1,6 @@
 /**
- * Owns: S9, limits of the codec and of the protocol's own memory, each on the class that keeps it.
- * Refuses to know: sockets, actors and time.
+ * Owns: S9, limits of the codec and of the protocol's own memory, each on the class that enforces it.
+ * Independent of: sockets, actors and time.
  */
 import { ControlFrameReader, encodeControlFrame, encodeFrame, FrameReader } from '../../../codec/index.ts'
 import type { NetworkValue } from '../../../codec/index.ts'
@@ -36,7 +36,7 @@ const u32 = (value: number): Buffer => {
   return buffer
 }
 
-/** A length is refused from its header: the body never has to come. */
+/** A length is refused from its header, before the body. */
 function declares(reader: { push(chunk: Buffer): void }, ...parts: Buffer[]): void {
   reader.push(Buffer.concat(parts))
 }
@@ -67,7 +67,7 @@ function frameCases(): LimitCase[] {
   ]
 }
 
-/** A ClientHello whose one record declares a body of so many bytes. */
+/** A ClientHello whose single record declares a body of this many bytes. */
 function clientHelloOf(lengthBytes: number): string {
   const message = Buffer.from([1, lengthBytes >>> 16, (lengthBytes >>> 8) & 255, lengthBytes & 255])
   const verdict = readClientHello(Buffer.concat([Buffer.of(22, 3, 1, 0x10, 0), message, Buffer.alloc(8)]))
@@ -109,7 +109,7 @@ async function waiters(count: number): Promise<string> {
   return Promise.resolve(refusal)
 }
 
-/** A large payload goes by reference: what it is changed to afterwards is what leaves. */
+/** A large payload is sent by reference: a later change of it is what leaves. */
 function isByReference(length: number): string {
   const value = bytes(length)
   const writer = new FrameWriter()
@@ -172,7 +172,7 @@ const isUsedAgain = (heldBytesMax: number) => (lengthBytes: number): string => {
   return spares.take(lengthBytes) === undefined ? 'let go' : 'used again'
 }
 
-/** How many arenas come back that were full and not received, once everything is. */
+/** How many arenas are returned that were full and unacknowledged, once everything is acknowledged. */
 function retires(arenas: number): string {
   const spares = new SpareMemory(1 << 30)
   const writer = new FrameWriter(spares)
@@ -186,7 +186,7 @@ function retires(arenas: number): string {
     }
     writer.receivedFrom(memory as ArrayBufferLike)
   }
-  // Arenas begin small, and the small ones do not come back.
+  // Arenas start small, and small ones are not reused.
   fillUntil(() => memory?.byteLength === limits.maxArenaLengthBytes)
   const before = spares.heldBytes
   fillUntil((retired) => retired === arenas)

@@ -1,6 +1,6 @@
 /**
- * Owns: S12, texts that come from the application: options, names, files, calls, and errors of its own.
- * Refuses to know: what is looked for in the answers (ledger.ts).
+ * Owns: S12, texts from the application: options, names, files, calls, and its own errors.
+ * Independent of: what is searched for in the results (ledger.ts).
  */
 import { createNetwork, Identity, MemoryTransport } from '../../../actors/index.ts'
 import type { AmpcConfig, Network, NetworkConfig, Session } from '../../../actors/index.ts'
@@ -17,7 +17,7 @@ async function failing(ledger: Ledger, source: string, run: () => unknown): Prom
   }
 }
 
-/** Each option in turn holds the text, in each place where one can stand. */
+/** Puts the text into each option in turn, in each place where a text can be. */
 function badConfigs(text: string): [string, object][] {
   const native = { identity: Identity.generate(), peers: [] }
   const ampc = { identity: 'bob', listen: 'tcp://127.0.0.1:0', peers: [], security: 'plaintext' }
@@ -88,14 +88,14 @@ function pairOf(ledger: Ledger, ids: readonly [string, string], more: Partial<Am
   return { clock, networks: [first, second], ids }
 }
 
-/** Actors refer to each other: what an inspector sends over the wire is the events. */
+/** Actors refer to each other, so only the events that an inspector would send are checked. */
 function lesser(name: string, value: unknown): unknown {
   return name === 'actorRef' || name === 'sourceRef' || name === 'snapshot' ? undefined : value
 }
 
-/** Names and errors of the application, in a network that works. */
+/** Names and errors of the application, in a working network. */
 async function call(ledger: Ledger, text: string): Promise<void> {
-  // A name is not secret, and a key is refused as one, which the options above show.
+  // A name is not secret, and a key is refused as a name, as the options above show.
   const name = isSecret(text) ? '' : Buffer.from(text).subarray(0, 100).toString('utf8').replaceAll('\ufffd', '')
   const pair = pairOf(ledger, [`a${name}`, `b${name}`])
   const { clock, networks, ids } = pair
@@ -115,7 +115,7 @@ async function call(ledger: Ledger, text: string): Promise<void> {
   await attempt('receive that waits', () => mine.receive(ids[1], { timeoutMs: 50 }))
   await attempt('aborted for a reason', () => mine.receive(ids[1], { signal: AbortSignal.abort(new Error('gone')) }))
   theirs.handle(ids[0], () => {
-    // Its own error stays the cause: what an application throws it may read.
+    // Its own error stays the cause: an application may read what it throws.
     throw new Error(isSecret(text) ? 'a bug' : text)
   })
   ledger.source = 'a handler that throws'

@@ -1,22 +1,22 @@
 /**
- * Owns: everything that a run says anywhere (log lines, errors, events, inspection, console) and what of it must not be said:
- * raw control characters, endless text, key material.
- * Refuses to know: who made it say so.
+ * Owns: everything that a run prints anywhere (log lines, errors, events, inspection, console), and what must not be in
+ * it: raw control characters, unbounded text, key material.
+ * Independent of: what caused it.
  */
 import { createPrivateKey } from 'node:crypto'
 import { inspect } from 'node:util'
 import { StatewireError } from '../../../codec/errors.ts'
 import type { Identity, Log } from '../../../actors/index.ts'
 
-/** Line ends, escapes of terminals in 7 and 8 bits, the line ends of Unicode, and what turns the order of text around. */
+/** Line ends, terminal escapes in 7 and 8 bits, Unicode line ends, and characters that change the text direction. */
 export const forged = 'x\r\n\u001b[31mERROR forged\u0000\u007f\u009b31m\u0085\u2028\u2029\u202e\u2066'
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const raw = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/
 
-/** Longer than any sentence of ours with the greatest names that fit. */
+/** Longer than any of our messages with the longest allowed names. */
 const longestText = 4_096
 
-/** All the ways in which the 32 bytes of a private key can be written by accident. */
+/** All the ways in which the 32 bytes of a private key could be written by accident. */
 export function secretsOf(identity: Identity): string[] {
   const pem = identity.toPem()
   const seed = (createPrivateKey(pem).export({ type: 'pkcs8', format: 'der' }) as Buffer).subarray(-32)
@@ -52,12 +52,12 @@ export class Ledger {
     this.quiet(where, text)
   }
 
-  /** For machines, or many lines long by nature: no key material. */
+  /** For machines, or long by nature: no key material. */
   quiet(where: string, text: string): void {
     if (this.#secrets.some((secret) => text.includes(secret))) this.#fault('secrets', where, text)
   }
 
-  /** All texts in a value, names of fields too. */
+  /** All texts in a value, including field names. */
   tree(where: string, value: unknown, depth = 0): void {
     if (typeof value === 'string') this.line(where, value)
     else if (value instanceof Error) this.error(where, value)

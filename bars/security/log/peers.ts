@@ -1,6 +1,6 @@
 /**
- * Owns: S12, texts that come from a peer or a stranger: names, refusals, reasons, certificates, ALPN.
- * Refuses to know: what is looked for in the answers (ledger.ts).
+ * Owns: S12, texts from a peer or a stranger: names, refusals, reasons, certificates, ALPN.
+ * Independent of: what is searched for in the results (ledger.ts).
  */
 import net from 'node:net'
 import tls from 'node:tls'
@@ -15,7 +15,7 @@ import type { Ledger } from './ledger.ts'
 
 const limits = { backoffMinMs: 20, backoffMaxMs: 20, connectBurst: 1_000_000, handshakeTimeoutMs: 2_000 }
 
-/** A network whose every word is written down. */
+/** A network whose complete output is recorded. */
 function watched(ledger: Ledger, config: NetworkConfig): Network {
   const network = createNetwork({ ...config, limits } as NetworkConfig, { environment: { log: ledger.log }, inspect: (event) => ledger.quiet('inspection', JSON.stringify(event, (name, value: unknown) => (name === 'actorRef' || name === 'sourceRef' || name === 'snapshot' ? undefined : value))) })
   network.ref.on('*', (event) => {
@@ -27,7 +27,7 @@ function watched(ledger: Ledger, config: NetworkConfig): Network {
 
 const portOf = (network: Network): number => Number(new URL(network.url as string).port)
 
-/** Talks to a listening network, and waits until it has said what it thinks. */
+/** Connects to a listening network and waits until it has answered. */
 async function tell(ledger: Ledger, source: string, network: Network, begin: (port: number) => net.Socket): Promise<void> {
   ledger.source = source
   let said = 0
@@ -40,7 +40,7 @@ async function tell(ledger: Ledger, source: string, network: Network, begin: (po
   for (const each of off) each()
 }
 
-/** A server that says one thing to each who connects; a network dials it. */
+/** A server that sends the same bytes to each client; a network dials it. */
 async function answer(ledger: Ledger, source: string, server: net.Server, config: (url: string) => NetworkConfig, scheme: string): Promise<void> {
   ledger.source = source
   const sockets = new Set<net.Socket>()
