@@ -25,6 +25,7 @@ import { resolveOptions } from './options.ts'
 import type { NetworkConfig } from './options.ts'
 import { causeOf, errorOf } from './causes.ts'
 import type { Cause } from './causes.ts'
+import { restoreError } from './restored-snapshot.ts'
 import type { Services } from './services.ts'
 import type { Session } from './session.ts'
 import { supervisor, supervisorServices } from './supervisor.ts'
@@ -90,7 +91,7 @@ export class Network {
 
   /**
    * The facade of a supervisor that an application spawned itself. The same one for the same reference.
-   * @throws StatewireError ERR_NOT_A_NETWORK; what is wrong with its input, if it could not even be made
+   * @throws StatewireError ERR_NOT_A_NETWORK; ERR_NOT_RESTORABLE for one restored from a persisted snapshot; what is wrong with its input, if it could not even be made
    */
   static from(ref: unknown): Network {
     const services = typeof ref === 'object' && ref !== null ? supervisorServices(ref) : undefined
@@ -332,8 +333,8 @@ function asError(error: unknown): Error {
 function stillborn(ref: unknown): unknown {
   const { logic, getSnapshot } = (ref ?? {}) as Partial<{ logic: unknown; getSnapshot: () => { status: string; error: unknown } }>
   if (logic !== supervisor || getSnapshot === undefined) return undefined
-  const { status, error } = getSnapshot.call(ref)
-  return status === 'error' ? error : undefined
+  const snapshot = getSnapshot.call(ref)
+  return snapshot.status === 'error' ? snapshot.error : restoreError(snapshot)
 }
 
 /** XState calls an inspector on the stack of whoever sends an event: what it throws would end our actors one by one. */

@@ -29,6 +29,7 @@ import { pool } from './pool.ts'
 import { reconnector } from './reconnector.ts'
 import { cause, causeOf, errorOf } from './causes.ts'
 import type { Cause } from './causes.ts'
+import { refusingRestore } from './restored-snapshot.ts'
 import { Services } from './services.ts'
 import { TlsTransport } from './tls-transport.ts'
 
@@ -226,9 +227,15 @@ function createServices(input: SupervisorInput): Services {
   return services
 }
 
-export const supervisor = chartActor<SupervisorInput, SupervisorBody>({
+/**
+ * A whole network as actor logic for `setup({ actors: { supervisor } })`, `invoke`, `spawn` and `createActor`.
+ *
+ * A persisted snapshot has neither sockets nor keys. An actor that is restored from one fails with ERR_NOT_RESTORABLE, which
+ * reaches the `onError` of its invoke; start the network again from its config there.
+ */
+export const supervisor = refusingRestore(chartActor<SupervisorInput, SupervisorBody>({
   machine: supervisorMachine,
   host: (input) => createServices(input),
   body: SupervisorBody,
   actions: supervisorActions,
-}) as unknown as SupervisorLogic
+})) as unknown as SupervisorLogic

@@ -41,6 +41,7 @@ export const errorCodes = {
   ERR_INVALID_PEER_ID: fatal('A peer identity has the wrong form.'),
   ERR_UNKNOWN_PEER: permanent('The peer is not one that this network was configured with.'),
   ERR_NOT_A_NETWORK: permanent('The actor reference does not belong to a network.'),
+  ERR_NOT_RESTORABLE: permanent('A network cannot be restored from a persisted snapshot; start it again from its config.'),
   ERR_DIALECT_UNSUPPORTED: fatal('The dialect in use can not do what was asked for.'),
   ERR_UNSUPPORTED_HOST: fatal('The machine is not little-endian, which this codec needs.'),
   // Handshake and connection.

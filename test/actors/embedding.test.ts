@@ -228,6 +228,70 @@ describe('Network.from', () => {
   })
 })
 
+describe('a network whose snapshot is persisted and restored', () => {
+  const persisted: [string, (snapshot: unknown) => unknown][] = [
+    ['as JSON', (snapshot) => JSON.parse(JSON.stringify(snapshot))],
+    ['as it is', (snapshot) => snapshot],
+  ]
+  const failure = expect.objectContaining({ code: 'ERR_NOT_RESTORABLE' }) as unknown
+
+  const offline = setup({ types: { context: {} as { starts: number; error: unknown } }, actors: { supervisor } }).createMachine({
+    context: { starts: 0, error: null },
+    initial: 'online',
+    states: {
+      online: {
+        entry: assign({ starts: ({ context }) => context.starts + 1 }),
+        invoke: { id: 'network', src: 'supervisor', input: listening, onError: { target: 'online', reenter: true, actions: assign({ error: ({ event }) => event.error }) } },
+      },
+    },
+  })
+  const plain = setup({ actors: { supervisor } }).createMachine({ invoke: { id: 'network', src: 'supervisor', input: listening } })
+
+  it.each(persisted)('%s fails its application with a named error', async (_, persist) => {
+    const first = createActor(plain).start()
+    await Network.from(first.getSnapshot().children['network']).ready()
+    const snapshot = persist(first.getPersistedSnapshot())
+    first.stop()
+    const second = createActor(plain, { snapshot: snapshot as never })
+    const failed = new Promise((resolve) => void second.subscribe({ error: resolve }))
+    expect(() => Network.from(second.getSnapshot().children['network'])).toThrow(failure as Error)
+    second.start()
+    expect(await failed).toEqual(failure)
+    expect(second.getSnapshot().status).toBe('error')
+  })
+
+  it.each(persisted)('%s can be started again by the onError of its invoke', async (_, persist) => {
+    const first = createActor(offline).start()
+    await Network.from(first.getSnapshot().children['network']).ready()
+    const snapshot = persist(first.getPersistedSnapshot())
+    first.stop()
+    const second = createActor(offline, { snapshot: snapshot as never }).start()
+    stops.push(() => second.stop())
+    await waitFor(second, ({ context }) => context.starts === 2)
+    expect(second.getSnapshot().context.error).toEqual(failure)
+    const network = Network.from(second.getSnapshot().children['network'])
+    await network.ready()
+    await network.shutdown()
+  })
+
+  it('holds no key, no address and no live object in what is persisted', async () => {
+    const ref = createActor(supervisor, { input: listening }).start()
+    stops.push(() => ref.stop())
+    await Network.from(ref).ready()
+    expect(ref.getPersistedSnapshot()).toEqual({ status: 'active', output: undefined, error: undefined, value: 'running' })
+  })
+
+  it('stays over if it had shut down before', async () => {
+    const ref = createActor(supervisor, { input: listening }).start()
+    await Network.from(ref).shutdown()
+    const again = createActor(supervisor, { input: listening, snapshot: ref.getPersistedSnapshot() as never })
+    const done = toPromise(again)
+    again.start()
+    await done
+    expect(again.getSnapshot().status).toBe('done')
+  })
+})
+
 describe('createNetwork', () => {
   it('throws at once what is wrong with its options', () => {
     expect(() => createNetwork({ ...listening.config, connectionParallelism: 0 })).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }))
