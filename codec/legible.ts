@@ -13,8 +13,7 @@ const lookedAtLength = 16 * 1024
  * Line ends forge lines, escapes (7 and 8 bits wide) drive terminals, and marks of direction turn a line around. Written out
  * they do nothing.
  */
-// oxlint-disable-next-line no-control-regex -- control characters are what is taken out
-const unprintable = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
+const unprintable = /[\p{Cc}\p{Cs}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu
 /** To its end, or as far as there is text: a key that was cut off is a key. */
 const privateKey = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[^]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)/g
 /** User and password in front of a host. */

@@ -19,8 +19,9 @@ describe('the types', () => {
     createActor(supervisor)
     // @ts-expect-error -- the input is missing
     createActor(supervisor, {})
+    const [withoutId, security] = [{ url: 'tcp://localhost:1' }, 'plaintext' as const]
     // @ts-expect-error -- a peer without an id
-    createActor(supervisor, { input: { config: { identity: 'alice', peers: [{ url: 'tcp://localhost:1' }], security: 'plaintext' } } })
+    createActor(supervisor, { input: { config: { identity: 'alice', peers: [withoutId], security } } })
     // @ts-expect-error -- plain TCP has to be asked for by name
     createActor(supervisor, { input: { config: { identity: 'alice', peers: [] } } })
 
