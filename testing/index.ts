@@ -1,6 +1,6 @@
 /**
- * What is needed to test on top of statewire without a network: a virtual clock, a memory transport, and a whole simulated
- * network with faults (docs/testing.md).
+ * What is needed to test code built on statewire without a real network: a virtual clock, a memory transport, and a
+ * simulated network with faults (docs/testing.md).
  */
 export { MemoryTransport } from '../actors/memory-pipe.ts'
 export { VirtualClock } from './virtual-clock.ts'

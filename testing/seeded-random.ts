@@ -1,6 +1,7 @@
 /**
  * Owns: a random source that gives the same numbers for the same seed.
- * Refuses to know: what they are for. mulberry32 (Tommy Ettinger, public domain): 32 bits of state, good enough for tests.
+ * Independent of: what they are used for. mulberry32 (Tommy Ettinger, public domain): 32 bits of state, good enough for
+ * tests.
  */
 import { invalid } from '../actors/checks.ts'
 import { show } from '../codec/show.ts'

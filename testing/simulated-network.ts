@@ -1,7 +1,7 @@
 /**
- * Owns: a network inside one process, in virtual time: how long bytes take, how they are cut into chunks, where they get lost,
- * and a trace of all of it. The same seed gives the same run.
- * Refuses to know: what runs on its nodes, and which faults a test wants.
+ * Owns: a network inside one process, in virtual time: how long bytes take, how they are cut into chunks, where they
+ * are lost, and a trace of all of it. The same seed gives the same run.
+ * Independent of: what runs on its nodes, and which faults a test needs.
  */
 import type { Random } from '../actors/environment.ts'
 import { StatewireError } from '../codec/errors.ts'
@@ -16,19 +16,19 @@ import { VirtualClock } from './virtual-clock.ts'
 
 export interface SimulatedNetworkOptions {
   readonly seed: number
-  /** One of its own if not given. */
+  /** Default: a clock of its own. */
   readonly clock?: VirtualClock
-  /** The least and the most that a chunk is on its way, drawn for each. 0.1 and 2 if not given. */
+  /** Minimum and maximum latency of a chunk in ms, drawn for each. Default: 0.1 and 2. */
   readonly latencyMs?: readonly [number, number]
-  /** Writes are cut into chunks of 1 to so many bytes. As they come if not given. */
+  /** Writes are cut into chunks of 1 to this many bytes. Default: not cut. */
   readonly chunkBytesMax?: number
-  /** What a path holds in one direction, sent and not taken; more waits in `bufferedBytes`. 64 KiB if not given. */
+  /** Capacity of a path in one direction: sent and not read. More waits in `bufferedBytes`. Default: 64 KiB. */
   readonly pathBytes?: number
-  /** So many bytes pass a path in a millisecond. No bound if not given. */
+  /** Bandwidth of a path in bytes per ms. Default: unlimited. */
   readonly bytesPerMs?: number
 }
 
-/** How one connection is broken: who hears of it. */
+/** How one connection is broken: which ends are notified. */
 export type Break = 'both' | 'dialler' | 'acceptor' | 'nobody'
 
 interface Held {
@@ -40,13 +40,13 @@ export class SimulatedNetwork {
   readonly clock: VirtualClock
   readonly trace: Trace
   readonly options: Required<Omit<SimulatedNetworkOptions, 'clock'>>
-  /** Called with each connection that is accepted, before a byte is on it: the place to plan a cut. */
+  /** Called with each accepted connection before any byte is on it: the place to plan a cut. */
   onConnected: (dialler: SimulatedPipe, acceptor: SimulatedPipe) => void = () => {}
   readonly #random: Random
   readonly #nodes = new Map<string, SimulatedNode>()
   readonly #owners = new WeakMap<SimulatedPipe, SimulatedProcess>()
   readonly #roles = new WeakMap<SimulatedPipe, 'dialler' | 'acceptor'>()
-  /** "from to" of paths where nothing gets through. */
+  /** "from to" of partitioned paths. */
   readonly #blocked = new Set<string>()
   #held: Held[] = []
   #wires = 0
@@ -59,19 +59,22 @@ export class SimulatedNetwork {
     this.trace = new Trace(() => clock.nowMs())
   }
 
-  /** The machine of that name; it is also the host in addresses. Made at the first call. */
+  /** The machine with that name, which is also its host in addresses. Created at the first call. */
   node(name: string): SimulatedNode {
     let node = this.#nodes.get(name)
     if (node === undefined) this.#nodes.set(name, (node = new SimulatedNode(name, this.#host)))
     return node
   }
 
-  /** Ends of connections that are open now, in the order in which they were made. */
+  /** Ends of open connections, in the order in which they were created. */
   get pipes(): readonly SimulatedPipe[] {
     return [...this.#nodes.values()].filter((node) => !node.isCrashed).flatMap((node) => [...node.process.pipes])
   }
 
-  /** Nothing gets from one to the other, nor back unless `oneWay`. What is sent meanwhile is not lost: it arrives after `heal`. */
+  /**
+   * Blocks traffic from one to the other, and back unless `oneWay`. What is sent meanwhile is not lost: it arrives
+   * after `heal`.
+   */
   partition(from: SimulatedNode, to: SimulatedNode, options: { readonly oneWay?: boolean } = {}): void {
     this.trace.note(from.name, `cannot reach ${to.name}${options.oneWay === true ? ', but is reached' : ''}`)
     this.#blocked.add(`${from.name} ${to.name}`)
@@ -84,13 +87,13 @@ export class SimulatedNetwork {
     this.#blocked.clear()
     const held = this.#held
     this.#held = []
-    // Now, and not after another latency: what was sent behind them is on its way already.
+    // Now, and not after another latency: what was sent after them is already on its way.
     for (const item of held) this.#arrive(item)
   }
 
   /**
-   * Breaks the connection of a pipe, either end of it, now. Who does not hear of it sends into the void from now on.
-   * @param options `arrives`: what is on its way still gets to an end that has not heard
+   * Breaks the connection of a pipe (either end) now. An end that is not notified sends without effect from now on.
+   * @param options `arrives`: what is in flight still reaches an end that is not notified
    */
   break(pipe: SimulatedPipe, heardBy: Break, options: { readonly arrives?: boolean } = {}): void {
     const ends = [pipe, ...(pipe.far === null ? [] : [pipe.far])]
@@ -104,14 +107,14 @@ export class SimulatedNetwork {
     }
   }
 
-  /** The connection breaks when so many more bytes of this end have arrived at the other. */
+  /** Breaks the connection when this many more bytes of this end have arrived at the other. */
   breakAfter(pipe: SimulatedPipe, lengthBytes: number, heardBy: Break, options: { readonly arrives?: boolean } = {}): void {
     pipe.cutAfterBytes = lengthBytes
     pipe.onCut = () => this.break(pipe, heardBy, options)
   }
 
   readonly #host: NodeHost = {
-    // Set when the field initialisers have run: read at each use.
+    // Set after the field initialisers have run, so it is read at each use.
     clock: { nowMs: () => this.clock.nowMs(), wallMs: () => this.clock.wallMs(), setTimeout: (callback, delayMs) => this.clock.setTimeout(callback, delayMs), clearTimeout: (handle) => this.clock.clearTimeout(handle), nextTick: (callback) => this.clock.nextTick(callback), setImmediate: (callback) => this.clock.setImmediate(callback) },
     dial: (process, address, options) => this.#dial(process, address, options),
     randomFor: (name, boot) => seededRandom(this.options.seed * 31 + boot * 7919 + Buffer.from(name).reduce((sum, byte) => Math.imul(sum, 33) + byte, 5381)),
@@ -157,7 +160,7 @@ export class SimulatedNetwork {
     this.clock.setTimeout(() => this.#arrive({ from, arrive }), atMs - nowMs)
   }
 
-  /** A partition holds back what is on its way; nothing overtakes what is held. */
+  /** A partition holds back what is in flight; nothing overtakes held data. */
   #arrive(item: Held): void {
     const { from, arrive } = item
     const far = from.far
@@ -167,7 +170,7 @@ export class SimulatedNetwork {
     else arrive()
   }
 
-  /** The machine that bytes get to has lost the process they are for: if it is up again, it says so. */
+  /** The machine has lost the process that the bytes are for: if the machine is up again, it answers with a reset. */
   #intoTheVoid(from: SimulatedPipe, far: SimulatedPipe): void {
     if (from.isClosing || this.#owners.get(far)?.node.isCrashed === true) return
     this.#abandon(far, false)
@@ -199,7 +202,7 @@ export class SimulatedNetwork {
       near.join(far)
       far.join(near)
       this.onConnected(near, far)
-      // The kernel accepts at once, the process when it gets round to it; the dialler hears behind nothing.
+      // The kernel accepts at once, the process when it gets to it; the dialer is notified when no byte is before it.
       this.#carry(far, 0, () => process.run('socket', () => near.connected(true)))
       acceptor.run('socket', () => {
         far.connected(false)
@@ -210,7 +213,7 @@ export class SimulatedNetwork {
     return near
   }
 
-  /** The first packet of a dial, and the answer to one that is refused: through a partition they get when it is over. */
+  /** The first packet of a dial, and the answer to one that is refused: a partition delays both until it ends. */
   #reach(from: string, to: string, pipe: SimulatedPipe, arrive: () => void): void {
     this.clock.setTimeout(() => {
       if (pipe.isClosing) return
@@ -219,7 +222,7 @@ export class SimulatedNetwork {
     }, this.#latencyMs())
   }
 
-  /** As a kernel does it: tried again, at longer and longer intervals, for as long as the dialler waits. */
+  /** As a kernel does it: retried at growing intervals, for as long as the dialer waits. */
   #waitForHeal(from: string, to: string, pipe: SimulatedPipe, arrive: () => void, againMs = 200): void {
     this.clock.setTimeout(() => {
       if (pipe.isClosing) return

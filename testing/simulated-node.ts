@@ -1,14 +1,14 @@
 /**
- * Owns: one machine of a simulated network and the process on it: the process's view of time and of the network, and what can
- * be done to it: crashes, stalls, broken connections.
- * Refuses to know: latency and partitions, which are the network's; what the process runs.
+ * Owns: one machine of a simulated network and the process on it: the process's view of time and network, and its
+ * faults: crashes, stalls, broken connections.
+ * Independent of: latency and partitions, which belong to the network; what the process runs.
  */
 import { StatewireError } from '../codec/errors.ts'
 import type { Clock, Environment, Random, TimerHandle } from '../actors/environment.ts'
 import type { Address, DialOptions, ListenerHandlers, Pipe, PipeListener, Transport } from '../actors/pipe.ts'
 import type { SimulatedPipe } from './simulated-pipe.ts'
 
-/** What a node asks of its network. */
+/** What a node needs of its network. */
 export interface NodeHost {
   readonly clock: Clock
   dial(process: SimulatedProcess, address: Address, options: DialOptions): Pipe
@@ -28,10 +28,12 @@ interface ProcessTimer {
 }
 
 type Kind = 'tick' | 'timer' | 'socket' | 'immediate'
-/** A loop that was held up looks at its timers before its sockets. */
+/** A stalled event loop runs its timers before its sockets. */
 const resumeOrder: readonly Kind[] = ['tick', 'timer', 'socket', 'immediate']
 
-/** One run of a program on a node. When it is dead nothing of it runs any more, whoever still holds it. */
+/**
+ * One run of a program on a node. Once it is dead, nothing of it runs any more, even if something still refers to it.
+ */
 export class SimulatedProcess implements Transport {
   readonly node: SimulatedNode
   readonly clock: Clock
@@ -106,7 +108,7 @@ export class SimulatedProcess implements Transport {
     })
   }
 
-  /** A callback of this process: now, after its stall, or never. */
+  /** Runs a callback of this process: now, after its stall, or never. */
   run(kind: Kind, callback: () => void): void {
     if (this.#isDead) return
     if (this.isStalled) this.#stalled.get(kind)?.push(callback)
@@ -153,7 +155,7 @@ export class SimulatedNode implements Transport {
     this.#process = new SimulatedProcess(this, host, 0)
   }
 
-  /** The process that runs, or that starts with whoever uses it first after a crash. */
+  /** The running process; after a crash, the next use starts a new one. */
   get process(): SimulatedProcess {
     if (this.#process.isDead) this.#process = new SimulatedProcess(this, this.#host, ++this.#boots)
     return this.#process
@@ -163,7 +165,10 @@ export class SimulatedNode implements Transport {
     return this.#process.isDead
   }
 
-  /** Clock, chance, network and a silent log of the process that runs now: for `createNetwork(config, { environment })`. */
+  /**
+   * Clock, random source, network and a silent log of the running process: for `createNetwork(config, { environment
+   * })`.
+   */
   get environment(): Environment {
     const { process } = this
     return { clock: process.clock, random: process.random, transport: process, log: { write() {} } }
@@ -182,16 +187,17 @@ export class SimulatedNode implements Transport {
   }
 
   /**
-   * The process ends without a word: its memory is gone, its ports are free, nothing of it runs any more. What it had sent
-   * still arrives.
-   * @param isSilent the machine lost its power: the other ends are not told before they send something to a machine that is back
+   * Kills the process: its memory is gone, its ports are free, nothing of it runs any more. What it had sent still
+   * arrives.
+   * @param isSilent the machine lost its power: the other ends are not notified until they send to a machine that is
+   *   back
    */
   crash(isSilent = false): void {
     this.#host.note(this.name, isSilent ? 'loses its power' : 'crashes')
     this.#process.die(isSilent)
   }
 
-  /** Its event loop does not turn for so long: no timer, no promise of a socket, no callback. The kernel goes on. */
+  /** Stalls the event loop for this many ms: no timer, promise of a socket or callback runs. The kernel goes on. */
   stall(forMs: number): void {
     this.#host.note(this.name, `stalls for ${forMs} ms`)
     this.process.stall(forMs)

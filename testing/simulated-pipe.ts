@@ -1,23 +1,23 @@
 /**
- * Owns: one end of a simulated connection: what was written and has not left, what is on its way to it, what arrived and was
- * not taken; how it ends. It does what TCP does where a runtime can see it, and passes the same conformance suite.
- * Refuses to know: when faults happen; nodes and addresses. Latency, slicing and partitions come from its network.
+ * Owns: one end of a simulated connection: what was written and has not left, what is in flight, what arrived and was
+ * not read; how it ends. It behaves as TCP does as far as a runtime can observe, and passes the same conformance suite.
+ * Independent of: when faults happen; nodes and addresses. Latency, slicing and partitions come from its network.
  */
 import { StatewireError } from '../codec/errors.ts'
 import { lendCopy } from '../actors/lent-reads.ts'
 import type { Address, DialOptions, Pipe, PipeHandlers } from '../actors/pipe.ts'
 
-/** What a pipe asks of the network around it. */
+/** What a pipe needs of the network around it. */
 export interface Carriage {
-  /** Bytes of the next chunk, out of so many that could leave. */
+  /** Length of the next chunk, given how many bytes could leave. */
   chunkBytes(availableBytes: number): number
-  /** Runs `arrive` at the other end, behind everything that was carried there before. */
+  /** Runs `arrive` at the other end, after everything that was sent before. */
   carry(from: SimulatedPipe, lengthBytes: number, arrive: () => void): void
   /** Runs a callback of the process that owns the pipe: later if it is stalled, never if it is dead. */
   run(pipe: SimulatedPipe, callback: () => void): void
-  /** As `run`, in the next turn. */
+  /** Like `run`, in the next tick. */
   runSoon(pipe: SimulatedPipe, callback: () => void): void
-  /** Whether a pipe that is destroyed says so by a reset; else by an end, behind what is on its way. */
+  /** Whether a destroyed pipe sends a reset; otherwise it sends an end, after what is in flight. */
   destroysByReset(): boolean
   note(pipe: SimulatedPipe, event: string): void
   released(pipe: SimulatedPipe): void
@@ -38,13 +38,13 @@ export class SimulatedPipe implements Pipe {
   readonly wire: number
   /** Bytes that may still arrive at the other end before the connection is cut. */
   cutAfterBytes = Infinity
-  /** What happens at the cut; set with {@link cutAfterBytes}. */
+  /** Runs at the cut; set with {@link cutAfterBytes}. */
   onCut: () => void = () => {}
-  /** When the last thing that this end sent gets there: nothing overtakes it. */
+  /** Time at which the last data of this end arrives: nothing overtakes it. */
   lastArrivalMs = 0
-  /** What this end sends from here on arrives nowhere, and nobody is told. */
+  /** What this end sends from here on is lost silently. */
   isMute = false
-  /** Nor does what it has sent before and is still on its way. */
+  /** So is what it has sent before and is still in flight. */
   isSevered = false
   far: SimulatedPipe | null = null
   readonly #carriage: Carriage
@@ -53,7 +53,7 @@ export class SimulatedPipe implements Pipe {
   #handlers: PipeHandlers | null = null
   #outgoing: Waiting[] = []
   #outgoingBytes = 0
-  /** Left this end and not taken by the application at the other. */
+  /** Bytes that left this end and were not read by the application at the other. */
   #pathUsedBytes = 0
   #arrived: Buffer[] = []
   #isPaused = true
@@ -66,7 +66,7 @@ export class SimulatedPipe implements Pipe {
   #isClosing = false
   #closed = false
 
-  /** @param pathBytes what the path to the other end holds: sent, and not taken there */
+  /** @param pathBytes capacity of the path to the other end: sent, and not read there */
   constructor(wire: number, remote: Address, options: DialOptions, pathBytes: number, carriage: Carriage) {
     this.wire = wire
     this.remoteHost = remote.host
@@ -84,7 +84,7 @@ export class SimulatedPipe implements Pipe {
     return this.#closed
   }
 
-  /** Destroyed, and closed in a moment. */
+  /** Destroyed; it closes in a moment. */
   get isClosing(): boolean {
     return this.#isClosing
   }
@@ -102,7 +102,7 @@ export class SimulatedPipe implements Pipe {
     this.far = far
   }
 
-  /** May send from here on; the dialling end hears of it. */
+  /** Allows sending from here on and notifies the dialing end. */
   connected(isDialler: boolean): void {
     if (this.#isClosing) return
     this.#isConnected = true
@@ -154,7 +154,7 @@ export class SimulatedPipe implements Pipe {
 
   // What the network does to it.
 
-  /** The connection is gone for this end. What arrived and was not taken is lost with it. */
+  /** The connection is gone for this end. What arrived and was not read is lost with it. */
   reset(why: string): void {
     if (this.#isClosing) return
     this.#carriage.note(this, `is reset: ${why}`)
@@ -192,7 +192,10 @@ export class SimulatedPipe implements Pipe {
     this.#arrived = []
   }
 
-  /** What the path has room for leaves now, as the kernel takes it within the call: it arrives also if this end is destroyed at once. */
+  /**
+   * What fits the path leaves now, as the kernel takes it within the call. It also arrives if this end is destroyed
+   * right after.
+   */
   #transmit(): void {
     if (!this.#isConnected || this.#isClosing) return
     while (this.#outgoing.length > 0) {
@@ -220,13 +223,13 @@ export class SimulatedPipe implements Pipe {
     }
   }
 
-  /** A copy: the receiver owns what it gets. Chunks know nothing of writes, so one may hold the ends of several. */
+  /** A copy: the receiver owns it. Chunks are independent of writes, so one may contain the ends of several. */
   #takeOutgoing(lengthBytes: number): Buffer {
     const chunk = Buffer.allocUnsafe(lengthBytes)
     let at = 0
     while (at < lengthBytes) {
       const first = this.#outgoing[0]!
-      // Whoever waits for a write to have left is told when the chunk that holds its last byte has.
+      // A callback waiting for a write runs when the chunk with its last byte has left.
       if (first.onFlushed !== undefined) {
         const { onFlushed } = this.#outgoing.shift()!
         this.#carriage.runSoon(this, () => onFlushed?.(null))
@@ -267,7 +270,7 @@ export class SimulatedPipe implements Pipe {
     if (this.#arrived.length === 1 || !this.#isPaused) this.#carriage.run(this, () => this.#deliver())
   }
 
-  /** What came while nobody read is one chunk, as a read of a socket finds it. */
+  /** What arrived while reading was paused is one chunk, as a read of a socket finds it. */
   #deliver(): void {
     while (this.#arrived.length > 0 && !this.#isPaused && !this.#isClosing) {
       const chunk = this.#arrived.length === 1 ? this.#arrived[0]! : Buffer.concat(this.#arrived)

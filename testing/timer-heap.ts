@@ -1,12 +1,12 @@
 /**
- * Owns: timers by time, and by the order of setting within one moment; a binary heap.
- * Refuses to know: what time it is.
+ * Owns: timers ordered by time, and by the order of setting within one moment; a binary heap.
+ * Independent of: the current time.
  */
 
 export interface HeapTimer {
   readonly atMs: number
   readonly order: number
-  /** Null once it was removed or taken: it may lie in the heap for a while yet. */
+  /** Null once it was removed or taken: it may stay in the heap for a while. */
   callback: (() => void) | null
 }
 
@@ -15,7 +15,7 @@ export class TimerHeap {
   #size = 0
   #order = 0
 
-  /** Timers that are set. */
+  /** Number of timers that are set. */
   get size(): number {
     return this.#size
   }
@@ -38,7 +38,7 @@ export class TimerHeap {
     if (timer === null || timer === undefined || timer.callback === null) return
     timer.callback = null
     this.#size--
-    // Those that are set for long after and taken back at once would pile up.
+    // Timers set far ahead and cancelled at once would pile up.
     if (this.#heap.length > 64 && this.#size * 2 < this.#heap.length) this.#rebuild()
   }
 

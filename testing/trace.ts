@@ -1,9 +1,9 @@
 /**
- * Owns: what happened, in order: time, node, event; and one number over all of it, so that two runs can be compared.
- * Refuses to know: what the events mean.
+ * Owns: what happened, in order: time, node, event; and one hash over all of it, so that two runs can be compared.
+ * Independent of: what the events mean.
  */
 
-/** Lines that are kept; the hash is over all. */
+/** Number of lines kept; the hash covers all. */
 const keptMax = 20_000
 
 export class Trace {

@@ -1,6 +1,6 @@
 /**
- * Owns: a clock that stands still until it is told to go on; ticks, immediates and timers run in a fixed order.
- * Refuses to know: the system's clock.
+ * Owns: a clock that stands still until it is advanced; ticks, immediates and timers run in a fixed order.
+ * Independent of: the system's clock.
  */
 import { checkFunction, invalid } from '../actors/checks.ts'
 import { show } from '../codec/show.ts'
@@ -43,20 +43,20 @@ export class VirtualClock implements Clock {
     this.#immediates.push(callback)
   }
 
-  /** Timers that are set. */
+  /** Number of timers that are set. */
   get timers(): number {
     return this.#timers.size
   }
 
   /**
    * Runs what is due now, promises included, until nothing is left to do at this moment.
-   * @throws if it does not become quiet within `turnsMax` turns
+   * @throws if it does not become quiet within `turnsMax` ticks
    */
   settle(turnsMax = 10_000): Promise<void> {
     return this.#go(turnsMax, () => null)
   }
 
-  /** Goes on by so many milliseconds, stopping at each timer on the way. */
+  /** Advances by this many milliseconds, stopping at each timer on the way. */
   async advance(byMs: number): Promise<void> {
     checkSpan(byMs, 'byMs of advance')
     const untilMs = this.#nowMs + byMs
@@ -68,15 +68,18 @@ export class VirtualClock implements Clock {
     await this.settle()
   }
 
-  /** Time passes and nothing runs, as when the machine sleeps: what was due meanwhile runs late, when time next goes on. */
+  /**
+   * Time passes and nothing runs, as when the machine sleeps: what was due meanwhile runs late, at the next advance.
+   */
   stall(byMs: number): void {
     checkSpan(byMs, 'byMs of stall')
     this.#nowMs += byMs
   }
 
   /**
-   * Goes on from timer to timer until something holds. Time stands still where it already does.
-   * @throws with `what` when it does not come about within `withinMs` of virtual time, or when nothing is left to happen
+   * Advances from timer to timer until a condition holds. Does not advance if it already does.
+   * @throws with `what` when the condition does not hold within `withinMs` of virtual time, or when nothing is left to
+   *   happen
    */
   async until(what: string, holds: () => boolean, withinMs = 600_000): Promise<void> {
     checkFunction(holds, 'the condition of until')
@@ -91,7 +94,7 @@ export class VirtualClock implements Clock {
     })
   }
 
-  /** Goes on until a promise is settled, and gives its result. @throws what it rejects with, and as `until` */
+  /** Advances until a promise is settled, and returns its result. @throws what it rejects with, and as `until` */
   async run<T>(promise: Promise<T>, withinMs?: number): Promise<T> {
     let isSettled = false
     const settled = (): void => {
@@ -103,9 +106,9 @@ export class VirtualClock implements Clock {
   }
 
   /**
-   * Turn after turn. A turn begins with a tick of Node that was asked for in a microtask: such a tick comes when no promise
-   * has anything left to do, however long the chains are.
-   * @param goOn asked when nothing is left to do at this moment: the moment to go to, or null to end
+   * Runs tick after tick. A tick begins with a Node tick requested in a microtask: such a tick runs when no promise has
+   * anything left to do, however long the chains are.
+   * @param goOn called when nothing is left to do at this moment: the next moment, or null to end
    */
   #go(turnsMax = 10_000, goOn: () => number | null): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -150,7 +153,7 @@ export class VirtualClock implements Clock {
   }
 }
 
-/** Time goes on, and only so far: to go on without end would never return. @throws StatewireError ERR_INVALID_OPTION */
+/** Time advances by a finite amount: an endless run would never return. @throws StatewireError ERR_INVALID_OPTION */
 function checkSpan(spanMs: unknown, what: string): void {
   if (typeof spanMs !== 'number' || !Number.isFinite(spanMs) || spanMs < 0) throw invalid(`${what} must be a number of milliseconds from 0 on, got ${show(spanMs)}`)
 }

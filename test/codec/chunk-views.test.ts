@@ -1,4 +1,6 @@
-/** Owns: that a view of a chunk is what `subarray` would have given. Refuses to know: how fast it is (bench/). */
+/**
+ * Owns: that a view of a chunk equals what `subarray` would give. Independent of: its speed (bench/).
+ */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ChunkViews } from '../../codec/chunk-views.ts'
@@ -6,7 +8,7 @@ import { ChunkViews } from '../../codec/chunk-views.ts'
 const chunkAndRange = fc.uint8Array({ minLength: 1, maxLength: 200 }).chain((bytes) => fc.tuple(fc.constant(bytes), fc.nat(7), fc.nat(bytes.length), fc.nat(bytes.length)))
 
 describe('a view of a chunk', () => {
-  test('is a Buffer over the same memory as a subarray, wherever the chunk lies', () => {
+  test('a view is a Buffer over the same memory as a subarray, wherever the chunk lies', () => {
     const views = new ChunkViews()
     fc.assert(
       fc.property(chunkAndRange, ([bytes, offsetBytes, one, other]) => {
@@ -22,7 +24,7 @@ describe('a view of a chunk', () => {
     )
   })
 
-  test('stays what it is when its maker forgets the chunk', () => {
+  test('a view stays valid after its maker released the chunk', () => {
     const views = new ChunkViews()
     const view = views.of(Buffer.from('abcdef'), 1, 3)
     views.forget()

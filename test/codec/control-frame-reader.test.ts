@@ -17,11 +17,11 @@ function buffer(hex: string): Buffer {
 const ok: NetworkValue = { type: 'Bytes', value: Uint8Array.of(0x6f, 0x6b) }
 
 describe('control frames', () => {
-  test('are a u32 length and the value', () => {
+  test('a control frame is a u32 length and the value', () => {
     expect(encodeControlFrame(ok).toString('hex')).toBe('070000000c020000006f6b')
   })
 
-  test('every value of the vectors, framed and cut at every offset, is delivered once with lane 0', () => {
+  test('every control value of the vectors, framed and cut at every offset, is delivered once on lane 0', () => {
     for (const { hex } of valueVectors.valid) {
       const frame = Buffer.alloc(4 + hex.length / 2)
       frame.writeUInt32LE(hex.length / 2)
@@ -38,7 +38,7 @@ describe('control frames', () => {
     }
   })
 
-  test('arbitrary values at arbitrary cuts come out whole and in order', () => {
+  test('arbitrary control values cut at arbitrary offsets are delivered whole and in order', () => {
     fc.assert(
       fc.property(fc.array(anyValue, { maxLength: 12 }), fc.integer({ min: 1, max: 70 }), (values, chunkLengthBytes) => {
         const stream = Buffer.concat(values.map(encodeControlFrame))
@@ -54,7 +54,7 @@ describe('control frames', () => {
     )
   })
 
-  test('stop and resume work as in the session reader', () => {
+  test('the control reader stops and resumes like the session reader', () => {
     const { reader, sink } = createReader()
     sink.after = () => { reader.stop() }
     reader.push(Buffer.concat([encodeControlFrame(ok), encodeControlFrame(ok)]))
@@ -63,7 +63,7 @@ describe('control frames', () => {
     expect(sink.frames).toHaveLength(2)
   })
 
-  test('a length of 0 or above 1,048,576 is ERR_CONTROL_FRAME_LENGTH from 4 bytes', () => {
+  test('a control length of 0 or above 1,048,576 is ERR_CONTROL_FRAME_LENGTH, from 4 bytes', () => {
     for (const hex of ['00000000', '01001000', 'ffffffff']) {
       const { reader } = createReader()
       reader.push(buffer(hex).subarray(0, 3))
@@ -75,7 +75,7 @@ describe('control frames', () => {
     expect(reader.bufferedBytes).toBe(4)
   })
 
-  test('a value of 1,048,576 bytes is sent and read; one byte more is ERR_INVALID_VALUE at the sender', () => {
+  test('a control value of 1,048,576 bytes is sent and read; one byte more is ERR_INVALID_VALUE at the sender', () => {
     const { reader, sink } = createReader()
     const longest = encodeControlFrame({ type: 'Bytes', value: new Uint8Array(maxControlValueLengthBytes - 5) })
     reader.push(longest.subarray(0, 700_000))
@@ -93,7 +93,7 @@ describe('control frames', () => {
     ['too short for a length field', '03000000 0c 0200'],
     ['too short for a length field, with a byte of the next frame behind it', '03000000 0c 0200 07'],
     ['not the bytes of the bit count', '06000000 0f 09000000'],
-  ])('a frame %s is ERR_CONTROL_FRAME_NOT_FILLED, in one chunk and byte by byte', (_name, hex) => {
+  ])('a control frame %s is ERR_CONTROL_FRAME_NOT_FILLED, in one chunk and byte by byte', (_name, hex) => {
     expectProtocolError('ERR_CONTROL_FRAME_NOT_FILLED', () => { createReader().reader.push(buffer(hex)) })
     const { reader, sink } = createReader()
     expectProtocolError('ERR_CONTROL_FRAME_NOT_FILLED', () => {
@@ -102,7 +102,7 @@ describe('control frames', () => {
     expect(sink.frames).toEqual([])
   })
 
-  test('an undefined descriptor is ERR_UNKNOWN_DESCRIPTOR', () => {
+  test('an undefined descriptor in a control frame is ERR_UNKNOWN_DESCRIPTOR', () => {
     expectProtocolError('ERR_UNKNOWN_DESCRIPTOR', () => { createReader().reader.push(buffer('05000000 20')) })
   })
 })

@@ -1,9 +1,11 @@
-/** Owns: one test for each check of the encoder: what it refuses, and that nothing is written then. */
+/**
+ * Owns: one test for each check of the encoder: what it refuses, and that nothing is written in that case.
+ */
 import { describe, expect, test } from 'vitest'
 import { encodedLength, encodeValue, FrameWriter, InvalidValueError, writeValue, type NetworkValue } from '../../codec/index.ts'
 import { expectError } from './harness.ts'
 
-/** [field that the message must name, value as a caller without types could hand it in] */
+/** [field that the message must name, value as a caller without types could pass it] */
 const invalid: [string, unknown][] = [
   ['value', null],
   ['value', undefined],
@@ -79,20 +81,20 @@ describe('encoder checks', () => {
     },
   )
 
-  test('a message about an invalid value never contains the value of a payload', () => {
+  test('an error about an invalid value never contains the value of a payload', () => {
     const error = expectError('ERR_INVALID_VALUE', () => encodeValue({ type: 'Bytes', value: 'secret' as unknown as Uint8Array }))
     expect(error.message).not.toContain('secret')
   })
 
-  test('a payload that its u32 length field can not hold is ERR_INVALID_VALUE', () => {
-    // Four times the same 1 GiB of memory that is never touched, so nothing is really held.
+  test('a payload that does not fit a u32 length field is ERR_INVALID_VALUE', () => {
+    // Four references to the same 1 GiB of untouched memory, so little is really used.
     const gibibyte = new Uint8Array(2 ** 30)
     const element: NetworkValue = { type: 'Bytes', value: gibibyte }
     expectError('ERR_INVALID_VALUE', () => encodedLength({ type: 'NetworkVec', value: [element, element, element, element] }))
     expect(encodedLength({ type: 'NetworkVec', value: [element, element, element] })).toBe(5 + 3 * (5 + 2 ** 30))
   })
 
-  test('the largest number of each type is accepted', () => {
+  test('the largest number of each type is encoded', () => {
     const largest: NetworkValue[] = [
       { type: 'RingElement16', value: 2 ** 16 - 1 },
       { type: 'RingElement32', value: 2 ** 32 - 1 },

@@ -6,7 +6,7 @@ import { errorCodes, InvalidValueError, ProtocolError, StatewireError, type Erro
 import { expectError } from './harness.ts'
 
 describe('errors', () => {
-  test('carry code, retryable and fatal from the table, and are named after their class', () => {
+  test('errors carry code, retryable and fatal from the table, and are named after their class', () => {
     for (const code of Object.keys(errorCodes) as ErrorCode[]) {
       const error = new StatewireError(code, 'A sentence.')
       expect(error).toBeInstanceOf(Error)
@@ -21,13 +21,13 @@ describe('errors', () => {
     expect(new InvalidValueError('x').code).toBe('ERR_INVALID_VALUE')
   })
 
-  test('keep their cause, and have none without one', () => {
+  test('errors keep their cause, and have none without one', () => {
     const cause = new Error('below')
     expect(new StatewireError('ERR_TRANSPORT', 'x', { cause }).cause).toBe(cause)
     expect('cause' in new StatewireError('ERR_TRANSPORT', 'x')).toBe(false)
   })
 
-  test('no code is both retryable and fatal, and each has a meaning that is a sentence', () => {
+  test('no error code is both retryable and fatal, and each has a meaning that is a sentence', () => {
     for (const [code, { meaning, retryable, fatal }] of Object.entries(errorCodes)) {
       expect(code).toMatch(/^ERR_[A-Z_]+$/)
       expect(meaning).toMatch(/^[A-Z].+\.$/)
@@ -54,7 +54,7 @@ describe('byte order', () => {
 })
 
 describe('the folder', () => {
-  test('imports nothing but itself', () => {
+  test('the codec folder imports nothing but itself', () => {
     const folder = new URL('../../codec/', import.meta.url)
     const imports = readdirSync(folder).flatMap((name) => readFileSync(new URL(name, folder), 'utf8').match(/from '[^']+'/g) ?? [])
     expect(imports.length).toBeGreaterThan(20)

@@ -1,4 +1,7 @@
-/** Owns: whose memory a frame reader uses: chunks are lent to it, and what spanned chunks is used again. Refuses to know: what frames mean. */
+/**
+ * Owns: which memory a frame reader uses: chunks are borrowed, and assembly memory is reused. Independent of: what
+ * frames mean.
+ */
 import { expect, test } from 'vitest'
 import { defaultMaxMessageLengthBytes, encodeFrame, FrameReader, SpareMemory } from '../../codec/index.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
@@ -8,7 +11,7 @@ import { fromHex, valueVectors } from './vectors.ts'
 const vectorStream = Buffer.concat(valueVectors.valid.map(({ hex }, lane) => Buffer.concat([Buffer.of(lane, 0, 0, 0), fromHex(hex)])))
 const expectedFrames: SeenFrame[] = valueVectors.valid.map(({ hex }, lane) => ({ lane, descriptor: Number.parseInt(hex.slice(0, 2), 16), body: hex.slice(2) }))
 
-test('a chunk is lent: what is left of it after a stop, a throw or a call from the sink is a copy', () => {
+test('a chunk is borrowed: what is left of it after a stop, a throw or a call from the sink is a copy', () => {
   const sink = new RecordingSink()
   const reader = new FrameReader({ maxMessageLengthBytes: defaultMaxMessageLengthBytes }, sink)
   const lend = (start: number, end: number): void => {
@@ -54,7 +57,7 @@ test.each([
   expect(seen.size).toBe(buffers)
 })
 
-test('readers that share spare memory use each other\'s', () => {
+test('frame readers that share spare memory reuse each other\'s', () => {
   const spares = new SpareMemory(1 << 20)
   const seen = new Set<ArrayBufferLike>()
   const frame = encodeFrame(1, { type: 'Bytes', value: Buffer.alloc(300_000, 'a') })

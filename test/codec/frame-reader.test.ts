@@ -1,4 +1,7 @@
-/** Owns: the contract of the session frame reader: any split decodes, nothing is copied that need not be, limits, stop and resume. */
+/**
+ * Owns: the contract of the session frame reader: decoding at any split, copies only where needed, limits, stop and
+ * resume.
+ */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { defaultMaxMessageLengthBytes, encodeFrame, exactAssemblyLimitBytes, FrameReader, StatewireError, type NetworkValue } from '../../codec/index.ts'
@@ -31,7 +34,7 @@ function pushInChunks(reader: FrameReader, stream: Buffer, chunkLengthBytes: num
     const chunk = Buffer.from(stream.subarray(offset, offset + chunkLengthBytes))
     reader.push(chunk)
     reader.invariants()
-    // It was lent.
+    // It was borrowed.
     chunk.fill(0xee)
   }
 }
@@ -64,7 +67,7 @@ describe('splitting', () => {
     expect(reader.bufferedBytes).toBe(0)
   })
 
-  test('arbitrary frames at arbitrary cuts are delivered whole and in order, and the invariants hold after each chunk', () => {
+  test('arbitrary frames cut at arbitrary offsets are delivered whole and in order, and the invariants hold after each chunk', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat({ max: 2 ** 32 - 1 }), anyValue), { maxLength: 20 }), fc.array(fc.nat({ max: 90 }), { minLength: 1, maxLength: 50 }), (values, lengths) => {
         const frames = values.map(([lane, value]) => encodeFrame(lane, value))
@@ -85,7 +88,7 @@ describe('splitting', () => {
     )
   })
 
-  test('an unfinished frame is never an error, whatever its first bytes', () => {
+  test('an unfinished frame is never an error, whatever its first bytes are', () => {
     for (const frame of vectorFrames) {
       const { reader, sink } = createReader()
       for (const byte of frame.subarray(0, -1)) reader.push(Buffer.of(byte))
@@ -94,7 +97,7 @@ describe('splitting', () => {
     }
   })
 
-  test('an empty chunk changes nothing', () => {
+  test('an empty chunk changes nothing in a frame reader', () => {
     const { reader, sink } = createReader()
     reader.push(Buffer.alloc(0))
     reader.push(vectorFrames[0]!.subarray(0, 3))
@@ -107,14 +110,14 @@ describe('splitting', () => {
 describe('memory', () => {
   const fourMebibytes = encodeFrame(1, { type: 'Bytes', value: new Uint8Array(2 ** 22).fill(7) })
 
-  test('frames that lie whole in a chunk are delivered in that very chunk, not in a copy', () => {
+  test('frames that lie whole in a chunk are delivered in place, without a copy', () => {
     const { reader, sink } = createReader()
     reader.push(vectorStream)
     expect(sink.buffers).toHaveLength(207)
     expect(sink.buffers.every((buffer) => buffer === vectorStream)).toBe(true)
   })
 
-  test('a chunk is let go when its frames have been delivered', () => {
+  test('a frame reader releases a chunk when its frames have been delivered', () => {
     const { reader } = createReader()
     reader.push(vectorStream)
     expect(reader.bufferedBytes).toBe(0)
@@ -128,7 +131,7 @@ describe('memory', () => {
     expect(reader.assemblyLengthBytes).toBe(frame.length)
   })
 
-  test('a peer that declares 64 MiB and sends only the header makes this side allocate no more than 256 KiB', () => {
+  test('a peer that declares 64 MiB and sends only the header causes an allocation of at most 256 KiB', () => {
     const { reader } = createReader()
     reader.push(Buffer.from('010000000c00000004', 'hex'))
     reader.invariants()
@@ -136,7 +139,7 @@ describe('memory', () => {
     expect(reader.assemblyLengthBytes).toBe(exactAssemblyLimitBytes)
   })
 
-  test('the assembly of a long frame never exceeds four times what has arrived, and the frame comes out right', () => {
+  test('the memory of a frame in assembly never exceeds four times what has arrived, and the frame is correct', () => {
     const { reader, sink } = createReader()
     let largest = 0
     for (let offset = 0; offset < fourMebibytes.length; offset += 10_000) {
@@ -150,7 +153,7 @@ describe('memory', () => {
     expect(sink.bodies[0]!.equals(fourMebibytes.subarray(5))).toBe(true)
   })
 
-  test('a delivered buffer that was kept is never written to again by the reader, whatever arrives later', () => {
+  test('a frame reader never writes to a delivered buffer that was kept, whatever arrives later', () => {
     const { reader, sink } = createReader()
     const stream = Buffer.concat([vectorStream, vectorStream])
     for (let offset = 0; offset < stream.length; offset += 33) reader.push(stream.subarray(offset, offset + 33))
@@ -183,13 +186,13 @@ describe('limits', () => {
     }
   })
 
-  test('of VecRingBit the bytes are compared with the limit, not the bits', () => {
+  test('the limit for VecRingBit counts bytes, not bits', () => {
     createReader(1_000).reader.push(header(0x0f, 8_000))
     expectProtocolError('ERR_MESSAGE_TOO_LONG', () => { createReader(1_000).reader.push(header(0x0f, 8_001)) })
     expectProtocolError('ERR_MESSAGE_TOO_LONG', () => { createReader().reader.push(header(0x0f, 2 ** 32 - 1)) })
   })
 
-  test('fixed-length values are read even when the limit is 0', () => {
+  test('fixed-length values are read even when the length limit is 0', () => {
     const { reader, sink } = createReader(0)
     reader.push(encodeFrame(1, { type: 'PrfKey', value: new Uint8Array(16) }))
     reader.push(encodeFrame(1, { type: 'Bytes', value: new Uint8Array(0) }))
@@ -197,13 +200,13 @@ describe('limits', () => {
     expectProtocolError('ERR_MESSAGE_TOO_LONG', () => { reader.push(encodeFrame(1, { type: 'Bytes', value: new Uint8Array(1) })) })
   })
 
-  test('an undefined descriptor is ERR_UNKNOWN_DESCRIPTOR as soon as its byte is there, after the frames before it', () => {
+  test('an undefined descriptor is ERR_UNKNOWN_DESCRIPTOR as soon as its byte arrives, after the frames before it', () => {
     const { reader, sink } = createReader()
     expectProtocolError('ERR_UNKNOWN_DESCRIPTOR', () => { reader.push(Buffer.concat([vectorFrames[0]!, fromHex('0100000020')])) })
     expect(sink.frames).toEqual([expectedFrames[0]])
   })
 
-  test('after a framing error every push and resume throws the same error until reset, and keeps nothing more', () => {
+  test('after a framing error every push and resume throws the same error until reset, and buffers nothing', () => {
     const { reader, sink } = createReader()
     const error = expectProtocolError('ERR_UNKNOWN_DESCRIPTOR', () => { reader.push(Buffer.from('0100000020', 'hex')) })
     const held = reader.bufferedBytes
@@ -215,14 +218,14 @@ describe('limits', () => {
     expect(sink.frames).toEqual([expectedFrames[0]])
   })
 
-  test.each([-1, 1.5, Number.NaN, 2 ** 32])('a limit of %d is ERR_INVALID_OPTION', (limit) => {
+  test.each([-1, 1.5, Number.NaN, 2 ** 32])('a length limit of %d is ERR_INVALID_OPTION', (limit) => {
     const error = expectError('ERR_INVALID_OPTION', () => createReader(limit))
     expect(error.message).toContain('maxMessageLengthBytes')
   })
 })
 
 describe('stop, resume, reset', () => {
-  test('after stop inside the sink the frame is the last one, and resume delivers the rest in order', () => {
+  test('after stop() inside the sink no further frame is delivered, and resume() delivers the rest in order', () => {
     const { reader, sink } = createReader()
     sink.after = () => { reader.stop() }
     reader.push(vectorStream)
@@ -236,7 +239,7 @@ describe('stop, resume, reset', () => {
     expect(sink.frames).toEqual(expectedFrames)
   })
 
-  test('chunks pushed while stopped are kept, counted, and delivered in order', () => {
+  test('chunks pushed while the reader is stopped are kept, counted, and delivered in order', () => {
     const { reader, sink } = createReader()
     reader.stop()
     pushInChunks(reader, vectorStream, 50)
@@ -247,7 +250,7 @@ describe('stop, resume, reset', () => {
     expect(reader.bufferedBytes).toBe(0)
   })
 
-  test('stop at the end of a frame that spans chunks holds back what follows in the same chunk', () => {
+  test('stop() at the end of a frame that spans chunks holds back what follows in the same chunk', () => {
     const { reader, sink } = createReader()
     sink.after = () => { reader.stop() }
     reader.push(vectorStream.subarray(0, 3))
@@ -258,7 +261,7 @@ describe('stop, resume, reset', () => {
     expect(sink.frames).toEqual(expectedFrames)
   })
 
-  test('stop and resume within one delivery go on at once', () => {
+  test('stop() and resume() within one delivery continue at once', () => {
     const { reader, sink } = createReader()
     sink.after = () => {
       reader.stop()
@@ -268,7 +271,7 @@ describe('stop, resume, reset', () => {
     expect(sink.frames).toEqual(expectedFrames)
   })
 
-  test('resume without stop delivers nothing twice', () => {
+  test('resume() without stop() delivers nothing twice', () => {
     const { reader, sink } = createReader()
     reader.push(vectorStream)
     reader.resume()
@@ -292,7 +295,7 @@ describe('stop, resume, reset', () => {
     expect(sink.frames).toEqual(expectedFrames.slice(0, 4))
   })
 
-  test('a chunk pushed from inside the sink is delivered after the one under way', () => {
+  test('a chunk pushed from inside the sink is delivered after the current one', () => {
     const { reader, sink } = createReader()
     sink.after = (count) => {
       if (count === 1) reader.push(vectorStream.subarray(vectorFrames[0]!.length + vectorFrames[1]!.length))
@@ -301,7 +304,7 @@ describe('stop, resume, reset', () => {
     expect(sink.frames).toEqual(expectedFrames)
   })
 
-  test('when the sink throws, its frame is consumed, the error comes out of push, and the next push goes on behind it', () => {
+  test('when the sink throws, its frame is consumed, push throws the error, and the next push continues after it', () => {
     const { reader, sink } = createReader()
     const failure = new Error('sink')
     sink.after = (count) => { if (count === 3 || count === 5) throw failure }
@@ -314,7 +317,7 @@ describe('stop, resume, reset', () => {
     expect(sink.frames).toEqual(expectedFrames)
   })
 
-  test('when the sink throws at the last frame of a chunk, chunks that wait keep their place before a new one', () => {
+  test('when the sink throws at the last frame of a chunk, waiting chunks keep their place before a new one', () => {
     const [first, second, third] = vectorFrames as [Buffer, Buffer, Buffer]
     const { reader, sink } = createReader()
     sink.after = (count) => {
@@ -327,7 +330,7 @@ describe('stop, resume, reset', () => {
     expect(sink.frames).toEqual(expectedFrames.slice(0, 3))
   })
 
-  test('when the sink throws at a frame that spanned chunks, that frame is consumed too', () => {
+  test('when the sink throws at a frame that spanned chunks, that frame is consumed as well', () => {
     const { reader, sink } = createReader()
     sink.after = (count) => { if (count === 1) throw new Error('sink') }
     reader.push(vectorStream.subarray(0, 3))
@@ -337,7 +340,7 @@ describe('stop, resume, reset', () => {
     expect(sink.frames).toEqual(expectedFrames)
   })
 
-  test('a sink that throws a ProtocolError of its own does not make the framing fail', () => {
+  test('a ProtocolError thrown by the sink does not make the framing fail', () => {
     const sinkFailure: NetworkValue[] = []
     const reader = new FrameReader({ maxMessageLengthBytes: 100 }, {
       onFrame() {
@@ -351,7 +354,7 @@ describe('stop, resume, reset', () => {
     expect(sinkFailure).toHaveLength(3)
   })
 
-  test('reset forgets everything, also from inside the sink', () => {
+  test('reset() forgets everything, also from inside the sink', () => {
     const { reader, sink } = createReader()
     reader.push(vectorStream.subarray(0, 3))
     reader.stop()
@@ -367,7 +370,7 @@ describe('stop, resume, reset', () => {
     expect(sink.frames).toHaveLength(2 + 207)
   })
 
-  test('invariants is ERR_INTERNAL when a cursor is wrong', () => {
+  test('invariants() throws ERR_INTERNAL when a cursor is wrong', () => {
     const { reader } = createReader()
     Object.assign(reader, { frameStart: 1 })
     expectError('ERR_INTERNAL', () => { reader.invariants() })

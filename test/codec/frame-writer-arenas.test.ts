@@ -1,12 +1,12 @@
 /**
- * Owns: that the arenas of a writer are used again once all that lies in them has been received, and never before.
- * Refuses to know: who says what has been received (the replay window does).
+ * Owns: that the arenas of a writer are reused once everything in them has been received, and never earlier.
+ * Independent of: who decides what has been received (the retransmit buffer).
  */
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { FrameWriter, maxArenaLengthBytes, SpareMemory } from '../../codec/index.ts'
 
-/** A counted frame, or a word of control, which nobody acknowledges. */
+/** A counted frame, or a control frame, which is never acknowledged. */
 interface Piece {
   readonly isCounted: boolean
   readonly text: string
@@ -27,12 +27,12 @@ class Wire {
     this.#queue.push({ isCounted, text: part.toString('latin1'), part })
   }
 
-  /** The far side reads so many pieces, and acknowledges what counts. */
+  /** The other side reads this many pieces and acknowledges the counted ones. */
   read(pieces: number): void {
     for (const { isCounted, part } of this.#queue.splice(0, pieces)) if (isCounted) this.writer.receivedFrom(part.buffer)
   }
 
-  /** What waits for the socket is what was written. */
+  /** The socket sends what was written. */
   check(): void {
     for (const { part, text } of this.#queue) expect(part.toString('latin1') === text).toBe(true)
   }
@@ -44,7 +44,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ read: fc.integer({ min: 1, max: 5 }) }) },
 )
 
-it('nothing that waits for the socket is written over, whatever is written, counted and read', () => {
+it('data that waits for the socket is never overwritten, whatever is written, counted and read', () => {
   fc.assert(
     fc.property(fc.array(step, { minLength: 50, maxLength: 300 }), (steps) => {
       const wire = new Wire()
@@ -58,17 +58,17 @@ it('nothing that waits for the socket is written over, whatever is written, coun
   )
 })
 
-it('a stream whose frames are received as they come needs a few arenas, however long it is', () => {
+it('a stream whose frames are received as they come needs few arenas, however long it is', () => {
   const wire = new Wire()
   for (let count = 0; count < 2_000; count++) {
     wire.write(1_000, true)
     wire.read(1)
   }
-  // 4, 8, 16 and 32 KiB at first, then two of 64 that take turns.
+  // 4, 8, 16 and 32 KiB at first, then two of 64 KiB that alternate.
   expect(wire.memories.size).toBeLessThanOrEqual(6)
 })
 
-it('control alone sets no arena free: what was received last may lie before it', () => {
+it('control frames alone release no arena: what was received last may lie before them', () => {
   const wire = new Wire()
   for (let count = 0; count < 500; count++) {
     wire.write(1_000, false)
@@ -77,7 +77,7 @@ it('control alone sets no arena free: what was received last may lie before it',
   expect(wire.spares.heldBytes).toBe(0)
 })
 
-it('after the writer was told to forget, what was written before is never used again', () => {
+it('after forgetArenas() no earlier memory is reused', () => {
   const wire = new Wire()
   for (let count = 0; count < 300; count++) wire.write(1_000, true)
   wire.writer.forgetArenas()
@@ -88,7 +88,7 @@ it('after the writer was told to forget, what was written before is never used a
   expect(wire.spares.heldBytes).toBeGreaterThan(maxArenaLengthBytes)
 })
 
-it('writers that share spare memory use each other\'s arenas', () => {
+it('writers that share spare memory reuse each other\'s arenas', () => {
   const first = new Wire()
   for (let count = 0; count < 300; count++) first.write(1_000, true)
   first.read(300)

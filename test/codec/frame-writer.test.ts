@@ -1,4 +1,7 @@
-/** Owns: the contract of the outbound batch: order, what is copied and what is not, and that nothing taken changes again. */
+/**
+ * Owns: the contract of the write batch: order, what is copied and what is not, and that nothing changes after it was
+ * taken.
+ */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { byReferenceThresholdBytes, encodeFrame, encodeValue, FrameReader, FrameWriter, maxArenaLengthBytes, SpareMemory, type NetworkValue } from '../../codec/index.ts'
@@ -10,7 +13,7 @@ function bytes(lengthBytes: number, fill = 7): NetworkValue & { type: 'Bytes' } 
 }
 
 describe('frames', () => {
-  test('are the session id, then the value as the Rust codec writes it, for every vector', () => {
+  test('a frame is the session id, then the value as the Rust codec writes it, for every vector', () => {
     const writer = new FrameWriter()
     let pendingBytes = 0
     const expected = valueVectors.valid.map(({ is, hex }, lane) => {
@@ -25,7 +28,7 @@ describe('frames', () => {
     expect([writer.pendingBytes, writer.pendingFrames, writer.take()]).toEqual([0, 0, []])
   })
 
-  test('the session id is written as u32 little-endian, on the fast path and beside it', () => {
+  test('the session id is written as u32 little-endian, on the fast path and on the slow path', () => {
     expect(encodeFrame(0xfedcba98, bytes(1)).toString('hex')).toBe('98badcfe0c0100000007')
     expect(encodeFrame(0xfedcba98, { type: 'RingElementBit', value: true }).toString('hex')).toBe('98badcfe12')
     expect(encodeFrame(0xfedcba98, bytes(byReferenceThresholdBytes)).subarray(0, 9).toString('hex')).toBe('98badcfe0c00400000')
@@ -83,7 +86,7 @@ describe('copies and references', () => {
     expect(parts.some((part) => part.buffer === short.value.buffer)).toBe(false)
   })
 
-  test('a view into a larger buffer goes out as exactly its own bytes', () => {
+  test('a view into a larger buffer is sent as exactly its own bytes', () => {
     const vector = new Uint32Array(10_000).map((_, index) => index).subarray(100, 9_000)
     const frame = encodeFrame(1, { type: 'VecRing32', value: vector })
     expect(frame).toHaveLength(9 + 4 * 8_900)
@@ -91,7 +94,7 @@ describe('copies and references', () => {
     expect(frame.readUInt32LE(frame.length - 4)).toBe(8_999)
   })
 
-  test('small values around a reference keep their place', () => {
+  test('small values around a reference keep their order', () => {
     const writer = new FrameWriter()
     const values = [bytes(3, 1), bytes(20_000, 2), bytes(4, 3), bytes(20_001, 4), bytes(5, 5)]
     for (const [lane, value] of values.entries()) writer.writeFrame(lane, value)
@@ -108,7 +111,7 @@ describe('copies and references', () => {
     expect(frame.length).toBeGreaterThan(maxArenaLengthBytes)
   })
 
-  test('a list of 16 KiB or more gets a buffer of its own, and the arena goes on where it was', () => {
+  test('a list of 16 KiB or more gets a buffer of its own, and the arena continues where it was', () => {
     const writer = new FrameWriter()
     writer.writeFrame(1, bytes(3))
     writer.writeFrame(1, { type: 'NetworkVec', value: [bytes(10_000), bytes(10_000)] })
@@ -129,7 +132,7 @@ describe('copies and references', () => {
 })
 
 describe('what was taken', () => {
-  test('is never overwritten by what is written later', () => {
+  test('a batch that was taken is never overwritten by later writes', () => {
     const writer = new FrameWriter()
     const slices: [Buffer, string][] = []
     for (let round = 0; round < 3_000; round += 1) {
@@ -140,7 +143,7 @@ describe('what was taken', () => {
     expect(slices.every(([part, hex]) => part.toString('hex') === hex)).toBe(true)
   })
 
-  test('is what a look at it before has shown, and what was written between', () => {
+  test('a batch that was taken equals what peek() showed before, and what was written in between', () => {
     const writer = new FrameWriter(new SpareMemory(1024 * 1024))
     const written: Buffer[] = []
     const write = (count: number): void => {
@@ -158,7 +161,7 @@ describe('what was taken', () => {
     expect([writer.peek(), writer.pendingBytes]).toEqual([[], 0])
   })
 
-  test('shares arenas instead of getting a buffer for each write, and arenas grow to 64 KiB', () => {
+  test('batches share arenas instead of allocating a buffer for each write, and arenas grow to 64 KiB', () => {
     const writer = new FrameWriter()
     const arenas = new Map<ArrayBufferLike, number>()
     for (let count = 0; count < 5_000; count += 1) {
@@ -168,7 +171,7 @@ describe('what was taken', () => {
     expect([...arenas.values()]).toEqual([4_096, 8_192, 16_384, 32_768, ...Array.from({ length: 8 }, () => maxArenaLengthBytes)])
   })
 
-  test('comes with raw bytes in their place, copied below 16 KiB, by reference above', () => {
+  test('raw bytes keep their place in a batch, copied below 16 KiB, by reference above', () => {
     const writer = new FrameWriter()
     const hello = Uint8Array.of(1, 2, 3)
     expect(writer.writeRaw(hello)).toBe(3)

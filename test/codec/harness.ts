@@ -1,6 +1,6 @@
 /**
- * Owns: what several codec tests share: a sink that remembers, arbitrary values, and a check of an error's code.
- * Refuses to know: what any single test is about.
+ * Owns: what several codec tests share: a recording sink, arbitrary values, and a check of an error's code.
+ * Independent of: what any single test is about.
  */
 import fc from 'fast-check'
 import { expect } from 'vitest'
@@ -8,7 +8,7 @@ import { decodeBody, ProtocolError, StatewireError, type ErrorCode, type FrameSi
 
 export interface SeenFrame { lane: number, descriptor: number, body: string }
 
-/** Keeps the frames as text at the moment of delivery, and as views to look at later. */
+/** Keeps the frames as text at the moment of delivery, and as views for later checks. */
 export class RecordingSink implements FrameSink {
   readonly frames: SeenFrame[] = []
   readonly buffers: Buffer[] = []
@@ -29,7 +29,7 @@ export class RecordingSink implements FrameSink {
   }
 }
 
-/** Runs `action` and returns the error that it threw; fails if it threw none of ours or another code. */
+/** Runs `action` and returns the error that it threw; fails if it threw no StatewireError or another code. */
 export function expectError(code: ErrorCode, action: () => unknown): StatewireError {
   let thrown: unknown
   try {
@@ -42,7 +42,7 @@ export function expectError(code: ErrorCode, action: () => unknown): StatewireEr
   return thrown as StatewireError
 }
 
-/** As expectError, and the error says that the peer broke the contract. */
+/** Like expectError, and the error must be a ProtocolError. */
 export function expectProtocolError(code: ErrorCode, action: () => unknown): ProtocolError {
   const error = expectError(code, action)
   expect(error).toBeInstanceOf(ProtocolError)

@@ -1,4 +1,6 @@
-/** Owns: the proof that everything three Rust parties said to each other decodes, and encodes to the same bytes again. */
+/**
+ * Owns: the proof that everything three Rust parties sent each other decodes, and encodes to the same bytes again.
+ */
 import { describe, expect, test } from 'vitest'
 import { ControlFrameReader, defaultMaxMessageLengthBytes, encodeControlFrame, FrameReader, FrameWriter } from '../../codec/index.ts'
 import { RecordingSink } from './harness.ts'
@@ -23,7 +25,7 @@ function encode(control: boolean, frames: TranscriptFrame[]): string {
 }
 
 describe('transcripts of the Rust stack', () => {
-  test('have 27 links in 4 scenarios, one of them a control channel', () => {
+  test('the transcripts have 27 links in 4 scenarios, one of them a control channel', () => {
     expect(directions).toHaveLength(54)
     expect(transcripts.map(({ control }) => control)).toEqual([false, false, false, true])
     expect(directions.every(({ frames }) => frames.length > 0)).toBe(true)

@@ -1,4 +1,6 @@
-/** Owns: the proof that values become the bytes of the Rust codec and back, for every vector and for arbitrary values. */
+/**
+ * Owns: the proof that values become the bytes of the Rust codec and back, for every vector and for arbitrary values.
+ */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeValue, encodedLength, encodeValue, ProtocolError, writeValue } from '../../codec/index.ts'
@@ -6,7 +8,7 @@ import { valuesByType } from './harness.ts'
 import { fromHex, fromNotation, toHex, toNotation, valueVectors } from './vectors.ts'
 
 describe('values of the Rust codec', () => {
-  test('there are 207 valid values and 760 decisions, 82 of them accepted', () => {
+  test('the vectors have 207 valid values and 760 decisions, 82 of them accepted', () => {
     expect(valueVectors.valid).toHaveLength(207)
     expect(valueVectors.decisions).toHaveLength(760)
     expect(valueVectors.decisions.filter(({ accept }) => accept)).toHaveLength(82)
@@ -47,7 +49,7 @@ describe('arbitrary values', () => {
     )
   })
 
-  test('arbitrary bytes are decoded or refused with a ProtocolError, and what is decoded encodes to the same bytes', () => {
+  test('arbitrary bytes are decoded or refused with a ProtocolError, and decoded values encode to the same bytes', () => {
     const descriptor = fc.constantFrom(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 18, 32, 255)
     const shortLength = fc.nat({ max: 24 }).map((n) => [n, 0, 0, 0])
     let accepted = 0
@@ -69,7 +71,7 @@ describe('arbitrary values', () => {
 })
 
 describe('memory of decoded values', () => {
-  test('Bytes, PrfKey and packed bits are views into the buffer', () => {
+  test('decoded Bytes, PrfKey and packed bits are views into the buffer', () => {
     for (const value of [
       { type: 'Bytes' as const, value: Uint8Array.of(1, 2, 3) },
       { type: 'PrfKey' as const, value: new Uint8Array(16).fill(5) },
@@ -85,7 +87,7 @@ describe('memory of decoded values', () => {
     expect(toNotation(decoded)).toEqual({ type: 'VecRingBit', value: { bits: 9, packed: 'aaaa' } })
   })
 
-  test.each([1, 8, 9, 100])('a ring vector of %i elements is a copy with memory of its own', (count) => {
+  test.each([1, 8, 9, 100])('a decoded ring vector of %i elements is a copy with memory of its own', (count) => {
     for (const value of [
       { type: 'VecRing16' as const, value: new Uint16Array(count).fill(0x0102) },
       { type: 'VecRing32' as const, value: new Uint32Array(count).fill(0x01020304) },
@@ -99,7 +101,7 @@ describe('memory of decoded values', () => {
     }
   })
 
-  test('a list of a million bits does not make an object for each bit', () => {
+  test('decoding a list of a million bits does not create an object for each bit', () => {
     const bytes = new Uint8Array(5 + 1_000_000).fill(0x12)
     bytes[0] = 0x0a
     new DataView(bytes.buffer).setUint32(1, 1_000_000, true)

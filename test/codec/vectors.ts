@@ -1,6 +1,6 @@
 /**
- * Owns: reading the vectors of test/vectors and turning their notation into values and back.
- * Refuses to know: the codec under test.
+ * Owns: reading the vectors of test/vectors and converting their notation to values and back.
+ * Independent of: the codec under test.
  */
 import { readFileSync } from 'node:fs'
 import type { NetworkValue } from '../../codec/index.ts'

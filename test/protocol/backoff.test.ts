@@ -1,4 +1,6 @@
-/** Owns: that a wait is always a number a timer can take, between 0 and its bound. Refuses to know: who waits. */
+/**
+ * Owns: that a wait is always a number a timer can take, between 0 and its bound. Independent of: who waits.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { backoffMs } from '../../protocol/backoff.ts'
@@ -8,19 +10,19 @@ const almostOne = 1 - Number.EPSILON
 
 describe('the back-off', () => {
   it.each([[0, 100], [1, 160], [2, 256], [3, 409.6], [12, 28_147.4977], [13, 30_000], [64, 30_000], [65, 30_000], [2000, 30_000], [Number.MAX_SAFE_INTEGER, 30_000]])(
-    'of retry %i is below %d ms',
+    'the back-off of retry %i is below %d ms',
     (attempt, boundMs) => {
       expect(backoffMs(attempt, almostOne, options)).toBeCloseTo(boundMs, 3)
       expect(backoffMs(attempt, almostOne, options)).toBeLessThan(boundMs + 1e-3)
     },
   )
 
-  it('is anywhere from 0 on: full jitter', () => {
+  it('the back-off has full jitter, from 0 on', () => {
     expect(backoffMs(5, 0, options)).toBe(0)
     expect(backoffMs(5, 0.5, options)).toBeCloseTo(backoffMs(5, almostOne, options) / 2, 6)
   })
 
-  it('is a number a timer can take, for every attempt, chance and configuration', () => {
+  it('the back-off is a number a timer can take, for every attempt, random number and configuration', () => {
     const anyOptions = fc
       .record({ minMs: fc.integer({ min: 1, max: 2 ** 31 - 1 }), maxMs: fc.integer({ min: 1, max: 2 ** 31 - 1 }), factor: fc.double({ min: 1, max: 1e308, noNaN: true }) })
       .filter(({ minMs, maxMs }) => minMs <= maxMs)
@@ -34,7 +36,7 @@ describe('the back-off', () => {
     )
   })
 
-  it('never gets shorter from one attempt to the next, at the same chance', () => {
+  it('the back-off never gets shorter from one attempt to the next, for the same random number', () => {
     let before = 0
     for (let attempt = 0; attempt < 100; attempt++) {
       const waitMs = backoffMs(attempt, 0.7, options)

@@ -1,8 +1,10 @@
-/** Owns: how long who breaks the protocol again is kept out. Refuses to know: what a breach is. */
+/**
+ * Owns: how long a peer that repeatedly breaks the protocol is kept out. Independent of: what a protocol error is.
+ */
 import { expect, it } from 'vitest'
 import { BreachPenalty } from '../../protocol/breach-penalty.ts'
 
-it('the first breach costs nothing, each further one twice the time of the last, up to the cap', () => {
+it('the first protocol error costs nothing, each further one twice the time of the last, up to the cap', () => {
   const penalty = new BreachPenalty(2_000)
   const left: number[] = []
   for (let nowMs = 0; left.length < 7; nowMs += 3_000) {
@@ -12,14 +14,14 @@ it('the first breach costs nothing, each further one twice the time of the last,
   expect(left).toEqual([0, 250, 500, 1_000, 2_000, 2_000, 2_000])
 })
 
-it('is over when its time has passed', () => {
+it('a penalty is over when its time has passed', () => {
   const penalty = new BreachPenalty(30_000)
   penalty.note(0)
   penalty.note(10)
   expect([penalty.leftMs(259), penalty.leftMs(260)]).toEqual([1, 0])
 })
 
-it('is forgotten a minute after the end of the last, and not while it lasts', () => {
+it('penalties are forgotten a minute after the last one ended, and not while it lasts', () => {
   const penalty = new BreachPenalty(1_000_000)
   for (let breach = 0; breach < 12; breach++) penalty.note(breach)
   const untilMs = 11 + 250 * 2 ** 10

@@ -1,11 +1,13 @@
-/** Owns: that a Deque is an array to whoever looks, whatever is done to it. Refuses to know: who queues what in it. */
+/**
+ * Owns: that a Deque behaves like an array for any sequence of operations. Independent of: what is queued.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Deque } from '../../protocol/deque.ts'
 
 const simple = (name: string) => ({ do: name, count: 0 })
 
-/** What is done, and how often or to which item. */
+/** The operation, and how often or on which item. */
 const operations = fc.array(
   fc.oneof(
     { weight: 4, arbitrary: fc.constantFrom('push', 'shift', 'peek').map(simple) },
@@ -17,7 +19,7 @@ const operations = fc.array(
 )
 
 describe('a deque', () => {
-  it('gives, keeps, removes and counts as an array does', () => {
+  it('a deque behaves like an array for any sequence of operations', () => {
     fc.assert(
       fc.property(operations, (steps) => {
         const deque = new Deque<number>()
@@ -44,12 +46,12 @@ describe('a deque', () => {
     )
   })
 
-  it('has nothing to give when it is empty', () => {
+  it('an empty deque returns undefined', () => {
     const deque = new Deque<string>()
     expect([deque.length, deque.peek(), deque.shift(), deque.drain(), deque.remove('x')]).toEqual([0, undefined, undefined, [], false])
   })
 
-  it('does not remove what was taken already', () => {
+  it('a deque does not remove an item that was taken already', () => {
     const deque = new Deque<string>()
     deque.push('a')
     deque.push('b')

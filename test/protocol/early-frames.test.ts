@@ -1,30 +1,33 @@
-/** Owns: the place for frames of sessions to come: what is kept, what is full, what is let go. Refuses to know: values. */
+/**
+ * Owns: the buffer for frames of later sessions: what is kept, when it is full, what is released. Independent of:
+ * values.
+ */
 import { describe, expect, it } from 'vitest'
 import { EarlyFrames } from '../../protocol/early-frames.ts'
 
-/** A body of 36 costs 100 with its overhead. */
+/** A body of 36 bytes costs 100 with its overhead. */
 const body = Buffer.alloc(36, 7)
 const keep = (frames: EarlyFrames, laneId: number): boolean => frames.keep(laneId, 0x0c, body, 0, body.length)
 
 describe('early frames', () => {
-  it('are kept for no lane before it is said from which one on', () => {
+  it('early frames are kept for no lane before the first expected lane is known', () => {
     expect(keep(new EarlyFrames(1000), 2 ** 32 - 1)).toBe(false)
   })
 
-  it.each([[6, false], [7, true], [8, true]])('from lane 7 on: a frame for lane %i is kept: %s', (laneId, kept) => {
+  it.each([[6, false], [7, true], [8, true]])('with lanes expected from 7 on, an early frame for lane %i is kept: %s', (laneId, kept) => {
     const frames = new EarlyFrames(1000)
     frames.expectFrom(7)
     expect(keep(frames, laneId)).toBe(kept)
   })
 
-  it.each([[9, false], [10, true], [11, true]])('of 100 bytes each are too many for 1000 bytes at %i: %s', (count, isFull) => {
+  it.each([[9, false], [10, true], [11, true]])('the buffer of 1000 bytes for early frames of 100 bytes is full at %i: %s', (count, isFull) => {
     const frames = new EarlyFrames(1000)
     frames.expectFrom(0)
     for (let i = 0; i < count; i++) keep(frames, i % 3)
     expect(frames.isFull).toBe(isFull)
   })
 
-  it('are given once, in order, and give their room back', () => {
+  it('early frames are returned once, in order, and release their memory', () => {
     const frames = new EarlyFrames(200)
     frames.expectFrom(0)
     frames.keep(1, 0x0c, Buffer.from('..first..'), 2, 7)
@@ -33,7 +36,7 @@ describe('early frames', () => {
     expect([frames.take(1), frames.isFull]).toEqual([[], false])
   })
 
-  it('are copies: what they came in may be used again', () => {
+  it('early frames are copies: the chunk they came in may be reused', () => {
     const frames = new EarlyFrames(1000)
     frames.expectFrom(0)
     const chunk = Buffer.from('before')
@@ -42,7 +45,7 @@ describe('early frames', () => {
     expect(String(frames.take(1)[0]?.buffer)).toBe('before')
   })
 
-  it('of lanes that are not to come any more are let go, and only those', () => {
+  it('early frames of lanes that can no longer be opened are released, and only those', () => {
     const frames = new EarlyFrames(300)
     frames.expectFrom(0)
     for (const laneId of [1, 1, 2]) keep(frames, laneId)
@@ -50,7 +53,7 @@ describe('early frames', () => {
     expect([frames.take(1).length, frames.take(2).length]).toEqual([0, 1])
   })
 
-  it('are all forgotten by clear', () => {
+  it('clear() forgets all early frames', () => {
     const frames = new EarlyFrames(100)
     frames.expectFrom(0)
     keep(frames, 1)

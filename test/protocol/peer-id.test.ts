@@ -1,4 +1,6 @@
-/** Owns: what an identity is, its order as bytes, and the ring of parties. Refuses to know: connections. */
+/**
+ * Owns: what an identity is, its order as bytes, and the ring of parties. Independent of: connections.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { checkIdentity, compareIdentities, ringAround, roleTowards } from '../../protocol/index.ts'
@@ -19,11 +21,11 @@ describe('an identity', () => {
     expect(expectError('ERR_INVALID_PEER_ID', () => checkIdentity(value, 'peers[0].id')).message).toBe(sentence)
   })
 
-  it.each(['x', 'x'.repeat(127), 'x'.repeat(128), 'é'.repeat(64), '🙂'])('may be %j', (value) => {
+  it.each(['x', 'x'.repeat(127), 'x'.repeat(128), 'é'.repeat(64), '🙂'])('an identity may be %j', (value) => {
     expect(checkIdentity(value, 'identity')).toBe(value)
   })
 
-  it('comes back from its bytes, and bytes that are no UTF-8 are none', () => {
+  it('an identity is decoded from its bytes, and bytes that are not UTF-8 are refused', () => {
     fc.assert(
       fc.property(identity, (text) => {
         expect(decodeIdentity(Buffer.from(text))).toBe(text)
@@ -32,24 +34,24 @@ describe('an identity', () => {
     for (const hex of ['ff', 'c080', 'eda080', 'f8888080', 'c3']) expect(decodeIdentity(Buffer.from(hex, 'hex'))).toBeUndefined()
   })
 
-  it('keeps a byte order mark: two different runs of bytes are two identities', () => {
+  it('an identity keeps a byte-order mark, so that different bytes are different identities', () => {
     expect(decodeIdentity(Buffer.from('\ufeffbob'))).toBe('\ufeffbob')
   })
 })
 
 describe('the order of identities', () => {
-  it('is that of their bytes, which is not that of JavaScript beyond the basic plane', () => {
+  it('identities are ordered by their bytes, which differs from JavaScript\'s order beyond the basic plane', () => {
     const [face, halfWidth] = ['\u{1f600}', '\uff61']
     expect(face < halfWidth).toBe(true)
     expect(compareIdentities(face, halfWidth)).toBe(1)
     expect(roleTowards(face, halfWidth)).toBe('dialer')
   })
 
-  it.each([['alice', 'bob', -1], ['bob', 'alice', 1], ['bob', 'bob', 0], ['bob', 'bobby', -1], ['Z', 'a', -1], ['10', '9', -1]])('of %j and %j is %i', (a, b, order) => {
+  it.each([['alice', 'bob', -1], ['bob', 'alice', 1], ['bob', 'bob', 0], ['bob', 'bobby', -1], ['Z', 'a', -1], ['10', '9', -1]])('the order of %j and %j is %i', (a, b, order) => {
     expect(Math.sign(compareIdentities(a, b))).toBe(order)
   })
 
-  it('is total: of two different ones exactly one dials', () => {
+  it('the order of identities is total: of two different peers exactly one dials', () => {
     fc.assert(
       fc.property(identity, identity, (a, b) => {
         fc.pre(a !== b)
@@ -67,11 +69,11 @@ describe('the ring', () => {
     ['charlie', ['alice', 'bob'], 'alice', 'bob'],
     ['alice', ['bob'], 'bob', 'bob'],
     ['\uff61', ['\u{1f600}', 'a'], '\u{1f600}', 'a'],
-  ])('around %j with %j goes on with %j and comes from %j', (own, peers, next, previous) => {
+  ])('the ring around %j with %j has next %j and previous %j', (own, peers, next, previous) => {
     expect(ringAround(own, peers)).toEqual({ next, previous })
   })
 
-  it('is one ring, whoever looks: my next has me as its previous, and going round visits all', () => {
+  it('all parties see the same ring: my next has me as its previous, and following it visits all', () => {
     fc.assert(
       fc.property(fc.uniqueArray(identity, { minLength: 2, maxLength: 8 }), (parties) => {
         const ringOf = (own: string) => ringAround(own, parties.filter((party) => party !== own))

@@ -1,4 +1,6 @@
-/** Owns: that the example of docs/testing.md is the one that runs, and that it works. Refuses to know: what it does. */
+/**
+ * Owns: that the example in docs/testing.md is the one that runs, and that it works. Independent of: what it does.
+ */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -10,7 +12,7 @@ test.each([1, 2, 3])('the example gives the right sum, with seed %i', async (see
   expect(await sumOverBreaks(seed)).toBe(5050)
 })
 
-test('the document shows the example as it is', () => {
+test('the document shows the example exactly as it is', () => {
   const shown = /```ts\n([^]*?)```/.exec(textOf('docs/testing.md'))?.[1]
   expect(shown).toBe(textOf('examples/simulated/main.ts').replaceAll("'../../index.ts'", "'statewire'").replace("'../../testing/index.ts'", "'statewire/testing'"))
 })

@@ -1,6 +1,6 @@
 /**
- * Owns: faults of the runtime that the simulation found, each as a small scene that shows it.
- * Refuses to know: the seeds that found them; plans change, and seeds with them.
+ * Owns: faults of the runtime that the simulation found, each as a small scene.
+ * Independent of: the seeds that found them; plans change, and seeds with them.
  */
 import { expect, test } from 'vitest'
 import { createNetwork } from '../../actors/index.ts'
@@ -26,9 +26,9 @@ function start(network: SimulatedNetwork, me: 0 | 1, options: { readonly dials: 
   )
 }
 
-test('a dial that crosses one which hangs does not come again at once, over and over', async () => {
+test('a dial that crosses a hanging dial is not repeated at once, over and over', async () => {
   const network = new SimulatedNetwork({ seed: 1 })
-  // What bob, who has the greater key, sends when he dials gets lost: his dial hangs, and alice's is refused meanwhile.
+  // What bob, who has the greater key, sends when he dials is lost: his dial hangs, and alice's is refused meanwhile.
   network.onConnected = (dialler) => {
     if (dialler.remoteHost === 'alice') network.break(dialler, 'nobody')
   }
@@ -37,13 +37,13 @@ test('a dial that crosses one which hangs does not come again at once, over and 
   let crossings = 0
   alice.on('connection.failed', () => crossings++)
   await network.clock.advance(4_000)
-  // With waits between 0 and 100 ms, some 80.
+  // With waits between 0 and 100 ms, about 80.
   expect(crossings).toBeGreaterThan(10)
   expect(crossings).toBeLessThan(160)
   await network.clock.run(Promise.all([alice.shutdown(), bob.shutdown()]))
 })
 
-test('when one link expires on either side, sessions are made again all the same', async () => {
+test('sessions are made again when one link expires on either side', async () => {
   const network = new SimulatedNetwork({ seed: 1 })
   const wires: SimulatedPipe[] = []
   network.onConnected = (dialler) => wires.push(dialler)
@@ -59,7 +59,8 @@ test('when one link expires on either side, sessions are made again all the same
   }
   await network.clock.run(Promise.all(both.map(makeSessions)))
   expect(wires).toHaveLength(2)
-  // Link 0: alice alone hears of its end. Link 1: both do. Nobody reaches the other until alice's two and bob's one have expired.
+  // Link 0: only alice is notified of its end. Link 1: both are. Neither reaches the other until alice's two links and
+  // bob's one have expired.
   network.partition(network.node('alice'), network.node('bob'))
   network.break(wires[0]!, 'acceptor')
   network.break(wires[1]!, 'both')

@@ -1,7 +1,7 @@
 /**
- * Owns: what the simulated network promises to whoever tests on it: latency, chunks, cuts, partitions, crashes, stalls, and
- * that a seed repeats itself.
- * Refuses to know: what statewire makes of it. That a connection is a connection is in test/conformance/.
+ * Owns: what the simulated network guarantees to its users: latency, chunks, cuts, partitions, crashes, stalls, and
+ * reproducible seeds.
+ * Independent of: statewire itself. That a connection behaves like a connection is tested in test/conformance/.
  */
 import { describe, expect, test } from 'vitest'
 import { SimulatedNetwork } from '../../testing/index.ts'
@@ -14,7 +14,7 @@ interface Scene {
   readonly near: End
   readonly far: End
   readonly wire: SimulatedPipe
-  /** Virtual time at which the bytes that bob has were delivered. */
+  /** Virtual time at which bob's bytes were delivered. */
   readonly arrivedAtMs: number[]
 }
 
@@ -36,7 +36,7 @@ async function connected(options: Partial<SimulatedNetworkOptions> = {}): Promis
 }
 
 describe('on their way', () => {
-  test('bytes take the latency, and a bound on bytes takes its time', async () => {
+  test('simulated bytes take the latency, and a bandwidth limit delays them', async () => {
     const { network, near, far, arrivedAtMs } = await connected({ bytesPerMs: 10 })
     const sentAtMs = network.clock.nowMs()
     near.pipe.write([numbered(100)])
@@ -44,7 +44,7 @@ describe('on their way', () => {
     expect(arrivedAtMs).toEqual([sentAtMs + 5 + 10])
   })
 
-  test('each chunk has a latency of its own, and none overtakes another', async () => {
+  test('each simulated chunk has a latency of its own, and none overtakes another', async () => {
     const { network, near, far, arrivedAtMs } = await connected({ latencyMs: [1, 50] })
     const sentAtMs = network.clock.nowMs()
     const all = numbered(2000)
@@ -56,7 +56,7 @@ describe('on their way', () => {
     for (const atMs of arrivedAtMs) expect(atMs - sentAtMs).toBeGreaterThanOrEqual(1)
   })
 
-  test('writes are cut anywhere, and joined', async () => {
+  test('simulated writes are cut anywhere, and joined', async () => {
     const { network, near, far } = await connected({ chunkBytesMax: 7 })
     const all = numbered(300)
     near.pipe.write([all.subarray(0, 3), all.subarray(3)])
@@ -66,7 +66,7 @@ describe('on their way', () => {
     expect(far.chunks.length).toBeGreaterThan(300 / 7)
   })
 
-  test('a path holds so much and no more: the rest waits at its sender, who is told when it has left', async () => {
+  test('a simulated path has a capacity: the rest waits at its sender, who is notified when it has left', async () => {
     const { network, near, far } = await connected({ pathBytes: 600 })
     far.pipe.pause()
     expect(near.pipe.write([numbered(2000)])).toBe(false)
@@ -80,7 +80,7 @@ describe('on their way', () => {
 })
 
 describe('a connection that breaks', () => {
-  test.each([0, 1, 159, 160, 161, 499])('after %i bytes delivers these and no more', async (cutBytes) => {
+  test.each([0, 1, 159, 160, 161, 499])('a simulated connection that breaks after %i bytes delivers exactly these', async (cutBytes) => {
     const { network, near, far, wire } = await connected({ chunkBytesMax: 50 })
     // At 0 there is nothing to wait for.
     if (cutBytes === 0) network.break(wire, 'both')
@@ -91,18 +91,18 @@ describe('a connection that breaks', () => {
     expect([near.isClosed, far.isClosed]).toEqual([true, true])
   })
 
-  test.each<[Break, boolean, boolean]>([['both', true, true], ['dialler', true, false], ['acceptor', false, true], ['nobody', false, false]])('and is heard of by %s', async (heardBy, byDialler, byAcceptor) => {
+  test.each<[Break, boolean, boolean]>([['both', true, true], ['dialler', true, false], ['acceptor', false, true], ['nobody', false, false]])('a broken simulated connection notifies %s', async (heardBy, byDialler, byAcceptor) => {
     const { network, near, far, wire } = await connected()
     network.break(wire, heardBy)
     await network.clock.advance(60_000)
     expect([near.isClosed, far.isClosed]).toEqual([byDialler, byAcceptor])
-    // Half open: it is written to as before, and nothing comes of it.
+    // Half open: writes work as before, without effect.
     if (!byDialler) near.pipe.write([numbered(10)])
     await network.clock.advance(60_000)
     expect([near.isClosed, far.isClosed, far.receivedBytes]).toEqual([byDialler, byAcceptor, 0])
   })
 
-  test.each([[false, 0], [true, 100]])('loses what is on its way, or does not: arrives %s', async (arrives, bytes) => {
+  test.each([[false, 0], [true, 100]])('a broken simulated connection loses what is in flight, or does not: arrives %s', async (arrives, bytes) => {
     const { network, near, far, wire } = await connected()
     near.pipe.write([numbered(100)])
     network.break(wire, 'dialler', { arrives })
@@ -112,7 +112,7 @@ describe('a connection that breaks', () => {
 })
 
 describe('a partition', () => {
-  test('holds back what is sent meanwhile, both ways, and loses none of it', async () => {
+  test('a partition holds back what is sent meanwhile, in both directions, and loses nothing', async () => {
     const { network, near, far } = await connected()
     network.partition(network.node('alice'), network.node('bob'))
     near.pipe.write([numbered(60)])
@@ -126,7 +126,7 @@ describe('a partition', () => {
     expect([near.receivedBytes, far.received.equals(Buffer.concat([numbered(100), numbered(30)]))]).toEqual([50, true])
   })
 
-  test('may be of one way only', async () => {
+  test('a partition may be one-way', async () => {
     const { network, near, far } = await connected()
     network.partition(network.node('alice'), network.node('bob'), { oneWay: true })
     near.pipe.write([numbered(100)])
@@ -135,12 +135,12 @@ describe('a partition', () => {
     expect([near.receivedBytes, far.receivedBytes]).toEqual([50, 0])
   })
 
-  test('lets a dial wait until it is over', async () => {
+  test('a partition delays a dial until it is over', async () => {
     const { network } = await connected()
     network.partition(network.node('alice'), network.node('bob'))
     const end = new End(network.node('alice').dial({ host: 'bob', port: 7 }, { highWaterMarkBytes: 1 }))
     await network.clock.advance(5000)
-    // The two ends that there were, and the one that dials: nobody has accepted it.
+    // The two existing ends, and the one that dials: it is not accepted yet.
     expect([end.told, network.pipes.length]).toEqual([[], 3])
     network.heal()
     await network.clock.advance(4000)
@@ -149,7 +149,7 @@ describe('a partition', () => {
 })
 
 describe('a process', () => {
-  test.each([[false, true], [true, false]])('that dies (power lost: %s) resets its connections: %s; nothing of it runs any more', async (isSilent, isReset) => {
+  test.each([[false, true], [true, false]])('a simulated process that dies (power lost: %s) resets its connections: %s; nothing of it runs any more', async (isSilent, isReset) => {
     const { network, near, far } = await connected()
     const bob = network.node('bob')
     const ran: string[] = []
@@ -163,7 +163,7 @@ describe('a process', () => {
     expect(network.clock.timers).toBe(0)
   })
 
-  test('that starts again has its port free, and tells the connections of the one before that they are gone', async () => {
+  test('a restarted simulated process has its port free, and resets the connections of the one before', async () => {
     const { network, near } = await connected()
     const bob = network.node('bob')
     bob.crash(true)
@@ -175,7 +175,7 @@ describe('a process', () => {
     expect(String(near.closedWith[0])).toContain('ECONNRESET')
   })
 
-  test('that is gone listens nowhere', async () => {
+  test('a dead simulated process listens nowhere', async () => {
     const { network } = await connected()
     network.node('bob').crash()
     const end = new End(network.node('alice').dial({ host: 'bob', port: 7 }, { highWaterMarkBytes: 1 }))
@@ -183,7 +183,7 @@ describe('a process', () => {
     expect(String(end.closedWith[0])).toContain('ECONNREFUSED')
   })
 
-  test('that stalls hears of nothing meanwhile, and of all afterwards, timers before sockets', async () => {
+  test('a stalled simulated process runs nothing meanwhile and everything afterwards, timers before sockets', async () => {
     const { network, near, far, arrivedAtMs } = await connected()
     const bob = network.node('bob')
     const timerAtMs: number[] = []
@@ -211,7 +211,7 @@ describe('a seed', () => {
     return { hash: network.trace.hash, lines: network.trace.lines() }
   }
 
-  test('gives the same trace each time, and another gives another', async () => {
+  test('a seed gives the same trace each time, and another seed gives another', async () => {
     const [one, again, other] = [await traceOf(3), await traceOf(3), await traceOf(4)]
     expect(again).toEqual(one)
     expect(other.hash).not.toBe(one.hash)

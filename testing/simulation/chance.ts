@@ -1,6 +1,6 @@
 /**
- * Owns: draws in the words of a plan: one of, between, how likely.
- * Refuses to know: what is drawn for.
+ * Owns: random draws in the terms of a plan: one of, between, with probability.
+ * Independent of: what is drawn.
  */
 import type { Random } from '../../actors/environment.ts'
 import { seededRandom } from '../seeded-random.ts'
@@ -8,7 +8,7 @@ import { seededRandom } from '../seeded-random.ts'
 export class Chance {
   readonly #random: Random
 
-  /** Different numbers give unrelated draws: a further draw for one thing must not shift those for another. */
+  /** Different numbers give unrelated draws: one more draw for one purpose must not shift those for another. */
   constructor(...numbers: readonly number[]) {
     let seed = 0x9e3779b9
     for (const number of numbers) {
@@ -29,7 +29,7 @@ export class Chance {
     return least + Math.floor(this.#random.fraction() * (most - least + 1))
   }
 
-  /** Between `least` and `most`, with small ones as likely as large ones. */
+  /** Between `least` and `most`, with small numbers as likely as large ones. */
   spread(least: number, most: number): number {
     return Math.round(least * (most / least) ** this.#random.fraction())
   }

@@ -1,4 +1,6 @@
-/** What a run of a simulation is started with, and what it gives back. */
+/**
+ * The input and the result of a simulation run.
+ */
 export { runSimulation } from './run.ts'
 export type { SimulationResult } from './run.ts'
 export { planOf } from './plan.ts'

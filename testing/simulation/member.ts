@@ -1,7 +1,7 @@
 /**
- * Owns: one party of a simulation: its node, the network that runs there now, and its application: a batch of sessions with
- * every peer, made again whenever one ends.
- * Refuses to know: faults, and what the sessions do.
+ * Owns: one party of a simulation: its node, the network that runs there now, and its application: a group of sessions
+ * with every peer, made again whenever one ends.
+ * Independent of: faults, and what the sessions do.
  */
 import { createNetwork } from '../../actors/network.ts'
 import type { Network } from '../../actors/network.ts'
@@ -18,7 +18,7 @@ import type { World } from './world.ts'
 
 const port = 1
 
-/** The sessions with one peer that are in use now. */
+/** The current sessions with one peer. */
 interface Batch {
   readonly traffics: SessionTraffic[]
   isOver: boolean
@@ -29,13 +29,13 @@ export class Member {
   readonly node: SimulatedNode
   readonly key: Identity
   network: Network | null = null
-  /** Times that its process ended, by a crash or of its own will. */
+  /** How often its process ended, by a crash or a shutdown. */
   ends = 0
-  /** Not started again yet, after a crash or a leave. */
+  /** Not started again yet, after a crash or a shutdown. */
   isAway = true
   readonly #world: World
   readonly #batches = new Map<number, Batch>()
-  /** Every session that the process that runs now has had. */
+  /** Every session of the running process. */
   #all: SessionTraffic[] = []
   #process: SimulatedProcess | null = null
   #starts = 0
@@ -64,7 +64,7 @@ export class Member {
         listen: `tcp://${node.name}:${port}`,
         peers: others.map((other) => ({ id: other.key.id, ...(plan.bothDial || other.index < this.index ? { url: `tcp://${other.name}:${port}` } : {}) })),
         security: 'plaintext',
-        // A process may come again with another number of links than it had, and than its peers have.
+        // A process may restart with another number of links than before, and than its peers have.
         connectionParallelism: new Chance(plan.seed, 4, this.index, this.#starts).whole(1, plan.links),
         limits: limitsOf(plan),
       },
@@ -75,7 +75,7 @@ export class Member {
     for (const other of others) void this.#useSessions(process, network, other)
   }
 
-  /** Over and over: a batch with one peer, until one of its sessions ends. */
+  /** Repeats: makes a group with one peer, uses it until one of its sessions ends. */
   async #useSessions(process: SimulatedProcess, network: Network, peer: Member): Promise<void> {
     const { plan } = this.#world
     const chance = new Chance(plan.seed, 3, this.index, peer.index, this.#starts)
@@ -107,12 +107,12 @@ export class Member {
         this.#batches.set(peer.index, batch)
       })
       if (this.network !== network || this.isAway) return
-      // Both sides must come to the same: a batch of which one session is over is over.
+      // Both sides must agree: a group of which one session is over is over.
       for (const traffic of batch.traffics) if (!traffic.isOver) traffic.close()
     }
   }
 
-  /** All sessions stand, and all that was sent on them is acknowledged. */
+  /** All sessions are open, and everything sent on them is acknowledged. */
   get isDrained(): boolean {
     if (this.isAway) return false
     for (const other of this.#world.members) {
@@ -129,7 +129,9 @@ export class Member {
 
   hasLeft = false
 
-  /** After a Goodbye a link knows nothing of the peer any more. Links that no session uses may not have noticed their end. */
+  /**
+   * After a Goodbye a link knows nothing of the peer any more. Links without sessions may not have noticed their end.
+   */
   knows(peer: Member): boolean {
     return this.#linksTo(peer.key.id).slice(0, Math.min(this.#world.plan.sessions, this.#linksInUse(peer.key.id))).some(({ known }) => known !== 0n)
   }
@@ -160,13 +162,13 @@ export class Member {
     this.ends += 1
     this.node.crash(isSilent)
     this.#world.forgetPromises(this.name)
-    // Also of sessions that are over: what they received can be read until the process dies.
+    // Includes sessions that are over: what they received can be read until the process dies.
     for (const traffic of this.#all) traffic.bury()
     this.#all = []
     this.#batches.clear()
   }
 
-  /** Says Goodbye. @returns when nothing of it is left */
+  /** Sends Goodbye. @returns when nothing of it is left */
   async leave(): Promise<void> {
     const { network } = this
     if (network === null) return

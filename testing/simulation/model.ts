@@ -1,9 +1,9 @@
 /**
- * Owns: what every sender was promised, and what every receiver got; the sentences that are broken.
- * Refuses to know: networks and time. The runner tells it what happened.
+ * Owns: what every sender was promised, what every receiver got, and the violations.
+ * Independent of: networks and time. The runner reports events to it.
  *
- * A life is what one side sends on one session to one peer, from its making to its end. Values carry the number of their
- * life and their place in it, so a receiver's value is held against the very promise that was given for it.
+ * A life is what one side sends on one session to one peer, from its creation to its end. Values carry the number of
+ * their life and their position in it, so a received value is compared with the promise that was given for it.
  */
 import type { OutcomeCounts, ResetReason } from '../../protocol/native/outcomes.ts'
 
@@ -15,7 +15,7 @@ export type Violation = { readonly kind: 'lost' | 'duplicated' | 'reordered' | '
 export class Inbox {
   readonly owner: string
   life: Life | null = null
-  /** The application closed the session, or the network; what comes later is dropped. */
+  /** The application closed the session or the network; what comes later is dropped. */
   isClosed = false
   constructor(owner: string) {
     this.owner = owner
@@ -28,10 +28,10 @@ export class Life {
   readonly to: string
   readonly name: string
   readonly values: Promised[] = []
-  /** Places of the values that the application got, or that were in its queue when its process died; in order. */
+  /** Positions of the values that the application read, or that were queued when its process died; in order. */
   readonly got: number[] = []
   inbox: Inbox | null = null
-  /** A flush that was called after so many values has resolved. */
+  /** A flush that was called after this many values has resolved. */
   flushed = 0
   reset: { readonly reason: ResetReason; readonly outcomes: OutcomeCounts } | null = null
   /** Ended without outcomes: closed by either application, or its process has died. */
@@ -60,7 +60,7 @@ export interface Tally {
   delivered: number
 }
 
-/** What both ends of a session know it by: its id, and the epochs of the two sides, the sender's first. */
+/** How both ends of a session identify it: its id, and the epochs of the two sides, the sender's first. */
 export interface Place {
   readonly link: number
   readonly session: number
@@ -74,7 +74,7 @@ export class Model {
   readonly #livesAt = new Map<string, Life>()
   readonly #inboxesAt = new Map<string, Inbox>()
 
-  /** A session was made at one side: what it sends there, and where it receives. The other side's may be there already. */
+  /** A session was made at one side: what it sends there, and where it receives. The other side may exist already. */
   begin(from: string, to: string, name: string, { link, session, mine, theirs }: Place): { readonly life: Life; readonly inbox: Inbox } {
     const life = new Life(this.lives.length, from, to, name)
     this.lives.push(life)
@@ -98,7 +98,7 @@ export class Model {
     this.violations.push({ kind, sentence })
   }
 
-  /** A value reached an application, or its queue. */
+  /** A value reached an application or its queue. */
   got(inbox: Inbox, number: number, place: number): void {
     const life = this.lives[number]
     if (life === undefined || life.to !== inbox.owner) return this.breach('wrong', `${inbox.owner} got a value that was not sent to it (life ${number}, place ${place})`)
@@ -115,7 +115,9 @@ export class Model {
     life.got.push(place)
   }
 
-  /** @param isOver nothing more can happen; else the run was left at its first broken promise, and the rest is not judged */
+  /**
+   * @param isOver nothing more can happen; otherwise the run stopped at its first violation, and the rest is not judged
+   */
   conclude(isOver: boolean): Tally {
     const tally: Tally = { sent: 0, acked: 0, unknown: 0, notSent: 0, withdrawn: 0, delivered: 0 }
     for (const life of this.lives) {

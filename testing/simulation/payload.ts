@@ -1,10 +1,10 @@
 /**
- * Owns: values that say which life they belong to and which place they have in it, and that show when a byte of them changed.
- * Refuses to know: sessions.
+ * Owns: values that carry their life and their position in it, and that reveal a changed byte.
+ * Independent of: sessions.
  */
 import type { NetworkValue } from '../../codec/values.ts'
 
-/** Life and place: what a value of bytes begins with. */
+/** Life and position: the first bytes of a value. */
 const payloadBytesMin = 8
 
 export function valueOf(life: number, place: number, lengthBytes: number): NetworkValue {
@@ -15,7 +15,7 @@ export function valueOf(life: number, place: number, lengthBytes: number): Netwo
   return { type: 'Bytes', value: bytes }
 }
 
-/** @returns null for a value that was not made here, or that is not as it was made */
+/** @returns null for a value that was not made here, or that was changed */
 export function placeOf(value: NetworkValue): { readonly life: number; readonly place: number } | null {
   if (value.type === 'RingElement64') return { life: Number(value.value >> 32n), place: Number(value.value & 0xffff_ffffn) }
   if (value.type !== 'Bytes' || value.value.length < payloadBytesMin) return null

@@ -1,6 +1,6 @@
 /**
- * Owns: what a seed means: how many peers, which limits, which faults at which time.
- * Refuses to know: how faults are done, and what is sent.
+ * Owns: what a seed stands for: how many peers, which limits, which faults at which time.
+ * Independent of: how faults are caused, and what is sent.
  */
 import type { Break } from '../simulated-network.ts'
 import { Chance } from './chance.ts'
@@ -13,7 +13,7 @@ export type Fault = { readonly atMs: number } & (
   | { readonly kind: 'leave'; readonly node: number; readonly forMs: number }
 )
 
-/** A connection that is made is cut after so many bytes of one end. */
+/** A connection is cut after this many bytes of one end. */
 export interface PlannedCut {
   readonly end: 'dialler' | 'acceptor'
   readonly lengthBytes: number
@@ -26,11 +26,11 @@ export interface Plan {
   readonly peers: number
   /** At most; each process has a number of its own. */
   readonly links: number
-  /** Both sides of every pair dial; else one, and which one it is. */
+  /** Both sides of every pair dial; otherwise one, and which one. */
   readonly bothDial: boolean
   readonly sessions: number
   readonly valuesPerSession: number
-  /** Greatest value, in bytes. */
+  /** Largest value, in bytes. */
   readonly valueBytesMax: number
   readonly chaosMs: number
   readonly replayWindowBytes: number
@@ -44,12 +44,12 @@ export interface Plan {
   readonly backoffMaxMs: number
   /** No fault at all: then no connection may end either. */
   readonly isFair: boolean
-  /** Links may expire: outages are longer than the resume time-out. */
+  /** Links may expire: outages are longer than the resume timeout. */
   readonly canExpire: boolean
   readonly canCrash: boolean
   readonly canLeave: boolean
   readonly faults: readonly Fault[]
-  /** After calm nothing is sent for so long, and nothing may happen. */
+  /** After calm nothing is sent for this long, and nothing may happen. */
   readonly idleMs: number
   /** How the run ends: all at once, or one says Goodbye while the others still send. */
   readonly ending: 'together' | 'oneFirst'
@@ -82,7 +82,7 @@ export function planOf(seed: number): Plan {
     replayWindowBytes: chance.is(0.3) ? 4 * 1024 * 1024 : chance.spread(256, 16_384),
     laneWindowBytes,
     highWaterMarkBytes: chance.spread(256, 65_536),
-    // A backlog of large values through a tiny path takes longer than any bound on healing allows.
+    // A backlog of large values through a narrow path takes longer than any bound on healing allows.
     pathBytes: chance.spread(512 + valueBytesMax, 262_144),
     chunkBytesMax: chance.is(0.5) ? Infinity : chance.spread(200 + valueBytesMax / 10, 20_000),
     latencyMs,
@@ -123,7 +123,7 @@ function faultsOf(chance: Chance, { peers, chaosMs, canCrash, canLeave, canExpir
   return faults.sort((a, b) => a.atMs - b.atMs)
 }
 
-/** Drawn anew for each connection. */
+/** Drawn for each connection. */
 export function cutOf(chance: Chance): PlannedCut | null {
   if (!chance.is(0.25)) return null
   const lengthBytes = chance.oneOf([chance.whole(1, 159), 160, chance.whole(161, 240), chance.spread(160, 3000), chance.spread(1000, 50_000)])

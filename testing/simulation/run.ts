@@ -1,6 +1,6 @@
 /**
  * Owns: one seed, from its plan to its verdict.
- * Refuses to know: command lines and processes.
+ * Independent of: command lines and processes.
  */
 import type { Tally, Violation } from './model.ts'
 import { planOf } from './plan.ts'
@@ -14,18 +14,18 @@ export interface SimulationResult {
   readonly tally: Tally
   readonly faults: FaultCounts
   readonly resets: Readonly<Record<string, number>>
-  /** Virtual time from the last fault until all was up and drained; null if it never was. */
+  /** Virtual time from the last fault until all was up and drained; null if that never happened. */
   readonly healedInMs: number | null
   readonly virtualMs: number
-  /** Of all that happened: the same for every run of the seed. */
+  /** Hash of everything that happened: the same for every run of the seed. */
   readonly traceHash: number
   readonly events: number
   readonly trace: readonly string[]
 }
 
 /**
- * Two or three real networks on a simulated one, random traffic and random faults, then calm; what every sender was told is
- * held against what every receiver got.
+ * Runs two or three real networks on a simulated one with random traffic and random faults, then calm. Compares what
+ * every sender was told with what every receiver got.
  */
 export async function runSimulation(seed: number, changes: Partial<Plan> = {}): Promise<SimulationResult> {
   const world = new World({ ...planOf(seed), ...changes })

@@ -1,7 +1,7 @@
 /**
- * Owns: what an application does on one session with one peer: it sends, it reads at its own pace, it flushes; and how the
+ * Owns: what an application does on one session with one peer: it sends, reads at its own pace and flushes; and how the
  * session ends for it.
- * Refuses to know: other sessions, and why things break.
+ * Independent of: other sessions, and why things break.
  */
 import type { Session } from '../../actors/session.ts'
 import type { NetworkValue } from '../../codec/values.ts'
@@ -15,7 +15,7 @@ import type { World } from './world.ts'
 export interface SessionTrafficOptions {
   readonly world: World
   readonly session: Session
-  /** Names for people, and the id that the network knows the peer by. */
+  /** Names for people, and the id by which the network knows the peer. */
   readonly me: string
   readonly peer: string
   readonly peerId: string
@@ -28,21 +28,21 @@ export interface SessionTrafficOptions {
   readonly onOver: () => void
 }
 
-/** Between two looks at whether calm has come, when all is sent. */
+/** Interval between two checks for calm, when everything is sent. */
 const idleMs = 100
 
-/** Outcomes of `send` that say that the value surely was not sent. */
+/** Error codes of `send` that mean the value was certainly not sent. */
 const withdrawals = new Set(['ERR_SEND_TIMED_OUT', 'ERR_ABORTED', 'ERR_SEND_QUEUE_FULL'])
 
 export class SessionTraffic {
   readonly life: Life
   readonly inbox: Inbox
   isOver = false
-  /** The last flush, behind all values, has resolved. */
+  /** The last flush, after all values, has resolved. */
   isFlushed = false
   readonly #options: SessionTrafficOptions
   readonly #hasHandler: boolean
-  /** Between two reads, for a slow reader; 0 for one that keeps up. */
+  /** Pause between two reads, for a slow reader; 0 for one that keeps up. */
   readonly #readPauseMs: number
   #left: number
   #pending = 0
@@ -88,7 +88,7 @@ export class SessionTraffic {
     }
   }
 
-  /** The process has died: what its queue held was acknowledged, and dies with it. */
+  /** The process has died: what its queue held was acknowledged, and is lost with it. */
   bury(): void {
     const { session, peerId } = this.#options
     if (!this.isOver) this.life.isOver = true
@@ -107,7 +107,7 @@ export class SessionTraffic {
   #sendSome(): void {
     const { chance, world, session } = this.#options
     if (this.isOver) return
-    // One last value when calm has come: it shows that the link is up, and not only believed to be.
+    // One last value when calm has come: it proves that the link is really up.
     if (world.isCalm && !this.#isLastSent) {
       this.#isLastSent = true
       this.#left = 1
@@ -163,7 +163,7 @@ export class SessionTraffic {
     )
   }
 
-  /** @returns whether all that was sent by now is acknowledged */
+  /** @returns whether everything sent by now is acknowledged */
   flush(): Promise<boolean> {
     const { world, session, me } = this.#options
     const upTo = this.life.values.length
@@ -202,7 +202,7 @@ export class SessionTraffic {
     this.#options.session.close()
   }
 
-  /** The network said that it is over. */
+  /** The network reported that it is over. */
   end(error: Error): void {
     if (this.isOver) return
     const { world, me, peer, place } = this.#options

@@ -1,6 +1,6 @@
 /**
  * Owns: one run of a simulation: the parties, the faults at their times, calm, and the end.
- * Refuses to know: what a seed means (plan.ts) and what a promise is (model.ts).
+ * Independent of: what a seed stands for (plan.ts) and what a promise is (model.ts).
  */
 import { Identity } from '../../actors/identity.ts'
 import type { NetworkEvent } from '../../actors/events.ts'
@@ -23,12 +23,12 @@ const keys: readonly Identity[] = [1, 2, 3]
   })
   .sort((a, b) => Buffer.compare(a.publicKey, b.publicKey))
 
-/** When nothing was heard for so long the peer is dead: the longest that a fault stays unseen. */
+/** The peer is dead after this much silence: the longest time that a fault stays unnoticed. */
 const deadAfterMs = 20_000
 
 /** Longer than an Ack may wait and than any round trip here takes. */
 const restMs = 1000
-/** Longer than what was sent is on its way. */
+/** Longer than what was sent is in flight. */
 const arrivalMs = 100
 
 export interface FaultCounts {
@@ -39,7 +39,7 @@ export interface FaultCounts {
   leaves: number
 }
 
-/** A session heard that its link could not be resumed. */
+/** A session was told that its link could not be resumed. */
 export interface Reset {
   readonly node: string
   readonly peer: string
@@ -59,7 +59,7 @@ export class World {
   readonly resets = new Map<string, Reset>()
   /** Faults are over, and nothing new is sent. */
   isCalm = false
-  /** From the end of the faults until all is up and everything has arrived; null if it never did. */
+  /** From the end of the faults until all is up and everything has arrived; null if that never happened. */
   healedInMs: number | null = null
   #isGoodbyeClean = false
   #isIdle = false
@@ -126,11 +126,11 @@ export class World {
     }
   }
 
-  /** All faults end, and everything must come right within a bound. */
+  /** All faults end, and everything must recover within a bound. */
   async #calm(): Promise<void> {
     const { network, members, model, plan } = this
     const { clock } = network
-    // Who is away comes back, who stalls goes on, partitions end at their own time: that is when calm begins.
+    // Absent processes return, stalled ones resume, partitions end at their own time: that is when calm begins.
     const lastMs = Math.max(0, ...plan.faults.map((fault) => fault.atMs + ('forMs' in fault ? fault.forMs : 0)))
     await clock.advance(Math.max(0, lastMs - clock.nowMs()))
     await clock.until('everybody is back', () => members.every(({ isAway }) => !isAway), 60_000)
@@ -150,7 +150,7 @@ export class World {
     }
   }
 
-  /** One broken promise is enough: what follows from it would only take time. */
+  /** One violation is enough: its consequences would only take time. */
   get #isBroken(): boolean {
     return this.model.violations.length > 0
   }
@@ -173,21 +173,23 @@ export class World {
     for (const [name, promises] of this.#promises) for (const what of promises.values()) this.model.breach('pending', `${name}: ${what} was never settled`)
   }
 
-  /** A few values more without a flush: they are acknowledged all the same; and then a long silence that breaks nothing. */
+  /**
+   * A few more values without a flush: they are acknowledged all the same; then a long silence that breaks nothing.
+   */
   async #rest(): Promise<void> {
     const { clock } = this.network
     for (const member of this.members) for (const traffic of member.traffics) traffic.sendOne()
     await clock.advance(restMs)
     for (const member of this.members) if (member.heldFrames > 0) this.model.breach('wrong', `${member.name}: ${member.heldFrames} frames are not acknowledged after ${restMs} ms of rest`)
     if (this.plan.idleMs === 0) return
-    // A link that no session uses may still believe in a connection that is gone.
+    // A link without sessions may still believe in a connection that is gone.
     await clock.advance(deadAfterMs + 10_000)
     this.#isIdle = true
     await clock.advance(this.plan.idleMs)
     this.#isIdle = false
   }
 
-  /** One says Goodbye on sound connections, while all still send: nothing is unknown then, and what it sent arrives. */
+  /** One says Goodbye on sound connections while all still send: nothing is unknown then, and what it sent arrives. */
   async #oneLeaves(): Promise<void> {
     const { clock } = this.network
     const [first, ...others] = this.members as [Member, ...Member[]]
@@ -203,7 +205,7 @@ export class World {
       if (life.got.length < accepted && life.inbox?.isClosed !== true) this.model.breach('lost', `${life.name}: ${accepted} values were accepted before a Goodbye, ${life.got.length} delivered`)
     }
     for (const other of others) if (other.knows(first)) this.model.breach('wrong', `${other.name} still knows ${first.name}, who has said Goodbye`)
-    // A value that waited and was refused for the Goodbye fails the flush behind it, too.
+    // A value that waited and was refused for the Goodbye also fails the flush after it.
     const failed = (await clock.run(Promise.all(flushes))).filter((life) => life !== null && (life.reset?.outcomes.notSent ?? 0) === 0)
     for (const life of failed) this.model.breach('wrong', `${life!.name}: a flush failed by the Goodbye of ${first.name}, which had received it all`)
     this.#isGoodbyeClean = false
@@ -258,7 +260,7 @@ export class World {
         const isUntouched = this.#isIdle || (this.plan.isFair && !this.#isEnding && event.type === 'connection.lost')
         if (isUntouched) this.model.breach('wrong', `${member.name}: ${event.type} although nothing broke it${why}`)
         const peer = this.members.find(({ key }) => key.id === event.peer)
-        // Of two dials that cross the one of the greater key stays.
+        // Of two crossing dials the one of the greater key stays.
         if (why.includes('(crossing)') && peer !== undefined && peer.index < member.index) this.model.breach('wrong', `${member.name} was refused for a crossing by ${peer.name}, whose key is the lesser`)
         return
       }
