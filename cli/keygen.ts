@@ -1,4 +1,7 @@
-/** Owns: the command that makes a key, and tells the id of one. Refuses to know: how keys are kept (actors/identity.ts). */
+/**
+ * Owns: the command that creates a key, and prints the id of one. Independent of: how keys are stored
+ * (actors/identity.ts).
+ */
 import { parseArgs } from 'node:util'
 import { Identity } from '../actors/identity.ts'
 import { StatewireError } from '../codec/errors.ts'
@@ -26,7 +29,7 @@ export async function keygen(args: readonly string[], { out, err }: Output): Pro
   out(`${identity.id}\n`)
 }
 
-/** An error of the library can not know that there is a flag. */
+/** Errors of the library do not know about flags. */
 function inWordsOfTheCommandLine(error: unknown, file: string): unknown {
   if (!(error instanceof StatewireError) || error.code !== 'ERR_KEY_FILE_EXISTS') return error
   return new StatewireError(error.code, `${show(file)} exists already and was left as it is: name another file, or add --force to overwrite it (a lost key can not be made again); --id FILE prints the id of a key that exists`)
@@ -37,7 +40,7 @@ function parse(args: readonly string[]): { keyFile: string | undefined; existing
   try {
     values = parseArgs({ args: [...args], options: { out: { type: 'string' }, force: { type: 'boolean' }, id: { type: 'string' } }, strict: true }).values
   } catch (error) {
-    // Words of the parser, which repeat an argument as it came.
+    // Messages of the argument parser, which repeat an argument unchanged.
     throw new UsageError(escaped((error as Error).message))
   }
   const { out: keyFile, id: existingKeyFile, force: overwrite = false } = values

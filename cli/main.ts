@@ -1,5 +1,7 @@
 #!/usr/bin/env node
-/** Owns: the process around the command line: its streams and its exit code. Refuses to know: the commands (run.ts). */
+/**
+ * Owns: the process around the command line: its streams and its exit code. Independent of: the commands (run.ts).
+ */
 import { run } from './run.ts'
 
 process.exitCode = await run(process.argv.slice(2), {

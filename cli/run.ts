@@ -1,6 +1,6 @@
 /**
- * Owns: which command is meant, the help, and what a failure looks like.
- * Refuses to know: what a command does, and the process (main.ts).
+ * Owns: selecting the command, the help, and how a failure is shown.
+ * Independent of: what a command does, and the process (main.ts).
  */
 import { StatewireError } from '../codec/errors.ts'
 import { show } from '../codec/show.ts'

@@ -1,9 +1,9 @@
 /**
- * Owns: the one check that typed arrays of this host have the byte order of the wire.
- * Refuses to know: what is encoded.
+ * Owns: the check that typed arrays of this host have the byte order of the wire.
+ * Independent of: what is encoded.
  *
- * Vectors go to and from the wire as one memory copy, which is right on a little-endian host only. Every platform that
- * Node 20 is built for is little-endian except s390x; there the codec refuses at load, in one sentence, instead of
+ * Vectors are copied to and from the wire as memory, which is only right on a little-endian host. Every platform that
+ * Node 20 supports is little-endian except s390x; there the codec refuses to load with one sentence, instead of
  * carrying a second code path that no test here could run.
  */
 import { StatewireError } from './errors.ts'
@@ -17,8 +17,8 @@ export function assertLittleEndian(probe: Uint8Array): void {
 
 assertLittleEndian(new Uint8Array(Uint16Array.of(0x0102).buffer))
 
-// One 16-byte scratch for u64 and u128. Two views over the same memory turn a bigint into bytes without BigInt arithmetic.
-// It never holds anything between two statements of one synchronous function, so it is not state of a module.
+// One 16-byte scratch for u64 and u128. Two views over the same memory convert a bigint to bytes without BigInt
+// arithmetic. It is only used within one synchronous function, so it is not module state.
 export const scratchWords = new BigUint64Array(2)
 export const scratchBytes = new Uint8Array(scratchWords.buffer)
 export const scratchHalves = new Uint32Array(scratchWords.buffer)

@@ -1,6 +1,7 @@
 /**
- * Owns: what the first bytes of a connection say: whether a TLS client speaks, and which protocols it offers by ALPN.
- * Refuses to know: sockets, the rest of TLS, and what is done with the answer. Never throws, whatever the bytes are.
+ * Owns: what the first bytes of a connection are: whether a TLS client is connecting, and which protocols it offers by
+ * ALPN.
+ * Independent of: sockets, the rest of TLS, and what is done with the answer. Never throws for any bytes.
  */
 
 /** More than any honest ClientHello; the handshake itself has a limit of 64 KiB. */
@@ -10,15 +11,15 @@ export type ClientHelloVerdict = 'need more' | 'not-tls' | { readonly alpn: read
 
 const recordHeaderLengthBytes = 5
 const recordLengthBytesMax = 16 * 1024
-/** Each chunk looks at all records again: many tiny ones would cost the square of their number. */
+/** Each chunk parses all records again: many tiny records would cost the square of their number. */
 const recordsMax = 64
 const handshakeRecord = 22
 const clientHello = 1
 const alpnExtension = 16
 
 /**
- * Looks at everything that has come so far. 'need more' only while what is there could still begin a ClientHello of
- * at most {@link clientHelloLengthBytesMax} bytes, which may be cut into records and chunks as it likes.
+ * Parses everything that has arrived so far. Returns 'need more' only while the bytes could still begin a ClientHello
+ * of at most {@link clientHelloLengthBytesMax} bytes, in any records and chunks.
  */
 export function readClientHello(bytes: Uint8Array): ClientHelloVerdict {
   const handshake = joinRecords(bytes)
@@ -34,8 +35,8 @@ export function readClientHello(bytes: Uint8Array): ClientHelloVerdict {
 }
 
 /**
- * Of what begins as a ClientHello and needs more: so many bytes are missing to the end of the record that has begun, or of the head of
- * the next one. Whoever reads so many and no more has read nothing of what follows the ClientHello.
+ * For an incomplete ClientHello: the number of bytes missing to the end of the current record, or of the next record
+ * header. A reader of exactly that many bytes reads nothing that follows the ClientHello.
  */
 export function missingOfRecord(bytes: Uint8Array): number {
   let at = 0
@@ -46,7 +47,7 @@ export function missingOfRecord(bytes: Uint8Array): number {
   return at + recordHeaderLengthBytes - bytes.length
 }
 
-/** The bytes of the handshake without the heads of its records. `isBroken`: what follows is no further record of it. */
+/** The handshake bytes without record headers. `isBroken`: what follows is not another record of it. */
 function joinRecords(bytes: Uint8Array): 'not-tls' | { content: Uint8Array; isBroken: boolean } {
   const parts: Uint8Array[] = []
   let isBroken = false
@@ -56,7 +57,7 @@ function joinRecords(bytes: Uint8Array): 'not-tls' | { content: Uint8Array; isBr
     const isHandshake = head[0] === handshakeRecord && (head.length < 2 || head[1] === 3) && (head.length < 3 || (head[2] as number) <= 4)
     const length = head.length < recordHeaderLengthBytes ? 0 : ((head[3] as number) << 8) | (head[4] as number)
     if (!isHandshake || parts.length === recordsMax || length > recordLengthBytesMax || (head.length === recordHeaderLengthBytes && length === 0)) {
-      // The first record decides what this is; behind a whole ClientHello others may follow.
+      // The first record decides what this is; other records may follow a whole ClientHello.
       if (at === 0) return 'not-tls'
       isBroken = true
       break
@@ -69,7 +70,7 @@ function joinRecords(bytes: Uint8Array): 'not-tls' | { content: Uint8Array; isBr
   return { content: parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts), isBroken }
 }
 
-/** A view that is eaten from the front; reading beyond the end gives undefined for good. */
+/** A view that is consumed from the front; reading beyond the end returns undefined from then on. */
 class Reader {
   #rest: Uint8Array
   #isShort = false
@@ -100,7 +101,7 @@ class Reader {
     return value
   }
 
-  /** What a length field of so many bytes announces. */
+  /** The bytes announced by a length field of this width. */
   vector(lengthBytes: number): Reader {
     return new Reader(this.take(this.uint(lengthBytes)))
   }
@@ -133,7 +134,7 @@ function readAlpn(body: Uint8Array): ClientHelloVerdict {
       const length = names.uint(1)
       const name = names.take(length)
       if (names.isShort || length === 0) return 'not-tls'
-      // One character a byte: two different names never become one text.
+      // One character per byte: two different names never become the same text.
       alpn.push(Buffer.from(name.buffer, name.byteOffset, name.length).toString('latin1'))
     }
   }

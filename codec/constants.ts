@@ -1,9 +1,9 @@
 /**
- * Owns: the numbers of the wire format that never change: descriptors, header lengths, element sizes.
- * Refuses to know: limits (they are configuration, see limits.ts) and how a body is read or written.
+ * Owns: the constant numbers of the wire format: descriptors, header lengths, element sizes.
+ * Independent of: limits (they are configuration, see limits.ts) and how a body is read or written.
  */
 
-/** The first byte of a value says its type. RingElementBit has two: its bit is in the descriptor. */
+/** The first byte of a value is its type. RingElementBit has two: its bit is in the descriptor. */
 export const descriptors = {
   PrfKey: 0x01,
   RingElementBit0: 0x02,
@@ -25,11 +25,11 @@ export const descriptors = {
 
 /** session u32 LE + descriptor u8. */
 export const frameHeaderLengthBytes = 5
-/** The u32 byte length (or bit count) behind the descriptor of a vector, list, or Bytes. */
+/** The u32 byte length (or bit count) after the descriptor of a vector, list, or Bytes. */
 export const lengthFieldLengthBytes = 4
-/** From these bytes alone an over-long declared length is refused: session + descriptor + length. */
+/** Enough to refuse a declared length that is too long: session + descriptor + length. */
 export const lengthPrefixedHeaderLengthBytes = frameHeaderLengthBytes + lengthFieldLengthBytes
-/** u32 LE in front of a value on the control channel. */
+/** u32 LE before a value on the control channel. */
 export const controlHeaderLengthBytes = 4
 
 export const prfKeyLengthBytes = 16
@@ -43,7 +43,7 @@ export const maxUint48 = 0xffff_ffff_ffff
 export const maxUint64 = 0xffff_ffff_ffff_ffffn
 export const maxUint128 = (1n << 128n) - 1n
 
-/** "0x0c", the way descriptors are written in documentation and in error messages. */
+/** "0x0c", as in documentation and error messages. */
 export function describeDescriptor(descriptor: number): string {
   return `0x${descriptor.toString(16).padStart(2, '0')}`
 }

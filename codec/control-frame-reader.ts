@@ -1,6 +1,6 @@
 /**
  * Owns: the framing of the control channel in both directions: u32 LE length, then one value that fills it.
- * Refuses to know: what the values say (barriers and their order are the protocol's part).
+ * Independent of: what the values mean (barriers and their order belong to the protocol).
  */
 import { controlHeaderLengthBytes } from './constants.ts'
 import { encodedLength, writeCheckedValue, writeUint32 } from './encode-value.ts'
@@ -11,7 +11,7 @@ import { maxControlValueLengthBytes } from './limits.ts'
 import type { NetworkValue } from './values.ts'
 
 /**
- * Parses control frames out of a byte stream and hands them to the sink with lane 0. Same surface as FrameReader.
+ * Parses control frames from a byte stream and passes them to the sink with lane 0. Same interface as FrameReader.
  * Throws ProtocolError ERR_CONTROL_FRAME_LENGTH (0 or above 1,048,576, from 4 bytes), ERR_UNKNOWN_DESCRIPTOR, and
  * ERR_CONTROL_FRAME_NOT_FILLED when the value is shorter or longer than the frame.
  */
@@ -29,8 +29,8 @@ export class ControlFrameReader extends FrameAssembler {
     if (declared === 0 || declared > maxControlValueLengthBytes) {
       throw new ProtocolError('ERR_CONTROL_FRAME_LENGTH', `A control frame declares ${String(declared)} bytes; 1 to ${String(maxControlValueLengthBytes)} are allowed.`)
     }
-    // Checked as soon as it can be, so that a wrong frame is refused without waiting for its end. When the frame ends
-    // before its value has told its length, it can not be filled either.
+    // Checked as early as possible, so that a wrong frame is refused without waiting for its end. A frame that ends
+    // before the length of its value is known cannot be filled either.
     const valueStart = start + controlHeaderLengthBytes
     const received = Math.min(end - valueStart, declared)
     const length = bodyLength(buffer, valueStart, received)
@@ -49,8 +49,8 @@ export class ControlFrameReader extends FrameAssembler {
 }
 
 /**
- * One control frame, length included, in a buffer of its own.
- * Throws InvalidValueError (ERR_INVALID_VALUE), also when the value is longer than 1,048,576 bytes.
+ * One control frame, length included, in a buffer of its own. Throws InvalidValueError (ERR_INVALID_VALUE), also when
+ * the value is longer than 1,048,576 bytes.
  */
 export function encodeControlFrame(value: NetworkValue): Buffer {
   const length = encodedLength(value)

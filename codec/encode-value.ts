@@ -1,9 +1,9 @@
 /**
- * Owns: NetworkValue -> bytes, and the checks on what an application hands in.
- * Refuses to know: frames, sessions, limits of length.
+ * Owns: NetworkValue -> bytes, and the checks of values from the application.
+ * Independent of: frames, sessions, length limits.
  *
- * Byte path, outbound, before the frame writer. Every field is checked before the first byte is written, so an invalid
- * value never leaves half a frame behind.
+ * Runs before the frame writer. Every field is checked before the first byte is written, so an invalid value never
+ * leaves half a frame.
  */
 import { scratchBytes, scratchWords } from './byte-order.ts'
 import {
@@ -25,7 +25,7 @@ import type { NetworkValue, NetworkValueType } from './values.ts'
 
 const prefixLengthBytes = 1 + lengthFieldLengthBytes
 
-/** A record, so that the compiler asks for each. For the message of whoever guessed a name. */
+/** A record, so that the compiler requires every type. For the message about an unknown name. */
 const knownTypes: Record<NetworkValueType, true> = {
   Bytes: true,
   NetworkVec: true,
@@ -46,11 +46,11 @@ const knownTypes: Record<NetworkValueType, true> = {
 const typeNames = Object.keys(knownTypes).join(', ')
 
 /**
- * Number of bytes of the encoded value: descriptor + body, without session id. Checks every field.
- * Throws InvalidValueError (ERR_INVALID_VALUE) that names the field which is wrong.
+ * Number of bytes of the encoded value: descriptor + body, without session id. Checks every field. Throws
+ * InvalidValueError (ERR_INVALID_VALUE), which names the wrong field.
  */
 export function encodedLength(value: NetworkValue): number {
-  // Callers without types reach this too, and `undefined.type` would be a TypeError that names nothing.
+  // JavaScript callers can pass anything, and `undefined.type` would be a TypeError that names nothing.
   requireObject(value, 'value')
   switch (value.type) {
     case 'Bytes':
@@ -106,8 +106,8 @@ export function encodedLength(value: NetworkValue): number {
 }
 
 /**
- * Checks `value`, writes it at `target[offset…]` and returns the offset behind it. The caller has made room for
- * {@link encodedLength} bytes. Throws as encodedLength, before anything is written.
+ * Checks `value`, writes it at `target[offset…]` and returns the offset after it. The target must have room for {@link
+ * encodedLength} bytes. Throws as encodedLength, before anything is written.
  */
 export function writeValue(value: NetworkValue, target: Uint8Array, offset: number): number {
   encodedLength(value)
@@ -121,7 +121,7 @@ export function encodeValue(value: NetworkValue): Uint8Array {
   return bytes
 }
 
-/** As {@link writeValue}, for callers that have just called encodedLength on the same value. Checks nothing. */
+/** Like {@link writeValue}, for callers that have just called encodedLength on the same value. Checks nothing. */
 export function writeCheckedValue(value: NetworkValue, target: Uint8Array, offset: number): number {
   switch (value.type) {
     case 'Bytes':
@@ -173,7 +173,7 @@ export function writeCheckedValue(value: NetworkValue, target: Uint8Array, offse
   }
 }
 
-/** Little-endian u32; returns the offset behind it. */
+/** Little-endian u32; returns the offset after it. */
 export function writeUint32(target: Uint8Array, offset: number, value: number): number {
   target[offset] = value
   target[offset + 1] = value >>> 8
@@ -188,7 +188,7 @@ export function bytesOf(vector: Uint16Array | Uint32Array | BigUint64Array): Uin
 }
 
 function writeUint48(target: Uint8Array, offset: number, value: number): number {
-  // `>>> 0` takes the low 32 bits of any integer a double can hold; the rest is exact after the division.
+  // `>>> 0` takes the low 32 bits of any integer in a double; the rest is exact after the division.
   const low = value >>> 0
   const high = (value - low) / 0x1_0000_0000
   writeUint32(target, offset, low)
@@ -221,7 +221,7 @@ function writeVecRing48(vector: Float64Array, target: Uint8Array, offset: number
 
 // ---- checks -----------------------------------------------------------------------------------------------------
 
-/** Names one of the types that may stand in a NetworkVec: all but these four. */
+/** All types may stand in a NetworkVec except these four. */
 function isListElement(type: NetworkValueType): boolean {
   return type !== 'NetworkVec' && type !== 'PrfKey' && type !== 'StateChecksum' && type !== 'PrfCheck'
 }

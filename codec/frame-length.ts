@@ -1,6 +1,6 @@
 /**
- * Owns: how many bytes the body of a value has, told from as few bytes of it as possible.
- * Refuses to know: limits, what the body means, where the bytes came from.
+ * Owns: the length of a value's body, determined from as few bytes of it as possible.
+ * Independent of: limits, what the body means, where the bytes came from.
  */
 import { describeDescriptor, descriptors, lengthFieldLengthBytes } from './constants.ts'
 import { ProtocolError } from './errors.ts'
@@ -13,7 +13,10 @@ export const bodyKindByteLength = 0xfd
 export const bodyKindBitCount = 0xfe
 export const bodyKindUnknown = 0xff
 
-/** By descriptor: the fixed body length, or one of the kinds above. A table, because the reader asks for every frame. */
+/**
+ * By descriptor: the fixed body length, or one of the kinds above. A table, because the reader needs it for every
+ * frame.
+ */
 export const bodyKinds: Uint8Array = buildBodyKinds()
 
 function buildBodyKinds(): Uint8Array {
@@ -37,7 +40,7 @@ function buildBodyKinds(): Uint8Array {
   return kinds
 }
 
-/** Little-endian u32 at `offset`; the caller has made sure that four bytes are there. */
+/** Little-endian u32 at `offset`; four bytes must be available. */
 export function readUint32(buffer: Uint8Array, offset: number): number {
   return (buffer[offset]! | (buffer[offset + 1]! << 8) | (buffer[offset + 2]! << 16) | (buffer[offset + 3]! << 24)) >>> 0
 }

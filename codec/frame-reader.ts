@@ -1,6 +1,7 @@
 /**
- * Owns: the framing of sessions in both dialects: session u32 LE, descriptor, body; and the refusal of over-long frames.
- * Refuses to know: what a body means, who the sessions belong to, where chunks come from.
+ * Owns: the framing of sessions in both dialects (session u32 LE, descriptor, body), and the refusal of frames that are
+ * too long.
+ * Independent of: what a body means, who owns the sessions, where chunks come from.
  */
 import { frameHeaderLengthBytes, lengthFieldLengthBytes, maxUint32 } from './constants.ts'
 import { ProtocolError, StatewireError } from './errors.ts'
@@ -15,9 +16,9 @@ export interface FrameReaderOptions {
 }
 
 /**
- * Parses session frames out of a byte stream. `push`, `stop`, `resume` and the rest: see FrameAssembler.
- * Throws ProtocolError ERR_UNKNOWN_DESCRIPTOR and ERR_MESSAGE_TOO_LONG (from the 9-byte header alone, before anything is
- * allocated). Bodies are not looked into: that is decodeBody's part.
+ * Parses session frames from a byte stream. `push`, `stop`, `resume` and the rest: see FrameAssembler. Throws
+ * ProtocolError ERR_UNKNOWN_DESCRIPTOR and ERR_MESSAGE_TOO_LONG (from the 9-byte header alone, before anything is
+ * allocated). Does not parse bodies; decodeBody does.
  */
 export class FrameReader extends FrameAssembler {
   private readonly maxMessageLengthBytes: number

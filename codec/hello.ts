@@ -1,13 +1,12 @@
 /**
- * Owns: the bytes of the hello and of the refusal, which come first on a native connection (docs/protocol.md, native): writing them, and
- * every rule that can be checked on one of them alone.
- * Refuses to know: who may connect, what was agreed before, certificates, and what a verdict is.
+ * Owns: the bytes of the hello and of the refusal, the first data of a native connection (docs/protocol.md, native):
+ * encoding them, and every rule that can be checked on one of them alone.
+ * Independent of: who may connect, what was agreed before, certificates, and verdicts.
  *
- * A wrong hello is a value here, not an exception: its finder answers it with a refusal, and the code of that refusal is
- * part of the finding.
+ * A wrong hello is a value here, not an exception: it is answered with a refusal, whose code is part of the result.
  *
- * Identifiers (boot id, epochs) are `bigint`: they are compared and never counted with. Counters (received, first, next,
- * hello number) are `number`: at 10 million frames a second 2^53 lasts 28 years; a larger one is a lie and a bad hello.
+ * Identifiers (boot id, epochs) are `bigint`, because they are only compared. Counters (received, first, next, hello
+ * number) are `number`: at 10 million frames per second 2^53 lasts 28 years; a larger one is a bad hello.
  */
 import { maxUint32 } from './constants.ts'
 import { StatewireError } from './errors.ts'
@@ -17,12 +16,12 @@ export const publicKeyLengthBytes = 32
 export const refusalMessageLengthBytesMax = 256
 /** The largest window or balance of credit: 2^31 - 1. */
 export const windowBytesMax = 0x7fff_ffff
-/** Nobody may allow less than this in a hello: 64 KiB, the size of a full stream frame. */
+/** The minimum that a hello may allow: 64 KiB, the size of a full stream frame. */
 export const helloMaxMessageLengthBytesMin = 65_536
 /** Links between two peers: a u16 of the hello. */
 export const linksMax = 0xffff
 
-/** What TLS begins with: a record that holds an alert or a handshake. */
+/** The first byte of TLS: a record with an alert or a handshake. */
 const tlsRecordTypes: readonly number[] = [0x15, 0x16]
 const magic = Buffer.from('SWIR', 'latin1')
 const protocolVersion = 1
@@ -31,28 +30,30 @@ const kindRefusal = 2
 const kindOffset = 4
 const versionOffset = 5
 const refusalHeaderLengthBytes = 10
-/** Of the counters, by the names that a refusal has for them. */
+/** Offsets of the counters, by the names used in refusals. */
 const counterOffsets = { received: 56, first: 64, next: 72, 'hello number': 112 } as const
 
 /** One side's hello, as sent. */
 export interface Hello {
   /** Which link this connection is for; link 0 is the first. */
   readonly connectionId: number
-  /** The other side sends no longer message. */
+  /** The longest message that the other side may send. */
   readonly maxMessageLengthBytes: number
-  /** Granted on the endpoint lane at the start of an epoch. */
+  /** Credit granted on the endpoint lane at the start of an epoch. */
   readonly laneWindowBytes: number
   readonly resumeTimeoutMs: number
   /** Microseconds since 1970 at the start of the process. */
   readonly bootId: bigint
   readonly epoch: bigint
-  /** The epoch that this side goes to if its state is lost: already drawn, so that the other side can name it. */
+  /**
+   * The epoch that this side uses next if its state is lost: already drawn, so that the other side can refer to it.
+   */
   readonly nextEpoch: bigint
-  /** The other side's epoch as this side knows it; 0n if it knows none. */
+  /** The other side's epoch as this side knows it; 0n if unknown. */
   readonly known: bigint
-  /** Counted frames that were wholly read in this epoch. */
+  /** Counted frames that were read completely in this epoch. */
   readonly received: number
-  /** Sequence of the oldest frame that is held for replay; `next` if there is none. */
+  /** Sequence of the oldest frame in the retransmit buffer; `next` if it is empty. */
   readonly first: number
   /** Counted frames that were handed to a connection in this epoch. */
   readonly next: number
@@ -66,8 +67,8 @@ export interface Hello {
 }
 
 /**
- * What follows a refusal. `configuration`: tried again at the cap of the back-off only. `none`: no failure, the back-off
- * does not grow. `transient`: an ordinary failed try.
+ * What follows a refusal. `configuration`: retried at the cap of the back-off only. `none`: no failure, the back-off
+ * does not grow. `transient`: an ordinary failed attempt.
  */
 export type RefusalEffect = 'configuration' | 'none' | 'transient'
 
@@ -87,7 +88,7 @@ export const refusalCodes = {
 
 export type RefusalName = keyof typeof refusalCodes
 
-/** `name` is undefined for a code that this version does not know; such a refusal is transient. */
+/** `name` is undefined for a code unknown to this version; such a refusal is transient. */
 export interface Refusal {
   readonly code: number
   readonly name: RefusalName | undefined
@@ -95,13 +96,13 @@ export interface Refusal {
   readonly message: string
 }
 
-/** Why a hello is not accepted: what the refusal says. */
+/** Why a hello is refused. */
 export interface HelloFault {
   readonly name: RefusalName
   readonly message: string
 }
 
-/** Throws ERR_INTERNAL if this side's own hello breaks a rule that the other side would refuse it for. */
+/** Throws ERR_INTERNAL if this side's own hello breaks a rule for which the other side would refuse it. */
 export function encodeHello(hello: Hello): Buffer {
   const fault = faultOf(hello)
   if (fault !== null) throw new StatewireError('ERR_INTERNAL', `An own hello is wrong: ${fault.message}`)
@@ -148,22 +149,22 @@ export function encodeRefusal(name: RefusalName, message: string): Buffer {
   return bytes
 }
 
-/** The longest beginning of a text that fits, in whole characters. */
+/** The longest prefix of a text that fits, in whole characters. */
 export function cutUtf8(text: string, lengthBytesMax: number): Buffer {
   const bytes = Buffer.from(text, 'utf8')
   let length = Math.min(bytes.length, lengthBytesMax)
-  // A byte 10xxxxxx continues a character; a cut in front of one would split it.
+  // A byte 10xxxxxx continues a character; a cut before one would split it.
   while (length < bytes.length && length > 0 && (bytes[length]! & 0xc0) === 0x80) length -= 1
   return bytes.subarray(0, length)
 }
 
-/** @returns undefined for a code that this version does not know */
+/** @returns undefined for a code unknown to this version */
 export function refusalNameOf(code: number): RefusalName | undefined {
   const names = Object.keys(refusalCodes) as RefusalName[]
   return names.find((name) => refusalCodes[name].code === code)
 }
 
-/** What the bytes so far are. `rest` are the bytes behind: on a dialer's connection, the replay. */
+/** The result of the bytes so far. `rest`: the bytes after it; on a dialer's connection, the replay. */
 export type HelloStep =
   | { readonly kind: 'more' }
   | { readonly kind: 'hello'; readonly hello: Hello; readonly rest: Buffer }
@@ -174,8 +175,8 @@ const more: HelloStep = { kind: 'more' }
 const nothing: Buffer = Buffer.alloc(0)
 
 /**
- * Takes the first bytes of a connection as they come. Anything but a hello (and, for a dialer, a refusal) is a fault from
- * the first wrong byte on, so a peer of another protocol is told apart after 1 byte. Holds at most 266 bytes and the chunk.
+ * Reads the first bytes of a connection. Anything but a hello (and, for a dialer, a refusal) is a fault from the first
+ * wrong byte on, so another protocol is detected after 1 byte. Buffers at most 266 bytes and the chunk.
  */
 export class HelloReader {
   readonly #refusalAllowed: boolean
@@ -192,7 +193,7 @@ export class HelloReader {
     if (this.#end !== null) return this.#end
     const bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk])
     const step = this.#step(bytes)
-    // The chunk is lent: what is kept of it is copied, and of a hello in one piece that is nothing.
+    // The chunk is borrowed: only what is kept of it is copied, and nothing of a hello in one piece.
     if (step.kind === 'more') {
       this.#bytes = Buffer.from(bytes)
       return step
@@ -212,7 +213,7 @@ export class HelloReader {
   #prefixFault(bytes: Buffer): HelloFault | null {
     for (let offset = 0; offset < Math.min(bytes.length, magic.length); offset += 1) {
       if (bytes[offset] === magic[offset]) continue
-      // Where this side speaks TLS too, records never get as far as here.
+      // If this side uses TLS as well, TLS records never get here.
       if (offset === 0 && tlsRecordTypes.includes(bytes[0]!)) return badHello(`byte 0 is 0x${hexByte(bytes, 0)}, with which TLS begins: the other side speaks TLS, and this side does not`)
       return badHello(`byte ${String(offset)} is 0x${hexByte(bytes, offset)}; a hello begins with "SWIR"`)
     }
@@ -220,7 +221,7 @@ export class HelloReader {
     const kind = bytes[kindOffset]
     if (kind !== kindHello && kind !== kindRefusal) return badHello(`its kind is ${String(kind)}; 1 is a hello and 2 a refusal`)
     if (kind === kindRefusal && !this.#refusalAllowed) return badHello('a dialer began with a refusal')
-    // Not for a refusal: whoever speaks another version could not tell us so otherwise.
+    // Not for a refusal: a peer of another version could not refuse otherwise.
     if (kind === kindHello && bytes.length > versionOffset && bytes[versionOffset] !== protocolVersion) {
       return { name: 'version', message: `Version ${String(bytes[versionOffset])} of the hello is not spoken here; version 1 is.` }
     }
@@ -248,12 +249,12 @@ function refusalStep(bytes: Buffer): HelloStep {
   return { kind: 'refusal', refusal, rest: bytes.subarray(end) }
 }
 
-/** Above 2^53 - 1 it is not exact, and still above it. */
+/** Above 2^53 - 1 it is not exact, but still above it. */
 function counterAt(view: DataView, offset: number): number {
   return view.getUint32(offset + 4, true) * 0x1_0000_0000 + view.getUint32(offset, true)
 }
 
-/** The first 160 bytes, whose magic, kind and version are known to be right. */
+/** The first 160 bytes, whose magic, kind and version were checked. */
 function decodeHello(bytes: Buffer): { hello: Hello } | { fault: HelloFault } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, helloLengthBytes)
   // A copy: the link keeps the key, and a view would keep the chunk.
@@ -286,7 +287,7 @@ function counterFaultOf({ received, first, next, helloNumber }: Hello, view: Dat
   return badHello(`${field} is ${String(view.getBigUint64(offset, true))}; no counter is above 2^53 - 1`)
 }
 
-/** The rules of one hello alone, each with its own sentence. */
+/** The rules for a single hello, each with its own sentence. */
 function faultOf(hello: Hello): HelloFault | null {
   const broken = brokenRuleOf(hello)
   return broken === null ? null : badHello(broken)

@@ -1,12 +1,12 @@
 /**
- * Owns: the look over the bytes of a MessagePack value before any library touches them (docs/protocol.md, native).
- * Refuses to know: decoding, and what a value means.
+ * Owns: the MessagePack scan over the bytes of a value before any library decodes them (docs/protocol.md, native).
+ * Independent of: decoding, and what a value means.
  *
- * One pass, no recursion, nothing allocated. The library that decodes allocates an array as soon as it has read its length,
- * and nests without limit: 300 bytes of nested array headers end a Node process. What passes here holds as many elements as
- * it declares and is at most 32 containers deep, so decoding allocates in proportion to the bytes.
+ * One pass, no recursion, no allocation. The decoding library allocates an array as soon as it has read its length, and
+ * nests without limit: 300 bytes of nested array headers crash a Node process. A value that passes contains as many
+ * elements as it declares and is at most 32 containers deep, so decoding allocates in proportion to the bytes.
  *
- * A finding is a value, not an exception: a bad value costs its lane and not the connection.
+ * A finding is a value, not an exception: a bad value ends its lane and not the connection.
  */
 
 /** A container inside this many containers is refused. */
@@ -16,13 +16,13 @@ export type MsgPackRule = 'truncated' | 'trailing-bytes' | 'depth' | 'length' | 
 
 export interface MsgPackFault {
   readonly rule: MsgPackRule
-  /** Of the byte that begins what is wrong, from the start of the value. */
+  /** Offset of the wrong byte from the start of the value. */
   readonly offset: number
 }
 
 /**
- * Which 64-bit integers occur. JavaScript has two types for them, and the library can be asked for one of the two only.
- * `small`: all of them within ±2^53, where a number is exact. `large`: all outside. `mixed`: both.
+ * Which 64-bit integers occur. JavaScript has two types for them, and the library returns only one of the two. `small`:
+ * all within ±2^53, where a number is exact. `large`: all outside. `mixed`: both.
  */
 export type MsgPackWideIntegers = 'none' | 'small' | 'large' | 'mixed'
 
@@ -32,7 +32,10 @@ const forbiddenKeys = ['__proto__', 'constructor', 'prototype'].map((key) => Buf
 
 const no = -1
 
-/** By head byte. An array of bytes and not an object: its keys, from c0 on, would be looked up in a hash table, for each nil and number of a value. */
+/**
+ * By head byte. A byte array instead of an object: keys from c0 on would be looked up in a hash table for each nil and
+ * number of a value.
+ */
 function byHead(lengths: Readonly<Record<number, number>>): Int8Array {
   const table = new Int8Array(256).fill(no)
   for (const [head, lengthBytes] of Object.entries(lengths)) table[Number(head)] = lengthBytes
@@ -47,23 +50,25 @@ const fixedExtLengthBytes = byHead({ 0xd4: 1, 0xd5: 2, 0xd6: 4, 0xd7: 8, 0xd8: 1
 const timestampType = 0xff
 const uint64Head = 0xcf
 
-/** Looks at `buffer[start, end)`, which must be one value and nothing else. */
+/** Scans `buffer[start, end)`, which must be exactly one value. */
 export function scanMsgPack(buffer: Uint8Array, start: number, end: number): MsgPackScan {
   return new Scan(buffer, start, end).run()
 }
 
-/** One pass. Of each open container: how many values it still wants, and whether it is a map (then every second is a key). */
+/**
+ * One pass. For each open container: how many values are missing, and whether it is a map (then every second is a key).
+ */
 class Scan {
   readonly #buffer: Uint8Array
   readonly #start: number
   readonly #end: number
   #offset: number
-  /** Values still wanted by the open containers together: each needs a byte of what remains. */
+  /** Missing values of all open containers together: each needs one of the remaining bytes. */
   #owed = 0
   #depth = 0
   readonly #wanted = new Float64Array(msgpackDepthMax)
   readonly #isMap = new Uint8Array(msgpackDepthMax)
-  /** Of the text passed over last. */
+  /** The text that was skipped last. */
   #textLengthBytes = 0
   #smallIntegers = false
   #largeIntegers = false
@@ -87,7 +92,7 @@ class Scan {
     return { fault: null, wideIntegers: this.#largeIntegers ? 'large' : 'none' }
   }
 
-  /** Leaves the containers that are complete. @returns whether another value is wanted */
+  /** Leaves the containers that are complete. @returns whether another value is expected */
   #closeFull(): boolean {
     while (this.#depth > 0 && this.#wanted[this.#depth - 1] === 0) this.#depth -= 1
     return this.#depth > 0
@@ -103,12 +108,12 @@ class Scan {
     if (!(head >= 0xa0 && head <= 0xbf) && !(head >= 0xd9 && head <= 0xdb)) return head === 0xc1 ? 'reserved' : 'key-type'
     const rule = this.#value()
     if (rule !== null) return rule
-    // The value has just been passed over, so its bytes end here.
+    // The value has just been skipped, so its bytes end here.
     for (const key of forbiddenKeys) if (this.#isText(key)) return 'key-forbidden'
     return null
   }
 
-  /** Whether the text just passed over is `key`. */
+  /** Whether the text just skipped is `key`. */
   #isText(key: Uint8Array): boolean {
     if (this.#textLengthBytes !== key.length) return false
     const textStart = this.#offset - key.length
@@ -116,7 +121,7 @@ class Scan {
     return true
   }
 
-  /** Reads one value's head; a container is entered, anything else passed over. */
+  /** Reads one value's head; enters a container, skips anything else. */
   #value(): MsgPackRule | null {
     if (this.#offset >= this.#end) return 'truncated'
     const head = this.#buffer[this.#offset]!
@@ -183,7 +188,7 @@ class Scan {
     return null
   }
 
-  /** A big-endian length of 1, 2 or 4 bytes, or -1 if it is cut off. */
+  /** A big-endian length of 1, 2 or 4 bytes, or -1 if it is truncated. */
   #readLength(fieldBytes: number): number {
     if (fieldBytes > this.#end - this.#offset) return -1
     let length = 0
@@ -192,7 +197,7 @@ class Scan {
     return length
   }
 
-  /** Within ±2^53 or not, from the 8 bytes ahead: no bigint is made for it. */
+  /** Within ±2^53 or not, from the next 8 bytes, without creating a bigint. */
   #noteWide(head: number): void {
     const unsigned = this.#readUint32(this.#offset)
     const high = head === uint64Head ? unsigned : unsigned | 0

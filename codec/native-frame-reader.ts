@@ -1,11 +1,11 @@
 /**
- * Owns: the framing of a native connection behind its hello: which descriptor may stand on which lane, and where each frame
- * ends; what is over its limit is refused before anything is allocated.
- * Refuses to know: what bodies mean, whether a lane is open, credit and counters.
+ * Owns: the framing of a native connection after its hello: which descriptor is allowed on which lane, and where each
+ * frame ends; a frame over its limit is refused before anything is allocated.
+ * Independent of: what bodies mean, whether a lane is open, credit and counters.
  *
- * Two frames, Open and Goodbye, do not tell their length in the 9 bytes that the assembler below keeps as a header. Where
- * one lies whole in a chunk it is delivered in place like any other; where it spans chunks it is read in pieces, each of
- * known length, and put together here. Both are short and rare.
+ * The length of two frames, Open and Goodbye, is not in the 9 bytes that the assembler keeps as a header. One that lies
+ * whole in a chunk is delivered in place like any other; one that spans chunks is read in parts of known length and
+ * joined here. Both are short and rare.
  */
 import { describeDescriptor, frameHeaderLengthBytes, lengthFieldLengthBytes, lengthPrefixedHeaderLengthBytes, maxUint32 } from './constants.ts'
 import { ProtocolError, StatewireError } from './errors.ts'
@@ -29,7 +29,10 @@ import {
 } from './native-frames.ts'
 
 export interface NativeFrameReaderOptions {
-  /** What this side allowed in its hello: the most bytes behind the 9-byte header of a value, Message, Request or Response. */
+  /**
+   * What this side allowed in its hello: the most bytes after the 9-byte header of a value, Message, Request or
+   * Response.
+   */
   readonly maxMessageLengthBytes: number
   /** Streams and the endpoint lane exist on connection id 0 only. */
   readonly connectionId: number
@@ -41,22 +44,22 @@ const sessionTable = laneTables.session
 const textHeaderLengthBytes = 4
 /** header, window u32, name length u16 */
 const openHeadLengthBytes = frameHeaderLengthBytes + 4 + 2
-/** header, code u16, next u64, received u64, reason length u16: a Goodbye without a reason is whole with these */
+/** header, code u16, next u64, received u64, reason length u16: a Goodbye without a reason is complete with these */
 const goodbyeHeadLengthBytes = frameHeaderLengthBytes + 2 + 8 + 8 + 2
 
 /**
- * Same surface as FrameReader: `push`, `stop`, `resume`, `reset`. Throws ProtocolError ERR_UNKNOWN_DESCRIPTOR (from 5 bytes:
- * no such descriptor on this lane, or no such lane), ERR_MESSAGE_TOO_LONG, and ERR_VALUE_TRUNCATED for a length that has no
- * room for what must be in it.
+ * Same interface as FrameReader: `push`, `stop`, `resume`, `reset`. Throws ProtocolError ERR_UNKNOWN_DESCRIPTOR (from 5
+ * bytes: no such descriptor on this lane, or no such lane), ERR_MESSAGE_TOO_LONG, and ERR_VALUE_TRUNCATED for a length
+ * too short for its fields.
  */
 export class NativeFrameReader extends FrameAssembler {
   private readonly maxMessageLengthBytes: number
   private readonly isLinkZero: boolean
   private readonly sink: FrameSink
-  /** The pieces so far of an Open or a Goodbye that spans chunks. */
+  /** The parts so far of an Open or a Goodbye that spans chunks. */
   private pieces: Buffer | undefined = undefined
   private nextPieceLengthBytes = 0
-  /** A wrong length between two pieces: as final as one in a header. */
+  /** A wrong length between two parts: as final as one in a header. */
   private pieceFailure: ProtocolError | undefined = undefined
 
   /** Throws ERR_INVALID_OPTION. */
@@ -106,10 +109,10 @@ export class NativeFrameReader extends FrameAssembler {
 
   protected override deliver(buffer: Buffer, start: number, end: number): boolean {
     if (this.pieces === undefined && !isPiece(buffer, start, end)) return this.handOver(buffer, start, end)
-    // A copy: what the assembler lends is used again for the next frame.
+    // A copy: the assembler reuses its buffer for the next frame.
     const piece = Buffer.from(buffer.subarray(start, end))
     const whole = this.pieces === undefined ? piece : Buffer.concat([this.pieces, piece])
-    // Forgotten first, so that a sink that throws or resets, and a wrong length, find nothing half read.
+    // Cleared first, so that a sink that throws or resets, and a wrong length, find no partial state.
     this.pieces = undefined
     const length = this.lengthOrFail(whole)
     if (length > whole.length) {
@@ -137,7 +140,7 @@ export class NativeFrameReader extends FrameAssembler {
 
   /** The lane rules of docs/protocol.md, native, from the first 5 bytes. */
   private bodyKindOf(lane: number, descriptor: number): number {
-    // Session lanes first and without a look at their name: there are millions of these frames a second.
+    // Session lanes first, without determining the lane kind: there are millions of these frames per second.
     if (lane < sessionLanesEnd && sessionTable[descriptor] !== bodyKindUnknown) return sessionTable[descriptor]!
     const laneKind = laneKindOf(lane)
     const kind = laneTables[laneKind][descriptor]!
@@ -147,13 +150,13 @@ export class NativeFrameReader extends FrameAssembler {
     throw new ProtocolError('ERR_UNKNOWN_DESCRIPTOR', `A frame with the descriptor ${describeDescriptor(descriptor)} must not stand on lane 0x${lane.toString(16)}, a lane of kind ${laneKind}${where}.`)
   }
 
-  /** What can not be taken is refused before it is collected. */
+  /** What cannot be accepted is refused before it is collected. */
   private begun(buffer: Buffer, start: number, available: number, descriptor: number, length: number): number {
     if (length > available && this.sink.mayBegin !== undefined) this.sink.mayBegin(readUint32(buffer, start), descriptor)
     return length
   }
 
-  /** Bytes behind the length field. */
+  /** Bytes after the length field. */
   private declaredLength(descriptor: number, kind: number, declared: number): number {
     switch (kind) {
       case bodyKindByteLength:
@@ -172,7 +175,7 @@ export class NativeFrameReader extends FrameAssembler {
   }
 }
 
-/** An Open in a chunk that holds all of it: its length. Else its first piece. */
+/** For an Open that lies whole in the chunk: its length. Otherwise the length of its first part. */
 function measureOpen(buffer: Buffer, start: number, available: number): number {
   if (available < openHeadLengthBytes) return openHeadLengthBytes
   const extraField = openHeadLengthBytes + openNameLength(buffer, start)
@@ -180,12 +183,15 @@ function measureOpen(buffer: Buffer, start: number, available: number): number {
   return wholeOrPiece(openHeadLengthBytes, extraField + lengthFieldLengthBytes + openExtraLength(buffer, start + extraField), available)
 }
 
-/** The assembler asks again with 9 bytes only if the frame does not lie whole in the chunk: then it must hear of the piece. */
+/**
+ * The assembler asks again with 9 bytes only if the frame does not lie whole in the chunk: then it needs the length of
+ * the part.
+ */
 function wholeOrPiece(pieceLengthBytes: number, wholeLengthBytes: number, available: number): number {
   return wholeLengthBytes <= available ? wholeLengthBytes : pieceLengthBytes
 }
 
-/** Whether these bytes are the first piece of an Open or a Goodbye and not all of it. */
+/** Whether these bytes are only the first part of an Open or a Goodbye. */
 function isPiece(buffer: Buffer, start: number, end: number): boolean {
   const length = end - start
   if (length !== openHeadLengthBytes && length !== goodbyeHeadLengthBytes) return false
@@ -193,7 +199,9 @@ function isPiece(buffer: Buffer, start: number, end: number): boolean {
   return (kind === bodyKindOpen && length === openHeadLengthBytes) || kind === bodyKindGoodbye
 }
 
-/** How long the frame is as far as its pieces tell: an Open has three, and the second tells the length of the third. */
+/**
+ * Length of the frame as far as its parts show: an Open has three, and the second contains the length of the third.
+ */
 function lengthFromPieces(pieces: Buffer): number {
   const kind = laneTables[laneKindOf(readUint32(pieces, 0))][pieces[frameHeaderLengthBytes - 1]!]
   if (kind === bodyKindGoodbye) return goodbyeHeadLengthBytes + goodbyeReasonLength(pieces, 0)

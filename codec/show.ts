@@ -1,11 +1,11 @@
 /**
- * Owns: how a value that is wrong looks in the message that says so: one short line, no control characters, no keys.
- * Refuses to know: what was asked for. Never throws: what it is given may be anything.
+ * Owns: how a wrong value is shown in an error message: one short line, no control characters, no keys.
+ * Independent of: what was expected. Never throws for any value.
  */
 
 import { escaped } from './legible.ts'
 
-/** Escapes included: what is shown of a megabyte, or of a text that is nothing but control characters, is one short line. */
+/** Including escapes: a megabyte, or a text of control characters only, is shown as one short line. */
 const shownLengthMax = 160
 
 /** `"text"`, `7`, `a function`, `a list of 3`, `a Uint8Array of 32 bytes`, `an Identity`. */
@@ -17,13 +17,13 @@ export function show(value: unknown): string {
   return typeof value === 'object' && value !== null ? showObject(value) : String(value)
 }
 
-/** A step in the path to an option: as it is if it is a plain name, quoted if not. */
+/** A step in the path to an option: unquoted if it is a plain name. */
 export function showName(name: string): string {
   return /^[\w$]{1,64}$/.test(name) ? name : show(name)
 }
 
 function showText(text: string): string {
-  // Somebody may hand in the key itself where its id or its file is asked for.
+  // A caller may pass the key itself instead of its id or file.
   if (text.includes('-----BEGIN')) return 'a text in PEM'
   return `"${cut(text)}"`
 }
@@ -38,7 +38,7 @@ function cut(text: string): string {
   return shown
 }
 
-/** Of bytes only how many: they may be a key. */
+/** Of bytes only their number: they may be a key. */
 function showObject(value: object): string {
   if (Array.isArray(value)) return `a list of ${value.length}`
   if (value instanceof Uint8Array) return `a Uint8Array of ${value.length} bytes`

@@ -1,6 +1,6 @@
 /**
  * Owns: the TypeScript shape of every value that a session carries.
- * Refuses to know: bytes, frames, sessions.
+ * Independent of: bytes, frames, sessions.
  */
 
 /** Two 64-bit digests of a party's state. */
@@ -9,7 +9,10 @@ export interface StateChecksum {
   graph: bigint
 }
 
-/** `bits` bits, least significant first, in `packed` of ceil(bits / 8) bytes. Spare bits of the last byte travel as they are. */
+/**
+ * `bits` bits, least significant first, in `packed` of ceil(bits / 8) bytes. Spare bits of the last byte are sent
+ * unchanged.
+ */
 export interface PackedBits {
   bits: number
   packed: Uint8Array
@@ -22,7 +25,7 @@ export interface RingElementBitValue { type: 'RingElementBit', value: boolean }
 export interface RingElement16Value { type: 'RingElement16', value: number }
 /** Integer, 0 … 2^32 - 1. */
 export interface RingElement32Value { type: 'RingElement32', value: number }
-/** Integer, 0 … 2^48 - 1: a `number` holds it exactly. */
+/** Integer, 0 … 2^48 - 1, exact in a `number`. */
 export interface RingElement48Value { type: 'RingElement48', value: number }
 /** 0 … 2^64 - 1. */
 export interface RingElement64Value { type: 'RingElement64', value: bigint }
@@ -30,7 +33,7 @@ export interface VecRing16Value { type: 'VecRing16', value: Uint16Array }
 export interface VecRing32Value { type: 'VecRing32', value: Uint32Array }
 /**
  * Integers 0 … 2^48 - 1 in a Float64Array: there is no 48-bit typed array, a double holds 48 bits exactly, and unlike
- * `number[]` it is one allocation of known size (8 bytes an element) whatever a peer sends.
+ * `number[]` it is one allocation of known size (8 bytes per element) whatever a peer sends.
  */
 export interface VecRing48Value { type: 'VecRing48', value: Float64Array }
 export interface VecRing64Value { type: 'VecRing64', value: BigUint64Array }
@@ -40,12 +43,12 @@ export interface StateChecksumValue { type: 'StateChecksum', value: StateChecksu
 export interface PrfCheckValue { type: 'PrfCheck', value: bigint }
 export interface BytesValue { type: 'Bytes', value: Uint8Array }
 /**
- * A list of ring elements, ring vectors and Bytes. The wire refuses PrfKey, StateChecksum, PrfCheck and a list in a
- * list; so does the encoder (ERR_INVALID_VALUE).
+ * A list of ring elements, ring vectors and Bytes. PrfKey, StateChecksum, PrfCheck and nested lists are not allowed on
+ * the wire, and refused by the encoder (ERR_INVALID_VALUE).
  */
 export interface NetworkVecValue { type: 'NetworkVec', value: NetworkValue[] }
 
-/** One value on a session. The discriminator is the name of the type in the wire contract. */
+/** One value on a session. `type` is the name in the wire contract. */
 export type NetworkValue =
   | PrfKeyValue
   | RingElementBitValue
