@@ -2,10 +2,14 @@
  * statewire: supervised peer-to-peer networking for Node, in which every connection, stream and forwarder is a
  * statechart you can watch.
  */
+/// <reference types="node" preserve="true" />
 export { createNetwork, Identity, Network, networkEventTypes, supervisor, ControlChannel, Session, defaultLimits } from './actors/index.ts'
 export type {
   AmpcConfig,
+  AmpcPlaintextConfig,
+  AmpcTlsConfig,
   CallOptions,
+  ConfigOf,
   Cause,
   DrainOptions,
   DrainReport,
@@ -26,6 +30,7 @@ export type {
   PeerMetrics,
   PeerOption,
   PrfKeys,
+  Sessions,
   SupervisorEvent,
   SupervisorInput,
   SupervisorLogic,

@@ -17,9 +17,9 @@ export interface AdmitInfo {
 
 export interface AdmissionOptions {
   /** Addresses and ranges that may connect, "10.0.0.0/8" or "::1"; all, if not given. Looked at before anything costs. */
-  readonly allowAddresses?: readonly string[]
+  readonly allowAddresses?: readonly string[] | undefined
   /** Asked of each peer before it is let in; refused if it says false, throws, or takes longer than `limits.admitTimeoutMs`. */
-  readonly admit?: (info: AdmitInfo) => boolean | Promise<boolean>
+  readonly admit?: ((info: AdmitInfo) => boolean | Promise<boolean>) | undefined
 }
 
 export interface ResolvedAdmission {

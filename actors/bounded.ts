@@ -7,8 +7,8 @@ import { onAbort } from './abort-listeners.ts'
 import type { TimerWheel } from './timer-wheel.ts'
 
 export interface CallOptions {
-  readonly signal?: AbortSignal
-  readonly timeoutMs?: number
+  readonly signal?: AbortSignal | undefined
+  readonly timeoutMs?: number | undefined
 }
 
 /**

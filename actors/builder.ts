@@ -10,20 +10,19 @@ import { errorOf } from './causes.ts'
 import { checkCall, checkFunction, checkObject, invalid } from './checks.ts'
 import { checkRuntime } from './environment-options.ts'
 import { createNetwork } from './network.ts'
-import type { MakeSessionsOptions, Network, NetworkRuntimeOptions, OpenControlChannelOptions } from './network.ts'
+import type { MakeSessionsOptions, Network, NetworkRuntimeOptions, OpenControlChannelOptions, Sessions } from './network.ts'
 import type { ControlChannel } from './control-channel.ts'
-import type { AmpcConfig, PeerOption } from './options.ts'
-import type { Session } from './session.ts'
+import type { AmpcPlaintextConfig, AmpcTlsConfig, PeerOption } from './options.ts'
 import { supervisorServices } from './supervisor.ts'
 import type { Services } from './services.ts'
 
 /** As AmpcConfig, without the peers: those are included one by one. */
-export type BuilderConfig = Omit<AmpcConfig, 'peers'>
+export type BuilderConfig = Omit<AmpcTlsConfig, 'peers'> | Omit<AmpcPlaintextConfig, 'peers'>
 
 export interface BuildOptions {
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** Until the port is bound and, in mode `reconnect`, all connections are up. */
-  readonly timeoutMs?: number
+  readonly timeoutMs?: number | undefined
 }
 
 export interface BuiltPeers {
@@ -130,7 +129,7 @@ export class TcpNetworkHandle {
     return this.#network
   }
 
-  makeSessions(options: MakeSessionsOptions): Promise<Session[]> {
+  makeSessions(options: MakeSessionsOptions): Promise<Sessions> {
     return this.#network.makeSessions(options)
   }
 

@@ -24,9 +24,9 @@ export interface DrainReport {
 
 export interface DrainOptions {
   /** For all of it, Goodbye included; `limits.shutdownTimeoutMs` if not given. */
-  readonly timeoutMs?: number
+  readonly timeoutMs?: number | undefined
   /** Goes to the peer with the Goodbye, and is shown in its `link.reset`. At most 256 bytes of UTF-8. */
-  readonly reason?: string
+  readonly reason?: string | undefined
 }
 
 /** Of the limit, so much is left for the Goodbye and the end of the socket. */

@@ -50,6 +50,9 @@ export interface Environment {
   readonly log: Log
 }
 
+/** The parts that an application replaces; one that is `undefined` is the system's. */
+export type EnvironmentOption = { readonly [Part in keyof Environment]?: Environment[Part] | undefined }
+
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   wallMs: () => performance.timeOrigin + performance.now(),

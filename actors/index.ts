@@ -1,8 +1,9 @@
 /**
  * The runtime: how the charts of statewire/machines happen on real sockets.
  */
+/// <reference types="node" preserve="true" />
 export { createNetwork, Network } from './network.ts'
-export type { MakeSessionsOptions, NetworkRuntimeOptions, OpenControlChannelOptions, SupervisorRef } from './network.ts'
+export type { MakeSessionsOptions, NetworkRuntimeOptions, OpenControlChannelOptions, Sessions, SupervisorRef } from './network.ts'
 export { supervisor } from './supervisor.ts'
 export type { SupervisorEvent, SupervisorInput, SupervisorLogic } from './supervisor.ts'
 export { Session } from './session.ts'
@@ -21,7 +22,7 @@ export type { SharedPortOptions } from './shared-port.ts'
 export { TlsTransport } from './tls-transport.ts'
 export type { TlsTransportOptions } from './tls-transport.ts'
 export { UnexpectedPeerError } from './tls-errors.ts'
-export type { AmpcConfig, CommonConfig, DialectName, NativeConfig, NetworkConfig, OnConnectionLost, PeerOption, Security } from './options.ts'
+export type { AmpcConfig, AmpcPlaintextConfig, AmpcTlsConfig, CommonConfig, ConfigOf, DialectName, NativeConfig, NetworkConfig, OnConnectionLost, PeerOption, Security } from './options.ts'
 export type { DrainOptions, DrainReport } from './drain.ts'
 export type { LinkMetrics, NetworkMetrics, PeerMetrics } from './metrics.ts'
 export { networkEventTypes } from './events.ts'

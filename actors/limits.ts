@@ -59,6 +59,9 @@ export interface Limits {
   readonly eventQueueMax: number
 }
 
+/** The limits that an application sets; one that is `undefined` keeps its default. */
+export type LimitsOption = { readonly [Name in keyof Limits]?: Limits[Name] | undefined }
+
 const mebibyte = 1024 * 1024
 
 export const defaultLimits: Limits = {
@@ -98,7 +101,7 @@ export function isLimit(name: string): name is keyof Limits {
 }
 
 /** @throws StatewireError ERR_INVALID_OPTION with one sentence that names the bad limit */
-export function resolveLimits(overrides: Partial<Limits> | undefined): Limits {
+export function resolveLimits(overrides: LimitsOption | undefined): Limits {
   const limits: Record<keyof Limits, number> = { ...defaultLimits }
   if (overrides === undefined) return limits
   checkObject(overrides, 'limits')

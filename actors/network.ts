@@ -14,7 +14,7 @@ import { checkDrain, drainedError, drainPeer } from './drain.ts'
 import type { DrainOptions, DrainReport } from './drain.ts'
 import { EventQueue } from './event-queue.ts'
 import type { MissedEvents } from './event-queue.ts'
-import type { Environment, Log } from './environment.ts'
+import type { EnvironmentOption, Log } from './environment.ts'
 import { checkRuntime, resolveEnvironment } from './environment-options.ts'
 import { EventListeners } from './event-listeners.ts'
 import type { NetworkEvent, NetworkEventOf, NetworkEventType } from './events.ts'
@@ -22,7 +22,8 @@ import { channelLog } from './log.ts'
 import { metricsOf } from './metrics.ts'
 import type { NetworkMetrics } from './metrics.ts'
 import { resolveOptions } from './options.ts'
-import type { NetworkConfig } from './options.ts'
+import type { Identity } from './identity.ts'
+import type { ConfigOf, NetworkConfig } from './options.ts'
 import { causeOf, errorOf } from './causes.ts'
 import type { Cause } from './causes.ts'
 import { restoreError } from './restored-snapshot.ts'
@@ -37,19 +38,22 @@ export interface MakeSessionsOptions {
   /** 1 to `limits.sessionsPerPeerMax`. */
   readonly count: number
   /** All configured peers if not given. Every party must name the same set, in its own view. */
-  readonly peers?: readonly string[]
-  readonly timeoutMs?: number
-  readonly signal?: AbortSignal
+  readonly peers?: readonly string[] | undefined
+  readonly timeoutMs?: number | undefined
+  readonly signal?: AbortSignal | undefined
   /** Also agree a random key with each neighbour in the ring, as `session.prf`. All parties must ask for it alike. */
-  readonly agreePrfKeys?: boolean
+  readonly agreePrfKeys?: boolean | undefined
 }
+
+/** As many as were asked for: at least one. */
+export type Sessions = [Session, ...Session[]]
 
 export type OpenControlChannelOptions = Omit<MakeSessionsOptions, 'count' | 'agreePrfKeys'>
 
 export interface NetworkRuntimeOptions {
-  readonly environment?: Partial<Environment>
+  readonly environment?: EnvironmentOption | undefined
   /** Sees every actor of the network: XState's own inspection. What it throws is logged once, and reaches nobody. */
-  readonly inspect?: Observer<InspectionEvent> | ((event: InspectionEvent) => void)
+  readonly inspect?: Observer<InspectionEvent> | ((event: InspectionEvent) => void) | undefined
 }
 
 const facades = new WeakMap<object, Network>()
@@ -141,7 +145,7 @@ export class Network {
    * Makes sessions with peers that make them too: all parties call it in the same order.
    * @throws StatewireError ERR_TIMED_OUT, ERR_ABORTED, ERR_SESSION_VALIDATION, ERR_CONNECTION_LOST, ERR_NETWORK_STOPPED, ERR_INVALID_OPTION
    */
-  async makeSessions(options: MakeSessionsOptions): Promise<Session[]> {
+  async makeSessions(options: MakeSessionsOptions): Promise<Sessions> {
     if (options === undefined) throw invalid('makeSessions takes an object of options, got undefined')
     checkCall(options, 'makeSessions', ['count', 'peers', 'timeoutMs', 'signal', 'agreePrfKeys'])
     checkBoolean(options.agreePrfKeys, 'agreePrfKeys')
@@ -149,7 +153,7 @@ export class Network {
     if (!Number.isSafeInteger(options.count) || options.count < 1 || options.count > sessionsPerPeerMax) {
       throw invalid(`count must be a whole number from 1 to ${sessionsPerPeerMax}, got ${show(options.count)}`)
     }
-    return (await this.#request('sessions', options.count, options)) as Session[]
+    return (await this.#request('sessions', options.count, options)) as Sessions
   }
 
   /** Opens a control channel: values outside any session, and the barrier `sync()`. All parties open it in the same order among their calls. */
@@ -207,7 +211,7 @@ export class Network {
   }
 
   /** All events in order, bounded: a slow reader gets `events.missed` with a count instead of what it missed. Ends with the network. */
-  events(options: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<NetworkEvent | MissedEvents> {
+  events(options: { readonly signal?: AbortSignal | undefined } = {}): AsyncIterableIterator<NetworkEvent | MissedEvents> {
     checkCall(options, 'events', ['signal'])
     const queue = new EventQueue(this.#services.options.limits.eventQueueMax)
     const subscription = this.#ref.on('*', (event) => {
@@ -308,6 +312,9 @@ export class Network {
  * Starts a network. It begins one tick later, so that listeners put on at once miss nothing; `await network.ready()`.
  * @throws StatewireError ERR_INVALID_OPTION, ERR_INVALID_URL, ERR_INVALID_PEER_ID
  */
+export function createNetwork(config: NetworkConfig, runtime?: NetworkRuntimeOptions): Network
+/** The compiler reports the error of the last signature, which names the configuration that was meant. */
+export function createNetwork<Id extends Identity | string>(config: ConfigOf<Id>, runtime?: NetworkRuntimeOptions): Network
 export function createNetwork(config: NetworkConfig, runtime: NetworkRuntimeOptions = {}): Network {
   checkRuntime(runtime)
   const { inspect } = runtime

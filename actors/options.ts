@@ -14,7 +14,7 @@ import type { AdmissionOptions, ResolvedAdmission } from './admission-options.ts
 import { checkObject, invalid } from './checks.ts'
 import { Identity } from './identity.ts'
 import { resolveLimits } from './limits.ts'
-import type { Limits } from './limits.ts'
+import type { Limits, LimitsOption } from './limits.ts'
 import { checkPlaces, checkPlacesOf, peerNames } from './option-places.ts'
 import { formatAddress } from './pipe.ts'
 import type { Address } from './pipe.ts'
@@ -28,7 +28,7 @@ export interface PeerOption {
    * Where it listens: `tls://host:port`, or `tcp://host:port` for plain TCP. Native: whoever has an address dials, and both
    * may. `ampc`: needed for peers that this side dials, those with a lesser identity.
    */
-  readonly url?: string
+  readonly url?: string | undefined
 }
 
 /**
@@ -44,43 +44,57 @@ export type Security = 'tls' | 'plaintext'
 
 export interface CommonConfig extends AdmissionOptions {
   /** Where to listen: `tls://host:port` or `tcp://host:port`, port 0 for any. Needed if any peer dials. */
-  readonly listen?: string
+  readonly listen?: string | undefined
   readonly peers: readonly PeerOption[]
   /** Connections to each peer, over which sessions are spread. 1 to `limits.connectionsPerPeerMax`. */
-  readonly connectionParallelism?: number
-  readonly limits?: Partial<Limits>
+  readonly connectionParallelism?: number | undefined
+  readonly limits?: LimitsOption | undefined
 }
 
 /** Peers known by their keys, over mutual TLS; sessions that do not notice when sockets die. */
 export interface NativeConfig extends CommonConfig {
   /** The key of this side. */
   readonly identity: Identity
-  readonly dialect?: 'native'
+  readonly dialect?: 'native' | undefined
   /** `tls` if not given. */
-  readonly security?: Security
-  readonly onConnectionLost?: 'resume'
+  readonly security?: Security | undefined
+  readonly onConnectionLost?: 'resume' | undefined
   /**
    * Bytes that all links of this network together may hold: what peers may send unasked (credit) or have sent and nobody has
    * read, values that wait to be sent, and those that are not acknowledged. 256 MiB if not given. When it is used up,
    * senders wait and long values are read on later, in the order of asking; a new session may fail with ERR_MEMORY_BUDGET.
    * At least 1 MiB, and 64 KiB for each link (peers × connectionParallelism). Sockets' own buffers are not counted.
    */
-  readonly memoryBudgetBytes?: number
+  readonly memoryBudgetBytes?: number | undefined
 }
 
-/** The dialect of the Rust stack, byte for byte. */
-export interface AmpcConfig extends CommonConfig {
+interface AmpcCommonConfig extends CommonConfig {
   /** The name of this side: 1 to 128 bytes of UTF-8. */
   readonly identity: string
-  readonly dialect?: 'ampc'
-  /** Plain TCP has to be asked for by name: identities are only claimed on it. `tls` needs `tls`. */
-  readonly security: Security
-  /** Key, certificate and the root of each peer: a claim is held against the root of the one who claims. */
-  readonly tls?: AmpcTlsOptions
-  readonly onConnectionLost?: 'fail' | 'reconnect'
+  readonly dialect?: 'ampc' | undefined
+  readonly onConnectionLost?: 'fail' | 'reconnect' | undefined
 }
 
+/** The dialect of the Rust stack over mutual TLS. */
+export interface AmpcTlsConfig extends AmpcCommonConfig {
+  readonly security: 'tls'
+  /** Key, certificate and the root of each peer: a claimed identity is checked against the root of that identity. */
+  readonly tls: AmpcTlsOptions
+}
+
+/** The dialect of the Rust stack over plain TCP: nothing is encrypted, and identities are only claimed. */
+export interface AmpcPlaintextConfig extends AmpcCommonConfig {
+  readonly security: 'plaintext'
+  readonly tls?: undefined
+}
+
+/** The dialect of the Rust stack, byte for byte. There is no default for `security`. */
+export type AmpcConfig = AmpcTlsConfig | AmpcPlaintextConfig
+
 export type NetworkConfig = NativeConfig | AmpcConfig
+
+/** The configuration that belongs to this kind of identity, a key or a name. */
+export type ConfigOf<Id extends Identity | string> = { readonly identity: Id } & (Id extends Identity ? NativeConfig : AmpcConfig)
 
 export interface ResolvedPeer {
   readonly id: string

@@ -29,7 +29,7 @@ export interface PrfKeys {
 
 export interface FlushOptions extends CallOptions {
   /** Whose acknowledgements to wait for; all peers of the session by default. */
-  readonly peers?: readonly string[]
+  readonly peers?: readonly string[] | undefined
 }
 
 export interface SessionInput {
@@ -167,7 +167,7 @@ export class Session {
    * network down in an orderly way; `return` ends it at once and takes no value away.
    * @throws what `receive` throws: a loss, an abort, a handler that is set
    */
-  values(peer: string, options?: { readonly signal?: AbortSignal }): SessionValues {
+  values(peer: string, options?: { readonly signal?: AbortSignal | undefined }): SessionValues {
     const { lane } = this.#channel(peer)
     checkCall(options, 'values', ['signal'])
     return new SessionValues({ context: this.#services, lane, what: `no value from ${peer} on session ${this.id}`, signal: options?.signal })

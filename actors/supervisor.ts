@@ -18,7 +18,7 @@ import type { ChildSpec } from './children.ts'
 import { settleLinks } from './drain.ts'
 import { systemEnvironment } from './environment.ts'
 import { resolveEnvironment } from './environment-options.ts'
-import type { Clock, Environment } from './environment.ts'
+import type { Clock, Environment, EnvironmentOption } from './environment.ts'
 import type { NetworkEvent } from './events.ts'
 import { listener } from './listener.ts'
 import { resolveOptions } from './options.ts'
@@ -36,7 +36,7 @@ import { TlsTransport } from './tls-transport.ts'
 export interface SupervisorInput {
   readonly config: NetworkConfig
   /** Clock, random, transport and log; the real ones where not given. */
-  readonly environment?: Partial<Environment>
+  readonly environment?: EnvironmentOption | undefined
 }
 
 /** What an application sends to the actor itself; most use the methods of Network. */

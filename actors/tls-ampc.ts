@@ -27,9 +27,9 @@ export interface AmpcTlsOptions {
   /** The root certificate of each peer, in PEM, by identity. */
   readonly roots: Readonly<Record<string, string>>
   /** Whether a server's certificate must name the host that was dialled, as it must for the Rust stack. Default true. */
-  readonly checkHostName?: boolean
+  readonly checkHostName?: boolean | undefined
   /** Wall time against which certificates are valid; OpenSSL asks the system in any case. Default: the system's. */
-  readonly wallTimeMs?: () => number
+  readonly wallTimeMs?: (() => number) | undefined
 }
 
 export class AmpcTls {

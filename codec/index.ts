@@ -2,6 +2,7 @@
  * Owns: the public surface of the codec.
  * Refuses to know: everything else; there is no code here.
  */
+/// <reference types="node" preserve="true" />
 export * from './constants.ts'
 export { ControlFrameReader, encodeControlFrame } from './control-frame-reader.ts'
 export { decodeBody, decodeValue, isAllowedInNetworkVec, isView } from './decode-value.ts'

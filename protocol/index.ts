@@ -1,6 +1,7 @@
 /**
  * The state of one link and the rules of the dialects, as plain classes and pure functions: no I/O, clock, chance or XState.
  */
+/// <reference types="node" preserve="true" />
 export { Admission } from './admission.ts'
 export type { AdmissionLimits, AdmissionVerdict } from './admission.ts'
 export { ampcDialect } from './ampc.ts'

@@ -36,12 +36,12 @@ export type LaneHandler = (value: NetworkValue) => void
 
 export interface HandlerOptions {
   /** Hears of broken connections, between the values (mode `reconnect`). */
-  readonly onLost?: (loss: ConnectionLostError) => void
+  readonly onLost?: ((loss: ConnectionLostError) => void) | undefined
   /**
    * The bytes of a value are looked at during the call only, never kept: then the runtime uses their memory again.
    * Worth a third on streams of large `Bytes`.
    */
-  readonly borrow?: boolean
+  readonly borrow?: boolean | undefined
 }
 
 /** What the lane tells its link. */

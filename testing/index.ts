@@ -2,6 +2,7 @@
  * What is needed to test code built on statewire without a real network: a virtual clock, a memory transport, and a
  * simulated network with faults (docs/testing.md).
  */
+/// <reference types="node" preserve="true" />
 export { MemoryTransport } from '../actors/memory-pipe.ts'
 export { VirtualClock } from './virtual-clock.ts'
 export { seededRandom } from './seeded-random.ts'

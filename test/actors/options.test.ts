@@ -185,3 +185,15 @@ describe('limits', () => {
     expect(resolveLimits({ dialsMax: undefined } as never)).toEqual(defaultLimits)
   })
 })
+
+describe('an option that is undefined', () => {
+  it.each<[string, NetworkConfig]>([
+    ['native', { identity: Identity.generate(), listen: 'tls://127.0.0.1:0', peers: [{ id: Identity.generate().id }] }],
+    ['ampc', { identity: 'bob', listen: 'tcp://127.0.0.1:0', peers: [{ id: 'carol' }], security: 'plaintext' }],
+  ])('means the same as one that is left out: %s', (_, config) => {
+    const nothing = { dialect: undefined, onConnectionLost: undefined, connectionParallelism: undefined, allowAddresses: undefined, admit: undefined, tls: undefined, memoryBudgetBytes: undefined, limits: Object.fromEntries(Object.keys(defaultLimits).map((name) => [name, undefined])) }
+    const peers = config.peers.map((peer) => ({ ...peer, url: undefined }))
+    const plain = (resolved: object): object => JSON.parse(JSON.stringify(resolved)) as object
+    expect(plain(resolveOptions({ ...config, ...nothing, peers } as NetworkConfig))).toEqual(plain(resolveOptions(config)))
+  })
+})

@@ -96,7 +96,7 @@ describe('with a small memory budget', () => {
   it('nothing is held any more once sessions were reset by a crash of the peer', () =>
     play({ on: 'memory' }, async (scene) => {
       const [bob, alice, carol] = await trio(scene)
-      const [[mine], [ofCarol]] = (await scene.run(Promise.all([alice.network.makeSessions({ count: 1 }), carol.network.makeSessions({ count: 1 }), bob.network.makeSessions({ count: 1 })]))) as [[Session], [Session], Session[]]
+      const [[mine], [ofCarol]] = (await scene.run(Promise.all([alice.network.makeSessions({ count: 1 }), carol.network.makeSessions({ count: 1 }), bob.network.makeSessions({ count: 1 })]))) as [[Session, ...Session[]], [Session, ...Session[]], Session[]]
       for (let index = 0; index < 40; index++) mine.send(bob.id, numbered(index, 50 * kib)).catch(() => {})
       void ofCarol.send(bob.id, number(1))
       await scene.clock.advance(1000)

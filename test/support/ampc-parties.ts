@@ -5,7 +5,7 @@
  */
 import { afterEach, expect } from 'vitest'
 import { createNetwork } from '../../index.ts'
-import type { Limits, Network, AmpcConfig, NetworkRuntimeOptions, NetworkValue, Session } from '../../index.ts'
+import type { Limits, Network, AmpcPlaintextConfig, NetworkRuntimeOptions, NetworkValue, Session } from '../../index.ts'
 import { TcpTransport } from '../../actors/index.ts'
 import type { TcpPipe } from '../../actors/index.ts'
 import { encodeFrame } from '../../codec/index.ts'
@@ -19,7 +19,7 @@ export const testLimits: Partial<Limits> = { backoffMinMs: 1, backoffMaxMs: 20, 
 
 export const anyPort = 'tcp://127.0.0.1:0'
 
-export type PartyConfig = Partial<AmpcConfig> & Pick<AmpcConfig, 'identity' | 'peers'>
+export type PartyConfig = Partial<AmpcPlaintextConfig> & Pick<AmpcPlaintextConfig, 'identity' | 'peers'>
 
 const networks: Network[] = []
 const transports = new WeakMap<Network, TcpTransport>()
@@ -41,7 +41,7 @@ export function track(network: Network, transport: TcpTransport): void {
 }
 
 /** Networks of all the given parties, each knowing all others; the lesser ones first, because the greater dial them. */
-export async function parties(identities: readonly string[], config: Partial<AmpcConfig> = {}): Promise<Network[]> {
+export async function parties(identities: readonly string[], config: Partial<AmpcPlaintextConfig> = {}): Promise<Network[]> {
   const urls = new Map<string, string>()
   const made: Network[] = []
   for (const identity of identities) {

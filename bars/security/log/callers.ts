@@ -3,7 +3,7 @@
  * Independent of: what is searched for in the results (ledger.ts).
  */
 import { createNetwork, Identity, MemoryTransport } from '../../../actors/index.ts'
-import type { AmpcConfig, Network, NetworkConfig, Session } from '../../../actors/index.ts'
+import type { AmpcPlaintextConfig, Network, NetworkConfig, Session } from '../../../actors/index.ts'
 import { VirtualClock } from '../../../testing/index.ts'
 import { issue } from '../../../test/security/test-authority.ts'
 import type { Ledger } from './ledger.ts'
@@ -72,7 +72,7 @@ interface Pair {
   readonly ids: readonly [string, string]
 }
 
-function pairOf(ledger: Ledger, ids: readonly [string, string], more: Partial<AmpcConfig> = {}): Pair {
+function pairOf(ledger: Ledger, ids: readonly [string, string], more: Partial<AmpcPlaintextConfig> = {}): Pair {
   const clock = new VirtualClock()
   const transport = new MemoryTransport(clock)
   const config = { listen: 'tcp://127.0.0.1:0', security: 'plaintext', onConnectionLost: 'reconnect', ...more } as const
