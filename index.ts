@@ -30,6 +30,7 @@ export type {
   PeerMetrics,
   PeerOption,
   PrfKeys,
+  SendOptions,
   Sessions,
   SupervisorEvent,
   SupervisorInput,

@@ -28,8 +28,8 @@ export interface LinkStatesOptions {
   readonly emit: (event: NetworkEvent) => void
 }
 
-/** As codec/limits.ts says: sixteen batch buffers for few links, two each for many. */
-const spareArenasForFewLinks = 16
+/** As codec/limits.ts says: one retransmit buffer's worth for few links, two batch buffers each for many. */
+const spareArenasForFewLinks = 64
 const spareArenasPerLink = 2
 
 export function createLinkStates({ environment, options, peers, dialect, memory, emit }: LinkStatesOptions): (peer: string, connectionId: number) => LinkCore {

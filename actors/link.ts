@@ -11,7 +11,7 @@ import type { ChildEvent, DeadlineName } from '../machines/chart.ts'
 import type { AnyEventObject } from '../machines/xstate.ts'
 import { idleHooks } from '../protocol/link-core.ts'
 import type { DueAction, LinkCore } from '../protocol/link-core.ts'
-import { StatewireError } from '../codec/errors.ts'
+import { ProtocolError, StatewireError } from '../codec/errors.ts'
 import { show } from '../codec/show.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
@@ -212,6 +212,8 @@ class LinkBody implements Body {
     try {
       first = this.#spec.state.established(opened.agreed)
     } catch (error) {
+      // An internal error: it would come again at each new connection.
+      if (!(error instanceof ProtocolError)) this.#spec.state.crashed()
       this.#current.send({ type: 'connection.fail', cause: causeOf(error) })
       return
     }

@@ -15,6 +15,16 @@ import { checkBoolean, checkCall, checkFunction, invalid } from './checks.ts'
 import type { SessionContext } from './session-context.ts'
 import { SessionValues } from './session-values.ts'
 
+export interface SendOptions extends CallOptions {
+  /**
+   * Hands the value's memory over instead of copying it, as `postMessage` does: its view is detached when the value is accepted.
+   * For Bytes, VecRing16, VecRing32 and VecRing64 that own all of their memory.
+   */
+  readonly transfer?: boolean
+}
+
+const sendNames = ['signal', 'timeoutMs', 'transfer']
+
 /** A session's lane to one peer, and the link state it rides on. */
 export interface Channel {
   readonly lane: Lane
@@ -47,8 +57,8 @@ const accepted: Promise<void> = Promise.resolve()
 /**
  * An ordered lane of typed values to each of its peers, which all parties open alike.
  *
- * `send` resolves when the value is accepted under back-pressure, not when it is delivered. A value under 16 KiB is
- * copied by `send`; a larger buffer belongs to the runtime until it has been sent and must not be changed before.
+ * `send` resolves when the value is accepted under back-pressure, not when it is delivered. The value is copied before `send`
+ * returns, so its memory may be changed or reused at once; `{ transfer: true }` hands the memory over instead.
  */
 export class Session {
   /** The number on the wire. */
@@ -83,14 +93,15 @@ export class Session {
   /**
    * Byte path 1/12: a value for a peer. Resolves when accepted; waits while the link is down or blocked. Of a call that is not
    * awaited, misuse is an unhandled rejection; that it could not be sent any more is none: {@link ended} tells.
-   * @throws StatewireError ERR_UNKNOWN_PEER, ERR_INVALID_VALUE, ERR_SEND_QUEUE_FULL, ERR_SEND_TIMED_OUT (never handed to a
-   * connection: safe to send again), ERR_ABORTED, or why the session is over
+   * @throws StatewireError ERR_UNKNOWN_PEER, ERR_INVALID_VALUE, ERR_NOT_TRANSFERABLE (the view is not detached then),
+   * ERR_SEND_QUEUE_FULL, ERR_SEND_TIMED_OUT (never handed to a connection: safe to send again), ERR_ABORTED, or why the session
+   * is over
    */
-  send(peer: string, value: NetworkValue, options?: CallOptions): Promise<void> {
+  send(peer: string, value: NetworkValue, options?: SendOptions): Promise<void> {
     try {
       const channel = this.#channel(peer)
-      if (options !== undefined) checkCall(options, 'send')
-      if (channel.state.trySend(channel.lane, value)) return accepted
+      if (options !== undefined) checkSend(options, 'send', sendNames)
+      if (channel.state.trySend(channel.lane, value, options?.transfer)) return accepted
       return this.#waitToSend(channel, peer, value, options)
     } catch (error) {
       return Promise.reject(error as Error)
@@ -101,14 +112,16 @@ export class Session {
    * As `send`, for a loop at full speed: false means that the value was not taken; await `send` of it instead.
    * @throws as `send`
    */
-  trySend(peer: string, value: NetworkValue): boolean {
+  trySend(peer: string, value: NetworkValue, options?: Pick<SendOptions, 'transfer'>): boolean {
     const channel = this.#channel(peer)
+    if (options !== undefined) checkSend(options, 'trySend', ['transfer'])
     if (channel.lane.end !== null) throw channel.lane.end
-    return channel.state.trySend(channel.lane, value)
+    return channel.state.trySend(channel.lane, value, options?.transfer)
   }
 
-  /** The same value to every peer of the session; resolves when all have accepted it. */
+  /** The same value to every peer of the session; resolves when all have accepted it. It is copied for each: no `transfer`. */
   async broadcast(value: NetworkValue, options?: CallOptions): Promise<void> {
+    checkCall(options, 'broadcast')
     await Promise.all(this.peers.map((peer) => this.send(peer, value, options)))
   }
 
@@ -243,10 +256,10 @@ export class Session {
     return channel
   }
 
-  #waitToSend(channel: Channel, peer: string, value: NetworkValue, options: CallOptions | undefined): Promise<void> {
+  #waitToSend(channel: Channel, peer: string, value: NetworkValue, options: SendOptions | undefined): Promise<void> {
     const timeoutMs = options?.timeoutMs ?? this.#services.options.limits.sendTimeoutMs
     const sending = this.#bounded<void>({ ...options, timeoutMs }, 'ERR_SEND_TIMED_OUT', `${peer} did not take a value of session ${this.id}`, (resolve, reject) => {
-      const withdraw = channel.state.waitToSend(channel.lane, value, resolve, reject)
+      const withdraw = channel.state.waitToSend(channel.lane, value, resolve, reject, options?.transfer)
       return () => void withdraw()
     })
     const settled = (): void => void this.#sending.delete(sending)
@@ -258,6 +271,11 @@ export class Session {
   #bounded<T>(options: CallOptions | undefined, code: 'ERR_TIMED_OUT' | 'ERR_SEND_TIMED_OUT', what: string, start: (resolve: (value: T) => void, reject: (error: Error) => void) => () => void): Promise<T> {
     return bounded(this.#services, options, code, what, start)
   }
+}
+
+function checkSend(options: object, call: string, names: readonly string[]): void {
+  checkCall(options, call, names)
+  checkBoolean((options as SendOptions).transfer, `transfer of ${call}`)
 }
 
 function unknownPeer(peer: unknown, peers: readonly string[]): StatewireError {

@@ -36,6 +36,7 @@ export const errorCodes = {
   ERR_SESSION_VALIDATION: permanent('A peer sent something other than the session index during session validation.'),
   // The caller asked for something that can not be done.
   ERR_INVALID_VALUE: permanent('A value to be sent has a field of the wrong type, size or range.'),
+  ERR_NOT_TRANSFERABLE: permanent('The memory of a value that was to be transferred cannot be detached, or is shared.'),
   ERR_INVALID_OPTION: fatal('An option has a wrong type or is out of range.'),
   ERR_INVALID_URL: fatal('An address is not a URL that this runtime can use.'),
   ERR_INVALID_PEER_ID: fatal('A peer identity has the wrong form.'),

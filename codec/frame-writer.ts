@@ -1,23 +1,26 @@
 /**
- * Owns: the outbound batch of one connection: frames are laid out behind each other until someone takes them.
- * Refuses to know: sockets, when a batch is taken, back-pressure and credit.
+ * Owns: the write batch of one link: frames are laid out one after the other until the batch is taken, and the memory
+ * that they lie in is reused once the peer has received them.
+ * Independent of: sockets, when a batch is taken, back-pressure and credit.
  *
- * Byte path, outbound. What `take` hands out is not written to again: the arena only moves on. A socket may still be
- * reading the slices when more frames are written, and a replay window keeps them until the peer has acknowledged them.
- * Only who knows that the peer has received bytes of a later arena may say so (`receivedFrom`): all before it has left the
- * sockets then, and the arenas are used again. Fresh ones that wait for an acknowledgement grow old in V8's heap, and the
- * marking that follows cost a stream of small values an eighth of its speed (bar E3).
+ * Everything is copied here, so that what the caller does with its memory afterwards changes nothing. What `take` returns
+ * is not written to again before the peer has acknowledged it: `receivedFrom` and `released` say so. Fresh memory for each
+ * batch would cost more than the copy (docs/decisions/0016-send-copies.md).
+ *
+ * A frame is added in one step, after everything that can fail: an error leaves the batch as it was.
  */
-import { viewOf } from './chunk-views.ts'
 import { descriptors, frameHeaderLengthBytes, lengthPrefixedHeaderLengthBytes, maxUint32 } from './constants.ts'
-import { bytesOf, encodedLength, writeCheckedValue, writeUint32 } from './encode-value.ts'
+import { encodedLength, writeCheckedValue, writeUint32 } from './encode-value.ts'
 import { InvalidValueError } from './errors.ts'
-import { byReferenceThresholdBytes, firstArenaLengthBytes, maxArenaLengthBytes, retiredArenasMax } from './limits.ts'
+import { blockGranularityBytes, firstArenaLengthBytes, largeFrameThresholdBytes, maxArenaLengthBytes, retiredArenasMax } from './limits.ts'
 import type { SpareMemory } from './spare-memory.ts'
+import { transferPayload } from './transfer.ts'
 import type { NetworkValue } from './values.ts'
 
 const laneLengthBytes = frameHeaderLengthBytes - 1
 const noArena = Buffer.alloc(0)
+/** A frame of Bytes below this is a short one. */
+const shortBytesMax = largeFrameThresholdBytes - lengthPrefixedHeaderLengthBytes
 
 /**
  * A payload up to 8 bytes is copied by a loop. Measured on Node 20, million frames/s, loop : Uint8Array.set : Buffer.copy:
@@ -25,9 +28,17 @@ const noArena = Buffer.alloc(0)
  */
 const loopCopyLimitBytes = 8
 
+/** A frame that is not part of a batch yet. */
+export interface EncodedFrame {
+  /** A whole frame, or the header and the payload of one whose memory was transferred. */
+  readonly parts: readonly Buffer[]
+  readonly lengthBytes: number
+  /** The parts lie in a block that returns to the pool. */
+  readonly isPooled: boolean
+}
+
 /**
- * Collects frames. A payload below 16 KiB is copied; Bytes, VecRing16, VecRing32 and VecRing64 from 16 KiB on go by
- * reference: their memory belongs to the writer until the batch has left (and, with a replay window, is acknowledged).
+ * Collects frames. A frame below 16 KiB is copied into an arena, a longer one into a pooled block of its own.
  *
  *     arena[0 … sliceStart)         taken, or in `parts` already
  *     arena[sliceStart … arenaEnd)  written, not yet in `parts`
@@ -43,6 +54,8 @@ export class FrameWriter {
   /** Full, in order, and perhaps not received yet. */
   private retired: Buffer[] = []
   private readonly spares: SpareMemory | undefined
+  /** Memory of large frames that was taken from the pool and has not been received yet. */
+  private readonly blocks = new Set<ArrayBufferLike>()
   private parts: Buffer[] = []
   private bytes = 0
   private frames = 0
@@ -64,40 +77,75 @@ export class FrameWriter {
 
   /**
    * Adds one frame and returns its length in bytes, session id included. `lane` is the session id, 0 … 2^32 - 1.
-   * Throws InvalidValueError (ERR_INVALID_VALUE); then nothing was added.
+   * @param transfer the value's memory is taken over, and its view detached, instead of being copied
+   * @throws StatewireError ERR_INVALID_VALUE, ERR_NOT_TRANSFERABLE; then nothing was added
    */
-  writeFrame(lane: number, value: NetworkValue): number {
+  writeFrame(lane: number, value: NetworkValue, transfer = false): number {
     checkLane(lane)
-    if (value?.type === 'Bytes' && value.value instanceof Uint8Array && value.value.length < byReferenceThresholdBytes) {
+    if (transfer) return this.writeEncoded(this.encode(lane, value, true))
+    if (value?.type === 'Bytes' && value.value instanceof Uint8Array && value.value.length < shortBytesMax) {
       return this.writeShortBytes(lane, value.value)
     }
     const frameLengthBytes = laneLengthBytes + encodedLength(value)
-    const payload = referencedPayload(value)
-    if (payload === undefined) {
-      this.writeCopied(lane, value, frameLengthBytes)
-    } else {
-      const start = this.reserve(lengthPrefixedHeaderLengthBytes)
-      writeUint32(this.arena, start, lane)
-      this.arena[start + laneLengthBytes] = referencedDescriptor(value)
-      writeUint32(this.arena, start + frameHeaderLengthBytes, payload.length)
-      this.addReference(payload)
-    }
-    this.bytes += frameLengthBytes
-    this.frames += 1
-    return frameLengthBytes
+    if (frameLengthBytes >= largeFrameThresholdBytes) return this.writeEncoded(this.copied(lane, value, frameLengthBytes))
+    const start = this.reserve(frameLengthBytes)
+    writeWhole(lane, value, this.arena, start, frameLengthBytes)
+    return this.addedToArena(frameLengthBytes)
   }
 
-  /** Adds bytes as they are (a handshake). Below 16 KiB they are copied; longer ones go by reference. Returns their number. */
-  writeRaw(bytes: Uint8Array): number {
-    if (bytes.length >= byReferenceThresholdBytes) {
-      this.addReference(bytes)
-    } else {
-      // Two statements: `reserve` may replace the arena.
-      const start = this.reserve(bytes.length)
-      this.arena.set(bytes, start)
+  /** Encodes a frame that is to wait: {@link writeEncoded} adds it to the batch. Arguments and errors as {@link writeFrame}. */
+  encode(lane: number, value: NetworkValue, transfer: boolean): EncodedFrame {
+    checkLane(lane)
+    const lengthBytes = laneLengthBytes + encodedLength(value)
+    return transfer ? transferred(lane, value) : this.copied(lane, value, lengthBytes)
+  }
+
+  private copied(lane: number, value: NetworkValue, lengthBytes: number): EncodedFrame {
+    const isPooled = lengthBytes >= largeFrameThresholdBytes && this.spares !== undefined
+    // Exactly what it needs where it is short: a queue may hold thousands of these.
+    const frame = isPooled ? this.takeBlock(lengthBytes) : Buffer.allocUnsafe(lengthBytes)
+    writeWhole(lane, value, frame, 0, lengthBytes)
+    return { parts: [frame], lengthBytes, isPooled }
+  }
+
+  /** Adds a frame of {@link encode} and returns its length. Parts below 16 KiB are copied, longer ones become the batch's. */
+  writeEncoded({ parts, lengthBytes, isPooled }: EncodedFrame): number {
+    const own = parts.filter(({ length }) => length >= largeFrameThresholdBytes)
+    const copiedBytes = own.length === 0 ? lengthBytes : lengthBytes - own[0]!.length
+    if (own.length > 0) this.sealSlice()
+    const start = this.reserve(copiedBytes)
+    let end = start
+    // The short ones come first: a header, or all there is.
+    for (const part of parts) {
+      if (part.length >= largeFrameThresholdBytes) break
+      this.arena.set(part, end)
+      end += part.length
     }
-    this.bytes += bytes.length
-    return bytes.length
+    if (own.length > 0) {
+      if (copiedBytes > 0) own.unshift(this.arena.subarray(start, end))
+      if (isPooled) this.blocks.add(own[0]!.buffer)
+      this.parts.push(...own)
+      this.sliceStart = end
+    }
+    this.arenaEnd = end
+    this.bytes += lengthBytes
+    this.frames += 1
+    return lengthBytes
+  }
+
+  /** Adds bytes as they are (a handshake). Below 16 KiB they are copied; longer ones are the batch's from here on. Returns their number. */
+  writeRaw(bytes: Uint8Array): number {
+    const { length } = bytes
+    if (length >= largeFrameThresholdBytes) {
+      this.sealSlice()
+      this.parts.push(Buffer.from(bytes.buffer, bytes.byteOffset, length))
+    } else {
+      const start = this.reserve(length)
+      this.arena.set(bytes, start)
+      this.arenaEnd += length
+    }
+    this.bytes += length
+    return length
   }
 
   /**
@@ -135,15 +183,22 @@ export class FrameWriter {
    * the machine code of every acknowledgement, and the second that of what had been compiled meanwhile (`--trace-deopt`).
    */
   private release(count: number): void {
-    for (const arena of this.retired.splice(0, count)) if (arena.length === maxArenaLengthBytes) this.spares?.give(arena)
+    for (const arena of this.retired.splice(0, count)) if (arena.length >= maxArenaLengthBytes) this.spares?.give(arena)
   }
 
-  /** Nobody will say any more what has been received of what was written so far. */
+  /** The peer has received all of a part that `take` returned. If it is a pooled block, the block is free. */
+  released(part: Buffer): void {
+    const { buffer } = part
+    if (this.blocks.delete(buffer)) this.spares?.give(Buffer.from(buffer))
+  }
+
+  /** What was written so far is not acknowledged any more: its memory is left to the garbage collector. */
   forgetArenas(): void {
     this.retired = []
+    this.blocks.clear()
   }
 
-  /** The frame that there are millions of: no look at a table, no second pass over the value. */
+  /** The most frequent frame: no table, no second pass over the value. */
   private writeShortBytes(lane: number, payload: Uint8Array): number {
     const length = payload.length
     const frameLengthBytes = lengthPrefixedHeaderLengthBytes + length
@@ -163,21 +218,20 @@ export class FrameWriter {
     } else {
       arena.set(payload, start + lengthPrefixedHeaderLengthBytes)
     }
+    return this.addedToArena(frameLengthBytes)
+  }
+
+  private addedToArena(frameLengthBytes: number): number {
+    this.arenaEnd += frameLengthBytes
     this.bytes += frameLengthBytes
     this.frames += 1
     return frameLengthBytes
   }
 
-  private writeCopied(lane: number, value: NetworkValue, frameLengthBytes: number): void {
-    // A list, a VecRing48 or packed bits may be longer than any arena: such a frame gets a buffer of its own.
-    if (frameLengthBytes >= byReferenceThresholdBytes) {
-      const frame = Buffer.allocUnsafeSlow(frameLengthBytes)
-      writeCheckedValue(value, frame, writeUint32(frame, 0, lane))
-      this.addReference(frame)
-      return
-    }
-    const start = this.reserve(frameLengthBytes)
-    writeCheckedValue(value, this.arena, writeUint32(this.arena, start, lane))
+  private takeBlock(lengthBytes: number): Buffer {
+    const blockLengthBytes = Math.ceil(lengthBytes / blockGranularityBytes) * blockGranularityBytes
+    const block = this.spares?.take(lengthBytes) ?? Buffer.allocUnsafeSlow(blockLengthBytes)
+    return block.subarray(0, lengthBytes)
   }
 
   /** Whether a copied frame of this length goes into the arena that was begun. */
@@ -185,24 +239,23 @@ export class FrameWriter {
     return lengthBytes <= this.arena.length - this.arenaEnd
   }
 
-  /** Makes `lengthBytes` contiguous bytes of arena the caller's and returns where they begin. */
+  /** Sees to it that so many bytes are free at `arenaEnd`, which it returns. Whoever has written them moves it on. */
   private reserve(lengthBytes: number): number {
     if (lengthBytes > this.arena.length - this.arenaEnd) this.moveToNewArena(lengthBytes)
-    const start = this.arenaEnd
-    this.arenaEnd = start + lengthBytes
-    return start
+    return this.arenaEnd
   }
 
   private moveToNewArena(lengthBytes: number): void {
+    const length = Math.max(this.nextArenaLengthBytes, lengthBytes)
+    // Slow: an arena from Node's shared pool would be kept alive by, and keep alive, memory of others.
+    const arena = (length === maxArenaLengthBytes ? this.spares?.take(length) : undefined) ?? Buffer.allocUnsafeSlow(length)
     this.sealSlice()
     if (this.spares !== undefined && this.arena !== noArena) {
       this.retired.push(this.arena)
       // Where nothing is ever acknowledged, the oldest are left to the collector.
       if (this.retired.length > retiredArenasMax) this.retired.shift()
     }
-    const length = Math.max(this.nextArenaLengthBytes, lengthBytes)
-    // Slow: an arena from Node's shared pool would be kept alive by, and keep alive, memory of others.
-    this.arena = (length === maxArenaLengthBytes ? this.spares?.take(length) : undefined) ?? Buffer.allocUnsafeSlow(length)
+    this.arena = arena
     this.memory = this.arena.buffer
     this.sliceStart = 0
     this.arenaEnd = 0
@@ -211,49 +264,38 @@ export class FrameWriter {
 
   private sealSlice(): void {
     if (this.sliceStart === this.arenaEnd) return
-    this.parts.push(viewOf(this.memory, this.sliceStart, this.arenaEnd - this.sliceStart))
+    this.parts.push(this.arena.subarray(this.sliceStart, this.arenaEnd))
     this.sliceStart = this.arenaEnd
   }
-
-  private addReference(payload: Uint8Array): void {
-    this.sealSlice()
-    this.parts.push(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength))
-  }
 }
 
-/** The payload that goes by reference, or undefined if this value is copied. */
-function referencedPayload(value: NetworkValue): Uint8Array | undefined {
-  switch (value.type) {
-    case 'Bytes':
-      return value.value.length >= byReferenceThresholdBytes ? value.value : undefined
-    case 'VecRing16':
-    case 'VecRing32':
-    case 'VecRing64':
-      return value.value.byteLength >= byReferenceThresholdBytes ? bytesOf(value.value) : undefined
-    default:
-      return undefined
-  }
+/** Header and payload, whose memory is taken over last: nothing can fail after it. */
+function transferred(lane: number, value: NetworkValue): EncodedFrame {
+  const header = Buffer.allocUnsafe(lengthPrefixedHeaderLengthBytes)
+  const payload = transferPayload(value)
+  header[writeUint32(header, 0, lane)] = transferredDescriptors[value.type as keyof typeof transferredDescriptors]
+  writeUint32(header, frameHeaderLengthBytes, payload.length)
+  return { parts: [header, payload], lengthBytes: header.length + payload.length, isPooled: false }
 }
 
-function referencedDescriptor(value: NetworkValue): number {
-  switch (value.type) {
-    case 'VecRing16':
-      return descriptors.VecRing16
-    case 'VecRing32':
-      return descriptors.VecRing32
-    case 'VecRing64':
-      return descriptors.VecRing64
-    default:
-      return descriptors.Bytes
-  }
+const transferredDescriptors = {
+  Bytes: descriptors.Bytes,
+  VecRing16: descriptors.VecRing16,
+  VecRing32: descriptors.VecRing32,
+  VecRing64: descriptors.VecRing64,
+} as const
+
+/** Throws ERR_INVALID_VALUE if the value is not as long as it was a moment ago: a getter that answers differently each time. */
+function writeWhole(lane: number, value: NetworkValue, target: Buffer, start: number, lengthBytes: number): void {
+  const end = writeCheckedValue(value, target, writeUint32(target, start, lane))
+  if (end !== start + lengthBytes) throw new InvalidValueError('The value changed while it was being encoded.')
 }
 
 /** One frame, session id included, in a buffer of its own. Throws InvalidValueError (ERR_INVALID_VALUE). */
 export function encodeFrame(lane: number, value: NetworkValue): Buffer {
   checkLane(lane)
-  // Exactly what it needs: a queue may hold thousands of these, and an arena for each would be 4 KiB.
   const frame = Buffer.allocUnsafe(laneLengthBytes + encodedLength(value))
-  writeCheckedValue(value, frame, writeUint32(frame, 0, lane))
+  writeWhole(lane, value, frame, 0, frame.length)
   return frame
 }
 

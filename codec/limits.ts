@@ -17,10 +17,10 @@ export const maxControlValueLengthBytes = 1_048_576
 export const maxIdentityLengthBytes = 128
 
 /**
- * A payload of this many bytes or more is written by reference instead of being copied into the batch: 16 KiB.
+ * A frame of this many bytes or more is copied into a block of its own instead of into the write batch: 16 KiB.
  * Below it the copy is cheaper than one more buffer in a gathered write.
  */
-export const byReferenceThresholdBytes = 16 * 1024
+export const largeFrameThresholdBytes = 16 * 1024
 
 /**
  * A frame that spans chunks gets its exact length at once up to this size: 256 KiB. Above it no more than four times
@@ -34,9 +34,12 @@ export const exactAssemblyLimitBytes = 256 * 1024
  */
 export const spareMemoryLengthBytesMax = 4 * 1024 * 1024
 
+/** The length of a pooled block is a multiple of this, so that frames of similar lengths share blocks. */
+export const blockGranularityBytes = 16 * 1024
+
 /**
- * Batch buffers that are free and kept for the next batches, over all links of a node: 1 MiB, sixteen of them, or two for each link
- * if that is more, and 8 MiB at the most. Many links need theirs at the same moment; those that are made anew are
+ * Free batch buffers and blocks that are kept for the next batches, over all links of a node: 4 MiB (one retransmit buffer), or two
+ * batch buffers for each link if that is more, and 8 MiB at the most. Many links need theirs at the same moment; those that are made anew are
  * memory outside of V8's heap, for which it marks the heap: 64 links with 1 MiB reached 0.59 of what one link did, and reach 0.75.
  */
 export const spareArenasLengthBytesMax = 8 * 1024 * 1024

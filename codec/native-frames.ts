@@ -181,7 +181,7 @@ export function encodeFin(lane: number): Buffer {
   return frameOf(lane, Fin, 0).frame
 }
 
-/** The bytes in front of a Message's payload: the payload itself goes by reference behind them. */
+/** The bytes in front of a Message's payload: the payload itself follows in memory of its own. */
 export function encodeMessageHeader(payloadLengthBytes: number): Buffer {
   return payloadHeader(Message, 0, payloadLengthBytes).frame
 }

@@ -6,6 +6,7 @@ import { ControlFrameReader, encodeControlFrame } from '../codec/control-frame-r
 import { encodedLength } from '../codec/encode-value.ts'
 import { InvalidValueError } from '../codec/errors.ts'
 import { FrameReader } from '../codec/frame-reader.ts'
+import type { EncodedFrame } from '../codec/frame-writer.ts'
 import type { NetworkValue } from '../codec/values.ts'
 import { AmpcAcceptorHandshake, AmpcDialerHandshake } from './ampc-handshake.ts'
 import type { Dialect } from './dialect.ts'
@@ -22,6 +23,11 @@ function checkLength(value: NetworkValue, maxLengthBytes: number): void {
   if (lengthBytes > maxLengthBytes) throw new InvalidValueError(`A value may have at most ${maxLengthBytes} bytes (maxMessageLengthBytes); this one has ${lengthBytes}.`)
 }
 
+function controlFrame(value: NetworkValue): EncodedFrame {
+  const frame = encodeControlFrame(value)
+  return { parts: [frame], lengthBytes: frame.length, isPooled: false }
+}
+
 export const ampcDialect: Dialect = {
   name: 'ampc',
   bothMayDial: false,
@@ -30,18 +36,19 @@ export const ampcDialect: Dialect = {
   sessions: (maxMessageLengthBytes) => ({
     name: 'sessions',
     createReader: (sink) => new FrameReader({ maxMessageLengthBytes }, sink),
-    write: (writer, lane, value) => {
+    write: (writer, lane, value, transfer) => {
       checkLength(value, maxMessageLengthBytes)
-      return writer.writeFrame(lane, value)
+      return writer.writeFrame(lane, value, transfer)
+    },
+    encode: (writer, lane, value, transfer) => {
+      checkLength(value, maxMessageLengthBytes)
+      return writer.encode(lane, value, transfer)
     },
   }),
   control: () => ({
     name: 'control',
     createReader: (sink) => new ControlFrameReader(sink),
-    write: (writer, _lane, value) => {
-      const bytes = encodeControlFrame(value)
-      writer.writeRaw(bytes)
-      return bytes.length
-    },
+    write: (writer, _lane, value) => writer.writeEncoded(controlFrame(value)),
+    encode: (_writer, _lane, value) => controlFrame(value),
   }),
 }

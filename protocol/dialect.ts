@@ -5,7 +5,7 @@
 import type { FrameSink } from '../codec/frame-reader.ts'
 import type { NetworkValue } from '../codec/values.ts'
 import type { LinkCore } from './link-core.ts'
-import type { FrameWriter } from '../codec/frame-writer.ts'
+import type { EncodedFrame, FrameWriter } from '../codec/frame-writer.ts'
 
 /** Who a dialer says it is, and for which link it comes. */
 export interface Claim {
@@ -64,7 +64,10 @@ export interface FrameSource {
 export interface Framing {
   readonly name: 'sessions' | 'control'
   createReader(sink: FrameSink): FrameSource
-  write(writer: FrameWriter, lane: number, value: NetworkValue): number
+  /** Adds a frame to the batch and returns its length. @param transfer the value's memory is taken over */
+  write(writer: FrameWriter, lane: number, value: NetworkValue, transfer: boolean): number
+  /** A frame that has to wait: `writer.writeEncoded` adds it. */
+  encode(writer: FrameWriter, lane: number, value: NetworkValue, transfer: boolean): EncodedFrame
 }
 
 export interface Dialect {

@@ -59,8 +59,13 @@ export interface LinkCore extends FrameSink {
   openLane(id: number): Lane
   /** Ends a lane: later frames for it are counted and dropped. `discard` also forgets what was not read. */
   closeLane(lane: Lane, error: Error, discard: boolean): void
-  trySend(lane: Lane, value: NetworkValue): boolean
-  waitToSend(lane: Lane, value: NetworkValue, resolve: () => void, reject: (error: Error) => void): () => boolean
+  /**
+   * Copies the value into the write batch, or takes its memory over (`transfer`). False: it was not accepted, use `waitToSend`.
+   * Throws ERR_INVALID_VALUE, ERR_NOT_TRANSFERABLE.
+   */
+  trySend(lane: Lane, value: NetworkValue, transfer?: boolean): boolean
+  /** Copies the value, or takes its memory over, before it returns. The returned function withdraws it. Throws as `trySend`. */
+  waitToSend(lane: Lane, value: NetworkValue, resolve: () => void, reject: (error: Error) => void, transfer?: boolean): () => boolean
   takeBatch(): Buffer[]
   /** A chunk from the socket is about to be read. Throws ProtocolError. */
   chunkBegins(lengthBytes: number): void

@@ -12,8 +12,8 @@
 import { StatewireError } from '../codec/errors.ts'
 import { isView } from '../codec/decode-value.ts'
 import { encodedLength } from '../codec/encode-value.ts'
-import { byReferenceThresholdBytes } from '../codec/limits.ts'
-import { encodeFrame, FrameWriter } from '../codec/frame-writer.ts'
+import { largeFrameThresholdBytes } from '../codec/limits.ts'
+import { FrameWriter, type EncodedFrame } from '../codec/frame-writer.ts'
 import type { NetworkValue } from '../codec/values.ts'
 import { Deque } from './deque.ts'
 import type { FrameSource, Framing } from './dialect.ts'
@@ -27,12 +27,12 @@ import type { DueAction, LinkCore, LinkCounters, LinkHooks, Outbound } from './l
 const valueOverheadBytes = 64
 
 /**
- * A batch is written without waiting for the end of the turn once it is this long. Copied frames: 64 KiB, so that the
- * kernel works while the next are encoded. Frames that go by reference: 1 MiB in one gathered write (64 KiB values, one
- * write each: 1.8 GiB/s; sixteen a write: 2.3 GiB/s; bench, row 64KiB).
+ * A batch is written without waiting for the end of the turn once it is this long. Short frames: 64 KiB, so that the
+ * kernel works while the next are encoded. Frames with blocks of their own: 1 MiB in one gathered write, which is faster than
+ * a write for each.
  */
 const flushAtBytes = 64 * 1024
-const flushReferencesAtBytes = 1024 * 1024
+const flushLargeAtBytes = 1024 * 1024
 
 export interface LinkLimits {
   readonly maxMessageLengthBytes: number
@@ -47,9 +47,7 @@ export interface LinkLimits {
 
 interface WaitingSend {
   readonly lane: Lane
-  /** Encoded already where `send` promises a copy; a large value waits itself, and is the runtime's. */
-  readonly frame: Buffer | null
-  readonly value: NetworkValue
+  readonly frame: EncodedFrame
   readonly costBytes: number
   readonly resolve: () => void
   readonly reject: (error: Error) => void
@@ -194,14 +192,14 @@ export class LinkState implements LinkCore {
    * Byte path 2/12: a value is encoded into the link's batch.
    * @returns false when the link does not flow or others wait already: then use `waitToSend`
    */
-  trySend(lane: Lane, value: NetworkValue): boolean {
+  trySend(lane: Lane, value: NetworkValue, transfer = false): boolean {
     if (!this.#isFlowing || this.#waiting.length > 0 || lane.end !== null) return false
-    this.#encode(lane, value)
+    this.#count(lane, this.framing.write(this.#writer, lane.id, value, transfer))
     return true
   }
 
   /** Waits, in order, until the link flows. The returned function withdraws a value that was not encoded yet. */
-  waitToSend(lane: Lane, value: NetworkValue, resolve: () => void, reject: (error: Error) => void): () => boolean {
+  waitToSend(lane: Lane, value: NetworkValue, resolve: () => void, reject: (error: Error) => void, transfer = false): () => boolean {
     const end = lane.end ?? this.#end
     if (end !== null) {
       reject(end)
@@ -213,8 +211,8 @@ export class LinkState implements LinkCore {
       reject(new StatewireError('ERR_SEND_QUEUE_FULL', `${this.#waiting.length} values (${this.#waitingBytes} bytes) wait to be sent already; await send() before the next`))
       return () => false
     }
-    const frame = lengthBytes < byReferenceThresholdBytes ? encodeFrame(lane.id, value) : null
-    const send: WaitingSend = { lane, frame, value, costBytes, resolve, reject }
+    const frame = this.framing.encode(this.#writer, lane.id, value, transfer)
+    const send: WaitingSend = { lane, frame, costBytes, resolve, reject }
     this.#waiting.push(send)
     this.#waitingBytes += costBytes
     return () => {
@@ -224,15 +222,11 @@ export class LinkState implements LinkCore {
     }
   }
 
-  #encode(lane: Lane, value: NetworkValue): void {
-    this.#count(lane, this.framing.write(this.#writer, lane.id, value))
-  }
-
   #count(lane: Lane, addedBytes: number): void {
     lane.sentSinceUp++
     this.counters.valuesSent++
     this.counters.bytesSent += addedBytes
-    const limitBytes = addedBytes < byReferenceThresholdBytes ? flushAtBytes : flushReferencesAtBytes
+    const limitBytes = addedBytes < largeFrameThresholdBytes ? flushAtBytes : flushLargeAtBytes
     if (this.#writer.pendingBytes >= limitBytes) this.#hooks.flushNow()
     else if (!this.#flushRequested) {
       this.#flushRequested = true
@@ -272,8 +266,7 @@ export class LinkState implements LinkCore {
       if (send === undefined) return
       this.#waitingBytes -= send.costBytes
       try {
-        if (send.frame === null) this.#encode(send.lane, send.value)
-        else this.#count(send.lane, this.#writer.writeRaw(send.frame))
+        this.#count(send.lane, this.#writer.writeEncoded(send.frame))
         send.resolve()
       } catch (error) {
         send.reject(error as Error)

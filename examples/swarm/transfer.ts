@@ -12,7 +12,7 @@ import { createHash } from 'node:crypto'
 import { TransferError } from './messages.ts'
 import type { Done, Message, Offer, Piece, Want } from './messages.ts'
 
-/** Below 16 KiB, where `send` copies: eight to a 64 KiB batch, and enough of them that a break loses some. */
+/** Eight to a 64 KiB write batch, and enough of them that a break loses some. */
 export const defaultPieceBytes = 8 * 1024
 
 /** Receivers hold one file of each sender in memory. */

@@ -63,6 +63,11 @@ export class MemoryBudget {
     return Math.max(0, this.totalBytes - this.#usedBytes)
   }
 
+  /** More is held than there is, by what {@link force} took. */
+  get isOverdrawn(): boolean {
+    return this.#usedBytes > this.#totalBytes
+  }
+
   get waiting(): number {
     return this.#waiters.sending.length + this.#waiters.receiving.length
   }
@@ -97,7 +102,8 @@ export class MemoryBudget {
 
   /**
    * Calls back once the bytes are reserved, at once if there is room and nobody waits. More than is ever left is served when
-   * nothing of its kind is held, or it would never be. The returned function gives up; it says whether that was in time.
+   * no replay or no large frame is held, or it would never be. 0 bytes wait until nothing is overdrawn. The returned function
+   * gives up; it says whether that was in time.
    */
   whenReserved(purpose: MemoryPurpose, bytes: number, onReserved: () => void): () => boolean {
     const waiter: Waiter = { purpose, bytes, onReserved }
@@ -144,9 +150,9 @@ export class MemoryBudget {
     const waiters = this.#waiters[line]
     const waiter = waiters.peek()
     if (waiter === undefined) return false
-    const { sendQueues, replay, largeFrames } = this.#heldBytes
-    const isAlone = (line === 'sending' ? sendQueues + replay : largeFrames) === 0
-    if (waiter.bytes > this.leftBytes && !isAlone) return false
+    // What waits to be sent does not go away by itself: only what is on its way does.
+    const isAlone = this.#heldBytes[line === 'sending' ? 'replay' : 'largeFrames'] === 0
+    if (waiter.bytes > this.#totalBytes - this.#usedBytes && !isAlone) return false
     waiters.shift()
     this.#take(waiter.purpose, waiter.bytes)
     waiter.onReserved()

@@ -3,7 +3,7 @@
  * Refuses to know: frames and sockets; other lanes.
  */
 import { StatewireError } from '../../codec/errors.ts'
-import type { NetworkValue } from '../../codec/values.ts'
+import type { EncodedFrame } from '../../codec/frame-writer.ts'
 import { Deque } from '../deque.ts'
 import { Lane } from '../lane.ts'
 import type { LaneOwner } from '../lane.ts'
@@ -27,13 +27,13 @@ export class LinkResetError extends StatewireError {
   }
 }
 
+/** A value that waits: copied, or its memory taken over. */
 export interface LaneSend {
-  readonly lengthBytes: number
-  /** What it holds of the node's budget while it waits. */
-  readonly memoryBytes: number
-  /** Encoded already where `send` promises a copy. */
-  readonly frame: Buffer | null
-  readonly value: NetworkValue
+  readonly frame: EncodedFrame
+  /** Of the send queue. */
+  readonly costBytes: number
+  /** Of the node's memory budget; 0 once it has become room of the link. */
+  memoryBytes: number
   readonly resolve: () => void
   readonly reject: (error: Error) => void
 }

@@ -114,12 +114,12 @@ export class NativeLinkState implements LinkCore {
     this.#lanes.close(lane as NativeLane, error, discard)
   }
 
-  trySend(lane: Lane, value: NetworkValue): boolean {
-    return this.#outbox.trySend(lane as NativeLane, value)
+  trySend(lane: Lane, value: NetworkValue, transfer?: boolean): boolean {
+    return this.#outbox.trySend(lane as NativeLane, value, transfer)
   }
 
-  waitToSend(lane: Lane, value: NetworkValue, resolve: () => void, reject: (error: Error) => void): () => boolean {
-    return this.#outbox.waitToSend(lane as NativeLane, value, resolve, reject)
+  waitToSend(lane: Lane, value: NetworkValue, resolve: () => void, reject: (error: Error) => void, transfer?: boolean): () => boolean {
+    return this.#outbox.waitToSend(lane as NativeLane, value, resolve, reject, transfer)
   }
 
   takeBatch(): Buffer[] {

@@ -1,31 +1,34 @@
 /**
  * Owns: the sending half of a native link: what waits for credit or for room, what is encoded and not handed over, and the
- * batch of a turn. Here a frame gets its sequence: when it is handed to a connection.
- * Refuses to know: what arrives; sockets and clocks.
+ * write batch. Here a frame gets its sequence: when it is handed to a connection.
+ * Independent of: what arrives; sockets and clocks.
+ *
+ * Every value is in exactly one place: it waits, or is in the write batch, or in the replay window; outcomes are counted
+ * from these places. So a step that can fail comes before the value moves, and a hook is called when it has moved: a hook may
+ * end the epoch, and with it the lane.
  */
 import { encodedLength } from '../../codec/encode-value.ts'
 import { InvalidValueError, ProtocolError, StatewireError } from '../../codec/errors.ts'
-import { encodeFrame, FrameWriter } from '../../codec/frame-writer.ts'
-import { byReferenceThresholdBytes } from '../../codec/limits.ts'
-import { encodeAck, encodePong } from '../../codec/native-frames.ts'
+import type { EncodedFrame } from '../../codec/frame-writer.ts'
+import { largeFrameThresholdBytes } from '../../codec/limits.ts'
 import type { NetworkValue } from '../../codec/values.ts'
 import type { SpareMemory } from '../../codec/spare-memory.ts'
 import type { LinkCounters, LinkHooks } from '../link-core.ts'
 import { AckBeforeReset } from './ack-before-reset.ts'
-import { countValues } from './count-values.ts'
-import { joined } from './joined-batch.ts'
+import { ControlFrames } from './control-frames.ts'
 import type { LinkEpoch } from './link-epoch.ts'
 import type { LaneSend, NativeLane } from './native-lane.ts'
 import type { LinkFigures } from './native-link-options.ts'
 import type { LinkMemory } from './node-memory.ts'
 import { replayFrameOverheadBytes, replayWindowFramesMax } from './replay-window.ts'
 import { SendRoom } from './send-room.ts'
+import { WriteBatch } from './write-batch.ts'
 
 /** What each waiting value costs besides its bytes. */
 const valueOverheadBytes = 64
 /** As in ../link-state.ts, and for the same reasons; but TLS copies a batch twice, and a larger one falls out of the cache (64 KiB values: 984 to 1,137 MiB/s). */
 const flushAtBytes = 64 * 1024
-const flushReferencesAtBytes = 512 * 1024
+const flushLargeAtBytes = 512 * 1024
 /** Below it a write of its own costs more than a second buffer. */
 const arenaFlushAtBytes = 16 * 1024
 
@@ -51,22 +54,10 @@ const ownFramesMax = replayWindowFramesMax
 export class NativeOutbox {
   readonly #options: OutboxOptions
   readonly #epoch: LinkEpoch
-  readonly #counters: LinkCounters
   readonly #hooks: () => LinkHooks
   readonly #lanesThatWait = new Set<NativeLane>()
-  readonly #writer: FrameWriter
+  readonly #batch: WriteBatch
   readonly #room: SendRoom
-  /** Lengths of the frames that are encoded and not handed over, of which the first `#pendingFrames` are true: the array is used again. */
-  readonly #lengths: number[] = []
-  #pendingFrames = 0
-  /** Frames handed to a connection since the link was made. */
-  #takenFrames = 0
-  /** Of those: Credit and Reset. */
-  #ownFrames = 0
-  #ownBytes = 0
-  #ping: Buffer | null = null
-  /** Of the newest Ping: one answer is enough for all that wait, so a peer that pings and never reads fills no queue. */
-  #pongEcho: bigint | null = null
   /** Why nothing new is taken any more. */
   #refusal: Error | null = null
   #waitingValues = 0
@@ -76,18 +67,19 @@ export class NativeOutbox {
   #isFlowing = false
   #isPumping = false
   #flushRequested = false
-  #ackIsDue = false
+  /** Epochs that have ended. */
+  #ends = 0
   readonly #ackBeforeReset: AckBeforeReset
+  readonly #control: ControlFrames
 
   constructor(options: OutboxOptions, epoch: LinkEpoch, counters: LinkCounters, hooks: () => LinkHooks) {
     this.#options = options
     this.#epoch = epoch
-    this.#counters = counters
     this.#hooks = hooks
     this.#room = new SendRoom(options.memory)
     this.#ackBeforeReset = new AckBeforeReset(epoch)
-    this.#writer = new FrameWriter(options.arenas)
-    epoch.window.onReceived = (memory) => this.#writer.receivedFrom(memory)
+    this.#control = new ControlFrames(epoch)
+    this.#batch = new WriteBatch(options.arenas, epoch.window, counters)
   }
 
   get isFlowing(): boolean {
@@ -99,45 +91,48 @@ export class NativeOutbox {
   }
 
   get pendingBytes(): number {
-    return this.#writer.pendingBytes
+    return this.#batch.bytes
   }
 
   get figures(): LinkFigures['sendQueue'] {
-    return { values: this.#waitingValues, bytes: this.#waitingBytes, pendingBytes: this.#writer.pendingBytes }
+    return { values: this.#waitingValues, bytes: this.#waitingBytes, pendingBytes: this.#batch.bytes }
   }
 
   /** What is encoded and not acknowledged costs so much, as the replay window counts. */
   get #costBytes(): number {
-    return this.#epoch.window.costBytes + this.#writer.pendingBytes + replayFrameOverheadBytes * this.#pendingFrames
+    return this.#epoch.window.costBytes + this.#batch.costBytes
   }
 
   get hasPending(): boolean {
-    return this.#writer.pendingBytes > 0 || this.#ping !== null || this.#pongEcho !== null
+    return this.#batch.bytes > 0 || this.#control.isPending
   }
 
   /** Frames that are encoded, and not acknowledged or not even handed over. */
   get unackedFrames(): number {
-    return this.#epoch.window.heldFrames + this.#pendingFrames
+    return this.#epoch.window.heldFrames + this.#batch.frames
   }
 
   /** Frames that are acknowledged, counted from when the link was made. */
   get ackedFrames(): number {
-    return this.#takenFrames - this.#epoch.window.heldFrames
+    return this.#batch.takenFrames - this.#epoch.window.heldFrames
   }
 
-  trySend(own: NativeLane, value: NetworkValue): boolean {
+  /** @param transfer the value's memory is taken over instead of copied. Throws ERR_INVALID_VALUE, ERR_NOT_TRANSFERABLE. */
+  trySend(own: NativeLane, value: NetworkValue, transfer = false): boolean {
     if (own.end !== null || !own.credit.canSend) return this.#notNow(own)
     // While there is an allowance the link flows, nobody waits, and the window admits.
     if (this.#allowanceBytes === 0 && (!this.#isFlowing || own.waiting.length > 0 || !this.#isAdmitted())) return this.#notNow(own)
     const frameLengthBytes = 4 + encodedLength(value)
+    if (this.#endsArena(frameLengthBytes) && !this.#flushFor(own)) return false
     const leftBytes = this.#allowanceBytes - frameLengthBytes - replayFrameOverheadBytes
     if (leftBytes >= 0) {
       this.#allowanceBytes = leftBytes
-      this.#write(own, value, null, frameLengthBytes)
+      this.#added(own, this.#batch.add(own.id, value, transfer))
       return true
     }
     if (!this.#room.fits(this.#costBytes, frameLengthBytes)) return false
-    this.#encode(own, value, null, frameLengthBytes)
+    this.#checkLength(frameLengthBytes)
+    this.#added(own, this.#batch.add(own.id, value, transfer))
     this.#allow()
     return true
   }
@@ -146,7 +141,7 @@ export class NativeOutbox {
   #allow(): void {
     if (!this.#isFlowing || this.#waitingValues > 0) return
     const costBytes = this.#costBytes
-    this.#allowanceBytes = Math.max(0, Math.min(allowanceQuantumBytes, this.#room.leftBytes(costBytes), this.#epoch.window.leftBytes(costBytes, this.#pendingFrames)))
+    this.#allowanceBytes = Math.max(0, Math.min(allowanceQuantumBytes, this.#room.leftBytes(costBytes), this.#epoch.window.leftBytes(costBytes, this.#batch.frames)))
   }
 
   /** The next value asks. */
@@ -160,70 +155,93 @@ export class NativeOutbox {
     return false
   }
 
-  waitToSend(own: NativeLane, value: NetworkValue, resolve: () => void, reject: (error: Error) => void): () => boolean {
+  /** Arguments and errors as {@link trySend}. The returned function withdraws the value, if it is not too late. */
+  waitToSend(own: NativeLane, value: NetworkValue, resolve: () => void, reject: (error: Error) => void, transfer = false): () => boolean {
+    const { memory, sendQueueBytesMax, sendQueueValuesMax, nowMs } = this.#options
     const { end } = own
     const lengthBytes = end === null ? encodedLength(value) : 0
     const costBytes = lengthBytes + valueOverheadBytes
-    const memoryBytes = valueOverheadBytes + (lengthBytes < byReferenceThresholdBytes ? lengthBytes : 0)
     if (end !== null || this.#refusal !== null) reject(end ?? (this.#refusal as Error))
-    else if (this.#waitingValues >= this.#options.sendQueueValuesMax || (this.#waitingValues > 0 && this.#waitingBytes + costBytes > this.#options.sendQueueBytesMax)) {
+    else if (this.#waitingValues >= sendQueueValuesMax || (this.#waitingValues > 0 && this.#waitingBytes + costBytes > sendQueueBytesMax)) {
       reject(new StatewireError('ERR_SEND_QUEUE_FULL', `${this.#waitingValues} values (${this.#waitingBytes} bytes) wait to be sent already; await send() before the next`))
-    } else if (!this.#options.memory.queueValue(memoryBytes, own.waiting.length === 0)) {
+    } else if (!memory.queueValue(costBytes, own.waiting.length === 0)) {
       reject(new StatewireError('ERR_SEND_QUEUE_FULL', `the memory budget of the node is used up, and a value waits to be sent on session ${own.id} already; await send() before the next`))
     } else {
-      const frame = lengthBytes < byReferenceThresholdBytes ? encodeFrame(own.id, value) : null
-      const send: LaneSend = { lengthBytes, memoryBytes, frame, value, resolve, reject }
+      const send: LaneSend = { costBytes, memoryBytes: costBytes, frame: this.#encodeQueued(own, value, transfer, costBytes), resolve, reject }
       own.waiting.push(send)
       this.#allowanceBytes = 0
       this.#lanesThatWait.add(own)
       this.#waitingValues++
       this.#waitingBytes += costBytes
-      this.#epoch.valueWaits(this.#options.nowMs())
+      this.#epoch.valueWaits(nowMs())
       if (!this.#epoch.isUp) this.#hooks().requestTimer()
       // If it is room alone that is missing, nothing else will ask for it.
       if (own.waiting.length === 1 && this.#isFlowing && own.credit.canSend && this.#isAdmitted()) this.#waitForRoom(send)
       return () => {
         if (!own.waiting.remove(send)) return false
         this.#forgetWaiting(send)
+        this.#room.trim(this.#costBytes)
         return true
       }
     }
     return () => false
   }
 
+  /** What waits is a copy as well. Its memory is reserved already. */
+  #encodeQueued(own: NativeLane, value: NetworkValue, transfer: boolean, costBytes: number): EncodedFrame {
+    try {
+      return this.#batch.encode(own.id, value, transfer)
+    } catch (error) {
+      this.#options.memory.unqueueValue(costBytes)
+      throw error
+    }
+  }
+
   #forgetWaiting(send: LaneSend): void {
     this.#waitingValues--
-    this.#waitingBytes -= send.lengthBytes + valueOverheadBytes
+    this.#waitingBytes -= send.costBytes
     this.#options.memory.unqueueValue(send.memoryBytes)
+    send.memoryBytes = 0
   }
 
   /** In the order in which links ask, over all links of the node. */
   #waitForRoom(send: LaneSend): void {
-    this.#room.wait(this.#costBytes, 4 + send.lengthBytes, () => this.sendWaiting())
+    this.#room.wait(() => this.#costBytes, send, () => this.sendWaiting())
   }
 
   #isAdmitted(): boolean {
-    return !this.#epoch.goodbye.isEnding && this.#epoch.window.admits(this.#pendingFrames, this.#writer.pendingBytes)
+    return !this.#epoch.goodbye.isEnding && this.#epoch.window.admits(this.#batch.frames, this.#batch.bytes)
   }
 
-  #encode(lane: NativeLane, value: NetworkValue, frame: Buffer | null, lengthBytes: number): void {
+  /** @param frameLengthBytes with its header of 9 bytes, which the limit does not count */
+  #checkLength(frameLengthBytes: number): void {
     const limit = this.#epoch.peerLimits?.maxMessageLengthBytes ?? Infinity
-    // 9 bytes of header: what is compared is what follows them.
-    if (lengthBytes - 9 > limit) throw new InvalidValueError(`a value of ${lengthBytes - 9} bytes is longer than the ${limit} that ${this.#options.peer} takes`)
-    this.#write(lane, value, frame, lengthBytes)
+    if (frameLengthBytes - 9 > limit) throw new InvalidValueError(`a value of ${frameLengthBytes - 9} bytes is longer than the ${limit} that ${this.#options.peer} takes`)
   }
 
-  #write(lane: NativeLane, value: NetworkValue, frame: Buffer | null, lengthBytes: number): void {
-    // A batch that ends where the arena ends is one buffer: a plain write, where two are a gathered one, copied again under TLS.
-    if (this.#writer.pendingBytes >= arenaFlushAtBytes && lengthBytes < byReferenceThresholdBytes && !this.#writer.hasRoomFor(lengthBytes)) this.#hooks().flushNow()
-    if (frame === null) this.#writer.writeFrame(lane.id, value)
-    else this.#writer.writeRaw(frame)
-    lane.credit.spend(lengthBytes)
-    this.#lengths[this.#pendingFrames++] = lengthBytes
+  /** A batch that ends where the arena ends is one buffer: a plain write, where two are a gathered one, copied again under TLS. */
+  #endsArena(frameLengthBytes: number): boolean {
+    return this.#batch.bytes >= arenaFlushAtBytes && frameLengthBytes < largeFrameThresholdBytes && !this.#batch.hasRoomFor(frameLengthBytes)
+  }
+
+  /** Before the frame is written, and not after: the flush may end the epoch. @returns whether the lane is still there */
+  #flushFor(lane: NativeLane): boolean {
+    this.#hooks().flushNow()
+    return lane.end === null
+  }
+
+  #hasPlaceFor(lane: NativeLane): boolean {
+    const next = lane.waiting.peek()
+    return next === undefined || !this.#endsArena(next.frame.lengthBytes) || (this.#flushFor(lane) && this.#isFlowing)
+  }
+
+  /** A frame of this lane is in the batch. */
+  #added(lane: NativeLane, lengthBytes: number): void {
     lane.encoded++
-    lane.lastFrame = this.#takenFrames + this.#pendingFrames
-    const flushBytes = lengthBytes < byReferenceThresholdBytes ? flushAtBytes : flushReferencesAtBytes
-    if (this.#writer.pendingBytes >= flushBytes) this.#hooks().flushNow()
+    lane.lastFrame = this.#batch.takenFrames + this.#batch.frames
+    lane.credit.spend(lengthBytes)
+    const flushBytes = lengthBytes < largeFrameThresholdBytes ? flushAtBytes : flushLargeAtBytes
+    if (this.#batch.bytes >= flushBytes) this.#hooks().flushNow()
     else this.requestFlush()
   }
 
@@ -232,18 +250,18 @@ export class NativeOutbox {
     // After the own Goodbye nothing that counts may follow; the link ends with this connection.
     if (this.#epoch.goodbye.isSaid) return
     this.#allowanceBytes = 0
-    this.#writer.writeRaw(frame)
-    this.#lengths[this.#pendingFrames++] = frame.length
-    this.#ownFrames++
-    this.#ownBytes += frame.length
+    this.#batch.addOwn(frame)
     // Once, and not thrown: the application may be on the stack.
-    if (this.#pendingFrames === ownFramesMax + 1) this.#hooks().onBroken(new ProtocolError('ERR_REPLAY_WINDOW_OVERRUN', `${ownFramesMax} frames wait to be sent; the peer reads none.`))
+    if (this.#batch.frames === ownFramesMax + 1) this.#hooks().onBroken(new ProtocolError('ERR_REPLAY_WINDOW_OVERRUN', `${ownFramesMax} frames wait to be sent; the peer reads none.`))
     this.requestFlush()
   }
 
   /** @param received counted frames that came before the session ended; they are acknowledged before the Reset */
   writeReset(frame: Buffer, received: number): void {
+    const ends = this.#ends
     if (this.#ackBeforeReset.differsFrom(received)) this.#hooks().flushNow()
+    // The flush failed, and the session is of an epoch that is over.
+    if (this.#ends !== ends) return
     this.#ackBeforeReset.add(received)
     this.writeOwn(frame)
   }
@@ -257,27 +275,10 @@ export class NativeOutbox {
   /** Here a frame gets its sequence: what is taken is handed to a connection. An Ack goes along where one is owed. */
   takeBatch(nowMs: number = this.#options.nowMs()): Buffer[] {
     this.#flushRequested = false
-    const frameBytes = this.#writer.pendingBytes
-    const batch = this.#writer.take()
-    if (this.#pendingFrames > 0) {
-      // Counted here and not a value at a time: the counters of many links lie far apart.
-      this.#counters.valuesSent += this.#pendingFrames - this.#ownFrames
-      this.#counters.bytesSent += frameBytes - this.#ownBytes
-      this.#epoch.window.push(batch, this.#lengths, this.#pendingFrames)
-      this.#takenFrames += this.#pendingFrames
-      this.#pendingFrames = this.#ownFrames = this.#ownBytes = 0
-      this.#room.charge(this.#epoch.window.costBytes)
-    }
+    const batch = this.#batch.take()
+    this.#room.charge(this.#epoch.window.costBytes)
     const first = this.#ackBeforeReset.take()
-    // A Pong is an Ack, so it says what is counted by now: an older number behind a newer one would break the protocol.
-    if (this.#pongEcho !== null) this.#writer.writeRaw(encodePong(this.#pongEcho, this.#epoch.received))
-    else if (this.#ackIsDue || this.#epoch.acks.isRipe(nowMs)) this.#writer.writeRaw(encodeAck(this.#epoch.received))
-    // What was written behind the batch just now, if anything, has told the peer the count.
-    if (this.#writer.pendingBytes > 0) this.#epoch.acks.sent()
-    this.#ackIsDue = false
-    if (this.#ping !== null) this.#writer.writeRaw(this.#ping)
-    this.#ping = this.#pongEcho = null
-    const whole = this.#writer.pendingBytes === 0 ? batch : joined(batch, this.#writer.take())
+    const whole = this.#batch.withControl(batch, this.#control.take(nowMs))
     return first === null ? whole : [first, ...whole]
   }
 
@@ -285,7 +286,7 @@ export class NativeOutbox {
     if (this.#isFlowing) return
     this.#isFlowing = this.#refusal === null
     if (this.hasPending) this.requestFlush()
-    else if (this.#ackIsDue) this.#hooks().requestAck()
+    else if (this.#control.isAckDue) this.#hooks().requestAck()
     this.acknowledged()
   }
 
@@ -320,19 +321,21 @@ export class NativeOutbox {
       for (const lane of this.#lanesThatWait) {
         if (!this.#isFlowing || !this.#isAdmitted()) return
         if (!lane.credit.canSend) continue
+        if (!this.#hasPlaceFor(lane)) return
         const send = lane.waiting.peek()
-        if (send !== undefined && !this.#room.fits(this.#costBytes, 4 + send.lengthBytes)) {
+        if (send !== undefined && !this.#room.fitsQueued(this.#costBytes, send)) {
           this.#waitForRoom(send)
           // It may have come at once.
-          if (!this.#room.fits(this.#costBytes, 4 + send.lengthBytes)) return
+          if (!this.#room.fits(this.#costBytes, send.frame.lengthBytes)) return
         }
         this.#lanesThatWait.delete(lane)
         if (send === undefined) continue
         lane.waiting.shift()
         if (lane.waiting.length > 0) this.#lanesThatWait.add(lane)
-        this.#forgetWaiting(send)
         try {
-          this.#encode(lane, send.value, send.frame, 4 + send.lengthBytes)
+          this.#forgetWaiting(send)
+          this.#checkLength(send.frame.lengthBytes)
+          this.#added(lane, this.#batch.addEncoded(send.frame))
           send.resolve()
         } catch (error) {
           send.reject(error as Error)
@@ -343,31 +346,29 @@ export class NativeOutbox {
     }
   }
 
-  /** Only the newest is of use. */
   ping(frame: Buffer): void {
-    this.#ping = frame
+    this.#control.ping(frame)
     this.requestFlush()
   }
 
   pong(echo: bigint): void {
-    this.#pongEcho = echo
+    this.#control.pong(echo)
     this.requestFlush()
   }
 
   get isAckDue(): boolean {
-    return this.#ackIsDue
+    return this.#control.isAckDue
   }
 
   ackIsDue(): void {
-    if (this.#ackIsDue) return
-    this.#ackIsDue = true
+    if (this.#control.isAckDue) return
+    this.#control.isAckDue = true
     if (this.#epoch.isUp) this.#hooks().requestAck()
   }
 
   /** A new connection, or none: what was to be said on the old one is not said. */
   forgetControl(): void {
-    this.#ping = this.#pongEcho = null
-    this.#ackIsDue = false
+    this.#control.forget()
     this.#ackBeforeReset.forget()
     this.#flushRequested = false
   }
@@ -382,18 +383,15 @@ export class NativeOutbox {
 
   /** Encoded and never handed over, by lane; they are dropped. */
   dropPending(): Map<number, number> {
+    this.#ends++
     this.#allowanceBytes = 0
-    const batch = this.#writer.take()
-    this.#writer.forgetArenas()
-    this.#pendingFrames = this.#ownFrames = this.#ownBytes = 0
+    const counts = this.#batch.drop()
     this.#room.clear()
-    return countValues(batch)
+    return counts
   }
 
-  /** Values that are encoded and not handed over. Not on the byte path. */
+  /** Values that are encoded and not handed over. Not for use on each value. */
   get pendingValues(): number {
-    let sum = 0
-    for (const count of countValues(this.#writer.peek()).values()) sum += count
-    return sum
+    return this.#batch.values
   }
 }

@@ -119,8 +119,9 @@ export class LinkMemory {
   #largeFramesBytes = 0
   #sendQueueBytes = 0
   #replayBytes = 0
-  /** What of the last two is beyond the share, and so of the pool. */
-  #pooledSendBytes = 0
+  /** What of the last two is beyond the share, and so of the pool: the share is for what is on its way first. */
+  #pooledQueueBytes = 0
+  #pooledReplayBytes = 0
   #isClosed = false
 
   constructor(pool: MemoryBudget, node: NodeMemory) {
@@ -138,7 +139,7 @@ export class LinkMemory {
   }
 
   get pooledBytes(): number {
-    return this.#windowsBytes + this.#largeFramesBytes + this.#pooledSendBytes
+    return this.#windowsBytes + this.#largeFramesBytes + this.#pooledQueueBytes + this.#pooledReplayBytes
   }
 
   /** Others wait: what is not needed now is better given back. */
@@ -196,14 +197,28 @@ export class LinkMemory {
   reserveReplay(bytes: number): boolean {
     if (!this.#reserveSend(bytes)) return false
     this.#replayBytes += bytes
+    this.#settleSend()
     return true
+  }
+
+  /** Whether a value that waits may be sent: nothing is overdrawn, and no other link waits. */
+  get mayMove(): boolean {
+    return !this.#pool.isOverdrawn && this.#pool.waiting === 0
+  }
+
+  /** A value that waited is on its way: the sum stays. */
+  moveToReplay(bytes: number): void {
+    if (this.#isClosed || bytes === 0) return
+    this.#sendQueueBytes -= bytes
+    this.#replayBytes += bytes
+    this.#settleSend()
   }
 
   /** Calls back once there is room, in the order in which links have asked. The returned function gives up. */
   whenReplay(bytes: number, onReserved: () => void): () => boolean {
     // Asked for in full, though a part of it may be of the share by then: what is too much is given back at once.
     return this.#pool.whenReserved('replay', bytes, () => {
-      this.#pooledSendBytes += bytes
+      this.#pooledReplayBytes += bytes
       this.#replayBytes += bytes
       this.#settleSend()
       onReserved()
@@ -223,14 +238,10 @@ export class LinkMemory {
     this.#settleSend()
   }
 
-  /** A value is to wait. The first of a lane always may, so that `await send` waits and does not fail. */
-  queueValue(bytes: number, isFirst: boolean): boolean {
-    if (!isFirst) {
-      if (!this.#reserveSend(bytes)) return false
-      this.#sendQueueBytes += bytes
-      return true
-    }
-    if (this.#isClosed) return true
+  /** A value is to wait. @param mayOverdraw it may, whether there is room or not */
+  queueValue(bytes: number, mayOverdraw: boolean): boolean {
+    if (this.#isClosed) return mayOverdraw
+    if (!mayOverdraw && !this.#reserveSend(bytes)) return false
     this.#sendQueueBytes += bytes
     this.#settleSend()
     return true
@@ -242,25 +253,32 @@ export class LinkMemory {
     this.#settleSend()
   }
 
+  /** The caller counts it, and settles. */
   #reserveSend(bytes: number): boolean {
     if (this.#isClosed) return false
-    const moreBytes = this.#beyondShare(bytes) - this.#pooledSendBytes
+    const moreBytes = this.#beyondShare(this.#sendQueueBytes + this.#replayBytes + bytes) - this.#pooledQueueBytes - this.#pooledReplayBytes
     if (moreBytes > 0) {
       if (!this.#pool.tryReserve('replay', moreBytes)) return false
-      this.#pooledSendBytes += moreBytes
+      this.#pooledReplayBytes += moreBytes
     }
     return true
   }
 
-  #beyondShare(moreBytes: number): number {
-    return Math.max(0, this.#sendQueueBytes + this.#replayBytes + moreBytes - this.#node.shareBytes)
+  #beyondShare(bytes: number): number {
+    return Math.max(0, bytes - this.#node.shareBytes)
   }
 
   #settleSend(): void {
-    const excessBytes = this.#pooledSendBytes - this.#beyondShare(0)
-    this.#pooledSendBytes -= excessBytes
-    if (excessBytes > 0) this.#pool.release('replay', excessBytes)
-    else if (excessBytes < 0) this.#pool.force('replay', -excessBytes)
+    const replayBytes = this.#beyondShare(this.#replayBytes)
+    const queueBytes = this.#beyondShare(this.#sendQueueBytes + this.#replayBytes) - replayBytes
+    const [moreReplayBytes, moreQueueBytes] = [replayBytes - this.#pooledReplayBytes, queueBytes - this.#pooledQueueBytes]
+    this.#pooledReplayBytes = replayBytes
+    this.#pooledQueueBytes = queueBytes
+    // Taken before anything is given back, which others would get.
+    if (moreReplayBytes > 0) this.#pool.force('replay', moreReplayBytes)
+    if (moreQueueBytes > 0) this.#pool.force('sendQueues', moreQueueBytes)
+    if (moreReplayBytes < 0) this.#pool.release('replay', -moreReplayBytes)
+    if (moreQueueBytes < 0) this.#pool.release('sendQueues', -moreQueueBytes)
   }
 
   /** The link is over for good. What was received and is unread now is the application's. */
@@ -269,11 +287,12 @@ export class LinkMemory {
     this.#isClosed = true
     const { windowsBytes, largeFramesBytes } = this.held
     this.#windowsBytes = this.#largeFramesBytes = this.#sendQueueBytes = this.#replayBytes = 0
-    const pooledBytes = this.#pooledSendBytes
-    this.#pooledSendBytes = 0
+    const [pooledQueueBytes, pooledReplayBytes] = [this.#pooledQueueBytes, this.#pooledReplayBytes]
+    this.#pooledQueueBytes = this.#pooledReplayBytes = 0
     this.#pool.release('windows', windowsBytes)
     this.#pool.release('largeFrames', largeFramesBytes)
-    this.#pool.release('replay', pooledBytes)
+    this.#pool.release('sendQueues', pooledQueueBytes)
+    this.#pool.release('replay', pooledReplayBytes)
     this.#node.forget(this)
   }
 }

@@ -15,6 +15,7 @@
  */
 import { ProtocolError, StatewireError } from '../../codec/errors.ts'
 import { readUint32 } from '../../codec/frame-length.ts'
+import { largeFrameThresholdBytes } from '../../codec/limits.ts'
 
 /** 4 MiB: the product of 1 GB/s and 4 ms. */
 export const defaultReplayWindowBytes = 4 * 1024 * 1024
@@ -43,6 +44,8 @@ export class ReplayWindow {
   #heldBytes = 0
   /** Hears where the newest byte lies that was acknowledged: the peer has all that was written before it. */
   onReceived: ((memory: ArrayBufferLike) => void) | null = null
+  /** Called with each part of 16 KiB or more of which every byte was acknowledged: it may be a pooled block. */
+  onReleased: ((part: Buffer) => void) | null = null
 
   constructor(windowBytes: number = defaultReplayWindowBytes) {
     this.#windowBytes = windowBytes
@@ -89,9 +92,14 @@ export class ReplayWindow {
   /**
    * Whole frames that go to a connection for the first time now. `parts` are the buffers of the write, `lengthsBytes[0 …
    * count)` the lengths of the counted frames in them, in order; control frames are not in either.
-   * Throws ProtocolError ERR_REPLAY_WINDOW_OVERRUN above twice the frame limit; ERR_INTERNAL if the lengths do not add up.
+   * Throws ProtocolError ERR_REPLAY_WINDOW_OVERRUN above twice the frame limit, ERR_INTERNAL if the lengths do not add up;
+   * then nothing has changed.
    */
   push(parts: readonly Buffer[], lengthsBytes: ArrayLike<number>, count: number = lengthsBytes.length): void {
+    const heldFrames = this.heldFrames + count
+    if (heldFrames > 2 * replayWindowFramesMax) {
+      throw new ProtocolError('ERR_REPLAY_WINDOW_OVERRUN', `${heldFrames} frames wait for an acknowledgement; the peer sends none.`)
+    }
     let pushedBytes = 0
     this.#reserve(count)
     const mask = this.#lengths.length - 1
@@ -103,13 +111,10 @@ export class ReplayWindow {
     let partBytes = 0
     for (const part of parts) partBytes += part.length
     if (partBytes !== pushedBytes) throw new StatewireError('ERR_INTERNAL', `Frames of ${pushedBytes} bytes were handed over in ${partBytes} bytes.`)
-    for (const part of parts) if (part.length > 0) this.#parts.push(part)
     if (this.#parts.length - this.#headPart >= this.#joinAtParts) this.#joinParts()
+    for (const part of parts) if (part.length > 0) this.#parts.push(part)
     this.#next += count
     this.#heldBytes += pushedBytes
-    if (this.heldFrames > 2 * replayWindowFramesMax) {
-      throw new ProtocolError('ERR_REPLAY_WINDOW_OVERRUN', `${this.heldFrames} frames wait for an acknowledgement; the peer sends none.`)
-    }
   }
 
   /**
@@ -215,21 +220,24 @@ export class ReplayWindow {
   #dropBytes(lengthBytes: number): void {
     if (lengthBytes === 0) return
     let last: Buffer | null = null
+    let large: Buffer[] | null = null
     let offset = this.#headOffset + lengthBytes
     while (this.#headPart < this.#parts.length && offset >= this.#parts[this.#headPart]!.length) {
       last = this.#parts[this.#headPart]!
       offset -= last.length
+      if (last.length >= largeFrameThresholdBytes) (large ??= []).push(last)
       this.#parts[this.#headPart] = released
       this.#headPart += 1
     }
     this.#headOffset = offset
     if (offset > 0) last = this.#parts[this.#headPart]!
-    if (last !== null) this.onReceived?.(last.buffer)
     // Half of the array is places of released parts: each part moves at most once in all.
     if (this.#headPart > 0 && this.#headPart * 2 >= this.#parts.length) {
       this.#parts = this.#parts.slice(this.#headPart)
       this.#headPart = 0
     }
+    if (large !== null) for (const part of large) this.onReleased?.(part)
+    if (last !== null) this.onReceived?.(last.buffer)
   }
 
   /** Room for the lengths of `count` more frames; the ring doubles, so this is O(1) a frame over time. */

@@ -10,6 +10,13 @@ import { replayFrameOverheadBytes } from './replay-window.ts'
 /** Where memory is scarce a link asks for so much, if its next value needs no more. */
 const scarceQuantumBytes = sendQuantumBytes / 4
 
+/** What a value that waits holds of the node's memory: at least what its frame will cost. */
+export interface QueuedMemory {
+  readonly frame: { readonly lengthBytes: number }
+  /** 0 once it has become room of the link. */
+  memoryBytes: number
+}
+
 export class SendRoom {
   readonly #memory: LinkMemory
   #roomBytes = 0
@@ -40,19 +47,34 @@ export class SendRoom {
     return false
   }
 
-  /** The frame did not fit: calls back when it will. One place in the queue a link. */
-  wait(costBytes: number, frameLengthBytes: number, onRoom: () => void): void {
+  /** Whether a value that waits may go. Its memory is reserved, so that only others can be in its way. */
+  fitsQueued(costBytes: number, send: QueuedMemory): boolean {
+    if (this.fits(costBytes, send.frame.lengthBytes)) return true
+    if (!this.#memory.mayMove) return false
+    this.#move(costBytes, send)
+    return true
+  }
+
+  /** It may not: calls back when it may. One place in the queue a link. */
+  wait(costBytes: () => number, send: QueuedMemory, onRoom: () => void): void {
     if (this.#giveUp !== null) return
-    const bytes = Math.max(costBytes + frameLengthBytes + replayFrameOverheadBytes - this.#roomBytes, scarceQuantumBytes)
     let isServed = false
-    const giveUp = this.#memory.whenReplay(bytes, () => {
+    const giveUp = this.#memory.whenReplay(0, () => {
       isServed = true
       this.#giveUp = null
-      this.#roomBytes += bytes
+      this.#move(costBytes(), send)
       onRoom()
     })
     // Served at once: whoever asked again meanwhile has the place in the queue.
     if (!isServed) this.#giveUp = giveUp
+  }
+
+  /** The memory of the queue becomes room. If the value was withdrawn, there is none. */
+  #move(costBytes: number, send: QueuedMemory): void {
+    this.charge(costBytes)
+    this.#memory.moveToReplay(send.memoryBytes)
+    this.#roomBytes += send.memoryBytes
+    send.memoryBytes = 0
   }
 
   stopWaiting(): void {

@@ -189,7 +189,10 @@ export class SessionLanes {
   }
 
   #announce(announcements: readonly Announcement[]): void {
+    const sessions = this.#sessions
     for (const { id, kind } of announcements) {
+      // What was written before has ended the epoch.
+      if (this.#sessions !== sessions) return
       if (kind === 'credit') this.#giveFirstCredit(id)
       else this.#outbox.writeOwn(encodeReset(id, { code: resetCodes.application, reason: 'closed' }))
     }

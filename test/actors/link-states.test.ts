@@ -5,11 +5,11 @@ import { spareArenasLengthBytes } from '../../actors/link-states.ts'
 const mebibyte = 1024 * 1024
 
 it.each([
-  [1, 1],
-  [8, 1],
-  [9, 1.125],
+  [1, 4],
+  [32, 4],
+  [33, 4.125],
   [64, 8],
   [100_000, 8],
-])('%i links keep up to %d MiB of batch buffers that are free', (links, mebibytes) => {
+])('%i links keep up to %d MiB of free batch buffers', (links, mebibytes) => {
   expect(spareArenasLengthBytes(links)).toBe(mebibytes * mebibyte)
 })

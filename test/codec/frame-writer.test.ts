@@ -1,10 +1,10 @@
 /**
- * Owns: the contract of the write batch: order, what is copied and what is not, and that nothing changes after it was
- * taken.
+ * Owns: the contract of the write batch: order, copies and transfers, that an error adds nothing, and that nothing
+ * changes after it was taken.
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { byReferenceThresholdBytes, encodeFrame, encodeValue, FrameReader, FrameWriter, maxArenaLengthBytes, SpareMemory, type NetworkValue } from '../../codec/index.ts'
+import { encodeFrame, encodeValue, FrameReader, FrameWriter, largeFrameThresholdBytes, maxArenaLengthBytes, SpareMemory, type NetworkValue } from '../../codec/index.ts'
 import { anyValue, expectError, RecordingSink } from './harness.ts'
 import { fromNotation, toHex, valueVectors } from './vectors.ts'
 
@@ -31,7 +31,7 @@ describe('frames', () => {
   test('the session id is written as u32 little-endian, on the fast path and on the slow path', () => {
     expect(encodeFrame(0xfedcba98, bytes(1)).toString('hex')).toBe('98badcfe0c0100000007')
     expect(encodeFrame(0xfedcba98, { type: 'RingElementBit', value: true }).toString('hex')).toBe('98badcfe12')
-    expect(encodeFrame(0xfedcba98, bytes(byReferenceThresholdBytes)).subarray(0, 9).toString('hex')).toBe('98badcfe0c00400000')
+    expect(encodeFrame(0xfedcba98, bytes(largeFrameThresholdBytes)).subarray(0, 9).toString('hex')).toBe('98badcfe0c00400000')
   })
 
   test.each([-1, 2 ** 32, 0.5, Number.NaN])('a session id of %d is ERR_INVALID_VALUE and adds nothing', (lane) => {
@@ -41,7 +41,7 @@ describe('frames', () => {
   })
 
   test('arbitrary frames, taken at arbitrary moments, are read back in order', () => {
-    const large = fc.constantFrom<NetworkValue>(bytes(byReferenceThresholdBytes - 1), bytes(byReferenceThresholdBytes), bytes(70_000), { type: 'VecRing32', value: new Uint32Array(5_000).fill(9) }, { type: 'NetworkVec', value: [bytes(50_000), bytes(20_000)] })
+    const large = fc.constantFrom<NetworkValue>(bytes(largeFrameThresholdBytes - 10), bytes(largeFrameThresholdBytes - 9), bytes(70_000), { type: 'VecRing32', value: new Uint32Array(5_000).fill(9) }, { type: 'NetworkVec', value: [bytes(50_000), bytes(20_000)] })
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.oneof({ weight: 9, arbitrary: anyValue }, { weight: 1, arbitrary: large }), fc.boolean()), { maxLength: 40 }), (steps) => {
         const writer = new FrameWriter()
@@ -61,29 +61,56 @@ describe('frames', () => {
   })
 })
 
-describe('copies and references', () => {
-  const byReference: [string, number, (lengthBytes: number) => NetworkValue & { value: ArrayBufferView }][] = [
-    ['Bytes', 1, (length) => ({ type: 'Bytes', value: new Uint8Array(length) })],
-    ['VecRing16', 2, (length) => ({ type: 'VecRing16', value: new Uint16Array(length / 2) })],
-    ['VecRing32', 4, (length) => ({ type: 'VecRing32', value: new Uint32Array(length / 4) })],
-    ['VecRing64', 8, (length) => ({ type: 'VecRing64', value: new BigUint64Array(length / 8) })],
+describe('large frames', () => {
+  const views: [string, (length: number) => NetworkValue & { value: ArrayBufferView }][] = [
+    ['Bytes', (length) => ({ type: 'Bytes', value: new Uint8Array(length).fill(7) })],
+    ['VecRing16', (length) => ({ type: 'VecRing16', value: new Uint16Array(length / 2).fill(0x0707) })],
+    ['VecRing32', (length) => ({ type: 'VecRing32', value: new Uint32Array(length / 4).fill(0x07070707) })],
+    ['VecRing64', (length) => ({ type: 'VecRing64', value: new BigUint64Array(length / 8).fill(0x0707070707070707n) })],
   ]
 
-  test.each(byReference)('%s of 16 KiB goes by reference, one element less is copied', (_type, elementLengthBytes, create) => {
-    const writer = new FrameWriter()
-    const long = create(byReferenceThresholdBytes)
-    writer.writeFrame(1, long)
-    const [header, payload, ...more] = writer.take()
-    expect(more).toEqual([])
-    expect(header).toHaveLength(9)
-    expect(payload).toHaveLength(byReferenceThresholdBytes)
-    expect(payload!.buffer).toBe(long.value.buffer)
+  test.each(views)('%s is copied at every length: changing it after the call changes nothing that is sent', (_type, create) => {
+    for (const lengthBytes of [8, 16_368, 16_376, 16_384, 65_536, 1_048_576]) {
+      const writer = new FrameWriter()
+      const value = create(lengthBytes)
+      const expected = encodeFrame(1, value)
+      writer.writeFrame(1, value)
+      const waits = writer.encode(1, value, false)
+      new Uint8Array(value.value.buffer).fill(9)
+      expect(Buffer.concat(writer.take()).equals(expected), String(lengthBytes)).toBe(true)
+      expect(waits.lengthBytes).toBe(expected.length)
+      writer.writeEncoded(waits)
+      expect(Buffer.concat(writer.take()).equals(expected), `${lengthBytes}, after it waited`).toBe(true)
+    }
+  })
 
-    const short = create(byReferenceThresholdBytes - elementLengthBytes)
-    writer.writeFrame(1, short)
-    const parts = writer.take()
-    expect(Buffer.concat(parts)).toHaveLength(9 + byReferenceThresholdBytes - elementLengthBytes)
-    expect(parts.some((part) => part.buffer === short.value.buffer)).toBe(false)
+  test.each(views)('%s that is transferred is sent from its own memory, and its view is detached', (_type, create) => {
+    for (const lengthBytes of [0, 8, 16_384, 1_048_576]) {
+      const writer = new FrameWriter()
+      const value = create(lengthBytes)
+      const expected = encodeFrame(1, value)
+      expect(writer.writeFrame(1, value, true)).toBe(expected.length)
+      expect([value.value.byteLength, value.value.buffer.byteLength]).toEqual([0, 0])
+      const parts = writer.take()
+      expect(Buffer.concat(parts).equals(expected)).toBe(true)
+      if (lengthBytes >= largeFrameThresholdBytes) expect(parts.map(({ length }) => length)).toEqual([9, lengthBytes])
+    }
+  })
+
+  test('a block is reused once all of its part is received, and not after the writer has forgotten it', () => {
+    const spares = new SpareMemory(1 << 20)
+    const writer = new FrameWriter(spares)
+    const written = (): Buffer => {
+      writer.writeFrame(1, bytes(100_000))
+      return writer.take()[0]!
+    }
+    const [first, second] = [written(), written()]
+    expect(second.buffer).not.toBe(first.buffer)
+    writer.released(first)
+    expect(written().buffer).toBe(first.buffer)
+    writer.forgetArenas()
+    writer.released(second)
+    expect([second.buffer, first.buffer]).not.toContain(written().buffer)
   })
 
   test('a view into a larger buffer is sent as exactly its own bytes', () => {
@@ -94,13 +121,12 @@ describe('copies and references', () => {
     expect(frame.readUInt32LE(frame.length - 4)).toBe(8_999)
   })
 
-  test('small values around a reference keep their order', () => {
+  test('small values around large ones keep their place', () => {
     const writer = new FrameWriter()
     const values = [bytes(3, 1), bytes(20_000, 2), bytes(4, 3), bytes(20_001, 4), bytes(5, 5)]
     for (const [lane, value] of values.entries()) writer.writeFrame(lane, value)
     const parts = writer.take()
-    // arena slice (frame 0 + header 1), payload 1, slice (frame 2 + header 3), payload 3, slice (frame 4)
-    expect(parts.map((part) => part.length)).toEqual([12 + 9, 20_000, 13 + 9, 20_001, 14])
+    expect(parts.map((part) => part.length)).toEqual([12, 20_009, 13, 20_010, 14])
     expect(Buffer.concat(parts).equals(Buffer.concat(values.map((value, lane) => encodeFrame(lane, value))))).toBe(true)
   })
 
@@ -171,20 +197,45 @@ describe('what was taken', () => {
     expect([...arenas.values()]).toEqual([4_096, 8_192, 16_384, 32_768, ...Array.from({ length: 8 }, () => maxArenaLengthBytes)])
   })
 
-  test('raw bytes keep their place in a batch, copied below 16 KiB, by reference above', () => {
+  test('comes with raw bytes in their place, copied below 16 KiB and kept above', () => {
     const writer = new FrameWriter()
     const hello = Uint8Array.of(1, 2, 3)
     expect(writer.writeRaw(hello)).toBe(3)
     hello.fill(9)
     writer.writeFrame(1, { type: 'RingElementBit', value: true })
-    const long = new Uint8Array(byReferenceThresholdBytes)
+    const long = new Uint8Array(largeFrameThresholdBytes)
     writer.writeRaw(long)
-    expect([writer.pendingBytes, writer.pendingFrames]).toEqual([8 + byReferenceThresholdBytes, 1])
+    expect([writer.pendingBytes, writer.pendingFrames]).toEqual([8 + largeFrameThresholdBytes, 1])
     const parts = writer.take()
-    expect(parts.map((part) => part.length)).toEqual([8, byReferenceThresholdBytes])
+    expect(parts.map((part) => part.length)).toEqual([8, largeFrameThresholdBytes])
     expect(parts[0]!.toString('hex')).toBe('0102030100000012')
     expect(parts[1]!.buffer).toBe(long.buffer)
     expect(writer.writeRaw(new Uint8Array(0))).toBe(0)
     expect(writer.take()).toEqual([])
+  })
+})
+
+describe('a value that cannot be written', () => {
+  /** Answers as a value of `seen` bytes when it is measured, and as another when it is written. */
+  function changing(seen: number, written: number): NetworkValue {
+    let reads = 0
+    const [first, later] = [new Uint8Array(seen), new Uint8Array(written)]
+    // The checks read it three times.
+    return { type: 'VecRing16', get value() { return new Uint16Array((reads++ < 2 ? first : later).buffer) } } as NetworkValue
+  }
+
+  test.each([
+    ['is longer when it is written', changing(100, 5_000)],
+    ['is shorter when it is written', changing(5_000, 100)],
+    ['is longer than its block when it is written', changing(20_000, 2_000_000)],
+    ['throws when it is written', { type: 'Bytes', get value(): Uint8Array { throw new TypeError('a getter') } } as NetworkValue],
+    ['is out of range', { type: 'RingElement16', value: 65_536 } as NetworkValue],
+  ])('because it %s leaves the batch as it was', (_why, value) => {
+    const writer = new FrameWriter()
+    writer.writeFrame(1, bytes(3))
+    expect(() => writer.writeFrame(1, value)).toThrow()
+    expect([writer.pendingBytes, writer.pendingFrames]).toEqual([12, 1])
+    writer.writeFrame(1, bytes(4))
+    expect(Buffer.concat(writer.take()).equals(Buffer.concat([encodeFrame(1, bytes(3)), encodeFrame(1, bytes(4))]))).toBe(true)
   })
 })

@@ -210,6 +210,27 @@ describe('the memory budget', () => {
     expect([served, budget.usedBytes, budget.leftBytes]).toEqual([true, 130, 0])
   })
 
+  test('that is overdrawn lets nothing wait through, not even 0 bytes, unless nothing is on its way', () => {
+    const budget = new MemoryBudget(100)
+    budget.force('replay', 60)
+    budget.force('sendQueues', 50)
+    const served: string[] = []
+    budget.whenReserved('replay', 0, () => {
+      served.push('first')
+      budget.force('replay', 20)
+    })
+    budget.whenReserved('replay', 0, () => served.push('second'))
+    expect(served).toEqual([])
+    budget.release('replay', 60)
+    // 50 are left: both go at once.
+    expect([served, budget.usedBytes]).toEqual([['first', 'second'], 70])
+    budget.force('sendQueues', 100)
+    budget.whenReserved('replay', 0, () => served.push('third'))
+    expect(served).toHaveLength(2)
+    budget.release('replay', 20)
+    expect([served.length, budget.isOverdrawn]).toEqual([3, true])
+  })
+
   test('keeps a part from the windows', () => {
     const budget = new MemoryBudget(100_000, 70_000)
     expect([budget.reserveWindow(65_536), budget.reserveWindow(65_536), budget.reserveWindow(65_536)]).toEqual([65_536, 4464, 0])
@@ -228,12 +249,12 @@ describe('the memory budget', () => {
           if ('ask' in one) {
             const entry = { bytes: one.ask, cancel: () => false }
             asked.push(entry)
-            entry.cancel = budget.whenReserved('sendQueues', one.ask, () => {
+            entry.cancel = budget.whenReserved('replay', one.ask, () => {
               order.push(index)
               held.push(one.ask)
               asked.splice(asked.indexOf(entry), 1)
             })
-          } else if ('give' in one && held.length > 0) budget.release('sendQueues', held.splice(one.give % held.length, 1)[0]!)
+          } else if ('give' in one && held.length > 0) budget.release('replay', held.splice(one.give % held.length, 1)[0]!)
           else if ('cancel' in one && asked.length > 0) {
             const entry = asked[one.cancel % asked.length]!
             asked.splice(asked.indexOf(entry), 1)

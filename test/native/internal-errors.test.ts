@@ -89,6 +89,23 @@ describe('a bug met while a frame is handled', () => {
       await scene.until('the peer is errored', () => bob.eventsOf('peer.errored').length === 1)
     }))
 
+  it('in resuming a link ends the epoch instead of failing at each new connection', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, bob] = await scene.pair()
+      const [mine] = await oneEach(scene, alice, bob)
+      const { window } = alice.link(bob).epoch
+      const { replayFrom } = window
+      window.replayFrom = (received) => {
+        if (window.heldFrames > 0) throw new TypeError('cannot read properties of undefined')
+        return replayFrom.call(window, received)
+      }
+      const ended = mine.ended(bob.id)
+      void mine.send(bob.id, number(1))
+      alice.kill()
+      expect(await scene.run(ended)).toMatchObject({ code: 'ERR_LINK_RESET', reason: 'internal-error', outcomes: { acked: 0, unknown: 1 } })
+      await oneEach(scene, alice, bob)
+    }))
+
   it('in taking the batch ends the epoch of the sender, whose values have outcomes', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()

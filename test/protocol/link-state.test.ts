@@ -3,10 +3,10 @@
  * Refuses to know: sockets and pumps; receiving is link-receiving.test.ts.
  */
 import { describe, expect, it } from 'vitest'
-import { ConnectionLostError } from '../../protocol/index.ts'
+import { ampcDialect, ConnectionLostError, LinkState } from '../../protocol/index.ts'
 import type { Lane } from '../../protocol/index.ts'
-import { StatewireError } from '../../codec/index.ts'
-import { bytes, LinkBench, number, overheadBytes } from '../support/link-bench.ts'
+import { encodeControlFrame, StatewireError } from '../../codec/index.ts'
+import { bytes, LinkBench, number, overheadBytes, smallLimits } from '../support/link-bench.ts'
 
 /** 5 bytes encoded: what each of these costs while it waits. */
 const numberCostBytes = 5 + overheadBytes
@@ -27,6 +27,31 @@ describe('sending', () => {
     expect(state.trySend(lane, number(1))).toBe(true)
     state.block()
     expect(state.trySend(lane, number(1))).toBe(false)
+  })
+
+  it('of a control value that had to wait keeps to the framing of the control channel', () => {
+    const state = new LinkState(ampcDialect.control(), smallLimits)
+    const lane = state.openLane(0)
+    state.waitToSend(lane, number(7), () => {}, () => {})
+    state.flow()
+    expect(Buffer.concat(state.takeBatch()).equals(encodeControlFrame(number(7)))).toBe(true)
+  })
+
+  it('copies at once, also a large value that waits', () => {
+    const bench = new LinkBench({ sendQueueBytesMax: 1e6 })
+    const lane = bench.state.openLane(1)
+    const values = [bytes(10), bytes(100_000)].map((value) => value as { type: 'Bytes'; value: Uint8Array })
+    for (const isFlowing of [false, true]) {
+      if (isFlowing) bench.state.flow()
+      for (const value of values) {
+        value.value.fill(1)
+        if (!bench.state.trySend(lane, value)) bench.wait(lane, value)
+        value.value.fill(9)
+      }
+    }
+    const sent = Buffer.concat(bench.state.takeBatch())
+    expect(sent).toHaveLength(2 * (9 + 10 + 9 + 100_000))
+    expect(sent.includes(Buffer.alloc(4, 9))).toBe(false)
   })
 
   it('asks for one flush a batch, not one a value', () => {

@@ -109,13 +109,18 @@ async function waiters(count: number): Promise<string> {
   return Promise.resolve(refusal)
 }
 
-/** A large payload is sent by reference: a later change of it is what leaves. */
-function isByReference(length: number): string {
-  const value = bytes(length)
+/** How four frames of this length lie in a batch, which their sender cannot change any more. */
+function buffersOf(frameLength: number): string {
   const writer = new FrameWriter()
-  writer.writeFrame(1, value)
-  ;(value as { value: Uint8Array }).value[length - 1] = 7
-  return Buffer.concat(writer.take()).at(-1) === 7 ? 'by reference' : 'copied'
+  // Arenas begin small.
+  for (let count = 0; count < 20; count++) writer.writeRaw(Buffer.alloc(8192))
+  writer.take()
+  const value = { type: 'Bytes', value: new Uint8Array(frameLength - 9) } as const
+  for (let count = 0; count < 4; count++) writer.writeFrame(1, value)
+  value.value.fill(7)
+  const parts = writer.take()
+  if (parts.some((part) => part.includes(7))) throw new Error('it was not copied')
+  return parts.length === 4 ? 'a block each' : 'with others'
 }
 
 /** In two pieces, through a reader: what comes out is what went in. */
@@ -155,7 +160,8 @@ function memoryCases(): LimitCase[] {
     { limit: 'grownWindowBytesMax', at: 'kept, however fast its reader is', expected: `${grownWindowBytesMax} bytes`, run: grownTo },
     ...around('defaultMemoryBudgetBytes', 'kept', budget, [fine, fine, 'no room'], (size) => (new MemoryBudget().tryReserve('windows', size) ? fine : 'no room')),
     ...around('leastWindowBytes', 'kept', leastWindowBytes, ['0 bytes', '4096 bytes', '4097 bytes'], (left) => `${new MemoryBudget(left).reserveWindow(65_536)} bytes`),
-    ...around('byReferenceThresholdBytes', 'kept', limits.byReferenceThresholdBytes, ['copied', 'by reference', 'by reference'], isByReference),
+    ...around('largeFrameThresholdBytes', 'kept', limits.largeFrameThresholdBytes, ['with others', 'a block each', 'a block each'], buffersOf),
+    ...around('blockGranularityBytes', 'a threshold: the value is the same', limits.blockGranularityBytes, [fine, fine, fine], (length) => crosses(length - 9)),
     ...around('sentenceLengthMax', 'cut', sentenceLengthMax, ['999 characters', '1000 characters', '1000 characters'], (length) => `${legible('a'.repeat(length)).length} characters`),
     ...around('exactAssemblyLimitBytes', 'a threshold: the value is the same', limits.exactAssemblyLimitBytes, [fine, fine, fine], crosses),
     ...around('spareMemoryLengthBytesMax', 'kept', limits.spareMemoryLengthBytesMax, ['used again', 'used again', 'let go'], isUsedAgain(limits.spareMemoryLengthBytesMax)),

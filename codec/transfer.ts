@@ -1,0 +1,56 @@
+/**
+ * Owns: taking over the memory of a value that its sender hands over (`transfer: true`), and refusing memory that cannot
+ * be handed over.
+ * Independent of: frames, links and sessions.
+ */
+import { StatewireError } from './errors.ts'
+import type { NetworkValue } from './values.ts'
+
+const noMemory = Buffer.alloc(0)
+
+/**
+ * Detaches the memory of a value and returns its payload in memory that only the caller has.
+ * Throws StatewireError ERR_NOT_TRANSFERABLE; the value is unchanged then.
+ */
+export function transferPayload(value: NetworkValue): Buffer {
+  const view = transferableView(value)
+  const { buffer } = view
+  if (!(buffer instanceof ArrayBuffer)) throw refused(value, 'is in shared memory')
+  if (view.byteLength !== buffer.byteLength) {
+    throw refused(value, `is a view of ${view.byteLength} of the ${buffer.byteLength} bytes of its memory, and must own all of it`)
+  }
+  if (buffer.byteLength === 0) return noMemory
+  let memory: ArrayBuffer
+  try {
+    memory = structuredClone(buffer, { transfer: [buffer] })
+  } catch (cause) {
+    throw refused(value, 'is in memory that cannot be detached', cause)
+  }
+  // Node 20 copies WebAssembly memory here, and does not say so.
+  if (buffer.byteLength !== 0) throw refused(value, 'is in memory that cannot be detached')
+  return Buffer.from(memory)
+}
+
+function transferableView(value: NetworkValue): ArrayBufferView {
+  switch (value.type) {
+    case 'Bytes':
+    case 'VecRing16':
+    case 'VecRing32':
+    case 'VecRing64':
+      return value.value
+    default:
+      throw new StatewireError(
+        'ERR_NOT_TRANSFERABLE',
+        `a value of type ${value.type} cannot be transferred; only Bytes, VecRing16, VecRing32 and VecRing64 can. ` +
+          'Send it without transfer: it is copied.',
+      )
+  }
+}
+
+function refused({ type }: NetworkValue, why: string, cause?: unknown): StatewireError {
+  return new StatewireError(
+    'ERR_NOT_TRANSFERABLE',
+    `${type}.value ${why}. Send it without transfer (it is copied), or transfer a copy: new Uint8Array(bytes).`,
+    { cause },
+  )
+}
