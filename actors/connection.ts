@@ -27,7 +27,7 @@ const discardedLengthBytesMax = 24 * 1024 * 1024
 const discardedReadsMax = 8_192
 
 export type ConnectionInput = { readonly services: ConnectionContext } & (
-  | { readonly begins: 'connecting'; readonly pipe: Pipe; readonly handshake: DialerHandshake }
+  | { readonly begins: 'connecting'; readonly pipe: Pipe; readonly handshake: DialerHandshake; readonly dialTimeoutMs: number }
   | { readonly begins: 'connected'; readonly pipe: Pipe; readonly handshake: AcceptorHandshake }
   | { readonly begins: 'claimed'; readonly claimed: ClaimedPipe; readonly state: LinkCore }
 )
@@ -47,6 +47,7 @@ export class ConnectionBody implements Body, PipeHandlers {
   #isLeaving = false
   readonly #remoteAddress: string
   readonly #handshakeDeadlineAtMs: number
+  readonly #dialTimeoutMs: number
   readonly #state: LinkCore | null
   #agreed: unknown = undefined
   #hasGreeted = false
@@ -67,6 +68,7 @@ export class ConnectionBody implements Body, PipeHandlers {
     this.#state = input.begins === 'claimed' ? input.state : null
     this.#answered = input.begins === 'claimed' ? input.claimed.answered : null
     this.#handshakeDeadlineAtMs = input.begins === 'claimed' ? input.claimed.deadlineAtMs : input.services.nowMs() + input.services.options.limits.handshakeTimeoutMs
+    this.#dialTimeoutMs = input.begins === 'connecting' ? input.dialTimeoutMs : 0
     this.#pipe = pipe
     this.#remoteAddress = pipe.remoteAddress
     pipe.handle(this)
@@ -83,7 +85,8 @@ export class ConnectionBody implements Body, PipeHandlers {
     const { limits } = this.#services.options
     // A handed-on connection goes on with the time that its handshake had left.
     if (deadline === 'handshakeTimeoutMs' && this.#begins === 'claimed') return this.#handshakeDeadlineAtMs - this.#services.nowMs()
-    if (deadline === 'dialTimeoutMs' || deadline === 'handshakeTimeoutMs' || deadline === 'closeTimeoutMs') return limits[deadline]
+    if (deadline === 'dialTimeoutMs') return this.#dialTimeoutMs
+    if (deadline === 'handshakeTimeoutMs' || deadline === 'closeTimeoutMs') return limits[deadline]
     throw new Error(`a connection has no deadline ${deadline}`)
   }
 
@@ -297,8 +300,7 @@ export class ConnectionBody implements Body, PipeHandlers {
   }
 
   deadlineLimitMs(deadline: DeadlineName | undefined): number {
-    const { limits } = this.#services.options
-    return deadline === 'dialTimeoutMs' ? limits.dialTimeoutMs : limits.handshakeTimeoutMs
+    return deadline === 'dialTimeoutMs' ? this.#dialTimeoutMs : this.#services.options.limits.handshakeTimeoutMs
   }
 
   #apply(step: HandshakeStep): void {

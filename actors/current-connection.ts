@@ -33,6 +33,11 @@ export class CurrentConnection {
     return this.#ref === null ? undefined : connectionBody(this.#ref)
   }
 
+  /** One that did not even get a pipe. @returns its id */
+  skip(): string {
+    return `connection:${this.#connectionId}.${++this.#number}`
+  }
+
   /** The ClientHello leaves before the actor is made. */
   dial(input: Extract<ConnectionInput, { begins: 'connecting' }>, clock: Clock): void {
     this.#begin()
@@ -72,7 +77,7 @@ export class CurrentConnection {
 
   #begin(): void {
     this.#ref = null
-    this.#id = `connection:${this.#connectionId}.${++this.#number}`
+    this.#id = this.skip()
   }
 
   #spawn(input: ConnectionInput): ConnectionBody | undefined {

@@ -1,5 +1,5 @@
 /**
- * Owns: the check that what an application puts in place of clock, chance, transport or log can stand there.
+ * Owns: the check that what an application puts in place of clock, chance, transport, names or log can stand there.
  * Refuses to know: what the runtime does with them, and whether they do it well.
  */
 import { checkFunction, checkNames, checkObject, invalid } from './checks.ts'
@@ -12,6 +12,7 @@ const methods: { readonly [Part in keyof Environment]: readonly string[] } = {
   clock: ['nowMs', 'wallMs', 'setTimeout', 'clearTimeout', 'nextTick', 'setImmediate'],
   random: ['fraction', 'bytes'],
   transport: ['dial', 'listen'],
+  names: ['lookup'],
   log: ['write'],
 }
 const parts = Object.keys(methods) as (keyof Environment)[]

@@ -7,6 +7,7 @@
  * or opens a socket in any other way (test/tidy.test.ts holds that).
  */
 import { randomBytes } from 'node:crypto'
+import dns from 'node:dns'
 import { performance } from 'node:perf_hooks'
 import type { Transport } from './pipe.ts'
 import { channelLog } from './log.ts'
@@ -34,6 +35,14 @@ export interface Random {
   bytes(length: number): Uint8Array
 }
 
+export interface NameService {
+  /**
+   * Finds the addresses of a host name, in order of preference. Rejects if there are none; `code` of the error, such as
+   * ENOTFOUND, says why. A lookup without an answer is given up after `limits.nameLookupTimeoutMs`.
+   */
+  lookup(host: string): Promise<readonly string[]>
+}
+
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 export interface Log {
@@ -47,6 +56,8 @@ export interface Environment {
   readonly clock: Clock
   readonly random: Random
   readonly transport: Transport
+  /** Turns host names into addresses before they are dialled; an address in a URL is used as it is. */
+  readonly names: NameService
   readonly log: Log
 }
 
@@ -67,7 +78,15 @@ export const systemRandom: Random = {
   bytes: (length) => new Uint8Array(randomBytes(length)),
 }
 
-/** The real world: system clock, system random, TCP, and a log on `diagnostics_channel`. */
+/** As the system's own tools resolve names: hosts file, nsswitch, DNS. */
+export const systemNames: NameService = {
+  lookup: (host) =>
+    new Promise((resolve, reject) => {
+      dns.lookup(host, { all: true }, (error, found) => (error === null ? resolve(found.map(({ address }) => address)) : reject(error)))
+    }),
+}
+
+/** The real world: system clock, system random, TCP, the system's names, and a log on `diagnostics_channel`. */
 export function systemEnvironment(overrides: Partial<Environment> = {}): Environment {
-  return { clock: systemClock, random: systemRandom, transport: new TcpTransport(), log: channelLog, ...overrides }
+  return { clock: systemClock, random: systemRandom, transport: new TcpTransport(), names: systemNames, log: channelLog, ...overrides }
 }

@@ -12,6 +12,10 @@ import { checkNames, checkObject, invalid, timerMsMax } from './checks.ts'
 export interface Limits {
   /** TCP connect. 10 s: libp2p's and our users' habit; a loaded machine answers well within it. */
   readonly dialTimeoutMs: number
+  /** One lookup of a host name. 5 s: the time after which a resolver asks again. A late answer still counts for the next dial. */
+  readonly nameLookupTimeoutMs: number
+  /** Lookups of host names at once. 2: each may block a thread of the pool, which has four. */
+  readonly nameLookupsMax: number
   /** The whole handshake, from the accepted or connected socket on. 5 s: two round trips on the slowest link we mean to serve. */
   readonly handshakeTimeoutMs: number
   /** The application's own say about a peer that asks to come in. */
@@ -66,6 +70,8 @@ const mebibyte = 1024 * 1024
 
 export const defaultLimits: Limits = {
   dialTimeoutMs: 10_000,
+  nameLookupTimeoutMs: 5_000,
+  nameLookupsMax: 2,
   handshakeTimeoutMs: 5_000,
   admitTimeoutMs: 2_000,
   closeTimeoutMs: 2_000,

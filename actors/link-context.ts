@@ -7,11 +7,13 @@ import type { BaseLinks } from './base-links.ts'
 import type { ConnectionContext } from './connection-context.ts'
 import type { FlushSchedule } from './flush-schedule.ts'
 import type { LoneAcks } from './lone-acks.ts'
+import type { NameLookups } from './name-lookups.ts'
 
 export interface LinkContext extends ConnectionContext {
   readonly flushes: FlushSchedule
   readonly loneAcks: LoneAcks
   readonly baseLinks: BaseLinks
+  readonly lookups: NameLookups
   /** The current reconnector actor; null before the supervisor has started it. */
   readonly reconnector: AnyActorRef | null
 }

@@ -62,7 +62,7 @@ class LinkBody implements Body {
     this.#peer = peer
     this.#spec = spec
     this.#port = port
-    this.#dial = new LinkDial({ services, peer: peer.id, link: spec.id, connectionId: spec.connectionId, ref: port.ref, onOffer: (offer) => this.#onOffer(offer) })
+    this.#dial = new LinkDial({ services, peer, link: spec.id, connectionId: spec.connectionId, ref: port.ref, onOffer: (offer) => this.#onOffer(offer) })
     this.#current = new CurrentConnection(port.children, spec.connectionId)
     this.#pumps = new LinkPumps(services, port.children, spec.state)
     this.#news = new LinkNews({ services, peer: peer.id, spec, port, pumps: this.#pumps })
@@ -109,7 +109,7 @@ class LinkBody implements Body {
   deadlineMs(deadline: DeadlineName): number {
     const { limits } = this.#services.options
     if (deadline === 'connectTimeoutMs') return limits.dialTimeoutMs + limits.handshakeTimeoutMs + 2 * limits.closeTimeoutMs + 1000
-    if (deadline === 'grantTimeoutMs') return limits.backoffMaxMs + limits.dialTimeoutMs
+    if (deadline === 'grantTimeoutMs') return limits.backoffMaxMs + limits.nameLookupTimeoutMs + limits.dialTimeoutMs
     // Longer than the connection's own, which comes first.
     if (deadline === 'closeTimeoutMs') return 2 * limits.closeTimeoutMs + 1000
     if (deadline === 'stableAfterMs') return limits.stableAfterMs
@@ -154,15 +154,12 @@ class LinkBody implements Body {
     if (this.#spec.onConnectionLost === 'fail') this.#dial.closeClaim()
   }
 
-  dial(): void {
+  dial(event: { addresses: readonly string[] }): void {
     const { environment, dialect, options } = this.#services
-    const address = this.#peer.address
-    if (address === null) throw new StatewireError('ERR_INTERNAL', `there is no address to dial ${this.#peer.id} at`)
-    const { highWaterMarkBytes } = options.limits
-    const pipe = environment.transport.dial(address, { highWaterMarkBytes, expectedPeerId: this.#peer.id })
+    const { pipe, timeoutMs } = this.#dial.open(event.addresses)
     const handshake = dialect.createDialerHandshake({ identity: options.identity, connectionId: this.#spec.connectionId, state: this.#spec.state })
     this.#news.started()
-    this.#current.dial({ services: this.#services, begins: 'connecting', pipe, handshake }, environment.clock)
+    this.#current.dial({ services: this.#services, begins: 'connecting', pipe, handshake, dialTimeoutMs: timeoutMs }, environment.clock)
   }
 
   /** The peer has given up the connection that we still hold: end it before the new one is looked at. */
@@ -170,7 +167,7 @@ class LinkBody implements Body {
     this.#offer = event.offer
     const replaced = this.#current.stop()
     if (replaced === null) return
-    this.#dial.end()
+    this.#dial.replaced()
     if (this.#isUp) this.#announceLoss(cause('ERR_CONNECTION_LOST', `${this.#peer.id} connected anew`), replaced)
   }
 
@@ -229,12 +226,20 @@ class LinkBody implements Body {
     this.#dial.resetBackoff()
   }
 
+  /** The name of its address was not resolved. */
+  noteUnresolved(event: { cause: Cause }): void {
+    this.#cause = event.cause
+    this.#news.failed(this.#current.skip(), event.cause, false)
+  }
+
   noteLost(event: { connection?: string; cause: Cause; authenticated: boolean }): void {
-    this.#dial.end()
     const lost = this.#current.forget()
     this.#cause = event.cause
-    if (this.#isUp) return this.#announceLoss(event.cause, lost ?? '')
-    this.#dial.judge(event.cause.retry)
+    if (this.#isUp) {
+      this.#dial.end()
+      return this.#announceLoss(event.cause, lost ?? '')
+    }
+    this.#dial.failed(event)
     if (event.cause.retry === 'stale') this.#replaced()
     // One that had been ready was never adopted, because no session needed it yet: it is not ready any more.
     this.#news.failed(lost, event.cause, event.authenticated)

@@ -82,6 +82,8 @@ export interface DialOptions {
   readonly highWaterMarkBytes: number
   /** Whom a dialled address is to belong to; carriers that prove identities insist on it. */
   readonly expectedPeerId?: string
+  /** The name that was resolved to the address; absent for an address that was dialled as such. Certificates may have to name it. */
+  readonly serverName?: string
 }
 
 export interface Transport {

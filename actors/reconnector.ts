@@ -24,9 +24,18 @@ const attemptsAtCap = 1000
 
 interface Entry {
   link: AnyActorRef
+  host: string
   /** Failures since the last proof of life. */
   attempts: number
   waiting: Deadline | null
+  /** Asked for, and neither granted nor cancelled. */
+  isWanted: boolean
+  /** Cancels the lookup of its host that is under way. */
+  stopLookup: (() => void) | null
+  /** Of its host, as they were found last. */
+  addresses: readonly string[]
+  /** Another address of its host comes next: at once, and without another lookup. */
+  isNext: boolean
   /** Due, and held back by the cap. */
   isDue: boolean
   /** Granted, and not ended. */
@@ -55,34 +64,62 @@ class ReconnectorBody implements Body {
   }
 
   dispose(): void {
-    for (const entry of this.#entries.values()) entry.waiting?.cancel()
+    for (const entry of this.#entries.values()) stop(entry)
     this.#entries.clear()
   }
 
-  enqueue(event: { key: string; link: AnyActorRef; isRedial: boolean }): void {
+  enqueue(event: { key: string; link: AnyActorRef; host: string }): void {
     const { limits } = this.#services.options
-    const entry = this.#entries.get(event.key) ?? { link: event.link, attempts: 0, waiting: null, isDue: false, isDialing: false }
+    const entry = this.#entries.get(event.key) ?? newEntry(event.link, event.host)
     this.#entries.set(event.key, entry)
     entry.link = event.link
-    entry.waiting?.cancel()
-    entry.isDue = false
+    stop(entry)
+    entry.isWanted = true
+    if (entry.isNext && entry.host === event.host) {
+      entry.isNext = false
+      return this.grant({ key: event.key, addresses: entry.addresses })
+    }
+    entry.isNext = false
+    entry.host = event.host
     // The first dial, and the first after an established connection, need no wait. `attempts` counts what came to nothing since.
     const delayMs = entry.attempts === 0 ? 0 : backoffMs(entry.attempts - 1, this.#services.environment.random.fraction(), { minMs: limits.backoffMinMs, maxMs: limits.backoffMaxMs, factor: limits.backoffFactor })
     entry.attempts++
-    if (delayMs === 0) {
-      entry.waiting = null
-      this.grant(event)
-      return
-    }
+    if (delayMs === 0) return this.resolve(event)
     entry.waiting = this.#services.wheel.schedule(delayMs, () => {
       entry.waiting = null
       this.#port.send({ type: 'dial.due', key: event.key })
     })
   }
 
-  grant(event: { key: string }): void {
+  /** Before a place among the dials is taken: a name that is slow to resolve holds up no dial. */
+  resolve(event: { key: string }): void {
+    const { key } = event
+    const entry = this.#entries.get(key)
+    if (entry === undefined || !entry.isWanted) return
+    let isNow = true
+    const stopLookup = this.#services.lookups.resolve(entry.host, {
+      onAddresses: (addresses) => {
+        if (isNow) this.grant({ key, addresses })
+        else this.#port.send({ type: 'dial.resolved', key, addresses })
+      },
+      // By way of the chart: a bug below costs this actor, and not whoever asked for the name.
+      onFailed: (reason) => this.#port.send({ type: 'dial.unresolved', key, cause: reason }),
+    })
+    isNow = false
+    entry.stopLookup = stopLookup
+  }
+
+  giveUp(event: { key: string; cause: Cause }): void {
     const entry = this.#entries.get(event.key)
-    if (entry === undefined || entry.isDialing) return
+    if (entry === undefined || !entry.isWanted) return
+    stop(entry)
+    post(entry.link, { type: 'dial.unresolved', cause: event.cause })
+  }
+
+  grant(event: { key: string; addresses: readonly string[] }): void {
+    const entry = this.#entries.get(event.key)
+    if (entry === undefined || !entry.isWanted) return
+    entry.addresses = event.addresses
     entry.isDue = true
     this.grantWaiting()
   }
@@ -97,19 +134,17 @@ class ReconnectorBody implements Body {
         this.#port.send({ type: 'slots.used' })
         return
       }
-      entry.isDue = false
+      entry.isDue = entry.isWanted = false
       entry.isDialing = true
       this.#dialing++
-      post(entry.link, { type: 'dial.granted' })
+      post(entry.link, { type: 'dial.granted', addresses: entry.addresses })
     }
   }
 
   cancel(event: { key: string }): void {
     const entry = this.#entries.get(event.key)
     if (entry === undefined) return
-    entry.waiting?.cancel()
-    entry.waiting = null
-    entry.isDue = false
+    stop(entry)
     this.end(event)
   }
 
@@ -130,13 +165,15 @@ class ReconnectorBody implements Body {
   }
 
   /**
-   * `free`: no failure (the dials crossed), so the back-off does not grow; but the dial that stays may hang, so this side does
+   * `next`: the host has another address. `free`: no failure (the dials crossed), so the back-off does not grow; but the dial that stays may hang, so this side does
    * not come again at once, again and again, until that one has timed out. `wait`: the connection was up and ended by a fault, so
    * the next dial is not at once. `cap`, `stale`: a matter of configuration, so tried again at the cap only.
    */
   judge(event: { key: string; retry: NonNullable<Cause['retry']> }): void {
     const entry = this.#entries.get(event.key)
     if (entry === undefined) return
+    entry.isNext = event.retry === 'next'
+    if (event.retry === 'next') return
     if (event.retry === 'free') entry.attempts = Math.max(1, entry.attempts - 1)
     else if (event.retry === 'wait') entry.attempts = Math.max(1, entry.attempts)
     else entry.attempts = attemptsAtCap
@@ -150,6 +187,19 @@ class ReconnectorBody implements Body {
   stopAll(): void {
     this.dispose()
   }
+}
+
+function newEntry(link: AnyActorRef, host: string): Entry {
+  return { link, host, attempts: 0, waiting: null, stopLookup: null, isWanted: false, addresses: [], isNext: false, isDue: false, isDialing: false }
+}
+
+/** It is not asked for any more: nothing that was begun for it goes on. */
+function stop(entry: Entry): void {
+  entry.waiting?.cancel()
+  entry.waiting = null
+  entry.stopLookup?.()
+  entry.stopLookup = null
+  entry.isWanted = entry.isDue = false
 }
 
 export const reconnector: ChartLogic<ReconnectorInput> = chartActor<ReconnectorInput, ReconnectorBody>({

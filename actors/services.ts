@@ -19,6 +19,7 @@ import type { NetworkEvent } from './events.ts'
 import { Obstacles } from './obstacles.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PeerTable } from './peer-table.ts'
+import { NameLookups } from './name-lookups.ts'
 import { FlushSchedule } from './flush-schedule.ts'
 import { LoneAcks } from './lone-acks.ts'
 import { TimerWheel } from './timer-wheel.ts'
@@ -42,6 +43,7 @@ export class Services implements SessionContext {
   /** Batches that are not made yet: only they care which links are ready. */
   readonly batchesUnderWay = new Set<object>()
   readonly baseLinks: BaseLinks
+  readonly lookups: NameLookups
   /** What all native links together may hold. */
   readonly memory: NodeMemory
   readonly nowMs: () => number
@@ -71,6 +73,8 @@ export class Services implements SessionContext {
     }
     this.baseLinks = new BaseLinks(options, peers, createLinkStates({ environment, options, peers, dialect: this.dialect, memory: this.memory, emit: (event) => this.emit(event) }))
     this.wheel = new TimerWheel(environment.clock)
+    const { nameLookupTimeoutMs, nameLookupsMax } = options.limits
+    this.lookups = new NameLookups({ names: environment.names, wheel: this.wheel, timeoutMs: nameLookupTimeoutMs, runningMax: nameLookupsMax })
     this.flushes = new FlushSchedule(environment.clock)
     this.loneAcks = new LoneAcks(environment.clock)
     this.nowMs = () => environment.clock.nowMs()

@@ -61,17 +61,20 @@ export class AmpcTls {
     this.#wallTimeMs = wallTimeMs
   }
 
-  /** @throws StatewireError ERR_UNKNOWN_PEER if there is no root for it */
+  /**
+   * @param host the name, or the address, that the certificate has to name
+   * @throws StatewireError ERR_UNKNOWN_PEER if there is no root for it
+   */
   dialer(host: string, remoteAddress: string, identity: string): TlsDialer {
     const secureContext = this.#dialContext(identity)
     return {
       role: 'dialer',
       // Behind Node's own look at the certificate.
       secured: 'secureConnect',
-      dial: ({ port }, highWaterMark) =>
+      dial: (address, highWaterMark) =>
         tls.connect({
-          host,
-          port,
+          host: address.host,
+          port: address.port,
           secureContext,
           servername: net.isIP(host) === 0 ? host : '',
           // Not here but in `check`, which then knows that it was the certificate.

@@ -132,14 +132,14 @@ export class TlsTransport implements Transport {
     return '<tls transport>'
   }
 
-  #dialer(address: Address, { expectedPeerId, dialect }: TlsDialOptions): TlsDialer {
+  #dialer(address: Address, { expectedPeerId, dialect, serverName }: TlsDialOptions): TlsDialer {
     if (expectedPeerId === undefined) throw new StatewireError('ERR_INVALID_OPTION', `nobody is expected at ${formatAddress(address)}: a TLS dial must say whose address it is`)
     if ((dialect ?? (this.#native === undefined ? 'ampc' : 'native')) === 'native') {
       if (this.#native === undefined) throw new StatewireError('ERR_DIALECT_UNSUPPORTED', 'this transport has no identity for the native dialect')
       return this.#nativeDialer(this.#native.identity, address, expectedPeerId)
     }
     if (this.#ampc === undefined) throw new StatewireError('ERR_DIALECT_UNSUPPORTED', 'this transport has no keys for the ampc dialect')
-    return this.#ampc.dialer(address.host, formatAddress(address), expectedPeerId)
+    return this.#ampc.dialer(serverName ?? address.host, formatAddress(address), expectedPeerId)
   }
 
   #nativeDialer(identity: Identity, { host, port }: Address, expectedPeerId: string): TlsDialer {

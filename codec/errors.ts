@@ -51,6 +51,7 @@ export const errorCodes = {
   ERR_UNEXPECTED_PEER: transient('The other side proved or claimed an identity that was not expected on this address.'),
   ERR_CONNECTION_LOST: transient('An established connection ended.'),
   ERR_CONNECTION_REFUSED: transient('The other side did not accept a connection.'),
+  ERR_NAME_NOT_RESOLVED: transient('The host name in the address of a peer has no address, or the name service does not answer.'),
   ERR_NOT_REQUESTED: transient('An inbound connection came that nobody asks for now.'),
   ERR_NOT_ALLOWED: transient('An inbound connection came from an address, or a peer, that is not let in here.'),
   ERR_ADMISSION_LIMIT: transient('A limit on inbound connections is reached.'),

@@ -49,7 +49,7 @@ export interface Cause {
   readonly code: string
   readonly message: string
   /** What it means for the next dial, where that is not an ordinary failure: see actors/reconnector.ts. */
-  readonly retry?: 'free' | 'wait' | 'cap' | 'stale'
+  readonly retry?: 'free' | 'next' | 'wait' | 'cap' | 'stale'
 }
 
 /**

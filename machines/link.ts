@@ -25,7 +25,8 @@ export interface LinkFacts {
 }
 
 export type LinkEvent =
-  | { readonly type: 'dial.granted' }
+  | { readonly type: 'dial.granted'; readonly addresses: readonly string[] }
+  | { readonly type: 'dial.unresolved'; readonly cause: Cause }
   | { readonly type: 'link.claimed'; readonly offer: unknown }
   | { readonly type: 'connection.authenticated'; readonly connection: string }
   | { readonly type: 'connection.errored'; readonly connection: string }
@@ -40,7 +41,7 @@ export type LinkEvent =
   | ChildEvent
   | DeadlinePassed
 
-export const linkActions = ['requestDial', 'requestOnce', 'cancelDial', 'openClaim', 'closeClaim', 'dial', 'accept', 'replace', 'endDial', 'tellReady', 'adopt', 'resetBackoff', 'noteErrored', 'noteLost', 'failConnection', 'dropConnection', 'closeConnection', 'tellFailed', 'noteRestart', 'escalate'] as const
+export const linkActions = ['requestDial', 'requestOnce', 'cancelDial', 'openClaim', 'closeClaim', 'dial', 'accept', 'replace', 'endDial', 'tellReady', 'adopt', 'resetBackoff', 'noteErrored', 'noteLost', 'noteUnresolved', 'failConnection', 'dropConnection', 'closeConnection', 'tellFailed', 'noteRestart', 'escalate'] as const
 
 const authenticated = [{ guard: 'readsAtOnce', target: 'up' }, { target: 'ready' }] as const
 
@@ -88,6 +89,7 @@ export const linkMachine = setup({
           exit: 'cancelDial',
           on: {
             'dial.granted': '#link.connecting',
+            'dial.unresolved': { target: 'requesting', reenter: true, actions: 'noteUnresolved' },
             'link.claimed': '#link.accepting',
             'reconnector.restarted': { actions: 'requestDial' },
             'link.wanted': { actions: 'requestOnce' },

@@ -5,7 +5,7 @@
  */
 import { setup } from './xstate.ts'
 import { placeholders, resting } from './chart.ts'
-import type { ChartContext, ChartInput, StateMeta } from './chart.ts'
+import type { Cause, ChartContext, ChartInput, StateMeta } from './chart.ts'
 
 export interface ReconnectorFacts {
   readonly dialsMax: number
@@ -16,14 +16,16 @@ export type ReconnectorEvent =
   | { readonly type: 'dial.cancel'; readonly key: string }
   | { readonly type: 'dial.ended'; readonly key: string }
   | { readonly type: 'dial.reset'; readonly key: string }
-  | { readonly type: 'dial.judged'; readonly key: string; readonly retry: 'free' | 'wait' | 'cap' | 'stale' }
+  | { readonly type: 'dial.judged'; readonly key: string; readonly retry: 'free' | 'next' | 'wait' | 'cap' | 'stale' }
   | { readonly type: 'dial.forget'; readonly key: string }
   | { readonly type: 'dial.due'; readonly key: string }
+  | { readonly type: 'dial.resolved'; readonly key: string; readonly addresses: readonly string[] }
+  | { readonly type: 'dial.unresolved'; readonly key: string; readonly cause: Cause }
   | { readonly type: 'slots.used' }
   | { readonly type: 'slots.free' }
   | { readonly type: 'reconnector.stop' }
 
-export const reconnectorActions = ['enqueue', 'cancel', 'end', 'reset', 'judge', 'forget', 'grant', 'grantWaiting', 'stopAll'] as const
+export const reconnectorActions = ['enqueue', 'cancel', 'end', 'reset', 'judge', 'forget', 'resolve', 'giveUp', 'grant', 'grantWaiting', 'stopAll'] as const
 
 export const reconnectorMachine = setup({
   types: {
@@ -45,7 +47,9 @@ export const reconnectorMachine = setup({
     'dial.reset': { actions: 'reset' },
     'dial.judged': { actions: 'judge' },
     'dial.forget': { actions: 'forget' },
-    'dial.due': { actions: 'grant' },
+    'dial.due': { actions: 'resolve' },
+    'dial.resolved': { actions: 'grant' },
+    'dial.unresolved': { actions: 'giveUp' },
     'reconnector.stop': '.stopped',
   },
   states: {

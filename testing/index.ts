@@ -6,6 +6,8 @@
 export { MemoryTransport } from '../actors/memory-pipe.ts'
 export { VirtualClock } from './virtual-clock.ts'
 export { seededRandom } from './seeded-random.ts'
+export { SimulatedNames } from './simulated-names.ts'
+export type { NameFault } from './simulated-names.ts'
 export { SimulatedNetwork } from './simulated-network.ts'
 export type { Break, SimulatedNetworkOptions } from './simulated-network.ts'
 export { SimulatedNode, SimulatedProcess } from './simulated-node.ts'

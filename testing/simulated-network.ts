@@ -7,6 +7,7 @@ import type { Random } from '../actors/environment.ts'
 import { StatewireError } from '../codec/errors.ts'
 import type { Address, DialOptions, Pipe } from '../actors/pipe.ts'
 import { seededRandom } from './seeded-random.ts'
+import { SimulatedNames } from './simulated-names.ts'
 import { SimulatedNode } from './simulated-node.ts'
 import type { NodeHost, SimulatedProcess } from './simulated-node.ts'
 import { SimulatedPipe } from './simulated-pipe.ts'
@@ -39,6 +40,8 @@ interface Held {
 export class SimulatedNetwork {
   readonly clock: VirtualClock
   readonly trace: Trace
+  /** What its nodes find when they look up a name, and how lookups fail. */
+  readonly names: SimulatedNames
   readonly options: Required<Omit<SimulatedNetworkOptions, 'clock'>>
   /** Called with each accepted connection before any byte is on it: the place to plan a cut. */
   onConnected: (dialler: SimulatedPipe, acceptor: SimulatedPipe) => void = () => {}
@@ -57,6 +60,8 @@ export class SimulatedNetwork {
     this.options = { seed, latencyMs, chunkBytesMax, pathBytes, bytesPerMs }
     this.#random = seededRandom(seed)
     this.trace = new Trace(() => clock.nowMs())
+    // A stream of its own: lookups do not change what else a seed draws.
+    this.names = new SimulatedNames(seed * 17 + 5, (node, event) => this.trace.note(node, event))
   }
 
   /** The machine with that name, which is also its host in addresses. Created at the first call. */
@@ -117,6 +122,7 @@ export class SimulatedNetwork {
     // Set after the field initialisers have run, so it is read at each use.
     clock: { nowMs: () => this.clock.nowMs(), wallMs: () => this.clock.wallMs(), setTimeout: (callback, delayMs) => this.clock.setTimeout(callback, delayMs), clearTimeout: (handle) => this.clock.clearTimeout(handle), nextTick: (callback) => this.clock.nextTick(callback), setImmediate: (callback) => this.clock.setImmediate(callback) },
     dial: (process, address, options) => this.#dial(process, address, options),
+    lookup: (process, name) => this.names.lookup(process.node.name, process.clock, name),
     randomFor: (name, boot) => seededRandom(this.options.seed * 31 + boot * 7919 + Buffer.from(name).reduce((sum, byte) => Math.imul(sum, 33) + byte, 5381)),
     abandon: (pipe, isSilent) => this.#abandon(pipe, isSilent),
     note: (name, event) => this.trace.note(name, event),

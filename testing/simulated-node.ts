@@ -4,7 +4,7 @@
  * Independent of: latency and partitions, which belong to the network; what the process runs.
  */
 import { StatewireError } from '../codec/errors.ts'
-import type { Clock, Environment, Random, TimerHandle } from '../actors/environment.ts'
+import type { Clock, Environment, NameService, Random, TimerHandle } from '../actors/environment.ts'
 import type { Address, DialOptions, ListenerHandlers, Pipe, PipeListener, Transport } from '../actors/pipe.ts'
 import type { SimulatedPipe } from './simulated-pipe.ts'
 
@@ -12,6 +12,7 @@ import type { SimulatedPipe } from './simulated-pipe.ts'
 export interface NodeHost {
   readonly clock: Clock
   dial(process: SimulatedProcess, address: Address, options: DialOptions): Pipe
+  lookup(process: SimulatedProcess, name: string): Promise<readonly string[]>
   randomFor(name: string, boot: number): Random
   /** How a connection of a dead process ends at the other end. */
   abandon(pipe: SimulatedPipe, isSilent: boolean): void
@@ -38,6 +39,7 @@ export class SimulatedProcess implements Transport {
   readonly node: SimulatedNode
   readonly clock: Clock
   readonly random: Random
+  readonly names: NameService
   readonly listeners = new Map<number, SimulatedListener>()
   readonly pipes = new Set<SimulatedPipe>()
   readonly #host: NodeHost
@@ -51,6 +53,7 @@ export class SimulatedProcess implements Transport {
     this.node = node
     this.#host = host
     this.random = host.randomFor(node.name, boot)
+    this.names = { lookup: (name) => host.lookup(this, name) }
     this.#nextPort = 10_000 + 1000 * boot
     const { clock } = host
     this.clock = {
@@ -166,12 +169,12 @@ export class SimulatedNode implements Transport {
   }
 
   /**
-   * Clock, random source, network and a silent log of the running process: for `createNetwork(config, { environment
+   * Clock, random source, network, names and a silent log of the running process: for `createNetwork(config, { environment
    * })`.
    */
   get environment(): Environment {
     const { process } = this
-    return { clock: process.clock, random: process.random, transport: process, log: { write() {} } }
+    return { clock: process.clock, random: process.random, transport: process, names: process.names, log: { write() {} } }
   }
 
   get openHandles(): number {

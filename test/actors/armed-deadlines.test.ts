@@ -57,25 +57,38 @@ function bodyFor(actions: readonly string[]): new () => Body {
 }
 
 describe('a state with a deadline', () => {
-  it.each(waitingStates)('keeps a deadline armed in state $state of $name, however often it has passed', async ({ machine, path }) => {
-    const clock = new VirtualClock()
-    const wheel = new TimerWheel(clock)
-    const host: ActorHost = { wheel, nowMs: () => clock.nowMs(), actorBorn() {}, actorGone() {} }
-    const chart = createMachine(beginningAt(machine.config as StateConfig, path) as never, machine.implementations as never)
-    const actions = Object.keys(machine.implementations.actions)
-    const logic = chartActor<unknown, Body>({ machine: chart as unknown as AnyStateMachine, host: () => host, body: bodyFor(actions), actions: actions as never })
-    const ref = createActor(logic as never, { id: 'waiting', input: {} as never }) as unknown as AnyActorRef
-    ref.start()
-    const wanted = (): number => {
-      const snapshot = ref.getSnapshot() as AnyMachineSnapshot
-      const nodes = (snapshot as unknown as { readonly _nodes: readonly AnyStateNode[] })._nodes
-      return snapshot.status === 'active' ? new Set(nodes.map(deadlineOf).filter((name) => name !== undefined)).size : 0
-    }
-    expect(wheel.size).toBe(1)
-    for (let passed = 0; passed < 4; passed++) {
-      await clock.advance(deadlineMs)
-      expect(wheel.size).toBe(wanted())
-    }
-    ref.stop()
-  })
+  it.each(waitingStates)(
+    'keeps a deadline armed in state $state of $name, however often it has passed',
+    async ({ machine, path }) => {
+      const clock = new VirtualClock()
+      const wheel = new TimerWheel(clock)
+      const host: ActorHost = { wheel, nowMs: () => clock.nowMs(), actorBorn() {}, actorGone() {} }
+      const chart = createMachine(
+        beginningAt(machine.config as StateConfig, path) as never,
+        machine.implementations as never,
+      )
+      const actions = Object.keys(machine.implementations.actions)
+      const logic = chartActor<unknown, Body>({
+        machine: chart as unknown as AnyStateMachine,
+        host: () => host,
+        body: bodyFor(actions),
+        actions: actions as never,
+      })
+      const ref = createActor(logic as never, { id: 'waiting', input: {} as never }) as unknown as AnyActorRef
+      ref.start()
+      const wanted = (): number => {
+        const snapshot = ref.getSnapshot() as AnyMachineSnapshot
+        const nodes = (snapshot as unknown as { readonly _nodes: readonly AnyStateNode[] })._nodes
+        return snapshot.status === 'active'
+          ? new Set(nodes.map(deadlineOf).filter((name) => name !== undefined)).size
+          : 0
+      }
+      expect(wheel.size).toBe(1)
+      for (let passed = 0; passed < 4; passed++) {
+        await clock.advance(deadlineMs)
+        expect(wheel.size).toBe(wanted())
+      }
+      ref.stop()
+    },
+  )
 })

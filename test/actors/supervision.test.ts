@@ -107,7 +107,7 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
     play(trio(on), async (scene) => {
       const made = await scene.sessions(1)
       const bob = scene.of('bob')
-      scene.tell('bob', 'reconnector', { type: 'dial.request', key: 'nobody', link: null, isRedial: false })
+      scene.tell('bob', 'reconnector', { type: 'dial.request', key: 'nobody', link: null, host: '127.0.0.1' })
       await scene.until('it was restarted', () => bob.eventsOf('child.restarted').some(({ child }) => child === 'reconnector'))
       const mend = breakDecoder(scene, 'bob', 'alice')
       await scene.run(at(made, 'alice').send('bob', number(1)))
@@ -186,7 +186,7 @@ describe('a reconnector that crashes', () => {
       await scene.until('both have dialled in vain', () => scene.of('bob').eventsOf('connection.failed').length > 0 && scene.of('carol').eventsOf('connection.failed').length > 0)
       await scene.clock.settle()
       const before = dials
-      scene.tell('bob', 'reconnector', { type: 'dial.request', key: 'nobody', link: null, isRedial: false })
+      scene.tell('bob', 'reconnector', { type: 'dial.request', key: 'nobody', link: null, host: '127.0.0.1' })
       await scene.clock.settle()
       // The new one knows of no failure, so it grants at once.
       expect(dials).toBe(before + 1)

@@ -13,6 +13,7 @@ const table = `
 # dialer, reconnect: begins down.requesting requestDial
 down.requesting
   dial.granted                       -> connecting                     cancelDial dial
+  dial.unresolved                    -> stays                          cancelDial noteUnresolved requestDial
   link.claimed                       -> accepting                      cancelDial accept
   connection.closed before it was up -> stays                          cancelDial noteLost requestDial
   connection.closed after it was up  -> stays                          cancelDial noteLost requestDial
@@ -155,6 +156,7 @@ up.stable
 # dialer, fail: begins down.requesting requestDial
 down.requesting
   dial.granted                       -> connecting                     cancelDial dial
+  dial.unresolved                    -> stays                          cancelDial noteUnresolved requestDial
   link.claimed                       -> accepting                      cancelDial accept
   connection.closed before it was up -> stays                          cancelDial noteLost requestDial
   connection.closed after it was up  -> failed                         cancelDial noteLost tellFailed
@@ -336,7 +338,7 @@ describe('the link chart', () => {
       'acceptor, resume': { role: 'acceptor', onConnectionLost: 'reconnect', readsAtOnce: true },
     },
     events: [
-      ...named('dial.granted', 'link.claimed', 'connection.authenticated', 'connection.errored'),
+      ...named('dial.granted', 'dial.unresolved', 'link.claimed', 'connection.authenticated', 'connection.errored'),
       ...closings,
       ...named('pump.started', 'pump.failed', 'link.adopt', 'link.close', 'reconnector.restarted', 'link.wanted', 'link.unwanted'),
       ...childEvents,

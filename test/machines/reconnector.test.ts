@@ -12,7 +12,9 @@ granting
   dial.reset                         -> stays                          reset
   dial.judged                        -> stays                          judge
   dial.forget                        -> stays                          forget
-  dial.due                           -> stays                          grant
+  dial.due                           -> stays                          resolve
+  dial.resolved                      -> stays                          grant
+  dial.unresolved                    -> stays                          giveUp
   slots.used                         -> saturated
   reconnector.stop                   -> stopped                        stopAll
 saturated
@@ -22,7 +24,9 @@ saturated
   dial.reset                         -> stays                          reset
   dial.judged                        -> stays                          judge
   dial.forget                        -> stays                          forget
-  dial.due                           -> stays                          grant
+  dial.due                           -> stays                          resolve
+  dial.resolved                      -> stays                          grant
+  dial.unresolved                    -> stays                          giveUp
   slots.free                         -> granting                       grantWaiting
   reconnector.stop                   -> stopped                        stopAll
 stopped, final
@@ -34,7 +38,7 @@ describe('the reconnector chart', () => {
       'a reconnector': {},
     },
     events: [
-      ...named('dial.request', 'dial.cancel', 'dial.ended', 'dial.reset', 'dial.judged', 'dial.forget', 'dial.due', 'slots.used', 'slots.free', 'reconnector.stop'),
+      ...named('dial.request', 'dial.cancel', 'dial.ended', 'dial.reset', 'dial.judged', 'dial.forget', 'dial.due', 'dial.resolved', 'dial.unresolved', 'slots.used', 'slots.free', 'reconnector.stop'),
     ],
     finals: ['stopped'],
     ignored: [],

@@ -1,0 +1,178 @@
+/**
+ * Owns: how the lookups of host names share two places: which are one, whose turn it is, when one is given up.
+ * Independent of: dials and links (test/simulation/names.test.ts), and of the system's resolver.
+ */
+import { describe, expect, it } from 'vitest'
+import { NameLookups } from '../../actors/name-lookups.ts'
+import { TimerWheel } from '../../actors/timer-wheel.ts'
+import { VirtualClock } from '../../testing/index.ts'
+
+interface Asked {
+  readonly host: string
+  readonly resolve: (addresses: readonly string[]) => void
+  readonly reject: (error: Error) => void
+}
+
+class Scene {
+  readonly clock = new VirtualClock()
+  readonly asked: Asked[] = []
+  readonly said: string[] = []
+  readonly lookups: NameLookups
+
+  constructor(runningMax = 2) {
+    const lookup = (host: string): Promise<readonly string[]> =>
+      new Promise((resolve, reject) => this.asked.push({ host, resolve, reject }))
+    this.lookups = new NameLookups({
+      names: { lookup },
+      wheel: new TimerWheel(this.clock),
+      timeoutMs: 5_000,
+      runningMax,
+    })
+  }
+
+  get askedHosts(): string[] {
+    return this.asked.map(({ host }) => host)
+  }
+
+  /** @returns cancels */
+  ask(...hosts: string[]): () => void {
+    const cancels = hosts.map((host) =>
+      this.lookups.resolve(host, {
+        onAddresses: (addresses) => this.said.push(`${host}: ${addresses.join(' ')}`),
+        onFailed: ({ code, message }) => this.said.push(`${code}: ${message}`),
+      }),
+    )
+    return () => cancels.forEach((cancel) => cancel())
+  }
+
+  /** Answers the newest question for a host. */
+  async answer(host: string, ...addresses: string[]): Promise<void> {
+    this.asked.findLast((asked) => asked.host === host)?.resolve(addresses)
+    await this.clock.settle()
+  }
+
+  async fail(host: string, error: Error): Promise<void> {
+    this.asked.findLast((asked) => asked.host === host)?.reject(error)
+    await this.clock.settle()
+  }
+}
+
+const notFound = Object.assign(new Error('getaddrinfo ENOTFOUND x'), { code: 'ENOTFOUND' })
+
+describe('name lookups', () => {
+  it('use an address in the place of a name at once and without a lookup', () => {
+    const scene = new Scene()
+    scene.ask('127.0.0.1', '::1')
+    expect([scene.said, scene.askedHosts]).toEqual([['127.0.0.1: 127.0.0.1', '::1: ::1'], []])
+  })
+
+  it('look up a name once for all that ask for it at the same time', async () => {
+    const scene = new Scene()
+    scene.ask('a', 'a', 'a')
+    await scene.answer('a', '10.0.0.1', '10.0.0.2')
+    expect([scene.askedHosts, scene.said]).toEqual([['a'], Array.from({ length: 3 }, () => 'a: 10.0.0.1 10.0.0.2')])
+    scene.ask('a')
+    expect(scene.askedHosts).toEqual(['a', 'a'])
+  })
+
+  it.each([1, 2, 3])('run %i at once and the others in the order of asking', async (runningMax) => {
+    const scene = new Scene(runningMax)
+    const hosts = ['a', 'b', 'c', 'd', 'e']
+    scene.ask(...hosts)
+    for (let answered = 0; answered < hosts.length; answered++) {
+      expect(scene.askedHosts).toEqual(hosts.slice(0, answered + runningMax))
+      await scene.answer(hosts[answered]!, '10.0.0.1')
+    }
+    expect(scene.said).toHaveLength(hosts.length)
+  })
+
+  it('fail with ERR_NAME_NOT_RESOLVED after their deadline and let the next ones run', async () => {
+    const scene = new Scene()
+    scene.ask('a', 'b', 'c', 'good')
+    await scene.clock.advance(4_999)
+    expect([scene.said, scene.askedHosts]).toEqual([[], ['a', 'b']])
+    await scene.clock.advance(5)
+    expect(scene.said).toEqual(
+      ['a', 'b'].map((host) => `ERR_NAME_NOT_RESOLVED: ${host} was not resolved: no answer within 5000 ms`),
+    )
+    expect(scene.askedHosts).toEqual(['a', 'b', 'c', 'good'])
+    await scene.answer('good', '10.0.0.1')
+    expect(scene.said.at(-1)).toBe('good: 10.0.0.1')
+  })
+
+  it('do not ask again for a name whose last lookup has not returned, and use its late answer', async () => {
+    const scene = new Scene()
+    scene.ask('slow')
+    await scene.clock.advance(5_004)
+    scene.ask('slow')
+    await scene.clock.advance(1_000)
+    await scene.answer('slow', '10.0.0.1')
+    expect([scene.askedHosts, scene.said.at(-1)]).toEqual([['slow'], 'slow: 10.0.0.1'])
+  })
+
+  it('give up a name that never returns at every deadline', async () => {
+    const scene = new Scene()
+    for (let round = 1; round <= 3; round++) {
+      scene.ask('never')
+      await scene.clock.advance(5_004)
+      expect([scene.askedHosts, scene.said.length]).toEqual([['never'], round])
+    }
+  })
+
+  it('serve names that failed last time after the others, and never give them all places', async () => {
+    const scene = new Scene()
+    const bad = ['bad1', 'bad2', 'bad3']
+    scene.ask(...bad)
+    for (const host of bad) await scene.fail(host, notFound)
+    scene.ask(...bad, 'good1', 'good2')
+    // One that failed before took the first place; the other place is for names that did not.
+    expect(scene.askedHosts.slice(3)).toEqual(['bad1', 'good1'])
+    await scene.answer('good1', '10.0.0.1')
+    expect(scene.askedHosts.slice(5)).toEqual(['good2'])
+    await scene.answer('good2', '10.0.0.2')
+    expect(scene.askedHosts.slice(6)).toEqual([])
+    await scene.fail('bad1', notFound)
+    expect(scene.askedHosts.slice(6)).toEqual(['bad2'])
+  })
+
+  it.each<[string, Error, string]>([
+    ['a name that does not exist', notFound, 'no such host (ENOTFOUND)'],
+    [
+      'a name server that does not answer',
+      Object.assign(new Error('x'), { code: 'EAI_AGAIN' }),
+      'the name server does not answer (EAI_AGAIN)',
+    ],
+    ['an error of a name service of its own', new Error('the registry is closed'), 'the registry is closed'],
+  ])('say why for %s', async (_, error, reason) => {
+    const scene = new Scene()
+    scene.ask('a')
+    await scene.fail('a', error)
+    expect(scene.said).toEqual([`ERR_NAME_NOT_RESOLVED: a was not resolved: ${reason}`])
+  })
+
+  it('treat a name without an address as not resolved', async () => {
+    const scene = new Scene()
+    scene.ask('a')
+    await scene.answer('a')
+    expect(scene.said).toEqual(['ERR_NAME_NOT_RESOLVED: a was not resolved: it has no address'])
+  })
+
+  it('call nobody who has cancelled, and skip a name that nobody waits for', async () => {
+    const scene = new Scene()
+    scene.ask('a', 'b')
+    const cancel = scene.ask('a', 'c')
+    cancel()
+    await scene.answer('a', '10.0.0.1')
+    expect([scene.said, scene.askedHosts]).toEqual([['a: 10.0.0.1'], ['a', 'b']])
+  })
+
+  it.each([
+    [4_095, 'waits'],
+    [4_096, 'waits'],
+    [4_097, 'fails'],
+  ])('with %i names at once: the last one %s', (count, outcome) => {
+    const scene = new Scene()
+    scene.ask(...Array.from({ length: count }, (_, index) => `host${index}`))
+    expect(scene.said.length > 0 ? 'fails' : 'waits').toBe(outcome)
+  })
+})
