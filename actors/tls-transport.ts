@@ -24,6 +24,7 @@ import { nativeAlpn } from './tls-parameters.ts'
 import { socketOptions } from './tcp-pipe.ts'
 import { TlsPipe } from './tls-pipe.ts'
 import type { TlsPipeOptions } from './tls-pipe.ts'
+import { checkTlsRuntime } from './tls-runtime.ts'
 import type { TlsAcceptor, TlsChooser, TlsDialect, TlsDialer } from './tls-side.ts'
 
 /** After 30 s of silence the kernel probes the other side: as on the TCP carrier. */
@@ -68,7 +69,7 @@ export class TlsTransport implements Transport {
   readonly #dialers = new Map<string, KnownDialer>()
   #listeners = 0
 
-  /** @throws StatewireError ERR_INVALID_OPTION, ERR_KEY_FORMAT or ERR_CERTIFICATE_UNUSABLE */
+  /** @throws StatewireError ERR_INVALID_OPTION, ERR_KEY_FORMAT, ERR_CERTIFICATE_UNUSABLE or ERR_UNSUPPORTED_HOST */
   constructor(options: TlsTransportOptions, clock: Clock = systemClock) {
     checkPart(clock, 'clock', 'the clock of a TLS transport')
     checkObject(options, 'the options of a TLS transport')
@@ -77,6 +78,7 @@ export class TlsTransport implements Transport {
     if (identity === undefined && ampc === undefined) throw new StatewireError('ERR_INVALID_OPTION', 'a TLS transport needs an identity, or the keys of the ampc dialect')
     if (identity !== undefined && !(identity instanceof Identity)) throw invalid(`identity must be an Identity, got ${show(identity)}`)
     if (authorize !== undefined) checkFunction(authorize, 'authorize')
+    checkTlsRuntime()
     this.#native = identity === undefined ? undefined : { identity, authorize, onProved: ({ host }) => this.#proved(host) }
     this.#ampc = ampc === undefined ? undefined : new AmpcTls(ampc)
     this.#clock = clock

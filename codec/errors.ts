@@ -44,7 +44,7 @@ export const errorCodes = {
   ERR_NOT_A_NETWORK: permanent('The actor reference does not belong to a network.'),
   ERR_NOT_RESTORABLE: permanent('A network cannot be restored from a persisted snapshot; start it again from its config.'),
   ERR_DIALECT_UNSUPPORTED: fatal('The dialect in use can not do what was asked for.'),
-  ERR_UNSUPPORTED_HOST: fatal('The machine is not little-endian, which this codec needs.'),
+  ERR_UNSUPPORTED_HOST: fatal('The machine or the JavaScript runtime lacks something that is needed: little-endian memory, or TLS that works.'),
   // Handshake and connection.
   ERR_HANDSHAKE_FAILED: transient('The handshake ended before it was complete, or the answer was wrong.'),
   ERR_HANDSHAKE_REFUSED: transient('The other side refused the handshake.'),
