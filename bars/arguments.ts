@@ -39,7 +39,7 @@ export function parseOptions(argv: readonly string[], ids: readonly string[]): O
   try {
     values = parseArgs({
       args: [...argv],
-      options: { only: { type: 'string' }, quick: { type: 'boolean', default: false }, seed: { type: 'string' }, json: { type: 'string' }, help: { type: 'boolean', default: false } },
+      options: { only: { type: 'string' }, quick: { type: 'boolean', default: false }, seed: { type: 'string' }, json: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false } },
     }).values
   } catch (error) {
     throw new UsageError((error as Error).message)

@@ -71,7 +71,7 @@ export function parseOptions(argv: readonly string[]): Options | null {
         heap: { type: 'string', default: '0' },
         json: { type: 'string' },
         store: { type: 'string' },
-        help: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
       },
     }).values
   } catch (error) {

@@ -154,7 +154,7 @@ function barsOf(type: 'VecRing32' | 'VecRing64', rounds: number, timeMs: number)
 function main(): number {
   let options: { quick?: boolean, json?: string, help?: boolean }
   try {
-    options = parseArgs({ options: { quick: { type: 'boolean' }, json: { type: 'string' }, help: { type: 'boolean' } } }).values
+    options = parseArgs({ options: { quick: { type: 'boolean' }, json: { type: 'string' }, help: { type: 'boolean', short: 'h' } } }).values
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : String(error)}\n\n${help}`)
     return 2

@@ -2,6 +2,7 @@
  * Owns: selecting the command, the help, and how a failure is shown.
  * Independent of: what a command does, and the process (main.ts).
  */
+import { createRequire } from 'node:module'
 import { StatewireError } from '../codec/errors.ts'
 import { show } from '../codec/show.ts'
 import { UsageError } from './command.ts'
@@ -20,16 +21,26 @@ statewire keygen --id FILE
                without --out the key goes to standard output and the id to standard error
   --force      overwrite FILE if it exists; the key in it is lost
   --id FILE    make no key: print the id of the key in FILE
-  --help       print this
+  --help, -h   print this
+
+statewire --version
+
+  Prints the version of the package.
 
 Exit codes: 0 done; 1 the file could not be written or read, and standard error says why; 2 wrong usage.
 `
+
+/** Reads the package's own manifest. Works from the sources and from what is built. */
+function version(): string {
+  return (createRequire(import.meta.url)('statewire/package.json') as { version: string }).version
+}
 
 /** @returns the exit code; never throws */
 export async function run(args: readonly string[], output: Output): Promise<number> {
   try {
     const [command, ...rest] = args
     if (args.includes('--help') || args.includes('-h')) output.out(help)
+    else if (command === '--version' || command === '-v') output.out(`${version()}\n`)
     else if (command === 'keygen') await keygen(rest, output)
     else throw new UsageError(command === undefined ? 'a command is missing' : `there is no command ${show(command)}`)
     return exitCodes.ok

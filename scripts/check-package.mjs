@@ -156,7 +156,7 @@ function checkPackage(folder) {
 function main() {
   let options
   try {
-    options = parseArgs({ options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } } }).values
+    options = parseArgs({ options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } } }).values
   } catch (error) {
     console.error(`${error.message}\n\n${help}`)
     return 2

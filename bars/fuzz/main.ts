@@ -57,7 +57,7 @@ function describe({ kind, target, stream, dice, input, what }: Finding, seed: nu
 async function run(): Promise<number> {
   let values
   try {
-    values = parseArgs({ options: { frames: { type: 'string', default: '10000000' }, seed: { type: 'string' }, state: { type: 'string' }, replay: { type: 'string' }, dice: { type: 'string', default: '0' }, help: { type: 'boolean', default: false } } }).values
+    values = parseArgs({ options: { frames: { type: 'string', default: '10000000' }, seed: { type: 'string' }, state: { type: 'string' }, replay: { type: 'string' }, dice: { type: 'string', default: '0' }, help: { type: 'boolean', short: 'h', default: false } } }).values
   } catch (error) {
     throw new UsageError((error as Error).message)
   }

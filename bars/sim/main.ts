@@ -47,7 +47,7 @@ function parse(argv: readonly string[]): Options | null {
   try {
     values = parseArgs({
       args: [...argv],
-      options: { seeds: { type: 'string' }, from: { type: 'string' }, minutes: { type: 'string' }, seed: { type: 'string' }, processes: { type: 'string' }, mutant: { type: 'string' }, mutants: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+      options: { seeds: { type: 'string' }, from: { type: 'string' }, minutes: { type: 'string' }, seed: { type: 'string' }, processes: { type: 'string' }, mutant: { type: 'string' }, mutants: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } },
     }).values
   } catch (error) {
     throw new UsageError((error as Error).message)

@@ -15,6 +15,7 @@ interface Node {
 export class ActorTree {
   readonly #nodes = new Map<AnyActorRef, Node>()
   #root: Node | null = null
+  #rootId = ''
 
   /** For `createActor(machine, { inspect: tree.inspect })`. */
   readonly inspect = (event: InspectionEvent): void => {
@@ -22,6 +23,7 @@ export class ActorTree {
     if (event.type === '@xstate.actor') this.#nodes.set(ref, { id: ref.id, chart: chartOf(ref), children: [], state: '', hasEnded: false })
     const node = this.#nodes.get(ref)
     if (node === undefined) return
+    this.#rootId = event.rootId
     // An actor is told to begin by its parent.
     if (event.type === '@xstate.event' && event.event.type === 'xstate.init') {
       const parent = event.sourceRef === undefined ? undefined : this.#nodes.get(event.sourceRef as AnyActorRef)
@@ -41,6 +43,18 @@ export class ActorTree {
   /** How many actors there were, and how many of them still live. */
   get counts(): { readonly made: number; readonly alive: number } {
     return { made: this.#nodes.size, alive: [...this.#nodes.values()].filter((node) => !node.hasEnded).length }
+  }
+
+  /** For a viewer that attaches late: each living actor and its snapshot, as events like those that it has missed. */
+  announcements(): InspectionEvent[] {
+    const events: InspectionEvent[] = []
+    for (const [ref, { hasEnded }] of this.#nodes) {
+      if (hasEnded) continue
+      const common = { rootId: this.#rootId, actorRef: ref }
+      events.push({ type: '@xstate.actor', ...common })
+      events.push({ type: '@xstate.snapshot', ...common, event: { type: 'announced' }, snapshot: ref.getSnapshot() as never })
+    }
+    return events
   }
 
   /** The living actors, a line each. */

@@ -20,8 +20,14 @@ An application's machine spawns one network and invokes another; they talk, the 
   --port N            where alice listens (default 0: any free port); a port in use shows how an error arrives
   --dialect D         native, by keys over TLS, or ampc, by names on plain TCP (default native)
   --inspect           also send everything to the official inspector, which needs: npm install @statelyai/inspect
-  --inspect-url URL   where it listens (default ws://localhost:8080)
-  --help
+  --inspect-url URL   where its server listens (default ws://localhost:8080)
+  --hold              after the conversation stay connected until Ctrl-C, for a viewer that is opened later: every 2 s all
+                      actors that are alive are sent to the inspector again
+  --help, -h
+
+The inspector has two parts. Its server runs on this machine:
+  node -e "import('@statelyai/inspect/server').then((it) => it.createInspectorServer())"
+Its page is loaded from https://stately.ai/inspect, so the browser needs the internet.
 
 Exits 0 if the networks talked and nothing is left of them, 1 if not, 2 for wrong options or without an inspector.`
 
@@ -67,7 +73,20 @@ function isReachable(url: string): Promise<boolean> {
   })
 }
 
-async function run(input: ApplicationInput, official: Watcher | null): Promise<boolean> {
+const announceEveryMs = 2000
+
+/** Until Ctrl-C. A viewer that attaches in between has missed how the actors were created, so they are announced again. */
+async function hold(tree: ActorTree, official: Watcher | null): Promise<void> {
+  console.log(`connected${official === null ? '' : ', and announced to the inspector again and again'}; Ctrl-C to leave`)
+  const announce = (): void => {
+    for (const event of tree.announcements()) official?.inspect(event)
+  }
+  const timer = setInterval(announce, announceEveryMs)
+  await Promise.race(['SIGINT', 'SIGTERM'].map((signal) => new Promise((resolve) => process.once(signal, resolve))))
+  clearInterval(timer)
+}
+
+async function run(input: ApplicationInput, official: Watcher | null, holds: boolean): Promise<boolean> {
   const tree = new ActorTree()
   const app = createActor(application, {
     id: 'application',
@@ -84,6 +103,7 @@ async function run(input: ApplicationInput, official: Watcher | null): Promise<b
   if (talked.status === 'active') {
     console.log(`alice asks bob for 6 times 7, and hears ${talked.context.answer}\n`)
     console.log(`${tree.lines().join('\n')}\n`)
+    if (holds) await hold(tree, official)
     app.send({ type: 'leave' })
   }
   const { answer, error } = await toPromise(app)
@@ -101,7 +121,8 @@ async function main(): Promise<number> {
         dialect: { type: 'string', default: 'native' },
         inspect: { type: 'boolean', default: false },
         'inspect-url': { type: 'string', default: 'ws://localhost:8080' },
-        help: { type: 'boolean', default: false },
+        hold: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
       },
     })
     if (values.help) {
@@ -112,7 +133,7 @@ async function main(): Promise<number> {
     const { dialect } = values
     if (dialect !== 'native' && dialect !== 'ampc') throw new UsageError(`--dialect must be native or ampc, got ${dialect}`)
     const official = values.inspect ? await officialInspector(values['inspect-url']) : null
-    const isFine = await run({ port: Number(values.port), dialect }, official)
+    const isFine = await run({ port: Number(values.port), dialect }, official, values.hold)
     await official?.finish()
     return isFine ? 0 : 1
   } catch (error) {

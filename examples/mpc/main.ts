@@ -129,7 +129,7 @@ async function main(): Promise<number> {
         'in-process': { type: 'boolean', default: false },
         cheat: { type: 'string' },
         json: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
       },
     })
     if (values.help) {

@@ -116,7 +116,7 @@ function parsed(argv: readonly string[]) {
         duration: { type: 'string', default: defaults.duration },
         json: { type: 'boolean', default: false },
         corrupt: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
       },
     }).values
   } catch (error) {

@@ -103,6 +103,17 @@ describe('keygen', () => {
   })
 })
 
+function packageVersion(): string {
+  const manifest = fileURLToPath(new URL('../../package.json', import.meta.url))
+  return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version
+}
+
+describe('the version', () => {
+  it.each(['--version', '-v'])('is printed alone with %s', async (flag) => {
+    expect(await cli(flag)).toEqual({ code: 0, out: `${packageVersion()}\n`, err: '' })
+  })
+})
+
 describe('the program', () => {
   const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
   const compiled = fileURLToPath(new URL('../../build/cli/main.js', import.meta.url))
@@ -115,6 +126,7 @@ describe('the program', () => {
     const file = fresh()
     writeFileSync(file, 'kept')
     const program = (...args: string[]) => spawnSync(process.execPath, [compiled, ...args], { encoding: 'utf8' })
+    expect(program('--version')).toMatchObject({ status: 0, stdout: `${packageVersion()}\n`, stderr: '' })
     const [good, refused, wrong] = [program('keygen'), program('keygen', '--out', file), program('keygen', '--what')]
     expect([good.status, refused.status, wrong.status]).toEqual([0, 1, 2])
     expect(`${Identity.fromPem(good.stdout).id}\n`).toBe(good.stderr)

@@ -78,8 +78,8 @@ describe('the program', () => {
     expect(await run(args)).toMatchObject({ code: 2, out: '' })
   })
 
-  it('explains itself with --help', async () => {
-    expect(await run(['--help'])).toMatchObject({ code: 0, out: expect.stringContaining('--inspect-url') as string })
+  it.each(['--help', '-h'])('explains itself with %s', async (flag) => {
+    expect(await run([flag])).toMatchObject({ code: 0, out: expect.stringContaining('--inspect-url') as string })
   })
 })
 
@@ -100,6 +100,36 @@ describe('--inspect', () => {
     expect(JSON.stringify(messages)).not.toContain('PRIVATE KEY')
     expect(messages.find(({ type, name }) => type === '@xstate.actor' && name === peers[0])?.definition).toContain('"states"')
     expect(messages.filter(({ type }) => type === '@xstate.snapshot').map(({ snapshot }) => snapshot?.value)).toContainEqual({ up: 'stable' })
+  })
+
+  it('with --hold announces every living actor again, for a viewer that attaches late, and leaves on a signal', async () => {
+    const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+    stops.push(() => new Promise((resolve) => server.close(resolve)))
+    await new Promise((resolve) => server.once('listening', resolve))
+    const { port } = server.address() as AddressInfo
+    const child = spawn(process.execPath, [program, '--inspect', '--inspect-url', `ws://127.0.0.1:${port}`, '--hold'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    stops.push(() => child.kill('SIGKILL'))
+    let out = ''
+    let isLate = false
+    const seen = new Map<string, unknown>()
+    const isAllSeen = new Promise<void>((resolve) => {
+      server.on('connection', (socket) => socket.on('message', (data) => {
+        const message = JSON.parse((data as Buffer).toString()) as { type: string; name: string; sessionId: string; snapshot: { value?: unknown } }
+        // What the inspector was sent before this viewer attached.
+        if (!isLate) return
+        if (message.type === '@xstate.actor') seen.set(message.sessionId, message.name)
+        const names = [...seen.values()]
+        if (['application', 'alice', 'bob', 'link:0', 'forwarder:in'].every((name) => names.includes(name))) resolve()
+      }))
+    })
+    child.stdout.on('data', (text: Buffer) => {
+      out += text.toString()
+      if (out.includes('Ctrl-C to leave')) isLate = true
+    })
+    await isAllSeen
+    child.kill('SIGINT')
+    expect(await new Promise((resolve) => child.on('close', resolve))).toBe(0)
+    expect(out).toMatch(/\d+ actors were made, 0 are left/)
   })
 
   it('says what to start when nothing listens, and exits 2', async () => {
