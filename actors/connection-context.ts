@@ -3,6 +3,7 @@
  * Independent of: who provides it (services.ts) and of every layer above connections.
  */
 import type { Dialect } from '../protocol/dialect.ts'
+import type { PeerAddresses } from '../protocol/peer-addresses.ts'
 import type { ActorHost } from './chart-actor.ts'
 import type { Claims } from './claims.ts'
 import type { Environment } from './environment.ts'
@@ -18,5 +19,7 @@ export interface ConnectionContext extends ActorHost {
   readonly peers: PeerTable
   /** The inbound connections that links of this network wait for. */
   readonly claims: Claims
+  /** The addresses where peers were connected. */
+  readonly peerAddresses: PeerAddresses
   emit(event: NetworkEvent): void
 }

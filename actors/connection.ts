@@ -134,7 +134,7 @@ export class ConnectionBody implements Body, PipeHandlers {
 
   onClose(error: Error | null): void {
     this.#pipe = null
-    const code = this.#authenticated ? 'ERR_CONNECTION_LOST' : this.#begins === 'connecting' ? 'ERR_CONNECTION_REFUSED' : 'ERR_HANDSHAKE_FAILED'
+    const code = this.#authenticated ? 'ERR_CONNECTION_LOST' : this.#begins === 'connecting' ? 'ERR_CONNECTION_REFUSED' : 'ERR_HANDSHAKE_REFUSED'
     // The first cause counts, so where there is one no other is put into words.
     const reason = this.#cause ?? (error === null ? cause(code, `the connection with ${this.#remoteAddress} ended`) : causeOf(error, code))
     // Of a socket that was let go before it said who it is, its owner hears why only from here: a key that is not invited ends so.
@@ -325,7 +325,7 @@ export class ConnectionBody implements Body, PipeHandlers {
   /** The reason goes out, then this side ends; what still comes is read and discarded until the socket is closed. */
   #refuse(fault: HandshakeFault): void {
     this.#pipe?.write([fault.write])
-    this.#port.send({ type: 'connection.close', cause: cause('ERR_HANDSHAKE_REFUSED', `${this.#remoteAddress} was refused: ${fault.reason}`) })
+    this.#port.send({ type: 'connection.close', cause: cause('ERR_HANDSHAKE_FAILED', `${this.#remoteAddress} was refused: ${fault.reason}`) })
   }
 
   #answer(state: LinkCore): void {

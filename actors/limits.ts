@@ -37,7 +37,7 @@ export interface Limits {
   readonly backoffFactor: number
   /** Dials at once, over all peers: a start with a thousand peers must not be a storm. The same number as pending inbound. */
   readonly dialsMax: number
-  /** Handshakes under way that others began. */
+  /** Inbound handshakes under way, in total and from one address. One more evicts the oldest that has proved nothing. */
   readonly pendingInboundMax: number
   readonly pendingInboundPerAddressMax: number
   readonly connectRatePerSecond: number

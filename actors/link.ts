@@ -10,6 +10,7 @@ import type { LinkFacts } from '../machines/link.ts'
 import type { ChildEvent, DeadlineName } from '../machines/chart.ts'
 import type { AnyEventObject } from '../machines/xstate.ts'
 import { idleHooks } from '../protocol/link-core.ts'
+import type { HandshakeFault } from '../protocol/dialect.ts'
 import type { DueAction, LinkCore } from '../protocol/link-core.ts'
 import { ProtocolError, StatewireError } from '../codec/errors.ts'
 import { show } from '../codec/show.ts'
@@ -94,10 +95,17 @@ class LinkBody implements Body {
 
   #onOffer(offer: Offer): void {
     const fault = offer.judge(this.#spec.state, this.#current.body?.hasGreeted ?? false)
-    if (fault !== null) return offer.refuse(fault)
+    if (fault !== null) return this.#refuse(offer, fault)
     // Where nothing has to be ended before counters are read, the peer gets its answer first and works on it while actors are made here.
     if (this.#current.id === null && this.#closing === null && this.#spec.state.readsAtOnce) offer.answer(this.#spec.state)
     this.#port.send({ type: 'link.claimed', offer })
+  }
+
+  #refuse(offer: Offer, fault: HandshakeFault): void {
+    offer.refuse(fault)
+    if (fault.isExpected) return
+    const reason = cause('ERR_HANDSHAKE_FAILED', `the hello of ${this.#peer.id} was refused (${fault.reason})`)
+    this.#services.emit({ type: 'connection.rejected', remoteAddress: offer.remoteAddress, peer: this.#peer.id, cause: reason })
   }
 
   facts(): LinkFacts {
@@ -216,6 +224,7 @@ class LinkBody implements Body {
     }
     this.#isUp = true
     this.#cause = null
+    this.#services.peerAddresses.connected(opened.pipe.remoteHost, this.#services.nowMs(), this.#services.options.security === 'tls')
     out.attach(opened.pipe, opened.greeting === null ? first : [opened.greeting, ...first])
     this.#news.opened(id, body.remoteAddress)
     into.attach(opened.pipe, opened.rest)

@@ -20,6 +20,7 @@ import { deaf } from './pipe.ts'
 import type { Address, Pipe, PipeListener } from './pipe.ts'
 import { cause, causeOf, errorOf } from './causes.ts'
 import type { Cause } from './causes.ts'
+import type { Deadline } from './timer-wheel.ts'
 import type { ConnectionContext } from './connection-context.ts'
 
 export interface ListenerInput {
@@ -31,6 +32,14 @@ export interface ListenerInput {
 
 /** In the second one TLS has read the ClientHello of a peer that is near; how far the others are is not worth waiting for. */
 const turnsToClientHello = 2
+
+/**
+ * How long a connection that the other side closed without a word is not reported yet. A peer that dials while this side does
+ * drops its own dial; the connection that stays opens within a few round trips. 1 s covers a slow line.
+ */
+const simultaneousOpenMs = 1_000
+/** So many wait for that at once; more are reported at once. */
+const unreportedMax = 64
 
 const reasons = {
   'address-pending': 'too many handshakes from this address are under way',
@@ -48,6 +57,8 @@ class ListenerBody implements Body {
   readonly #early = new Map<string, EarlyPipe>()
   /** Inbound connections that were let in or refused, and have not ended here yet. */
   readonly #decided = new Set<string>()
+  /** Connections that were closed without a word, and whose report waits. */
+  readonly #unreported = new Set<Deadline>()
   #number = 0
   #cause: Cause = { code: 'ERR_LISTEN_FAILED', message: 'unknown' }
   #disposed = false
@@ -56,7 +67,7 @@ class ListenerBody implements Body {
     this.#services = input.services
     this.#input = input
     this.#port = port
-    this.#admission = new Admission(input.services.options.limits)
+    this.#admission = new Admission(input.services.options.limits, input.services.peerAddresses)
   }
 
   /** On plain TCP an identity is only claimed. */
@@ -77,6 +88,7 @@ class ListenerBody implements Body {
     this.#disposed = true
     for (const early of this.#early.values()) early.drop()
     this.#early.clear()
+    for (const deadline of this.#unreported) deadline.cancel()
     this.unbind()
   }
 
@@ -131,7 +143,7 @@ class ListenerBody implements Body {
     }
     if ('evict' in verdict) {
       this.#early.get(verdict.evict)?.settle()
-      this.#port.children.get(verdict.evict)?.send({ type: 'connection.fail', cause: cause('ERR_ADMISSION_LIMIT', 'a newcomer needed the place of the oldest handshake') })
+      this.#port.children.get(verdict.evict)?.send({ type: 'connection.fail', cause: cause('ERR_ADMISSION_LIMIT', 'a newer connection took the place of the oldest handshake') })
     }
     return id
   }
@@ -153,8 +165,9 @@ class ListenerBody implements Body {
     const { connection: id, offer } = event
     const holder = this.#services.claims.find(offer.claim)
     if (holder !== undefined) {
-      if (this.#services.options.admission.admit === null) this.decide({ connection: id, offer, refused: null })
-      else this.#askApplication(id, offer, this.#services.options.admission.admit)
+      if (this.#services.options.admission.admit === null) return this.decide({ connection: id, offer, refused: null })
+      if (this.#isProving) this.#admission.prove(id)
+      this.#askApplication(id, offer, this.#services.options.admission.admit)
       return
     }
     const { identity, connectionId } = offer.claim
@@ -224,7 +237,19 @@ class ListenerBody implements Body {
     const reason = event.cause
     if (reason === null || this.#decided.has(event.connection)) return
     this.#decided.add(event.connection)
-    this.#reject(event.remoteAddress, null, reason)
+    const sinceMs = this.#admission.sinceMs(event.connection)
+    const mayBeSimultaneous = reason.code === 'ERR_HANDSHAKE_REFUSED' && this.#services.dialect.bothMayDial
+    if (sinceMs === undefined || !mayBeSimultaneous || this.#unreported.size >= unreportedMax) return this.#reject(event.remoteAddress, null, reason)
+    this.#rejectUnlessConnected(event.remoteAddress, sinceMs, reason)
+  }
+
+  /** A peer that is connected from that address since then has no use for the connection that it closed: it dialled twice, or both sides dialled. */
+  #rejectUnlessConnected(remoteAddress: string, sinceMs: number, reason: Cause): void {
+    const deadline = this.#services.wheel.schedule(simultaneousOpenMs, () => {
+      this.#unreported.delete(deadline)
+      if (this.#services.peerAddresses.connectedAtMs(hostOf(remoteAddress)) < sinceMs) this.#reject(remoteAddress, null, reason)
+    })
+    this.#unreported.add(deadline)
   }
 
   #reject(remoteAddress: string, peer: string | null, reason: Cause): void {
@@ -272,6 +297,11 @@ class AcceptedPipe {
   toJSON(): string {
     return `<pipe from ${this.#pipe.remoteAddress}>`
   }
+}
+
+/** "127.0.0.1:40112" is of 127.0.0.1, and "[::1]:40112" of ::1. */
+function hostOf(remoteAddress: string): string {
+  return remoteAddress.slice(0, remoteAddress.lastIndexOf(':')).replace(/^\[|\]$/g, '')
 }
 
 function destroyQuietly(pipe: Pipe): void {

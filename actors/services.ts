@@ -8,6 +8,7 @@ import type { Dialect } from '../protocol/dialect.ts'
 import { ampcDialect } from '../protocol/ampc.ts'
 import { nativeDialect } from '../protocol/native/native.ts'
 import { NodeMemory } from '../protocol/native/node-memory.ts'
+import { PeerAddresses } from '../protocol/peer-addresses.ts'
 import { SessionNumbering } from '../protocol/batch-plan.ts'
 import type { Cause } from './causes.ts'
 import { BaseLinks } from './base-links.ts'
@@ -35,6 +36,7 @@ export class Services implements SessionContext {
   readonly peers: PeerTable
   readonly wheel: TimerWheel
   readonly claims = new Claims()
+  readonly peerAddresses = new PeerAddresses()
   readonly turns = new Turns()
   /** When the batches of all links leave, and Acks without one. */
   readonly flushes: FlushSchedule

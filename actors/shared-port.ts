@@ -47,6 +47,8 @@ export class SharedPort {
   readonly #limits: Limits
   readonly #admission: Admission
   readonly #bound = new Map<string, Promise<Bound>>()
+  /** Closes a connection that is not routed yet. */
+  readonly #pending = new Map<string, () => void>()
   #number = 0
 
   constructor(options: SharedPortOptions = {}) {
@@ -119,10 +121,12 @@ export class SharedPort {
       pipe.destroy()
       return
     }
+    if ('evict' in verdict) this.#pending.get(verdict.evict)?.()
     let isSettled = false
     const settle = (dialect: DialectName | null, first: Buffer): void => {
       if (isSettled) return
       isSettled = true
+      this.#pending.delete(id)
       this.#clock.clearTimeout(deadline)
       // The networks count it from here on, each by its own limits. Which dialect it speaks proves nothing of whom it belongs to.
       this.#admission.settle(id, dialect !== null, false)
@@ -132,6 +136,7 @@ export class SharedPort {
       pipe.destroy()
     }
     const deadline = this.#clock.setTimeout(() => settle(null, Buffer.alloc(0)), this.#limits.handshakeTimeoutMs)
+    this.#pending.set(id, () => settle(null, Buffer.alloc(0)))
     if (pipe instanceof TlsPipe) {
       pipe.handle({ ...deaf, onClose: () => settle(null, Buffer.alloc(0)) })
       pipe.secure().then(() => settle(pipe.dialect ?? null, Buffer.alloc(0)), () => settle(null, Buffer.alloc(0)))

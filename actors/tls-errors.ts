@@ -74,9 +74,15 @@ export function codeOf(error: unknown): string {
 export function handshakeError(remoteAddress: string, error: unknown, code: ErrorCode = 'ERR_HANDSHAKE_FAILED'): StatewireError {
   if (error instanceof StatewireError) return error
   const system = codeOf(error)
+  if (system === 'ECONNRESET' || system === 'EPIPE') return closedEarly(remoteAddress, `it closed the connection (${system})`)
   const message = error instanceof Error ? error.message : String(error)
   const reason = meanings[system] ?? line(message)
   return new StatewireError(code, `the TLS handshake with ${remoteAddress} failed: ${reason}${system === '' || reason.includes(system) ? '' : ` (${system})`}`, { cause: error })
+}
+
+/** The other side closed the socket before the handshake was over, and did not say why. */
+export function closedEarly(remoteAddress: string, words = 'it closed the connection'): StatewireError {
+  return new StatewireError('ERR_HANDSHAKE_REFUSED', `the TLS handshake with ${remoteAddress} failed: ${words}`)
 }
 
 /** A handshake that was carried through and is not good enough. */

@@ -17,7 +17,7 @@ import { lendReads, pauseReads } from './lent-reads.ts'
 import { inPieces, isLong, lengthOf } from './pieces.ts'
 import { formatAddress } from './pipe.ts'
 import type { Address, Pipe, PipeHandlers } from './pipe.ts'
-import { refusal } from './tls-errors.ts'
+import { closedEarly, refusal } from './tls-errors.ts'
 import { closeByReset } from './reset-close.ts'
 import type { Proof, TlsAcceptor, TlsChooser, TlsDialect, TlsDialer } from './tls-side.ts'
 
@@ -259,7 +259,7 @@ export class TlsPipe implements Pipe {
         if (first !== null && this.#tls !== null) giveFirstBytes(raw, this.#tls, first, this.#options.clock, () => this.#fail(refusal(this.remoteAddress, 'it went on before it was answered')))
       },
       onUnsuitable: (error) => this.#fail(error),
-      onEnd: () => this.#fail(refusal(this.remoteAddress, 'it closed the connection before it had said enough')),
+      onEnd: () => this.#fail(closedEarly(this.remoteAddress, 'it closed the connection before it had said enough')),
     })
   }
 
@@ -286,7 +286,7 @@ export class TlsPipe implements Pipe {
       this.#release()
     })
     socket.on('end', () => {
-      if (this.#proof === null) return this.#fail(refusal(this.remoteAddress, 'it closed the connection'))
+      if (this.#proof === null) return this.#fail(closedEarly(this.remoteAddress))
       // The socket ends its own side by itself now; a write after that would destroy it, with what still waits in it.
       this.#isEnding = true
       this.#dropWaiting()
@@ -359,7 +359,7 @@ export class TlsPipe implements Pipe {
 
   #failure(): Error {
     if (this.#proof !== null) return this.#error ?? new StatewireError('ERR_CONNECTION_LOST', `the connection with ${this.remoteAddress} ended`)
-    return this.#error ?? refusal(this.remoteAddress, this.#destroyed ? 'the connection was given up' : 'it closed the connection')
+    return this.#error ?? (this.#destroyed ? refusal(this.remoteAddress, 'the connection was given up') : closedEarly(this.remoteAddress))
   }
 
   #release(): void {

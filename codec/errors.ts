@@ -47,7 +47,7 @@ export const errorCodes = {
   ERR_UNSUPPORTED_HOST: fatal('The machine or the JavaScript runtime lacks something that is needed: little-endian memory, or TLS that works.'),
   // Handshake and connection.
   ERR_HANDSHAKE_FAILED: transient('The handshake ended before it was complete, or the answer was wrong.'),
-  ERR_HANDSHAKE_REFUSED: transient('The other side refused the handshake.'),
+  ERR_HANDSHAKE_REFUSED: transient('The other side refused the handshake, or closed the connection during it.'),
   ERR_UNEXPECTED_PEER: transient('The other side proved or claimed an identity that was not expected on this address.'),
   ERR_CONNECTION_LOST: transient('An established connection ended.'),
   ERR_CONNECTION_REFUSED: transient('The other side did not accept a connection.'),

@@ -1,8 +1,10 @@
 /**
- * Owns: who may begin a handshake: caps on pending connections, in all and from one address, and a rate per address; and who
- * gives way when the table is full (docs/decisions/0005-who-gives-way.md).
- * Refuses to know: sockets and clocks; time comes in as a number. It decides before anything costs.
+ * Owns: which inbound connections may begin a handshake: limits on pending connections, in total and per address, and on the
+ * connection rate of an address; and which pending connection is evicted for a new one (docs/decisions/0005-who-gives-way.md).
+ * Independent of: sockets and clocks; time is passed in. It decides before a connection costs anything.
  */
+import { addressOf, PeerAddresses } from './peer-addresses.ts'
+
 export interface AdmissionLimits {
   readonly pendingInboundMax: number
   readonly pendingInboundPerAddressMax: number
@@ -12,97 +14,121 @@ export interface AdmissionLimits {
 
 export type AdmissionVerdict =
   | { readonly admitted: true }
-  /** `evict`: the table is full; end this pending connection and the new one is in. */
+  /** `evict`: the pending connection that must be closed to make room. */
   | { readonly admitted: true; readonly evict: string }
   | { readonly admitted: false; readonly reason: 'address-pending' | 'address-rate' | 'pending' }
 
 interface Source {
+  readonly address: string
   tokens: number
   filledAtMs: number
-  /** When somebody from here last proved to be a peer; -Infinity if nobody has. */
-  provedAtMs: number
+  /** In the order of their arrival. */
   readonly pending: Set<string>
 }
 
 interface Pending {
   readonly source: Source
   readonly sinceMs: number
+  /** Its peer has proved its key, and waits for a decision of this side. */
+  isProved: boolean
 }
 
-/** Sources that are remembered although nothing of theirs is pending, so that their rate counts; older ones are forgotten first. */
+/** Addresses whose rate is remembered while nothing of theirs is pending. The oldest are forgotten first. */
 const idleSourcesMax = 4096
-/** An address from which a peer came so recently goes before strangers. An hour: a peer that was away overnight can wait a second. */
-export const provedForMs = 3_600_000
-/** A handshake that has been under way so long gives way in a full table. 1 s: many times what an honest one takes. */
-export const givesWayAfterMs = 1_000
 
 export class Admission {
   readonly #limits: AdmissionLimits
+  readonly #peers: PeerAddresses
   readonly #sources = new Map<string, Source>()
-  /** In the order in which they came: the first is the oldest. */
+  /** In the order of their arrival. */
   readonly #pending = new Map<string, Pending>()
 
-  constructor(limits: AdmissionLimits) {
+  /** @param peers the addresses where peers have proved their keys; shared, so that it outlives a restart of the listener */
+  constructor(limits: AdmissionLimits, peers = new PeerAddresses()) {
     this.#limits = limits
+    this.#peers = peers
   }
 
   get pending(): number {
     return this.#pending.size
   }
 
-  /** @param id of the connection that asks, unique; @param address where it comes from, without the port */
-  ask(id: string, address: string, nowMs: number): AdmissionVerdict {
-    const source = this.#source(address, nowMs)
-    if (source.pending.size >= this.#limits.pendingInboundPerAddressMax) return { admitted: false, reason: 'address-pending' }
-    if (source.tokens < 1) return { admitted: false, reason: 'address-rate' }
-    let evict: string | undefined
-    if (this.#pending.size >= this.#limits.pendingInboundMax) {
-      evict = this.#oldestOfBusiest(source, nowMs) ?? this.#oldestStranger(source, nowMs) ?? this.#overdue(nowMs)
-      if (evict === undefined) return { admitted: false, reason: 'pending' }
-    }
-    source.tokens -= 1
-    source.pending.add(id)
-    this.#pending.set(id, { source, sinceMs: nowMs })
-    if (evict === undefined) return { admitted: true }
-    this.#drop(evict)
-    return { admitted: true, evict }
+  /** When a pending connection was admitted; undefined if it is not pending. */
+  sinceMs(id: string): number | undefined {
+    return this.#pending.get(id)?.sinceMs
   }
 
   /**
-   * The handshake is over. One that authenticated gives its token back: the rate is for those who do not.
-   * @param isProved whether that rests on a key: a name that was only claimed makes nobody's address known
+   * Decides about a new connection. At this point only its address is known.
+   * Where a peer has proved its key before, neither the rate nor the number of handshakes from that address turns it away.
+   * @param id of the connection, unique
+   * @param host where it comes from, without the port
+   */
+  ask(id: string, host: string, nowMs: number): AdmissionVerdict {
+    const { pendingInboundMax, pendingInboundPerAddressMax } = this.#limits
+    const source = this.#source(addressOf(host), nowMs)
+    const isKnown = this.#peers.isProved(source.address)
+    if (!isKnown && source.tokens < 1) return { admitted: false, reason: 'address-rate' }
+    let evict: string | undefined
+    if (!isKnown && source.pending.size >= pendingInboundPerAddressMax) {
+      evict = this.#oldestOf(source)
+      if (evict === undefined) return { admitted: false, reason: 'address-pending' }
+    } else if (this.#pending.size >= pendingInboundMax) {
+      evict = this.#oldestOfBusiest(isKnown)
+      if (evict === undefined) return { admitted: false, reason: 'pending' }
+    }
+    source.tokens = Math.max(0, source.tokens - 1)
+    if (evict !== undefined) this.#drop(evict)
+    source.pending.add(id)
+    this.#pending.set(id, { source, sinceMs: nowMs, isProved: false })
+    return evict === undefined ? { admitted: true } : { admitted: true, evict }
+  }
+
+  /** The peer has proved its key: from now on the connection is not evicted. */
+  prove(id: string): void {
+    const pending = this.#pending.get(id)
+    if (pending !== undefined) pending.isProved = true
+  }
+
+  /**
+   * Ends the handshake of a connection. A connection that authenticated gives its token back, so that the rate limits only those
+   * that do not.
+   * @param isProved whether the identity rests on a key; one that was only claimed says nothing about the address
    */
   settle(id: string, authenticated: boolean, isProved = authenticated): void {
     const source = this.#drop(id)
     if (source === undefined || !authenticated) return
     source.tokens = Math.min(this.#limits.connectBurst, source.tokens + 1)
-    if (isProved) source.provedAtMs = source.filledAtMs
+    if (isProved) this.#peers.connected(source.address, source.filledAtMs, true)
   }
 
-  /** Many from one address are the likeliest not to be missed. Strangers do not push out an address that is known. */
-  #oldestOfBusiest(newcomer: Source, nowMs: number): string | undefined {
-    const sparesKnown = !isKnown(newcomer, nowMs)
-    let busiest: Source | undefined
-    for (const { source } of this.#pending.values()) {
-      if (sparesKnown && isKnown(source, nowMs)) continue
-      if (busiest === undefined || source.pending.size > busiest.pending.size) busiest = source
-    }
-    // A newcomer from the busiest address itself does not push out its own elder sister.
-    if (busiest === undefined || busiest.pending.size <= 1 || busiest === newcomer) return undefined
-    return busiest.pending.values().next().value
-  }
-
-  /** Where a peer comes from, a peer will come from again. */
-  #oldestStranger(newcomer: Source, nowMs: number): string | undefined {
-    if (!isKnown(newcomer, nowMs)) return undefined
-    for (const [id, { source }] of this.#pending) if (!isKnown(source, nowMs)) return id
+  #oldestOf(source: Source): string | undefined {
+    for (const id of source.pending) if (this.#pending.get(id)?.isProved === false) return id
     return undefined
   }
 
-  /** Whoever is honest has long got through by then. */
-  #overdue(nowMs: number): string | undefined {
-    const [id, oldest] = this.#pending.entries().next().value ?? []
-    return oldest !== undefined && nowMs - oldest.sinceMs >= givesWayAfterMs ? id : undefined
+  /**
+   * The oldest handshake of the busiest address. An address of a peer is spared up to the number that a stranger may have; if
+   * only such addresses are left, they give way to each other, and not to strangers.
+   */
+  #oldestOfBusiest(isForPeer: boolean): string | undefined {
+    const sources = new Set([...this.#pending.values()].map(({ source }) => source))
+    const spared: Source[] = []
+    const others: Source[] = []
+    for (const source of sources) {
+      const isSpared = source.pending.size <= this.#limits.pendingInboundPerAddressMax && this.#peers.isProved(source.address)
+      ;(isSpared ? spared : others).push(source)
+    }
+    return this.#oldestIn(others) ?? (isForPeer ? this.#oldestIn(spared) : undefined)
+  }
+
+  /** Of the busiest first; between equals, the one whose oldest handshake came first. */
+  #oldestIn(sources: Source[]): string | undefined {
+    for (const source of sources.toSorted((a, b) => b.pending.size - a.pending.size)) {
+      const id = this.#oldestOf(source)
+      if (id !== undefined) return id
+    }
+    return undefined
   }
 
   #drop(id: string): Source | undefined {
@@ -117,26 +143,20 @@ export class Admission {
     const { connectBurst, connectRatePerSecond } = this.#limits
     let source = this.#sources.get(address)
     if (source === undefined) {
-      if (this.#sources.size >= idleSourcesMax) this.#forgetIdle(nowMs)
-      source = { tokens: connectBurst, filledAtMs: nowMs, provedAtMs: -Infinity, pending: new Set() }
+      if (this.#sources.size >= idleSourcesMax) this.#forgetIdle()
+      source = { address, tokens: connectBurst, filledAtMs: nowMs, pending: new Set() }
       this.#sources.set(address, source)
     }
-    source.tokens = Math.min(connectBurst, source.tokens + (Math.max(0, nowMs - source.filledAtMs) / 1000) * connectRatePerSecond)
+    const passedMs = Math.max(0, nowMs - source.filledAtMs)
+    source.tokens = Math.min(connectBurst, source.tokens + (passedMs / 1000) * connectRatePerSecond)
     source.filledAtMs = nowMs
     return source
   }
 
-  /** Strangers first: a flood from many addresses must not wash away where peers come from. */
-  #forgetIdle(nowMs: number): void {
-    for (const sparesKnown of [true, false]) {
-      for (const [address, source] of this.#sources) {
-        if (this.#sources.size <= idleSourcesMax / 2) return
-        if (source.pending.size === 0 && !(sparesKnown && isKnown(source, nowMs))) this.#sources.delete(address)
-      }
+  #forgetIdle(): void {
+    for (const [address, source] of this.#sources) {
+      if (this.#sources.size <= idleSourcesMax / 2) return
+      if (source.pending.size === 0) this.#sources.delete(address)
     }
   }
-}
-
-function isKnown(source: Source, nowMs: number): boolean {
-  return nowMs - source.provedAtMs < provedForMs
 }

@@ -33,6 +33,8 @@ export interface HandshakeStep {
 export interface HandshakeFault {
   readonly write: Buffer
   readonly reason: string
+  /** Part of normal operation: both sides dialled, or a dial that was dropped arrives late. Nobody needs to hear of it. */
+  readonly isExpected: boolean
 }
 
 /** @throws ProtocolError from `feed` when the other side does not keep to the handshake */

@@ -3,6 +3,7 @@
  */
 /// <reference types="node" preserve="true" />
 export { Admission } from './admission.ts'
+export { PeerAddresses } from './peer-addresses.ts'
 export type { AdmissionLimits, AdmissionVerdict } from './admission.ts'
 export { ampcDialect } from './ampc.ts'
 export { AmpcAcceptorHandshake, AmpcDialerHandshake } from './ampc-handshake.ts'

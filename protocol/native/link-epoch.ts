@@ -18,7 +18,7 @@ import type { Hello, HelloFault } from '../../codec/hello.ts'
 import { AckSchedule } from './ack-schedule.ts'
 import type { GoodbyeBody } from './frame-bodies.ts'
 import { GoodbyeState, type GoodbyeStep } from './goodbye.ts'
-import { checkAnswerHello, checkInboundHello, epochLimitsOf, type EpochLimits, type HelloContext, type HelloOrigin } from './hello-checks.ts'
+import { checkAnswerHello, checkInboundHello, epochLimitsOf, isStale, type EpochLimits, type HelloContext, type HelloOrigin } from './hello-checks.ts'
 import { settleHeld, type EpochEnd, type ResetReason } from './outcomes.ts'
 import { ReplayWindow } from './replay-window.ts'
 import { areEpochsOk, canGoOnFrom, verdictOf, type Verdict } from './verdict.ts'
@@ -115,6 +115,11 @@ export class LinkEpoch {
   /** @returns why the acceptor refuses, or null. Changes nothing. */
   checkInbound(hello: Hello): HelloFault | null {
     return checkInboundHello(hello, this.#context())
+  }
+
+  /** Whether it was sent by a process before its last hello that counted: by a dial that the process dropped since. */
+  isLate(hello: HelloOrigin): boolean {
+    return this.#lastAdopted?.bootId === hello.bootId && isStale(hello, this.#lastAdopted)
   }
 
   /** @returns why the dialer hangs up, or null. Changes nothing. */

@@ -80,8 +80,8 @@ export class NativeAcceptorHandshake implements AcceptorHandshake {
     const native = asNative(state)
     const hello = this.#hello as Hello
     const fault = native.epoch.checkInbound(hello)
-    if (fault !== null) return refusalOf(fault)
-    if (resolveCrossing(hasOwnDialGreeted, native.epoch.ownKey, hello.publicKey) === 'refuse') return refusalOf({ name: 'crossing', message: 'this side has dialled already' })
+    if (fault !== null) return refusalOf(fault, native.epoch.isLate(hello))
+    if (resolveCrossing(hasOwnDialGreeted, native.epoch.ownKey, hello.publicKey) === 'refuse') return refusalOf({ name: 'crossing', message: 'this side has dialled already' }, true)
     return null
   }
 
@@ -95,8 +95,8 @@ export class NativeAcceptorHandshake implements AcceptorHandshake {
   }
 }
 
-function refusalOf({ name, message }: HelloFault): HandshakeFault {
-  return { write: encodeRefusal(name, message), reason: `${name}: ${message}` }
+function refusalOf({ name, message }: HelloFault, isExpected = false): HandshakeFault {
+  return { write: encodeRefusal(name, message), reason: `${name}: ${message}`, isExpected }
 }
 
 function asNative(state: LinkCore): NativeLinkState {

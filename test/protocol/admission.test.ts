@@ -1,7 +1,7 @@
 /** Owns: who may begin a handshake, at each bound and on both sides of it. Refuses to know: sockets; time is a number. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Admission } from '../../protocol/index.ts'
+import { Admission, PeerAddresses } from '../../protocol/index.ts'
 import type { AdmissionLimits, AdmissionVerdict } from '../../protocol/index.ts'
 
 const limits: AdmissionLimits = { pendingInboundMax: 6, pendingInboundPerAddressMax: 3, connectRatePerSecond: 10, connectBurst: 20 }
@@ -12,112 +12,165 @@ function ask(admission: Admission, address: string, count: number, nowMs = 0, fr
   return Array.from({ length: count }, (_, i) => word(admission.ask(`${address}.${from + i}`, address, nowMs)))
 }
 
-describe('pending handshakes', () => {
-  it('of one address are 3 and no more', () => {
-    expect(ask(new Admission(limits), 'a', 5)).toEqual(['in', 'in', 'in', 'address-pending', 'address-pending'])
+describe('the limit on pending handshakes of one address', () => {
+  it('evicts the oldest handshake of a stranger address for each one above the limit', () => {
+    expect(ask(new Admission(limits), 'a', 5)).toEqual(['in', 'in', 'in', 'in, out goes a.1', 'in, out goes a.2'])
   })
 
-  it('of one address make room when one is settled', () => {
+  it('evicts nothing once a handshake has ended', () => {
     const admission = new Admission(limits)
     ask(admission, 'a', 3)
     admission.settle('a.2', false)
-    expect(ask(admission, 'a', 2, 0, 4)).toEqual(['in', 'address-pending'])
+    expect(ask(admission, 'a', 2, 0, 4)).toEqual(['in', 'in, out goes a.1'])
   })
 
-  it.each([[1, 1], [2, 2], [3, 3]])('are counted: %i asked, %i pending', (asked, pending) => {
+  it('never evicts a handshake whose peer has proved its key', () => {
+    const admission = new Admission(limits)
+    ask(admission, 'a', 3)
+    for (const id of ['a.1', 'a.3']) admission.prove(id)
+    expect(ask(admission, 'a', 1, 0, 4)).toEqual(['in, out goes a.2'])
+    admission.prove('a.4')
+    expect(ask(admission, 'a', 1, 0, 5)).toEqual(['address-pending'])
+  })
+
+  it.each([[1, 1], [2, 2], [3, 3], [4, 3]])('counts what is pending: after %i requests %i', (asked, pending) => {
     const admission = new Admission(limits)
     ask(admission, 'a', asked)
     expect(admission.pending).toBe(pending)
   })
 
-  it('are 6 in all; the seventh pushes out the oldest of the busiest address', () => {
+  it('treats an IPv4 address and its form in IPv6 as one address', () => {
+    const admission = new Admission(limits)
+    ask(admission, '::ffff:10.0.0.1', 3)
+    expect(ask(admission, '10.0.0.1', 1)).toEqual(['in, out goes ::ffff:10.0.0.1.1'])
+  })
+})
+
+describe('a full table of pending handshakes', () => {
+  it('evicts the oldest handshake of the busiest address', () => {
     const admission = new Admission(limits)
     ask(admission, 'a', 2)
     ask(admission, 'b', 3)
     expect(ask(admission, 'c', 1)).toEqual(['in'])
     expect([ask(admission, 'd', 1), admission.pending]).toEqual([['in, out goes b.1'], 6])
-    // Two addresses have two now, and the one that came first is the busiest.
+    // Two addresses have two now; the oldest handshake among theirs is evicted.
     expect(ask(admission, 'e', 1)).toEqual(['in, out goes a.1'])
     expect(ask(admission, 'f', 1)).toEqual(['in, out goes b.2'])
   })
 
-  it('of a full table where every address has one are not pushed out', () => {
+  it('evicts the oldest handshake of all if each address has one', () => {
     const admission = new Admission(limits)
     for (const address of 'abcdef') ask(admission, address, 1)
-    expect(ask(admission, 'g', 1)).toEqual(['pending'])
+    expect(ask(admission, 'g', 1)).toEqual(['in, out goes a.1'])
     expect(admission.pending).toBe(6)
   })
 
-  it('of the busiest address are not pushed out by itself', () => {
+  it('evicts a handshake of the address of the new connection if that is the busiest', () => {
     const admission = new Admission(limits)
     ask(admission, 'a', 2)
     for (const address of 'bcde') ask(admission, address, 1)
-    expect(ask(admission, 'a', 1, 0, 3)).toEqual(['pending'])
+    expect(ask(admission, 'a', 1, 0, 3)).toEqual(['in, out goes a.1'])
   })
 
-  it('that were pushed out are settled for nothing', () => {
+  it('refuses a new connection only if every pending peer has proved its key', () => {
+    const admission = new Admission(limits)
+    for (const address of 'abcdef') {
+      ask(admission, address, 1)
+      admission.prove(`${address}.1`)
+    }
+    expect(ask(admission, 'g', 1)).toEqual(['pending'])
+  })
+
+  it('ignores the end of a handshake that was evicted, and of one that it does not know', () => {
     const admission = new Admission(limits)
     ask(admission, 'a', 3)
     for (const address of 'bcd') ask(admission, address, 1)
     ask(admission, 'e', 1)
     admission.settle('a.1', false)
-    expect(admission.pending).toBe(6)
-  })
-
-  it('that are not known are settled for nothing', () => {
-    const admission = new Admission(limits)
     admission.settle('nobody', true)
-    expect(admission.pending).toBe(0)
+    expect(admission.pending).toBe(6)
   })
 })
 
-describe('a full table of strangers, one from each address', () => {
+describe('an address where a peer has proved its key', () => {
   const strangers = ['a', 'b', 'c', 'd', 'e', 'f']
-  /** A table in which address "home" has proved to be a peer's, and which is full of others since. */
-  function besieged(isProved = true): Admission {
-    const admission = new Admission(limits)
+  /** A peer has proved its key at "home"; then the table fills with one handshake from each stranger. */
+  function besieged(isProved = true, peers = new PeerAddresses()): Admission {
+    const admission = new Admission(limits, peers)
     ask(admission, 'home', 1)
     admission.settle('home.1', true, isProved)
     for (const address of strangers) ask(admission, address, 1)
     return admission
   }
+  const knownSources = (...addresses: string[]): PeerAddresses => {
+    const peers = new PeerAddresses()
+    for (const address of addresses) peers.connected(address, 0, true)
+    return peers
+  }
 
-  it('gives way to an address where a peer has proved its key: the oldest first, up to what one address may have', () => {
-    expect(ask(besieged(), 'home', 4, 0, 2)).toEqual(['in, out goes a.1', 'in, out goes b.1', 'in, out goes c.1', 'address-pending'])
+  it('always gets a place in a full table, from strangers first', () => {
+    expect(ask(besieged(), 'home', 7, 0, 2)).toEqual([...strangers.slice(0, 4).map((address) => `in, out goes ${address}.1`), 'in, out goes home.2', 'in, out goes home.3', 'in, out goes home.4'])
   })
 
-  it('does not give way where a name was only claimed', () => {
-    expect(ask(besieged(false), 'home', 1, 0, 2)).toEqual(['pending'])
+  it('always gets a place although strangers there have taken all of theirs', () => {
+    const admission = new Admission(limits, knownSources('home'))
+    expect(ask(admission, 'home', 8)).toEqual(['in', 'in', 'in', 'in', 'in', 'in', 'in, out goes home.1', 'in, out goes home.2'])
   })
 
-  it.each([[3_599_999, 'in, out goes h.1'], [3_600_000, 'pending']])('remembers the address for an hour: after %i ms, %s', (laterMs, verdict) => {
-    const admission = besieged()
-    for (const address of strangers) admission.settle(`${address}.1`, false)
-    for (const address of 'hijklm') ask(admission, address, 1, laterMs)
-    expect(ask(admission, 'home', 1, laterMs, 2)).toEqual([verdict])
+  it('always gets a place although strangers there have used up its rate', () => {
+    const admission = new Admission({ ...limits, connectBurst: 2 }, knownSources('home'))
+    expect(ask(admission, 'home', 4)).toEqual(['in', 'in', 'in', 'in'])
   })
 
-  it('does not push out what comes from such an address, not even where it is the busiest', () => {
-    const admission = besieged()
-    ask(admission, 'home', 2, 0, 2)
-    expect(ask(admission, 'h', 1)).toEqual(['pending'])
+  it('is known again to a listener that was restarted', () => {
+    const peers = new PeerAddresses()
+    besieged(true, peers)
+    const admission = new Admission({ ...limits, connectBurst: 1 }, peers)
+    expect([ask(admission, 'home', 2), ask(admission, 'a', 2)]).toEqual([['in', 'in'], ['in', 'address-rate']])
   })
 
-  it('among known addresses the busiest gives way, as among strangers', () => {
-    const admission = new Admission(limits)
-    for (const address of ['x', 'y', 'z']) {
-      ask(admission, address, 1)
-      admission.settle(`${address}.1`, true)
+  it('is that of a stranger as long as names are only claimed', () => {
+    const admission = new Admission({ ...limits, connectBurst: 1 })
+    ask(admission, 'home', 1)
+    admission.settle('home.1', true, false)
+    expect(ask(admission, 'home', 2, 0, 2)).toEqual(['in', 'address-rate'])
+  })
+
+  it('does not lose its handshakes to strangers', () => {
+    const admission = new Admission(limits, knownSources('home'))
+    ask(admission, 'home', 3)
+    for (const address of 'abc') ask(admission, address, 1)
+    expect(ask(admission, 'g', 3)).toEqual(['in, out goes a.1', 'in, out goes b.1', 'in, out goes g.1'])
+  })
+
+  it('loses those above the limit for strangers, so that it cannot lock everyone else out', () => {
+    const admission = new Admission(limits, knownSources('home'))
+    ask(admission, 'home', 6)
+    expect(ask(admission, 'g', 3)).toEqual(['in, out goes home.1', 'in, out goes home.2', 'in, out goes home.3'])
+    expect(ask(admission, 'h', 1)).toEqual(['in, out goes g.1'])
+  })
+
+  it('is not forgotten in a flood of connections from many addresses', () => {
+    const admission = new Admission({ ...limits, connectBurst: 3 })
+    ask(admission, 'home', 1)
+    admission.settle('home.1', true)
+    for (let i = 0; i < 20_000; i++) {
+      admission.ask(`id ${i}`, `address ${i}`, 0)
+      admission.settle(`id ${i}`, false)
     }
-    ask(admission, 'x', 3, 0, 2)
-    ask(admission, 'y', 3, 0, 2)
-    expect(ask(admission, 'z', 1, 0, 2)).toEqual(['in, out goes x.2'])
+    for (const address of 'abcdef') ask(admission, address, 1)
+    expect(ask(admission, 'home', 4, 0, 2)).toEqual(['in, out goes a.1', 'in, out goes b.1', 'in, out goes c.1', 'in, out goes d.1'])
   })
+})
 
-  it.each([[999, 'pending'], [1_000, 'in, out goes a.1'], [1_001, 'in, out goes a.1']])('gives way to anybody once its oldest has been under way for a second: after %i ms, %s', (afterMs, verdict) => {
-    const admission = new Admission(limits)
-    for (const [i, address] of strangers.entries()) ask(admission, address, 1, i)
-    expect(ask(admission, 'g', 1, afterMs)).toEqual([verdict])
+describe('the memory of addresses of peers', () => {
+  it('keeps 4096 addresses, and forgets those that were used longest ago', () => {
+    const peers = new PeerAddresses()
+    for (let i = 0; i < 4096; i++) peers.connected(`${i}`, i, true)
+    peers.connected('0', 5000, false)
+    peers.connected('new', 5000, true)
+    expect(['0', '1', '2', 'new'].map((address) => peers.isProved(address))).toEqual([true, false, true, true])
+    expect([peers.connectedAtMs('0'), peers.connectedAtMs('1')]).toEqual([5000, -Infinity])
   })
 })
 
@@ -126,7 +179,7 @@ describe('the rate', () => {
     Array.from({ length: count }, (_, i) => {
       const id = `${nowMs}.${i}`
       const verdict = word(admission.ask(id, 'a', nowMs))
-      admission.settle(id, authenticated)
+      admission.settle(id, authenticated, false)
       return verdict
     })
   const countIn = (verdicts: string[]): number => verdicts.filter((verdict) => verdict === 'in').length
@@ -164,11 +217,6 @@ describe('the rate', () => {
     expect(countIn(fast(admission, 5, 0))).toBe(0)
     expect(countIn(fast(admission, 5, 100))).toBeLessThanOrEqual(1)
   })
-
-  it('says pending, not rate, where both hold: a handshake under way is the nearer reason', () => {
-    const admission = new Admission({ ...limits, connectBurst: 3 })
-    expect(ask(admission, 'a', 4)[3]).toBe('address-pending')
-  })
 })
 
 describe('memory', () => {
@@ -180,21 +228,7 @@ describe('memory', () => {
       admission.settle(`id ${i}`, false)
     }
     expect(admission.pending).toBe(1)
-    expect(ask(admission, 'first', 3)).toEqual(['in', 'in', 'address-pending'])
-  })
-})
-
-describe('an address where a peer has proved its key', () => {
-  it('is not washed away by a flood from many addresses', () => {
-    const admission = new Admission({ ...limits, connectBurst: 3 })
-    ask(admission, 'home', 1)
-    admission.settle('home.1', true)
-    for (let i = 0; i < 20_000; i++) {
-      admission.ask(`id ${i}`, `address ${i}`, 0)
-      admission.settle(`id ${i}`, false)
-    }
-    for (const address of 'abcdef') ask(admission, address, 1)
-    expect(ask(admission, 'home', 1, 0, 2)).toEqual(['in, out goes a.1'])
+    expect(ask(admission, 'first', 3)).toEqual(['in', 'in', 'in, out goes kept'])
   })
 })
 

@@ -94,12 +94,12 @@ describe('the application is asked of each peer', () => {
 })
 
 describe('an inbound connection that came to nothing is told of once', () => {
-  const clients: [string, (port: number) => net.Socket, string][] = [
+  const clients: [string, (port: number) => net.Socket, string, string?][] = [
     ['speaks another protocol', (port) => net.connect(port, '127.0.0.1', function (this: net.Socket) { this.write('GET / HTTP/1.1\r\n\r\n') }), 'HTTP'],
     ['speaks TLS with another ALPN', (port) => tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2'] }), 'ALPN'],
-    ['hangs up', (port) => net.connect(port, '127.0.0.1', function (this: net.Socket) { this.end() }), 'closed the connection'],
+    ['hangs up', (port) => net.connect(port, '127.0.0.1', function (this: net.Socket) { this.end() }), 'closed the connection', 'ERR_HANDSHAKE_REFUSED'],
   ]
-  it.each(clients)('because it %s', async (_what, connect, word) => {
+  it.each(clients)('because it %s', async (_what, connect, word, code = 'ERR_HANDSHAKE_FAILED') => {
     const door = keep(createNetwork({ identity: Identity.generate(), listen: 'tls://127.0.0.1:0', peers: [], limits }))
     await door.ready()
     const rejections: NetworkEventOf<'connection.rejected'>[] = []
@@ -108,7 +108,7 @@ describe('an inbound connection that came to nothing is told of once', () => {
     const socket = connect(Number(new URL(door.url ?? '').port)).on('error', () => {})
     const closed = new Promise((resolve) => socket.on('close', resolve).resume())
     await within(closed, 'the client sees it closed')
-    expect(await rejected).toMatchObject({ peer: null, remoteAddress: expect.stringContaining('127.0.0.1:') as string, cause: { code: 'ERR_HANDSHAKE_FAILED', message: expect.stringContaining(word) as string } })
+    expect(await rejected).toMatchObject({ peer: null, remoteAddress: expect.stringContaining('127.0.0.1:') as string, cause: { code, message: expect.stringContaining(word) as string } })
     await until(() => door.resources.handles === 1, 'only the listener is left')
     await settle()
     expect(rejections).toHaveLength(1)

@@ -82,7 +82,7 @@ describe('the dialling side', () => {
     ;(await door.outcome(0)).pipe.destroy()
     await until('its end is heard', () => heard.closedWith.length === 1)
     look()
-    expect(await outcomeOf(pipe)).toMatchObject({ code: 'ERR_HANDSHAKE_FAILED' })
+    expect(await outcomeOf(pipe)).toMatchObject({ code: 'ERR_HANDSHAKE_REFUSED' })
     expect([pipe.peerId, heard.closedWith.length]).toEqual([undefined, 1])
   })
 

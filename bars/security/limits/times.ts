@@ -6,7 +6,6 @@ import { MemoryPipe } from '../../../actors/memory-pipe.ts'
 import type { Limits, Network, Session, Transport } from '../../../actors/index.ts'
 import type { StatewireError } from '../../../codec/errors.ts'
 import { Admission } from '../../../protocol/index.ts'
-import { givesWayAfterMs, provedForMs } from '../../../protocol/admission.ts'
 import { idleHooks } from '../../../protocol/link-core.ts'
 import { FloodGuard } from '../../../protocol/native/flood-guard.ts'
 import { goodbyeSilenceMs } from '../../../protocol/native/goodbye.ts'
@@ -162,18 +161,6 @@ function expiresAfter(ownMs: number, peersMs: number, afterMs: number): string {
 
 function protocolCases(): LimitCase[] {
   const full = { pendingInboundMax: 1, pendingInboundPerAddressMax: 1, connectRatePerSecond: 10, connectBurst: 20 }
-  const afterOldest = (ms: number): string => {
-    const admission = new Admission(full)
-    admission.ask('a', 'a', 0)
-    return admission.ask('b', 'b', ms).admitted ? 'gives way' : waits
-  }
-  const afterProof = (ms: number): string => {
-    const admission = new Admission(full)
-    admission.ask('a', 'a', 0)
-    admission.settle('a', true)
-    admission.ask('b', 'b', ms)
-    return admission.ask('c', 'a', ms).admitted ? 'known' : 'a stranger'
-  }
   const rate = (ms: number): string => {
     const admission = new Admission({ ...full, connectBurst: 1 })
     admission.ask('a', 'a', 0)
@@ -184,8 +171,6 @@ function protocolCases(): LimitCase[] {
     ...around('resumeTimeoutMs', 'kept', 1000, [waits, 'expired', 'expired'], (ms) => expiresAfter(1000, 60_000, ms)),
     ...around('resumeTimeoutMs', 'of the peer, less', 1000, [waits, 'expired', 'expired'], (ms) => expiresAfter(60_000, 1000, ms)),
     ...around('resumeTimeoutMs', 'of the peer, the most of a u32', 1000, [waits, 'expired', 'expired'], (ms) => expiresAfter(1000, 0xffff_ffff, ms)),
-    ...around('givesWayAfterMs', 'kept', givesWayAfterMs, [waits, 'gives way', 'gives way'], afterOldest),
-    ...around('provedForMs', 'kept', provedForMs, ['known', 'a stranger', 'a stranger'], afterProof),
     ...around('connectRatePerSecond', 'kept, 10 a second', 100, ['ERR_ADMISSION_LIMIT', 'in order', 'in order'], rate),
     ...around('goodbyeSilenceMs', 'kept', goodbyeSilenceMs, [waits, 'over', 'over'], afterGoodbye),
   ]
