@@ -150,7 +150,7 @@ export class TimerWheel {
 /** Where `value` belongs in an ascending list that does not contain it. */
 function placeOf(value: number, list: readonly number[]): number {
   let low = 0
-  for (let high = list.length; low < high; ) {
+  for (let high = list.length; low < high;) {
     const middle = (low + high) >> 1
     if (list[middle]! < value) low = middle + 1
     else high = middle

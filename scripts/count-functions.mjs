@@ -173,6 +173,7 @@ if (options.help) {
     }
   }
   if (options.list !== undefined) {
-    for (const [file, names] of [...phases[options.list]].toSorted(([left], [right]) => (left < right ? -1 : 1))) console.log(`${file}: ${names.join(', ')}`)
+    for (const [file, names] of [...phases[options.list]].toSorted(([left], [right]) => (left < right ? -1 : 1)))
+      console.log(`${file}: ${names.join(', ')}`)
   }
 }

@@ -14,8 +14,13 @@ const build = fileURLToPath(new URL('../../build', import.meta.url))
 /** @param program its path in build/, such as `bench/main.js` */
 export function runProgram(program: string, args: readonly string[]): Promise<Finished> {
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [path.join(build, program), ...args], { maxBuffer: 2 ** 26 }, (_, stdout, stderr) => {
-      resolve({ code: child.exitCode ?? -1, stdout, stderr })
-    })
+    const child = execFile(
+      process.execPath,
+      [path.join(build, program), ...args],
+      { maxBuffer: 2 ** 26 },
+      (_, stdout, stderr) => {
+        resolve({ code: child.exitCode ?? -1, stdout, stderr })
+      },
+    )
   })
 }
