@@ -255,7 +255,8 @@ export class NativeLinkState implements LinkCore {
     // The peer's balance on the endpoint lane begins with this side's hello, unless both go on where they were.
     if (verdict.mine === 'FRESH' || verdict.theirs === 'FRESH' || theirs.known === 0n) this.#unserved.begin(mine.laneWindowBytes)
     this.#upkeep.begin(this.#options.nowMs(), end === null ? heldFrames - this.epoch.window.heldFrames : 0)
-    return replay
+    // The hello does not say whether what it counts came before the Resets that follow; this Ack does.
+    return verdict.mine === 'RESUME' && !this.#lanes.hasUnreportedDrop ? [encodeAck(this.epoch.received), ...replay] : replay
   }
 
   connectionLost(): void {

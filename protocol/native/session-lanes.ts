@@ -35,6 +35,8 @@ export class SessionLanes {
   readonly #lanes = new Map<number, NativeLane>()
   /** Ended by this side, with values that are not acknowledged yet: the peer may have ended them too, and dropped those. */
   readonly #unackedLanes = new Map<number, NativeLane>()
+  /** How many frames were encoded when a value was last dropped. The Reset of its session is one of them. */
+  #framesAtDrop = 0
   #sessions = new LinkSessions()
   /** The one that had the last frame: values come in bursts. */
   #last: NativeLane | null = null
@@ -53,6 +55,11 @@ export class SessionLanes {
 
   get all(): IterableIterator<NativeLane> {
     return this.#lanes.values()
+  }
+
+  /** A value was dropped whose sender may not have received the Reset of its session. */
+  get hasUnreportedDrop(): boolean {
+    return this.#framesAtDrop > this.#outbox.ackedFrames
   }
 
   get nextId(): number {
@@ -109,6 +116,7 @@ export class SessionLanes {
     this.#guard.sessionClosed(lane.window.ownCountBytes)
     this.#end(lane, error)
     this.#reset(lane, resetCodes[why], error.code, false)
+    this.#recordDrop()
   }
 
   /** Credit or Reset for a session that is open here. Throws ProtocolError ERR_CREDIT_OVERFLOW, ERR_FLOOD. */
@@ -132,6 +140,8 @@ export class SessionLanes {
   /** A frame for a session that is not open here. @returns whether it was of use. Throws ProtocolError for a value without credit. */
   onUnknown(id: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, nowMs: number): boolean {
     const isEarly = this.#sessions.placeOf(id) === 'early'
+    const isValue = descriptor !== nativeDescriptors.Credit && descriptor !== nativeDescriptors.Reset
+    if (isValue && !isEarly) this.#recordDrop()
     const unacked = descriptor === nativeDescriptors.Reset ? this.#unackedLanes.get(id) : undefined
     if (unacked !== undefined) this.#upkeep.laneEnded(unacked, resetError(this.#options.peer, id, decodeReset(buffer, bodyStart, bodyEnd)))
     this.#announce(onUnknownSession(this.#sessions, this.#guard, id, descriptor, buffer, bodyStart, bodyEnd, nowMs))
@@ -177,6 +187,10 @@ export class SessionLanes {
   #reset(lane: NativeLane, code: number, reason: string, isTaken: boolean): void {
     this.#keepUnacked(lane)
     if (this.#sessions.close(lane.id)) this.#outbox.writeReset(encodeReset(lane.id, { code, reason }), this.#upkeep.handledFrames(isTaken))
+  }
+
+  #recordDrop(): void {
+    this.#framesAtDrop = this.#outbox.ackedFrames + this.#outbox.unackedFrames
   }
 
   #keepUnacked(lane: NativeLane): void {

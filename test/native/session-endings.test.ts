@@ -216,6 +216,21 @@ describe('flush', () => {
       expect(alice.link(bob).figures.resumes).toBe(1)
     }))
 
+  it.each(['before', 'after'])('succeeds when a resumed connection acknowledges the values and the peer closed %s it broke', (when) =>
+    play({ on: 'memory' }, async (scene) => {
+      const { alice, bob, mine, theirs } = await pairOf(scene)
+      // What the peer sends from here on is lost with the connection: acknowledgements, and a Reset.
+      for (const pipe of bob.faults.pipes) pipe.write = () => true
+      for (let value = 0; value < 3; value++) expect(mine.trySend(bob.id, number(value))).toBe(true)
+      const flushed = mine.flush()
+      await scene.until('the peer has the values', () => theirs.unread(alice.id) === 3)
+      if (when === 'before') theirs.close()
+      alice.kill()
+      await scene.until('the link resumed', () => bob.eventsOf('link.resumed').length === 1)
+      theirs.close()
+      await scene.run(flushed)
+    }))
+
   it('never succeeds for a value that the session of the peer did not get, whenever the peer closes and the link breaks', async () => {
     let [succeeded, rejected] = [0, 0]
     for (let seed = 1; seed <= 40; seed++) {
