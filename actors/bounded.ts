@@ -12,7 +12,8 @@ export interface CallOptions {
 }
 
 /**
- * Waits with a deadline and a signal. `start` begins the wait and returns what gives it up.
+ * Waits with a deadline and a signal. `start` begins the wait and returns what gives it up. `why` is called when the deadline
+ * passes, and ends the message.
  * @throws StatewireError ERR_ABORTED, ERR_INVALID_OPTION, or `code` when the deadline passes
  */
 export function bounded<T>(
@@ -21,6 +22,7 @@ export function bounded<T>(
   code: 'ERR_TIMED_OUT' | 'ERR_SEND_TIMED_OUT',
   what: string,
   start: (resolve: (value: T) => void, reject: (error: Error) => void) => () => void,
+  why: () => string = () => '',
 ): Promise<T> {
   const signal = options?.signal
   const timeoutMs = options?.timeoutMs
@@ -51,8 +53,9 @@ export function bounded<T>(
       fail(new StatewireError('ERR_ABORTED', `${what}: aborted`, { cause: signal?.reason }))
     }
     const deadline = timeoutMs === undefined ? undefined : wheel.schedule(timeoutMs, () => {
+      const reason = why()
       giveUp()
-      fail(new StatewireError(code, `${what} within ${timeoutMs} ms`))
+      fail(new StatewireError(code, `${what} within ${timeoutMs} ms${reason}`))
     })
     const removeAbort = signal === undefined ? undefined : onAbort(signal, abort)
     giveUp = start((value) => {

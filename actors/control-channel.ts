@@ -46,7 +46,7 @@ export class ControlChannel {
       }
       const withdraw = state.waitToSend(lane, value, flushed, reject)
       return () => void withdraw()
-    })
+    }, () => this.#services.whyNotSent(peer, state.isConnected))
   }
 
   /** The next value of a peer. There is no time limit unless one is given. */

@@ -30,7 +30,10 @@ export interface Limits {
   readonly batchTimeoutMs: number
   /** Draining at `shutdown`. */
   readonly shutdownTimeoutMs: number
-  /** A send that waits for a connection or for room. */
+  /**
+   * A send that waits for a connection or for room. If it is not set, 10 s more than `resumeTimeoutMs`: a send waits for
+   * as long as its link may be resumed.
+   */
   readonly sendTimeoutMs: number
   readonly backoffMinMs: number
   readonly backoffMaxMs: number
@@ -67,6 +70,9 @@ export interface Limits {
 export type LimitsOption = { readonly [Name in keyof Limits]?: Limits[Name] | undefined }
 
 const mebibyte = 1024 * 1024
+const defaultResumeTimeoutMs = 120_000
+/** So that a link that expires is the reason that a waiting send is given, and not its own deadline. */
+const sendOutlastsResumeMs = 10_000
 
 export const defaultLimits: Limits = {
   dialTimeoutMs: 10_000,
@@ -79,7 +85,7 @@ export const defaultLimits: Limits = {
   bindTimeoutMs: 5_000,
   batchTimeoutMs: 30_000,
   shutdownTimeoutMs: 5_000,
-  sendTimeoutMs: 30_000,
+  sendTimeoutMs: defaultResumeTimeoutMs + sendOutlastsResumeMs,
   backoffMinMs: 100,
   backoffMaxMs: 30_000,
   backoffFactor: 1.6,
@@ -92,7 +98,7 @@ export const defaultLimits: Limits = {
   sessionsPerPeerMax: 1024,
   connectionsPerPeerMax: 64,
   highWaterMarkBytes: 256 * 1024,
-  resumeTimeoutMs: 120_000,
+  resumeTimeoutMs: defaultResumeTimeoutMs,
   replayWindowBytes: defaultReplayWindowBytes,
   laneWindowBytes: firstWindowBytes,
   sendQueueBytesMax: 64 * mebibyte,
@@ -123,6 +129,7 @@ export function resolveLimits(overrides: LimitsOption | undefined): Limits {
     if ((name === 'maxMessageLengthBytes' || name === 'replayWindowBytes') && value > 0xffff_ffff) throw invalid(`limits.${name} must fit the u32 of the wire, got ${value}`)
     limits[name as keyof Limits] = value
   }
+  if (overrides.sendTimeoutMs === undefined) limits.sendTimeoutMs = Math.min(timerMsMax, limits.resumeTimeoutMs + sendOutlastsResumeMs)
   if (limits.backoffMinMs > limits.backoffMaxMs) throw invalid(`limits.backoffMinMs (${limits.backoffMinMs}) must not be above limits.backoffMaxMs (${limits.backoffMaxMs})`)
   if (limits.pendingInboundPerAddressMax > limits.pendingInboundMax) throw invalid(`limits.pendingInboundPerAddressMax (${limits.pendingInboundPerAddressMax}) must not be above limits.pendingInboundMax (${limits.pendingInboundMax})`)
   return limits

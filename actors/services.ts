@@ -102,6 +102,11 @@ export class Services implements SessionContext {
     return this.#obstacles.sentenceFor(peer, this.url)
   }
 
+  whyNotSent(peer: string, isConnected: boolean): string {
+    if (isConnected) return ': it is connected, and its reader has fallen behind'
+    return `: it is not connected${this.whyNotConnected(peer)}`
+  }
+
   emit(event: NetworkEvent): void {
     this.#obstacles.note(event)
     const { log } = this.environment

@@ -16,4 +16,6 @@ export interface SessionContext extends LinkContext {
   readonly failure: Cause | null
   /** Why a peer is not connected, in parentheses, for the end of an error message; or ''. */
   whyNotConnected(peer: string): string
+  /** What a send to the peer waits for, for the end of an error message. */
+  whyNotSent(peer: string, isConnected: boolean): string
 }

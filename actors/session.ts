@@ -261,15 +261,15 @@ export class Session {
     const sending = this.#bounded<void>({ ...options, timeoutMs }, 'ERR_SEND_TIMED_OUT', `${peer} did not take a value of session ${this.id}`, (resolve, reject) => {
       const withdraw = channel.state.waitToSend(channel.lane, value, resolve, reject, options?.transfer)
       return () => void withdraw()
-    })
+    }, () => this.#services.whyNotSent(peer, channel.state.isConnected))
     const settled = (): void => void this.#sending.delete(sending)
     this.#sending.set(sending, peer)
     sending.then(settled, settled)
     return sending
   }
 
-  #bounded<T>(options: CallOptions | undefined, code: 'ERR_TIMED_OUT' | 'ERR_SEND_TIMED_OUT', what: string, start: (resolve: (value: T) => void, reject: (error: Error) => void) => () => void): Promise<T> {
-    return bounded(this.#services, options, code, what, start)
+  #bounded<T>(options: CallOptions | undefined, code: 'ERR_TIMED_OUT' | 'ERR_SEND_TIMED_OUT', what: string, start: (resolve: (value: T) => void, reject: (error: Error) => void) => () => void, why?: () => string): Promise<T> {
+    return bounded(this.#services, options, code, what, start, why)
   }
 }
 

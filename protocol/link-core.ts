@@ -51,6 +51,8 @@ export interface LinkCore extends FrameSink {
   /** A link does not read before it has a lane, where the dialect asks for that: its actor waits for this. */
   onLaneOpened: (() => void) | null
   readonly laneCount: number
+  /** A connection is adopted: values that wait do so for room or for the reader. */
+  readonly isConnected: boolean
   readonly isReceiveFull: boolean
   readonly outbound: Outbound
   readonly end: Error | null

@@ -68,6 +68,7 @@ export class LinkState implements LinkCore {
   #waitingBytes = 0
   #unreadBytes = 0
   #isReceiveFull = false
+  #isConnected = false
   #isFlowing = false
   #flushRequested = false
   #lastLane: Lane | null = null
@@ -86,6 +87,10 @@ export class LinkState implements LinkCore {
 
   get waitingSends(): number {
     return this.#waiting.length
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected
   }
 
   get laneCount(): number {
@@ -107,6 +112,7 @@ export class LinkState implements LinkCore {
   readonly nextDueAtMs = null
 
   established(): readonly Buffer[] {
+    this.#isConnected = true
     return []
   }
 
@@ -284,6 +290,7 @@ export class LinkState implements LinkCore {
    * Frames that were not handed to the connection stay and go first on the next one.
    */
   connectionLost(message: string, cause: unknown): void {
+    this.#isConnected = false
     this.block()
     // What came for sessions to come belongs to a call that this break fails on the other side: it will be made again.
     this.#early.clear()
@@ -308,6 +315,7 @@ export class LinkState implements LinkCore {
   close(error: Error): void {
     if (this.#end !== null) return
     this.#end = error
+    this.#isConnected = false
     this.block()
     for (const send of this.#waiting.drain()) this.#rejectSend(send, error)
     for (const lane of this.#lanes.values()) lane.close(error)

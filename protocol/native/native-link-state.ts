@@ -29,6 +29,7 @@ export class NativeLinkState implements LinkCore {
   readonly epoch: LinkEpoch
   readonly counters: LinkCounters = { valuesSent: 0, bytesSent: 0, valuesReceived: 0, bytesReceived: 0, framesDropped: 0 }
   onLaneOpened: (() => void) | null = null
+  end: Error | null = null
   readonly kept = new KeptViews()
   readonly readsAtOnce = true
   readonly tellsOfLoss = false
@@ -43,7 +44,6 @@ export class NativeLinkState implements LinkCore {
   readonly #largeFrame: FrameReservation
   #reader: NativeFrameReader | null = null
   #hooks: LinkHooks = idleHooks
-  #end: Error | null = null
   #chunkAtMs = 0
   /** Values that were accepted, and ended with an epoch unconfirmed. */
   lost: Lost = { unknown: 0, notSent: 0 }
@@ -71,16 +71,16 @@ export class NativeLinkState implements LinkCore {
     return this.#largeFrame.isWaiting
   }
 
+  get isConnected(): boolean {
+    return this.epoch.isUp
+  }
+
   get laneCount(): number {
     return this.#lanes.size
   }
 
   get outbound(): Outbound {
     return this.#outbox
-  }
-
-  get end(): Error | null {
-    return this.#end
   }
 
   get roundTripMs(): number | null {
@@ -105,8 +105,8 @@ export class NativeLinkState implements LinkCore {
   }
 
   openLane(id: number): NativeLane {
-    const lane = this.#lanes.open(id, this.#end)
-    if (this.#end === null) this.onLaneOpened?.()
+    const lane = this.#lanes.open(id, this.end)
+    if (this.end === null) this.onLaneOpened?.()
     return lane
   }
 
@@ -129,7 +129,7 @@ export class NativeLinkState implements LinkCore {
   }
 
   flow(): void {
-    if (this.#end === null) this.#outbox.flow()
+    if (this.end === null) this.#outbox.flow()
   }
 
   block(): void {
@@ -303,12 +303,12 @@ export class NativeLinkState implements LinkCore {
 
   /** Or never will be. */
   whenAllAcked(onSettled: () => void): void {
-    if (this.#end !== null || this.acceptedValues() === 0) onSettled()
+    if (this.end !== null || this.acceptedValues() === 0) onSettled()
     else this.#upkeep.whenAcked(null, this.#options.nowMs(), onSettled, onSettled)
   }
 
   whenAcked(lane: Lane, resolve: () => void, reject: (error: Error) => void): () => void {
-    const end = this.#end ?? (lane.end instanceof LinkResetError ? lane.end : (lane as NativeLane).cutOff)
+    const end = this.end ?? (lane.end instanceof LinkResetError ? lane.end : (lane as NativeLane).cutOff)
     if (end === null) return this.#upkeep.whenAcked(lane as NativeLane, this.#options.nowMs(), resolve, reject)
     reject(end)
     return () => {}
@@ -337,11 +337,11 @@ export class NativeLinkState implements LinkCore {
   }
 
   close(error: Error): void {
-    if (this.#end !== null) return
+    if (this.end !== null) return
     // What was accepted and is not confirmed has its outcome in any case. Why this side left is nearer than how the link ended.
     const end = (this.#leaving ??= error)
     if (this.acceptedValues() > 0) this.#renew('goodbye')
-    this.#end = end
+    this.end = end
     this.block()
     this.#lanes.endAll(end)
     this.#largeFrame.forget()
@@ -364,7 +364,7 @@ export class NativeLinkState implements LinkCore {
 
   /** When `poll` is to be called next, or null. */
   get nextDueAtMs(): number | null {
-    if (this.#end !== null) return null
+    if (this.end !== null) return null
     return this.epoch.isUp ? this.#upkeep.nextDueAtMs : this.epoch.expiresAtMs
   }
 
@@ -377,7 +377,7 @@ export class NativeLinkState implements LinkCore {
   }
 
   retire(): void {
-    if (this.#end === null && !this.epoch.isUp && (this.#lanes.size > 0 || this.#outbox.unackedFrames > 0)) this.#renew('expired')
+    if (this.end === null && !this.epoch.isUp && (this.#lanes.size > 0 || this.#outbox.unackedFrames > 0)) this.#renew('expired')
   }
 
   /** Costs a walk over the lanes. */

@@ -82,6 +82,20 @@ describe('times', () => {
       await sent
     }))
 
+  it('says that the link was down when a send to a peer that left timed out', () =>
+    play(duo({ onConnectionLost: 'reconnect', limits: { sendTimeoutMs: 1000 } }), async (scene) => {
+      const made = await scene.sessions(1)
+      await scene.run(scene.of('alice').network.shutdown())
+      const sent = made
+        .get('bob')?.[0]
+        ?.send('alice', number(1))
+        .catch((error: Error) => error.message)
+      await scene.clock.advance(1000 + slotMs)
+      expect(await sent).toMatch(
+        /^alice did not take a value of session \d+ within 1000 ms: it is not connected \(\d+ attempts?; the last: nobody listens at .*\)$/,
+      )
+    }))
+
   it.each([[99, 'waits'], [100 + slotMs, 'ERR_TIMED_OUT']])('receive with timeoutMs: after %i of 100 ms: %s', (afterMs, outcome) =>
     play(duo(), async (scene) => {
       const made = await scene.sessions(1)
