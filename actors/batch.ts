@@ -104,7 +104,9 @@ class BatchBody implements Body {
   #firstId = 0
   #cause: Cause | null = null
   #validating = false
-  #openSessions = 0
+  /** By index. */
+  readonly #openSessions = new Set<number>()
+  #isReleased = false
   readonly #prfKeys: PrfKeys[] = []
 
   constructor(input: BatchInput, port: ActorPort) {
@@ -130,6 +132,7 @@ class BatchBody implements Body {
   }
 
   dispose(): void {
+    this.#isReleased = true
     this.#services.batchesUnderWay.delete(this)
     this.#giveTurnBack()
     this.#request.reject(errorOf(this.#cause ?? this.#services.failure ?? cause('ERR_NETWORK_STOPPED', 'the network has stopped')))
@@ -311,16 +314,24 @@ class BatchBody implements Body {
     // What a broken connection may cost is told in values of the application; validation is none.
     for (const channels of this.#channels) for (const { lane } of channels.values()) lane.sentSinceUp = 0
     this.#giveTurnBack()
-    const onClosed = (): void => this.#sessionClosed()
-    const sessions = this.#channels.map((channels, index) => new Session({ services, id: channels.values().next().value?.lane.id ?? index, index, channels, prf: this.#prfKeys[index] ?? null, onClosed }))
-    this.#openSessions = sessions.length
+    const sessions: Session[] = this.#channels.map((channels, index) => new Session({ services, id: channels.values().next().value?.lane.id ?? index, index, channels, prf: this.#prfKeys[index] ?? null, onClosed: (error) => this.#sessionClosed(index, error) }))
+    for (const [index, session] of sessions.entries()) if (session.isLive || this.#mode !== 'resume') this.#openSessions.add(index)
     services.emit({ type: 'sessions.made', batch: this.#port.id, count: sessions.length, peers: this.#request.peers })
     this.#request.resolve(sessions)
+    if (this.#openSessions.size === 0) this.#close(cause('ERR_SESSION_CLOSED', 'its sessions ended before they were handed over'))
   }
 
-  #sessionClosed(): void {
-    this.#openSessions--
-    if (this.#openSessions === 0) this.#port.send({ type: 'batch.close', cause: cause('ERR_SESSION_CLOSED', 'its sessions were closed') })
+  /** In other modes a session whose lanes have ended is closed by its link or by the application. */
+  #sessionClosed(index: number, error: Error | null): void {
+    if (error !== null && this.#mode !== 'resume') return
+    if (!this.#openSessions.delete(index) || this.#openSessions.size > 0) return
+    if (error === null) this.#close(cause('ERR_SESSION_CLOSED', 'its sessions were closed'))
+    // Not at once: other lanes of the link may be ending in this very call, and a listener may ask for new sessions.
+    else void Promise.resolve().then(() => this.#close(causeOf(error)))
+  }
+
+  #close(reason: Cause): void {
+    if (!this.#isReleased) this.#port.send({ type: 'batch.close', cause: reason })
   }
 
   noteFailure(event: { cause?: Cause; peer?: string }): void {
@@ -341,6 +352,7 @@ class BatchBody implements Body {
   }
 
   releaseLinks(): void {
+    this.#isReleased = true
     const reason = this.#cause ?? cause('ERR_SESSION_CLOSED', 'its sessions were closed')
     const error = errorOf(reason)
     if (this.#mode === 'fail') {

@@ -29,20 +29,30 @@ export interface DrainOptions {
   readonly reason?: string | undefined
 }
 
-/** Of the limit, so much is left for the Goodbye and the end of the socket. */
+/** What a Goodbye and its answer are given at the end of the limit: a round trip. */
 function partingMs(services: Services, limitMs: number): number {
-  return Math.min(services.options.limits.closeTimeoutMs, limitMs / 2)
+  return Math.min(services.options.limits.closeTimeoutMs, limitMs / 10)
 }
 
 function nativeOf(states: Iterable<LinkCore>): NativeLinkState[] {
   return [...states].filter((state): state is NativeLinkState => state instanceof NativeLinkState && state.end === null)
 }
 
-/** Takes nothing new from now on. Calls back once all that was accepted is acknowledged, or when the time is up. */
-export function settleLinks(services: Services, states: Iterable<LinkCore>, reason: Cause, limitMs: number, onSettled: () => void): void {
-  const links = nativeOf(states)
+/**
+ * Takes nothing new from now on. Calls back once everything that was accepted is acknowledged, or when the time is up.
+ * A link that is down has all of the time to come back. One that is up leaves some of it for its Goodbye.
+ */
+export function settleLinks(
+  services: Services,
+  peer: string,
+  states: Iterable<LinkCore>,
+  reason: Cause,
+  limitMs: number,
+  onSettled: () => void,
+): void {
+  const links = new Set(nativeOf(states))
   for (const state of links) state.leave(errorOf(reason))
-  let open = links.length
+  if (links.size === 0) return onSettled()
   let isOver = false
   const settle = (): void => {
     if (isOver) return
@@ -50,13 +60,18 @@ export function settleLinks(services: Services, states: Iterable<LinkCore>, reas
     deadline.cancel()
     onSettled()
   }
-  const deadline = services.wheel.schedule(limitMs - partingMs(services, limitMs), settle)
-  const one = (): void => {
-    open--
-    if (open === 0) settle()
+  const restMs = partingMs(services, limitMs)
+  let deadline = services.wheel.schedule(limitMs - restMs, () => {
+    if ([...links].some(({ epoch }) => epoch.isUp)) settle()
+    else deadline = services.wheel.schedule(restMs, settle)
+  })
+  for (const state of links) {
+    state.whenAllAcked(() => {
+      links.delete(state)
+      if (links.size === 0) settle()
+    })
   }
-  for (const state of links) state.whenAllAcked(one)
-  if (links.length === 0) settle()
+  if (links.size > 0) services.reconnector?.send({ type: 'dial.hurry', peer })
 }
 
 /** What every call for the peer hears from now on: only another network takes something for it again. The peer hears the reason alone. */
@@ -78,9 +93,11 @@ export function drainPeer(services: Services, peer: string, reason: Cause, limit
     return { peer, acked: Math.max(0, accepted - unknown - notSent), unknown, notSent }
   }
   const drained = causeOf(drainedError(peer, reason.message))
+  const startedAtMs = services.nowMs()
   return new Promise((resolve) => {
-    settleLinks(services, links, drained, limitMs, () => {
-      const restMs = partingMs(services, limitMs)
+    settleLinks(services, peer, links, drained, limitMs, () => {
+      const leftMs = Math.max(startedAtMs + limitMs - services.nowMs(), 1)
+      const restMs = Math.min(services.options.limits.closeTimeoutMs, leftMs)
       close(restMs)
       // An actor that was set aside, or is late, can not say Goodbye any more.
       const deadline = services.wheel.schedule(restMs + lateMs, () => {

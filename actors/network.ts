@@ -275,12 +275,13 @@ export class Network {
     this.#abortRequests(() => true, new StatewireError('ERR_NETWORK_STOPPED', 'the network is shutting down and takes nothing new'))
     this.#ref.send({ type: 'network.shutdown' })
     while (!this.#hasEnded()) await this.#change()
-    // Sockets that were destroyed are released by the kernel a moment later.
+    // Sockets are closed by the end of this turn of the event loop at the earliest. A timer waits for it, and under a virtual
+    // clock only timers move time. Where networks share a transport, the handles of others may stay.
+    const { clock, transport } = this.#services.environment
     const untilMs = this.#services.nowMs() + this.#services.options.limits.closeTimeoutMs
-    while (this.#services.environment.transport.openHandles > 0 && this.#services.nowMs() < untilMs) {
-      // By a timer: where networks share a transport the handles of others may stay, and under a virtual clock only timers move time.
-      await new Promise<void>((resolve) => void this.#services.environment.clock.setTimeout(resolve, 1))
-    }
+    do {
+      await new Promise<void>((resolve) => void clock.setTimeout(resolve, 1))
+    } while (transport.openHandles > 0 && this.#services.nowMs() < untilMs)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -15,6 +15,7 @@ import { post } from './post.ts'
 import { cause, causeOf, errorOf } from './causes.ts'
 import type { Cause } from './causes.ts'
 import type { Services } from './services.ts'
+import type { Deadline } from './timer-wheel.ts'
 
 /** Asks a peer for a link; `replyTo` hears `link.ready`, `link.up`, `link.down` and `link.failed`, with `peer`. */
 export interface LinkRequest {
@@ -61,6 +62,7 @@ class PeerBody implements Body {
       if (!this.#closing) replyTo.send({ type: spec.onConnectionLost === 'fail' ? 'link.failed' : 'link.down', link: spec.id, peer: this.#peer.id, cause: reason })
     }
     this.#requests.clear()
+    this.#lastDeadline?.cancel()
   }
 
   openLink(event: { request: LinkRequest }): void {
@@ -118,11 +120,28 @@ class PeerBody implements Body {
   }
 
   #tellIfIdle(): void {
-    if (this.#closing && this.#port.children.size === 0) this.#port.send({ type: 'peer.empty' })
+    if (!this.#closing) return
+    if (this.#port.children.size === 0) this.#port.send({ type: 'peer.empty' })
+    else if (this.#port.children.size === 1) this.#leaveLast()
+  }
+
+  /** The peer takes link 0 for the last of all links (docs/protocol.md, native). */
+  #lastToLeave(): AnyActorRef | undefined {
+    const first = [...this.#requests.values()].find(({ spec }) => spec.connectionId === 0 && spec.onConnectionLost === 'resume')
+    return first === undefined ? undefined : this.#port.children.get(first.spec.id)
+  }
+
+  #leaveLast(): void {
+    const close = this.#closeLast
+    this.#closeLast = null
+    this.#lastDeadline?.cancel()
+    close?.()
   }
 
   #closing = false
   #closeWithinMs: number | null = null
+  #closeLast: (() => void) | null = null
+  #lastDeadline: Deadline | null = null
 
   wakeLinks(event: AnyEventObject): void {
     for (const ref of this.#port.children.refs()) ref.send(event)
@@ -178,7 +197,14 @@ class PeerBody implements Body {
   closeLinks(event: { cause: Cause; withinMs?: number }): void {
     this.#closing = true
     this.#closeWithinMs = event.withinMs ?? null
-    for (const ref of this.#port.children.refs()) ref.send({ type: 'link.close', cause: event.cause })
+    const last = this.#lastToLeave()
+    for (const ref of this.#port.children.refs()) if (ref !== last) ref.send({ type: 'link.close', cause: event.cause })
+    if (last !== undefined) {
+      this.#closeLast = () => last.send({ type: 'link.close', cause: event.cause })
+      const withinMs = event.withinMs ?? this.#services.options.limits.shutdownTimeoutMs
+      // A link whose Goodbye is not answered leaves half of the time for the last one.
+      this.#lastDeadline = this.#services.wheel.schedule(withinMs / 2, () => this.#leaveLast())
+    }
     this.#tellIfIdle()
   }
 

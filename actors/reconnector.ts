@@ -42,10 +42,15 @@ interface Entry {
   isDialing: boolean
 }
 
+/** The longest wait between dials of a peer that this side is about to leave: a drain and a shutdown take seconds. */
+const hurriedMaxMs = 250
+
 class ReconnectorBody implements Body {
   readonly #services: LinkContext
   readonly #port: ActorPort
   readonly #entries = new Map<string, Entry>()
+  /** Peers that this side is about to leave. */
+  readonly #hurried = new Set<string>()
   #dialing = 0
   /** The chart was told that no dial may begin. */
   #isSaturated = false
@@ -82,13 +87,35 @@ class ReconnectorBody implements Body {
     entry.isNext = false
     entry.host = event.host
     // The first dial, and the first after an established connection, need no wait. `attempts` counts what came to nothing since.
-    const delayMs = entry.attempts === 0 ? 0 : backoffMs(entry.attempts - 1, this.#services.environment.random.fraction(), { minMs: limits.backoffMinMs, maxMs: limits.backoffMaxMs, factor: limits.backoffFactor })
+    const maxMs = Math.min(limits.backoffMaxMs, this.#isHurried(event.key) ? hurriedMaxMs : Infinity)
+    const delayMs = entry.attempts === 0 ? 0 : this.#backoffMs(entry.attempts - 1, maxMs)
     entry.attempts++
     if (delayMs === 0) return this.resolve(event)
     entry.waiting = this.#services.wheel.schedule(delayMs, () => {
       entry.waiting = null
       this.#port.send({ type: 'dial.due', key: event.key })
     })
+  }
+
+  #backoffMs(attempt: number, maxMs: number): number {
+    const { backoffMinMs, backoffFactor: factor } = this.#services.options.limits
+    const fraction = this.#services.environment.random.fraction()
+    return backoffMs(attempt, fraction, { minMs: Math.min(backoffMinMs, maxMs), maxMs, factor })
+  }
+
+  /** The peer has little time left to acknowledge what it was sent: dials that wait begin now, and later ones wait less. */
+  hurry(event: { peer: string }): void {
+    this.#hurried.add(event.peer)
+    for (const [key, entry] of this.#entries) {
+      if (entry.waiting === null || !this.#isHurried(key)) continue
+      entry.waiting.cancel()
+      entry.waiting = null
+      this.#port.send({ type: 'dial.due', key })
+    }
+  }
+
+  #isHurried(key: string): boolean {
+    return this.#hurried.has(key.slice(0, key.indexOf(' ')))
   }
 
   /** Before a place among the dials is taken: a name that is slow to resolve holds up no dial. */

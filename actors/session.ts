@@ -48,7 +48,8 @@ export interface SessionInput {
   readonly index: number
   readonly channels: ReadonlyMap<string, Channel>
   readonly prf: PrfKeys | null
-  readonly onClosed: () => void
+  /** The session is over: it was closed here (null), or its last lane ended with this error. */
+  readonly onClosed: (error: Error | null) => void
 }
 
 /** `await send` in the common case: accepted at once, so nothing is allocated. */
@@ -72,7 +73,8 @@ export class Session {
   readonly prf: PrfKeys | null
   readonly #services: SessionContext
   readonly #channels: ReadonlyMap<string, Channel>
-  readonly #onClosed: () => void
+  readonly #onClosed: (error: Error | null) => void
+  #liveLanes = 0
   /** Calls of `send` whose value is not accepted yet. */
   readonly #sending = new Map<Promise<void>, string>()
   #lastPeer: string | null = null
@@ -88,6 +90,11 @@ export class Session {
     this.#services = input.services
     this.#channels = input.channels
     this.#onClosed = input.onClosed
+    for (const { lane } of input.channels.values()) {
+      if (lane.end !== null) continue
+      this.#liveLanes++
+      lane.onEnded = (error) => this.#laneEnded(error)
+    }
   }
 
   /**
@@ -231,7 +238,16 @@ export class Session {
     this.#closed = true
     const error = new StatewireError('ERR_SESSION_CLOSED', `session ${this.id} was closed`)
     for (const { lane, state } of this.#channels.values()) state.closeLane(lane, error, true)
-    this.#onClosed()
+    this.#onClosed(null)
+  }
+
+  /** False once every lane of it has ended. */
+  get isLive(): boolean {
+    return this.#liveLanes > 0
+  }
+
+  #laneEnded(error: Error): void {
+    if (--this.#liveLanes === 0 && !this.#closed) this.#onClosed(error)
   }
 
   [Symbol.dispose](): void {

@@ -158,8 +158,17 @@ class SupervisorBody implements Body {
 
   /** The listener stays until then: a peer that is away may come back for what it has not got. */
   drain(): void {
-    const states = [...this.services.baseLinks.entries()].flatMap(([, links]) => links.map(({ state }) => state))
-    settleLinks(this.services, states, stopping, this.services.options.limits.shutdownTimeoutMs, () => this.#port.send({ type: 'links.settled' }))
+    const { services } = this
+    const { limits, dialect } = services.options
+    const peers = [...services.baseLinks.entries()]
+    let unsettled = peers.length
+    const settled = (peer: string): void => {
+      // Goodbye to one peer does not wait for the others. In ampc the sessions are closed first, which flushes them.
+      if (dialect === 'native') services.tellPeer(peer, { type: 'peer.close', cause: stopping })
+      if (--unsettled === 0) this.#port.send({ type: 'links.settled' })
+    }
+    if (unsettled === 0) this.#port.send({ type: 'links.settled' })
+    for (const [peer, links] of peers) settleLinks(services, peer, links.map(({ state }) => state), stopping, limits.shutdownTimeoutMs, () => settled(peer))
   }
 
   drainBatches(): void {

@@ -159,16 +159,9 @@ export class TcpTransport implements Transport {
     server.on('connection', (socket) => {
       handlers.onPipe(this.#adopt(socket, { host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 }))
     })
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen({ host: address.host, port: address.port }, () => {
-        server.off('error', reject)
-        resolve()
-      })
-    })
     this.#listeners++
+    await bindServer(server, address, () => this.#listeners--)
     server.on('error', (error) => handlers.onError(error))
-    server.once('close', () => this.#listeners--)
     const bound = server.address() as net.AddressInfo
     return {
       address: { host: bound.address, port: bound.port },
@@ -181,6 +174,26 @@ export class TcpTransport implements Transport {
     this.#pipes.add(pipe)
     return pipe
   }
+}
+
+/**
+ * Binds a server, which is an open handle from the start: a network that ends meanwhile waits for it.
+ * @param onReleased called once, when it could not be bound or is closed
+ */
+export async function bindServer(server: net.Server, address: Address, onReleased: () => void): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host: address.host, port: address.port }, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+  } catch (error) {
+    onReleased()
+    throw error
+  }
+  server.once('close', onReleased)
 }
 
 /** `net.Server.close` waits for accepted sockets; those belong to others here, so the promise does not. */

@@ -21,7 +21,7 @@ import { protocolOf, refusal } from './tls-errors.ts'
 import { NativeAcceptor, nativeDialer } from './tls-native.ts'
 import type { NativeAcceptOptions } from './tls-native.ts'
 import { nativeAlpn } from './tls-parameters.ts'
-import { socketOptions } from './tcp-pipe.ts'
+import { bindServer, socketOptions } from './tcp-pipe.ts'
 import { TlsPipe } from './tls-pipe.ts'
 import type { TlsPipeOptions } from './tls-pipe.ts'
 import { checkTlsRuntime } from './tls-runtime.ts'
@@ -109,16 +109,9 @@ export class TlsTransport implements Transport {
       const remote = { host: raw.remoteAddress ?? 'unknown', port: raw.remotePort ?? 0 }
       handlers.onPipe(this.#adopt(new TlsPipe({ role: 'acceptor', raw, side: this.#acceptor(remote) }, this.#pipeOptions(remote, options))))
     })
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen({ host: address.host, port: address.port }, () => {
-        server.off('error', reject)
-        resolve()
-      })
-    })
     this.#listeners++
+    await bindServer(server, address, () => this.#listeners--)
     server.on('error', (error) => handlers.onError(error))
-    server.once('close', () => this.#listeners--)
     const bound = server.address() as net.AddressInfo
     return {
       address: { host: bound.address, port: bound.port },

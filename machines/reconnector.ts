@@ -18,6 +18,7 @@ export type ReconnectorEvent =
   | { readonly type: 'dial.reset'; readonly key: string }
   | { readonly type: 'dial.judged'; readonly key: string; readonly retry: 'free' | 'next' | 'wait' | 'cap' | 'stale' }
   | { readonly type: 'dial.forget'; readonly key: string }
+  | { readonly type: 'dial.hurry'; readonly peer: string }
   | { readonly type: 'dial.due'; readonly key: string }
   | { readonly type: 'dial.resolved'; readonly key: string; readonly addresses: readonly string[] }
   | { readonly type: 'dial.unresolved'; readonly key: string; readonly cause: Cause }
@@ -25,7 +26,7 @@ export type ReconnectorEvent =
   | { readonly type: 'slots.free' }
   | { readonly type: 'reconnector.stop' }
 
-export const reconnectorActions = ['enqueue', 'cancel', 'end', 'reset', 'judge', 'forget', 'resolve', 'giveUp', 'grant', 'grantWaiting', 'stopAll'] as const
+export const reconnectorActions = ['enqueue', 'cancel', 'end', 'reset', 'judge', 'forget', 'hurry', 'resolve', 'giveUp', 'grant', 'grantWaiting', 'stopAll'] as const
 
 export const reconnectorMachine = setup({
   types: {
@@ -47,6 +48,7 @@ export const reconnectorMachine = setup({
     'dial.reset': { actions: 'reset' },
     'dial.judged': { actions: 'judge' },
     'dial.forget': { actions: 'forget' },
+    'dial.hurry': { actions: 'hurry' },
     'dial.due': { actions: 'resolve' },
     'dial.resolved': { actions: 'grant' },
     'dial.unresolved': { actions: 'giveUp' },

@@ -59,6 +59,8 @@ export class Lane {
   readonly #waiters = new Deque<LaneWaiter>()
   /** Hears of every loss at once, besides its place in the order of values. */
   onLoss: ((loss: ConnectionLostError) => void) | null = null
+  /** Called once, with why the lane is over. */
+  onEnded: ((error: Error) => void) | null = null
   #handler: LaneHandler | null = null
   #onLost: ((loss: ConnectionLostError) => void) | null = null
   #isBorrowing = false
@@ -225,6 +227,7 @@ export class Lane {
     this.#isBorrowing = false
     for (const waiter of this.#waiters.drain()) waiter.reject(error)
     this.#settleEnded?.(error)
+    this.onEnded?.(error)
   }
 
   /** Forgets what was not read. @returns what it had cost */

@@ -53,8 +53,6 @@ export class NativeLane extends Lane {
   cutOff: Error | null = null
   /** The peer has made the session too: its first Credit is here. */
   isOpened = false
-  /** Hears why the lane is over, opened or not. */
-  onEnded: ((error: Error) => void) | null = null
   /** Settles with that, or with why it will not be. */
   readonly whenOpened: Promise<void>
   #settleOpened: { resolve(): void; reject(error: Error): void } = { resolve() {}, reject() {} }
@@ -75,9 +73,7 @@ export class NativeLane extends Lane {
   }
 
   override close(error: Error): void {
-    const isFirst = this.end === null
     super.close(error)
     this.#settleOpened.reject(error)
-    if (isFirst) this.onEnded?.(error)
   }
 }

@@ -97,6 +97,7 @@ describe.each(Object.entries(ways))('a network made by %s', (_, start) => {
   })
 
   it('rejects what waits for it when its parent is stopped, and leaves nothing although it had only begun', async () => {
+    const before = openTcp()
     const application = start()
     const alice = Network.from(application.ref)
     const sessions = expect(alice.makeSessions({ count: 1 })).rejects.toMatchObject({ code: 'ERR_NETWORK_STOPPED' })
@@ -105,6 +106,7 @@ describe.each(Object.entries(ways))('a network made by %s', (_, start) => {
     await Promise.all([sessions, ready])
     await until(() => alice.resources.handles === 0)
     expect(alice.resources).toEqual(nothing)
+    await until(() => openTcp().length <= before.length)
   })
 })
 

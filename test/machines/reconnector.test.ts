@@ -12,6 +12,7 @@ granting
   dial.reset                         -> stays                          reset
   dial.judged                        -> stays                          judge
   dial.forget                        -> stays                          forget
+  dial.hurry                         -> stays                          hurry
   dial.due                           -> stays                          resolve
   dial.resolved                      -> stays                          grant
   dial.unresolved                    -> stays                          giveUp
@@ -24,6 +25,7 @@ saturated
   dial.reset                         -> stays                          reset
   dial.judged                        -> stays                          judge
   dial.forget                        -> stays                          forget
+  dial.hurry                         -> stays                          hurry
   dial.due                           -> stays                          resolve
   dial.resolved                      -> stays                          grant
   dial.unresolved                    -> stays                          giveUp
@@ -38,7 +40,7 @@ describe('the reconnector chart', () => {
       'a reconnector': {},
     },
     events: [
-      ...named('dial.request', 'dial.cancel', 'dial.ended', 'dial.reset', 'dial.judged', 'dial.forget', 'dial.due', 'dial.resolved', 'dial.unresolved', 'slots.used', 'slots.free', 'reconnector.stop'),
+      ...named('dial.request', 'dial.cancel', 'dial.ended', 'dial.reset', 'dial.judged', 'dial.forget', 'dial.hurry', 'dial.due', 'dial.resolved', 'dial.unresolved', 'slots.used', 'slots.free', 'reconnector.stop'),
     ],
     finals: ['stopped'],
     ignored: [],
