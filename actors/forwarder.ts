@@ -12,10 +12,9 @@ import type { LinkCore } from '../protocol/link-core.ts'
 import { ProtocolError } from '../codec/errors.ts'
 import { bodyOf, chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
-import type { Batch, FlushSchedule } from './flush-schedule.ts'
-import type { LoneAck, LoneAcks } from './lone-acks.ts'
 import type { Pipe } from './pipe.ts'
 import type { LinkContext } from './link-context.ts'
+import type { LinkWrites, WriteScheduler } from './write-scheduler.ts'
 
 export interface ForwarderInput {
   readonly services: LinkContext
@@ -30,11 +29,10 @@ interface OutPumpEvents {
   onCrashed(error: unknown): void
 }
 
-/** The batch of a turn leaves in one write. */
-export class OutPump implements Batch, LoneAck {
+/** Writes the batch of a tick at once. */
+export class OutPump implements LinkWrites {
   readonly #state: LinkCore
-  readonly #schedule: FlushSchedule
-  readonly #acks: LoneAcks
+  readonly #scheduler: WriteScheduler
   readonly #onBlocked: () => void
   readonly #onDrained: () => void
   readonly #onBroken: (error: ProtocolError) => void
@@ -49,10 +47,9 @@ export class OutPump implements Batch, LoneAck {
   #ackPending = false
   #isBlocked = false
 
-  constructor(state: LinkCore, schedule: FlushSchedule, acks: LoneAcks, events: OutPumpEvents) {
+  constructor(state: LinkCore, scheduler: WriteScheduler, events: OutPumpEvents) {
     this.#state = state
-    this.#schedule = schedule
-    this.#acks = acks
+    this.#scheduler = scheduler
     this.#onBlocked = events.onBlocked
     this.#onDrained = events.onDrained
     this.#onBroken = events.onBroken
@@ -64,8 +61,7 @@ export class OutPump implements Batch, LoneAck {
     this.#pipe = pipe
     this.#first = first
     this.#isBlocked = false
-    this.#state.flow()
-    this.flush()
+    this.#flow()
   }
 
   detach(): void {
@@ -78,7 +74,7 @@ export class OutPump implements Batch, LoneAck {
   requestFlush(): void {
     if (this.#isRequested || this.#isHeld) return
     this.#isRequested = true
-    this.#schedule.request(this)
+    this.#scheduler.requestBatch(this)
   }
 
   chunkBegins(): void {
@@ -90,7 +86,7 @@ export class OutPump implements Batch, LoneAck {
     this.#isHeld = false
   }
 
-  /** A batch that waits for more in a crowd, and to which the chunk has brought nothing, goes on waiting: else each Ack would end it. */
+  /** A batch that waits for more goes on waiting if the chunk has added nothing to it: otherwise each Ack would end the wait. */
   flushReplies(): void {
     if (!this.#isRequested || this.pendingBytes !== this.#heldAtBytes) this.flush()
   }
@@ -99,26 +95,26 @@ export class OutPump implements Batch, LoneAck {
     return this.#pipe === null ? 0 : this.#state.outbound.pendingBytes
   }
 
-  leave(): void {
+  writeBatch(): void {
     this.#isRequested = false
     this.flush()
   }
 
   /**
-   * An Ack alone waits at least until everything that this turn has to read is read: TLS hands out a read of the socket in up to four
-   * records, and an Ack a record is a write and a read too many at each end.
+   * A standalone ack waits at least until everything is read that this tick has to read: TLS hands out a read of the socket in
+   * up to four records, and an ack for each is a write and a read too many at each end.
    */
   requestAck(): void {
     if (this.#ackPending) return
     this.#ackPending = true
-    this.#acks.request(this)
+    this.#scheduler.requestAck(this)
   }
 
   get isAckDue(): boolean {
     return this.#state.outbound.isAckDue
   }
 
-  acknowledge(): void {
+  writeAck(): void {
     this.#ackPending = false
     if (this.isAckDue) this.#write()
   }
@@ -135,12 +131,15 @@ export class OutPump implements Batch, LoneAck {
     try {
       if (pipe.write(this.#take())) return
     } catch (error) {
-      // A peer that never acknowledges is found here, at a frame too many.
-      if (error instanceof ProtocolError) this.#onBroken(error)
-      else this.#onCrashed(error)
-      return
+      return this.#fail(error)
     }
     this.#block()
+  }
+
+  #fail(error: unknown): void {
+    // A peer that never acknowledges is found here, at a frame too many.
+    if (error instanceof ProtocolError) this.#onBroken(error)
+    else this.#onCrashed(error)
   }
 
   #take(): Buffer[] {
@@ -162,7 +161,15 @@ export class OutPump implements Batch, LoneAck {
     if (this.#pipe === null || !this.#isBlocked) return
     this.#isBlocked = false
     this.#onDrained()
-    this.#state.flow()
+    this.#flow()
+  }
+
+  #flow(): void {
+    try {
+      this.#state.flow()
+    } catch (error) {
+      return this.#fail(error)
+    }
     this.flush()
   }
 
@@ -298,8 +305,7 @@ export const forwarder: ChartLogic<ForwarderInput> = chartActor<ForwarderInput, 
 })
 
 function createOutPump(input: ForwarderInput, port: ActorPort): OutPump {
-  const { flushes, loneAcks } = input.services
-  return new OutPump(input.state, flushes, loneAcks, {
+  return new OutPump(input.state, input.services.writes, {
     onBlocked: () => port.send({ type: 'pump.blocked' }),
     onDrained: () => port.send({ type: 'pump.drained' }),
     onBroken: (error) => port.tell({ type: 'pump.failed', cause: { code: error.code, message: error.message } }),

@@ -5,13 +5,11 @@
 import type { AnyActorRef } from '../machines/xstate.ts'
 import type { BaseLinks } from './base-links.ts'
 import type { ConnectionContext } from './connection-context.ts'
-import type { FlushSchedule } from './flush-schedule.ts'
-import type { LoneAcks } from './lone-acks.ts'
 import type { NameLookups } from './name-lookups.ts'
+import type { WriteScheduler } from './write-scheduler.ts'
 
 export interface LinkContext extends ConnectionContext {
-  readonly flushes: FlushSchedule
-  readonly loneAcks: LoneAcks
+  readonly writes: WriteScheduler
   readonly baseLinks: BaseLinks
   readonly lookups: NameLookups
   /** The current reconnector actor; null before the supervisor has started it. */

@@ -21,10 +21,9 @@ import { Obstacles } from './obstacles.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PeerTable } from './peer-table.ts'
 import { NameLookups } from './name-lookups.ts'
-import { FlushSchedule } from './flush-schedule.ts'
-import { LoneAcks } from './lone-acks.ts'
 import { TimerWheel } from './timer-wheel.ts'
 import { Turns } from './turns.ts'
+import { WriteScheduler } from './write-scheduler.ts'
 
 /** Events that are logged as warnings. */
 const warnings: ReadonlySet<NetworkEvent['type']> = new Set(['warning', 'child.restarted', 'handler.failed', 'peer.errored'])
@@ -39,8 +38,7 @@ export class Services implements SessionContext {
   readonly peerAddresses = new PeerAddresses()
   readonly turns = new Turns()
   /** When the batches of all links leave, and Acks without one. */
-  readonly flushes: FlushSchedule
-  readonly loneAcks: LoneAcks
+  readonly writes: WriteScheduler
   readonly numbering = new SessionNumbering()
   /** Batches that are not made yet: only they care which links are ready. */
   readonly batchesUnderWay = new Set<object>()
@@ -77,8 +75,7 @@ export class Services implements SessionContext {
     this.wheel = new TimerWheel(environment.clock)
     const { nameLookupTimeoutMs, nameLookupsMax } = options.limits
     this.lookups = new NameLookups({ names: environment.names, wheel: this.wheel, timeoutMs: nameLookupTimeoutMs, runningMax: nameLookupsMax })
-    this.flushes = new FlushSchedule(environment.clock)
-    this.loneAcks = new LoneAcks(environment.clock)
+    this.writes = new WriteScheduler(environment.clock)
     this.nowMs = () => environment.clock.nowMs()
   }
 

@@ -1,24 +1,27 @@
 /** Owns: that the outgoing pump adds nothing to a queue that nobody drains, and what leaves with a chunk that was read. Refuses to know: what its batches hold. */
 import { expect, it } from 'vitest'
-import { FlushSchedule } from '../../actors/flush-schedule.ts'
 import { OutPump } from '../../actors/forwarder.ts'
-import { LoneAcks } from '../../actors/lone-acks.ts'
+import { WriteScheduler } from '../../actors/write-scheduler.ts'
 import type { Pipe } from '../../actors/pipe.ts'
 import type { LinkCore } from '../../protocol/link-core.ts'
 import { VirtualClock } from '../../testing/index.ts'
 
-function bench(): { pump: OutPump; outbound: { pendingBytes: number }; writes: number[]; room: { left: boolean } } {
+function bench(): { pump: OutPump; outbound: { pendingBytes: number; flowError: Error | null }; writes: number[]; room: { left: boolean }; crashes: unknown[] } {
   const room = { left: false }
   const writes: number[] = []
   let pending = 0
-  const outbound = { hasPending: true, isAckDue: false, pendingBytes: 1 }
-  const state = { outbound, takeBatch: () => [Buffer.alloc(++pending)], flow() {}, block() {} } as unknown as LinkCore
+  const outbound = { hasPending: true, isAckDue: false, pendingBytes: 1, flowError: null as Error | null }
+  const crashes: unknown[] = []
+  const flow = (): void => {
+    if (outbound.flowError !== null) throw outbound.flowError
+  }
+  const state = { outbound, takeBatch: () => [Buffer.alloc(++pending)], flow, block() {} } as unknown as LinkCore
   const pipe = { write: (parts: readonly Buffer[]) => (writes.push(parts.length), room.left) } as unknown as Pipe
   const ignore = (): void => {}
   const clock = new VirtualClock()
-  const pump = new OutPump(state, new FlushSchedule(clock), new LoneAcks(clock), { onBlocked: ignore, onDrained: ignore, onBroken: ignore, onCrashed: ignore })
+  const pump = new OutPump(state, new WriteScheduler(clock), { onBlocked: ignore, onDrained: ignore, onBroken: ignore, onCrashed: (error) => void crashes.push(error) })
   pump.attach(pipe)
-  return { pump, outbound, writes, room }
+  return { pump, outbound, writes, room, crashes }
 }
 
 it('writes nothing while the pipe is blocked, and what waits once it has drained', () => {
@@ -56,6 +59,14 @@ it('writes what was sent in reaction to a chunk at its end, and leaves a batch t
   expect(read(10)).toBe(1)
   pump.requestFlush()
   expect([read(0), read(10), read(0)]).toEqual([0, 1, 0])
-  pump.leave()
+  pump.writeBatch()
   expect(read(0)).toBe(1)
+})
+
+it('reports an internal error that it meets when the pipe has room again', () => {
+  const { pump, crashes, outbound } = bench()
+  pump.flush()
+  outbound.flowError = new TypeError('an injected error')
+  pump.drained()
+  expect(crashes).toEqual([outbound.flowError])
 })
