@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest'
 
 function run(set: string, options: readonly string[]): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, ['--expose-gc', join('build', 'bars', set, 'main.js'), ...options], (error, stdout, stderr) => {
+    execFile(process.execPath, ['--expose-gc', join('build', 'test', 'bars', set, 'main.js'), ...options], (error, stdout, stderr) => {
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, output: stdout + stderr })
     })
   })

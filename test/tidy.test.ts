@@ -43,7 +43,7 @@ const arrow: Record<string, readonly string[]> = {
   bench: ['codec', 'protocol', 'machines', 'actors', 'testing', 'inspector', 'bench', 'index.ts'],
 }
 
-const sourceFolders = new Set([...Object.keys(arrow), 'bars', 'test', 'scripts'])
+const sourceFolders = new Set([...Object.keys(arrow), 'test', 'scripts'])
 
 /** 'codec/frame.ts' lies in 'codec', 'index.ts' in 'index.ts'. */
 function folderOf(file: string): string {

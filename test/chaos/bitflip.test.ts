@@ -4,7 +4,7 @@
  * Refuses to know: how long the end of a socket takes on a machine that is used by others; the bar does.
  */
 import { expect, it } from 'vitest'
-import { flipMany } from '../../bars/chaos/bitflip.ts'
+import { flipMany } from '../bars/chaos/bitflip.ts'
 
 const seed = Number(process.env['BITFLIP_SEED'] ?? 1)
 

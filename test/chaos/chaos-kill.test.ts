@@ -1,8 +1,8 @@
 /** Owns: C1 and E4 at a size for every commit: sockets that die in four ways take no value with them. Refuses to know: figures of time. */
 import { expect, it } from 'vitest'
-import { quantile } from '../../bars/bar.ts'
-import { killKinds, killMany } from '../../bars/chaos/chaos-kill.ts'
-import { measureResume } from '../../bars/chaos/resume-latency.ts'
+import { quantile } from '../bars/bar.ts'
+import { killKinds, killMany } from '../bars/chaos/chaos-kill.ts'
+import { measureResume } from '../bars/chaos/resume-latency.ts'
 
 const seed = Math.floor(Math.random() * 2 ** 31)
 const faultless = { lost: 0, duplicated: 0, reordered: 0, spoilt: 0 }

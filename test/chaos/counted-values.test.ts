@@ -3,9 +3,9 @@ import { mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { countedValue, LaneCount, numberIn } from '../../bars/chaos/counted-values.ts'
-import { appendEntry, entryKinds, judgeEntries, readEntries } from '../../bars/chaos/delivery-record.ts'
-import type { Entry, FlowName } from '../../bars/chaos/delivery-record.ts'
+import { countedValue, LaneCount, numberIn } from '../bars/chaos/counted-values.ts'
+import { appendEntry, entryKinds, judgeEntries, readEntries } from '../bars/chaos/delivery-record.ts'
+import type { Entry, FlowName } from '../bars/chaos/delivery-record.ts'
 
 const count = (numbers: readonly number[]): LaneCount => {
   const lane = new LaneCount()

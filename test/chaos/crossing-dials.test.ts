@@ -1,6 +1,6 @@
 /** Owns: C8 at a size for every commit: two that dial each other at the same moment have one connection. Refuses to know: figures of time. */
 import { expect, it } from 'vitest'
-import { crossMany } from '../../bars/chaos/crossing-dials.ts'
+import { crossMany } from '../bars/chaos/crossing-dials.ts'
 
 it.each(['plaintext', 'tls'] as const)('two that dial each other at the same moment over %s have one connection, each time, and lose no value', async (carrier) => {
   const counts = await crossMany({ carrier, crossings: 30, pairs: 2 })

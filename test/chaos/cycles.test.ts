@@ -1,7 +1,7 @@
 /** Owns: E2 and E3 in small: cycles leave no lane, listener or handle, and acknowledgements stay small. Refuses to know: speed. */
 import { expect, it } from 'vitest'
-import { compareResumption } from '../../bars/chaos/ack-overhead.ts'
-import { connectCycles, sessionCycles } from '../../bars/chaos/leak-cycle.ts'
+import { compareResumption } from '../bars/chaos/ack-overhead.ts'
+import { connectCycles, sessionCycles } from '../bars/chaos/leak-cycle.ts'
 
 it('connections that come and go leave no listener and no handle', async () => {
   const { listenersGrown, handlesGrown } = await connectCycles(20, 5)

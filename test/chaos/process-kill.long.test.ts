@@ -1,6 +1,6 @@
 /** Owns: C2 at a size for every commit: what was acknowledged had been handed over, although processes were killed. Refuses to know: figures of time. */
 import { expect, it } from 'vitest'
-import { killProcesses } from '../../bars/chaos/process-kill.ts'
+import { killProcesses } from '../bars/chaos/process-kill.ts'
 
 const seed = Math.floor(Math.random() * 2 ** 31)
 

@@ -3,7 +3,7 @@
  * Independent of: figures of time. More kills: process-kill.long.test.ts.
  */
 import { expect, it } from 'vitest'
-import { killProcesses } from '../../bars/chaos/process-kill.ts'
+import { killProcesses } from '../bars/chaos/process-kill.ts'
 
 const seed = Math.floor(Math.random() * 2 ** 31)
 

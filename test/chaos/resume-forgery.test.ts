@@ -3,7 +3,7 @@
  * Independent of: what the hellos say. More hellos, also over TLS and of another peer: resume-forgery.long.test.ts.
  */
 import { expect, it } from 'vitest'
-import { forgeHellos } from '../../bars/chaos/resume-forgery.ts'
+import { forgeHellos } from '../bars/chaos/resume-forgery.ts'
 
 it('forged hellos of a peer reveal no values of others and disturb no other link', async () => {
   const counts = await forgeHellos(40, 'the peer', true, 11)

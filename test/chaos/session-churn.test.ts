@@ -1,6 +1,6 @@
 /** Owns: C1-churn at a size for every commit: sessions come and go while sockets die, and both sides stay in step. Refuses to know: figures of time. */
 import { expect, it } from 'vitest'
-import { churn } from '../../bars/chaos/session-churn.ts'
+import { churn } from '../bars/chaos/session-churn.ts'
 
 const seed = Math.floor(Math.random() * 2 ** 31)
 

@@ -1,8 +1,8 @@
 /** Owns: C3 and C4 at a size for every commit, with keep-alive times of a second: who stands still, and who is half-open. Refuses to know: the times that are shipped. */
 import { expect, it } from 'vitest'
-import { freezeMany } from '../../bars/chaos/freeze.ts'
-import { dropMany } from '../../bars/chaos/half-open.ts'
-import { shortKeepAlive } from '../../bars/chaos/short-keep-alive.ts'
+import { freezeMany } from '../bars/chaos/freeze.ts'
+import { dropMany } from '../bars/chaos/half-open.ts'
+import { shortKeepAlive } from '../bars/chaos/short-keep-alive.ts'
 
 const seed = Math.floor(Math.random() * 2 ** 31)
 const faultless = { lost: 0, duplicated: 0, reordered: 0, spoilt: 0, errors: [] }

@@ -3,8 +3,8 @@
  * Independent of: the keep-alive times that are shipped. More pairs, and frozen processes: silence.long.test.ts.
  */
 import { expect, it } from 'vitest'
-import { dropMany } from '../../bars/chaos/half-open.ts'
-import { shortKeepAlive } from '../../bars/chaos/short-keep-alive.ts'
+import { dropMany } from '../bars/chaos/half-open.ts'
+import { shortKeepAlive } from '../bars/chaos/short-keep-alive.ts'
 
 it('a link resumes without a loss after its connection went silent in one direction', async () => {
   const counts = await dropMany({ pairs: 1, keepAlive: shortKeepAlive })

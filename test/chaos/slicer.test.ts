@@ -1,12 +1,12 @@
 /**
  * Owns: C6 in short: that a stream owes nobody its boundaries, and that a connection may end behind any byte. The full figures are
  * `npm run chaos -- --only C6`.
- * Refuses to know: how a conversation is held (bars/chaos).
+ * Refuses to know: how a conversation is held (test/bars/chaos).
  */
 import { describe, expect, it } from 'vitest'
-import { converse } from '../../bars/chaos/conversation.ts'
-import { ReplayedSide } from '../../bars/chaos/replayed-link.ts'
-import { cutEverywhere, sliceEverywhere } from '../../bars/chaos/slicer.ts'
+import { converse } from '../bars/chaos/conversation.ts'
+import { ReplayedSide } from '../bars/chaos/replayed-link.ts'
+import { cutEverywhere, sliceEverywhere } from '../bars/chaos/slicer.ts'
 import { number, numberOf, play } from '../support/native-scene.ts'
 
 const seed = Number(process.env['SLICER_SEED'] ?? 1)

@@ -1,6 +1,6 @@
 /** Owns: C9 in small: a loop that stands still is not taken for a dead peer. Refuses to know: how silence is judged. */
 import { expect, it } from 'vitest'
-import { scaledKeepAlive, stallLoop } from '../../bars/chaos/stalled-loop.ts'
+import { scaledKeepAlive, stallLoop } from '../bars/chaos/stalled-loop.ts'
 
 it('stalls of up to two fifths of the dead limit disconnect nobody', async () => {
   const keepAlive = scaledKeepAlive(20)

@@ -1,6 +1,6 @@
 /** Owns: C9 in short: a stalled event loop is not taken for a dead peer. Independent of: how silence is judged. Longer: stalled-loop.long.test.ts. */
 import { expect, it } from 'vitest'
-import { scaledKeepAlive, stallLoop } from '../../bars/chaos/stalled-loop.ts'
+import { scaledKeepAlive, stallLoop } from '../bars/chaos/stalled-loop.ts'
 
 it('an event-loop stall of a quarter of the dead limit disconnects no peer', async () => {
   const keepAlive = scaledKeepAlive(20)

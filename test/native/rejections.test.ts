@@ -3,8 +3,8 @@
  * Independent of: what the dialer hears (network-endings.test.ts) and of limits on connections (security/).
  */
 import { describe, expect, it } from 'vitest'
-import { Mesh } from '../../bars/chaos/chaos-mesh.ts'
-import type { Pair } from '../../bars/chaos/chaos-mesh.ts'
+import { Mesh } from '../bars/chaos/chaos-mesh.ts'
+import type { Pair } from '../bars/chaos/chaos-mesh.ts'
 import type { NetworkEventOf } from '../../index.ts'
 import { settle, until } from '../support/bounded-wait.ts'
 import { keys, play } from '../support/native-scene.ts'

@@ -1,12 +1,12 @@
 /**
  * Owns: S5 at a million corrupted frames, or as many as fit into twelve seconds, in every state.
- * Independent of: how streams are corrupted (bars/fuzz). A smaller run: fuzz.test.ts.
+ * Independent of: how streams are corrupted (test/bars/fuzz). A smaller run: fuzz.test.ts.
  */
 import { expect, it } from 'vitest'
-import { ampcTargets } from '../../bars/fuzz/ampc-states.ts'
-import { Fuzzer } from '../../bars/fuzz/fuzzer.ts'
-import { nativeTargets } from '../../bars/fuzz/native-states.ts'
-import { parserTargets } from '../../bars/fuzz/parser-targets.ts'
+import { ampcTargets } from '../bars/fuzz/ampc-states.ts'
+import { Fuzzer } from '../bars/fuzz/fuzzer.ts'
+import { nativeTargets } from '../bars/fuzz/native-states.ts'
+import { parserTargets } from '../bars/fuzz/parser-targets.ts'
 
 const framesMax = 1_000_000
 /** On a machine that is busy with other work. */

@@ -1,16 +1,16 @@
 /**
  * Owns: S5 in short: a few ten thousand corrupted frames in every state; and that the fuzzer would find a fault.
- * Independent of: how streams are corrupted (bars/fuzz). A million frames: fuzz.long.test.ts.
+ * Independent of: how streams are corrupted (test/bars/fuzz). A million frames: fuzz.long.test.ts.
  */
 import { describe, expect, it } from 'vitest'
-import { ampcTargets } from '../../bars/fuzz/ampc-states.ts'
-import { Fuzzer, replay } from '../../bars/fuzz/fuzzer.ts'
-import { Seeds } from '../../bars/fuzz/mutate.ts'
-import { nativeTargets } from '../../bars/fuzz/native-states.ts'
-import { parserTargets } from '../../bars/fuzz/parser-targets.ts'
-import { holds } from '../../bars/fuzz/target.ts'
-import type { Target, Trace } from '../../bars/fuzz/target.ts'
-import type { Dice } from '../../bars/fuzz/dice.ts'
+import { ampcTargets } from '../bars/fuzz/ampc-states.ts'
+import { Fuzzer, replay } from '../bars/fuzz/fuzzer.ts'
+import { Seeds } from '../bars/fuzz/mutate.ts'
+import { nativeTargets } from '../bars/fuzz/native-states.ts'
+import { parserTargets } from '../bars/fuzz/parser-targets.ts'
+import { holds } from '../bars/fuzz/target.ts'
+import type { Target, Trace } from '../bars/fuzz/target.ts'
+import type { Dice } from '../bars/fuzz/dice.ts'
 import { encodeFrame, FrameReader, ProtocolError } from '../../codec/index.ts'
 
 const framesMin = 20_000

@@ -3,10 +3,10 @@
  * Independent of: figures that need a quiet machine; `npm run bars:security` has those.
  */
 import { expect, it } from 'vitest'
-import { mebibyte } from '../../bars/bar.ts'
-import { flood } from '../../bars/security/accept-flood.ts'
-import { tryTexts } from '../../bars/security/log-bar.ts'
-import { holdStuck } from '../../bars/security/slowloris.ts'
+import { mebibyte } from '../bars/bar.ts'
+import { flood } from '../bars/security/accept-flood.ts'
+import { tryTexts } from '../bars/security/log-bar.ts'
+import { holdStuck } from '../bars/security/slowloris.ts'
 
 it('S12: nothing that is said has control characters, no end, or a key in it, whoever chose the words', async () => {
   const { texts, notes, controls, long, secrets } = await tryTexts()

@@ -4,10 +4,10 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { detonate } from '../../bars/security/codec-bombs.ts'
-import { declaredLimits, tryLimits } from '../../bars/security/limits-bar.ts'
-import { provePossession } from '../../bars/security/possession-bar.ts'
-import { tryWrongProtocols } from '../../bars/security/wrong-protocol-bar.ts'
+import { detonate } from '../bars/security/codec-bombs.ts'
+import { declaredLimits, tryLimits } from '../bars/security/limits-bar.ts'
+import { provePossession } from '../bars/security/possession-bar.ts'
+import { tryWrongProtocols } from '../bars/security/wrong-protocol-bar.ts'
 
 const root = new URL('../../', import.meta.url)
 

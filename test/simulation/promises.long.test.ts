@@ -3,9 +3,9 @@
  * Refuses to know: how a run goes. The runs are done by the compiled program, in processes of their own.
  */
 import { expect, test } from 'vitest'
-import { barsOf } from '../../bars/sim/totals.ts'
-import { hunt } from '../../bars/sim/hunt.ts'
-import { Workers } from '../../bars/sim/workers.ts'
+import { barsOf } from '../bars/sim/totals.ts'
+import { hunt } from '../bars/sim/hunt.ts'
+import { Workers } from '../bars/sim/workers.ts'
 
 const processes = 2
 /** On a machine that has other things to do. */

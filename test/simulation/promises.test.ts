@@ -6,9 +6,9 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { hunt } from '../../bars/sim/hunt.ts'
-import { mutants } from '../../bars/sim/mutants.ts'
-import { Workers } from '../../bars/sim/workers.ts'
+import { hunt } from '../bars/sim/hunt.ts'
+import { mutants } from '../bars/sim/mutants.ts'
+import { Workers } from '../bars/sim/workers.ts'
 import { planOf } from '../../testing/index.ts'
 
 const processes = 2
@@ -50,7 +50,7 @@ test.each([
   ['--mutant nothing', 2, "there is no planted bug 'nothing'"],
   ['--surprise', 2, '--surprise'],
 ])('%s exits with %i and says %s', async (options, code, words) => {
-  const program = fileURLToPath(new URL('../../build/bars/sim/main.js', import.meta.url))
+  const program = fileURLToPath(new URL('../../build/test/bars/sim/main.js', import.meta.url))
   const ended = await new Promise<{ code: number; output: string }>((resolve) => {
     const child = execFile(process.execPath, [program, ...options.split(' ')], { maxBuffer: 2 ** 26 }, (_, stdout, stderr) => resolve({ code: child.exitCode ?? -1, output: stdout + stderr }))
   })

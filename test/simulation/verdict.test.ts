@@ -3,7 +3,7 @@
  * Independent of: the simulation itself.
  */
 import { describe, expect, it } from 'vitest'
-import { barsOf, noTotals } from '../../bars/sim/totals.ts'
+import { barsOf, noTotals } from '../bars/sim/totals.ts'
 
 describe('the verdict of the simulation', () => {
   it.each([1, 3_600_000])('is the same however slow the machine is: %i ms for 20 runs', (tookMs) => {

@@ -1,0 +1,71 @@
+/**
+ * The child process that floods: it connects as the hostile peer, sends one kind of flood as fast as it can, and
+ * reconnects at once when it is closed.
+ * Independent of: the outcome.
+ *
+ * Takes its orders as an argument, and ends after the given time with one message about what it did.
+ */
+import { Identity } from '../../../actors/index.ts'
+import { encodeCredit } from '../../../codec/native-frames.ts'
+import { pause } from '../bar.ts'
+import { floods, sessionsOfVictim } from './floods.ts'
+import { HostilePeer } from './hostile-peer.ts'
+
+export interface FlooderOrders {
+  readonly pem: string
+  readonly port: number
+  readonly flood: string
+  readonly seconds: number
+  readonly maxMessageLengthBytes: number
+}
+
+export interface FlooderReport {
+  readonly connects: number
+  readonly taken: number
+  readonly saidBytes: number
+  readonly said: number
+  readonly goodbyes: readonly string[]
+  readonly refusals: readonly string[]
+}
+
+const orders = JSON.parse(process.argv[2] ?? '{}') as FlooderOrders
+const identity = Identity.fromPem(orders.pem)
+const flood = floods(orders.maxMessageLengthBytes).find(({ name }) => name === orders.flood)
+if (flood === undefined) throw new Error(`there is no flood ${orders.flood}`)
+const untilMs = performance.now() + orders.seconds * 1000
+const report = { connects: 0, taken: 0, saidBytes: 0, said: 0 }
+const goodbyes = new Set<string>()
+const refusals = new Set<string>()
+/** Separate records: the TLS socket makes one record of each write that waits for the one before. */
+const slicesAtOnce = 500
+
+async function attack(peer: HostilePeer): Promise<void> {
+  await Promise.race([peer.whenAnswered, pause(6_000)])
+  if (!peer.isUp) return
+  report.taken++
+  await peer.say(Buffer.concat(Array.from({ length: sessionsOfVictim }, (_, id) => encodeCredit(id, 65_536))))
+  // The victim's application makes its sessions within a moment; before that, a session of the flooder is only early.
+  for (let look = 0; look < 100 && peer.counted < sessionsOfVictim && !peer.isClosed; look++) await pause(5)
+  if (flood?.readsNothing === true) peer.stopReading()
+  if (flood?.first !== undefined) await peer.say(flood.first())
+  for (let number = 0; performance.now() < untilMs && !peer.isClosed; number++) {
+    const bytes = flood?.again(number, peer.counted) as Buffer
+    if (flood?.isSliced === true) for (let slice = 1; slice < slicesAtOnce && peer.socket.writable; slice++) await new Promise((resolve) => peer.socket.write(bytes, resolve))
+    if (!(await Promise.race([peer.say(bytes), pause(Math.max(0, untilMs - performance.now())).then(() => false)]))) break
+    report.said++
+    report.saidBytes += bytes.length * (flood?.isSliced === true ? slicesAtOnce : 1)
+    await (flood?.pauseMs === undefined ? new Promise((resolve) => setImmediate(resolve)) : pause(flood.pauseMs))
+  }
+}
+
+while (performance.now() < untilMs) {
+  const peer = new HostilePeer(orders.port, identity)
+  report.connects++
+  await attack(peer)
+  if (peer.goodbye !== null) goodbyes.add(peer.goodbye)
+  if (peer.refusal !== null) refusals.add(`${peer.refusal.name}: ${peer.refusal.message}`)
+  peer.end()
+  await Promise.race([peer.whenClosed, pause(100)])
+}
+process.send?.({ ...report, goodbyes: [...goodbyes], refusals: [...refusals] } satisfies FlooderReport)
+process.exit(0)

@@ -1,0 +1,65 @@
+/**
+ * Owns: S9: every declared limit has a case, and every case its expected outcome.
+ * Independent of: any limit (limits/).
+ */
+import { defaultLimits } from '../../../actors/index.ts'
+import * as clientHello from '../../../codec/client-hello.ts'
+import * as hello from '../../../codec/hello.ts'
+import * as legible from '../../../codec/legible.ts'
+import * as codecLimits from '../../../codec/limits.ts'
+import * as msgpackScan from '../../../codec/msgpack-scan.ts'
+import * as nativeFrames from '../../../codec/native-frames.ts'
+import * as admission from '../../../protocol/admission.ts'
+import * as lane from '../../../protocol/lane.ts'
+import * as credit from '../../../protocol/native/credit.ts'
+import * as goodbye from '../../../protocol/native/goodbye.ts'
+import * as memoryBudget from '../../../protocol/native/memory-budget.ts'
+import * as replayWindow from '../../../protocol/native/replay-window.ts'
+import * as sessionNumbering from '../../../protocol/native/session-numbering.ts'
+import type { Bar, BarContext } from '../bar.ts'
+import { outcomeOf } from './limits/case.ts'
+import { countCases } from './limits/counts.ts'
+import { helloCases } from './limits/hello.ts'
+import { optionCases } from './limits/options.ts'
+import { timeCases } from './limits/times.ts'
+import { wireCases } from './limits/wire.ts'
+
+const tables: readonly Readonly<Record<string, unknown>>[] = [codecLimits, legible, clientHello, hello, msgpackScan, nativeFrames, admission, lane, credit, goodbye, memoryBudget, replayWindow, sessionNumbering]
+
+/** Exported numbers that describe an offset or a length and limit nothing. */
+const notLimits = new Set(['helloLengthBytes', 'publicKeyLengthBytes', 'controlLane', 'endpointLane', 'firstStreamLane', 'sessionLanesEnd', 'protocolVersion'])
+
+/** Options, and every number that a table of the codec or the protocol exports. */
+export function declaredLimits(): string[] {
+  const exported = tables.flatMap((table) => Object.entries(table).flatMap(([name, value]) => (typeof value === 'number' && !notLimits.has(name) && !name.startsWith('bodyKind') ? [name] : [])))
+  return [...new Set([...Object.keys(defaultLimits), ...exported])]
+}
+
+export interface LimitCounts {
+  readonly declared: number
+  readonly covered: number
+  readonly cases: number
+  readonly wrong: number
+  readonly notes: readonly string[]
+}
+
+export async function tryLimits(): Promise<LimitCounts> {
+  const cases = [...optionCases(), ...countCases(), ...timeCases(), ...wireCases(), ...helloCases()]
+  const declared = declaredLimits()
+  const tried = new Set(cases.map(({ limit }) => limit))
+  const missing = declared.filter((name) => !tried.has(name))
+  const notes = missing.map((name) => `${name}: no case`)
+  let wrong = 0
+  for (const { limit, at, expected, run } of cases) {
+    const got = await outcomeOf(run)
+    if (got === expected) continue
+    wrong++
+    notes.push(`${limit}, ${at}: ${got} instead of ${expected}`)
+  }
+  return { declared: declared.length, covered: declared.length - missing.length, cases: cases.length, wrong, notes }
+}
+
+export async function limitsBar(_context: BarContext): Promise<readonly Bar[]> {
+  const { declared, covered, cases, wrong, notes } = await tryLimits()
+  return [{ id: 'S9', passed: covered === declared && wrong === 0, figures: { declared, covered, cases, wrong_outcome: wrong }, notes }]
+}
