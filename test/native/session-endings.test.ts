@@ -89,6 +89,18 @@ describe('the iterator of a session', () => {
       expect(await scene.run(seen)).toMatchObject({ code: 'ERR_SESSION_RESET' })
     }))
 
+  it('throws when the own network fails', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const { alice, bob, mine } = await pairOf(scene)
+      const seen = rejectionOf(read(mine.values(bob.id)))
+      const failed = (): boolean => alice.eventsOf('network.failed').length === 1
+      for (let crash = 1; !failed(); crash++) {
+        alice.tell('listener', { type: 'pipe.accepted', pipe: null })
+        await scene.until('the crash is noticed', () => failed() || alice.eventsOf('child.restarted').length === crash)
+      }
+      expect(await scene.run(seen)).toMatchObject({ code: alice.eventsOf('network.failed')[0]?.cause.code })
+    }))
+
   it('returns at once while next waits, and takes no value away', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await pairOf(scene)
