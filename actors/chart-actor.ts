@@ -13,7 +13,6 @@ import type { DeadlineName, StateMeta } from '../machines/chart.ts'
 import { ChartReplay } from './chart-replay.ts'
 import { Children } from './children.ts'
 import type { AnyScope } from './children.ts'
-import { post } from './post.ts'
 import type { Deadline, TimerWheel } from './timer-wheel.ts'
 
 /** What an actor's body may use of the actor around it. */
@@ -251,7 +250,7 @@ function portOf(self: AnyActorRef, scope: AnyScope, children: Children): ActorPo
     id: self.id,
     children,
     ref: self,
-    send: (event) => post(self, event),
+    send: (event) => self.send(event),
     tell: (event) => {
       const parent = (self as unknown as { _parent?: AnyActorRef })._parent
       if (parent !== undefined) (scope.system as unknown as { _relay(source: AnyActorRef, target: AnyActorRef, event: AnyEventObject): void })._relay(self, parent, event)

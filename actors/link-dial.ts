@@ -8,7 +8,6 @@ import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
 import { BreachPenalty } from '../protocol/breach-penalty.ts'
 import type { ClaimHolder } from './claims.ts'
 import type { Offer } from './offer.ts'
-import { post } from './post.ts'
 import { cause } from './causes.ts'
 import type { Cause } from './causes.ts'
 import { DialAddresses } from './dial-addresses.ts'
@@ -158,6 +157,6 @@ export class LinkDial {
 
   #post(event: AnyEventObject): void {
     const { reconnector } = this.#options.services
-    if (reconnector !== null) post(reconnector, event)
+    if (reconnector !== null) reconnector.send(event)
   }
 }

@@ -8,7 +8,6 @@ import type { LinkCore } from '../protocol/link-core.ts'
 import type { Children } from './children.ts'
 import { forwarder, inPumpOf, outPumpOf } from './forwarder.ts'
 import type { InPump, OutPump } from './forwarder.ts'
-import { post } from './post.ts'
 import type { LinkContext } from './link-context.ts'
 
 export class LinkPumps {
@@ -55,7 +54,7 @@ export class LinkPumps {
   tell(event: AnyEventObject): void {
     for (const id of ['forwarder:out', 'forwarder:in']) {
       const ref = this.#children.get(id)
-      if (ref !== undefined) post(ref, event)
+      if (ref !== undefined) ref.send(event)
     }
   }
 }

@@ -94,10 +94,8 @@ class LinkBody implements Body {
   }
 
   #onOffer(offer: Offer): void {
-    const fault = offer.judge(this.#spec.state, this.#current.body?.hasGreeted ?? false)
+    const fault = offer.judge(this.#spec.state, this.#current.body?.hasSentHello ?? false)
     if (fault !== null) return this.#refuse(offer, fault)
-    // Where nothing has to be ended before counters are read, the peer gets its answer first and works on it while actors are made here.
-    if (this.#current.id === null && this.#closing === null && this.#spec.state.readsAtOnce) offer.answer(this.#spec.state)
     this.#port.send({ type: 'link.claimed', offer })
   }
 
@@ -125,8 +123,6 @@ class LinkBody implements Body {
   }
 
   dispose(): void {
-    this.#current.drop()
-    this.#news.flush()
     this.#timer.cancel()
     this.#dial.dispose()
     this.#spec.state.onLaneOpened = null
@@ -163,11 +159,11 @@ class LinkBody implements Body {
   }
 
   dial(event: { addresses: readonly string[] }): void {
-    const { environment, dialect, options } = this.#services
+    const { dialect, options } = this.#services
     const { pipe, timeoutMs } = this.#dial.open(event.addresses)
     const handshake = dialect.createDialerHandshake({ identity: options.identity, connectionId: this.#spec.connectionId, state: this.#spec.state })
     this.#news.started()
-    this.#current.dial({ services: this.#services, begins: 'connecting', pipe, handshake, dialTimeoutMs: timeoutMs }, environment.clock)
+    this.#current.begin({ services: this.#services, begins: 'connecting', pipe, handshake, dialTimeoutMs: timeoutMs })
   }
 
   /** The peer has given up the connection that we still hold: end it before the new one is looked at. */
@@ -182,13 +178,13 @@ class LinkBody implements Body {
   accept(event: { offer: Offer }): void {
     const offer = this.#offer ?? event.offer
     this.#offer = null
-    const claimed = offer.take()
-    if (claimed === undefined) {
+    const taken = offer.take(this.#spec.state)
+    if (taken === undefined) {
       this.#port.send({ type: 'connection.closed', cause: cause('ERR_CONNECTION_LOST', 'the connection ended before it was taken over'), authenticated: false })
       return
     }
     this.#news.started()
-    this.#current.accept({ services: this.#services, begins: 'claimed', claimed, state: this.#spec.state })
+    this.#current.begin({ services: this.#services, begins: 'authenticated', taken })
   }
 
   endDial(): void {
@@ -211,7 +207,7 @@ class LinkBody implements Body {
     const { out, into } = this.#pumps
     const { id, body } = this.#current
     if (id === null || body === undefined || out === null || into === null) return
-    const opened = body.release({ onOpen() {}, onBytes: into.bytes, onDrain: out.drained, onEnd() {}, onClose() {} })
+    const opened = body.release(into.bytes, out.drained)
     if (opened === undefined) return
     let first: readonly Buffer[]
     try {
@@ -225,7 +221,7 @@ class LinkBody implements Body {
     this.#isUp = true
     this.#cause = null
     this.#services.peerAddresses.connected(opened.pipe.remoteHost, this.#services.nowMs(), this.#services.options.security === 'tls')
-    out.attach(opened.pipe, opened.greeting === null ? first : [opened.greeting, ...first])
+    out.attach(opened.pipe, first)
     this.#news.opened(id, body.remoteAddress)
     into.attach(opened.pipe, opened.rest)
     this.#timer.set()

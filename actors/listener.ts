@@ -12,8 +12,7 @@ import { Admission } from '../protocol/admission.ts'
 import type { AdmitInfo } from './admission-options.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
-import { connection, connectionBody } from './connection.ts'
-import { EarlyPipe } from './early-pipe.ts'
+import { connection } from './connection.ts'
 import type { Offer } from './offer.ts'
 import { formatUrl } from './options.ts'
 import { deaf } from './pipe.ts'
@@ -29,9 +28,6 @@ export interface ListenerInput {
   /** A restarted listener binds what the first one was given, not another free port. */
   readonly bound: { address: Address | null }
 }
-
-/** In the second one TLS has read the ClientHello of a peer that is near; how far the others are is not worth waiting for. */
-const turnsToClientHello = 2
 
 /**
  * How long a connection that the other side closed without a word is not reported yet. A peer that dials while this side does
@@ -53,8 +49,6 @@ class ListenerBody implements Body {
   readonly #port: ActorPort
   readonly #admission: Admission
   #listener: PipeListener | null = null
-  /** Accepted, and without an actor yet. */
-  readonly #early = new Map<string, EarlyPipe>()
   /** Inbound connections that were let in or refused, and have not ended here yet. */
   readonly #decided = new Set<string>()
   /** Connections that were closed without a word, and whose report waits. */
@@ -86,8 +80,6 @@ class ListenerBody implements Body {
 
   dispose(): void {
     this.#disposed = true
-    for (const early of this.#early.values()) early.drop()
-    this.#early.clear()
     for (const deadline of this.#unreported) deadline.cancel()
     this.unbind()
   }
@@ -112,19 +104,11 @@ class ListenerBody implements Body {
       .catch(() => {})
   }
 
-  /** Byte-free and short: the accept loop never waits for anybody. Whom it lets in begins TLS at once, and gets an actor a little later. */
+  /** Byte-free and short: the accept loop never waits for anybody. */
   #onPipe(pipe: Pipe): void {
     if (this.#disposed) return destroyQuietly(pipe)
     const id = this.#ask(pipe)
-    if (id === null) return
-    this.#early.set(id, new EarlyPipe(pipe, this.#services.environment.clock, turnsToClientHello, () => {
-      this.#early.delete(id)
-      this.#port.send({ type: 'pipe.accepted', pipe: new AcceptedPipe(id, pipe) })
-      const child = this.#port.children.get(id)
-      return child === undefined ? undefined : connectionBody(child)
-    }))
-    // How it went is looked at when the actor's chart has come so far.
-    pipe.secure().catch(() => {})
+    if (id !== null) this.#port.send({ type: 'pipe.accepted', pipe: new AcceptedPipe(id, pipe) })
   }
 
   /** @returns the id of its connection, or null: it was turned away */
@@ -142,7 +126,6 @@ class ListenerBody implements Body {
       return null
     }
     if ('evict' in verdict) {
-      this.#early.get(verdict.evict)?.settle()
       this.#port.children.get(verdict.evict)?.send({ type: 'connection.fail', cause: cause('ERR_ADMISSION_LIMIT', 'a newer connection took the place of the oldest handshake') })
     }
     return id
@@ -185,11 +168,13 @@ class ListenerBody implements Body {
     this.#reject(offer.remoteAddress, identity, reason)
   }
 
-  #wordsFor({ claim: { identity, connectionId }, refusal }: Offer): HandshakeFault | null {
+  #wordsFor(offer: Offer): HandshakeFault | null {
+    const { identity, connectionId } = offer.claim
     const { options, peers } = this.#services
-    if (identity === options.identity) return refusal('self', 'this is the key of this side itself')
+    if (identity === options.identity) return offer.refusal('self', 'this is the key of this side itself')
     if (!peers.has(identity)) return null
-    return connectionId < options.connectionParallelism ? refusal('stopping', 'this link is not wanted now') : refusal('no-such-link', `this side has ${options.connectionParallelism} links`)
+    if (connectionId < options.connectionParallelism) return offer.refusal('stopping', 'this link is not wanted now')
+    return offer.refusal('no-such-link', `this side has ${options.connectionParallelism} links`)
   }
 
   /** Its answer has a deadline, and what it throws is a no: an application's bug must not let anybody in. */

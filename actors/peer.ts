@@ -11,7 +11,6 @@ import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import { link } from './link.ts'
 import type { LinkSpec } from './link.ts'
 import type { ResolvedPeer } from './options.ts'
-import { post } from './post.ts'
 import { cause, causeOf, errorOf } from './causes.ts'
 import type { Cause } from './causes.ts'
 import type { Services } from './services.ts'
@@ -103,7 +102,7 @@ class PeerBody implements Body {
     const { type, link: id, cause: reason } = event
     const peerId = this.#peer.id
     const replyTo = this.#requests.get(id)?.replyTo
-    if (replyTo !== undefined) post(replyTo, reason === undefined ? { type, link: id, peer: peerId } : { type, link: id, cause: reason, peer: peerId })
+    if (replyTo !== undefined) replyTo.send(reason === undefined ? { type, link: id, peer: peerId } : { type, link: id, cause: reason, peer: peerId })
   }
 
   forgetLink(event: { id?: string; link?: string }): void {

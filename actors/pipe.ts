@@ -19,11 +19,6 @@ export function formatAddress({ host, port }: Address): string {
 export interface PipeHandlers {
   /** A dialled pipe is connected. Never called for an accepted one, which is connected from the start. */
   onOpen(): void
-  /**
-   * What `secure()` promises has come true, in the very call in which it has: whoever resumes the pipe here, and had expected bytes, gets
-   * what came behind the proof from the carrier's hand, and not by way of its buffers. A carrier need not call it; the promise says the same a little later.
-   */
-  onSecure?(): void
   /** Bytes in order, lent for the call: what is kept beyond it is copied. Never while the pipe is paused. */
   onBytes(bytes: Buffer): void
   /** After `write` returned false: there is room again. */
@@ -54,8 +49,6 @@ export interface Pipe {
   secure(): Promise<void>
   /** In order, whole. False: over the high-water mark, wait for `onDrain`. `onFlushed` runs when all has been handed to the carrier's far side of the process (for TCP: the kernel), or with the error that prevented it. */
   write(bytes: readonly Buffer[], onFlushed?: (error: Error | null) => void): boolean
-  /** While `secure()` is under way: bytes will be wanted as soon as it has come true, and a carrier may get ready for them now, while the other side works. None comes before `resume`. */
-  expectBytes?(): void
   pause(): void
   resume(): void
   /** Sends what is buffered, then ends this side. */

@@ -11,7 +11,6 @@ import { backoffMs } from '../protocol/backoff.ts'
 import type { Cause } from './causes.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
-import { post } from './post.ts'
 import type { LinkContext } from './link-context.ts'
 import type { Deadline } from './timer-wheel.ts'
 
@@ -140,7 +139,7 @@ class ReconnectorBody implements Body {
     const entry = this.#entries.get(event.key)
     if (entry === undefined || !entry.isWanted) return
     stop(entry)
-    post(entry.link, { type: 'dial.unresolved', cause: event.cause })
+    entry.link.send({ type: 'dial.unresolved', cause: event.cause })
   }
 
   grant(event: { key: string; addresses: readonly string[] }): void {
@@ -164,7 +163,7 @@ class ReconnectorBody implements Body {
       entry.isDue = entry.isWanted = false
       entry.isDialing = true
       this.#dialing++
-      post(entry.link, { type: 'dial.granted', addresses: entry.addresses })
+      entry.link.send({ type: 'dial.granted', addresses: entry.addresses })
     }
   }
 

@@ -56,7 +56,7 @@ export class SharedPort {
     checkNames(options, ['tls', 'clock', 'limits'], 'an option of a SharedPort')
     if (options.clock !== undefined) checkPart(options.clock, 'clock', 'clock')
     this.#clock = options.clock ?? systemClock
-    this.#base = options.tls === undefined ? new TcpTransport() : new TlsTransport(options.tls, this.#clock)
+    this.#base = options.tls === undefined ? new TcpTransport() : new TlsTransport(options.tls)
     this.#limits = resolveLimits(options.limits)
     this.#admission = new Admission(this.#limits)
     this.native = this.#view('native')

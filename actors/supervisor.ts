@@ -18,7 +18,7 @@ import type { ChildSpec } from './children.ts'
 import { settleLinks } from './drain.ts'
 import { systemEnvironment } from './environment.ts'
 import { resolveEnvironment } from './environment-options.ts'
-import type { Clock, Environment, EnvironmentOption } from './environment.ts'
+import type { Environment, EnvironmentOption } from './environment.ts'
 import type { NetworkEvent } from './events.ts'
 import { listener } from './listener.ts'
 import { resolveOptions } from './options.ts'
@@ -216,11 +216,11 @@ export function supervisorServices(ref: object): Services | undefined {
 }
 
 /** TLS with the network's own key, for peers of its list only; where it was not asked for plain TCP by name. */
-function transportFor(options: ResolvedOptions, peers: PeerTable, clock: Clock | undefined): Partial<Environment> {
+function transportFor(options: ResolvedOptions, peers: PeerTable): Partial<Environment> {
   if (options.security !== 'tls') return {}
-  if (options.ampcTls !== null) return { transport: new TlsTransport({ ampc: options.ampcTls }, clock) }
+  if (options.ampcTls !== null) return { transport: new TlsTransport({ ampc: options.ampcTls }) }
   if (options.key === null) return {}
-  return { transport: new TlsTransport({ identity: options.key, authorize: (peerId) => peers.has(peerId) }, clock) }
+  return { transport: new TlsTransport({ identity: options.key, authorize: (peerId) => peers.has(peerId) }) }
 }
 
 function createServices(input: SupervisorInput): Services {
@@ -231,7 +231,7 @@ function createServices(input: SupervisorInput): Services {
   const options = resolveOptions(input.config)
   const environment = resolveEnvironment(input.environment)
   const peers = new PeerTable(options.peers)
-  const services = new Services(systemEnvironment({ ...transportFor(options, peers, environment.clock), ...environment }), options, peers)
+  const services = new Services(systemEnvironment({ ...transportFor(options, peers), ...environment }), options, peers)
   pending.set(input, services)
   return services
 }

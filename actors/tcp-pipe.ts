@@ -1,14 +1,12 @@
 /**
- * Owns: the TCP carrier: `net.Socket` as a Pipe, `net.Server` as a PipeListener.
- * Refuses to know: frames, peers, back-off, deadlines.
+ * Owns: the TCP carrier: `net.Socket` as a Pipe.
+ * Independent of: frames, peers, back-off, deadlines.
  */
-import net from 'node:net'
+import type net from 'node:net'
 import { lendReads, lentReadBytes, pauseReads } from './lent-reads.ts'
 import { formatAddress } from './pipe.ts'
 import type { Address, DialOptions, ListenerHandlers, Pipe, PipeHandlers, PipeListener, Transport } from './pipe.ts'
-
-/** After 30 s of silence the kernel probes the other side: what the Rust stack sets as well. */
-const keepAliveAfterMs = 30_000
+import { createSocket, listenForSockets } from './tcp-sockets.ts'
 
 const nothing = Buffer.alloc(0)
 
@@ -89,7 +87,10 @@ export class TcpPipe implements Pipe {
       const lastPart = bytes[last] ?? nothing
       if (onFlushed === undefined) socket.write(lastPart)
       // Node calls a write that a destroy cut short a success: what ends after that is none.
-      else socket.write(lastPart, (error) => onFlushed(error ?? (socket.destroyed ? (this.#error ?? new Error('the socket was destroyed')) : null)))
+      else
+        socket.write(lastPart, (error) =>
+          onFlushed(error ?? (socket.destroyed ? (this.#error ?? new Error('the socket was destroyed')) : null)),
+        )
       socket.uncork()
     }
     // Not what `write` returned: that is said before the kernel was asked, and it often takes all of it at once.
@@ -146,27 +147,21 @@ export class TcpTransport implements Transport {
   }
 
   dial(address: Address, options: DialOptions): Pipe {
-    const socket = new net.Socket(socketOptions(options))
-    socket.setNoDelay(true)
-    socket.setKeepAlive(true, keepAliveAfterMs)
+    const socket = createSocket(options)
     const pipe = this.#adopt(socket, address)
     socket.connect({ host: address.host, port: address.port })
     return pipe
   }
 
-  async listen(address: Address, options: DialOptions, handlers: ListenerHandlers): Promise<PipeListener> {
-    const server = net.createServer({ pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveAfterMs, ...socketOptions(options) })
-    server.on('connection', (socket) => {
-      handlers.onPipe(this.#adopt(socket, { host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 }))
-    })
+  listen(address: Address, options: DialOptions, handlers: ListenerHandlers): Promise<PipeListener> {
     this.#listeners++
-    await bindServer(server, address, () => this.#listeners--)
-    server.on('error', (error) => handlers.onError(error))
-    const bound = server.address() as net.AddressInfo
-    return {
-      address: { host: bound.address, port: bound.port },
-      close: () => new Promise((resolve) => (server.listening ? closeServer(server, resolve) : resolve())),
-    }
+    return listenForSockets({
+      ...options,
+      address,
+      onSocket: (socket, remote) => handlers.onPipe(this.#adopt(socket, remote)),
+      onError: (error) => handlers.onError(error),
+      onReleased: () => this.#listeners--,
+    })
   }
 
   #adopt(socket: net.Socket, remote: Address): TcpPipe {
@@ -174,35 +169,4 @@ export class TcpTransport implements Transport {
     this.#pipes.add(pipe)
     return pipe
   }
-}
-
-/**
- * Binds a server, which is an open handle from the start: a network that ends meanwhile waits for it.
- * @param onReleased called once, when it could not be bound or is closed
- */
-export async function bindServer(server: net.Server, address: Address, onReleased: () => void): Promise<void> {
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen({ host: address.host, port: address.port }, () => {
-        server.off('error', reject)
-        resolve()
-      })
-    })
-  } catch (error) {
-    onReleased()
-    throw error
-  }
-  server.once('close', onReleased)
-}
-
-/** `net.Server.close` waits for accepted sockets; those belong to others here, so the promise does not. */
-function closeServer(server: net.Server, resolve: () => void): void {
-  server.close()
-  resolve()
-}
-
-/** `net.Socket` takes the options of a Duplex; its own type does not say so. */
-export function socketOptions(options: DialOptions): net.SocketConstructorOpts {
-  return { highWaterMark: options.highWaterMarkBytes } as net.SocketConstructorOpts
 }

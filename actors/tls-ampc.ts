@@ -14,10 +14,11 @@ import { StatewireError } from '../codec/errors.ts'
 import { show } from '../codec/show.ts'
 import { checkIdentity } from '../protocol/peer-id.ts'
 import { checkBoolean, checkFunction, checkNames, checkObject } from './checks.ts'
+import { verifyErrorOf } from './node-internals.ts'
 import { isAnchored } from './tls-chain.ts'
 import { codeOf, handshakeError, isTlsError, refusal } from './tls-errors.ts'
 import { ampcParameters } from './tls-parameters.ts'
-import type { Proof, TlsAcceptor, TlsDialer } from './tls-side.ts'
+import type { Proof, TlsSide } from './tls-side.ts'
 
 export interface AmpcTlsOptions {
   /** The private key in PEM. */
@@ -65,23 +66,22 @@ export class AmpcTls {
    * @param host the name, or the address, that the certificate has to name
    * @throws StatewireError ERR_UNKNOWN_PEER if there is no root for it
    */
-  dialer(host: string, remoteAddress: string, identity: string): TlsDialer {
+  dialer(host: string, remoteAddress: string, identity: string): TlsSide {
     const secureContext = this.#dialContext(identity)
     return {
       role: 'dialer',
-      // Behind Node's own look at the certificate.
-      secured: 'secureConnect',
-      dial: (address, highWaterMark) =>
-        tls.connect({
-          host: address.host,
-          port: address.port,
+      begin: (socket, highWaterMark) => {
+        const options: tls.ConnectionOptions = {
+          socket,
           secureContext,
           servername: net.isIP(host) === 0 ? host : '',
           // Not here but in `check`, which then knows that it was the certificate.
           rejectUnauthorized: false,
-          checkServerIdentity: (_name, certificate) => (this.#checkHostName ? tls.checkServerIdentity(host, certificate) : undefined),
-          ...({ highWaterMark } as object),
-        }),
+          checkServerIdentity: (_name, certificate) =>
+            this.#checkHostName ? tls.checkServerIdentity(host, certificate) : undefined,
+        }
+        return tls.connect({ ...options, ...({ highWaterMark } as object) })
+      },
       check: (socket) => {
         if (socket.isSessionReused() === true) throw refusal(remoteAddress, 'it resumed an old TLS session')
         // Typed as an error; in fact a code, or the text of `checkServerIdentity`.
@@ -94,7 +94,7 @@ export class AmpcTls {
     }
   }
 
-  acceptor(remoteAddress: string): TlsAcceptor {
+  acceptor(remoteAddress: string): TlsSide {
     const roots = [...this.#roots.values()].map(String)
     this.#acceptContext ??= tls.createSecureContext({ ...ampcParameters, key: this.#key, cert: this.#certificate, ca: roots })
     const secureContext = this.#acceptContext
@@ -103,7 +103,7 @@ export class AmpcTls {
       begin: (raw, highWaterMark) => new tls.TLSSocket(raw, { isServer: true, secureContext, requestCert: true, rejectUnauthorized: true, ...({ highWaterMark } as object) }),
       check: (socket) => {
         // A TLS socket without a server of its own verifies and tells nobody: the verdict has to be asked for.
-        const problem = verifyError(socket)
+        const problem = verifyErrorOf(socket)
         if (problem !== undefined) throw refusal(remoteAddress, `its certificate is anchored in none of the roots (${codeOf(problem) || problem.message})`)
         if (socket.isSessionReused() === true) throw refusal(remoteAddress, 'it resumed an old TLS session')
         const proof = this.#proof(socket, undefined)
@@ -158,13 +158,6 @@ function isRefusalOfOurs(error: unknown): boolean {
 
 function reasonOf(problem: unknown): string {
   return problem instanceof Error ? codeOf(problem) || problem.message : String(problem)
-}
-
-/** What OpenSSL said of the client's chain. Not in the documentation; if it ever goes, nobody gets in. */
-function verifyError(socket: tls.TLSSocket): Error | undefined {
-  const { ssl } = socket as unknown as { ssl: { verifyError(): Error | null } | null }
-  if (typeof ssl?.verifyError !== 'function') return new Error('this version of Node does not tell')
-  return ssl.verifyError() ?? undefined
 }
 
 function parseKey(pem: string): KeyObject {

@@ -1,25 +1,23 @@
 /**
- * Owns: one connection over TLS as a Pipe: its TLS socket, under an accepted one the raw socket, and that all is gone before it
- * says so.
- * Refuses to know: dialects (it is given a side, or a way to choose one), frames, deadlines: whoever calls `secure()`
+ * Owns: one connection over TLS as a Pipe: the raw socket, the TLS socket upon it, and that both are gone before it says so.
+ * Independent of: dialects (it is given a side, or a way to choose one), frames, deadlines: whoever calls `secure()`
  * destroys a pipe whose handshake takes too long.
  *
- * The life of an accepted one: plain (the TCP connection stands, nothing is read) → choosing (the ClientHello is looked at, and given
- * to TLS) → shaking → secure. A dialled one shakes as soon as it is connected, and is secure a turn after its Finished. What is written before `secure` waits inside; not
- * a byte of it leaves earlier. So does what is too long for one write (pieces.ts), piece by piece.
+ * Its life: connecting (a dialled one) → plain (the TCP connection stands, nothing is read) → choosing (only where a port
+ * speaks two dialects: the ClientHello is looked at) → shaking → secure. What is written before `secure` waits inside: not a
+ * byte of it leaves earlier. So does what is too long for one write (pieces.ts), piece by piece.
  */
 import type net from 'node:net'
 import type tls from 'node:tls'
 import { StatewireError } from '../codec/errors.ts'
-import { chooseByFirstBytes, giveFirstBytes } from './client-hello-look.ts'
-import type { Clock } from './environment.ts'
+import { chooseByFirstBytes } from './client-hello-look.ts'
 import { lendReads, pauseReads } from './lent-reads.ts'
+import { onAcceptedSecure, onTlsError } from './node-internals.ts'
 import { inPieces, isLong, lengthOf } from './pieces.ts'
 import { formatAddress } from './pipe.ts'
 import type { Address, Pipe, PipeHandlers } from './pipe.ts'
 import { closedEarly, refusal } from './tls-errors.ts'
-import { closeByReset } from './reset-close.ts'
-import type { Proof, TlsAcceptor, TlsChooser, TlsDialect, TlsDialer } from './tls-side.ts'
+import type { Proof, TlsChooser, TlsDialect, TlsSide } from './tls-side.ts'
 
 interface Waiting {
   readonly bytes: readonly Buffer[]
@@ -37,24 +35,16 @@ export interface TlsPipeOptions {
   readonly highWaterMarkBytes: number
   /** What is read is lent from here. */
   readonly memory: Buffer
-  /** A dialled one looks at the other side in its next turn: its Finished has left by then. */
-  readonly clock: Clock
-  readonly onReleased: (pipe: TlsPipe) => void
+  readonly onReleased: (pipe: TlsPipe) => unknown
 }
-
-/** A TLS socket that connects, or a socket that was accepted and is still paused. */
-export type TlsOrigin =
-  | { readonly role: 'dialer'; readonly socket: tls.TLSSocket; readonly side: TlsDialer }
-  | { readonly role: 'acceptor'; readonly raw: net.Socket; readonly side: TlsAcceptor | TlsChooser }
 
 const nothing: Buffer = Buffer.alloc(0)
 
 export class TlsPipe implements Pipe {
   readonly remoteAddress: string
   readonly remoteHost: string
-  /** Null for a dialled one. */
-  readonly #raw: net.Socket | null
-  readonly #acceptor: TlsAcceptor | TlsChooser | null
+  readonly #raw: net.Socket
+  readonly #side: TlsSide | TlsChooser
   readonly #options: TlsPipeOptions
   #tls: tls.TLSSocket | null = null
   #proof: Proof | null = null
@@ -65,35 +55,28 @@ export class TlsPipe implements Pipe {
   #waiting: Waiting[] = []
   #waitingBytes = 0
   #flows = false
-  /** Its socket has its listeners, and flows or is paused. */
-  #isReading = false
   /** The raw one, and the TLS one upon it. Each tells of its close once. */
-  #openSockets = 0
-  #isConnected = false
+  #openSockets = 1
+  #isConnected: boolean
+  #isShaking = false
   #isEnding = false
   #destroyed = false
   #closed = false
 
-  constructor(origin: TlsOrigin, options: TlsPipeOptions) {
+  /** @param raw one that is about to connect, or that was accepted */
+  constructor(raw: net.Socket, side: TlsSide | TlsChooser, options: TlsPipeOptions) {
+    this.#raw = raw
+    this.#side = side
     this.#options = options
     this.remoteHost = options.remote.host
     this.remoteAddress = formatAddress(options.remote)
-    if (origin.role === 'dialer') {
-      this.#raw = this.#acceptor = null
-      // Behind the TLS socket's own listener: what the owner makes of it can wait for the ClientHello.
-      origin.socket.once('connect', () => {
-        this.#isConnected = true
-        this.#handlers?.onOpen()
-      })
-      this.#watch(origin.socket, origin.side)
-      return
-    }
-    const { raw, side } = origin
-    this.#raw = raw
-    this.#acceptor = side
-    this.#isConnected = true
-    this.#openSockets++
+    this.#isConnected = !raw.pending
     raw.pause()
+    raw.once('connect', () => {
+      this.#isConnected = true
+      this.#handlers?.onOpen()
+      if (this.#securing !== null) this.#shake()
+    })
     raw.on('error', (error) => this.#fail(error))
     raw.once('close', () => {
       this.#openSockets--
@@ -147,14 +130,16 @@ export class TlsPipe implements Pipe {
     this.#securing = { promise, resolve, reject }
     if (this.#destroyed || this.#closed) reject(this.#failure())
     else if (this.#proof !== null) resolve()
-    else this.#shake()
+    else if (this.#isConnected) this.#shake()
     return promise
   }
 
   /** Byte path 6/12: the batch of one turn leaves, gathered into few records and one system call. */
   write(bytes: readonly Buffer[], onFlushed?: (error: Error | null) => void): boolean {
     if (this.#isEnding || this.#closed) {
-      onFlushed?.(this.#error ?? new StatewireError('ERR_TRANSPORT', `the connection with ${this.remoteAddress} is closed`))
+      onFlushed?.(
+        this.#error ?? new StatewireError('ERR_TRANSPORT', `the connection with ${this.remoteAddress} is closed`),
+      )
       return false
     }
     if (this.#proof === null) {
@@ -190,17 +175,14 @@ export class TlsPipe implements Pipe {
     if (last > 0) socket.cork()
     for (let i = 0; i < last; i++) socket.write(bytes[i] as Buffer)
     // A write that a destroy cuts off is reported as done by Node: whether it was, nobody knows then.
-    const hasRoom = socket.write(bytes[last] ?? nothing, onFlushed === undefined ? undefined : (error) => onFlushed(error ?? (socket.destroyed ? this.#failure() : null)))
+    const hasRoom = socket.write(
+      bytes[last] ?? nothing,
+      onFlushed === undefined ? undefined : (error) => onFlushed(error ?? (socket.destroyed ? this.#failure() : null)),
+    )
     if (last > 0) socket.uncork()
     else if (hasRoom) return true
     // As in the TCP pipe: what `write` returned was said before the kernel was asked.
     return socket.writableLength < socket.writableHighWaterMark
-  }
-
-  /** A dialled one has the time when it is proved: its first bytes have left then. What came earlier waits in its buffers. */
-  expectBytes(): void {
-    const isShaking = this.#proof === null && !this.#destroyed
-    if (isShaking && this.#acceptor !== null && this.#tls !== null && !this.#isReading) this.#read(this.#tls, true)
   }
 
   pause(): void {
@@ -227,7 +209,7 @@ export class TlsPipe implements Pipe {
     this.#dropWaiting()
     // The TLS socket takes the raw one with it; should it ever not, its close does (see #watch).
     const socket = this.#tls ?? this.#raw
-    socket?.destroy()
+    socket.destroy()
   }
 
   /** A reset instead of an orderly end, for tests of chaos. A TLS socket can be reset only once it is established. */
@@ -237,9 +219,9 @@ export class TlsPipe implements Pipe {
     this.#isEnding = true
     // From here on nothing touches the TLS socket: to destroy it in the same turn ends the process with a segfault.
     this.#destroyed = true
-    // `TLSSocket.resetAndDestroy` throws; the raw socket below an accepted one can do it.
-    const socket = this.#tls as tls.TLSSocket
-    if (this.#raw === null || socket.writableEnded) closeByReset(socket)
+    // `TLSSocket.resetAndDestroy` throws. While the socket's own end is under way libuv refuses to reset, and Node would then
+    // close it neither way.
+    if (this.#tls?.writableEnded === true) this.#tls.destroy()
     else this.#raw.resetAndDestroy()
   }
 
@@ -248,41 +230,37 @@ export class TlsPipe implements Pipe {
   }
 
   #shake(): void {
-    const side = this.#acceptor
-    const raw = this.#raw
-    // A dialled one shakes by itself.
-    if (side === null || raw === null || this.#tls !== null) return
-    if (typeof side !== 'function') return this.#begin(raw, side)
-    chooseByFirstBytes(raw, side, this.#options, {
-      onChosen: (chosen, first) => {
-        this.#begin(raw, chosen)
-        if (first !== null && this.#tls !== null) giveFirstBytes(raw, this.#tls, first, this.#options.clock, () => this.#fail(refusal(this.remoteAddress, 'it went on before it was answered')))
-      },
+    const side = this.#side
+    if (this.#isShaking) return
+    this.#isShaking = true
+    if (typeof side !== 'function') return this.#begin(side)
+    chooseByFirstBytes(this.#raw, side, {
+      onChosen: (chosen) => this.#begin(chosen),
       onUnsuitable: (error) => this.#fail(error),
       onEnd: () => this.#fail(closedEarly(this.remoteAddress, 'it closed the connection before it had said enough')),
     })
   }
 
-  #begin(raw: net.Socket, side: TlsAcceptor): void {
+  #begin(side: TlsSide): void {
     let socket: tls.TLSSocket
     try {
-      socket = side.begin(raw, this.#options.highWaterMarkBytes)
+      socket = side.begin(this.#raw, this.#options.highWaterMarkBytes)
     } catch (error) {
       return this.#fail(side.failed(error))
     }
     this.#watch(socket, side)
   }
 
-  #watch(socket: tls.TLSSocket, side: TlsDialer | TlsAcceptor): void {
+  #watch(socket: tls.TLSSocket, side: TlsSide): void {
     this.#tls = socket
     this.#openSockets++
-    // A TLS error after the handshake closes nothing by itself, and an accepted socket tells of it by `_tlsError` alone.
-    const onError = (error: Error): void => this.#fail(this.#proof === null && this.#isConnected ? side.failed(error) : error)
+    // A TLS error after the handshake closes nothing by itself.
+    const onError = (error: Error): void => this.#fail(this.#proof === null ? side.failed(error) : error)
     socket.on('error', onError)
-    socket.on('_tlsError', onError)
+    onTlsError(socket, onError)
     socket.once('close', () => {
       this.#openSockets--
-      this.#raw?.destroy()
+      this.#raw.destroy()
       this.#release()
     })
     socket.on('end', () => {
@@ -292,13 +270,12 @@ export class TlsPipe implements Pipe {
       this.#dropWaiting()
       this.#handlers?.onEnd()
     })
-    if (side.role === 'acceptor') socket.once('secure', () => this.#prove(socket, side))
-    // The dialer's Finished leaves when this read is over, and not in one write with its first bytes: each side looks at the other's key while
-    // the other looks at its, and not one after the other.
-    else socket.once(side.secured, () => this.#options.clock.setImmediate(() => this.#prove(socket, side)))
+    const onSecure = (): void => this.#prove(socket, side)
+    if (side.role === 'acceptor') onAcceptedSecure(socket, onSecure)
+    else socket.once('secureConnect', onSecure)
   }
 
-  #prove(socket: tls.TLSSocket, side: TlsDialer | TlsAcceptor): void {
+  #prove(socket: tls.TLSSocket, side: TlsSide): void {
     if (this.#destroyed) return
     try {
       this.#proof = side.check(socket)
@@ -307,7 +284,6 @@ export class TlsPipe implements Pipe {
     }
     // What waits leaves first: the other side waits for it.
     this.#writeWaiting(socket)
-    this.#handlers?.onSecure?.()
     if (!this.#destroyed) this.#flow(socket)
     this.#securing?.resolve()
   }
@@ -320,14 +296,8 @@ export class TlsPipe implements Pipe {
       if (isLeaving && this.#isEnding && this.#waiting.length === 0) socket.end()
       else if (hasRoom) this.#handlers?.onDrain()
     })
-    if (!this.#isReading) this.#read(socket, this.#flows)
-    else if (!this.#flows) pauseReads(socket)
-  }
-
-  #read(socket: tls.TLSSocket, flows: boolean): void {
-    this.#isReading = true
     // Paused before there is a listener for bytes, which would set it flowing.
-    if (flows) socket.resume()
+    if (this.#flows) socket.resume()
     else socket.pause()
     lendReads(socket, this.#options.memory, (bytes) => this.#handlers?.onBytes(bytes))
   }
@@ -358,8 +328,10 @@ export class TlsPipe implements Pipe {
   }
 
   #failure(): Error {
-    if (this.#proof !== null) return this.#error ?? new StatewireError('ERR_CONNECTION_LOST', `the connection with ${this.remoteAddress} ended`)
-    return this.#error ?? (this.#destroyed ? refusal(this.remoteAddress, 'the connection was given up') : closedEarly(this.remoteAddress))
+    if (this.#proof !== null)
+      return this.#error ?? new StatewireError('ERR_CONNECTION_LOST', `the connection with ${this.remoteAddress} ended`)
+    if (this.#error !== null) return this.#error
+    return this.#destroyed ? refusal(this.remoteAddress, 'the connection was given up') : closedEarly(this.remoteAddress)
   }
 
   #release(): void {

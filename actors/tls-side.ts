@@ -1,11 +1,10 @@
 /**
- * Owns: what a TLS pipe asks of a dialect: how a socket is dialled or TLS begun on an accepted one, and what must hold before it counts.
- * Refuses to know: any dialect (tls-native.ts, tls-ampc.ts) and the pipe (tls-pipe.ts).
+ * Owns: what a TLS pipe asks of a dialect: how TLS begins on a connected socket, and what must hold before it counts.
+ * Independent of: any dialect (tls-native.ts, tls-ampc.ts) and the pipe (tls-pipe.ts).
  */
 import type net from 'node:net'
 import type tls from 'node:tls'
 import type { StatewireError } from '../codec/errors.ts'
-import type { Address } from './pipe.ts'
 
 export type TlsDialect = 'native' | 'ampc'
 
@@ -18,26 +17,16 @@ export interface Proof {
   covers(identity: string): boolean
 }
 
-interface TlsChecks {
+/** One role in one dialect, for one connection. */
+export interface TlsSide {
+  readonly role: 'dialer' | 'acceptor'
+  /** Begins TLS on a socket that is connected. */
+  begin(raw: net.Socket, highWaterMarkBytes: number): tls.TLSSocket
   /** After the handshake and before any byte. @throws StatewireError if anything is not as it must be */
   check(socket: tls.TLSSocket): Proof
   /** What a handshake that broke off means in this dialect. */
   failed(error: unknown): StatewireError
 }
 
-/** One role in one dialect, for one connection. */
-export interface TlsDialer extends TlsChecks {
-  readonly role: 'dialer'
-  /** The event of its socket behind which `check` can be asked. */
-  readonly secured: 'secure' | 'secureConnect'
-  /** Begins to connect; the ClientHello leaves with the TCP connection. One socket and not one upon another: half the events of a connect's end. */
-  dial(address: Address, highWaterMarkBytes: number): tls.TLSSocket
-}
-
-export interface TlsAcceptor extends TlsChecks {
-  readonly role: 'acceptor'
-  begin(raw: net.Socket, highWaterMarkBytes: number): tls.TLSSocket
-}
-
 /** Chooses by the first bytes of an accepted connection. @throws StatewireError if they suit nobody */
-export type TlsChooser = (first: Buffer) => TlsAcceptor | 'need more'
+export type TlsChooser = (first: Buffer) => TlsSide | 'need more'

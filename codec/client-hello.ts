@@ -34,19 +34,6 @@ export function readClientHello(bytes: Uint8Array): ClientHelloVerdict {
   return isBroken || content.length > clientHelloLengthBytesMax ? 'not-tls' : 'need more'
 }
 
-/**
- * For an incomplete ClientHello: the number of bytes missing to the end of the current record, or of the next record
- * header. A reader of exactly that many bytes reads nothing that follows the ClientHello.
- */
-export function missingOfRecord(bytes: Uint8Array): number {
-  let at = 0
-  while (at + recordHeaderLengthBytes <= bytes.length) {
-    at += recordHeaderLengthBytes + (((bytes[at + 3] as number) << 8) | (bytes[at + 4] as number))
-    if (at > bytes.length) return at - bytes.length
-  }
-  return at + recordHeaderLengthBytes - bytes.length
-}
-
 /** The handshake bytes without record headers. `isBroken`: what follows is not another record of it. */
 function joinRecords(bytes: Uint8Array): 'not-tls' | { content: Uint8Array; isBroken: boolean } {
   const parts: Uint8Array[] = []

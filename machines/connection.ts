@@ -5,8 +5,8 @@
  *
  *                 dialer                                       acceptor
  *   opening       connecting → connected (securing)            connected (securing)
- *   authenticating greeting ──────────────┐                    greeting → claimed (who are you for?)
- *                 authenticated  ◀────────┘                    authenticated, once its owner confirms
+ *   authenticating greeting → authenticated                    greeting → claimed (who are you for?) → closed: its link has
+ *                                                              taken the socket into a connection that begins authenticated
  *   open          adopted by its link: bytes flow
  *   closing       what was written is flushed, then the socket ends
  *   errored       lasts until the socket is really gone, so that it can be seen
@@ -19,8 +19,8 @@ import type { Cause, ChartContext, ChartInput, DeadlinePassed, StateMeta } from 
 export interface ConnectionFacts {
   readonly role: 'dialer' | 'acceptor'
   readonly remoteAddress: string
-  /** The first state: a dialled pipe connects, an accepted one is connected, a handed-on one has claimed its place. */
-  readonly begins: 'connecting' | 'connected' | 'claimed'
+  /** The first state: a dialled pipe connects, an accepted one is connected, one that its link took has shaken hands. */
+  readonly begins: 'connecting' | 'connected' | 'authenticated'
 }
 
 export type ConnectionEvent =
@@ -32,14 +32,24 @@ export type ConnectionEvent =
   | { readonly type: 'handshake.claimed' }
   | { readonly type: 'handshake.verified' }
   | { readonly type: 'handshake.failed'; readonly cause: Cause }
-  | { readonly type: 'connection.confirm' }
   | { readonly type: 'connection.handOn' }
   | { readonly type: 'connection.adopt' }
   | { readonly type: 'connection.close'; readonly cause: Cause }
   | { readonly type: 'connection.fail'; readonly cause: Cause }
   | DeadlinePassed
 
-export const connectionActions = ['secure', 'greet', 'tellClaimed', 'confirm', 'tellAuthenticated', 'handOn', 'endPipe', 'destroyPipe', 'noteCause', 'tellErrored', 'tellClosed'] as const
+export const connectionActions = [
+  'secure',
+  'greet',
+  'tellClaimed',
+  'tellAuthenticated',
+  'handOn',
+  'endPipe',
+  'destroyPipe',
+  'noteCause',
+  'tellErrored',
+  'tellClosed',
+] as const
 
 export const connectionMachine = setup({
   types: {
@@ -52,7 +62,7 @@ export const connectionMachine = setup({
   actions: placeholders(connectionActions),
   guards: {
     beginsConnecting: ({ context }) => context.facts.begins === 'connecting',
-    beginsClaimed: ({ context }) => context.facts.begins === 'claimed',
+    beginsAuthenticated: ({ context }) => context.facts.begins === 'authenticated',
   },
 }).createMachine({
   id: 'connection',
@@ -74,7 +84,7 @@ export const connectionMachine = setup({
         beginning: {
           always: [
             { guard: 'beginsConnecting', target: 'connecting' },
-            { guard: 'beginsClaimed', target: '#connection.authenticating.claimed' },
+            { guard: 'beginsAuthenticated', target: '#connection.authenticating.authenticated' },
             { target: 'connected' },
           ],
         },
@@ -99,16 +109,17 @@ export const connectionMachine = setup({
           on: { 'handshake.claimed': 'claimed', 'handshake.verified': 'authenticated' },
         },
         claimed: {
-          description: 'The other side said who it is and which link it is for. Its owner confirms, hands it on or fails it.',
+          description:
+            'The other side said who it is and which link it is for. The link takes the socket over, or it is refused.',
           meta: { deadline: 'handshakeTimeoutMs' },
           entry: 'tellClaimed',
           on: {
-            'connection.confirm': { target: 'authenticated', actions: 'confirm' },
             'connection.handOn': { target: '#connection.closed', actions: 'handOn' },
           },
         },
         authenticated: {
-          description: 'Both sides agreed; nothing is read until a link adopts the connection. The link or its batch has the deadline.',
+          description:
+            'Both sides agreed; nothing is read until a link adopts the connection. The link or its batch has the deadline.',
           tags: resting,
           entry: 'tellAuthenticated',
           on: { 'connection.adopt': '#connection.open' },

@@ -46,10 +46,10 @@ export interface DialerHandshake {
 export interface AcceptorHandshake {
   feed(bytes: Buffer): HandshakeStep
   /**
-   * Asked by the link that the claim is for, before anything changes. @param hasOwnDialGreeted whether an own dial of the
-   * same link has begun its handshake. Null: welcome. Dialects without this take whoever is asked for.
+   * Asked by the link that the claim is for, before anything changes. @param hasSentHello whether a dial of
+   * this side's own has sent its hello for the same link. Null: welcome. Dialects without this take whoever is asked for.
    */
-  judge?(state: LinkCore, hasOwnDialGreeted: boolean): HandshakeFault | null
+  judge?(state: LinkCore, hasSentHello: boolean): HandshakeFault | null
   /** The words for a refusal of another reason, where the dialect has any. */
   refusal?(name: 'stopping' | 'busy' | 'not-allowed' | 'no-such-link' | 'self', message: string): HandshakeFault
   /** What agrees, in one write; the bytes that arrived behind the claim; and what was agreed on. */

@@ -202,7 +202,6 @@ describe('other doors', () => {
     ['a TLS transport without a key', () => new TlsTransport({}), 'ERR_INVALID_OPTION', 'needs an identity'],
     ['a TLS transport with a name for a key', () => new TlsTransport({ identity: 'bob' as never }), 'ERR_INVALID_OPTION', 'identity must be an Identity, got "bob"'],
     ['a TLS transport that asks a list', () => new TlsTransport({ identity: own, authorize: [other.id] as never }), 'ERR_INVALID_OPTION', 'authorize must be a function, got a list of 1'],
-    ['a TLS transport with half a clock', () => new TlsTransport({ identity: own }, { nowMs: () => 0 } as never), 'ERR_INVALID_OPTION', 'the clock of a TLS transport.wallMs must be a function, got undefined'],
     ['a TLS transport with a misspelt name', () => new TlsTransport({ identity: own, authorise: () => true } as never), 'ERR_INVALID_OPTION', 'did you mean authorize?'],
     ...[undefined, null, 7, Buffer.from('x'), 'x', ''].map((pem): Row => [`a key that is ${show(pem)}`, () => Identity.fromPem(pem as never), 'ERR_KEY_FORMAT', 'the key']),
     ['a key that is encrypted', () => Identity.fromPem('-----BEGIN ENCRYPTED PRIVATE KEY-----\nx'), 'ERR_KEY_FORMAT', 'encrypted'],

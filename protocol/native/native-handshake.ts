@@ -76,12 +76,12 @@ export class NativeAcceptorHandshake implements AcceptorHandshake {
     return { claim: { identity: encodePeerId(step.hello.publicKey), connectionId: step.hello.connectionId } }
   }
 
-  judge(state: LinkCore, hasOwnDialGreeted: boolean): HandshakeFault | null {
+  judge(state: LinkCore, hasSentHello: boolean): HandshakeFault | null {
     const native = asNative(state)
     const hello = this.#hello as Hello
     const fault = native.epoch.checkInbound(hello)
     if (fault !== null) return refusalOf(fault, native.epoch.isLate(hello))
-    if (resolveCrossing(hasOwnDialGreeted, native.epoch.ownKey, hello.publicKey) === 'refuse') return refusalOf({ name: 'crossing', message: 'this side has dialled already' }, true)
+    if (resolveCrossing(hasSentHello, native.epoch.ownKey, hello.publicKey) === 'refuse') return refusalOf({ name: 'crossing', message: 'this side has dialled already' }, true)
     return null
   }
 

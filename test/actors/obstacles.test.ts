@@ -75,7 +75,7 @@ describe('two sides that can not meet', () => {
   const atPort = (network: Network, scheme: string): string => `${scheme}:${network.url?.split(':').slice(1).join(':')}`
 
   it.each<[what: string, listens: Side, dials: Side, scheme: string | null, saysListener: RegExp, saysDialer: RegExp]>([
-    ['one dials without TLS', tls, { security: 'plaintext' } as never, 'tcp', /refused here, the last: .*it does not speak TLS but statewire without TLS\)$/, /this side dials without TLS/],
+    ['one dials without TLS', tls, { security: 'plaintext' } as never, 'tcp', /refused here, the last: .*it does not speak TLS: a wrong protocol or port \(ERR_SSL_WRONG_VERSION_NUMBER\)\)$/, /this side dials without TLS/],
     ['one dials with TLS a side that has none', plaintext, {}, 'tls', /refused here, the last: .*the other side speaks TLS, and this side does not/, /the last: .*it does not speak TLS/],
     ['both listen, and neither dials', tls, { listen }, null, /it has to dial tls:\/\/127\.0\.0\.1:[1-9]\d*, and did not come: one of the two sides needs the url/, /it has to dial tls:\/\/127\.0\.0\.1:[1-9]\d*, and did not come/],
   ])('%s: both are told', async (_, listens, dials, scheme, saysListener, saysDialer) => {

@@ -48,7 +48,6 @@ authenticating.claimed
   pipe.ended                         -> closing                        noteCause endPipe
   pipe.closed                        -> closed                         noteCause tellClosed
   handshake.failed                   -> errored                        noteCause destroyPipe tellErrored
-  connection.confirm                 -> authenticating.authenticated   confirm tellAuthenticated
   connection.handOn                  -> closed                         handOn tellClosed
   connection.close                   -> closing                        noteCause endPipe
   connection.fail                    -> errored                        noteCause destroyPipe tellErrored
@@ -71,7 +70,7 @@ open
   connection.fail                    -> errored                        noteCause destroyPipe tellErrored
   deadline.passed                    -> errored                        noteCause destroyPipe tellErrored
 # accepted: begins opening.connected secure
-# handed on: begins authenticating.claimed tellClaimed
+# taken by its link: begins authenticating.authenticated tellAuthenticated
 `
 
 interface Node {
@@ -86,11 +85,11 @@ describe('the connection chart', () => {
     lives: {
       dialled: { begins: 'connecting' },
       accepted: { begins: 'connected' },
-      'handed on': { begins: 'claimed' },
+      'taken by its link': { begins: 'authenticated' },
     },
     events: [
       ...named('pipe.opened', 'pipe.secured', 'pipe.failed', 'pipe.ended', 'pipe.closed', 'handshake.claimed', 'handshake.verified', 'handshake.failed'),
-      ...named('connection.confirm', 'connection.handOn', 'connection.adopt', 'connection.close', 'connection.fail', 'deadline.passed'),
+      ...named('connection.handOn', 'connection.adopt', 'connection.close', 'connection.fail', 'deadline.passed'),
     ],
     finals: ['closed'],
     ignored: [],

@@ -1,90 +1,57 @@
 /**
- * Owns: that a look at the first bytes of an accepted connection takes no more than those, changes nothing for TLS, and costs its later reads nothing.
- * Refuses to know: what the bytes say (client-hello.test.ts), and wrong protocols (wrong-protocol.test.ts).
+ * Owns: that a port which speaks both dialects chooses by the ClientHello, names what is none, and changes nothing for TLS.
+ * Refuses to know: what the bytes say (client-hello.test.ts), and ports of one dialect (wrong-protocol.test.ts).
  */
-import diagnosticsChannel from 'node:diagnostics_channel'
 import net from 'node:net'
 import tls from 'node:tls'
-import fc from 'fast-check'
-import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { Identity } from '../../actors/identity.ts'
 import { TlsTransport } from '../../actors/tls-transport.ts'
-import { missingOfRecord, readClientHello } from '../../codec/client-hello.ts'
-import { captureClientHello } from '../support/first-flight.ts'
+import { issue } from './test-authority.ts'
 import { dial, Door, putAway, until } from './tls-bench.ts'
 
 const [alice, bob] = [Identity.generate(), Identity.generate()]
+const root = issue({ name: 'root', isAuthority: true })
+const leaf = issue({ name: 'bob', issuer: root, hosts: ['127.0.0.1'], purposes: ['client', 'server'] })
+const ampc = { key: leaf.keyPem, certificate: leaf.pem, roots: { alice: root.pem } }
 const doors: Door[] = []
 const transports: TlsTransport[] = []
-const relays: net.Server[] = []
-const clients: tls.TLSSocket[] = []
-/** Every socket that is accepted here, as Node announces it. */
-const accepted: net.Socket[] = []
-const announced = (message: unknown): void => void accepted.push((message as { socket: net.Socket }).socket)
-
-beforeAll(() => {
-  diagnosticsChannel.subscribe('net.server.socket', announced)
-  return () => void diagnosticsChannel.unsubscribe('net.server.socket', announced)
-})
+const servers: net.Server[] = []
+const clients: net.Socket[] = []
 
 afterEach(async () => {
-  vi.restoreAllMocks()
   for (const client of clients.splice(0)) client.destroy()
   await putAway(doors, transports)
-  for (const relay of relays.splice(0)) await new Promise((resolve) => relay.close(resolve))
-  accepted.length = 0
+  for (const server of servers.splice(0)) await new Promise((resolve) => server.close(resolve))
 })
 
 async function openDoor(): Promise<Door> {
-  const door = await Door.open({ identity: bob })
+  const door = await Door.open({ identity: bob, ampc })
   doors.push(door)
   return door
 }
 
-/** A megabyte from a stranger: what was heard of it, and by how much the raw socket had read on from one piece of it to the next. */
-async function sendMegabyte(door: Door, port = door.address.port): Promise<{ heard: Buffer; steps: Set<number> }> {
+/** A megabyte in the native dialect arrives whole, from whoever dials at this port. */
+async function sendMegabyte(door: Door, port = door.address.port): Promise<void> {
   const transport = new TlsTransport({ identity: alice })
   transports.push(transport)
   const { pipe } = dial(transport, { host: '127.0.0.1', port }, { expectedPeerId: bob.id })
   pipe.write([sent])
   await pipe.secure()
   const { outcome, heard, pipe: inbound } = await door.outcome(0)
-  expect([outcome, inbound.peerId]).toEqual([null, alice.id])
-  const raw = accepted.find(({ localPort }) => localPort === door.address.port) as net.Socket
-  const steps = new Set<number>()
-  let readBytes = raw.bytesRead
-  const { onBytes } = heard
-  heard.onBytes = (bytes) => {
-    steps.add(raw.bytesRead - readBytes)
-    readBytes = raw.bytesRead
-    onBytes.call(heard, bytes)
-  }
+  expect([outcome, inbound.peerId, inbound.dialect]).toEqual([null, alice.id, 'native'])
   await until('all of it is there', () => heard.chunks.reduce((sum, { length }) => sum + length, 0) >= sent.length)
-  return { heard: Buffer.concat(heard.chunks), steps }
+  expect(Buffer.concat(heard.chunks).equals(sent)).toBe(true)
 }
 
 const sent = Buffer.from(Array.from({ length: 1024 * 1024 }, (_, at) => (at * 7 + (at >>> 8)) & 0xff))
 
-describe('a look at the first bytes', () => {
-  it('leaves later reads as long as they are without it: 64 KiB, and not one of two a kilobyte', async () => {
-    const { heard, steps } = await sendMegabyte(await openDoor())
-    expect(heard.equals(sent)).toBe(true)
-    expect(Math.max(...steps)).toBeGreaterThanOrEqual(64 * 1024)
+describe('a port of both dialects', () => {
+  it('gives TLS what it has looked at: a megabyte behind the handshake arrives whole', async () => {
+    await sendMegabyte(await openDoor())
   })
 
-  it('works where Node can not read in pieces: the bytes are put back', async () => {
-    const door = await openDoor()
-    const emit = net.Server.prototype.emit as (this: net.Server, event: string, ...values: unknown[]) => boolean
-    vi.spyOn(net.Server.prototype, 'emit').mockImplementation(function (this: net.Server, event: string, ...values: unknown[]): boolean {
-      if (event === 'connection') Object.assign((values[0] as { _handle: object })._handle, { useUserBuffer: undefined })
-      return emit.call(this, event, ...values)
-    })
-    const { heard, steps } = await sendMegabyte(door)
-    expect(heard.equals(sent)).toBe(true)
-    expect(Math.max(...steps)).toBeLessThan(64 * 1024)
-  })
-
-  it('works for a ClientHello that comes a byte at a time', async () => {
+  it('waits for a ClientHello that comes a byte at a time', async () => {
     const door = await openDoor()
     const relay = net.createServer((client) => {
       const onward = net.connect(door.address.port, '127.0.0.1')
@@ -101,47 +68,63 @@ describe('a look at the first bytes', () => {
         next(0)
       })
     })
-    relays.push(relay)
+    servers.push(relay)
     await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
-    const { heard } = await sendMegabyte(door, (relay.address() as net.AddressInfo).port)
-    expect(heard.equals(sent)).toBe(true)
+    await sendMegabyte(door, (relay.address() as net.AddressInfo).port)
   })
 
-  it('asks for 2 KiB at most, whatever a record claims, and for the rest of a long ClientHello piece by piece', async () => {
+  it('reads a ClientHello of many kilobytes to its end', async () => {
     const names = Array.from({ length: 30 }, (_, at) => String(at).padEnd(200, '-'))
-    const offers = { ALPNProtocols: [...names, 'statewire/1'], key: alice.toPem(), cert: alice.certificate, minVersion: 'TLSv1.3', rejectUnauthorized: false } as const
-    const { length } = await captureClientHello(offers)
-    expect(length).toBeGreaterThan(6 * 1024)
+    const keys = {
+      key: alice.toPem(),
+      cert: alice.certificate,
+      minVersion: 'TLSv1.3',
+      rejectUnauthorized: false,
+    } as const
     const door = await openDoor()
-    const asked = vi.spyOn(Buffer, 'allocUnsafe')
-    const client = tls.connect({ ...offers, host: '127.0.0.1', port: door.address.port })
-    clients.push(client)
+    clients.push(
+      tls.connect({ ...keys, ALPNProtocols: [...names, 'statewire/1'], host: '127.0.0.1', port: door.address.port }),
+    )
     const { outcome, pipe } = await door.outcome(0)
     expect([outcome, pipe.peerId]).toEqual([null, alice.id])
-    const lengths = asked.mock.calls.map(([asks]) => asks)
-    // `Buffer.concat` asks as well, for what is there by then.
-    expect(lengths.filter((asks) => asks === 2 * 1024).length).toBeGreaterThanOrEqual(2)
-    expect(lengths).not.toContain(length - 32)
   })
 
-  it('reads a ClientHello in records and pieces of any length to its end, and not a byte of what follows', async () => {
-    const hello = (await captureClientHello({ ALPNProtocols: ['statewire/1'] })).subarray(5)
-    fc.assert(
-      fc.property(fc.integer({ min: 6, max: hello.length }), fc.integer({ min: 1, max: 2048 }), fc.integer({ min: 1, max: 44 }), (recordLength, pieceLength, firstLength) => {
-        const records: Buffer[] = []
-        for (let at = 0; at < hello.length; at += recordLength) {
-          const part = hello.subarray(at, at + recordLength)
-          records.push(Buffer.from([22, 3, 1, part.length >>> 8, part.length & 0xff]), part)
-        }
-        const whole = Buffer.concat(records)
-        let readBytes = firstLength
-        while (readClientHello(whole.subarray(0, readBytes)) === 'need more') {
-          const missing = missingOfRecord(whole.subarray(0, readBytes))
-          expect(missing).toBeGreaterThan(0)
-          readBytes += Math.min(missing, pieceLength)
-        }
-        expect(readBytes).toBe(whole.length)
-      }),
-    )
+  it.each([
+    ['HTTP', 'GET / HTTP/1.1\r\nHost: example.org\r\n\r\n', /does not speak TLS but HTTP/],
+    ['HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', /HTTP\/2/],
+    ['SSH', 'SSH-2.0-OpenSSH_9.6\r\n', /SSH/],
+    ['plain text', 'hello, who is there?\n', /plain text/],
+    ['one letter', 'x', /plain text/],
+    ['a statewire hello without TLS', 'SWIR\u0001\u0001', /statewire without TLS/],
+    ['an ampc connection id', '\u0000\u0000\u0000\u0000', /an unknown protocol/],
+  ])('names %s and closes', async (_name, text, sentence) => {
+    const door = await openDoor()
+    const client = net.connect(door.address.port, '127.0.0.1', () => void client.write(text, 'latin1'))
+    client.on('error', () => {})
+    clients.push(client)
+    const { outcome, pipe } = await door.outcome(0)
+    expect(outcome?.message).toMatch(sentence)
+    await until('it is closed', () => pipe.closed)
+  })
+
+  it('names the protocols that a client offers by ALPN and that are not spoken here', async () => {
+    const door = await openDoor()
+    const client = tls.connect({
+      host: '127.0.0.1',
+      port: door.address.port,
+      rejectUnauthorized: false,
+      ALPNProtocols: ['h2', 'http/1.1'],
+    })
+    client.on('error', () => {})
+    clients.push(client)
+    expect((await door.outcome(0)).outcome?.message).toMatch(/other protocols by ALPN \("h2, http\/1.1"\)/)
+  })
+
+  it('gives up a client that ends within its ClientHello', async () => {
+    const door = await openDoor()
+    const client = net.connect(door.address.port, '127.0.0.1', () => client.end(Buffer.from([22, 3, 1, 1, 0, 1])))
+    client.on('error', () => {})
+    clients.push(client)
+    expect((await door.outcome(0)).outcome?.message).toMatch(/closed the connection before it had said enough/)
   })
 })
