@@ -2,8 +2,7 @@
  * Owns: that a runtime on which TLS does not work is refused at once and by name, whatever asks for TLS.
  * Independent of: the runtimes themselves.
  */
-import { describe, expect, it, vi } from 'vitest'
-import { createNetwork, Identity, TlsTransport } from '../../actors/index.ts'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { checkTlsRuntime } from '../../actors/tls-runtime.ts'
 import { StatewireError } from '../../codec/errors.ts'
 
@@ -12,6 +11,11 @@ vi.mock('../../actors/tls-runtime.ts', async (original) => {
   const real = await original<{ checkTlsRuntime: typeof checkTlsRuntime }>()
   return { checkTlsRuntime: (versions = hoisted.versions) => real.checkTlsRuntime(versions) }
 })
+
+// Test files share their modules: those that were loaded without the mock are loaded anew, here and by whoever comes next.
+vi.resetModules()
+const { createNetwork, Identity, TlsTransport } = await import('../../actors/index.ts')
+afterAll(() => void vi.resetModules())
 
 const deno = { node: '24.2.0', v8: '15.0.245', deno: '2.9.6' }
 const expected = { code: 'ERR_UNSUPPORTED_HOST', fatal: true, message: expect.stringMatching(/^TLS does not work on Deno \(this is 2\.9\.6\).*Run on Node or Bun, or set security: 'plaintext'/) as string }
