@@ -345,7 +345,10 @@ class LinkBody implements Body {
 
   #onDue(action: Exclude<DueAction, 'look-again'>): void {
     if (action === 'suspect') this.#services.emit({ type: 'connection.suspect', peer: this.#peer.id, link: this.#spec.id, connectionId: this.#spec.connectionId, connection: this.#current.id ?? '' })
-    else if (action === 'dead') this.#current.send({ type: 'connection.fail', cause: cause('ERR_TIMED_OUT', `nothing was heard from ${this.#peer.id} for too long`) })
+    else if (action === 'dead') {
+      const said = this.#closing === null ? 'sent nothing for too long' : 'did not answer the Goodbye in time'
+      this.#current.send({ type: 'connection.fail', cause: cause('ERR_TIMED_OUT', `${this.#peer.id} ${said}`) })
+    }
     // A dial whose hello speaks for an epoch that is over must not be answered.
     else if (action === 'expired' && !this.#isUp) this.#current.send({ type: 'connection.fail', cause: cause('ERR_TIMED_OUT', `the link to ${this.#peer.id} expired`) })
   }
@@ -357,8 +360,11 @@ class LinkBody implements Body {
       this.#current.body?.expectEnd(cause('ERR_CONNECTION_LOST', `${this.#peer.id} said Goodbye${reason}`))
       // From here on the peer has the word: its last Ack, then its FIN.
       this.#say(state.farewell(''))
-    } else if (step === 'finish') this.#leave(state.lastWords(), cause('ERR_SESSION_CLOSED', `${this.#peer.id} said Goodbye${reason}`))
-    else {
+    } else if (step === 'finish') {
+      // The peer answers this side's Goodbye, or said its own at the same moment: this side's reason is reported.
+      this.#leave(state.lastWords(), this.#closing ?? cause('ERR_CONNECTION_LOST', `${this.#peer.id} said Goodbye${reason}`))
+    }
+    if (step === 'protocol-error') {
       state.contractBroken('')
       this.#leave(null, cause('ERR_CONNECTION_LOST', `${this.#peer.id} says that this side broke the protocol${reason}`), 'wait')
     }

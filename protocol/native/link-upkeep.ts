@@ -41,7 +41,8 @@ export class LinkUpkeep {
   #keepAlive: KeepAlive | null = null
   /** A chunk is being read, so the frame that is handled is not counted yet. */
   isReading = false
-  #heardAtMs = 0
+  /** The later of this side's Goodbye and the last byte received. */
+  #goodbyeSilentSinceMs = 0
   /** When a round trip is measured at the latest; infinite once one is, or is being. */
   #measureAtMs = Infinity
   /** Why the peer said Goodbye last, in its own words. */
@@ -75,7 +76,6 @@ export class LinkUpkeep {
     this.isReading = false
     this.#unconfirmedFrames += frames
     this.#keepAlive = new KeepAlive(this.#options, nowMs)
-    this.#heardAtMs = nowMs
     this.#measureAtMs = nowMs + firstPingAfterMs
     this.#outbox.forgetControl()
     if (this.#flushes.length > 0) this.ping(nowMs)
@@ -94,8 +94,14 @@ export class LinkUpkeep {
 
   received(nowMs: number): void {
     this.isReading = true
-    this.#heardAtMs = nowMs
+    this.#goodbyeSilentSinceMs = nowMs
     this.#keepAlive?.received(nowMs)
+  }
+
+  /** This side's Goodbye is sent. The time for its answer begins now, however long the link was idle before. */
+  sayGoodbye(nowMs: number): void {
+    this.#epoch.goodbye.say()
+    this.#goodbyeSilentSinceMs = nowMs
   }
 
   /** Counted frames that are handled. @param isTaken the one that is being handled has reached the application */
@@ -202,7 +208,7 @@ export class LinkUpkeep {
   get nextDueAtMs(): number {
     // One that was asked for leaves with the next batch.
     const ackAtMs = this.#outbox.isAckDue ? Infinity : (this.#epoch.acks.dueAtMs ?? Infinity)
-    const silenceAtMs = this.#epoch.goodbye.isSaid ? this.#heardAtMs + goodbyeSilenceMs : Infinity
+    const silenceAtMs = this.#epoch.goodbye.isSaid ? this.#goodbyeSilentSinceMs + goodbyeSilenceMs : Infinity
     return Math.min(ackAtMs, silenceAtMs, this.#measureAtMs, this.#keepAlive?.nextAtMs ?? Infinity)
   }
 
@@ -210,7 +216,7 @@ export class LinkUpkeep {
   poll(nowMs: number, dueAtMs: number): readonly DueAction[] {
     const ackAtMs = this.#epoch.acks.dueAtMs
     if (ackAtMs !== null && ackAtMs <= nowMs) this.#outbox.ackIsDue()
-    if (this.#epoch.goodbye.isSaid && nowMs >= this.#heardAtMs + goodbyeSilenceMs) return ['dead']
+    if (this.#epoch.goodbye.isSaid && nowMs >= this.#goodbyeSilentSinceMs + goodbyeSilenceMs) return ['dead']
     if (nowMs >= this.#measureAtMs) this.ping(nowMs)
     const keepAlive = this.#keepAlive
     if (keepAlive === null || keepAlive.nextAtMs > nowMs) return []

@@ -320,7 +320,7 @@ export class NativeLinkState implements LinkCore {
     if (!this.epoch.isUp) return null
     // Said already, as an answer: nothing more to say, and the peer's end to wait for.
     if (this.epoch.goodbye.isSaid) return Buffer.alloc(0)
-    this.epoch.goodbye.say()
+    this.#upkeep.sayGoodbye(this.#options.nowMs())
     return this.#goodbye(goodbyeCodes.normal, reason)
   }
 

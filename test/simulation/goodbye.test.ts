@@ -1,0 +1,102 @@
+/**
+ * Owns: how an orderly end is reported on both sides, over a network with latency, whatever came before it.
+ * Independent of: the bytes of a Goodbye (test/native/) and of values that are under way.
+ */
+import { describe, expect, it } from 'vitest'
+import { createNetwork, Identity } from '../../actors/index.ts'
+import type { Network, NetworkEvent } from '../../actors/index.ts'
+import { SimulatedNetwork } from '../../testing/index.ts'
+
+const [alice, bob] = [Identity.generate(), Identity.generate()]
+const ids = new Map([
+  [alice.id, 'alice'],
+  [bob.id, 'bob'],
+])
+
+/** Codes and messages of what ended, without repetitions. */
+type Report = readonly string[]
+
+class Scene {
+  readonly simulated = new SimulatedNetwork({ seed: 1, latencyMs: [20, 40] })
+  readonly #reports = new Map<string, Set<string>>()
+
+  async start(): Promise<{ networks: readonly [Network, Network] }> {
+    const networks = [this.#network('alice', alice, bob), this.#network('bob', bob, alice)] as const
+    await this.simulated.clock.run(Promise.all(networks.map((network) => network.makeSessions({ count: 1 }))))
+    return { networks }
+  }
+
+  #network(node: string, identity: Identity, peer: Identity): Network {
+    const url = node === 'alice' ? { url: 'tcp://bob:1' } : {}
+    // Longer than the answer to a Goodbye may take.
+    const limits = { closeTimeoutMs: 10_000, shutdownTimeoutMs: 60_000 }
+    const config = {
+      identity,
+      security: 'plaintext',
+      connectionParallelism: 2,
+      listen: `tcp://${node}:1`,
+      limits,
+    } as const
+    const network = createNetwork(
+      { ...config, peers: [{ id: peer.id, ...url }] },
+      { environment: this.simulated.node(node).environment },
+    )
+    const report = new Set<string>()
+    this.#reports.set(node, report)
+    network.ref.on('*', (event) => {
+      const { type, cause } = event as NetworkEvent & { cause?: { code: string; message: string } }
+      if (type === 'connection.lost' || type === 'peer.down')
+        report.add(`${cause?.code}: ${this.#named(cause?.message)}`)
+    })
+    return network
+  }
+
+  #named(text = ''): string {
+    return [...ids].reduce((named, [id, name]) => named.replaceAll(id, name), text)
+  }
+
+  of(node: 'alice' | 'bob'): Report {
+    return [...(this.#reports.get(node) ?? [])]
+  }
+}
+
+const left = 'ERR_NETWORK_STOPPED: the network is shutting down'
+const saidGoodbye = (who: string): string => `ERR_CONNECTION_LOST: ${who} said Goodbye: "the network is shutting down"`
+
+describe('an orderly shutdown', () => {
+  it.each(['alice', 'bob'] as const)('by %s is reported alike after any idle time, on both sides', async (leaver) => {
+    const stayer = leaver === 'alice' ? 'bob' : 'alice'
+    for (const idleMs of [0, 1_000, 4_900, 5_000, 5_100, 7_000, 8_000, 9_000, 9_900, 14_000, 60_000]) {
+      const scene = new Scene()
+      const { networks } = await scene.start()
+      await scene.simulated.clock.advance(idleMs)
+      const [mine, theirs] = leaver === 'alice' ? networks : networks.toReversed()
+      await scene.simulated.clock.run(mine!.shutdown())
+      await scene.simulated.clock.advance(1_000)
+      expect([idleMs, scene.of(leaver), scene.of(stayer)]).toEqual([idleMs, [left], [saidGoodbye(leaver)]])
+      await scene.simulated.clock.run(theirs!.shutdown())
+    }
+  })
+
+  it('by both sides at the same moment is reported by each as its own', async () => {
+    for (const idleMs of [0, 8_000]) {
+      const scene = new Scene()
+      const { networks } = await scene.start()
+      await scene.simulated.clock.advance(idleMs)
+      await scene.simulated.clock.run(Promise.all(networks.map((network) => network.shutdown())))
+      expect([idleMs, scene.of('alice'), scene.of('bob')]).toEqual([idleMs, [left], [left]])
+    }
+  })
+
+  it('towards a peer that does not answer the Goodbye says so', async () => {
+    const scene = new Scene()
+    const { networks } = await scene.start()
+    await scene.simulated.clock.advance(8_000)
+    scene.simulated.partition(scene.simulated.node('alice'), scene.simulated.node('bob'))
+    const drained = networks[0].drain(bob.id, { timeoutMs: 60_000 })
+    await scene.simulated.clock.run(drained)
+    expect(scene.of('alice')).toEqual(['ERR_TIMED_OUT: bob did not answer the Goodbye in time'])
+    scene.simulated.heal()
+    await scene.simulated.clock.run(Promise.all(networks.map((network) => network.shutdown())))
+  })
+})
