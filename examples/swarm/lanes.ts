@@ -67,6 +67,11 @@ export class Lanes {
     this.use((await this.#options.makeSessions?.(timeoutMs)) ?? [])
   }
 
+  /** After a crash of this process: the other peer has to see first that its links were reset. */
+  makeAgain(): Promise<void> {
+    return (this.#renewal ??= this.#makeAnew(this.#sessions))
+  }
+
   /** Reads these sessions from now on. */
   use(sessions: readonly Session[]): void {
     this.#sessions = sessions

@@ -14,12 +14,20 @@ function ignoreClosedOutput(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 }
 
+/** npm prints the script's name on stdout before anything else, which no parser of JSON takes. */
+function silentHint(isJson: boolean, env: NodeJS.ProcessEnv): string | null {
+  const isLoudNpm = env['npm_lifecycle_event'] === 'start' && env['npm_config_loglevel'] !== 'silent'
+  return isJson && isLoudNpm && !process.stdout.isTTY ? 'npm has printed lines of its own on stdout; for JSON alone: npm start --silent -- --json' : null
+}
+
 async function main(argv: readonly string[]): Promise<number> {
   const options = parseOptions(argv)
   if (options === null) {
     process.stdout.write(`${help}\n`)
     return exitCodes.verified
   }
+  const hint = silentHint(options.json, process.env)
+  if (hint !== null) process.stderr.write(`${hint}\n`)
   const file = await readInput(options.input)
   const swarm = new Swarm(options, file)
   const progress = options.json ? process.stderr : process.stdout
@@ -37,12 +45,11 @@ async function main(argv: readonly string[]): Promise<number> {
   // Whatever ends this process, no peer outlives it.
   process.on('exit', () => swarm.killAll())
   const display = show(progress, () => ({
-    phase: swarm.phase,
-    runningMs: swarm.runningMs,
+    ...swarm.view,
     durationMs: options.durationMs,
     killEveryMs: options.killEveryMs,
+    crashEveryMs: options.crashEveryMs,
     peers: options.peers,
-    reports: swarm.reports,
   }))
   const result = await swarm.run()
   display.stop()

@@ -19,6 +19,8 @@ export interface SwarmOptions {
   readonly connections: number
   /** 0: never. */
   readonly killEveryMs: number
+  /** Native: a whole process is killed and started again. 0: never. */
+  readonly crashEveryMs: number
   /** Native: a link that is broken for longer is reset. null: the network's own limit. */
   readonly resumeWithinMs: number | null
   readonly durationMs: number
@@ -38,16 +40,17 @@ const connectionsMax = 8
 const durationMaxMs = 3_600_000
 /** A connection needs a moment to come back before it is of use to break it again. */
 const killEveryMinMs = 10
+const crashEveryMinMs = 100
 
-const defaults = { peers: 5, dialect: 'native', sessions: 4, connections: 2, duration: '8s' } as const
+const defaults = { peers: 5, dialect: 'native', sessions: 4, connections: 2, killEvery: '500ms', duration: '8s' } as const
 
 export const help = `npm start -- [options]
 
 Starts a swarm of peers on loopback, each a process of its own, all connected with all. Each sends a file to all others,
 in numbered pieces over several sessions, again and again until the time is over; receivers check the SHA-256 of every file
-that arrived. Peers know each other by keys that they make as they start, and speak mutual TLS. Sockets may be destroyed as
-often as you like: the sessions do not notice, and no piece is asked for twice. The dialect ampc promises less: there a
-broken connection loses pieces, and receivers ask for them again.
+that arrived. Peers know each other by keys that they make as they start, and speak mutual TLS. Meanwhile random sockets are
+destroyed: the sessions go on, and no piece is sent twice. With --crash-every whole processes are killed: their links are
+reset, sessions are made again, and receivers ask for what is missing. In the dialect ampc a broken connection loses pieces.
 
   --peers N         processes, 2 to ${peersMax} (default ${defaults.peers})
   --input FILE      what every peer sends; - reads stdin (default: a book of 145 KiB that comes with the example)
@@ -55,13 +58,15 @@ broken connection loses pieces, and receivers ask for them again.
   --security S      ${securities.join(' or ')}; ampc is plaintext here (default: tls in native)
   --sessions N      sessions that the pieces are spread over, 1 to ${sessionsMax} (default ${defaults.sessions})
   --connections N   TCP connections between two peers, 1 to ${connectionsMax}, not more than sessions (default ${defaults.connections})
-  --kill-every T    destroy a random socket of a random peer every T, such as 500ms or 2s (default: never)
+  --kill-every T    destroy a random socket of a random peer every T, such as 100ms or 2s, or never (default ${defaults.killEvery})
+  --crash-every T   native: kill a random process every T, or later if one is still starting, and start it again with its key
   --resume-within T native: how long a link may be broken and still be resumed (default: two minutes); with 1ms links are
                     reset instead, sessions made anew, and missing pieces asked for
   --duration T      how long rounds are begun, such as 500ms, 20s or 2m (default ${defaults.duration}); those under way are finished
-  --json            the summary as one JSON object on stdout; progress goes to stderr
+  --json            the summary as one JSON object on stdout; progress goes to stderr. npm prints lines of its own on stdout
+                    unless it is silent: npm start --silent -- --json | jq
   --corrupt         peer 1 flips one bit of one piece, to see that it is noticed: the run must end with 1
-  --help
+  --help, -h
 
 Ctrl-C finishes the rounds under way, shuts the networks down and prints the summary; a second Ctrl-C ends at once.
 
@@ -85,6 +90,7 @@ export function parseOptions(argv: readonly string[]): SwarmOptions | null {
   const security = oneOf('security', values.security ?? (dialect === 'native' ? 'tls' : 'plaintext'), securities)
   if (dialect === 'ampc' && security === 'tls') throw new UsageError('--security tls in the dialect ampc needs certificates, which the swarm does not make; leave it out')
   if (dialect === 'ampc' && values['resume-within'] !== undefined) throw new UsageError('--resume-within belongs to the dialect native; ampc resumes nothing')
+  if (dialect === 'ampc' && values['crash-every'] !== undefined) throw new UsageError('--crash-every belongs to the dialect native; sessions of ampc do not survive a process')
   return {
     dialect,
     security,
@@ -93,7 +99,8 @@ export function parseOptions(argv: readonly string[]): SwarmOptions | null {
     input: values.input ?? null,
     sessions,
     connections,
-    killEveryMs: values['kill-every'] === undefined ? 0 : duration('kill-every', values['kill-every'], killEveryMinMs),
+    killEveryMs: values['kill-every'] === 'never' ? 0 : duration('kill-every', values['kill-every'], killEveryMinMs),
+    crashEveryMs: values['crash-every'] === undefined ? 0 : duration('crash-every', values['crash-every'], crashEveryMinMs),
     durationMs: duration('duration', values.duration, 100),
     json: values.json,
     corrupt: values.corrupt,
@@ -112,7 +119,8 @@ function parsed(argv: readonly string[]) {
         'resume-within': { type: 'string' },
         sessions: { type: 'string', default: String(defaults.sessions) },
         connections: { type: 'string' },
-        'kill-every': { type: 'string' },
+        'kill-every': { type: 'string', default: defaults.killEvery },
+        'crash-every': { type: 'string' },
         duration: { type: 'string', default: defaults.duration },
         json: { type: 'boolean', default: false },
         corrupt: { type: 'boolean', default: false },

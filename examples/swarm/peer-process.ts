@@ -3,17 +3,25 @@
  * outlives it.
  * Refuses to know: networks and files; that is the peer (peer.ts).
  */
+import { existsSync } from 'node:fs'
 import { Identity } from '../../index.ts'
 import { SwarmPeer } from './peer.ts'
 import type { ParentMessage, PeerMessage } from './reports.ts'
 
 const reportEveryMs = 200
 
-/** As long as the process. A peer that is to be known again keeps its key in a file: `Identity.load`. */
-const key = Identity.generate()
+/** A peer that is to be known again after a crash keeps its key in a file; others make one for as long as the process lives. */
+const key = await keyFrom(process.argv[2])
 let peer: SwarmPeer | null = null
 let reports: NodeJS.Timeout | undefined
 let isStopping = false
+
+async function keyFrom(file: string | undefined): Promise<Identity> {
+  if (file !== undefined && existsSync(file)) return Identity.load(file)
+  const made = Identity.generate()
+  if (file !== undefined) await made.save(file)
+  return made
+}
 
 function tell(message: PeerMessage, onSent: () => void = () => {}): void {
   // The parent may be gone already; 'disconnect' ends this process.
@@ -40,7 +48,7 @@ async function act(message: ParentMessage): Promise<void> {
   else if (message.type === 'kill') peer.kill()
   else if (message.type === 'drain') {
     await peer.drain()
-    tell({ type: 'drained' })
+    tell({ type: 'drained', report: peer.report() })
   } else {
     clearInterval(reports)
     const left = await peer.stop()

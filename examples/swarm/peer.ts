@@ -68,7 +68,7 @@ export class SwarmPeer {
   async makeSessions(): Promise<void> {
     const pairs = [...this.#pairs.values()]
     if (this.#start.dialect === 'native') {
-      await Promise.all(pairs.map(({ lanes }) => lanes.make()))
+      await Promise.all(pairs.map(({ lanes }) => (this.#start.run === 0 ? lanes.make() : lanes.makeAgain())))
       return
     }
     // Ampc: lane n of every pair is session n.
@@ -138,7 +138,7 @@ export class SwarmPeer {
   }
 
   #pair(id: string, number: number): Pair {
-    const { number: from, dialect, sessions: count, file, corrupt, connections } = this.#start
+    const { number: from, run, dialect, sessions: count, file, corrupt, connections } = this.#start
     const lanes = new Lanes({
       peer: id,
       connections,
@@ -156,7 +156,7 @@ export class SwarmPeer {
       opened: 0,
       lost: 0,
       lanes,
-      sender: new Sender({ from, lanes: count, file, corrupt, send: (lane, bytes) => this.#send(lanes, lane, bytes) }),
+      sender: new Sender({ from, run, lanes: count, file, corrupt, send: (lane, bytes) => this.#send(lanes, lane, bytes) }),
       receiver: new Receiver(count),
       answers: Array.from({ length: count }, () => ({ isSending: false, next: null })),
     }
@@ -248,9 +248,9 @@ export class SwarmPeer {
   }
 }
 
-function configOf({ id, dialect, security, resumeWithinMs, others, connections }: StartMessage, key: Identity): NetworkConfig {
+function configOf({ id, dialect, security, resumeWithinMs, others, connections, listenAt }: StartMessage, key: Identity): NetworkConfig {
   const common = {
-    listen: `${security === 'tls' ? 'tls' : 'tcp'}://127.0.0.1:0`,
+    listen: listenAt ?? `${security === 'tls' ? 'tls' : 'tcp'}://127.0.0.1:0`,
     peers: others.map(({ id, url }) => (url === undefined ? { id } : { id, url })),
     connectionParallelism: connections,
     limits: { ...loopbackLimits, ...(resumeWithinMs === null ? {} : { resumeTimeoutMs: resumeWithinMs }) },
@@ -265,7 +265,7 @@ function reportPair({ number, connections, opened, lost, lanes, sender, receiver
     connections: [...connections],
     connectionsLost: lost,
     reconnects: Math.max(0, opened - connections.length),
-    roundsBegun: sender.round,
+    roundsBegun: sender.begun,
     roundsDelivered: sender.delivered,
     roundsVerified: receiver.verified,
     roundsWrong: receiver.wrong,

@@ -2,7 +2,8 @@
  * Owns: what the parent and its peers say to each other over the channel of `fork`, and the figures of a peer.
  * Refuses to know: who acts on it.
  *
- * A run, in words: booted (with the key of the process), start, listening, ready, (all) go, report, report, …, drain, drained, (all) stop, stopped.
+ * A run, in words: booted (with the key of the process), start, listening, ready, (all) go, report, report, …, drain, drained,
+ * (all) stop, stopped. A process that was crashed on purpose begins again with booted, and gets its go when it is ready.
  */
 import type { Dialect, Security } from './options.ts'
 
@@ -17,6 +18,10 @@ export interface StartMessage {
   readonly type: 'start'
   /** 1, 2, …, N. */
   readonly number: number
+  /** How often this peer's process has crashed before. */
+  readonly run: number
+  /** Where to listen again after a crash; null for any port. */
+  readonly listenAt: string | null
   /** The key that the process told of when it had booted; a name in the dialect ampc. */
   readonly id: string
   readonly dialect: Dialect
@@ -37,8 +42,8 @@ export type PeerMessage =
   | { readonly type: 'listening'; readonly url: string }
   | { readonly type: 'ready' }
   | { readonly type: 'report'; readonly report: PeerReport }
-  /** Every round that was begun has ended. */
-  | { readonly type: 'drained' }
+  /** Every round that was begun has ended: the last report before the shutdown. */
+  | { readonly type: 'drained'; readonly report: PeerReport }
   /** The network is down; the process ends now. */
   | { readonly type: 'stopped'; readonly report: PeerReport; readonly left: Left }
   | { readonly type: 'failed'; readonly message: string }

@@ -3,7 +3,7 @@
  * receiver says that the file is whole and its digest right. A question that gets no answer is asked again.
  * Refuses to know: sessions and sockets; it sends through a function that waits while there is no room.
  */
-import { defaultPieceBytes, piecesOf, piecesOfLane } from './transfer.ts'
+import { defaultPieceBytes, firstRoundOf, piecesOf, piecesOfLane } from './transfer.ts'
 import type { SwarmFile } from './transfer.ts'
 import { encodeMessage, TransferError } from './messages.ts'
 import type { Done, Message, Offer, Want } from './messages.ts'
@@ -20,9 +20,14 @@ export interface SenderOptions {
   readonly retryMs?: number
   /** No answer to one question for so long: the transfer has failed. 20 s: two dial time-outs. */
   readonly stallMs?: number
+  /** How often this peer's process has crashed before: its rounds are numbered on from a place of their own. */
+  readonly run?: number
   /** Flips one bit of the first piece of the first round, to show that the receiver notices. */
   readonly corrupt?: boolean
 }
+
+/** The receiver forgets a round each time it is killed, which is rarer than rounds are by far. */
+const passesMax = 100
 
 /** One question that waits for its answer. */
 interface Question {
@@ -39,7 +44,7 @@ export class Sender {
   readonly #questions: (Question | null)[]
   #stopped: Error | null = null
   /** The round that is under way or was the last. */
-  round = 0
+  round: number
   /** Rounds that the receiver has called whole and right. */
   delivered = 0
   piecesSent = 0
@@ -48,28 +53,44 @@ export class Sender {
 
   constructor(options: SenderOptions) {
     this.#options = options
+    this.round = firstRoundOf(options.run ?? 0)
     this.#pieceBytes = options.pieceBytes ?? defaultPieceBytes
     this.#pieces = piecesOf(options.file.bytes.length, this.#pieceBytes)
     this.#questions = Array.from({ length: options.lanes }, () => null)
   }
 
+  /** Rounds that were begun. */
+  get begun(): number {
+    return this.round - firstRoundOf(this.#options.run ?? 0)
+  }
+
   /** Sends the file once. Resolves when the receiver has verified it. @throws TransferError, or why a session is over */
   async sendRound(): Promise<void> {
     this.round++
-    const lanes = Array.from({ length: this.#options.lanes }, (_, lane) => lane)
+    const waves = Array.from({ length: this.#options.lanes }, () => 0)
     let isDone = false
-    const results = await Promise.allSettled(lanes.map(async (lane) => {
+    // A receiver that was killed and started again has forgotten what it had called whole: then all lanes are asked once more.
+    for (let pass = 1; !isDone; pass++) {
+      if (pass > passesMax) throw new TransferError(`round ${this.round} ended ${passesMax} times without a verdict of the receiver`)
+      isDone = await this.#sendLanes(waves)
+    }
+    this.delivered++
+  }
+
+  /** @returns whether any lane was answered that the file is whole and right */
+  async #sendLanes(waves: number[]): Promise<boolean> {
+    const isDone = async (lane: number): Promise<boolean> => {
       try {
-        if (await this.#sendLane(lane)) isDone = true
+        return await this.#sendLane(lane, waves)
       } catch (error) {
         this.stop(error as Error)
         throw error
       }
-    }))
+    }
+    const results = await Promise.allSettled(waves.map((_, lane) => isDone(lane)))
     // The error that stopped the others, not what it led to on a lesser lane.
     if (results.some((result) => result.status === 'rejected')) throw this.#stopped ?? new TransferError('stopped')
-    if (!isDone) throw new TransferError(`round ${this.round} ended without a verdict of the receiver`)
-    this.delivered++
+    return results.some((result) => result.status === 'fulfilled' && result.value)
   }
 
   /** An answer of the receiver. Answers to questions of the past are repetitions, and ignored. */
@@ -92,10 +113,13 @@ export class Sender {
   }
 
   /** @returns whether the answer was that the whole file is right; else this lane is whole, and another lane gets that answer */
-  async #sendLane(lane: number): Promise<boolean> {
-    await this.#send(this.#offer(lane, 0))
-    let numbers: readonly number[] = piecesOfLane(lane, this.#options.lanes, this.#pieces)
-    for (let wave = 1; ; wave++) {
+  async #sendLane(lane: number, waves: number[]): Promise<boolean> {
+    const isFirstPass = waves[lane] === 0
+    if (isFirstPass) await this.#send(this.#offer(lane, 0))
+    let numbers: readonly number[] = isFirstPass ? piecesOfLane(lane, this.#options.lanes, this.#pieces) : []
+    for (;;) {
+      const wave = (waves[lane] as number) + 1
+      waves[lane] = wave
       for (const number of numbers) {
         await this.#send({ type: 'piece', from: this.#options.from, lane, round: this.round, number, bytes: this.#pieceAt(number) })
         this.piecesSent++

@@ -1,10 +1,13 @@
 /**
- * Owns: the processes of the swarm: starts them, tells them what to do and when, breaks their sockets, and sees every one
- * of them end.
- * Refuses to know: the terminal, and what makes a run a good one (summary.ts).
+ * Owns: the processes of the swarm: starts them, tells them what to do and when, destroys their sockets, crashes them, and
+ * waits for the end of each.
+ * Independent of: the terminal, and of what makes a run a good one (summary.ts).
  */
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import type { SwarmOptions } from './options.ts'
 import type { Left, ParentMessage, PeerMessage, PeerReport, StartMessage } from './reports.ts'
 import type { SwarmFile } from './transfer.ts'
@@ -22,14 +25,32 @@ interface PeerProcess {
   readonly number: number
   /** Native: known once the process has booted. */
   id: string
-  readonly child: ChildProcess
+  child: ChildProcess
   readonly seen: Map<PeerMessage['type'], PeerMessage>
   exit: string | null
+  /** How often it was crashed on purpose. */
+  run: number
+  url: string | null
+}
+
+/** What a viewer of the swarm sees. */
+export interface SwarmView {
+  readonly phase: Phase
+  readonly runningMs: number
+  readonly crashes: number
+  /** Sockets destroyed, also by processes that were crashed since. */
+  readonly kills: number
+  /** The last report of each peer, in order. */
+  readonly reports: readonly PeerReport[]
+  /** Peers without a process, and why. */
+  readonly down: ReadonlyMap<number, string>
 }
 
 /** What is left to judge when all processes have ended. */
 export interface SwarmResult {
   readonly reports: readonly PeerReport[]
+  /** The last reports of processes that were crashed on purpose. */
+  readonly crashed: readonly PeerReport[]
   readonly left: readonly (Left & { readonly number: number })[]
   /** A process that ended, did not start or did not answer: one sentence each. */
   readonly deaths: readonly string[]
@@ -45,32 +66,44 @@ export class Swarm {
   readonly #file: SwarmFile
   readonly #peers: PeerProcess[] = []
   readonly #reports = new Map<number, PeerReport>()
+  readonly #crashed: PeerReport[] = []
   readonly #deaths: string[] = []
+  /** Where keys are kept that must survive a crash. */
+  readonly #keys: string | null
   readonly #waiting = new Set<() => void>()
   #phase: Phase = 'starting'
   #isInterrupted = false
   #startedAtMs = 0
+  /** What is shown from the end of the transfer on: what peers see of each other's shutdown is no fault of theirs. */
+  #lastView: SwarmView | null = null
 
   constructor(options: SwarmOptions, file: SwarmFile) {
     this.#options = options
     this.#file = file
+    this.#keys = options.crashEveryMs === 0 ? null : mkdtempSync(path.join(tmpdir(), 'statewire-swarm-'))
   }
 
-  get phase(): Phase {
-    return this.#phase
+  get view(): SwarmView {
+    return this.#lastView === null ? this.#viewNow() : { ...this.#lastView, phase: this.#phase }
+  }
+
+  #viewNow(): SwarmView {
+    const down = new Map(this.#peers.flatMap(({ number, exit, seen, run }) => (exit !== null ? [[number, exit] as const] : run > 0 && !seen.has('ready') ? [[number, 'crashed'] as const] : [])))
+    const reports = this.#sortedReports()
+    const kills = [...reports, ...this.#crashed].reduce((total, report) => total + report.kills, 0)
+    return { phase: this.#phase, runningMs: this.#runningMs, crashes: this.#crashed.length, kills, reports, down }
   }
 
   /** Milliseconds since the first round began; 0 before. */
-  get runningMs(): number {
+  get #runningMs(): number {
     return this.#startedAtMs === 0 ? 0 : Date.now() - this.#startedAtMs
   }
 
-  /** The last report of each peer, in order. */
-  get reports(): PeerReport[] {
+  #sortedReports(): PeerReport[] {
     return [...this.#reports.values()].sort((a, b) => a.number - b.number)
   }
 
-  get peersRunning(): number {
+  get #peersRunning(): number {
     return this.#peers.filter(({ exit }) => exit === null).length
   }
 
@@ -83,7 +116,9 @@ export class Swarm {
         this.#phase = 'running'
         this.#startedAtMs = Date.now()
         this.#tellAll({ type: 'go' })
-        await this.#breakSocketsUntilOver()
+        await this.#breakThingsUntilOver()
+        // A process that was crashed takes part in the end again.
+        await this.#allSeen('ready', startTimeoutMs)
         this.#phase = 'draining'
         this.#tellAll({ type: 'drain' })
         await this.#allSeen('drained', drainTimeoutMs)
@@ -92,15 +127,16 @@ export class Swarm {
     } catch (error) {
       if (this.#deaths.length === 0) this.#deaths.push((error as Error).message)
     }
-    const transferMs = this.runningMs
+    const transferMs = this.#runningMs
     this.#phase = 'stopping'
+    this.#lastView = this.#viewNow()
     await this.#stopAll()
     this.#phase = 'over'
     const left = this.#peers.flatMap(({ number, seen }) => {
       const stopped = seen.get('stopped')
       return stopped?.type === 'stopped' ? [{ number, ...stopped.left }] : []
     })
-    return { reports: this.reports, left, deaths: this.#deaths, isInterrupted: this.#isInterrupted, isComplete, transferMs }
+    return { reports: this.#sortedReports(), crashed: this.#crashed, left, deaths: this.#deaths, isInterrupted: this.#isInterrupted, isComplete, transferMs }
   }
 
   /** Finishes the rounds under way, then everything. */
@@ -112,6 +148,7 @@ export class Swarm {
   /** Leaves no process behind, and asks nobody. */
   killAll(): void {
     for (const { child, exit } of this.#peers) if (exit === null) child.kill('SIGKILL')
+    if (this.#keys !== null) rmSync(this.#keys, { recursive: true, force: true })
   }
 
   /**
@@ -121,48 +158,84 @@ export class Swarm {
   async #startAll(): Promise<void> {
     for (let number = 1; number <= this.#options.peers; number++) this.#fork(number)
     await this.#allSeen('booted', startTimeoutMs)
-    const urls = new Map<number, string>()
     for (const peer of this.#peers) {
       if (this.#isInterrupted) return
-      this.#tell(peer, this.#startMessage(peer, urls))
+      this.#tell(peer, this.#startMessage(peer))
       await this.#until(() => peer.seen.has('listening'), startTimeoutMs, () => `peer ${peer.number} did not listen within ${startTimeoutMs} ms`)
-      const listening = peer.seen.get('listening')
-      if (listening?.type === 'listening') urls.set(peer.number, listening.url)
     }
     await this.#allSeen('ready', startTimeoutMs)
   }
 
-  #startMessage({ number, id }: PeerProcess, urls: ReadonlyMap<number, string>): StartMessage {
+  #startMessage({ number, id, run, url: listenAt }: PeerProcess): StartMessage {
     const { dialect, security, resumeWithinMs, sessions, connections, corrupt } = this.#options
     const others = this.#peers.filter((other) => other.number !== number).map((other) => {
-      const url = urls.get(other.number)
-      return url === undefined ? { id: other.id, number: other.number } : { id: other.id, number: other.number, url }
+      return other.url === null || other.number > number ? { id: other.id, number: other.number } : { id: other.id, number: other.number, url: other.url }
     })
-    return { type: 'start', number, id, dialect, security, resumeWithinMs, others, sessions, connections, file: this.#file, corrupt: corrupt && number === 1 }
+    return { type: 'start', number, run, listenAt, id, dialect, security, resumeWithinMs, others, sessions, connections, file: this.#file, corrupt: corrupt && number === 1 }
   }
 
   #fork(number: number): void {
+    // In the dialect ampc the greater name dials; names are compared as bytes, and two digits keep the order of the numbers.
+    const peer: PeerProcess = { number, id: `peer-${String(number).padStart(2, '0')}`, child: this.#spawn(number), seen: new Map(), exit: null, run: 0, url: null }
+    this.#peers.push(peer)
+    this.#listen(peer)
+  }
+
+  #spawn(number: number): ChildProcess {
     const script = new URL(import.meta.url.endsWith('.ts') ? 'peer-process.ts' : 'peer-process.js', import.meta.url)
     // In a group of its own: Ctrl-C is for the parent alone. It ends when the channel to the parent does (peer-process.ts).
-    const child = fork(script, { detached: true, serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-    // In the dialect ampc the greater name dials; names are compared as bytes, and two digits keep the order of the numbers.
-    const peer: PeerProcess = { number, id: `peer-${String(number).padStart(2, '0')}`, child, seen: new Map(), exit: null }
-    this.#peers.push(peer)
-    child.on('message', (message) => this.#onMessage(peer, message as PeerMessage))
-    child.on('error', (error) => this.#onExit(peer, error.message))
-    child.on('exit', (code, signal) => this.#onExit(peer, signal === null ? `exit code ${String(code)}` : signal))
+    const keyFile = this.#keys === null ? [] : [path.join(this.#keys, `peer-${number}.pem`)]
+    return fork(script, keyFile, { detached: true, serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  }
+
+  #listen(peer: PeerProcess): void {
+    const { child, run } = peer
+    child.on('message', (message) => {
+      // What a process that was crashed had still sent.
+      if (peer.run === run) this.#onMessage(peer, message as PeerMessage)
+    })
+    child.on('error', (error) => this.#onExit(peer, run, error.message))
+    child.on('exit', (code, signal) => this.#onExit(peer, run, signal === null ? `exit code ${String(code)}` : signal))
+  }
+
+  /** Kills a process as the system would, and starts it again with its key and its address. */
+  #crash(peer: PeerProcess): void {
+    const report = this.#reports.get(peer.number)
+    if (report !== undefined) this.#crashed.push(report)
+    this.#reports.delete(peer.number)
+    peer.run++
+    peer.seen.clear()
+    const { child } = peer
+    child.once('exit', () => {
+      if (this.#phase !== 'running') {
+        peer.exit = 'crashed'
+        this.#wake()
+        return
+      }
+      peer.child = this.#spawn(peer.number)
+      this.#listen(peer)
+    })
+    child.kill('SIGKILL')
+  }
+
+  /** A process that was crashed is told by itself what the others were told together. */
+  #onStartedAgain(peer: PeerProcess, message: PeerMessage): void {
+    if (message.type === 'booted') this.#tell(peer, this.#startMessage(peer))
+    if (message.type === 'ready') this.#tell(peer, { type: 'go' })
   }
 
   #onMessage(peer: PeerProcess, message: PeerMessage): void {
-    if (message.type === 'report' || message.type === 'stopped') this.#reports.set(peer.number, message.report)
+    if (message.type === 'report' || message.type === 'drained' || message.type === 'stopped') this.#reports.set(peer.number, message.report)
     if (message.type === 'booted' && this.#options.dialect === 'native') peer.id = message.keyId
     if (message.type === 'failed') this.#deaths.push(`peer ${peer.number} failed: ${message.message}`)
+    if (message.type === 'listening') peer.url = message.url
     if (message.type !== 'report') peer.seen.set(message.type, message)
+    if (peer.run > 0) this.#onStartedAgain(peer, message)
     this.#wake()
   }
 
-  #onExit(peer: PeerProcess, how: string): void {
-    if (peer.exit !== null) return
+  #onExit(peer: PeerProcess, run: number, how: string): void {
+    if (peer.exit !== null || peer.run !== run) return
     peer.exit = how
     if (how !== 'exit code 0' || (this.#phase !== 'stopping' && this.#deaths.length === 0)) {
       this.#deaths.push(`the process of peer ${peer.number} ended with ${how} ${peer.seen.has('stopped') ? 'after its network had stopped' : 'before its work was done'}`)
@@ -170,29 +243,33 @@ export class Swarm {
     this.#wake()
   }
 
-  /** Until the duration is over, somebody interrupts, or a peer is gone. Sockets of random peers are destroyed meanwhile. */
-  async #breakSocketsUntilOver(): Promise<void> {
-    const { durationMs, killEveryMs } = this.#options
-    const kills = killEveryMs === 0 ? undefined : setInterval(() => {
-      const peer = this.#peers[Math.floor(Math.random() * this.#peers.length)]
-      if (peer !== undefined) this.#tell(peer, { type: 'kill' })
-    }, killEveryMs)
+  /** Until the duration is over, somebody interrupts, or a peer is gone. Random sockets and processes are killed meanwhile. */
+  async #breakThingsUntilOver(): Promise<void> {
+    const { durationMs, killEveryMs, crashEveryMs } = this.#options
+    const every = (periodMs: number, act: (peer: PeerProcess) => void): NodeJS.Timeout | undefined =>
+      periodMs === 0 ? undefined : setInterval(() => act(this.#peers[Math.floor(Math.random() * this.#peers.length)] as PeerProcess), periodMs)
+    const kills = every(killEveryMs, (peer) => this.#tell(peer, { type: 'kill' }))
+    const crashes = every(crashEveryMs, (peer) => {
+      // One at a time: the others have to be there to start again with.
+      if (this.#peers.every(({ seen }) => seen.has('ready'))) this.#crash(peer)
+    })
     try {
       await this.#until(() => this.#isInterrupted, durationMs, () => null)
     } finally {
       clearInterval(kills)
+      clearInterval(crashes)
     }
   }
 
   async #stopAll(): Promise<void> {
     this.#tellAll({ type: 'stop' })
     try {
-      await this.#waitFor(() => this.peersRunning === 0, stopTimeoutMs)
+      await this.#waitFor(() => this.#peersRunning === 0, stopTimeoutMs)
     } finally {
       const stuck = this.#peers.filter(({ exit }) => exit === null)
       for (const { number } of stuck) this.#deaths.push(`the process of peer ${number} did not end within ${stopTimeoutMs} ms`)
       this.killAll()
-      await this.#waitFor(() => this.peersRunning === 0, stopTimeoutMs)
+      await this.#waitFor(() => this.#peersRunning === 0, stopTimeoutMs)
     }
   }
 

@@ -13,8 +13,13 @@ export interface Scene {
   readonly runningMs: number
   readonly durationMs: number
   readonly killEveryMs: number
+  readonly crashEveryMs: number
+  readonly crashes: number
+  readonly kills: number
   readonly peers: number
   readonly reports: readonly PeerReport[]
+  /** Peers without a process, and why. What they reported before, and what others reported of connections to them, is not shown. */
+  readonly down: ReadonlyMap<number, string>
 }
 
 const marks: Readonly<Record<ConnectionState, string>> = { opening: '·', open: '●', lost: '○', failed: '✕' }
@@ -32,8 +37,10 @@ export class RateMeter {
     const values = report.valuesReceived
     const bytes = report.bytesReceived
     const last = this.#last.get(report.number)
-    if (last === undefined || nowMs <= last.atMs) {
-      const rates = last?.rates ?? { valuesPerSecond: 0, mebibytesPerSecond: 0 }
+    // A process that was started again counts from 0.
+    const isNew = last === undefined || values < last.values
+    if (isNew || nowMs <= last.atMs) {
+      const rates = isNew ? { valuesPerSecond: 0, mebibytesPerSecond: 0 } : last.rates
       this.#last.set(report.number, { atMs: nowMs, values, bytes, rates })
       return rates
     }
@@ -48,7 +55,7 @@ export class RateMeter {
   }
 }
 
-const header = ['peer', 'connections', 'sessions', 'values/s', 'MiB/s', 'verified', 'reconnects', 're-asked', 'last error']
+const header = ['peer', 'connections', 'sessions', 'values/s', 'MiB/s', 'verified', 'redials', 're-asked', 'last error']
 const leftAligned = new Set([0, 1, header.length - 1])
 /** Of an id of 52 characters, enough to tell peers apart. */
 const idShown = 7
@@ -60,10 +67,21 @@ const errorColumnsMin = 20
  * where the errors do not fit beside it, the last one stands below.
  */
 export function drawTable(scene: Scene, meter: RateMeter, nowMs: number, columns: number, style: Style): string[] {
-  const { reports } = scene
-  let rows = reports.map((report) => drawRow(report, meter.measure(report, nowMs), style))
+  const reports = shownReports(scene)
+  const numbers = [...reports.map(({ number }) => number), ...scene.down.keys()].sort((a, b) => a - b)
+  const reportOf = new Map(reports.map((report) => [report.number, report]))
+  const drawOne = (number: number): string[] => {
+    const report = reportOf.get(number)
+    return report === undefined ? drawDown(number, scene.down.get(number) ?? '', style) : drawRow(report, meter.measure(report, nowMs), style)
+  }
+  let rows = numbers.map(drawOne)
   const hasRoom = (): boolean => Math.max(...align(rows.map((row) => row.slice(0, -1))).map(plainLength)) + errorColumnsMin <= columns
-  if (!hasRoom()) rows = rows.map((row, index) => row.with(1, countConnections(reports[index] as PeerReport, style)))
+  if (!hasRoom()) {
+    rows = rows.map((row, index) => {
+      const report = reportOf.get(numbers[index] as number)
+      return report === undefined ? row : row.with(1, countConnections(report, style))
+    })
+  }
   const below: string[] = []
   if (!hasRoom()) {
     rows = rows.map((row) => row.slice(0, -1))
@@ -71,7 +89,18 @@ export function drawTable(scene: Scene, meter: RateMeter, nowMs: number, columns
     below.push(report === undefined ? '' : `${style.dim(`last error of ${report.number}:`)} ${report.problems.length > 0 ? style.bad(report.lastError ?? '') : (report.lastError ?? '')}`)
   }
   const [names = '', ...body] = align(rows)
-  return [title(scene, style), '', style.dim(names), ...body, '', ...below, legend(style)].map((text) => cut(text, columns))
+  return [title(scene, style), faults(scene, style), '', style.dim(names), ...body, '', ...below, legend(style)].map((text) => cut(text, columns))
+}
+
+/** The reports of the peers that run. What they last reported of connections to those that do not is out of date: those are lost. */
+function shownReports({ reports, down }: Scene): PeerReport[] {
+  const shownPair = (pair: PairReport): PairReport => (down.has(pair.peer) ? { ...pair, connections: pair.connections.map(() => 'lost' as const) } : pair)
+  return reports.filter(({ number }) => !down.has(number)).map((report) => ({ ...report, pairs: report.pairs.map(shownPair) }))
+}
+
+/** A peer without a process has no figures. */
+function drawDown(number: number, why: string, style: Style): string[] {
+  return [style.bold(String(number)), style.warn(why), '-', '-', '-', '-', '-', '-', '']
 }
 
 function drawRow(report: PeerReport, rates: Rates, style: Style): string[] {
@@ -106,10 +135,19 @@ function align(rows: readonly (readonly string[])[]): string[] {
 }
 
 function title(scene: Scene, style: Style): string {
-  const { phase, runningMs, durationMs, killEveryMs, peers } = scene
+  const { phase, runningMs, durationMs, peers } = scene
   const clock = runningMs === 0 ? '' : `  ${(runningMs / 1000).toFixed(1)} s of ${(durationMs / 1000).toFixed(0)} s`
-  const kills = killEveryMs === 0 ? '' : `  a socket destroyed every ${killEveryMs < 1000 ? `${killEveryMs} ms` : `${killEveryMs / 1000} s`}`
-  return `${style.bold('statewire swarm')}  ${peers} peers  ${style.bold(phase)}${clock}${style.dim(kills)}`
+  return `${style.bold('statewire swarm')}  ${peers} peers  ${style.bold(phase)}${clock}`
+}
+
+/** What is broken on purpose, and how often it was so far. */
+function faults({ killEveryMs, crashEveryMs, crashes, kills }: Scene, style: Style): string {
+  const every = (periodMs: number): string => (periodMs < 1000 ? `${periodMs} ms` : `${periodMs / 1000} s`)
+  const parts = [
+    ...(killEveryMs === 0 ? [] : [`every ${every(killEveryMs)} a socket is destroyed (${kills})`]),
+    ...(crashEveryMs === 0 ? [] : [`every ${every(crashEveryMs)} a process is killed (${crashes})`]),
+  ]
+  return style.dim(parts.length === 0 ? 'nothing is broken on purpose' : parts.join(', '))
 }
 
 function legend(style: Style): string {
@@ -127,7 +165,7 @@ function whole(value: number): string {
 
 /** One line for those who read a file. */
 export function drawLine(scene: Scene, meter: RateMeter, nowMs: number): string {
-  const { reports } = scene
+  const reports = shownReports(scene)
   const rates = reports.map((report) => meter.measure(report, nowMs))
   const sum = (figures: readonly number[]): number => figures.reduce((total, figure) => total + figure, 0)
   const pairs = reports.flatMap((report) => report.pairs)
@@ -142,7 +180,8 @@ export function drawLine(scene: Scene, meter: RateMeter, nowMs: number): string 
     `${whole(sum(rates.map((rate) => rate.valuesPerSecond)))} values/s`,
     `${sum(rates.map((rate) => rate.mebibytesPerSecond)).toFixed(1)} MiB/s`,
     `verified ${whole(sum(pairs.map((pair) => pair.roundsVerified)))}`,
-    `kills ${sum(reports.map((report) => report.kills))}`,
+    `kills ${scene.kills}`,
+    ...(scene.crashEveryMs === 0 ? [] : [`crashes ${scene.crashes}`]),
     `reconnects ${sum(dialled.map((pair) => pair.reconnects))}`,
     `asked again ${whole(sum(pairs.map((pair) => pair.piecesAskedAgain)))}`,
     ...(lastError === undefined ? [] : [`problem: ${lastError}`]),

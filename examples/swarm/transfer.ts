@@ -18,6 +18,18 @@ export const defaultPieceBytes = 8 * 1024
 /** Receivers hold one file of each sender in memory. */
 export const fileBytesMax = 64 * 1024 * 1024
 
+/** A process that was started again does not know how many rounds it had sent: each run of it has its own numbers. */
+const roundsPerRun = 2 ** 20
+
+/** The number before the first round of a run. */
+export function firstRoundOf(run: number): number {
+  return run * roundsPerRun
+}
+
+function isLaterRun(round: number, than: number): boolean {
+  return Math.floor(round / roundsPerRun) > Math.floor(than / roundsPerRun)
+}
+
 export interface SwarmFile {
   readonly name: string
   readonly bytes: Uint8Array
@@ -50,6 +62,8 @@ interface IncomingRound {
   readonly bytes: Buffer
   readonly has: Uint8Array
   missing: number
+  /** Its announcement came, and not only a question about it. */
+  readonly isFromStart: boolean
   /** The last wave of each lane whose missing pieces are counted already. */
   readonly answeredWave: number[]
   /** null until the file is whole. */
@@ -120,14 +134,15 @@ export class Receiver {
         if (offer.length !== current.offer.length || Buffer.compare(offer.sha256, current.offer.sha256) !== 0) throw new TransferError(`round ${offer.round} was offered as two different files`)
         return current
       }
-      if (current.ok === null) throw new TransferError(`round ${offer.round} began before round ${current.offer.round} was whole`)
+      // One that this side joined in the middle, after a crash, may have been finished by the process before it.
+      if (current.ok === null && current.isFromStart && !isLaterRun(offer.round, current.offer.round)) throw new TransferError(`round ${offer.round} began before round ${current.offer.round} was whole`)
     }
     if (offer.length < 1 || offer.length > fileBytesMax) throw new TransferError(`an offer is of ${offer.length} bytes; 1 to ${fileBytesMax} are taken`)
     if (offer.pieceBytes < 512) throw new TransferError(`an offer has pieces of ${offer.pieceBytes} bytes; at least 512 are taken`)
     const pieces = piecesOf(offer.length, offer.pieceBytes)
     // The memory of the last round serves again, but not what is in it: a piece that is only believed to be here must spoil the digest.
     const bytes = current?.bytes.length === offer.length ? current.bytes.fill(0) : Buffer.alloc(offer.length)
-    this.#round = { offer, bytes, has: new Uint8Array(pieces), missing: pieces, answeredWave: [], ok: null }
+    this.#round = { offer, bytes, has: new Uint8Array(pieces), missing: pieces, isFromStart: offer.wave === 0, answeredWave: [], ok: null }
     return this.#round
   }
 

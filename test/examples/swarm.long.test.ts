@@ -2,7 +2,7 @@
  * Owns: the built swarm as a process, in each dialect: sockets destroyed while it runs, links reset, an interrupt.
  * Independent of: its parts and its options (swarm.test.ts).
  */
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { exitCodes } from '../../examples/swarm/options.ts'
@@ -32,6 +32,40 @@ describe('the program', { timeout: 60_000 }, () => {
     expect(summary.kills).toBeGreaterThan(0)
     expect(summary.reconnects).toBeGreaterThan(0)
     expect(summary.pieces.sentAgain).toBe(summary.pieces.askedAgain)
+  })
+
+  it('destroys sockets if it is not told otherwise, and loses nothing', async () => {
+    const { code, stdout } = await runProgram('examples/swarm/main.js', ['--peers', '3', '--duration', '3s', '--json'])
+    const summary = JSON.parse(stdout) as ReturnType<typeof summarise>
+    expect({ code, ...summary }).toMatchObject({ code: exitCodes.verified, verified: true, crashes: 0 })
+    expect(summary.pieces).toMatchObject({ askedAgain: 0, sentAgain: 0 })
+    expect(summary.kills).toBeGreaterThan(0)
+  })
+
+  it('verifies every file while whole processes are killed and started again', async () => {
+    const options = ['--peers', '3', '--duration', '4s', '--crash-every', '500ms', '--json']
+    const { code, stdout } = await runProgram('examples/swarm/main.js', options)
+    const summary = JSON.parse(stdout) as ReturnType<typeof summarise>
+    expect({ code, ...summary }).toMatchObject({ code: exitCodes.verified, verified: true, problems: [], digests: { wrong: 0 } })
+    expect(summary.crashes).toBeGreaterThan(0)
+    expect(summary.linkResets).toBeGreaterThan(0)
+  })
+
+  it('ends with 3 when a process is gone, and counts neither it nor its connections any more', async () => {
+    const options = ['--peers', '2', '--duration', '10m', '--kill-every', 'never', '--json']
+    const child = spawn(process.execPath, [program, ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let [stdout, stderr, isKilled] = ['', '', false]
+    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString()
+      if (isKilled || !/running +peers 2\/2/.test(stderr)) return
+      isKilled = true
+      execFile('pgrep', ['-P', String(child.pid)], (_, pids) => process.kill(Number(pids.split('\n')[0]), 'SIGKILL'))
+    })
+    expect(await new Promise((resolve) => child.once('close', resolve))).toBe(exitCodes.peerDied)
+    expect(stderr.trim().split('\n').at(-1)).toMatch(/ s over +peers 1\/2 {2}connections 0\//)
+    const { problems } = JSON.parse(stdout) as ReturnType<typeof summarise>
+    expect(problems[0]).toMatch(/^the process of peer \d ended with SIGKILL before its work was done$/)
   })
 
   it('makes sessions anew and asks for what is missing when links are reset', async () => {

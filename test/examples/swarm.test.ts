@@ -2,6 +2,9 @@
  * The swarm: its transfer without a network, under loss drawn from seeds; its command line; and the built program as a
  * process, with sockets destroyed while it runs (longer: swarm.long.test.ts).
  */
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { decodeMessage, encodeMessage, TransferError } from '../../examples/swarm/messages.ts'
 import type { Message, Offer, Piece } from '../../examples/swarm/messages.ts'
@@ -12,7 +15,8 @@ import { Sender } from '../../examples/swarm/sender.ts'
 import { cut, plainLength, styleFor } from '../../examples/swarm/style.ts'
 import { summarise } from '../../examples/swarm/summary.ts'
 import type { SwarmResult } from '../../examples/swarm/swarm.ts'
-import { drawTable, RateMeter } from '../../examples/swarm/table.ts'
+import { drawLine, drawTable, RateMeter } from '../../examples/swarm/table.ts'
+import type { Scene } from '../../examples/swarm/table.ts'
 import { checkAddress, digestOf, fileBytesMax, piecesOfLane, Receiver } from '../../examples/swarm/transfer.ts'
 import { seededRandom } from '../../testing/index.ts'
 import { runProgram } from '../support/run-program.ts'
@@ -137,7 +141,7 @@ describe('sender', () => {
     // No question is repeated, however slow the machine is.
     const { sender, receiver } = connect(() => false, { retryMs: 60_000 })
     for (let round = 0; round < 3; round++) await sender.sendRound()
-    expect(sender).toMatchObject({ round: 3, delivered: 3, piecesSent: 33, piecesSentAgain: 0, questionsRepeated: 0 })
+    expect(sender).toMatchObject({ begun: 3, round: 3, delivered: 3, piecesSent: 33, piecesSentAgain: 0, questionsRepeated: 0 })
     expect(receiver).toMatchObject({ verified: 3, askedAgain: 0, duplicates: 0 })
   })
 
@@ -149,6 +153,54 @@ describe('sender', () => {
     expect(receiver).toMatchObject({ verified: 4, wrong: 0 })
     expect(receiver.askedAgain).toBeGreaterThan(0)
     expect(sender.piecesSentAgain).toBe(receiver.askedAgain)
+  })
+
+  it.each(Array.from({ length: 40 }, (_, seed) => seed))('delivers to a receiver that forgets everything in the middle, as after a crash: seed %i', async (seed) => {
+    const random = seededRandom(seed)
+    let receiver = new Receiver(lanes)
+    const sender: Sender = new Sender({
+      from: 1,
+      lanes,
+      file,
+      pieceBytes,
+      retryMs: 2,
+      send: async (lane, sent) => {
+        await Promise.resolve()
+        if (random.fraction() < 0.05) receiver = new Receiver(lanes)
+        const message = decodeMessage(sent)
+        checkAddress(message, 1, lane)
+        if (message.type === 'piece') receiver.onPiece(message)
+        else if (message.type === 'offer') {
+          const answer = receiver.onOffer(message)
+          if (answer !== null) setImmediate(() => sender.onAnswer(answer))
+        }
+      },
+    })
+    for (let round = 0; round < 4; round++) await sender.sendRound()
+    expect(sender.delivered).toBe(4)
+  })
+
+  it('numbers its rounds on after a crash, and the receiver takes the first of them in place of the one that it cannot finish', async () => {
+    const receiver = new Receiver(lanes)
+    receiver.onOffer(offer(0, 0))
+    receiver.onPiece(piece(0))
+    const again: Sender = new Sender({
+      from: 1,
+      run: 1,
+      lanes,
+      file,
+      pieceBytes,
+      retryMs: 2,
+      send: async (_, sent) => {
+        await Promise.resolve()
+        const message = decodeMessage(sent)
+        if (message.type === 'piece') receiver.onPiece(message)
+        const answer = message.type === 'offer' ? receiver.onOffer(message) : null
+        if (answer !== null) setImmediate(() => again.onAnswer(answer))
+      },
+    })
+    await again.sendRound()
+    expect([again.begun, again.delivered, receiver.verified]).toEqual([1, 1, 1])
   })
 
   it('asks at once when the connection breaks, not only when its patience is over', async () => {
@@ -182,18 +234,19 @@ describe('sender', () => {
 
 describe('options', () => {
   it('has defaults', () => {
-    expect(parseOptions([])).toEqual({ peers: 5, dialect: 'native', security: 'tls', input: null, sessions: 4, connections: 2, killEveryMs: 0, resumeWithinMs: null, durationMs: 8000, json: false, corrupt: false })
+    expect(parseOptions([])).toEqual({ peers: 5, dialect: 'native', security: 'tls', input: null, sessions: 4, connections: 2, killEveryMs: 500, crashEveryMs: 0, resumeWithinMs: null, durationMs: 8000, json: false, corrupt: false })
     expect(parseOptions(['--dialect', 'ampc'])).toMatchObject({ dialect: 'ampc', security: 'plaintext' })
     expect(parseOptions(['--security', 'plaintext', '--resume-within', '1ms'])).toMatchObject({ dialect: 'native', security: 'plaintext', resumeWithinMs: 1 })
     expect(parseOptions(['--sessions', '1'])).toMatchObject({ sessions: 1, connections: 1 })
-    expect(parseOptions(['--help', '--peers', '9'])).toBeNull()
+    expect(parseOptions(['--kill-every', 'never', '--crash-every', '2s'])).toMatchObject({ killEveryMs: 0, crashEveryMs: 2000 })
+    for (const flag of ['--help', '-h']) expect(parseOptions([flag, '--peers', '9'])).toBeNull()
   })
 
   it.each<[string, number]>([['500ms', 500], ['2s', 2000], ['1.5s', 1500], ['1m', 60_000]])('reads the time %s', (text, expected) => {
     expect(parseOptions(['--kill-every', text])?.killEveryMs).toBe(expected)
   })
 
-  it.each([['--peers', '1'], ['--peers', '17'], ['--peers', 'two'], ['--sessions', '0'], ['--sessions', '65'], ['--connections', '9'], ['--connections', '5'], ['--duration', '5'], ['--duration', '0s'], ['--kill-every', '1ms'], ['--input', ''], ['--dialect', 'rust'], ['--security', 'ssl'], ['--dialect=ampc', '--security=tls'], ['--dialect=ampc', '--resume-within=1s'], ['--resume-within', '0ms'], ['--colour', 'red'], ['extra']])('refuses %s %s in one sentence', (...argv) => {
+  it.each([['--peers', '1'], ['--peers', '17'], ['--peers', 'two'], ['--sessions', '0'], ['--sessions', '65'], ['--connections', '9'], ['--connections', '5'], ['--duration', '5'], ['--duration', '0s'], ['--kill-every', '1ms'], ['--kill-every', '0'], ['--crash-every', '50ms'], ['--dialect=ampc', '--crash-every=2s'], ['--input', ''], ['--dialect', 'rust'], ['--security', 'ssl'], ['--dialect=ampc', '--security=tls'], ['--dialect=ampc', '--resume-within=1s'], ['--resume-within', '0ms'], ['--colour', 'red'], ['extra']])('refuses %s %s in one sentence', (...argv) => {
     expect(() => parseOptions(argv)).toThrow(UsageError)
     expect(() => parseOptions(argv)).toThrow(/^[^\n]+$/)
   })
@@ -209,14 +262,23 @@ function peerReport(number: number, pair: PairReport): PeerReport {
 
 function resultOf(fields: Partial<PairReport> = {}): SwarmResult {
   const nothing = { actors: 0, deadlines: 0, handles: 0 }
-  return { reports: [peerReport(1, pairReport(2)), peerReport(2, pairReport(1, fields))], left: [{ number: 1, ...nothing }, { number: 2, ...nothing }], deaths: [], isInterrupted: false, isComplete: true, transferMs: 1000 }
+  return { reports: [peerReport(1, pairReport(2)), peerReport(2, pairReport(1, fields))], crashed: [], left: [{ number: 1, ...nothing }, { number: 2, ...nothing }], deaths: [], isInterrupted: false, isComplete: true, transferMs: 1000 }
 }
 
 describe('summary', () => {
-  const options: SwarmOptions = { peers: 2, dialect: 'native', security: 'tls', input: null, sessions: 4, connections: 2, killEveryMs: 0, resumeWithinMs: null, durationMs: 1000, json: false, corrupt: false }
+  const options: SwarmOptions = { peers: 2, dialect: 'native', security: 'tls', input: null, sessions: 4, connections: 2, killEveryMs: 0, crashEveryMs: 0, resumeWithinMs: null, durationMs: 1000, json: false, corrupt: false }
 
   it('is well when everything is shown to be', () => {
     expect(summarise(options, file, resultOf())).toMatchObject({ verified: true, exitCode: 0, problems: [], digests: { verified: 6, wrong: 0 }, kills: 2, reconnects: 1, connectionsLost: 2 })
+  })
+
+  it('counts rounds less strictly where a process was killed on purpose, and takes nothing wrong from one', () => {
+    const crashed = [peerReport(2, pairReport(1))]
+    const lost = resultOf({ roundsVerified: 1, linkResets: 2 })
+    expect(summarise(options, file, { ...lost, crashed })).toMatchObject({ verified: true, crashes: 1, digests: { verified: 7 } })
+    expect(summarise(options, file, { ...lost, crashed: [] })).toMatchObject({ verified: false })
+    expect(summarise(options, file, { ...resultOf({ roundsDelivered: 2, linkResets: 2 }), crashed })).toMatchObject({ verified: false })
+    expect(summarise(options, file, { ...lost, crashed: [peerReport(2, pairReport(1, { roundsWrong: 1 }))] }).problems).toEqual(['peer 2, before it was killed: 1 file arrived with a wrong SHA-256'])
   })
 
   it('takes losses that one side has a reset link to show for, and counts the link once', () => {
@@ -243,12 +305,31 @@ describe('summary', () => {
   })
 })
 
+function sceneOf(fields: Partial<Scene> = {}): Scene {
+  return { phase: 'running', runningMs: 1200, durationMs: 5000, killEveryMs: 300, crashEveryMs: 2000, crashes: 1, kills: 2, peers: 2, reports: resultOf().reports, down: new Map(), ...fields }
+}
+
 describe('table', () => {
+  it.each([200, 79])('shows no old figures of a process that is gone, nor open connections to it: %i columns', (columns) => {
+    const scene = sceneOf({ down: new Map([[2, 'crashed']]) })
+    const [, , , , first = '', second = ''] = drawTable(scene, new RateMeter(), 1000, columns, styleFor({}))
+    expect(first).toMatch(columns === 200 ? /^1 .*2○○/ : /^1 .*0 of 2 open/)
+    expect(second).toMatch(/^2 +crashed( +-){6} *$/)
+    expect(drawLine(scene, new RateMeter(), 1000)).toContain('peers 1/2  connections 0/0')
+  })
+
   it.each([200, 79, 40])('fits into %i columns', (columns) => {
-    const scene = { phase: 'running', runningMs: 1200, durationMs: 5000, killEveryMs: 300, peers: 2, reports: resultOf().reports }
+    const scene = sceneOf()
     const lines = drawTable(scene, new RateMeter(), 1000, columns, styleFor({}))
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns)
     expect(lines.join('\n')).toMatch(columns === 200 ? '2●○' : '1 of 2 open')
+  })
+
+  it('measures a process that was started again from 0, and not below', () => {
+    const [meter, [report]] = [new RateMeter(), resultOf().reports as [PeerReport]]
+    meter.measure({ ...report, valuesReceived: 1000 }, 1000)
+    expect(meter.measure({ ...report, valuesReceived: 10 }, 2000).valuesPerSecond).toBe(0)
+    expect(meter.measure({ ...report, valuesReceived: 20 }, 3000).valuesPerSecond).toBe(10)
   })
 
   it('cuts coloured text by what is seen', () => {
@@ -256,6 +337,8 @@ describe('table', () => {
     expect(cut('\u001B[32mgood\u001B[0m day', 2)).toBe('\u001B[32mgo\u001B[0m')
   })
 })
+
+const program = fileURLToPath(new URL('../../build/examples/swarm/main.js', import.meta.url))
 
 describe('the program', { timeout: 60_000 }, () => {
   const run = (...args: string[]): Promise<Finished> => runProgram('examples/swarm/main.js', args)
@@ -269,6 +352,20 @@ describe('the program', { timeout: 60_000 }, () => {
     expect(summary.digests.verified).toBe(summary.rounds.begun)
     expect(summary.rounds.begun).toBeGreaterThan(0)
     expect(summary.kills).toBeGreaterThan(0)
+  })
+
+  it('shows in its last frame what held before its own shutdown', async () => {
+    const { code, stderr } = await run('--peers', '3', '--duration', '300ms', '--kill-every', 'never', '--json')
+    expect(code).toBe(exitCodes.verified)
+    const lastFrame = stderr.trim().split('\n').at(-1)
+    expect(lastFrame).toMatch(/ s over +peers 3\/3 {2}connections 6\/6 .* reconnects 0 {2}asked again 0$/)
+  })
+
+  it.each([['notice', 1], ['silent', 0]])('prints nothing but JSON on stdout, and says how npm does too: %s', async (loglevel, hints) => {
+    const env = { ...process.env, npm_lifecycle_event: 'start', npm_config_loglevel: loglevel }
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [program, '--peers', '2', '--duration', '100ms', '--json'], { env })
+    expect(JSON.parse(stdout)).toMatchObject({ verified: true })
+    expect(stderr.split('npm start --silent -- --json').length - 1).toBe(hints)
   })
 
   it('ends with 1 when a piece was corrupted', async () => {
