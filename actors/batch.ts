@@ -11,8 +11,8 @@ import { connectionOf, connectionsFor, validationKey } from '../protocol/batch-p
 import type { LinkCore } from '../protocol/link-core.ts'
 import { LinkState } from '../protocol/link-state.ts'
 import { ringAround } from '../protocol/party-ring.ts'
-import { chartActor } from './chart-actor.ts'
-import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
+import { chartActor } from './statechart/chart-actor.ts'
+import type { ActorPort, Body, ChartLogic } from './statechart/chart-actor.ts'
 import { ControlChannel } from './control-channel.ts'
 import { describe, nextOf, sendWhenPossible } from './validation.ts'
 import { creditsMissing, openNativeLanes, waitForCredit, whenPeersHaveHeard } from './native-batch.ts'
@@ -22,6 +22,7 @@ import type { Cause } from './causes.ts'
 import type { SessionContext } from './session-context.ts'
 import { Session } from './session.ts'
 import type { Channel, PrfKeys } from './session.ts'
+import { send } from './statechart/send.ts'
 
 /** What a facade asks for; it travels through mailboxes as an opaque thing. */
 export class BatchRequest {
@@ -385,7 +386,7 @@ class BatchBody implements Body {
   }
 
   #tellPeer(peer: string, event: AnyEventObject): void {
-    this.#peersPool.send({ type: 'pool.pass', to: `peer:${peer}`, event })
+    send(this.#peersPool, { type: 'pool.pass', to: `peer:${peer}`, event })
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Dialect } from '../protocol/dialect.ts'
 import type { PeerAddresses } from '../protocol/peer-addresses.ts'
-import type { ActorHost } from './chart-actor.ts'
+import type { ActorHost } from './statechart/chart-actor.ts'
 import type { Claims } from './claims.ts'
 import type { Environment } from './environment.ts'
 import type { NetworkEvent } from './events.ts'

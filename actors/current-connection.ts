@@ -3,9 +3,10 @@
  * Independent of: when there is to be another one, and what the end of one means.
  */
 import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
-import type { Children } from './children.ts'
+import type { Children } from './statechart/children.ts'
 import { connection, connectionBody } from './connection.ts'
 import type { ConnectionBody, ConnectionInput } from './connection.ts'
+import { send } from './statechart/send.ts'
 
 export class CurrentConnection {
   readonly #children: Children
@@ -42,7 +43,7 @@ export class CurrentConnection {
   }
 
   send(event: AnyEventObject): void {
-    this.#ref?.send(event)
+    if (this.#ref !== null) send(this.#ref, event)
   }
 
   /** It has ended. @returns its id */

@@ -11,6 +11,7 @@ import { checkTimeoutMs, invalid } from './checks.ts'
 import { causeOf, errorOf } from './causes.ts'
 import type { Cause } from './causes.ts'
 import type { Services } from './services.ts'
+import { send } from './statechart/send.ts'
 
 /** Of the values that `send` had accepted for this peer and that were not acknowledged when the drain began. */
 export interface DrainReport {
@@ -71,7 +72,7 @@ export function settleLinks(
       if (links.size === 0) settle()
     })
   }
-  if (links.size > 0) services.reconnector?.send({ type: 'dial.hurry', peer })
+  if (links.size > 0) send(services.reconnector ?? undefined, { type: 'dial.hurry', peer })
 }
 
 /** What every call for the peer hears from now on: only another network takes something for it again. The peer hears the reason alone. */

@@ -14,6 +14,7 @@ import { DialAddresses } from './dial-addresses.ts'
 import type { LinkContext } from './link-context.ts'
 import type { ResolvedPeer } from './options.ts'
 import type { Address, Pipe } from './pipe.ts'
+import { send } from './statechart/send.ts'
 
 export interface LinkDialOptions {
   readonly services: LinkContext
@@ -157,6 +158,6 @@ export class LinkDial {
 
   #post(event: AnyEventObject): void {
     const { reconnector } = this.#options.services
-    if (reconnector !== null) reconnector.send(event)
+    if (reconnector !== null) send(reconnector, event)
   }
 }

@@ -3,7 +3,7 @@
  * Independent of: why any of it happened, and what the link does next.
  */
 import type { Cause } from './causes.ts'
-import type { ActorPort } from './chart-actor.ts'
+import type { ActorPort } from './statechart/chart-actor.ts'
 import type { LinkSpec } from './link.ts'
 import type { LinkPumps } from './link-pumps.ts'
 import type { LinkContext } from './link-context.ts'

@@ -5,10 +5,11 @@
  */
 import type { AnyEventObject } from '../machines/xstate.ts'
 import type { LinkCore } from '../protocol/link-core.ts'
-import type { Children } from './children.ts'
+import type { Children } from './statechart/children.ts'
 import { forwarder, inPumpOf, outPumpOf } from './forwarder.ts'
 import type { InPump, OutPump } from './forwarder.ts'
 import type { LinkContext } from './link-context.ts'
+import { send } from './statechart/send.ts'
 
 export class LinkPumps {
   readonly #services: LinkContext
@@ -54,7 +55,7 @@ export class LinkPumps {
   tell(event: AnyEventObject): void {
     for (const id of ['forwarder:out', 'forwarder:in']) {
       const ref = this.#children.get(id)
-      if (ref !== undefined) ref.send(event)
+      if (ref !== undefined) send(ref, event)
     }
   }
 }

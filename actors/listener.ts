@@ -10,8 +10,8 @@ import { StatewireError } from '../codec/errors.ts'
 import type { HandshakeFault } from '../protocol/dialect.ts'
 import { Admission } from '../protocol/admission.ts'
 import type { AdmitInfo } from './admission-options.ts'
-import { chartActor } from './chart-actor.ts'
-import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
+import { chartActor } from './statechart/chart-actor.ts'
+import type { ActorPort, Body, ChartLogic } from './statechart/chart-actor.ts'
 import { connection } from './connection.ts'
 import type { Offer } from './offer.ts'
 import { formatUrl } from './options.ts'
@@ -21,6 +21,7 @@ import { cause, causeOf, errorOf } from './causes.ts'
 import type { Cause } from './causes.ts'
 import type { Deadline } from './timer-wheel.ts'
 import type { ConnectionContext } from './connection-context.ts'
+import { send } from './statechart/send.ts'
 
 export interface ListenerInput {
   readonly services: ConnectionContext
@@ -126,7 +127,7 @@ class ListenerBody implements Body {
       return null
     }
     if ('evict' in verdict) {
-      this.#port.children.get(verdict.evict)?.send({ type: 'connection.fail', cause: cause('ERR_ADMISSION_LIMIT', 'a newer connection took the place of the oldest handshake') })
+      send(this.#port.children.get(verdict.evict), { type: 'connection.fail', cause: cause('ERR_ADMISSION_LIMIT', 'a newer connection took the place of the oldest handshake') })
     }
     return id
   }
@@ -163,7 +164,7 @@ class ListenerBody implements Body {
     this.#admission.settle(id, isKnown, isKnown && this.#isProving)
     // A key that is not allowed is closed without one byte; a peer hears why, where the dialect has words for it.
     const words = this.#wordsFor(offer)
-    if (words === null) this.#port.children.get(id)?.send({ type: 'connection.fail', cause: reason })
+    if (words === null) send(this.#port.children.get(id), { type: 'connection.fail', cause: reason })
     else offer.refuse(words)
     this.#reject(offer.remoteAddress, identity, reason)
   }
@@ -205,7 +206,7 @@ class ListenerBody implements Body {
     if (holder !== undefined) return
     const reason = refused ?? cause('ERR_NOT_REQUESTED', `connection ${offer.claim.connectionId} of ${JSON.stringify(offer.claim.identity)} is not asked for any more`)
     const words = offer.refusal(refused === null ? 'stopping' : 'not-allowed', refused === null ? '' : 'not let in')
-    if (words === null) this.#port.children.get(id)?.send({ type: 'connection.fail', cause: reason })
+    if (words === null) send(this.#port.children.get(id), { type: 'connection.fail', cause: reason })
     else offer.refuse(words)
     this.#reject(offer.remoteAddress, offer.claim.identity, reason)
   }

@@ -31,6 +31,7 @@ import type { Services } from './services.ts'
 import type { Session } from './session.ts'
 import { supervisor, supervisorServices } from './supervisor.ts'
 import type { SupervisorLogic } from './supervisor.ts'
+import { send } from './statechart/send.ts'
 
 export type SupervisorRef = ActorRefFrom<SupervisorLogic>
 
@@ -125,9 +126,7 @@ export class Network {
 
   /** Actors, deadlines and handles of the transport that are alive: zeroes after `shutdown`. */
   get resources(): { readonly actors: number; readonly deadlines: number; readonly handles: number } {
-    let actors = 0
-    for (const count of this.#services.aliveActors.values()) actors += count
-    return { actors, deadlines: this.#services.wheel.size, handles: this.#services.environment.transport.openHandles }
+    return { actors: this.#services.actors.size, deadlines: this.#services.wheel.size, handles: this.#services.environment.transport.openHandles }
   }
 
   /** Figures of this moment: memory, and of each link traffic, round trips, credit, replay, resumes and resets. Costs a walk over links and sessions. */
@@ -186,7 +185,7 @@ export class Network {
         this.#requests.delete(request)
         removeAbort?.()
       }
-      this.#ref.send({ type: purpose === 'control' ? 'control.open' : 'sessions.make', request })
+      send(this.#ref, { type: purpose === 'control' ? 'control.open' : 'sessions.make', request })
     })
   }
 
@@ -273,7 +272,7 @@ export class Network {
   async shutdown(): Promise<void> {
     if (this.#state === 'stopped' || this.#state === 'failed') return
     this.#abortRequests(() => true, new StatewireError('ERR_NETWORK_STOPPED', 'the network is shutting down and takes nothing new'))
-    this.#ref.send({ type: 'network.shutdown' })
+    send(this.#ref, { type: 'network.shutdown' })
     while (!this.#hasEnded()) await this.#change()
     // Sockets are closed by the end of this turn of the event loop at the earliest. A timer waits for it, and under a virtual
     // clock only timers move time. Where networks share a transport, the handles of others may stay.

@@ -6,8 +6,8 @@ import { peerActions, peerMachine } from '../machines/peer.ts'
 import type { PeerFacts } from '../machines/peer.ts'
 import type { ChildEvent, DeadlineName } from '../machines/chart.ts'
 import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
-import { chartActor } from './chart-actor.ts'
-import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
+import { chartActor } from './statechart/chart-actor.ts'
+import type { ActorPort, Body, ChartLogic } from './statechart/chart-actor.ts'
 import { link } from './link.ts'
 import type { LinkSpec } from './link.ts'
 import type { ResolvedPeer } from './options.ts'
@@ -15,6 +15,7 @@ import { cause, causeOf, errorOf } from './causes.ts'
 import type { Cause } from './causes.ts'
 import type { Services } from './services.ts'
 import type { Deadline } from './timer-wheel.ts'
+import { send } from './statechart/send.ts'
 
 /** Asks a peer for a link; `replyTo` hears `link.ready`, `link.up`, `link.down` and `link.failed`, with `peer`. */
 export interface LinkRequest {
@@ -58,7 +59,7 @@ class PeerBody implements Body {
       const reason = this.#services.failure ?? cause('ERR_NETWORK_STOPPED', `the network has let go of ${this.#peer.id}`)
       if (spec.onConnectionLost === 'fail') spec.state.close(errorOf(reason))
       else spec.state.connectionLost(reason.message, errorOf(reason))
-      if (!this.#closing) replyTo.send({ type: spec.onConnectionLost === 'fail' ? 'link.failed' : 'link.down', link: spec.id, peer: this.#peer.id, cause: reason })
+      if (!this.#closing) send(replyTo, { type: spec.onConnectionLost === 'fail' ? 'link.failed' : 'link.down', link: spec.id, peer: this.#peer.id, cause: reason })
     }
     this.#requests.clear()
     this.#lastDeadline?.cancel()
@@ -83,13 +84,13 @@ class PeerBody implements Body {
 
   releaseLink(event: { link: string; cause: Cause }): void {
     const ref = this.#port.children.get(event.link)
-    if (ref !== undefined) ref.send({ type: 'link.close', cause: event.cause })
+    if (ref !== undefined) send(ref, { type: 'link.close', cause: event.cause })
     else this.#forget(event.link)
   }
 
   /** Its connection is dropped and made anew; the link and its lanes stay. */
   breakLink(event: { link: string; cause: Cause }): void {
-    this.#port.children.get(event.link)?.send({ type: 'pump.failed', cause: event.cause })
+    send(this.#port.children.get(event.link), { type: 'pump.failed', cause: event.cause })
   }
 
   relay(event: AnyEventObject & { link: string; cause?: Cause }): void {
@@ -102,7 +103,7 @@ class PeerBody implements Body {
     const { type, link: id, cause: reason } = event
     const peerId = this.#peer.id
     const replyTo = this.#requests.get(id)?.replyTo
-    if (replyTo !== undefined) replyTo.send(reason === undefined ? { type, link: id, peer: peerId } : { type, link: id, cause: reason, peer: peerId })
+    if (replyTo !== undefined) send(replyTo, reason === undefined ? { type, link: id, peer: peerId } : { type, link: id, cause: reason, peer: peerId })
   }
 
   forgetLink(event: { id?: string; link?: string }): void {
@@ -143,16 +144,16 @@ class PeerBody implements Body {
   #lastDeadline: Deadline | null = null
 
   wakeLinks(event: AnyEventObject): void {
-    for (const ref of this.#port.children.refs()) ref.send(event)
+    for (const ref of this.#port.children.refs()) send(ref, event)
   }
 
   /** A peer tells on link 0 how many links it has. */
   #heedLinks(): void {
     const { baseLinks } = this.#services
-    for (const { id } of baseLinks.inUse(this.#peer.id).slice(1)) this.#port.children.get(id)?.send({ type: 'link.wanted' })
+    for (const { id } of baseLinks.inUse(this.#peer.id).slice(1)) send(this.#port.children.get(id), { type: 'link.wanted' })
     for (const { id, state } of baseLinks.unused(this.#peer.id)) {
       // Its connection leads nowhere, and may not have noticed it. What the link held is over once it is down.
-      this.#port.children.get(id)?.send({ type: 'link.unwanted', cause: cause('ERR_CONNECTION_LOST', `${this.#peer.id} has fewer links now`) })
+      send(this.#port.children.get(id), { type: 'link.unwanted', cause: cause('ERR_CONNECTION_LOST', `${this.#peer.id} has fewer links now`) })
       state.retire?.()
     }
   }
@@ -197,9 +198,9 @@ class PeerBody implements Body {
     this.#closing = true
     this.#closeWithinMs = event.withinMs ?? null
     const last = this.#lastToLeave()
-    for (const ref of this.#port.children.refs()) if (ref !== last) ref.send({ type: 'link.close', cause: event.cause })
+    for (const ref of this.#port.children.refs()) if (ref !== last) send(ref, { type: 'link.close', cause: event.cause })
     if (last !== undefined) {
-      this.#closeLast = () => last.send({ type: 'link.close', cause: event.cause })
+      this.#closeLast = () => send(last, { type: 'link.close', cause: event.cause })
       const withinMs = event.withinMs ?? this.#services.options.limits.shutdownTimeoutMs
       // A link whose Goodbye is not answered leaves half of the time for the last one.
       this.#lastDeadline = this.#services.wheel.schedule(withinMs / 2, () => this.#leaveLast())
@@ -210,7 +211,7 @@ class PeerBody implements Body {
   refuseLink(event: { request: LinkRequest }): void {
     const reason = cause('ERR_NETWORK_STOPPED', `the network is letting go of ${this.#peer.id}`)
     event.request.spec.state.close(errorOf(reason))
-    event.request.replyTo.send({ type: 'link.failed', link: event.request.spec.id, peer: this.#peer.id, cause: reason })
+    send(event.request.replyTo, { type: 'link.failed', link: event.request.spec.id, peer: this.#peer.id, cause: reason })
   }
 }
 

@@ -9,10 +9,11 @@ import type { DeadlineName } from '../machines/chart.ts'
 import type { AnyActorRef } from '../machines/xstate.ts'
 import { backoffMs } from '../protocol/backoff.ts'
 import type { Cause } from './causes.ts'
-import { chartActor } from './chart-actor.ts'
-import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
+import { chartActor } from './statechart/chart-actor.ts'
+import type { ActorPort, Body, ChartLogic } from './statechart/chart-actor.ts'
 import type { LinkContext } from './link-context.ts'
 import type { Deadline } from './timer-wheel.ts'
+import { send } from './statechart/send.ts'
 
 export interface ReconnectorInput {
   readonly services: LinkContext
@@ -139,7 +140,7 @@ class ReconnectorBody implements Body {
     const entry = this.#entries.get(event.key)
     if (entry === undefined || !entry.isWanted) return
     stop(entry)
-    entry.link.send({ type: 'dial.unresolved', cause: event.cause })
+    send(entry.link, { type: 'dial.unresolved', cause: event.cause })
   }
 
   grant(event: { key: string; addresses: readonly string[] }): void {
@@ -163,7 +164,7 @@ class ReconnectorBody implements Body {
       entry.isDue = entry.isWanted = false
       entry.isDialing = true
       this.#dialing++
-      entry.link.send({ type: 'dial.granted', addresses: entry.addresses })
+      send(entry.link, { type: 'dial.granted', addresses: entry.addresses })
     }
   }
 

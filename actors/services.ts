@@ -21,6 +21,7 @@ import { Obstacles } from './obstacles.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PeerTable } from './peer-table.ts'
 import { NameLookups } from './name-lookups.ts'
+import { LiveActors } from './statechart/live-actors.ts'
 import { TimerWheel } from './timer-wheel.ts'
 import { Turns } from './turns.ts'
 import { WriteScheduler } from './write-scheduler.ts'
@@ -46,6 +47,8 @@ export class Services implements SessionContext {
   readonly lookups: NameLookups
   /** What all native links together may hold. */
   readonly memory: NodeMemory
+  /** The living actors of this network. */
+  readonly actors = new LiveActors()
   readonly nowMs: () => number
   /** Set by the supervisor; a restarted reconnector is found here. */
   reconnector: AnyActorRef | null = null
@@ -58,7 +61,6 @@ export class Services implements SessionContext {
   /** Set by the supervisor. */
   tellPeer: (peer: string, event: AnyEventObject) => void = () => {}
   readonly #obstacles: Obstacles
-  #aliveActors = new Map<string, number>()
 
   constructor(environment: Environment, options: ResolvedOptions, peers: PeerTable) {
     this.environment = environment
@@ -79,19 +81,12 @@ export class Services implements SessionContext {
     this.nowMs = () => environment.clock.nowMs()
   }
 
-  /** Actors that are alive, by id: what a test of leaks looks at. */
-  get aliveActors(): ReadonlyMap<string, number> {
-    return this.#aliveActors
+  actorStarted(ref: AnyActorRef): void {
+    this.actors.add(ref)
   }
 
-  actorBorn(id: string): void {
-    this.#aliveActors.set(id, (this.#aliveActors.get(id) ?? 0) + 1)
-  }
-
-  actorGone(id: string): void {
-    const count = (this.#aliveActors.get(id) ?? 0) - 1
-    if (count > 0) this.#aliveActors.set(id, count)
-    else this.#aliveActors.delete(id)
+  actorStopped(ref: AnyActorRef): void {
+    this.actors.delete(ref)
   }
 
   /** What keeps a peer from connecting, in brackets behind its name; or nothing. */

@@ -11,10 +11,10 @@ import type { ActorLogic, ActorSystem, AnyActorRef, AnyMachineSnapshot } from '.
 import { StatewireError } from '../codec/errors.ts'
 import { batch } from './batch.ts'
 import type { BatchRequest } from './batch.ts'
-import { chartActor } from './chart-actor.ts'
-import type { ActorPort, Body } from './chart-actor.ts'
+import { chartActor } from './statechart/chart-actor.ts'
+import type { ActorPort, Body } from './statechart/chart-actor.ts'
 import { checkNames, checkObject } from './checks.ts'
-import type { ChildSpec } from './children.ts'
+import type { ChildSpec } from './statechart/children.ts'
 import { settleLinks } from './drain.ts'
 import { systemEnvironment } from './environment.ts'
 import { resolveEnvironment } from './environment-options.ts'
@@ -25,13 +25,14 @@ import { resolveOptions } from './options.ts'
 import type { NetworkConfig, ResolvedOptions, ResolvedPeer } from './options.ts'
 import { peer } from './peer.ts'
 import { PeerTable } from './peer-table.ts'
-import { pool } from './pool.ts'
+import { pool } from './statechart/pool.ts'
 import { reconnector } from './reconnector.ts'
 import { cause, causeOf, errorOf } from './causes.ts'
 import type { Cause } from './causes.ts'
 import { refusingRestore } from './restored-snapshot.ts'
 import { Services } from './services.ts'
 import { TlsTransport } from './tls-transport.ts'
+import { send } from './statechart/send.ts'
 
 export interface SupervisorInput {
   readonly config: NetworkConfig
@@ -65,7 +66,7 @@ class SupervisorBody implements Body {
     this.services = services
     this.#port = port
     services.emitter = (event) => port.emit(event)
-    services.tellPeer = (id, event) => this.#child('peers')?.send({ type: 'pool.pass', to: `peer:${id}`, event })
+    services.tellPeer = (id, event) => send(this.#child('peers'), { type: 'pool.pass', to: `peer:${id}`, event })
   }
 
   facts(): SupervisorFacts {
@@ -112,7 +113,7 @@ class SupervisorBody implements Body {
         // The peer was let go of.
         if (state.end !== null) continue
         const spec = { id: linkId, connectionId, state, onConnectionLost: this.services.options.onConnectionLost }
-        this.#child('peers')?.send({ type: 'pool.pass', to: `peer:${id}`, event: { type: 'link.open', request: { spec, replyTo: this.#port.ref } } })
+        send(this.#child('peers'), { type: 'pool.pass', to: `peer:${id}`, event: { type: 'link.open', request: { spec, replyTo: this.#port.ref } } })
       }
     }
   }
@@ -128,7 +129,7 @@ class SupervisorBody implements Body {
     if (request.isSettled) return
     const id = `${request.purpose === 'control' ? 'control' : 'batch'}:${this.#batchNumber++}`
     const spec: ChildSpec = { id, kind: 'batch', logic: batch, input: { services: this.services, request, peersPool: this.#child('peers') }, restart: 'temporary' }
-    this.#child('batches')?.send({ type: 'pool.add', spec })
+    send(this.#child('batches'), { type: 'pool.add', spec })
   }
 
   refuse(event: { request: BatchRequest }): void {
@@ -138,7 +139,7 @@ class SupervisorBody implements Body {
   /** Of the set of connections that serves all batches: those that wait for it hear too, and all hear of its end. */
   noteLink(event: { type: string; peer: string; link: string }): void {
     this.services.baseLinks.note(event.peer, event.link, event.type === 'link.ready' || event.type === 'link.up')
-    if (this.services.batchesUnderWay.size > 0 || event.type === 'link.failed') this.#child('batches')?.send({ type: 'pool.pass', event })
+    if (this.services.batchesUnderWay.size > 0 || event.type === 'link.failed') send(this.#child('batches'), { type: 'pool.pass', event })
   }
 
   noteRestart(event: ChildEvent): void {
@@ -146,7 +147,7 @@ class SupervisorBody implements Body {
     this.services.emit({ type: 'child.restarted', parent: this.#port.id, child: event.id, cause: reason })
     if (event.id === 'reconnector') {
       this.services.reconnector = this.#child('reconnector') ?? null
-      this.#child('peers')?.send({ type: 'pool.pass', event: { type: 'reconnector.restarted' } })
+      send(this.#child('peers'), { type: 'pool.pass', event: { type: 'reconnector.restarted' } })
     }
     if (event.id === 'peers') this.#openBaseLinks()
   }
@@ -173,12 +174,12 @@ class SupervisorBody implements Body {
 
   drainBatches(): void {
     this.#port.children.stop('listener')
-    this.#child('batches')?.send({ type: 'pool.drain', cause: stopping })
+    send(this.#child('batches'), { type: 'pool.drain', cause: stopping })
   }
 
   /** First the batches, which flush through the links; then the links; then nothing is left. */
   drainPeers(event: { kind: string }): void {
-    if (event.kind === 'batches') this.#child('peers')?.send({ type: 'pool.drain', cause: stopping })
+    if (event.kind === 'batches') send(this.#child('peers'), { type: 'pool.drain', cause: stopping })
     else this.#port.send({ type: 'network.quiet' })
   }
 

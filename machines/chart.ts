@@ -1,7 +1,7 @@
 /**
  * Owns: the words that all charts share: how a state says that it may wait, what a child's end looks like,
  * and what a placeholder is.
- * Refuses to know: how a deadline is kept or a child restarted (actors/chart-actor.ts, actors/children.ts).
+ * Refuses to know: how a deadline is kept or a child restarted (actors/statechart/chart-actor.ts, actors/statechart/children.ts).
  *
  * Every state of every chart either names a deadline in its `meta`, or carries the tag `resting` (it may last for ever,
  * and why is said in its description), or is final. test/machines/deadlines.test.ts enumerates them.
@@ -37,7 +37,7 @@ export interface DeadlinePassed {
   readonly deadline: DeadlineName
 }
 
-/** What a parent hears of its children; made from XState's own done and error events by actors/children.ts. */
+/** What a parent hears of its children; made from XState's own done and error events by actors/statechart/children.ts. */
 export type ChildEvent =
   | { readonly type: 'child.done'; readonly id: string; readonly kind: string; readonly output: unknown }
   | { readonly type: 'child.failed'; readonly id: string; readonly kind: string; readonly error: unknown }

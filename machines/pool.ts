@@ -1,6 +1,6 @@
 /**
  * Owns: the life of a fan-out: many children of one kind below one name (peers, batches).
- * Refuses to know: what the children are. They sit in a Map of the actor, not in the snapshot: see actors/children.ts.
+ * Refuses to know: what the children are. They sit in a Map of the actor, not in the snapshot: see actors/statechart/children.ts.
  */
 import { setup } from './xstate.ts'
 import { placeholders, resting } from './chart.ts'

@@ -2,7 +2,7 @@
  * Owns: the one place where XState is imported, so that a next major version touches one file.
  * Refuses to know: anything of networking.
  */
-export { createActor, setup, assign } from 'xstate'
+export { assign, createActor, createMachine, setup, transition } from 'xstate'
 export type {
   ActorLogic,
   ActorRef,
@@ -10,9 +10,11 @@ export type {
   ActorScope,
   ActorSystem,
   AnyActorRef,
+  AnyActorScope,
   AnyEventObject,
   AnyMachineSnapshot,
   AnyStateMachine,
+  AnyStateNode,
   EventObject,
   InspectionEvent,
   NonReducibleUnknown,

@@ -1,7 +1,7 @@
 /**
  * Owns: that nothing waits for ever by oversight: every state of every chart in which an actor can rest names a deadline,
  * or carries the tag `resting` and says in its description why it may last.
- * Refuses to know: how long a deadline is, and who keeps it (actors/chart-actor.ts).
+ * Refuses to know: how long a deadline is, and who keeps it (actors/statechart/chart-actor.ts).
  */
 import { readdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'

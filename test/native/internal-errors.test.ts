@@ -1,7 +1,7 @@
 /**
  * Owns: what a bug of this side costs in the native dialect: a frame that it has a bug about is not sent again for ever, every
  * value has its outcome, and a peer whose actors fail too often is set aside and tried again.
- * Refuses to know: the rules of restarts (test/actors/children.test.ts).
+ * Refuses to know: the rules of restarts (test/actors/statechart/children.test.ts).
  */
 import { describe, expect, it } from 'vitest'
 import { LinkResetError } from '../../index.ts'

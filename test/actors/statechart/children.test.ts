@@ -6,9 +6,9 @@
 import { describe, expect, it } from 'vitest'
 import { createActor } from 'xstate'
 import type { AnyActorRef, AnyEventObject } from 'xstate'
-import { Children, defaultIntensity } from '../../actors/children.ts'
-import type { AnyChildLogic, AnyScope, ChildSpec, Intensity, RestartType } from '../../actors/children.ts'
-import type { ChildEvent } from '../../machines/index.ts'
+import { Children, defaultIntensity, inputOf } from '../../../actors/statechart/children.ts'
+import type { AnyChildLogic, AnyScope, ChildSpec, Intensity, RestartType } from '../../../actors/statechart/children.ts'
+import type { ChildEvent } from '../../../machines/index.ts'
 
 /** A parent that does nothing but have children, and remembers what it hears of them. */
 class Parent {
@@ -39,7 +39,10 @@ class Parent {
 
   /** A child that ends as it is told: `normal`, or with a thrown bug. */
   readonly #child: AnyChildLogic = {
-    getInitialSnapshot: (_scope: AnyScope, input: { id: string; failsAtStart: boolean }) => ({ status: 'active', id: input.id, fails: input.failsAtStart }),
+    getInitialSnapshot: (_scope: AnyScope, given: { id: string; failsAtStart: boolean }) => {
+      const { id, failsAtStart } = inputOf(given)
+      return { status: 'active', id, fails: failsAtStart }
+    },
     start: (snapshot: { id: string; fails: boolean }) => {
       this.log.push(`${snapshot.id} started`)
       if (snapshot.fails) throw new Error(`${snapshot.id} cannot start`)
@@ -58,7 +61,14 @@ class Parent {
 
   spawn(id: string, restart: RestartType, more: { intensity?: Intensity; failsAtStart?: boolean } = {}): AnyActorRef {
     const { intensity, failsAtStart = false } = more
-    const spec: ChildSpec = { id, kind: 'child', logic: this.#child, input: { id, failsAtStart }, restart, ...(intensity === undefined ? {} : { intensity }) }
+    const spec: ChildSpec = {
+      id,
+      kind: 'child',
+      logic: this.#child,
+      input: { id, failsAtStart },
+      restart,
+      ...(intensity === undefined ? {} : { intensity }),
+    }
     return this.children.spawn(spec)
   }
 
@@ -104,7 +114,10 @@ describe('a child', () => {
     const parent = new Parent()
     parent.spawn('x', 'transient').send({ type: 'end' })
     parent.spawn('y', 'temporary').send({ type: 'fail' })
-    expect(parent.heard).toMatchObject([{ type: 'child.done', kind: 'child', output: 'bye' }, { type: 'child.failed', error: { message: 'a bug' } }])
+    expect(parent.heard).toMatchObject([
+      { type: 'child.done', kind: 'child', output: 'bye' },
+      { type: 'child.failed', error: { message: 'a bug' } },
+    ])
   })
 
   it('cannot be spawned twice under one id, and can be again when it is over', () => {
@@ -132,7 +145,10 @@ describe('intensity', () => {
     expect(parent.children.get('x') !== undefined).toBe(isAlive)
   })
 
-  it.each([[999, 'escalated x'], [1000, 'restarted x']])('forgets restarts that are a period old: after %i ms the next failure is %s', (afterMs, heard) => {
+  it.each([
+    [999, 'escalated x'],
+    [1000, 'restarted x'],
+  ])('forgets restarts that are a period old: after %i ms the next failure is %s', (afterMs, heard) => {
     const parent = new Parent()
     parent.spawn('x', 'permanent', { intensity })
     for (let i = 0; i < 3; i++) parent.send('x', 'fail')

@@ -6,12 +6,12 @@
 import { describe, expect, it } from 'vitest'
 import { createActor, createMachine } from 'xstate'
 import type { AnyActorRef, AnyMachineSnapshot, AnyStateMachine, AnyStateNode } from 'xstate'
-import { chartActor } from '../../actors/chart-actor.ts'
-import type { ActorHost, Body } from '../../actors/chart-actor.ts'
-import { TimerWheel } from '../../actors/timer-wheel.ts'
-import * as charts from '../../machines/index.ts'
-import type { StateMeta } from '../../machines/index.ts'
-import { VirtualClock } from '../../testing/index.ts'
+import { chartActor } from '../../../actors/statechart/chart-actor.ts'
+import type { ActorHost, Body } from '../../../actors/statechart/chart-actor.ts'
+import { TimerWheel } from '../../../actors/timer-wheel.ts'
+import * as charts from '../../../machines/index.ts'
+import type { StateMeta } from '../../../machines/index.ts'
+import { VirtualClock } from '../../../testing/index.ts'
 
 interface StateConfig {
   readonly states?: Readonly<Record<string, StateConfig>>
@@ -62,7 +62,7 @@ describe('a state with a deadline', () => {
     async ({ machine, path }) => {
       const clock = new VirtualClock()
       const wheel = new TimerWheel(clock)
-      const host: ActorHost = { wheel, nowMs: () => clock.nowMs(), actorBorn() {}, actorGone() {} }
+      const host: ActorHost = { wheel, nowMs: () => clock.nowMs(), actorStarted() {}, actorStopped() {} }
       const chart = createMachine(
         beginningAt(machine.config as StateConfig, path) as never,
         machine.implementations as never,
@@ -78,10 +78,9 @@ describe('a state with a deadline', () => {
       ref.start()
       const wanted = (): number => {
         const snapshot = ref.getSnapshot() as AnyMachineSnapshot
-        const nodes = (snapshot as unknown as { readonly _nodes: readonly AnyStateNode[] })._nodes
-        return snapshot.status === 'active'
-          ? new Set(nodes.map(deadlineOf).filter((name) => name !== undefined)).size
-          : 0
+        const metas = Object.values(snapshot.getMeta() as Record<string, StateMeta | undefined>)
+        const names = metas.flatMap((meta) => meta?.deadline ?? [])
+        return snapshot.status === 'active' ? new Set(names).size : 0
       }
       expect(wheel.size).toBe(1)
       for (let passed = 0; passed < 4; passed++) {

@@ -3,31 +3,31 @@
  * stopped, its deadlines are gone, and it is not counted as alive any more.
  * Refuses to know: any chart of the package; it brings tiny ones of its own.
  */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { createActor } from 'xstate'
 import type { AnyActorRef } from 'xstate'
-import { bodyOf, chartActor } from '../../actors/chart-actor.ts'
-import type { ActorHost, ActorPort, Body, ChartLogic } from '../../actors/chart-actor.ts'
-import { TimerWheel } from '../../actors/timer-wheel.ts'
+import { bodyOf, chartActor } from '../../../actors/statechart/chart-actor.ts'
+import type { ActorHost, ActorPort, Body, ChartLogic } from '../../../actors/statechart/chart-actor.ts'
+import { TimerWheel } from '../../../actors/timer-wheel.ts'
 import { resting, setup } from './tiny-chart.ts'
 import type { TinyContext } from './tiny-chart.ts'
-import { VirtualClock } from '../../testing/index.ts'
+import { VirtualClock } from '../../../testing/index.ts'
 
 class World implements ActorHost {
   readonly clock = new VirtualClock()
   readonly wheel = new TimerWheel(this.clock)
   readonly nowMs = (): number => this.clock.nowMs()
-  readonly alive = new Map<string, number>()
+  readonly alive = new Set<AnyActorRef>()
   disposed: string[] = []
   asked = 0
-  actorBorn(id: string): void {
-    this.alive.set(id, (this.alive.get(id) ?? 0) + 1)
+  actorStarted(ref: AnyActorRef): void {
+    this.alive.add(ref)
   }
-  actorGone(id: string): void {
-    this.alive.set(id, (this.alive.get(id) ?? 0) - 1)
+  actorStopped(ref: AnyActorRef): void {
+    this.alive.delete(ref)
   }
   get aliveActors(): number {
-    return [...this.alive.values()].reduce((sum, count) => sum + count, 0)
+    return this.alive.size
   }
 }
 
@@ -54,7 +54,14 @@ class TinyBody implements Body {
     this.#input.world.disposed.push(this.port.id)
   }
   haveChildren(): void {
-    for (const id of ['first', 'second']) this.port.children.spawn({ id, kind: 'leaf', logic: leaf, input: { world: this.#input.world }, restart: 'permanent' })
+    for (const id of ['first', 'second'])
+      this.port.children.spawn({
+        id,
+        kind: 'leaf',
+        logic: leaf,
+        input: { world: this.#input.world },
+        restart: 'permanent',
+      })
   }
 
   ask(): void {
@@ -66,7 +73,12 @@ class TinyBody implements Body {
   }
 }
 
-const leafMachine = setup.createMachine({ id: 'leaf', context: ({ input }) => input as TinyContext, initial: 'a', states: { a: { tags: resting, description: 'x' } } })
+const leafMachine = setup.createMachine({
+  id: 'leaf',
+  context: ({ input }) => input as TinyContext,
+  initial: 'a',
+  states: { a: { tags: resting, description: 'x' } },
+})
 
 /** a ─go→ b (same deadline as a) ─go→ c (no deadline) ; bug → throws ; end → done */
 const tinyMachine = setup.createMachine({
@@ -75,20 +87,29 @@ const tinyMachine = setup.createMachine({
   initial: 'deciding',
   on: { bug: { actions: 'bug' }, end: '.over', ask: '.asking', stay: '.staying' },
   states: {
-    deciding: { always: [{ guard: ({ context }) => (context.facts as { begins: string }).begins === 'bad', target: 'bad' }, { target: 'a' }] },
+    deciding: { always: [{ guard: 'beginsBadly', target: 'bad' }, { target: 'a' }] },
     bad: { tags: resting, description: 'x', entry: ['haveChildren', 'bug'] },
     a: { meta: { deadline: 'dialTimeoutMs' }, entry: 'haveChildren', on: { go: 'b', 'deadline.passed': 'late' } },
     b: { meta: { deadline: 'dialTimeoutMs' }, on: { go: 'c', 'deadline.passed': 'late' } },
     c: { tags: resting, description: 'x', on: { 'deadline.passed': 'late', go: 'a2' } },
     a2: { meta: { deadline: 'closeTimeoutMs' }, on: { 'deadline.passed': 'late' } },
-    asking: { meta: { deadline: 'dialTimeoutMs' }, entry: 'ask', on: { 'deadline.passed': { target: 'asking', reenter: true } } },
+    asking: {
+      meta: { deadline: 'dialTimeoutMs' },
+      entry: 'ask',
+      on: { 'deadline.passed': { target: 'asking', reenter: true } },
+    },
     staying: { meta: { deadline: 'dialTimeoutMs' }, on: { 'deadline.passed': { actions: 'ask' } } },
     late: { tags: resting, description: 'x' },
     over: { type: 'final' },
   },
 })
 
-const leaf: ChartLogic<Input> = chartActor({ machine: leafMachine, host: (input: Input) => input.world, body: TinyBody, actions: [] })
+const leaf: ChartLogic<Input> = chartActor({
+  machine: leafMachine,
+  host: (input: Input) => input.world,
+  body: TinyBody,
+  actions: [],
+})
 const tiny: ChartLogic<Input> = chartActor<Input, TinyBody>({
   machine: tinyMachine,
   host: (input: Input) => input.world,
@@ -99,7 +120,10 @@ const tiny: ChartLogic<Input> = chartActor<Input, TinyBody>({
 function begin(bugAt?: Input['bugAt']): { world: World; ref: AnyActorRef; errors: unknown[] } {
   const world = new World()
   const errors: unknown[] = []
-  const ref = createActor(tiny as never, { id: 'tiny', input: { world, ...(bugAt === undefined ? {} : { bugAt }) } as never }) as unknown as AnyActorRef
+  const ref = createActor(tiny as never, {
+    id: 'tiny',
+    input: { world, ...(bugAt === undefined ? {} : { bugAt }) } as never,
+  }) as unknown as AnyActorRef
   ref.subscribe({ error: (error) => errors.push(error) })
   ref.start()
   return { world, ref, errors }
@@ -121,7 +145,11 @@ describe('an actor', () => {
     const [{ ref }, born] = [begin(), begin('birth')]
     expect(bodyOf(ref)).toBeInstanceOf(TinyBody)
     ref.stop()
-    expect([bodyOf(ref), bodyOf(born.ref), born.errors]).toMatchObject([undefined, undefined, [{ message: 'a bug at birth' }]])
+    expect([bodyOf(ref), bodyOf(born.ref), born.errors]).toMatchObject([
+      undefined,
+      undefined,
+      [{ message: 'a bug at birth' }],
+    ])
   })
 
   it('that is done leaves nothing', () => {
@@ -160,14 +188,19 @@ describe('an actor', () => {
   it('is disposed of once, whatever comes after its end', () => {
     const { world, ref } = begin()
     ref.send({ type: 'bug' })
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
     ref.send({ type: 'end' })
+    warn.mockRestore()
     ref.stop()
     expect(world.disposed.filter((id) => id === 'tiny')).toHaveLength(1)
   })
 
   it('shows an inspector a word and nothing of its body', () => {
     const { ref } = begin()
-    expect(JSON.parse(JSON.stringify(ref.getSnapshot().context))).toEqual({ facts: { begins: 'good' }, body: '<body of tiny>' })
+    expect(JSON.parse(JSON.stringify(ref.getSnapshot().context))).toEqual({
+      facts: { begins: 'good' },
+      body: '<body of tiny>',
+    })
     ref.stop()
   })
 })

@@ -1,8 +1,8 @@
 /** Owns: the set-up that tiny charts of tests share. Refuses to know: what they are for. */
 import { setup as xstateSetup } from 'xstate'
-import { resting as restingTag } from '../../machines/index.ts'
-import type { StateMeta } from '../../machines/index.ts'
-import { placeholders } from '../../machines/chart.ts'
+import { resting as restingTag } from '../../../machines/index.ts'
+import type { StateMeta } from '../../../machines/index.ts'
+import { placeholders } from '../../../machines/chart.ts'
 
 export interface TinyContext {
   readonly facts: object
@@ -14,4 +14,5 @@ export const resting = restingTag
 export const setup = xstateSetup({
   types: { context: {} as TinyContext, input: {} as TinyContext, meta: {} as StateMeta, tags: {} as typeof restingTag },
   actions: placeholders(['haveChildren', 'ask', 'bug']),
+  guards: { beginsBadly: ({ context }) => (context.facts as { begins?: string }).begins === 'bad' },
 })

@@ -9,9 +9,9 @@
  * Supervision in OTP's words. Permanent: always restarted. Transient: restarted when it failed. Temporary: never.
  * Restarts are counted per child, not per parent: one bad child must not use up the budget of its sisters.
  */
-import { createActor } from '../machines/xstate.ts'
-import type { ActorLogic, ActorScope, AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
-import type { ChildEvent } from '../machines/chart.ts'
+import { createActor } from '../../machines/xstate.ts'
+import type { ActorLogic, ActorScope, AnyActorRef, AnyEventObject } from '../../machines/xstate.ts'
+import type { ChildEvent } from '../../machines/chart.ts'
 
 export type RestartType = 'permanent' | 'transient' | 'temporary'
 
@@ -46,6 +46,30 @@ interface Child {
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- see above
 export type AnyScope = ActorScope<any, any, any, any>
+
+/** The input of a child on its way through XState, which shows it to inspectors. It may hold keys, sockets or BigInts. */
+class HiddenInput {
+  readonly #input: unknown
+  readonly #kind: string
+
+  constructor(input: unknown, kind: string) {
+    this.#input = input
+    this.#kind = kind
+  }
+
+  get value(): unknown {
+    return this.#input
+  }
+
+  toJSON(): string {
+    return `<input of a ${this.#kind}>`
+  }
+}
+
+/** What a parent gave, in the logic of a child; an actor without such a parent has its input as it is. */
+export function inputOf<Input>(input: Input): Input {
+  return input instanceof HiddenInput ? (input.value as Input) : input
+}
 
 /** Most actors are connections and have no children: they share this one, in which nothing is put. */
 const none: Map<string, Child> = new Map()
@@ -114,7 +138,9 @@ export class Children {
     const failed = !isDone
     if (restart === 'temporary' || (restart === 'transient' && !failed)) {
       this.#children.delete(id)
-      return failed ? { type: 'child.failed', id, kind, error: event['error'] } : { type: 'child.done', id, kind, output: event['output'] }
+      return failed
+        ? { type: 'child.failed', id, kind, error: event['error'] }
+        : { type: 'child.done', id, kind, output: event['output'] }
     }
     const { restartsMax, periodMs } = child.spec.intensity ?? defaultIntensity
     const nowMs = this.#nowMs()
@@ -130,6 +156,8 @@ export class Children {
   }
 
   #create(spec: ChildSpec): AnyActorRef {
-    return createActor(spec.logic, { parent: this.#scope.self, id: spec.id, src: spec.kind, input: spec.input }) as AnyActorRef
+    const { id, kind, logic } = spec
+    const input = new HiddenInput(spec.input, kind)
+    return createActor(logic, { parent: this.#scope.self, id, src: kind, input }) as AnyActorRef
   }
 }

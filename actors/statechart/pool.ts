@@ -2,17 +2,18 @@
  * Owns: a fan-out of actors of one kind below one name. The chart is machines/pool.ts; the children are a Map.
  * Refuses to know: what its children are; whoever makes the pool says how a child is made and how it is asked to close.
  */
-import { poolActions, poolMachine } from '../machines/pool.ts'
-import type { PoolFacts } from '../machines/pool.ts'
-import type { ChildEvent, DeadlineName } from '../machines/chart.ts'
-import type { AnyEventObject } from '../machines/xstate.ts'
+import { poolActions, poolMachine } from '../../machines/pool.ts'
+import type { PoolFacts } from '../../machines/pool.ts'
+import type { ChildEvent, DeadlineName } from '../../machines/chart.ts'
+import type { AnyEventObject } from '../../machines/xstate.ts'
 import { chartActor } from './chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './chart-actor.ts'
 import type { ChildSpec } from './children.ts'
-import { causeOf } from './causes.ts'
-import type { Cause } from './causes.ts'
-import type { Services } from './services.ts'
-import type { Deadline } from './timer-wheel.ts'
+import { causeOf } from '../causes.ts'
+import type { Cause } from '../causes.ts'
+import type { Services } from '../services.ts'
+import type { Deadline } from '../timer-wheel.ts'
+import { send } from './send.ts'
 
 export interface PoolInput {
   readonly services: Services
@@ -61,13 +62,13 @@ class PoolBody implements Body {
 
   /** To one child by id, or to all. */
   pass(event: { to?: string; event: AnyEventObject }): void {
-    if (event.to !== undefined) this.#port.children.get(event.to)?.send(event.event)
-    else for (const ref of this.#port.children.refs()) ref.send(event.event)
+    if (event.to !== undefined) send(this.#port.children.get(event.to), event.event)
+    else for (const ref of this.#port.children.refs()) send(ref, event.event)
   }
 
   drain(event: { cause: Cause }): void {
     this.#draining = true
-    for (const ref of this.#port.children.refs()) ref.send(this.#input.closing(event.cause))
+    for (const ref of this.#port.children.refs()) send(ref, this.#input.closing(event.cause))
     this.#tellIfEmpty()
   }
 

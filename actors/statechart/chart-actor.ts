@@ -1,0 +1,292 @@
+/**
+ * Owns: how a chart becomes a living actor: its body, children, deadlines, and a clean end.
+ * Independent of: any particular chart.
+ *
+ * XState leaves three gaps, which this file closes for every actor:
+ * - An action that throws leaves children running, and `exit` actions do not run on stop. Here the body is disposed of
+ *   and the children are stopped however the actor ends: done, stopped, or failed.
+ * - `after` costs every actor of the system (see timer-wheel.ts). Here a state's `meta.deadline` is a timer in the wheel.
+ * - The children of a machine are copied at each spawn. Here they are a Map (children.ts).
+ */
+import type {
+  ActorLogic,
+  ActorSystem,
+  AnyActorRef,
+  AnyActorScope,
+  AnyEventObject,
+  AnyMachineSnapshot,
+  AnyStateMachine,
+} from '../../machines/xstate.ts'
+import type { DeadlineName } from '../../machines/chart.ts'
+import type { TimerWheel } from '../timer-wheel.ts'
+import { Children, inputOf } from './children.ts'
+import { CompiledChart } from './compiled-chart.ts'
+import type { ChartState, Outcome } from './compiled-chart.ts'
+import { isActive, send } from './send.ts'
+import { StateDeadlines } from './state-deadlines.ts'
+import { parentOf, sendFrom } from './xstate-internals.ts'
+
+/** What an actor's body may use of the actor around it. */
+export interface ActorPort {
+  readonly id: string
+  readonly children: Children
+  readonly ref: AnyActorRef
+  /** Sends an event to the own chart. */
+  send(event: AnyEventObject): void
+  /** Sends an event to the parent's chart. */
+  tell(event: AnyEventObject): void
+  /** Emits an event to the listeners of `ref.on(type)`. */
+  emit(event: AnyEventObject): void
+}
+
+/** What does the work of an actor. Each actor has its own; a restarted actor gets a new one. */
+export interface Body {
+  /**
+   * Shown by inspectors as `context.facts`, and read each time they ask: plain, small, and free of payload and keys.
+   * Facts that a guard reads must not change during the life of the actor. Must not throw.
+   */
+  facts(): object
+  /** Releases everything the body holds. Runs exactly once, however the actor ends. Must not throw. */
+  dispose(): void
+  deadlineMs(deadline: DeadlineName): number
+}
+
+/** What this file needs from the network; found in the input of every chart actor. */
+export interface ActorHost {
+  readonly wheel: TimerWheel
+  readonly nowMs: () => number
+  actorStarted(ref: AnyActorRef): void
+  actorStopped(ref: AnyActorRef): void
+}
+
+/** The methods of a body that take an event, or nothing: what a chart may name as its actions. */
+export type ActionName<B> = string &
+  { [Name in keyof B]: B[Name] extends (event: never) => void ? Name : never }[keyof B]
+
+export interface BodyClass<Input, B extends Body> {
+  readonly prototype: B
+  new (input: Input, port: ActorPort): B
+}
+
+export interface ChartActorOptions<Input, B extends Body> {
+  readonly machine: AnyStateMachine
+  readonly body: BodyClass<Input, B>
+  readonly host: (input: Input) => ActorHost
+  /** The placeholders of the chart. Each is a method of the body's class. */
+  readonly actions: readonly ActionName<B>[]
+  /** Returns false for an event that comes too late to mean anything, such as one of a replaced connection. */
+  readonly isCurrent?: (body: B, event: AnyEventObject) => boolean
+}
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- `AnyActorSystem` is not exported by XState 5
+type AnyActorSystem = ActorSystem<any>
+
+export interface ChartLogic<Input> extends ActorLogic<
+  AnyMachineSnapshot,
+  AnyEventObject,
+  Input,
+  AnyActorSystem,
+  AnyEventObject
+> {
+  readonly config: unknown
+  /** Logic travels in events that ask for a child; an inspector has the chart already. */
+  toJSON(): string
+}
+
+/** Runs one action of a chart. */
+type Run = (info: { readonly context: CellContext; readonly event: AnyEventObject }) => void
+
+/** Everything that one living actor holds: its body, children, deadlines, and its place in the chart. */
+class ActorCell {
+  state: ChartState<Run> | null = null
+  readonly children: Children
+  readonly context: CellContext
+  readonly #host: ActorHost
+  readonly #ref: AnyActorRef
+  readonly #deadlines: StateDeadlines
+  #body: Body | null
+  #lastFacts: object = {}
+
+  constructor(ref: AnyActorRef, body: Body, children: Children, host: ActorHost) {
+    this.#body = body
+    this.#host = host
+    this.#ref = ref
+    this.children = children
+    this.context = new CellContext(this)
+    this.#deadlines = new StateDeadlines(
+      host.wheel,
+      (name) => body.deadlineMs(name),
+      (name) => ref.send({ type: 'deadline.passed', deadline: name }),
+    )
+  }
+
+  /** Null once the actor has ended. */
+  get body(): Body | null {
+    return this.#body
+  }
+
+  facts(): object {
+    return this.#body?.facts() ?? this.#lastFacts
+  }
+
+  start(): void {
+    this.#host.actorStarted(this.#ref)
+    this.settle()
+  }
+
+  /** Runs the actions of a transition. An actor that stays in its state keeps its snapshot, as XState does. */
+  perform(
+    outcome: Outcome<Run>,
+    before: AnyMachineSnapshot | null,
+    event: AnyEventObject,
+    scope: AnyActorScope,
+  ): AnyMachineSnapshot {
+    const { state, actions } = outcome
+    const { context } = this
+    if (actions.length > 0) {
+      const info = { context, event, self: scope.self as unknown, system: scope.system as unknown }
+      for (const { type, params, run } of actions) {
+        // XState shows the action to inspectors, and keeps those of the first state until the actor starts.
+        scope.actionExecutor({ type, params, info, exec: run } as never)
+      }
+    }
+    if (state === this.state && before !== null) return before
+    this.state = state
+    return { ...state.template, context } as unknown as AnyMachineSnapshot
+  }
+
+  /** Follows the state that the actor is in now. */
+  settle(): void {
+    if (this.#body === null || this.state === null) return
+    if (this.state.status === 'active') this.#deadlines.enter(this.state.deadlines)
+    else this.end()
+  }
+
+  end(): void {
+    const body = this.#body
+    if (body === null) return
+    this.#lastFacts = body.facts()
+    this.#body = null
+    this.#deadlines.clear()
+    this.children.stopAll()
+    body.dispose()
+    this.#host.actorStopped(this.#ref)
+  }
+
+  toJSON(): string {
+    return `<body of ${this.#ref.id}>`
+  }
+}
+
+/** The context of an actor's snapshots. One object during its whole life; the facts are read when someone looks. */
+class CellContext {
+  readonly body: ActorCell
+
+  constructor(body: ActorCell) {
+    this.body = body
+  }
+
+  get facts(): object {
+    return this.body.facts()
+  }
+
+  toJSON(): { facts: object; body: string } {
+    return { facts: this.facts, body: this.body.toJSON() }
+  }
+}
+
+/** The body of an actor, for calls that bypass the mailbox. Undefined once it has ended, and if creating it threw. */
+export function bodyOf(ref: AnyActorRef): Body | undefined {
+  return (ref.getSnapshot() as { context?: CellContext }).context?.body.body ?? undefined
+}
+
+/** Gives a chart its body. The result is ordinary actor logic: create, spawn or invoke it. */
+export function chartActor<Input, B extends Body>(options: ChartActorOptions<Input, B>): ChartLogic<Input> {
+  const { machine, isCurrent } = options
+  const chart = new CompiledChart<Run>(machine, runsOf(options))
+  const cellOf = (snapshot: AnyMachineSnapshot): ActorCell => (snapshot.context as CellContext).body
+
+  return {
+    config: machine.config,
+    toJSON: () => `<logic of ${machine.id}>`,
+    getInitialSnapshot(scope, given) {
+      const input = inputOf(given)
+      const host = options.host(input)
+      const ref = scope.self as AnyActorRef
+      const children = new Children(scope, host.nowMs)
+      const body = new options.body(input, portOf(ref, scope, children))
+      const cell = new ActorCell(ref, body, children, host)
+      return cell.perform(chart.first(cell), null, { type: 'xstate.init', input: undefined }, scope)
+    },
+    start(snapshot) {
+      cellOf(snapshot).start()
+    },
+    transition(snapshot, event, scope) {
+      const cell = cellOf(snapshot)
+      const { body, state } = cell
+      if (body === null || state === null) return snapshot
+      if (event.type === 'xstate.stop') cell.end()
+      else if (isCurrent?.(body as B, event) === false) return snapshot
+      try {
+        const translated = cell.children.interpret(event) ?? event
+        const outcome = chart.next(state, cell, translated)
+        // XState's own events (stop, the end of an unknown child) are left to XState.
+        if (outcome === null) return machine.transition(snapshot, translated, scope) as AnyMachineSnapshot
+        const next = cell.perform(outcome, snapshot, translated, scope)
+        cell.settle()
+        return next.status === 'done' && hasLostParent(scope) ? stopped(next) : next
+      } catch (error) {
+        cell.end()
+        if (hasLostParent(scope)) return stopped(snapshot)
+        throw error
+      }
+    },
+    getPersistedSnapshot: (snapshot) => snapshot,
+  }
+}
+
+/** A parent may end because of what a child tells it last. XState would report the child's end to the stopped parent. */
+function hasLostParent(scope: AnyActorScope): boolean {
+  const parent = parentOf(scope.self as AnyActorRef)
+  return parent !== undefined && !isActive(parent)
+}
+
+function stopped(snapshot: AnyMachineSnapshot): AnyMachineSnapshot {
+  return { ...snapshot, status: 'stopped' } as unknown as AnyMachineSnapshot
+}
+
+/** Actions of a first state run outside `transition`, so each one ends the actor itself if it throws. */
+function runsOf<B extends Body>({
+  body: { prototype },
+  actions,
+}: Pick<ChartActorOptions<never, B>, 'body' | 'actions'>): Record<string, Run> {
+  const result: Record<string, Run> = {}
+  for (const name of actions) {
+    const method = prototype[name] as (event: AnyEventObject) => void
+    result[name] = ({ context: { body: cell }, event }) => {
+      const { body } = cell
+      if (body === null) return
+      try {
+        method.call(body as B, event)
+      } catch (error) {
+        cell.end()
+        throw error
+      }
+    }
+  }
+  return result
+}
+
+function portOf(self: AnyActorRef, scope: AnyActorScope, children: Children): ActorPort {
+  return {
+    id: self.id,
+    children,
+    ref: self,
+    send: (event) => send(self, event),
+    tell: (event) => {
+      const parent = parentOf(self)
+      if (parent !== undefined && isActive(parent)) sendFrom(self, parent, event)
+    },
+    emit: (event) => scope.emit(event),
+  }
+}

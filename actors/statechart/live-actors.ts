@@ -1,0 +1,26 @@
+/**
+ * Owns: the list of the living actors of one network, in the order in which they started. An inspector that attaches
+ * late begins with it, and tests of leaks look at it.
+ * Independent of: what the actors do.
+ */
+import type { AnyActorRef } from '../../machines/xstate.ts'
+
+export class LiveActors {
+  readonly #refs = new Set<AnyActorRef>()
+
+  get size(): number {
+    return this.#refs.size
+  }
+
+  add(ref: AnyActorRef): void {
+    this.#refs.add(ref)
+  }
+
+  delete(ref: AnyActorRef): void {
+    this.#refs.delete(ref)
+  }
+
+  [Symbol.iterator](): Iterator<AnyActorRef> {
+    return this.#refs.values()
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * Owns: canaries for the names that XState does not document: if a release of XState changes one, a test here fails and
+ * says which. And that everything but the sender's name still works without them.
+ * Independent of: charts and bodies.
+ */
+import { expect, it } from 'vitest'
+import { createActor, createMachine, fromCallback } from 'xstate'
+import type { AnyActorRef, InspectionEvent } from 'xstate'
+import { parentOf, sendFrom } from '../../../actors/statechart/xstate-internals.ts'
+
+function family(): { parent: AnyActorRef; child: AnyActorRef; events: InspectionEvent[] } {
+  const events: InspectionEvent[] = []
+  const machine = createMachine({
+    id: 'parent',
+    invoke: { id: 'child', src: fromCallback(() => {}) },
+    on: { hello: {} },
+  })
+  const parent = createActor(machine, { inspect: (event) => events.push(event) }).start() as unknown as AnyActorRef
+  const child = (parent.getSnapshot() as { children: { child: AnyActorRef } }).children.child
+  return { parent, child, events: events.splice(0) && events }
+}
+
+it('finds the parent of an actor by `_parent`', () => {
+  const { parent, child } = family()
+  expect([parentOf(child), parentOf(parent)]).toEqual([parent, undefined])
+})
+
+it('shows inspectors who sent an event, by `_relay`', () => {
+  const { parent, child, events } = family()
+  sendFrom(child, parent, { type: 'hello' })
+  expect(events).toContainEqual(
+    expect.objectContaining({ type: '@xstate.event', event: { type: 'hello' }, sourceRef: child }),
+  )
+})
+
+it('delivers an event without its sender if XState has no `_relay`', () => {
+  const { parent, events } = family()
+  sendFrom({ system: {} } as AnyActorRef, parent, { type: 'hello' })
+  expect(events).toContainEqual(
+    expect.objectContaining({ type: '@xstate.event', event: { type: 'hello' }, sourceRef: undefined }),
+  )
+})

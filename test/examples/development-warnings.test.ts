@@ -1,0 +1,18 @@
+/**
+ * Owns: that a program which uses this package prints no warning of XState's development build, which applications run
+ * with `--conditions=development`.
+ * Independent of: what the examples show.
+ */
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { expect, it } from 'vitest'
+
+const programOf = (example: string): string =>
+  fileURLToPath(new URL(`../../build/examples/${example}/main.js`, import.meta.url))
+
+it.each(['two-peers', 'embed', 'mpc'])("prints no warning of XState's development build: %s", async (example) => {
+  const args = ['--conditions=development', programOf(example)]
+  const { stderr } = await promisify(execFile)(process.execPath, args, { timeout: 20_000 })
+  expect(stderr).toBe('')
+})
