@@ -171,15 +171,15 @@ describe('the acceptor', () => {
     else expect(lost.code).toBe('ERR_CONNECTION_LOST')
   })
 
-  test('keeps as many handshakes under way as its limit says, and closes the next one at once', async () => {
+  test('closes the oldest handshake under way when a new connection exceeds the limit of its address', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], limits: { pendingInboundPerAddressMax: 2 } })
     const held = [keep(await RawSocket.dial(alice.url as string)), keep(await RawSocket.dial(alice.url as string))]
     for (const socket of held) socket.write(u32be(0))
     for (const socket of held) await socket.read(4)
     const rejected = nextEvent(alice, 'connection.rejected')
     const third = keep(await RawSocket.dial(alice.url as string))
-    await third.end()
+    await held[0]!.end()
     expect((await rejected).cause.code).toBe('ERR_ADMISSION_LIMIT')
-    expect(held.map(({ isOver }) => isOver)).toEqual([false, false])
+    expect([held[1]!.isOver, third.isOver]).toEqual([false, false])
   })
 })
