@@ -9,7 +9,7 @@
 import { randomBytes } from 'node:crypto'
 import dns from 'node:dns'
 import { performance } from 'node:perf_hooks'
-import type { Transport } from './pipe.ts'
+import type { NameService, Transport } from './pipe.ts'
 import { channelLog } from './log.ts'
 import { TcpTransport } from './tcp-pipe.ts'
 
@@ -35,14 +35,6 @@ export interface Random {
   bytes(length: number): Uint8Array
 }
 
-export interface NameService {
-  /**
-   * Finds the addresses of a host name, in order of preference. Rejects if there are none; `code` of the error, such as
-   * ENOTFOUND, says why. A lookup without an answer is given up after `limits.nameLookupTimeoutMs`.
-   */
-  lookup(host: string): Promise<readonly string[]>
-}
-
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 export interface Log {
@@ -56,7 +48,10 @@ export interface Environment {
   readonly clock: Clock
   readonly random: Random
   readonly transport: Transport
-  /** Turns host names into addresses before they are dialled; an address in a URL is used as it is. */
+  /**
+   * Resolves host names before they are dialled; an address in a URL is used as it is. Default: the transport's own names,
+   * or those of the system.
+   */
   readonly names: NameService
   readonly log: Log
 }
@@ -88,5 +83,7 @@ export const systemNames: NameService = {
 
 /** The real world: system clock, system random, TCP, the system's names, and a log on `diagnostics_channel`. */
 export function systemEnvironment(overrides: Partial<Environment> = {}): Environment {
-  return { clock: systemClock, random: systemRandom, transport: new TcpTransport(), names: systemNames, log: channelLog, ...overrides }
+  const transport: Transport = overrides.transport ?? new TcpTransport()
+  const names = transport.names ?? systemNames
+  return { clock: systemClock, random: systemRandom, log: channelLog, names, ...overrides, transport }
 }

@@ -33,6 +33,7 @@ export { systemClock, systemEnvironment, systemNames, systemRandom } from './env
 export type { Clock, Environment, Log, LogLevel, Random, TimerHandle } from './environment.ts'
 export { logChannelName } from './log.ts'
 export type { LogLine } from './log.ts'
-export type { Address, DialOptions, ListenerHandlers, Pipe, PipeHandlers, PipeListener, Transport } from './pipe.ts'
+export { literalNames } from './pipe.ts'
+export type { Address, DialOptions, ListenerHandlers, NameService, Pipe, PipeHandlers, PipeListener, Transport } from './pipe.ts'
 export { TcpPipe, TcpTransport } from './tcp-pipe.ts'
 export { MemoryTransport } from './memory-pipe.ts'

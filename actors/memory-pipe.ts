@@ -7,6 +7,7 @@ import { StatewireError } from '../codec/errors.ts'
 import { checkPart } from './environment-options.ts'
 import type { Clock } from './environment.ts'
 import { lendCopy } from './lent-reads.ts'
+import { literalNames } from './pipe.ts'
 import type { Address, DialOptions, ListenerHandlers, Pipe, PipeHandlers, PipeListener, Transport } from './pipe.ts'
 
 const nothing = Buffer.alloc(0)
@@ -186,6 +187,7 @@ interface MemoryListener {
 
 /** A network inside one process: transports that share a MemoryTransport reach each other. */
 export class MemoryTransport implements Transport {
+  readonly names = literalNames
   readonly #clock: Clock
   readonly #listeners = new Map<number, MemoryListener>()
   readonly #pipes = new Set<MemoryPipe>()

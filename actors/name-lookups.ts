@@ -8,7 +8,7 @@
 import { isIP } from 'node:net'
 import type { Cause } from '../machines/chart.ts'
 import { cause } from './causes.ts'
-import type { NameService } from './environment.ts'
+import type { NameService } from './pipe.ts'
 import type { Deadline, TimerWheel } from './timer-wheel.ts'
 
 /** Names that wait at most; each peer has one or a few. */

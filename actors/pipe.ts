@@ -79,7 +79,20 @@ export interface DialOptions {
   readonly serverName?: string
 }
 
+export interface NameService {
+  /**
+   * Finds the addresses of a host name, in order of preference. Rejects if there are none; `code` of the error, such as
+   * ENOTFOUND, says why. A lookup without an answer is given up after `limits.nameLookupTimeoutMs`.
+   */
+  lookup(host: string): Promise<readonly string[]>
+}
+
+/** For transports whose hosts are not names of the internet: a host is its own address. */
+export const literalNames: NameService = { lookup: (host) => Promise.resolve([host]) }
+
 export interface Transport {
+  /** How its host names are resolved, if not by the system. */
+  readonly names?: NameService
   dial(address: Address, options: DialOptions): Pipe
   listen(address: Address, options: DialOptions, handlers: ListenerHandlers): Promise<PipeListener>
   /** Pipes and listeners that are not closed yet: what a test of leaks counts. */

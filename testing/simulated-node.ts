@@ -4,8 +4,8 @@
  * Independent of: latency and partitions, which belong to the network; what the process runs.
  */
 import { StatewireError } from '../codec/errors.ts'
-import type { Clock, Environment, NameService, Random, TimerHandle } from '../actors/environment.ts'
-import type { Address, DialOptions, ListenerHandlers, Pipe, PipeListener, Transport } from '../actors/pipe.ts'
+import type { Clock, Environment, Random, TimerHandle } from '../actors/environment.ts'
+import type { Address, DialOptions, ListenerHandlers, NameService, Pipe, PipeListener, Transport } from '../actors/pipe.ts'
 import type { SimulatedPipe } from './simulated-pipe.ts'
 
 /** What a node needs of its network. */
@@ -179,6 +179,10 @@ export class SimulatedNode implements Transport {
 
   get openHandles(): number {
     return this.process.openHandles
+  }
+
+  get names(): NameService {
+    return this.process.names
   }
 
   dial(address: Address, options: DialOptions): Pipe {

@@ -60,13 +60,13 @@ class Scene {
 const notFound = Object.assign(new Error('getaddrinfo ENOTFOUND x'), { code: 'ENOTFOUND' })
 
 describe('name lookups', () => {
-  it('use an address in the place of a name at once and without a lookup', () => {
+  it('uses an address in the place of a name without a lookup', () => {
     const scene = new Scene()
     scene.ask('127.0.0.1', '::1')
     expect([scene.said, scene.askedHosts]).toEqual([['127.0.0.1: 127.0.0.1', '::1: ::1'], []])
   })
 
-  it('look up a name once for all that ask for it at the same time', async () => {
+  it('looks up a name once for all requests of the same time', async () => {
     const scene = new Scene()
     scene.ask('a', 'a', 'a')
     await scene.answer('a', '10.0.0.1', '10.0.0.2')
@@ -75,7 +75,7 @@ describe('name lookups', () => {
     expect(scene.askedHosts).toEqual(['a', 'a'])
   })
 
-  it.each([1, 2, 3])('run %i at once and the others in the order of asking', async (runningMax) => {
+  it.each([1, 2, 3])('runs %i lookups at once and the others in the order of the requests', async (runningMax) => {
     const scene = new Scene(runningMax)
     const hosts = ['a', 'b', 'c', 'd', 'e']
     scene.ask(...hosts)
@@ -86,7 +86,7 @@ describe('name lookups', () => {
     expect(scene.said).toHaveLength(hosts.length)
   })
 
-  it('fail with ERR_NAME_NOT_RESOLVED after their deadline and let the next ones run', async () => {
+  it('fails a lookup with ERR_NAME_NOT_RESOLVED at its deadline and runs the next', async () => {
     const scene = new Scene()
     scene.ask('a', 'b', 'c', 'good')
     await scene.clock.advance(4_999)
@@ -100,7 +100,7 @@ describe('name lookups', () => {
     expect(scene.said.at(-1)).toBe('good: 10.0.0.1')
   })
 
-  it('do not ask again for a name whose last lookup has not returned, and use its late answer', async () => {
+  it('uses the late answer of a lookup that has passed its deadline and does not start another', async () => {
     const scene = new Scene()
     scene.ask('slow')
     await scene.clock.advance(5_004)
@@ -110,7 +110,7 @@ describe('name lookups', () => {
     expect([scene.askedHosts, scene.said.at(-1)]).toEqual([['slow'], 'slow: 10.0.0.1'])
   })
 
-  it('give up a name that never returns at every deadline', async () => {
+  it('fails each request for a name whose lookup never returns', async () => {
     const scene = new Scene()
     for (let round = 1; round <= 3; round++) {
       scene.ask('never')
@@ -119,7 +119,7 @@ describe('name lookups', () => {
     }
   })
 
-  it('serve names that failed last time after the others, and never give them all places', async () => {
+  it('runs names that failed last time after the others and never in every place', async () => {
     const scene = new Scene()
     const bad = ['bad1', 'bad2', 'bad3']
     scene.ask(...bad)
@@ -143,21 +143,21 @@ describe('name lookups', () => {
       'the name server does not answer (EAI_AGAIN)',
     ],
     ['an error of a name service of its own', new Error('the registry is closed'), 'the registry is closed'],
-  ])('say why for %s', async (_, error, reason) => {
+  ])('gives the reason in the error for %s', async (_, error, reason) => {
     const scene = new Scene()
     scene.ask('a')
     await scene.fail('a', error)
     expect(scene.said).toEqual([`ERR_NAME_NOT_RESOLVED: a was not resolved: ${reason}`])
   })
 
-  it('treat a name without an address as not resolved', async () => {
+  it('reports a name without an address as not resolved', async () => {
     const scene = new Scene()
     scene.ask('a')
     await scene.answer('a')
     expect(scene.said).toEqual(['ERR_NAME_NOT_RESOLVED: a was not resolved: it has no address'])
   })
 
-  it('call nobody who has cancelled, and skip a name that nobody waits for', async () => {
+  it('calls no handler of a cancelled request and skips a name without requests', async () => {
     const scene = new Scene()
     scene.ask('a', 'b')
     const cancel = scene.ask('a', 'c')
@@ -170,7 +170,7 @@ describe('name lookups', () => {
     [4_095, 'waits'],
     [4_096, 'waits'],
     [4_097, 'fails'],
-  ])('with %i names at once: the last one %s', (count, outcome) => {
+  ])('with %i names at once the last request %s', (count, outcome) => {
     const scene = new Scene()
     scene.ask(...Array.from({ length: count }, (_, index) => `host${index}`))
     expect(scene.said.length > 0 ? 'fails' : 'waits').toBe(outcome)

@@ -42,7 +42,7 @@ const portOf = (network: Network): number => Number(new URL(network.url as strin
 const names = { lookup: () => Promise.resolve(['127.0.0.2', '127.0.0.1']) }
 
 describe('a peer that is dialled by name over TLS', () => {
-  it('connects at its second address when something else answers at the first, which the error names', async () => {
+  it('connects over TLS at the second address of a name when an HTTP server answers at the first', async () => {
     const [alice, bob] = [Identity.generate(), Identity.generate()]
     const listener = begin(createNetwork({ identity: alice, listen: 'tls://127.0.0.1:0', peers: [{ id: bob.id }] }))
     await listener.ready()
@@ -62,7 +62,7 @@ describe('a peer that is dialled by name over TLS', () => {
     [['bob.test'], true],
     [['127.0.0.1'], false],
   ])(
-    'needs an ampc certificate for the name and not for its address: for %j it connects: %s',
+    'checks an ampc certificate against the dialled name and not its address (valid for %j, connects: %s)',
     async (hosts, connects) => {
       const ids = ['alice', 'bob'] as const
       const roots = ids.map((name) => issue({ name: `${name} root`, isAuthority: true }))
@@ -94,7 +94,7 @@ describe('a peer that is dialled by name over TLS', () => {
 })
 
 describe('the system name service', () => {
-  it('asks dns.lookup for all addresses, so that the hosts file counts', async () => {
+  it('resolves names by dns.lookup with all addresses, so that the hosts file counts', async () => {
     const asked: unknown[] = []
     vi.spyOn(dns, 'lookup').mockImplementation(((
       host: string,
@@ -111,7 +111,7 @@ describe('the system name service', () => {
     expect(asked).toEqual([['bob.test', { all: true }]])
   })
 
-  it('rejects with the code of the system where a name does not exist', async () => {
+  it('rejects a name that does not exist with the error of the system', async () => {
     const error = Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'ENOTFOUND' })
     vi.spyOn(dns, 'lookup').mockImplementation(((_: string, __: unknown, done: (error: Error) => void) =>
       done(error)) as never)

@@ -64,21 +64,24 @@ const left = 'ERR_NETWORK_STOPPED: the network is shutting down'
 const saidGoodbye = (who: string): string => `ERR_CONNECTION_LOST: ${who} said Goodbye: "the network is shutting down"`
 
 describe('an orderly shutdown', () => {
-  it.each(['alice', 'bob'] as const)('by %s is reported alike after any idle time, on both sides', async (leaver) => {
-    const stayer = leaver === 'alice' ? 'bob' : 'alice'
-    for (const idleMs of [0, 1_000, 4_900, 5_000, 5_100, 7_000, 8_000, 9_000, 9_900, 14_000, 60_000]) {
-      const scene = new Scene()
-      const { networks } = await scene.start()
-      await scene.simulated.clock.advance(idleMs)
-      const [mine, theirs] = leaver === 'alice' ? networks : networks.toReversed()
-      await scene.simulated.clock.run(mine!.shutdown())
-      await scene.simulated.clock.advance(1_000)
-      expect([idleMs, scene.of(leaver), scene.of(stayer)]).toEqual([idleMs, [left], [saidGoodbye(leaver)]])
-      await scene.simulated.clock.run(theirs!.shutdown())
-    }
-  })
+  it.each(['alice', 'bob'] as const)(
+    'reports a shutdown of %s alike on both sides after any idle time',
+    async (leaver) => {
+      const stayer = leaver === 'alice' ? 'bob' : 'alice'
+      for (const idleMs of [0, 1_000, 4_900, 5_000, 5_100, 7_000, 8_000, 9_000, 9_900, 14_000, 60_000]) {
+        const scene = new Scene()
+        const { networks } = await scene.start()
+        await scene.simulated.clock.advance(idleMs)
+        const [mine, theirs] = leaver === 'alice' ? networks : networks.toReversed()
+        await scene.simulated.clock.run(mine!.shutdown())
+        await scene.simulated.clock.advance(1_000)
+        expect([idleMs, scene.of(leaver), scene.of(stayer)]).toEqual([idleMs, [left], [saidGoodbye(leaver)]])
+        await scene.simulated.clock.run(theirs!.shutdown())
+      }
+    },
+  )
 
-  it('by both sides at the same moment is reported by each as its own', async () => {
+  it('reports a shutdown of both sides at the same moment as the own one of each', async () => {
     for (const idleMs of [0, 8_000]) {
       const scene = new Scene()
       const { networks } = await scene.start()
@@ -88,7 +91,7 @@ describe('an orderly shutdown', () => {
     }
   })
 
-  it('towards a peer that does not answer the Goodbye says so', async () => {
+  it('reports a peer that does not answer the Goodbye', async () => {
     const scene = new Scene()
     const { networks } = await scene.start()
     await scene.simulated.clock.advance(8_000)

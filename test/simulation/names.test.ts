@@ -6,7 +6,7 @@
 import { describe, expect, it } from 'vitest'
 import { createNetwork, Identity } from '../../actors/index.ts'
 import type { Network, NetworkEvent, NetworkEventType } from '../../actors/index.ts'
-import { SimulatedNetwork } from '../../testing/index.ts'
+import { MemoryTransport, SimulatedNetwork, VirtualClock } from '../../testing/index.ts'
 
 interface PeerPlan {
   readonly key: Identity
@@ -54,26 +54,29 @@ const keys = Array.from({ length: 6 }, () => Identity.generate())
 const [alice, bob] = keys as [Identity, Identity]
 
 describe('a peer that is dialled by name', () => {
-  it.each(['hangs', 'not-found'] as const)('connects although four other names before it fail: %s', async (fault) => {
-    const scene = new Scene()
-    scene.start('bob', bob, [{ key: alice }])
-    const bad = keys.slice(2)
-    for (const [index] of bad.entries()) scene.simulated.names.fail(`bad${index}`, fault)
-    const network = scene.start('alice', alice, [
-      ...bad.map((key, index) => ({ key, url: `tcp://bad${index}:1` })),
-      { key: bob, url: 'tcp://bob:1' },
-    ])
-    void network.makeSessions({ count: 1 }).catch(() => {})
-    await scene.until('bob is up', () => scene.of('alice', 'peer.up').some(({ peer }) => peer === bob.id))
-    // Four lookups that run into their deadline two at a time, and no back-off of any other peer.
-    expect(scene.simulated.clock.nowMs()).toBeLessThan(fault === 'hangs' ? 11_000 : 1_000)
-    const failures = scene.of('alice', 'connection.failed')
-    expect(new Set(failures.map(({ cause }) => cause.code))).toEqual(new Set(['ERR_NAME_NOT_RESOLVED']))
-    expect(failures[0]?.cause.message).toMatch(/^bad0 was not resolved: /)
-    await scene.end()
-  })
+  it.each(['hangs', 'not-found'] as const)(
+    'connects a peer although the names of four peers before it fail (%s)',
+    async (fault) => {
+      const scene = new Scene()
+      scene.start('bob', bob, [{ key: alice }])
+      const bad = keys.slice(2)
+      for (const [index] of bad.entries()) scene.simulated.names.fail(`bad${index}`, fault)
+      const network = scene.start('alice', alice, [
+        ...bad.map((key, index) => ({ key, url: `tcp://bad${index}:1` })),
+        { key: bob, url: 'tcp://bob:1' },
+      ])
+      void network.makeSessions({ count: 1 }).catch(() => {})
+      await scene.until('bob is up', () => scene.of('alice', 'peer.up').some(({ peer }) => peer === bob.id))
+      // Four lookups that run into their deadline two at a time, and no back-off of any other peer.
+      expect(scene.simulated.clock.nowMs()).toBeLessThan(fault === 'hangs' ? 11_000 : 1_000)
+      const failures = scene.of('alice', 'connection.failed')
+      expect(new Set(failures.map(({ cause }) => cause.code))).toEqual(new Set(['ERR_NAME_NOT_RESOLVED']))
+      expect(failures[0]?.cause.message).toMatch(/^bad0 was not resolved: /)
+      await scene.end()
+    },
+  )
 
-  it('is not delayed by a name that hangs once it has been resolved before', async () => {
+  it('reconnects a peer at once while the names of other peers hang', async () => {
     const scene = new Scene()
     scene.start('bob', bob, [{ key: alice }])
     const bad = keys.slice(2)
@@ -96,7 +99,7 @@ describe('a peer that is dialled by name', () => {
     await scene.end()
   })
 
-  it('connects when its name begins to resolve', async () => {
+  it('connects a peer when its name begins to resolve', async () => {
     const scene = new Scene()
     scene.start('bob', bob, [{ key: alice }])
     scene.simulated.names.fail('bob', 'not-found')
@@ -108,7 +111,7 @@ describe('a peer that is dialled by name', () => {
     await scene.end()
   })
 
-  it('is dialled at the second address of its name at once when nobody listens at the first', async () => {
+  it('dials the second address of a name at once when the first refuses the connection', async () => {
     const scene = new Scene()
     scene.start('bob', bob, [{ key: alice }])
     scene.simulated.names.set('bob.example', ['carol', 'bob'])
@@ -122,7 +125,7 @@ describe('a peer that is dialled by name', () => {
     await scene.end()
   })
 
-  it('is dialled at the second address of its name when someone else answers at the first', async () => {
+  it('dials the second address of a name when another peer answers at the first', async () => {
     const scene = new Scene()
     scene.start('carol', keys[2]!, [{ key: alice }])
     scene.start('bob', bob, [{ key: alice }])
@@ -135,7 +138,7 @@ describe('a peer that is dialled by name', () => {
     await scene.end()
   })
 
-  it('is dialled at the second address of its name when the first does not answer at all', async () => {
+  it('dials the second address of a name when the first does not answer at all', async () => {
     const scene = new Scene()
     scene.start('bob', bob, [{ key: alice }])
     scene.simulated.partition(scene.simulated.node('alice'), scene.simulated.node('carol'))
@@ -147,6 +150,20 @@ describe('a peer that is dialled by name', () => {
       { cause: { code: 'ERR_TIMED_OUT', message: 'no connection with carol:1 within 2000 ms' } },
     ])
     await scene.end()
+  })
+})
+
+describe('a transport with names of its own', () => {
+  it('resolves hosts by the names of a transport instead of those of the system', async () => {
+    const clock = new VirtualClock()
+    const environment = { clock, transport: new MemoryTransport(clock) }
+    const config = { security: 'plaintext', listen: 'tcp://127.0.0.1:0' } as const
+    const listener = createNetwork({ ...config, identity: bob, peers: [{ id: alice.id }] }, { environment })
+    await clock.run(listener.ready())
+    const url = (listener.url as string).replace('127.0.0.1', 'bob.invalid')
+    const dialler = createNetwork({ ...config, identity: alice, peers: [{ id: bob.id, url }] }, { environment })
+    await clock.run(Promise.all([listener, dialler].map((network) => network.makeSessions({ count: 1 }))))
+    await clock.run(Promise.all([listener, dialler].map((network) => network.shutdown())))
   })
 })
 
@@ -166,7 +183,7 @@ describe('the simulated name service', () => {
     return seen
   }
 
-  it('gives the same faults and latencies for the same seed', async () => {
+  it('gives the same faults and latencies of name lookups for the same seed', async () => {
     const [first, again, other] = await Promise.all([outcomes(1), outcomes(1), outcomes(2)])
     expect(again).toEqual(first)
     expect(other).not.toEqual(first)
