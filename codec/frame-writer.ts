@@ -4,7 +4,7 @@
  * Independent of: sockets, when a batch is taken, back-pressure and credit.
  *
  * Everything is copied here, so that what the caller does with its memory afterwards changes nothing. What `take` returns
- * is not written to again before the peer has acknowledged it: `receivedFrom` and `released` say so. Fresh memory for each
+ * is not written to again before the peer has acknowledged it: `receivedFrom` says so. Fresh memory for each
  * batch would cost more than the copy (docs/decisions/0016-send-copies.md).
  *
  * A frame is added in one step, after everything that can fail: an error leaves the batch as it was.
@@ -12,7 +12,7 @@
 import { descriptors, frameHeaderLengthBytes, lengthPrefixedHeaderLengthBytes, maxUint32 } from './constants.ts'
 import { encodedLength, writeCheckedValue, writeUint32 } from './encode-value.ts'
 import { InvalidValueError } from './errors.ts'
-import { blockGranularityBytes, firstArenaLengthBytes, largeFrameThresholdBytes, maxArenaLengthBytes, retiredArenasMax } from './limits.ts'
+import { arenaGranularityBytes, firstArenaLengthBytes, largeArenaLengthBytes, largeFrameThresholdBytes, maxArenaLengthBytes, retiredArenasMax } from './limits.ts'
 import type { SpareMemory } from './spare-memory.ts'
 import { transferPayload } from './transfer.ts'
 import type { NetworkValue } from './values.ts'
@@ -33,12 +33,13 @@ export interface EncodedFrame {
   /** A whole frame, or the header and the payload of one whose memory was transferred. */
   readonly parts: readonly Buffer[]
   readonly lengthBytes: number
-  /** The parts lie in a block that returns to the pool. */
-  readonly isPooled: boolean
+  /** Pooled memory that the frame lies in, if it does. */
+  readonly block: Buffer | null
 }
 
 /**
- * Collects frames. A frame below 16 KiB is copied into an arena, a longer one into a pooled block of its own.
+ * Collects frames, one after the other in an arena. Large frames have longer arenas, so that a batch of them is one buffer
+ * too: TLS copies a batch of several buffers once more.
  *
  *     arena[0 … sliceStart)         taken, or in `parts` already
  *     arena[sliceStart … arenaEnd)  written, not yet in `parts`
@@ -54,8 +55,6 @@ export class FrameWriter {
   /** Full, in order, and perhaps not received yet. */
   private retired: Buffer[] = []
   private readonly spares: SpareMemory | undefined
-  /** Memory of large frames that was taken from the pool and has not been received yet. */
-  private readonly blocks = new Set<ArrayBufferLike>()
   private parts: Buffer[] = []
   private bytes = 0
   private frames = 0
@@ -87,7 +86,6 @@ export class FrameWriter {
       return this.writeShortBytes(lane, value.value)
     }
     const frameLengthBytes = laneLengthBytes + encodedLength(value)
-    if (frameLengthBytes >= largeFrameThresholdBytes) return this.writeEncoded(this.copied(lane, value, frameLengthBytes))
     const start = this.reserve(frameLengthBytes)
     writeWhole(lane, value, this.arena, start, frameLengthBytes)
     return this.addedToArena(frameLengthBytes)
@@ -97,37 +95,30 @@ export class FrameWriter {
   encode(lane: number, value: NetworkValue, transfer: boolean): EncodedFrame {
     checkLane(lane)
     const lengthBytes = laneLengthBytes + encodedLength(value)
-    return transfer ? transferred(lane, value) : this.copied(lane, value, lengthBytes)
-  }
-
-  private copied(lane: number, value: NetworkValue, lengthBytes: number): EncodedFrame {
-    const isPooled = lengthBytes >= largeFrameThresholdBytes && this.spares !== undefined
+    if (transfer) return transferred(lane, value)
+    const block = lengthBytes >= largeFrameThresholdBytes ? this.takeMemory(roundedUp(lengthBytes)) : null
     // Exactly what it needs where it is short: a queue may hold thousands of these.
-    const frame = isPooled ? this.takeBlock(lengthBytes) : Buffer.allocUnsafe(lengthBytes)
+    const frame = block === null ? Buffer.allocUnsafe(lengthBytes) : block.subarray(0, lengthBytes)
     writeWhole(lane, value, frame, 0, lengthBytes)
-    return { parts: [frame], lengthBytes, isPooled }
+    return { parts: [frame], lengthBytes, block }
   }
 
-  /** Adds a frame of {@link encode} and returns its length. Parts below 16 KiB are copied, longer ones become the batch's. */
-  writeEncoded({ parts, lengthBytes, isPooled }: EncodedFrame): number {
-    const own = parts.filter(({ length }) => length >= largeFrameThresholdBytes)
-    const copiedBytes = own.length === 0 ? lengthBytes : lengthBytes - own[0]!.length
-    if (own.length > 0) this.sealSlice()
-    const start = this.reserve(copiedBytes)
-    let end = start
-    // The short ones come first: a header, or all there is.
-    for (const part of parts) {
-      if (part.length >= largeFrameThresholdBytes) break
-      this.arena.set(part, end)
-      end += part.length
+  /** Adds a frame of {@link encode} and returns its length. It is copied, except for a large payload that was transferred. */
+  writeEncoded({ parts, lengthBytes, block }: EncodedFrame): number {
+    const [first, payload] = parts as [Buffer, Buffer | undefined]
+    if (payload === undefined || payload.length < largeFrameThresholdBytes) {
+      const start = this.reserve(lengthBytes)
+      this.arena.set(first, start)
+      if (payload !== undefined) this.arena.set(payload, start + first.length)
+      if (block !== null) this.spares?.give(block)
+      return this.addedToArena(lengthBytes)
     }
-    if (own.length > 0) {
-      if (copiedBytes > 0) own.unshift(this.arena.subarray(start, end))
-      if (isPooled) this.blocks.add(own[0]!.buffer)
-      this.parts.push(...own)
-      this.sliceStart = end
-    }
-    this.arenaEnd = end
+    this.sealSlice()
+    const start = this.reserve(first.length)
+    this.arena.set(first, start)
+    const end = start + first.length
+    this.parts.push(this.arena.subarray(start, end), payload)
+    this.sliceStart = this.arenaEnd = end
     this.bytes += lengthBytes
     this.frames += 1
     return lengthBytes
@@ -186,16 +177,9 @@ export class FrameWriter {
     for (const arena of this.retired.splice(0, count)) if (arena.length >= maxArenaLengthBytes) this.spares?.give(arena)
   }
 
-  /** The peer has received all of a part that `take` returned. If it is a pooled block, the block is free. */
-  released(part: Buffer): void {
-    const { buffer } = part
-    if (this.blocks.delete(buffer)) this.spares?.give(Buffer.from(buffer))
-  }
-
   /** What was written so far is not acknowledged any more: its memory is left to the garbage collector. */
   forgetArenas(): void {
     this.retired = []
-    this.blocks.clear()
   }
 
   /** The most frequent frame: no table, no second pass over the value. */
@@ -228,10 +212,9 @@ export class FrameWriter {
     return frameLengthBytes
   }
 
-  private takeBlock(lengthBytes: number): Buffer {
-    const blockLengthBytes = Math.ceil(lengthBytes / blockGranularityBytes) * blockGranularityBytes
-    const block = this.spares?.take(lengthBytes) ?? Buffer.allocUnsafeSlow(blockLengthBytes)
-    return block.subarray(0, lengthBytes)
+  private takeMemory(lengthBytes: number): Buffer {
+    // Slow: memory from Node's shared pool would be kept alive by, and keep alive, memory of others.
+    return (lengthBytes >= maxArenaLengthBytes ? this.spares?.take(lengthBytes) : undefined) ?? Buffer.allocUnsafeSlow(lengthBytes)
   }
 
   /** Whether a copied frame of this length goes into the arena that was begun. */
@@ -246,9 +229,8 @@ export class FrameWriter {
   }
 
   private moveToNewArena(lengthBytes: number): void {
-    const length = Math.max(this.nextArenaLengthBytes, lengthBytes)
-    // Slow: an arena from Node's shared pool would be kept alive by, and keep alive, memory of others.
-    const arena = (length === maxArenaLengthBytes ? this.spares?.take(length) : undefined) ?? Buffer.allocUnsafeSlow(length)
+    const isLarge = lengthBytes >= largeFrameThresholdBytes
+    const arena = this.takeMemory(isLarge ? Math.max(largeArenaLengthBytes, roundedUp(lengthBytes)) : Math.max(this.nextArenaLengthBytes, lengthBytes))
     this.sealSlice()
     if (this.spares !== undefined && this.arena !== noArena) {
       this.retired.push(this.arena)
@@ -275,7 +257,12 @@ function transferred(lane: number, value: NetworkValue): EncodedFrame {
   const payload = transferPayload(value)
   header[writeUint32(header, 0, lane)] = transferredDescriptors[value.type as keyof typeof transferredDescriptors]
   writeUint32(header, frameHeaderLengthBytes, payload.length)
-  return { parts: [header, payload], lengthBytes: header.length + payload.length, isPooled: false }
+  return { parts: [header, payload], lengthBytes: header.length + payload.length, block: null }
+}
+
+/** Memory for frames of similar lengths is of the same length. */
+function roundedUp(lengthBytes: number): number {
+  return Math.ceil(lengthBytes / arenaGranularityBytes) * arenaGranularityBytes
 }
 
 const transferredDescriptors = {

@@ -16,10 +16,7 @@ export const maxControlValueLengthBytes = 1_048_576
 /** Longest identity in the ampc handshake, in UTF-8 bytes. The Rust acceptor closes on more. */
 export const maxIdentityLengthBytes = 128
 
-/**
- * A frame of this many bytes or more is copied into a block of its own instead of into the write batch: 16 KiB.
- * Below it the copy is cheaper than one more buffer in a gathered write.
- */
+/** A frame of this many bytes or more may begin a longer arena, and a transferred payload of this length is not copied: 16 KiB. */
 export const largeFrameThresholdBytes = 16 * 1024
 
 /**
@@ -34,11 +31,14 @@ export const exactAssemblyLimitBytes = 256 * 1024
  */
 export const spareMemoryLengthBytesMax = 4 * 1024 * 1024
 
-/** The length of a pooled block is a multiple of this, so that frames of similar lengths share blocks. */
-export const blockGranularityBytes = 16 * 1024
+/** An arena for large frames: 512 KiB, seven values of 64 KiB in one buffer. A longer frame has one of its own length. */
+export const largeArenaLengthBytes = 512 * 1024
+
+/** The length of an arena for a longer frame is a multiple of this, so that frames of similar lengths can reuse it. */
+export const arenaGranularityBytes = 16 * 1024
 
 /**
- * Free batch buffers and blocks that are kept for the next batches, over all links of a node: 4 MiB (one retransmit buffer), or two
+ * Free batch buffers that are kept for the next batches, over all links of a node: 4 MiB (one retransmit buffer), or two
  * batch buffers for each link if that is more, and 8 MiB at the most. Many links need theirs at the same moment; those that are made anew are
  * memory outside of V8's heap, for which it marks the heap: 64 links with 1 MiB reached 0.59 of what one link did, and reach 0.75.
  */

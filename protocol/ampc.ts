@@ -25,7 +25,7 @@ function checkLength(value: NetworkValue, maxLengthBytes: number): void {
 
 function controlFrame(value: NetworkValue): EncodedFrame {
   const frame = encodeControlFrame(value)
-  return { parts: [frame], lengthBytes: frame.length, isPooled: false }
+  return { parts: [frame], lengthBytes: frame.length, block: null }
 }
 
 export const ampcDialect: Dialect = {

@@ -28,7 +28,7 @@ const valueOverheadBytes = 64
 
 /**
  * A batch is written without waiting for the end of the turn once it is this long. Short frames: 64 KiB, so that the
- * kernel works while the next are encoded. Frames with blocks of their own: 1 MiB in one gathered write, which is faster than
+ * kernel works while the next are encoded. Large frames: 1 MiB in one gathered write, which is faster than
  * a write for each.
  */
 const flushAtBytes = 64 * 1024

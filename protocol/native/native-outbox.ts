@@ -221,7 +221,7 @@ export class NativeOutbox {
 
   /** A batch that ends where the arena ends is one buffer: a plain write, where two are a gathered one, copied again under TLS. */
   #endsArena(frameLengthBytes: number): boolean {
-    return this.#batch.bytes >= arenaFlushAtBytes && frameLengthBytes < largeFrameThresholdBytes && !this.#batch.hasRoomFor(frameLengthBytes)
+    return this.#batch.bytes >= arenaFlushAtBytes && !this.#batch.hasRoomFor(frameLengthBytes)
   }
 
   /** Before the frame is written, and not after: the flush may end the epoch. @returns whether the lane is still there */

@@ -15,7 +15,6 @@
  */
 import { ProtocolError, StatewireError } from '../../codec/errors.ts'
 import { readUint32 } from '../../codec/frame-length.ts'
-import { largeFrameThresholdBytes } from '../../codec/limits.ts'
 
 /** 4 MiB: the product of 1 GB/s and 4 ms. */
 export const defaultReplayWindowBytes = 4 * 1024 * 1024
@@ -44,8 +43,6 @@ export class ReplayWindow {
   #heldBytes = 0
   /** Hears where the newest byte lies that was acknowledged: the peer has all that was written before it. */
   onReceived: ((memory: ArrayBufferLike) => void) | null = null
-  /** Called with each part of 16 KiB or more of which every byte was acknowledged: it may be a pooled block. */
-  onReleased: ((part: Buffer) => void) | null = null
 
   constructor(windowBytes: number = defaultReplayWindowBytes) {
     this.#windowBytes = windowBytes
@@ -220,12 +217,10 @@ export class ReplayWindow {
   #dropBytes(lengthBytes: number): void {
     if (lengthBytes === 0) return
     let last: Buffer | null = null
-    let large: Buffer[] | null = null
     let offset = this.#headOffset + lengthBytes
     while (this.#headPart < this.#parts.length && offset >= this.#parts[this.#headPart]!.length) {
       last = this.#parts[this.#headPart]!
       offset -= last.length
-      if (last.length >= largeFrameThresholdBytes) (large ??= []).push(last)
       this.#parts[this.#headPart] = released
       this.#headPart += 1
     }
@@ -236,7 +231,6 @@ export class ReplayWindow {
       this.#parts = this.#parts.slice(this.#headPart)
       this.#headPart = 0
     }
-    if (large !== null) for (const part of large) this.onReleased?.(part)
     if (last !== null) this.onReceived?.(last.buffer)
   }
 

@@ -29,7 +29,6 @@ export class WriteBatch {
     this.#window = window
     this.#counters = counters
     window.onReceived = (memory) => this.#writer.receivedFrom(memory)
-    window.onReleased = (part) => this.#writer.released(part)
   }
 
   get bytes(): number {

@@ -11,7 +11,7 @@ import type { NetworkValue } from '../../../codec/index.ts'
  */
 const paddings = [0, 3, 17, 60, 250, 900] as const
 
-/** One in three thousand is longer than a lane's first window, one in fifteen hundred has a block of its own. */
+/** One in three thousand is longer than a lane's first window, one in fifteen hundred begins a longer arena. */
 function paddingOf(number: number): number {
   if (number % 2997 === 0) return 70_000
   return number % 1497 === 0 ? 20_000 : (paddings[(number / 3) % paddings.length] as number)

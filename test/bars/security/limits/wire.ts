@@ -109,18 +109,15 @@ async function waiters(count: number): Promise<string> {
   return Promise.resolve(refusal)
 }
 
-/** How four frames of this length lie in a batch, which their sender cannot change any more. */
-function buffersOf(frameLength: number): string {
+/** Whether the arena that a frame of this length begins is a longer one. What lies in it is a copy. */
+function arenaOf(frameLength: number): string {
   const writer = new FrameWriter()
-  // Arenas begin small.
-  for (let count = 0; count < 20; count++) writer.writeRaw(Buffer.alloc(8192))
-  writer.take()
   const value = { type: 'Bytes', value: new Uint8Array(frameLength - 9) } as const
-  for (let count = 0; count < 4; count++) writer.writeFrame(1, value)
+  writer.writeFrame(1, value)
   value.value.fill(7)
-  const parts = writer.take()
-  if (parts.some((part) => part.includes(7))) throw new Error('it was not copied')
-  return parts.length === 4 ? 'a block each' : 'with others'
+  const [part] = writer.take() as [Buffer]
+  if (part.includes(7)) throw new Error('it was not copied')
+  return part.buffer.byteLength > limits.maxArenaLengthBytes ? 'a longer arena' : 'an arena'
 }
 
 /** In two pieces, through a reader: what comes out is what went in. */
@@ -160,8 +157,9 @@ function memoryCases(): LimitCase[] {
     { limit: 'grownWindowBytesMax', at: 'kept, however fast its reader is', expected: `${grownWindowBytesMax} bytes`, run: grownTo },
     ...around('defaultMemoryBudgetBytes', 'kept', budget, [fine, fine, 'no room'], (size) => (new MemoryBudget().tryReserve('windows', size) ? fine : 'no room')),
     ...around('leastWindowBytes', 'kept', leastWindowBytes, ['0 bytes', '4096 bytes', '4097 bytes'], (left) => `${new MemoryBudget(left).reserveWindow(65_536)} bytes`),
-    ...around('largeFrameThresholdBytes', 'kept', limits.largeFrameThresholdBytes, ['with others', 'a block each', 'a block each'], buffersOf),
-    ...around('blockGranularityBytes', 'a threshold: the value is the same', limits.blockGranularityBytes, [fine, fine, fine], (length) => crosses(length - 9)),
+    ...around('largeFrameThresholdBytes', 'kept', limits.largeFrameThresholdBytes, ['an arena', 'a longer arena', 'a longer arena'], arenaOf),
+    ...around('arenaGranularityBytes', 'a threshold: the value is the same', limits.arenaGranularityBytes, [fine, fine, fine], (length) => crosses(length - 9)),
+    ...around('largeArenaLengthBytes', 'a threshold: the value is the same', limits.largeArenaLengthBytes, [fine, fine, fine], (length) => crosses(length - 9)),
     ...around('sentenceLengthMax', 'cut', sentenceLengthMax, ['999 characters', '1000 characters', '1000 characters'], (length) => `${legible('a'.repeat(length)).length} characters`),
     ...around('exactAssemblyLimitBytes', 'a threshold: the value is the same', limits.exactAssemblyLimitBytes, [fine, fine, fine], crosses),
     ...around('spareMemoryLengthBytesMax', 'kept', limits.spareMemoryLengthBytesMax, ['used again', 'used again', 'let go'], isUsedAgain(limits.spareMemoryLengthBytesMax)),
