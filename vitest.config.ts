@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig(({ mode }) => ({
+  // The oldest release of XState that is allowed, by the name under which it is installed.
+  resolve: { alias: mode === 'xstate-5-19' ? [{ find: /^xstate$/, replacement: 'xstate-5-19' }] : [] },
   test: {
     include: ['test/**/*.test.ts'],
     // `npm run test:all` runs with `--mode all`.

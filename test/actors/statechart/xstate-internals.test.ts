@@ -4,6 +4,7 @@
  * Independent of: charts and bodies.
  */
 import { expect, it } from 'vitest'
+import * as xstate from 'xstate'
 import { createActor, createMachine, fromCallback } from 'xstate'
 import type { AnyActorRef, InspectionEvent } from 'xstate'
 import { parentOf, sendFrom } from '../../../actors/statechart/xstate-internals.ts'
@@ -19,6 +20,11 @@ function family(): { parent: AnyActorRef; child: AnyActorRef; events: Inspection
   const child = (parent.getSnapshot() as { children: { child: AnyActorRef } }).children.child
   return { parent, child, events: events.splice(0) && events }
 }
+
+it('runs against the release of XState that was asked for', () => {
+  const isOldest = process.env['MODE'] === 'xstate-5-19'
+  expect('getNextTransitions' in xstate).toBe(!isOldest)
+})
 
 it('finds the parent of an actor by `_parent`', () => {
   const { parent, child } = family()
