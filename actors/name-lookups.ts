@@ -3,7 +3,8 @@
  * Independent of: links and dials, and of how a name is resolved (the environment's `names`).
  *
  * One name that is slow or does not resolve must not delay another. Lookups of the same name are one lookup. Names whose
- * last lookup failed go last, and never take the last free place.
+ * last lookup failed go last, and never take the last free place. A lookup is over at its deadline: the system's call
+ * cannot be cancelled, and the name is not looked up again before it returns.
  */
 import { isIP } from 'node:net'
 import type { Cause } from '../machines/chart.ts'
@@ -13,6 +14,8 @@ import type { Deadline, TimerWheel } from './timer-wheel.ts'
 
 /** Names that wait at most; each peer has one or a few. */
 const waitingMax = 4_096
+/** `localhost` is the loopback interface everywhere (RFC 6761, 6.3), so it waits for no other name. */
+const loopback: readonly string[] = ['127.0.0.1', '::1']
 /** Addresses of one name that are used; each costs a dial before a name counts as failed. */
 const addressesMax = 8
 
@@ -33,7 +36,7 @@ export interface LookupHandlers {
 interface Lookup {
   readonly host: string
   readonly waiting: Set<LookupHandlers>
-  /** `overdue`: its deadline has passed. It cannot be cancelled, so its name is not looked up again before it returns. */
+  /** `overdue`: its deadline has passed, and the name service has not answered. */
   state: 'waiting' | 'running' | 'overdue'
   deadline: Deadline | null
 }
@@ -49,12 +52,13 @@ export class NameLookups {
   }
 
   /**
-   * Finds the addresses of a host. An address is its own result, and its handler is called before this returns.
+   * Finds the addresses of a host. An address is its own result; for it and for `localhost` the handler is called before
+   * this returns.
    * @returns cancels: no handler is called from then on
    */
   resolve(host: string, handlers: LookupHandlers): () => void {
-    if (isIP(host) !== 0) {
-      handlers.onAddresses([host])
+    if (host === 'localhost' || isIP(host) !== 0) {
+      handlers.onAddresses(host === 'localhost' ? loopback : [host])
       return () => {}
     }
     const lookup = this.#lookups.get(host) ?? this.#add(host)

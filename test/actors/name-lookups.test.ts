@@ -66,6 +66,12 @@ describe('name lookups', () => {
     expect([scene.said, scene.askedHosts]).toEqual([['127.0.0.1: 127.0.0.1', '::1: ::1'], []])
   })
 
+  it('resolves localhost without a lookup, also while other names hang', () => {
+    const scene = new Scene()
+    scene.ask('a', 'b', 'localhost')
+    expect([scene.said, scene.askedHosts]).toEqual([['localhost: 127.0.0.1 ::1'], ['a', 'b']])
+  })
+
   it('looks up a name once for all requests of the same time', async () => {
     const scene = new Scene()
     scene.ask('a', 'a', 'a')
