@@ -51,7 +51,6 @@ class LinkBody implements Body {
   readonly #timer: LinkTimer
   readonly #news: LinkNews
   readonly #current: CurrentConnection
-  #offer: Offer | null = null
   /** Bytes flow on the current connection. */
   #isUp = false
   #cause: Cause | null = null
@@ -167,8 +166,7 @@ class LinkBody implements Body {
   }
 
   /** The peer has given up the connection that we still hold: end it before the new one is looked at. */
-  replace(event: { offer: Offer }): void {
-    this.#offer = event.offer
+  replace(): void {
     const replaced = this.#current.stop()
     if (replaced === null) return
     this.#dial.replaced()
@@ -176,9 +174,7 @@ class LinkBody implements Body {
   }
 
   accept(event: { offer: Offer }): void {
-    const offer = this.#offer ?? event.offer
-    this.#offer = null
-    const taken = offer.take(this.#spec.state)
+    const taken = event.offer.take(this.#spec.state)
     if (taken === undefined) {
       this.#port.send({ type: 'connection.closed', cause: cause('ERR_CONNECTION_LOST', 'the connection ended before it was taken over'), authenticated: false })
       return

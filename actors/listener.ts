@@ -6,7 +6,6 @@
 import { listenerActions, listenerMachine } from '../machines/listener.ts'
 import type { ListenerFacts } from '../machines/listener.ts'
 import type { DeadlineName } from '../machines/chart.ts'
-import { StatewireError } from '../codec/errors.ts'
 import type { HandshakeFault } from '../protocol/dialect.ts'
 import { Admission } from '../protocol/admission.ts'
 import type { AdmitInfo } from './admission-options.ts'
@@ -109,7 +108,7 @@ class ListenerBody implements Body {
   #onPipe(pipe: Pipe): void {
     if (this.#disposed) return destroyQuietly(pipe)
     const id = this.#ask(pipe)
-    if (id !== null) this.#port.send({ type: 'pipe.accepted', pipe: new AcceptedPipe(id, pipe) })
+    if (id !== null) this.#port.send({ type: 'pipe.accepted', id, pipe })
   }
 
   /** @returns the id of its connection, or null: it was turned away */
@@ -132,16 +131,14 @@ class ListenerBody implements Body {
     return id
   }
 
-  admit(event: { pipe: AcceptedPipe }): void {
-    const { id } = event.pipe
-    const pipe = event.pipe.take()
+  admit({ id, pipe }: { id: string; pipe: Pipe }): void {
     const handshake = this.#services.dialect.createAcceptorHandshake()
     this.#port.children.spawn({ id, kind: 'connection', logic: connection, input: { services: this.#services, begins: 'connected', pipe, handshake }, restart: 'temporary' })
   }
 
-  refusePipe(event: { pipe: AcceptedPipe }): void {
-    this.#admission.settle(event.pipe.id, false)
-    destroyQuietly(event.pipe.take())
+  refusePipe({ id, pipe }: { id: string; pipe: Pipe }): void {
+    this.#admission.settle(id, false)
+    destroyQuietly(pipe)
   }
 
   /** The socket said whom it is for. Only what is asked for right now gets in. */
@@ -262,26 +259,6 @@ class ListenerBody implements Body {
 
   fail(): never {
     throw errorOf(this.#cause)
-  }
-}
-
-/** A socket on its way through the mailbox: taken out once, and a word to whoever inspects. */
-class AcceptedPipe {
-  /** Of its connection to be. */
-  readonly id: string
-  readonly #pipe: Pipe
-  #taken = false
-  constructor(id: string, pipe: Pipe) {
-    this.id = id
-    this.#pipe = pipe
-  }
-  take(): Pipe {
-    if (this.#taken) throw new StatewireError('ERR_INTERNAL', 'a pipe was taken twice')
-    this.#taken = true
-    return this.#pipe
-  }
-  toJSON(): string {
-    return `<pipe from ${this.#pipe.remoteAddress}>`
   }
 }
 

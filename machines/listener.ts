@@ -14,7 +14,7 @@ export interface ListenerFacts {
 export type ListenerEvent =
   | { readonly type: 'listener.bound'; readonly address: string }
   | { readonly type: 'listener.failed'; readonly cause: Cause }
-  | { readonly type: 'pipe.accepted'; readonly pipe: unknown }
+  | { readonly type: 'pipe.accepted'; readonly id: string; readonly pipe: unknown }
   | { readonly type: 'connection.claimed'; readonly connection: string }
   | { readonly type: 'admission.decided'; readonly connection: string; readonly offer: unknown; readonly refused: Cause | null }
   | { readonly type: 'connection.errored'; readonly connection: string; readonly cause: Cause }

@@ -92,7 +92,7 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       const made = await scene.sessions(1)
       const alice = scene.of('alice')
       const { url } = alice.network
-      scene.tell('alice', 'listener', { type: 'pipe.accepted', pipe: null })
+      scene.tell('alice', 'listener', { type: 'connection.claimed', offer: null })
       await scene.until('it was restarted', () => alice.eventsOf('child.restarted').some(({ child }) => child === 'listener'))
       await exchange(scene, at(made, 'bob'), 'alice', at(made, 'alice'), 'bob', 1)
       // A new connection proves that the port is bound again: bob dials alice.
@@ -161,7 +161,7 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       const alice = scene.of('alice')
       const made = await scene.sessions(1)
       for (let crash = 1; crash <= 6; crash++) {
-        scene.tell('alice', 'listener', { type: 'pipe.accepted', pipe: null })
+        scene.tell('alice', 'listener', { type: 'connection.claimed', offer: null })
         await scene.until(`crash ${crash} was noticed`, () => alice.eventsOf('child.restarted').length === crash || alice.eventsOf('network.failed').length === 1)
       }
       expect(alice.eventsOf('network.failed')).toHaveLength(1)
