@@ -194,8 +194,8 @@ export class Session {
   }
 
   /**
-   * Full speed: every value by plain call, nothing queued. A handler that throws ends this session's lane to this peer,
-   * and nothing else. A `receive` that waits is rejected with ERR_HANDLER_SET; {@link ended} tells when no more come.
+   * Full speed: every value by plain call, nothing queued. A handler that throws, or returns a promise that
+   * rejects, ends this session's lane to this peer and nothing else. A `receive` that waits is rejected with ERR_HANDLER_SET; {@link ended} tells when no more come.
    */
   handle(peer: string, handler: LaneHandler | null, options?: HandlerOptions): void {
     const { lane, state } = this.#channel(peer)

@@ -31,7 +31,10 @@ export interface LaneWaiter {
   reject(error: Error): void
 }
 
-/** Gets every value by plain call, as fast as they come. A handler that throws ends its lane and nothing else. */
+/**
+ * Gets every value by plain call, as fast as they come. A handler that throws, or returns a promise that rejects, ends its
+ * lane and nothing else. The next value does not wait for the promise.
+ */
 export type LaneHandler = (value: NetworkValue) => void
 
 export interface HandlerOptions {
@@ -49,6 +52,8 @@ export interface LaneOwner {
   onTaken(costBytes: number): void
   /** A value was queued: the link sees to it that it holds no more memory than its own. */
   onUnread(unread: UnreadValue): void
+  /** A handler has returned a promise that rejected. Called once. */
+  onHandlerRejected?(error: unknown): void
 }
 
 export class Lane {
@@ -64,6 +69,7 @@ export class Lane {
   #handler: LaneHandler | null = null
   #onLost: ((loss: ConnectionLostError) => void) | null = null
   #isBorrowing = false
+  #hasRejected = false
   #end: Error | null = null
   #whenEnded: Promise<Error> | null = null
   #settleEnded: ((error: Error) => void) | null = null
@@ -111,7 +117,8 @@ export class Lane {
   deliver(value: NetworkValue, costBytes: number): number {
     this.received++
     if (this.#handler !== null) {
-      this.#handler(value)
+      const result: unknown = this.#handler(value)
+      if (result !== undefined) this.#watch(result)
       return 0
     }
     const waiter = this.#waiters.shift()
@@ -151,9 +158,9 @@ export class Lane {
   /** A break of the connection takes its place in the order of values. */
   deliverLoss(loss: ConnectionLostError): void {
     if (this.#end !== null) return
-    this.onLoss?.(loss)
+    this.#watch(this.onLoss?.(loss))
     if (this.#handler !== null) {
-      this.#onLost?.(loss)
+      this.#watch(this.#onLost?.(loss))
       return
     }
     const waiter = this.#waiters.shift()
@@ -206,13 +213,24 @@ export class Lane {
     for (;;) {
       const next = this.#next()
       if (next === undefined) return
-      if (next instanceof ConnectionLostError) onLost?.(next)
+      if (next instanceof ConnectionLostError) this.#watch(onLost?.(next))
       else {
         this.#owner.onTaken(next.costBytes)
-        handler(next.value)
+        this.#watch(handler(next.value))
       }
       if (this.#handler !== handler) return
     }
+  }
+
+  /** An asynchronous handler fits the type of one that returns nothing. */
+  #watch(result: unknown): void {
+    if (result instanceof Promise) result.catch((error: unknown) => this.#rejected(error))
+  }
+
+  #rejected(error: unknown): void {
+    if (this.#hasRejected) return
+    this.#hasRejected = true
+    this.#owner.onHandlerRejected?.(error)
   }
 
   #handled(): StatewireError {

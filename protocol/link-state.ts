@@ -159,7 +159,7 @@ export class LinkState implements LinkCore {
   /** Makes a lane. Frames that came for it before it existed are delivered first. */
   openLane(id: number): Lane {
     if (this.#lanes.has(id)) throw new StatewireError('ERR_INTERNAL', `lane ${id} is open already`)
-    const lane = new Lane(id, { onTaken: (costBytes) => this.#onTaken(costBytes), onUnread: (unread) => this.kept.add(unread) })
+    const lane: Lane = new Lane(id, { onTaken: (costBytes) => this.#onTaken(costBytes), onUnread: (unread) => this.kept.add(unread), onHandlerRejected: (error) => this.#hooks.onHandlerFailed(lane, error) })
     if (this.#end !== null) {
       lane.close(this.#end)
       return lane

@@ -62,7 +62,7 @@ export class NativeLinkState implements LinkCore {
     this.#guard = new FloodGuard(this.counters, options.nowMs())
     this.#unserved = new UnservedLanes((frame) => this.#outbox.writeOwn(frame), this.#guard)
     this.#upkeep = new LinkUpkeep(options.keepAlive, options.epoch, this.#outbox, this.#guard, () => this.#hooks)
-    this.#lanes = new SessionLanes(options, this.#outbox, this.#upkeep, this.#guard, { onTaken: (lane, lengthBytes) => this.#onTaken(lane, lengthBytes), onUnread: (unread) => this.kept.add(unread), onEnded: (lane) => this.#largeFrame.laneEnded(lane) })
+    this.#lanes = new SessionLanes(options, this.#outbox, this.#upkeep, this.#guard, { onTaken: (lane, lengthBytes) => this.#onTaken(lane, lengthBytes), onUnread: (unread) => this.kept.add(unread), onEnded: (lane) => this.#largeFrame.laneEnded(lane), onHandlerRejected: (lane, error) => this.#hooks.onHandlerFailed(lane, error) })
     this.#largeFrame = new FrameReservation(options.memory, { onReadingStops: () => this.#readingStops(), onReadingGoesOn: () => this.#readingGoesOn() })
   }
 

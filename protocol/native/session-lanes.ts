@@ -24,6 +24,7 @@ interface SessionLaneEvents {
   onTaken(lane: NativeLane, frameLengthBytes: number): void
   onUnread(unread: UnreadValue): void
   onEnded(lane: NativeLane): void
+  onHandlerRejected(lane: NativeLane, error: unknown): void
 }
 
 export class SessionLanes {
@@ -83,7 +84,12 @@ export class SessionLanes {
 
   /** @param end why the link is over, if it is */
   open(id: number, end: Error | null): NativeLane {
-    const lane: NativeLane = new NativeLane(id, { onTaken: (frameLengthBytes) => this.#events.onTaken(lane, frameLengthBytes), onUnread: (unread) => this.#events.onUnread(unread) }, new LaneMemory(this.#options.memory))
+    const owner = {
+      onTaken: (frameLengthBytes: number): void => this.#events.onTaken(lane, frameLengthBytes),
+      onUnread: (unread: UnreadValue): void => this.#events.onUnread(unread),
+      onHandlerRejected: (error: unknown): void => this.#events.onHandlerRejected(lane, error),
+    }
+    const lane: NativeLane = new NativeLane(id, owner, new LaneMemory(this.#options.memory))
     if (end !== null) {
       lane.close(end)
       return lane

@@ -11,9 +11,13 @@ const oops = (): never => {
   throw new Error('oops')
 }
 
+const rejects = (async () => Promise.reject(new Error('oops'))) as () => void
+
 const ways: [string, (session: Session) => void][] = [
   ['onConnectionLost', (session) => session.onConnectionLost(oops)],
   ['onLost of handle', (session) => session.handle('bob', () => {}, { onLost: oops })],
+  ['onConnectionLost, asynchronously,', (session) => session.onConnectionLost(rejects)],
+  ['onLost of handle, asynchronously,', (session) => session.handle('bob', () => {}, { onLost: rejects })],
 ]
 
 describe('a listener of losses that throws', () => {

@@ -71,6 +71,22 @@ describe('a handler that throws', () => {
       await expectOtherLane(scene, two)
     }))
 
+  it.each(carriers)('costs its lane only when it is asynchronous and rejects, and is reported once, over %s', (on) =>
+    play({ on }, async (scene) => {
+      const two = await twoLanes(scene)
+      const { alice, bob, mine, theirs } = two
+      const rejects = (async () => Promise.reject(new Error('no'))) as () => void
+      // One value waits for the handler, others come later.
+      await scene.run(theirs[0].send(alice.id, number(1)))
+      await scene.until('it waits', () => mine[0].unread(bob.id) === 1)
+      mine[0].handle(bob.id, rejects)
+      for (let value = 0; value < 3; value++) void theirs[0].send(alice.id, number(value)).catch(() => {})
+      expect(await scene.run(mine[0].ended(bob.id))).toMatchObject({ code: 'ERR_HANDLER_FAILED' })
+      expect(await scene.run(rejectionOf(theirs[0].receive(alice.id)))).toMatchObject({ code: 'ERR_SESSION_RESET' })
+      expect(alice.eventsOf('handler.failed')).toMatchObject([{ peer: bob.id, session: mine[0].id, cause: { code: 'ERR_HANDLER_FAILED' } }])
+      await expectOtherLane(scene, two)
+    }))
+
   it('is reported as handler.failed, and not as a restart', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await twoLanes(scene)
