@@ -12,7 +12,7 @@ import { tryWrongProtocols } from '../bars/security/wrong-protocol-bar.ts'
 const root = new URL('../../', import.meta.url)
 
 /** Bounds that are kept by the class that has them, with a test beside it: its own kind of figure, or not a bound of input. */
-const keptElsewhere = new Set(['maxTimerMs', 'keyFileLengthBytesMax', 'chainLengthMax', 'idleSourcesMax', 'unreportedMax', 'maxPreAuthenticationBytes', 'exactIntegerMax', 'uint64Max', 'pingIntervalMsMax', 'recordLengthBytesMax', 'recordsMax', 'maxFixedBodyLengthBytes', 'maxHeaderLengthBytes', 'lookedAtLength', 'timerMsMax', 'urlLengthMax', 'shownLengthMax', 'heldPerByteMax', 'shareBytesMax', 'provedHostsMax', 'waitingMax', 'addressesMax', 'nextReadBytesMax', 'dialersMax', 'discardedLengthBytesMax', 'discardedReadsMax', 'crowdMin', 'turnsMax', 'parkedLengthBytesMax', 'maxUint16', 'maxUint32', 'maxUint48', 'maxUint64', 'maxUint128'])
+const keptElsewhere = new Set(['maxTimerMs', 'keyFileLengthBytesMax', 'chainLengthMax', 'idleSourcesMax', 'unreportedMax', 'maxPreAuthenticationBytes', 'exactIntegerMax', 'uint64Max', 'pingIntervalMsMax', 'recordLengthBytesMax', 'recordsMax', 'maxFixedBodyLengthBytes', 'maxHeaderLengthBytes', 'lookedAtLength', 'timerMsMax', 'urlLengthMax', 'shownLengthMax', 'heldPerByteMax', 'shareBytesMax', 'provedHostsMax', 'waitingMax', 'addressesMax', 'nextReadBytesMax', 'dialersMax', 'discardedLengthBytesMax', 'discardedReadsMax', 'crowdMin', 'turnsMax', 'batchTicksMax', 'parkedLengthBytesMax', 'maxUint16', 'maxUint32', 'maxUint48', 'maxUint64', 'maxUint128'])
 
 it('S9: every declared limit has its outcome at n-1, n and n+1', async () => {
   const { declared, covered, cases, wrong, notes } = await tryLimits()
