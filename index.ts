@@ -38,7 +38,7 @@ export type {
   SupervisorRef,
 } from './actors/index.ts'
 export { ConnectionLostError } from './protocol/lane.ts'
-export { LinkResetError } from './protocol/native/native-lane.ts'
+export { LinkResetError } from './protocol/native/lanes/native-lane.ts'
 export type { HandlerOptions, LaneHandler } from './protocol/lane.ts'
 export { errorCodes, InvalidValueError, ProtocolError, StatewireError } from './codec/errors.ts'
 export type { ErrorCode } from './codec/errors.ts'

@@ -3,10 +3,10 @@
  * Refuses to know: who uses them.
  */
 import { StatewireError } from '../codec/errors.ts'
-import { LinkState } from '../protocol/link-state.ts'
+import { LinkState } from '../protocol/ampc/ampc-link.ts'
 import type { LinkCore } from '../protocol/link-core.ts'
-import { linksInUse } from '../protocol/native/hello-checks.ts'
-import { NativeLinkState } from '../protocol/native/native-link-state.ts'
+import { linksInUse } from '../protocol/native/handshake/hello-checks.ts'
+import { NativeLinkState } from '../protocol/native/link/native-link.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PeerTable } from './peer-table.ts'
 

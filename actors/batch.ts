@@ -1,16 +1,16 @@
 /**
  * Owns: one `makeSessions` call, or one control channel: its turn, its links, its validation, and that it ends as one.
- * Refuses to know: sockets and frames; how links come up. The chart is machines/batch.ts, the numbers protocol/batch-plan.ts.
+ * Refuses to know: sockets and frames; how links come up. The chart is machines/batch.ts, the numbers protocol/ampc/session-numbering.ts.
  */
 import { batchActions, batchMachine } from '../machines/batch.ts'
 import type { BatchFacts } from '../machines/batch.ts'
 import type { DeadlineName } from '../machines/chart.ts'
 import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
 import { StatewireError } from '../codec/errors.ts'
-import { connectionOf, connectionsFor, validationKey } from '../protocol/batch-plan.ts'
+import { connectionOf, connectionsFor, validationKey } from '../protocol/ampc/session-numbering.ts'
 import type { LinkCore } from '../protocol/link-core.ts'
-import { LinkState } from '../protocol/link-state.ts'
-import { ringAround } from '../protocol/party-ring.ts'
+import { LinkState } from '../protocol/ampc/ampc-link.ts'
+import { ringAround } from '../protocol/ampc/party-ring.ts'
 import { chartActor } from './statechart/chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './statechart/chart-actor.ts'
 import { ControlChannel } from './control-channel.ts'

@@ -6,7 +6,7 @@ import { StatewireError } from '../codec/errors.ts'
 import type { ErrorCode } from '../codec/errors.ts'
 import { legible } from '../codec/legible.ts'
 import type { Cause as ChartCause } from '../machines/chart.ts'
-import { HelloRefusedError } from '../protocol/native/native-handshake.ts'
+import { HelloRefusedError } from '../protocol/native/link/native-handshake.ts'
 
 /** Why something ended, as events and logs carry it: a stable code, and a sentence for people. */
 export interface Cause extends ChartCause {

@@ -6,7 +6,7 @@
 import { StatewireError } from '../codec/errors.ts'
 import { show } from '../codec/show.ts'
 import type { LinkCore } from '../protocol/link-core.ts'
-import { NativeLinkState } from '../protocol/native/native-link-state.ts'
+import { NativeLinkState } from '../protocol/native/link/native-link.ts'
 import { checkTimeoutMs, invalid } from './checks.ts'
 import { causeOf, errorOf } from './causes.ts'
 import type { Cause } from './causes.ts'

@@ -2,7 +2,7 @@
  * Owns: the events that an application can listen to, typed.
  * Independent of: who emits them. They carry facts and lengths, never payload and never key material.
  */
-import type { OutcomeCounts, ResetReason } from '../protocol/native/outcomes.ts'
+import type { OutcomeCounts, ResetReason } from '../protocol/native/epoch/outcomes.ts'
 import type { ConnectionLostError } from '../protocol/lane.ts'
 import type { Cause } from './causes.ts'
 

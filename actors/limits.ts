@@ -5,8 +5,8 @@
 import { windowBytesMax } from '../codec/hello.ts'
 import { defaultMaxMessageLengthBytes } from '../codec/limits.ts'
 import { show } from '../codec/show.ts'
-import { firstWindowBytes } from '../protocol/native/credit.ts'
-import { defaultReplayWindowBytes } from '../protocol/native/replay-window.ts'
+import { firstWindowBytes } from '../protocol/native/lanes/credit.ts'
+import { defaultReplayWindowBytes } from '../protocol/native/epoch/retransmit-buffer.ts'
 import { checkNames, checkObject, invalid, timerMsMax } from './checks.ts'
 
 export interface Limits {

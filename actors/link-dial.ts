@@ -5,7 +5,7 @@
  */
 import { StatewireError } from '../codec/errors.ts'
 import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
-import { BreachPenalty } from '../protocol/breach-penalty.ts'
+import { BreachPenalty } from '../protocol/protocol-error-penalty.ts'
 import type { ClaimHolder } from './claims.ts'
 import type { Offer } from './offer.ts'
 import { cause } from './causes.ts'

@@ -3,9 +3,9 @@
  * Refuses to know: who collects it, and how the figures come about.
  */
 import type { LinkCounters } from '../protocol/link-core.ts'
-import type { LinkFigures } from '../protocol/native/native-link-options.ts'
-import { NativeLinkState } from '../protocol/native/native-link-state.ts'
-import type { HeldMemory } from '../protocol/native/node-memory.ts'
+import type { LinkFigures } from '../protocol/native/lanes/native-link-options.ts'
+import { NativeLinkState } from '../protocol/native/link/native-link.ts'
+import type { HeldMemory } from '../protocol/native/memory/node-memory.ts'
 import type { BaseLink } from './base-links.ts'
 import type { Services } from './services.ts'
 

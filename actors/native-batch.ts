@@ -3,11 +3,11 @@
  * Credits, which say that they have made them too.
  * Refuses to know: the batch's life (batch.ts), and how links come up.
  */
-import { connectionOf } from '../protocol/batch-plan.ts'
+import { connectionOf } from '../protocol/ampc/session-numbering.ts'
 import type { LinkCore } from '../protocol/link-core.ts'
-import type { NativeLane } from '../protocol/native/native-lane.ts'
-import type { NativeLinkState } from '../protocol/native/native-link-state.ts'
-import { firstIdOfBatch } from '../protocol/native/session-numbering.ts'
+import type { NativeLane } from '../protocol/native/lanes/native-lane.ts'
+import type { NativeLinkState } from '../protocol/native/link/native-link.ts'
+import { firstIdOfBatch } from '../protocol/native/lanes/session-numbering.ts'
 import type { SessionContext } from './session-context.ts'
 import type { Channel } from './session.ts'
 

@@ -2,7 +2,7 @@
  * Owns: what sessions and the calls that make them need of their network, beyond what links need.
  * Independent of: who provides it (services.ts), and of the facade.
  */
-import type { SessionNumbering } from '../protocol/batch-plan.ts'
+import type { SessionNumbering } from '../protocol/ampc/session-numbering.ts'
 import type { Cause } from './causes.ts'
 import type { LinkContext } from './link-context.ts'
 import type { Turns } from './turns.ts'

@@ -3,7 +3,7 @@
  * Refuses to know: what is to be said (batch.ts).
  */
 import type { NetworkValue } from '../codec/values.ts'
-import { validationKey } from '../protocol/batch-plan.ts'
+import { validationKey } from '../protocol/ampc/session-numbering.ts'
 import type { Channel } from './session.ts'
 
 export function sendWhenPossible({ state, lane }: Channel, value: NetworkValue): void {

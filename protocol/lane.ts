@@ -8,7 +8,7 @@ import { StatewireError } from '../codec/errors.ts'
 import type { NetworkValue } from '../codec/values.ts'
 import { Deque } from './deque.ts'
 import type { UnreadValue } from './kept-views.ts'
-import { isParkable, isParkableBody, ParkedValues } from './parked-values.ts'
+import { isParkable, isParkableBody, ParkedValues } from './waiting-values.ts'
 
 /**
  * A broken connection, at its place in the order of values: those before it arrived, of those after it some may be missing.

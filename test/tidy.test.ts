@@ -43,6 +43,11 @@ const arrow: Record<string, readonly string[]> = {
   bench: ['codec', 'protocol', 'machines', 'actors', 'testing', 'inspector', 'bench', 'index.ts'],
 }
 
+/** Folders whose sub-folders are layers, lowest first. */
+const layers: Record<string, readonly string[]> = {
+  'protocol/native': ['handshake', 'memory', 'epoch', 'lanes', 'link'],
+}
+
 const sourceFolders = new Set([...Object.keys(arrow), 'test', 'scripts'])
 
 /** 'codec/frame.ts' lies in 'codec', 'index.ts' in 'index.ts'. */
@@ -97,6 +102,21 @@ const habits: Habit[] = [
         .map((target) => `imports ${target}`)
     },
     breach: { path: 'codec/frame.ts', text: "/** A frame. */\nimport { link } from '../protocol/link.ts'\n" },
+  },
+  {
+    name: 'imports between the sub-folders of a layered folder go downwards',
+    problems: ({ path: file, text }) => {
+      const folder = Object.keys(layers).find((each) => file.startsWith(`${each}/`))
+      if (folder === undefined) return []
+      const order = layers[folder] as readonly string[]
+      const layerOf = (target: string): number => order.indexOf(target.slice(folder.length + 1).split('/')[0] ?? '')
+      return importsOf(text)
+        .filter((specifier) => specifier.startsWith('.'))
+        .map((specifier) => path.posix.join(path.posix.dirname(file), specifier))
+        .filter((target) => target.startsWith(`${folder}/`) && layerOf(target) > layerOf(file) && layerOf(file) >= 0)
+        .map((target) => `imports ${target}`)
+    },
+    breach: { path: 'protocol/native/epoch/a.ts', text: "/** A. */\nimport { link } from '../link/native-link.ts'\n" },
   },
   {
     name: 'relative imports end in .ts',

@@ -1,7 +1,7 @@
 /**
  * Owns: the limits that a running network keeps, each at n−1, n and n+1: times in virtual time, counts by trying.
  * Refuses to know: limits that a class keeps by itself; those are with the class: queues of a link in
- * test/protocol/link-state.test.ts and link-receiving.test.ts, admission in test/protocol/admission.test.ts, messages in
+ * test/protocol/ampc-link.test.ts and link-receiving.test.ts, admission in test/protocol/admission.test.ts, messages in
  * test/codec/frame-reader.test.ts, and the check of the figures themselves in options.test.ts.
  */
 import { describe, expect, it } from 'vitest'

@@ -11,8 +11,8 @@ import { resolveOptions } from '../../actors/options.ts'
 import type { ResolvedPeer } from '../../actors/options.ts'
 import { PeerTable } from '../../actors/peer-table.ts'
 import { Services } from '../../actors/services.ts'
-import { nativeDialect } from '../../protocol/native/native.ts'
-import { NodeMemory } from '../../protocol/native/node-memory.ts'
+import { nativeDialect } from '../../protocol/native/link/native-dialect.ts'
+import { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
 
 const mib = 1024 * 1024
 const peer = (): ResolvedPeer => ({ id: Identity.generate().id, role: 'acceptor', address: null })

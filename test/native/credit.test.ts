@@ -1,8 +1,8 @@
 /** Owns: the contract of credit on one lane, and of the node's memory budget. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { grownWindowBytesMax, ReceiveWindow, SendCredit } from '../../protocol/native/credit.ts'
-import { MemoryBudget } from '../../protocol/native/memory-budget.ts'
+import { grownWindowBytesMax, ReceiveWindow, SendCredit } from '../../protocol/native/lanes/credit.ts'
+import { MemoryBudget } from '../../protocol/native/memory/memory-budget.ts'
 import { expectError, expectProtocolError } from '../codec/harness.ts'
 
 const maxWindow = 2 ** 31 - 1

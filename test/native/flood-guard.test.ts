@@ -1,7 +1,7 @@
 /** Owns: what a peer may say that carries nothing, and what gives reason for it. Refuses to know: frames and links. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { FloodGuard, floodBurst } from '../../protocol/native/flood-guard.ts'
+import { FloodGuard, floodBurst } from '../../protocol/native/lanes/flood-guard.ts'
 
 const carried = (): { valuesSent: number; valuesReceived: number } => ({ valuesSent: 0, valuesReceived: 0 })
 

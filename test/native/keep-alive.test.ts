@@ -1,6 +1,6 @@
 /** Owns: the contract of the watchdog: when it pings, when a peer is suspect and dead, and that this side's own stalls are not held against it. */
 import { describe, expect, test } from 'vitest'
-import { defaultKeepAlive, KeepAlive } from '../../protocol/native/keep-alive.ts'
+import { defaultKeepAlive, KeepAlive } from '../../protocol/native/epoch/keep-alive.ts'
 import { expectError } from '../codec/harness.ts'
 
 const createWatchdog = (nowMs = 0): KeepAlive => new KeepAlive(defaultKeepAlive, nowMs)

@@ -4,9 +4,9 @@ import { describe, expect, test } from 'vitest'
 import { encodeFrame } from '../../codec/frame-writer.ts'
 import { refusalMessageLengthBytesMax, type Hello } from '../../codec/hello.ts'
 import { encodeCredit, encodeMessageHeader } from '../../codec/native-frames.ts'
-import { checkAnswerHello, checkInboundHello, linksInUse, resolveCrossing, type HelloContext, type HelloOrigin } from '../../protocol/native/hello-checks.ts'
-import { LinkEpoch } from '../../protocol/native/link-epoch.ts'
-import { laneOutcome, settleHeld } from '../../protocol/native/outcomes.ts'
+import { checkAnswerHello, checkInboundHello, linksInUse, resolveCrossing, type HelloContext, type HelloOrigin } from '../../protocol/native/handshake/hello-checks.ts'
+import { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
+import { laneOutcome, settleHeld } from '../../protocol/native/epoch/outcomes.ts'
 import { expectError, expectProtocolError } from '../codec/harness.ts'
 
 const keyA = new Uint8Array(32).fill(1)

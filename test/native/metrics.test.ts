@@ -1,6 +1,6 @@
 /** Owns: that the figures of a network are plain, and are those of what happened. Refuses to know: who collects them. */
 import { expect, it } from 'vitest'
-import { KeepAlive, defaultKeepAlive } from '../../protocol/native/keep-alive.ts'
+import { KeepAlive, defaultKeepAlive } from '../../protocol/native/epoch/keep-alive.ts'
 import { bytes, play } from '../support/native-scene.ts'
 
 it('metrics() is plain JSON, counts connections, resumes and resets, and shows what is held', () =>

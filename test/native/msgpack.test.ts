@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ErrorCode } from '../../codec/errors.ts'
 import { scanMsgPack } from '../../codec/msgpack-scan.ts'
-import { decodeMsgPack, encodeMsgPack, type MsgPackValue } from '../../protocol/native/msgpack.ts'
+import { decodeMsgPack, encodeMsgPack, type MsgPackValue } from '../../protocol/native/lanes/msgpack.ts'
 import { expectError, expectProtocolError } from '../codec/harness.ts'
 
 function hex(text: string): Buffer {

@@ -1,9 +1,9 @@
 /** Owns: that the links of a node share one budget: the sum is right at every moment, a share is always there, and nobody waits for ever. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { NodeMemory } from '../../protocol/native/node-memory.ts'
-import type { LinkMemory } from '../../protocol/native/node-memory.ts'
-import { SendRoom } from '../../protocol/native/send-room.ts'
+import { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
+import type { LinkMemory } from '../../protocol/native/memory/node-memory.ts'
+import { SendRoom } from '../../protocol/native/lanes/send-room.ts'
 
 const kib = 1024
 const mib = 1024 * kib

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { resetCodes } from '../../codec/native-frames.ts'
-import { earlySessionsMax, firstIdOfBatch, linkOfSession, LinkSessions } from '../../protocol/native/session-numbering.ts'
+import { earlySessionsMax, firstIdOfBatch, linkOfSession, LinkSessions } from '../../protocol/native/lanes/session-numbering.ts'
 import { expectError, expectProtocolError } from '../codec/harness.ts'
 
 const range = (first: number, count: number): number[] => Array.from({ length: count }, (_, index) => first + index)

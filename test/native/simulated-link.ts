@@ -9,9 +9,9 @@ import type { Hello } from '../../codec/hello.ts'
 import { encodeAck, encodeGoodbye } from '../../codec/native-frames.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
 import { decodeAck, decodeGoodbye } from '../../protocol/native/frame-bodies.ts'
-import { resolveCrossing } from '../../protocol/native/hello-checks.ts'
-import { LinkEpoch, type Adoption } from '../../protocol/native/link-epoch.ts'
-import { laneOutcome, type EpochEnd } from '../../protocol/native/outcomes.ts'
+import { resolveCrossing } from '../../protocol/native/handshake/hello-checks.ts'
+import { LinkEpoch, type Adoption } from '../../protocol/native/epoch/link-epoch.ts'
+import { laneOutcome, type EpochEnd } from '../../protocol/native/epoch/outcomes.ts'
 
 export const limits = { maxMessageLengthBytes: 65_536, laneWindowBytes: 65_536, resumeTimeoutMs: 1000, links: 1, replayWindowBytes: 4 * 1024 * 1024 }
 const lanes = [1, 2]

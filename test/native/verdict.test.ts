@@ -1,7 +1,7 @@
 /** Owns: the contract of the verdict: the table of docs/protocol.md, native, and that both sides come to the same pair. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { verdictOf, type Fate, type LinkPosition } from '../../protocol/native/verdict.ts'
+import { verdictOf, type Fate, type LinkPosition } from '../../protocol/native/handshake/verdict.ts'
 
 function position(epoch: bigint, nextEpoch: bigint, known: bigint, received: number, first: number, next: number): LinkPosition {
   return { epoch, nextEpoch, known, received, first, next }

@@ -3,7 +3,7 @@
  * values.
  */
 import { describe, expect, it } from 'vitest'
-import { EarlyFrames } from '../../protocol/early-frames.ts'
+import { EarlyFrames } from '../../protocol/ampc/early-frames.ts'
 
 /** A body of 36 bytes costs 100 with its overhead. */
 const body = Buffer.alloc(36, 7)

@@ -4,7 +4,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { checkIdentity, compareIdentities, ringAround, roleTowards } from '../../protocol/index.ts'
-import { decodeIdentity } from '../../protocol/peer-id.ts'
+import { decodeIdentity } from '../../protocol/ampc/peer-id.ts'
 import { expectError } from '../codec/harness.ts'
 
 const identity = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 16 }).filter((text) => Buffer.byteLength(text) <= 128)

@@ -24,7 +24,7 @@ interface Mark {
 }
 
 function marksOf(folder: string): Mark[] {
-  const files = readdirSync(new URL(`${folder}/`, root)).filter((name) => name.endsWith('.ts'))
+  const files = readdirSync(new URL(`${folder}/`, root), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
   return files.flatMap((name) => {
     const text = readFileSync(new URL(`${folder}/${name}`, root), 'utf8')
     return [...text.matchAll(/Byte path (\d+)\/(\d+)/g)].map((match) => {

@@ -5,7 +5,7 @@
  * A life is what one side sends on one session to one peer, from its creation to its end. Values carry the number of
  * their life and their position in it, so a received value is compared with the promise that was given for it.
  */
-import type { OutcomeCounts, ResetReason } from '../../protocol/native/outcomes.ts'
+import type { OutcomeCounts, ResetReason } from '../../protocol/native/epoch/outcomes.ts'
 
 export type Promised = 'pending' | 'accepted' | 'withdrawn' | 'ended'
 

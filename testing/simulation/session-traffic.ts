@@ -6,7 +6,7 @@
 import type { Session } from '../../actors/session.ts'
 import type { NetworkValue } from '../../codec/values.ts'
 import { StatewireError } from '../../codec/errors.ts'
-import { LinkResetError } from '../../protocol/native/native-lane.ts'
+import { LinkResetError } from '../../protocol/native/lanes/native-lane.ts'
 import type { Chance } from './chance.ts'
 import type { Inbox, Life, Place, Promised } from './model.ts'
 import { placeOf, valueOf } from './payload.ts'

@@ -4,7 +4,7 @@
  */
 import { Identity } from '../../actors/identity.ts'
 import type { NetworkEvent } from '../../actors/events.ts'
-import type { OutcomeCounts, ResetReason } from '../../protocol/native/outcomes.ts'
+import type { OutcomeCounts, ResetReason } from '../../protocol/native/epoch/outcomes.ts'
 import { SimulatedNetwork } from '../simulated-network.ts'
 import { Chance } from './chance.ts'
 import { Member } from './member.ts'

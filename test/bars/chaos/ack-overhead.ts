@@ -5,8 +5,8 @@
  */
 import { TlsPipe } from '../../../actors/tls-pipe.ts'
 import type { NetworkValue } from '../../../codec/index.ts'
-import { AckSchedule } from '../../../protocol/native/ack-schedule.ts'
-import { ReplayWindow } from '../../../protocol/native/replay-window.ts'
+import { AckSchedule } from '../../../protocol/native/epoch/ack-schedule.ts'
+import { ReplayWindow } from '../../../protocol/native/epoch/retransmit-buffer.ts'
 import { eventually, median } from '../bar.ts'
 import type { Bar, BarContext } from '../bar.ts'
 import { linkStateOf, makeSessionPairs, startTlsPair, stopTlsPair } from './tls-pair.ts'

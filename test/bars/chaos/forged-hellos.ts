@@ -6,7 +6,7 @@
 import { encodeHello } from '../../../codec/hello.ts'
 import type { Hello } from '../../../codec/hello.ts'
 import type { Random } from '../../../actors/environment.ts'
-import { verdictOf } from '../../../protocol/native/verdict.ts'
+import { verdictOf } from '../../../protocol/native/handshake/verdict.ts'
 import { hostileHello } from './hostile-peer.ts'
 
 /** What the hand-made end of a link has received and sent. */

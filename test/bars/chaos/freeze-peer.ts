@@ -4,7 +4,7 @@
  */
 import { createNetwork, Identity } from '../../../actors/index.ts'
 import type { Limits } from '../../../actors/index.ts'
-import type { KeepAliveOptions } from '../../../protocol/native/keep-alive.ts'
+import type { KeepAliveOptions } from '../../../protocol/native/epoch/keep-alive.ts'
 import { countedValue, LaneCount } from './counted-values.ts'
 import type { LaneFaults } from './counted-values.ts'
 import { useKeepAlive } from './short-keep-alive.ts'

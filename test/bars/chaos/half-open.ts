@@ -3,8 +3,8 @@
  * new connection takes over, and checks that nothing is missing or duplicated.
  * Independent of: how a link watches its peer.
  */
-import { defaultKeepAlive } from '../../../protocol/native/keep-alive.ts'
-import type { KeepAliveOptions } from '../../../protocol/native/keep-alive.ts'
+import { defaultKeepAlive } from '../../../protocol/native/epoch/keep-alive.ts'
+import type { KeepAliveOptions } from '../../../protocol/native/epoch/keep-alive.ts'
 import { eventually, pause, quantile } from '../bar.ts'
 import type { Bar, BarContext } from '../bar.ts'
 import { faultsOfAll, Mesh, openFlows } from './chaos-mesh.ts'

@@ -2,8 +2,8 @@
  * Owns: shorter keep-alive times for this whole process, so that a quick run need not wait 20 s.
  * Independent of: what they are used for.
  */
-import { defaultKeepAlive } from '../../../protocol/native/keep-alive.ts'
-import type { KeepAliveOptions } from '../../../protocol/native/keep-alive.ts'
+import { defaultKeepAlive } from '../../../protocol/native/epoch/keep-alive.ts'
+import type { KeepAliveOptions } from '../../../protocol/native/epoch/keep-alive.ts'
 
 /** A twentieth of the shipped times, in the same proportions. */
 export const shortKeepAlive: KeepAliveOptions = { pingIntervalMs: 400, suspectAfterMs: 750, deadAfterMs: 1_000 }

@@ -4,8 +4,8 @@
  * Protocol: `{ stallMs }`, answered with what its network has lost so far; `{ stop }`.
  */
 import { createNetwork, Identity } from '../../../actors/index.ts'
-import { defaultKeepAlive } from '../../../protocol/native/keep-alive.ts'
-import type { KeepAliveOptions } from '../../../protocol/native/keep-alive.ts'
+import { defaultKeepAlive } from '../../../protocol/native/epoch/keep-alive.ts'
+import type { KeepAliveOptions } from '../../../protocol/native/epoch/keep-alive.ts'
 
 export interface StallReport {
   /** Connections lost as seen by this side, and why. */

@@ -6,7 +6,7 @@ import { createNetwork, Identity } from '../../../actors/index.ts'
 import type { Limits, Network, Session } from '../../../actors/index.ts'
 import { supervisorServices } from '../../../actors/supervisor.ts'
 import type { Services } from '../../../actors/services.ts'
-import type { NativeLinkState } from '../../../protocol/native/native-link-state.ts'
+import type { NativeLinkState } from '../../../protocol/native/link/native-link.ts'
 
 /** Many fast connects from one address: the limits for strangers have checks of their own. */
 export const bareLimits: Partial<Limits> = { backoffMinMs: 1, backoffMaxMs: 50, connectBurst: 1_000_000, connectRatePerSecond: 1_000_000, pendingInboundPerAddressMax: 64 }

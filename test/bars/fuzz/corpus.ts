@@ -28,7 +28,7 @@ import {
   firstStreamLane,
   sessionLanesEnd,
 } from '../../../codec/native-frames.ts'
-import { encodeMsgPack } from '../../../protocol/native/msgpack.ts'
+import { encodeMsgPack } from '../../../protocol/native/lanes/msgpack.ts'
 
 export const ownKey = new Uint8Array(32).fill(1)
 export const peerKey = new Uint8Array(32).fill(2)

@@ -5,7 +5,7 @@
  */
 import { ControlFrameReader, decodeValue, FrameReader, ProtocolError } from '../../../codec/index.ts'
 import { NativeFrameReader } from '../../../codec/native-frame-reader.ts'
-import { decodeMsgPack } from '../../../protocol/native/msgpack.ts'
+import { decodeMsgPack } from '../../../protocol/native/lanes/msgpack.ts'
 import { mebibyte } from '../bar.ts'
 import type { Bar, BarContext } from '../bar.ts'
 

@@ -2,11 +2,11 @@
  * Owns: mutants of the hello: who may connect, what it says, what two of them lead to.
  * Independent of: how they are found.
  */
-import { NativeAcceptorHandshake } from '../../../protocol/native/native-handshake.ts'
-import { nativeDialect } from '../../../protocol/native/native.ts'
-import { LinkEpoch } from '../../../protocol/native/link-epoch.ts'
-import { NativeLinkState } from '../../../protocol/native/native-link-state.ts'
-import { verdictOf } from '../../../protocol/native/verdict.ts'
+import { NativeAcceptorHandshake } from '../../../protocol/native/link/native-handshake.ts'
+import { nativeDialect } from '../../../protocol/native/link/native-dialect.ts'
+import { LinkEpoch } from '../../../protocol/native/epoch/link-epoch.ts'
+import { NativeLinkState } from '../../../protocol/native/link/native-link.ts'
+import { verdictOf } from '../../../protocol/native/handshake/verdict.ts'
 import type { Hello } from '../../../codec/hello.ts'
 import type { AcceptorHandshake } from '../../../protocol/dialect.ts'
 import { replace, replaceGetter } from './plant.ts'

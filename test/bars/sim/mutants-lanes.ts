@@ -3,10 +3,10 @@
  * Independent of: how they are found.
  */
 import { BaseLinks } from '../../../actors/base-links.ts'
-import { ReceiveWindow, SendCredit } from '../../../protocol/native/credit.ts'
-import { NativeLinkState } from '../../../protocol/native/native-link-state.ts'
-import { NativeOutbox } from '../../../protocol/native/native-outbox.ts'
-import { LinkSessions } from '../../../protocol/native/session-numbering.ts'
+import { ReceiveWindow, SendCredit } from '../../../protocol/native/lanes/credit.ts'
+import { NativeLinkState } from '../../../protocol/native/link/native-link.ts'
+import { NativeOutbox } from '../../../protocol/native/lanes/native-outbox.ts'
+import { LinkSessions } from '../../../protocol/native/lanes/session-numbering.ts'
 import { Lane } from '../../../protocol/lane.ts'
 import { onResume, replace, replaceGetter } from './plant.ts'
 import type { Mutant } from './plant.ts'

@@ -2,8 +2,8 @@
  * Owns: replacing a method of a class by another one that may call it.
  * Independent of: any particular mutant.
  */
-import type { NativeLane } from '../../../protocol/native/native-lane.ts'
-import { NativeLinkState } from '../../../protocol/native/native-link-state.ts'
+import type { NativeLane } from '../../../protocol/native/lanes/native-lane.ts'
+import { NativeLinkState } from '../../../protocol/native/link/native-link.ts'
 
 export interface Mutant {
   readonly sentence: string

@@ -1,0 +1,41 @@
+/**
+ * Owns: what an identity of the ampc dialect is, and the order of identities.
+ * Refuses to know: keys and certificates.
+ */
+import { StatewireError } from '../../codec/errors.ts'
+import { maxIdentityLengthBytes } from '../../codec/limits.ts'
+import { show } from '../../codec/show.ts'
+
+// `ignoreBOM` means that a byte order mark is kept, as any other character: without it two identities would be one.
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** UTF-8, 1 to 128 bytes (docs/protocol.md). @throws StatewireError ERR_INVALID_PEER_ID naming `what` */
+export function checkIdentity(identity: unknown, what: string): string {
+  if (typeof identity !== 'string') throw new StatewireError('ERR_INVALID_PEER_ID', `${what} must be a string, got ${show(identity)}`)
+  const lengthBytes = Buffer.byteLength(identity, 'utf8')
+  if (lengthBytes === 0) throw new StatewireError('ERR_INVALID_PEER_ID', `${what} must not be empty`)
+  if (lengthBytes > maxIdentityLengthBytes) throw new StatewireError('ERR_INVALID_PEER_ID', `${what} has ${lengthBytes} bytes, more than ${maxIdentityLengthBytes}: ${show(identity)}`)
+  if (Buffer.from(identity, 'utf8').toString('utf8') !== identity) throw new StatewireError('ERR_INVALID_PEER_ID', `${what} holds half of a surrogate pair: ${show(identity)}`)
+  // It would be claimed in the open, as the name of this side.
+  if (identity.includes('-----BEGIN')) throw new StatewireError('ERR_INVALID_PEER_ID', `${what} must be a name, got ${show(identity)}: a key belongs into Identity.fromPem`)
+  return identity
+}
+
+/** @returns undefined for bytes that are no UTF-8 */
+export function decodeIdentity(bytes: Uint8Array): string | undefined {
+  try {
+    return decoder.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+/** As the wire compares them: byte by byte. JavaScript's own order of strings differs beyond the basic plane. */
+export function compareIdentities(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a, 'utf8'), Buffer.from(b, 'utf8'))
+}
+
+/** The greater identity dials, the other listens. */
+export function roleTowards(own: string, peer: string): 'dialer' | 'acceptor' {
+  return compareIdentities(own, peer) > 0 ? 'dialer' : 'acceptor'
+}

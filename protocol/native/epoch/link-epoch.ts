@@ -1,0 +1,278 @@
+/**
+ * Owns: what one side of a link knows about the other across sockets: epochs, counts, what is held for replay, and how they
+ * change by a hello, an expiry, a Goodbye or a protocol error (docs/protocol.md, native).
+ * Refuses to know: sockets, clocks, lanes and values. Time comes in as a number, new epochs from a function; outcomes go out
+ * by lane number, and the owner tells whoever sent.
+ *
+ * Order of steps on an inbound hello, which the owner keeps and this class insists on where it can:
+ *   0  checkInbound: nothing has changed before every check has passed
+ *   1  resolveCrossing (hello-checks.ts): refuse, or drop the own dial
+ *   2  destroy the current connection, connectionLost()
+ *   3  composeHello() reads the counters only now, and refuses to while a connection is up
+ *   4  send it
+ *   5  adopt(): verdict, effects, and the replay that goes behind the hello
+ * A dialer does 2 and 3, sends, waits, and goes on with checkAnswer and 5.
+ */
+import { StatewireError } from '../../../codec/errors.ts'
+import type { Hello, HelloFault } from '../../../codec/hello.ts'
+import { AckSchedule } from './ack-schedule.ts'
+import type { GoodbyeBody } from '../frame-bodies.ts'
+import { GoodbyeState, type GoodbyeStep } from './goodbye.ts'
+import { checkAnswerHello, checkInboundHello, epochLimitsOf, isStale, type EpochLimits, type HelloContext, type HelloOrigin } from '../handshake/hello-checks.ts'
+import { settleHeld, type EpochEnd, type ResetReason } from './outcomes.ts'
+import { ReplayWindow } from './retransmit-buffer.ts'
+import { areEpochsOk, canGoOnFrom, verdictOf, type Verdict } from '../handshake/verdict.ts'
+
+export interface LinkEpochOptions {
+  readonly connectionId: number
+  readonly ownKey: Uint8Array
+  readonly peerKey: Uint8Array
+  /** What this side says in its hellos; a change of configuration makes a new LinkEpoch. */
+  readonly limits: EpochLimits
+  /** Microseconds since 1970 at the start of the process; above every one used before. */
+  readonly bootId: bigint
+  /** A random u64 that is not 0. */
+  readonly drawEpoch: () => bigint
+}
+
+export interface Adoption {
+  readonly verdict: Verdict
+  /** Goes to the connection first, right behind the hello. */
+  readonly replay: readonly Buffer[]
+  /** With FRESH: every lane of the link ends with this. */
+  readonly end: EpochEnd | null
+  /** What the peer granted for the endpoint lane, if this side's balance there begins with this hello; null if it stays. */
+  readonly endpointWindowBytes: number | null
+}
+
+export class LinkEpoch {
+  readonly window: ReplayWindow
+  readonly goodbye = new GoodbyeState()
+  readonly #options: LinkEpochOptions
+  #acks: AckSchedule
+  #bootId: bigint
+  #epoch: bigint
+  #nextEpoch: bigint
+  #known = 0n
+  #knownLimits: EpochLimits | null = null
+  #peerLinks: number | null = null
+  #received = 0
+  #helloNumber = 0
+  #lastAdopted: HelloOrigin | null = null
+  /** The hello that waits for its verdict. A renewal forgets it: its answer is for an epoch that is over. */
+  #sentHello: Hello | null = null
+  #isUp = false
+  /** Since when the link has been down, or has had something to send; null while no clock runs. */
+  #downSinceMs: number | null = null
+
+  constructor(options: LinkEpochOptions) {
+    this.#options = options
+    this.#bootId = options.bootId
+    this.#epoch = options.drawEpoch()
+    this.#nextEpoch = options.drawEpoch()
+    this.window = new ReplayWindow(options.limits.replayWindowBytes)
+    this.#acks = new AckSchedule(options.limits.replayWindowBytes)
+  }
+
+  /** This side's public key, as its hellos say it. */
+  get ownKey(): Uint8Array {
+    return this.#options.ownKey
+  }
+
+  get epoch(): bigint {
+    return this.#epoch
+  }
+
+  /** The peer's epoch, 0n if none is known. */
+  get known(): bigint {
+    return this.#known
+  }
+
+  /** Counted frames received in this epoch: what an Ack says. */
+  get received(): number {
+    return this.#received
+  }
+
+  get isUp(): boolean {
+    return this.#isUp
+  }
+
+  /** When an Ack is due. A connection that is up sends it; each adoption begins with none owed. */
+  get acks(): AckSchedule {
+    return this.#acks
+  }
+
+  /** For how many links the peer was configured when its last hello on this link was adopted; null before the first. */
+  get peerLinks(): number | null {
+    return this.#peerLinks
+  }
+
+  /** What the peer allows, from the hello that began its epoch; null before the first. */
+  get peerLimits(): EpochLimits | null {
+    return this.#knownLimits
+  }
+
+  /** @returns why the acceptor refuses, or null. Changes nothing. */
+  checkInbound(hello: Hello): HelloFault | null {
+    return checkInboundHello(hello, this.#context())
+  }
+
+  /** Whether it was sent by a process before its last hello that counted: by a dial that the process dropped since. */
+  isLate(hello: HelloOrigin): boolean {
+    return this.#lastAdopted?.bootId === hello.bootId && isStale(hello, this.#lastAdopted)
+  }
+
+  /** @returns why the dialer hangs up, or null. Changes nothing. */
+  checkAnswer(hello: Hello): HelloFault | null {
+    return checkAnswerHello(hello, this.#context())
+  }
+
+  /** The next hello of this side, to be sent at once. Throws ERR_INTERNAL while a connection is up: its frames still count. */
+  composeHello(): Hello {
+    if (this.#isUp) throw new StatewireError('ERR_INTERNAL', 'A hello was asked for while a connection is up: its counters could still move.')
+    this.#helloNumber += 1
+    const { maxMessageLengthBytes, laneWindowBytes, resumeTimeoutMs, links, replayWindowBytes } = this.#options.limits
+    this.#sentHello = {
+      maxMessageLengthBytes,
+      laneWindowBytes,
+      resumeTimeoutMs,
+      links,
+      replayWindowBytes,
+      connectionId: this.#options.connectionId,
+      bootId: this.#bootId,
+      epoch: this.#epoch,
+      nextEpoch: this.#nextEpoch,
+      known: this.#known,
+      received: this.#received,
+      first: this.window.first,
+      next: this.window.next,
+      publicKey: this.#options.ownKey,
+      helloNumber: this.#helloNumber,
+    }
+    return this.#sentHello
+  }
+
+  /** Whether this hello, which the peer refused as stale, is the newest: then another process has taken this side's place. */
+  isNewest(hello: Hello): boolean {
+    return hello.bootId === this.#bootId && hello.helloNumber === this.#helloNumber
+  }
+
+  /**
+   * Both hellos have been exchanged and checked: the verdict, and all that follows from it.
+   * @param mine the hello that composeHello returned for this connection. Throws ERR_INTERNAL if it is not the newest.
+   */
+  adopt(mine: Hello, theirs: Hello): Adoption {
+    if (mine !== this.#sentHello) throw new StatewireError('ERR_INTERNAL', 'A hello was answered that is not the newest of its link, or of an epoch that is over.')
+    const verdict = verdictOf(mine, theirs)
+    let end: EpochEnd | null = null
+    if (verdict.mine === 'RESUME') this.window.ack(theirs.received)
+    else {
+      if (verdict.mine === 'FRESH') end = this.#beginEpoch(this.#freshReason(mine, theirs), theirs.known === mine.epoch ? theirs.received : null)
+      else this.window.renumber()
+      this.#received = 0
+    }
+    this.#known = verdict.theirs === 'FRESH' ? theirs.nextEpoch : theirs.epoch
+    this.#knownLimits = epochLimitsOf(theirs)
+    this.#peerLinks = theirs.links
+    this.#lastAdopted = { bootId: theirs.bootId, helloNumber: theirs.helloNumber }
+    this.#sentHello = null
+    this.#downSinceMs = null
+    this.#isUp = true
+    this.#acks = new AckSchedule(theirs.replayWindowBytes)
+    this.goodbye.reset()
+    const replay = this.window.replayFrom(this.window.first)
+    // A side that is ahead (KEEP although it knows the other) has paid already for what it sends again: its balance stays.
+    const isFirstOfEpoch = verdict.mine === 'FRESH' || mine.known === 0n
+    return { verdict, replay, end, endpointWindowBytes: isFirstOfEpoch ? theirs.laneWindowBytes : null }
+  }
+
+  /** A counted frame was read and its handler has returned or thrown. @returns whether an Ack is due now */
+  countFrame(frameLengthBytes: number, nowMs: number): boolean {
+    this.#received += 1
+    return this.#acks.counted(frameLengthBytes, nowMs)
+  }
+
+  /** The peer's Goodbye. Throws ProtocolError as its parts do; then the owner ends the epoch with `protocol-error`. */
+  hearGoodbye(goodbye: GoodbyeBody): GoodbyeStep {
+    const step = this.goodbye.hear(goodbye, this.#received)
+    if (step !== 'protocol-error' || canGoOnFrom(this.window, goodbye.received)) this.window.ack(goodbye.received)
+    return step
+  }
+
+  /**
+   * The connection has ended, or is about to be replaced: the counters stand still from here. After a Goodbye on it the link
+   * has ended too; the returned end is for every lane.
+   */
+  connectionLost(nowMs: number): EpochEnd | null {
+    if (!this.#isUp) return null
+    this.#isUp = false
+    this.#downSinceMs = nowMs
+    return this.goodbye.isEnding ? this.renew('goodbye') : null
+  }
+
+  /** A value waits for a connection. Starts the clock of a link that was never up, or has expired already. */
+  valueWaits(nowMs: number): void {
+    if (!this.#isUp) this.#downSinceMs ??= nowMs
+  }
+
+  /** When the link expires if nothing comes up before, or null while no clock runs. */
+  get expiresAtMs(): number | null {
+    return this.#downSinceMs === null ? null : this.#downSinceMs + this.resumeTimeoutMs
+  }
+
+  /** The smaller of the two sides' resume time-outs; the own one while no peer is known. */
+  get resumeTimeoutMs(): number {
+    const own = this.#options.limits.resumeTimeoutMs
+    return this.#knownLimits === null || this.#known === 0n ? own : Math.min(own, this.#knownLimits.resumeTimeoutMs)
+  }
+
+  /** @returns what ended, or null if it is not time. A dial that has sent its hello must be dropped then. */
+  expire(nowMs: number): EpochEnd | null {
+    const atMs = this.expiresAtMs
+    return atMs === null || nowMs < atMs ? null : this.renew('expired')
+  }
+
+  /**
+   * The epoch ends on this side alone: outcomes, counters 0, the next epoch, and no peer known. For an expiry, the end after
+   * a Goodbye, a protocol error of either side, and a fault of this side. Any connection is lost with it.
+   */
+  renew(reason: ResetReason): EpochEnd {
+    const end = this.#beginEpoch(reason, null)
+    this.#received = 0
+    this.#known = 0n
+    this.#knownLimits = null
+    this.#sentHello = null
+    this.#isUp = false
+    this.#downSinceMs = null
+    this.goodbye.reset()
+    return end
+  }
+
+  /**
+   * The newest hello was refused as stale: another process uses this side's key, or the clock went back. The next hello says
+   * a new boot, later than the old one by at least the time since this process started.
+   */
+  replaced(sinceStartUs: bigint): EpochEnd {
+    this.#bootId += sinceStartUs > 0n ? sinceStartUs : 1n
+    return this.renew('expired')
+  }
+
+  #context(): HelloContext {
+    const { connectionId, ownKey, peerKey, limits } = this.#options
+    return { connectionId, ownKey, peerKey, ownLinks: limits.links, known: this.#known, knownLimits: this.#knownLimits, lastAdopted: this.#lastAdopted }
+  }
+
+  #freshReason(mine: Hello, theirs: Hello): ResetReason {
+    if (this.#lastAdopted !== null && this.#lastAdopted.bootId !== theirs.bootId) return 'peer-restarted'
+    return areEpochsOk(mine, theirs) ? 'protocol-error' : 'expired'
+  }
+
+  /** @param heard what the peer has of the epoch that ends, if it knows it */
+  #beginEpoch(reason: ResetReason, heard: number | null): EpochEnd {
+    const held = settleHeld(this.window, heard)
+    this.window.clear()
+    this.#epoch = this.#nextEpoch
+    this.#nextEpoch = this.#options.drawEpoch()
+    return { reason, held }
+  }
+}

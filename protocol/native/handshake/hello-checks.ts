@@ -1,0 +1,104 @@
+/**
+ * Owns: the checks of a hello against what this side knows (docs/protocol.md, native), which all come before it changes anything; and the
+ * crossing rule.
+ * Refuses to know: bytes (codec/hello.ts has checked what one hello says by itself), certificates, sockets, and the verdict.
+ */
+import { publicKeyLengthBytes, type Hello, type HelloFault, type RefusalName } from '../../../codec/hello.ts'
+
+/** What must not change while an epoch lives: a hello of an epoch repeats what the epoch began with. */
+export type EpochLimits = Pick<Hello, 'maxMessageLengthBytes' | 'laneWindowBytes' | 'resumeTimeoutMs' | 'links' | 'replayWindowBytes'>
+
+const epochLimitNames = ['maxMessageLengthBytes', 'laneWindowBytes', 'resumeTimeoutMs', 'links', 'replayWindowBytes'] as const
+
+/** Which process a hello came from, and which of its hellos it was. */
+export type HelloOrigin = Pick<Hello, 'bootId' | 'helloNumber'>
+
+export interface HelloContext {
+  readonly connectionId: number
+  readonly ownKey: Uint8Array
+  /** The key of the peer that this link belongs to: under TLS, that of the certificate. */
+  readonly peerKey: Uint8Array
+  /** Number of links that this side is configured for. */
+  readonly ownLinks: number
+  /** The peer's epoch as this side knows it, 0n if it knows none; and the limits that this epoch began with. */
+  readonly known: bigint
+  readonly knownLimits: EpochLimits | null
+  /** The last hello of the peer that was adopted on this link. */
+  readonly lastAdopted: HelloOrigin | null
+}
+
+export function epochLimitsOf(hello: EpochLimits): EpochLimits {
+  const { maxMessageLengthBytes, laneWindowBytes, resumeTimeoutMs, links, replayWindowBytes } = hello
+  return { maxMessageLengthBytes, laneWindowBytes, resumeTimeoutMs, links, replayWindowBytes }
+}
+
+/** A dialer's hello. The first rule that is broken, or null. */
+export function checkInboundHello(hello: Hello, context: HelloContext): HelloFault | null {
+  return checkParty(hello, context) ?? checkLink(hello, context) ?? checkFreshness(hello, context) ?? checkLimits(hello, context)
+}
+
+/** An acceptor's answer. It is never stale: it was made for the hello that it answers. */
+export function checkAnswerHello(hello: Hello, context: HelloContext): HelloFault | null {
+  if (hello.connectionId !== context.connectionId) {
+    return fault('bad-hello', `The answer is for the connection id ${hello.connectionId}; ${context.connectionId} was asked for.`)
+  }
+  return checkParty(hello, context) ?? checkLink(hello, context) ?? checkLimits(hello, context)
+}
+
+/** A dial that was dropped has sent its hello all the same, and the kernel delivers it after the socket was destroyed. */
+export function isStale(hello: HelloOrigin, lastAdopted: HelloOrigin | null): boolean {
+  if (lastAdopted === null) return false
+  return hello.bootId < lastAdopted.bootId || (hello.bootId === lastAdopted.bootId && hello.helloNumber <= lastAdopted.helloNumber)
+}
+
+/**
+ * Two dials that cross: the one of the side with the greater key stays. Asked after all checks.
+ * @param ownHelloSent whether this side's own dial has sent its hello; if not, or if the peer's key is greater, it is dropped
+ */
+export function resolveCrossing(ownHelloSent: boolean, ownKey: Uint8Array, peerKey: Uint8Array): 'refuse' | 'accept' {
+  return ownHelloSent && compareKeys(ownKey, peerKey) > 0 ? 'refuse' : 'accept'
+}
+
+/** As 32 bytes, first byte first. */
+export function compareKeys(a: Uint8Array, b: Uint8Array): number {
+  for (let index = 0; index < publicKeyLengthBytes; index += 1) {
+    const difference = a[index]! - b[index]!
+    if (difference !== 0) return difference
+  }
+  return 0
+}
+
+/** Links in use towards a peer: the lesser of the own number and that of the peer's last adopted hello on link 0; before it, only link 0. */
+export function linksInUse(ownLinks: number, peerLinks: number | null): number {
+  return peerLinks === null ? 1 : Math.min(ownLinks, peerLinks)
+}
+
+function checkParty(hello: Hello, { ownKey, peerKey }: HelloContext): HelloFault | null {
+  if (compareKeys(hello.publicKey, ownKey) === 0) return fault('self', 'This is the key of this side itself.')
+  if (compareKeys(hello.publicKey, peerKey) !== 0) return fault('identity', 'The key in the hello is not the key of the peer.')
+  return null
+}
+
+function checkLink(hello: Hello, { ownLinks }: HelloContext): HelloFault | null {
+  const links = Math.min(ownLinks, hello.links)
+  if (hello.connectionId < links) return null
+  return fault('no-such-link', `There is no link ${hello.connectionId}: this side has ${ownLinks} links and the other ${hello.links}.`)
+}
+
+function checkFreshness(hello: Hello, { lastAdopted }: HelloContext): HelloFault | null {
+  if (!isStale(hello, lastAdopted)) return null
+  // A hello of the same process that came late is a matter of the network, and nobody need look for anything.
+  const hint = hello.bootId === lastAdopted!.bootId ? '' : ' Two nodes may be using this key, or a clock went back.'
+  return fault('stale', `Hello ${hello.helloNumber} of boot ${hello.bootId} is not newer than hello ${lastAdopted!.helloNumber} of boot ${lastAdopted!.bootId}.${hint}`)
+}
+
+function checkLimits(hello: Hello, { known, knownLimits }: HelloContext): HelloFault | null {
+  if (knownLimits === null || known === 0n || hello.epoch !== known) return null
+  const changed = epochLimitNames.find((name) => hello[name] !== knownLimits[name])
+  if (changed === undefined) return null
+  return fault('bad-hello', `${changed} is ${hello[changed]}; this epoch began with ${knownLimits[changed]}.`)
+}
+
+function fault(name: RefusalName, message: string): HelloFault {
+  return { name, message }
+}

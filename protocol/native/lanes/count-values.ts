@@ -1,0 +1,18 @@
+/**
+ * Owns: how many values of each lane a run of encoded frames has.
+ * Independent of: who sends them.
+ */
+import { NativeFrameReader } from '../../../codec/native-frame-reader.ts'
+import { isPaying, laneKindOf } from '../../../codec/native-frames.ts'
+
+/** Not on the byte path. */
+export function countValues(batch: readonly Buffer[]): Map<number, number> {
+  const counts = new Map<number, number>()
+  const count = (lane: number, descriptor: number): boolean => {
+    if (isPaying(laneKindOf(lane), descriptor)) counts.set(lane, (counts.get(lane) ?? 0) + 1)
+    return false
+  }
+  const reader = new NativeFrameReader({ maxMessageLengthBytes: 0xffff_ffff, connectionId: 0 }, { onFrame: count })
+  for (const part of batch) reader.push(part)
+  return counts
+}

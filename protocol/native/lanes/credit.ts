@@ -1,0 +1,144 @@
+/**
+ * Owns: flow control of one lane in both directions (docs/protocol.md, native): how much may be sent, how much may arrive, when the peer
+ * gets more, and when the window grows.
+ * Refuses to know: frames, other lanes, clocks (time comes in as a number), and where the memory for a window comes from:
+ * growth is asked for.
+ *
+ * Whole frames count, session id and descriptor included. A frame of any size may go while the balance is above 0, so a
+ * value larger than the window passes and is paid off afterwards.
+ */
+import { ProtocolError, StatewireError } from '../../../codec/errors.ts'
+import { windowBytesMax } from '../../../codec/hello.ts'
+
+/** 64 KiB: what a lane that hardly anyone uses may cost. */
+export const firstWindowBytes = 64 * 1024
+/** 4 MiB: the product of 1 GB/s and 4 ms. */
+export const grownWindowBytesMax = 4 * 1024 * 1024
+/** A window is small for its reader if half of it is taken within so many round trips. */
+const roundTripsPerHalf = 2
+
+/** What this side may still send on a lane. A session's begins with 0 and opens with the peer's first Credit. */
+export class SendCredit {
+  #balanceBytes: number
+
+  /** @param windowBytes of the hello, an Open or an Accept; 0 for a session. Throws ProtocolError ERR_CREDIT_OVERFLOW. */
+  constructor(windowBytes: number) {
+    this.#balanceBytes = checkedBalance(windowBytes)
+  }
+
+  /** Negative while a frame larger than the balance is paid off. */
+  get balanceBytes(): number {
+    return this.#balanceBytes
+  }
+
+  get canSend(): boolean {
+    return this.#balanceBytes > 0
+  }
+
+  /** Before a paying frame is encoded. Throws ERR_INTERNAL without credit: the peer would end the epoch. */
+  spend(frameLengthBytes: number): void {
+    if (this.#balanceBytes <= 0) throw new StatewireError('ERR_INTERNAL', `A frame of ${frameLengthBytes} bytes was to be sent without credit.`)
+    this.#balanceBytes -= frameLengthBytes
+  }
+
+  /** The peer's Credit. Throws ProtocolError ERR_CREDIT_OVERFLOW. @returns whether senders that waited may go on */
+  grant(creditBytes: number): boolean {
+    const hadNone = this.#balanceBytes <= 0
+    this.#balanceBytes = checkedBalance(this.#balanceBytes + creditBytes)
+    return hadNone && this.#balanceBytes > 0
+  }
+}
+
+export interface ReceiveWindowOptions {
+  /** What was granted at the beginning: by the hello, an Open or an Accept; 0 for a session, whose first Credit may have to wait. */
+  readonly windowBytes: number
+  /** Asked before the window grows by so many bytes; what it says yes to counts as granted. */
+  readonly mayGrow: (bytes: number) => boolean
+}
+
+/**
+ * What the peer may still send on a lane. At every moment
+ *
+ *     window = own count + unread + taken and not granted again
+ *
+ * so with nothing unread the own count is above half of the window: a lane can not come to a standstill.
+ */
+export class ReceiveWindow {
+  readonly #mayGrow: (bytes: number) => boolean
+  #windowBytes: number
+  #ownCountBytes: number
+  #takenBytes = 0
+  #lastRefillAtMs: number | null = null
+
+  constructor(options: ReceiveWindowOptions) {
+    this.#windowBytes = options.windowBytes
+    this.#ownCountBytes = options.windowBytes
+    this.#mayGrow = options.mayGrow
+  }
+
+  get windowBytes(): number {
+    return this.#windowBytes
+  }
+
+  /** What the peer may send as this side counts. Frames under way make the peer's balance smaller, never larger. */
+  get ownCountBytes(): number {
+    return this.#ownCountBytes
+  }
+
+  /** Arrived and not taken. */
+  get unreadBytes(): number {
+    return this.#windowBytes - this.#ownCountBytes - this.#takenBytes
+  }
+
+  /** The first Credit of a session leaves. */
+  grant(bytes: number): void {
+    this.#windowBytes += bytes
+    this.#ownCountBytes += bytes
+  }
+
+  /** Whether {@link take} of this frame gives Credit: only then does it need to know the time. */
+  refillsWith(frameLengthBytes: number): boolean {
+    return 2 * (this.#takenBytes + frameLengthBytes) >= this.#windowBytes
+  }
+
+  /** A paying frame arrived. Throws ProtocolError ERR_CREDIT_EXCEEDED if the own count is 0 or less. */
+  arrive(frameLengthBytes: number): void {
+    if (this.#ownCountBytes <= 0) this.check()
+    this.#ownCountBytes -= frameLengthBytes
+  }
+
+  /** Before a paying frame is collected. Throws as {@link arrive}. */
+  check(): void {
+    if (this.#ownCountBytes <= 0) throw new ProtocolError('ERR_CREDIT_EXCEEDED', 'A frame arrived on a lane whose credit is used up.')
+  }
+
+  /**
+   * The application has taken a frame: a value was read, a handler or iterator has got it.
+   * @param roundTripMs the last measured, or null if none was yet: then the window does not grow
+   * @returns bytes of the Credit to send now, 0 for none
+   */
+  take(frameLengthBytes: number, nowMs: number, roundTripMs: number | null): number {
+    this.#takenBytes += frameLengthBytes
+    if (2 * this.#takenBytes < this.#windowBytes) return 0
+    const growthBytes = this.#growth(nowMs, roundTripMs)
+    const creditBytes = this.#takenBytes + growthBytes
+    this.#lastRefillAtMs = nowMs
+    this.#takenBytes = 0
+    this.#windowBytes += growthBytes
+    this.#ownCountBytes += creditBytes
+    return creditBytes
+  }
+
+  /** Doubles while the reader keeps up, as far as 4 MiB and the budget allow. Never shrinks. */
+  #growth(nowMs: number, roundTripMs: number | null): number {
+    const lastMs = this.#lastRefillAtMs
+    if (lastMs === null || roundTripMs === null || nowMs - lastMs > roundTripsPerHalf * roundTripMs) return 0
+    const growthBytes = Math.min(this.#windowBytes, grownWindowBytesMax - this.#windowBytes)
+    return growthBytes > 0 && this.#mayGrow(growthBytes) ? growthBytes : 0
+  }
+}
+
+function checkedBalance(bytes: number): number {
+  if (bytes > windowBytesMax) throw new ProtocolError('ERR_CREDIT_OVERFLOW', `A balance of ${bytes} bytes was granted; it is at most 2^31 - 1.`)
+  return bytes
+}

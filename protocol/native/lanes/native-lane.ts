@@ -1,0 +1,79 @@
+/**
+ * Owns: one session lane of the native dialect: its credit in both directions, who waits to send on it, its outcomes.
+ * Refuses to know: frames and sockets; other lanes.
+ */
+import { StatewireError } from '../../../codec/errors.ts'
+import type { EncodedFrame } from '../../../codec/frame-writer.ts'
+import { Deque } from '../../deque.ts'
+import { Lane } from '../../lane.ts'
+import type { LaneOwner } from '../../lane.ts'
+import { ReceiveWindow, SendCredit } from './credit.ts'
+import type { LaneMemory } from '../memory/lane-memory.ts'
+import type { OutcomeCounts, ResetReason } from '../epoch/outcomes.ts'
+
+/** The link could not be resumed: its lanes end, and every value sent on this one has an outcome. */
+export class LinkResetError extends StatewireError {
+  readonly reason: ResetReason
+  /** In the order the values were sent: so many acknowledged, then unknown, then surely not sent. */
+  readonly outcomes: OutcomeCounts
+  /** A Goodbye that lost nothing: what was not sent is reported by each `send` that waits. */
+  readonly isOrderly: boolean
+  /** @param waiting values that were not accepted yet, among `outcomes.notSent` */
+  constructor(peer: string, reason: ResetReason, outcomes: OutcomeCounts, waiting = 0) {
+    super('ERR_LINK_RESET', `the link to ${peer} was reset (${reason}): of the values sent on this session ${outcomes.acked} were acknowledged, ${outcomes.unknown} may have arrived, ${outcomes.notSent} were not sent`)
+    this.reason = reason
+    this.outcomes = outcomes
+    this.isOrderly = reason === 'goodbye' && outcomes.unknown + outcomes.notSent === waiting
+  }
+}
+
+/** A value that waits: copied, or its memory taken over. */
+export interface LaneSend {
+  readonly frame: EncodedFrame
+  /** Of the send queue. */
+  readonly costBytes: number
+  /** Of the node's memory budget; 0 once it has become room of the link. */
+  memoryBytes: number
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+export class NativeLane extends Lane {
+  readonly credit = new SendCredit(0)
+  /** Nothing may come before this side's first Credit has left. */
+  readonly window: ReceiveWindow
+  /** What the window, and what is beyond it, holds of the node's budget. */
+  readonly memory: LaneMemory
+  readonly waiting = new Deque<LaneSend>()
+  /** Values encoded since the lane began. */
+  encoded = 0
+  /** Which frame of the link its last value was; see NativeOutbox.ackedFrames. */
+  lastFrame = 0
+  /** Why values of the lane may have been dropped although they were acknowledged: the peer had ended the session before. */
+  cutOff: Error | null = null
+  /** The peer has made the session too: its first Credit is here. */
+  isOpened = false
+  /** Settles with that, or with why it will not be. */
+  readonly whenOpened: Promise<void>
+  #settleOpened: { resolve(): void; reject(error: Error): void } = { resolve() {}, reject() {} }
+
+  constructor(id: number, owner: LaneOwner, memory: LaneMemory) {
+    super(id, owner)
+    this.memory = memory
+    this.window = new ReceiveWindow({ windowBytes: 0, mayGrow: memory.grow })
+    this.whenOpened = new Promise((resolve, reject) => (this.#settleOpened = { resolve, reject }))
+    // Nobody may be waiting when a lane ends.
+    this.whenOpened.catch(() => {})
+  }
+
+  opened(): void {
+    if (this.isOpened) return
+    this.isOpened = true
+    this.#settleOpened.resolve()
+  }
+
+  override close(error: Error): void {
+    super.close(error)
+    this.#settleOpened.reject(error)
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Owns: the memory that a link has reserved for values on their way (encoded, or handed over and not acknowledged), taken and
+ * given back by the quantum, and its place in the queue for more.
+ * Refuses to know: values and lanes; what a link holds is told to it as one number.
+ */
+import { sendQuantumBytes } from '../memory/node-memory.ts'
+import type { LinkMemory } from '../memory/node-memory.ts'
+import { replayFrameOverheadBytes } from '../epoch/retransmit-buffer.ts'
+
+/** Where memory is scarce a link asks for so much, if its next value needs no more. */
+const scarceQuantumBytes = sendQuantumBytes / 4
+
+/** What a value that waits holds of the node's memory: at least what its frame will cost. */
+export interface QueuedMemory {
+  readonly frame: { readonly lengthBytes: number }
+  /** 0 once it has become room of the link. */
+  memoryBytes: number
+}
+
+export class SendRoom {
+  readonly #memory: LinkMemory
+  #roomBytes = 0
+  #giveUp: (() => boolean) | null = null
+
+  constructor(memory: LinkMemory) {
+    this.#memory = memory
+  }
+
+  /** Whether one more frame fits, besides those that cost `costBytes`. One comparison a value, nearly always. */
+  fits(costBytes: number, frameLengthBytes: number): boolean {
+    const lackBytes = costBytes + frameLengthBytes + replayFrameOverheadBytes - this.#roomBytes
+    return lackBytes <= 0 || this.#reserve(lackBytes)
+  }
+
+  /** Reserved already, besides what costs `costBytes`. */
+  leftBytes(costBytes: number): number {
+    return this.#roomBytes - costBytes
+  }
+
+  #reserve(lackBytes: number): boolean {
+    for (const bytes of [Math.max(lackBytes, sendQuantumBytes), Math.max(lackBytes, scarceQuantumBytes)]) {
+      if (!this.#memory.reserveReplay(bytes)) continue
+      this.#roomBytes += bytes
+      this.stopWaiting()
+      return true
+    }
+    return false
+  }
+
+  /** Whether a value that waits may go. Its memory is reserved, so that only others can be in its way. */
+  fitsQueued(costBytes: number, send: QueuedMemory): boolean {
+    if (this.fits(costBytes, send.frame.lengthBytes)) return true
+    if (!this.#memory.mayMove) return false
+    this.#move(costBytes, send)
+    return true
+  }
+
+  /** It may not: calls back when it may. One place in the queue a link. */
+  wait(costBytes: () => number, send: QueuedMemory, onRoom: () => void): void {
+    if (this.#giveUp !== null) return
+    let isServed = false
+    const giveUp = this.#memory.whenReplay(0, () => {
+      isServed = true
+      this.#giveUp = null
+      this.#move(costBytes(), send)
+      onRoom()
+    })
+    // Served at once: whoever asked again meanwhile has the place in the queue.
+    if (!isServed) this.#giveUp = giveUp
+  }
+
+  /** The memory of the queue becomes room. If the value was withdrawn, there is none. */
+  #move(costBytes: number, send: QueuedMemory): void {
+    this.charge(costBytes)
+    this.#memory.moveToReplay(send.memoryBytes)
+    this.#roomBytes += send.memoryBytes
+    send.memoryBytes = 0
+  }
+
+  stopWaiting(): void {
+    this.#giveUp?.()
+    this.#giveUp = null
+  }
+
+  /** Frames of the link's own went out whether there was room or not. */
+  charge(costBytes: number): void {
+    if (costBytes <= this.#roomBytes) return
+    this.#memory.takeReplay(costBytes - this.#roomBytes)
+    this.#roomBytes = costBytes
+  }
+
+  /** Something was acknowledged. What is not needed soon is given back; while others wait, all that is not needed now. */
+  trim(costBytes: number): void {
+    const excessBytes = this.#roomBytes - costBytes
+    if (excessBytes <= 0) return
+    const keptBytes = this.#memory.isWanted ? 0 : sendQuantumBytes
+    if (excessBytes < 2 * keptBytes) return
+    this.#give(excessBytes - keptBytes)
+  }
+
+  /** Nothing is on its way any more. */
+  clear(): void {
+    this.stopWaiting()
+    this.#give(this.#roomBytes)
+  }
+
+  #give(bytes: number): void {
+    this.#roomBytes -= bytes
+    this.#memory.releaseReplay(bytes)
+  }
+}
