@@ -11,68 +11,20 @@ import { connectionOf, connectionsFor, validationKey } from '../protocol/ampc/se
 import type { LinkCore } from '../protocol/link-core.ts'
 import { LinkState } from '../protocol/ampc/ampc-link.ts'
 import { ringAround } from '../protocol/ampc/party-ring.ts'
+import type { BatchRequest } from './batch-request.ts'
+import { notMade, timeoutMessage } from './batch-failure.ts'
 import { chartActor } from './statechart/chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from './statechart/chart-actor.ts'
 import { ControlChannel } from './control-channel.ts'
 import { describe, nextOf, sendWhenPossible } from './validation.ts'
-import { creditsMissing, openNativeLanes, waitForCredit, whenPeersHaveHeard } from './native-batch.ts'
+import { openNativeLanes, waitForCredit, whenPeersHaveHeard } from './native-batch.ts'
 import type { OnConnectionLost } from './options.ts'
 import { cause, causeOf, errorOf } from './causes.ts'
 import type { Cause } from './causes.ts'
-import type { SessionContext } from './session-context.ts'
+import type { SessionContext, WaitingCall } from './session-context.ts'
 import { Session } from './session.ts'
 import type { Channel, PrfKeys } from './session.ts'
 import { send } from './statechart/send.ts'
-
-/** What a facade asks for; it travels through mailboxes as an opaque thing. */
-export class BatchRequest {
-  readonly purpose: 'sessions' | 'control'
-  readonly count: number
-  readonly peers: readonly string[]
-  readonly timeoutMs: number
-  readonly agreePrfKeys: boolean
-  readonly #resolve: (result: Session[] | ControlChannel) => void
-  readonly #reject: (error: Error) => void
-  /** Runs when the request is settled: takes signal listeners away. */
-  onSettled: () => void = () => {}
-  /** Set by the batch that serves the request. */
-  onAbort: (error: StatewireError) => void = () => {}
-  isSettled = false
-
-  constructor(options: { purpose: 'sessions' | 'control'; count: number; peers: readonly string[]; timeoutMs: number; agreePrfKeys: boolean; resolve: (result: Session[] | ControlChannel) => void; reject: (error: Error) => void }) {
-    this.purpose = options.purpose
-    this.count = options.count
-    this.peers = options.peers
-    this.timeoutMs = options.timeoutMs
-    this.agreePrfKeys = options.agreePrfKeys
-    this.#resolve = options.resolve
-    this.#reject = options.reject
-  }
-
-  resolve(result: Session[] | ControlChannel): void {
-    if (this.isSettled) return
-    this.isSettled = true
-    this.onSettled()
-    this.#resolve(result)
-  }
-
-  reject(error: Error): void {
-    if (this.isSettled) return
-    this.isSettled = true
-    this.onSettled()
-    this.#reject(error)
-  }
-
-  /** The caller has given up: it hears at once, and whatever was begun for it ends. */
-  abort(error: StatewireError): void {
-    this.reject(error)
-    this.onAbort(error)
-  }
-
-  toJSON(): string {
-    return `<request for ${this.purpose === 'control' ? 'a control channel' : `${this.count} sessions`} with ${this.peers.join(', ')}>`
-  }
-}
 
 export interface BatchInput {
   readonly services: SessionContext
@@ -89,7 +41,7 @@ interface BatchLink {
   readonly state: LinkCore
 }
 
-class BatchBody implements Body {
+class BatchBody implements Body, WaitingCall {
   readonly #services: SessionContext
   readonly #request: BatchRequest
   readonly #peersPool: AnyActorRef
@@ -120,7 +72,7 @@ class BatchBody implements Body {
     this.#mode = input.request.purpose === 'control' ? 'fail' : onConnectionLost
     input.request.onAbort = (error) => port.send({ type: 'batch.fail', cause: causeOf(error) })
     this.#connections = connectionsFor(input.request.count, connectionParallelism)
-    this.#services.batchesUnderWay.add(this)
+    this.#services.waitingCalls.add(this)
   }
 
   facts(): BatchFacts {
@@ -134,7 +86,7 @@ class BatchBody implements Body {
 
   dispose(): void {
     this.#isReleased = true
-    this.#services.batchesUnderWay.delete(this)
+    this.#services.waitingCalls.delete(this)
     this.#giveTurnBack()
     this.#request.reject(errorOf(this.#cause ?? this.#services.failure ?? cause('ERR_NETWORK_STOPPED', 'the network has stopped')))
   }
@@ -150,7 +102,18 @@ class BatchBody implements Body {
     }
   }
 
+  get peers(): readonly string[] {
+    return this.#request.peers
+  }
+
+  connectFailed(peer: string, { code, message }: Cause): void {
+    this.#port.send({ type: 'batch.fail', cause: cause(code, `${notMade(this.#request)}: no connection with ${peer}: ${message}`) })
+  }
+
   takeTurn(): void {
+    // Links of its own are dialled anew. Shared ones wait for the cap of the back-off; the caller may know better.
+    const failed = this.#mode === 'fail' ? [] : this.peers.filter((peer) => this.#services.fatalCauseOf(peer) !== null)
+    for (const peer of failed) this.#tellPeer(peer, { type: 'link.retry' })
     this.#endTurn = this.#services.turns.take(this.#request.peers, () => this.#port.send({ type: 'turn.granted' }))
   }
 
@@ -301,7 +264,7 @@ class BatchBody implements Body {
 
   /** Validated: the sessions are the application's, and the next call to these peers may begin. */
   settle(): void {
-    this.#services.batchesUnderWay.delete(this)
+    this.#services.waitingCalls.delete(this)
     this.#validating = false
     const services = this.#services
     if (this.#request.purpose === 'control') {
@@ -340,16 +303,8 @@ class BatchBody implements Body {
   }
 
   #timeoutMessage(): string {
-    const missing = this.#links.filter((link) => !this.#ready.has(`${link.peer} ${link.id}`))
-    const what = this.#request.purpose === 'control' ? 'the control channel was' : `${this.#request.count} ${this.#request.count === 1 ? 'session was' : 'sessions were'}`
-    const why = this.#links.length === 0
-      ? 'earlier calls to the same peers had not ended'
-      : missing.length > 0
-        ? [...new Set(missing.map((link) => link.peer))].map((peer) => `no connection with ${peer}${this.#services.whyNotConnected(peer)}`).join(', ')
-        : this.#mode === 'resume'
-          ? creditsMissing(this.#channels, this.#request.peers)
-          : 'validation was not complete'
-    return `${what} not made within ${this.#request.timeoutMs} ms: ${why}`
+    const links = this.#links.map((link) => ({ ...link, isReady: this.#ready.has(`${link.peer} ${link.id}`) }))
+    return timeoutMessage({ services: this.#services, request: this.#request, links, channels: this.#channels, needsCredit: this.#mode === 'resume' })
   }
 
   releaseLinks(): void {

@@ -15,6 +15,7 @@ import type { ControlChannel } from './control-channel.ts'
 import type { AmpcPlaintextConfig, AmpcTlsConfig, PeerOption } from './options.ts'
 import { supervisorServices } from './supervisor.ts'
 import type { Services } from './services.ts'
+import type { WaitingCall } from './session-context.ts'
 
 /** As AmpcConfig, without the peers: those are included one by one. */
 export type BuilderConfig = Omit<AmpcTlsConfig, 'peers'> | Omit<AmpcPlaintextConfig, 'peers'>
@@ -156,6 +157,7 @@ function connected(network: Network, services: Services, options: BuildOptions):
     const finish = (error?: Error): void => {
       deadline.cancel()
       services.baseLinks.onChange = null
+      services.waitingCalls.delete(call)
       offStopped()
       offFailed()
       removeAbort?.()
@@ -166,10 +168,20 @@ function connected(network: Network, services: Services, options: BuildOptions):
     const removeAbort = signal === undefined ? undefined : onAbort(signal, abort)
     const deadline = services.wheel.schedule(timeoutMs, () => {
       const missing = network.peers.filter((peer) => !services.baseLinks.areReady([peer]))
-      finish(new StatewireError('ERR_TIMED_OUT', `no connection with ${missing.join(', ')} within ${timeoutMs} ms`))
+      const reasons = missing.map((peer) => `${peer}${services.whyNotConnected(peer)}`).join(', ')
+      finish(new StatewireError('ERR_TIMED_OUT', `no connection with ${missing.join(', ')} within ${timeoutMs} ms: ${reasons}`))
     })
     const offFailed = network.on('network.failed', ({ cause }) => finish(errorOf(cause)))
     const offStopped = network.on('network.stopped', () => finish(new StatewireError('ERR_NETWORK_STOPPED', 'the network was stopped')))
+    const call: WaitingCall = {
+      peers: network.peers,
+      connectFailed: (peer, { code, message }) => finish(new StatewireError(code, `no connection with ${peer}: ${message}`)),
+    }
+    services.waitingCalls.add(call)
+    for (const peer of network.peers) {
+      const failed = services.fatalCauseOf(peer)
+      if (failed !== null) return call.connectFailed(peer, failed)
+    }
     services.baseLinks.onChange = () => {
       if (isWhole()) finish()
     }

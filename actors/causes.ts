@@ -26,12 +26,11 @@ export function causeOf(error: unknown, code: ErrorCode = 'ERR_INTERNAL', prefix
   return { code, message: legible(`${prefix}${message}${message.includes(systemCode.slice(2, -1)) ? '' : systemCode}`) }
 }
 
-/** A wrong identity sets the address aside, as a matter of configuration does; addresses get reused, so it is tried again. */
+/** A cause that does not resolve by itself is retried at the cap of the back-off: somebody may change something, and addresses get reused. */
 function retryOf(error: StatewireError): Pick<Cause, 'retry'> {
-  if (error.code === 'ERR_UNEXPECTED_PEER') return { retry: 'cap' }
-  if (!(error instanceof HelloRefusedError)) return {}
+  if (!(error instanceof HelloRefusedError)) return error.fatal ? { retry: 'cap' } : {}
   if (error.refusal === 'stale') return { retry: 'stale' }
-  return error.effect === 'configuration' ? { retry: 'cap' } : error.effect === 'none' ? { retry: 'free' } : {}
+  return error.effect === 'configuration' || error.fatal ? { retry: 'cap' } : error.effect === 'none' ? { retry: 'free' } : {}
 }
 
 export function cause(code: ErrorCode, message: string): Cause {

@@ -54,6 +54,10 @@ export class EventListeners {
     return registration.remove
   }
 
+  has(type: NetworkEventType): boolean {
+    return [...this.#registrations].some((each) => each.type === type)
+  }
+
   /** @throws StatewireError ERR_INVALID_OPTION */
   remove<T extends NetworkEventType>(type: T, listener: Listener<T>): void {
     checkListener(type, listener)

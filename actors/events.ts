@@ -20,7 +20,7 @@ export type NetworkEvent =
   /** A dial or a handshake that came to nothing; it is tried again while the peer is wanted. */
   | { readonly type: 'connection.failed'; readonly peer: string; readonly link: string; readonly connectionId: number; readonly connection: string; readonly cause: Cause }
   /** An inbound connection that was not let in. `peer` is what it claimed to be, where it got so far. */
-  | { readonly type: 'connection.rejected'; readonly remoteAddress: string; readonly peer: string | null; readonly cause: Cause }
+  | { readonly type: 'connection.rejected'; readonly remoteAddress: string; readonly peer: string | null; readonly connectionId?: number; readonly cause: Cause }
   /** Native: a new connection goes on where the last one ended; nothing was lost. */
   | { readonly type: 'link.resumed'; readonly peer: string; readonly link: string; readonly connectionId: number; readonly replayedFrames: number }
   /** Native: the link could not be resumed. Its sessions have ended; the outcomes are those of all values sent on them. */

@@ -36,6 +36,7 @@ export interface Limits {
    */
   readonly sendTimeoutMs: number
   readonly backoffMinMs: number
+  /** The longest wait before a redial. 30 s; in the ampc dialect 2 s, the pace at which parties of the Rust stack dial. */
   readonly backoffMaxMs: number
   readonly backoffFactor: number
   /** Dials at once, over all peers: a start with a thousand peers must not be a storm. The same number as pending inbound. */
@@ -108,13 +109,19 @@ export const defaultLimits: Limits = {
   eventQueueMax: 1024,
 }
 
+/**
+ * Where the ampc dialect differs. Parties of the Rust stack dial every 2 s, and give up sessions that are not complete within 10 s:
+ * a party that waits longer between two dials can miss all of their attempts.
+ */
+const ampcLimits: Partial<Limits> = { backoffMaxMs: 2_000 }
+
 export function isLimit(name: string): name is keyof Limits {
   return Object.hasOwn(defaultLimits, name)
 }
 
 /** @throws StatewireError ERR_INVALID_OPTION with one sentence that names the bad limit */
-export function resolveLimits(overrides: LimitsOption | undefined): Limits {
-  const limits: Record<keyof Limits, number> = { ...defaultLimits }
+export function resolveLimits(overrides: LimitsOption | undefined, dialect: 'native' | 'ampc' = 'native'): Limits {
+  const limits: Record<keyof Limits, number> = { ...defaultLimits, ...(dialect === 'ampc' ? ampcLimits : {}) }
   if (overrides === undefined) return limits
   checkObject(overrides, 'limits')
   checkNames(overrides, Object.keys(defaultLimits), 'a limit', 'limits.')

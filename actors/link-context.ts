@@ -3,6 +3,7 @@
  * Independent of: who provides it (services.ts), and of sessions and peers.
  */
 import type { AnyActorRef } from '../machines/xstate.ts'
+import type { Cause } from './causes.ts'
 import type { BaseLinks } from './base-links.ts'
 import type { ConnectionContext } from './connection-context.ts'
 import type { NameLookups } from './name-lookups.ts'
@@ -14,4 +15,6 @@ export interface LinkContext extends ConnectionContext {
   readonly lookups: NameLookups
   /** The current reconnector actor; null before the supervisor has started it. */
   readonly reconnector: AnyActorRef | null
+  /** A dial failed, and the link has no other address to dial at once. */
+  connectFailed(peer: string, cause: Cause): void
 }

@@ -71,6 +71,12 @@ export class LinkDial {
     if (!this.#isDialing) this.request()
   }
 
+  /** Asks again without waiting for the back-off. */
+  retry(): void {
+    if (this.#isKnown) this.#post({ type: 'dial.reset', key: this.#key })
+    this.request()
+  }
+
   /** The dial is granted: opens the transport to the next of the host's addresses. */
   open(addresses: readonly string[]): Dialled {
     const { services, peer } = this.#options
@@ -95,12 +101,14 @@ export class LinkDial {
     this.#post({ type, key: this.#key })
   }
 
-  /** It ended before the connection was up. Another address of the host is dialled at once. */
-  failed({ cause: { retry }, authenticated }: { readonly cause: Cause; readonly authenticated: boolean }): void {
+  /** It ended before the connection was up. Another address of the host is dialled at once. @returns whether there is one */
+  failed({ cause: { retry }, authenticated }: { readonly cause: Cause; readonly authenticated: boolean }): boolean {
     this.end()
     if (authenticated) this.#addresses.proved()
     const hasOther = this.#addresses.failed(retry === 'cap', this.#options.services.nowMs())
-    this.judge(hasOther && (retry === undefined || retry === 'cap') ? 'next' : retry)
+    const triesOther = hasOther && (retry === undefined || retry === 'cap')
+    this.judge(triesOther ? 'next' : retry)
+    return triesOther
   }
 
   /** Another connection takes its place. */
@@ -129,7 +137,7 @@ export class LinkDial {
       return true
     }
     offer.refuse(words)
-    services.emit({ type: 'connection.rejected', remoteAddress: offer.remoteAddress, peer: peer.id, cause: cause('ERR_NOT_ALLOWED', `${peer.id} broke the protocol too often and is not let in for ${leftMs} ms`) })
+    services.emit({ type: 'connection.rejected', remoteAddress: offer.remoteAddress, peer: peer.id, connectionId: this.#options.connectionId, cause: cause('ERR_NOT_ALLOWED', `${peer.id} broke the protocol too often and is not let in for ${leftMs} ms`) })
     return false
   }
 

@@ -102,7 +102,7 @@ class LinkBody implements Body {
     offer.refuse(fault)
     if (fault.isExpected) return
     const reason = cause('ERR_HANDSHAKE_FAILED', `the hello of ${this.#peer.id} was refused (${fault.reason})`)
-    this.#services.emit({ type: 'connection.rejected', remoteAddress: offer.remoteAddress, peer: this.#peer.id, cause: reason })
+    this.#services.emit({ type: 'connection.rejected', remoteAddress: offer.remoteAddress, peer: this.#peer.id, connectionId: this.#spec.connectionId, cause: reason })
   }
 
   facts(): LinkFacts {
@@ -141,6 +141,10 @@ class LinkBody implements Body {
 
   requestOnce(): void {
     this.#dial.requestOnce()
+  }
+
+  retryNow(): void {
+    this.#dial.retry()
   }
 
   /** Leaves `requesting`: by the grant, which stays used until the dial has ended, or without one. */
@@ -231,6 +235,7 @@ class LinkBody implements Body {
   noteUnresolved(event: { cause: Cause }): void {
     this.#cause = event.cause
     this.#news.failed(this.#current.skip(), event.cause, false)
+    this.#services.connectFailed(this.#peer.id, event.cause)
   }
 
   noteLost(event: { connection?: string; cause: Cause; authenticated: boolean }): void {
@@ -240,10 +245,11 @@ class LinkBody implements Body {
       this.#dial.end()
       return this.#announceLoss(event.cause, lost ?? '')
     }
-    this.#dial.failed(event)
+    const hasOther = this.#dial.failed(event)
     if (event.cause.retry === 'stale') this.#replaced()
     // One that had been ready was never adopted, because no session needed it yet: it is not ready any more.
     this.#news.failed(lost, event.cause, event.authenticated)
+    if (!hasOther && this.#closing === null) this.#services.connectFailed(this.#peer.id, event.cause)
   }
 
   /** Our newest hello is older than one the peer has seen: another process has this key, or the clock went back. */

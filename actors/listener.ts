@@ -163,7 +163,7 @@ class ListenerBody implements Body {
     const words = this.#wordsFor(offer)
     if (words === null) send(this.#port.children.get(id), { type: 'connection.fail', cause: reason })
     else offer.refuse(words)
-    this.#reject(offer.remoteAddress, identity, reason)
+    this.#reject(offer.remoteAddress, identity, reason, connectionId)
   }
 
   #wordsFor(offer: Offer): HandshakeFault | null {
@@ -205,7 +205,7 @@ class ListenerBody implements Body {
     const words = offer.refusal(refused === null ? 'stopping' : 'not-allowed', refused === null ? '' : 'not let in')
     if (words === null) send(this.#port.children.get(id), { type: 'connection.fail', cause: reason })
     else offer.refuse(words)
-    this.#reject(offer.remoteAddress, offer.claim.identity, reason)
+    this.#reject(offer.remoteAddress, offer.claim.identity, reason, offer.claim.connectionId)
   }
 
   forget(event: { connection?: string; id?: string }): void {
@@ -235,8 +235,9 @@ class ListenerBody implements Body {
     this.#unreported.add(deadline)
   }
 
-  #reject(remoteAddress: string, peer: string | null, reason: Cause): void {
-    this.#services.emit({ type: 'connection.rejected', remoteAddress, peer, cause: reason })
+  #reject(remoteAddress: string, peer: string | null, reason: Cause, connectionId?: number): void {
+    const link = connectionId === undefined ? {} : { connectionId }
+    this.#services.emit({ type: 'connection.rejected', remoteAddress, peer, ...link, cause: reason })
   }
 
   tellListening(event: { address: string }): void {

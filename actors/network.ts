@@ -7,7 +7,7 @@ import { show } from '../codec/show.ts'
 import { createActor } from '../machines/xstate.ts'
 import type { ActorRefFrom, InspectionEvent, Observer } from '../machines/xstate.ts'
 import { onAbort } from './abort-listeners.ts'
-import { BatchRequest } from './batch.ts'
+import { BatchRequest } from './batch-request.ts'
 import { checkBoolean, checkCall, checkTimeoutMs, invalid } from './checks.ts'
 import type { ControlChannel } from './control-channel.ts'
 import { checkDrain, drainedError, drainPeer } from './drain.ts'
@@ -69,11 +69,14 @@ export class Network {
   readonly #requests = new Set<BatchRequest>()
   readonly #drains = new Map<string, Promise<DrainReport>>()
   readonly #listeners: EventListeners
+  /** Those of `events()` that are read. */
+  readonly #queues = new Set<EventQueue>()
 
   private constructor(ref: SupervisorRef, services: Services) {
     this.#ref = ref
     this.#services = services
     this.#listeners = new EventListeners(ref, services.environment.log)
+    services.fatalFailures.onFirst = (peer, cause) => this.#warnOf(peer, cause)
     ref.on('network.ready', () => {
       this.#state = 'ready'
       this.#tell()
@@ -213,6 +216,7 @@ export class Network {
   events(options: { readonly signal?: AbortSignal | undefined } = {}): AsyncIterableIterator<NetworkEvent | MissedEvents> {
     checkCall(options, 'events', ['signal'])
     const queue = new EventQueue(this.#services.options.limits.eventQueueMax)
+    this.#queues.add(queue)
     const subscription = this.#ref.on('*', (event) => {
       queue.push(event as NetworkEvent)
       if (event.type === 'network.stopped' || event.type === 'network.failed') queue.end()
@@ -220,6 +224,7 @@ export class Network {
     const end = (): void => queue.end()
     const removeAbort = options.signal === undefined ? undefined : onAbort(options.signal, end)
     queue.onEnd = () => {
+      this.#queues.delete(queue)
       subscription.unsubscribe()
       removeAbort?.()
     }
@@ -285,6 +290,12 @@ export class Network {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown()
+  }
+
+  /** A process that listens to no failure, and waits for no call, would otherwise try for ever without a word. */
+  #warnOf(peer: string, { code, message }: Cause): void {
+    if (this.#listeners.has('connection.failed') || this.#queues.size > 0) return
+    process.emitWarning(`${peer} cannot be connected until something is changed: ${message}`, { type: 'StatewireWarning', code })
   }
 
   #hasEnded(): boolean {

@@ -32,9 +32,11 @@ export interface PeerOption {
 }
 
 /**
- * `resume` (native only, and the default there): the connection is replaced, and sessions do not notice. `fail`: a lost
- * connection ends all sessions of its batch, at all peers. `reconnect`: it is replaced, and the sessions are told what may
- * be missing.
+ * What happens to sessions when a connection is lost.
+ * - `resume` (native only, and its default): the connection is replaced, and the sessions do not notice.
+ * - `fail` (the default of ampc, as in the Rust stack): all sessions of that `makeSessions` call end, at all peers.
+ * - `reconnect` (ampc): the connection is replaced, and the sessions are told what may be missing. Only for peers of our own kind:
+ *   parties of the Rust stack end their sessions.
  */
 export type OnConnectionLost = 'resume' | 'fail' | 'reconnect'
 
@@ -126,9 +128,9 @@ export function resolveOptions(config: NetworkConfig): ResolvedOptions {
   if (given instanceof Promise) throw new StatewireError('ERR_INVALID_PEER_ID', 'identity is a Promise: await Identity.load(file) first')
   const key = config.identity instanceof Identity ? config.identity : null
   const identity = key === null ? checkName(given) : key.id
-  const limits = resolveLimits(config.limits)
   const dialect: unknown = config.dialect === undefined ? (key === null ? 'ampc' : 'native') : config.dialect
   if (dialect !== 'ampc' && dialect !== 'native') throw invalid(`dialect must be 'native' or 'ampc', got ${show(dialect)}`)
+  const limits = resolveLimits(config.limits, dialect)
   if (dialect === 'native' && key === null) throw invalid(`identity must be an Identity in the native dialect (${identitySources}), got ${show(given)}`)
   if (dialect === 'ampc' && key !== null) throw invalid('identity must be a name in the ampc dialect, got an Identity')
   // A name alone says nothing about which of the two was meant.

@@ -13,14 +13,15 @@ import { SessionNumbering } from '../protocol/ampc/session-numbering.ts'
 import type { Cause } from './causes.ts'
 import { BaseLinks } from './base-links.ts'
 import { createLinkStates } from './link-states.ts'
-import type { SessionContext } from './session-context.ts'
+import type { SessionContext, WaitingCall } from './session-context.ts'
 import { Claims } from './claims.ts'
 import type { Environment } from './environment.ts'
 import type { NetworkEvent } from './events.ts'
-import { Obstacles } from './obstacles.ts'
+import { ConnectDiagnostics } from './connect-diagnostics.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PeerTable } from './peer-table.ts'
 import { NameLookups } from './name-lookups.ts'
+import { FatalFailures } from './fatal-failures.ts'
 import { LiveActors } from './statechart/live-actors.ts'
 import { TimerWheel } from './timer-wheel.ts'
 import { Turns } from './turns.ts'
@@ -41,8 +42,8 @@ export class Services implements SessionContext {
   /** When the batches of all links leave, and Acks without one. */
   readonly writes: WriteScheduler
   readonly numbering = new SessionNumbering()
-  /** Batches that are not made yet: only they care which links are ready. */
-  readonly batchesUnderWay = new Set<object>()
+  /** Calls that are not complete yet: only they need to know which links are ready, and what keeps peers from connecting. */
+  readonly waitingCalls = new Set<WaitingCall>()
   readonly baseLinks: BaseLinks
   readonly lookups: NameLookups
   /** What all native links together may hold. */
@@ -60,13 +61,14 @@ export class Services implements SessionContext {
   emitter: (event: NetworkEvent) => void = () => {}
   /** Set by the supervisor. */
   tellPeer: (peer: string, event: AnyEventObject) => void = () => {}
-  readonly #obstacles: Obstacles
+  readonly fatalFailures: FatalFailures
+  readonly #diagnostics: ConnectDiagnostics
 
   constructor(environment: Environment, options: ResolvedOptions, peers: PeerTable) {
     this.environment = environment
     this.options = options
     this.peers = peers
-    this.#obstacles = new Obstacles(options, peers)
+    this.#diagnostics = new ConnectDiagnostics(options, peers)
     this.dialect = options.dialect === 'native' ? nativeDialect : ampcDialect
     this.memory = new NodeMemory(options.memoryBudgetBytes, peers.size * options.connectionParallelism)
     if (options.dialect === 'native') {
@@ -75,6 +77,7 @@ export class Services implements SessionContext {
     }
     this.baseLinks = new BaseLinks(options, peers, createLinkStates({ environment, options, peers, dialect: this.dialect, memory: this.memory, emit: (event) => this.emit(event) }))
     this.wheel = new TimerWheel(environment.clock)
+    this.fatalFailures = new FatalFailures(this.wheel, this.waitingCalls, options.listen !== null && this.dialect.bothMayDial)
     const { nameLookupTimeoutMs, nameLookupsMax } = options.limits
     this.lookups = new NameLookups({ names: environment.names, wheel: this.wheel, timeoutMs: nameLookupTimeoutMs, runningMax: nameLookupsMax })
     this.writes = new WriteScheduler(environment.clock)
@@ -89,9 +92,17 @@ export class Services implements SessionContext {
     this.actors.delete(ref)
   }
 
-  /** What keeps a peer from connecting, in brackets behind its name; or nothing. */
-  whyNotConnected(peer: string): string {
-    return this.#obstacles.sentenceFor(peer, this.url)
+  /** Why a peer is not connected, in parentheses, for the end of an error message; or ''. */
+  whyNotConnected(peer: string, links?: ReadonlySet<number>): string {
+    return this.#diagnostics.sentenceFor(peer, this.url, links)
+  }
+
+  fatalCauseOf(peer: string): Cause | null {
+    return this.fatalFailures.of(peer)
+  }
+
+  connectFailed(peer: string, cause: Cause): void {
+    this.fatalFailures.failed(peer, cause)
   }
 
   whyNotSent(peer: string, isConnected: boolean): string {
@@ -100,7 +111,8 @@ export class Services implements SessionContext {
   }
 
   emit(event: NetworkEvent): void {
-    this.#obstacles.note(event)
+    this.#diagnostics.record(event)
+    if (event.type === 'connection.opened') this.fatalFailures.clear(event.peer)
     const { log } = this.environment
     if (log.isRead?.() !== false) {
       const { type, ...fields } = event

@@ -10,7 +10,7 @@ import type { ChildEvent, DeadlineName } from '../machines/chart.ts'
 import type { ActorLogic, ActorSystem, AnyActorRef, AnyMachineSnapshot } from '../machines/xstate.ts'
 import { StatewireError } from '../codec/errors.ts'
 import { batch } from './batch.ts'
-import type { BatchRequest } from './batch.ts'
+import type { BatchRequest } from './batch-request.ts'
 import { chartActor } from './statechart/chart-actor.ts'
 import type { ActorPort, Body } from './statechart/chart-actor.ts'
 import { checkNames, checkObject } from './checks.ts'
@@ -139,7 +139,7 @@ class SupervisorBody implements Body {
   /** Of the set of connections that serves all batches: those that wait for it hear too, and all hear of its end. */
   noteLink(event: { type: string; peer: string; link: string }): void {
     this.services.baseLinks.note(event.peer, event.link, event.type === 'link.ready' || event.type === 'link.up')
-    if (this.services.batchesUnderWay.size > 0 || event.type === 'link.failed') send(this.#child('batches'), { type: 'pool.pass', event })
+    if (this.services.waitingCalls.size > 0 || event.type === 'link.failed') send(this.#child('batches'), { type: 'pool.pass', event })
   }
 
   noteRestart(event: ChildEvent): void {

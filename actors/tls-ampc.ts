@@ -16,7 +16,7 @@ import { checkIdentity } from '../protocol/ampc/peer-id.ts'
 import { checkBoolean, checkFunction, checkNames, checkObject } from './checks.ts'
 import { verifyErrorOf } from './node-internals.ts'
 import { isAnchored } from './tls-chain.ts'
-import { codeOf, handshakeError, isTlsError, refusal } from './tls-errors.ts'
+import { codeOf, dialError, handshakeError, refusal } from './tls-errors.ts'
 import { ampcParameters } from './tls-parameters.ts'
 import type { Proof, TlsSide } from './tls-side.ts'
 
@@ -90,7 +90,7 @@ export class AmpcTls {
         if (!proof.covers(identity)) throw refusal(remoteAddress, `its certificate is not anchored in the root of ${JSON.stringify(identity)}`, 'ERR_CERTIFICATE_REJECTED')
         return proof
       },
-      failed: (error) => handshakeError(remoteAddress, error, !isTlsError(error) ? 'ERR_HANDSHAKE_FAILED' : isRefusalOfOurs(error) ? 'ERR_HANDSHAKE_REFUSED' : 'ERR_TLS_PROTOCOL'),
+      failed: (error) => dialError(remoteAddress, error),
     }
   }
 
@@ -149,11 +149,6 @@ export function checkAmpcTls(value: unknown, path: string): void {
   for (const [identity, root] of Object.entries(checkObject(options['roots'], `${path}.roots`))) if (typeof root !== 'string') throw unusable(`${path}.roots[${show(identity)}] must be a certificate in PEM, got ${show(root)}`)
   checkBoolean(options['checkHostName'], `${path}.checkHostName`)
   if (options['wallTimeMs'] !== undefined) checkFunction(options['wallTimeMs'], `${path}.wallTimeMs`)
-}
-
-/** An alert by which the other side says that it does not like our certificate: its configuration may change. */
-function isRefusalOfOurs(error: unknown): boolean {
-  return /ALERT_(?:BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_\w+|UNKNOWN_CA|ACCESS_DENIED|DECRYPT_ERROR)/.test(codeOf(error))
 }
 
 function reasonOf(problem: unknown): string {

@@ -54,6 +54,29 @@ const meanings: Readonly<Record<string, string>> = {
   ERR_SSL_TLSV1_ALERT_DECRYPT_ERROR: 'it could not verify this side',
 }
 
+/** Codes of OpenSSL that mean: another protocol is spoken there. It will be spoken there the next time as well. */
+const foreignProtocol: ReadonlySet<string> = new Set([
+  'ERR_SSL_HTTP_REQUEST',
+  'ERR_SSL_HTTPS_PROXY_REQUEST',
+  'ERR_SSL_WRONG_VERSION_NUMBER',
+  'ERR_SSL_PACKET_LENGTH_TOO_LONG',
+  'ERR_SSL_UNSUPPORTED_PROTOCOL',
+  'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION',
+  'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL',
+])
+
+/** The error of a dial whose handshake ended with `error`. */
+export function dialError(remoteAddress: string, error: unknown): StatewireError {
+  const code = codeOf(error)
+  if (isRejectedCertificate(code)) return new StatewireError('ERR_CERTIFICATE_REJECTED', `the TLS handshake with ${remoteAddress} failed: it does not accept the certificate of this side (${code})`, { cause: error })
+  return handshakeError(remoteAddress, error, foreignProtocol.has(code) ? 'ERR_TLS_PROTOCOL' : 'ERR_HANDSHAKE_FAILED')
+}
+
+/** An alert by which the other side rejects the certificate of this side. */
+function isRejectedCertificate(code: string): boolean {
+  return /ALERT_(?:BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_\w+|UNKNOWN_CA|ACCESS_DENIED)$/.test(code)
+}
+
 /** A peer's text may hold anything: what passes is one short line. */
 function line(text: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what is taken out

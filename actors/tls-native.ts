@@ -12,7 +12,7 @@ import { publicKeyOf } from './certificate.ts'
 import type { Identity } from './identity.ts'
 import { formatAddress } from './pipe.ts'
 import type { Address } from './pipe.ts'
-import { handshakeError, refusal, UnexpectedPeerError } from './tls-errors.ts'
+import { dialError, handshakeError, refusal, UnexpectedPeerError } from './tls-errors.ts'
 import { nativeAlpn } from './tls-parameters.ts'
 import type { Proof, TlsSide } from './tls-side.ts'
 
@@ -50,7 +50,7 @@ export function nativeDialer({ identity, remote, expectedPeerId }: NativeDialOpt
       if (!publicKey.equals(expected)) throw new UnexpectedPeerError(address, expectedPeerId, encodePeerId(publicKey))
       return proofOf(expectedPeerId)
     },
-    failed: (error) => handshakeError(address, error),
+    failed: (error) => dialError(address, error),
   }
 }
 

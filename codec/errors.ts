@@ -11,7 +11,7 @@ export interface ErrorCodeEntry {
   readonly meaning: string
   /** The same call may succeed later although nobody changed anything. */
   readonly retryable: boolean
-  /** Trying again is pointless until configuration or code changes: the runtime stops by itself. */
+  /** Trying again does not help until configuration or code is changed. Waiting calls fail at once; redials go on at the cap of the back-off. */
   readonly fatal: boolean
 }
 
@@ -48,12 +48,12 @@ export const errorCodes = {
   // Handshake and connection.
   ERR_HANDSHAKE_FAILED: transient('The handshake ended before it was complete, or the answer was wrong.'),
   ERR_HANDSHAKE_REFUSED: transient('The other side refused the handshake, or closed the connection during it.'),
-  ERR_UNEXPECTED_PEER: transient('The other side proved or claimed an identity that was not expected on this address.'),
+  ERR_UNEXPECTED_PEER: fatal('The other side proved or claimed an identity that was not expected on this address.'),
   ERR_CONNECTION_LOST: transient('An established connection ended.'),
   ERR_CONNECTION_REFUSED: transient('The other side did not accept a connection.'),
   ERR_NAME_NOT_RESOLVED: transient('The host name in the address of a peer has no address, or the name service does not answer.'),
   ERR_NOT_REQUESTED: transient('An inbound connection came that nobody asks for now.'),
-  ERR_NOT_ALLOWED: transient('An inbound connection came from an address, or a peer, that is not let in here.'),
+  ERR_NOT_ALLOWED: fatal('One side does not let the other in: its address, key or protocol version is not allowed, or the application refused it.'),
   ERR_ADMISSION_LIMIT: transient('A limit on inbound connections is reached.'),
   ERR_TRANSPORT: transient('The transport below reported an error.'),
   ERR_LISTEN_FAILED: fatal('The listener could not bind its address.'),
@@ -82,7 +82,7 @@ export const errorCodes = {
   ERR_KEY_FORMAT: fatal('A private key is not in PKCS#8 PEM.'),
   ERR_KEY_TYPE: fatal('A private key is of another kind than is needed here.'),
   ERR_CERTIFICATE_UNUSABLE: fatal('A configured certificate or root can not be read, or does not fit its key.'),
-  ERR_CERTIFICATE_REJECTED: fatal('The certificate of the other side is not valid for the identity that was dialled.'),
+  ERR_CERTIFICATE_REJECTED: fatal('The certificate of one side is not valid for its identity in the eyes of the other.'),
   ERR_TLS_PROTOCOL: fatal('The other side speaks no TLS, or a TLS that this side does not take.'),
   // The native dialect: the peer broke a rule of the link.
   ERR_ACK_OUT_OF_RANGE: permanent('A peer acknowledged frames that were never sent, or took back an acknowledgement.'),

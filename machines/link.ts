@@ -37,11 +37,12 @@ export type LinkEvent =
   | { readonly type: 'link.close'; readonly cause: Cause }
   | { readonly type: 'reconnector.restarted' }
   | { readonly type: 'link.wanted' }
+  | { readonly type: 'link.retry' }
   | { readonly type: 'link.unwanted'; readonly cause: Cause }
   | ChildEvent
   | DeadlinePassed
 
-export const linkActions = ['requestDial', 'requestOnce', 'cancelDial', 'openClaim', 'closeClaim', 'dial', 'accept', 'replace', 'endDial', 'tellReady', 'adopt', 'resetBackoff', 'noteErrored', 'noteLost', 'noteUnresolved', 'failConnection', 'dropConnection', 'closeConnection', 'tellFailed', 'noteRestart', 'escalate'] as const
+export const linkActions = ['requestDial', 'requestOnce', 'retryNow', 'cancelDial', 'openClaim', 'closeClaim', 'dial', 'accept', 'replace', 'endDial', 'tellReady', 'adopt', 'resetBackoff', 'noteErrored', 'noteLost', 'noteUnresolved', 'failConnection', 'dropConnection', 'closeConnection', 'tellFailed', 'noteRestart', 'escalate'] as const
 
 const authenticated = [{ guard: 'readsAtOnce', target: 'up' }, { target: 'ready' }] as const
 
@@ -93,6 +94,7 @@ export const linkMachine = setup({
             'link.claimed': '#link.accepting',
             'reconnector.restarted': { actions: 'requestDial' },
             'link.wanted': { actions: 'requestOnce' },
+            'link.retry': { actions: 'retryNow' },
             'deadline.passed': { target: 'requesting', reenter: true },
           },
         },

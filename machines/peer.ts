@@ -27,6 +27,7 @@ export type PeerEvent =
   | { readonly type: 'peer.empty' }
   | { readonly type: 'peer.close'; readonly cause: Cause; readonly withinMs?: number }
   | { readonly type: 'reconnector.restarted' }
+  | { readonly type: 'link.retry' }
   | ChildEvent
   | DeadlinePassed
 
@@ -57,6 +58,7 @@ export const peerMachine = setup({
     'child.restarted': { actions: 'noteRestart' },
     'child.escalated': { target: '.errored', actions: 'noteEscalation' },
     'reconnector.restarted': { actions: 'wakeLinks' },
+    'link.retry': { actions: 'wakeLinks' },
     'peer.close': '.closing',
   },
   states: {

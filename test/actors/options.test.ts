@@ -130,7 +130,7 @@ describe('a url', () => {
 describe('a good configuration', () => {
   it('resolves to roles, addresses and defaults', () => {
     const options = resolveOptions(good)
-    expect(options).toMatchObject({ identity: 'bob', onConnectionLost: 'fail', connectionParallelism: 1, limits: defaultLimits })
+    expect(options).toMatchObject({ identity: 'bob', onConnectionLost: 'fail', connectionParallelism: 1, limits: { ...defaultLimits, backoffMaxMs: 2_000 } })
     expect(options.peers.find(({ id }) => id === 'alice')).toMatchObject({ role: 'dialer', address: { host: '127.0.0.1', port: 15600 } })
     expect(options.peers.find(({ id }) => id === 'carol')).toMatchObject({ role: 'acceptor', address: null })
   })

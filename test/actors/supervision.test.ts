@@ -196,7 +196,7 @@ describe('a reconnector that crashes', () => {
 
 describe('a forwarder that crashes again and again', () => {
   it('escalates through its link to its peer, which is set aside; other peers never notice; it is tried again at the cap', () =>
-    play(trio('memory'), async (scene) => {
+    play(trio('memory', { limits: { backoffMaxMs: 30_000 } }), async (scene) => {
       const made = await scene.sessions(1)
       const bob = scene.of('bob')
       const mend = breakDecoder(scene, 'bob', 'alice')

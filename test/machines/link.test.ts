@@ -21,6 +21,7 @@ down.requesting
   link.close                         -> closing                        cancelDial closeConnection
   reconnector.restarted              -> stays                          requestDial
   link.wanted                        -> stays                          requestOnce
+  link.retry                         -> stays                          retryNow
   link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
@@ -164,6 +165,7 @@ down.requesting
   link.close                         -> closing                        cancelDial closeConnection
   reconnector.restarted              -> stays                          requestDial
   link.wanted                        -> stays                          requestOnce
+  link.retry                         -> stays                          retryNow
   link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          noteRestart
   child.restarted                    -> stays                          noteRestart
@@ -340,7 +342,7 @@ describe('the link chart', () => {
     events: [
       ...named('dial.granted', 'dial.unresolved', 'link.claimed', 'connection.authenticated', 'connection.errored'),
       ...closings,
-      ...named('pump.started', 'pump.failed', 'link.adopt', 'link.close', 'reconnector.restarted', 'link.wanted', 'link.unwanted'),
+      ...named('pump.started', 'pump.failed', 'link.adopt', 'link.close', 'reconnector.restarted', 'link.wanted', 'link.retry', 'link.unwanted'),
       ...childEvents,
       ...named('deadline.passed'),
     ],

@@ -15,6 +15,7 @@ idle
   link.failed                        -> stays                          relay
   peer.close                         -> closing                        closeLinks
   reconnector.restarted              -> stays                          wakeLinks
+  link.retry                         -> stays                          wakeLinks
   child.done                         -> stays                          forgetLink
   child.failed                       -> stays                          noteEscalation
   child.restarted                    -> stays                          noteRestart
@@ -29,6 +30,7 @@ active
   link.failed                        -> stays                          relay
   peer.close                         -> closing                        closeLinks
   reconnector.restarted              -> stays                          wakeLinks
+  link.retry                         -> stays                          wakeLinks
   child.done                         -> stays                          forgetLink
   child.failed                       -> stays                          noteEscalation
   child.restarted                    -> stays                          noteRestart
@@ -43,6 +45,7 @@ closing
   link.failed                        -> stays                          relay
   peer.empty                         -> closed
   reconnector.restarted              -> stays                          wakeLinks
+  link.retry                         -> stays                          wakeLinks
   child.done                         -> stays                          forgetLink
   child.failed                       -> stays                          forgetLink
   child.restarted                    -> stays                          noteRestart
@@ -58,6 +61,7 @@ errored
   link.failed                        -> stays                          relay
   peer.close                         -> closing                        closeLinks
   reconnector.restarted              -> stays                          wakeLinks
+  link.retry                         -> stays                          wakeLinks
   child.done                         -> stays                          forgetLink
   child.failed                       -> stays                          noteEscalation
   child.restarted                    -> stays                          noteRestart
@@ -72,7 +76,7 @@ describe('the peer chart', () => {
       'a peer': {},
     },
     events: [
-      ...named('link.open', 'link.release', 'link.break', 'link.ready', 'link.up', 'link.down', 'link.failed', 'peer.empty', 'peer.close', 'reconnector.restarted'),
+      ...named('link.open', 'link.release', 'link.break', 'link.ready', 'link.up', 'link.down', 'link.failed', 'peer.empty', 'peer.close', 'reconnector.restarted', 'link.retry'),
       ...childEvents,
       ...named('deadline.passed'),
     ],

@@ -142,7 +142,7 @@ describe('a dialling side closes on a server that speaks', () => {
     ['plain text', 'welcome, please log in: '],
     ['an ampc connection id and more', '\u0000\u0000\u0000\u0000\u0000\u0000'],
   ])('%s', async (_name, banner) => {
-    await expectRefused(await serve(net.createServer((socket) => void socket.write(banner, 'latin1'))), /does not speak TLS/)
+    await expectRefused(await serve(net.createServer((socket) => void socket.write(banner, 'latin1'))), /does not speak TLS/, 'ERR_TLS_PROTOCOL')
   })
 
   it('nothing and hangs up', async () => {
@@ -157,13 +157,13 @@ describe('a dialling side closes on a server that speaks', () => {
     const { keyPem, pem } = issue({ name: 'www', kind: 'rsa' })
     const server = tls.createServer({ key: keyPem, cert: pem, ALPNProtocols: ['h2'] })
     server.on('tlsClientError', (_error, socket) => socket.destroy())
-    await expectRefused(await serve(server), /ALPN|share no parameters/)
+    await expectRefused(await serve(server), /ALPN|share no parameters/, 'ERR_TLS_PROTOCOL')
   })
 
   it('TLS 1.2 alone', async () => {
     const { keyPem, pem } = issue({ name: 'www', kind: 'rsa' })
     const server = tls.createServer({ key: keyPem, cert: pem, maxVersion: 'TLSv1.2' })
     server.on('tlsClientError', (_error, socket) => socket.destroy())
-    await expectRefused(await serve(server), /version of TLS/)
+    await expectRefused(await serve(server), /version of TLS/, 'ERR_TLS_PROTOCOL')
   })
 })

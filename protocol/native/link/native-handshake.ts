@@ -23,12 +23,15 @@ export class ExchangedHellos {
   }
 }
 
+/** Refusals that stay until someone changes a configuration. A link that the peer does not have is none: peers agree on their number. */
+const forGood: ReadonlySet<string> = new Set(['not-allowed', 'identity', 'version', 'self'])
+
 /** The acceptor said no, and why; `effect` tells what that means for the next try. */
 export class HelloRefusedError extends StatewireError {
   readonly effect: RefusalEffect
   readonly refusal: string
   constructor(name: string, message: string, effect: RefusalEffect) {
-    super('ERR_HANDSHAKE_REFUSED', `the hello was refused (${name})${message === '' ? '' : `: ${show(message)}`}`)
+    super(forGood.has(name) ? 'ERR_NOT_ALLOWED' : 'ERR_HANDSHAKE_REFUSED', `the hello was refused (${name})${message === '' ? '' : `: ${show(message)}`}`)
     this.effect = effect
     this.refusal = name
   }
