@@ -1,5 +1,6 @@
 /**
- * Owns: the listeners that an application puts on a network's events. What a listener throws is reported and goes no further.
+ * Owns: the listeners that an application adds to a network's events. What a listener throws is reported and goes no
+ * further.
  * Independent of: which events there are, and of who emits them.
  */
 import { show } from '../codec/show.ts'

@@ -1,5 +1,5 @@
 /**
- * Owns: the check that TLS works in the JavaScript runtime that this process is, before a handshake waits for its deadline.
+ * Owns: the check that TLS works in this JavaScript runtime, made before a handshake waits for its deadline.
  * Independent of: TLS itself, and of what it is used for.
  *
  * Node and Bun pass a value over mutual TLS. Deno 2.9 has the same API, but the handshake never ends.

@@ -4,7 +4,8 @@
  *     npx statewire keygen --out b.pem
  *     node dial.js "$(npx statewire keygen --id a.pem)"
  *
- * Owns: the dialling half of the smallest program in two processes. Independent of: how ids get from one machine to another.
+ * Owns: the dialling half of the smallest program in two processes.
+ * Independent of: how ids get from one machine to another.
  */
 import { createNetwork, Identity } from '../../index.ts'
 

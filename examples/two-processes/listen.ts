@@ -4,7 +4,8 @@
  *     npx statewire keygen --out a.pem
  *     node listen.js "$(npx statewire keygen --id b.pem)"
  *
- * Owns: the listening half of the smallest program in two processes. Independent of: how ids get from one machine to another.
+ * Owns: the listening half of the smallest program in two processes.
+ * Independent of: how ids get from one machine to another.
  */
 import { createNetwork, Identity } from '../../index.ts'
 
