@@ -161,11 +161,13 @@ class LinkBody implements Body {
     if (this.#spec.onConnectionLost === 'fail') this.#dial.closeClaim()
   }
 
+  /** What may throw comes before the pipe: from then on the connection owns it. */
   dial(event: { addresses: readonly string[] }): void {
     const { dialect, options } = this.#services
-    const { pipe, timeoutMs } = this.#dial.open(event.addresses)
-    const handshake = dialect.createDialerHandshake({ identity: options.identity, connectionId: this.#spec.connectionId, state: this.#spec.state })
+    const { connectionId, state } = this.#spec
+    const handshake = dialect.createDialerHandshake({ identity: options.identity, connectionId, state })
     this.#news.started()
+    const { pipe, timeoutMs } = this.#dial.open(event.addresses)
     this.#current.begin({ services: this.#services, begins: 'connecting', pipe, handshake, dialTimeoutMs: timeoutMs })
   }
 
@@ -178,13 +180,12 @@ class LinkBody implements Body {
   }
 
   accept(event: { offer: Offer }): void {
+    this.#news.started()
     const taken = event.offer.take(this.#spec.state)
     if (taken === undefined) {
-      this.#port.send({ type: 'connection.closed', cause: cause('ERR_CONNECTION_LOST', 'the connection ended before it was taken over'), authenticated: false })
-      return
-    }
-    this.#news.started()
-    this.#current.begin({ services: this.#services, begins: 'authenticated', taken })
+      const reason = cause('ERR_CONNECTION_LOST', 'the connection ended before it was taken over')
+      this.#port.send({ type: 'connection.closed', cause: reason, authenticated: false })
+    } else this.#current.begin({ services: this.#services, begins: 'authenticated', taken })
   }
 
   endDial(): void {

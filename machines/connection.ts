@@ -1,7 +1,7 @@
 /**
  * Owns: the life of one socket, from the first packet to the last: opening → authenticating → open → closing → closed,
  * and errored in between where something broke. A connection is never reused; reconnecting makes a new one.
- * Refuses to know: which carrier, which dialect, and every byte.
+ * Independent of: which carrier, which dialect, and every byte.
  *
  *                 dialer                                       acceptor
  *   opening       connecting → connected (securing)            connected (securing)

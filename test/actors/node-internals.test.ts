@@ -56,6 +56,21 @@ describe('on this version of Node', () => {
     expect(memory.subarray(0, await read).toString()).toBe('hello')
   })
 
+  it('a dialled TLS socket upon a raw one can be read into memory that is given to it', async () => {
+    const { dialled, accepted } = await pair()
+    const server = acceptTls(accepted)
+    const client = tls.connect({ socket: dialled, secureContext, rejectUnauthorized: false })
+    open.push(client)
+    await once(client, 'secureConnect')
+    const memory = Buffer.alloc(1024)
+    const read = new Promise<number>((resolve) => {
+      expect(readIntoMemory(client, memory, (lengthBytes) => (resolve(lengthBytes), true))).toBe(true)
+    })
+    client.resume()
+    server.write('hello')
+    expect(memory.subarray(0, await read).toString()).toBe('hello')
+  })
+
   it('an accepted TLS socket tells that its handshake is through, and what OpenSSL says of the client', async () => {
     const { dialled, accepted } = await pair()
     const server = acceptTls(accepted)

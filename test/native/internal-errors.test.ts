@@ -3,8 +3,10 @@
  * value has its outcome, and a peer whose actors fail too often is set aside and tried again.
  * Refuses to know: the rules of restarts (test/actors/statechart/children.test.ts).
  */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { LinkResetError } from '../../index.ts'
+import { nativeDialect } from '../../protocol/native/link/native-dialect.ts'
+import { NativeAcceptorHandshake } from '../../protocol/native/link/native-handshake.ts'
 import type { Session } from '../../index.ts'
 import { number, numberOf, play, rejectionOf } from '../support/native-scene.ts'
 import type { NativeMember, NativeScene } from '../support/native-scene.ts'
@@ -116,5 +118,26 @@ describe('a bug met while a frame is handled', () => {
       expect(await scene.run(ended)).toMatchObject({ code: 'ERR_LINK_RESET', reason: 'internal-error', outcomes: { acked: 0, unknown: 0, notSent: 1 } })
       mend()
       await oneEach(scene, alice, bob)
+    }))
+})
+
+describe('a bug met while a hello is made or answered', () => {
+  it('costs its connection alone: no socket is left without an owner, and the next one comes up', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const bug = (): never => {
+        throw new TypeError('cannot read properties of undefined')
+      }
+      const dials = vi.spyOn(nativeDialect, 'createDialerHandshake').mockImplementationOnce(bug)
+      const answers = vi.spyOn(NativeAcceptorHandshake.prototype, 'confirm').mockImplementationOnce(bug)
+      try {
+        const [alice, bob] = await scene.pair()
+        const [mine, theirs] = await oneEach(scene, alice, bob)
+        await scene.run(mine.send(bob.id, number(8)))
+        expect(numberOf(await scene.run(theirs.receive(alice.id)))).toBe(8)
+        expect([dials.mock.calls.length, answers.mock.calls.length].every((calls) => calls > 1)).toBe(true)
+        await scene.until('no other socket is open', () => scene.openPipes === 2, 1000)
+      } finally {
+        vi.restoreAllMocks()
+      }
     }))
 })

@@ -130,6 +130,11 @@ export class NativeScene {
     return this.#options.on === 'memory'
   }
 
+  /** Both ends of each connection in memory that is not closed. */
+  get openPipes(): number {
+    return this.#wire.pipes.size
+  }
+
   /** Waits for a promise, moving virtual time on where it is virtual. */
   run<T>(promise: Promise<T>): Promise<T> {
     return this.isVirtual ? this.clock.run(promise) : promise
