@@ -3,7 +3,7 @@
  * Independent of: what the bytes are, whether there is TLS, and how Node is made to do it (node-internals.ts).
  *
  * Node makes an ArrayBuffer for each read, under TLS for each record of 16 KiB. At a gigabyte a second that is garbage which
- * V8 counts against its heap, so that it marks the heap again and again (docs/decisions/0010-reads-are-lent.md).
+ * V8 counts against its heap, so that it marks the heap again and again (docs/decisions/0010-borrowed-read-buffers.md).
  */
 import type net from 'node:net'
 import { Duplex } from 'node:stream'
