@@ -21,7 +21,7 @@ let knownSlots: ReadSlots | null | undefined
 /**
  * Reads a socket into `memory` from now on: what Node's option `onread` sets up.
  * Reason: `onread` is for sockets that dial with no other socket below. Accepted sockets without it have Node allocate for
- * each read: 64 KiB values run at 0.79 of raw TLS instead of 1.16 (docs/decisions/0010-reads-are-lent.md).
+ * each read: 64 KiB values run at 0.79 of raw TLS instead of 1.16 (docs/decisions/0010-borrowed-read-buffers.md).
  * Fallback: returns false, and the caller reads by the event 'data'.
  * @param onRead is told how many bytes of the memory were filled; false: no more for now
  */
