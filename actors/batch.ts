@@ -76,7 +76,7 @@ class BatchBody implements Body, WaitingCall {
   }
 
   facts(): BatchFacts {
-    return { peers: this.#request.peers, sessions: this.#request.count, connectionsPerPeer: this.#connections, purpose: this.#request.purpose, onConnectionLost: this.#mode }
+    return { peers: this.#request.peers, sessions: this.#request.count, connectionsPerPeer: this.#connections, readyLinks: this.#ready.size, purpose: this.#request.purpose, onConnectionLost: this.#mode }
   }
 
   deadlineMs(deadline: DeadlineName): number {

@@ -60,6 +60,7 @@ export class ConnectionBody implements Body, PipeHandlers, Offer {
   #agreed: unknown = undefined
   #cause: Cause | null = null
   #hasSentHello = false
+  #isSecured = false
   #authenticated = false
   #isHandedOn = false
   #isLeaving = false
@@ -75,6 +76,7 @@ export class ConnectionBody implements Body, PipeHandlers, Offer {
       this.#handshake = null
       this.#pipe = pipe
       this.#agreed = agreed
+      this.#isSecured = true
       this.#rest = rest
     } else {
       this.#handshake = input.handshake
@@ -88,6 +90,8 @@ export class ConnectionBody implements Body, PipeHandlers, Offer {
     return {
       role: this.#begins === 'connecting' ? 'dialer' : 'acceptor',
       remoteAddress: this.#remoteAddress,
+      tls: this.#services.options.security === 'plaintext' ? 'off' : this.#isSecured ? 'established' : 'pending',
+      isAuthenticated: this.#authenticated,
       begins: this.#begins,
     }
   }
@@ -158,7 +162,10 @@ export class ConnectionBody implements Body, PipeHandlers, Offer {
 
   secure(): void {
     this.#pipe?.secure().then(
-      () => this.#port.send({ type: 'pipe.secured' }),
+      () => {
+        this.#isSecured = true
+        this.#port.send({ type: 'pipe.secured' })
+      },
       (error: unknown) => {
         // A carrier that has closed already has said why in `onClose`.
         const reason = causeOf(error, 'ERR_HANDSHAKE_FAILED')

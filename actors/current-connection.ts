@@ -25,6 +25,11 @@ export class CurrentConnection {
     return this.#id
   }
 
+  /** How many there were, this one included. */
+  get number(): number {
+    return this.#number
+  }
+
   get body(): ConnectionBody | undefined {
     return this.#ref === null ? undefined : connectionBody(this.#ref)
   }

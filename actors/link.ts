@@ -108,7 +108,11 @@ class LinkBody implements Body {
   facts(): LinkFacts {
     const onConnectionLost = this.#spec.onConnectionLost === 'fail' ? 'fail' : 'reconnect'
     const { readsAtOnce } = this.#spec.state
-    return { peer: this.#peer.id, connectionId: this.#spec.connectionId, role: this.#peer.role, onConnectionLost, readsAtOnce }
+    const epoch = this.#spec.state.epoch?.name ?? null
+    const { number: attempt, body } = this.#current
+    const remoteAddress = body?.remoteAddress ?? null
+    const { connectionId } = this.#spec
+    return { peer: this.#peer.id, connectionId, role: this.#peer.role, epoch, attempt, remoteAddress, onConnectionLost, readsAtOnce }
   }
 
   deadlineMs(deadline: DeadlineName): number {

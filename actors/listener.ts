@@ -70,7 +70,8 @@ class ListenerBody implements Body {
   }
 
   facts(): ListenerFacts {
-    return { address: formatUrl(this.#input.address, this.#services.options.security) }
+    const address = this.#input.bound.address ?? this.#input.address
+    return { address: formatUrl(address, this.#services.options.security), handshakes: this.#port.children.size }
   }
 
   deadlineMs(deadline: DeadlineName): number {

@@ -43,7 +43,7 @@ class PeerBody implements Body {
   }
 
   facts(): PeerFacts {
-    return { peer: this.#peer.id }
+    return { peer: this.#peer.id, links: this.#port.children.size }
   }
 
   deadlineMs(deadline: DeadlineName): number {

@@ -61,7 +61,8 @@ class ReconnectorBody implements Body {
   }
 
   facts(): ReconnectorFacts {
-    return { dialsMax: this.#services.options.limits.dialsMax }
+    const { dialsMax } = this.#services.options.limits
+    return { dialsMax, dialing: this.#dialing, links: this.#entries.size }
   }
 
   deadlineMs(deadline: DeadlineName): number {

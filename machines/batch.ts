@@ -18,6 +18,8 @@ export interface BatchFacts {
   readonly peers: readonly string[]
   readonly sessions: number
   readonly connectionsPerPeer: number
+  /** Links that are up, of all that it needs. */
+  readonly readyLinks: number
   /** The connections of a control channel stand each for itself: who leaves after the barrier must not end that of the others. */
   readonly purpose: 'sessions' | 'control'
   /** `fail`: one lost connection ends the batch. `reconnect`: its links outlive it. `resume`: nothing is lost with a connection. */

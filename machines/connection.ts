@@ -19,6 +19,9 @@ import type { Cause, ChartContext, ChartInput, DeadlinePassed, StateMeta } from 
 export interface ConnectionFacts {
   readonly role: 'dialer' | 'acceptor'
   readonly remoteAddress: string
+  /** `off`: the network uses none. Once it is established, the key of the other side was checked. */
+  readonly tls: 'off' | 'pending' | 'established'
+  readonly isAuthenticated: boolean
   /** The first state: a dialled pipe connects, an accepted one is connected, one that its link took has shaken hands. */
   readonly begins: 'connecting' | 'connected' | 'authenticated'
 }

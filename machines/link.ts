@@ -18,6 +18,11 @@ export interface LinkFacts {
   readonly peer: string
   readonly connectionId: number
   readonly role: 'dialer' | 'acceptor'
+  /** What identifies the lanes of now on the wire; null in a dialect that does not resume. */
+  readonly epoch: string | null
+  /** The number of its connection, counted from 1; 0 before the first. */
+  readonly attempt: number
+  readonly remoteAddress: string | null
   /** What a lost connection means: another one, or the end. */
   readonly onConnectionLost: 'reconnect' | 'fail'
   /** It takes a connection over at once, sessions or not, and is of use only then: what the hellos come to may end the lanes that it has. */

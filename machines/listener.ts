@@ -8,7 +8,10 @@ import { placeholders, resting } from './chart.ts'
 import type { Cause, ChartContext, ChartInput, ChildEvent, DeadlinePassed, StateMeta } from './chart.ts'
 
 export interface ListenerFacts {
+  /** With the real port once it is bound. */
   readonly address: string
+  /** Accepted sockets that are no link's yet. */
+  readonly handshakes: number
 }
 
 export type ListenerEvent =

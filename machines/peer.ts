@@ -14,6 +14,7 @@ import type { Cause, ChartContext, ChartInput, ChildEvent, DeadlinePassed, State
 
 export interface PeerFacts {
   readonly peer: string
+  readonly links: number
 }
 
 export type PeerEvent =

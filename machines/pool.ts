@@ -8,6 +8,7 @@ import type { Cause, ChartContext, ChartInput, ChildEvent, StateMeta } from './c
 
 export interface PoolFacts {
   readonly kind: string
+  readonly children: number
 }
 
 export type PoolEvent =

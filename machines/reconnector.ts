@@ -9,6 +9,10 @@ import type { Cause, ChartContext, ChartInput, StateMeta } from './chart.ts'
 
 export interface ReconnectorFacts {
   readonly dialsMax: number
+  /** Dials that were granted and have not ended. */
+  readonly dialing: number
+  /** Links that it knows: those that dial, wait, or may ask again. */
+  readonly links: number
 }
 
 export type ReconnectorEvent =

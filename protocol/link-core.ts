@@ -48,6 +48,8 @@ export interface Outbound {
 
 export interface LinkCore extends FrameSink {
   readonly counters: LinkCounters
+  /** Its name for inspectors; absent if the dialect does not resume. */
+  readonly epoch?: { readonly name: string }
   /** A link does not read before it has a lane, where the dialect asks for that: its actor waits for this. */
   onLaneOpened: (() => void) | null
   readonly laneCount: number

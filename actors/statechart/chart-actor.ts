@@ -43,7 +43,7 @@ export interface ActorPort {
 export interface Body {
   /**
    * Shown by inspectors as `context.facts`, and read each time they ask: plain, small, and free of payload and keys.
-   * Facts that a guard reads must not change during the life of the actor. Must not throw.
+   * Guards see the facts as they were when the actor was created. Must not throw.
    */
   facts(): object
   /** Releases everything the body holds. Runs exactly once, however the actor ends. Must not throw. */
@@ -105,10 +105,13 @@ class ActorCell {
   readonly #ref: AnyActorRef
   readonly #deadlines: StateDeadlines
   #body: Body | null
+  /** As they were at first, for guards. */
+  readonly #firstFacts: object
   #lastFacts: object = {}
 
   constructor(ref: AnyActorRef, body: Body, children: Children, host: ActorHost) {
     this.#body = body
+    this.#firstFacts = body.facts()
     this.#host = host
     this.#ref = ref
     this.children = children
@@ -125,7 +128,12 @@ class ActorCell {
     return this.#body
   }
 
+  /** What guards read. */
   facts(): object {
+    return this.#firstFacts
+  }
+
+  liveFacts(): object {
     return this.#body?.facts() ?? this.#lastFacts
   }
 
@@ -187,7 +195,7 @@ class CellContext {
   }
 
   get facts(): object {
-    return this.body.facts()
+    return this.body.liveFacts()
   }
 
   toJSON(): { facts: object; body: string } {

@@ -25,7 +25,7 @@ export abstract class PoolMember {
   /** Owned by the pool. Null as long as no state had a deadline. */
   deadlines: StateDeadlines | null = null
 
-  /** See `Body.facts` in chart-actor.ts. */
+  /** See `Body.facts` in chart-actor.ts. Those that a guard reads must not change. */
   abstract facts(): object
   abstract dispose(): void
   abstract deadlineMs(deadline: DeadlineName): number

@@ -9,7 +9,7 @@
  * anything else is refused by chart-rules.ts.
  *
  * All guards of a transition are asked before its first action runs. XState asks the guards of eventless transitions
- * later. Therefore a guard reads only facts that never change during the life of an actor, and the event.
+ * later. Therefore a guard reads nothing but the event and facts that do not change.
  */
 import { createMachine, transition } from '../../machines/xstate.ts'
 import type { AnyActorScope, AnyEventObject, AnyMachineSnapshot, AnyStateMachine } from '../../machines/xstate.ts'

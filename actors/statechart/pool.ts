@@ -40,7 +40,7 @@ class PoolBody implements Body {
   }
 
   facts(): PoolFacts {
-    return { kind: this.#input.kind }
+    return { kind: this.#input.kind, children: this.#port.children.size }
   }
 
   deadlineMs(deadline: DeadlineName): number {

@@ -79,6 +79,11 @@ export class LinkEpoch {
     return this.#options.ownKey
   }
 
+  /** What an inspector shows of it. */
+  get name(): string {
+    return this.#epoch.toString(16)
+  }
+
   get epoch(): bigint {
     return this.#epoch
   }

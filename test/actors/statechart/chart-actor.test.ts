@@ -45,7 +45,7 @@ class TinyBody implements Body {
     this.port = port
   }
   facts(): object {
-    return { begins: this.#input.bugAt === 'start' ? 'bad' : 'good' }
+    return { begins: this.#input.bugAt === 'start' ? 'bad' : 'good', asked: this.#input.world.asked }
   }
   deadlineMs(): number {
     return 1000
@@ -195,10 +195,21 @@ describe('an actor', () => {
     expect(world.disposed.filter((id) => id === 'tiny')).toHaveLength(1)
   })
 
+  it('shows an inspector the facts of the moment, also those of its last moment when it has ended', () => {
+    const { world, ref } = begin()
+    const factsNow = (): unknown => (JSON.parse(JSON.stringify(ref.getSnapshot())) as { context: unknown }).context
+    expect(factsNow()).toEqual({ facts: { begins: 'good', asked: 0 }, body: '<body of tiny>' })
+    world.asked = 7
+    expect(factsNow()).toEqual({ facts: { begins: 'good', asked: 7 }, body: '<body of tiny>' })
+    ref.stop()
+    world.asked = 8
+    expect(factsNow()).toEqual({ facts: { begins: 'good', asked: 7 }, body: '<body of tiny>' })
+  })
+
   it('shows an inspector a word and nothing of its body', () => {
     const { ref } = begin()
     expect(JSON.parse(JSON.stringify(ref.getSnapshot().context))).toEqual({
-      facts: { begins: 'good' },
+      facts: { begins: 'good', asked: 0 },
       body: '<body of tiny>',
     })
     ref.stop()
