@@ -34,7 +34,10 @@ const text = (tag: number, value: string): Buffer => der(tag, Buffer.from(value,
 const ed25519 = der(sequence, der(objectId, Uint8Array.of(0x2b, 0x65, 0x70)))
 const commonName = der(objectId, Uint8Array.of(0x55, 0x04, 0x03))
 const subject = der(sequence, der(set, der(sequence, commonName, text(utf8String, 'statewire'))))
-/** "Does not expire" (RFC 5280 4.1.2.5). Nobody looks: the key is the trust, and a clock that is wrong shuts nobody out. */
+/**
+ * "Does not expire" (RFC 5280 4.1.2.5). Nobody looks: the key is the trust, and a clock that is wrong shuts nobody
+ * out.
+ */
 const validity = der(sequence, text(utcTime, '700101000000Z'), text(generalizedTime, '99991231235959Z'))
 const version3 = der(0xa0, der(integer, Uint8Array.of(2)))
 /** basicConstraints, critical: this key signs no other certificate. */

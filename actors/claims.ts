@@ -5,11 +5,17 @@
 import type { Claim } from '../protocol/dialect.ts'
 import type { Offer } from './offer.ts'
 
-/** Takes the offer, or says no because it has one already. @returns false if it is turned away for its conduct: that costs it a token */
+/**
+ * Takes the offer, or says no because it has one already. @returns false if it is turned away for its conduct: that
+ * costs it a token
+ */
 export type ClaimHolder = (offer: Offer) => boolean
 
 export class Claims {
-  /** By identity, then by connection id: a key of both would be put together, and looked up by its characters, for every hello. */
+  /**
+   * By identity, then by connection id: a key of both would be put together, and looked up by its characters, for
+   * every hello.
+   */
   readonly #holders = new Map<string, Map<number, ClaimHolder>>()
 
   /** @throws if the claim is open already: two owners of one connection would be a bug */

@@ -1,7 +1,7 @@
 /**
  * Owns: that the first bytes of an accepted socket are looked at before TLS begins, on a port that speaks two dialects.
- * Independent of: what they say (the chooser's business), and deadlines: whoever waits for this destroys a socket that says
- * too little.
+ * Independent of: what they say (the chooser's business), and deadlines: whoever waits for this destroys a socket
+ * that says too little.
  */
 import type net from 'node:net'
 import type { TlsChooser, TlsSide } from './tls-side.ts'

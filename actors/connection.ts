@@ -2,10 +2,10 @@
  * Owns: how one socket lives: the pipe, its handshake, and that the pipe is destroyed when the actor ends in any way.
  * Independent of: frames, sessions, and what its link does with it. The chart is machines/connection.ts.
  *
- * A pipe has one owner at a time. A dialled one is its link's connection from the first packet on. An accepted one belongs to
- * a connection of the listener until the other side has said which link it is for; that connection is then an Offer, and the
- * link that takes it gets the pipe into a connection of its own. Bytes go past either to the pumps of the link once
- * `release` was called; the end of the pipe stays with its connection.
+ * A pipe has one owner at a time. A dialled one is its link's connection from the first packet on. An accepted one
+ * belongs to a connection of the listener until the other side has said which link it is for; that connection is then
+ * an Offer, and the link that takes it gets the pipe into a connection of its own. Bytes go past either to the pumps
+ * of the link once `release` was called; the end of the pipe stays with its connection.
  */
 import { StatewireError } from '../codec/errors.ts'
 import { connectionActions, connectionMachine } from '../machines/connection.ts'
@@ -26,8 +26,9 @@ import type { ConnectionContext } from './connection-context.ts'
 
 const nothing: Buffer = Buffer.alloc(0)
 /**
- * After this side has ended, so much may still come: what an honest peer has under way is within its replay window, 4 MiB, and one
- * value of 16 MiB that was admitted to it last. Whoever sends more does not listen, and each byte would be decrypted for nothing.
+ * After this side has ended, so much may still come: what an honest peer has under way is within its replay window, 4
+ * MiB, and one value of 16 MiB that was admitted to it last. Whoever sends more does not listen, and each byte would
+ * be decrypted for nothing.
  */
 const discardedLengthBytesMax = 24 * 1024 * 1024
 /** Records of one byte cost as much each as long ones: so many are five times what the bytes are in full ones. */
@@ -153,7 +154,8 @@ export class ConnectionBody implements Body, PipeHandlers, Offer {
     const reason =
       this.#cause ??
       (error === null ? cause(code, `the connection with ${this.#remoteAddress} ended`) : causeOf(error, code))
-    // Of a socket that was let go before it said who it is, its owner hears why only from here: a key that is not invited ends so.
+    // Of a socket that was let go before it said who it is, its owner hears why only from here: a key that is not
+    // invited ends so.
     const isTurnedAway = error !== null && this.#begins === 'connected' && !this.#authenticated && !this.#isLeaving
     this.#port.send({ type: isTurnedAway ? 'pipe.failed' : 'pipe.closed', cause: reason })
   }

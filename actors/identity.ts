@@ -1,5 +1,6 @@
 /**
- * Owns: the long-lived Ed25519 key of one runtime: where it comes from, where it is kept, and that it shows nowhere else.
+ * Owns: the long-lived Ed25519 key of one runtime: where it comes from, where it is kept, and that it shows nowhere
+ * else.
  * Refuses to know: peers and sockets.
  *
  * The key stands in a private field. What an inspector, a log or a snapshot sees of an identity is its id.
@@ -54,22 +55,31 @@ export class Identity {
 
   /**
    * Reads a key in PKCS#8 PEM, and only from a file that nobody but its owner can read.
-   * @throws StatewireError ERR_KEY_FILE_NOT_FOUND, ERR_KEY_FILE_PERMISSIONS, ERR_KEY_FILE_UNUSABLE, ERR_KEY_FORMAT or ERR_KEY_TYPE
+   * @throws StatewireError ERR_KEY_FILE_NOT_FOUND, ERR_KEY_FILE_PERMISSIONS, ERR_KEY_FILE_UNUSABLE, ERR_KEY_FORMAT or
+   * ERR_KEY_TYPE
    */
   static async load(file: string): Promise<Identity> {
     checkFile(file)
     const handle = await open(file, 'r').catch((error: unknown) => {
-      throw codeOf(error) === 'ENOENT' ? new StatewireError('ERR_KEY_FILE_NOT_FOUND', `there is no key file ${show(file)}`) : unusable(file, error)
+      throw codeOf(error) === 'ENOENT'
+        ? new StatewireError('ERR_KEY_FILE_NOT_FOUND', `there is no key file ${show(file)}`)
+        : unusable(file, error)
     })
     try {
       // Asked of the open file: what is checked is what is read.
-      const { mode, size, isFile } = await handle.stat().then((stat) => ({ mode: stat.mode, size: stat.size, isFile: stat.isFile() }))
+      const { mode, size, isFile } = await handle
+        .stat()
+        .then((stat) => ({ mode: stat.mode, size: stat.size, isFile: stat.isFile() }))
       if (!isFile) throw new StatewireError('ERR_KEY_FILE_UNUSABLE', `${show(file)} is not a file`)
       if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
         const permissions = (mode & 0o777).toString(8).padStart(4, '0')
-        throw new StatewireError('ERR_KEY_FILE_PERMISSIONS', `the key file ${show(file)} has mode ${permissions}, so others than its owner can reach it: run chmod 600 on it, and make a new key if others may have read this one`)
+        throw new StatewireError(
+          'ERR_KEY_FILE_PERMISSIONS',
+          `the key file ${show(file)} has mode ${permissions}, so others than its owner can reach it: run chmod 600 on it, and make a new key if others may have read this one`,
+        )
       }
-      if (size > keyFileLengthBytesMax) throw new StatewireError('ERR_KEY_FILE_UNUSABLE', `${show(file)} has ${size} bytes, too many for a key`)
+      if (size > keyFileLengthBytesMax)
+        throw new StatewireError('ERR_KEY_FILE_UNUSABLE', `${show(file)} has ${size} bytes, too many for a key`)
       const pem = await handle.readFile('utf8').catch((error: unknown) => {
         throw unusable(file, error)
       })
@@ -120,7 +130,11 @@ export class Identity {
 
   /** TLS 1.3 with this key, for both roles; made once, because it costs more than a handshake. */
   get secureContext(): SecureContext {
-    return (this.#secureContext ??= createSecureContext({ ...nativeParameters, key: this.toPem(), cert: this.certificate }))
+    return (this.#secureContext ??= createSecureContext({
+      ...nativeParameters,
+      key: this.toPem(),
+      cert: this.certificate,
+    }))
   }
 
   toJSON(): string {
@@ -139,16 +153,22 @@ export class Identity {
 /** Errors of the parser are not passed on as a cause: what they quote is not in our hands. */
 function readPrivateKey(pem: unknown, what: string): KeyObject {
   if (typeof pem !== 'string') throw new StatewireError('ERR_KEY_FORMAT', `${what} must be PEM text, got ${show(pem)}`)
-  if (pem.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----')) throw new StatewireError('ERR_KEY_FORMAT', `${what} is encrypted; take the password off first`)
-  if (!pem.includes('-----BEGIN PRIVATE KEY-----')) throw new StatewireError('ERR_KEY_FORMAT', `${what} is not PKCS#8 PEM: there is no line "BEGIN PRIVATE KEY"`)
+  if (pem.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----'))
+    throw new StatewireError('ERR_KEY_FORMAT', `${what} is encrypted; take the password off first`)
+  if (!pem.includes('-----BEGIN PRIVATE KEY-----'))
+    throw new StatewireError('ERR_KEY_FORMAT', `${what} is not PKCS#8 PEM: there is no line "BEGIN PRIVATE KEY"`)
   let privateKey: KeyObject
   try {
     privateKey = createPrivateKey({ key: pem, format: 'pem' })
   } catch {
-    throw new StatewireError('ERR_KEY_FORMAT', `${what} is damaged: it begins like PKCS#8 PEM and can not be read as such`)
+    throw new StatewireError(
+      'ERR_KEY_FORMAT',
+      `${what} is damaged: it begins like PKCS#8 PEM and can not be read as such`,
+    )
   }
   const type = privateKey.asymmetricKeyType
-  if (type !== 'ed25519') throw new StatewireError('ERR_KEY_TYPE', `${what} must be an Ed25519 key, but is ${type ?? 'unknown'}`)
+  if (type !== 'ed25519')
+    throw new StatewireError('ERR_KEY_TYPE', `${what} must be an Ed25519 key, but is ${type ?? 'unknown'}`)
   return privateKey
 }
 
@@ -162,18 +182,41 @@ async function writeAndClose(handle: FileHandle, text: string): Promise<void> {
 }
 
 function unusable(file: string, error: unknown): StatewireError {
-  return new StatewireError('ERR_KEY_FILE_UNUSABLE', `the key file ${show(file)} can not be used (${codeOf(error) ?? 'unknown reason'})`)
+  return new StatewireError(
+    'ERR_KEY_FILE_UNUSABLE',
+    `the key file ${show(file)} can not be used (${codeOf(error) ?? 'unknown reason'})`,
+  )
 }
 
 /** Of a path that a person typed: what stands in the way, and what to do. */
 async function unwritable(file: string, error: unknown): Promise<StatewireError> {
   const code = codeOf(error)
-  const isFolder = code === 'EISDIR' || (await stat(file).then((found) => found.isDirectory(), () => false))
-  if (isFolder) return new StatewireError('ERR_KEY_FILE_UNUSABLE', `${show(file)} is a folder: name a file in it for the key (${code ?? 'unknown reason'})`)
-  if (code === 'EEXIST') return new StatewireError('ERR_KEY_FILE_EXISTS', `${show(file)} exists already; a lost key can not be made again, so it is not overwritten unless that is asked for`)
+  const isFolder =
+    code === 'EISDIR' ||
+    (await stat(file).then(
+      (found) => found.isDirectory(),
+      () => false,
+    ))
+  if (isFolder)
+    return new StatewireError(
+      'ERR_KEY_FILE_UNUSABLE',
+      `${show(file)} is a folder: name a file in it for the key (${code ?? 'unknown reason'})`,
+    )
+  if (code === 'EEXIST')
+    return new StatewireError(
+      'ERR_KEY_FILE_EXISTS',
+      `${show(file)} exists already; a lost key can not be made again, so it is not overwritten unless that is asked for`,
+    )
   const isFolderMissing = code === 'ENOENT' || code === 'ENOTDIR'
-  if (isFolderMissing) return new StatewireError('ERR_KEY_FILE_UNUSABLE', `the key file ${show(file)} can not be written, for ${show(path.dirname(file))} is not a folder that exists: make it first (${code})`)
-  return new StatewireError('ERR_KEY_FILE_UNUSABLE', `the key file ${show(file)} can not be written (${code ?? 'unknown reason'})`)
+  if (isFolderMissing)
+    return new StatewireError(
+      'ERR_KEY_FILE_UNUSABLE',
+      `the key file ${show(file)} can not be written, for ${show(path.dirname(file))} is not a folder that exists: make it first (${code})`,
+    )
+  return new StatewireError(
+    'ERR_KEY_FILE_UNUSABLE',
+    `the key file ${show(file)} can not be written (${code ?? 'unknown reason'})`,
+  )
 }
 
 function codeOf(error: unknown): string | undefined {
@@ -182,5 +225,6 @@ function codeOf(error: unknown): string | undefined {
 
 /** A path with a zero in it names no file, and the system would say so in words of its own. */
 function checkFile(file: unknown): void {
-  if (typeof file !== 'string' || file === '' || file.includes('\0')) throw invalid(`file must be the path of a key file, got ${show(file)}`)
+  if (typeof file !== 'string' || file === '' || file.includes('\0'))
+    throw invalid(`file must be the path of a key file, got ${show(file)}`)
 }

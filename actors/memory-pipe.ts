@@ -115,7 +115,8 @@ export class MemoryPipe implements Pipe {
     if (this.#closing) return
     this.#closing = true
     const far = this.#far
-    for (const { onFlushed } of this.#outgoing) onFlushed?.(cause ?? new StatewireError('ERR_TRANSPORT', 'the pipe was destroyed'))
+    for (const { onFlushed } of this.#outgoing)
+      onFlushed?.(cause ?? new StatewireError('ERR_TRANSPORT', 'the pipe was destroyed'))
     this.#outgoing = []
     this.#outgoingBytes = 0
     if (far !== null) this.#clock.setImmediate(() => far.farDestroyed(this.#isEnding || this.#endReceived))
@@ -212,7 +213,9 @@ export class MemoryTransport implements Transport {
       if (near.isClosing) return
       const listener = this.#listeners.get(address.port)
       if (listener === undefined) {
-        near.destroy(new StatewireError('ERR_TRANSPORT', `nobody listens at ${address.host}:${address.port} (ECONNREFUSED)`))
+        near.destroy(
+          new StatewireError('ERR_TRANSPORT', `nobody listens at ${address.host}:${address.port} (ECONNREFUSED)`),
+        )
         return
       }
       const far = this.#create({ host: '127.0.0.1', port: this.#nextPort++ }, listener.options)
@@ -226,7 +229,8 @@ export class MemoryTransport implements Transport {
 
   listen(address: Address, options: DialOptions, handlers: ListenerHandlers): Promise<PipeListener> {
     const port = address.port === 0 ? this.#nextPort++ : address.port
-    if (this.#listeners.has(port)) return Promise.reject(new StatewireError('ERR_TRANSPORT', `${address.host}:${port} is in use (EADDRINUSE)`))
+    if (this.#listeners.has(port))
+      return Promise.reject(new StatewireError('ERR_TRANSPORT', `${address.host}:${port} is in use (EADDRINUSE)`))
     const listener: MemoryListener = { options, handlers }
     this.#listeners.set(port, listener)
     return Promise.resolve({

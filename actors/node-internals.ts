@@ -20,8 +20,9 @@ let knownSlots: ReadSlots | null | undefined
 
 /**
  * Reads a socket into `memory` from now on: what Node's option `onread` sets up.
- * Reason: `onread` is for sockets that dial with no other socket below. Accepted sockets without it have Node allocate for
- * each read: 64 KiB values run at 0.79 of raw TLS instead of 1.16 (docs/decisions/0010-borrowed-read-buffers.md).
+ * Reason: `onread` is for sockets that dial with no other socket below. Accepted sockets without it have Node
+ * allocate for each read: 64 KiB values run at 0.79 of raw TLS instead of 1.16
+ * (docs/decisions/0010-borrowed-read-buffers.md).
  * Fallback: returns false, and the caller reads by the event 'data'.
  * @param onRead is told how many bytes of the memory were filled; false: no more for now
  */
@@ -51,7 +52,8 @@ function readSlotsOf(socket: net.Socket): ReadSlots | null {
 
 /**
  * Calls back when the handshake on an accepted socket is through.
- * Reason: only a `tls.Server` emits a documented event for it, and that hands out no socket before the handshake is over.
+ * Reason: only a `tls.Server` emits a documented event for it, and that hands out no socket before the handshake is
+ * over.
  * Fallback: none is needed. The handshake runs into its deadline: nobody gets in.
  */
 export function onAcceptedSecure(socket: tls.TLSSocket, listener: () => void): void {

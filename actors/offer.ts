@@ -1,6 +1,6 @@
 /**
- * Owns: the two shapes in which a socket changes hands: an offer, from the connection that has heard a claim to the link
- * that the claim is for, and an authenticated pipe, which is what the link gets.
+ * Owns: the two shapes in which a socket changes hands: an offer, from the connection that has heard a claim to the
+ * link that the claim is for, and an authenticated pipe, which is what the link gets.
  * Independent of: how either comes about.
  */
 import type { Claim, HandshakeFault } from '../protocol/dialect.ts'
@@ -38,7 +38,10 @@ export class AuthenticatedPipe {
 export interface Offer {
   readonly claim: Claim
   readonly remoteAddress: string
-  /** Null: welcome. Asked before anything of the link changes. @param hasSentHello whether a dial of this side's own has */
+  /**
+   * Null: welcome. Asked before anything of the link changes.
+   * @param hasSentHello whether a dial of this side's own has sent its hello
+   */
   judge(state: LinkCore, hasSentHello: boolean): HandshakeFault | null
   /** The words for a refusal, where the dialect has any. */
   refusal(name: 'stopping' | 'busy' | 'not-allowed' | 'no-such-link' | 'self', message: string): HandshakeFault | null

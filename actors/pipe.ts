@@ -47,7 +47,10 @@ export interface Pipe {
   handle(handlers: PipeHandlers): void
   /** Proves identities and encrypts, where the carrier does; at once where it does not. Before the first byte. */
   secure(): Promise<void>
-  /** In order, whole. False: over the high-water mark, wait for `onDrain`. `onFlushed` runs when all has been handed to the carrier's far side of the process (for TCP: the kernel), or with the error that prevented it. */
+  /**
+   * In order, whole. False: over the high-water mark, wait for `onDrain`. `onFlushed` runs when all has been handed
+   * to the carrier's far side of the process (for TCP: the kernel), or with the error that prevented it.
+   */
   write(bytes: readonly Buffer[], onFlushed?: (error: Error | null) => void): boolean
   pause(): void
   resume(): void
@@ -75,7 +78,10 @@ export interface DialOptions {
   readonly highWaterMarkBytes: number
   /** Whom a dialled address is to belong to; carriers that prove identities insist on it. */
   readonly expectedPeerId?: string
-  /** The name that was resolved to the address; absent for an address that was dialled as such. Certificates may have to name it. */
+  /**
+   * The name that was resolved to the address; absent for an address that was dialled as such. Certificates may have
+   * to name it.
+   */
   readonly serverName?: string
 }
 

@@ -2,9 +2,9 @@
  * Owns: one port for two networks of one process, one in each dialect: who an accepted connection is for.
  * Refuses to know: links and sessions. To each network it is an ordinary transport.
  *
- * Under TLS the ALPN in the ClientHello tells the dialects apart, before a certificate is shown (tls-transport.ts); on plain
- * TCP the first bytes do: an ampc connection id never looks like "SWIR". Either costs a wait for the other side, so that
- * wait has the caps and the deadline that handshakes have, before the networks' own.
+ * Under TLS the ALPN in the ClientHello tells the dialects apart, before a certificate is shown (tls-transport.ts);
+ * on plain TCP the first bytes do: an ampc connection id never looks like "SWIR". Either costs a wait for the other
+ * side, so that wait has the caps and the deadline that handshakes have, before the networks' own.
  */
 import { StatewireError } from '../codec/errors.ts'
 import { Admission } from '../protocol/admission.ts'
@@ -38,7 +38,10 @@ interface Bound {
 
 const magic = Buffer.from('SWIR', 'latin1')
 
-/** `createNetwork(nativeConfig, { environment: { transport: port.native } })`, and the same with `port.ampc`; both listen on the same address. */
+/**
+ * `createNetwork(nativeConfig, { environment: { transport: port.native } })`, and the same with `port.ampc`; both
+ * listen on the same address.
+ */
 export class SharedPort {
   readonly native: Transport
   readonly ampc: Transport
@@ -77,7 +80,12 @@ export class SharedPort {
   }
 
   /** The first to ask binds, the second joins; where port 0 was asked for, both get the same one. */
-  async #listen(dialect: DialectName, address: Address, options: DialOptions, handlers: ListenerHandlers): Promise<PipeListener> {
+  async #listen(
+    dialect: DialectName,
+    address: Address,
+    options: DialOptions,
+    handlers: ListenerHandlers,
+  ): Promise<PipeListener> {
     const key = `${address.host} ${address.port}`
     let binding = this.#bound.get(key)
     if (binding === undefined) {
@@ -86,7 +94,8 @@ export class SharedPort {
       binding.catch(() => this.#bound.delete(key))
     }
     const bound = await binding
-    if (bound.handlers[dialect] !== undefined) throw new StatewireError('ERR_LISTEN_FAILED', `a network of the ${dialect} dialect listens on this port already`)
+    if (bound.handlers[dialect] !== undefined)
+      throw new StatewireError('ERR_LISTEN_FAILED', `a network of the ${dialect} dialect listens on this port already`)
     bound.handlers[dialect] = handlers
     bound.users++
     return {
@@ -128,7 +137,8 @@ export class SharedPort {
       isSettled = true
       this.#pending.delete(id)
       this.#clock.clearTimeout(deadline)
-      // The networks count it from here on, each by its own limits. Which dialect it speaks proves nothing of whom it belongs to.
+      // The networks count it from here on, each by its own limits. Which dialect it speaks proves nothing of whom it
+      // belongs to.
       this.#admission.settle(id, dialect !== null, false)
       const target = dialect === null ? undefined : handlers[dialect]
       if (target !== undefined) return target.onPipe(new RoutedPipe(pipe, first))
@@ -139,7 +149,10 @@ export class SharedPort {
     this.#pending.set(id, () => settle(null, Buffer.alloc(0)))
     if (pipe instanceof TlsPipe) {
       pipe.handle({ ...deaf, onClose: () => settle(null, Buffer.alloc(0)) })
-      pipe.secure().then(() => settle(pipe.dialect ?? null, Buffer.alloc(0)), () => settle(null, Buffer.alloc(0)))
+      pipe.secure().then(
+        () => settle(pipe.dialect ?? null, Buffer.alloc(0)),
+        () => settle(null, Buffer.alloc(0)),
+      )
     } else sniff(pipe, settle)
   }
 }

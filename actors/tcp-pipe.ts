@@ -17,7 +17,10 @@ export class TcpPipe implements Pipe {
   readonly #socket: net.Socket
   #error: Error | null = null
   #handlers: PipeHandlers | null = null
-  /** This side ended or destroyed it, or the other side ended. Kept here: `socket.writable` looks at six things at each call. */
+  /**
+   * This side ended or destroyed it, or the other side ended. Kept here: `socket.writable` looks at six things at
+   * each call.
+   */
   #isEnding = false
   #closed = false
 

@@ -1,5 +1,6 @@
 /**
- * Owns: how sockets of the kernel are set up, for every carrier that stands on TCP: dialled, and accepted by a listener.
+ * Owns: how sockets of the kernel are set up, for every carrier that stands on TCP: dialled, and accepted by a
+ * listener.
  * Independent of: pipes, and of what is said on the sockets.
  */
 import net from 'node:net'

@@ -27,7 +27,9 @@ export interface AmpcTlsOptions {
   readonly certificate: string
   /** The root certificate of each peer, in PEM, by identity. */
   readonly roots: Readonly<Record<string, string>>
-  /** Whether a server's certificate must name the host that was dialled, as it must for the Rust stack. Default true. */
+  /**
+   * Whether a server's certificate must name the host that was dialled, as it must for the Rust stack. Default true.
+   */
   readonly checkHostName?: boolean | undefined
   /** Wall time against which certificates are valid; OpenSSL asks the system in any case. Default: the system's. */
   readonly wallTimeMs?: (() => number) | undefined
@@ -52,7 +54,10 @@ export class AmpcTls {
       const root = parseCertificate(pem, `the root of ${show(checkIdentity(identity, 'a name in roots'))}`)
       if (!root.ca) throw unusable(`the root of ${JSON.stringify(identity)} is no certificate of an authority (CA)`)
       for (const [other, { publicKey }] of this.#roots) {
-        if (publicKey.equals(root.publicKey)) throw unusable(`${JSON.stringify(identity)} and ${JSON.stringify(other)} have the same root, so each could claim to be the other`)
+        if (publicKey.equals(root.publicKey))
+          throw unusable(
+            `${JSON.stringify(identity)} and ${JSON.stringify(other)} have the same root, so each could claim to be the other`,
+          )
       }
       this.#roots.set(identity, root)
     }
@@ -85,9 +90,19 @@ export class AmpcTls {
       check: (socket) => {
         if (socket.isSessionReused() === true) throw refusal(remoteAddress, 'it resumed an old TLS session')
         // Typed as an error; in fact a code, or the text of `checkServerIdentity`.
-        if (!socket.authorized) throw refusal(remoteAddress, `its certificate is not valid for ${JSON.stringify(identity)} (${reasonOf(socket.authorizationError)})`, 'ERR_CERTIFICATE_REJECTED')
+        if (!socket.authorized)
+          throw refusal(
+            remoteAddress,
+            `its certificate is not valid for ${JSON.stringify(identity)} (${reasonOf(socket.authorizationError)})`,
+            'ERR_CERTIFICATE_REJECTED',
+          )
         const proof = this.#proof(socket, identity)
-        if (!proof.covers(identity)) throw refusal(remoteAddress, `its certificate is not anchored in the root of ${JSON.stringify(identity)}`, 'ERR_CERTIFICATE_REJECTED')
+        if (!proof.covers(identity))
+          throw refusal(
+            remoteAddress,
+            `its certificate is not anchored in the root of ${JSON.stringify(identity)}`,
+            'ERR_CERTIFICATE_REJECTED',
+          )
         return proof
       },
       failed: (error) => dialError(remoteAddress, error),
@@ -96,18 +111,35 @@ export class AmpcTls {
 
   acceptor(remoteAddress: string): TlsSide {
     const roots = [...this.#roots.values()].map(String)
-    this.#acceptContext ??= tls.createSecureContext({ ...ampcParameters, key: this.#key, cert: this.#certificate, ca: roots })
+    this.#acceptContext ??= tls.createSecureContext({
+      ...ampcParameters,
+      key: this.#key,
+      cert: this.#certificate,
+      ca: roots,
+    })
     const secureContext = this.#acceptContext
     return {
       role: 'acceptor',
-      begin: (raw, highWaterMark) => new tls.TLSSocket(raw, { isServer: true, secureContext, requestCert: true, rejectUnauthorized: true, ...({ highWaterMark } as object) }),
+      begin: (raw, highWaterMark) =>
+        new tls.TLSSocket(raw, {
+          isServer: true,
+          secureContext,
+          requestCert: true,
+          rejectUnauthorized: true,
+          ...({ highWaterMark } as object),
+        }),
       check: (socket) => {
         // A TLS socket without a server of its own verifies and tells nobody: the verdict has to be asked for.
         const problem = verifyErrorOf(socket)
-        if (problem !== undefined) throw refusal(remoteAddress, `its certificate is anchored in none of the roots (${codeOf(problem) || problem.message})`)
+        if (problem !== undefined)
+          throw refusal(
+            remoteAddress,
+            `its certificate is anchored in none of the roots (${codeOf(problem) || problem.message})`,
+          )
         if (socket.isSessionReused() === true) throw refusal(remoteAddress, 'it resumed an old TLS session')
         const proof = this.#proof(socket, undefined)
-        if (![...this.#roots.keys()].some((identity) => proof.covers(identity))) throw refusal(remoteAddress, 'its certificate is anchored in none of the roots')
+        if (![...this.#roots.keys()].some((identity) => proof.covers(identity)))
+          throw refusal(remoteAddress, 'its certificate is anchored in none of the roots')
         return proof
       },
       failed: (error) => handshakeError(remoteAddress, error),
@@ -117,7 +149,12 @@ export class AmpcTls {
   /** The chain is kept, and each question answered once. */
   #proof(socket: tls.TLSSocket, peerId: string | undefined): Proof {
     const shown: X509Certificate[] = []
-    for (let next = socket.getPeerX509Certificate(); next !== undefined && shown.length < 16; next = next.issuerCertificate) shown.push(next)
+    for (
+      let next = socket.getPeerX509Certificate();
+      next !== undefined && shown.length < 16;
+      next = next.issuerCertificate
+    )
+      shown.push(next)
     const answers = new Map<string, boolean>()
     const covers = (identity: string): boolean => {
       const root = this.#roots.get(identity)
@@ -134,7 +171,12 @@ export class AmpcTls {
     if (known !== undefined) return known
     const root = this.#roots.get(identity)
     if (root === undefined) throw new StatewireError('ERR_UNKNOWN_PEER', `there is no root for ${show(identity)}`)
-    const context = tls.createSecureContext({ ...ampcParameters, key: this.#key, cert: this.#certificate, ca: root.toString() })
+    const context = tls.createSecureContext({
+      ...ampcParameters,
+      key: this.#key,
+      cert: this.#certificate,
+      ca: root.toString(),
+    })
     this.#dialContexts.set(identity, context)
     return context
   }
@@ -144,9 +186,13 @@ export class AmpcTls {
 export function checkAmpcTls(value: unknown, path: string): void {
   const options = checkObject(value, path)
   checkNames(options, ['key', 'certificate', 'roots', 'checkHostName', 'wallTimeMs'], 'an option', `${path}.`)
-  if (typeof options['key'] !== 'string') throw new StatewireError('ERR_KEY_FORMAT', `${path}.key must be a private key in PEM, got ${show(options['key'])}`)
-  if (typeof options['certificate'] !== 'string') throw unusable(`${path}.certificate must be a certificate in PEM, got ${show(options['certificate'])}`)
-  for (const [identity, root] of Object.entries(checkObject(options['roots'], `${path}.roots`))) if (typeof root !== 'string') throw unusable(`${path}.roots[${show(identity)}] must be a certificate in PEM, got ${show(root)}`)
+  if (typeof options['key'] !== 'string')
+    throw new StatewireError('ERR_KEY_FORMAT', `${path}.key must be a private key in PEM, got ${show(options['key'])}`)
+  if (typeof options['certificate'] !== 'string')
+    throw unusable(`${path}.certificate must be a certificate in PEM, got ${show(options['certificate'])}`)
+  for (const [identity, root] of Object.entries(checkObject(options['roots'], `${path}.roots`)))
+    if (typeof root !== 'string')
+      throw unusable(`${path}.roots[${show(identity)}] must be a certificate in PEM, got ${show(root)}`)
   checkBoolean(options['checkHostName'], `${path}.checkHostName`)
   if (options['wallTimeMs'] !== undefined) checkFunction(options['wallTimeMs'], `${path}.wallTimeMs`)
 }
@@ -159,7 +205,10 @@ function parseKey(pem: string): KeyObject {
   try {
     return createPrivateKey({ key: pem, format: 'pem' })
   } catch {
-    throw new StatewireError('ERR_KEY_FORMAT', 'the key of the ampc dialect is not a private key in PEM without a password')
+    throw new StatewireError(
+      'ERR_KEY_FORMAT',
+      'the key of the ampc dialect is not a private key in PEM without a password',
+    )
   }
 }
 

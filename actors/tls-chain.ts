@@ -21,11 +21,20 @@ export function isAnchored(shown: readonly X509Certificate[], root: X509Certific
   }
 }
 
-function climb(child: X509Certificate, others: readonly X509Certificate[], root: X509Certificate, nowMs: number, lengthMax: number): boolean {
+function climb(
+  child: X509Certificate,
+  others: readonly X509Certificate[],
+  root: X509Certificate,
+  nowMs: number,
+  lengthMax: number,
+): boolean {
   if (lengthMax < 2 || !isValidAt(child, nowMs)) return false
   if (isIssued(child, root)) return true
   // Each certificate is used once in a path, so that two that sign each other end.
-  return others.some((issuer, index) => issuer.ca && isIssued(child, issuer) && climb(issuer, others.toSpliced(index, 1), root, nowMs, lengthMax - 1))
+  return others.some(
+    (issuer, index) =>
+      issuer.ca && isIssued(child, issuer) && climb(issuer, others.toSpliced(index, 1), root, nowMs, lengthMax - 1),
+  )
 }
 
 function isIssued(child: X509Certificate, issuer: X509Certificate): boolean {

@@ -68,7 +68,12 @@ const foreignProtocol: ReadonlySet<string> = new Set([
 /** The error of a dial whose handshake ended with `error`. */
 export function dialError(remoteAddress: string, error: unknown): StatewireError {
   const code = codeOf(error)
-  if (isRejectedCertificate(code)) return new StatewireError('ERR_CERTIFICATE_REJECTED', `the TLS handshake with ${remoteAddress} failed: it does not accept the certificate of this side (${code})`, { cause: error })
+  if (isRejectedCertificate(code))
+    return new StatewireError(
+      'ERR_CERTIFICATE_REJECTED',
+      `the TLS handshake with ${remoteAddress} failed: it does not accept the certificate of this side (${code})`,
+      { cause: error },
+    )
   return handshakeError(remoteAddress, error, foreignProtocol.has(code) ? 'ERR_TLS_PROTOCOL' : 'ERR_HANDSHAKE_FAILED')
 }
 
@@ -94,13 +99,22 @@ export function codeOf(error: unknown): string {
 }
 
 /** The error of a handshake with `remoteAddress` that ended with `error`. */
-export function handshakeError(remoteAddress: string, error: unknown, code: ErrorCode = 'ERR_HANDSHAKE_FAILED'): StatewireError {
+export function handshakeError(
+  remoteAddress: string,
+  error: unknown,
+  code: ErrorCode = 'ERR_HANDSHAKE_FAILED',
+): StatewireError {
   if (error instanceof StatewireError) return error
   const system = codeOf(error)
-  if (system === 'ECONNRESET' || system === 'EPIPE') return closedEarly(remoteAddress, `it closed the connection (${system})`)
+  if (system === 'ECONNRESET' || system === 'EPIPE')
+    return closedEarly(remoteAddress, `it closed the connection (${system})`)
   const message = error instanceof Error ? error.message : String(error)
   const reason = meanings[system] ?? line(message)
-  return new StatewireError(code, `the TLS handshake with ${remoteAddress} failed: ${reason}${system === '' || reason.includes(system) ? '' : ` (${system})`}`, { cause: error })
+  return new StatewireError(
+    code,
+    `the TLS handshake with ${remoteAddress} failed: ${reason}${system === '' || reason.includes(system) ? '' : ` (${system})`}`,
+    { cause: error },
+  )
 }
 
 /** The other side closed the socket before the handshake was over, and did not say why. */
@@ -109,6 +123,10 @@ export function closedEarly(remoteAddress: string, words = 'it closed the connec
 }
 
 /** A handshake that was carried through and is not good enough. */
-export function refusal(remoteAddress: string, reason: string, code: ErrorCode = 'ERR_HANDSHAKE_FAILED'): StatewireError {
+export function refusal(
+  remoteAddress: string,
+  reason: string,
+  code: ErrorCode = 'ERR_HANDSHAKE_FAILED',
+): StatewireError {
   return new StatewireError(code, `the TLS handshake with ${remoteAddress} failed: ${reason}`)
 }

@@ -1,11 +1,12 @@
 /**
- * Owns: one connection over TLS as a Pipe: the raw socket, the TLS socket upon it, and that both are gone before it says so.
+ * Owns: one connection over TLS as a Pipe: the raw socket, the TLS socket upon it, and that both are gone before it
+ * says so.
  * Independent of: dialects (it is given a side, or a way to choose one), frames, deadlines: whoever calls `secure()`
  * destroys a pipe whose handshake takes too long.
  *
- * Its life: connecting (a dialled one) → plain (the TCP connection stands, nothing is read) → choosing (only where a port
- * speaks two dialects: the ClientHello is looked at) → shaking → secure. What is written before `secure` waits inside: not a
- * byte of it leaves earlier. So does what is too long for one write (pieces.ts), piece by piece.
+ * Its life: connecting (a dialled one) → plain (the TCP connection stands, nothing is read) → choosing (only where a
+ * port speaks two dialects: the ClientHello is looked at) → shaking → secure. What is written before `secure` waits
+ * inside: not a byte of it leaves earlier. So does what is too long for one write (pieces.ts), piece by piece.
  */
 import type net from 'node:net'
 import type tls from 'node:tls'
@@ -94,8 +95,8 @@ export class TlsPipe implements Pipe {
   }
 
   /**
-   * Whether the peer may claim this identity: its own id in the native dialect; in ampc, where the claim comes after TLS, an
-   * identity in whose root its certificate is anchored. False until `secure()` has resolved.
+   * Whether the peer may claim this identity: its own id in the native dialect; in ampc, where the claim comes after
+   * TLS, an identity in whose root its certificate is anchored. False until `secure()` has resolved.
    */
   isAnchoredIn(identity: string): boolean {
     return this.#proof?.covers(identity) ?? false
@@ -219,8 +220,8 @@ export class TlsPipe implements Pipe {
     this.#isEnding = true
     // From here on nothing touches the TLS socket: to destroy it in the same turn ends the process with a segfault.
     this.#destroyed = true
-    // `TLSSocket.resetAndDestroy` throws. While the socket's own end is under way libuv refuses to reset, and Node would then
-    // close it neither way.
+    // `TLSSocket.resetAndDestroy` throws. While the socket's own end is under way libuv refuses to reset, and Node
+    // would then close it neither way.
     if (this.#tls?.writableEnded === true) this.#tls.destroy()
     else this.#raw.resetAndDestroy()
   }
@@ -331,7 +332,9 @@ export class TlsPipe implements Pipe {
     if (this.#proof !== null)
       return this.#error ?? new StatewireError('ERR_CONNECTION_LOST', `the connection with ${this.remoteAddress} ended`)
     if (this.#error !== null) return this.#error
-    return this.#destroyed ? refusal(this.remoteAddress, 'the connection was given up') : closedEarly(this.remoteAddress)
+    return this.#destroyed
+      ? refusal(this.remoteAddress, 'the connection was given up')
+      : closedEarly(this.remoteAddress)
   }
 
   #release(): void {

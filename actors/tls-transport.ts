@@ -25,7 +25,10 @@ import type { TlsChooser, TlsDialect, TlsSide } from './tls-side.ts'
 export interface TlsTransportOptions {
   /** The key of the native dialect. With `ampc` as well, one port speaks both. */
   readonly identity?: Identity
-  /** Native: which keys get in. Asked after the key is proved and before any byte; without it every key gets as far as its hello. */
+  /**
+   * Native: which keys get in. Asked after the key is proved and before any byte; without it every key gets as far as
+   * its hello.
+   */
   readonly authorize?: (peerId: string) => boolean
   /** Key, certificates and roots of the ampc dialect. */
   readonly ampc?: AmpcTlsOptions
@@ -118,8 +121,8 @@ export class TlsTransport implements Transport {
   }
 
   /**
-   * Certificate and version are chosen before the first byte of an answer, so where there are two dialects the ClientHello
-   * decides which one it is. Where there is one, OpenSSL alone reads it.
+   * Certificate and version are chosen before the first byte of an answer, so where there are two dialects the
+   * ClientHello decides which one it is. Where there is one, OpenSSL alone reads it.
    */
   #acceptor(remote: Address): TlsSide | TlsChooser {
     const [identity, ampc] = [this.#identity, this.#ampc]
