@@ -3,7 +3,16 @@
  * statechart you can watch.
  */
 /// <reference types="node" preserve="true" />
-export { createNetwork, Identity, Network, networkEventTypes, supervisor, ControlChannel, Session, defaultLimits } from './actors/index.ts'
+export {
+  createNetwork,
+  Identity,
+  Network,
+  networkEventTypes,
+  supervisor,
+  ControlChannel,
+  Session,
+  defaultLimits,
+} from './actors/index.ts'
 export type {
   AmpcConfig,
   AmpcPlaintextConfig,

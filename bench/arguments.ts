@@ -50,7 +50,10 @@ function positive(name: string, text: string): number {
 }
 
 function listOf(text: string): string[] {
-  return text.split(',').map((each) => each.trim()).filter((each) => each !== '')
+  return text
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '')
 }
 
 /** @returns null if help was requested */
@@ -85,14 +88,18 @@ export function parseOptions(argv: readonly string[]): Options | null {
     throw new UsageError(`--cores must be two core numbers such as 0,1, not '${values.cores}'`)
   }
   const { malloc } = values
-  if (malloc !== 'steady' && malloc !== 'default') throw new UsageError(`--malloc must be steady or default, not '${malloc}'`)
+  if (malloc !== 'steady' && malloc !== 'default')
+    throw new UsageError(`--malloc must be steady or default, not '${malloc}'`)
   const subjects = values.subjects === undefined ? defaultSubjectNames : listOf(values.subjects)
   for (const subject of subjects) {
-    if (!subjectNames.includes(subject)) throw new UsageError(`no subject is called ${subject}; the subjects are ${subjectNames.join(', ')}`)
+    if (!subjectNames.includes(subject))
+      throw new UsageError(`no subject is called ${subject}; the subjects are ${subjectNames.join(', ')}`)
   }
-  if (values.store !== undefined && !/^[\w.-]+$/.test(values.store)) throw new UsageError(`--store takes a date such as 2026-01-31, not '${values.store}'`)
+  if (values.store !== undefined && !/^[\w.-]+$/.test(values.store))
+    throw new UsageError(`--store takes a date such as 2026-01-31, not '${values.store}'`)
   const heapMib = Number(values.heap)
-  if (!Number.isInteger(heapMib) || heapMib < 0 || heapMib > 1024) throw new UsageError(`--heap must be a whole number from 0 to 1024, not '${values.heap}'`)
+  if (!Number.isInteger(heapMib) || heapMib < 0 || heapMib > 1024)
+    throw new UsageError(`--heap must be a whole number from 0 to 1024, not '${values.heap}'`)
   let chosen = rows
   try {
     if (values.rows !== undefined) chosen = listOf(values.rows).map(rowNamed)

@@ -67,7 +67,12 @@ function startWorker(input: WorkerInput, core: number | null, malloc: Malloc): M
   const child =
     core === null
       ? fork(workerFile, [argument], { stdio, env })
-      : fork(workerFile, [argument], { stdio, env, execPath: 'taskset', execArgv: ['-c', String(core), process.execPath] })
+      : fork(workerFile, [argument], {
+          stdio,
+          env,
+          execPath: 'taskset',
+          execArgv: ['-c', String(core), process.execPath],
+        })
   return new Mailbox(`${input.subject} ${input.row} ${input.role}`, child)
 }
 
@@ -82,7 +87,12 @@ async function stopWorker(worker: Mailbox): Promise<void> {
   clearTimeout(killer)
 }
 
-async function runPhase(row: Row, server: Mailbox, client: Mailbox, durationMs: number): Promise<Omit<Cell, 'subject' | 'row' | 'round'>> {
+async function runPhase(
+  row: Row,
+  server: Mailbox,
+  client: Mailbox,
+  durationMs: number,
+): Promise<Omit<Cell, 'subject' | 'row' | 'round'>> {
   client.tell({ type: 'phase', durationMs })
   const withinMs = durationMs + patienceMs
   const [sent, arrived] = await Promise.all([client.next('sent', withinMs), server.next('arrived', withinMs)])
@@ -108,7 +118,11 @@ export async function runCell(subject: string, row: Row, round: number, conditio
   const { seconds, warmupSeconds, pinning, malloc, heapMib } = conditions
   const workers: Mailbox[] = []
   try {
-    const server = startWorker({ role: 'server', subject, row: row.name, port: 0, heapMib }, pinning?.server ?? null, malloc)
+    const server = startWorker(
+      { role: 'server', subject, row: row.name, port: 0, heapMib },
+      pinning?.server ?? null,
+      malloc,
+    )
     workers.push(server)
     const { port } = await server.next('listening', patienceMs)
     const clientCore = pinning === null ? null : row.oneCore ? pinning.server : pinning.client

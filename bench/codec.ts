@@ -10,7 +10,16 @@ import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Bench } from 'tinybench'
-import { decodeBody, decodeValue, encodedLength, encodeFrame, encodeValue, FrameReader, FrameWriter, type NetworkValue } from '../codec/index.ts'
+import {
+  decodeBody,
+  decodeValue,
+  encodedLength,
+  encodeFrame,
+  encodeValue,
+  FrameReader,
+  FrameWriter,
+  type NetworkValue,
+} from '../codec/index.ts'
 
 const help = `Usage: codec [--quick] [--json FILE]
 
@@ -25,11 +34,26 @@ Exit code: 0 if every BAR line passes, 1 if one fails, 2 for wrong arguments.`
 const ratioLimit = 2
 const vectorElements = 4_096
 
-interface Row { name: string, lengthBytes: number, valuesPerSecond: number, mebibytesPerSecond: number }
-interface Bar { id: string, pass: boolean, ratio: number, limit: number, against: string }
+interface Row {
+  name: string
+  lengthBytes: number
+  valuesPerSecond: number
+  mebibytesPerSecond: number
+}
+interface Bar {
+  id: string
+  pass: boolean
+  ratio: number
+  limit: number
+  against: string
+}
 
 /** Runs one operation; `lengthBytes` is the encoded length, to give rates in MiB/s. */
-interface Subject { name: string, lengthBytes: number, run: () => number }
+interface Subject {
+  name: string
+  lengthBytes: number
+  run: () => number
+}
 
 /** Keeps results alive, so that the compiler cannot remove the work; printed at the end. */
 let checksum = 0
@@ -49,7 +73,12 @@ const samples: NetworkValue[] = [
   { type: 'VecRing48', value: new Float64Array(vectorElements).fill(0x123456789abc) },
   { type: 'VecRing64', value: new BigUint64Array(vectorElements).fill(0x123456789abcdef0n) },
   { type: 'VecRingBit', value: { bits: vectorElements, packed: new Uint8Array(vectorElements / 8).fill(0x5a) } },
-  { type: 'NetworkVec', value: Array.from({ length: 16 }, (_, index): NetworkValue => (index % 2 === 0 ? { type: 'RingElement32', value: index } : { type: 'Bytes', value: new Uint8Array(64) })) },
+  {
+    type: 'NetworkVec',
+    value: Array.from({ length: 16 }, (_, index): NetworkValue =>
+      index % 2 === 0 ? { type: 'RingElement32', value: index } : { type: 'Bytes', value: new Uint8Array(64) },
+    ),
+  },
 ]
 
 function valueSubjects(value: NetworkValue): [encode: Subject, decode: Subject] {
@@ -80,16 +109,34 @@ const framesPerChunk = 949 // of 69 bytes: one read of 64 KiB
 function frameSubjects(): Subject[] {
   const value: NetworkValue = { type: 'Bytes', value: new Uint8Array(60).fill(1) }
   const chunk = Buffer.concat(Array.from({ length: framesPerChunk }, () => encodeFrame(3, value)))
-  const readerOf = (decode: boolean) => new FrameReader({ maxMessageLengthBytes: 2 ** 20 }, {
-    onFrame(lane, descriptor, buffer, bodyStart, bodyEnd) {
-      checksum += decode ? decodeBody(descriptor, buffer, bodyStart, bodyEnd).type.length : lane
-      return false
-    },
-  })
+  const readerOf = (decode: boolean) =>
+    new FrameReader(
+      { maxMessageLengthBytes: 2 ** 20 },
+      {
+        onFrame(lane, descriptor, buffer, bodyStart, bodyEnd) {
+          checksum += decode ? decodeBody(descriptor, buffer, bodyStart, bodyEnd).type.length : lane
+          return false
+        },
+      },
+    )
   const [plain, decoding, writer] = [readerOf(false), readerOf(true), new FrameWriter()]
   return [
-    { name: `read ${String(framesPerChunk)} frames`, lengthBytes: chunk.length, run: () => { plain.push(chunk); return 0 } },
-    { name: `read + decode ${String(framesPerChunk)} frames`, lengthBytes: chunk.length, run: () => { decoding.push(chunk); return 0 } },
+    {
+      name: `read ${String(framesPerChunk)} frames`,
+      lengthBytes: chunk.length,
+      run: () => {
+        plain.push(chunk)
+        return 0
+      },
+    },
+    {
+      name: `read + decode ${String(framesPerChunk)} frames`,
+      lengthBytes: chunk.length,
+      run: () => {
+        decoding.push(chunk)
+        return 0
+      },
+    },
     {
       name: `write ${String(framesPerChunk)} frames`,
       lengthBytes: chunk.length,
@@ -107,7 +154,9 @@ function frameSubjects(): Subject[] {
  */
 function measure(subjects: Subject[], timeMs: number): number[] {
   const bench = new Bench({ time: timeMs, warmupTime: timeMs / 2, iterations: 5, warmupIterations: 2, throws: true })
-  const repeats = subjects.map(({ lengthBytes }) => Math.max(1, Math.min(500, Math.floor(200_000 / (lengthBytes + 100)))))
+  const repeats = subjects.map(({ lengthBytes }) =>
+    Math.max(1, Math.min(500, Math.floor(200_000 / (lengthBytes + 100)))),
+  )
   for (const [index, { name, run }] of subjects.entries()) {
     const count = repeats[index]!
     bench.add(name, () => {
@@ -152,9 +201,11 @@ function barsOf(type: 'VecRing32' | 'VecRing64', rounds: number, timeMs: number)
 }
 
 function main(): number {
-  let options: { quick?: boolean, json?: string, help?: boolean }
+  let options: { quick?: boolean; json?: string; help?: boolean }
   try {
-    options = parseArgs({ options: { quick: { type: 'boolean' }, json: { type: 'string' }, help: { type: 'boolean', short: 'h' } } }).values
+    options = parseArgs({
+      options: { quick: { type: 'boolean' }, json: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    }).values
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : String(error)}\n\n${help}`)
     return 2
@@ -164,16 +215,33 @@ function main(): number {
     return 0
   }
   const quick = options.quick === true
-  const rows = rowsOf([...samples.flatMap(valueSubjects), memoryCopy(4 * vectorElements + 5), memoryCopy(8 * vectorElements + 5), ...frameSubjects()], quick ? 20 : 300)
+  const rows = rowsOf(
+    [
+      ...samples.flatMap(valueSubjects),
+      memoryCopy(4 * vectorElements + 5),
+      memoryCopy(8 * vectorElements + 5),
+      ...frameSubjects(),
+    ],
+    quick ? 20 : 300,
+  )
   console.log('subject                        bytes        values/s       MiB/s')
   for (const { name, lengthBytes, valuesPerSecond, mebibytesPerSecond } of rows) {
-    console.log(`${name.padEnd(27)} ${String(lengthBytes).padStart(8)} ${Math.round(valuesPerSecond).toLocaleString('en').padStart(15)} ${mebibytesPerSecond.toFixed(1).padStart(11)}`)
+    console.log(
+      `${name.padEnd(27)} ${String(lengthBytes).padStart(8)} ${Math.round(valuesPerSecond).toLocaleString('en').padStart(15)} ${mebibytesPerSecond.toFixed(1).padStart(11)}`,
+    )
   }
-  const frames = rows.slice(-3).map(({ name, valuesPerSecond }) => `${name.replace(/ \d+ frames/, '')} ${(valuesPerSecond * framesPerChunk / 1e6).toFixed(1)} M/s`)
+  const frames = rows
+    .slice(-3)
+    .map(
+      ({ name, valuesPerSecond }) =>
+        `${name.replace(/ \d+ frames/, '')} ${((valuesPerSecond * framesPerChunk) / 1e6).toFixed(1)} M/s`,
+    )
   console.log(`frames of 69 bytes: ${frames.join(' · ')}`)
   const bars = (['VecRing32', 'VecRing64'] as const).flatMap((type) => barsOf(type, quick ? 3 : 7, quick ? 20 : 150))
   for (const { id, pass, ratio, limit, against } of bars) {
-    console.log(`BAR ${id} ${pass ? 'pass' : 'fail'} ratio=${ratio.toFixed(2)} limit=${limit.toFixed(1)} against=${against}`)
+    console.log(
+      `BAR ${id} ${pass ? 'pass' : 'fail'} ratio=${ratio.toFixed(2)} limit=${limit.toFixed(1)} against=${against}`,
+    )
   }
   console.log(`checksum ${String(checksum % 1_000_003)}`)
   if (options.json !== undefined) {

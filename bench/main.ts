@@ -30,7 +30,9 @@ async function runAll(options: Options, conditions: Conditions): Promise<{ cells
         try {
           const cell = await runCell(subject, row, round, conditions)
           cells.push(cell)
-          progress(`${place} ${writeRate(row, cell.rate).padStart(16)}  ${writeCpu(cell.cpuUsPerValue)} CPU a value, ${cell.values} values verified`)
+          progress(
+            `${place} ${writeRate(row, cell.rate).padStart(16)}  ${writeCpu(cell.cpuUsPerValue)} CPU a value, ${cell.values} values verified`,
+          )
         } catch (error) {
           failures.push(`${place} ${(error as Error).message}`)
           progress(`${place} FAILED: ${(error as Error).message}`)
@@ -51,7 +53,13 @@ async function main(): Promise<number> {
   if (problem !== null) progress(`not pinned: ${problem}; differences under 50 % will mean nothing`)
   const { rounds, seconds, warmupSeconds, malloc, heapMib } = options
   const pinned = problem === null
-  const { cells, failures } = await runAll(options, { seconds, warmupSeconds, malloc, heapMib, pinning: pinned ? options.cores : null })
+  const { cells, failures } = await runAll(options, {
+    seconds,
+    warmupSeconds,
+    malloc,
+    heapMib,
+    pinning: pinned ? options.cores : null,
+  })
 
   // A broken cell invalidates its row for that subject: a median of only the rounds that worked would be too good.
   const whole = summarise(cells).filter((summary) => summary.rounds === rounds)
@@ -61,18 +69,33 @@ async function main(): Promise<number> {
   const root = process.cwd()
   const machine = describeMachine(root)
 
-  console.log(`\n${machine.cpu}, ${machine.cores} cores, node ${machine.node}, ${rounds} rounds of ${seconds} s, malloc ${malloc}, medians\n`)
+  console.log(
+    `\n${machine.cpu}, ${machine.cores} cores, node ${machine.node}, ${rounds} rounds of ${seconds} s, malloc ${malloc}, medians\n`,
+  )
   console.log(`${table}\n`)
   for (const failure of failures) console.log(`broken cell: ${failure}`)
   for (const line of barLines) console.log(line)
 
   if (options.json !== undefined) {
-    writeFileSync(options.json, `${JSON.stringify({ machine, pinned, malloc, rounds, seconds, summaries: whole, bars: verdicts, failures, cells }, null, 2)}\n`)
+    writeFileSync(
+      options.json,
+      `${JSON.stringify({ machine, pinned, malloc, rounds, seconds, summaries: whole, bars: verdicts, failures, cells }, null, 2)}\n`,
+    )
     progress(`wrote ${path.relative(root, path.resolve(options.json))}`)
   }
   if (options.store !== undefined) {
     const command = ['npm run bench --', ...process.argv.slice(2)].join(' ')
-    const files = storeResults(root, { date: options.store, machine, pinned, malloc, rounds, seconds, command, table, bars: barLines })
+    const files = storeResults(root, {
+      date: options.store,
+      machine,
+      pinned,
+      malloc,
+      rounds,
+      seconds,
+      command,
+      table,
+      bars: barLines,
+    })
     progress(`wrote ${files.join(' and ')}`)
   }
   return failures.length === 0 && verdicts.every((verdict) => verdict.passed) ? 0 : 1

@@ -76,7 +76,11 @@ export function writeTable(summaries: readonly Summary[], rows: readonly Row[], 
     ...subjects.flatMap((subject) => {
       const found = summaries.find((summary) => summary.row === row.name && summary.subject === subject)
       if (found === undefined) return [takesPart(subject, row) ? 'failed' : '–', '–', '–']
-      return [writeRate(row, found.rate), `${bare(row, found.rateMin)} – ${bare(row, found.rateMax)}`, writeCpu(found.cpuUsPerValue)]
+      return [
+        writeRate(row, found.rate),
+        `${bare(row, found.rateMin)} – ${bare(row, found.rateMax)}`,
+        writeCpu(found.cpuUsPerValue),
+      ]
     }),
   ])
   const widths = header.map((_, column) => Math.max(3, ...[header, ...lines].map((line) => line[column]!.length)))
@@ -94,18 +98,27 @@ function bare(row: Row, rate: number): string {
 export function judge(summaries: readonly Summary[], rows: readonly Row[], subjects: readonly string[]): Verdict[] {
   const isRow = (name: string): boolean => rows.some((row) => row.name === name)
   return bars
-    .filter((bar) => isRow(bar.row) && isRow(bar.againstRow ?? bar.row) && subjects.includes(bar.subject) && subjects.includes(bar.against))
+    .filter(
+      (bar) =>
+        isRow(bar.row) &&
+        isRow(bar.againstRow ?? bar.row) &&
+        subjects.includes(bar.subject) &&
+        subjects.includes(bar.against),
+    )
     .map((bar) => verdictOf(bar, summaries))
 }
 
 function verdictOf(bar: Bar, summaries: readonly Summary[]): Verdict {
   const ours = summaries.find((summary) => summary.row === bar.row && summary.subject === bar.subject)
-  const theirs = summaries.find((summary) => summary.row === (bar.againstRow ?? bar.row) && summary.subject === bar.against)
+  const theirs = summaries.find(
+    (summary) => summary.row === (bar.againstRow ?? bar.row) && summary.subject === bar.against,
+  )
   const ratio = ours === undefined || theirs === undefined ? null : ours.rate / theirs.rate
   const cpuRatio = ours === undefined || theirs === undefined ? null : ours.cpuUsPerValue / theirs.cpuUsPerValue
   return {
     id: bar.id,
-    passed: ratio !== null && ratio >= bar.limit && (bar.cpuLimit === undefined || (cpuRatio as number) <= bar.cpuLimit),
+    passed:
+      ratio !== null && ratio >= bar.limit && (bar.cpuLimit === undefined || (cpuRatio as number) <= bar.cpuLimit),
     ratio,
     cpuRatio,
     limit: bar.limit,
@@ -119,7 +132,10 @@ function verdictOf(bar: Bar, summaries: readonly Summary[]): Verdict {
 export function writeBar(verdict: Verdict): string {
   const ratio = verdict.ratio === null ? 'none' : verdict.ratio.toFixed(2)
   const isCpuOfUse = verdict.limit >= 0.9 || verdict.cpuLimit !== null
-  const cpu = isCpuOfUse && verdict.cpuRatio !== null ? ` cpu_ratio=${verdict.cpuRatio.toFixed(2)}${verdict.cpuLimit === null ? '' : ` cpu_limit=${verdict.cpuLimit}`}` : ''
+  const cpu =
+    isCpuOfUse && verdict.cpuRatio !== null
+      ? ` cpu_ratio=${verdict.cpuRatio.toFixed(2)}${verdict.cpuLimit === null ? '' : ` cpu_limit=${verdict.cpuLimit}`}`
+      : ''
   const result = verdict.passed ? 'pass' : 'fail'
   return `BAR ${verdict.id} ${result} ratio=${ratio} limit=${verdict.limit.toFixed(2)} against=${verdict.against} rounds=${verdict.rounds}${cpu}`
 }

@@ -41,14 +41,81 @@ export interface Bar {
 export const copiedValueBytesMax = 16 * 1024
 
 export const rows: readonly Row[] = [
-  { name: 'one-way', title: 'one-way, 64 B', shape: 'flood', valueBytes: 64, lanes: 1, oneCore: false, unit: 'values/s' },
-  { name: 'lanes', title: '64 lanes, 64 B', shape: 'flood', valueBytes: 64, lanes: 64, oneCore: false, unit: 'values/s' },
-  { name: 'rtt', title: 'round trips on one core, 64 B', shape: 'pingPong', valueBytes: 64, lanes: 1, oneCore: true, unit: 'round trips/s' },
-  { name: '64KiB', title: 'one-way, 64 KiB', shape: 'flood', valueBytes: 64 * 1024, lanes: 1, oneCore: false, unit: 'MiB/s' },
-  { name: '1MiB', title: 'one-way, 1 MiB', shape: 'flood', valueBytes: 1024 * 1024, lanes: 1, oneCore: false, unit: 'MiB/s' },
-  { name: 'echo', title: 'echo, 64 in flight, 64 B', shape: 'pingPong', valueBytes: 64, lanes: 1, inFlight: 64, oneCore: false, unit: 'round trips/s' },
-  { name: 'lanes-8', title: '64 lanes on 8 connections', shape: 'flood', valueBytes: 64, lanes: 64, connections: 8, oneCore: false, unit: 'values/s' },
-  { name: 'lanes-64', title: '64 lanes on 64 connections', shape: 'flood', valueBytes: 64, lanes: 64, connections: 64, oneCore: false, unit: 'values/s' },
+  {
+    name: 'one-way',
+    title: 'one-way, 64 B',
+    shape: 'flood',
+    valueBytes: 64,
+    lanes: 1,
+    oneCore: false,
+    unit: 'values/s',
+  },
+  {
+    name: 'lanes',
+    title: '64 lanes, 64 B',
+    shape: 'flood',
+    valueBytes: 64,
+    lanes: 64,
+    oneCore: false,
+    unit: 'values/s',
+  },
+  {
+    name: 'rtt',
+    title: 'round trips on one core, 64 B',
+    shape: 'pingPong',
+    valueBytes: 64,
+    lanes: 1,
+    oneCore: true,
+    unit: 'round trips/s',
+  },
+  {
+    name: '64KiB',
+    title: 'one-way, 64 KiB',
+    shape: 'flood',
+    valueBytes: 64 * 1024,
+    lanes: 1,
+    oneCore: false,
+    unit: 'MiB/s',
+  },
+  {
+    name: '1MiB',
+    title: 'one-way, 1 MiB',
+    shape: 'flood',
+    valueBytes: 1024 * 1024,
+    lanes: 1,
+    oneCore: false,
+    unit: 'MiB/s',
+  },
+  {
+    name: 'echo',
+    title: 'echo, 64 in flight, 64 B',
+    shape: 'pingPong',
+    valueBytes: 64,
+    lanes: 1,
+    inFlight: 64,
+    oneCore: false,
+    unit: 'round trips/s',
+  },
+  {
+    name: 'lanes-8',
+    title: '64 lanes on 8 connections',
+    shape: 'flood',
+    valueBytes: 64,
+    lanes: 64,
+    connections: 8,
+    oneCore: false,
+    unit: 'values/s',
+  },
+  {
+    name: 'lanes-64',
+    title: '64 lanes on 64 connections',
+    shape: 'flood',
+    valueBytes: 64,
+    lanes: 64,
+    connections: 64,
+    oneCore: false,
+    unit: 'values/s',
+  },
 ]
 
 export const bars: readonly Bar[] = [
@@ -64,12 +131,20 @@ export const bars: readonly Bar[] = [
   { id: 'P6', row: 'echo', subject: 'statewire-tls', against: 'raw-tls', limit: 0.6 },
   { id: 'P11', row: 'one-way', subject: 'statewire-tls-awaited', against: 'statewire-tls', limit: 0.8 },
   { id: 'P12-8', row: 'lanes-8', subject: 'statewire-tls', against: 'statewire-tls', againstRow: 'lanes', limit: 0.8 },
-  { id: 'P12-64', row: 'lanes-64', subject: 'statewire-tls', against: 'statewire-tls', againstRow: 'lanes', limit: 0.8 },
+  {
+    id: 'P12-64',
+    row: 'lanes-64',
+    subject: 'statewire-tls',
+    against: 'statewire-tls',
+    againstRow: 'lanes',
+    limit: 0.8,
+  },
 ]
 
 export function rowNamed(name: string): Row {
   const row = rows.find((each) => each.name === name)
-  if (row === undefined) throw new Error(`no row is called ${name}; the rows are ${rows.map((each) => each.name).join(', ')}`)
+  if (row === undefined)
+    throw new Error(`no row is called ${name}; the rows are ${rows.map((each) => each.name).join(', ')}`)
   return row
 }
 

@@ -65,6 +65,8 @@ process.on('message', (message: ToWorker) => {
 
 const input = JSON.parse(process.argv[2] ?? '{}') as WorkerInput
 /** 1 KiB each, kept to the end. */
-const ballast = Array.from({ length: input.heapMib * 1024 }, (_, index) => Array.from({ length: 120 }, (_, place) => index + place + 0.5))
+const ballast = Array.from({ length: input.heapMib * 1024 }, (_, index) =>
+  Array.from({ length: 120 }, (_, place) => index + place + 0.5),
+)
 process.once('exit', () => void ballast.length)
 ;(input.role === 'server' ? serve(input) : drive(input)).catch(fail)

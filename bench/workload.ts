@@ -118,7 +118,12 @@ export class Sink {
     const count = this.#next[lane]!
     const number = count & this.#mask
     const got = value[0]! | (value[1]! << 8) | (value[2]! << 16) | (value[3]! << 24)
-    if (got !== number || value.length !== this.#row.valueBytes || value[value.length - 1] !== (number & 0xff) || value[4] !== lane) {
+    if (
+      got !== number ||
+      value.length !== this.#row.valueBytes ||
+      value[value.length - 1] !== (number & 0xff) ||
+      value[4] !== lane
+    ) {
       this.#unusual(lane, value, number)
       return
     }
@@ -129,13 +134,16 @@ export class Sink {
   #compareWhole(lane: number, value: Uint8Array, number: number): void {
     const pattern = this.#patterns[lane]!
     stamp(pattern, number)
-    if (pattern.compare(value) !== 0) throw new Error(`value ${number} of lane ${lane} has other contents than were sent`)
+    if (pattern.compare(value) !== 0)
+      throw new Error(`value ${number} of lane ${lane} has other contents than were sent`)
   }
 
   #unusual(lane: number, value: Uint8Array, number: number): void {
     const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
     if (bytes.length !== markerBytes || bytes.readUInt32LE(0) !== markerNumber || bytes.readUInt32LE(4) !== lane) {
-      throw new Error(`lane ${lane}: expected value ${number}, got ${bytes.length} bytes that begin ${bytes.toString('hex', 0, 8)}`)
+      throw new Error(
+        `lane ${lane}: expected value ${number}, got ${bytes.length} bytes that begin ${bytes.toString('hex', 0, 8)}`,
+      )
     }
     const sent = bytes.readDoubleLE(8)
     const count = this.#next[lane]!

@@ -32,13 +32,24 @@ export async function keygen(args: readonly string[], { out, err }: Output): Pro
 /** Errors of the library do not know about flags. */
 function inWordsOfTheCommandLine(error: unknown, file: string): unknown {
   if (!(error instanceof StatewireError) || error.code !== 'ERR_KEY_FILE_EXISTS') return error
-  return new StatewireError(error.code, `${show(file)} exists already and was left as it is: name another file, or add --force to overwrite it (a lost key can not be made again); --id FILE prints the id of a key that exists`)
+  return new StatewireError(
+    error.code,
+    `${show(file)} exists already and was left as it is: name another file, or add --force to overwrite it (a lost key can not be made again); --id FILE prints the id of a key that exists`,
+  )
 }
 
-function parse(args: readonly string[]): { keyFile: string | undefined; existingKeyFile: string | undefined; overwrite: boolean } {
+function parse(args: readonly string[]): {
+  keyFile: string | undefined
+  existingKeyFile: string | undefined
+  overwrite: boolean
+} {
   let values: { out?: string; force?: boolean; id?: string }
   try {
-    values = parseArgs({ args: [...args], options: { out: { type: 'string' }, force: { type: 'boolean' }, id: { type: 'string' } }, strict: true }).values
+    values = parseArgs({
+      args: [...args],
+      options: { out: { type: 'string' }, force: { type: 'boolean' }, id: { type: 'string' } },
+      strict: true,
+    }).values
   } catch (error) {
     // Messages of the argument parser, which repeat an argument unchanged.
     throw new UsageError(escaped((error as Error).message))
@@ -46,7 +57,8 @@ function parse(args: readonly string[]): { keyFile: string | undefined; existing
   const { out: keyFile, id: existingKeyFile, force: overwrite = false } = values
   if (keyFile === '') throw new UsageError('--out needs a file')
   if (existingKeyFile === '') throw new UsageError('--id needs a file')
-  if (existingKeyFile !== undefined && (keyFile !== undefined || overwrite)) throw new UsageError('--id only reads a key: it does not go with --out or --force')
+  if (existingKeyFile !== undefined && (keyFile !== undefined || overwrite))
+    throw new UsageError('--id only reads a key: it does not go with --out or --force')
   if (overwrite && keyFile === undefined) throw new UsageError('--force means nothing without --out')
   return { keyFile, existingKeyFile, overwrite }
 }

@@ -49,7 +49,11 @@ export async function run(args: readonly string[], output: Output): Promise<numb
       output.err(`statewire: ${error.message}\n\n${help}`)
       return exitCodes.usage
     }
-    output.err(error instanceof StatewireError ? `statewire: ${error.message} (${error.code})\n` : `statewire: ${error instanceof Error ? error.message : String(error)}\n`)
+    output.err(
+      error instanceof StatewireError
+        ? `statewire: ${error.message} (${error.code})\n`
+        : `statewire: ${error instanceof Error ? error.message : String(error)}\n`,
+    )
     return exitCodes.failure
   }
 }

@@ -11,7 +11,10 @@ import { StatewireError } from './errors.ts'
 /** `probe` is the memory of a Uint16Array holding 0x0102. Throws ERR_UNSUPPORTED_HOST if its low byte is not first. */
 export function assertLittleEndian(probe: Uint8Array): void {
   if (probe[0] !== 0x02) {
-    throw new StatewireError('ERR_UNSUPPORTED_HOST', 'statewire needs a little-endian host: its vectors are copied to the wire as they lie in memory.')
+    throw new StatewireError(
+      'ERR_UNSUPPORTED_HOST',
+      'statewire needs a little-endian host: its vectors are copied to the wire as they lie in memory.',
+    )
   }
 }
 

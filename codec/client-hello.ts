@@ -39,11 +39,17 @@ function joinRecords(bytes: Uint8Array): 'not-tls' | { content: Uint8Array; isBr
   const parts: Uint8Array[] = []
   let isBroken = false
   let joinedBytes = 0
-  for (let at = 0; at < bytes.length && joinedBytes <= clientHelloLengthBytesMax + 4; ) {
+  for (let at = 0; at < bytes.length && joinedBytes <= clientHelloLengthBytesMax + 4;) {
     const head = bytes.subarray(at, at + recordHeaderLengthBytes)
-    const isHandshake = head[0] === handshakeRecord && (head.length < 2 || head[1] === 3) && (head.length < 3 || (head[2] as number) <= 4)
+    const isHandshake =
+      head[0] === handshakeRecord && (head.length < 2 || head[1] === 3) && (head.length < 3 || (head[2] as number) <= 4)
     const length = head.length < recordHeaderLengthBytes ? 0 : ((head[3] as number) << 8) | (head[4] as number)
-    if (!isHandshake || parts.length === recordsMax || length > recordLengthBytesMax || (head.length === recordHeaderLengthBytes && length === 0)) {
+    if (
+      !isHandshake ||
+      parts.length === recordsMax ||
+      length > recordLengthBytesMax ||
+      (head.length === recordHeaderLengthBytes && length === 0)
+    ) {
       // The first record decides what this is; other records may follow a whole ClientHello.
       if (at === 0) return 'not-tls'
       isBroken = true

@@ -27,7 +27,10 @@ export class ControlFrameReader extends FrameAssembler {
     if (end - start < controlHeaderLengthBytes) return lengthNotKnownYet
     const declared = readUint32(buffer, start)
     if (declared === 0 || declared > maxControlValueLengthBytes) {
-      throw new ProtocolError('ERR_CONTROL_FRAME_LENGTH', `A control frame declares ${String(declared)} bytes; 1 to ${String(maxControlValueLengthBytes)} are allowed.`)
+      throw new ProtocolError(
+        'ERR_CONTROL_FRAME_LENGTH',
+        `A control frame declares ${String(declared)} bytes; 1 to ${String(maxControlValueLengthBytes)} are allowed.`,
+      )
     }
     // Checked as early as possible, so that a wrong frame is refused without waiting for its end. A frame that ends
     // before the length of its value is known cannot be filled either.
@@ -37,7 +40,10 @@ export class ControlFrameReader extends FrameAssembler {
     const isUnfilled = length === lengthNotKnownYet ? received === declared : length !== declared - 1
     if (isUnfilled) {
       const needs = length === lengthNotKnownYet ? 'more' : String(1 + length)
-      throw new ProtocolError('ERR_CONTROL_FRAME_NOT_FILLED', `A control frame declares ${String(declared)} bytes; its value needs ${needs}.`)
+      throw new ProtocolError(
+        'ERR_CONTROL_FRAME_NOT_FILLED',
+        `A control frame declares ${String(declared)} bytes; its value needs ${needs}.`,
+      )
     }
     return length === lengthNotKnownYet ? lengthNotKnownYet : controlHeaderLengthBytes + declared
   }
@@ -55,7 +61,9 @@ export class ControlFrameReader extends FrameAssembler {
 export function encodeControlFrame(value: NetworkValue): Buffer {
   const length = encodedLength(value)
   if (length > maxControlValueLengthBytes) {
-    throw new InvalidValueError(`A value on the control channel may have at most ${String(maxControlValueLengthBytes)} bytes; this one has ${String(length)}.`)
+    throw new InvalidValueError(
+      `A value on the control channel may have at most ${String(maxControlValueLengthBytes)} bytes; this one has ${String(length)}.`,
+    )
   }
   const frame = Buffer.allocUnsafe(controlHeaderLengthBytes + length)
   writeCheckedValue(value, frame, writeUint32(frame, 0, length))

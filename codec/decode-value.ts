@@ -9,7 +9,14 @@ import type { ChunkViews } from './chunk-views.ts'
 import { scratchHalves, scratchWords } from './byte-order.ts'
 import { describeDescriptor, descriptors, lengthFieldLengthBytes, ring48LengthBytes } from './constants.ts'
 import { ProtocolError } from './errors.ts'
-import { bodyKindBitCount, bodyKinds, bodyKindUnknown, bodyLength, maxFixedBodyLengthBytes, readUint32 } from './frame-length.ts'
+import {
+  bodyKindBitCount,
+  bodyKinds,
+  bodyKindUnknown,
+  bodyLength,
+  maxFixedBodyLengthBytes,
+  readUint32,
+} from './frame-length.ts'
 import type { NetworkValue, RingElementBitValue } from './values.ts'
 
 // Frozen and shared: a list of 64 MiB of one-byte bits would otherwise become 64 Mi objects.
@@ -29,8 +36,15 @@ const onHeapLengthBytes = 64
  * Throws ProtocolError: ERR_UNKNOWN_DESCRIPTOR, ERR_VALUE_TRUNCATED, ERR_VALUE_TRAILING_BYTES,
  * ERR_VECTOR_LENGTH_NOT_MULTIPLE, ERR_NETWORK_VEC_ELEMENT_NOT_ALLOWED, ERR_NETWORK_VEC_LENGTH_MISMATCH.
  */
-export function decodeBody(descriptor: number, buffer: Uint8Array, start: number, end: number, views?: ChunkViews): NetworkValue {
-  if (views !== undefined && descriptor === descriptors.Bytes) return { type: 'Bytes', value: views.of(buffer as Buffer, start + lengthFieldLengthBytes, end) }
+export function decodeBody(
+  descriptor: number,
+  buffer: Uint8Array,
+  start: number,
+  end: number,
+  views?: ChunkViews,
+): NetworkValue {
+  if (views !== undefined && descriptor === descriptors.Bytes)
+    return { type: 'Bytes', value: views.of(buffer as Buffer, start + lengthFieldLengthBytes, end) }
   checkLength(descriptor, buffer, start, end)
   const payload = start + lengthFieldLengthBytes
   switch (descriptor) {
@@ -51,7 +65,10 @@ export function decodeBody(descriptor: number, buffer: Uint8Array, start: number
     case descriptors.RingElement64:
       return { type: 'RingElement64', value: readUint64(buffer, start) }
     case descriptors.StateChecksum:
-      return { type: 'StateChecksum', value: { irises: readUint64(buffer, start), graph: readUint64(buffer, start + 8) } }
+      return {
+        type: 'StateChecksum',
+        value: { irises: readUint64(buffer, start), graph: readUint64(buffer, start + 8) },
+      }
     case descriptors.PrfCheck:
       return { type: 'PrfCheck', value: readUint64(buffer, start) | (readUint64(buffer, start + 8) << 64n) }
     case descriptors.VecRing16:
@@ -76,7 +93,12 @@ export function isView(value: NetworkValue): boolean {
 
 /** The same, from its descriptor, before it is decoded. */
 export function isViewed(descriptor: number): boolean {
-  return descriptor === descriptors.Bytes || descriptor === descriptors.PrfKey || descriptor === descriptors.VecRingBit || descriptor === descriptors.NetworkVec
+  return (
+    descriptor === descriptors.Bytes ||
+    descriptor === descriptors.PrfKey ||
+    descriptor === descriptors.VecRingBit ||
+    descriptor === descriptors.NetworkVec
+  )
 }
 
 /**
@@ -84,7 +106,8 @@ export function isViewed(descriptor: number): boolean {
  * buffer is ERR_VALUE_TRUNCATED.
  */
 export function decodeValue(bytes: Uint8Array): NetworkValue {
-  if (bytes.length === 0) throw new ProtocolError('ERR_VALUE_TRUNCATED', 'A value needs at least its descriptor; there are 0 bytes.')
+  if (bytes.length === 0)
+    throw new ProtocolError('ERR_VALUE_TRUNCATED', 'A value needs at least its descriptor; there are 0 bytes.')
   return decodeBody(bytes[0]!, bytes, 1, bytes.length)
 }
 
@@ -94,7 +117,10 @@ function checkLength(descriptor: number, buffer: Uint8Array, start: number, end:
   let expected = kind
   if (kind > maxFixedBodyLengthBytes) {
     if (kind === bodyKindUnknown) {
-      throw new ProtocolError('ERR_UNKNOWN_DESCRIPTOR', `The descriptor ${describeDescriptor(descriptor)} is not defined.`)
+      throw new ProtocolError(
+        'ERR_UNKNOWN_DESCRIPTOR',
+        `The descriptor ${describeDescriptor(descriptor)} is not defined.`,
+      )
     }
     expected = lengthFieldLengthBytes
     if (actual >= lengthFieldLengthBytes) {
@@ -104,7 +130,9 @@ function checkLength(descriptor: number, buffer: Uint8Array, start: number, end:
   }
   if (actual === expected) return
   const sizes = `The body of ${describeDescriptor(descriptor)} needs ${String(expected)} bytes; there are ${String(actual)}.`
-  throw actual < expected ? new ProtocolError('ERR_VALUE_TRUNCATED', sizes) : new ProtocolError('ERR_VALUE_TRAILING_BYTES', sizes)
+  throw actual < expected
+    ? new ProtocolError('ERR_VALUE_TRUNCATED', sizes)
+    : new ProtocolError('ERR_VALUE_TRAILING_BYTES', sizes)
 }
 
 function readUint16(buffer: Uint8Array, offset: number): number {
@@ -137,32 +165,44 @@ function elementCount(start: number, end: number, elementLengthBytes: number): n
 function decodeVecRing16(buffer: Uint8Array, start: number, end: number): Uint16Array {
   const vector = new Uint16Array(elementCount(start, end, 2))
   if (end - start > onHeapLengthBytes) copyInto(vector, buffer, start, end)
-  else for (let index = 0, offset = start; offset < end; index += 1, offset += 2) vector[index] = readUint16(buffer, offset)
+  else
+    for (let index = 0, offset = start; offset < end; index += 1, offset += 2)
+      vector[index] = readUint16(buffer, offset)
   return vector
 }
 
 function decodeVecRing32(buffer: Uint8Array, start: number, end: number): Uint32Array {
   const vector = new Uint32Array(elementCount(start, end, 4))
   if (end - start > onHeapLengthBytes) copyInto(vector, buffer, start, end)
-  else for (let index = 0, offset = start; offset < end; index += 1, offset += 4) vector[index] = readUint32(buffer, offset)
+  else
+    for (let index = 0, offset = start; offset < end; index += 1, offset += 4)
+      vector[index] = readUint32(buffer, offset)
   return vector
 }
 
 function decodeVecRing64(buffer: Uint8Array, start: number, end: number): BigUint64Array {
   const vector = new BigUint64Array(elementCount(start, end, 8))
   if (end - start > onHeapLengthBytes) copyInto(vector, buffer, start, end)
-  else for (let index = 0, offset = start; offset < end; index += 1, offset += 8) vector[index] = readUint64(buffer, offset)
+  else
+    for (let index = 0, offset = start; offset < end; index += 1, offset += 8)
+      vector[index] = readUint64(buffer, offset)
   return vector
 }
 
 function decodeVecRing48(buffer: Uint8Array, start: number, end: number): Float64Array {
   const vector = new Float64Array(elementCount(start, end, ring48LengthBytes))
-  for (let index = 0, offset = start; offset < end; index += 1, offset += ring48LengthBytes) vector[index] = readUint48(buffer, offset)
+  for (let index = 0, offset = start; offset < end; index += 1, offset += ring48LengthBytes)
+    vector[index] = readUint48(buffer, offset)
   return vector
 }
 
 /** The one memory copy of a vector. Wire order is host order: see byte-order.ts. */
-function copyInto(vector: Uint16Array | Uint32Array | BigUint64Array, buffer: Uint8Array, start: number, end: number): void {
+function copyInto(
+  vector: Uint16Array | Uint32Array | BigUint64Array,
+  buffer: Uint8Array,
+  start: number,
+  end: number,
+): void {
   new Uint8Array(vector.buffer).set(new Uint8Array(buffer.buffer, buffer.byteOffset + start, end - start))
 }
 
@@ -172,7 +212,10 @@ function decodeNetworkVec(buffer: Uint8Array, start: number, end: number): Netwo
     const descriptor = buffer[offset]!
     const length = bodyLength(buffer, offset, end - offset)
     if (!isAllowedInNetworkVec(descriptor)) {
-      throw new ProtocolError('ERR_NETWORK_VEC_ELEMENT_NOT_ALLOWED', `A NetworkVec must not hold a value with the descriptor ${describeDescriptor(descriptor)}.`)
+      throw new ProtocolError(
+        'ERR_NETWORK_VEC_ELEMENT_NOT_ALLOWED',
+        `A NetworkVec must not hold a value with the descriptor ${describeDescriptor(descriptor)}.`,
+      )
     }
     const bodyStart = offset + 1
     if (length < 0 || length > end - bodyStart) {

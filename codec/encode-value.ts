@@ -58,7 +58,8 @@ export function encodedLength(value: NetworkValue): number {
       return lengthPrefixed(value.value.length, 'Bytes')
     case 'PrfKey':
       requireBytes(value.value, 'PrfKey.value')
-      if (value.value.length !== prfKeyLengthBytes) throw new InvalidValueError(`PrfKey.value must have 16 bytes; it has ${String(value.value.length)}.`)
+      if (value.value.length !== prfKeyLengthBytes)
+        throw new InvalidValueError(`PrfKey.value must have 16 bytes; it has ${String(value.value.length)}.`)
       return 1 + prfKeyLengthBytes
     case 'RingElementBit':
       requireBoolean(value.value, 'RingElementBit.value')
@@ -101,7 +102,9 @@ export function encodedLength(value: NetworkValue): number {
     case 'NetworkVec':
       return lengthPrefixed(requireList(value.value), 'NetworkVec')
     default:
-      throw new InvalidValueError(`type must be the name of a network value (${typeNames}); it is ${show((value as { type: unknown }).type)}.`)
+      throw new InvalidValueError(
+        `type must be the name of a network value (${typeNames}); it is ${show((value as { type: unknown }).type)}.`,
+      )
   }
 }
 
@@ -205,7 +208,13 @@ function writeUint64s(target: Uint8Array, offset: number, first: bigint, second:
   return offset + lengthBytes
 }
 
-function writeLengthPrefixed(descriptor: number, lengthField: number, payload: Uint8Array, target: Uint8Array, offset: number): number {
+function writeLengthPrefixed(
+  descriptor: number,
+  lengthField: number,
+  payload: Uint8Array,
+  target: Uint8Array,
+  offset: number,
+): number {
   target[offset] = descriptor
   writeUint32(target, offset + 1, lengthField)
   target.set(payload, offset + prefixLengthBytes)
@@ -232,7 +241,8 @@ function requireList(list: NetworkValue[]): number {
   for (let index = 0; index < list.length; index += 1) {
     const element = list[index]!
     requireObject(element, `NetworkVec.value[${String(index)}]`)
-    if (!isListElement(element.type)) throw new InvalidValueError(`NetworkVec.value[${String(index)}] must not be a ${element.type}.`)
+    if (!isListElement(element.type))
+      throw new InvalidValueError(`NetworkVec.value[${String(index)}] must not be a ${element.type}.`)
     try {
       totalBytes += encodedLength(element)
     } catch (error) {
@@ -248,7 +258,9 @@ function requirePackedBits(bits: number, packed: Uint8Array): number {
   requireBytes(packed, 'VecRingBit.value.packed')
   const needed = Math.ceil(bits / 8)
   if (packed.length !== needed) {
-    throw new InvalidValueError(`VecRingBit.value.packed must have ${String(needed)} bytes for ${String(bits)} bits; it has ${String(packed.length)}.`)
+    throw new InvalidValueError(
+      `VecRingBit.value.packed must have ${String(needed)} bytes for ${String(bits)} bits; it has ${String(packed.length)}.`,
+    )
   }
   return prefixLengthBytes + needed
 }
@@ -258,7 +270,9 @@ function requireVecRing48(vector: Float64Array): void {
   for (let index = 0; index < vector.length; index += 1) {
     const element = vector[index]!
     if (!(element >= 0 && element <= maxUint48 && Math.floor(element) === element)) {
-      throw new InvalidValueError(`VecRing48.value[${String(index)}] must be an integer from 0 to ${String(maxUint48)}; it is ${String(element)}.`)
+      throw new InvalidValueError(
+        `VecRing48.value[${String(index)}] must be an integer from 0 to ${String(maxUint48)}; it is ${String(element)}.`,
+      )
     }
   }
 }
@@ -289,7 +303,9 @@ function requireObject(value: object, field: string): void {
 
 function lengthPrefixed(payloadLengthBytes: number, type: NetworkValueType): number {
   if (payloadLengthBytes > maxUint32) {
-    throw new InvalidValueError(`${type}.value is ${String(payloadLengthBytes)} bytes long; the length field holds at most ${String(maxUint32)}.`)
+    throw new InvalidValueError(
+      `${type}.value is ${String(payloadLengthBytes)} bytes long; the length field holds at most ${String(maxUint32)}.`,
+    )
   }
   return prefixLengthBytes + payloadLengthBytes
 }

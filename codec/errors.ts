@@ -28,7 +28,9 @@ export const errorCodes = {
   ERR_VALUE_TRAILING_BYTES: permanent('Bytes are left over behind a value that should have filled its place.'),
   ERR_VECTOR_LENGTH_NOT_MULTIPLE: permanent('The byte length of a vector is not a multiple of its element size.'),
   ERR_NETWORK_VEC_ELEMENT_NOT_ALLOWED: permanent('A NetworkVec holds a value of a type that must not stand in a list.'),
-  ERR_NETWORK_VEC_LENGTH_MISMATCH: permanent('The values in a NetworkVec do not fill its declared byte length exactly.'),
+  ERR_NETWORK_VEC_LENGTH_MISMATCH: permanent(
+    'The values in a NetworkVec do not fill its declared byte length exactly.',
+  ),
   ERR_MESSAGE_TOO_LONG: permanent('A frame declares a body longer than maxMessageLengthBytes.'),
   ERR_CONTROL_FRAME_LENGTH: permanent('A control frame declares a length of 0 or above the limit.'),
   ERR_CONTROL_FRAME_NOT_FILLED: permanent('The value in a control frame does not fill the declared length.'),
@@ -42,18 +44,26 @@ export const errorCodes = {
   ERR_INVALID_PEER_ID: fatal('A peer identity has the wrong form.'),
   ERR_UNKNOWN_PEER: permanent('The peer is not one that this network was configured with.'),
   ERR_NOT_A_NETWORK: permanent('The actor reference does not belong to a network.'),
-  ERR_NOT_RESTORABLE: permanent('A network cannot be restored from a persisted snapshot; start it again from its config.'),
+  ERR_NOT_RESTORABLE: permanent(
+    'A network cannot be restored from a persisted snapshot; start it again from its config.',
+  ),
   ERR_DIALECT_UNSUPPORTED: fatal('The dialect in use can not do what was asked for.'),
-  ERR_UNSUPPORTED_HOST: fatal('The machine or the JavaScript runtime lacks something that is needed: little-endian memory, or TLS that works.'),
+  ERR_UNSUPPORTED_HOST: fatal(
+    'The machine or the JavaScript runtime lacks something that is needed: little-endian memory, or TLS that works.',
+  ),
   // Handshake and connection.
   ERR_HANDSHAKE_FAILED: transient('The handshake ended before it was complete, or the answer was wrong.'),
   ERR_HANDSHAKE_REFUSED: transient('The other side refused the handshake, or closed the connection during it.'),
   ERR_UNEXPECTED_PEER: fatal('The other side proved or claimed an identity that was not expected on this address.'),
   ERR_CONNECTION_LOST: transient('An established connection ended.'),
   ERR_CONNECTION_REFUSED: transient('The other side did not accept a connection.'),
-  ERR_NAME_NOT_RESOLVED: transient('The host name in the address of a peer has no address, or the name service does not answer.'),
+  ERR_NAME_NOT_RESOLVED: transient(
+    'The host name in the address of a peer has no address, or the name service does not answer.',
+  ),
   ERR_NOT_REQUESTED: transient('An inbound connection came that nobody asks for now.'),
-  ERR_NOT_ALLOWED: fatal('One side does not let the other in: its address, key or protocol version is not allowed, or the application refused it.'),
+  ERR_NOT_ALLOWED: fatal(
+    'One side does not let the other in: its address, key or protocol version is not allowed, or the application refused it.',
+  ),
   ERR_ADMISSION_LIMIT: transient('A limit on inbound connections is reached.'),
   ERR_TRANSPORT: transient('The transport below reported an error.'),
   ERR_LISTEN_FAILED: fatal('The listener could not bind its address.'),
@@ -82,16 +92,22 @@ export const errorCodes = {
   ERR_KEY_FORMAT: fatal('A private key is not in PKCS#8 PEM.'),
   ERR_KEY_TYPE: fatal('A private key is of another kind than is needed here.'),
   ERR_CERTIFICATE_UNUSABLE: fatal('A configured certificate or root can not be read, or does not fit its key.'),
-  ERR_CERTIFICATE_REJECTED: fatal('The certificate of one side is not valid for its identity in the eyes of the other.'),
+  ERR_CERTIFICATE_REJECTED: fatal(
+    'The certificate of one side is not valid for its identity in the eyes of the other.',
+  ),
   ERR_TLS_PROTOCOL: fatal('The other side speaks no TLS, or a TLS that this side does not take.'),
   // The native dialect: the peer broke a rule of the link.
   ERR_ACK_OUT_OF_RANGE: permanent('A peer acknowledged frames that were never sent, or took back an acknowledgement.'),
-  ERR_REPLAY_WINDOW_OVERRUN: permanent('A peer acknowledges nothing: twice the frames that a replay window holds are waiting for it.'),
+  ERR_REPLAY_WINDOW_OVERRUN: permanent(
+    'A peer acknowledges nothing: twice the frames that a replay window holds are waiting for it.',
+  ),
   ERR_GOODBYE_MISMATCH: permanent('The number of frames that a Goodbye names is not the number that arrived.'),
   ERR_GOODBYE_ORDER: permanent('A peer sent a counted frame, or another Goodbye, after its Goodbye.'),
   ERR_CREDIT_ZERO: permanent('A Credit of 0 bytes says nothing and is not allowed.'),
   ERR_CREDIT_OVERFLOW: permanent('A window or a balance of credit went above 2^31 - 1 bytes.'),
-  ERR_CREDIT_EXCEEDED: permanent('A frame that costs credit arrived on a lane whose credit was used up or never given.'),
+  ERR_CREDIT_EXCEEDED: permanent(
+    'A frame that costs credit arrived on a lane whose credit was used up or never given.',
+  ),
   ERR_RESPONSE_STATUS: permanent('A Response has a status that is neither ok nor error.'),
   ERR_FLOOD: permanent('A peer sent far more frames that carry nothing than the values of the link give reason for.'),
   ERR_EARLY_SESSIONS: permanent('A peer opened or closed more sessions ahead of this side than are remembered.'),

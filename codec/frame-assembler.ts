@@ -143,11 +143,17 @@ export abstract class FrameAssembler {
     const broken: [boolean, string][] = [
       [this.frameStart < 0 || this.frameStart > this.chunk.length, 'frameStart outside the chunk'],
       [this.assembledEnd < 0, 'assembledEnd negative'],
-      [this.frameLength !== lengthNotKnownYet && this.assembledEnd >= this.frameLength, 'a whole frame is kept assembled'],
+      [
+        this.frameLength !== lengthNotKnownYet && this.assembledEnd >= this.frameLength,
+        'a whole frame is kept assembled',
+      ],
       [assembled === undefined && this.assembledEnd > maxHeaderLengthBytes, 'header longer than 9 bytes'],
       [(assembled === undefined) !== (this.frameLength === lengthNotKnownYet), 'assembly without a known length'],
       [assembled !== undefined && this.assembledEnd > assembled.length, 'assembledEnd outside the assembly'],
-      [this.assemblyLengthBytes > Math.max(exactAssemblyLimitBytes, this.spareLengthBytes, 4 * this.assembledEnd), 'assembly far larger than what has arrived'],
+      [
+        this.assemblyLengthBytes > Math.max(exactAssemblyLimitBytes, this.spareLengthBytes, 4 * this.assembledEnd),
+        'assembly far larger than what has arrived',
+      ],
       [waitingBytes !== this.waitingBytes, 'waitingBytes wrong'],
     ]
     for (const [isBroken, what] of broken) {

@@ -42,7 +42,9 @@ function buildBodyKinds(): Uint8Array {
 
 /** Little-endian u32 at `offset`; four bytes must be available. */
 export function readUint32(buffer: Uint8Array, offset: number): number {
-  return (buffer[offset]! | (buffer[offset + 1]! << 8) | (buffer[offset + 2]! << 16) | (buffer[offset + 3]! << 24)) >>> 0
+  return (
+    (buffer[offset]! | (buffer[offset + 1]! << 8) | (buffer[offset + 2]! << 16) | (buffer[offset + 3]! << 24)) >>> 0
+  )
 }
 
 /**
@@ -58,7 +60,10 @@ export function bodyLength(buffer: Uint8Array, descriptorOffset: number, availab
   const kind = bodyKinds[descriptor]!
   if (kind <= maxFixedBodyLengthBytes) return kind
   if (kind === bodyKindUnknown) {
-    throw new ProtocolError('ERR_UNKNOWN_DESCRIPTOR', `The descriptor ${describeDescriptor(descriptor)} is not defined.`)
+    throw new ProtocolError(
+      'ERR_UNKNOWN_DESCRIPTOR',
+      `The descriptor ${describeDescriptor(descriptor)} is not defined.`,
+    )
   }
   if (availableBytes < 1 + lengthFieldLengthBytes) return -1
   const declared = readUint32(buffer, descriptorOffset + 1)

@@ -29,7 +29,10 @@ export class FrameReader extends FrameAssembler {
     super()
     const limit = options.maxMessageLengthBytes
     if (!Number.isInteger(limit) || limit < 0 || limit > maxUint32) {
-      throw new StatewireError('ERR_INVALID_OPTION', `maxMessageLengthBytes must be an integer from 0 to ${String(maxUint32)}; it is ${String(limit)}.`)
+      throw new StatewireError(
+        'ERR_INVALID_OPTION',
+        `maxMessageLengthBytes must be an integer from 0 to ${String(maxUint32)}; it is ${String(limit)}.`,
+      )
     }
     this.maxMessageLengthBytes = limit
     this.sink = sink
@@ -53,6 +56,12 @@ export class FrameReader extends FrameAssembler {
   }
 
   protected override deliver(buffer: Buffer, start: number, end: number): boolean {
-    return this.sink.onFrame(readUint32(buffer, start), buffer[start + frameHeaderLengthBytes - 1]!, buffer, start + frameHeaderLengthBytes, end)
+    return this.sink.onFrame(
+      readUint32(buffer, start),
+      buffer[start + frameHeaderLengthBytes - 1]!,
+      buffer,
+      start + frameHeaderLengthBytes,
+      end,
+    )
   }
 }

@@ -12,7 +12,14 @@
 import { descriptors, frameHeaderLengthBytes, lengthPrefixedHeaderLengthBytes, maxUint32 } from './constants.ts'
 import { encodedLength, writeCheckedValue, writeUint32 } from './encode-value.ts'
 import { InvalidValueError } from './errors.ts'
-import { arenaGranularityBytes, firstArenaLengthBytes, largeArenaLengthBytes, largeFrameThresholdBytes, maxArenaLengthBytes, retiredArenasMax } from './limits.ts'
+import {
+  arenaGranularityBytes,
+  firstArenaLengthBytes,
+  largeArenaLengthBytes,
+  largeFrameThresholdBytes,
+  maxArenaLengthBytes,
+  retiredArenasMax,
+} from './limits.ts'
 import type { SpareMemory } from './spare-memory.ts'
 import { transferPayload } from './transfer.ts'
 import type { NetworkValue } from './values.ts'
@@ -198,7 +205,8 @@ export class FrameWriter {
     arena[start + 7] = 0 // below 16 KiB
     arena[start + 8] = 0
     if (length <= loopCopyLimitBytes) {
-      for (let index = 0; index < length; index += 1) arena[start + lengthPrefixedHeaderLengthBytes + index] = payload[index]!
+      for (let index = 0; index < length; index += 1)
+        arena[start + lengthPrefixedHeaderLengthBytes + index] = payload[index]!
     } else {
       arena.set(payload, start + lengthPrefixedHeaderLengthBytes)
     }
@@ -214,7 +222,10 @@ export class FrameWriter {
 
   private takeMemory(lengthBytes: number): Buffer {
     // Slow: memory from Node's shared pool would be kept alive by, and keep alive, memory of others.
-    return (lengthBytes >= maxArenaLengthBytes ? this.spares?.take(lengthBytes) : undefined) ?? Buffer.allocUnsafeSlow(lengthBytes)
+    return (
+      (lengthBytes >= maxArenaLengthBytes ? this.spares?.take(lengthBytes) : undefined) ??
+      Buffer.allocUnsafeSlow(lengthBytes)
+    )
   }
 
   /** Whether a copied frame of this length goes into the arena that was begun. */
@@ -230,7 +241,11 @@ export class FrameWriter {
 
   private moveToNewArena(lengthBytes: number): void {
     const isLarge = lengthBytes >= largeFrameThresholdBytes
-    const arena = this.takeMemory(isLarge ? Math.max(largeArenaLengthBytes, roundedUp(lengthBytes)) : Math.max(this.nextArenaLengthBytes, lengthBytes))
+    const arena = this.takeMemory(
+      isLarge
+        ? Math.max(largeArenaLengthBytes, roundedUp(lengthBytes))
+        : Math.max(this.nextArenaLengthBytes, lengthBytes),
+    )
     this.sealSlice()
     if (this.spares !== undefined && this.arena !== noArena) {
       this.retired.push(this.arena)
@@ -287,5 +302,8 @@ export function encodeFrame(lane: number, value: NetworkValue): Buffer {
 }
 
 function checkLane(lane: number): void {
-  if (lane >>> 0 !== lane) throw new InvalidValueError(`The session id must be an integer from 0 to ${String(maxUint32)}; it is ${String(lane)}.`)
+  if (lane >>> 0 !== lane)
+    throw new InvalidValueError(
+      `The session id must be an integer from 0 to ${String(maxUint32)}; it is ${String(lane)}.`,
+    )
 }

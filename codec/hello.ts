@@ -214,16 +214,23 @@ export class HelloReader {
     for (let offset = 0; offset < Math.min(bytes.length, magic.length); offset += 1) {
       if (bytes[offset] === magic[offset]) continue
       // If this side uses TLS as well, TLS records never get here.
-      if (offset === 0 && tlsRecordTypes.includes(bytes[0]!)) return badHello(`byte 0 is 0x${hexByte(bytes, 0)}, with which TLS begins: the other side speaks TLS, and this side does not`)
+      if (offset === 0 && tlsRecordTypes.includes(bytes[0]!))
+        return badHello(
+          `byte 0 is 0x${hexByte(bytes, 0)}, with which TLS begins: the other side speaks TLS, and this side does not`,
+        )
       return badHello(`byte ${String(offset)} is 0x${hexByte(bytes, offset)}; a hello begins with "SWIR"`)
     }
     if (bytes.length <= kindOffset) return null
     const kind = bytes[kindOffset]
-    if (kind !== kindHello && kind !== kindRefusal) return badHello(`its kind is ${String(kind)}; 1 is a hello and 2 a refusal`)
+    if (kind !== kindHello && kind !== kindRefusal)
+      return badHello(`its kind is ${String(kind)}; 1 is a hello and 2 a refusal`)
     if (kind === kindRefusal && !this.#refusalAllowed) return badHello('a dialer began with a refusal')
     // Not for a refusal: a peer of another version could not refuse otherwise.
     if (kind === kindHello && bytes.length > versionOffset && bytes[versionOffset] !== protocolVersion) {
-      return { name: 'version', message: `Version ${String(bytes[versionOffset])} of the hello is not spoken here; version 1 is.` }
+      return {
+        name: 'version',
+        message: `Version ${String(bytes[versionOffset])} of the hello is not spoken here; version 1 is.`,
+      }
     }
     return null
   }
@@ -232,20 +239,30 @@ export class HelloReader {
 function helloStep(bytes: Buffer): HelloStep {
   if (bytes.length < helloLengthBytes) return more
   const decoded = decodeHello(bytes)
-  return 'fault' in decoded ? { kind: 'fault', fault: decoded.fault } : { kind: 'hello', hello: decoded.hello, rest: bytes.subarray(helloLengthBytes) }
+  return 'fault' in decoded
+    ? { kind: 'fault', fault: decoded.fault }
+    : { kind: 'hello', hello: decoded.hello, rest: bytes.subarray(helloLengthBytes) }
 }
 
 function refusalStep(bytes: Buffer): HelloStep {
   if (bytes.length < refusalHeaderLengthBytes) return more
   const lengthBytes = bytes.readUInt16LE(8)
   if (lengthBytes > refusalMessageLengthBytesMax) {
-    return { kind: 'fault', fault: badHello(`a refusal declares a message of ${String(lengthBytes)} bytes; 256 are allowed`) }
+    return {
+      kind: 'fault',
+      fault: badHello(`a refusal declares a message of ${String(lengthBytes)} bytes; 256 are allowed`),
+    }
   }
   const end = refusalHeaderLengthBytes + lengthBytes
   if (bytes.length < end) return more
   const code = bytes.readUInt16LE(6)
   const name = refusalNameOf(code)
-  const refusal: Refusal = { code, name, effect: name === undefined ? 'transient' : refusalCodes[name].effect, message: bytes.toString('utf8', refusalHeaderLengthBytes, end) }
+  const refusal: Refusal = {
+    code,
+    name,
+    effect: name === undefined ? 'transient' : refusalCodes[name].effect,
+    message: bytes.toString('utf8', refusalHeaderLengthBytes, end),
+  }
   return { kind: 'refusal', refusal, rest: bytes.subarray(end) }
 }
 
@@ -283,7 +300,9 @@ function decodeHello(bytes: Buffer): { hello: Hello } | { fault: HelloFault } {
 
 function counterFaultOf({ received, first, next, helloNumber }: Hello, view: DataView): HelloFault | null {
   if (Math.max(received, first, next, helloNumber) <= Number.MAX_SAFE_INTEGER) return null
-  const [field, offset] = Object.entries(counterOffsets).find(([, at]) => counterAt(view, at) > Number.MAX_SAFE_INTEGER) as [string, number]
+  const [field, offset] = Object.entries(counterOffsets).find(
+    ([, at]) => counterAt(view, at) > Number.MAX_SAFE_INTEGER,
+  ) as [string, number]
   return badHello(`${field} is ${String(view.getBigUint64(offset, true))}; no counter is above 2^53 - 1`)
 }
 
@@ -296,9 +315,11 @@ function faultOf(hello: Hello): HelloFault | null {
 function brokenRuleOf(hello: Hello): string | null {
   if (hello.connectionId > maxUint32) return 'its connection id has more than 32 bits'
   if (hello.publicKey.length !== publicKeyLengthBytes) return 'its public key does not have 32 bytes'
-  if (hello.maxMessageLengthBytes < helloMaxMessageLengthBytesMin) return `maxMessageLength is ${String(hello.maxMessageLengthBytes)}; it is at least 65536`
+  if (hello.maxMessageLengthBytes < helloMaxMessageLengthBytesMin)
+    return `maxMessageLength is ${String(hello.maxMessageLengthBytes)}; it is at least 65536`
   if (hello.laneWindowBytes === 0) return 'the lane window is 0'
-  if (hello.laneWindowBytes > windowBytesMax) return `the lane window is ${String(hello.laneWindowBytes)}; it is at most 2^31 - 1`
+  if (hello.laneWindowBytes > windowBytesMax)
+    return `the lane window is ${String(hello.laneWindowBytes)}; it is at most 2^31 - 1`
   if (hello.resumeTimeoutMs === 0) return 'the resume time-out is 0'
   if (hello.bootId === 0n) return 'the boot id is 0'
   if (hello.epoch === 0n) return 'the epoch is 0'

@@ -7,7 +7,14 @@ export * from './constants.ts'
 export { ControlFrameReader, encodeControlFrame } from './control-frame-reader.ts'
 export { decodeBody, decodeValue, isAllowedInNetworkVec, isView } from './decode-value.ts'
 export { encodedLength, encodeValue, writeValue } from './encode-value.ts'
-export { errorCodes, InvalidValueError, ProtocolError, StatewireError, type ErrorCode, type ErrorCodeEntry } from './errors.ts'
+export {
+  errorCodes,
+  InvalidValueError,
+  ProtocolError,
+  StatewireError,
+  type ErrorCode,
+  type ErrorCodeEntry,
+} from './errors.ts'
 export { FrameAssembler, type FrameSink } from './frame-assembler.ts'
 export { bodyLength } from './frame-length.ts'
 export { FrameReader, type FrameReaderOptions } from './frame-reader.ts'

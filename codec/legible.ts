@@ -43,5 +43,7 @@ export function legibleData(value: unknown, depth = 0): unknown {
   if (typeof value === 'string') return legible(value)
   if (typeof value !== 'object' || value === null || depth > 4) return value
   if (Array.isArray(value)) return value.map((item) => legibleData(item, depth + 1))
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [legible(name), legibleData(inner, depth + 1)]))
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [legible(name), legibleData(inner, depth + 1)]),
+  )
 }

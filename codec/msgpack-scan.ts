@@ -12,7 +12,8 @@
 /** A container inside this many containers is refused. */
 export const msgpackDepthMax = 32
 
-export type MsgPackRule = 'truncated' | 'trailing-bytes' | 'depth' | 'length' | 'ext' | 'reserved' | 'key-type' | 'key-forbidden'
+export type MsgPackRule =
+  'truncated' | 'trailing-bytes' | 'depth' | 'length' | 'ext' | 'reserved' | 'key-type' | 'key-forbidden'
 
 export interface MsgPackFault {
   readonly rule: MsgPackRule
@@ -26,7 +27,8 @@ export interface MsgPackFault {
  */
 export type MsgPackWideIntegers = 'none' | 'small' | 'large' | 'mixed'
 
-export type MsgPackScan = { readonly fault: MsgPackFault } | { readonly fault: null; readonly wideIntegers: MsgPackWideIntegers }
+export type MsgPackScan =
+  { readonly fault: MsgPackFault } | { readonly fault: null; readonly wideIntegers: MsgPackWideIntegers }
 
 const forbiddenKeys = ['__proto__', 'constructor', 'prototype'].map((key) => Buffer.from(key, 'latin1'))
 
@@ -43,7 +45,21 @@ function byHead(lengths: Readonly<Record<number, number>>): Int8Array {
 }
 
 // What follows the head byte c0 … df: a payload of fixed length, a length field of 1, 2 or 4 bytes, or a count.
-const fixedPayloadLengthBytes = byHead({ 0xc0: 0, 0xc2: 0, 0xc3: 0, 0xca: 4, 0xcb: 8, 0xcc: 1, 0xcd: 2, 0xce: 4, 0xcf: 8, 0xd0: 1, 0xd1: 2, 0xd2: 4, 0xd3: 8 })
+const fixedPayloadLengthBytes = byHead({
+  0xc0: 0,
+  0xc2: 0,
+  0xc3: 0,
+  0xca: 4,
+  0xcb: 8,
+  0xcc: 1,
+  0xcd: 2,
+  0xce: 4,
+  0xcf: 8,
+  0xd0: 1,
+  0xd1: 2,
+  0xd2: 4,
+  0xd3: 8,
+})
 const lengthFieldBytes = byHead({ 0xc4: 1, 0xc5: 2, 0xc6: 4, 0xd9: 1, 0xda: 2, 0xdb: 4 })
 const extLengthFieldBytes = byHead({ 0xc7: 1, 0xc8: 2, 0xc9: 4 })
 const fixedExtLengthBytes = byHead({ 0xd4: 1, 0xd5: 2, 0xd6: 4, 0xd7: 8, 0xd8: 16 })
@@ -105,7 +121,8 @@ class Scan {
   #key(): MsgPackRule | null {
     if (this.#offset >= this.#end) return 'truncated'
     const head = this.#buffer[this.#offset]!
-    if (!(head >= 0xa0 && head <= 0xbf) && !(head >= 0xd9 && head <= 0xdb)) return head === 0xc1 ? 'reserved' : 'key-type'
+    if (!(head >= 0xa0 && head <= 0xbf) && !(head >= 0xd9 && head <= 0xdb))
+      return head === 0xc1 ? 'reserved' : 'key-type'
     const rule = this.#value()
     if (rule !== null) return rule
     // The value has just been skipped, so its bytes end here.
@@ -208,6 +225,8 @@ class Scan {
   }
   #readUint32(offset: number): number {
     const buffer = this.#buffer
-    return ((buffer[offset]! << 24) | (buffer[offset + 1]! << 16) | (buffer[offset + 2]! << 8) | buffer[offset + 3]!) >>> 0
+    return (
+      ((buffer[offset]! << 24) | (buffer[offset + 1]! << 16) | (buffer[offset + 2]! << 8) | buffer[offset + 3]!) >>> 0
+    )
   }
 }

@@ -7,10 +7,22 @@
  * whole in a chunk is delivered in place like any other; one that spans chunks is read in parts of known length and
  * joined here. Both are short and rare.
  */
-import { describeDescriptor, frameHeaderLengthBytes, lengthFieldLengthBytes, lengthPrefixedHeaderLengthBytes, maxUint32 } from './constants.ts'
+import {
+  describeDescriptor,
+  frameHeaderLengthBytes,
+  lengthFieldLengthBytes,
+  lengthPrefixedHeaderLengthBytes,
+  maxUint32,
+} from './constants.ts'
 import { ProtocolError, StatewireError } from './errors.ts'
 import { FrameAssembler, lengthNotKnownYet, type FrameSink } from './frame-assembler.ts'
-import { bodyKindBitCount, bodyKindByteLength, bodyKindUnknown, maxFixedBodyLengthBytes, readUint32 } from './frame-length.ts'
+import {
+  bodyKindBitCount,
+  bodyKindByteLength,
+  bodyKindUnknown,
+  maxFixedBodyLengthBytes,
+  readUint32,
+} from './frame-length.ts'
 import type { SpareMemory } from './spare-memory.ts'
 import {
   bodyKindGoodbye,
@@ -67,7 +79,10 @@ export class NativeFrameReader extends FrameAssembler {
     super(options.spares)
     const limit = options.maxMessageLengthBytes
     if (!Number.isInteger(limit) || limit < 0 || limit > maxUint32) {
-      throw new StatewireError('ERR_INVALID_OPTION', `maxMessageLengthBytes must be an integer from 0 to ${String(maxUint32)}; it is ${String(limit)}.`)
+      throw new StatewireError(
+        'ERR_INVALID_OPTION',
+        `maxMessageLengthBytes must be an integer from 0 to ${String(maxUint32)}; it is ${String(limit)}.`,
+      )
     }
     this.maxMessageLengthBytes = limit
     this.isLinkZero = options.connectionId === 0
@@ -96,14 +111,28 @@ export class NativeFrameReader extends FrameAssembler {
     const body = start + frameHeaderLengthBytes
     switch (kind) {
       case bodyKindReset:
-        return frameHeaderLengthBytes + textHeaderLengthBytes + checkedLength(descriptor, readUint16(buffer, body + 2), 0, reasonLengthBytesMax)
+        return (
+          frameHeaderLengthBytes +
+          textHeaderLengthBytes +
+          checkedLength(descriptor, readUint16(buffer, body + 2), 0, reasonLengthBytesMax)
+        )
       case bodyKindGoodbye:
         if (available < goodbyeHeadLengthBytes) return goodbyeHeadLengthBytes
-        return wholeOrPiece(goodbyeHeadLengthBytes, goodbyeHeadLengthBytes + goodbyeReasonLength(buffer, start), available)
+        return wholeOrPiece(
+          goodbyeHeadLengthBytes,
+          goodbyeHeadLengthBytes + goodbyeReasonLength(buffer, start),
+          available,
+        )
       case bodyKindOpen:
         return measureOpen(buffer, start, available)
       default:
-        return this.begun(buffer, start, available, descriptor, lengthPrefixedHeaderLengthBytes + this.declaredLength(descriptor, kind, readUint32(buffer, body)))
+        return this.begun(
+          buffer,
+          start,
+          available,
+          descriptor,
+          lengthPrefixedHeaderLengthBytes + this.declaredLength(descriptor, kind, readUint32(buffer, body)),
+        )
     }
   }
 
@@ -147,12 +176,16 @@ export class NativeFrameReader extends FrameAssembler {
     const isElsewhere = !this.isLinkZero && (laneKind === 'stream' || laneKind === 'endpoint')
     if (kind !== bodyKindUnknown && !isElsewhere) return kind
     const where = isElsewhere ? ` of a link other than 0` : ''
-    throw new ProtocolError('ERR_UNKNOWN_DESCRIPTOR', `A frame with the descriptor ${describeDescriptor(descriptor)} must not stand on lane 0x${lane.toString(16)}, a lane of kind ${laneKind}${where}.`)
+    throw new ProtocolError(
+      'ERR_UNKNOWN_DESCRIPTOR',
+      `A frame with the descriptor ${describeDescriptor(descriptor)} must not stand on lane 0x${lane.toString(16)}, a lane of kind ${laneKind}${where}.`,
+    )
   }
 
   /** What cannot be accepted is refused before it is collected. */
   private begun(buffer: Buffer, start: number, available: number, descriptor: number, length: number): number {
-    if (length > available && this.sink.mayBegin !== undefined) this.sink.mayBegin(readUint32(buffer, start), descriptor)
+    if (length > available && this.sink.mayBegin !== undefined)
+      this.sink.mayBegin(readUint32(buffer, start), descriptor)
     return length
   }
 
@@ -180,7 +213,11 @@ function measureOpen(buffer: Buffer, start: number, available: number): number {
   if (available < openHeadLengthBytes) return openHeadLengthBytes
   const extraField = openHeadLengthBytes + openNameLength(buffer, start)
   if (available < extraField + lengthFieldLengthBytes) return openHeadLengthBytes
-  return wholeOrPiece(openHeadLengthBytes, extraField + lengthFieldLengthBytes + openExtraLength(buffer, start + extraField), available)
+  return wholeOrPiece(
+    openHeadLengthBytes,
+    extraField + lengthFieldLengthBytes + openExtraLength(buffer, start + extraField),
+    available,
+  )
 }
 
 /**
@@ -211,25 +248,44 @@ function lengthFromPieces(pieces: Buffer): number {
 }
 
 function goodbyeReasonLength(buffer: Buffer, start: number): number {
-  return checkedLength(buffer[start + frameHeaderLengthBytes - 1]!, readUint16(buffer, start + goodbyeHeadLengthBytes - 2), 0, reasonLengthBytesMax)
+  return checkedLength(
+    buffer[start + frameHeaderLengthBytes - 1]!,
+    readUint16(buffer, start + goodbyeHeadLengthBytes - 2),
+    0,
+    reasonLengthBytesMax,
+  )
 }
 
 function openNameLength(buffer: Buffer, start: number): number {
-  return checkedLength(buffer[start + frameHeaderLengthBytes - 1]!, readUint16(buffer, start + openHeadLengthBytes - 2), 1, protocolNameLengthBytesMax)
+  return checkedLength(
+    buffer[start + frameHeaderLengthBytes - 1]!,
+    readUint16(buffer, start + openHeadLengthBytes - 2),
+    1,
+    protocolNameLengthBytesMax,
+  )
 }
 
 function openExtraLength(buffer: Buffer, fieldOffset: number): number {
   const length = readUint32(buffer, fieldOffset)
   if (length <= openExtraLengthBytesMax) return length
-  throw new ProtocolError('ERR_MESSAGE_TOO_LONG', `An Open declares ${String(length)} extra bytes; ${String(openExtraLengthBytesMax)} are allowed.`)
+  throw new ProtocolError(
+    'ERR_MESSAGE_TOO_LONG',
+    `An Open declares ${String(length)} extra bytes; ${String(openExtraLengthBytesMax)} are allowed.`,
+  )
 }
 
 function checkedLength(descriptor: number, length: number, lengthMin: number, lengthMax: number): number {
   if (length > lengthMax) {
-    throw new ProtocolError('ERR_MESSAGE_TOO_LONG', `A frame with the descriptor ${describeDescriptor(descriptor)} declares ${String(length)} bytes; ${String(lengthMax)} are allowed.`)
+    throw new ProtocolError(
+      'ERR_MESSAGE_TOO_LONG',
+      `A frame with the descriptor ${describeDescriptor(descriptor)} declares ${String(length)} bytes; ${String(lengthMax)} are allowed.`,
+    )
   }
   if (length < lengthMin) {
-    throw new ProtocolError('ERR_VALUE_TRUNCATED', `A frame with the descriptor ${describeDescriptor(descriptor)} declares ${String(length)} bytes; it has at least ${String(lengthMin)}.`)
+    throw new ProtocolError(
+      'ERR_VALUE_TRUNCATED',
+      `A frame with the descriptor ${describeDescriptor(descriptor)} declares ${String(length)} bytes; it has at least ${String(lengthMin)}.`,
+    )
   }
   return length
 }

@@ -53,7 +53,16 @@ export const reasonLengthBytesMax = 256
 export const streamFrameLengthBytesMax = 64 * 1024
 
 /** Codes of a Reset; one that is not known is taken as 0. */
-export const resetCodes = { application: 0, protocol: 1, 'no-such-protocol': 2, refused: 3, limit: 4, 'bad-value': 5, 'no-such-lane': 6, 'time-out': 7 } as const
+export const resetCodes = {
+  application: 0,
+  protocol: 1,
+  'no-such-protocol': 2,
+  refused: 3,
+  limit: 4,
+  'bad-value': 5,
+  'no-such-lane': 6,
+  'time-out': 7,
+} as const
 /** Codes of a Goodbye; one that is not known is taken as 0. */
 export const goodbyeCodes = { normal: 0, protocol: 1 } as const
 export const responseStatuses = { ok: 0, error: 1 } as const
@@ -66,15 +75,40 @@ export const bodyKindRequest = 0xf3
 export const bodyKindResponse = 0xf4
 export const bodyKindStreamBytes = 0xf5
 
-const { Accept, Ack, Credit, Fin, Goodbye, Message, MsgPack, Open, Ping, Pong, Request, Reset, Response } = nativeDescriptors
+const { Accept, Ack, Credit, Fin, Goodbye, Message, MsgPack, Open, Ping, Pong, Request, Reset, Response } =
+  nativeDescriptors
 const descriptorBytes = 0x0c
 
 /** By lane kind, the kind of body of each descriptor; {@link bodyKindUnknown} where the descriptor must not stand. */
 export const laneTables: Readonly<Record<LaneKind, Uint8Array>> = {
-  session: table([[MsgPack, bodyKindByteLength], [Credit, 4], [Reset, bodyKindReset]], bodyKinds),
-  endpoint: table([[Credit, 4], [Message, bodyKindByteLength], [Request, bodyKindRequest], [Response, bodyKindResponse]]),
-  stream: table([[descriptorBytes, bodyKindStreamBytes], [Credit, 4], [Open, bodyKindOpen], [Accept, 4], [Reset, bodyKindReset], [Fin, 0]]),
-  control: table([[Ping, 8], [Pong, 16], [Ack, 8], [Goodbye, bodyKindGoodbye]]),
+  session: table(
+    [
+      [MsgPack, bodyKindByteLength],
+      [Credit, 4],
+      [Reset, bodyKindReset],
+    ],
+    bodyKinds,
+  ),
+  endpoint: table([
+    [Credit, 4],
+    [Message, bodyKindByteLength],
+    [Request, bodyKindRequest],
+    [Response, bodyKindResponse],
+  ]),
+  stream: table([
+    [descriptorBytes, bodyKindStreamBytes],
+    [Credit, 4],
+    [Open, bodyKindOpen],
+    [Accept, 4],
+    [Reset, bodyKindReset],
+    [Fin, 0],
+  ]),
+  control: table([
+    [Ping, 8],
+    [Pong, 16],
+    [Ack, 8],
+    [Goodbye, bodyKindGoodbye],
+  ]),
   unassigned: table([]),
 }
 
@@ -148,10 +182,14 @@ export function encodeCredit(lane: number, creditBytes: number): Buffer {
 export function encodeOpen(lane: number, open: { windowBytes: number; protocol: string; extra: Uint8Array }): Buffer {
   const name = Buffer.from(open.protocol, 'utf8')
   if (name.length < 1 || name.length > protocolNameLengthBytesMax) {
-    throw new InvalidValueError(`The name of a protocol has 1 to 255 bytes of UTF-8; this one has ${String(name.length)}.`)
+    throw new InvalidValueError(
+      `The name of a protocol has 1 to 255 bytes of UTF-8; this one has ${String(name.length)}.`,
+    )
   }
   if (open.extra.length > openExtraLengthBytesMax) {
-    throw new InvalidValueError(`The extra bytes of a stream's opening are at most ${String(openExtraLengthBytesMax)}; these are ${String(open.extra.length)}.`)
+    throw new InvalidValueError(
+      `The extra bytes of a stream's opening are at most ${String(openExtraLengthBytesMax)}; these are ${String(open.extra.length)}.`,
+    )
   }
   const { frame, body } = frameOf(lane, Open, 10 + name.length + open.extra.length)
   frame.writeUInt32LE(open.windowBytes, body)
@@ -203,7 +241,11 @@ export function encodeResponseHeader(nonce: number, status: number, payloadLengt
 }
 
 /** A frame on the endpoint lane whose length field counts `fieldsLengthBytes` and the payload; `body` is behind that field. */
-function payloadHeader(descriptor: number, fieldsLengthBytes: number, payloadLengthBytes: number): { frame: Buffer; body: number } {
+function payloadHeader(
+  descriptor: number,
+  fieldsLengthBytes: number,
+  payloadLengthBytes: number,
+): { frame: Buffer; body: number } {
   const { frame, body } = frameOf(endpointLane, descriptor, lengthFieldLengthBytes + fieldsLengthBytes)
   frame.writeUInt32LE(fieldsLengthBytes + payloadLengthBytes, body)
   return { frame, body: body + lengthFieldLengthBytes }

@@ -17,7 +17,10 @@ export function transferPayload(value: NetworkValue): Buffer {
   const { buffer } = view
   if (!(buffer instanceof ArrayBuffer)) throw refused(value, 'is in shared memory')
   if (view.byteLength !== buffer.byteLength) {
-    throw refused(value, `is a view of ${view.byteLength} of the ${buffer.byteLength} bytes of its memory, and must own all of it`)
+    throw refused(
+      value,
+      `is a view of ${view.byteLength} of the ${buffer.byteLength} bytes of its memory, and must own all of it`,
+    )
   }
   if (buffer.byteLength === 0) return noMemory
   let memory: ArrayBuffer

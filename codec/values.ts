@@ -19,34 +19,79 @@ export interface PackedBits {
 }
 
 /** Exactly 16 bytes. */
-export interface PrfKeyValue { type: 'PrfKey', value: Uint8Array }
-export interface RingElementBitValue { type: 'RingElementBit', value: boolean }
+export interface PrfKeyValue {
+  type: 'PrfKey'
+  value: Uint8Array
+}
+export interface RingElementBitValue {
+  type: 'RingElementBit'
+  value: boolean
+}
 /** Integer, 0 … 2^16 - 1. */
-export interface RingElement16Value { type: 'RingElement16', value: number }
+export interface RingElement16Value {
+  type: 'RingElement16'
+  value: number
+}
 /** Integer, 0 … 2^32 - 1. */
-export interface RingElement32Value { type: 'RingElement32', value: number }
+export interface RingElement32Value {
+  type: 'RingElement32'
+  value: number
+}
 /** Integer, 0 … 2^48 - 1, exact in a `number`. */
-export interface RingElement48Value { type: 'RingElement48', value: number }
+export interface RingElement48Value {
+  type: 'RingElement48'
+  value: number
+}
 /** 0 … 2^64 - 1. */
-export interface RingElement64Value { type: 'RingElement64', value: bigint }
-export interface VecRing16Value { type: 'VecRing16', value: Uint16Array }
-export interface VecRing32Value { type: 'VecRing32', value: Uint32Array }
+export interface RingElement64Value {
+  type: 'RingElement64'
+  value: bigint
+}
+export interface VecRing16Value {
+  type: 'VecRing16'
+  value: Uint16Array
+}
+export interface VecRing32Value {
+  type: 'VecRing32'
+  value: Uint32Array
+}
 /**
  * Integers 0 … 2^48 - 1 in a Float64Array: there is no 48-bit typed array, a double holds 48 bits exactly, and unlike
  * `number[]` it is one allocation of known size (8 bytes per element) whatever a peer sends.
  */
-export interface VecRing48Value { type: 'VecRing48', value: Float64Array }
-export interface VecRing64Value { type: 'VecRing64', value: BigUint64Array }
-export interface VecRingBitValue { type: 'VecRingBit', value: PackedBits }
-export interface StateChecksumValue { type: 'StateChecksum', value: StateChecksum }
+export interface VecRing48Value {
+  type: 'VecRing48'
+  value: Float64Array
+}
+export interface VecRing64Value {
+  type: 'VecRing64'
+  value: BigUint64Array
+}
+export interface VecRingBitValue {
+  type: 'VecRingBit'
+  value: PackedBits
+}
+export interface StateChecksumValue {
+  type: 'StateChecksum'
+  value: StateChecksum
+}
 /** 0 … 2^128 - 1. */
-export interface PrfCheckValue { type: 'PrfCheck', value: bigint }
-export interface BytesValue { type: 'Bytes', value: Uint8Array }
+export interface PrfCheckValue {
+  type: 'PrfCheck'
+  value: bigint
+}
+export interface BytesValue {
+  type: 'Bytes'
+  value: Uint8Array
+}
 /**
  * A list of ring elements, ring vectors and Bytes. PrfKey, StateChecksum, PrfCheck and nested lists are not allowed on
  * the wire, and refused by the encoder (ERR_INVALID_VALUE).
  */
-export interface NetworkVecValue { type: 'NetworkVec', value: NetworkValue[] }
+export interface NetworkVecValue {
+  type: 'NetworkVec'
+  value: NetworkValue[]
+}
 
 /** One value on a session. `type` is the name in the wire contract. */
 export type NetworkValue =

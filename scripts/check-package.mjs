@@ -35,7 +35,9 @@ function run(command, args, { cwd, limitMs = 180_000 }) {
   const ran = spawnSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: limitMs })
   if (ran.error !== undefined) throw new StepError(`${command} ${args.join(' ')}: ${ran.error.message}`)
   if (ran.status !== 0) {
-    throw new StepError(`${command} ${args.join(' ')}: exit code ${ran.status ?? ran.signal}\n${ran.stdout}${ran.stderr}`)
+    throw new StepError(
+      `${command} ${args.join(' ')}: exit code ${ran.status ?? ran.signal}\n${ran.stdout}${ran.stderr}`,
+    )
   }
   return ran.stdout
 }
@@ -58,28 +60,44 @@ function pack(folder) {
 
 function install(project, tarball) {
   mkdirSync(project)
-  writeFileSync(path.join(project, 'package.json'), `${JSON.stringify({ name: 'stranger', private: true, type: 'module' })}\n`)
+  writeFileSync(
+    path.join(project, 'package.json'),
+    `${JSON.stringify({ name: 'stranger', private: true, type: 'module' })}\n`,
+  )
   // The versions that this checkout was tested with, so that npm's cache has them and a new release cannot fail us.
-  const companions = ['xstate', '@types/node'].map((name) => `${name}@${readJson(root, 'node_modules', name, 'package.json').version}`)
-  run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', tarball, ...companions], { cwd: project })
+  const companions = ['xstate', '@types/node'].map(
+    (name) => `${name}@${readJson(root, 'node_modules', name, 'package.json').version}`,
+  )
+  run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', tarball, ...companions], {
+    cwd: project,
+  })
 }
 
 /** Links between documents that lead out of the package, and maps to sources that are not in it. Answers how many files it read. */
 function readFilesOf(installed) {
-  const files = readdirSync(installed, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name))
+  const files = readdirSync(installed, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath, entry.name))
   const problems = files.flatMap((file) => {
     const name = path.relative(installed, file)
     if (name.endsWith('.map')) return [`${name} is a map, and the sources are not in the package`]
     const text = readFileSync(file, 'utf8')
-    if (/\.[cm]?[jt]s$/.test(name)) return /^\/\/# sourceMappingURL=/m.test(text) ? [`${name} names a map, and the sources are not in the package`] : []
-    return name.endsWith('.md') ? deadLinksOf(file, text).map((link) => `${name} links ${link}, which is not in the package`) : []
+    if (/\.[cm]?[jt]s$/.test(name))
+      return /^\/\/# sourceMappingURL=/m.test(text)
+        ? [`${name} names a map, and the sources are not in the package`]
+        : []
+    return name.endsWith('.md')
+      ? deadLinksOf(file, text).map((link) => `${name} links ${link}, which is not in the package`)
+      : []
   })
   if (problems.length > 0) throw new StepError(problems.join('\n'))
   return files.length
 }
 
 function deadLinksOf(file, text) {
-  return [...text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)].map((match) => match[1]).filter((link) => !/^[a-z]+:/.test(link) && !existsSync(path.join(path.dirname(file), link)))
+  return [...text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)]
+    .map((match) => match[1])
+    .filter((link) => !/^[a-z]+:/.test(link) && !existsSync(path.join(path.dirname(file), link)))
 }
 
 /** What each entry exports when it runs. */
@@ -111,7 +129,10 @@ function writeUser(project, entries, names) {
     (entry, index) =>
       `if (symbols${index}.length !== ${names[entry].length} || symbols${index}.includes(undefined)) throw new Error('${entry}: an export is undefined')`,
   )
-  writeFileSync(path.join(project, 'main.ts'), `${[...imports, '', ...uses, '', ...checks, "console.log('used')"].join('\n')}\n`)
+  writeFileSync(
+    path.join(project, 'main.ts'),
+    `${[...imports, '', ...uses, '', ...checks, "console.log('used')"].join('\n')}\n`,
+  )
   const compilerOptions = {
     target: 'es2023',
     // As the README asks of users; Symbol.asyncDispose is not in es2023.
@@ -156,7 +177,9 @@ function checkPackage(folder) {
 function main() {
   let options
   try {
-    options = parseArgs({ options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } } }).values
+    options = parseArgs({
+      options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } },
+    }).values
   } catch (error) {
     console.error(`${error.message}\n\n${help}`)
     return 2

@@ -8,7 +8,8 @@
  */
 import { readFileSync } from 'node:fs'
 
-const help = 'node scripts/count-tests.mjs FILE    prints the totals of a vitest JSON report; exits 0 only if none failed'
+const help =
+  'node scripts/count-tests.mjs FILE    prints the totals of a vitest JSON report; exits 0 only if none failed'
 
 function count(file) {
   let report

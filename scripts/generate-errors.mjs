@@ -31,7 +31,8 @@ export function readErrorTable(text = readFileSync(source, 'utf8')) {
     const comment = /^ {2}\/\/ (.*?)\.?$/.exec(line)
     const row = /^ {2}(ERR_\w+): (transient|permanent|fatal)\((['"])(.*)\3\),$/.exec(line)
     if (comment !== null) sections.push({ title: comment[1].split('. ')[0], rows: [] })
-    else if (row !== null && sections.length > 0) sections.at(-1).rows.push({ code: row[1], kind: row[2], meaning: row[4].replaceAll(String.raw`\'`, "'") })
+    else if (row !== null && sections.length > 0)
+      sections.at(-1).rows.push({ code: row[1], kind: row[2], meaning: row[4].replaceAll(String.raw`\'`, "'") })
     else throw new Error(`codec/errors.ts has a line in its table that is neither a comment nor a row: ${line.trim()}`)
   }
   return sections
@@ -41,7 +42,16 @@ const yesIf = (holds) => (holds ? 'yes' : 'no')
 
 /** A bar within a meaning would end its cell. */
 function rowOf(code, kind, meaning) {
-  return ['', `\`${String(code)}\``, String(meaning).replaceAll('|', String.raw`\|`), yesIf(kind === 'transient'), yesIf(kind === 'fatal'), ''].join(' | ').trim()
+  return [
+    '',
+    `\`${String(code)}\``,
+    String(meaning).replaceAll('|', String.raw`\|`),
+    yesIf(kind === 'transient'),
+    yesIf(kind === 'fatal'),
+    '',
+  ]
+    .join(' | ')
+    .trim()
 }
 
 export function errorsDocument(sections = readErrorTable()) {

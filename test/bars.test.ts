@@ -8,9 +8,13 @@ import { describe, expect, test } from 'vitest'
 
 function run(set: string, options: readonly string[]): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, ['--expose-gc', join('build', 'test', 'bars', set, 'main.js'), ...options], (error, stdout, stderr) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, output: stdout + stderr })
-    })
+    execFile(
+      process.execPath,
+      ['--expose-gc', join('build', 'test', 'bars', set, 'main.js'), ...options],
+      (error, stdout, stderr) => {
+        resolve({ code: typeof error?.code === 'number' ? error.code : 0, output: stdout + stderr })
+      },
+    )
   })
 }
 
@@ -20,11 +24,12 @@ describe.each(['security', 'chaos', 'growth'])('the bars of %s', (set) => {
     expect([code, output]).toEqual([0, expect.stringContaining('--only')])
   })
 
-  test.each([{ options: ['--only', 'X99'], says: 'there is no bar X99' }, { options: ['--seed', 'x'], says: "not 'x'" }, { options: ['--fast'], says: '--fast' }])(
-    'end with exit code 2 for $options',
-    async ({ options, says }) => {
-      const { code, output } = await run(set, options)
-      expect([code, output]).toEqual([2, expect.stringContaining(says)])
-    },
-  )
+  test.each([
+    { options: ['--only', 'X99'], says: 'there is no bar X99' },
+    { options: ['--seed', 'x'], says: "not 'x'" },
+    { options: ['--fast'], says: '--fast' },
+  ])('end with exit code 2 for $options', async ({ options, says }) => {
+    const { code, output } = await run(set, options)
+    expect([code, output]).toEqual([2, expect.stringContaining(says)])
+  })
 })

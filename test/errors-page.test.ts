@@ -34,12 +34,21 @@ describe('docs/errors.md', () => {
   const rows = [...page.matchAll(/^\| `(ERR_\w+)` \| (.*) \| (yes|no) \| (yes|no) \|$/gm)]
 
   it('has a row for every code, in the order of the table, with its meaning and its two flags', () => {
-    const said = rows.map(([, code, meaning, retryable, fatal]) => ({ code, meaning, retryable: retryable === 'yes', fatal: fatal === 'yes' }))
-    expect(said).toEqual(Object.entries(errorCodes).map(([code, { meaning, retryable, fatal }]) => ({ code, meaning, retryable, fatal })))
+    const said = rows.map(([, code, meaning, retryable, fatal]) => ({
+      code,
+      meaning,
+      retryable: retryable === 'yes',
+      fatal: fatal === 'yes',
+    }))
+    expect(said).toEqual(
+      Object.entries(errorCodes).map(([code, { meaning, retryable, fatal }]) => ({ code, meaning, retryable, fatal })),
+    )
   })
 
   it('is what its script would write', () => {
-    expect(execFileSync(process.execPath, [script, '--check'], { encoding: 'utf8' })).toBe('docs/errors.md is up to date\n')
+    expect(execFileSync(process.execPath, [script, '--check'], { encoding: 'utf8' })).toBe(
+      'docs/errors.md is up to date\n',
+    )
   })
 
   it('is linked from the readme and from the architecture', () => {
@@ -49,7 +58,9 @@ describe('docs/errors.md', () => {
 })
 
 describe('the table of errors', () => {
-  const used = new Set(sources.flatMap((text) => [...text.matchAll(/'(ERR_[A-Z0-9_]+)'/g)].map((match) => match[1] as string)))
+  const used = new Set(
+    sources.flatMap((text) => [...text.matchAll(/'(ERR_[A-Z0-9_]+)'/g)].map((match) => match[1] as string)),
+  )
 
   it('holds every code that the sources use', () => {
     expect(used.size).toBeGreaterThan(60)
@@ -57,7 +68,8 @@ describe('the table of errors', () => {
   })
 
   it('holds no code that nothing uses', () => {
-    const isUsed = (code: string): boolean => used.has(code) || (code in namedByClass && sources.some((text) => text.includes(namedByClass[code] as string)))
+    const isUsed = (code: string): boolean =>
+      used.has(code) || (code in namedByClass && sources.some((text) => text.includes(namedByClass[code] as string)))
     expect(Object.keys(errorCodes).filter((code) => !isUsed(code) && !ahead.includes(code))).toEqual([])
   })
 })

@@ -24,7 +24,10 @@ function rowsUnder(heading: string): string[][] {
   const rank = heading.indexOf(' ')
   const [, after = ''] = page.split(`\n${heading}\n`)
   const section = after.split(new RegExp(String.raw`^#{1,${rank}} `, 'm'))[0] ?? ''
-  return section.split('\n').filter((line) => line.startsWith('| `')).map((line) => line.slice(2, -2).split(' | '))
+  return section
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) => line.slice(2, -2).split(' | '))
 }
 
 const plain = (cell = ''): string => cell.replaceAll('`', '')
@@ -48,20 +51,28 @@ const stranger = { noSuchName: 1 }
 describe('docs/options.md names the options', () => {
   it.each<[string, () => unknown]>([
     ['## `createNetwork(config)`', () => createNetwork({ ...native, ...stranger })],
-    ['### A peer in `peers`', () => createNetwork({ ...native, peers: [{ ...native.peers[0], ...stranger } as never] })],
+    [
+      '### A peer in `peers`',
+      () => createNetwork({ ...native, peers: [{ ...native.peers[0], ...stranger } as never] }),
+    ],
     ['### `tls` (ampc)', () => createNetwork({ ...ampc, security: 'tls', tls: stranger as never })],
     ['### The second argument: `createNetwork(config, runtime)`', () => createNetwork(native, stranger as never)],
   ])('under %s', async (heading, call) => {
     // A section that has sections of its own: its table is the one before them.
-    const rows = heading.startsWith('## ') ? rowsUnder(heading).slice(0, (await namesThatExist(call)).length) : rowsUnder(heading)
+    const rows = heading.startsWith('## ')
+      ? rowsUnder(heading).slice(0, (await namesThatExist(call)).length)
+      : rowsUnder(heading)
     expect(namesIn(rows).sort()).toEqual((await namesThatExist(call)).sort())
   })
 
-  it.each(['dialect', 'security', 'onConnectionLost', 'connectionParallelism', 'memoryBudgetBytes'] as const)('with the default of %s', (name) => {
-    const value = resolveOptions(native)[name]
-    const [, , said] = rowsUnder('## `createNetwork(config)`').find(([cell]) => plain(cell) === name) ?? []
-    expect(plain(said).split(' ')[0]).toBe(typeof value === 'number' ? grouped(value) : value)
-  })
+  it.each(['dialect', 'security', 'onConnectionLost', 'connectionParallelism', 'memoryBudgetBytes'] as const)(
+    'with the default of %s',
+    (name) => {
+      const value = resolveOptions(native)[name]
+      const [, , said] = rowsUnder('## `createNetwork(config)`').find(([cell]) => plain(cell) === name) ?? []
+      expect(plain(said).split(' ')[0]).toBe(typeof value === 'number' ? grouped(value) : value)
+    },
+  )
 
   it('with the mode that ampc has where none is said', () => {
     expect(page).toContain(`ampc: \`'${resolveOptions(ampc).onConnectionLost}'\` (the default there)`)
@@ -80,7 +91,8 @@ describe('docs/options.md has of the limits', () => {
   it.each(limitNames)('the default of %s', (name) => {
     const [figure, shortFigure, shortUnit] = (table.get(name)?.value ?? '').split(/[ ()]+/)
     expect(figure).toBe(grouped(defaultLimits[name]))
-    if (shortFigure !== undefined && shortFigure !== '') expect(Number(shortFigure) * (shortUnit === 'MiB' ? 2 ** 20 : 2 ** 10)).toBe(defaultLimits[name])
+    if (shortFigure !== undefined && shortFigure !== '')
+      expect(Number(shortFigure) * (shortUnit === 'MiB' ? 2 ** 20 : 2 ** 10)).toBe(defaultLimits[name])
   })
 
   it.each(limitNames)('the unit in which the name of %s ends', (name) => {
@@ -89,10 +101,20 @@ describe('docs/options.md has of the limits', () => {
   })
 
   it.each(limitNames)('the range of %s', (name) => {
-    const [, low, high, fractions] = /^(?:from )?([\d,]+)(?: to ([\d,]+))?(, fractions too)?$/.exec(table.get(name)?.range ?? '') ?? []
+    const [, low, high, fractions] =
+      /^(?:from )?([\d,]+)(?: to ([\d,]+))?(, fractions too)?$/.exec(table.get(name)?.range ?? '') ?? []
     const number = (text: string): number => Number(text.replaceAll(',', ''))
     // The partner of a limit that may not be above another one is out of its way.
-    const partners: Partial<Limits> = name === 'backoffMinMs' ? { backoffMaxMs: 2 ** 31 - 1 } : name === 'backoffMaxMs' ? { backoffMinMs: 1 } : name === 'pendingInboundMax' ? { pendingInboundPerAddressMax: 1 } : name === 'pendingInboundPerAddressMax' ? { pendingInboundMax: Number.MAX_SAFE_INTEGER } : {}
+    const partners: Partial<Limits> =
+      name === 'backoffMinMs'
+        ? { backoffMaxMs: 2 ** 31 - 1 }
+        : name === 'backoffMaxMs'
+          ? { backoffMinMs: 1 }
+          : name === 'pendingInboundMax'
+            ? { pendingInboundPerAddressMax: 1 }
+            : name === 'pendingInboundPerAddressMax'
+              ? { pendingInboundMax: Number.MAX_SAFE_INTEGER }
+              : {}
     const isTaken = (value: number): boolean => {
       try {
         resolveOptions({ ...native, limits: { ...partners, [name]: value } })
@@ -102,7 +124,13 @@ describe('docs/options.md has of the limits', () => {
       }
     }
     const [least, most] = [number(low ?? ''), high === undefined ? Number.MAX_SAFE_INTEGER : number(high)]
-    expect([least - 1, least, least + 0.5, most, most + 1].map(isTaken)).toEqual([false, true, fractions !== undefined, true, fractions !== undefined])
+    expect([least - 1, least, least + 0.5, most, most + 1].map(isTaken)).toEqual([
+      false,
+      true,
+      fractions !== undefined,
+      true,
+      fractions !== undefined,
+    ])
   })
 })
 
@@ -125,8 +153,17 @@ describe('docs/options.md has of the calls', () => {
       flush: () => session.flush(stranger as never),
       handle: () => session.handle(id, () => {}, stranger as never),
     }
-    const said = rowsUnder('## Calls').flatMap(([names = '', options = '']) => [...names.matchAll(/`(\w+)`/g)].map((match) => [match[1] as string, [...options.replaceAll(/\([^)]*\)/g, '').matchAll(/`(\w+)`/g)].map((found) => found[1])] as const))
-    for (const [name, call] of Object.entries(calls)) expect(said.find(([called]) => called === name)?.[1], name).toEqual(await namesThatExist(call))
+    const said = rowsUnder('## Calls').flatMap(([names = '', options = '']) =>
+      [...names.matchAll(/`(\w+)`/g)].map(
+        (match) =>
+          [
+            match[1] as string,
+            [...options.replaceAll(/\([^)]*\)/g, '').matchAll(/`(\w+)`/g)].map((found) => found[1]),
+          ] as const,
+      ),
+    )
+    for (const [name, call] of Object.entries(calls))
+      expect(said.find(([called]) => called === name)?.[1], name).toEqual(await namesThatExist(call))
   })
 })
 

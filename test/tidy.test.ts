@@ -27,7 +27,15 @@ const ignoredFolders = new Set(['node_modules', 'build', 'dist', '.git', '.tmp',
 const linesMax = 400
 
 /** A file that is longer than the limit, with the length it may not grow beyond. Lower a figure whenever you can. */
-const ratchet: Record<string, number> = {}
+const ratchet: Record<string, number> = {
+  'test/bad-input.test.ts': 962,
+  'test/examples/swarm.test.ts': 593,
+  'test/codec/frame-reader.test.ts': 445,
+  'test/actors/inspection.test.ts': 439,
+  'test/security/tls-handshake.test.ts': 432,
+  'test/bad-input-live.test.ts': 424,
+  'test/actors/embedding.test.ts': 401,
+}
 
 /** Which folders a folder may import from. `test/` may import everything; `index.ts` is the name of the root's entry. */
 const arrow: Record<string, readonly string[]> = {
@@ -138,7 +146,8 @@ const habits: Habit[] = [
     name: 'sockets are opened by actors only',
     problems: ({ path: file, text }) => {
       // A benchmark's baseline, an example and a test may hold a bare socket; what users import from us may not.
-      if (!['codec', 'protocol', 'machines', 'testing', 'index.ts', 'inspector', 'cli'].includes(folderOf(file))) return []
+      if (!['codec', 'protocol', 'machines', 'testing', 'index.ts', 'inspector', 'cli'].includes(folderOf(file)))
+        return []
       return importsOf(text).filter((specifier) => /^(node:)?(net|tls)$/.test(specifier))
     },
     breach: { path: 'testing/memory.ts', text: "import net from 'node:net'\n" },
@@ -146,7 +155,11 @@ const habits: Habit[] = [
   {
     name: 'XState comes in through machines/xstate.ts alone',
     problems: ({ path: file, text }) => {
-      if (!['codec', 'protocol', 'machines', 'actors', 'testing', 'index.ts'].includes(folderOf(file)) || file === 'machines/xstate.ts') return []
+      if (
+        !['codec', 'protocol', 'machines', 'actors', 'testing', 'index.ts'].includes(folderOf(file)) ||
+        file === 'machines/xstate.ts'
+      )
+        return []
       return importsOf(text).filter((specifier) => /^xstate(\/|$)/.test(specifier))
     },
     breach: { path: 'actors/link.ts', text: "import { createActor } from 'xstate'\n" },
@@ -154,7 +167,11 @@ const habits: Habit[] = [
   {
     name: 'time and chance come in through the environment alone',
     problems: ({ path: file, text }) => {
-      if (!['codec', 'protocol', 'machines', 'actors'].includes(folderOf(file)) || /^actors\/environment[^/]*\.ts$/.test(file)) return []
+      if (
+        !['codec', 'protocol', 'machines', 'actors'].includes(folderOf(file)) ||
+        /^actors\/environment[^/]*\.ts$/.test(file)
+      )
+        return []
       return linesThat(codeOf(text), unrepeatable)
     },
     breach: { path: 'actors/link.ts', text: 'const timer = setTimeout(() => close(), 5)\n' },
@@ -165,7 +182,7 @@ const habits: Habit[] = [
       if (!isSource(file)) return []
       return /^(?:#![^\n]*\n)?\s*\/[/*]/.test(file.text) ? [] : ['has no header comment']
     },
-    breach: { path: 'codec/frame.ts', text: "export const frame = 1\n" },
+    breach: { path: 'codec/frame.ts', text: 'export const frame = 1\n' },
   },
   {
     name: `no file is longer than ${linesMax} lines`,
@@ -208,7 +225,9 @@ function readFiles(folder: string): File[] {
   return readdirSync(path.join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const name = path.posix.join(folder, entry.name)
     if (entry.isDirectory()) return ignoredFolders.has(entry.name) ? [] : readFiles(name)
-    return /\.(ts|mjs|js|md)$/.test(entry.name) ? [{ path: name, text: readFileSync(path.join(root, name), 'utf8') }] : []
+    return /\.(ts|mjs|js|md)$/.test(entry.name)
+      ? [{ path: name, text: readFileSync(path.join(root, name), 'utf8') }]
+      : []
   })
 }
 
@@ -235,7 +254,9 @@ describe('tidy', () => {
   })
 
   it('takes comments for comments, and a URL for a string', () => {
-    expect(importsOf("// from 'a'\n/* import 'b' */\nconst c = 'tls://c' // import 'd'\nimport e from 'e'\n")).toEqual(['e'])
+    expect(importsOf("// from 'a'\n/* import 'b' */\nconst c = 'tls://c' // import 'd'\nimport e from 'e'\n")).toEqual([
+      'e',
+    ])
   })
 
   it('lets a clock be called and declared', () => {

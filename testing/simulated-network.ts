@@ -55,7 +55,14 @@ export class SimulatedNetwork {
   #wires = 0
 
   constructor(options: SimulatedNetworkOptions) {
-    const { seed, clock = new VirtualClock(), latencyMs = [0.1, 2], chunkBytesMax = Infinity, pathBytes = 64 * 1024, bytesPerMs = Infinity } = options
+    const {
+      seed,
+      clock = new VirtualClock(),
+      latencyMs = [0.1, 2],
+      chunkBytesMax = Infinity,
+      pathBytes = 64 * 1024,
+      bytesPerMs = Infinity,
+    } = options
     this.clock = clock
     this.options = { seed, latencyMs, chunkBytesMax, pathBytes, bytesPerMs }
     this.#random = seededRandom(seed)
@@ -108,22 +115,38 @@ export class SimulatedNetwork {
       if (options.arrives !== true) end.isSevered = true
     }
     for (const end of ends) {
-      if (heardBy === 'both' || heardBy === this.#roles.get(end)) this.#runSoon(end, () => end.reset('the connection was cut (ECONNRESET)'))
+      if (heardBy === 'both' || heardBy === this.#roles.get(end))
+        this.#runSoon(end, () => end.reset('the connection was cut (ECONNRESET)'))
     }
   }
 
   /** Breaks the connection when this many more bytes of this end have arrived at the other. */
-  breakAfter(pipe: SimulatedPipe, lengthBytes: number, heardBy: Break, options: { readonly arrives?: boolean } = {}): void {
+  breakAfter(
+    pipe: SimulatedPipe,
+    lengthBytes: number,
+    heardBy: Break,
+    options: { readonly arrives?: boolean } = {},
+  ): void {
     pipe.cutAfterBytes = lengthBytes
     pipe.onCut = () => this.break(pipe, heardBy, options)
   }
 
   readonly #host: NodeHost = {
     // Set after the field initialisers have run, so it is read at each use.
-    clock: { nowMs: () => this.clock.nowMs(), wallMs: () => this.clock.wallMs(), setTimeout: (callback, delayMs) => this.clock.setTimeout(callback, delayMs), clearTimeout: (handle) => this.clock.clearTimeout(handle), nextTick: (callback) => this.clock.nextTick(callback), setImmediate: (callback) => this.clock.setImmediate(callback) },
+    clock: {
+      nowMs: () => this.clock.nowMs(),
+      wallMs: () => this.clock.wallMs(),
+      setTimeout: (callback, delayMs) => this.clock.setTimeout(callback, delayMs),
+      clearTimeout: (handle) => this.clock.clearTimeout(handle),
+      nextTick: (callback) => this.clock.nextTick(callback),
+      setImmediate: (callback) => this.clock.setImmediate(callback),
+    },
     dial: (process, address, options) => this.#dial(process, address, options),
     lookup: (process, name) => this.names.lookup(process.node.name, process.clock, name),
-    randomFor: (name, boot) => seededRandom(this.options.seed * 31 + boot * 7919 + Buffer.from(name).reduce((sum, byte) => Math.imul(sum, 33) + byte, 5381)),
+    randomFor: (name, boot) =>
+      seededRandom(
+        this.options.seed * 31 + boot * 7919 + Buffer.from(name).reduce((sum, byte) => Math.imul(sum, 33) + byte, 5381),
+      ),
     abandon: (pipe, isSilent) => this.#abandon(pipe, isSilent),
     note: (name, event) => this.trace.note(name, event),
   }
@@ -171,7 +194,11 @@ export class SimulatedNetwork {
     const { from, arrive } = item
     const far = from.far
     if (far === null) return
-    if (this.#isBlocked(this.#nameOf(from), this.#nameOf(far)) || (this.#held.length > 0 && this.#held.some((held) => held.from === from))) this.#held.push(item)
+    if (
+      this.#isBlocked(this.#nameOf(from), this.#nameOf(far)) ||
+      (this.#held.length > 0 && this.#held.some((held) => held.from === from))
+    )
+      this.#held.push(item)
     else if (this.#owners.get(far)?.isDead === true) this.#intoTheVoid(from, far)
     else arrive()
   }

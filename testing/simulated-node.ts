@@ -5,7 +5,15 @@
  */
 import { StatewireError } from '../codec/errors.ts'
 import type { Clock, Environment, Random, TimerHandle } from '../actors/environment.ts'
-import type { Address, DialOptions, ListenerHandlers, NameService, Pipe, PipeListener, Transport } from '../actors/pipe.ts'
+import type {
+  Address,
+  DialOptions,
+  ListenerHandlers,
+  NameService,
+  Pipe,
+  PipeListener,
+  Transport,
+} from '../actors/pipe.ts'
 import type { SimulatedPipe } from './simulated-pipe.ts'
 
 /** What a node needs of its network. */
@@ -61,9 +69,13 @@ export class SimulatedProcess implements Transport {
       wallMs: () => clock.wallMs(),
       setTimeout: (callback, delayMs) => {
         const timer: ProcessTimer = { handle: null }
-        timer.handle = clock.setTimeout(() => this.run('timer', () => {
-          if (this.#timers.delete(timer)) callback()
-        }), delayMs)
+        timer.handle = clock.setTimeout(
+          () =>
+            this.run('timer', () => {
+              if (this.#timers.delete(timer)) callback()
+            }),
+          delayMs,
+        )
         this.#timers.add(timer)
         return timer
       },
@@ -99,7 +111,8 @@ export class SimulatedProcess implements Transport {
 
   listen(address: Address, options: DialOptions, handlers: ListenerHandlers): Promise<PipeListener> {
     const port = address.port === 0 ? this.takePort() : address.port
-    if (this.listeners.has(port)) return Promise.reject(new StatewireError('ERR_TRANSPORT', `${address.host}:${port} is in use (EADDRINUSE)`))
+    if (this.listeners.has(port))
+      return Promise.reject(new StatewireError('ERR_TRANSPORT', `${address.host}:${port} is in use (EADDRINUSE)`))
     const listener: SimulatedListener = { options, handlers }
     this.listeners.set(port, listener)
     return Promise.resolve({
@@ -174,7 +187,13 @@ export class SimulatedNode implements Transport {
    */
   get environment(): Environment {
     const { process } = this
-    return { clock: process.clock, random: process.random, transport: process, names: process.names, log: { write() {} } }
+    return {
+      clock: process.clock,
+      random: process.random,
+      transport: process,
+      names: process.names,
+      log: { write() {} },
+    }
   }
 
   get openHandles(): number {

@@ -149,7 +149,9 @@ export class SimulatedPipe implements Pipe {
     const isReset = !isInOrder && (this.#arrived.length > 0 || this.#carriage.destroysByReset())
     this.#carriage.note(this, isReset ? 'destroys by reset' : 'destroys')
     this.#close(cause ?? null)
-    this.#send(0, (far) => (isReset ? far.reset('the other side destroyed the connection (ECONNRESET)') : far.endHasArrived()))
+    this.#send(0, (far) =>
+      isReset ? far.reset('the other side destroyed the connection (ECONNRESET)') : far.endHasArrived(),
+    )
   }
 
   // What the network does to it.
@@ -179,7 +181,8 @@ export class SimulatedPipe implements Pipe {
     const unsent = this.#outgoing
     this.#forget()
     this.#carriage.runSoon(this, () => {
-      for (const { onFlushed } of unsent) onFlushed?.(error ?? new StatewireError('ERR_TRANSPORT', 'the pipe was destroyed'))
+      for (const { onFlushed } of unsent)
+        onFlushed?.(error ?? new StatewireError('ERR_TRANSPORT', 'the pipe was destroyed'))
       this.#closed = true
       this.#carriage.released(this)
       this.#handlers?.onClose(error)

@@ -25,7 +25,8 @@ export class VirtualClock implements Clock {
 
   setTimeout(callback: () => void, delayMs: number): TimerHandle {
     checkFunction(callback, 'the callback of setTimeout')
-    if (typeof delayMs !== 'number' || Number.isNaN(delayMs)) throw invalid(`delayMs of setTimeout must be a number, got ${show(delayMs)}`)
+    if (typeof delayMs !== 'number' || Number.isNaN(delayMs))
+      throw invalid(`delayMs of setTimeout must be a number, got ${show(delayMs)}`)
     return this.#timers.add(this.#nowMs + Math.max(0, delayMs), callback)
   }
 
@@ -122,7 +123,10 @@ export class VirtualClock implements Clock {
             turns = 0
             this.#turn()
           }
-          if (++turns > turnsMax) throw new Error(`the virtual clock did not become quiet: ${this.#ticks.length} ticks, ${this.#immediates.length} immediates, ${this.#timers.size} timers pending`)
+          if (++turns > turnsMax)
+            throw new Error(
+              `the virtual clock did not become quiet: ${this.#ticks.length} ticks, ${this.#immediates.length} immediates, ${this.#timers.size} timers pending`,
+            )
           queueMicrotask(next)
         } catch (error) {
           reject(error as Error)
@@ -155,5 +159,6 @@ export class VirtualClock implements Clock {
 
 /** Time advances by a finite amount: an endless run would never return. @throws StatewireError ERR_INVALID_OPTION */
 function checkSpan(spanMs: unknown, what: string): void {
-  if (typeof spanMs !== 'number' || !Number.isFinite(spanMs) || spanMs < 0) throw invalid(`${what} must be a number of milliseconds from 0 on, got ${show(spanMs)}`)
+  if (typeof spanMs !== 'number' || !Number.isFinite(spanMs) || spanMs < 0)
+    throw invalid(`${what} must be a number of milliseconds from 0 on, got ${show(spanMs)}`)
 }

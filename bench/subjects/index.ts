@@ -16,7 +16,13 @@ const loaders: Record<string, () => Promise<Subject>> = {
 }
 
 /** What runs unless the user names others: the baseline and everything that is compared with it. */
-export const defaultSubjectNames: readonly string[] = ['raw-view', 'statewire', 'raw-tls', 'statewire-tls', 'statewire-tls-awaited'].filter((name) => name in loaders)
+export const defaultSubjectNames: readonly string[] = [
+  'raw-view',
+  'statewire',
+  'raw-tls',
+  'statewire-tls',
+  'statewire-tls-awaited',
+].filter((name) => name in loaders)
 
 export const subjectNames: readonly string[] = Object.keys(loaders)
 

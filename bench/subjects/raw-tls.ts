@@ -15,9 +15,13 @@ const own = (name: 'server' | 'client'): { key: string; cert: string } => {
 const shared = { minVersion: 'TLSv1.3', rejectUnauthorized: false, highWaterMark: highWaterMarkBytes } as const
 
 const overTls: RawCarrier = {
-  createServer: (onSocket) => tls.createServer({ ...shared, ...own('server'), requestCert: true, noDelay: true }, onSocket),
+  createServer: (onSocket) =>
+    tls.createServer({ ...shared, ...own('server'), requestCert: true, noDelay: true }, onSocket),
   connect(port, onConnected) {
-    const socket = tls.connect({ ...shared, ...own('client'), port, host: '127.0.0.1', checkServerIdentity: () => undefined }, onConnected)
+    const socket = tls.connect(
+      { ...shared, ...own('client'), port, host: '127.0.0.1', checkServerIdentity: () => undefined },
+      onConnected,
+    )
     return socket
   },
 }

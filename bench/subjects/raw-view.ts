@@ -213,7 +213,8 @@ export interface RawCarrier {
 const plainTcp: RawCarrier = {
   createServer: (onSocket) => net.createServer({ highWaterMark: highWaterMarkBytes }, onSocket),
   // `highWaterMark` is an option of every stream; the types of net.connect omit it.
-  connect: (port, onConnected) => net.connect({ port, host: '127.0.0.1', highWaterMark: highWaterMarkBytes } as net.TcpNetConnectOpts, onConnected),
+  connect: (port, onConnected) =>
+    net.connect({ port, host: '127.0.0.1', highWaterMark: highWaterMarkBytes } as net.TcpNetConnectOpts, onConnected),
 }
 
 export function makeRaw(name: string, show: Show, carrier: RawCarrier = plainTcp): Subject {

@@ -100,8 +100,21 @@ const [serverName, clientName] = ['a-server', 'z-client']
 export const statewire: Subject = subjectOf('statewire', () => ({
   serverId: serverName,
   clientId: clientName,
-  createServer: (connections) => createNetwork({ identity: serverName, connectionParallelism: connections, listen: 'tcp://127.0.0.1:0', security: 'plaintext', peers: [{ id: clientName }] }),
-  createClient: (port, connections) => createNetwork({ identity: clientName, connectionParallelism: connections, security: 'plaintext', peers: [{ id: serverName, url: `tcp://127.0.0.1:${port}` }] }),
+  createServer: (connections) =>
+    createNetwork({
+      identity: serverName,
+      connectionParallelism: connections,
+      listen: 'tcp://127.0.0.1:0',
+      security: 'plaintext',
+      peers: [{ id: clientName }],
+    }),
+  createClient: (port, connections) =>
+    createNetwork({
+      identity: clientName,
+      connectionParallelism: connections,
+      security: 'plaintext',
+      peers: [{ id: serverName, url: `tcp://127.0.0.1:${port}` }],
+    }),
 }))
 
 /** The native dialect: acknowledgements, retransmit buffer and credit on, over TLS or without. */
@@ -113,8 +126,22 @@ function nativeEnds(security: 'tls' | 'plaintext'): Ends {
   return {
     serverId: server.id,
     clientId: client.id,
-    createServer: (connections) => createNetwork({ identity: server, security, connectionParallelism: connections, limits, listen: `${scheme}://127.0.0.1:0`, peers: [{ id: client.id }] }),
-    createClient: (port, connections) => createNetwork({ identity: client, security, connectionParallelism: connections, peers: [{ id: server.id, url: `${scheme}://127.0.0.1:${port}` }] }),
+    createServer: (connections) =>
+      createNetwork({
+        identity: server,
+        security,
+        connectionParallelism: connections,
+        limits,
+        listen: `${scheme}://127.0.0.1:0`,
+        peers: [{ id: client.id }],
+      }),
+    createClient: (port, connections) =>
+      createNetwork({
+        identity: client,
+        security,
+        connectionParallelism: connections,
+        peers: [{ id: server.id, url: `${scheme}://127.0.0.1:${port}` }],
+      }),
   }
 }
 

@@ -20,7 +20,8 @@ export class ActorTree {
   /** For `createActor(machine, { inspect: tree.inspect })`. */
   readonly inspect = (event: InspectionEvent): void => {
     const ref = event.actorRef as AnyActorRef
-    if (event.type === '@xstate.actor') this.#nodes.set(ref, { id: ref.id, chart: chartOf(ref), children: [], state: '', hasEnded: false })
+    if (event.type === '@xstate.actor')
+      this.#nodes.set(ref, { id: ref.id, chart: chartOf(ref), children: [], state: '', hasEnded: false })
     const node = this.#nodes.get(ref)
     if (node === undefined) return
     this.#rootId = event.rootId
@@ -31,7 +32,10 @@ export class ActorTree {
       else parent.children.push(node)
     }
     // Who dies of an error sends no last snapshot; the parent hears of it.
-    const dead = event.type === '@xstate.event' && event.event.type.startsWith('xstate.error.actor.') ? this.#nodes.get(event.sourceRef as AnyActorRef) : undefined
+    const dead =
+      event.type === '@xstate.event' && event.event.type.startsWith('xstate.error.actor.')
+        ? this.#nodes.get(event.sourceRef as AnyActorRef)
+        : undefined
     if (dead !== undefined) dead.hasEnded = true
     if (event.type === '@xstate.snapshot') {
       const snapshot = event.snapshot as { status: string; value?: unknown }
@@ -52,7 +56,12 @@ export class ActorTree {
       if (hasEnded) continue
       const common = { rootId: this.#rootId, actorRef: ref }
       events.push({ type: '@xstate.actor', ...common })
-      events.push({ type: '@xstate.snapshot', ...common, event: { type: 'announced' }, snapshot: ref.getSnapshot() as never })
+      events.push({
+        type: '@xstate.snapshot',
+        ...common,
+        event: { type: 'announced' },
+        snapshot: ref.getSnapshot() as never,
+      })
     }
     return events
   }

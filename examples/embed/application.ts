@@ -32,7 +32,8 @@ interface ApplicationContext {
 }
 
 /** A spawned actor's end comes as an event; `invoke` has `onDone` and `onError` for it. */
-type ApplicationEvent = { readonly type: 'leave' } | DoneActorEvent<unknown, 'alice'> | ErrorActorEvent<unknown, 'alice'>
+type ApplicationEvent =
+  { readonly type: 'leave' } | DoneActorEvent<unknown, 'alice'> | ErrorActorEvent<unknown, 'alice'>
 
 interface Configs {
   readonly alice: NetworkConfig
@@ -72,13 +73,18 @@ const joined = fromPromise<void>(async ({ system }) => {
 /** Alice asks bob for a product over a session, which both sides make. */
 const conversation = fromPromise<number, SupervisorRef>(async ({ input, system }) => {
   const [ofAlice, ofBob] = [Network.from(input), Network.from(system.get('bob'))]
-  const made = await Promise.all([ofAlice, ofBob].map((network) => network.makeSessions({ count: 1, timeoutMs: 10_000 })))
+  const made = await Promise.all(
+    [ofAlice, ofBob].map((network) => network.makeSessions({ count: 1, timeoutMs: 10_000 })),
+  )
   const [alice, bob] = made.map(([session]) => session)
   if (alice === undefined || bob === undefined) throw new Error('no session was made')
   await alice.send(ofBob.identity, { type: 'VecRing32', value: Uint32Array.of(6, 7) })
   const question = await bob.receive(ofAlice.identity)
   if (question.type !== 'VecRing32') throw new Error(`bob was asked with ${question.type}`)
-  await bob.send(ofAlice.identity, { type: 'RingElement32', value: question.value.reduce((product, factor) => product * factor, 1) })
+  await bob.send(ofAlice.identity, {
+    type: 'RingElement32',
+    value: question.value.reduce((product, factor) => product * factor, 1),
+  })
   const answer = await alice.receive(ofBob.identity)
   if (answer.type !== 'RingElement32') throw new Error(`bob answered with ${answer.type}`)
   return answer.value
@@ -103,11 +109,20 @@ export const application = setup({
   id: 'application',
   context: ({ input, spawn }) => {
     const { alice, bob } = configsOf(input)
-    return { alice: spawn('supervisor', { id: 'alice', input: { config: alice } }), bob, url: null, answer: null, error: null }
+    return {
+      alice: spawn('supervisor', { id: 'alice', input: { config: alice } }),
+      bob,
+      url: null,
+      answer: null,
+      error: null,
+    }
   },
   initial: 'listening',
   on: {
-    'xstate.error.actor.alice': { target: '.failed', actions: { type: 'noteError', params: ({ event }) => ({ error: event.error }) } },
+    'xstate.error.actor.alice': {
+      target: '.failed',
+      actions: { type: 'noteError', params: ({ event }) => ({ error: event.error }) },
+    },
   },
   states: {
     listening: {
@@ -131,14 +146,24 @@ export const application = setup({
       initial: 'joining',
       states: {
         joining: {
-          invoke: { src: 'joined', onDone: 'talking', onError: { target: '#application.failed', actions: { type: 'noteError', params: ({ event }) => ({ error: event.error }) } } },
+          invoke: {
+            src: 'joined',
+            onDone: 'talking',
+            onError: {
+              target: '#application.failed',
+              actions: { type: 'noteError', params: ({ event }) => ({ error: event.error }) },
+            },
+          },
         },
         talking: {
           invoke: {
             src: 'conversation',
             input: ({ context }) => context.alice,
             onDone: { target: 'idle', actions: assign({ answer: ({ event }) => event.output }) },
-            onError: { target: '#application.failed', actions: { type: 'noteError', params: ({ event }) => ({ error: event.error }) } },
+            onError: {
+              target: '#application.failed',
+              actions: { type: 'noteError', params: ({ event }) => ({ error: event.error }) },
+            },
           },
         },
         idle: { on: { leave: 'leaving' } },

@@ -42,11 +42,16 @@ interface Watcher {
 /** The Node transport of @statelyai/inspect, an optional peer dependency. */
 async function officialInspector(url: string): Promise<Watcher> {
   const module = await import('@statelyai/inspect').catch((error: unknown) => {
-    throw new UsageError('--inspect needs the official inspector, which is not installed: npm install @statelyai/inspect', { cause: error })
+    throw new UsageError(
+      '--inspect needs the official inspector, which is not installed: npm install @statelyai/inspect',
+      { cause: error },
+    )
   })
   // It tries for ever and keeps the process alive meanwhile, so look first.
   if (!(await isReachable(url))) {
-    throw new UsageError(`nothing listens at ${url}; start the inspector's own server in another terminal:\n  node -e "import('@statelyai/inspect/server').then((it) => it.createInspectorServer())"`)
+    throw new UsageError(
+      `nothing listens at ${url}; start the inspector's own server in another terminal:\n  node -e "import('@statelyai/inspect/server').then((it) => it.createInspectorServer())"`,
+    )
   }
   // 10 levels, its default, would cut charts of states within states.
   const inspector = module.createWebSocketInspector({ url, serializationDepthLimit: 40 })
@@ -61,7 +66,8 @@ async function officialInspector(url: string): Promise<Watcher> {
 }
 
 function isReachable(url: string): Promise<boolean> {
-  if (!URL.canParse(url) || new URL(url).protocol !== 'ws:') throw new UsageError(`--inspect-url must be like ws://localhost:8080, got ${url}`)
+  if (!URL.canParse(url) || new URL(url).protocol !== 'ws:')
+    throw new UsageError(`--inspect-url must be like ws://localhost:8080, got ${url}`)
   const { hostname, port } = new URL(url)
   return new Promise((resolve) => {
     const socket = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80) })
@@ -77,7 +83,9 @@ const announceEveryMs = 2000
 
 /** Until Ctrl-C. A viewer that attaches in between has missed how the actors were created, so they are announced again. */
 async function hold(tree: ActorTree, official: Watcher | null): Promise<void> {
-  console.log(`connected${official === null ? '' : ', and announced to the inspector again and again'}; Ctrl-C to leave`)
+  console.log(
+    `connected${official === null ? '' : ', and announced to the inspector again and again'}; Ctrl-C to leave`,
+  )
   const announce = (): void => {
     for (const event of tree.announcements()) official?.inspect(event)
   }
@@ -99,7 +107,11 @@ async function run(input: ApplicationInput, official: Watcher | null, holds: boo
   app.getSnapshot().context.alice.on('network.ready', ({ url }) => console.log(`alice listens on ${url}`))
   app.start()
 
-  const talked = await waitFor(app, (snapshot) => snapshot.status !== 'active' || snapshot.matches({ connected: 'idle' }), { timeout: 30_000 })
+  const talked = await waitFor(
+    app,
+    (snapshot) => snapshot.status !== 'active' || snapshot.matches({ connected: 'idle' }),
+    { timeout: 30_000 },
+  )
   if (talked.status === 'active') {
     console.log(`alice asks bob for 6 times 7, and hears ${talked.context.answer}\n`)
     console.log(`${tree.lines().join('\n')}\n`)
@@ -129,16 +141,24 @@ async function main(): Promise<number> {
       console.log(help)
       return 0
     }
-    if (!/^\d+$/.test(values.port) || Number(values.port) > 65_535) throw new UsageError(`--port must be a whole number from 0 to 65535, got ${values.port}`)
+    if (!/^\d+$/.test(values.port) || Number(values.port) > 65_535)
+      throw new UsageError(`--port must be a whole number from 0 to 65535, got ${values.port}`)
     const { dialect } = values
-    if (dialect !== 'native' && dialect !== 'ampc') throw new UsageError(`--dialect must be native or ampc, got ${dialect}`)
+    if (dialect !== 'native' && dialect !== 'ampc')
+      throw new UsageError(`--dialect must be native or ampc, got ${dialect}`)
     const official = values.inspect ? await officialInspector(values['inspect-url']) : null
     const isFine = await run({ port: Number(values.port), dialect }, official, values.hold)
     await official?.finish()
     return isFine ? 0 : 1
   } catch (error) {
-    console.error(error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS') === true ? (error as Error).message : error)
-    return error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS') === true ? 2 : 1
+    console.error(
+      error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS') === true
+        ? (error as Error).message
+        : error,
+    )
+    return error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS') === true
+      ? 2
+      : 1
   }
 }
 

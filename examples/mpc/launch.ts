@@ -46,7 +46,8 @@ export function startHere(name: PartyName): StartedParty {
     keyId: Promise.resolve(key.id),
     listening: listening.promise,
     report: report.promise,
-    run: (job, dialect) => void runParty(job, dialect === 'native' ? key : null, listening.resolve).then(report.resolve, fail),
+    run: (job, dialect) =>
+      void runParty(job, dialect === 'native' ? key : null, listening.resolve).then(report.resolve, fail),
     stop() {},
   }
 }
@@ -67,7 +68,9 @@ export function startProcess(name: PartyName, file: string): StartedParty {
     else fail(new Error(`${name}: ${message.message}`))
   })
   child.on('error', fail)
-  child.on('exit', (code, signal) => fail(new Error(`${name} ended with ${signal ?? `exit code ${code}`} and without a report`)))
+  child.on('exit', (code, signal) =>
+    fail(new Error(`${name} ended with ${signal ?? `exit code ${code}`} and without a report`)),
+  )
   return {
     name,
     keyId: keyId.promise,

@@ -54,15 +54,26 @@ class UsageError extends Error {}
 
 function wholeNumber(name: string, text: string, min: number, max: number): number {
   const value = Number(text)
-  if (!/^\d+$/.test(text) || value < min || value > max) throw new UsageError(`--${name} must be a whole number from ${min} to ${max}, got ${text}`)
+  if (!/^\d+$/.test(text) || value < min || value > max)
+    throw new UsageError(`--${name} must be a whole number from ${min} to ${max}, got ${text}`)
   return value
 }
 
-function parseOptions(values: { length: string; seed: string; sessions: string; dialect: string; 'in-process': boolean; cheat?: string; json: boolean }): Options {
+function parseOptions(values: {
+  length: string
+  seed: string
+  sessions: string
+  dialect: string
+  'in-process': boolean
+  cheat?: string
+  json: boolean
+}): Options {
   const cheat = values.cheat ?? null
-  if (cheat !== null && !partyNames.includes(cheat as PartyName)) throw new UsageError(`--cheat must be one of ${partyNames.join(', ')}, got ${cheat}`)
+  if (cheat !== null && !partyNames.includes(cheat as PartyName))
+    throw new UsageError(`--cheat must be one of ${partyNames.join(', ')}, got ${cheat}`)
   const { dialect } = values
-  if (dialect !== 'native' && dialect !== 'ampc') throw new UsageError(`--dialect must be native or ampc, got ${dialect}`)
+  if (dialect !== 'native' && dialect !== 'ampc')
+    throw new UsageError(`--dialect must be native or ampc, got ${dialect}`)
   return {
     dialect,
     length: wholeNumber('length', values.length, 1, lengthMax),
@@ -77,26 +88,50 @@ function parseOptions(values: { length: string; seed: string; sessions: string; 
 async function compute(options: Options): Promise<boolean> {
   const { length, seed, sessions, dialect, inProcess, cheat, json } = options
   const random = seededRandom(seed)
-  const [x, y] = [0, 1].map(() => Float64Array.from({ length }, () => 2 * random.fraction() - 1)) as [Float64Array, Float64Array]
+  const [x, y] = [0, 1].map(() => Float64Array.from({ length }, () => 2 * random.fraction() - 1)) as [
+    Float64Array,
+    Float64Array,
+  ]
   const fractionBits = fractionBitsFor(length)
   const expected = plainDot(encodeFixed(x, fractionBits), encodeFixed(y, fractionBits))
   const say = (line: string): void => void (json || console.log(line))
-  say(`${length} elements in [-1, 1] from seed ${seed}, ${fractionBits} fraction bits, ${sessions} sessions, ${inProcess ? 'three networks in one process' : 'three processes'}, ${dialect === 'native' ? 'native over mutual TLS' : 'ampc on plain TCP'}`)
+  say(
+    `${length} elements in [-1, 1] from seed ${seed}, ${fractionBits} fraction bits, ${sessions} sessions, ${inProcess ? 'three networks in one process' : 'three processes'}, ${dialect === 'native' ? 'native over mutual TLS' : 'ampc on plain TCP'}`,
+  )
 
   const inputs: Record<PartyName, Float64Array | null> = { alice: x, bob: y, charlie: null }
   const urls: Partial<Record<PartyName, string>> = {}
-  const parties = partyNames.map((name) => (inProcess ? startHere(name) : startProcess(name, fileURLToPath(import.meta.url))))
+  const parties = partyNames.map((name) =>
+    inProcess ? startHere(name) : startProcess(name, fileURLToPath(import.meta.url)),
+  )
   let reports: PartyReport[]
   try {
     const keyIds = await Promise.all(parties.map(({ keyId }) => keyId))
-    const ids = Object.fromEntries(partyNames.map((name, index) => [name, dialect === 'native' ? keyIds[index] : name])) as Ids
+    const ids = Object.fromEntries(
+      partyNames.map((name, index) => [name, dialect === 'native' ? keyIds[index] : name]),
+    ) as Ids
     for (const party of parties) {
       const { name } = party
       const input = inputs[name]
-      party.run({ name, ids, urls: { ...urls }, input: input === null ? null : [...input], length, fractionBits, sessions, expected, cheats: name === cheat }, dialect)
+      party.run(
+        {
+          name,
+          ids,
+          urls: { ...urls },
+          input: input === null ? null : [...input],
+          length,
+          fractionBits,
+          sessions,
+          expected,
+          cheats: name === cheat,
+        },
+        dialect,
+      )
       const url = await party.listening
       if (url !== null) urls[name] = url
-      say(`${name.padEnd(7)}  ${dialect === 'native' ? `${ids[name].slice(0, 7)}…  ` : ''}${url === null ? 'dials the others' : `listens on ${url}`}`)
+      say(
+        `${name.padEnd(7)}  ${dialect === 'native' ? `${ids[name].slice(0, 7)}…  ` : ''}${url === null ? 'dials the others' : `listens on ${url}`}`,
+      )
     }
     reports = await Promise.all(parties.map((party) => party.report))
   } finally {
@@ -109,11 +144,30 @@ async function compute(options: Options): Promise<boolean> {
   const rounding = Math.abs(expected / 4 ** fractionBits - plain)
   const isRight = reports.every(({ problem }) => problem === null) && rounding <= roundingMax
   for (const { name, processId, opened, problem } of reports) {
-    say(`${name.padEnd(7)}  ${problem === null ? `opened ${opened} = ${((opened ?? 0) / 4 ** fractionBits).toFixed(6)}` : `WRONG: ${problem}`}  (process ${processId})`)
+    say(
+      `${name.padEnd(7)}  ${problem === null ? `opened ${opened} = ${((opened ?? 0) / 4 ** fractionBits).toFixed(6)}` : `WRONG: ${problem}`}  (process ${processId})`,
+    )
   }
   say(`plain    ${expected} on the same fixed-point numbers: ${isRight ? 'equal, at all three parties' : 'NOT EQUAL'}`)
-  say(`plain    ${plain.toFixed(6)} on the reals: off by ${rounding.toFixed(6)}, and rounding may cost ${roundingMax.toFixed(6)}`)
-  if (json) console.log(JSON.stringify({ ok: isRight, dialect, length, seed, fractionBits, sessions, plain, expected, rounding, roundingMax, reports }))
+  say(
+    `plain    ${plain.toFixed(6)} on the reals: off by ${rounding.toFixed(6)}, and rounding may cost ${roundingMax.toFixed(6)}`,
+  )
+  if (json)
+    console.log(
+      JSON.stringify({
+        ok: isRight,
+        dialect,
+        length,
+        seed,
+        fractionBits,
+        sessions,
+        plain,
+        expected,
+        rounding,
+        roundingMax,
+        reports,
+      }),
+    )
   return isRight
 }
 

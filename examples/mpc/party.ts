@@ -49,7 +49,11 @@ export interface PartyReport {
  * @param key of this party, in the dialect native over mutual TLS; null for ampc on plain TCP
  * @param onListening gets the URL as soon as others may dial it, null for the party that nobody dials
  */
-export async function runParty(job: PartyJob, key: Identity | null, onListening: (url: string | null) => void): Promise<PartyReport> {
+export async function runParty(
+  job: PartyJob,
+  key: Identity | null,
+  onListening: (url: string | null) => void,
+): Promise<PartyReport> {
   const network = createNetwork(configOf(job, key))
   try {
     await network.ready()
@@ -59,9 +63,15 @@ export async function runParty(job: PartyJob, key: Identity | null, onListening:
 
     // Each session takes a part of the vectors, all at once; their sums are added without a message.
     const parts = await Promise.all(sessions.map((session) => partialDot(session, job)))
-    const sum = parts.reduce((left, right) => ({ own: add(left.own, right.own), previous: add(left.previous, right.previous) }))
+    const sum = parts.reduce((left, right) => ({
+      own: add(left.own, right.own),
+      previous: add(left.previous, right.previous),
+    }))
     const first = sessions[0] as Session
-    const opened = await open(first, job.cheats ? { own: add(sum.own, Uint32Array.of(1)), previous: sum.previous } : sum)
+    const opened = await open(
+      first,
+      job.cheats ? { own: add(sum.own, Uint32Array.of(1)), previous: sum.previous } : sum,
+    )
 
     // Closing is not coordinated: who leaves early ends the sessions of those who are not done.
     await (control === null ? barrier(first, network) : control.sync())
@@ -80,7 +90,14 @@ function configOf({ name, ids, urls }: PartyJob, key: Identity | null): NetworkC
     const url = urls[other]
     return url === undefined ? { id: ids[other] } : { id: ids[other], url }
   })
-  if (key === null) return { identity: ids[name], peers, ...(isDialed ? { listen: 'tcp://127.0.0.1:0' } : {}), security: 'plaintext', onConnectionLost: 'fail' }
+  if (key === null)
+    return {
+      identity: ids[name],
+      peers,
+      ...(isDialed ? { listen: 'tcp://127.0.0.1:0' } : {}),
+      security: 'plaintext',
+      onConnectionLost: 'fail',
+    }
   return { identity: key, peers, ...(isDialed ? { listen: 'tls://127.0.0.1:0' } : {}) }
 }
 
@@ -90,7 +107,8 @@ async function barrier(session: Session, { peers }: Network): Promise<void> {
   await session.broadcast({ type: 'Bytes', value: done })
   for (const peer of peers) {
     const value = await session.receive(peer)
-    if (value.type !== 'Bytes' || !done.equals(value.value)) throw new Error(`a party sent ${value.type} instead of "done"`)
+    if (value.type !== 'Bytes' || !done.equals(value.value))
+      throw new Error(`a party sent ${value.type} instead of "done"`)
   }
 }
 
@@ -103,7 +121,8 @@ function problemOf(opened: number | null, expected: number): string | null {
 async function partialDot(session: Session, job: PartyJob): Promise<SharePair> {
   const begin = Math.floor((job.length * session.index) / job.sessions)
   const end = Math.floor((job.length * (session.index + 1)) / job.sessions)
-  const secret = job.input === null ? null : encodeFixed(Float64Array.from(job.input.slice(begin, end)), job.fractionBits)
+  const secret =
+    job.input === null ? null : encodeFixed(Float64Array.from(job.input.slice(begin, end)), job.fractionBits)
   const x = await shareInput(session, job, ownerOf.x, secret)
   const y = await shareInput(session, job, ownerOf.y, secret)
   if (session.prf === null) throw new Error('the session has no keys: makeSessions was not asked for them')
@@ -115,17 +134,32 @@ async function partialDot(session: Session, job: PartyJob): Promise<SharePair> {
  * The owner deals; everybody ends up with the two shares of its place. Which share is called the first does not matter:
  * a party has its own and the one of the party before it, for every secret.
  */
-async function shareInput(session: Session, { name, ids }: PartyJob, owner: PartyName, secret: Uint32Array | null): Promise<SharePair> {
+async function shareInput(
+  session: Session,
+  { name, ids }: PartyJob,
+  owner: PartyName,
+  secret: Uint32Array | null,
+): Promise<SharePair> {
   if (name !== owner) {
     const value = await session.receive(ids[owner])
-    if (value.type !== 'NetworkVec' || value.value.length !== 2) throw new Error(`${owner} sent ${value.type} instead of two shares`)
+    if (value.type !== 'NetworkVec' || value.value.length !== 2)
+      throw new Error(`${owner} sent ${value.type} instead of two shares`)
     return { own: ring32(value.value[0]), previous: ring32(value.value[1]) }
   }
   if (secret === null) throw new Error(`${name} has no input`)
   const [mine, ofNext, ofPrevious] = dealShares(secret)
   const { next, previous } = session.ring
-  for (const [peer, share] of [[next, ofNext], [previous, ofPrevious]] as const) {
-    await session.send(peer, { type: 'NetworkVec', value: [{ type: 'VecRing32', value: share.own }, { type: 'VecRing32', value: share.previous }] })
+  for (const [peer, share] of [
+    [next, ofNext],
+    [previous, ofPrevious],
+  ] as const) {
+    await session.send(peer, {
+      type: 'NetworkVec',
+      value: [
+        { type: 'VecRing32', value: share.own },
+        { type: 'VecRing32', value: share.previous },
+      ],
+    })
   }
   return mine
 }

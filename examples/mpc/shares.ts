@@ -18,7 +18,8 @@ export const lengthMax = 100_000
  * signed number in one way only. 1,000 elements: 10 bits; 100,000: 7 bits.
  */
 export function fractionBitsFor(length: number): number {
-  if (!Number.isSafeInteger(length) || length < 1 || length > lengthMax) throw new RangeError(`the length must be a whole number from 1 to ${lengthMax}, got ${length}`)
+  if (!Number.isSafeInteger(length) || length < 1 || length > lengthMax)
+    throw new RangeError(`the length must be a whole number from 1 to ${lengthMax}, got ${length}`)
   let bits = 15
   while (length * 4 ** bits >= 2 ** 31) bits--
   return bits
@@ -77,7 +78,10 @@ export function maskWords(key: Uint8Array, count: number): Uint32Array {
 }
 
 /** An addend of zero: each key is added by its owner and taken away by the next party, so the three sum to nothing. */
-export function zeroShare(keys: { readonly mine: Uint8Array; readonly previous: Uint8Array }, count: number): Uint32Array {
+export function zeroShare(
+  keys: { readonly mine: Uint8Array; readonly previous: Uint8Array },
+  count: number,
+): Uint32Array {
   const previous = maskWords(keys.previous, count)
   return maskWords(keys.mine, count).map((word, index) => word - (previous[index] ?? 0))
 }

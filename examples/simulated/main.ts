@@ -11,7 +11,12 @@ export async function sumOverBreaks(seed: number): Promise<number> {
   const keys = { alice: Identity.generate(), bob: Identity.generate() }
   const start = (me: 'alice' | 'bob', other: 'alice' | 'bob'): Network =>
     createNetwork(
-      { identity: keys[me], security: 'plaintext', listen: `tcp://${me}:1`, peers: [{ id: keys[other].id, ...(me === 'alice' ? { url: `tcp://${other}:1` } : {}) }] },
+      {
+        identity: keys[me],
+        security: 'plaintext',
+        listen: `tcp://${me}:1`,
+        peers: [{ id: keys[other].id, ...(me === 'alice' ? { url: `tcp://${other}:1` } : {}) }],
+      },
       { environment: simulated.node(me).environment },
     )
   const [alice, bob] = [start('alice', 'bob'), start('bob', 'alice')]
@@ -19,7 +24,9 @@ export async function sumOverBreaks(seed: number): Promise<number> {
   simulated.onConnected = (dialler) => simulated.breakAfter(dialler, 300, 'dialler')
 
   const { clock } = simulated
-  const [[toBob], [toAlice]] = await clock.run(Promise.all([alice.makeSessions({ count: 1 }), bob.makeSessions({ count: 1 })]))
+  const [[toBob], [toAlice]] = await clock.run(
+    Promise.all([alice.makeSessions({ count: 1 }), bob.makeSessions({ count: 1 })]),
+  )
   let sum = 0
   toAlice?.handle(keys.alice.id, (value) => {
     if (value.type === 'RingElement32') sum += value.value

@@ -53,5 +53,7 @@ async function readStdin(): Promise<Buffer> {
 }
 
 function tooLong(input: string): UsageError {
-  return new UsageError(`--input ${input} is longer than ${fileBytesMax / 1024 / 1024} MiB, and every receiver holds one of each sender in memory`)
+  return new UsageError(
+    `--input ${input} is longer than ${fileBytesMax / 1024 / 1024} MiB, and every receiver holds one of each sender in memory`,
+  )
 }

@@ -33,7 +33,11 @@ const makeWithinMs = 20_000
 const attemptMs = 2_000
 
 /** How a lane ends at the side that closed it, at the side that was told so, and at both sides of a link that was reset. */
-const renewable: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['ERR_LINK_RESET', 'ERR_SESSION_RESET', 'ERR_SESSION_CLOSED'])
+const renewable: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ERR_LINK_RESET',
+  'ERR_SESSION_RESET',
+  'ERR_SESSION_CLOSED',
+])
 
 /** What another attempt may mend. */
 function isLate(error: unknown): boolean {
@@ -112,7 +116,8 @@ export class Lanes {
           continue
         }
         if (error instanceof LinkResetError) this.#countReset(sessions, lane, error)
-        if (this.#isRenewable(error)) this.#renew(sessions).catch((failure: unknown) => hooks.onFailed(lane, failure as Error))
+        if (this.#isRenewable(error))
+          this.#renew(sessions).catch((failure: unknown) => hooks.onFailed(lane, failure as Error))
         else hooks.onFailed(lane, error as Error)
         return
       }

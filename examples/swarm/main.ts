@@ -17,7 +17,9 @@ function ignoreClosedOutput(): void {
 /** npm prints the script's name on stdout before anything else, which no parser of JSON takes. */
 function silentHint(isJson: boolean, env: NodeJS.ProcessEnv): string | null {
   const isLoudNpm = env['npm_lifecycle_event'] === 'start' && env['npm_config_loglevel'] !== 'silent'
-  return isJson && isLoudNpm && !process.stdout.isTTY ? 'npm has printed lines of its own on stdout; for JSON alone: npm start --silent -- --json' : null
+  return isJson && isLoudNpm && !process.stdout.isTTY
+    ? 'npm has printed lines of its own on stdout; for JSON alone: npm start --silent -- --json'
+    : null
 }
 
 async function main(argv: readonly string[]): Promise<number> {

@@ -82,7 +82,8 @@ export function encodeMessage(message: Message): Uint8Array {
 export function decodeMessage(data: Uint8Array): Message {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
   if (bytes[0] === pieceTag) {
-    if (bytes.length < pieceHeaderBytes) throw new TransferError(`a piece of ${bytes.length} bytes is shorter than its header`)
+    if (bytes.length < pieceHeaderBytes)
+      throw new TransferError(`a piece of ${bytes.length} bytes is shorter than its header`)
     return {
       type: 'piece',
       from: bytes.readUInt16BE(1),
@@ -99,25 +100,45 @@ export function decodeMessage(data: Uint8Array): Message {
 function unpacked(bytes: Uint8Array): Record<string, unknown> {
   let value: unknown
   try {
-    value = decode(bytes, { maxArrayLength: wantedMax, maxStrLength: 1024, maxBinLength: 32, maxMapLength: 16, maxExtLength: 0 })
+    value = decode(bytes, {
+      maxArrayLength: wantedMax,
+      maxStrLength: 1024,
+      maxBinLength: 32,
+      maxMapLength: 16,
+      maxExtLength: 0,
+    })
   } catch (cause) {
     throw new TransferError('a message is not MessagePack', { cause })
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TransferError('a message is not a map')
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new TransferError('a message is not a map')
   return value as Record<string, unknown>
 }
 
 function checked(fields: Record<string, unknown>): Message {
-  const addressed = { from: whole(fields, 'from'), lane: whole(fields, 'lane'), round: whole(fields, 'round'), wave: whole(fields, 'wave') }
+  const addressed = {
+    from: whole(fields, 'from'),
+    lane: whole(fields, 'lane'),
+    round: whole(fields, 'round'),
+    wave: whole(fields, 'wave'),
+  }
   if (fields['type'] === 'offer') {
     const { name, sha256 } = fields
     if (typeof name !== 'string') throw new TransferError('an offer has no name')
     if (!(sha256 instanceof Uint8Array) || sha256.length !== 32) throw new TransferError('an offer has no SHA-256')
-    return { type: 'offer', ...addressed, name, length: whole(fields, 'length'), pieceBytes: whole(fields, 'pieceBytes'), sha256 }
+    return {
+      type: 'offer',
+      ...addressed,
+      name,
+      length: whole(fields, 'length'),
+      pieceBytes: whole(fields, 'pieceBytes'),
+      sha256,
+    }
   }
   if (fields['type'] === 'want') {
     const { missing } = fields
-    if (!Array.isArray(missing) || !missing.every((number) => Number.isSafeInteger(number))) throw new TransferError('a want has no list of piece numbers')
+    if (!Array.isArray(missing) || !missing.every((number) => Number.isSafeInteger(number)))
+      throw new TransferError('a want has no list of piece numbers')
     return { type: 'want', ...addressed, missing: missing as number[] }
   }
   if (fields['type'] === 'done') {
@@ -129,6 +150,7 @@ function checked(fields: Record<string, unknown>): Message {
 
 function whole(fields: Record<string, unknown>, name: string): number {
   const value = fields[name]
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw new TransferError(`${name} of a message is not a whole number`)
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
+    throw new TransferError(`${name} of a message is not a whole number`)
   return value
 }

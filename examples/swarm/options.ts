@@ -42,7 +42,14 @@ const durationMaxMs = 3_600_000
 const killEveryMinMs = 10
 const crashEveryMinMs = 100
 
-const defaults = { peers: 5, dialect: 'native', sessions: 4, connections: 2, killEvery: '500ms', duration: '8s' } as const
+const defaults = {
+  peers: 5,
+  dialect: 'native',
+  sessions: 4,
+  connections: 2,
+  killEvery: '500ms',
+  duration: '8s',
+} as const
 
 export const help = `npm start -- [options]
 
@@ -82,25 +89,38 @@ export function parseOptions(argv: readonly string[]): SwarmOptions | null {
   const values = parsed(argv)
   if (values.help) return null
   const sessions = whole('sessions', values.sessions, 1, sessionsMax)
-  const connections = whole('connections', values.connections ?? String(Math.min(defaults.connections, sessions)), 1, connectionsMax)
+  const connections = whole(
+    'connections',
+    values.connections ?? String(Math.min(defaults.connections, sessions)),
+    1,
+    connectionsMax,
+  )
   // A connection is read once it has a session; one without would only be kept alive.
-  if (connections > sessions) throw new UsageError(`--connections must not be more than --sessions (${sessions}), got ${connections}`)
+  if (connections > sessions)
+    throw new UsageError(`--connections must not be more than --sessions (${sessions}), got ${connections}`)
   if (values.input === '') throw new UsageError('--input must name a file, or be - for stdin')
   const dialect = oneOf('dialect', values.dialect, dialects)
   const security = oneOf('security', values.security ?? (dialect === 'native' ? 'tls' : 'plaintext'), securities)
-  if (dialect === 'ampc' && security === 'tls') throw new UsageError('--security tls in the dialect ampc needs certificates, which the swarm does not make; leave it out')
-  if (dialect === 'ampc' && values['resume-within'] !== undefined) throw new UsageError('--resume-within belongs to the dialect native; ampc resumes nothing')
-  if (dialect === 'ampc' && values['crash-every'] !== undefined) throw new UsageError('--crash-every belongs to the dialect native; sessions of ampc do not survive a process')
+  if (dialect === 'ampc' && security === 'tls')
+    throw new UsageError(
+      '--security tls in the dialect ampc needs certificates, which the swarm does not make; leave it out',
+    )
+  if (dialect === 'ampc' && values['resume-within'] !== undefined)
+    throw new UsageError('--resume-within belongs to the dialect native; ampc resumes nothing')
+  if (dialect === 'ampc' && values['crash-every'] !== undefined)
+    throw new UsageError('--crash-every belongs to the dialect native; sessions of ampc do not survive a process')
   return {
     dialect,
     security,
-    resumeWithinMs: values['resume-within'] === undefined ? null : duration('resume-within', values['resume-within'], 1),
+    resumeWithinMs:
+      values['resume-within'] === undefined ? null : duration('resume-within', values['resume-within'], 1),
     peers: whole('peers', values.peers, 2, peersMax),
     input: values.input ?? null,
     sessions,
     connections,
     killEveryMs: values['kill-every'] === 'never' ? 0 : duration('kill-every', values['kill-every'], killEveryMinMs),
-    crashEveryMs: values['crash-every'] === undefined ? 0 : duration('crash-every', values['crash-every'], crashEveryMinMs),
+    crashEveryMs:
+      values['crash-every'] === undefined ? 0 : duration('crash-every', values['crash-every'], crashEveryMinMs),
     durationMs: duration('duration', values.duration, 100),
     json: values.json,
     corrupt: values.corrupt,
@@ -135,7 +155,8 @@ function parsed(argv: readonly string[]) {
 
 function whole(name: string, text: string, least: number, most: number): number {
   const value = Number(text)
-  if (!/^\d+$/.test(text) || value < least || value > most) throw new UsageError(`--${name} must be a whole number from ${least} to ${most}, got '${text}'`)
+  if (!/^\d+$/.test(text) || value < least || value > most)
+    throw new UsageError(`--${name} must be a whole number from ${least} to ${most}, got '${text}'`)
   return value
 }
 
@@ -151,6 +172,7 @@ function duration(name: string, text: string, leastMs: number): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m)$/.exec(text)
   if (match === null) throw new UsageError(`--${name} must be a time such as 500ms, 2s or 1m, got '${text}'`)
   const valueMs = Math.round(Number(match[1]) * (unitsMs[match[2] as string] as number))
-  if (valueMs < leastMs || valueMs > durationMaxMs) throw new UsageError(`--${name} must be from ${leastMs}ms to ${durationMaxMs / 60_000}m, got '${text}'`)
+  if (valueMs < leastMs || valueMs > durationMaxMs)
+    throw new UsageError(`--${name} must be from ${leastMs}ms to ${durationMaxMs / 60_000}m, got '${text}'`)
   return valueMs
 }

@@ -18,7 +18,13 @@ const problemsMax = 10
 const sessionsTimeoutMs = 20_000
 
 /** All peers come from one address here, and sockets are destroyed on purpose: what would be abuse elsewhere is meant. */
-const loopbackLimits = { pendingInboundMax: 256, pendingInboundPerAddressMax: 256, connectRatePerSecond: 1000, connectBurst: 1000, backoffMaxMs: 1000 }
+const loopbackLimits = {
+  pendingInboundMax: 256,
+  pendingInboundPerAddressMax: 256,
+  connectRatePerSecond: 1000,
+  connectBurst: 1000,
+  backoffMaxMs: 1000,
+}
 
 /** Everything about one other peer. */
 interface Pair {
@@ -52,7 +58,10 @@ export class SwarmPeer {
   constructor(start: StartMessage, key: Identity) {
     this.#start = start
     const ids = new Set(start.others.map(({ id }) => id))
-    this.#transport = start.security === 'tls' ? new TlsTransport({ identity: key, authorize: (id) => ids.has(id) }) : new TcpTransport()
+    this.#transport =
+      start.security === 'tls'
+        ? new TlsTransport({ identity: key, authorize: (id) => ids.has(id) })
+        : new TcpTransport()
     this.#network = createNetwork(configOf(start, key), { environment: { transport: this.#transport } })
     for (const { id, number } of start.others) this.#pairs.set(id, this.#pair(id, number))
     this.#watchConnections()
@@ -78,14 +87,16 @@ export class SwarmPeer {
 
   /** Sends round after round to every other peer, each at its own pace. */
   go(): void {
-    this.#rounds = Promise.all([...this.#pairs.values()].map(async (pair) => {
-      try {
-        while (!this.#isDraining) await pair.sender.sendRound()
-      } catch (error) {
-        // Stopped in the middle: that the round did not end is seen from the figures.
-        if (!this.#isStopping) this.#problem(`sending to peer ${pair.number} failed: ${(error as Error).message}`)
-      }
-    }))
+    this.#rounds = Promise.all(
+      [...this.#pairs.values()].map(async (pair) => {
+        try {
+          while (!this.#isDraining) await pair.sender.sendRound()
+        } catch (error) {
+          // Stopped in the middle: that the round did not end is seen from the figures.
+          if (!this.#isStopping) this.#problem(`sending to peer ${pair.number} failed: ${(error as Error).message}`)
+        }
+      }),
+    )
   }
 
   /** Begins no more rounds. Resolves when those under way have ended. */
@@ -97,7 +108,12 @@ export class SwarmPeer {
 
   /** All are told to stop at once, and another may be the first to hear of it: nothing was under way any more. */
   #isFarewell(error: Error): boolean {
-    return this.#isDrained && error instanceof LinkResetError && error.reason === 'goodbye' && error.outcomes.unknown + error.outcomes.notSent === 0
+    return (
+      this.#isDrained &&
+      error instanceof LinkResetError &&
+      error.reason === 'goodbye' &&
+      error.outcomes.unknown + error.outcomes.notSent === 0
+    )
   }
 
   /** Destroys a random socket, half of the time with a reset. */
@@ -142,11 +158,15 @@ export class SwarmPeer {
     const lanes = new Lanes({
       peer: id,
       connections,
-      makeSessions: dialect === 'native' ? (timeoutMs) => this.#network.makeSessions({ count, peers: [id], timeoutMs }) : null,
+      makeSessions:
+        dialect === 'native' ? (timeoutMs) => this.#network.makeSessions({ count, peers: [id], timeoutMs }) : null,
       hooks: {
         onBytes: (lane, bytes) => this.#onBytes(pair, lane, bytes),
         onLost: (lane) => pair.sender.onLost(lane),
-        onFailed: (lane, error) => this.#isStopping || this.#isFarewell(error) || this.#problem(`lane ${lane} of peer ${number}: ${error.message}`),
+        onFailed: (lane, error) =>
+          this.#isStopping ||
+          this.#isFarewell(error) ||
+          this.#problem(`lane ${lane} of peer ${number}: ${error.message}`),
       },
     })
     const pair: Pair = {
@@ -156,7 +176,14 @@ export class SwarmPeer {
       opened: 0,
       lost: 0,
       lanes,
-      sender: new Sender({ from, run, lanes: count, file, corrupt, send: (lane, bytes) => this.#send(lanes, lane, bytes) }),
+      sender: new Sender({
+        from,
+        run,
+        lanes: count,
+        file,
+        corrupt,
+        send: (lane, bytes) => this.#send(lanes, lane, bytes),
+      }),
       receiver: new Receiver(count),
       answers: Array.from({ length: count }, () => ({ isSending: false, next: null })),
     }
@@ -180,7 +207,9 @@ export class SwarmPeer {
     })
     this.#network.on('peer.errored', ({ peer, cause }) => this.#problem(`${peer} errored: ${cause.message}`))
     this.#network.on('child.restarted', ({ child, cause }) => this.#problem(`${child} was restarted: ${cause.message}`))
-    this.#network.on('handler.failed', ({ peer, cause }) => this.#problem(`a handler for ${peer} failed: ${cause.message}`))
+    this.#network.on('handler.failed', ({ peer, cause }) =>
+      this.#problem(`a handler for ${peer} failed: ${cause.message}`),
+    )
     this.#network.on('sessions.closed', ({ cause }) => {
       // Native: lanes say for themselves why they ended, and are made anew.
       if (!this.#isStopping && this.#start.dialect === 'ampc') this.#problem(`the sessions ended: ${cause.message}`)
@@ -248,7 +277,10 @@ export class SwarmPeer {
   }
 }
 
-function configOf({ id, dialect, security, resumeWithinMs, others, connections, listenAt }: StartMessage, key: Identity): NetworkConfig {
+function configOf(
+  { id, dialect, security, resumeWithinMs, others, connections, listenAt }: StartMessage,
+  key: Identity,
+): NetworkConfig {
   const common = {
     listen: listenAt ?? `${security === 'tls' ? 'tls' : 'tcp'}://127.0.0.1:0`,
     peers: others.map(({ id, url }) => (url === undefined ? { id } : { id, url })),

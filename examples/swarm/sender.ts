@@ -71,7 +71,8 @@ export class Sender {
     let isDone = false
     // A receiver that was killed and started again has forgotten what it had called whole: then all lanes are asked once more.
     for (let pass = 1; !isDone; pass++) {
-      if (pass > passesMax) throw new TransferError(`round ${this.round} ended ${passesMax} times without a verdict of the receiver`)
+      if (pass > passesMax)
+        throw new TransferError(`round ${this.round} ended ${passesMax} times without a verdict of the receiver`)
       isDone = await this.#sendLanes(waves)
     }
     this.delivered++
@@ -96,7 +97,14 @@ export class Sender {
   /** An answer of the receiver. Answers to questions of the past are repetitions, and ignored. */
   onAnswer(answer: Want | Done): void {
     const question = this.#questions[answer.lane]
-    if (question === null || question === undefined || question.round !== answer.round || question.wave !== answer.wave || question.answer !== null) return
+    if (
+      question === null ||
+      question === undefined ||
+      question.round !== answer.round ||
+      question.wave !== answer.wave ||
+      question.answer !== null
+    )
+      return
     question.answer = answer
     question.wake()
   }
@@ -121,7 +129,14 @@ export class Sender {
       const wave = (waves[lane] as number) + 1
       waves[lane] = wave
       for (const number of numbers) {
-        await this.#send({ type: 'piece', from: this.#options.from, lane, round: this.round, number, bytes: this.#pieceAt(number) })
+        await this.#send({
+          type: 'piece',
+          from: this.#options.from,
+          lane,
+          round: this.round,
+          number,
+          bytes: this.#pieceAt(number),
+        })
         this.piecesSent++
         if (wave > 1) this.piecesSentAgain++
       }
@@ -132,7 +147,8 @@ export class Sender {
       }
       if (answer.missing.length === 0) return false
       const wrong = answer.missing.find((number) => number >= this.#pieces || number % this.#options.lanes !== lane)
-      if (wrong !== undefined) throw new TransferError(`piece ${wrong} was asked for on lane ${lane}, where it does not belong`)
+      if (wrong !== undefined)
+        throw new TransferError(`piece ${wrong} was asked for on lane ${lane}, where it does not belong`)
       numbers = answer.missing
     }
   }
@@ -148,13 +164,24 @@ export class Sender {
       if (question.answer === null && this.#stopped === null) await sleep(retryMs, question)
       if (question.answer !== null) return question.answer
       if (this.#stopped !== null) throw this.#stopped
-      if (Date.now() >= stallAtMs) throw new TransferError(`no answer on lane ${lane} about round ${this.round} for ${stallMs} ms`)
+      if (Date.now() >= stallAtMs)
+        throw new TransferError(`no answer on lane ${lane} about round ${this.round} for ${stallMs} ms`)
     }
   }
 
   #offer(lane: number, wave: number): Offer {
     const { from, file } = this.#options
-    return { type: 'offer', from, lane, round: this.round, wave, name: file.name, length: file.bytes.length, pieceBytes: this.#pieceBytes, sha256: file.sha256 }
+    return {
+      type: 'offer',
+      from,
+      lane,
+      round: this.round,
+      wave,
+      name: file.name,
+      length: file.bytes.length,
+      pieceBytes: this.#pieceBytes,
+      sha256: file.sha256,
+    }
   }
 
   #pieceAt(number: number): Uint8Array {

@@ -38,7 +38,13 @@ export interface Summary {
   /** Native: links that could not be resumed, once each, and values sent that may have arrived or not. */
   readonly linkResets: number
   readonly unknown: number
-  readonly pieces: { readonly sent: number; readonly askedAgain: number; readonly sentAgain: number; readonly duplicates: number; readonly questionsRepeated: number }
+  readonly pieces: {
+    readonly sent: number
+    readonly askedAgain: number
+    readonly sentAgain: number
+    readonly duplicates: number
+    readonly questionsRepeated: number
+  }
   readonly problems: readonly string[]
 }
 
@@ -46,8 +52,10 @@ export function summarise(options: SwarmOptions, file: SwarmFile, result: SwarmR
   const { reports, crashed, deaths } = result
   const sha256 = Buffer.from(file.sha256).toString('hex')
   const problems = [...deaths, ...findProblems(options, sha256, result)]
-  const sum = (figure: (report: PeerReport) => number): number => [...reports, ...crashed].reduce((total, report) => total + figure(report), 0)
-  const sumPairs = (figure: (pair: PairReport) => number): number => sum(({ pairs }) => pairs.reduce((total, pair) => total + figure(pair), 0))
+  const sum = (figure: (report: PeerReport) => number): number =>
+    [...reports, ...crashed].reduce((total, report) => total + figure(report), 0)
+  const sumPairs = (figure: (pair: PairReport) => number): number =>
+    sum(({ pairs }) => pairs.reduce((total, pair) => total + figure(pair), 0))
   const sumDialled = (figure: (pair: PairReport) => number): number =>
     sum(({ number, pairs }) => pairs.reduce((total, pair) => total + (pair.peer < number ? figure(pair) : 0), 0))
   const seconds = result.transferMs / 1000
@@ -75,7 +83,15 @@ export function summarise(options: SwarmOptions, file: SwarmFile, result: SwarmR
     crashes: crashed.length,
     connectionsLost: sumDialled((pair) => pair.connectionsLost),
     reconnects: sumDialled((pair) => pair.reconnects),
-    linkResets: reports.reduce((total, report) => total + reports.reduce((resets, other) => resets + (other.number < report.number ? linkResetsBetween(report, other) : 0), 0), 0),
+    linkResets: reports.reduce(
+      (total, report) =>
+        total +
+        reports.reduce(
+          (resets, other) => resets + (other.number < report.number ? linkResetsBetween(report, other) : 0),
+          0,
+        ),
+      0,
+    ),
     unknown: sumPairs((pair) => pair.unknown),
     pieces: {
       sent: sum((report) => report.piecesSent),
@@ -89,7 +105,11 @@ export function summarise(options: SwarmOptions, file: SwarmFile, result: SwarmR
 }
 
 /** Everything that a verified run must show, for every ordered pair of peers and for every peer at its end. */
-function findProblems(options: SwarmOptions, sha256: string, { reports, crashed, left, isComplete, isInterrupted, transferMs }: SwarmResult): string[] {
+function findProblems(
+  options: SwarmOptions,
+  sha256: string,
+  { reports, crashed, left, isComplete, isInterrupted, transferMs }: SwarmResult,
+): string[] {
   const problems: string[] = []
   if (transferMs === 0) return [`the transfer was ${isInterrupted ? 'interrupted' : 'over'} before the first round`]
   if (!isComplete) problems.push('the transfer did not come to its end')
@@ -104,11 +124,24 @@ function findProblems(options: SwarmOptions, sha256: string, { reports, crashed,
     }
     problems.push(...report.problems.map((problem) => `peer ${from}: ${problem}`))
     for (let to = 1; to <= options.peers; to++) {
-      if (to !== from) problems.push(...findPairProblems({ from: report, to: byNumber.get(to), toNumber: to, sha256, isExact: !crashedPeers.has(from) && !crashedPeers.has(to) }), ...(options.dialect === 'native' ? findBrokenPromises(report, byNumber.get(to)) : []))
+      if (to !== from)
+        problems.push(
+          ...findPairProblems({
+            from: report,
+            to: byNumber.get(to),
+            toNumber: to,
+            sha256,
+            isExact: !crashedPeers.has(from) && !crashedPeers.has(to),
+          }),
+          ...(options.dialect === 'native' ? findBrokenPromises(report, byNumber.get(to)) : []),
+        )
     }
     const rest = left.find(({ number }) => number === from)
     if (rest === undefined) problems.push(`peer ${from} did not shut its network down`)
-    else if (rest.actors + rest.deadlines + rest.handles > 0) problems.push(`peer ${from} left ${rest.actors} actors, ${rest.deadlines} deadlines and ${rest.handles} sockets behind`)
+    else if (rest.actors + rest.deadlines + rest.handles > 0)
+      problems.push(
+        `peer ${from} left ${rest.actors} actors, ${rest.deadlines} deadlines and ${rest.handles} sockets behind`,
+      )
   }
   return problems
 }
@@ -116,7 +149,9 @@ function findProblems(options: SwarmOptions, sha256: string, { reports, crashed,
 /** A process that was killed in the middle has unfinished rounds, but nothing that it received was wrong. */
 function findProblemsBeforeCrash({ number, pairs, problems }: PeerReport): string[] {
   const wrong = pairs.reduce((total, { roundsWrong }) => total + roundsWrong, 0)
-  return [...problems, ...(wrong === 0 ? [] : [`${counted(wrong, 'file')} arrived with a wrong SHA-256`])].map((problem) => `peer ${number}, before it was killed: ${problem}`)
+  return [...problems, ...(wrong === 0 ? [] : [`${counted(wrong, 'file')} arrived with a wrong SHA-256`])].map(
+    (problem) => `peer ${number}, before it was killed: ${problem}`,
+  )
 }
 
 interface Way {
@@ -135,18 +170,23 @@ function findPairProblems({ from, to, toNumber, sha256, isExact }: Way): string[
   if (sent === undefined || received === undefined) return [`${way}: nothing was reported`]
   const problems: string[] = []
   if (sent.roundsBegun === 0) problems.push(`${way}: nothing was sent`)
-  if (received.roundsWrong > 0) problems.push(`${way}: ${counted(received.roundsWrong, 'file')} arrived with a wrong SHA-256`)
+  if (received.roundsWrong > 0)
+    problems.push(`${way}: ${counted(received.roundsWrong, 'file')} arrived with a wrong SHA-256`)
   if (sent.roundsDelivered !== sent.roundsBegun || (isExact && received.roundsVerified !== sent.roundsBegun)) {
-    problems.push(`${way}: ${counted(sent.roundsBegun, 'file')} sent, ${received.roundsVerified} verified, ${sent.roundsDelivered} confirmed`)
+    problems.push(
+      `${way}: ${counted(sent.roundsBegun, 'file')} sent, ${received.roundsVerified} verified, ${sent.roundsDelivered} confirmed`,
+    )
   }
   // The receiver has compared with what the sender offered; this compares with the input itself.
-  if (received.roundsVerified > 0 && received.lastDigest !== sha256) problems.push(`${way}: what arrived is not the input`)
+  if (received.roundsVerified > 0 && received.lastDigest !== sha256)
+    problems.push(`${way}: what arrived is not the input`)
   return problems
 }
 
 /** The side that is told of a reset by the other, and has closed its lanes before it sees it itself, has not counted it. */
 function linkResetsBetween(one: PeerReport, other: PeerReport): number {
-  const seenBy = (report: PeerReport, peer: number): number => report.pairs.find((pair) => pair.peer === peer)?.linkResets ?? 0
+  const seenBy = (report: PeerReport, peer: number): number =>
+    report.pairs.find((pair) => pair.peer === peer)?.linkResets ?? 0
   return Math.max(seenBy(one, other.number), seenBy(other, one.number))
 }
 
@@ -171,20 +211,41 @@ export function writeSummary(summary: Summary, style: Style): string {
   const row = (name: string, text: string): string => `  ${style.dim(name.padEnd(13))}${text}`
   const lines = [
     '',
-    summary.verified ? style.good('verified: everything arrived, and every SHA-256 was right') : style.bad('NOT verified'),
-    row('swarm', `${summary.peers} peers, each a process; ${summary.dialect} over ${summary.security === 'tls' ? 'mutual TLS' : 'plain TCP'}; ${counted(summary.sessions, 'session')} over ${counted(summary.connections, 'connection')} between every two`),
+    summary.verified
+      ? style.good('verified: everything arrived, and every SHA-256 was right')
+      : style.bad('NOT verified'),
+    row(
+      'swarm',
+      `${summary.peers} peers, each a process; ${summary.dialect} over ${summary.security === 'tls' ? 'mutual TLS' : 'plain TCP'}; ${counted(summary.sessions, 'session')} over ${counted(summary.connections, 'connection')} between every two`,
+    ),
     row('input', `${input.name}, ${number(input.bytes)} bytes, SHA-256 ${input.sha256.slice(0, 16)}…`),
     row('files', `${number(rounds.begun)} sent, ${number(rounds.delivered)} delivered`),
     row('digests', `${number(digests.verified)} verified, ${number(digests.wrong)} wrong`),
-    row('moved', `${number(round(summary.bytes / 1024 / 1024))} MiB in ${number(summary.values)} values, ${summary.seconds} s: ${number(summary.mebibytesPerSecond)} MiB/s, ${number(summary.valuesPerSecond)} values/s`),
-    row('broken', `${counted(summary.kills, 'socket')} destroyed, ${counted(summary.reconnects, 'connection')} made again${summary.crashes === 0 ? '' : `, ${counted(summary.crashes, 'process', 'es')} killed and started again`}`),
+    row(
+      'moved',
+      `${number(round(summary.bytes / 1024 / 1024))} MiB in ${number(summary.values)} values, ${summary.seconds} s: ${number(summary.mebibytesPerSecond)} MiB/s, ${number(summary.valuesPerSecond)} values/s`,
+    ),
+    row(
+      'broken',
+      `${counted(summary.kills, 'socket')} destroyed, ${counted(summary.reconnects, 'connection')} made again${summary.crashes === 0 ? '' : `, ${counted(summary.crashes, 'process', 'es')} killed and started again`}`,
+    ),
     row('pieces', `${number(pieces.sent)} sent, ${number(pieces.askedAgain)} asked again after a break`),
-    ...(summary.dialect === 'native' ? [row('promised', `${counted(summary.linkResets, 'link')} reset, ${counted(summary.unknown, 'value')} of unknown outcome`)] : []),
+    ...(summary.dialect === 'native'
+      ? [
+          row(
+            'promised',
+            `${counted(summary.linkResets, 'link')} reset, ${counted(summary.unknown, 'value')} of unknown outcome`,
+          ),
+        ]
+      : []),
   ]
   if (summary.interrupted && summary.verified) lines.push(row('interrupted', 'the rounds under way were finished'))
-  for (const problem of summary.problems.slice(0, problemsShown)) lines.push(`  ${style.bad('problem')}      ${problem}`)
-  if (summary.problems.length > problemsShown) lines.push(`  ${style.dim(`and ${summary.problems.length - problemsShown} more; --json has them all`)}`)
-  if (summary.verified && summary.crashes === 0 && !summary.interrupted && summary.dialect === 'native') lines.push('', style.dim('  Kill whole processes: npm start -- --crash-every 2s'))
+  for (const problem of summary.problems.slice(0, problemsShown))
+    lines.push(`  ${style.bad('problem')}      ${problem}`)
+  if (summary.problems.length > problemsShown)
+    lines.push(`  ${style.dim(`and ${summary.problems.length - problemsShown} more; --json has them all`)}`)
+  if (summary.verified && summary.crashes === 0 && !summary.interrupted && summary.dialect === 'native')
+    lines.push('', style.dim('  Kill whole processes: npm start -- --crash-every 2s'))
   return `${lines.join('\n')}\n`
 }
 

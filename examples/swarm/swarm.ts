@@ -88,7 +88,11 @@ export class Swarm {
   }
 
   #viewNow(): SwarmView {
-    const down = new Map(this.#peers.flatMap(({ number, exit, seen, run }) => (exit !== null ? [[number, exit] as const] : run > 0 && !seen.has('ready') ? [[number, 'crashed'] as const] : [])))
+    const down = new Map(
+      this.#peers.flatMap(({ number, exit, seen, run }) =>
+        exit !== null ? [[number, exit] as const] : run > 0 && !seen.has('ready') ? [[number, 'crashed'] as const] : [],
+      ),
+    )
     const reports = this.#sortedReports()
     const kills = [...reports, ...this.#crashed].reduce((total, report) => total + report.kills, 0)
     return { phase: this.#phase, runningMs: this.#runningMs, crashes: this.#crashed.length, kills, reports, down }
@@ -136,7 +140,15 @@ export class Swarm {
       const stopped = seen.get('stopped')
       return stopped?.type === 'stopped' ? [{ number, ...stopped.left }] : []
     })
-    return { reports: this.#sortedReports(), crashed: this.#crashed, left, deaths: this.#deaths, isInterrupted: this.#isInterrupted, isComplete, transferMs }
+    return {
+      reports: this.#sortedReports(),
+      crashed: this.#crashed,
+      left,
+      deaths: this.#deaths,
+      isInterrupted: this.#isInterrupted,
+      isComplete,
+      transferMs,
+    }
   }
 
   /** Finishes the rounds under way, then everything. */
@@ -161,22 +173,52 @@ export class Swarm {
     for (const peer of this.#peers) {
       if (this.#isInterrupted) return
       this.#tell(peer, this.#startMessage(peer))
-      await this.#until(() => peer.seen.has('listening'), startTimeoutMs, () => `peer ${peer.number} did not listen within ${startTimeoutMs} ms`)
+      await this.#until(
+        () => peer.seen.has('listening'),
+        startTimeoutMs,
+        () => `peer ${peer.number} did not listen within ${startTimeoutMs} ms`,
+      )
     }
     await this.#allSeen('ready', startTimeoutMs)
   }
 
   #startMessage({ number, id, run, url: listenAt }: PeerProcess): StartMessage {
     const { dialect, security, resumeWithinMs, sessions, connections, corrupt } = this.#options
-    const others = this.#peers.filter((other) => other.number !== number).map((other) => {
-      return other.url === null || other.number > number ? { id: other.id, number: other.number } : { id: other.id, number: other.number, url: other.url }
-    })
-    return { type: 'start', number, run, listenAt, id, dialect, security, resumeWithinMs, others, sessions, connections, file: this.#file, corrupt: corrupt && number === 1 }
+    const others = this.#peers
+      .filter((other) => other.number !== number)
+      .map((other) => {
+        return other.url === null || other.number > number
+          ? { id: other.id, number: other.number }
+          : { id: other.id, number: other.number, url: other.url }
+      })
+    return {
+      type: 'start',
+      number,
+      run,
+      listenAt,
+      id,
+      dialect,
+      security,
+      resumeWithinMs,
+      others,
+      sessions,
+      connections,
+      file: this.#file,
+      corrupt: corrupt && number === 1,
+    }
   }
 
   #fork(number: number): void {
     // In the dialect ampc the greater name dials; names are compared as bytes, and two digits keep the order of the numbers.
-    const peer: PeerProcess = { number, id: `peer-${String(number).padStart(2, '0')}`, child: this.#spawn(number), seen: new Map(), exit: null, run: 0, url: null }
+    const peer: PeerProcess = {
+      number,
+      id: `peer-${String(number).padStart(2, '0')}`,
+      child: this.#spawn(number),
+      seen: new Map(),
+      exit: null,
+      run: 0,
+      url: null,
+    }
     this.#peers.push(peer)
     this.#listen(peer)
   }
@@ -185,7 +227,11 @@ export class Swarm {
     const script = new URL(import.meta.url.endsWith('.ts') ? 'peer-process.ts' : 'peer-process.js', import.meta.url)
     // In a group of its own: Ctrl-C is for the parent alone. It ends when the channel to the parent does (peer-process.ts).
     const keyFile = this.#keys === null ? [] : [path.join(this.#keys, `peer-${number}.pem`)]
-    return fork(script, keyFile, { detached: true, serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    return fork(script, keyFile, {
+      detached: true,
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    })
   }
 
   #listen(peer: PeerProcess): void {
@@ -225,7 +271,8 @@ export class Swarm {
   }
 
   #onMessage(peer: PeerProcess, message: PeerMessage): void {
-    if (message.type === 'report' || message.type === 'drained' || message.type === 'stopped') this.#reports.set(peer.number, message.report)
+    if (message.type === 'report' || message.type === 'drained' || message.type === 'stopped')
+      this.#reports.set(peer.number, message.report)
     if (message.type === 'booted' && this.#options.dialect === 'native') peer.id = message.keyId
     if (message.type === 'failed') this.#deaths.push(`peer ${peer.number} failed: ${message.message}`)
     if (message.type === 'listening') peer.url = message.url
@@ -238,7 +285,9 @@ export class Swarm {
     if (peer.exit !== null || peer.run !== run) return
     peer.exit = how
     if (how !== 'exit code 0' || (this.#phase !== 'stopping' && this.#deaths.length === 0)) {
-      this.#deaths.push(`the process of peer ${peer.number} ended with ${how} ${peer.seen.has('stopped') ? 'after its network had stopped' : 'before its work was done'}`)
+      this.#deaths.push(
+        `the process of peer ${peer.number} ended with ${how} ${peer.seen.has('stopped') ? 'after its network had stopped' : 'before its work was done'}`,
+      )
     }
     this.#wake()
   }
@@ -247,14 +296,20 @@ export class Swarm {
   async #breakThingsUntilOver(): Promise<void> {
     const { durationMs, killEveryMs, crashEveryMs } = this.#options
     const every = (periodMs: number, act: (peer: PeerProcess) => void): NodeJS.Timeout | undefined =>
-      periodMs === 0 ? undefined : setInterval(() => act(this.#peers[Math.floor(Math.random() * this.#peers.length)] as PeerProcess), periodMs)
+      periodMs === 0
+        ? undefined
+        : setInterval(() => act(this.#peers[Math.floor(Math.random() * this.#peers.length)] as PeerProcess), periodMs)
     const kills = every(killEveryMs, (peer) => this.#tell(peer, { type: 'kill' }))
     const crashes = every(crashEveryMs, (peer) => {
       // One at a time: the others have to be there to start again with.
       if (this.#peers.every(({ seen }) => seen.has('ready'))) this.#crash(peer)
     })
     try {
-      await this.#until(() => this.#isInterrupted, durationMs, () => null)
+      await this.#until(
+        () => this.#isInterrupted,
+        durationMs,
+        () => null,
+      )
     } finally {
       clearInterval(kills)
       clearInterval(crashes)
@@ -267,7 +322,8 @@ export class Swarm {
       await this.#waitFor(() => this.#peersRunning === 0, stopTimeoutMs)
     } finally {
       const stuck = this.#peers.filter(({ exit }) => exit === null)
-      for (const { number } of stuck) this.#deaths.push(`the process of peer ${number} did not end within ${stopTimeoutMs} ms`)
+      for (const { number } of stuck)
+        this.#deaths.push(`the process of peer ${number} did not end within ${stopTimeoutMs} ms`)
       this.killAll()
       await this.#waitFor(() => this.#peersRunning === 0, stopTimeoutMs)
     }
@@ -275,12 +331,20 @@ export class Swarm {
 
   #allSeen(type: PeerMessage['type'], timeoutMs: number): Promise<void> {
     const late = (): PeerProcess[] => this.#peers.filter(({ seen }) => !seen.has(type))
-    return this.#until(() => late().length === 0, timeoutMs, () => `no '${type}' within ${timeoutMs} ms of peer ${late().map(({ number }) => number).join(', ')}`)
+    return this.#until(
+      () => late().length === 0,
+      timeoutMs,
+      () =>
+        `no '${type}' within ${timeoutMs} ms of peer ${late()
+          .map(({ number }) => number)
+          .join(', ')}`,
+    )
   }
 
   /** @throws when a peer is gone, or the time is over and `late` has something to say; an interrupted start ends early */
   async #until(condition: () => boolean, timeoutMs: number, late: () => string | null): Promise<void> {
-    const isOver = (): boolean => condition() || this.#deaths.length > 0 || (this.#isInterrupted && this.#phase === 'starting')
+    const isOver = (): boolean =>
+      condition() || this.#deaths.length > 0 || (this.#isInterrupted && this.#phase === 'starting')
     const inTime = await this.#waitFor(isOver, timeoutMs)
     if (this.#deaths.length > 0) throw new Error(this.#deaths[0])
     const sentence = inTime ? null : late()

@@ -72,10 +72,13 @@ export function drawTable(scene: Scene, meter: RateMeter, nowMs: number, columns
   const reportOf = new Map(reports.map((report) => [report.number, report]))
   const drawOne = (number: number): string[] => {
     const report = reportOf.get(number)
-    return report === undefined ? drawDown(number, scene.down.get(number) ?? '', style) : drawRow(report, meter.measure(report, nowMs), style)
+    return report === undefined
+      ? drawDown(number, scene.down.get(number) ?? '', style)
+      : drawRow(report, meter.measure(report, nowMs), style)
   }
   let rows = numbers.map(drawOne)
-  const hasRoom = (): boolean => Math.max(...align(rows.map((row) => row.slice(0, -1))).map(plainLength)) + errorColumnsMin <= columns
+  const hasRoom = (): boolean =>
+    Math.max(...align(rows.map((row) => row.slice(0, -1))).map(plainLength)) + errorColumnsMin <= columns
   if (!hasRoom()) {
     rows = rows.map((row, index) => {
       const report = reportOf.get(numbers[index] as number)
@@ -85,17 +88,27 @@ export function drawTable(scene: Scene, meter: RateMeter, nowMs: number, columns
   const below: string[] = []
   if (!hasRoom()) {
     rows = rows.map((row) => row.slice(0, -1))
-    const report = reports.find(({ problems }) => problems.length > 0) ?? reports.findLast(({ lastError }) => lastError !== null)
-    below.push(report === undefined ? '' : `${style.dim(`last error of ${report.number}:`)} ${report.problems.length > 0 ? style.bad(report.lastError ?? '') : (report.lastError ?? '')}`)
+    const report =
+      reports.find(({ problems }) => problems.length > 0) ?? reports.findLast(({ lastError }) => lastError !== null)
+    below.push(
+      report === undefined
+        ? ''
+        : `${style.dim(`last error of ${report.number}:`)} ${report.problems.length > 0 ? style.bad(report.lastError ?? '') : (report.lastError ?? '')}`,
+    )
   }
   const [names = '', ...body] = align(rows)
-  return [title(scene, style), faults(scene, style), '', style.dim(names), ...body, '', ...below, legend(style)].map((text) => cut(text, columns))
+  return [title(scene, style), faults(scene, style), '', style.dim(names), ...body, '', ...below, legend(style)].map(
+    (text) => cut(text, columns),
+  )
 }
 
 /** The reports of the peers that run. What they last reported of connections to those that do not is out of date: those are lost. */
 function shownReports({ reports, down }: Scene): PeerReport[] {
-  const shownPair = (pair: PairReport): PairReport => (down.has(pair.peer) ? { ...pair, connections: pair.connections.map(() => 'lost' as const) } : pair)
-  return reports.filter(({ number }) => !down.has(number)).map((report) => ({ ...report, pairs: report.pairs.map(shownPair) }))
+  const shownPair = (pair: PairReport): PairReport =>
+    down.has(pair.peer) ? { ...pair, connections: pair.connections.map(() => 'lost' as const) } : pair
+  return reports
+    .filter(({ number }) => !down.has(number))
+    .map((report) => ({ ...report, pairs: report.pairs.map(shownPair) }))
 }
 
 /** A peer without a process has no figures. */
@@ -104,12 +117,15 @@ function drawDown(number: number, why: string, style: Style): string[] {
 }
 
 function drawRow(report: PeerReport, rates: Rates, style: Style): string[] {
-  const total = (figure: (pair: PairReport) => number): number => report.pairs.reduce((sum, pair) => sum + figure(pair), 0)
+  const total = (figure: (pair: PairReport) => number): number =>
+    report.pairs.reduce((sum, pair) => sum + figure(pair), 0)
   const noticed = (count: number): string => (count > 0 ? style.warn(whole(count)) : '0')
   const wrong = total((pair) => pair.roundsWrong)
   return [
     `${style.bold(String(report.number))} ${style.dim(report.id.slice(0, idShown))}`,
-    report.pairs.map((pair) => `${style.dim(String(pair.peer))}${pair.connections.map((state) => paint(state, style)).join('')}`).join(' '),
+    report.pairs
+      .map((pair) => `${style.dim(String(pair.peer))}${pair.connections.map((state) => paint(state, style)).join('')}`)
+      .join(' '),
     String(report.sessions),
     whole(rates.valuesPerSecond),
     rates.mebibytesPerSecond.toFixed(1),
@@ -131,7 +147,13 @@ function countConnections(report: PeerReport, style: Style): string {
 function align(rows: readonly (readonly string[])[]): string[] {
   const cells = [header.slice(0, rows[0]?.length ?? header.length), ...rows]
   const widths = header.map((_, column) => Math.max(...cells.map((row) => plainLength(row[column] ?? ''))))
-  return cells.map((row) => row.map((cell, column) => (leftAligned.has(column) ? padEnd(cell, widths[column] ?? 0) : padStart(cell, widths[column] ?? 0))).join('  '))
+  return cells.map((row) =>
+    row
+      .map((cell, column) =>
+        leftAligned.has(column) ? padEnd(cell, widths[column] ?? 0) : padStart(cell, widths[column] ?? 0),
+      )
+      .join('  '),
+  )
 }
 
 function title(scene: Scene, style: Style): string {
@@ -151,12 +173,23 @@ function faults({ killEveryMs, crashEveryMs, crashes, kills }: Scene, style: Sty
 }
 
 function legend(style: Style): string {
-  return style.dim(`connections to each peer: `) + (['open', 'lost', 'failed', 'opening'] as const).map((state) => `${paint(state, style)} ${style.dim(state === 'lost' ? 'lost, dialling again' : state)}`).join('  ')
+  return (
+    style.dim(`connections to each peer: `) +
+    (['open', 'lost', 'failed', 'opening'] as const)
+      .map((state) => `${paint(state, style)} ${style.dim(state === 'lost' ? 'lost, dialling again' : state)}`)
+      .join('  ')
+  )
 }
 
 function paint(state: ConnectionState, style: Style): string {
   const mark = marks[state]
-  return state === 'open' ? style.good(mark) : state === 'failed' ? style.bad(mark) : state === 'lost' ? style.warn(mark) : style.dim(mark)
+  return state === 'open'
+    ? style.good(mark)
+    : state === 'failed'
+      ? style.bad(mark)
+      : state === 'lost'
+        ? style.warn(mark)
+        : style.dim(mark)
 }
 
 function whole(value: number): string {
@@ -209,14 +242,18 @@ export function show(output: Output, scene: () => Scene): { stop(): void } {
   const draw = (isLast: boolean): void => {
     const now = scene()
     // One line less than there are rows: the cursor stands on the last one.
-    const lines = isTerminal ? drawTable(now, meter, Date.now(), (output.columns ?? 80) - 1, style).slice(0, (output.rows ?? 24) - 1) : [drawLine(now, meter, Date.now())]
+    const lines = isTerminal
+      ? drawTable(now, meter, Date.now(), (output.columns ?? 80) - 1, style).slice(0, (output.rows ?? 24) - 1)
+      : [drawLine(now, meter, Date.now())]
     draws++
     if (!isTerminal) {
       if (isLast || draws % redrawsALine === 0) output.write(`${lines.join('')}\n`)
       return
     }
     const up = linesDrawn === 0 ? '' : `\u001B[${linesDrawn}A`
-    output.write(`\u001B[?25l${up}${lines.map((line) => `\r${line}\u001B[K\n`).join('')}\u001B[J${isLast ? '\u001B[?25h' : ''}`)
+    output.write(
+      `\u001B[?25l${up}${lines.map((line) => `\r${line}\u001B[K\n`).join('')}\u001B[J${isLast ? '\u001B[?25h' : ''}`,
+    )
     linesDrawn = lines.length
   }
   const timer = setInterval(() => draw(false), redrawEveryMs)

@@ -54,7 +54,9 @@ export function piecesOfLane(lane: number, lanes: number, pieces: number): numbe
 /** @throws TransferError if the message came out at a place where it was not put in */
 export function checkAddress(message: Message, from: number, lane: number): void {
   if (message.from === from && message.lane === lane) return
-  throw new TransferError(`a message of peer ${message.from} on lane ${message.lane} came out as of peer ${from} on lane ${lane}`)
+  throw new TransferError(
+    `a message of peer ${message.from} on lane ${message.lane} came out as of peer ${from} on lane ${lane}`,
+  )
 }
 
 interface IncomingRound {
@@ -114,9 +116,11 @@ export class Receiver {
     if (round === null || round.offer.round !== piece.round) return
     const { length, pieceBytes } = round.offer
     const pieces = round.has.length
-    if (piece.number >= pieces || piece.number % this.#lanes !== piece.lane) throw new TransferError(`piece ${piece.number} of ${pieces} came on lane ${piece.lane}`)
+    if (piece.number >= pieces || piece.number % this.#lanes !== piece.lane)
+      throw new TransferError(`piece ${piece.number} of ${pieces} came on lane ${piece.lane}`)
     const expectedBytes = piece.number === pieces - 1 ? length - piece.number * pieceBytes : pieceBytes
-    if (piece.bytes.length !== expectedBytes) throw new TransferError(`piece ${piece.number} has ${piece.bytes.length} bytes instead of ${expectedBytes}`)
+    if (piece.bytes.length !== expectedBytes)
+      throw new TransferError(`piece ${piece.number} has ${piece.bytes.length} bytes instead of ${expectedBytes}`)
     if (round.has[piece.number] === 1) {
       this.duplicates++
       return
@@ -131,23 +135,37 @@ export class Receiver {
     if (current !== null) {
       if (offer.round < current.offer.round) return null
       if (offer.round === current.offer.round) {
-        if (offer.length !== current.offer.length || Buffer.compare(offer.sha256, current.offer.sha256) !== 0) throw new TransferError(`round ${offer.round} was offered as two different files`)
+        if (offer.length !== current.offer.length || Buffer.compare(offer.sha256, current.offer.sha256) !== 0)
+          throw new TransferError(`round ${offer.round} was offered as two different files`)
         return current
       }
       // One that this side joined in the middle, after a crash, may have been finished by the process before it.
-      if (current.ok === null && current.isFromStart && !isLaterRun(offer.round, current.offer.round)) throw new TransferError(`round ${offer.round} began before round ${current.offer.round} was whole`)
+      if (current.ok === null && current.isFromStart && !isLaterRun(offer.round, current.offer.round))
+        throw new TransferError(`round ${offer.round} began before round ${current.offer.round} was whole`)
     }
-    if (offer.length < 1 || offer.length > fileBytesMax) throw new TransferError(`an offer is of ${offer.length} bytes; 1 to ${fileBytesMax} are taken`)
-    if (offer.pieceBytes < 512) throw new TransferError(`an offer has pieces of ${offer.pieceBytes} bytes; at least 512 are taken`)
+    if (offer.length < 1 || offer.length > fileBytesMax)
+      throw new TransferError(`an offer is of ${offer.length} bytes; 1 to ${fileBytesMax} are taken`)
+    if (offer.pieceBytes < 512)
+      throw new TransferError(`an offer has pieces of ${offer.pieceBytes} bytes; at least 512 are taken`)
     const pieces = piecesOf(offer.length, offer.pieceBytes)
     // The memory of the last round serves again, but not what is in it: a piece that is only believed to be here must spoil the digest.
     const bytes = current?.bytes.length === offer.length ? current.bytes.fill(0) : Buffer.alloc(offer.length)
-    this.#round = { offer, bytes, has: new Uint8Array(pieces), missing: pieces, isFromStart: offer.wave === 0, answeredWave: [], ok: null }
+    this.#round = {
+      offer,
+      bytes,
+      has: new Uint8Array(pieces),
+      missing: pieces,
+      isFromStart: offer.wave === 0,
+      answeredWave: [],
+      ok: null,
+    }
     return this.#round
   }
 
   #missingOn(lane: number, round: IncomingRound): number[] {
-    return round.missing === 0 ? [] : piecesOfLane(lane, this.#lanes, round.has.length).filter((number) => round.has[number] === 0)
+    return round.missing === 0
+      ? []
+      : piecesOfLane(lane, this.#lanes, round.has.length).filter((number) => round.has[number] === 0)
   }
 
   #verify(round: IncomingRound): boolean {

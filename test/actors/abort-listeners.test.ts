@@ -8,7 +8,7 @@ import { number, play, rejectionOf } from '../support/native-scene.ts'
 const listenersOf = (signal: AbortSignal): number => getEventListeners(signal, 'abort').length
 
 describe('one AbortSignal for many waits', () => {
-  it('has one listener while any of them waits, and none afterwards', () => {
+  it('one AbortSignal for many waits has one listener while any of them waits, and none afterwards', () => {
     const { signal } = new AbortController()
     const removals = Array.from({ length: 20 }, () => onAbort(signal, () => {}))
     expect(listenersOf(signal)).toBe(1)
@@ -21,21 +21,23 @@ describe('one AbortSignal for many waits', () => {
     expect(listenersOf(signal)).toBe(0)
   })
 
-  it('calls none back that another callback has removed', () => {
+  it('one AbortSignal for many waits calls none back that another callback has removed', () => {
     const controller = new AbortController()
     const calls: string[] = []
     const removals: (() => void)[] = []
-    removals.push(onAbort(controller.signal, () => {
-      calls.push('first')
-      removals[1]?.()
-    }))
+    removals.push(
+      onAbort(controller.signal, () => {
+        calls.push('first')
+        removals[1]?.()
+      }),
+    )
     removals.push(onAbort(controller.signal, () => calls.push('second')))
     controller.abort()
     expect(calls).toEqual(['first'])
     expect(listenersOf(controller.signal)).toBe(0)
   })
 
-  it('has one listener for calls of every kind on a network, and all of them are aborted', () =>
+  it('one AbortSignal for many waits has one listener for calls of every kind on a network, and all of them are aborted', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [[mine]] = (await scene.sessions([alice, bob], 1)) as [[Session]]
@@ -45,7 +47,13 @@ describe('one AbortSignal for many waits', () => {
       const { signal } = controller
       const waits: Promise<unknown>[] = []
       for (let count = 0; count < 5; count++) {
-        waits.push(mine.receive(bob.id, { signal }), mine.send(bob.id, number(1), { signal }), mine.flush({ signal }), mine.values(bob.id, { signal }).next(), alice.network.makeSessions({ count: 1, signal }))
+        waits.push(
+          mine.receive(bob.id, { signal }),
+          mine.send(bob.id, number(1), { signal }),
+          mine.flush({ signal }),
+          mine.values(bob.id, { signal }).next(),
+          alice.network.makeSessions({ count: 1, signal }),
+        )
       }
       const ends = waits.map((wait) => rejectionOf(wait))
       const events = alice.network.events({ signal })

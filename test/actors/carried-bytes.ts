@@ -25,7 +25,13 @@ export const carried: NetworkValue[] = [
   { type: 'PrfCheck', value: marker.readBigUInt64LE(0) << 16n },
   { type: 'StateChecksum', value: { irises: marker.readBigUInt64LE(0), graph: marker.readBigUInt64LE(8) } },
   { type: 'PrfKey', value: marker.subarray(0, 16) },
-  { type: 'NetworkVec', value: [{ type: 'Bytes', value: marker }, { type: 'VecRing32', value: vector(Uint32Array) }] },
+  {
+    type: 'NetworkVec',
+    value: [
+      { type: 'Bytes', value: marker },
+      { type: 'VecRing32', value: vector(Uint32Array) },
+    ],
+  },
   // Above the size that is copied: it travels by reference.
   { type: 'Bytes', value: Buffer.concat(Array.from({ length: 1000 }, () => marker)) },
 ]
@@ -41,7 +47,10 @@ const spellings: string[] = [
   marker.subarray(8, 16).join(','),
   [...marker.subarray(0, 8)].map((byte, index) => `"${index}":${byte}`).join(','),
   halfWords.slice(0, 4).join(','),
-  halfWords.slice(0, 4).map((word, index) => `"${index}":${word}`).join(','),
+  halfWords
+    .slice(0, 4)
+    .map((word, index) => `"${index}":${word}`)
+    .join(','),
   marker.subarray(0, 7).toString('latin1'),
   marker.subarray(8).toString('latin1').slice(0, 6),
   ...words.slice(1).map(String),

@@ -10,7 +10,8 @@ import { createCertificate, publicKeyOf, rawPublicKey } from '../../actors/certi
 import { Identity } from '../../actors/identity.ts'
 import { issue } from '../security/test-authority.ts'
 
-const keyOf = (privateKey: KeyObject): Buffer => createPublicKey(privateKey).export({ type: 'spki', format: 'der' }).subarray(-32)
+const keyOf = (privateKey: KeyObject): Buffer =>
+  createPublicKey(privateKey).export({ type: 'spki', format: 'der' }).subarray(-32)
 
 /** Undefined: it cannot be read. */
 function parsed(der: Buffer): X509Certificate | undefined {
@@ -30,17 +31,18 @@ function keyByOpenSsl(certificate: X509Certificate): Buffer | undefined {
 }
 
 describe('the key of a certificate', () => {
-  test('is its own, among many', () => {
+  test('the key of a certificate is its own, among many', () => {
     const shown = Array.from({ length: 100 }, () => generateKeyPairSync('ed25519').privateKey)
-    for (const privateKey of shown) expect(publicKeyOf(new X509Certificate(createCertificate(privateKey)))?.equals(keyOf(privateKey))).toBe(true)
+    for (const privateKey of shown)
+      expect(publicKeyOf(new X509Certificate(createCertificate(privateKey)))?.equals(keyOf(privateKey))).toBe(true)
   })
 
-  test('is its own in a certificate that another hand wrote', () => {
+  test('the key of a certificate is its own in a certificate that another hand wrote', () => {
     const { key, pem } = issue({ name: 'x', kind: 'ed25519' })
     expect(publicKeyOf(new X509Certificate(pem))?.equals(keyOf(key))).toBe(true)
   })
 
-  test('is what TLS takes for it, or nobody\'s, whichever byte of the certificate is another one', () => {
+  test("the key of a certificate is what TLS takes for it, or nobody's, whichever byte of the certificate is another one", () => {
     const { privateKey } = generateKeyPairSync('ed25519')
     const whole = new X509Certificate(createCertificate(privateKey)).raw
     for (let at = 0; at < whole.length; at++) {
@@ -51,7 +53,7 @@ describe('the key of a certificate', () => {
     }
   })
 
-  test('is a copy: whoever changes it changes nothing for others', () => {
+  test('the key of a certificate is a copy: whoever changes it changes nothing for others', () => {
     const certificate = new X509Certificate(createCertificate(generateKeyPairSync('ed25519').privateKey))
     const first = publicKeyOf(certificate) as Buffer
     const untouched = Buffer.from(first)
@@ -63,25 +65,37 @@ describe('the key of a certificate', () => {
 describe('a certificate', () => {
   const alice = Identity.generate()
 
-  test('is a function of its key, names that key, and is valid by its own signature', () => {
+  test('a certificate is a function of its key, names that key, and is valid by its own signature', () => {
     const certificate = new X509Certificate(alice.certificate)
     expect(Identity.fromPem(alice.toPem()).certificate).toBe(alice.certificate)
-    expect([certificate.verify(certificate.publicKey), certificate.ca, certificate.checkIssued(certificate)]).toEqual([true, false, true])
+    expect([certificate.verify(certificate.publicKey), certificate.ca, certificate.checkIssued(certificate)]).toEqual([
+      true,
+      false,
+      true,
+    ])
     expect(publicKeyOf(certificate)?.equals(alice.publicKey)).toBe(true)
     expect(certificate.raw.length).toBeLessThan(300)
-    expect([certificate.validFrom, certificate.validTo]).toEqual(['Jan  1 00:00:00 1970 GMT', 'Dec 31 23:59:59 9999 GMT'])
+    expect([certificate.validFrom, certificate.validTo]).toEqual([
+      'Jan  1 00:00:00 1970 GMT',
+      'Dec 31 23:59:59 9999 GMT',
+    ])
   })
 
-  test('of another kind of key has no key for us', () => {
-    for (const kind of ['rsa', 'ec'] as const) expect(publicKeyOf(new X509Certificate(issue({ name: 'x', kind }).pem))).toBeUndefined()
+  test('a certificate of another kind of key has no key for us', () => {
+    for (const kind of ['rsa', 'ec'] as const)
+      expect(publicKeyOf(new X509Certificate(issue({ name: 'x', kind }).pem))).toBeUndefined()
   })
 
   test.runIf(spawnSync('openssl', ['version']).status === 0)('is one to openssl as well', () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'statewire-certificate-'))
     const file = path.join(folder, 'certificate.pem')
     writeFileSync(file, alice.certificate)
-    expect(execFileSync('openssl', ['verify', '-check_ss_sig', '-CAfile', file, file], { encoding: 'utf8' })).toMatch(/: OK\n$/)
-    expect(execFileSync('openssl', ['x509', '-in', file, '-noout', '-text'], { encoding: 'utf8' })).toMatch(/ED25519[^]*CA:FALSE/)
+    expect(execFileSync('openssl', ['verify', '-check_ss_sig', '-CAfile', file, file], { encoding: 'utf8' })).toMatch(
+      /: OK\n$/,
+    )
+    expect(execFileSync('openssl', ['x509', '-in', file, '-noout', '-text'], { encoding: 'utf8' })).toMatch(
+      /ED25519[^]*CA:FALSE/,
+    )
     rmSync(folder, { recursive: true })
   })
 })

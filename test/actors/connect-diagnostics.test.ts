@@ -16,11 +16,35 @@ const listen = 'tls://127.0.0.1:0'
 const waiting = { identity: own, listen, peers: [{ id: peer.id }] }
 const dialing = { identity: own, listen, peers: [{ id: peer.id, url: 'tls://127.0.0.1:1' }] }
 const plain = { identity: own, security: 'plaintext', peers: [{ id: peer.id, url: 'tcp://127.0.0.1:1' }] } as const
-const ampc = { identity: 'bob', security: 'plaintext', listen: 'tcp://127.0.0.1:0', peers: [{ id: 'charlie' }] } as const
+const ampc = {
+  identity: 'bob',
+  security: 'plaintext',
+  listen: 'tcp://127.0.0.1:0',
+  peers: [{ id: 'charlie' }],
+} as const
 
-const failed = (message: string, code: ErrorCode = 'ERR_TRANSPORT'): NetworkEvent => ({ type: 'connection.failed', peer: peer.id, link: 'link:0', connectionId: 0, connection: 'connection:0.1', cause: { code, message } })
-const rejected = (who: string | null, message: string, code: ErrorCode = 'ERR_HANDSHAKE_FAILED'): NetworkEvent => ({ type: 'connection.rejected', remoteAddress: '127.0.0.1:2', peer: who, cause: { code, message } })
-const opened: NetworkEvent = { type: 'connection.opened', peer: peer.id, link: 'link:0', connectionId: 0, connection: 'connection:0.2', remoteAddress: '127.0.0.1:2' }
+const failed = (message: string, code: ErrorCode = 'ERR_TRANSPORT'): NetworkEvent => ({
+  type: 'connection.failed',
+  peer: peer.id,
+  link: 'link:0',
+  connectionId: 0,
+  connection: 'connection:0.1',
+  cause: { code, message },
+})
+const rejected = (who: string | null, message: string, code: ErrorCode = 'ERR_HANDSHAKE_FAILED'): NetworkEvent => ({
+  type: 'connection.rejected',
+  remoteAddress: '127.0.0.1:2',
+  peer: who,
+  cause: { code, message },
+})
+const opened: NetworkEvent = {
+  type: 'connection.opened',
+  peer: peer.id,
+  link: 'link:0',
+  connectionId: 0,
+  connection: 'connection:0.2',
+  remoteAddress: '127.0.0.1:2',
+}
 const hereIs = 'tls://127.0.0.1:7'
 const waits = `it has no url here, so it has to dial ${hereIs}`
 const without = "this side dials without TLS (security: 'plaintext'), which a listener with TLS does not take"
@@ -34,45 +58,130 @@ describe('of a peer that is not connected is said', () => {
   it.each<[what: string, config: NetworkConfig, events: NetworkEvent[], said: string]>([
     ['nothing, while the first dial is under way', dialing, [], ''],
     ['what became of the one dial', dialing, [failed('refused')], ' (1 attempt; the last: refused)'],
-    ['how many dials failed, and the last', dialing, [failed('refused'), failed('too late')], ' (2 attempts; the last: too late)'],
-    ['nothing of failures before it was connected', dialing, [failed('refused'), rejected(peer.id, 'no'), rejected(null, 'no'), opened], ''],
-    ['what became of the dial of another link, once the first is open', dialing, [{ ...failed('refused'), connectionId: 1 } as NetworkEvent, opened], ' (1 attempt; the last: refused)'],
-    ['why another link was refused, once the first is open', dialing, [{ ...rejected(peer.id, 'no'), connectionId: 1 } as NetworkEvent, { ...rejected(peer.id, 'not yet'), connectionId: 0 } as NetworkEvent, opened], ' (1 of its connections was refused here, the last: no)'],
-    ['that nobody dials, and what is missing', waiting, [], ` (${waits}, and did not come: one of the two sides needs the url of the other)`],
+    [
+      'how many dials failed, and the last',
+      dialing,
+      [failed('refused'), failed('too late')],
+      ' (2 attempts; the last: too late)',
+    ],
+    [
+      'nothing of failures before it was connected',
+      dialing,
+      [failed('refused'), rejected(peer.id, 'no'), rejected(null, 'no'), opened],
+      '',
+    ],
+    [
+      'what became of the dial of another link, once the first is open',
+      dialing,
+      [{ ...failed('refused'), connectionId: 1 } as NetworkEvent, opened],
+      ' (1 attempt; the last: refused)',
+    ],
+    [
+      'why another link was refused, once the first is open',
+      dialing,
+      [
+        { ...rejected(peer.id, 'no'), connectionId: 1 } as NetworkEvent,
+        { ...rejected(peer.id, 'not yet'), connectionId: 0 } as NetworkEvent,
+        opened,
+      ],
+      ' (1 of its connections was refused here, the last: no)',
+    ],
+    [
+      'that nobody dials, and what is missing',
+      waiting,
+      [],
+      ` (${waits}, and did not come: one of the two sides needs the url of the other)`,
+    ],
     ['that it came before', waiting, [opened], ` (${waits} again, and did not come yet)`],
-    ['nothing of fewer connections, of which native peers agree', { ...waiting, connectionParallelism: 2 }, [opened], ` (${waits} again, and did not come yet)`],
-    ['why it was refused', waiting, [rejected(peer.id, 'admit() refused it')], ` (${waits}; 1 of its connections was refused here, the last: admit() refused it)`],
-    ['why it was refused, before what may be others', waiting, [rejected(peer.id, 'no'), rejected(peer.id, 'not again'), rejected(null, 'noise')], ` (${waits}; 2 of its connections were refused here, the last: not again)`],
-    ['what may have been its own', waiting, [rejected(null, 'it does not speak TLS')], ` (${waits}; 1 connection that may have been its own was refused here, the last: it does not speak TLS)`],
-    ['what may have been its own under another key', waiting, [rejected(null, 'noise'), rejected(stranger.id, 'not allowed here')], ` (${waits}; 2 connections that may have been its own were refused here, the last: not allowed here)`],
-    ['that it came when nothing asked for it', waiting, [rejected(peer.id, 'not asked for now', 'ERR_NOT_REQUESTED')], ` (${waits}; 1 of its connections was refused here, the last: not asked for now)`],
-    ['both, where both dial', dialing, [failed('refused'), rejected(peer.id, 'no')], ' (1 attempt; the last: refused; 1 of its connections was refused here, the last: no)'],
-    ['that a listener with TLS takes no dial without it', plain, [failed('closed', 'ERR_HANDSHAKE_REFUSED')], ` (1 attempt; the last: closed; ${without})`],
+    [
+      'nothing of fewer connections, of which native peers agree',
+      { ...waiting, connectionParallelism: 2 },
+      [opened],
+      ` (${waits} again, and did not come yet)`,
+    ],
+    [
+      'why it was refused',
+      waiting,
+      [rejected(peer.id, 'admit() refused it')],
+      ` (${waits}; 1 of its connections was refused here, the last: admit() refused it)`,
+    ],
+    [
+      'why it was refused, before what may be others',
+      waiting,
+      [rejected(peer.id, 'no'), rejected(peer.id, 'not again'), rejected(null, 'noise')],
+      ` (${waits}; 2 of its connections were refused here, the last: not again)`,
+    ],
+    [
+      'what may have been its own',
+      waiting,
+      [rejected(null, 'it does not speak TLS')],
+      ` (${waits}; 1 connection that may have been its own was refused here, the last: it does not speak TLS)`,
+    ],
+    [
+      'what may have been its own under another key',
+      waiting,
+      [rejected(null, 'noise'), rejected(stranger.id, 'not allowed here')],
+      ` (${waits}; 2 connections that may have been its own were refused here, the last: not allowed here)`,
+    ],
+    [
+      'that it came when nothing asked for it',
+      waiting,
+      [rejected(peer.id, 'not asked for now', 'ERR_NOT_REQUESTED')],
+      ` (${waits}; 1 of its connections was refused here, the last: not asked for now)`,
+    ],
+    [
+      'both, where both dial',
+      dialing,
+      [failed('refused'), rejected(peer.id, 'no')],
+      ' (1 attempt; the last: refused; 1 of its connections was refused here, the last: no)',
+    ],
+    [
+      'that a listener with TLS takes no dial without it',
+      plain,
+      [failed('closed', 'ERR_HANDSHAKE_REFUSED')],
+      ` (1 attempt; the last: closed; ${without})`,
+    ],
     ['nothing of TLS, where nobody listens', plain, [failed('refused')], ' (1 attempt; the last: refused)'],
-    ['nothing of it, where this side dials with TLS', dialing, [failed('closed', 'ERR_HANDSHAKE_REFUSED')], ' (1 attempt; the last: closed)'],
-  ])('%s', (_, config, events, said) => {
+    [
+      'nothing of it, where this side dials with TLS',
+      dialing,
+      [failed('closed', 'ERR_HANDSHAKE_REFUSED')],
+      ' (1 attempt; the last: closed)',
+    ],
+  ])('of a peer that is not connected is said %s', (_, config, events, said) => {
     const diagnostics = diagnosticsOf(config)
     for (const event of events) diagnostics.record(event)
     expect(diagnostics.sentenceFor(peer.id, hereIs)).toBe(said)
   })
 
-  it('who dials in the ampc dialect, where a url of its would change nothing', () => {
-    expect(diagnosticsOf(ampc).sentenceFor('charlie', 'tcp://127.0.0.1:7')).toBe(' (it has the greater identity, so it has to dial tcp://127.0.0.1:7, and did not come: it needs that url)')
+  it('of a peer that is not connected is said who dials in the ampc dialect, where a url of its would change nothing', () => {
+    expect(diagnosticsOf(ampc).sentenceFor('charlie', 'tcp://127.0.0.1:7')).toBe(
+      ' (it has the greater identity, so it has to dial tcp://127.0.0.1:7, and did not come: it needs that url)',
+    )
   })
 
-  it.each([[1, ''], [2, ': it may be set to fewer connections than connectionParallelism is here, 2']])('of the ampc dialect that came before, with connectionParallelism %i, that it may be set to fewer: %j', (connectionParallelism, said) => {
-    const diagnostics = diagnosticsOf({ ...ampc, connectionParallelism })
-    diagnostics.record({ ...opened, peer: 'charlie' } as NetworkEvent)
-    expect(diagnostics.sentenceFor('charlie', 'tcp://127.0.0.1:7')).toBe(` (it has the greater identity, so it has to dial tcp://127.0.0.1:7 again, and did not come yet${said})`)
-  })
+  it.each([
+    [1, ''],
+    [2, ': it may be set to fewer connections than connectionParallelism is here, 2'],
+  ])(
+    'of a peer that is not connected is said of the ampc dialect that came before, with connectionParallelism %i, that it may be set to fewer: %j',
+    (connectionParallelism, said) => {
+      const diagnostics = diagnosticsOf({ ...ampc, connectionParallelism })
+      diagnostics.record({ ...opened, peer: 'charlie' } as NetworkEvent)
+      expect(diagnostics.sentenceFor('charlie', 'tcp://127.0.0.1:7')).toBe(
+        ` (it has the greater identity, so it has to dial tcp://127.0.0.1:7 again, and did not come yet${said})`,
+      )
+    },
+  )
 
-  it('only what concerns the links that are asked about', () => {
+  it('of a peer that is not connected is said only what concerns the links that are asked about', () => {
     const diagnostics = diagnosticsOf(dialing)
-    for (const [connectionId, message] of ['first', 'second', 'third'].entries()) diagnostics.record({ ...failed(message), connectionId } as NetworkEvent)
+    for (const [connectionId, message] of ['first', 'second', 'third'].entries())
+      diagnostics.record({ ...failed(message), connectionId } as NetworkEvent)
     expect(diagnostics.sentenceFor(peer.id, hereIs, new Set([0, 1]))).toBe(' (2 attempts; the last: second)')
   })
 
-  it('the url that was configured, while nothing is bound', () => {
+  it('of a peer that is not connected is said the url that was configured, while nothing is bound', () => {
     expect(diagnosticsOf(waiting).sentenceFor(peer.id, null)).toContain(`it has to dial ${listen},`)
   })
 })
@@ -82,17 +191,58 @@ describe('two sides that can not meet', () => {
   const [tls, plaintext]: Side[] = [{ listen }, { listen: 'tcp://127.0.0.1:0', security: 'plaintext' }] as never
   const atPort = (network: Network, scheme: string): string => `${scheme}:${network.url?.split(':').slice(1).join(':')}`
 
-  it.each<[what: string, listens: Side, dials: Side, scheme: string | null, saysListener: RegExp, saysDialer: RegExp, code?: string]>([
-    ['one dials without TLS', tls, { security: 'plaintext' } as never, 'tcp', /refused here, the last: .*it does not speak TLS: a wrong protocol or port \(ERR_SSL_WRONG_VERSION_NUMBER\)\)$/, /this side dials without TLS/],
-    ['one dials with TLS a side that has none', plaintext, {}, 'tls', /refused here, the last: .*the other side speaks TLS, and this side does not/, /no connection with .*it does not speak TLS/, 'ERR_TLS_PROTOCOL'],
-    ['both listen, and neither dials', tls, { listen }, null, /it has to dial tls:\/\/127\.0\.0\.1:[1-9]\d*, and did not come: one of the two sides needs the url/, /it has to dial tls:\/\/127\.0\.0\.1:[1-9]\d*, and did not come/],
-  ])('%s: both are told', async (_, listens, dials, scheme, saysListener, saysDialer, code = 'ERR_TIMED_OUT') => {
-    const near = createNetwork({ identity: own, peers: [{ id: peer.id }], ...listens } as NetworkConfig)
-    await near.ready()
-    const far = createNetwork({ identity: peer, peers: [{ id: own.id, ...(scheme === null ? {} : { url: atPort(near, scheme) }) }], ...dials } as NetworkConfig)
-    const [listener, dialer] = await Promise.all([near, far].map((network) => rejectionOf(network.makeSessions({ count: 1, timeoutMs: 400 }))))
-    await Promise.all([near.shutdown(), far.shutdown()])
-    expect(listener).toMatchObject({ code: 'ERR_TIMED_OUT', message: expect.stringMatching(saysListener) })
-    expect(dialer).toMatchObject({ code, message: expect.stringMatching(saysDialer) })
-  })
+  it.each<
+    [
+      what: string,
+      listens: Side,
+      dials: Side,
+      scheme: string | null,
+      saysListener: RegExp,
+      saysDialer: RegExp,
+      code?: string,
+    ]
+  >([
+    [
+      'one dials without TLS',
+      tls,
+      { security: 'plaintext' } as never,
+      'tcp',
+      /refused here, the last: .*it does not speak TLS: a wrong protocol or port \(ERR_SSL_WRONG_VERSION_NUMBER\)\)$/,
+      /this side dials without TLS/,
+    ],
+    [
+      'one dials with TLS a side that has none',
+      plaintext,
+      {},
+      'tls',
+      /refused here, the last: .*the other side speaks TLS, and this side does not/,
+      /no connection with .*it does not speak TLS/,
+      'ERR_TLS_PROTOCOL',
+    ],
+    [
+      'both listen, and neither dials',
+      tls,
+      { listen },
+      null,
+      /it has to dial tls:\/\/127\.0\.0\.1:[1-9]\d*, and did not come: one of the two sides needs the url/,
+      /it has to dial tls:\/\/127\.0\.0\.1:[1-9]\d*, and did not come/,
+    ],
+  ])(
+    'two sides that can not meet %s: both are told',
+    async (_, listens, dials, scheme, saysListener, saysDialer, code = 'ERR_TIMED_OUT') => {
+      const near = createNetwork({ identity: own, peers: [{ id: peer.id }], ...listens } as NetworkConfig)
+      await near.ready()
+      const far = createNetwork({
+        identity: peer,
+        peers: [{ id: own.id, ...(scheme === null ? {} : { url: atPort(near, scheme) }) }],
+        ...dials,
+      } as NetworkConfig)
+      const [listener, dialer] = await Promise.all(
+        [near, far].map((network) => rejectionOf(network.makeSessions({ count: 1, timeoutMs: 400 }))),
+      )
+      await Promise.all([near.shutdown(), far.shutdown()])
+      expect(listener).toMatchObject({ code: 'ERR_TIMED_OUT', message: expect.stringMatching(saysListener) })
+      expect(dialer).toMatchObject({ code, message: expect.stringMatching(saysDialer) })
+    },
+  )
 })

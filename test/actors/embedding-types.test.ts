@@ -8,13 +8,18 @@ import { describe, expect, expectTypeOf, it } from 'vitest'
 import { Network, supervisor } from '../../index.ts'
 import type { ErrorCode, NetworkEvent, SupervisorInput, SupervisorLogic, SupervisorRef } from '../../index.ts'
 
-const listening: SupervisorInput = { config: { identity: 'alice', listen: 'tcp://127.0.0.1:0', peers: [{ id: 'bob' }], security: 'plaintext' } }
+const listening: SupervisorInput = {
+  config: { identity: 'alice', listen: 'tcp://127.0.0.1:0', peers: [{ id: 'bob' }], security: 'plaintext' },
+}
 
 describe('the types', () => {
   /** Never run: the compiler is the judge, and each `@ts-expect-error` is an error that must be there. */
   const checked = (ref: SupervisorRef): void => {
     createActor(supervisor, { input: listening })
-    createActor(supervisor, { input: listening, inspect: (event) => expectTypeOf(event).toEqualTypeOf<InspectionEvent>() })
+    createActor(supervisor, {
+      input: listening,
+      inspect: (event) => expectTypeOf(event).toEqualTypeOf<InspectionEvent>(),
+    })
     // @ts-expect-error -- the input is missing
     createActor(supervisor)
     // @ts-expect-error -- the input is missing
@@ -53,7 +58,7 @@ describe('the types', () => {
     network.on('sessions.mad', () => {})
   }
 
-  it('are checked by the compiler', () => {
+  it('the types are checked by the compiler', () => {
     expect(checked).toBeTypeOf('function')
     expectTypeOf<ActorRefFrom<SupervisorLogic>>().toEqualTypeOf<SupervisorRef>()
   })

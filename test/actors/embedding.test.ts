@@ -11,7 +11,15 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createNetwork, Network, supervisor } from '../../index.ts'
 import type { AmpcConfig, NetworkEvent, SupervisorInput, SupervisorLogic, SupervisorRef } from '../../index.ts'
 
-const listening: SupervisorInput & { config: AmpcConfig } = { config: { identity: 'alice', listen: 'tcp://127.0.0.1:0', peers: [{ id: 'bob' }], security: 'plaintext', limits: { backoffMinMs: 1 } } }
+const listening: SupervisorInput & { config: AmpcConfig } = {
+  config: {
+    identity: 'alice',
+    listen: 'tcp://127.0.0.1:0',
+    peers: [{ id: 'bob' }],
+    security: 'plaintext',
+    limits: { backoffMinMs: 1 },
+  },
+}
 
 const stops: (() => unknown)[] = []
 afterEach(async () => {
@@ -19,7 +27,12 @@ afterEach(async () => {
 })
 
 function dial(url: string | null): Network {
-  const network = createNetwork({ identity: 'bob', peers: [{ id: 'alice', url: url ?? '' }], security: 'plaintext', limits: { backoffMinMs: 1 } })
+  const network = createNetwork({
+    identity: 'bob',
+    peers: [{ id: 'alice', url: url ?? '' }],
+    security: 'plaintext',
+    limits: { backoffMinMs: 1 },
+  })
   stops.push(() => network.shutdown())
   return network
 }
@@ -44,7 +57,10 @@ const ways: Record<string, () => Application> = {
     return { ref, stop: () => void ref.stop() }
   },
   invoke: () => {
-    const machine = setup({ types: { children: {} as { network: 'supervisor' } }, actors: { supervisor } }).createMachine({
+    const machine = setup({
+      types: { children: {} as { network: 'supervisor' } },
+      actors: { supervisor },
+    }).createMachine({
       context: { input: listening },
       invoke: { id: 'network', src: 'supervisor', input: ({ context }) => context.input },
     })
@@ -52,14 +68,20 @@ const ways: Record<string, () => Application> = {
     return { ref: app.getSnapshot().children.network as SupervisorRef, stop: () => void app.stop() }
   },
   'spawn in a context': () => {
-    const machine = setup({ types: { context: {} as { network: ActorRefFrom<SupervisorLogic> } }, actors: { supervisor } }).createMachine({
+    const machine = setup({
+      types: { context: {} as { network: ActorRefFrom<SupervisorLogic> } },
+      actors: { supervisor },
+    }).createMachine({
       context: ({ spawn }) => ({ network: spawn('supervisor', { id: 'network', input: listening }) }),
     })
     const app = createActor(machine).start()
     return { ref: app.getSnapshot().context.network, stop: () => void app.stop() }
   },
   'spawn in an assign': () => {
-    const machine = setup({ types: { context: {} as { network: SupervisorRef | null } }, actors: { supervisor } }).createMachine({
+    const machine = setup({
+      types: { context: {} as { network: SupervisorRef | null } },
+      actors: { supervisor },
+    }).createMachine({
       context: { network: null },
       entry: assign({ network: ({ spawn }) => spawn('supervisor', { input: listening }) }),
     })
@@ -67,7 +89,10 @@ const ways: Record<string, () => Application> = {
     return { ref: app.getSnapshot().context.network as SupervisorRef, stop: () => void app.stop() }
   },
   spawnChild: () => {
-    const machine = setup({ types: { children: {} as { network: 'supervisor' } }, actors: { supervisor } }).createMachine({
+    const machine = setup({
+      types: { children: {} as { network: 'supervisor' } },
+      actors: { supervisor },
+    }).createMachine({
       entry: spawnChild('supervisor', { id: 'network', input: listening }),
     })
     const app = createActor(machine).start()
@@ -83,7 +108,10 @@ describe.each(Object.entries(ways))('a network made by %s', (_, start) => {
     const alice = Network.from(application.ref)
     await alice.ready()
     const bob = dial(alice.url)
-    const [[fromAlice], [fromBob]] = await Promise.all([alice.makeSessions({ count: 1 }), bob.makeSessions({ count: 1 })])
+    const [[fromAlice], [fromBob]] = await Promise.all([
+      alice.makeSessions({ count: 1 }),
+      bob.makeSessions({ count: 1 }),
+    ])
     await fromAlice?.send('bob', { type: 'RingElement32', value: 42 })
     expect(await fromBob?.receive('alice')).toEqual({ type: 'RingElement32', value: 42 })
     expect(alice.resources.actors).toBeGreaterThan(5)
@@ -138,7 +166,7 @@ describe('an invoked network', () => {
     output: ({ context }) => ({ error: context.error }),
   })
 
-  it('is done when it has shut down', async () => {
+  it('an invoked network is done when it has shut down', async () => {
     const app = createActor(application, { input: listening }).start()
     const network = Network.from(app.getSnapshot().children.network)
     await network.ready()
@@ -147,19 +175,21 @@ describe('an invoked network', () => {
     expect(app.getSnapshot().value).toBe('stopped')
   })
 
-  it('shuts down by a message as well', async () => {
+  it('an invoked network shuts down by a message as well', async () => {
     const app = createActor(application, { input: listening }).start()
     app.getSnapshot().children.network?.send({ type: 'network.shutdown' })
     await toPromise(app)
     expect(app.getSnapshot().value).toBe('stopped')
   })
 
-  it('gives onError the reason when its port is in use', async () => {
+  it('an invoked network gives onError the reason when its port is in use', async () => {
     const server = createServer().listen(0, '127.0.0.1')
     await new Promise((resolve) => server.once('listening', resolve))
     stops.push(() => new Promise((resolve) => server.close(resolve)))
     const { port } = server.address() as AddressInfo
-    const app = createActor(application, { input: { config: { ...listening.config, listen: `tcp://127.0.0.1:${port}` } } }).start()
+    const app = createActor(application, {
+      input: { config: { ...listening.config, listen: `tcp://127.0.0.1:${port}` } },
+    }).start()
     const network = Network.from(app.getSnapshot().children.network)
     const ready = expect(network.ready()).rejects.toMatchObject({ code: 'ERR_LISTEN_FAILED' })
     const { error } = await toPromise(app)
@@ -169,30 +199,44 @@ describe('an invoked network', () => {
     expect(network.resources).toEqual(nothing)
   })
 
-  it('gives onError the reason when its configuration is wrong', async () => {
+  it('an invoked network gives onError the reason when its configuration is wrong', async () => {
     const app = createActor(application, { input: { config: { ...listening.config, identity: '' } } }).start()
     expect((await toPromise(app)).error).toMatchObject({ code: 'ERR_INVALID_PEER_ID' })
   })
 })
 
 describe('a spawned network', () => {
-  it('tells its parent by an error event when it fails', async () => {
+  it('a spawned network tells its parent by an error event when it fails', async () => {
     const machine = setup({
-      types: { context: {} as { network: SupervisorRef; error: unknown }, events: {} as ErrorActorEvent<unknown, 'network'> },
+      types: {
+        context: {} as { network: SupervisorRef; error: unknown },
+        events: {} as ErrorActorEvent<unknown, 'network'>,
+      },
       actors: { supervisor },
     }).createMachine({
-      context: ({ spawn }) => ({ network: spawn('supervisor', { id: 'network', input: { config: { ...listening.config, limits: { dialsMax: 0 } } } }), error: null }),
+      context: ({ spawn }) => ({
+        network: spawn('supervisor', {
+          id: 'network',
+          input: { config: { ...listening.config, limits: { dialsMax: 0 } } },
+        }),
+        error: null,
+      }),
       on: { 'xstate.error.actor.network': { actions: assign({ error: ({ event }) => event.error }) } },
     })
     const app = createActor(machine).start()
     stops.push(() => app.stop())
     const { context } = await waitFor(app, (snapshot) => snapshot.context.error !== null)
-    expect(context.error).toMatchObject({ code: 'ERR_INVALID_OPTION', message: expect.stringContaining('dialsMax') as string })
+    expect(context.error).toMatchObject({
+      code: 'ERR_INVALID_OPTION',
+      message: expect.stringContaining('dialsMax') as string,
+    })
     expect(() => Network.from(context.network)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }))
   })
 
-  it('begins to speak a tick later, so that a listener put on at once misses nothing', async () => {
-    const ref = createActor(supervisor, { input: { config: { identity: 'alice', peers: [], security: 'plaintext' } } }).start()
+  it('a spawned network begins to speak a tick later, so that a listener put on at once misses nothing', async () => {
+    const ref = createActor(supervisor, {
+      input: { config: { identity: 'alice', peers: [], security: 'plaintext' } },
+    }).start()
     stops.push(() => ref.stop())
     const ready = await new Promise<NetworkEvent>((resolve) => ref.on('network.ready', resolve))
     expect(ready).toEqual({ type: 'network.ready', url: null })
@@ -207,11 +251,11 @@ describe('Network.from', () => {
     ['an object', {}],
     ['another actor', createActor(fromPromise(async () => {}))],
     ['the logic itself', supervisor],
-  ])('refuses %s', (_, wrong) => {
+  ])('Network.from refuses %s', (_, wrong) => {
     expect(() => Network.from(wrong)).toThrow(expect.objectContaining({ code: 'ERR_NOT_A_NETWORK' }))
   })
 
-  it('gives the same facade for the same reference, and createNetwork gives that one too', async () => {
+  it('Network.from gives the same facade for the same reference, and createNetwork gives that one too', async () => {
     const network = createNetwork(listening.config)
     stops.push(() => network.shutdown())
     expect(Network.from(network.ref)).toBe(network)
@@ -219,7 +263,7 @@ describe('Network.from', () => {
     await network.ready()
   })
 
-  it('knows what it came too late to hear: that the network runs, and where it listens', async () => {
+  it('Network.from knows what it came too late to hear: that the network runs, and where it listens', async () => {
     const ref = createActor(supervisor, { input: listening }).start()
     stops.push(() => ref.stop())
     const { url } = await new Promise<{ url: string | null }>((resolve) => ref.on('network.ready', resolve))
@@ -237,53 +281,74 @@ describe('a network whose snapshot is persisted and restored', () => {
   ]
   const failure = expect.objectContaining({ code: 'ERR_NOT_RESTORABLE' }) as unknown
 
-  const offline = setup({ types: { context: {} as { starts: number; error: unknown } }, actors: { supervisor } }).createMachine({
+  const offline = setup({
+    types: { context: {} as { starts: number; error: unknown } },
+    actors: { supervisor },
+  }).createMachine({
     context: { starts: 0, error: null },
     initial: 'online',
     states: {
       online: {
         entry: assign({ starts: ({ context }) => context.starts + 1 }),
-        invoke: { id: 'network', src: 'supervisor', input: listening, onError: { target: 'online', reenter: true, actions: assign({ error: ({ event }) => event.error }) } },
+        invoke: {
+          id: 'network',
+          src: 'supervisor',
+          input: listening,
+          onError: { target: 'online', reenter: true, actions: assign({ error: ({ event }) => event.error }) },
+        },
       },
     },
   })
-  const plain = setup({ actors: { supervisor } }).createMachine({ invoke: { id: 'network', src: 'supervisor', input: listening } })
-
-  it.each(persisted)('%s fails its application with a named error', async (_, persist) => {
-    const first = createActor(plain).start()
-    await Network.from(first.getSnapshot().children['network']).ready()
-    const snapshot = persist(first.getPersistedSnapshot())
-    first.stop()
-    const second = createActor(plain, { snapshot: snapshot as never })
-    const failed = new Promise((resolve) => void second.subscribe({ error: resolve }))
-    expect(() => Network.from(second.getSnapshot().children['network'])).toThrow(failure as Error)
-    second.start()
-    expect(await failed).toEqual(failure)
-    expect(second.getSnapshot().status).toBe('error')
+  const plain = setup({ actors: { supervisor } }).createMachine({
+    invoke: { id: 'network', src: 'supervisor', input: listening },
   })
 
-  it.each(persisted)('%s can be started again by the onError of its invoke', async (_, persist) => {
-    const first = createActor(offline).start()
-    await Network.from(first.getSnapshot().children['network']).ready()
-    const snapshot = persist(first.getPersistedSnapshot())
-    first.stop()
-    const second = createActor(offline, { snapshot: snapshot as never }).start()
-    stops.push(() => second.stop())
-    await waitFor(second, ({ context }) => context.starts === 2)
-    expect(second.getSnapshot().context.error).toEqual(failure)
-    const network = Network.from(second.getSnapshot().children['network'])
-    await network.ready()
-    await network.shutdown()
-  })
+  it.each(persisted)(
+    'a network whose snapshot is persisted and restored %s fails its application with a named error',
+    async (_, persist) => {
+      const first = createActor(plain).start()
+      await Network.from(first.getSnapshot().children['network']).ready()
+      const snapshot = persist(first.getPersistedSnapshot())
+      first.stop()
+      const second = createActor(plain, { snapshot: snapshot as never })
+      const failed = new Promise((resolve) => void second.subscribe({ error: resolve }))
+      expect(() => Network.from(second.getSnapshot().children['network'])).toThrow(failure as Error)
+      second.start()
+      expect(await failed).toEqual(failure)
+      expect(second.getSnapshot().status).toBe('error')
+    },
+  )
 
-  it('holds no key, no address and no live object in what is persisted', async () => {
+  it.each(persisted)(
+    'a network whose snapshot is persisted and restored %s can be started again by the onError of its invoke',
+    async (_, persist) => {
+      const first = createActor(offline).start()
+      await Network.from(first.getSnapshot().children['network']).ready()
+      const snapshot = persist(first.getPersistedSnapshot())
+      first.stop()
+      const second = createActor(offline, { snapshot: snapshot as never }).start()
+      stops.push(() => second.stop())
+      await waitFor(second, ({ context }) => context.starts === 2)
+      expect(second.getSnapshot().context.error).toEqual(failure)
+      const network = Network.from(second.getSnapshot().children['network'])
+      await network.ready()
+      await network.shutdown()
+    },
+  )
+
+  it('a network whose snapshot is persisted and restored holds no key, no address and no live object in what is persisted', async () => {
     const ref = createActor(supervisor, { input: listening }).start()
     stops.push(() => ref.stop())
     await Network.from(ref).ready()
-    expect(ref.getPersistedSnapshot()).toEqual({ status: 'active', output: undefined, error: undefined, value: 'running' })
+    expect(ref.getPersistedSnapshot()).toEqual({
+      status: 'active',
+      output: undefined,
+      error: undefined,
+      value: 'running',
+    })
   })
 
-  it('stays over if it had shut down before', async () => {
+  it('a network whose snapshot is persisted and restored stays over if it had shut down before', async () => {
     const ref = createActor(supervisor, { input: listening }).start()
     await Network.from(ref).shutdown()
     const again = createActor(supervisor, { input: listening, snapshot: ref.getPersistedSnapshot() as never })
@@ -295,13 +360,15 @@ describe('a network whose snapshot is persisted and restored', () => {
 })
 
 describe('createNetwork', () => {
-  it('throws at once what is wrong with its options', () => {
-    expect(() => createNetwork({ ...listening.config, connectionParallelism: 0 })).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }))
+  it('createNetwork throws at once what is wrong with its options', () => {
+    expect(() => createNetwork({ ...listening.config, connectionParallelism: 0 })).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_OPTION' }),
+    )
   })
 })
 
 describe('two networks in one process', () => {
-  it('share nothing, though they are made of the same input and their sessions have the same numbers', async () => {
+  it('two networks in one process share nothing, though they are made of the same input and their sessions have the same numbers', async () => {
     const pairs = await Promise.all(
       [1, 2].map(async (value) => {
         const ref = createActor(supervisor, { input: listening }).start()
@@ -309,7 +376,10 @@ describe('two networks in one process', () => {
         stops.push(() => alice.shutdown())
         await alice.ready()
         const bob = dial(alice.url)
-        const [[fromAlice], [fromBob]] = await Promise.all([alice.makeSessions({ count: 1 }), bob.makeSessions({ count: 1 })])
+        const [[fromAlice], [fromBob]] = await Promise.all([
+          alice.makeSessions({ count: 1 }),
+          bob.makeSessions({ count: 1 }),
+        ])
         if (fromAlice === undefined || fromBob === undefined) throw new Error('no session')
         return { alice, bob, fromAlice, fromBob, value }
       }),
@@ -318,7 +388,8 @@ describe('two networks in one process', () => {
     expect(first.alice).not.toBe(second.alice)
     expect(first.fromAlice.id).toBe(second.fromAlice.id)
     for (const { fromAlice, value } of pairs) await fromAlice.send('bob', { type: 'RingElement16', value })
-    for (const { fromBob, value } of pairs) expect(await fromBob.receive('alice')).toEqual({ type: 'RingElement16', value })
+    for (const { fromBob, value } of pairs)
+      expect(await fromBob.receive('alice')).toEqual({ type: 'RingElement16', value })
 
     const untouched = second.alice.resources
     await Promise.all([first.alice.shutdown(), first.bob.shutdown()])

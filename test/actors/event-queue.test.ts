@@ -9,12 +9,15 @@ const ended = { done: true, value: undefined }
 async function drain(queue: EventQueue): Promise<string[]> {
   const seen: string[] = []
   queue.end()
-  for await (const item of queue) seen.push(item.type === 'events.missed' ? `missed ${item.count}` : item.type === 'warning' ? item.message : item.type)
+  for await (const item of queue)
+    seen.push(
+      item.type === 'events.missed' ? `missed ${item.count}` : item.type === 'warning' ? item.message : item.type,
+    )
   return seen
 }
 
 describe('the queue of events', () => {
-  it('gives events in order, those from before and those that come', async () => {
+  it('the queue of events gives events in order, those from before and those that come', async () => {
     const queue = new EventQueue(10)
     queue.push(event(1))
     expect(await queue.next()).toEqual({ done: false, value: event(1) })
@@ -23,21 +26,29 @@ describe('the queue of events', () => {
     expect(await waiting).toEqual({ done: false, value: event(2) })
   })
 
-  it.each([[2, ['0', '1']], [3, ['0', '1', '2']], [4, ['0', '1', '2', 'missed 1']], [13, ['0', '1', '2', 'missed 10']]])('with room for 3, of %i events that nobody read gives %j', async (count, seen) => {
+  it.each([
+    [2, ['0', '1']],
+    [3, ['0', '1', '2']],
+    [4, ['0', '1', '2', 'missed 1']],
+    [13, ['0', '1', '2', 'missed 10']],
+  ])('the queue of events with room for 3, of %i events that nobody read gives %j', async (count, seen) => {
     const queue = new EventQueue(3)
     for (let i = 0; i < count; i++) queue.push(event(i))
     expect(await drain(queue)).toEqual(seen)
   })
 
-  it('says once how many were missed, and goes on with what comes after', async () => {
+  it('the queue of events says once how many were missed, and goes on with what comes after', async () => {
     const queue = new EventQueue(1)
     for (let i = 0; i < 5; i++) queue.push(event(i))
-    expect([await queue.next(), await queue.next()]).toEqual([{ done: false, value: event(0) }, { done: false, value: { type: 'events.missed', count: 4 } }])
+    expect([await queue.next(), await queue.next()]).toEqual([
+      { done: false, value: event(0) },
+      { done: false, value: { type: 'events.missed', count: 4 } },
+    ])
     queue.push(event(9))
     expect(await queue.next()).toEqual({ done: false, value: event(9) })
   })
 
-  it('says what was missed at its place: before what came later', async () => {
+  it('the queue of events says what was missed at its place: before what came later', async () => {
     const queue = new EventQueue(2)
     for (let i = 0; i < 5; i++) queue.push(event(i))
     await queue.next()
@@ -45,7 +56,7 @@ describe('the queue of events', () => {
     expect(await drain(queue)).toEqual(['1', 'missed 3', '5'])
   })
 
-  it('ends those who wait, tells its owner once, and takes nothing more', async () => {
+  it('the queue of events ends those who wait, tells its owner once, and takes nothing more', async () => {
     const queue = new EventQueue(3)
     let told = 0
     queue.onEnd = () => told++
@@ -56,7 +67,7 @@ describe('the queue of events', () => {
     expect([await Promise.all(both), await queue.next(), told]).toEqual([[ended, ended], ended, 1])
   })
 
-  it('lets go when its reader breaks out of the loop', async () => {
+  it('the queue of events lets go when its reader breaks out of the loop', async () => {
     const queue = new EventQueue(3)
     let told = 0
     queue.onEnd = () => told++

@@ -28,20 +28,31 @@ interface Pair {
 }
 
 /** Alice, who is watched and listens, and bob, who dials her. */
-async function startPair(options: NetworkRuntimeOptions & { mode?: 'fail' | 'reconnect'; bobInspect?: (event: InspectionEvent) => void } = {}): Promise<Pair> {
+async function startPair(
+  options: NetworkRuntimeOptions & { mode?: 'fail' | 'reconnect'; bobInspect?: (event: InspectionEvent) => void } = {},
+): Promise<Pair> {
   const { mode = 'fail', bobInspect, ...runtime } = options
   const shared = { security: 'plaintext', onConnectionLost: mode, limits: { backoffMinMs: 1 } } as const
-  const alice = createNetwork({ ...shared, identity: 'alice', listen: 'tcp://127.0.0.1:0', peers: [{ id: 'bob' }] }, runtime)
+  const alice = createNetwork(
+    { ...shared, identity: 'alice', listen: 'tcp://127.0.0.1:0', peers: [{ id: 'bob' }] },
+    runtime,
+  )
   stops.push(() => alice.shutdown())
   await alice.ready()
   const transport = new TcpTransport()
   const environment = { ...runtime.environment, transport }
-  const bob = createNetwork({ ...shared, identity: 'bob', peers: [{ id: 'alice', url: alice.url ?? '' }] }, bobInspect === undefined ? { environment } : { environment, inspect: bobInspect })
+  const bob = createNetwork(
+    { ...shared, identity: 'bob', peers: [{ id: 'alice', url: alice.url ?? '' }] },
+    bobInspect === undefined ? { environment } : { environment, inspect: bobInspect },
+  )
   stops.push(() => bob.shutdown())
   return { alice, bob, transport }
 }
 
-async function makeSessions({ alice, bob }: Pair, options: { count: number; agreePrfKeys?: boolean } = { count: 1 }): Promise<[Session[], Session[]]> {
+async function makeSessions(
+  { alice, bob }: Pair,
+  options: { count: number; agreePrfKeys?: boolean } = { count: 1 },
+): Promise<[Session[], Session[]]> {
   return Promise.all([alice.makeSessions(options), bob.makeSessions(options)])
 }
 
@@ -69,7 +80,7 @@ function isIn(chart: ChartConfig, value: unknown): boolean {
 }
 
 describe('an observer', () => {
-  it('sees every actor by a readable id, with its parent', async () => {
+  it('an observer sees every actor by a readable id, with its parent', async () => {
     const seen = new Map<string, Set<string>>()
     const inspect = (event: InspectionEvent): void => {
       if (event.type !== '@xstate.event' || event.event.type !== 'xstate.init') return
@@ -94,22 +105,33 @@ describe('an observer', () => {
       batches: ['supervisor'],
       'batch:0': ['batches'],
       'control:1': ['batches'],
-      'link:batch:0.0': expect.toBeOneOf([['peer:alice', 'peer:bob'], ['peer:bob', 'peer:alice']]) as string[],
-      'link:control:1.0': expect.toBeOneOf([['peer:alice', 'peer:bob'], ['peer:bob', 'peer:alice']]) as string[],
+      'link:batch:0.0': expect.toBeOneOf([
+        ['peer:alice', 'peer:bob'],
+        ['peer:bob', 'peer:alice'],
+      ]) as string[],
+      'link:control:1.0': expect.toBeOneOf([
+        ['peer:alice', 'peer:bob'],
+        ['peer:bob', 'peer:alice'],
+      ]) as string[],
       'connection:0.1': expect.arrayContaining(['link:batch:0.0', 'link:control:1.0']) as string[],
       'forwarder:out': expect.arrayContaining(['link:batch:0.0', 'link:control:1.0']) as string[],
       'forwarder:in': expect.arrayContaining(['link:batch:0.0', 'link:control:1.0']) as string[],
       // A dial that came before alice asked for the connection was refused, and a new one was made.
-      ...Object.fromEntries([...seen].filter(([id]) => /^connection:(in\.|0\.)\d+$/.test(id)).map(([id]) => [id, expect.anything() as unknown])),
+      ...Object.fromEntries(
+        [...seen]
+          .filter(([id]) => /^connection:(in\.|0\.)\d+$/.test(id))
+          .map(([id]) => [id, expect.anything() as unknown]),
+      ),
     })
   })
 
-  it('gets the statechart of each actor, in which every state that it shows is found', async () => {
+  it('an observer gets the statechart of each actor, in which every state that it shows is found', async () => {
     const wrong: string[] = []
     let snapshots = 0
     const inspect = (event: InspectionEvent): void => {
       const chart = chartOf(event.actorRef)
-      if (event.type === '@xstate.actor' && (chart.id === undefined || Object.keys(chart.states ?? {}).length === 0)) wrong.push(`${idOf(event)} has no chart`)
+      if (event.type === '@xstate.actor' && (chart.id === undefined || Object.keys(chart.states ?? {}).length === 0))
+        wrong.push(`${idOf(event)} has no chart`)
       if (event.type !== '@xstate.snapshot') return
       snapshots++
       const { value } = event.snapshot as unknown as { value: unknown }
@@ -122,14 +144,16 @@ describe('an observer', () => {
     expect(snapshots).toBeGreaterThan(50)
   })
 
-  it('may throw whenever it is called: the network does not notice, and the log says it once', async () => {
+  it('an observer may throw whenever it is called: the network does not notice, and the log says it once', async () => {
     const lines: string[] = []
     let calls = 0
     const inspect = (): never => {
       calls++
       throw new Error('this inspector is broken')
     }
-    const environment: Partial<Environment> = { log: { write: (level, event, fields) => void lines.push(`${level} ${event} ${JSON.stringify(fields)}`) } }
+    const environment: Partial<Environment> = {
+      log: { write: (level, event, fields) => void lines.push(`${level} ${event} ${JSON.stringify(fields)}`) },
+    }
     const pair = await startPair({ inspect, environment })
     const [[fromAlice], [fromBob]] = await makeSessions(pair)
     await fromAlice?.send('bob', { type: 'RingElement16', value: 1 })
@@ -137,11 +161,19 @@ describe('an observer', () => {
     await pair.alice.shutdown()
     expect(pair.alice.resources).toEqual({ actors: 0, deadlines: 0, handles: 0 })
     expect(calls).toBeGreaterThan(50)
-    expect(lines.filter((line) => line.includes('inspector'))).toEqual(['error inspector.threw {"cause":{"code":"ERR_INTERNAL","message":"this inspector is broken"}}'])
+    expect(lines.filter((line) => line.includes('inspector'))).toEqual([
+      'error inspector.threw {"cause":{"code":"ERR_INTERNAL","message":"this inspector is broken"}}',
+    ])
   })
 
-  it('may be an object with a next that throws, as XState allows', async () => {
-    const pair = await startPair({ inspect: { next: () => { throw new Error('broken') } } })
+  it('an observer may be an object with a next that throws, as XState allows', async () => {
+    const pair = await startPair({
+      inspect: {
+        next: () => {
+          throw new Error('broken')
+        },
+      },
+    })
     expect(await makeSessions(pair)).toHaveLength(2)
   })
 })
@@ -160,7 +192,8 @@ class Recorder {
   /** Once more at the end: an object may have been filled later. */
   checkAgain(): void {
     for (const event of this.events) this.#check(event, 'at the end')
-    if (this.events.some(({ actorRef: _, ...rest }) => bytesReachable(rest))) this.problems.push('bytes can be reached from an event by its properties')
+    if (this.events.some(({ actorRef: _, ...rest }) => bytesReachable(rest)))
+      this.problems.push('bytes can be reached from an event by its properties')
   }
 
   #check(event: InspectionEvent, when: string): void {
@@ -174,19 +207,25 @@ class Recorder {
     this.lengthMax = Math.max(this.lengthMax, text.length)
     // Charts are on the actor's logic, once; an event that asks for a child must not repeat them.
     if (text.includes('"states"')) this.problems.push(`${event.type} of ${idOf(event)} holds a chart ${when}: ${text}`)
-    for (const spelling of spelt(text)) this.problems.push(`${event.type} of ${idOf(event)} spells ${JSON.stringify(spelling)} ${when}: ${text}`)
+    for (const spelling of spelt(text))
+      this.problems.push(`${event.type} of ${idOf(event)} spells ${JSON.stringify(spelling)} ${when}: ${text}`)
   }
 }
 
 describe('the search for carried bytes', () => {
-  it.each(carried.map((value, index) => [index, value.type, value] as const))('would find value %i, %s, in an event', (_, __, value) => {
-    const event = { type: 'x', event: { value } }
-    const text = JSON.stringify(event, (_, inner: unknown) => (typeof inner === 'bigint' ? inner.toString() : inner))
-    expect(spelt(text)).not.toEqual([])
-    expect(spelt(JSON.stringify({ key: marker.subarray(0, 16).toString('base64'), text: marker.toString('latin1') }))).not.toEqual([])
-  })
+  it.each(carried.map((value, index) => [index, value.type, value] as const))(
+    'the search for carried bytes would find value %i, %s, in an event',
+    (_, __, value) => {
+      const event = { type: 'x', event: { value } }
+      const text = JSON.stringify(event, (_, inner: unknown) => (typeof inner === 'bigint' ? inner.toString() : inner))
+      expect(spelt(text)).not.toEqual([])
+      expect(
+        spelt(JSON.stringify({ key: marker.subarray(0, 16).toString('base64'), text: marker.toString('latin1') })),
+      ).not.toEqual([])
+    },
+  )
 
-  it('would find them behind a toJSON', () => {
+  it('the search for carried bytes would find them behind a toJSON', () => {
     expect(bytesReachable({ event: { secret: new Map([['a', marker]]), toJSON: () => 'nothing' } })).toBe(true)
     expect(bytesReachable({ event: { plain: 'words' } })).toBe(false)
   })
@@ -197,7 +236,12 @@ describe.each(['fail', 'reconnect'] as const)('in mode %s', (mode) => {
     const recorder = new Recorder()
     // PRF keys are made of the marker as well.
     const random = { fraction: () => 0.5, bytes: (length: number) => Uint8Array.from(marker.subarray(0, length)) }
-    const pair = await startPair({ mode, inspect: recorder.inspect, bobInspect: recorder.inspect, environment: { random } })
+    const pair = await startPair({
+      mode,
+      inspect: recorder.inspect,
+      bobInspect: recorder.inspect,
+      environment: { random },
+    })
     const [fromAlice, fromBob] = await makeSessions(pair, { count: 3, agreePrfKeys: true })
     const [queued, handled, broken] = fromAlice as [Session, Session, Session]
     const [toQueue, toHandler, toBroken] = fromBob as [Session, Session, Session]
@@ -205,7 +249,9 @@ describe.each(['fail', 'reconnect'] as const)('in mode %s', (mode) => {
 
     // Both ways, to a queue and to a handler.
     let count = 0
-    const all = new Promise<void>((resolve) => toHandler.handle('alice', () => void (++count === carried.length && resolve())))
+    const all = new Promise<void>((resolve) =>
+      toHandler.handle('alice', () => void (++count === carried.length && resolve())),
+    )
     for (const value of carried) {
       await queued.send('bob', value)
       await toQueue.send('alice', value)
@@ -223,7 +269,10 @@ describe.each(['fail', 'reconnect'] as const)('in mode %s', (mode) => {
     })
     await broken.send('bob', carried[0] as NetworkValue)
     await hasEnded
-    const [aliceControl, bobControl] = await Promise.all([pair.alice.openControlChannel(), pair.bob.openControlChannel()])
+    const [aliceControl, bobControl] = await Promise.all([
+      pair.alice.openControlChannel(),
+      pair.bob.openControlChannel(),
+    ])
     await aliceControl.send('bob', carried[0] as NetworkValue)
     expect((await bobControl.receive('alice')).type).toBe('Bytes')
 
@@ -242,10 +291,13 @@ describe.each(['fail', 'reconnect'] as const)('in mode %s', (mode) => {
 })
 
 describe('a network with many peers', () => {
-  it('does not make events large', async () => {
+  it('a network with many peers does not make events large', async () => {
     const recorder = new Recorder()
     const peers = Array.from({ length: 100 }, (_, index) => ({ id: `peer-${index}` }))
-    const network = createNetwork({ identity: 'alice', listen: 'tcp://127.0.0.1:0', peers, security: 'plaintext' }, { inspect: recorder.inspect })
+    const network = createNetwork(
+      { identity: 'alice', listen: 'tcp://127.0.0.1:0', peers, security: 'plaintext' },
+      { inspect: recorder.inspect },
+    )
     await network.ready()
     await network.shutdown()
     expect(recorder.problems).toEqual([])
@@ -255,7 +307,7 @@ describe('a network with many peers', () => {
 })
 
 describe('a key that came at the wrong time', () => {
-  it('is not quoted in the error, which would take it to logs and inspectors', async () => {
+  it('a key that came at the wrong time is not quoted in the error, which would take it to logs and inspectors', async () => {
     const recorder = new Recorder()
     const { alice } = await startPair({ inspect: recorder.inspect })
     const made = alice.makeSessions({ count: 1 }).then(
@@ -278,16 +330,20 @@ describe('a key that came at the wrong time', () => {
 })
 
 describe("the official inspector's Node transport", () => {
-  it('shows a WebSocket receiver our actors, their charts and their states, and no payload', async () => {
+  it("the official inspector's Node transport shows a WebSocket receiver our actors, their charts and their states, and no payload", async () => {
     // A relay, as its own server is one, but on the loopback and any port.
     const relay = new WebSocketServer({ port: 0, host: '127.0.0.1' })
-    stops.push(() => new Promise((resolve) => {
-      for (const client of relay.clients) client.terminate()
-      relay.close(resolve)
-    }))
+    stops.push(
+      () =>
+        new Promise((resolve) => {
+          for (const client of relay.clients) client.terminate()
+          relay.close(resolve)
+        }),
+    )
     relay.on('connection', (socket) => {
       socket.on('message', (data) => {
-        for (const client of relay.clients) if (client !== socket && client.readyState === WebSocket.OPEN) client.send((data as Buffer).toString())
+        for (const client of relay.clients)
+          if (client !== socket && client.readyState === WebSocket.OPEN) client.send((data as Buffer).toString())
       })
     })
     await new Promise((resolve) => relay.once('listening', resolve))
@@ -307,8 +363,14 @@ describe("the official inspector's Node transport", () => {
 
     const pair = await startPair({ inspect: inspector.inspect })
     const [[fromAlice], [fromBob]] = await makeSessions(pair)
-    const links = (): string[] => messages.flatMap((message) => (message.type === '@xstate.actor' && message.name.startsWith('link:') ? [message.sessionId] : []))
-    const isUp = (message: StatelyInspectionEvent): boolean => message.type === '@xstate.snapshot' && links().includes(message.sessionId) && JSON.stringify((message.snapshot as unknown as { value: unknown }).value) === '{"up":"stable"}'
+    const links = (): string[] =>
+      messages.flatMap((message) =>
+        message.type === '@xstate.actor' && message.name.startsWith('link:') ? [message.sessionId] : [],
+      )
+    const isUp = (message: StatelyInspectionEvent): boolean =>
+      message.type === '@xstate.snapshot' &&
+      links().includes(message.sessionId) &&
+      JSON.stringify((message.snapshot as unknown as { value: unknown }).value) === '{"up":"stable"}'
     isEnough = () => messages.some(isUp)
     const enough = new Promise<void>((resolve) => (tellEnough = resolve))
     for (const value of carried) {
@@ -320,7 +382,21 @@ describe("the official inspector's Node transport", () => {
 
     const actors = messages.filter((message) => message.type === '@xstate.actor')
     const names = actors.map((actor) => actor.name)
-    expect(names).toEqual(expect.arrayContaining(['supervisor', 'reconnector', 'listener', 'peers', 'peer:bob', 'batches', 'batch:0', 'link:batch:0.0', 'connection:0.1', 'forwarder:out', 'forwarder:in']))
+    expect(names).toEqual(
+      expect.arrayContaining([
+        'supervisor',
+        'reconnector',
+        'listener',
+        'peers',
+        'peer:bob',
+        'batches',
+        'batch:0',
+        'link:batch:0.0',
+        'connection:0.1',
+        'forwarder:out',
+        'forwarder:in',
+      ]),
+    )
     const byName = new Map(actors.map((actor) => [actor.name, actor]))
     expect(byName.get('peer:bob')?.parentId).toBe(byName.get('peers')?.sessionId)
     for (const actor of actors) {
@@ -328,16 +404,34 @@ describe("the official inspector's Node transport", () => {
       expect(Object.keys(chart.states ?? {}), actor.name).not.toEqual([])
     }
     const connection = JSON.parse(byName.get('connection:0.1')?.definition ?? '{}') as ChartConfig
-    expect(Object.keys(connection.states ?? {}).sort()).toEqual(['authenticating', 'closed', 'closing', 'errored', 'open', 'opening'])
+    expect(Object.keys(connection.states ?? {}).sort()).toEqual([
+      'authenticating',
+      'closed',
+      'closing',
+      'errored',
+      'open',
+      'opening',
+    ])
     expect(connection.states?.['authenticating']?.states).toHaveProperty('claimed')
     expect(messages.flatMap((message) => spelt(JSON.stringify(message)))).toEqual([])
   })
 })
 
 describe('a log that nobody reads', () => {
-  it.each([[undefined, true], [() => true, true], [() => false, false]])('with isRead %o is written: %s', async (isRead, isWritten) => {
+  it.each([
+    [undefined, true],
+    [() => true, true],
+    [() => false, false],
+  ])('a log that nobody reads with isRead %o is written: %s', async (isRead, isWritten) => {
     const lines: string[] = []
-    const network = createNetwork({ identity: 'alice', peers: [], security: 'plaintext' }, { environment: { log: { write: (_level, event) => void lines.push(event), ...(isRead === undefined ? {} : { isRead }) } } })
+    const network = createNetwork(
+      { identity: 'alice', peers: [], security: 'plaintext' },
+      {
+        environment: {
+          log: { write: (_level, event) => void lines.push(event), ...(isRead === undefined ? {} : { isRead }) },
+        },
+      },
+    )
     await network.ready()
     await network.shutdown()
     expect(lines.length > 0).toBe(isWritten)

@@ -38,11 +38,13 @@ describe.each(['dialled', 'accepted'] as const)('a socket that was %s', (which) 
     const seen = new Set<ArrayBufferLike>()
     const texts: string[] = []
     let heard = (): void => {}
-    expect(lendReads(near, memory, (bytes) => {
-      seen.add(bytes.buffer)
-      texts.push(String(bytes))
-      heard()
-    })).toBe(true)
+    expect(
+      lendReads(near, memory, (bytes) => {
+        seen.add(bytes.buffer)
+        texts.push(String(bytes))
+        heard()
+      }),
+    ).toBe(true)
     near.resume()
     for (const text of ['one', 'two', 'three']) {
       const isHeard = new Promise<void>((resolve) => (heard = resolve))
@@ -108,7 +110,12 @@ it('what comes while it is paused waits in the socket, whole and in order', asyn
 
 /** Calls what Node calls, with bytes in the memory that it reads into. */
 function deliverAgain(socket: net.Socket, bytes: Buffer): void {
-  const parts = Object.fromEntries(Object.getOwnPropertySymbols(socket).map((symbol) => [symbol.description, (socket as unknown as Record<symbol, unknown>)[symbol]]))
+  const parts = Object.fromEntries(
+    Object.getOwnPropertySymbols(socket).map((symbol) => [
+      symbol.description,
+      (socket as unknown as Record<symbol, unknown>)[symbol],
+    ]),
+  )
   bytes.copy(parts['kBuffer'] as Buffer)
   ;(parts['kBufferCb'] as (lengthBytes: number) => boolean)(bytes.length)
 }
@@ -129,6 +136,12 @@ it('what carriers without a socket lend is spoilt once it was given back', () =>
   let kept: Buffer = Buffer.alloc(0)
   let text = ''
   const sent = Buffer.from('lent')
-  lendCopy(sent, { onOpen() {}, onBytes: (bytes) => void (text = String((kept = bytes))), onDrain() {}, onEnd() {}, onClose() {} })
+  lendCopy(sent, {
+    onOpen() {},
+    onBytes: (bytes) => void (text = String((kept = bytes))),
+    onDrain() {},
+    onEnd() {},
+    onClose() {},
+  })
   expect([text, kept.toString('latin1'), String(sent)]).toEqual(['lent', '\u00ee'.repeat(4), 'lent'])
 })

@@ -13,13 +13,21 @@ import { End } from '../support/pipe-bench.ts'
 import { number, play } from '../support/scene.ts'
 import type { Scene, SceneOptions } from '../support/scene.ts'
 
-const duo = (more: Partial<SceneOptions> = {}): SceneOptions => ({ on: 'memory', ids: ['alice', 'bob'], onConnectionLost: 'fail', ...more })
+const duo = (more: Partial<SceneOptions> = {}): SceneOptions => ({
+  on: 'memory',
+  ids: ['alice', 'bob'],
+  onConnectionLost: 'fail',
+  ...more,
+})
 
 /** A stranger's pipe to a member's listener. */
 function knock(scene: Scene, id: string): End {
   const { services, network } = scene.of(id)
   const { hostname, port } = new URL(network.url as string)
-  const pipe: Pipe = services.environment.transport.dial({ host: hostname, port: Number(port) }, { highWaterMarkBytes: 65_536 })
+  const pipe: Pipe = services.environment.transport.dial(
+    { host: hostname, port: Number(port) },
+    { highWaterMarkBytes: 65_536 },
+  )
   const end = new End(pipe)
   pipe.resume()
   return end
@@ -31,7 +39,7 @@ const alone = duo({ ids: ['alice'] })
 const slotMs = 4
 
 describe('times', () => {
-  it(`handshakeTimeoutMs: a stranger that says nothing is closed after ${defaultLimits.handshakeTimeoutMs} ms, and not before`, () =>
+  it(`times handshakeTimeoutMs: a stranger that says nothing is closed after ${defaultLimits.handshakeTimeoutMs} ms, and not before`, () =>
     play(alone, async (scene) => {
       const stranger = knock(scene, 'alice')
       await scene.clock.settle()
@@ -42,7 +50,7 @@ describe('times', () => {
       expect(scene.of('alice').eventsOf('connection.rejected')).toMatchObject([{ cause: { code: 'ERR_TIMED_OUT' } }])
     }))
 
-  it('handshakeTimeoutMs: it is one deadline for the whole handshake: a byte a second does not stretch it', () =>
+  it('times handshakeTimeoutMs: it is one deadline for the whole handshake: a byte a second does not stretch it', () =>
     play(alone, async (scene) => {
       const stranger = knock(scene, 'alice')
       await scene.clock.settle()
@@ -57,32 +65,50 @@ describe('times', () => {
       expect(stranger.isClosed).toBe(true)
     }))
 
-  it.each([[499, false], [500 + slotMs, true]])('batchTimeoutMs and timeoutMs: after %i of 500 ms the call has failed: %s', (afterMs, hasFailed) =>
+  it.each([
+    [499, false],
+    [500 + slotMs, true],
+  ])('times batchTimeoutMs and timeoutMs: after %i of 500 ms the call has failed: %s', (afterMs, hasFailed) =>
     play(duo(), async (scene) => {
       let error: unknown
       // Bob does not call.
-      const call = scene.of('alice').network.makeSessions({ count: 1, timeoutMs: 500 }).catch((thrown: unknown) => (error = thrown))
+      const call = scene
+        .of('alice')
+        .network.makeSessions({ count: 1, timeoutMs: 500 })
+        .catch((thrown: unknown) => (error = thrown))
       await scene.clock.settle()
       await scene.clock.advance(afterMs)
       expect(error !== undefined).toBe(hasFailed)
-      if (hasFailed) expect(error).toMatchObject({ code: 'ERR_TIMED_OUT', message: expect.stringContaining('1 session was not made within 500 ms: no connection with bob') })
+      if (hasFailed)
+        expect(error).toMatchObject({
+          code: 'ERR_TIMED_OUT',
+          message: expect.stringContaining('1 session was not made within 500 ms: no connection with bob'),
+        })
       await scene.clock.advance(1000)
       await call
-    }))
+    }),
+  )
 
-  it.each([[999, 'waits'], [1000 + slotMs, 'ERR_SEND_TIMED_OUT']])('sendTimeoutMs: after %i of 1000 ms a send to a peer that is down: %s', (afterMs, outcome) =>
+  it.each([
+    [999, 'waits'],
+    [1000 + slotMs, 'ERR_SEND_TIMED_OUT'],
+  ])('times sendTimeoutMs: after %i of 1000 ms a send to a peer that is down: %s', (afterMs, outcome) =>
     play(duo({ onConnectionLost: 'reconnect', limits: { sendTimeoutMs: 1000 } }), async (scene) => {
       const made = await scene.sessions(1)
       await scene.run(scene.of('bob').network.shutdown())
       let seen = 'waits'
-      const sent = made.get('alice')?.[0]?.send('bob', number(1)).catch((error: Error & { code: string }) => (seen = error.code))
+      const sent = made
+        .get('alice')?.[0]
+        ?.send('bob', number(1))
+        .catch((error: Error & { code: string }) => (seen = error.code))
       await scene.clock.advance(afterMs)
       expect(seen).toBe(outcome)
       await scene.clock.advance(1000)
       await sent
-    }))
+    }),
+  )
 
-  it('says that the link was down when a send to a peer that left timed out', () =>
+  it('times says that the link was down when a send to a peer that left timed out', () =>
     play(duo({ onConnectionLost: 'reconnect', limits: { sendTimeoutMs: 1000 } }), async (scene) => {
       const made = await scene.sessions(1)
       await scene.run(scene.of('alice').network.shutdown())
@@ -96,26 +122,41 @@ describe('times', () => {
       )
     }))
 
-  it.each([[99, 'waits'], [100 + slotMs, 'ERR_TIMED_OUT']])('receive with timeoutMs: after %i of 100 ms: %s', (afterMs, outcome) =>
+  it.each([
+    [99, 'waits'],
+    [100 + slotMs, 'ERR_TIMED_OUT'],
+  ])('times receive with timeoutMs: after %i of 100 ms: %s', (afterMs, outcome) =>
     play(duo(), async (scene) => {
       const made = await scene.sessions(1)
       let seen = 'waits'
-      const received = made.get('alice')?.[0]?.receive('bob', { timeoutMs: 100 }).catch((error: Error & { code: string }) => (seen = error.code))
+      const received = made
+        .get('alice')?.[0]
+        ?.receive('bob', { timeoutMs: 100 })
+        .catch((error: Error & { code: string }) => (seen = error.code))
       await scene.clock.advance(afterMs)
       expect(seen).toBe(outcome)
       await scene.clock.advance(100)
       await received
-    }))
+    }),
+  )
 
-  it.each([NaN, -1, Infinity])('a call with timeoutMs %d is refused, and leaves no deadline that never passes', (timeoutMs) =>
-    play(duo({ onConnectionLost: 'reconnect' }), async (scene) => {
-      const made = await scene.sessions(1)
-      await expect(made.get('alice')?.[0]?.receive('bob', { timeoutMs })).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION', message: expect.stringContaining('timeoutMs') as string })
-      await scene.run(scene.of('bob').network.shutdown())
-      await expect(made.get('alice')?.[0]?.send('bob', number(1), { timeoutMs })).rejects.toMatchObject({ code: 'ERR_INVALID_OPTION' })
-    }))
+  it.each([NaN, -1, Infinity])(
+    'times a call with timeoutMs %d is refused, and leaves no deadline that never passes',
+    (timeoutMs) =>
+      play(duo({ onConnectionLost: 'reconnect' }), async (scene) => {
+        const made = await scene.sessions(1)
+        await expect(made.get('alice')?.[0]?.receive('bob', { timeoutMs })).rejects.toMatchObject({
+          code: 'ERR_INVALID_OPTION',
+          message: expect.stringContaining('timeoutMs') as string,
+        })
+        await scene.run(scene.of('bob').network.shutdown())
+        await expect(made.get('alice')?.[0]?.send('bob', number(1), { timeoutMs })).rejects.toMatchObject({
+          code: 'ERR_INVALID_OPTION',
+        })
+      }),
+  )
 
-  it('a time-out takes the waiter with it: the next value goes to the next call', () =>
+  it('times a time-out takes the waiter with it: the next value goes to the next call', () =>
     play(duo(), async (scene) => {
       const made = await scene.sessions(1)
       const [alice, bob] = [made.get('alice')?.[0] as Session, made.get('bob')?.[0] as Session]
@@ -126,18 +167,32 @@ describe('times', () => {
 })
 
 describe('counts', () => {
-  it.each([[3, 3, 0], [4, 4, 0], [5, 4, 1]])('pendingInboundPerAddressMax 4: of %i strangers at once %i are let in and %i are closed', (count, pending, closed) =>
-    play({ ...alone, limits: { pendingInboundPerAddressMax: 4 } }, async (scene) => {
-      const strangers = Array.from({ length: count }, () => knock(scene, 'alice'))
-      await scene.clock.settle()
-      expect([strangers.filter(({ isClosed }) => !isClosed).length, strangers.filter(({ isClosed }) => isClosed).length]).toEqual([pending, closed])
-      const rejected = scene.of('alice').eventsOf('connection.rejected')
-      expect(rejected.map(({ cause }) => cause.code)).toEqual(Array<string>(closed).fill('ERR_ADMISSION_LIMIT'))
-      for (const { pipe } of strangers) pipe.destroy()
-      await scene.clock.settle()
-    }))
+  it.each([
+    [3, 3, 0],
+    [4, 4, 0],
+    [5, 4, 1],
+  ])(
+    'counts pendingInboundPerAddressMax 4: of %i strangers at once %i are let in and %i are closed',
+    (count, pending, closed) =>
+      play({ ...alone, limits: { pendingInboundPerAddressMax: 4 } }, async (scene) => {
+        const strangers = Array.from({ length: count }, () => knock(scene, 'alice'))
+        await scene.clock.settle()
+        expect([
+          strangers.filter(({ isClosed }) => !isClosed).length,
+          strangers.filter(({ isClosed }) => isClosed).length,
+        ]).toEqual([pending, closed])
+        const rejected = scene.of('alice').eventsOf('connection.rejected')
+        expect(rejected.map(({ cause }) => cause.code)).toEqual(Array<string>(closed).fill('ERR_ADMISSION_LIMIT'))
+        for (const { pipe } of strangers) pipe.destroy()
+        await scene.clock.settle()
+      }),
+  )
 
-  it.each([[19, 0], [20, 0], [21, 1]])('connectBurst 20: of %i strangers that come and go at once %i are refused', (count, refused) =>
+  it.each([
+    [19, 0],
+    [20, 0],
+    [21, 1],
+  ])('counts connectBurst 20: of %i strangers that come and go at once %i are refused', (count, refused) =>
     play(alone, async (scene) => {
       for (let i = 0; i < count; i++) {
         const stranger = knock(scene, 'alice')
@@ -145,34 +200,69 @@ describe('counts', () => {
         stranger.pipe.destroy()
         await scene.clock.settle()
       }
-      const codes = scene.of('alice').eventsOf('connection.rejected').map(({ cause }) => cause.code)
+      const codes = scene
+        .of('alice')
+        .eventsOf('connection.rejected')
+        .map(({ cause }) => cause.code)
       expect(codes.filter((code) => code === 'ERR_ADMISSION_LIMIT')).toHaveLength(refused)
-    }))
+    }),
+  )
 
-  it.each([[0, false], [1, true], [3, true], [4, false], [1.5, false]])('sessionsPerPeerMax 3: a call for %d sessions is allowed: %s', (count, allowed) =>
+  it.each([
+    [0, false],
+    [1, true],
+    [3, true],
+    [4, false],
+    [1.5, false],
+  ])('counts sessionsPerPeerMax 3: a call for %d sessions is allowed: %s', (count, allowed) =>
     play(duo({ limits: { sessionsPerPeerMax: 3 } }), async (scene) => {
-      const calls = Promise.allSettled([...scene.members.values()].map(({ network }) => network.makeSessions({ count })))
+      const calls = Promise.allSettled(
+        [...scene.members.values()].map(({ network }) => network.makeSessions({ count })),
+      )
       for (const result of await scene.run(calls)) {
         expect(result.status).toBe(allowed ? 'fulfilled' : 'rejected')
-        if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'ERR_INVALID_OPTION', message: expect.stringContaining('count must be a whole number from 1 to 3') })
+        if (result.status === 'rejected')
+          expect(result.reason).toMatchObject({
+            code: 'ERR_INVALID_OPTION',
+            message: expect.stringContaining('count must be a whole number from 1 to 3'),
+          })
       }
-    }))
+    }),
+  )
 
-  it.each([[1, 1], [2, 2], [3, 3], [6, 6]])('dialsMax %i: of six dials that get no answer %i run at once, and the others have their turn after them', (dialsMax, atOnce) =>
-    play(duo({ onConnectionLost: 'reconnect', connectionParallelism: 6, limits: { dialsMax, backoffMinMs: 1, backoffMaxMs: 1 } }), async (scene) => {
-      const { environment, baseLinks, options } = scene.of('bob').services
-      await scene.until('all are up', () => baseLinks.of('alice').every(({ isReady }) => isReady))
-      const transport = environment.transport as MemoryTransport
-      const { dial } = transport
-      let dials = 0
-      // A pipe that is never joined to another one: nobody answers, and nobody refuses.
-      transport.dial = ({ host, port }) => (dials++, new MemoryPipe({ host, port }, environment.clock, options.limits, () => {}))
-      for (const pipe of transport.pipes) pipe.destroy()
-      await scene.clock.advance(options.limits.dialTimeoutMs - 1)
-      expect(dials).toBe(atOnce)
-      await scene.clock.advance(50)
-      expect(dials).toBeGreaterThanOrEqual(Math.min(6, 2 * atOnce))
-      transport.dial = dial
-      await scene.until('all are up again', () => baseLinks.of('alice').every(({ isReady }) => isReady))
-    }))
+  it.each([
+    [1, 1],
+    [2, 2],
+    [3, 3],
+    [6, 6],
+  ])(
+    'counts dialsMax %i: of six dials that get no answer %i run at once, and the others have their turn after them',
+    (dialsMax, atOnce) =>
+      play(
+        duo({
+          onConnectionLost: 'reconnect',
+          connectionParallelism: 6,
+          limits: { dialsMax, backoffMinMs: 1, backoffMaxMs: 1 },
+        }),
+        async (scene) => {
+          const { environment, baseLinks, options } = scene.of('bob').services
+          await scene.until('all are up', () => baseLinks.of('alice').every(({ isReady }) => isReady))
+          const transport = environment.transport as MemoryTransport
+          const { dial } = transport
+          let dials = 0
+          // A pipe that is never joined to another one: nobody answers, and nobody refuses.
+          transport.dial = ({ host, port }) => (
+            dials++,
+            new MemoryPipe({ host, port }, environment.clock, options.limits, () => {})
+          )
+          for (const pipe of transport.pipes) pipe.destroy()
+          await scene.clock.advance(options.limits.dialTimeoutMs - 1)
+          expect(dials).toBe(atOnce)
+          await scene.clock.advance(50)
+          expect(dials).toBeGreaterThanOrEqual(Math.min(6, 2 * atOnce))
+          transport.dial = dial
+          await scene.until('all are up again', () => baseLinks.of('alice').every(({ isReady }) => isReady))
+        },
+      ),
+  )
 })

@@ -20,7 +20,10 @@ it.each<[string, Log]>([
   const listen = (line: unknown): void => void lines.push(line as LogLine)
   diagnosticsChannel.subscribe(logChannelName, listen)
   const clock = new VirtualClock()
-  const network = createNetwork({ identity: 'alice', listen: 'tcp://127.0.0.1:1', peers: [], security: 'plaintext' }, { environment: { clock, transport: new MemoryTransport(clock), log } })
+  const network = createNetwork(
+    { identity: 'alice', listen: 'tcp://127.0.0.1:1', peers: [], security: 'plaintext' },
+    { environment: { clock, transport: new MemoryTransport(clock), log } },
+  )
   const events: string[] = []
   network.ref.on('*', ({ type }) => void events.push(type))
   await clock.run(network.ready())
@@ -28,5 +31,7 @@ it.each<[string, Log]>([
   diagnosticsChannel.unsubscribe(logChannelName, listen)
   expect(events).toEqual(expect.arrayContaining(['warning', 'network.ready', 'network.stopped']))
   expect(network.resources).toEqual({ actors: 0, deadlines: 0, handles: 0 })
-  expect(lines.map(({ level, event, fields }) => [level, event, fields])).toEqual([['error', 'log.threw', { message: 'the disk is full' }]])
+  expect(lines.map(({ level, event, fields }) => [level, event, fields])).toEqual([
+    ['error', 'log.threw', { message: 'the disk is full' }],
+  ])
 })

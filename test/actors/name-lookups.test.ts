@@ -60,19 +60,19 @@ class Scene {
 const notFound = Object.assign(new Error('getaddrinfo ENOTFOUND x'), { code: 'ENOTFOUND' })
 
 describe('name lookups', () => {
-  it('uses an address in the place of a name without a lookup', () => {
+  it('name lookups uses an address in the place of a name without a lookup', () => {
     const scene = new Scene()
     scene.ask('127.0.0.1', '::1')
     expect([scene.said, scene.askedHosts]).toEqual([['127.0.0.1: 127.0.0.1', '::1: ::1'], []])
   })
 
-  it('resolves localhost without a lookup, also while other names hang', () => {
+  it('name lookups resolves localhost without a lookup, also while other names hang', () => {
     const scene = new Scene()
     scene.ask('a', 'b', 'localhost')
     expect([scene.said, scene.askedHosts]).toEqual([['localhost: 127.0.0.1 ::1'], ['a', 'b']])
   })
 
-  it('looks up a name once for all requests of the same time', async () => {
+  it('name lookups looks up a name once for all requests of the same time', async () => {
     const scene = new Scene()
     scene.ask('a', 'a', 'a')
     await scene.answer('a', '10.0.0.1', '10.0.0.2')
@@ -81,18 +81,21 @@ describe('name lookups', () => {
     expect(scene.askedHosts).toEqual(['a', 'a'])
   })
 
-  it.each([1, 2, 3])('runs %i lookups at once and the others in the order of the requests', async (runningMax) => {
-    const scene = new Scene(runningMax)
-    const hosts = ['a', 'b', 'c', 'd', 'e']
-    scene.ask(...hosts)
-    for (let answered = 0; answered < hosts.length; answered++) {
-      expect(scene.askedHosts).toEqual(hosts.slice(0, answered + runningMax))
-      await scene.answer(hosts[answered]!, '10.0.0.1')
-    }
-    expect(scene.said).toHaveLength(hosts.length)
-  })
+  it.each([1, 2, 3])(
+    'name lookups runs %i lookups at once and the others in the order of the requests',
+    async (runningMax) => {
+      const scene = new Scene(runningMax)
+      const hosts = ['a', 'b', 'c', 'd', 'e']
+      scene.ask(...hosts)
+      for (let answered = 0; answered < hosts.length; answered++) {
+        expect(scene.askedHosts).toEqual(hosts.slice(0, answered + runningMax))
+        await scene.answer(hosts[answered]!, '10.0.0.1')
+      }
+      expect(scene.said).toHaveLength(hosts.length)
+    },
+  )
 
-  it('fails a lookup with ERR_NAME_NOT_RESOLVED at its deadline and runs the next', async () => {
+  it('name lookups fails a lookup with ERR_NAME_NOT_RESOLVED at its deadline and runs the next', async () => {
     const scene = new Scene()
     scene.ask('a', 'b', 'c', 'good')
     await scene.clock.advance(4_999)
@@ -106,7 +109,7 @@ describe('name lookups', () => {
     expect(scene.said.at(-1)).toBe('good: 10.0.0.1')
   })
 
-  it('uses the late answer of a lookup that has passed its deadline and does not start another', async () => {
+  it('name lookups uses the late answer of a lookup that has passed its deadline and does not start another', async () => {
     const scene = new Scene()
     scene.ask('slow')
     await scene.clock.advance(5_004)
@@ -116,7 +119,7 @@ describe('name lookups', () => {
     expect([scene.askedHosts, scene.said.at(-1)]).toEqual([['slow'], 'slow: 10.0.0.1'])
   })
 
-  it('fails each request for a name whose lookup never returns', async () => {
+  it('name lookups fails each request for a name whose lookup never returns', async () => {
     const scene = new Scene()
     for (let round = 1; round <= 3; round++) {
       scene.ask('never')
@@ -125,7 +128,7 @@ describe('name lookups', () => {
     }
   })
 
-  it('runs names that failed last time after the others and never in every place', async () => {
+  it('name lookups runs names that failed last time after the others and never in every place', async () => {
     const scene = new Scene()
     const bad = ['bad1', 'bad2', 'bad3']
     scene.ask(...bad)
@@ -149,21 +152,21 @@ describe('name lookups', () => {
       'the name server does not answer (EAI_AGAIN)',
     ],
     ['an error of a name service of its own', new Error('the registry is closed'), 'the registry is closed'],
-  ])('gives the reason in the error for %s', async (_, error, reason) => {
+  ])('name lookups gives the reason in the error for %s', async (_, error, reason) => {
     const scene = new Scene()
     scene.ask('a')
     await scene.fail('a', error)
     expect(scene.said).toEqual([`ERR_NAME_NOT_RESOLVED: a was not resolved: ${reason}`])
   })
 
-  it('reports a name without an address as not resolved', async () => {
+  it('name lookups reports a name without an address as not resolved', async () => {
     const scene = new Scene()
     scene.ask('a')
     await scene.answer('a')
     expect(scene.said).toEqual(['ERR_NAME_NOT_RESOLVED: a was not resolved: it has no address'])
   })
 
-  it('calls no handler of a cancelled request and skips a name without requests', async () => {
+  it('name lookups calls no handler of a cancelled request and skips a name without requests', async () => {
     const scene = new Scene()
     scene.ask('a', 'b')
     const cancel = scene.ask('a', 'c')
@@ -176,7 +179,7 @@ describe('name lookups', () => {
     [4_095, 'waits'],
     [4_096, 'waits'],
     [4_097, 'fails'],
-  ])('with %i names at once the last request %s', (count, outcome) => {
+  ])('name lookups with %i names at once the last request %s', (count, outcome) => {
     const scene = new Scene()
     scene.ask(...Array.from({ length: count }, (_, index) => `host${index}`))
     expect(scene.said.length > 0 ? 'fails' : 'waits').toBe(outcome)

@@ -24,8 +24,17 @@ async function usedPort(): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-const native = (port: number): NetworkConfig => ({ identity: Identity.generate(), listen: `tls://127.0.0.1:${port}`, peers: [{ id: Identity.generate().id }] })
-const ampc = (port: number): NetworkConfig => ({ identity: 'alice', security: 'plaintext', listen: `tcp://127.0.0.1:${port}`, peers: [{ id: 'bob' }] })
+const native = (port: number): NetworkConfig => ({
+  identity: Identity.generate(),
+  listen: `tls://127.0.0.1:${port}`,
+  peers: [{ id: Identity.generate().id }],
+})
+const ampc = (port: number): NetworkConfig => ({
+  identity: 'alice',
+  security: 'plaintext',
+  listen: `tcp://127.0.0.1:${port}`,
+  peers: [{ id: 'bob' }],
+})
 
 const calls: [string, (port: number) => NetworkConfig, (network: Network) => Promise<unknown>][] = [
   ['ready', native, (network) => network.ready()],
@@ -35,28 +44,38 @@ const calls: [string, (port: number) => NetworkConfig, (network: Network) => Pro
 ]
 
 describe('a network whose port is in use', () => {
-  const cause = { code: 'ERR_LISTEN_FAILED', retryable: false, message: expect.stringContaining('EADDRINUSE') as string }
+  const cause = {
+    code: 'ERR_LISTEN_FAILED',
+    retryable: false,
+    message: expect.stringContaining('EADDRINUSE') as string,
+  }
 
-  it.each(calls)('rejects a call of %s that was made while it started with that cause', async (_name, config, call) => {
-    const network = createNetwork(config(await usedPort()))
-    expect(await within(rejectionOf(call(network)), 'the call is rejected')).toMatchObject(cause)
-  })
+  it.each(calls)(
+    'a network whose port is in use rejects a call of %s that was made while it started with that cause',
+    async (_name, config, call) => {
+      const network = createNetwork(config(await usedPort()))
+      expect(await within(rejectionOf(call(network)), 'the call is rejected')).toMatchObject(cause)
+    },
+  )
 
-  it.each(calls)('rejects a later call of %s with that cause', async (_name, config, call) => {
-    const network = createNetwork(config(await usedPort()))
-    await within(rejectionOf(network.ready()), 'the network fails')
-    expect(await rejectionOf(call(network))).toMatchObject(cause)
-    await network.shutdown()
-    expect(await rejectionOf(call(network))).toMatchObject(cause)
-  })
+  it.each(calls)(
+    'a network whose port is in use rejects a later call of %s with that cause',
+    async (_name, config, call) => {
+      const network = createNetwork(config(await usedPort()))
+      await within(rejectionOf(network.ready()), 'the network fails')
+      expect(await rejectionOf(call(network))).toMatchObject(cause)
+      await network.shutdown()
+      expect(await rejectionOf(call(network))).toMatchObject(cause)
+    },
+  )
 
-  it('rejects a drain with that cause', async () => {
+  it('a network whose port is in use rejects a drain with that cause', async () => {
     const network = createNetwork(native(await usedPort()))
     await within(rejectionOf(network.ready()), 'the network fails')
     expect(await rejectionOf(network.drain(network.peers[0] as string))).toMatchObject(cause)
   })
 
-  it('gives its cause to a facade that is made after it failed', async () => {
+  it('a network whose port is in use gives its cause to a facade that is made after it failed', async () => {
     const ref = createActor(supervisor, { input: { config: native(await usedPort()) } })
     const failed = new Promise((resolve) => ref.subscribe({ error: resolve }))
     ref.start()
@@ -64,10 +83,12 @@ describe('a network whose port is in use', () => {
     expect(await rejectionOf(Network.from(ref).ready())).toMatchObject(cause)
   })
 
-  it('rejects the build of a builder with that cause', async () => {
+  it('a network whose port is in use rejects the build of a builder with that cause', async () => {
     const { listen, ...rest } = ampc(await usedPort()) as Extract<NetworkConfig, { identity: string }>
     const { peers: _peers, ...config } = { ...rest, listen: listen as string }
-    expect(await within(rejectionOf(new PeerConnectionBuilder(config).includePeer('bob').build()), 'build is rejected')).toMatchObject(cause)
+    expect(
+      await within(rejectionOf(new PeerConnectionBuilder(config).includePeer('bob').build()), 'build is rejected'),
+    ).toMatchObject(cause)
   })
 })
 
@@ -81,10 +102,16 @@ describe.each(['fail', 'reconnect'] as const)('a network that fails while it run
       for (let crash = 1; alice.eventsOf('network.failed').length === 0; crash++) {
         expect(crash).toBeLessThan(20)
         scene.tell('alice', 'listener', { type: 'connection.claimed', offer: null })
-        await scene.until('the crash is noticed', () => alice.eventsOf('child.restarted').length === crash || alice.eventsOf('network.failed').length === 1)
+        await scene.until(
+          'the crash is noticed',
+          () => alice.eventsOf('child.restarted').length === crash || alice.eventsOf('network.failed').length === 1,
+        )
       }
       const { code, message } = alice.eventsOf('network.failed')[0]!.cause
-      const errors = [...(await scene.run(Promise.all(waiting))), await scene.run(rejectionOf(session.send('bob', number(1))))]
+      const errors = [
+        ...(await scene.run(Promise.all(waiting))),
+        await scene.run(rejectionOf(session.send('bob', number(1)))),
+      ]
       expect(errors).toMatchObject(errors.map(() => ({ code, message })))
     }))
 })

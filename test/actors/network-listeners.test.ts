@@ -22,7 +22,9 @@ async function withNetwork(listen: (network: Network) => void): Promise<{ logged
   const onWarning = (warning: Error): void => void warnings.push(warning)
   process.on('warning', onWarning)
   try {
-    const log = { write: (level: string, event: string, fields: LogLine['fields']) => void logged.push({ level, event, fields }) }
+    const log = {
+      write: (level: string, event: string, fields: LogLine['fields']) => void logged.push({ level, event, fields }),
+    }
     const network = createNetwork({ identity: 'alice', security: 'plaintext', peers: [] }, { environment: { log } })
     listen(network)
     await network.ready()
@@ -37,28 +39,45 @@ async function withNetwork(listen: (network: Network) => void): Promise<{ logged
 }
 
 const throwing: [string, () => void][] = [
-  ['throws', () => { throw new Error('oops') }],
-  ['throws something that is no error', () => { throw 'oops' as unknown as Error }],
+  [
+    'throws',
+    () => {
+      throw new Error('oops')
+    },
+  ],
+  [
+    'throws something that is no error',
+    () => {
+      throw 'oops' as unknown as Error
+    },
+  ],
   ['is asynchronous and rejects', (async () => Promise.reject(new Error('oops'))) as () => void],
 ]
 const events: NetworkEventType[] = ['warning', 'network.ready', 'network.stopped']
 
 describe('a listener that fails', () => {
   describe.each(throwing)('because it %s', (_, listener) => {
-    it.each(events)('is reported once as a process warning, and the process, the network and other listeners go on: %s', async (type) => {
-      const heard: string[] = []
-      const { logged, warnings } = await withNetwork((network) => {
-        network.on(type, listener)
-        network.on(type, () => void heard.push(type))
-      })
-      expect(heard).toEqual([type])
-      expect(warnings).toMatchObject([{ name: 'StatewireWarning', message: `A listener of the network event '${type}' failed: oops` }])
-      const reports = logged.filter(({ event }) => event === 'listener.failed')
-      expect(reports).toMatchObject([{ level: 'error', fields: { type, cause: { code: 'ERR_HANDLER_FAILED', message: 'oops' } } }])
-    })
+    it.each(events)(
+      'is reported once as a process warning, and the process, the network and other listeners go on: %s',
+      async (type) => {
+        const heard: string[] = []
+        const { logged, warnings } = await withNetwork((network) => {
+          network.on(type, listener)
+          network.on(type, () => void heard.push(type))
+        })
+        expect(heard).toEqual([type])
+        expect(warnings).toMatchObject([
+          { name: 'StatewireWarning', message: `A listener of the network event '${type}' failed: oops` },
+        ])
+        const reports = logged.filter(({ event }) => event === 'listener.failed')
+        expect(reports).toMatchObject([
+          { level: 'error', fields: { type, cause: { code: 'ERR_HANDLER_FAILED', message: 'oops' } } },
+        ])
+      },
+    )
   })
 
-  it('is reported on the log for every event, and as a process warning only once for each listener', async () => {
+  it('a listener that fails is reported on the log for every event, and as a process warning only once for each listener', async () => {
     let calls = 0
     const fail = (): void => {
       calls++
@@ -68,12 +87,14 @@ describe('a listener that fails', () => {
       for (const type of events) network.on(type, fail)
       network.once('network.ready', fail)
     })
-    expect([calls, logged.filter(({ event }) => event === 'listener.failed').length, warnings.length]).toEqual([4, 4, 4])
+    expect([calls, logged.filter(({ event }) => event === 'listener.failed').length, warnings.length]).toEqual([
+      4, 4, 4,
+    ])
   })
 })
 
 describe('the listeners of a network', () => {
-  it('are called once where they were put on with once', async () => {
+  it('the listeners of a network are called once where they were put on with once', async () => {
     const heard: string[] = []
     await withNetwork((network) => {
       network.once('warning', ({ type }) => {
@@ -86,10 +107,12 @@ describe('the listeners of a network', () => {
     expect(heard).toEqual(['once warning', 'on warning', 'on warning'])
   })
 
-  it('are taken off by off, and by the function that on and once return', async () => {
+  it('the listeners of a network are taken off by off, and by the function that on and once return', async () => {
     const heard: string[] = []
     await withNetwork((network) => {
-      const [first, second, third, stays] = ['first', 'second', 'third', 'stays'].map((name) => () => void heard.push(name)) as [() => void, () => void, () => void, () => void]
+      const [first, second, third, stays] = ['first', 'second', 'third', 'stays'].map(
+        (name) => () => void heard.push(name),
+      ) as [() => void, () => void, () => void, () => void]
       network.on('network.ready', first)
       network.once('network.ready', second)
       network.on('network.ready', third)()
@@ -103,7 +126,7 @@ describe('the listeners of a network', () => {
     expect(heard).toEqual(['stays'])
   })
 
-  it('are taken off one registration at a time, the newest first', async () => {
+  it('the listeners of a network are taken off one registration at a time, the newest first', async () => {
     const heard: string[] = []
     await withNetwork((network) => {
       const listener = ({ type }: { type: string }): void => void heard.push(type)
@@ -114,11 +137,15 @@ describe('the listeners of a network', () => {
     expect(heard).toEqual(['network.ready'])
   })
 
-  it('must be functions, for events that exist', async () => {
+  it('the listeners of a network must be functions, for events that exist', async () => {
     await withNetwork((network) => {
       for (const call of ['on', 'once', 'off'] as const) {
-        expect(() => network[call]('peer.upp' as 'peer.up', () => {})).toThrow(/"peer.upp" is not an event of a network \(did you mean peer.up\?\)/)
-        expect(() => network[call]('peer.up', 'a string' as never)).toThrow(/the listener of "peer.up" must be a function/)
+        expect(() => network[call]('peer.upp' as 'peer.up', () => {})).toThrow(
+          /"peer.upp" is not an event of a network \(did you mean peer.up\?\)/,
+        )
+        expect(() => network[call]('peer.up', 'a string' as never)).toThrow(
+          /the listener of "peer.up" must be a function/,
+        )
       }
     })
   })

@@ -45,7 +45,7 @@ function acceptTls(raw: net.Socket): tls.TLSSocket {
 }
 
 describe('on this version of Node', () => {
-  it('an accepted socket can be read into memory that is given to it', async () => {
+  it('on this version of Node an accepted socket can be read into memory that is given to it', async () => {
     const { dialled, accepted } = await pair()
     const memory = Buffer.alloc(1024)
     const read = new Promise<number>((resolve) => {
@@ -56,7 +56,7 @@ describe('on this version of Node', () => {
     expect(memory.subarray(0, await read).toString()).toBe('hello')
   })
 
-  it('a dialled TLS socket upon a raw one can be read into memory that is given to it', async () => {
+  it('on this version of Node a dialled TLS socket upon a raw one can be read into memory that is given to it', async () => {
     const { dialled, accepted } = await pair()
     const server = acceptTls(accepted)
     const client = tls.connect({ socket: dialled, secureContext, rejectUnauthorized: false })
@@ -71,7 +71,7 @@ describe('on this version of Node', () => {
     expect(memory.subarray(0, await read).toString()).toBe('hello')
   })
 
-  it('an accepted TLS socket tells that its handshake is through, and what OpenSSL says of the client', async () => {
+  it('on this version of Node an accepted TLS socket tells that its handshake is through, and what OpenSSL says of the client', async () => {
     const { dialled, accepted } = await pair()
     const server = acceptTls(accepted)
     const secure = new Promise<void>((resolve) => onAcceptedSecure(server, resolve))
@@ -82,7 +82,7 @@ describe('on this version of Node', () => {
     expect((verifyErrorOf(server) as NodeJS.ErrnoException).code).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
   })
 
-  it('an accepted TLS socket tells of an error of TLS', async () => {
+  it('on this version of Node an accepted TLS socket tells of an error of TLS', async () => {
     const { dialled, accepted } = await pair()
     const failed = new Promise<Error>((resolve) => onTlsError(acceptTls(accepted), resolve))
     dialled.write('GET / HTTP/1.1\r\n\r\n')
@@ -91,11 +91,11 @@ describe('on this version of Node', () => {
 })
 
 describe('on a version of Node without a private name', () => {
-  it('nothing is read into memory, and whoever asks is told', () => {
+  it('on a version of Node without a private name nothing is read into memory, and whoever asks is told', () => {
     expect(readIntoMemory(new PassThrough() as unknown as net.Socket, Buffer.alloc(1), () => true)).toBe(false)
   })
 
-  it('no client is taken for verified', () => {
+  it('on a version of Node without a private name no client is taken for verified', () => {
     expect(verifyErrorOf({ ssl: {} } as unknown as tls.TLSSocket)).toBeInstanceOf(Error)
     expect(verifyErrorOf({ ssl: null } as unknown as tls.TLSSocket)).toBeInstanceOf(Error)
   })

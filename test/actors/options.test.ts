@@ -9,7 +9,12 @@ import { formatUrl, parseUrl, resolveOptions } from '../../actors/options.ts'
 import { resolveLimits } from '../../actors/limits.ts'
 import { expectError } from '../codec/harness.ts'
 
-const good: NetworkConfig = { identity: 'bob', listen: 'tcp://127.0.0.1:0', peers: [{ id: 'alice', url: 'tcp://127.0.0.1:15600' }, { id: 'carol' }], security: 'plaintext' }
+const good: NetworkConfig = {
+  identity: 'bob',
+  listen: 'tcp://127.0.0.1:0',
+  peers: [{ id: 'alice', url: 'tcp://127.0.0.1:15600' }, { id: 'carol' }],
+  security: 'plaintext',
+}
 const withPeer = (...peers: unknown[]): object => ({ peers })
 
 describe('a bad option', () => {
@@ -26,47 +31,71 @@ describe('a bad option', () => {
     [withPeer({ id: 'bob' }), 'peers[0].id is the own identity "bob"'],
     [withPeer({ id: 'alice' }), 'peers[0].url is missing: "bob" is greater than "alice" and dials'],
     [withPeer({ id: 'carol' }, { id: 'carol' }), 'peers[1].id is "carol", which is in the list already'],
-    [{ listen: undefined, peers: [{ id: 'carol' }] }, 'peers[0] ("carol") has the greater identity and dials, so listen must be set'],
+    [
+      { listen: undefined, peers: [{ id: 'carol' }] },
+      'peers[0] ("carol") has the greater identity and dials, so listen must be set',
+    ],
     [{ limits: { dialTimeoutMs: 0 } }, 'limits.dialTimeoutMs must be a whole number of at least 1, got 0'],
     [{ limits: { surprise: 1 } }, 'limits.surprise is not a limit; there are: dialTimeoutMs'],
-  ])('%j: %s', (bad, sentence) => {
+  ])('a bad option %j: %s', (bad, sentence) => {
     const config = { ...good, ...bad } as NetworkConfig
     expect(expectError('ERR_INVALID_OPTION', () => resolveOptions(config)).message).toContain(sentence)
   })
 
   it.each<[object, string]>([
-    [{ limits: { maxMessageLengthBytes: 65_535 } }, 'limits.maxMessageLengthBytes must be at least 65536 in the native dialect, got 65535'],
-    [{ limits: { connectionsPerPeerMax: 100_000 }, connectionParallelism: 65_536 }, 'connectionParallelism must be at most 65535 in the native dialect, got 65536'],
-  ])('%j: %s', (bad, sentence) => {
+    [
+      { limits: { maxMessageLengthBytes: 65_535 } },
+      'limits.maxMessageLengthBytes must be at least 65536 in the native dialect, got 65535',
+    ],
+    [
+      { limits: { connectionsPerPeerMax: 100_000 }, connectionParallelism: 65_536 },
+      'connectionParallelism must be at most 65535 in the native dialect, got 65536',
+    ],
+  ])('a bad option %j: %s', (bad, sentence) => {
     const config: NetworkConfig = { identity: Identity.generate(), peers: [], ...bad }
     expect(expectError('ERR_INVALID_OPTION', () => resolveOptions(config)).message).toBe(sentence)
   })
 
-  it.each([null, undefined, 7, 'x'])('the configuration %j: it must be an object', (config) => {
-    expect(expectError('ERR_INVALID_OPTION', () => resolveOptions(config as never)).message).toContain('the configuration must be an object')
+  it.each([null, undefined, 7, 'x'])('a bad option the configuration %j: it must be an object', (config) => {
+    expect(expectError('ERR_INVALID_OPTION', () => resolveOptions(config as never)).message).toContain(
+      'the configuration must be an object',
+    )
   })
 
   it.each<[object, string]>([
     [{ identity: '' }, 'identity must not be empty'],
-    [{ identity: 7 }, 'identity must be an Identity (Identity.generate(), or await Identity.load(file)) or, in the ampc dialect, a name, got 7'],
+    [
+      { identity: 7 },
+      'identity must be an Identity (Identity.generate(), or await Identity.load(file)) or, in the ampc dialect, a name, got 7',
+    ],
     [{ identity: Promise.resolve(7) }, 'identity is a Promise: await Identity.load(file) first'],
     [withPeer({ id: 'x'.repeat(129) }), `peers[0].id has 129 bytes, more than 128: "${'x'.repeat(129)}"`],
     [withPeer({}), 'peers[0].id must be a string, got undefined'],
-  ])('%j: %s', (bad, sentence) => {
-    expect(expectError('ERR_INVALID_PEER_ID', () => resolveOptions({ ...good, ...bad } as NetworkConfig)).message).toBe(sentence)
+  ])('a bad option %j: %s', (bad, sentence) => {
+    expect(expectError('ERR_INVALID_PEER_ID', () => resolveOptions({ ...good, ...bad } as NetworkConfig)).message).toBe(
+      sentence,
+    )
   })
 
-  it('names what stands at fault in a url, and where', () => {
-    expect(expectError('ERR_INVALID_URL', () => resolveOptions({ ...good, ...withPeer({ id: 'alice', url: 'nowhere' }) } as NetworkConfig)).message).toContain('peers[0].url')
-    expect(expectError('ERR_INVALID_URL', () => resolveOptions({ ...good, listen: 'nowhere' })).message).toContain('listen')
+  it('a bad option names what stands at fault in a url, and where', () => {
+    expect(
+      expectError('ERR_INVALID_URL', () =>
+        resolveOptions({ ...good, ...withPeer({ id: 'alice', url: 'nowhere' }) } as NetworkConfig),
+      ).message,
+    ).toContain('peers[0].url')
+    expect(expectError('ERR_INVALID_URL', () => resolveOptions({ ...good, listen: 'nowhere' })).message).toContain(
+      'listen',
+    )
   })
 
-  it('is heard by whoever calls createNetwork, before anything is begun', () => {
+  it('a bad option is heard by whoever calls createNetwork, before anything is begun', () => {
     expectError('ERR_INVALID_OPTION', () => createNetwork({ ...good, connectionParallelism: 0 }))
   })
 
-  it('does not show a long string whole', () => {
-    const { message } = expectError('ERR_INVALID_OPTION', () => resolveOptions({ ...good, onConnectionLost: 'x'.repeat(5000) as never }))
+  it('a bad option does not show a long string whole', () => {
+    const { message } = expectError('ERR_INVALID_OPTION', () =>
+      resolveOptions({ ...good, onConnectionLost: 'x'.repeat(5000) as never }),
+    )
     expect(message.length).toBeLessThan(300)
   })
 })
@@ -75,26 +104,40 @@ describe('the memory budget', () => {
   const key = Identity.generate()
   const peers = [Identity.generate(), Identity.generate()].map(({ id }) => ({ id }))
   const resolve = (memoryBudgetBytes?: unknown, connectionParallelism = 16): number =>
-    resolveOptions({ identity: key, listen: 'tls://127.0.0.1:0', peers, connectionParallelism, ...(memoryBudgetBytes === undefined ? {} : { memoryBudgetBytes }) } as unknown as NetworkConfig).memoryBudgetBytes
+    resolveOptions({
+      identity: key,
+      listen: 'tls://127.0.0.1:0',
+      peers,
+      connectionParallelism,
+      ...(memoryBudgetBytes === undefined ? {} : { memoryBudgetBytes }),
+    } as unknown as NetworkConfig).memoryBudgetBytes
 
-  it('is 256 MiB if it is not given', () => {
+  it('the memory budget is 256 MiB if it is not given', () => {
     expect(resolve()).toBe(256 * 1024 * 1024)
   })
 
-  it.each([2 * 1024 * 1024, 2 ** 40])('may be %i bytes for 32 links', (bytes) => {
+  it.each([2 * 1024 * 1024, 2 ** 40])('the memory budget may be %i bytes for 32 links', (bytes) => {
     expect(resolve(bytes)).toBe(bytes)
   })
 
-  it.each([2 * 1024 * 1024 - 1, 0, -1, 1.5, Infinity, '1', null])('must not be %j for 32 links', (bytes) => {
-    expect(expectError('ERR_INVALID_OPTION', () => resolve(bytes)).message).toContain('memoryBudgetBytes must be a whole number of at least 2097152 for 32 links')
-  })
+  it.each([2 * 1024 * 1024 - 1, 0, -1, 1.5, Infinity, '1', null])(
+    'the memory budget must not be %j for 32 links',
+    (bytes) => {
+      expect(expectError('ERR_INVALID_OPTION', () => resolve(bytes)).message).toContain(
+        'memoryBudgetBytes must be a whole number of at least 2097152 for 32 links',
+      )
+    },
+  )
 
-  it('is at least 1 MiB, however few the links are', () => {
+  it('the memory budget is at least 1 MiB, however few the links are', () => {
     expect(expectError('ERR_INVALID_OPTION', () => resolve(1024 * 1024 - 1, 1)).message).toContain('at least 1048576')
   })
 
-  it('is no option of the ampc dialect', () => {
-    expect(expectError('ERR_INVALID_OPTION', () => resolveOptions({ ...good, memoryBudgetBytes: 2 ** 30 } as NetworkConfig)).message).toContain('memoryBudgetBytes belongs to the native dialect')
+  it('the memory budget is no option of the ampc dialect', () => {
+    expect(
+      expectError('ERR_INVALID_OPTION', () => resolveOptions({ ...good, memoryBudgetBytes: 2 ** 30 } as NetworkConfig))
+        .message,
+    ).toContain('memoryBudgetBytes belongs to the native dialect')
   })
 })
 
@@ -111,7 +154,7 @@ describe('a url', () => {
     ['tcp://127.0.0.1:80/path', 'may hold a host and a port only'],
     ['tcp://127.0.0.1:80?x=1', 'may hold a host and a port only'],
     ['tcp://127.0.0.1:80#x', 'may hold a host and a port only'],
-  ])('%j is refused: %s', (text, sentence) => {
+  ])('a url %j is refused: %s', (text, sentence) => {
     expect(expectError('ERR_INVALID_URL', () => parseUrl(text, 'url')).message).toContain(sentence)
   })
 
@@ -120,7 +163,7 @@ describe('a url', () => {
     ['tcp://127.0.0.1:65535/', '127.0.0.1', 65535],
     ['tcp://[::1]:80', '::1', 80],
     ['tcp://bob.example:15600', 'bob.example', 15600],
-  ])('%s is host %s and port %i, and back', (text, host, port) => {
+  ])('a url %s is host %s and port %i, and back', (text, host, port) => {
     const address = parseUrl(text, 'url')
     expect(address).toMatchObject({ host, port })
     expect(formatUrl(address)).toBe(text.replace(/\/$/, ''))
@@ -128,19 +171,29 @@ describe('a url', () => {
 })
 
 describe('a good configuration', () => {
-  it('resolves to roles, addresses and defaults', () => {
+  it('a good configuration resolves to roles, addresses and defaults', () => {
     const options = resolveOptions(good)
-    expect(options).toMatchObject({ identity: 'bob', onConnectionLost: 'fail', connectionParallelism: 1, limits: { ...defaultLimits, backoffMaxMs: 2_000 } })
-    expect(options.peers.find(({ id }) => id === 'alice')).toMatchObject({ role: 'dialer', address: { host: '127.0.0.1', port: 15600 } })
+    expect(options).toMatchObject({
+      identity: 'bob',
+      onConnectionLost: 'fail',
+      connectionParallelism: 1,
+      limits: { ...defaultLimits, backoffMaxMs: 2_000 },
+    })
+    expect(options.peers.find(({ id }) => id === 'alice')).toMatchObject({
+      role: 'dialer',
+      address: { host: '127.0.0.1', port: 15600 },
+    })
     expect(options.peers.find(({ id }) => id === 'carol')).toMatchObject({ role: 'acceptor', address: null })
   })
 
-  it.each([1, 64])('may have %i connections to each peer', (connectionParallelism) => {
+  it.each([1, 64])('a good configuration may have %i connections to each peer', (connectionParallelism) => {
     expect(resolveOptions({ ...good, connectionParallelism }).connectionParallelism).toBe(connectionParallelism)
   })
 
-  it('may listen nowhere where it dials everybody, and may have no peers at all', () => {
-    expect(resolveOptions({ identity: 'z', peers: [{ id: 'a', url: 'tcp://127.0.0.1:1' }], security: 'plaintext' }).listen).toBeNull()
+  it('a good configuration may listen nowhere where it dials everybody, and may have no peers at all', () => {
+    expect(
+      resolveOptions({ identity: 'z', peers: [{ id: 'a', url: 'tcp://127.0.0.1:1' }], security: 'plaintext' }).listen,
+    ).toBeNull()
     expect(resolveOptions({ identity: 'z', peers: [], security: 'plaintext' }).peers).toEqual([])
   })
 })
@@ -149,38 +202,57 @@ describe('limits', () => {
   const names = Object.keys(defaultLimits) as (keyof typeof defaultLimits)[]
   const isFactor = (name: string): boolean => name === 'backoffFactor' || name === 'connectRatePerSecond'
 
-  it.each(names)('%s may be 1 and may not be 0, a text, a NaN or endless', (name) => {
+  it.each(names)('limits %s may be 1 and may not be 0, a text, a NaN or endless', (name) => {
     // Lesser ones may not pass greater ones.
-    const partner = { backoffMaxMs: { backoffMinMs: 1 }, pendingInboundMax: { pendingInboundPerAddressMax: 1 } }[name as string] ?? {}
+    const partner =
+      { backoffMaxMs: { backoffMinMs: 1 }, pendingInboundMax: { pendingInboundPerAddressMax: 1 } }[name as string] ?? {}
     expect(resolveLimits({ ...partner, [name]: 1 })[name]).toBe(1)
     for (const bad of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, '1', null]) {
-      expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ ...partner, [name]: bad as never })).message).toContain(`limits.${name} must be`)
+      expect(
+        expectError('ERR_INVALID_OPTION', () => resolveLimits({ ...partner, [name]: bad as never })).message,
+      ).toContain(`limits.${name} must be`)
     }
   })
 
-  it.each(names.filter((name) => !isFactor(name)))('%s may not be a fraction', (name) => {
+  it.each(names.filter((name) => !isFactor(name)))('limits %s may not be a fraction', (name) => {
     expectError('ERR_INVALID_OPTION', () => resolveLimits({ [name]: 1.5 }))
   })
 
-  it.each(names.filter((name) => name.endsWith('Ms')))('%s is at most what a timer can take', (name) => {
+  it.each(names.filter((name) => name.endsWith('Ms')))('limits %s is at most what a timer can take', (name) => {
     const partner = name === 'backoffMinMs' ? { backoffMaxMs: 2 ** 31 - 1 } : {}
     expect(resolveLimits({ ...partner, [name]: 2 ** 31 - 1 })[name]).toBe(2 ** 31 - 1)
-    expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ ...partner, [name]: 2 ** 31 })).message).toContain('must be at most 2147483647 ms')
+    expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ ...partner, [name]: 2 ** 31 })).message).toContain(
+      'must be at most 2147483647 ms',
+    )
   })
 
-  it('fit together: the wire can carry the longest message, and the lesser bounds are not above the greater', () => {
-    expect(resolveLimits({ replayWindowBytes: 2 ** 32 - 1, laneWindowBytes: 2 ** 31 - 1 })).toMatchObject({ replayWindowBytes: 2 ** 32 - 1, laneWindowBytes: 2 ** 31 - 1 })
-    expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ replayWindowBytes: 2 ** 32 })).message).toContain('must fit the u32')
-    expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ laneWindowBytes: 2 ** 31 })).message).toContain('limits.laneWindowBytes must be at most 2147483647')
+  it('limits fit together: the wire can carry the longest message, and the lesser bounds are not above the greater', () => {
+    expect(resolveLimits({ replayWindowBytes: 2 ** 32 - 1, laneWindowBytes: 2 ** 31 - 1 })).toMatchObject({
+      replayWindowBytes: 2 ** 32 - 1,
+      laneWindowBytes: 2 ** 31 - 1,
+    })
+    expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ replayWindowBytes: 2 ** 32 })).message).toContain(
+      'must fit the u32',
+    )
+    expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ laneWindowBytes: 2 ** 31 })).message).toContain(
+      'limits.laneWindowBytes must be at most 2147483647',
+    )
     expect(resolveLimits({ maxMessageLengthBytes: 2 ** 32 - 1 }).maxMessageLengthBytes).toBe(2 ** 32 - 1)
-    expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ maxMessageLengthBytes: 2 ** 32 })).message).toContain('must fit the u32')
-    for (const [lesser, greater] of [['backoffMinMs', 'backoffMaxMs'], ['pendingInboundPerAddressMax', 'pendingInboundMax']] as const) {
+    expect(
+      expectError('ERR_INVALID_OPTION', () => resolveLimits({ maxMessageLengthBytes: 2 ** 32 })).message,
+    ).toContain('must fit the u32')
+    for (const [lesser, greater] of [
+      ['backoffMinMs', 'backoffMaxMs'],
+      ['pendingInboundPerAddressMax', 'pendingInboundMax'],
+    ] as const) {
       expect(resolveLimits({ [lesser]: 50, [greater]: 50 })[lesser]).toBe(50)
-      expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ [lesser]: 51, [greater]: 50 })).message).toContain(`limits.${lesser} (51) must not be above limits.${greater} (50)`)
+      expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ [lesser]: 51, [greater]: 50 })).message).toContain(
+        `limits.${lesser} (51) must not be above limits.${greater} (50)`,
+      )
     }
   })
 
-  it('that are not given are the defaults', () => {
+  it('limits that are not given are the defaults', () => {
     expect(resolveLimits(undefined)).toEqual(defaultLimits)
     expect(resolveLimits({ dialsMax: undefined } as never)).toEqual(defaultLimits)
   })
@@ -190,10 +262,21 @@ describe('an option that is undefined', () => {
   it.each<[string, NetworkConfig]>([
     ['native', { identity: Identity.generate(), listen: 'tls://127.0.0.1:0', peers: [{ id: Identity.generate().id }] }],
     ['ampc', { identity: 'bob', listen: 'tcp://127.0.0.1:0', peers: [{ id: 'carol' }], security: 'plaintext' }],
-  ])('means the same as one that is left out: %s', (_, config) => {
-    const nothing = { dialect: undefined, onConnectionLost: undefined, connectionParallelism: undefined, allowAddresses: undefined, admit: undefined, tls: undefined, memoryBudgetBytes: undefined, limits: Object.fromEntries(Object.keys(defaultLimits).map((name) => [name, undefined])) }
+  ])('an option that is undefined means the same as one that is left out: %s', (_, config) => {
+    const nothing = {
+      dialect: undefined,
+      onConnectionLost: undefined,
+      connectionParallelism: undefined,
+      allowAddresses: undefined,
+      admit: undefined,
+      tls: undefined,
+      memoryBudgetBytes: undefined,
+      limits: Object.fromEntries(Object.keys(defaultLimits).map((name) => [name, undefined])),
+    }
     const peers = config.peers.map((peer) => ({ ...peer, url: undefined }))
     const plain = (resolved: object): object => JSON.parse(JSON.stringify(resolved)) as object
-    expect(plain(resolveOptions({ ...config, ...nothing, peers } as NetworkConfig))).toEqual(plain(resolveOptions(config)))
+    expect(plain(resolveOptions({ ...config, ...nothing, peers } as NetworkConfig))).toEqual(
+      plain(resolveOptions(config)),
+    )
   })
 })

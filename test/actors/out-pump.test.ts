@@ -6,7 +6,13 @@ import type { Pipe } from '../../actors/pipe.ts'
 import type { LinkCore } from '../../protocol/link-core.ts'
 import { VirtualClock } from '../../testing/index.ts'
 
-function bench(): { pump: OutPump; outbound: { pendingBytes: number; flowError: Error | null }; writes: number[]; room: { left: boolean }; crashes: unknown[] } {
+function bench(): {
+  pump: OutPump
+  outbound: { pendingBytes: number; flowError: Error | null }
+  writes: number[]
+  room: { left: boolean }
+  crashes: unknown[]
+} {
   const room = { left: false }
   const writes: number[] = []
   let pending = 0
@@ -19,7 +25,12 @@ function bench(): { pump: OutPump; outbound: { pendingBytes: number; flowError: 
   const pipe = { write: (parts: readonly Buffer[]) => (writes.push(parts.length), room.left) } as unknown as Pipe
   const ignore = (): void => {}
   const clock = new VirtualClock()
-  const pump = new OutPump(state, new WriteScheduler(clock), { onBlocked: ignore, onDrained: ignore, onBroken: ignore, onCrashed: (error) => void crashes.push(error) })
+  const pump = new OutPump(state, new WriteScheduler(clock), {
+    onBlocked: ignore,
+    onDrained: ignore,
+    onBroken: ignore,
+    onCrashed: (error) => void crashes.push(error),
+  })
   pump.attach(pipe)
   return { pump, outbound, writes, room, crashes }
 }

@@ -10,7 +10,12 @@ import { ConnectionLostError } from '../../index.ts'
 import { number, numberOf, play } from '../support/scene.ts'
 import type { Scene, SceneOptions } from '../support/scene.ts'
 
-const trio = (on: SceneOptions['on'], more: Partial<SceneOptions> = {}): SceneOptions => ({ on, ids: ['alice', 'bob', 'carol'], onConnectionLost: 'reconnect', ...more })
+const trio = (on: SceneOptions['on'], more: Partial<SceneOptions> = {}): SceneOptions => ({
+  on,
+  ids: ['alice', 'bob', 'carol'],
+  onConnectionLost: 'reconnect',
+  ...more,
+})
 
 /** A bug in the decoder of `at` for everything that comes from `from`; returns what mends it. */
 function breakDecoder(scene: Scene, at: string, from: string): () => void {
@@ -23,7 +28,15 @@ function breakDecoder(scene: Scene, at: string, from: string): () => void {
 }
 
 /** Sends numbers one way and asserts that they come whole and in order. */
-async function exchange(scene: Scene, sender: Session, to: string, receiver: Session, from: string, first: number, count = 20): Promise<void> {
+async function exchange(
+  scene: Scene,
+  sender: Session,
+  to: string,
+  receiver: Session,
+  from: string,
+  first: number,
+  count = 20,
+): Promise<void> {
   for (let i = 0; i < count; i++) await scene.run(sender.send(to, number(first + i)))
   for (let i = 0; i < count; i++) expect(numberOf(await scene.run(receiver.receive(from)))).toBe(first + i)
 }
@@ -50,7 +63,9 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       })
       await scene.run(at(made, 'alice').send('bob', number(1)))
       expect(await scene.run(at(made, 'bob').ended('alice'))).toMatchObject({ code: 'ERR_HANDLER_FAILED' })
-      await expect(scene.run(at(made, 'bob').send('alice', number(1)))).rejects.toMatchObject({ code: 'ERR_HANDLER_FAILED' })
+      await expect(scene.run(at(made, 'bob').send('alice', number(1)))).rejects.toMatchObject({
+        code: 'ERR_HANDLER_FAILED',
+      })
       // The same session with another peer, the other session with the same peer, and every connection go on.
       await exchange(scene, at(made, 'carol'), 'bob', at(made, 'bob'), 'carol', 100)
       await exchange(scene, at(made, 'alice', 1), 'bob', at(made, 'bob', 1), 'alice', 200)
@@ -65,8 +80,16 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       await scene.run(at(made, 'alice').send('bob', number(1)))
       await scene.until('the connection was lost', () => bob.eventsOf('connection.lost').length === 1)
       mend()
-      await scene.until('it is up again', () => bob.eventsOf('connection.opened').filter(({ peer }) => peer === 'alice').length === 2)
-      expect(bob.eventsOf('child.restarted')).toMatchObject([{ child: 'forwarder:in', cause: { code: 'ERR_INTERNAL', message: expect.stringContaining('cannot read properties') } }])
+      await scene.until(
+        'it is up again',
+        () => bob.eventsOf('connection.opened').filter(({ peer }) => peer === 'alice').length === 2,
+      )
+      expect(bob.eventsOf('child.restarted')).toMatchObject([
+        {
+          child: 'forwarder:in',
+          cause: { code: 'ERR_INTERNAL', message: expect.stringContaining('cannot read properties') },
+        },
+      ])
       expect(bob.eventsOf('connection.lost')).toMatchObject([{ peer: 'alice' }])
       await expect(scene.run(at(made, 'bob').receive('alice'))).rejects.toBeInstanceOf(ConnectionLostError)
       await expect(scene.run(at(made, 'alice').receive('bob'))).rejects.toBeInstanceOf(ConnectionLostError)
@@ -78,9 +101,20 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
   it('in mode fail the same bug ends the batch at all parties with one cause, and the next batch is whole', () =>
     play(trio(on, { onConnectionLost: 'fail' }), async (scene) => {
       const made = await scene.sessions(1)
-      scene.tell('bob', 'peers/peer:alice/link:batch:0.0/forwarder:in', { type: 'pump.crashed', error: new TypeError('a bug') })
-      for (const [id, other] of [['bob', 'alice'], ['bob', 'carol'], ['alice', 'bob'], ['carol', 'bob'], ['alice', 'carol']] as const) {
-        await expect(scene.run(at(made, id).receive(other))).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_/) })
+      scene.tell('bob', 'peers/peer:alice/link:batch:0.0/forwarder:in', {
+        type: 'pump.crashed',
+        error: new TypeError('a bug'),
+      })
+      for (const [id, other] of [
+        ['bob', 'alice'],
+        ['bob', 'carol'],
+        ['alice', 'bob'],
+        ['carol', 'bob'],
+        ['alice', 'carol'],
+      ] as const) {
+        await expect(scene.run(at(made, id).receive(other))).rejects.toMatchObject({
+          code: expect.stringMatching(/^ERR_/),
+        })
       }
       const again = await scene.sessions(1)
       await exchange(scene, at(again, 'alice'), 'bob', at(again, 'bob'), 'alice', 1)
@@ -93,10 +127,15 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       const alice = scene.of('alice')
       const { url } = alice.network
       scene.tell('alice', 'listener', { type: 'connection.claimed', offer: null })
-      await scene.until('it was restarted', () => alice.eventsOf('child.restarted').some(({ child }) => child === 'listener'))
+      await scene.until('it was restarted', () =>
+        alice.eventsOf('child.restarted').some(({ child }) => child === 'listener'),
+      )
       await exchange(scene, at(made, 'bob'), 'alice', at(made, 'alice'), 'bob', 1)
       // A new connection proves that the port is bound again: bob dials alice.
-      scene.tell('bob', 'peers/peer:alice/link:0/connection:0.1', { type: 'connection.fail', cause: { code: 'ERR_TRANSPORT', message: 'pulled' } })
+      scene.tell('bob', 'peers/peer:alice/link:0/connection:0.1', {
+        type: 'connection.fail',
+        cause: { code: 'ERR_TRANSPORT', message: 'pulled' },
+      })
       await scene.until('somebody has dialled it again', () => alice.eventsOf('connection.opened').length === 3)
       expect(alice.network.url).toBe(url)
       await scene.run(at(made, 'bob').send('alice', number(77)))
@@ -108,12 +147,17 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       const made = await scene.sessions(1)
       const bob = scene.of('bob')
       scene.tell('bob', 'reconnector', { type: 'dial.request', key: 'nobody', link: null, host: '127.0.0.1' })
-      await scene.until('it was restarted', () => bob.eventsOf('child.restarted').some(({ child }) => child === 'reconnector'))
+      await scene.until('it was restarted', () =>
+        bob.eventsOf('child.restarted').some(({ child }) => child === 'reconnector'),
+      )
       const mend = breakDecoder(scene, 'bob', 'alice')
       await scene.run(at(made, 'alice').send('bob', number(1)))
       await scene.until('the connection was lost', () => bob.eventsOf('connection.lost').length === 1)
       mend()
-      await scene.until('it is up again', () => bob.eventsOf('connection.opened').filter(({ peer }) => peer === 'alice').length === 2)
+      await scene.until(
+        'it is up again',
+        () => bob.eventsOf('connection.opened').filter(({ peer }) => peer === 'alice').length === 2,
+      )
       await scene.run(at(made, 'alice').send('bob', number(5)))
       expect(await nextAfterLosses(scene, at(made, 'bob'), 'alice')).toBe(5)
     }))
@@ -123,7 +167,10 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       const made = await scene.sessions(1)
       const bob = scene.of('bob')
       scene.tell('bob', 'peers/peer:alice', { type: 'link.open', request: null })
-      await scene.until('it is up again', () => bob.eventsOf('connection.opened').filter(({ peer }) => peer === 'alice').length === 2)
+      await scene.until(
+        'it is up again',
+        () => bob.eventsOf('connection.opened').filter(({ peer }) => peer === 'alice').length === 2,
+      )
       expect(bob.eventsOf('child.restarted')).toMatchObject([{ child: 'peer:alice' }])
       await scene.run(at(made, 'alice').send('bob', number(5)))
       expect(await nextAfterLosses(scene, at(made, 'bob'), 'alice')).toBe(5)
@@ -137,7 +184,13 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
     play(trio(on, { onConnectionLost: 'fail' }), async (scene) => {
       const made = await scene.sessions(1)
       scene.tell('bob', 'peers/peer:alice', { type: 'link.open', request: null })
-      for (const [id, other] of [['bob', 'alice'], ['bob', 'carol'], ['alice', 'bob'], ['carol', 'bob']] as const) await expect(scene.run(at(made, id).receive(other))).rejects.toThrow()
+      for (const [id, other] of [
+        ['bob', 'alice'],
+        ['bob', 'carol'],
+        ['alice', 'bob'],
+        ['carol', 'bob'],
+      ] as const)
+        await expect(scene.run(at(made, id).receive(other))).rejects.toThrow()
       const again = await scene.sessions(1)
       await exchange(scene, at(again, 'alice'), 'bob', at(again, 'bob'), 'alice', 1)
     }))
@@ -148,9 +201,15 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       for (const length of [999, 1000, 1001, 20_000]) {
         const sent = scene.run(at(made, 'alice').send('bob', { type: 'Bytes', value: new Uint8Array(length) }))
         if (length <= 1000) await sent
-        else await expect(sent).rejects.toMatchObject({ code: 'ERR_INVALID_VALUE', message: expect.stringContaining('at most 1000 bytes') })
+        else
+          await expect(sent).rejects.toMatchObject({
+            code: 'ERR_INVALID_VALUE',
+            message: expect.stringContaining('at most 1000 bytes'),
+          })
       }
-      await expect(scene.run(at(made, 'alice').send('bob', { type: 'VecRing32', value: new Uint32Array(251) }))).rejects.toMatchObject({ code: 'ERR_INVALID_VALUE' })
+      await expect(
+        scene.run(at(made, 'alice').send('bob', { type: 'VecRing32', value: new Uint32Array(251) })),
+      ).rejects.toMatchObject({ code: 'ERR_INVALID_VALUE' })
       await scene.run(at(made, 'alice').send('bob', { type: 'VecRing32', value: new Uint32Array(250) }))
       for (let i = 0; i < 3; i++) await scene.run(at(made, 'bob').receive('alice'))
       expect(scene.of('bob').eventsOf('connection.lost')).toEqual([])
@@ -162,7 +221,10 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       const made = await scene.sessions(1)
       for (let crash = 1; crash <= 6; crash++) {
         scene.tell('alice', 'listener', { type: 'connection.claimed', offer: null })
-        await scene.until(`crash ${crash} was noticed`, () => alice.eventsOf('child.restarted').length === crash || alice.eventsOf('network.failed').length === 1)
+        await scene.until(
+          `crash ${crash} was noticed`,
+          () => alice.eventsOf('child.restarted').length === crash || alice.eventsOf('network.failed').length === 1,
+        )
       }
       expect(alice.eventsOf('network.failed')).toHaveLength(1)
       await expect(scene.run(alice.network.makeSessions({ count: 1 }))).rejects.toThrow()
@@ -175,7 +237,7 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
 })
 
 describe('a reconnector that crashes', () => {
-  it('is asked again by links that were waiting for it: they do not wait for their own deadline', () =>
+  it('a reconnector that crashes is asked again by links that were waiting for it: they do not wait for their own deadline', () =>
     play({ ...trio('memory'), limits: { backoffMinMs: 20_000, backoffMaxMs: 20_000 } }, async (scene) => {
       const { transport } = scene.of('bob').services.environment
       const { dial } = transport
@@ -183,7 +245,12 @@ describe('a reconnector that crashes', () => {
       transport.dial = (...args) => (dials++, dial.apply(transport, args))
       await scene.run(scene.of('alice').network.shutdown())
       // Carol tries again as well.
-      await scene.until('both have dialled in vain', () => scene.of('bob').eventsOf('connection.failed').length > 0 && scene.of('carol').eventsOf('connection.failed').length > 0)
+      await scene.until(
+        'both have dialled in vain',
+        () =>
+          scene.of('bob').eventsOf('connection.failed').length > 0 &&
+          scene.of('carol').eventsOf('connection.failed').length > 0,
+      )
       await scene.clock.settle()
       const before = dials
       scene.tell('bob', 'reconnector', { type: 'dial.request', key: 'nobody', link: null, host: '127.0.0.1' })
@@ -195,13 +262,18 @@ describe('a reconnector that crashes', () => {
 })
 
 describe('a forwarder that crashes again and again', () => {
-  it('escalates through its link to its peer, which is set aside; other peers never notice; it is tried again at the cap', () =>
+  it('a forwarder that crashes again and again escalates through its link to its peer, which is set aside; other peers never notice; it is tried again at the cap', () =>
     play(trio('memory', { limits: { backoffMaxMs: 30_000 } }), async (scene) => {
       const made = await scene.sessions(1)
       const bob = scene.of('bob')
       const mend = breakDecoder(scene, 'bob', 'alice')
       // Alice has something to say each time that a connection is there.
-      const offOpened = scene.of('alice').network.on('connection.opened', ({ peer }) => void (peer === 'bob' && at(made, 'alice').send('bob', number(1))))
+      const offOpened = scene
+        .of('alice')
+        .network.on(
+          'connection.opened',
+          ({ peer }) => void (peer === 'bob' && at(made, 'alice').send('bob', number(1))),
+        )
       await scene.run(at(made, 'alice').send('bob', number(1)))
       let carried = 0
       for (let i = 0; bob.eventsOf('peer.errored').length === 0; i++) {
@@ -210,7 +282,9 @@ describe('a forwarder that crashes again and again', () => {
         carried += 5
         await scene.clock.advance(50)
       }
-      expect(bob.eventsOf('peer.errored')).toMatchObject([{ peer: 'alice', cause: { message: expect.stringContaining('cannot read properties') } }])
+      expect(bob.eventsOf('peer.errored')).toMatchObject([
+        { peer: 'alice', cause: { message: expect.stringContaining('cannot read properties') } },
+      ])
       const restarted = bob.eventsOf('child.restarted')
       expect(restarted.filter(({ child }) => child === 'link:0')).toHaveLength(5)
       expect(restarted.filter(({ child }) => child === 'forwarder:in').length).toBeGreaterThanOrEqual(30)

@@ -11,40 +11,61 @@ import { VirtualClock } from '../../testing/index.ts'
 /** Deadlines are rounded up to this. */
 const slotMs = 4
 
-function create(): { clock: VirtualClock; wheel: TimerWheel; log: string[]; at: (delayMs: number, name: string) => Deadline } {
+function create(): {
+  clock: VirtualClock
+  wheel: TimerWheel
+  log: string[]
+  at: (delayMs: number, name: string) => Deadline
+} {
   const clock = new VirtualClock()
   const wheel = new TimerWheel(clock)
   const log: string[] = []
-  return { clock, wheel, log, at: (delayMs, name) => wheel.schedule(delayMs, () => log.push(`${name} at ${clock.nowMs()}`)) }
+  return {
+    clock,
+    wheel,
+    log,
+    at: (delayMs, name) => wheel.schedule(delayMs, () => log.push(`${name} at ${clock.nowMs()}`)),
+  }
 }
 
 describe('a deadline', () => {
-  it.each([[0, 0], [1, 4], [3, 4], [4, 4], [5, 8], [1000, 1000], [1001, 1004]])('of %i ms passes at %i', async (delayMs, atMs) => {
+  it.each([
+    [0, 0],
+    [1, 4],
+    [3, 4],
+    [4, 4],
+    [5, 8],
+    [1000, 1000],
+    [1001, 1004],
+  ])('a deadline of %i ms passes at %i', async (delayMs, atMs) => {
     const { clock, log, at } = create()
     at(delayMs, 'x')
     await clock.advance(2000)
     expect(log).toEqual([`x at ${atMs}`])
   })
 
-  it('in the past passes now', async () => {
+  it('a deadline in the past passes now', async () => {
     const { clock, log, at } = create()
     at(-500, 'x')
     await clock.settle()
     expect(log).toEqual(['x at 0'])
   })
 
-  it.each([2 ** 31, 2 ** 40])('of %i ms asks the clock for no more than a timer of Node can hold, and passes when it is time', async (delayMs) => {
-    const { clock, log, at } = create()
-    const asked: number[] = []
-    const { setTimeout } = clock
-    clock.setTimeout = (callback, askedMs) => (asked.push(askedMs), setTimeout.call(clock, callback, askedMs))
-    at(delayMs, 'x')
-    await clock.advance(delayMs + slotMs)
-    expect(Math.max(...asked)).toBeLessThanOrEqual(2 ** 31 - 1)
-    expect(log).toEqual([`x at ${delayMs}`])
-  })
+  it.each([2 ** 31, 2 ** 40])(
+    'a deadline of %i ms asks the clock for no more than a timer of Node can hold, and passes when it is time',
+    async (delayMs) => {
+      const { clock, log, at } = create()
+      const asked: number[] = []
+      const { setTimeout } = clock
+      clock.setTimeout = (callback, askedMs) => (asked.push(askedMs), setTimeout.call(clock, callback, askedMs))
+      at(delayMs, 'x')
+      await clock.advance(delayMs + slotMs)
+      expect(Math.max(...asked)).toBeLessThanOrEqual(2 ** 31 - 1)
+      expect(log).toEqual([`x at ${delayMs}`])
+    },
+  )
 
-  it('that was cancelled does not pass, and cancelling twice is no harm', async () => {
+  it('a deadline that was cancelled does not pass, and cancelling twice is no harm', async () => {
     const { clock, wheel, log, at } = create()
     const deadline = at(10, 'x')
     deadline.cancel()
@@ -53,7 +74,7 @@ describe('a deadline', () => {
     expect([log, wheel.size, clock.timers]).toEqual([[], 0, 0])
   })
 
-  it('set and cancelled over and over leaves nothing, whether there are others or not', async () => {
+  it('a deadline set and cancelled over and over leaves nothing, whether there are others or not', async () => {
     const { clock, wheel, at } = create()
     for (const others of [0, 1]) {
       const other = others === 0 ? null : at(100_000, 'other')
@@ -66,7 +87,7 @@ describe('a deadline', () => {
     }
   })
 
-  it('that has passed is cancelled for nothing', async () => {
+  it('a deadline that has passed is cancelled for nothing', async () => {
     const { clock, wheel, at } = create()
     const deadline = at(10, 'x')
     at(20, 'y')
@@ -78,7 +99,7 @@ describe('a deadline', () => {
 })
 
 describe('the wheel', () => {
-  it('uses one timer of the clock for any number of deadlines, and none for none', async () => {
+  it('the wheel uses one timer of the clock for any number of deadlines, and none for none', async () => {
     const { clock, wheel, at } = create()
     const all = Array.from({ length: 1000 }, (_, i) => at(i, `${i}`))
     expect([wheel.size, clock.timers]).toEqual([1000, 1])
@@ -88,7 +109,7 @@ describe('the wheel', () => {
     expect([wheel.size, clock.timers]).toEqual([0, 0])
   })
 
-  it('is set earlier when an earlier deadline comes', async () => {
+  it('the wheel is set earlier when an earlier deadline comes', async () => {
     const { clock, log, at } = create()
     at(1000, 'late')
     at(8, 'soon')
@@ -96,7 +117,7 @@ describe('the wheel', () => {
     expect(log).toEqual(['soon at 8'])
   })
 
-  it('keeps the order of time between slots, and the order of setting within one', async () => {
+  it('the wheel keeps the order of time between slots, and the order of setting within one', async () => {
     const { clock, log, at } = create()
     at(40, 'c')
     at(8, 'a')
@@ -105,10 +126,17 @@ describe('the wheel', () => {
     expect(log).toEqual(['a at 8', 'b at 8', 'c at 40'])
   })
 
-  it('keeps that order when it is late and several are due at once', () => {
+  it('the wheel keeps that order when it is late and several are due at once', () => {
     let nowMs = 0
     let turn = (): void => {}
-    const late = new TimerWheel({ wallMs: () => 0, nowMs: () => nowMs, setTimeout: (callback) => ((turn = callback), 1), clearTimeout() {}, nextTick() {}, setImmediate() {} })
+    const late = new TimerWheel({
+      wallMs: () => 0,
+      nowMs: () => nowMs,
+      setTimeout: (callback) => ((turn = callback), 1),
+      clearTimeout() {},
+      nextTick() {},
+      setImmediate() {},
+    })
     const log: string[] = []
     for (const delayMs of [30, 10, 20]) late.schedule(delayMs, () => log.push(`${delayMs}`))
     nowMs = 500
@@ -116,11 +144,18 @@ describe('the wheel', () => {
     expect([log, late.size]).toEqual([['10', '20', '30'], 0])
   })
 
-  it('does not act early when the clock wakes it early', () => {
+  it('the wheel does not act early when the clock wakes it early', () => {
     let nowMs = 0
     let turn = (): void => {}
     let armedMs = -1
-    const wheel = new TimerWheel({ wallMs: () => 0, nowMs: () => nowMs, setTimeout: (callback, delayMs) => ((turn = callback), (armedMs = delayMs), 1), clearTimeout() {}, nextTick() {}, setImmediate() {} })
+    const wheel = new TimerWheel({
+      wallMs: () => 0,
+      nowMs: () => nowMs,
+      setTimeout: (callback, delayMs) => ((turn = callback), (armedMs = delayMs), 1),
+      clearTimeout() {},
+      nextTick() {},
+      setImmediate() {},
+    })
     let passed = 0
     wheel.schedule(100, () => passed++)
     nowMs = 99.2
@@ -132,7 +167,7 @@ describe('the wheel', () => {
     expect(passed).toBe(1)
   })
 
-  it('forgets everything at clear', async () => {
+  it('the wheel forgets everything at clear', async () => {
     const { clock, wheel, log, at } = create()
     for (const delayMs of [1, 10, 100]) at(delayMs, 'x')
     wheel.clear()
@@ -142,21 +177,21 @@ describe('the wheel', () => {
 })
 
 describe('a callback', () => {
-  it('may set a deadline for now: it passes now', async () => {
+  it('a callback may set a deadline for now: it passes now', async () => {
     const { clock, wheel, log, at } = create()
     wheel.schedule(8, () => void at(0, 'inner'))
     await clock.advance(8)
     expect(log).toEqual(['inner at 8'])
   })
 
-  it('may set a later one', async () => {
+  it('a callback may set a later one', async () => {
     const { clock, wheel, log, at } = create()
     wheel.schedule(8, () => void at(8, 'inner'))
     await clock.advance(100)
     expect(log).toEqual(['inner at 16'])
   })
 
-  it('may cancel another one of the same moment', async () => {
+  it('a callback may cancel another one of the same moment', async () => {
     const { clock, wheel, log, at } = create()
     wheel.schedule(8, () => other.cancel())
     const other = at(8, 'other')
@@ -164,7 +199,7 @@ describe('a callback', () => {
     expect([log, wheel.size]).toEqual([[], 0])
   })
 
-  it('may cancel the last one of its moment and set another for now: that one is not lost', async () => {
+  it('a callback may cancel the last one of its moment and set another for now: that one is not lost', async () => {
     const { clock, wheel, log, at } = create()
     wheel.schedule(8, () => {
       other.cancel()
@@ -175,7 +210,7 @@ describe('a callback', () => {
     expect([log, wheel.size]).toEqual([['inner at 8'], 0])
   })
 
-  it('may cancel all that is left and set another for later: that one is not lost', async () => {
+  it('a callback may cancel all that is left and set another for later: that one is not lost', async () => {
     const { clock, wheel, log, at } = create()
     wheel.schedule(8, () => {
       other.cancel()
@@ -186,7 +221,7 @@ describe('a callback', () => {
     expect([log, wheel.size, wheel.moments]).toEqual([['inner at 16'], 0, 0])
   })
 
-  it('may clear the wheel', async () => {
+  it('a callback may clear the wheel', async () => {
     const { clock, wheel, log, at } = create()
     wheel.schedule(8, () => wheel.clear())
     at(8, 'same moment')
@@ -195,7 +230,7 @@ describe('a callback', () => {
     expect([log, wheel.size]).toEqual([[], 0])
   })
 
-  it('that throws takes no other deadline with it', async () => {
+  it('a callback that throws takes no other deadline with it', async () => {
     const { clock, wheel, log, at } = create()
     wheel.schedule(8, () => {
       throw new Error('a bug')
@@ -209,8 +244,13 @@ describe('a callback', () => {
 })
 
 describe('whatever is set and cancelled', () => {
-  it('each deadline passes once, never early, never a slot late, in order; cancelled ones never', async () => {
-    const step = fc.record({ delayMs: fc.nat(60), waitMs: fc.nat(20), cancels: fc.option(fc.nat(20), { nil: undefined }), inner: fc.option(fc.nat(30), { nil: undefined }) })
+  it('whatever is set and cancelled each deadline passes once, never early, never a slot late, in order; cancelled ones never', async () => {
+    const step = fc.record({
+      delayMs: fc.nat(60),
+      waitMs: fc.nat(20),
+      cancels: fc.option(fc.nat(20), { nil: undefined }),
+      inner: fc.option(fc.nat(30), { nil: undefined }),
+    })
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
         const { clock, wheel } = create()

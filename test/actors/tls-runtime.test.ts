@@ -18,7 +18,13 @@ const { createNetwork, Identity, TlsTransport } = await import('../../actors/ind
 afterAll(() => void vi.resetModules())
 
 const deno = { node: '24.2.0', v8: '15.0.245', deno: '2.9.6' }
-const expected = { code: 'ERR_UNSUPPORTED_HOST', fatal: true, message: expect.stringMatching(/^TLS does not work on Deno \(this is 2\.9\.6\).*Run on Node or Bun, or set security: 'plaintext'/) as string }
+const expected = {
+  code: 'ERR_UNSUPPORTED_HOST',
+  fatal: true,
+  message: expect.stringMatching(
+    /^TLS does not work on Deno \(this is 2\.9\.6\).*Run on Node or Bun, or set security: 'plaintext'/,
+  ) as string,
+}
 
 /** Runs as if the process were of another runtime. */
 function on<T>(versions: Record<string, string>, run: () => T): T {
@@ -40,17 +46,20 @@ function errorOf(run: () => unknown): unknown {
 }
 
 describe('TLS', () => {
-  it.each([['Node', { node: '20.19.0' }], ['Bun', { node: '24.3.0', bun: '1.4.5' }]])('is used on %s', (_, versions) => {
+  it.each([
+    ['Node', { node: '20.19.0' }],
+    ['Bun', { node: '24.3.0', bun: '1.4.5' }],
+  ])('TLS is used on %s', (_, versions) => {
     expect(() => checkTlsRuntime(versions as Record<string, string>)).not.toThrow()
   })
 
-  it('is refused on Deno with an error that says what to do', () => {
+  it('TLS is refused on Deno with an error that says what to do', () => {
     const error = errorOf(() => checkTlsRuntime(deno))
     expect(error).toBeInstanceOf(StatewireError)
     expect(error).toMatchObject(expected)
   })
 
-  it('is refused on Deno as soon as a network or a transport is made with it', () => {
+  it('TLS is refused on Deno as soon as a network or a transport is made with it', () => {
     const identity = Identity.generate()
     expect(on(deno, () => errorOf(() => new TlsTransport({ identity })))).toMatchObject(expected)
     expect(on(deno, () => errorOf(() => createNetwork({ identity, peers: [] })))).toMatchObject(expected)

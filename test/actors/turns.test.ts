@@ -10,7 +10,10 @@ class Calls {
   readonly #ends = new Map<string, () => void>()
 
   take(name: string, peers: readonly string[]): void {
-    this.#ends.set(name, this.turns.take(peers, () => void this.began.push(name)))
+    this.#ends.set(
+      name,
+      this.turns.take(peers, () => void this.began.push(name)),
+    )
   }
   end(name: string): void {
     this.#ends.get(name)?.()
@@ -18,7 +21,7 @@ class Calls {
 }
 
 describe('calls', () => {
-  it('to one peer run one after the other, in the order they were made', () => {
+  it('calls to one peer run one after the other, in the order they were made', () => {
     const calls = new Calls()
     for (const name of ['1', '2', '3']) calls.take(name, ['bob'])
     expect(calls.began).toEqual(['1'])
@@ -29,14 +32,14 @@ describe('calls', () => {
     expect([calls.began, calls.turns.size]).toEqual([['1', '2', '3'], 0])
   })
 
-  it('to different peers run at once', () => {
+  it('calls to different peers run at once', () => {
     const calls = new Calls()
     calls.take('1', ['bob'])
     calls.take('2', ['carol'])
     expect(calls.began).toEqual(['1', '2'])
   })
 
-  it('that share one peer of several wait for it, and hold up those behind them', () => {
+  it('calls that share one peer of several wait for it, and hold up those behind them', () => {
     const calls = new Calls()
     calls.take('bob', ['bob'])
     calls.take('both', ['bob', 'carol'])
@@ -48,7 +51,7 @@ describe('calls', () => {
     expect(calls.began).toEqual(['bob', 'both', 'carol'])
   })
 
-  it('that give up while they wait are passed over', () => {
+  it('calls that give up while they wait are passed over', () => {
     const calls = new Calls()
     for (const name of ['1', '2', '3']) calls.take(name, ['bob'])
     calls.end('2')
@@ -57,7 +60,7 @@ describe('calls', () => {
     expect(calls.began).toEqual(['1', '3'])
   })
 
-  it('end once: a second end lets nobody in', () => {
+  it('calls end once: a second end lets nobody in', () => {
     const calls = new Calls()
     for (const name of ['1', '2', '3']) calls.take(name, ['bob'])
     calls.end('1')
@@ -65,7 +68,7 @@ describe('calls', () => {
     expect(calls.began).toEqual(['1', '2'])
   })
 
-  it('never overlap where they share a peer, keep their order, and all get their turn', () => {
+  it('calls never overlap where they share a peer, keep their order, and all get their turn', () => {
     const peers = fc.subarray(['a', 'b', 'c', 'd'], { minLength: 1 })
     fc.assert(
       fc.property(fc.array(peers, { minLength: 1, maxLength: 15 }), fc.infiniteStream(fc.nat()), (all, choices) => {
@@ -79,7 +82,8 @@ describe('calls', () => {
             for (const other of running) expect(all[call]?.some((peer) => all[other]?.includes(peer))).toBe(false)
             // Everything earlier that shares a peer has begun before.
             for (let earlier = 0; earlier < call; earlier++) {
-              if (all[earlier]?.some((peer) => all[call]?.includes(peer))) expect(calls.began.indexOf(String(earlier))).toBeLessThan(seen)
+              if (all[earlier]?.some((peer) => all[call]?.includes(peer)))
+                expect(calls.began.indexOf(String(earlier))).toBeLessThan(seen)
             }
             running.add(call)
           }
@@ -98,25 +102,31 @@ describe('claims', () => {
   const bob0 = { identity: 'bob', connectionId: 0 }
   const holder = (): boolean => true
 
-  it('are found by identity and connection id, both of them', () => {
+  it('claims are found by identity and connection id, both of them', () => {
     const claims = new Claims()
     claims.open(bob0, holder)
-    expect([claims.find(bob0), claims.find({ identity: 'bob', connectionId: 1 }), claims.find({ identity: 'carol', connectionId: 0 })]).toEqual([holder, undefined, undefined])
+    expect([
+      claims.find(bob0),
+      claims.find({ identity: 'bob', connectionId: 1 }),
+      claims.find({ identity: 'carol', connectionId: 0 }),
+    ]).toEqual([holder, undefined, undefined])
   })
 
-  it('are not mixed up by identities that look like numbers', () => {
+  it('claims are not mixed up by identities that look like numbers', () => {
     const claims = new Claims()
     claims.open({ identity: '0 x', connectionId: 1 }, holder)
-    expect([claims.find({ identity: 'x', connectionId: 10 }), claims.find({ identity: 'x', connectionId: 1 })]).toEqual([undefined, undefined])
+    expect([claims.find({ identity: 'x', connectionId: 10 }), claims.find({ identity: 'x', connectionId: 1 })]).toEqual(
+      [undefined, undefined],
+    )
   })
 
-  it('are open for one at a time', () => {
+  it('claims are open for one at a time', () => {
     const claims = new Claims()
     claims.open(bob0, holder)
     expect(() => claims.open(bob0, () => true)).toThrow('connection 0 of bob is asked for already')
   })
 
-  it('are closed by their holder and by nobody else', () => {
+  it('claims are closed by their holder and by nobody else', () => {
     const claims = new Claims()
     claims.open(bob0, holder)
     claims.close(bob0, () => true)

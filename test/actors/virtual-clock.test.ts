@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { seededRandom, VirtualClock } from '../../testing/index.ts'
 
 describe('the virtual clock', () => {
-  it('stands still until it is told to go on', async () => {
+  it('the virtual clock stands still until it is told to go on', async () => {
     const clock = new VirtualClock()
     const log: number[] = []
     clock.setTimeout(() => log.push(clock.nowMs()), 10)
@@ -15,7 +15,7 @@ describe('the virtual clock', () => {
     expect([log, clock.nowMs(), clock.timers]).toEqual([[10], 10, 0])
   })
 
-  it('runs promises, then ticks, then immediates, then timers that are due', async () => {
+  it('the virtual clock runs promises, then ticks, then immediates, then timers that are due', async () => {
     const clock = new VirtualClock()
     const log: string[] = []
     clock.setTimeout(() => log.push('timer'), 0)
@@ -30,15 +30,21 @@ describe('the virtual clock', () => {
     expect(log).toEqual(['promise', 'tick', 'promise of the tick', 'tick of the tick', 'immediate', 'timer'])
   })
 
-  it('fires timers in the order of time, and those of one moment in the order of setting', async () => {
+  it('the virtual clock fires timers in the order of time, and those of one moment in the order of setting', async () => {
     const clock = new VirtualClock()
     const log: string[] = []
-    for (const [delayMs, name] of [[20, 'c'], [10, 'a'], [10, 'b'], [-5, 'first']] as const) clock.setTimeout(() => log.push(`${name} at ${clock.nowMs()}`), delayMs)
+    for (const [delayMs, name] of [
+      [20, 'c'],
+      [10, 'a'],
+      [10, 'b'],
+      [-5, 'first'],
+    ] as const)
+      clock.setTimeout(() => log.push(`${name} at ${clock.nowMs()}`), delayMs)
     await clock.advance(100)
     expect([log, clock.nowMs()]).toEqual([['first at 0', 'a at 10', 'b at 10', 'c at 20'], 100])
   })
 
-  it('stops at each timer on the way: what a timer sets is seen in time', async () => {
+  it('the virtual clock stops at each timer on the way: what a timer sets is seen in time', async () => {
     const clock = new VirtualClock()
     const log: number[] = []
     const again = (): void => {
@@ -50,7 +56,7 @@ describe('the virtual clock', () => {
     expect(log).toEqual([30, 60, 90])
   })
 
-  it('does not fire what was cleared', async () => {
+  it('the virtual clock does not fire what was cleared', async () => {
     const clock = new VirtualClock()
     let fired = 0
     clock.clearTimeout(clock.setTimeout(() => fired++, 5))
@@ -58,14 +64,14 @@ describe('the virtual clock', () => {
     expect([fired, clock.timers]).toEqual([0, 0])
   })
 
-  it('fails with what is pending when it does not become quiet', async () => {
+  it('the virtual clock fails with what is pending when it does not become quiet', async () => {
     const clock = new VirtualClock()
     const again = (): void => clock.setImmediate(again)
     again()
     await expect(clock.settle(50)).rejects.toThrow('did not become quiet: 0 ticks, 1 immediates, 0 timers pending')
   })
 
-  it('goes on until something holds, and no further', async () => {
+  it('the virtual clock goes on until something holds, and no further', async () => {
     const clock = new VirtualClock()
     let count = 0
     const again = (): void => void (count++, clock.setTimeout(again, 100))
@@ -74,13 +80,18 @@ describe('the virtual clock', () => {
     expect(clock.nowMs()).toBe(400)
   })
 
-  it.each([['nothing is left to happen', 0], ['the next thing happens at 5000 ms', 5000]])('says why something did not come about: %s', async (why, timerMs) => {
+  it.each([
+    ['nothing is left to happen', 0],
+    ['the next thing happens at 5000 ms', 5000],
+  ])('the virtual clock says why something did not come about: %s', async (why, timerMs) => {
     const clock = new VirtualClock()
     if (timerMs > 0) clock.setTimeout(() => {}, timerMs)
-    await expect(clock.until('peace', () => false, 1000)).rejects.toThrow(`peace did not come about within 1000 ms of virtual time: ${why}`)
+    await expect(clock.until('peace', () => false, 1000)).rejects.toThrow(
+      `peace did not come about within 1000 ms of virtual time: ${why}`,
+    )
   })
 
-  it('goes on until a promise is settled, and gives its result or its error', async () => {
+  it('the virtual clock goes on until a promise is settled, and gives its result or its error', async () => {
     const clock = new VirtualClock()
     const later = new Promise((resolve) => clock.setTimeout(() => resolve('done'), 1000))
     expect(await clock.run(later)).toBe('done')
@@ -90,7 +101,7 @@ describe('the virtual clock', () => {
 })
 
 describe('seeded random', () => {
-  it('gives the same for the same seed, and something else for another', () => {
+  it('seeded random gives the same for the same seed, and something else for another', () => {
     const numbers = (seed: number): number[] => {
       const random = seededRandom(seed)
       return Array.from({ length: 50 }, () => random.fraction())
@@ -100,7 +111,7 @@ describe('seeded random', () => {
     expect(seededRandom(5).bytes(32)).toEqual(seededRandom(5).bytes(32))
   })
 
-  it('gives fractions from 0 up to and without 1, spread evenly', () => {
+  it('seeded random gives fractions from 0 up to and without 1, spread evenly', () => {
     const random = seededRandom(42)
     const tenths = Array<number>(10).fill(0)
     for (let i = 0; i < 10_000; i++) {
@@ -111,7 +122,7 @@ describe('seeded random', () => {
     for (const count of tenths) expect(Math.abs(count - 1000)).toBeLessThan(150)
   })
 
-  it.each([0, 1, 16, 1000])('gives %i bytes where so many are asked for', (length) => {
+  it.each([0, 1, 16, 1000])('seeded random gives %i bytes where so many are asked for', (length) => {
     expect(seededRandom(1).bytes(length)).toHaveLength(length)
   })
 })

@@ -80,7 +80,7 @@ function bench(count: number): { loop: Loop; scheduler: WriteScheduler; links: T
 const written = (links: readonly TestLink[]): number[][] => links.map(({ batches }) => batches)
 
 describe('write batches', () => {
-  it('of few links are written at the end of their tick, each once', () => {
+  it('write batches of few links are written at the end of their tick, each once', () => {
     const { loop, links } = bench(15)
     for (let value = 0; value < 3; value++) for (const link of links) link.add(100)
     expect(written(links).flat()).toEqual([])
@@ -89,7 +89,7 @@ describe('write batches', () => {
     expect(loop.isIdle).toBe(true)
   })
 
-  it('of many links are written a tick later if nothing more comes', () => {
+  it('write batches of many links are written a tick later if nothing more comes', () => {
     const { loop, scheduler, links } = bench(16)
     for (const link of links) link.add(100)
     loop.endTick()
@@ -99,7 +99,7 @@ describe('write batches', () => {
     expect([scheduler.heldBatches, loop.isIdle]).toEqual([0, true])
   })
 
-  it('of many links wait while more comes to each, until they are long enough', () => {
+  it('write batches of many links wait while more comes to each, until they are long enough', () => {
     const { loop, links } = bench(16)
     for (let tick = 0; tick < 4; tick++) {
       // The application's tick comes first, as it asked first.
@@ -110,7 +110,7 @@ describe('write batches', () => {
     expect(written(links)).toEqual(links.map(() => [40_000]))
   })
 
-  it('wait for eight ticks at most', () => {
+  it('write batches wait for eight ticks at most', () => {
     const { loop, links } = bench(16)
     for (let tick = 0; tick <= 8; tick++) {
       expect(written(links).flat()).toEqual([])
@@ -121,14 +121,14 @@ describe('write batches', () => {
     expect(written(links)).toEqual(links.map(() => [90]))
   })
 
-  it('that are long do not wait, however many links there are', () => {
+  it('write batches that are long do not wait, however many links there are', () => {
     const { loop, links } = bench(16)
     for (const [index, link] of links.entries()) link.add(index === 3 ? 32 * 1024 : 10)
     loop.endTick()
     expect(written(links).flatMap((sizes, index) => sizes.map(() => index))).toEqual([3])
   })
 
-  it('can be requested again after they were written', () => {
+  it('write batches can be requested again after they were written', () => {
     const { loop, links } = bench(16)
     for (let round = 0; round < 3; round++) {
       for (const link of links) link.add(5)
@@ -138,7 +138,10 @@ describe('write batches', () => {
     expect(written(links)).toEqual(links.map(() => [5, 5, 5]))
   })
 
-  it.each([['batches of many links', false], ['an ack', true]])('that come while %s wait do so for a tick of their own', (_, isAck) => {
+  it.each([
+    ['batches of many links', false],
+    ['an ack', true],
+  ])('write batches that come while %s wait do so for a tick of their own', (_, isAck) => {
     const { loop, links } = bench(isAck ? 17 : 33)
     const [owing, ...others] = links as [TestLink, ...TestLink[]]
     const [first, late] = isAck ? [[], others] : [others.slice(0, 16), others.slice(16)]
@@ -164,22 +167,31 @@ describe('a standalone ack', () => {
     return { loop, links }
   }
 
-  it('is written in the third tick, and nothing is due after it', () => {
-    const { loop, links: [link] } = owing(1)
+  it('a standalone ack is written in the third tick, and nothing is due after it', () => {
+    const {
+      loop,
+      links: [link],
+    } = owing(1)
     loop.ticks(10)
     expect([link!.acks, loop.checksDue]).toEqual([[3], 0])
   })
 
-  it('that has gone along with something is not asked for again', () => {
-    const { loop, links: [link] } = owing(1)
+  it('a standalone ack that has gone along with something is not asked for again', () => {
+    const {
+      loop,
+      links: [link],
+    } = owing(1)
     loop.nextTick()
     link!.isAckDue = false
     loop.ticks(5)
     expect([link!.acks, loop.checksDue]).toEqual([[2], 0])
   })
 
-  it('waits for its own ticks, whatever else waits', () => {
-    const { loop, links: [first, second] } = bench(2)
+  it('a standalone ack waits for its own ticks, whatever else waits', () => {
+    const {
+      loop,
+      links: [first, second],
+    } = bench(2)
     first!.owe()
     loop.nextTick()
     second!.owe()
@@ -187,8 +199,11 @@ describe('a standalone ack', () => {
     expect([first!.acks, second!.acks]).toEqual([[3], [4]])
   })
 
-  it('that is due again by its own write waits again, with one check a tick', () => {
-    const { loop, links: [link, other] } = owing(2)
+  it('a standalone ack that is due again by its own write waits again, with one check a tick', () => {
+    const {
+      loop,
+      links: [link, other],
+    } = owing(2)
     link!.onAck = () => void (link!.acks.length < 3 && link!.owe())
     for (let tick = 0; tick < 12; tick++) {
       loop.nextTick()
@@ -197,7 +212,11 @@ describe('a standalone ack', () => {
     expect([link!.acks, other!.acks]).toEqual([[3, 6, 9], [3]])
   })
 
-  it.each([[15, 3], [16, 1], [64, 1]])('of each of %d links is written in tick %d', (count, tick) => {
+  it.each([
+    [15, 3],
+    [16, 1],
+    [64, 1],
+  ])('a standalone ack of each of %d links is written in tick %d', (count, tick) => {
     const { loop, links } = owing(count)
     loop.ticks(5)
     expect(links.map(({ acks }) => acks)).toEqual(links.map(() => [tick]))

@@ -6,13 +6,31 @@
 import { describe, expect, test } from 'vitest'
 import type { Network, Session } from '../../index.ts'
 import { encodeFrame } from '../../codec/index.ts'
-import { aliceWithRawBob, dialed, leaveNothingBehind, makeAll, parties, party, pipesOf, ring16, shutDown, validation } from '../support/ampc-parties.ts'
+import {
+  aliceWithRawBob,
+  dialed,
+  leaveNothingBehind,
+  makeAll,
+  parties,
+  party,
+  pipesOf,
+  ring16,
+  shutDown,
+  validation,
+} from '../support/ampc-parties.ts'
 import { rejection, until, within } from '../support/bounded-wait.ts'
 
 const large = { type: 'Bytes', value: Buffer.alloc(1024 * 1024) } as const
 
-function pendingReceives(sessions: readonly Session[], peers: readonly string[]): Promise<(Error & { code?: string })[]> {
-  return Promise.all(sessions.flatMap((session) => peers.map((peer) => rejection(session.receive(peer), `receive on session ${session.id} from ${peer}`))))
+function pendingReceives(
+  sessions: readonly Session[],
+  peers: readonly string[],
+): Promise<(Error & { code?: string })[]> {
+  return Promise.all(
+    sessions.flatMap((session) =>
+      peers.map((peer) => rejection(session.receive(peer), `receive on session ${session.id} from ${peer}`)),
+    ),
+  )
 }
 
 const codes = (errors: readonly { code?: string }[]): string[] => [...new Set(errors.map(({ code }) => String(code)))]
@@ -20,9 +38,16 @@ const codes = (errors: readonly { code?: string }[]): string[] => [...new Set(er
 describe('one lost connection', () => {
   leaveNothingBehind()
 
-  test('ends every session of its batch, at every peer, and leaves other batches and the control channel alone', async () => {
-    const made = (await parties(['alice', 'bob', 'charlie'], { connectionParallelism: 2 })) as [Network, Network, Network]
-    const channels = await within(Promise.all(made.map((network) => network.openControlChannel())), 'the control channels open')
+  test('one lost connection ends every session of its batch, at every peer, and leaves other batches and the control channel alone', async () => {
+    const made = (await parties(['alice', 'bob', 'charlie'], { connectionParallelism: 2 })) as [
+      Network,
+      Network,
+      Network,
+    ]
+    const channels = await within(
+      Promise.all(made.map((network) => network.openControlChannel())),
+      'the control channels open',
+    )
     const others = await makeAll(made, 2)
     const before = new Set(pipesOf(made[0]))
     const lost = await makeAll(made, 4)
@@ -31,7 +56,9 @@ describe('one lost connection', () => {
       pendingReceives(lost[1]!, ['alice', 'charlie']),
       pendingReceives(lost[2]!, ['alice', 'bob']),
     ]
-    pipesOf(made[0]).find((pipe) => !before.has(pipe))!.reset()
+    pipesOf(made[0])
+      .find((pipe) => !before.has(pipe))!
+      .reset()
 
     for (const errors of pending) expect(codes(await errors)).toEqual(['ERR_CONNECTION_LOST'])
     await others[1]![0]!.send('alice', ring16(1))
@@ -41,7 +68,7 @@ describe('one lost connection', () => {
     await within(Promise.all(channels.map((channel) => channel.sync())), 'the control channels still sync')
   })
 
-  test.each(['FIN', 'reset', 'half close'] as const)('is one that ends by %s', async (how) => {
+  test.each(['FIN', 'reset', 'half close'] as const)('one lost connection is one that ends by %s', async (how) => {
     const { alice, sessions, bob } = await aliceWithRawBob(2)
     const pending = pendingReceives(sessions, ['bob'])
     if (how === 'FIN') bob.close()
@@ -55,7 +82,7 @@ describe('one lost connection', () => {
     expect(await within(made, 'the next batch is made')).toHaveLength(1)
   })
 
-  test('closes the connections to the other peers, which are never dialed again', async () => {
+  test('one lost connection closes the connections to the other peers, which are never dialed again', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }, { id: 'charlie' }] })
     const made = alice.makeSessions({ count: 1 })
     const [bob, charlie] = [await dialed(alice, 'bob'), await dialed(alice, 'charlie')]
@@ -66,8 +93,11 @@ describe('one lost connection', () => {
     await until(() => pipesOf(alice).length === 0, 'no socket is left')
   })
 
-  test('rejects a send that waits for room, with the cause', async () => {
-    const { sessions: [session], bob } = await aliceWithRawBob()
+  test('one lost connection rejects a send that waits for room, with the cause', async () => {
+    const {
+      sessions: [session],
+      bob,
+    } = await aliceWithRawBob()
     bob.stopReading()
     while (session!.trySend('bob', large)) await new Promise((resolve) => setImmediate(resolve))
     const waiting = rejection(session!.send('bob', large), 'a send that waits')
@@ -75,8 +105,11 @@ describe('one lost connection', () => {
     expect((await waiting).code).toBe('ERR_CONNECTION_LOST')
   })
 
-  test('leaves what had arrived before to be read, then says why there is no more', async () => {
-    const { sessions: [session], bob } = await aliceWithRawBob()
+  test('one lost connection leaves what had arrived before to be read, then says why there is no more', async () => {
+    const {
+      sessions: [session],
+      bob,
+    } = await aliceWithRawBob()
     bob.write(Buffer.concat([encodeFrame(0, ring16(1)), encodeFrame(0, ring16(2))]))
     bob.halfClose()
     await bob.end()
@@ -85,14 +118,14 @@ describe('one lost connection', () => {
     expect((await rejection(session!.send('bob', ring16(1)), 'send')).code).toBe('ERR_CONNECTION_LOST')
   })
 
-  test('before the batch is whole rejects makeSessions, although the other connections come up', async () => {
+  test('one lost connection before the batch is whole rejects makeSessions, although the other connections come up', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }, { id: 'charlie' }] })
     const failing = rejection(alice.makeSessions({ count: 1 }), 'makeSessions')
     ;(await dialed(alice, 'bob')).close()
     expect((await failing).code).toBe('ERR_CONNECTION_LOST')
   })
 
-  test('during validation rejects makeSessions', async () => {
+  test('one lost connection during validation rejects makeSessions', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }] })
     const failing = rejection(alice.makeSessions({ count: 2 }), 'makeSessions')
     const bob = await dialed(alice)
@@ -102,7 +135,7 @@ describe('one lost connection', () => {
     expect((await failing).code).toBe('ERR_CONNECTION_LOST')
   })
 
-  test('is said with the same code and cause on every session of the batch, whichever connection carried it', async () => {
+  test('one lost connection is said with the same code and cause on every session of the batch, whichever connection carried it', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], connectionParallelism: 2 })
     const made = alice.makeSessions({ count: 2 })
     const [zero, one] = [await dialed(alice, 'bob', 0), await dialed(alice, 'bob', 1)]
@@ -120,7 +153,7 @@ describe('one lost connection', () => {
 describe('the end of a batch by its own side', () => {
   leaveNothingBehind()
 
-  test('comes when its last session is closed, and ends it for the peer', async () => {
+  test('the end of a batch by its own side comes when its last session is closed, and ends it for the peer', async () => {
     const { sessions, bob } = await aliceWithRawBob(2)
     sessions[0]!.close()
     bob.write(encodeFrame(1, ring16(1)))
@@ -130,13 +163,20 @@ describe('the end of a batch by its own side', () => {
     expect(await bob.end()).toBeNull()
   })
 
-  test.each(['close', 'shutdown'] as const)('by %s lets what was sent before leave first', async (how) => {
-    const { alice, sessions: [session], bob } = await aliceWithRawBob()
-    const values = Array.from({ length: 100 }, (_, index) => ring16(index))
-    for (const value of values) await session!.send('bob', value)
-    if (how === 'close') session!.close()
-    else await shutDown(alice)
-    await bob.end()
-    expect(bob.unread).toEqual(Buffer.concat(values.map((value) => encodeFrame(0, value))))
-  })
+  test.each(['close', 'shutdown'] as const)(
+    'the end of a batch by its own side by %s lets what was sent before leave first',
+    async (how) => {
+      const {
+        alice,
+        sessions: [session],
+        bob,
+      } = await aliceWithRawBob()
+      const values = Array.from({ length: 100 }, (_, index) => ring16(index))
+      for (const value of values) await session!.send('bob', value)
+      if (how === 'close') session!.close()
+      else await shutDown(alice)
+      await bob.end()
+      expect(bob.unread).toEqual(Buffer.concat(values.map((value) => encodeFrame(0, value))))
+    },
+  )
 })

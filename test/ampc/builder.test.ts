@@ -7,10 +7,20 @@ import { describe, expect, test } from 'vitest'
 import { PeerConnectionBuilder, systemClock, TcpNetworkHandle, TcpTransport } from '../../actors/index.ts'
 import type { BuiltPeers, Clock, TimerHandle } from '../../actors/index.ts'
 import type { NetworkRuntimeOptions } from '../../index.ts'
-import { anyPort, leaveNothingBehind, pipesOf, ring16, seat, shutDown, testLimits, track } from '../support/ampc-parties.ts'
+import {
+  anyPort,
+  leaveNothingBehind,
+  pipesOf,
+  ring16,
+  seat,
+  shutDown,
+  testLimits,
+  track,
+} from '../support/ampc-parties.ts'
 import { nextEvent, rejection, within } from '../support/bounded-wait.ts'
 
-const config = (identity: string, onConnectionLost: 'fail' | 'reconnect' = 'reconnect') => ({ identity, listen: anyPort, security: 'plaintext', onConnectionLost, limits: testLimits }) as const
+const config = (identity: string, onConnectionLost: 'fail' | 'reconnect' = 'reconnect') =>
+  ({ identity, listen: anyPort, security: 'plaintext', onConnectionLost, limits: testLimits }) as const
 
 /** What a build that failed might have left: sockets and listeners, timers, actors. */
 class Leftovers {
@@ -35,11 +45,18 @@ class Leftovers {
         systemClock.clearTimeout(handle)
       },
     }
-    this.runtime = { environment: { transport: this.transport, clock }, inspect: (event) => void this.#actors.add(event.actorRef) }
+    this.runtime = {
+      environment: { transport: this.transport, clock },
+      inspect: (event) => void this.#actors.add(event.actorRef),
+    }
   }
 
   get all(): object {
-    return { handles: this.transport.openHandles, timers: this.#timers.size, actors: [...this.#actors].filter((actor) => actor.getSnapshot().status === 'active').length }
+    return {
+      handles: this.transport.openHandles,
+      timers: this.#timers.size,
+      actors: [...this.#actors].filter((actor) => actor.getSnapshot().status === 'active').length,
+    }
   }
 
   get actorsSeen(): number {
@@ -52,9 +69,21 @@ const none = { handles: 0, timers: 0, actors: 0 }
 /** Two parties of the first design; the listening one is built to its end only when the other has come. */
 async function both(onConnectionLost: 'fail' | 'reconnect'): Promise<{ a: BuiltPeers; b: BuiltPeers }> {
   const transports = [new TcpTransport(), new TcpTransport()] as const
-  const building = new PeerConnectionBuilder(config('alice', onConnectionLost), { environment: { transport: transports[0] } }).includePeer('bob').build()
+  const building = new PeerConnectionBuilder(config('alice', onConnectionLost), {
+    environment: { transport: transports[0] },
+  })
+    .includePeer('bob')
+    .build()
   const port = await listening(transports[0])
-  const [a, b] = await within(Promise.all([building, new PeerConnectionBuilder(config('bob', onConnectionLost), { environment: { transport: transports[1] } }).includePeer('alice', `tcp://127.0.0.1:${port}`).build()]), 'both are built')
+  const [a, b] = await within(
+    Promise.all([
+      building,
+      new PeerConnectionBuilder(config('bob', onConnectionLost), { environment: { transport: transports[1] } })
+        .includePeer('alice', `tcp://127.0.0.1:${port}`)
+        .build(),
+    ]),
+    'both are built',
+  )
   track(a.connections.network, transports[0])
   track(b.connections.network, transports[1])
   return { a, b }
@@ -75,31 +104,45 @@ function listening(transport: TcpTransport): Promise<number> {
 describe('build()', () => {
   leaveNothingBehind()
 
-  test('in mode reconnect resolves when the one set of connections is up', async () => {
+  test('build() in mode reconnect resolves when the one set of connections is up', async () => {
     const { a, b } = await both('reconnect')
     expect([pipesOf(a.connections.network), pipesOf(b.connections.network)].map(({ length }) => length)).toEqual([1, 1])
     expect([a.connections.peers, b.connections.peers]).toEqual([['bob'], ['alice']])
   })
 
-  test('in mode fail resolves when the port is bound, since each call opens its own set', async () => {
-    const built = await within(new PeerConnectionBuilder(config('alice', 'fail')).includePeer('bob').build(), 'alice is built')
+  test('build() in mode fail resolves when the port is bound, since each call opens its own set', async () => {
+    const built = await within(
+      new PeerConnectionBuilder(config('alice', 'fail')).includePeer('bob').build(),
+      'alice is built',
+    )
     expect(built.connections.network.url).toMatch(/^tcp:\/\/127\.0\.0\.1:\d+$/)
     await shutDown(built.connections.network)
   })
 
-  test('rejects at its time-out with the peers that did not come, and leaves nothing open', async () => {
+  test('build() rejects at its time-out with the peers that did not come, and leaves nothing open', async () => {
     const left = new Leftovers()
-    const error = await rejection(new PeerConnectionBuilder(config('alice'), left.runtime).includePeer('bob').includePeer('charlie').build({ timeoutMs: 100 }), 'build')
+    const error = await rejection(
+      new PeerConnectionBuilder(config('alice'), left.runtime)
+        .includePeer('bob')
+        .includePeer('charlie')
+        .build({ timeoutMs: 100 }),
+      'build',
+    )
     expect(error).toMatchObject({ code: 'ERR_TIMED_OUT', message: expect.stringContaining('bob, charlie') })
     expect(left.actorsSeen).toBeGreaterThan(5)
     expect(left.all).toEqual(none)
   })
 
-  test('rejects in the middle of a handshake as well, and leaves nothing open', async () => {
+  test('build() rejects in the middle of a handshake as well, and leaves nothing open', async () => {
     const left = new Leftovers()
     const alice = await seat('alice')
     const controller = new AbortController()
-    const failing = rejection(new PeerConnectionBuilder(config('bob'), left.runtime).includePeer('alice', alice.url).build({ signal: controller.signal }), 'build')
+    const failing = rejection(
+      new PeerConnectionBuilder(config('bob'), left.runtime)
+        .includePeer('alice', alice.url)
+        .build({ signal: controller.signal }),
+      'build',
+    )
     const { socket } = await alice.acceptClaim()
     controller.abort(new Error('enough'))
     expect(await failing).toMatchObject({ code: 'ERR_ABORTED', cause: new Error('enough') })
@@ -108,28 +151,39 @@ describe('build()', () => {
     expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0)
   })
 
-  test('rejects with a signal that was aborted before, and leaves nothing open', async () => {
+  test('build() rejects with a signal that was aborted before, and leaves nothing open', async () => {
     const left = new Leftovers()
-    const error = await rejection(new PeerConnectionBuilder(config('alice'), left.runtime).includePeer('bob').build({ signal: AbortSignal.abort() }), 'build')
+    const error = await rejection(
+      new PeerConnectionBuilder(config('alice'), left.runtime)
+        .includePeer('bob')
+        .build({ signal: AbortSignal.abort() }),
+      'build',
+    )
     expect(error.code).toBe('ERR_ABORTED')
     expect(left.all).toEqual(none)
   })
 
-  test('rejects when the port cannot be bound, and leaves nothing open', async () => {
+  test('build() rejects when the port cannot be bound, and leaves nothing open', async () => {
     const left = new Leftovers()
     const holder = await seat('someone')
-    const error = await rejection(new PeerConnectionBuilder({ ...config('alice'), listen: holder.url }, left.runtime).includePeer('bob').build(), 'build')
+    const error = await rejection(
+      new PeerConnectionBuilder({ ...config('alice'), listen: holder.url }, left.runtime).includePeer('bob').build(),
+      'build',
+    )
     expect(error.code).toBe('ERR_LISTEN_FAILED')
     expect(left.all).toEqual(none)
   })
 
-  test('rejects a wrong configuration, and a second call', async () => {
+  test('build() rejects a wrong configuration, and a second call', async () => {
     const builder = new PeerConnectionBuilder(config('bob')).includePeer('alice')
     expect((await rejection(builder.build(), 'a dialer without an address')).code).toBe('ERR_INVALID_OPTION')
-    expect(await rejection(builder.build(), 'the second call')).toMatchObject({ code: 'ERR_INVALID_OPTION', message: expect.stringContaining('called on this builder before') })
+    expect(await rejection(builder.build(), 'the second call')).toMatchObject({
+      code: 'ERR_INVALID_OPTION',
+      message: expect.stringContaining('called on this builder before'),
+    })
   })
 
-  test('takes its listener off the signal when it has succeeded', async () => {
+  test('build() takes its listener off the signal when it has succeeded', async () => {
     const { signal } = new AbortController()
     const alice = await seat('alice')
     const building = new PeerConnectionBuilder(config('bob')).includePeer('alice', alice.url).build({ signal })
@@ -143,11 +197,14 @@ describe('build()', () => {
 describe('what build() gives', () => {
   leaveNothingBehind()
 
-  test('makes a TcpNetworkHandle, whose batches and control channel all ride on what was built', async () => {
+  test('what build() gives makes a TcpNetworkHandle, whose batches and control channel all ride on what was built', async () => {
     const { a, b } = await both('reconnect')
     const handles = [new TcpNetworkHandle(a), new TcpNetworkHandle(b)]
     await within(Promise.all(handles.map((handle) => handle.makeSessions({ count: 2 }))), 'the first batch')
-    const [left, right] = await within(Promise.all(handles.map((handle) => handle.makeSessions({ count: 1 }))), 'the second batch')
+    const [left, right] = await within(
+      Promise.all(handles.map((handle) => handle.makeSessions({ count: 1 }))),
+      'the second batch',
+    )
     expect(pipesOf(a.connections.network)).toHaveLength(1)
     await left![0]!.send('bob', ring16(3))
     expect(await within(right![0]!.receive('alice'), 'a value')).toEqual(ring16(3))
@@ -156,7 +213,7 @@ describe('what build() gives', () => {
     await within(Promise.all(handles.map((handle) => handle.shutdown())), 'both shut down')
   })
 
-  test('has a reconnector that says when a connection is back, until told not to', async () => {
+  test('what build() gives has a reconnector that says when a connection is back, until told not to', async () => {
     const { a, b } = await both('reconnect')
     await within(Promise.all([a, b].map((built) => new TcpNetworkHandle(built).makeSessions({ count: 1 }))), 'sessions')
     const heard: string[] = []
@@ -170,9 +227,10 @@ describe('what build() gives', () => {
     }
   })
 
-  test('ends with its reconnector', async () => {
+  test('what build() gives ends with its reconnector', async () => {
     const { a, b } = await both('reconnect')
     await within(Promise.all([a.reconnector.stop(), b.reconnector[Symbol.asyncDispose]()]), 'both stop')
-    for (const { connections } of [a, b]) expect(connections.network.resources).toEqual({ actors: 0, deadlines: 0, handles: 0 })
+    for (const { connections } of [a, b])
+      expect(connections.network.resources).toEqual({ actors: 0, deadlines: 0, handles: 0 })
   })
 })

@@ -11,7 +11,7 @@ import { claim } from '../support/rust-seat.ts'
 describe('calls', () => {
   leaveNothingBehind()
 
-  test('made at once by all parties are served in the order they were made: control, batch, batch', async () => {
+  test('calls made at once by all parties are served in the order they were made: control, batch, batch', async () => {
     const made = await parties(['alice', 'bob', 'charlie'], { connectionParallelism: 2 })
     const results = await within(
       Promise.all(
@@ -28,10 +28,14 @@ describe('calls', () => {
       ),
       'all calls are served',
     )
-    expect(results).toEqual([['control', '0,1', '2'], ['control', '0,1', '2'], ['control', '0,1', '2']])
+    expect(results).toEqual([
+      ['control', '0,1', '2'],
+      ['control', '0,1', '2'],
+      ['control', '0,1', '2'],
+    ])
   })
 
-  test('to one peer: the connections of the second are not asked for before the first is served', async () => {
+  test('calls to one peer: the connections of the second are not asked for before the first is served', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], connectionParallelism: 2 })
     const first = alice.makeSessions({ count: 1 })
     const second = alice.makeSessions({ count: 2 })
@@ -46,7 +50,7 @@ describe('calls', () => {
     await dialed(alice, 'bob', 1)
   })
 
-  test('to different peers do not wait for each other', async () => {
+  test('calls to different peers do not wait for each other', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }, { id: 'charlie' }] })
     const toBob = alice.makeSessions({ count: 1, peers: ['bob'] })
     const toCharlie = alice.makeSessions({ count: 1, peers: ['charlie'] })
@@ -55,7 +59,7 @@ describe('calls', () => {
     toBob.catch(() => {})
   })
 
-  test('that share one peer wait, and the peer they do not share is not asked either', async () => {
+  test('calls that share one peer wait, and the peer they do not share is not asked either', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }, { id: 'charlie' }] })
     alice.makeSessions({ count: 1, peers: ['bob'] }).catch(() => {})
     alice.makeSessions({ count: 1 }).catch(() => {})
@@ -64,7 +68,7 @@ describe('calls', () => {
     expect(await rejected).toMatchObject({ peer: 'charlie', cause: { code: 'ERR_NOT_REQUESTED' } })
   })
 
-  test('go on behind one that has failed', async () => {
+  test('calls go on behind one that has failed', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }] })
     const first = rejection(alice.openControlChannel({ timeoutMs: 100 }), 'a channel that nobody comes to')
     const second = alice.makeSessions({ count: 1 })
@@ -73,9 +77,12 @@ describe('calls', () => {
     expect(await within(second, 'the next call')).toHaveLength(1)
   })
 
-  test('that wait are rejected at shutdown, in whatever phase they are', async () => {
+  test('calls that wait are rejected at shutdown, in whatever phase they are', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }] })
-    const calls = [rejection(alice.makeSessions({ count: 1 }), 'one that validates'), rejection(alice.openControlChannel(), 'one that waits for its turn')]
+    const calls = [
+      rejection(alice.makeSessions({ count: 1 }), 'one that validates'),
+      rejection(alice.openControlChannel(), 'one that waits for its turn'),
+    ]
     await (await dialed(alice)).read(21)
     const down = alice.shutdown()
     calls.push(rejection(alice.openControlChannel(), 'one made while it shuts down'))

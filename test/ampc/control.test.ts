@@ -6,7 +6,16 @@ import { describe, expect, test } from 'vitest'
 import type { ControlChannel, Network, NetworkValue } from '../../index.ts'
 import { encodeControlFrame, encodeFrame } from '../../codec/index.ts'
 import { seededRandom } from '../../testing/index.ts'
-import { aliceWithRawBob, dialed, leaveNothingBehind, parties, party, pipesOf, ring16, shutDown } from '../support/ampc-parties.ts'
+import {
+  aliceWithRawBob,
+  dialed,
+  leaveNothingBehind,
+  parties,
+  party,
+  pipesOf,
+  ring16,
+  shutDown,
+} from '../support/ampc-parties.ts'
 import { nextEvent, rejection, settle, within } from '../support/bounded-wait.ts'
 import type { RawSocket } from '../support/raw-socket.ts'
 
@@ -32,13 +41,13 @@ async function rawChannel(): Promise<{ alice: Network; channel: ControlChannel; 
 describe('a control channel', () => {
   leaveNothingBehind()
 
-  test('is open once its connections are, without validation', async () => {
+  test('a control channel is open once its connections are, without validation', async () => {
     const { bob } = await rawChannel()
     await settle()
     expect(bob.unread).toHaveLength(0)
   })
 
-  test('carries u32 LE length and value, and no session id', async () => {
+  test('a control channel carries u32 LE length and value, and no session id', async () => {
     const { channel, bob } = await rawChannel()
     await channel.send('bob', ring16(0x0102))
     expect((await bob.read(7)).toString('hex')).toBe('03000000030201')
@@ -46,7 +55,7 @@ describe('a control channel', () => {
     expect(await within(channel.receive('bob'), 'a value')).toEqual(ring16(0x0304))
   })
 
-  test('takes a value of 1,048,576 bytes, and sends one', async () => {
+  test('a control channel takes a value of 1,048,576 bytes, and sends one', async () => {
     const { channel, bob } = await rawChannel()
     const frame = encodeControlFrame(bytes(maxBytes))
     bob.write(frame)
@@ -55,31 +64,42 @@ describe('a control channel', () => {
     await within(Promise.all([channel.send('bob', value), bob.read(frame.length)]), 'it comes back')
   })
 
-  test('refuses to send a value of one byte more', async () => {
+  test('a control channel refuses to send a value of one byte more', async () => {
     const { channel, bob } = await rawChannel()
     expect((await rejection(channel.send('bob', bytes(maxBytes + 1)), 'send')).code).toBe('ERR_INVALID_VALUE')
     await channel.send('bob', ring16(1))
     expect(await bob.read(7)).toEqual(encodeControlFrame(ring16(1)))
   })
 
-  test.each([0, 1_048_577, 2 ** 32 - 1])('ends on a declared length of %i, from its 4 bytes', async (length) => {
-    const { alice, channel, bob } = await rawChannel()
-    const lost = nextEvent(alice, 'connection.lost')
-    bob.write(u32le(length).subarray(0, 3))
-    await settle()
-    expect(bob.isOver).toBe(false)
-    bob.write(u32le(length).subarray(3))
-    await bob.end()
-    expect((await lost).cause.code).toBe('ERR_CONTROL_FRAME_LENGTH')
-    expect((await rejection(channel.receive('bob'), 'receive')).code).toBe('ERR_CONNECTION_LOST')
-  })
+  test.each([0, 1_048_577, 2 ** 32 - 1])(
+    'a control channel ends on a declared length of %i, from its 4 bytes',
+    async (length) => {
+      const { alice, channel, bob } = await rawChannel()
+      const lost = nextEvent(alice, 'connection.lost')
+      bob.write(u32le(length).subarray(0, 3))
+      await settle()
+      expect(bob.isOver).toBe(false)
+      bob.write(u32le(length).subarray(3))
+      await bob.end()
+      expect((await lost).cause.code).toBe('ERR_CONTROL_FRAME_LENGTH')
+      expect((await rejection(channel.receive('bob'), 'receive')).code).toBe('ERR_CONNECTION_LOST')
+    },
+  )
 
   test.each([
-    ['is shorter than its frame', Buffer.concat([u32le(4), Buffer.from('03010200', 'hex')]), 'ERR_CONTROL_FRAME_NOT_FILLED'],
+    [
+      'is shorter than its frame',
+      Buffer.concat([u32le(4), Buffer.from('03010200', 'hex')]),
+      'ERR_CONTROL_FRAME_NOT_FILLED',
+    ],
     ['is longer than its frame', Buffer.concat([u32le(2), Buffer.from('0301', 'hex')]), 'ERR_CONTROL_FRAME_NOT_FILLED'],
     ['has an unknown descriptor', Buffer.concat([u32le(1), Buffer.from('ff', 'hex')]), 'ERR_UNKNOWN_DESCRIPTOR'],
-    ['is malformed inside', Buffer.concat([u32le(8), Buffer.from('0603000000010203', 'hex')]), 'ERR_VECTOR_LENGTH_NOT_MULTIPLE'],
-  ])('ends on a value that %s', async (_what, frame, code) => {
+    [
+      'is malformed inside',
+      Buffer.concat([u32le(8), Buffer.from('0603000000010203', 'hex')]),
+      'ERR_VECTOR_LENGTH_NOT_MULTIPLE',
+    ],
+  ])('a control channel ends on a value that %s', async (_what, frame, code) => {
     const { alice, bob } = await rawChannel()
     const lost = nextEvent(alice, 'connection.lost')
     bob.write(frame)
@@ -87,7 +107,7 @@ describe('a control channel', () => {
     expect((await lost).cause.code).toBe(code)
   })
 
-  test('resolves a send when the kernel has it, not before', async () => {
+  test('a control channel resolves a send when the kernel has it, not before', async () => {
     const { alice, channel, bob } = await rawChannel()
     bob.stopReading()
     const pipe = pipesOf(alice).find(({ remoteAddress }) => remoteAddress.endsWith(`:${bob.socket.localPort}`))!
@@ -107,7 +127,7 @@ describe('a control channel', () => {
     await within(last!, 'the last is with the kernel once bob reads')
   })
 
-  test('sets no deadline on a receive that names none', async () => {
+  test('a control channel sets no deadline on a receive that names none', async () => {
     const { alice, channel } = await rawChannel()
     const before = alice.resources.deadlines
     const pending = channel.receive('bob')
@@ -115,7 +135,7 @@ describe('a control channel', () => {
     expect(alice.resources.deadlines).toBe(before)
   })
 
-  test('lets what was sent leave when it is closed, and ends for the peer', async () => {
+  test('a control channel lets what was sent leave when it is closed, and ends for the peer', async () => {
     const { channel, bob, charlie } = await rawChannel()
     const sent = channel.send('bob', ring16(1))
     channel.close()
@@ -126,7 +146,7 @@ describe('a control channel', () => {
     expect((await rejection(channel.receive('bob'), 'receive')).code).toBe('ERR_SESSION_CLOSED')
   })
 
-  test('goes on with the others when a peer leaves after the barrier', async () => {
+  test('a control channel goes on with the others when a peer leaves after the barrier', async () => {
     const { channel, bob, charlie } = await rawChannel()
     bob.close()
     expect((await rejection(channel.receive('bob'), 'receive from who left')).code).toBe('ERR_CONNECTION_LOST')
@@ -134,8 +154,12 @@ describe('a control channel', () => {
     expect(await within(channel.receive('charlie'), 'a value of the other')).toEqual(ring16(1))
   })
 
-  test('that is lost does not touch the sessions', async () => {
-    const { alice, sessions: [session], bob } = await aliceWithRawBob()
+  test('a control channel that is lost does not touch the sessions', async () => {
+    const {
+      alice,
+      sessions: [session],
+      bob,
+    } = await aliceWithRawBob()
     const opened = alice.openControlChannel()
     const control = await dialed(alice)
     const channel = await within(opened, 'the channel opens')
@@ -149,7 +173,7 @@ describe('a control channel', () => {
 describe('sync()', () => {
   leaveNothingBehind()
 
-  test('says Bytes("ok") to both neighbours, and returns when both have said it', async () => {
+  test('sync() says Bytes("ok") to both neighbours, and returns when both have said it', async () => {
     const { channel, bob, charlie } = await rawChannel()
     let isDone = false
     const synced = channel.sync().then(() => (isDone = true))
@@ -161,7 +185,7 @@ describe('sync()', () => {
     await within(synced, 'the barrier opens')
   })
 
-  test('says it to next first, then to previous', async () => {
+  test('sync() says it to next first, then to previous', async () => {
     const { channel, bob, charlie } = await rawChannel()
     expect(channel.ring).toEqual({ next: 'bob', previous: 'charlie' })
     bob.stopReading()
@@ -176,7 +200,7 @@ describe('sync()', () => {
   test.each([
     ['other bytes', encodeControlFrame({ type: 'Bytes', value: Buffer.from('ko') })],
     ['another type', encodeControlFrame(ring16(1))],
-  ])('rejects when a neighbour says %s', async (_what, frame) => {
+  ])('sync() rejects when a neighbour says %s', async (_what, frame) => {
     const { channel, bob, charlie } = await rawChannel()
     const failing = rejection(channel.sync(), 'sync')
     bob.write(okFrame)
@@ -184,7 +208,7 @@ describe('sync()', () => {
     expect((await failing).code).toBe('ERR_SYNC_MISMATCH')
   })
 
-  test('is a barrier: nobody returns from round n before all three have called it', async () => {
+  test('sync() is a barrier: nobody returns from round n before all three have called it', async () => {
     const seed = Math.floor(Math.random() * 2 ** 32)
     const random = seededRandom(seed)
     const made = await parties(['alice', 'bob', 'charlie'])

@@ -6,14 +6,24 @@ import { describe, expect, test } from 'vitest'
 import { TcpTransport } from '../../actors/index.ts'
 import type { Address, DialOptions, ListenerHandlers, PipeListener } from '../../actors/index.ts'
 import type { Network } from '../../index.ts'
-import { aliceWithRawBob, dialed, keep, leaveNothingBehind, party, ring16, validation } from '../support/ampc-parties.ts'
+import {
+  aliceWithRawBob,
+  dialed,
+  keep,
+  leaveNothingBehind,
+  party,
+  ring16,
+  validation,
+} from '../support/ampc-parties.ts'
 import { nextEvent, rejection, settle, within } from '../support/bounded-wait.ts'
 import { RawSocket } from '../support/raw-socket.ts'
 import { claim, identityBytes, ok, u32be } from '../support/rust-seat.ts'
 import { encodeFrame } from '../../codec/index.ts'
 
 /** alice, who waits for bob on connection 0. */
-async function aliceWaitsForBob(identity = 'bob'): Promise<{ alice: Network; url: string; made: ReturnType<Network['makeSessions']> }> {
+async function aliceWaitsForBob(
+  identity = 'bob',
+): Promise<{ alice: Network; url: string; made: ReturnType<Network['makeSessions']> }> {
   const alice = await party({ identity: 'alice', peers: [{ id: identity }] })
   const made = alice.makeSessions({ count: 1 })
   made.catch(() => {})
@@ -41,7 +51,7 @@ class WritesOfAccepted extends TcpTransport {
 describe('the acceptor', () => {
   leaveNothingBehind()
 
-  test('sends nothing but the echo before it has the whole identity', async () => {
+  test('the acceptor sends nothing but the echo before it has the whole identity', async () => {
     const { url } = await aliceWaitsForBob()
     const bob = keep(await RawSocket.dial(url))
     await settle()
@@ -58,7 +68,7 @@ describe('the acceptor', () => {
     expect(await bob.read(3)).toEqual(ok)
   })
 
-  test('writes "2ok" in one piece', async () => {
+  test('the acceptor writes "2ok" in one piece', async () => {
     const transport = new WritesOfAccepted()
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }] }, {}, transport)
     const made = alice.makeSessions({ count: 1 })
@@ -68,42 +78,51 @@ describe('the acceptor', () => {
     expect(transport.writes.slice(0, 2)).toEqual(['00000000', '326f6b'])
   })
 
-  test('takes id, length and identity in one segment, although the Rust dialer waits for the echo', async () => {
+  test('the acceptor takes id, length and identity in one segment, although the Rust dialer waits for the echo', async () => {
     const { url } = await aliceWaitsForBob()
     const bob = keep(await RawSocket.dial(url))
     bob.write(Buffer.concat([u32be(0), identityBytes('bob')]))
     expect(await bob.read(7)).toEqual(Buffer.concat([u32be(0), ok]))
   })
 
-  test.each([0, 129, 2 ** 32 - 1])('closes on an identity of %i bytes, from the length alone', async (length) => {
-    const { alice, url } = await aliceWaitsForBob()
-    const rejected = nextEvent(alice, 'connection.rejected')
-    const socket = keep(await RawSocket.dial(url))
-    socket.write(u32be(0))
-    await socket.read(4)
-    socket.write(u32be(length))
-    await socket.end()
-    expect(socket.received).toEqual(u32be(0))
-    expect((await rejected).cause).toMatchObject({ code: 'ERR_HANDSHAKE_FAILED', message: expect.stringContaining(String(length)) })
-  })
+  test.each([0, 129, 2 ** 32 - 1])(
+    'the acceptor closes on an identity of %i bytes, from the length alone',
+    async (length) => {
+      const { alice, url } = await aliceWaitsForBob()
+      const rejected = nextEvent(alice, 'connection.rejected')
+      const socket = keep(await RawSocket.dial(url))
+      socket.write(u32be(0))
+      await socket.read(4)
+      socket.write(u32be(length))
+      await socket.end()
+      expect(socket.received).toEqual(u32be(0))
+      expect((await rejected).cause).toMatchObject({
+        code: 'ERR_HANDSHAKE_FAILED',
+        message: expect.stringContaining(String(length)),
+      })
+    },
+  )
 
-  test.each([1, 128])('takes an identity of %i bytes', async (length) => {
+  test.each([1, 128])('the acceptor takes an identity of %i bytes', async (length) => {
     const identity = 'z'.repeat(length)
     const { url } = await aliceWaitsForBob(identity)
     const socket = keep(await claim(url, identity, 0))
     expect(await socket.read(3)).toEqual(ok)
   })
 
-  test.each(['ff', '626fc3', 'eda080', 'c080'])('closes on an identity that is not UTF-8: %s', async (hex) => {
-    const { alice, url } = await aliceWaitsForBob()
-    const rejected = nextEvent(alice, 'connection.rejected')
-    const socket = keep(await claim(url, Buffer.from(hex, 'hex'), 0))
-    await socket.end()
-    expect(socket.unread).toHaveLength(0)
-    expect((await rejected).cause.code).toBe('ERR_HANDSHAKE_FAILED')
-  })
+  test.each(['ff', '626fc3', 'eda080', 'c080'])(
+    'the acceptor closes on an identity that is not UTF-8: %s',
+    async (hex) => {
+      const { alice, url } = await aliceWaitsForBob()
+      const rejected = nextEvent(alice, 'connection.rejected')
+      const socket = keep(await claim(url, Buffer.from(hex, 'hex'), 0))
+      await socket.end()
+      expect(socket.unread).toHaveLength(0)
+      expect((await rejected).cause.code).toBe('ERR_HANDSHAKE_FAILED')
+    },
+  )
 
-  test('does not take an identity with a byte order mark for the one without', async () => {
+  test('the acceptor does not take an identity with a byte order mark for the one without', async () => {
     const { alice, url } = await aliceWaitsForBob()
     const rejected = nextEvent(alice, 'connection.rejected')
     const socket = keep(await claim(url, Buffer.concat([Buffer.from('efbbbf', 'hex'), Buffer.from('bob')]), 0))
@@ -111,7 +130,7 @@ describe('the acceptor', () => {
     expect((await rejected).cause.code).toBe('ERR_UNKNOWN_PEER')
   })
 
-  test('closes on a peer that nobody invited, and says so', async () => {
+  test('the acceptor closes on a peer that nobody invited, and says so', async () => {
     const { alice, url } = await aliceWaitsForBob()
     const rejected = nextEvent(alice, 'connection.rejected')
     const mallory = keep(await claim(url, 'mallory', 0))
@@ -120,7 +139,7 @@ describe('the acceptor', () => {
     expect(await rejected).toMatchObject({ peer: 'mallory', cause: { code: 'ERR_UNKNOWN_PEER' } })
   })
 
-  test('closes on a known peer that is not asked for now, and lets it in when it comes again later', async () => {
+  test('the acceptor closes on a known peer that is not asked for now, and lets it in when it comes again later', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }] })
     const rejected = nextEvent(alice, 'connection.rejected')
     const early = keep(await claim(alice.url as string, 'bob', 0))
@@ -134,7 +153,7 @@ describe('the acceptor', () => {
     expect(await later.read(3)).toEqual(ok)
   })
 
-  test('closes on a connection id that is not asked for now', async () => {
+  test('the acceptor closes on a connection id that is not asked for now', async () => {
     const { alice, url } = await aliceWaitsForBob()
     const rejected = nextEvent(alice, 'connection.rejected')
     const socket = keep(await claim(url, 'bob', 1))
@@ -142,7 +161,7 @@ describe('the acceptor', () => {
     expect((await rejected).cause.code).toBe('ERR_NOT_REQUESTED')
   })
 
-  test('refuses a second claim on a connection id before the batch is whole, and the first stays', async () => {
+  test('the acceptor refuses a second claim on a connection id before the batch is whole, and the first stays', async () => {
     const { alice, url, made } = await aliceWaitsForBob()
     const first = await dialed(alice)
     const rejected = nextEvent(alice, 'connection.rejected')
@@ -153,7 +172,7 @@ describe('the acceptor', () => {
     expect(await within(made, 'the first one makes the session')).toHaveLength(1)
   })
 
-  test('refuses a second claim on a connection id while the batch is up, and the first stays', async () => {
+  test('the acceptor refuses a second claim on a connection id while the batch is up, and the first stays', async () => {
     const { alice, sessions, bob } = await aliceWithRawBob()
     const second = keep(await claim(alice.url as string, 'bob', 0))
     await second.end()
@@ -161,7 +180,7 @@ describe('the acceptor', () => {
     expect(await within(sessions[0]!.receive('bob'), 'a value on the first')).toEqual(ring16(7))
   })
 
-  test('asks again for a connection whose claimed socket was gone before "2ok" was used', async () => {
+  test('the acceptor asks again for a connection whose claimed socket was gone before "2ok" was used', async () => {
     const { alice, url, made } = await aliceWaitsForBob()
     const gone = keep(await claim(url, 'bob', 0))
     gone.reset()
@@ -171,7 +190,7 @@ describe('the acceptor', () => {
     else expect(lost.code).toBe('ERR_CONNECTION_LOST')
   })
 
-  test('closes the oldest handshake under way when a new connection exceeds the limit of its address', async () => {
+  test('the acceptor closes the oldest handshake under way when a new connection exceeds the limit of its address', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], limits: { pendingInboundPerAddressMax: 2 } })
     const held = [keep(await RawSocket.dial(alice.url as string)), keep(await RawSocket.dial(alice.url as string))]
     for (const socket of held) socket.write(u32be(0))

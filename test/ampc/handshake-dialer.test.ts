@@ -36,7 +36,7 @@ describe('who dials', () => {
     ['z', 'é'],
     ['\uffff', '\u{10000}'],
     ['bo', 'bob'],
-  ])('of %j and %j the second, greater as bytes', async (lesser, greater) => {
+  ])('who dials of %j and %j the second, greater as bytes', async (lesser, greater) => {
     const listener = await seat(lesser)
     const network = await party({ identity: greater, peers: [{ id: lesser, url: listener.url }] })
     network.makeSessions({ count: 1 }).catch(() => {})
@@ -44,24 +44,27 @@ describe('who dials', () => {
     expect({ identity, connectionId }).toEqual({ identity: greater, connectionId: 0 })
   })
 
-  test('is agreed by two of ours without a word, wherever their identities sort', async () => {
+  test('who dials is agreed by two of ours without a word, wherever their identities sort', async () => {
     const [lesser, greater] = await parties(['\uffff', '\u{10000}'])
     const [[left], [right]] = (await makeAll([lesser!, greater!], 1)) as [Session[], Session[]]
     await left!.send('\u{10000}', ring16(1))
     expect(await within(right!.receive('\uffff'), 'a value')).toEqual(ring16(1))
   })
 
-  test('is never the lesser: it needs no address, and the greater is refused without one', async () => {
+  test('who dials is never the lesser: it needs no address, and the greater is refused without one', async () => {
     await party({ identity: 'z', peers: [{ id: 'é' }] })
     const error = await rejection(party({ identity: 'é', peers: [{ id: 'z' }] }), 'a dialer without an address')
-    expect(error).toMatchObject({ code: 'ERR_INVALID_OPTION', message: expect.stringContaining('peers[0].url is missing') })
+    expect(error).toMatchObject({
+      code: 'ERR_INVALID_OPTION',
+      message: expect.stringContaining('peers[0].url is missing'),
+    })
   })
 })
 
 describe('the dialer', () => {
   leaveNothingBehind()
 
-  test('sends its identity only after the whole right echo', async () => {
+  test('the dialer sends its identity only after the whole right echo', async () => {
     const { alice } = await bobDialsAlice()
     const socket = await alice.accept()
     expect(await socket.read(4)).toEqual(u32be(0))
@@ -74,15 +77,17 @@ describe('the dialer', () => {
     expect(await socket.read(7)).toEqual(identityBytes('bob'))
   })
 
-  test('numbers its connections from 0, one echo each', async () => {
+  test('the dialer numbers its connections from 0, one echo each', async () => {
     const alice = await seat('alice')
     const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: alice.url }], connectionParallelism: 3 })
     bob.makeSessions({ count: 3 }).catch(() => {})
-    const ids = [await alice.acceptClaim(), await alice.acceptClaim(), await alice.acceptClaim()].map(({ connectionId }) => connectionId)
+    const ids = [await alice.acceptClaim(), await alice.acceptClaim(), await alice.acceptClaim()].map(
+      ({ connectionId }) => connectionId,
+    )
     expect(new Set(ids)).toEqual(new Set([0, 1, 2]))
   })
 
-  test('closes on a wrong echo without a word more, and tries again', async () => {
+  test('the dialer closes on a wrong echo without a word more, and tries again', async () => {
     const { alice, bob, made } = await bobDialsAlice()
     const failed = nextEvent(bob, 'connection.failed')
     const socket = await alice.accept()
@@ -94,7 +99,7 @@ describe('the dialer', () => {
     await completes(alice, made)
   })
 
-  test('closes on an answer that is not "2ok", and tries again', async () => {
+  test('the dialer closes on an answer that is not "2ok", and tries again', async () => {
     const { alice, bob, made } = await bobDialsAlice()
     const failed = nextEvent(bob, 'connection.failed')
     const { socket } = await alice.acceptClaim()
@@ -104,7 +109,7 @@ describe('the dialer', () => {
     await completes(alice, made)
   })
 
-  test('takes "2ok" in three pieces', async () => {
+  test('the dialer takes "2ok" in three pieces', async () => {
     const { alice, made } = await bobDialsAlice()
     const { socket } = await alice.acceptClaim()
     for (const letter of '2ok') {
@@ -115,13 +120,13 @@ describe('the dialer', () => {
     expect(await within(made, 'the session is made')).toHaveLength(1)
   })
 
-  test('tries again as often as it is closed instead of getting "2ok": the other side has not asked yet', async () => {
+  test('the dialer tries again as often as it is closed instead of getting "2ok": the other side has not asked yet', async () => {
     const { alice, made } = await bobDialsAlice()
     for (let refusals = 0; refusals < 5; refusals++) (await alice.acceptClaim()).socket.close()
     await completes(alice, made)
   })
 
-  test('takes a reset in the handshake for a refusal, and tries again', async () => {
+  test('the dialer takes a reset in the handshake for a refusal, and tries again', async () => {
     const { alice, bob, made } = await bobDialsAlice()
     const failed = nextEvent(bob, 'connection.failed')
     ;(await alice.acceptClaim()).socket.reset()
@@ -129,7 +134,7 @@ describe('the dialer', () => {
     await completes(alice, made)
   })
 
-  test('gets there through any order of refusals, resets, wrong echoes and wrong answers', async () => {
+  test('the dialer gets there through any order of refusals, resets, wrong echoes and wrong answers', async () => {
     const seed = Math.floor(Math.random() * 2 ** 32)
     console.log(`refusals in the order of seed ${seed}`)
     const random = seededRandom(seed)
@@ -139,7 +144,14 @@ describe('the dialer', () => {
     const refusals = 20
     for (let i = 0; i < refusals; i++) {
       const socket = await alice.accept()
-      const ways = [() => socket.close(), () => socket.reset(), () => socket.halfClose(), () => socket.write(u32be(7)), () => socket.write(Buffer.concat([u32be(0), Buffer.from('no!')])), () => socket.write(u32be(0).subarray(0, 2)) ?? socket.close()]
+      const ways = [
+        () => socket.close(),
+        () => socket.reset(),
+        () => socket.halfClose(),
+        () => socket.write(u32be(7)),
+        () => socket.write(Buffer.concat([u32be(0), Buffer.from('no!')])),
+        () => socket.write(u32be(0).subarray(0, 2)) ?? socket.close(),
+      ]
       ways[Math.floor(random.fraction() * ways.length)]!()
       await socket.end()
     }
@@ -147,7 +159,7 @@ describe('the dialer', () => {
     expect(failures).toHaveLength(refusals)
   })
 
-  test('tries again while nobody listens', async () => {
+  test('the dialer tries again while nobody listens', async () => {
     const gone = await seat('alice')
     gone.close()
     const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: gone.url }] })
@@ -157,14 +169,14 @@ describe('the dialer', () => {
     await completes(await seat('alice', Number(new URL(gone.url).port)), made)
   })
 
-  test('delivers frames that came in the same segment as "2ok"', async () => {
+  test('the dialer delivers frames that came in the same segment as "2ok"', async () => {
     const { alice, made } = await bobDialsAlice()
     await alice.acceptLink(Buffer.concat([validation([0]), encodeFrame(0, ring16(1)), encodeFrame(0, ring16(2))]))
     const [session] = await within(made, 'the session is made')
     expect([await session!.receive('alice'), await session!.receive('alice')]).toEqual([ring16(1), ring16(2)])
   })
 
-  test('delivers frames of the first connection that came before the second was up', async () => {
+  test('the dialer delivers frames of the first connection that came before the second was up', async () => {
     const alice = await seat('alice')
     const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: alice.url }], connectionParallelism: 2 })
     const made = bob.makeSessions({ count: 2 })

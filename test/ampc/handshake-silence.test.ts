@@ -24,7 +24,7 @@ const stepsOfDialer = [
 describe('an acceptor', () => {
   leaveNothingBehind()
 
-  test.each(stepsOfDialer)('closes a dialer that has said %s and no more', async (_what, bytes) => {
+  test.each(stepsOfDialer)('an acceptor closes a dialer that has said %s and no more', async (_what, bytes) => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], limits })
     alice.makeSessions({ count: 1 }).catch(() => {})
     const rejected = nextEvent(alice, 'connection.rejected')
@@ -35,7 +35,7 @@ describe('an acceptor', () => {
     expect(silent.received).toEqual(bytes < 4 ? Buffer.alloc(0) : u32be(0))
   })
 
-  test('does not begin the deadline anew at each byte', async () => {
+  test('an acceptor does not begin the deadline anew at each byte', async () => {
     const identity = 'z'.repeat(128)
     const alice = await party({ identity: 'alice', peers: [{ id: identity }], limits })
     alice.makeSessions({ count: 1 }).catch(() => {})
@@ -56,7 +56,7 @@ describe('an acceptor', () => {
     expect(written).toBeLessThan(128)
   })
 
-  test('lets an honest peer in while others are silent at every step', async () => {
+  test('an acceptor lets an honest peer in while others are silent at every step', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], limits: { handshakeTimeoutMs: 60_000 } })
     const made = alice.makeSessions({ count: 1 })
     const silent: RawSocket[] = []
@@ -81,7 +81,7 @@ describe('a dialer', () => {
     ['says half of the echo', u32be(0).subarray(0, 2)],
     ['says the echo and no more', u32be(0)],
     ['says the echo and two thirds of "2ok"', Buffer.concat([u32be(0), ok.subarray(0, 2)])],
-  ])('closes an acceptor that %s, and tries again', async (_what, bytes) => {
+  ])('a dialer closes an acceptor that %s, and tries again', async (_what, bytes) => {
     const alice = await seat('alice')
     const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: alice.url }], limits })
     const made = bob.makeSessions({ count: 1 })
@@ -95,10 +95,17 @@ describe('a dialer', () => {
     expect(await within(made, 'the session is made after all')).toHaveLength(1)
   })
 
-  test('shakes hands with one peer while another is silent', async () => {
+  test('a dialer shakes hands with one peer while another is silent', async () => {
     const alice = await seat('alice')
     const bob = await seat('bob')
-    const charlie = await party({ identity: 'charlie', peers: [{ id: 'alice', url: alice.url }, { id: 'bob', url: bob.url }], limits: { handshakeTimeoutMs: 60_000 } })
+    const charlie = await party({
+      identity: 'charlie',
+      peers: [
+        { id: 'alice', url: alice.url },
+        { id: 'bob', url: bob.url },
+      ],
+      limits: { handshakeTimeoutMs: 60_000 },
+    })
     charlie.makeSessions({ count: 1, peers: ['alice'] }).catch(() => {})
     const silent = await alice.accept()
     const made = charlie.makeSessions({ count: 1, peers: ['bob'] })

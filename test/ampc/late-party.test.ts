@@ -30,7 +30,11 @@ class RustAcceptor {
   }
 
   async start(transport: MemoryTransport): Promise<void> {
-    await transport.listen(address, { highWaterMarkBytes: 65_536 }, { onPipe: (pipe) => this.#accept(pipe), onError() {} })
+    await transport.listen(
+      address,
+      { highWaterMarkBytes: 65_536 },
+      { onPipe: (pipe) => this.#accept(pipe), onError() {} },
+    )
     this.#beginGroup()
   }
 
@@ -62,7 +66,8 @@ class RustAcceptor {
     if (this.#group.size < this.#connections) return
     this.#isComplete = true
     const sessions = Array.from({ length: this.#connections }, (_, index) => index)
-    for (const [id, each] of this.#group) each.write([validation(sessions.filter((index) => connectionOf(index, this.#connections) === id))])
+    for (const [id, each] of this.#group)
+      each.write([validation(sessions.filter((index) => connectionOf(index, this.#connections) === id))])
   }
 }
 
@@ -72,7 +77,12 @@ async function groupsUntilMade(connections: number, seed: number): Promise<numbe
   const transport = new MemoryTransport(clock)
   const alice = new RustAcceptor(clock, connections)
   const bob = createNetwork(
-    { identity: 'bob', security: 'plaintext', connectionParallelism: connections, peers: [{ id: 'alice', url: `tcp://${address.host}:${address.port}` }] },
+    {
+      identity: 'bob',
+      security: 'plaintext',
+      connectionParallelism: connections,
+      peers: [{ id: 'alice', url: `tcp://${address.host}:${address.port}` }],
+    },
     { environment: { clock, transport, random: seededRandom(seed) } },
   )
   clock.setTimeout(() => void alice.start(transport), startsAfterMs)
@@ -93,39 +103,53 @@ async function groupsUntilMade(connections: number, seed: number): Promise<numbe
 
 describe('a party of the Rust stack that starts 20 s later', () => {
   const seeds = [1, 2, 3, 4, 5, 6, 7, 8]
-  it.each([1, 4])('has its sessions over %i connections with its first group, whatever the jitter', async (connections) => {
-    const groups: number[] = []
-    for (const seed of seeds) groups.push(await groupsUntilMade(connections, seed))
-    expect(groups).toEqual(seeds.map(() => 1))
-  })
+  it.each([1, 4])(
+    'a party of the Rust stack that starts 20 s later has its sessions over %i connections with its first group, whatever the jitter',
+    async (connections) => {
+      const groups: number[] = []
+      for (const seed of seeds) groups.push(await groupsUntilMade(connections, seed))
+      expect(groups).toEqual(seeds.map(() => 1))
+    },
+  )
 })
 
 describe('a call that times out with some of its connections open', () => {
-  it('says how many are open, and why the others are not', async () => {
+  it('a call that times out with some of its connections open says how many are open, and why the others are not', async () => {
     const clock = new VirtualClock()
     const transport = new MemoryTransport(clock)
     const bob = createNetwork(
-      { identity: 'bob', security: 'plaintext', connectionParallelism: 4, peers: [{ id: 'alice', url: `tcp://${address.host}:${address.port}` }] },
+      {
+        identity: 'bob',
+        security: 'plaintext',
+        connectionParallelism: 4,
+        peers: [{ id: 'alice', url: `tcp://${address.host}:${address.port}` }],
+      },
       { environment: { clock, transport, random: seededRandom(1) } },
     )
     // Takes the first connection, and closes the others during the handshake.
     let taken: Pipe | null = null
-    await transport.listen(address, { highWaterMarkBytes: 65_536 }, {
-      onPipe: (pipe) => {
-        if (taken !== null) return pipe.destroy()
-        taken = pipe
-        const handshake = new AmpcAcceptorHandshake()
-        const onBytes = (bytes: Buffer): void => {
-          const { write, claim } = handshake.feed(bytes)
-          if (write !== undefined) pipe.write([write])
-          if (claim !== undefined) pipe.write([handshake.confirm().write])
-        }
-        pipe.handle({ ...deaf, onBytes })
-        pipe.resume()
+    await transport.listen(
+      address,
+      { highWaterMarkBytes: 65_536 },
+      {
+        onPipe: (pipe) => {
+          if (taken !== null) return pipe.destroy()
+          taken = pipe
+          const handshake = new AmpcAcceptorHandshake()
+          const onBytes = (bytes: Buffer): void => {
+            const { write, claim } = handshake.feed(bytes)
+            if (write !== undefined) pipe.write([write])
+            if (claim !== undefined) pipe.write([handshake.confirm().write])
+          }
+          pipe.handle({ ...deaf, onBytes })
+          pipe.resume()
+        },
+        onError() {},
       },
-      onError() {},
-    })
-    const error = await clock.run(bob.makeSessions({ count: 4, timeoutMs: 5_000 }).catch((reason: unknown) => reason as Error))
+    )
+    const error = await clock.run(
+      bob.makeSessions({ count: 4, timeoutMs: 5_000 }).catch((reason: unknown) => reason as Error),
+    )
     await clock.run(bob.shutdown())
     expect((error as Error).message).toMatch(/only 1 of 4 connections with alice \(\d+ attempts; the last: .+\)$/)
   })

@@ -7,7 +7,18 @@ import { describe, expect, test } from 'vitest'
 import { ConnectionLostError } from '../../index.ts'
 import type { Limits, Network, NetworkValue, Session } from '../../index.ts'
 import { encodeFrame } from '../../codec/index.ts'
-import { dialed, keep, leaveNothingBehind, makeAll, parties, party, pipesOf, ring16, seat, validation } from '../support/ampc-parties.ts'
+import {
+  dialed,
+  keep,
+  leaveNothingBehind,
+  makeAll,
+  parties,
+  party,
+  pipesOf,
+  ring16,
+  seat,
+  validation,
+} from '../support/ampc-parties.ts'
 import { nextEvent, rejection, settle, until, within } from '../support/bounded-wait.ts'
 import type { RawSocket } from '../support/raw-socket.ts'
 import { claim, ok } from '../support/rust-seat.ts'
@@ -15,14 +26,22 @@ import type { RustSeat } from '../support/rust-seat.ts'
 
 const onConnectionLost = 'reconnect'
 
-async function aliceAndBob(count: number, connectionParallelism = 1): Promise<{ alice: Network; bob: Network; a: Session[]; b: Session[] }> {
-  const [alice, bob] = (await parties(['alice', 'bob'], { onConnectionLost, connectionParallelism })) as [Network, Network]
+async function aliceAndBob(
+  count: number,
+  connectionParallelism = 1,
+): Promise<{ alice: Network; bob: Network; a: Session[]; b: Session[] }> {
+  const [alice, bob] = (await parties(['alice', 'bob'], { onConnectionLost, connectionParallelism })) as [
+    Network,
+    Network,
+  ]
   const [a, b] = (await makeAll([alice, bob], count)) as [Session[], Session[]]
   return { alice, bob, a, b }
 }
 
 /** alice is ours and listens; bob is a bare socket. */
-async function aliceWithRawBob(limits: Partial<Limits> = {}): Promise<{ alice: Network; session: Session; bob: RawSocket }> {
+async function aliceWithRawBob(
+  limits: Partial<Limits> = {},
+): Promise<{ alice: Network; session: Session; bob: RawSocket }> {
   const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], onConnectionLost, limits })
   const made = alice.makeSessions({ count: 1 })
   const bob = await dialed(alice)
@@ -60,16 +79,19 @@ async function hear(session: Session, peer: string, count: number): Promise<(num
 describe('a broken connection', () => {
   leaveNothingBehind()
 
-  test('is made anew by its dialer, and the sessions go on with their peers and numbers', async () => {
+  test('a broken connection is made anew by its dialer, and the sessions go on with their peers and numbers', async () => {
     const { alice, bob, a, b } = await aliceAndBob(2)
     const reopened = [nextEvent(alice, 'connection.opened'), nextEvent(bob, 'connection.opened')]
     pipesOf(alice)[0]!.reset()
     await Promise.all(reopened)
     for (const [index, session] of b.entries()) await session.send('alice', ring16(10 + index))
-    expect([await hear(a[0]!, 'bob', 2), await hear(a[1]!, 'bob', 2)]).toEqual([[{ lost: 0 }, 10], [{ lost: 0 }, 11]])
+    expect([await hear(a[0]!, 'bob', 2), await hear(a[1]!, 'bob', 2)]).toEqual([
+      [{ lost: 0 }, 10],
+      [{ lost: 0 }, 11],
+    ])
   })
 
-  test('is told once by receive(), behind the values that came before it and before those that came after', async () => {
+  test('a broken connection is told once by receive(), behind the values that came before it and before those that came after', async () => {
     const { alice, a, b } = await aliceAndBob(1)
     for (const value of [1, 2, 3]) await b[0]!.send('alice', ring16(value))
     await until(() => a[0]!.unread('bob') === 3, 'three values are unread')
@@ -80,19 +102,26 @@ describe('a broken connection', () => {
     expect(await hear(a[0]!, 'bob', 6)).toEqual([1, 2, 3, { lost: 0 }, 4, 5])
   })
 
-  test('is told to one of the receives that wait, and the others get the values after it', async () => {
+  test('a broken connection is told to one of the receives that wait, and the others get the values after it', async () => {
     const { alice, a, b } = await aliceAndBob(1)
-    const waiting = [rejection(a[0]!.receive('bob'), 'the first receive'), a[0]!.receive('bob'), a[0]!.receive('bob')] as const
+    const waiting = [
+      rejection(a[0]!.receive('bob'), 'the first receive'),
+      a[0]!.receive('bob'),
+      a[0]!.receive('bob'),
+    ] as const
     const reopened = nextEvent(alice, 'connection.opened')
     pipesOf(alice)[0]!.reset()
     expect(await waiting[0]).toBeInstanceOf(ConnectionLostError)
     await reopened
     for (const value of [1, 2, 3]) await b[0]!.send('alice', ring16(value))
-    expect([await within(waiting[1], 'the second'), await within(waiting[2], 'the third')]).toEqual([ring16(1), ring16(2)])
+    expect([await within(waiting[1], 'the second'), await within(waiting[2], 'the third')]).toEqual([
+      ring16(1),
+      ring16(2),
+    ])
     expect(await hear(a[0]!, 'bob', 1)).toEqual([3])
   })
 
-  test('says how many values of the application may be missing at the most: those since the connection came up', async () => {
+  test('a broken connection says how many values of the application may be missing at the most: those since the connection came up', async () => {
     const { alice, bob, a } = await aliceAndBob(2)
     for (const break_ of [3, 5]) {
       for (let i = 0; i < break_; i++) await a[0]!.send('bob', ring16(i))
@@ -103,11 +132,13 @@ describe('a broken connection', () => {
     }
   })
 
-  test('is told to a handler between its values, and at once to onConnectionLost', async () => {
+  test('a broken connection is told to a handler between its values, and at once to onConnectionLost', async () => {
     const { alice, a, b } = await aliceAndBob(1)
     const heard: string[] = []
     a[0]!.onConnectionLost((peer) => heard.push(`told of ${peer}`))
-    a[0]!.handle('bob', (value) => heard.push(String((value as { value: number }).value)), { onLost: () => heard.push('lost') })
+    a[0]!.handle('bob', (value) => heard.push(String((value as { value: number }).value)), {
+      onLost: () => heard.push('lost'),
+    })
     await b[0]!.send('alice', ring16(1))
     await until(() => heard.length === 1, 'the first value')
     const reopened = nextEvent(alice, 'connection.opened')
@@ -118,7 +149,7 @@ describe('a broken connection', () => {
     expect(heard).toEqual(['1', 'told of bob', 'lost', '2'])
   })
 
-  test('is not read when it is made anew as long as too much is unread', async () => {
+  test('a broken connection is not read when it is made anew as long as too much is unread', async () => {
     const { alice, session, bob } = await aliceWithRawBob({ receiveQueueBytesMax: 256 * 1024 })
     const frame = encodeFrame(0, { type: 'Bytes', value: Buffer.alloc(16 * 1024) })
     const flood = (socket: RawSocket): void => {
@@ -137,7 +168,7 @@ describe('a broken connection', () => {
     expect(again.socket.writableLength).toBeGreaterThan(0)
   })
 
-  test('that nobody needs yet is not read, however much comes', async () => {
+  test('a broken connection that nobody needs yet is not read, however much comes', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], onConnectionLost })
     const bob = await dialed(alice)
     for (let i = 0; i < 512; i++) bob.write(Buffer.alloc(64 * 1024))
@@ -146,7 +177,7 @@ describe('a broken connection', () => {
     expect(bob.socket.writableLength).toBeGreaterThan(16 * 1024 * 1024)
   })
 
-  test('costs only the sessions that ride on it', async () => {
+  test('a broken connection costs only the sessions that ride on it', async () => {
     const { alice, a, b } = await aliceAndBob(4, 2)
     const lost = nextEvent(alice, 'connection.lost')
     const reopened = nextEvent(alice, 'connection.opened')
@@ -154,10 +185,13 @@ describe('a broken connection', () => {
     const broken = Number((await lost).link.split(':')[1])
     await reopened
     for (const [index, session] of b.entries()) await session.send('alice', ring16(index))
-    for (const [index, session] of a.entries()) expect(await hear(session, 'bob', index % 2 === broken ? 2 : 1)).toEqual(index % 2 === broken ? [{ lost: 0 }, index] : [index])
+    for (const [index, session] of a.entries())
+      expect(await hear(session, 'bob', index % 2 === broken ? 2 : 1)).toEqual(
+        index % 2 === broken ? [{ lost: 0 }, index] : [index],
+      )
   })
 
-  test('loses no value that was not handed to a connection: they wait, and leave in order on the next', async () => {
+  test('a broken connection loses no value that was not handed to a connection: they wait, and leave in order on the next', async () => {
     const { bob, session, alice, socket } = await bobWithRawAlice()
     const lost = nextEvent(bob, 'connection.lost')
     socket.reset()
@@ -168,7 +202,7 @@ describe('a broken connection', () => {
     await within(Promise.all(sends), 'the sends resolve')
   })
 
-  test('is one on which the contract was broken, and the next one is begun with a clean reader', async () => {
+  test('a broken connection is one on which the contract was broken, and the next one is begun with a clean reader', async () => {
     const { session, alice, socket } = await bobWithRawAlice()
     socket.write(Buffer.concat([encodeFrame(0, ring16(1)), Buffer.from('00000000ff', 'hex')]))
     await socket.end()
@@ -177,7 +211,7 @@ describe('a broken connection', () => {
     expect(next.connectionId).toBe(0)
   })
 
-  test('forgets half a frame', async () => {
+  test('a broken connection forgets half a frame', async () => {
     const { session, alice, socket } = await bobWithRawAlice()
     socket.write(encodeFrame(0, ring16(1)).subarray(0, 6))
     await settle()
@@ -186,7 +220,7 @@ describe('a broken connection', () => {
     expect(await hear(session, 'alice', 2)).toEqual([{ lost: 0 }, 2])
   })
 
-  test('during validation rejects the call, and the next call makes the sessions', async () => {
+  test('a broken connection during validation rejects the call, and the next call makes the sessions', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], onConnectionLost })
     const failing = rejection(alice.makeSessions({ count: 2 }), 'makeSessions')
     const bob = await dialed(alice)
@@ -199,7 +233,7 @@ describe('a broken connection', () => {
     expect((await within(made, 'the second call')).map(({ id }) => id)).toEqual([0, 1])
   })
 
-  test('is also what half a validation leads to: the next call begins on a clean one', async () => {
+  test('a broken connection is also what half a validation leads to: the next call begins on a clean one', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], onConnectionLost })
     const failing = rejection(alice.makeSessions({ count: 2 }), 'makeSessions')
     const bob = await dialed(alice)
@@ -211,7 +245,7 @@ describe('a broken connection', () => {
     expect((await within(made, 'the second call')).map(({ id }) => id)).toEqual([0, 1])
   })
 
-  test('while nothing uses it yet is replaced before the first call needs it', async () => {
+  test('a broken connection while nothing uses it yet is replaced before the first call needs it', async () => {
     const alice = await seat('alice')
     const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: alice.url }], onConnectionLost })
     const first = await alice.acceptLink()
@@ -226,7 +260,7 @@ describe('a broken connection', () => {
 describe('a dialer that comes again', () => {
   leaveNothingBehind()
 
-  test('while the acceptor still holds its old connection gets the place, and the old one is ended', async () => {
+  test('a dialer that comes again while the acceptor still holds its old connection gets the place, and the old one is ended', async () => {
     const { alice, session, bob } = await aliceWithRawBob()
     bob.write(encodeFrame(0, ring16(1)))
     await until(() => session.unread('bob') === 1, 'a value came on the old one')
@@ -237,7 +271,7 @@ describe('a dialer that comes again', () => {
     expect(await hear(session, 'bob', 3)).toEqual([1, { lost: 0 }, 2])
   })
 
-  test('before any session exists gets the place too', async () => {
+  test('a dialer that comes again before any session exists gets the place too', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], onConnectionLost })
     const old = await dialed(alice)
     const again = await dialed(alice)
@@ -247,7 +281,7 @@ describe('a dialer that comes again', () => {
     expect(await within(made, 'the session is made on the new one')).toHaveLength(1)
   })
 
-  test('many times in a row has exactly the last one', async () => {
+  test('a dialer that comes again many times in a row has exactly the last one', async () => {
     const { alice, session } = await aliceWithRawBob()
     const sockets = []
     for (let i = 0; i < 5; i++) sockets.push(await dialed(alice))
@@ -261,18 +295,24 @@ describe('a dialer that comes again', () => {
 describe('one set of connections', () => {
   leaveNothingBehind()
 
-  test('serves all batches, and a control channel takes one of its own beside them', async () => {
-    const [alice, bob] = (await parties(['alice', 'bob'], { onConnectionLost, connectionParallelism: 2 })) as [Network, Network]
+  test('one set of connections serves all batches, and a control channel takes one of its own beside them', async () => {
+    const [alice, bob] = (await parties(['alice', 'bob'], { onConnectionLost, connectionParallelism: 2 })) as [
+      Network,
+      Network,
+    ]
     const ids = []
     for (const count of [3, 1, 2]) ids.push((await makeAll([alice, bob], count))[0]!.map(({ id }) => id))
     expect(ids).toEqual([[0, 1, 2], [3], [4, 5]])
     expect(pipesOf(alice)).toHaveLength(2)
-    const channels = await within(Promise.all([alice.openControlChannel(), bob.openControlChannel()]), 'the channel opens')
+    const channels = await within(
+      Promise.all([alice.openControlChannel(), bob.openControlChannel()]),
+      'the channel opens',
+    )
     expect(pipesOf(alice)).toHaveLength(3)
     await within(Promise.all(channels.map((channel) => channel.sync())), 'it syncs')
   })
 
-  test('keeps frames for sessions that this side has not made yet', async () => {
+  test('one set of connections keeps frames for sessions that this side has not made yet', async () => {
     const { alice, bob } = await aliceWithRawBob()
     bob.write(Buffer.concat([validation([0, 1], 1), encodeFrame(2, ring16(7))]))
     await settle()
@@ -280,7 +320,7 @@ describe('one set of connections', () => {
     expect(await within(sessions[1]!.receive('bob'), 'the early value')).toEqual(ring16(7))
   })
 
-  test('drops frames for sessions that are over', async () => {
+  test('one set of connections drops frames for sessions that are over', async () => {
     const { alice, session, bob } = await aliceWithRawBob()
     session.close()
     bob.write(Buffer.concat([encodeFrame(0, ring16(1)), validation([0], 1)]))
@@ -288,7 +328,7 @@ describe('one set of connections', () => {
     expect(next!.id).toBe(1)
   })
 
-  test('stops reading when early frames fill their limit, and loses none', async () => {
+  test('one set of connections stops reading when early frames fill their limit, and loses none', async () => {
     const { alice, bob } = await aliceWithRawBob({ earlyBytesMax: 64 * 1024 })
     const value: NetworkValue = { type: 'Bytes', value: Buffer.alloc(16 * 1024) }
     bob.write(validation([0], 1))

@@ -8,7 +8,17 @@ import { supervisorServices } from '../../actors/supervisor.ts'
 import type { Network, NetworkValue, Session } from '../../index.ts'
 import { encodeFrame } from '../../codec/index.ts'
 import { toNotation } from '../codec/vectors.ts'
-import { aliceWithRawBob, dialed, keep, leaveNothingBehind, makeAll, parties, party, ring16, validation } from '../support/ampc-parties.ts'
+import {
+  aliceWithRawBob,
+  dialed,
+  keep,
+  leaveNothingBehind,
+  makeAll,
+  parties,
+  party,
+  ring16,
+  validation,
+} from '../support/ampc-parties.ts'
 import { nextEvent, rejection, settle, within } from '../support/bounded-wait.ts'
 import { claim } from '../support/rust-seat.ts'
 
@@ -30,14 +40,27 @@ async function oneSession(alice: Network, firstId: number): Promise<Session> {
 describe('session ids', () => {
   leaveNothingBehind()
 
-  test('go on over the batches, and every party counts alike', async () => {
+  test('session ids go on over the batches, and every party counts alike', async () => {
     const made = await parties(['alice', 'bob', 'charlie'])
     const ids = []
-    for (const count of [2, 3, 1]) ids.push((await makeAll(made, count)).map((sessions) => sessions.map(({ id }) => id)))
-    expect(ids).toEqual([[[0, 1], [0, 1], [0, 1]], [[2, 3, 4], [2, 3, 4], [2, 3, 4]], [[5], [5], [5]]])
+    for (const count of [2, 3, 1])
+      ids.push((await makeAll(made, count)).map((sessions) => sessions.map(({ id }) => id)))
+    expect(ids).toEqual([
+      [
+        [0, 1],
+        [0, 1],
+        [0, 1],
+      ],
+      [
+        [2, 3, 4],
+        [2, 3, 4],
+        [2, 3, 4],
+      ],
+      [[5], [5], [5]],
+    ])
   })
 
-  test('of a batch that fails are given again to the next', async () => {
+  test('session ids of a batch that fails are given again to the next', async () => {
     const alice = await aliceFor()
     expect((await oneSession(alice, 0)).id).toBe(0)
     const failing = rejection(alice.makeSessions({ count: 5 }), 'a batch whose connection is lost')
@@ -46,7 +69,7 @@ describe('session ids', () => {
     expect((await oneSession(alice, 1)).id).toBe(1)
   })
 
-  test('of a batch whose validation fails are given again to the next', async () => {
+  test('session ids of a batch whose validation fails are given again to the next', async () => {
     const alice = await aliceFor()
     const failing = rejection(alice.makeSessions({ count: 1 }), 'a batch that is not validated')
     ;(await dialed(alice)).write(encodeFrame(0, ring16(1)))
@@ -54,7 +77,7 @@ describe('session ids', () => {
     expect((await oneSession(alice, 0)).id).toBe(0)
   })
 
-  test('begin at 0 again once they have reached 2^32 - 1 - count', async () => {
+  test('session ids begin at 0 again once they have reached 2^32 - 1 - count', async () => {
     const alice = await aliceFor()
     const { numbering } = supervisorServices(alice.ref)!
     const last = 2 ** 32 - 1 - 1
@@ -67,7 +90,7 @@ describe('session ids', () => {
 describe('connections of a batch', () => {
   leaveNothingBehind()
 
-  test('carry session i on connection i mod n, and say so in their first bytes', async () => {
+  test('connections of a batch carry session i on connection i mod n, and say so in their first bytes', async () => {
     const alice = await aliceFor({ connectionParallelism: 2 })
     alice.makeSessions({ count: 5 }).catch(() => {})
     const [zero, one] = [await dialed(alice, 'bob', 0), await dialed(alice, 'bob', 1)]
@@ -75,7 +98,7 @@ describe('connections of a batch', () => {
     expect(await one.read(2 * 21)).toEqual(validation([1, 3]))
   })
 
-  test('are no more than its sessions', async () => {
+  test('connections of a batch are no more than its sessions', async () => {
     const alice = await aliceFor({ connectionParallelism: 4 })
     alice.makeSessions({ count: 2 }).catch(() => {})
     await dialed(alice, 'bob', 0)
@@ -85,8 +108,12 @@ describe('connections of a batch', () => {
     await dialed(alice, 'bob', 1)
   })
 
-  test('are fresh ones with ids from 0, while those of the batch before are still up', async () => {
-    const { alice, sessions: [first], bob } = await aliceWithRawBob()
+  test('connections of a batch are fresh ones with ids from 0, while those of the batch before are still up', async () => {
+    const {
+      alice,
+      sessions: [first],
+      bob,
+    } = await aliceWithRawBob()
     const second = await oneSession(alice, 1)
     bob.write(encodeFrame(0, ring16(1)))
     expect(await within(first!.receive('bob'), 'a value on the first batch')).toEqual(ring16(1))
@@ -98,14 +125,14 @@ describe('connections of a batch', () => {
 describe('validation', () => {
   leaveNothingBehind()
 
-  test('sends the numbers of all sessions before it hears one', async () => {
+  test('validation sends the numbers of all sessions before it hears one', async () => {
     const alice = await aliceFor()
     alice.makeSessions({ count: 3 }).catch(() => {})
     const bob = await dialed(alice)
     expect(await bob.read(3 * 21)).toEqual(validation([0, 1, 2]))
   })
 
-  test('says the index in the batch, not the session id', async () => {
+  test('validation says the index in the batch, not the session id', async () => {
     const { alice } = await aliceWithRawBob(2)
     const made = alice.makeSessions({ count: 1 })
     const bob = await dialed(alice)
@@ -114,7 +141,7 @@ describe('validation', () => {
     await within(made, 'the second batch is made')
   })
 
-  test('begins on no connection before all of them are up', async () => {
+  test('validation begins on no connection before all of them are up', async () => {
     const alice = await aliceFor({ connectionParallelism: 2 })
     alice.makeSessions({ count: 2 }).catch(() => {})
     const zero = await dialed(alice, 'bob', 0)
@@ -127,9 +154,12 @@ describe('validation', () => {
   test.each([
     ['another index', encodeFrame(0, { type: 'PrfKey', value: Uint8Array.of(1, ...new Uint8Array(15)) })],
     ['a key that is no index', encodeFrame(0, key(0xab))],
-    ['an index with a bit above the u64', encodeFrame(0, { type: 'PrfKey', value: Uint8Array.of(...new Uint8Array(15), 1) })],
+    [
+      'an index with a bit above the u64',
+      encodeFrame(0, { type: 'PrfKey', value: Uint8Array.of(...new Uint8Array(15), 1) }),
+    ],
     ['a value of another type', encodeFrame(0, ring16(0))],
-  ])('rejects %s, and closes the batch', async (_what, bytes) => {
+  ])('validation rejects %s, and closes the batch', async (_what, bytes) => {
     const alice = await aliceFor()
     const failing = rejection(alice.makeSessions({ count: 1 }), 'makeSessions')
     const bob = await dialed(alice)
@@ -139,7 +169,7 @@ describe('validation', () => {
     await bob.end()
   })
 
-  test('that does not come ends the call at its deadline, which says what is missing', async () => {
+  test('validation that does not come ends the call at its deadline, which says what is missing', async () => {
     const alice = await aliceFor()
     const failing = rejection(alice.makeSessions({ count: 1, timeoutMs: 200 }), 'makeSessions')
     const bob = await dialed(alice)
@@ -151,21 +181,26 @@ describe('validation', () => {
 describe('the deadline of makeSessions', () => {
   leaveNothingBehind()
 
-  test('covers connecting, and its error names who did not come', async () => {
+  test('the deadline of makeSessions covers connecting, and its error names who did not come', async () => {
     const alice = await aliceFor({ peers: [{ id: 'bob' }, { id: 'charlie' }] })
     const failing = rejection(alice.makeSessions({ count: 1, timeoutMs: 200 }), 'makeSessions')
     await dialed(alice, 'bob')
-    expect(await failing).toMatchObject({ code: 'ERR_TIMED_OUT', message: expect.stringMatching(/no connection with charlie \(it has the greater identity, so it has to dial \S+, and did not come: it needs that url\)$/) })
+    expect(await failing).toMatchObject({
+      code: 'ERR_TIMED_OUT',
+      message: expect.stringMatching(
+        /no connection with charlie \(it has the greater identity, so it has to dial \S+, and did not come: it needs that url\)$/,
+      ),
+    })
   })
 
-  test('covers the wait for its turn', async () => {
+  test('the deadline of makeSessions covers the wait for its turn', async () => {
     const alice = await aliceFor()
     alice.makeSessions({ count: 1 }).catch(() => {})
     const second = rejection(alice.makeSessions({ count: 1, timeoutMs: 100 }), 'makeSessions')
     expect(await second).toMatchObject({ code: 'ERR_TIMED_OUT', message: expect.stringContaining('earlier calls') })
   })
 
-  test('is one for all its phases: it goes on and is not set again when the next phase begins', async () => {
+  test('the deadline of makeSessions is one for all its phases: it goes on and is not set again when the next phase begins', async () => {
     const alice = await aliceFor()
     const { wheel } = supervisorServices(alice.ref)!
     const delays: number[] = []
@@ -182,7 +217,7 @@ describe('the deadline of makeSessions', () => {
     expect(delays.filter((delayMs) => delayMs === 7_777)).toHaveLength(1)
   })
 
-  test('is gone when a signal aborts the call first, and so is what it had begun', async () => {
+  test('the deadline of makeSessions is gone when a signal aborts the call first, and so is what it had begun', async () => {
     const alice = await aliceFor()
     const controller = new AbortController()
     const failing = rejection(alice.makeSessions({ count: 1, signal: controller.signal }), 'makeSessions')
@@ -197,7 +232,7 @@ describe('the deadline of makeSessions', () => {
 describe('keys agreed on the way', () => {
   leaveNothingBehind()
 
-  test('are one of mine, which next has as that of its previous, for each session another', async () => {
+  test('keys agreed on the way are one of mine, which next has as that of its previous, for each session another', async () => {
     const made = await parties(['alice', 'bob', 'charlie'])
     const [alice, bob, charlie] = (await makeAll(made, 2, { agreePrfKeys: true })) as [Session[], Session[], Session[]]
     for (const index of [0, 1]) {
@@ -208,7 +243,7 @@ describe('keys agreed on the way', () => {
     expect(alice[0]!.prf!.mine).not.toEqual(alice[1]!.prf!.mine)
   })
 
-  test('go out behind all validation, and what previous sends must be a key', async () => {
+  test('keys agreed on the way go out behind all validation, and what previous sends must be a key', async () => {
     const alice = await aliceFor()
     const failing = rejection(alice.makeSessions({ count: 2, agreePrfKeys: true }), 'makeSessions')
     const bob = await dialed(alice)
@@ -220,8 +255,11 @@ describe('keys agreed on the way', () => {
     expect((await failing).code).toBe('ERR_SESSION_VALIDATION')
   })
 
-  test('are not there unless asked for, and the first value is the application\'s', async () => {
-    const { sessions: [session], bob } = await aliceWithRawBob()
+  test("keys agreed on the way are not there unless asked for, and the first value is the application's", async () => {
+    const {
+      sessions: [session],
+      bob,
+    } = await aliceWithRawBob()
     bob.write(encodeFrame(0, key(1)))
     expect(session!.prf).toBeNull()
     expect(toNotation(await within(session!.receive('bob'), 'a key as a value'))).toEqual(toNotation(key(1)))

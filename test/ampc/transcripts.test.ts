@@ -32,7 +32,9 @@ interface Play {
 
 const scenarios = transcripts as Scenario[]
 const seatNames = ['alice', 'bob', 'charlie']
-const plays = scenarios.flatMap((scenario) => seatNames.map((ours) => ({ scenario, ours, title: `${scenario.name}, ${ours} is ours` })))
+const plays = scenarios.flatMap((scenario) =>
+  seatNames.map((ours) => ({ scenario, ours, title: `${scenario.name}, ${ours} is ours` })),
+)
 const figures = { plays: 0, links: 0, bytes: 0, values: 0 }
 
 function playsOf(scenario: Scenario, ours: string): Play[] {
@@ -54,7 +56,12 @@ function playsOf(scenario: Scenario, ours: string): Play[] {
 }
 
 /** The other side of one connection: the handshake as the Rust party does it, then all its recorded frames at once. */
-async function perform(play: Play, url: string, seats: ReadonlyMap<string, RustSeat>, claimed: Map<string, RawSocket>): Promise<RawSocket> {
+async function perform(
+  play: Play,
+  url: string,
+  seats: ReadonlyMap<string, RustSeat>,
+  claimed: Map<string, RawSocket>,
+): Promise<RawSocket> {
   const frames = play.theirs.subarray(play.theirHandshakeLength)
   if (play.weDial) {
     // Ours dials its connections in any order: each is answered with the frames of the id that it names.
@@ -77,12 +84,14 @@ async function perform(play: Play, url: string, seats: ReadonlyMap<string, RustS
 /** What is sent on a link in its listed order, behind the validation, which is the runtime's own. */
 async function speak(play: Play, sessions: ReadonlyMap<number, Session>): Promise<void> {
   const own = new Set(play.ourFrames.map(({ session }) => session)).size
-  for (const { session, is } of play.ourFrames.slice(own)) await (sessions.get(session!) as Session).send(play.peer, fromNotation(is))
+  for (const { session, is } of play.ourFrames.slice(own))
+    await (sessions.get(session!) as Session).send(play.peer, fromNotation(is))
 }
 
 async function listen(play: Play, sessions: ReadonlyMap<number, Session>): Promise<void> {
   const theirs = new Set(play.theirFrames.map(({ session }) => session)).size
-  for (const { session, is } of play.theirFrames.slice(theirs)) expectValue(await (sessions.get(session!) as Session).receive(play.peer, { timeoutMs: 8000 }), is)
+  for (const { session, is } of play.theirFrames.slice(theirs))
+    expectValue(await (sessions.get(session!) as Session).receive(play.peer, { timeoutMs: 8000 }), is)
 }
 
 function expectValue(value: NetworkValue, is: Notation): void {
@@ -103,15 +112,31 @@ async function control(channel: ControlChannel, plays: readonly Play[]): Promise
       continue
     }
     for (const play of plays) await channel.send(play.peer, fromNotation(play.ourFrames[step]!.is))
-    for (const play of plays) expectValue(await channel.receive(play.peer, { timeoutMs: 8000 }), play.theirFrames[step]!.is)
+    for (const play of plays)
+      expectValue(await channel.receive(play.peer, { timeoutMs: 8000 }), play.theirFrames[step]!.is)
   }
 }
 
-async function runBatch(network: Network, scenario: Scenario, batch: readonly Play[], seats: ReadonlyMap<string, RustSeat>): Promise<RawSocket[]> {
+async function runBatch(
+  network: Network,
+  scenario: Scenario,
+  batch: readonly Play[],
+  seats: ReadonlyMap<string, RustSeat>,
+): Promise<RawSocket[]> {
   const made = scenario.control ? network.openControlChannel() : network.makeSessions({ count: scenario.sessions })
   const claimed = new Map<string, RawSocket>()
-  const sockets = Promise.all(seatNames.map((peer) => inOrder(batch.filter((play) => play.peer === peer), (play) => perform(play, network.url as string, seats, claimed))))
-  const lanes: Session[] | ControlChannel = await within<Session[] | ControlChannel>(made, 'ours makes what the recording made')
+  const sockets = Promise.all(
+    seatNames.map((peer) =>
+      inOrder(
+        batch.filter((play) => play.peer === peer),
+        (play) => perform(play, network.url as string, seats, claimed),
+      ),
+    ),
+  )
+  const lanes: Session[] | ControlChannel = await within<Session[] | ControlChannel>(
+    made,
+    'ours makes what the recording made',
+  )
   if (Array.isArray(lanes)) {
     const sessions = new Map(lanes.map((session) => [session.id, session]))
     await Promise.all(batch.flatMap((play) => [speak(play, sessions), listen(play, sessions)]))
@@ -129,34 +154,46 @@ async function inOrder<T, R>(items: readonly T[], run: (item: T) => Promise<R>):
 describe('the recordings of three Rust parties, played back', () => {
   leaveNothingBehind()
 
-  test.each(plays)('$title: every byte that comes out is the recorded one', async ({ scenario, ours }) => {
-    const seats = new Map<string, RustSeat>()
-    for (const name of seatNames) if (name !== ours) seats.set(name, await seat(name))
-    const peers = [...seats].map(([id, { url }]) => ({ id, url }))
-    const network = await party({ identity: ours, peers, connectionParallelism: scenario.connections, onConnectionLost: 'fail' })
+  test.each(plays)(
+    'the recordings of three Rust parties, played back $title: every byte that comes out is the recorded one',
+    async ({ scenario, ours }) => {
+      const seats = new Map<string, RustSeat>()
+      for (const name of seatNames) if (name !== ours) seats.set(name, await seat(name))
+      const peers = [...seats].map(([id, { url }]) => ({ id, url }))
+      const network = await party({
+        identity: ours,
+        peers,
+        connectionParallelism: scenario.connections,
+        onConnectionLost: 'fail',
+      })
 
-    const all = playsOf(scenario, ours)
-    const batches = Math.max(...all.map(({ link }) => link.batch)) + 1
-    const done: { play: Play; socket: RawSocket }[] = []
-    for (let number = 0; number < batches; number++) {
-      const batch = seatNames.flatMap((peer) => all.filter(({ link, peer: of }) => link.batch === number && of === peer))
-      const sockets = await runBatch(network, scenario, batch, seats)
-      for (const [index, play] of batch.entries()) done.push({ play, socket: sockets[index]! })
-    }
-    expect(done).toHaveLength(all.length)
-    expect(done.every(({ socket }) => !socket.isOver)).toBe(true)
+      const all = playsOf(scenario, ours)
+      const batches = Math.max(...all.map(({ link }) => link.batch)) + 1
+      const done: { play: Play; socket: RawSocket }[] = []
+      for (let number = 0; number < batches; number++) {
+        const batch = seatNames.flatMap((peer) =>
+          all.filter(({ link, peer: of }) => link.batch === number && of === peer),
+        )
+        const sockets = await runBatch(network, scenario, batch, seats)
+        for (const [index, play] of batch.entries()) done.push({ play, socket: sockets[index]! })
+      }
+      expect(done).toHaveLength(all.length)
+      expect(done.every(({ socket }) => !socket.isOver)).toBe(true)
 
-    await shutDown(network)
-    for (const { play, socket } of done) {
-      await socket.end()
-      expect(socket.received.toString('hex')).toBe(play.ours.toString('hex'))
-      figures.bytes += play.ours.length
-    }
-    figures.links += done.length
-    figures.plays++
-  })
+      await shutDown(network)
+      for (const { play, socket } of done) {
+        await socket.end()
+        expect(socket.received.toString('hex')).toBe(play.ours.toString('hex'))
+        figures.bytes += play.ours.length
+      }
+      figures.links += done.length
+      figures.plays++
+    },
+  )
 
   afterAll(() => {
-    console.log(`transcripts: ${scenarios.length} scenarios in ${seatNames.length} seats (${figures.plays} of ${plays.length} played), ${figures.links} links, ${figures.bytes} bytes out of ours equal to the recorded ones, ${figures.values} values received as recorded`)
+    console.log(
+      `transcripts: ${scenarios.length} scenarios in ${seatNames.length} seats (${figures.plays} of ${plays.length} played), ${figures.links} links, ${figures.bytes} bytes out of ours equal to the recorded ones, ${figures.values} values received as recorded`,
+    )
   })
 })

@@ -39,15 +39,29 @@ export function parseOptions(argv: readonly string[], ids: readonly string[]): O
   try {
     values = parseArgs({
       args: [...argv],
-      options: { only: { type: 'string' }, quick: { type: 'boolean', default: false }, seed: { type: 'string' }, json: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false } },
+      options: {
+        only: { type: 'string' },
+        quick: { type: 'boolean', default: false },
+        seed: { type: 'string' },
+        json: { type: 'string' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
     }).values
   } catch (error) {
     throw new UsageError((error as Error).message)
   }
   if (values.help) return null
-  const only = values.only === undefined ? ids : values.only.split(',').map((id) => id.trim()).filter((id) => id !== '')
-  for (const id of only) if (!ids.includes(id)) throw new UsageError(`there is no bar ${id}; there are: ${ids.join(', ')}`)
+  const only =
+    values.only === undefined
+      ? ids
+      : values.only
+          .split(',')
+          .map((id) => id.trim())
+          .filter((id) => id !== '')
+  for (const id of only)
+    if (!ids.includes(id)) throw new UsageError(`there is no bar ${id}; there are: ${ids.join(', ')}`)
   const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed)
-  if (!Number.isSafeInteger(seed) || seed < 0) throw new UsageError(`--seed must be a whole number, not '${values.seed}'`)
+  if (!Number.isSafeInteger(seed) || seed < 0)
+    throw new UsageError(`--seed must be a whole number, not '${values.seed}'`)
   return { only, isQuick: values.quick, json: values.json, seed }
 }

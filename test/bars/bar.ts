@@ -25,7 +25,10 @@ export type BarRun = (context: BarContext) => Promise<readonly Bar[]>
 
 /** The figures in the order given; fractions have at most three digits. */
 export function writeBar({ id, passed, figures }: Bar): string {
-  const words = Object.entries(figures).map(([key, value]) => `${key}=${typeof value === 'number' && !Number.isInteger(value) ? Number(value.toFixed(3)) : value}`)
+  const words = Object.entries(figures).map(
+    ([key, value]) =>
+      `${key}=${typeof value === 'number' && !Number.isInteger(value) ? Number(value.toFixed(3)) : value}`,
+  )
   return [`BAR ${id} ${passed ? 'pass' : 'fail'}`, ...words].join(' ')
 }
 

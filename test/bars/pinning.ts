@@ -18,7 +18,18 @@ export function pinnedTo(core: number): readonly string[] {
  * @param before words before `node`: each replaces itself by node with exec, so the channel and the process id are
  *   node's own
  */
-export function forkBehind(before: readonly string[], program: string, input: unknown, flags: readonly string[] = [], options: ForkOptions = {}): ChildProcess {
+export function forkBehind(
+  before: readonly string[],
+  program: string,
+  input: unknown,
+  flags: readonly string[] = [],
+  options: ForkOptions = {},
+): ChildProcess {
   const [execPath = process.execPath, ...execArgv] = [...before, process.execPath, ...flags]
-  return fork(program, [JSON.stringify(input)], { ...options, execPath, execArgv, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  return fork(program, [JSON.stringify(input)], {
+    ...options,
+    execPath,
+    execArgv,
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
 }

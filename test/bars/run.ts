@@ -20,10 +20,12 @@ async function run(about: About, bars: BarSet): Promise<number> {
     return 0
   }
   let crashes = 0
-  const onCrash = (what: string) => (error: unknown): void => {
-    crashes++
-    console.error(`${what}:`, error)
-  }
+  const onCrash =
+    (what: string) =>
+    (error: unknown): void => {
+      crashes++
+      console.error(`${what}:`, error)
+    }
   process.on('uncaughtException', onCrash('uncaught exception'))
   process.on('unhandledRejection', onCrash('unhandled rejection'))
   const all: Bar[] = []
@@ -37,26 +39,37 @@ async function run(about: About, bars: BarSet): Promise<number> {
       const bar = await load()
       results = await bar({ isQuick: options.isQuick, seed: options.seed, progress })
     } catch (error) {
-      results = [{ id, passed: false, figures: { broken: JSON.stringify((error as Error).message) }, notes: [(error as Error).stack ?? ''] }]
+      results = [
+        {
+          id,
+          passed: false,
+          figures: { broken: JSON.stringify((error as Error).message) },
+          notes: [(error as Error).stack ?? ''],
+        },
+      ]
     }
     for (const bar of results) {
-      const judged: Bar = crashes === crashesBefore ? bar : { ...bar, passed: false, figures: { ...bar.figures, uncaught: crashes - crashesBefore } }
+      const judged: Bar =
+        crashes === crashesBefore
+          ? bar
+          : { ...bar, passed: false, figures: { ...bar.figures, uncaught: crashes - crashesBefore } }
       all.push(judged)
       for (const note of judged.notes) console.log(`  ${note}`)
       console.log(`${writeBar(judged)} seed=${options.seed}`)
     }
   }
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ seed: options.seed, quick: options.isQuick, bars: all }, null, 2)}\n`)
+  if (options.json !== undefined)
+    writeFileSync(
+      options.json,
+      `${JSON.stringify({ seed: options.seed, quick: options.isQuick, bars: all }, null, 2)}\n`,
+    )
   return all.every(({ passed }) => passed) ? 0 : 1
 }
 
 /** Runs what the command line asks for, and exits the process. */
 export function runBars(about: About, bars: BarSet): void {
-  run(about, bars).then(
-    leave,
-    (error: unknown) => {
-      console.error(error instanceof UsageError ? `${error.message}\n(--help tells the options)` : error)
-      leave(error instanceof UsageError ? 2 : 1)
-    },
-  )
+  run(about, bars).then(leave, (error: unknown) => {
+    console.error(error instanceof UsageError ? `${error.message}\n(--help tells the options)` : error)
+    leave(error instanceof UsageError ? 2 : 1)
+  })
 }

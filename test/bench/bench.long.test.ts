@@ -22,22 +22,34 @@ describe('the benchmarks', () => {
     { row: '1MiB', subjects: secured, bars: ['P5'] },
     { row: 'echo', subjects: secured, bars: ['P6'] },
     { row: 'lanes-8', subjects: ['statewire-tls'], bars: [] },
-  ])('carry and verify every value of the row $row of $subjects', { timeout: 60_000 }, async ({ row, subjects, bars }) => {
-    const folder = await mkdtemp(join(tmpdir(), 'statewire-bench-'))
-    try {
-      const file = join(folder, 'result.json')
-      const { stdout, stderr } = await runProgram('bench/main.js', ['--quick', '--rows', row, '--subjects', subjects.join(','), '--json', file])
-      expect(stdout + stderr).not.toContain('broken cell')
-      const { cells } = JSON.parse(await readFile(file, 'utf8')) as { cells: { subject: string, values: number }[] }
-      expect(cells.map((cell) => cell.subject)).toEqual(subjects)
-      for (const cell of cells) expect(cell.values).toBeGreaterThan(0)
-      expect([...stdout.matchAll(/^BAR (\S+) (?:pass|fail) ratio=\d/gm)].map((match) => match[1])).toEqual(bars)
-    } finally {
-      await rm(folder, { recursive: true })
-    }
-  })
+  ])(
+    'the benchmarks carry and verify every value of the row $row of $subjects',
+    { timeout: 60_000 },
+    async ({ row, subjects, bars }) => {
+      const folder = await mkdtemp(join(tmpdir(), 'statewire-bench-'))
+      try {
+        const file = join(folder, 'result.json')
+        const { stdout, stderr } = await runProgram('bench/main.js', [
+          '--quick',
+          '--rows',
+          row,
+          '--subjects',
+          subjects.join(','),
+          '--json',
+          file,
+        ])
+        expect(stdout + stderr).not.toContain('broken cell')
+        const { cells } = JSON.parse(await readFile(file, 'utf8')) as { cells: { subject: string; values: number }[] }
+        expect(cells.map((cell) => cell.subject)).toEqual(subjects)
+        for (const cell of cells) expect(cell.values).toBeGreaterThan(0)
+        expect([...stdout.matchAll(/^BAR (\S+) (?:pass|fail) ratio=\d/gm)].map((match) => match[1])).toEqual(bars)
+      } finally {
+        await rm(folder, { recursive: true })
+      }
+    },
+  )
 
-  test('the codec benchmark prints a line for each of its bars', { timeout: 60_000 }, async () => {
+  test('the benchmarks the codec benchmark prints a line for each of its bars', { timeout: 60_000 }, async () => {
     const { stdout } = await runProgram('bench/codec.js', ['--quick'])
     expect(stdout.match(/^BAR codec-\S+ (pass|fail) ratio=\d/gm)).toHaveLength(4)
   })

@@ -9,7 +9,8 @@ import { flipMany } from '../bars/chaos/bitflip.ts'
 const seed = Number(process.env['BITFLIP_SEED'] ?? 1)
 
 it(`a turned bit is never delivered, ends its socket, and costs no value, seed ${seed}`, async () => {
-  const { flips, heads, endedMs, handshakeEndedMs, errors, lost, duplicated, reordered, spoilt, values } = await flipMany(40, seed, () => {})
+  const { flips, heads, endedMs, handshakeEndedMs, errors, lost, duplicated, reordered, spoilt, values } =
+    await flipMany(40, seed, () => {})
   expect([errors, lost, duplicated, reordered, spoilt, flips]).toEqual([[], 0, 0, 0, 0, 40])
   expect(heads).toBeGreaterThan(3)
   expect(endedMs.length).toBeGreaterThan(30)

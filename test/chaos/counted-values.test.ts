@@ -22,11 +22,11 @@ describe('a lane counts', () => {
     ['a replay that begins too early', [0, 1, 2, 1, 2, 3], 4, { duplicated: 2 }],
     ['one that comes late', [0, 2, 1, 3], 4, { reordered: 1 }],
     ['nothing at all', [], 2, { lost: 2 }],
-  ])('%s', (_name, numbers, sent, faults) => {
+  ])('a lane counts %s', (_name, numbers, sent, faults) => {
     expect(count(numbers).faultsOf(sent)).toEqual({ lost: 0, duplicated: 0, reordered: 0, spoilt: 0, ...faults })
   })
 
-  it('a value that is not what its number says', () => {
+  it('a lane counts a value that is not what its number says', () => {
     const lane = count([0])
     const bytes = Buffer.from((countedValue(15) as { value: Uint8Array }).value)
     bytes[5] = (bytes[5] as number) ^ 1
@@ -34,42 +34,91 @@ describe('a lane counts', () => {
     expect(lane.faultsOf(1)).toMatchObject({ spoilt: 1, lost: 0 })
   })
 
-  it('every number as the same value, which says it', () => {
+  it('a lane counts every number as the same value, which says it', () => {
     for (let number = 0; number < 40; number++) expect(numberIn(countedValue(number))).toBe(number)
   })
 })
 
 const flow: FlowName = { sender: 0, receiver: 1, boot: 1, generation: 0, lane: 0 }
-const entry = (kind: keyof typeof entryKinds, numbers: readonly number[] = [], name: Partial<FlowName> = {}): Entry => ({ ...flow, ...name, kind: entryKinds[kind], numbers: [numbers[0] ?? 0, numbers[1] ?? 0, numbers[2] ?? 0, numbers[3] ?? 0] })
+const entry = (
+  kind: keyof typeof entryKinds,
+  numbers: readonly number[] = [],
+  name: Partial<FlowName> = {},
+): Entry => ({
+  ...flow,
+  ...name,
+  kind: entryKinds[kind],
+  numbers: [numbers[0] ?? 0, numbers[1] ?? 0, numbers[2] ?? 0, numbers[3] ?? 0],
+})
 const delivered = (...numbers: number[]): Entry[] => numbers.map((number) => entry('delivered', [number]))
 /** Its session is not the last of the conversation, so it must have ended. */
-const judge = (entries: readonly Entry[]): ReturnType<typeof judgeEntries> => judgeEntries([entry('opened'), ...entries, entry('opened', [], { generation: 1 })], [9, 9])
+const judge = (entries: readonly Entry[]): ReturnType<typeof judgeEntries> =>
+  judgeEntries([entry('opened'), ...entries, entry('opened', [], { generation: 1 })], [9, 9])
 
 describe('the record of what was handed over', () => {
   it.each<[string, Entry[], Partial<ReturnType<typeof judgeEntries>>]>([
-    ['is in order where what was acknowledged has come', [...delivered(1, 2, 3), entry('reset', [3, 2, 1, 6])], { ackedNotDelivered: 0, unknown: 2 }],
-    ['shows a value that was acknowledged and not handed over', [...delivered(1, 2), entry('reset', [5, 0, 0, 5])], { ackedNotDelivered: 2 }],
-    ['shows a flush that came too early', [...delivered(1), entry('flushed', [4]), entry('reset', [4, 0, 0, 4])], { ackedNotDelivered: 2 }],
-    ['shows a value that was handed over and is said not to be sent', [...delivered(1, 2, 3), entry('reset', [2, 0, 2, 4])], { deliveredNotSent: 2 }],
+    [
+      'is in order where what was acknowledged has come',
+      [...delivered(1, 2, 3), entry('reset', [3, 2, 1, 6])],
+      { ackedNotDelivered: 0, unknown: 2 },
+    ],
+    [
+      'shows a value that was acknowledged and not handed over',
+      [...delivered(1, 2), entry('reset', [5, 0, 0, 5])],
+      { ackedNotDelivered: 2 },
+    ],
+    [
+      'shows a flush that came too early',
+      [...delivered(1), entry('flushed', [4]), entry('reset', [4, 0, 0, 4])],
+      { ackedNotDelivered: 2 },
+    ],
+    [
+      'shows a value that was handed over and is said not to be sent',
+      [...delivered(1, 2, 3), entry('reset', [2, 0, 2, 4])],
+      { deliveredNotSent: 2 },
+    ],
     ['shows one that came twice', [...delivered(1, 2, 2), entry('reset', [3, 0, 0, 3])], { duplicated: 1 }],
     ['shows one that was passed over', [...delivered(1, 3), entry('reset', [4, 0, 0, 4])], { misplaced: 1 }],
-    ['shows more unknown than can have been under way', [...delivered(1, 2, 3), entry('flushed', [4]), entry('reset', [2, 3, 0, 5])], { unknownBeyondInFlight: 2 }],
+    [
+      'shows more unknown than can have been under way',
+      [...delivered(1, 2, 3), entry('flushed', [4]), entry('reset', [2, 3, 0, 5])],
+      { unknownBeyondInFlight: 2 },
+    ],
     ['shows counts that do not add up', [...delivered(1), entry('reset', [2, 0, 0, 5])], { wrongSums: 1 }],
-    ['shows a session that ended twice', [...delivered(1), entry('reset', [2, 0, 0, 2]), entry('otherEnd')], { endedTwice: 1 }],
+    [
+      'shows a session that ended twice',
+      [...delivered(1), entry('reset', [2, 0, 0, 2]), entry('otherEnd')],
+      { endedTwice: 1 },
+    ],
     ['shows a session that never ended', delivered(1), { neverEnded: 1 }],
-  ])('%s', (_name, entries, expected) => {
-    const faults = { ackedNotDelivered: 0, deliveredNotSent: 0, duplicated: 0, misplaced: 0, unknownBeyondInFlight: 0, wrongSums: 0, endedTwice: 0, neverEnded: 0 }
+  ])('the record of what was handed over %s', (_name, entries, expected) => {
+    const faults = {
+      ackedNotDelivered: 0,
+      deliveredNotSent: 0,
+      duplicated: 0,
+      misplaced: 0,
+      unknownBeyondInFlight: 0,
+      wrongSums: 0,
+      endedTwice: 0,
+      neverEnded: 0,
+    }
     expect(judge(entries)).toMatchObject({ ...faults, ...expected })
   })
 
-  it('shows what is missing between two that live to the end', () => {
-    expect(judgeEntries([entry('opened'), ...delivered(1, 2), entry('flushed', [5])], [1, 1])).toMatchObject({ lostAtTheEnd: 2 })
+  it('the record of what was handed over shows what is missing between two that live to the end', () => {
+    expect(judgeEntries([entry('opened'), ...delivered(1, 2), entry('flushed', [5])], [1, 1])).toMatchObject({
+      lostAtTheEnd: 2,
+    })
   })
 
-  it('is read as it was written', () => {
+  it('the record of what was handed over is read as it was written', () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'statewire-record-'))
     const file = path.join(folder, 'record')
-    const written = [entry('opened'), ...delivered(1, 70_000), entry('reset', [1, 2, 3, 6], { lane: 3, boot: 500, generation: 9, sender: 4, receiver: 2 })]
+    const written = [
+      entry('opened'),
+      ...delivered(1, 70_000),
+      entry('reset', [1, 2, 3, 6], { lane: 3, boot: 500, generation: 9, sender: 4, receiver: 2 }),
+    ]
     const handle = openSync(file, 'a')
     for (const one of written) appendEntry(handle, one.kind, one, one.numbers)
     expect(readEntries(file)).toEqual(written)

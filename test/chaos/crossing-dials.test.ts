@@ -2,8 +2,20 @@
 import { expect, it } from 'vitest'
 import { crossMany } from '../bars/chaos/crossing-dials.ts'
 
-it.each(['plaintext', 'tls'] as const)('two that dial each other at the same moment over %s have one connection, each time, and lose no value', async (carrier) => {
-  const counts = await crossMany({ carrier, crossings: 30, pairs: 2 })
-  expect(counts).toMatchObject({ crossings: 30, notOne: 0, livelocks: 0, lost: 0, duplicated: 0, reordered: 0, spoilt: 0, errors: [] })
-  expect(counts.bothArrived).toBeGreaterThan(15)
-})
+it.each(['plaintext', 'tls'] as const)(
+  'two that dial each other at the same moment over %s have one connection, each time, and lose no value',
+  async (carrier) => {
+    const counts = await crossMany({ carrier, crossings: 30, pairs: 2 })
+    expect(counts).toMatchObject({
+      crossings: 30,
+      notOne: 0,
+      livelocks: 0,
+      lost: 0,
+      duplicated: 0,
+      reordered: 0,
+      spoilt: 0,
+      errors: [],
+    })
+    expect(counts.bothArrived).toBeGreaterThan(15)
+  },
+)

@@ -5,7 +5,14 @@ import { stopUnderLoad } from '../bars/chaos/graceful-stop.ts'
 it('three stops under load lose nothing silently, leave nothing, and tell the other side why', async () => {
   const counts = await stopUnderLoad(3, 12)
   expect(counts.notes).toEqual([])
-  expect([counts.silent, counts.surplus, counts.unexplained, counts.handlesLeft, counts.actorsLeft, counts.socketsLeft]).toEqual([0, 0, 0, 0, 0, 0])
+  expect([
+    counts.silent,
+    counts.surplus,
+    counts.unexplained,
+    counts.handlesLeft,
+    counts.actorsLeft,
+    counts.socketsLeft,
+  ]).toEqual([0, 0, 0, 0, 0, 0])
   expect(counts.acked + counts.reported).toBe(counts.accepted)
   expect(counts.acked).toBeGreaterThan(100)
 })

@@ -7,7 +7,19 @@ const seed = Math.floor(Math.random() * 2 ** 31)
 it(`no value is acknowledged that was not handed over, and every session has one end, while processes are killed (seed ${seed})`, async () => {
   const counts = await killProcesses({ kills: 5, processes: 3, lanes: 2, seed, progress: () => {} })
   expect(counts).toMatchObject({
-    errors: [], crashes: 0, kills: 5, ackedNotDelivered: 0, deliveredNotSent: 0, duplicated: 0, misplaced: 0, unknownBeyondInFlight: 0, wrongSums: 0, endedTwice: 0, neverEnded: 0, lostAtTheEnd: 0, otherEnds: 0,
+    errors: [],
+    crashes: 0,
+    kills: 5,
+    ackedNotDelivered: 0,
+    deliveredNotSent: 0,
+    duplicated: 0,
+    misplaced: 0,
+    unknownBeyondInFlight: 0,
+    wrongSums: 0,
+    endedTwice: 0,
+    neverEnded: 0,
+    lostAtTheEnd: 0,
+    otherEnds: 0,
   })
   expect(counts.resets).toBeGreaterThan(0)
 })

@@ -2,7 +2,11 @@
 import { expect, it } from 'vitest'
 import { forgeHellos } from '../bars/chaos/resume-forgery.ts'
 
-it.each([['the peer', true], ['another', true], ['the peer', false]] as const)('forged hellos of %s (plain: %s)', async (from, isPlain) => {
+it.each([
+  ['the peer', true],
+  ['another', true],
+  ['the peer', false],
+] as const)('forged hellos of %s (plain: %s)', async (from, isPlain) => {
   const counts = await forgeHellos(isPlain ? 130 : 66, from, isPlain, 11)
   expect(counts.notes).toEqual([])
   expect([counts.leaked, counts.untrue, counts.outOfOrder, counts.disturbed, counts.restarts]).toEqual([0, 0, 0, 0, 0])

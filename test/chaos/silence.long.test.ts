@@ -8,7 +8,15 @@ const seed = Math.floor(Math.random() * 2 ** 31)
 const faultless = { lost: 0, duplicated: 0, reordered: 0, spoilt: 0, errors: [] }
 
 it(`a process that stands still is found dead when it was long, and only then, and nothing is missing afterwards (seed ${seed})`, async () => {
-  const counts = await freezeMany({ processes: 4, freezes: 4, keepAlive: shortKeepAlive, leastMs: 50, mostMs: 2_500, seed, progress: () => {} })
+  const counts = await freezeMany({
+    processes: 4,
+    freezes: 4,
+    keepAlive: shortKeepAlive,
+    leastMs: 50,
+    mostMs: 2_500,
+    seed,
+    progress: () => {},
+  })
   expect(counts).toMatchObject({ ...faultless, short: 2, long: 2, falseDead: 0, undetected: 0 })
 })
 

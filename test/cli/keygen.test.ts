@@ -20,7 +20,7 @@ async function cli(...args: string[]): Promise<{ code: number; out: string; err:
 }
 
 describe('keygen', () => {
-  it('with --out writes the key for its owner only, and prints the id alone', async () => {
+  it('keygen with --out writes the key for its owner only, and prints the id alone', async () => {
     const file = fresh()
     const { code, out, err } = await cli('keygen', '--out', file)
     expect([code, err]).toEqual([0, ''])
@@ -29,13 +29,13 @@ describe('keygen', () => {
     expect(statSync(file).mode & 0o777).toBe(0o600)
   })
 
-  it('without --out prints the key, and the id where it is not mixed up with it', async () => {
+  it('keygen without --out prints the key, and the id where it is not mixed up with it', async () => {
     const { code, out, err } = await cli('keygen')
     expect(code).toBe(0)
     expect(`${Identity.fromPem(out).id}\n`).toBe(err)
   })
 
-  it('does not overwrite a file, except with --force', async () => {
+  it('keygen does not overwrite a file, except with --force', async () => {
     const file = fresh()
     const first = await cli('keygen', '--out', file)
     const kept = readFileSync(file, 'utf8')
@@ -50,7 +50,7 @@ describe('keygen', () => {
     expect(`${(await Identity.load(file)).id}\n`).toBe(third.out)
   })
 
-  it('fails with 1 where it cannot write, and leaves nothing behind', async () => {
+  it('keygen fails with 1 where it cannot write, and leaves nothing behind', async () => {
     const { code, out, err } = await cli('keygen', '--out', path.join(folder, 'no', 'such', 'folder'))
     expect([code, out]).toEqual([1, ''])
     expect(err).toMatch(/ENOENT.*ERR_KEY_FILE_UNUSABLE/)
@@ -61,18 +61,28 @@ describe('keygen', () => {
     expect(readdirSync(tmpdir()).filter((name) => name.startsWith(`${path.basename(folder)}.`))).toEqual([])
   })
 
-  it.each([[false], [true]])('names the folder that does not exist, and says to make it (--force: %s)', async (isForced) => {
-    const { err } = await cli('keygen', '--out', path.join(folder, 'missing', 'key.pem'), ...(isForced ? ['--force'] : []))
-    expect(err).toContain(`${JSON.stringify(path.join(folder, 'missing'))} is not a folder that exists: make it first`)
-  })
+  it.each([[false], [true]])(
+    'keygen names the folder that does not exist, and says to make it (--force: %s)',
+    async (isForced) => {
+      const { err } = await cli(
+        'keygen',
+        '--out',
+        path.join(folder, 'missing', 'key.pem'),
+        ...(isForced ? ['--force'] : []),
+      )
+      expect(err).toContain(
+        `${JSON.stringify(path.join(folder, 'missing'))} is not a folder that exists: make it first`,
+      )
+    },
+  )
 
-  it.each([[false], [true]])('says that a folder is no file for a key (--force: %s)', async (isForced) => {
+  it.each([[false], [true]])('keygen says that a folder is no file for a key (--force: %s)', async (isForced) => {
     const { code, err } = await cli('keygen', '--out', folder, ...(isForced ? ['--force'] : []))
     expect(code).toBe(1)
     expect(err).toContain(`${JSON.stringify(folder)} is a folder: name a file in it`)
   })
 
-  it('with --id prints the id of a key that exists, and changes nothing', async () => {
+  it('keygen with --id prints the id of a key that exists, and changes nothing', async () => {
     const file = fresh()
     const made = await cli('keygen', '--out', file)
     const kept = readFileSync(file, 'utf8')
@@ -80,7 +90,7 @@ describe('keygen', () => {
     expect(readFileSync(file, 'utf8')).toBe(kept)
   })
 
-  it('with --id fails with 1 where there is no key, and makes none', async () => {
+  it('keygen with --id fails with 1 where there is no key, and makes none', async () => {
     const file = fresh()
     const { code, out, err } = await cli('keygen', '--id', file)
     expect([code, out]).toEqual([1, ''])
@@ -88,17 +98,29 @@ describe('keygen', () => {
     expect(existsSync(file)).toBe(false)
   })
 
-  it.each([['--out'], ['--force'], ['--id']])('tells of %s in its help', (flag) => {
+  it.each([['--out'], ['--force'], ['--id']])('keygen tells of %s in its help', (flag) => {
     expect(help).toContain(`  ${flag}`)
   })
 
-  it.each([[[]], [['nonsense']], [['keygen', '--unknown']], [['keygen', 'file']], [['keygen', '--out']], [['keygen', '--out', '']], [['keygen', '--force']], [['keygen', '--id']], [['keygen', '--id', '']], [['keygen', '--id', 'a', '--out', 'b']], [['keygen', '--id', 'a', '--force']]])('exits with 2 on %j, says why, and shows the help', async (args) => {
+  it.each([
+    [[]],
+    [['nonsense']],
+    [['keygen', '--unknown']],
+    [['keygen', 'file']],
+    [['keygen', '--out']],
+    [['keygen', '--out', '']],
+    [['keygen', '--force']],
+    [['keygen', '--id']],
+    [['keygen', '--id', '']],
+    [['keygen', '--id', 'a', '--out', 'b']],
+    [['keygen', '--id', 'a', '--force']],
+  ])('keygen exits with 2 on %j, says why, and shows the help', async (args) => {
     const { code, out, err } = await cli(...args)
     expect([code, out]).toEqual([2, ''])
     expect(err).toMatch(/^statewire: .+\n\nstatewire keygen/)
   })
 
-  it.each([['--help'], ['-h'], ['keygen', '--help']])('prints its help with %s', async (...args) => {
+  it.each([['--help'], ['-h'], ['keygen', '--help']])('keygen prints its help with %s', async (...args) => {
     expect(await cli(...args)).toEqual({ code: 0, out: help, err: '' })
   })
 })
@@ -109,7 +131,7 @@ function packageVersion(): string {
 }
 
 describe('the version', () => {
-  it.each(['--version', '-v'])('is printed alone with %s', async (flag) => {
+  it.each(['--version', '-v'])('the version is printed alone with %s', async (flag) => {
     expect(await cli(flag)).toEqual({ code: 0, out: `${packageVersion()}\n`, err: '' })
   })
 })
@@ -118,18 +140,21 @@ describe('the program', () => {
   const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
   const compiled = fileURLToPath(new URL('../../build/cli/main.js', import.meta.url))
 
-  it('begins with the line that makes it one', () => {
+  it('the program begins with the line that makes it one', () => {
     expect(readFileSync(main, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/)
   })
 
-  it.runIf(existsSync(compiled))('runs in a process: exit codes and streams are those of the commands', () => {
-    const file = fresh()
-    writeFileSync(file, 'kept')
-    const program = (...args: string[]) => spawnSync(process.execPath, [compiled, ...args], { encoding: 'utf8' })
-    expect(program('--version')).toMatchObject({ status: 0, stdout: `${packageVersion()}\n`, stderr: '' })
-    const [good, refused, wrong] = [program('keygen'), program('keygen', '--out', file), program('keygen', '--what')]
-    expect([good.status, refused.status, wrong.status]).toEqual([0, 1, 2])
-    expect(`${Identity.fromPem(good.stdout).id}\n`).toBe(good.stderr)
-    expect(readFileSync(file, 'utf8')).toBe('kept')
-  })
+  it.runIf(existsSync(compiled))(
+    'the program runs in a process: exit codes and streams are those of the commands',
+    () => {
+      const file = fresh()
+      writeFileSync(file, 'kept')
+      const program = (...args: string[]) => spawnSync(process.execPath, [compiled, ...args], { encoding: 'utf8' })
+      expect(program('--version')).toMatchObject({ status: 0, stdout: `${packageVersion()}\n`, stderr: '' })
+      const [good, refused, wrong] = [program('keygen'), program('keygen', '--out', file), program('keygen', '--what')]
+      expect([good.status, refused.status, wrong.status]).toEqual([0, 1, 2])
+      expect(`${Identity.fromPem(good.stdout).id}\n`).toBe(good.stderr)
+      expect(readFileSync(file, 'utf8')).toBe('kept')
+    },
+  )
 })

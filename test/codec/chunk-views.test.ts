@@ -5,7 +5,9 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ChunkViews } from '../../codec/chunk-views.ts'
 
-const chunkAndRange = fc.uint8Array({ minLength: 1, maxLength: 200 }).chain((bytes) => fc.tuple(fc.constant(bytes), fc.nat(7), fc.nat(bytes.length), fc.nat(bytes.length)))
+const chunkAndRange = fc
+  .uint8Array({ minLength: 1, maxLength: 200 })
+  .chain((bytes) => fc.tuple(fc.constant(bytes), fc.nat(7), fc.nat(bytes.length), fc.nat(bytes.length)))
 
 describe('a view of a chunk', () => {
   test('a view is a Buffer over the same memory as a subarray, wherever the chunk lies', () => {
@@ -19,7 +21,11 @@ describe('a view of a chunk', () => {
         const view = views.of(chunk, start, end)
         const subarray = chunk.subarray(start, end)
         expect([view, view.byteOffset, view.length]).toStrictEqual([subarray, subarray.byteOffset, subarray.length])
-        expect([view.buffer === memory, Buffer.isBuffer(view), Object.getPrototypeOf(view) === Buffer.prototype]).toStrictEqual([true, true, true])
+        expect([
+          view.buffer === memory,
+          Buffer.isBuffer(view),
+          Object.getPrototypeOf(view) === Buffer.prototype,
+        ]).toStrictEqual([true, true, true])
       }),
     )
   })

@@ -1,11 +1,17 @@
 /** Owns: the contract of the control channel's framing. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { ControlFrameReader, encodeControlFrame, encodeValue, maxControlValueLengthBytes, type NetworkValue } from '../../codec/index.ts'
+import {
+  ControlFrameReader,
+  encodeControlFrame,
+  encodeValue,
+  maxControlValueLengthBytes,
+  type NetworkValue,
+} from '../../codec/index.ts'
 import { anyValue, expectError, expectProtocolError, RecordingSink } from './harness.ts'
 import { fromHex, toHex, valueVectors } from './vectors.ts'
 
-function createReader(): { reader: ControlFrameReader, sink: RecordingSink } {
+function createReader(): { reader: ControlFrameReader; sink: RecordingSink } {
   const sink = new RecordingSink()
   return { reader: new ControlFrameReader(sink), sink }
 }
@@ -40,23 +46,31 @@ describe('control frames', () => {
 
   test('arbitrary control values cut at arbitrary offsets are delivered whole and in order', () => {
     fc.assert(
-      fc.property(fc.array(anyValue, { maxLength: 12 }), fc.integer({ min: 1, max: 70 }), (values, chunkLengthBytes) => {
-        const stream = Buffer.concat(values.map(encodeControlFrame))
-        const { reader, sink } = createReader()
-        for (let offset = 0; offset < stream.length; offset += chunkLengthBytes) {
-          reader.push(Buffer.from(stream.subarray(offset, offset + chunkLengthBytes)))
-          reader.invariants()
-        }
-        expect(sink.values.map((value) => toHex(encodeValue(value)))).toEqual(values.map((value) => toHex(encodeValue(value))))
-        expect(sink.values).toHaveLength(values.length)
-      }),
+      fc.property(
+        fc.array(anyValue, { maxLength: 12 }),
+        fc.integer({ min: 1, max: 70 }),
+        (values, chunkLengthBytes) => {
+          const stream = Buffer.concat(values.map(encodeControlFrame))
+          const { reader, sink } = createReader()
+          for (let offset = 0; offset < stream.length; offset += chunkLengthBytes) {
+            reader.push(Buffer.from(stream.subarray(offset, offset + chunkLengthBytes)))
+            reader.invariants()
+          }
+          expect(sink.values.map((value) => toHex(encodeValue(value)))).toEqual(
+            values.map((value) => toHex(encodeValue(value))),
+          )
+          expect(sink.values).toHaveLength(values.length)
+        },
+      ),
       { numRuns: 200 },
     )
   })
 
   test('the control reader stops and resumes like the session reader', () => {
     const { reader, sink } = createReader()
-    sink.after = () => { reader.stop() }
+    sink.after = () => {
+      reader.stop()
+    }
     reader.push(Buffer.concat([encodeControlFrame(ok), encodeControlFrame(ok)]))
     expect(sink.frames).toHaveLength(1)
     reader.resume()
@@ -67,7 +81,9 @@ describe('control frames', () => {
     for (const hex of ['00000000', '01001000', 'ffffffff']) {
       const { reader } = createReader()
       reader.push(buffer(hex).subarray(0, 3))
-      expectProtocolError('ERR_CONTROL_FRAME_LENGTH', () => { reader.push(buffer(hex).subarray(3)) })
+      expectProtocolError('ERR_CONTROL_FRAME_LENGTH', () => {
+        reader.push(buffer(hex).subarray(3))
+      })
       expect(reader.assemblyLengthBytes).toBe(0)
     }
     const { reader } = createReader()
@@ -82,7 +98,9 @@ describe('control frames', () => {
     reader.invariants()
     reader.push(longest.subarray(700_000))
     expect(sink.frames).toHaveLength(1)
-    expectError('ERR_INVALID_VALUE', () => encodeControlFrame({ type: 'Bytes', value: new Uint8Array(maxControlValueLengthBytes - 4) }))
+    expectError('ERR_INVALID_VALUE', () =>
+      encodeControlFrame({ type: 'Bytes', value: new Uint8Array(maxControlValueLengthBytes - 4) }),
+    )
   })
 
   test.each([
@@ -94,7 +112,9 @@ describe('control frames', () => {
     ['too short for a length field, with a byte of the next frame behind it', '03000000 0c 0200 07'],
     ['not the bytes of the bit count', '06000000 0f 09000000'],
   ])('a control frame %s is ERR_CONTROL_FRAME_NOT_FILLED, in one chunk and byte by byte', (_name, hex) => {
-    expectProtocolError('ERR_CONTROL_FRAME_NOT_FILLED', () => { createReader().reader.push(buffer(hex)) })
+    expectProtocolError('ERR_CONTROL_FRAME_NOT_FILLED', () => {
+      createReader().reader.push(buffer(hex))
+    })
     const { reader, sink } = createReader()
     expectProtocolError('ERR_CONTROL_FRAME_NOT_FILLED', () => {
       for (const byte of buffer(hex)) reader.push(Buffer.of(byte))
@@ -103,6 +123,8 @@ describe('control frames', () => {
   })
 
   test('an undefined descriptor in a control frame is ERR_UNKNOWN_DESCRIPTOR', () => {
-    expectProtocolError('ERR_UNKNOWN_DESCRIPTOR', () => { createReader().reader.push(buffer('05000000 20')) })
+    expectProtocolError('ERR_UNKNOWN_DESCRIPTOR', () => {
+      createReader().reader.push(buffer('05000000 20'))
+    })
   })
 })

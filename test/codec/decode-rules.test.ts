@@ -16,25 +16,44 @@ describe('decoder rules', () => {
     for (let descriptor = 0; descriptor < 256; descriptor += 1) {
       if (defined.has(descriptor)) continue
       count += 1
-      const error = expectProtocolError('ERR_UNKNOWN_DESCRIPTOR', () => decodeValue(Uint8Array.of(descriptor, 0, 0, 0, 0)))
+      const error = expectProtocolError('ERR_UNKNOWN_DESCRIPTOR', () =>
+        decodeValue(Uint8Array.of(descriptor, 0, 0, 0, 0)),
+      )
       expect(error.message).toContain(`0x${descriptor.toString(16).padStart(2, '0')}`)
     }
     expect(count).toBe(240)
   })
 
   test('a fixed-length body that is one byte short is ERR_VALUE_TRUNCATED, one byte long ERR_VALUE_TRAILING_BYTES', () => {
-    const lengths: [number, number][] = [[0x01, 16], [0x02, 0], [0x12, 0], [0x03, 2], [0x04, 4], [0x05, 8], [0x09, 16], [0x0b, 16], [0x0d, 6]]
+    const lengths: [number, number][] = [
+      [0x01, 16],
+      [0x02, 0],
+      [0x12, 0],
+      [0x03, 2],
+      [0x04, 4],
+      [0x05, 8],
+      [0x09, 16],
+      [0x0b, 16],
+      [0x0d, 6],
+    ]
     for (const [descriptor, length] of lengths) {
       expect(() => decodeValue(Uint8Array.of(descriptor, ...new Uint8Array(length)))).not.toThrow()
-      expectProtocolError('ERR_VALUE_TRAILING_BYTES', () => decodeValue(Uint8Array.of(descriptor, ...new Uint8Array(length + 1))))
-      if (length > 0) expectProtocolError('ERR_VALUE_TRUNCATED', () => decodeValue(Uint8Array.of(descriptor, ...new Uint8Array(length - 1))))
+      expectProtocolError('ERR_VALUE_TRAILING_BYTES', () =>
+        decodeValue(Uint8Array.of(descriptor, ...new Uint8Array(length + 1))),
+      )
+      if (length > 0)
+        expectProtocolError('ERR_VALUE_TRUNCATED', () =>
+          decodeValue(Uint8Array.of(descriptor, ...new Uint8Array(length - 1))),
+        )
     }
   })
 
   test('a length field that is cut short is ERR_VALUE_TRUNCATED for every type that has one', () => {
     for (const descriptor of [0x06, 0x07, 0x08, 0x0a, 0x0c, 0x0e, 0x0f]) {
       for (let length = 0; length < 4; length += 1) {
-        expectProtocolError('ERR_VALUE_TRUNCATED', () => decodeValue(Uint8Array.of(descriptor, ...new Uint8Array(length))))
+        expectProtocolError('ERR_VALUE_TRUNCATED', () =>
+          decodeValue(Uint8Array.of(descriptor, ...new Uint8Array(length))),
+        )
       }
     }
   })
@@ -54,7 +73,12 @@ describe('decoder rules', () => {
   })
 
   test('a vector whose byte length is not a multiple of its element size is ERR_VECTOR_LENGTH_NOT_MULTIPLE', () => {
-    for (const [descriptor, size] of [[0x06, 2], [0x07, 4], [0x08, 8], [0x0e, 6]] as const) {
+    for (const [descriptor, size] of [
+      [0x06, 2],
+      [0x07, 4],
+      [0x08, 8],
+      [0x0e, 6],
+    ] as const) {
       for (let length = 0; length <= 2 * size + 1; length += 1) {
         const bytes = Uint8Array.of(descriptor, length, 0, 0, 0, ...new Uint8Array(length))
         if (length % size === 0) expect(() => decodeValue(bytes)).not.toThrow()
@@ -65,7 +89,9 @@ describe('decoder rules', () => {
 
   test('a NetworkVec that contains a PrfKey, a StateChecksum, a PrfCheck or a list is ERR_NETWORK_VEC_ELEMENT_NOT_ALLOWED', () => {
     for (const descriptor of [0x01, 0x09, 0x0b]) {
-      expectProtocolError('ERR_NETWORK_VEC_ELEMENT_NOT_ALLOWED', () => decodeValue(Uint8Array.of(0x0a, 17, 0, 0, 0, descriptor, ...new Uint8Array(16))))
+      expectProtocolError('ERR_NETWORK_VEC_ELEMENT_NOT_ALLOWED', () =>
+        decodeValue(Uint8Array.of(0x0a, 17, 0, 0, 0, descriptor, ...new Uint8Array(16))),
+      )
     }
     expectProtocolError('ERR_NETWORK_VEC_ELEMENT_NOT_ALLOWED', () => decodeValue(fromHex('0a050000000a00000000')))
   })
@@ -75,7 +101,13 @@ describe('decoder rules', () => {
   })
 
   test('a NetworkVec whose last value extends beyond its end is ERR_NETWORK_VEC_LENGTH_MISMATCH', () => {
-    for (const hex of ['0a0400000004010203', '0a040000000708 0000', '0a050000000cffffffff', '0a060000000f0900000001', '0a09000000070800000001020304']) {
+    for (const hex of [
+      '0a0400000004010203',
+      '0a040000000708 0000',
+      '0a050000000cffffffff',
+      '0a060000000f0900000001',
+      '0a09000000070800000001020304',
+    ]) {
       expectProtocolError('ERR_NETWORK_VEC_LENGTH_MISMATCH', () => decodeValue(fromHex(hex.replace(' ', ''))))
     }
   })
@@ -103,7 +135,9 @@ describe('body length', () => {
   })
 
   test('bodyLength of a fixed-length value is known from the descriptor alone', () => {
-    const lengths = [0x01, 0x02, 0x12, 0x03, 0x04, 0x05, 0x09, 0x0b, 0x0d].map((descriptor) => bodyLength(Uint8Array.of(descriptor), 0, 1))
+    const lengths = [0x01, 0x02, 0x12, 0x03, 0x04, 0x05, 0x09, 0x0b, 0x0d].map((descriptor) =>
+      bodyLength(Uint8Array.of(descriptor), 0, 1),
+    )
     expect(lengths).toEqual([16, 0, 0, 2, 4, 8, 16, 16, 6])
   })
 

@@ -2,7 +2,14 @@
  * Owns: one test for each check of the encoder: what it refuses, and that nothing is written in that case.
  */
 import { describe, expect, test } from 'vitest'
-import { encodedLength, encodeValue, FrameWriter, InvalidValueError, writeValue, type NetworkValue } from '../../codec/index.ts'
+import {
+  encodedLength,
+  encodeValue,
+  FrameWriter,
+  InvalidValueError,
+  writeValue,
+  type NetworkValue,
+} from '../../codec/index.ts'
 import { expectError } from './harness.ts'
 
 /** [field that the message must name, value as a caller without types could pass it] */
@@ -82,7 +89,9 @@ describe('encoder checks', () => {
   )
 
   test('an error about an invalid value never contains the value of a payload', () => {
-    const error = expectError('ERR_INVALID_VALUE', () => encodeValue({ type: 'Bytes', value: 'secret' as unknown as Uint8Array }))
+    const error = expectError('ERR_INVALID_VALUE', () =>
+      encodeValue({ type: 'Bytes', value: 'secret' as unknown as Uint8Array }),
+    )
     expect(error.message).not.toContain('secret')
   })
 
@@ -90,7 +99,9 @@ describe('encoder checks', () => {
     // Four references to the same 1 GiB of untouched memory, so little is really used.
     const gibibyte = new Uint8Array(2 ** 30)
     const element: NetworkValue = { type: 'Bytes', value: gibibyte }
-    expectError('ERR_INVALID_VALUE', () => encodedLength({ type: 'NetworkVec', value: [element, element, element, element] }))
+    expectError('ERR_INVALID_VALUE', () =>
+      encodedLength({ type: 'NetworkVec', value: [element, element, element, element] }),
+    )
     expect(encodedLength({ type: 'NetworkVec', value: [element, element, element] })).toBe(5 + 3 * (5 + 2 ** 30))
   })
 
@@ -102,6 +113,8 @@ describe('encoder checks', () => {
       { type: 'RingElement64', value: 2n ** 64n - 1n },
       { type: 'PrfCheck', value: 2n ** 128n - 1n },
     ]
-    expect(largest.map((value) => Buffer.from(encodeValue(value).subarray(1)).toString('hex'))).toEqual(['ff', 'ff', 'ff', 'ff', 'ff'].map((byte, index) => byte.repeat([2, 4, 6, 8, 16][index]!)))
+    expect(largest.map((value) => Buffer.from(encodeValue(value).subarray(1)).toString('hex'))).toEqual(
+      ['ff', 'ff', 'ff', 'ff', 'ff'].map((byte, index) => byte.repeat([2, 4, 6, 8, 16][index]!)),
+    )
   })
 })

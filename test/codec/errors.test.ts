@@ -10,7 +10,13 @@ describe('errors', () => {
     for (const code of Object.keys(errorCodes) as ErrorCode[]) {
       const error = new StatewireError(code, 'A sentence.')
       expect(error).toBeInstanceOf(Error)
-      expect([error.name, error.code, error.message, error.retryable, error.fatal]).toEqual(['StatewireError', code, 'A sentence.', errorCodes[code].retryable, errorCodes[code].fatal])
+      expect([error.name, error.code, error.message, error.retryable, error.fatal]).toEqual([
+        'StatewireError',
+        code,
+        'A sentence.',
+        errorCodes[code].retryable,
+        errorCodes[code].fatal,
+      ])
     }
     class OwnError extends ProtocolError {}
     const error = new OwnError('ERR_VALUE_TRUNCATED', 'A sentence.')
@@ -36,11 +42,16 @@ describe('errors', () => {
   })
 
   test('every code that the codec throws has a test in this folder', () => {
-    const read = (folder: URL) => readdirSync(folder).filter((name) => name.endsWith('.ts')).map((name) => ({ name, text: readFileSync(new URL(name, folder), 'utf8') }))
+    const read = (folder: URL) =>
+      readdirSync(folder)
+        .filter((name) => name.endsWith('.ts'))
+        .map((name) => ({ name, text: readFileSync(new URL(name, folder), 'utf8') }))
     const source = read(new URL('../../codec/', import.meta.url)).filter(({ name }) => name !== 'errors.ts')
     const thrown = new Set(source.flatMap(({ text }) => text.match(/'ERR_[A-Z_]+'/g) ?? []))
     thrown.add(`'ERR_INVALID_VALUE'`)
-    const tests = read(new URL('./', import.meta.url)).map(({ text }) => text).join('\n')
+    const tests = read(new URL('./', import.meta.url))
+      .map(({ text }) => text)
+      .join('\n')
     expect(thrown.size).toBeGreaterThanOrEqual(13)
     expect([...thrown].filter((code) => !new RegExp(`expect(Protocol)?Error\\(${code}`).test(tests))).toEqual([])
   })
@@ -48,15 +59,21 @@ describe('errors', () => {
 
 describe('byte order', () => {
   test('a big-endian host is refused with ERR_UNSUPPORTED_HOST', () => {
-    expectError('ERR_UNSUPPORTED_HOST', () => { assertLittleEndian(Uint8Array.of(0x01, 0x02)) })
-    expect(() => { assertLittleEndian(Uint8Array.of(0x02, 0x01)) }).not.toThrow()
+    expectError('ERR_UNSUPPORTED_HOST', () => {
+      assertLittleEndian(Uint8Array.of(0x01, 0x02))
+    })
+    expect(() => {
+      assertLittleEndian(Uint8Array.of(0x02, 0x01))
+    }).not.toThrow()
   })
 })
 
 describe('the folder', () => {
   test('the codec folder imports nothing but itself', () => {
     const folder = new URL('../../codec/', import.meta.url)
-    const imports = readdirSync(folder).flatMap((name) => readFileSync(new URL(name, folder), 'utf8').match(/from '[^']+'/g) ?? [])
+    const imports = readdirSync(folder).flatMap(
+      (name) => readFileSync(new URL(name, folder), 'utf8').match(/from '[^']+'/g) ?? [],
+    )
     expect(imports.length).toBeGreaterThan(20)
     expect(imports.filter((text) => !text.startsWith(`from './`))).toEqual([])
   })

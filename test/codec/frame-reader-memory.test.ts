@@ -8,8 +8,14 @@ import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
 import { RecordingSink, type SeenFrame } from './harness.ts'
 import { fromHex, valueVectors } from './vectors.ts'
 
-const vectorStream = Buffer.concat(valueVectors.valid.map(({ hex }, lane) => Buffer.concat([Buffer.of(lane, 0, 0, 0), fromHex(hex)])))
-const expectedFrames: SeenFrame[] = valueVectors.valid.map(({ hex }, lane) => ({ lane, descriptor: Number.parseInt(hex.slice(0, 2), 16), body: hex.slice(2) }))
+const vectorStream = Buffer.concat(
+  valueVectors.valid.map(({ hex }, lane) => Buffer.concat([Buffer.of(lane, 0, 0, 0), fromHex(hex)])),
+)
+const expectedFrames: SeenFrame[] = valueVectors.valid.map(({ hex }, lane) => ({
+  lane,
+  descriptor: Number.parseInt(hex.slice(0, 2), 16),
+  body: hex.slice(2),
+}))
 
 test('a chunk is borrowed: what is left of it after a stop, a throw or a call from the sink is a copy', () => {
   const sink = new RecordingSink()
@@ -37,17 +43,29 @@ test('a chunk is borrowed: what is left of it after a stop, a throw or a call fr
 
 test.each([
   { keeps: true, buffers: 2, sentence: 'a frame that spans chunks has memory of its own when the sink keeps it' },
-  { keeps: false, buffers: 1, sentence: 'the memory of a frame that spans chunks is used again when the sink keeps nothing' },
+  {
+    keeps: false,
+    buffers: 1,
+    sentence: 'the memory of a frame that spans chunks is used again when the sink keeps nothing',
+  },
 ])('$sentence', ({ keeps, buffers }) => {
   const seen = new Set<ArrayBufferLike>()
   const bodies: string[] = []
-  const reader = new FrameReader({ maxMessageLengthBytes: 1 << 20 }, {
-    onFrame(_lane, _descriptor, buffer, bodyStart, bodyEnd) {
-      seen.add(buffer.buffer)
-      bodies.push(buffer.subarray(bodyStart + 4, bodyEnd).toString('latin1').slice(0, 1))
-      return !keeps
+  const reader = new FrameReader(
+    { maxMessageLengthBytes: 1 << 20 },
+    {
+      onFrame(_lane, _descriptor, buffer, bodyStart, bodyEnd) {
+        seen.add(buffer.buffer)
+        bodies.push(
+          buffer
+            .subarray(bodyStart + 4, bodyEnd)
+            .toString('latin1')
+            .slice(0, 1),
+        )
+        return !keeps
+      },
     },
-  })
+  )
   for (const letter of ['a', 'b']) {
     const frame = encodeFrame(1, { type: 'Bytes', value: Buffer.alloc(20_000, letter) })
     for (let cut = 0; cut < frame.length; cut += 9_000) reader.push(frame.subarray(cut, cut + 9_000))
@@ -57,12 +75,15 @@ test.each([
   expect(seen.size).toBe(buffers)
 })
 
-test('frame readers that share spare memory reuse each other\'s', () => {
+test("frame readers that share spare memory reuse each other's", () => {
   const spares = new SpareMemory(1 << 20)
   const seen = new Set<ArrayBufferLike>()
   const frame = encodeFrame(1, { type: 'Bytes', value: Buffer.alloc(300_000, 'a') })
   for (let count = 0; count < 4; count++) {
-    const reader = new NativeFrameReader({ maxMessageLengthBytes: 1 << 20, connectionId: 0, spares }, { onFrame: (_lane, _descriptor, { buffer }) => seen.add(buffer).size > 0 })
+    const reader = new NativeFrameReader(
+      { maxMessageLengthBytes: 1 << 20, connectionId: 0, spares },
+      { onFrame: (_lane, _descriptor, { buffer }) => seen.add(buffer).size > 0 },
+    )
     for (let cut = 0; cut < frame.length; cut += 90_000) {
       reader.push(frame.subarray(cut, cut + 90_000))
       reader.invariants()

@@ -4,11 +4,21 @@
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { defaultMaxMessageLengthBytes, encodeFrame, exactAssemblyLimitBytes, FrameReader, StatewireError, type NetworkValue } from '../../codec/index.ts'
+import {
+  defaultMaxMessageLengthBytes,
+  encodeFrame,
+  exactAssemblyLimitBytes,
+  FrameReader,
+  StatewireError,
+  type NetworkValue,
+} from '../../codec/index.ts'
 import { anyValue, expectError, expectProtocolError, RecordingSink, type SeenFrame } from './harness.ts'
 import { fromHex, valueVectors } from './vectors.ts'
 
-function createReader(maxMessageLengthBytes = defaultMaxMessageLengthBytes): { reader: FrameReader, sink: RecordingSink } {
+function createReader(maxMessageLengthBytes = defaultMaxMessageLengthBytes): {
+  reader: FrameReader
+  sink: RecordingSink
+} {
   const sink = new RecordingSink()
   return { reader: new FrameReader({ maxMessageLengthBytes }, sink), sink }
 }
@@ -60,30 +70,39 @@ describe('splitting', () => {
     expect(cuts).toBeGreaterThan(5_000)
   })
 
-  test.each([1, 2, 3, 4, 5, 7, 9, 10, 64, 100, 1_000, 4_096, 65_536, vectorStream.length])('all 207 frames glued together and cut every %i bytes are delivered in order', (chunkLengthBytes) => {
-    const { reader, sink } = createReader()
-    pushInChunks(reader, vectorStream, chunkLengthBytes)
-    expect(sink.frames).toEqual(expectedFrames)
-    expect(reader.bufferedBytes).toBe(0)
-  })
+  test.each([1, 2, 3, 4, 5, 7, 9, 10, 64, 100, 1_000, 4_096, 65_536, vectorStream.length])(
+    'all 207 frames glued together and cut every %i bytes are delivered in order',
+    (chunkLengthBytes) => {
+      const { reader, sink } = createReader()
+      pushInChunks(reader, vectorStream, chunkLengthBytes)
+      expect(sink.frames).toEqual(expectedFrames)
+      expect(reader.bufferedBytes).toBe(0)
+    },
+  )
 
   test('arbitrary frames cut at arbitrary offsets are delivered whole and in order, and the invariants hold after each chunk', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat({ max: 2 ** 32 - 1 }), anyValue), { maxLength: 20 }), fc.array(fc.nat({ max: 90 }), { minLength: 1, maxLength: 50 }), (values, lengths) => {
-        const frames = values.map(([lane, value]) => encodeFrame(lane, value))
-        const stream = Buffer.concat(frames)
-        const { reader, sink } = createReader()
-        let offset = 0
-        for (let index = 0; offset < stream.length; index += 1) {
-          const end = index < lengths.length ? offset + lengths[index]! : stream.length
-          reader.push(Buffer.from(stream.subarray(offset, end)))
-          reader.invariants()
-          offset = end
-        }
-        expect(sink.frames.map(({ lane }) => lane)).toEqual(values.map(([lane]) => lane))
-        expect(sink.values.map((value, index) => encodeFrame(sink.frames[index]!.lane, value).toString('hex'))).toEqual(frames.map((frame) => frame.toString('hex')))
-        expect(reader.bufferedBytes).toBe(0)
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.nat({ max: 2 ** 32 - 1 }), anyValue), { maxLength: 20 }),
+        fc.array(fc.nat({ max: 90 }), { minLength: 1, maxLength: 50 }),
+        (values, lengths) => {
+          const frames = values.map(([lane, value]) => encodeFrame(lane, value))
+          const stream = Buffer.concat(frames)
+          const { reader, sink } = createReader()
+          let offset = 0
+          for (let index = 0; offset < stream.length; index += 1) {
+            const end = index < lengths.length ? offset + lengths[index]! : stream.length
+            reader.push(Buffer.from(stream.subarray(offset, end)))
+            reader.invariants()
+            offset = end
+          }
+          expect(sink.frames.map(({ lane }) => lane)).toEqual(values.map(([lane]) => lane))
+          expect(
+            sink.values.map((value, index) => encodeFrame(sink.frames[index]!.lane, value).toString('hex')),
+          ).toEqual(frames.map((frame) => frame.toString('hex')))
+          expect(reader.bufferedBytes).toBe(0)
+        },
+      ),
       { numRuns: 300 },
     )
   })
@@ -170,26 +189,35 @@ describe('limits', () => {
     return bytes
   }
 
-  test.each([0x06, 0x07, 0x08, 0x0a, 0x0c, 0x0e])('descriptor %i: a declared length of the limit is read, one more is ERR_MESSAGE_TOO_LONG from the 9-byte header', (descriptor) => {
-    for (const declared of [999, 1_000]) {
-      const { reader } = createReader(1_000)
-      reader.push(header(descriptor, declared))
-      expect(reader.assemblyLengthBytes).toBe(9 + declared)
-    }
-    for (const declared of [1_001, 2 ** 32 - 1]) {
-      const { reader, sink } = createReader(1_000)
-      reader.push(header(descriptor, declared).subarray(0, 8))
-      expectProtocolError('ERR_MESSAGE_TOO_LONG', () => { reader.push(header(descriptor, declared).subarray(8)) })
-      expect(reader.assemblyLengthBytes).toBe(0)
-      expect(reader.bufferedBytes).toBe(9)
-      expect(sink.frames).toEqual([])
-    }
-  })
+  test.each([0x06, 0x07, 0x08, 0x0a, 0x0c, 0x0e])(
+    'descriptor %i: a declared length of the limit is read, one more is ERR_MESSAGE_TOO_LONG from the 9-byte header',
+    (descriptor) => {
+      for (const declared of [999, 1_000]) {
+        const { reader } = createReader(1_000)
+        reader.push(header(descriptor, declared))
+        expect(reader.assemblyLengthBytes).toBe(9 + declared)
+      }
+      for (const declared of [1_001, 2 ** 32 - 1]) {
+        const { reader, sink } = createReader(1_000)
+        reader.push(header(descriptor, declared).subarray(0, 8))
+        expectProtocolError('ERR_MESSAGE_TOO_LONG', () => {
+          reader.push(header(descriptor, declared).subarray(8))
+        })
+        expect(reader.assemblyLengthBytes).toBe(0)
+        expect(reader.bufferedBytes).toBe(9)
+        expect(sink.frames).toEqual([])
+      }
+    },
+  )
 
   test('the limit for VecRingBit counts bytes, not bits', () => {
     createReader(1_000).reader.push(header(0x0f, 8_000))
-    expectProtocolError('ERR_MESSAGE_TOO_LONG', () => { createReader(1_000).reader.push(header(0x0f, 8_001)) })
-    expectProtocolError('ERR_MESSAGE_TOO_LONG', () => { createReader().reader.push(header(0x0f, 2 ** 32 - 1)) })
+    expectProtocolError('ERR_MESSAGE_TOO_LONG', () => {
+      createReader(1_000).reader.push(header(0x0f, 8_001))
+    })
+    expectProtocolError('ERR_MESSAGE_TOO_LONG', () => {
+      createReader().reader.push(header(0x0f, 2 ** 32 - 1))
+    })
   })
 
   test('fixed-length values are read even when the length limit is 0', () => {
@@ -197,21 +225,35 @@ describe('limits', () => {
     reader.push(encodeFrame(1, { type: 'PrfKey', value: new Uint8Array(16) }))
     reader.push(encodeFrame(1, { type: 'Bytes', value: new Uint8Array(0) }))
     expect(sink.frames).toHaveLength(2)
-    expectProtocolError('ERR_MESSAGE_TOO_LONG', () => { reader.push(encodeFrame(1, { type: 'Bytes', value: new Uint8Array(1) })) })
+    expectProtocolError('ERR_MESSAGE_TOO_LONG', () => {
+      reader.push(encodeFrame(1, { type: 'Bytes', value: new Uint8Array(1) }))
+    })
   })
 
   test('an undefined descriptor is ERR_UNKNOWN_DESCRIPTOR as soon as its byte arrives, after the frames before it', () => {
     const { reader, sink } = createReader()
-    expectProtocolError('ERR_UNKNOWN_DESCRIPTOR', () => { reader.push(Buffer.concat([vectorFrames[0]!, fromHex('0100000020')])) })
+    expectProtocolError('ERR_UNKNOWN_DESCRIPTOR', () => {
+      reader.push(Buffer.concat([vectorFrames[0]!, fromHex('0100000020')]))
+    })
     expect(sink.frames).toEqual([expectedFrames[0]])
   })
 
   test('after a framing error every push and resume throws the same error until reset, and buffers nothing', () => {
     const { reader, sink } = createReader()
-    const error = expectProtocolError('ERR_UNKNOWN_DESCRIPTOR', () => { reader.push(Buffer.from('0100000020', 'hex')) })
+    const error = expectProtocolError('ERR_UNKNOWN_DESCRIPTOR', () => {
+      reader.push(Buffer.from('0100000020', 'hex'))
+    })
     const held = reader.bufferedBytes
-    expect(expectProtocolError('ERR_UNKNOWN_DESCRIPTOR', () => { reader.push(vectorFrames[0]!) })).toBe(error)
-    expect(expectProtocolError('ERR_UNKNOWN_DESCRIPTOR', () => { reader.resume() })).toBe(error)
+    expect(
+      expectProtocolError('ERR_UNKNOWN_DESCRIPTOR', () => {
+        reader.push(vectorFrames[0]!)
+      }),
+    ).toBe(error)
+    expect(
+      expectProtocolError('ERR_UNKNOWN_DESCRIPTOR', () => {
+        reader.resume()
+      }),
+    ).toBe(error)
     expect(reader.bufferedBytes).toBe(held)
     reader.reset()
     reader.push(vectorFrames[0]!)
@@ -227,7 +269,9 @@ describe('limits', () => {
 describe('stop, resume, reset', () => {
   test('after stop() inside the sink no further frame is delivered, and resume() delivers the rest in order', () => {
     const { reader, sink } = createReader()
-    sink.after = () => { reader.stop() }
+    sink.after = () => {
+      reader.stop()
+    }
     reader.push(vectorStream)
     for (let count = 1; count < 207; count += 1) {
       expect(sink.frames).toHaveLength(count)
@@ -252,7 +296,9 @@ describe('stop, resume, reset', () => {
 
   test('stop() at the end of a frame that spans chunks holds back what follows in the same chunk', () => {
     const { reader, sink } = createReader()
-    sink.after = () => { reader.stop() }
+    sink.after = () => {
+      reader.stop()
+    }
     reader.push(vectorStream.subarray(0, 3))
     reader.push(vectorStream.subarray(3))
     expect(sink.frames).toHaveLength(1)
@@ -307,11 +353,17 @@ describe('stop, resume, reset', () => {
   test('when the sink throws, its frame is consumed, push throws the error, and the next push continues after it', () => {
     const { reader, sink } = createReader()
     const failure = new Error('sink')
-    sink.after = (count) => { if (count === 3 || count === 5) throw failure }
-    expect(() => { reader.push(vectorStream.subarray(0, 500)) }).toThrow(failure)
+    sink.after = (count) => {
+      if (count === 3 || count === 5) throw failure
+    }
+    expect(() => {
+      reader.push(vectorStream.subarray(0, 500))
+    }).toThrow(failure)
     reader.invariants()
     expect(sink.frames).toHaveLength(3)
-    expect(() => { reader.push(vectorStream.subarray(500)) }).toThrow(failure)
+    expect(() => {
+      reader.push(vectorStream.subarray(500))
+    }).toThrow(failure)
     reader.invariants()
     reader.resume()
     expect(sink.frames).toEqual(expectedFrames)
@@ -325,16 +377,22 @@ describe('stop, resume, reset', () => {
       reader.push(second)
       throw new Error('sink')
     }
-    expect(() => { reader.push(first) }).toThrow('sink')
+    expect(() => {
+      reader.push(first)
+    }).toThrow('sink')
     reader.push(third)
     expect(sink.frames).toEqual(expectedFrames.slice(0, 3))
   })
 
   test('when the sink throws at a frame that spanned chunks, that frame is consumed as well', () => {
     const { reader, sink } = createReader()
-    sink.after = (count) => { if (count === 1) throw new Error('sink') }
+    sink.after = (count) => {
+      if (count === 1) throw new Error('sink')
+    }
     reader.push(vectorStream.subarray(0, 3))
-    expect(() => { reader.push(vectorStream.subarray(3)) }).toThrow('sink')
+    expect(() => {
+      reader.push(vectorStream.subarray(3))
+    }).toThrow('sink')
     reader.invariants()
     reader.resume()
     expect(sink.frames).toEqual(expectedFrames)
@@ -342,14 +400,19 @@ describe('stop, resume, reset', () => {
 
   test('a ProtocolError thrown by the sink does not make the framing fail', () => {
     const sinkFailure: NetworkValue[] = []
-    const reader = new FrameReader({ maxMessageLengthBytes: 100 }, {
-      onFrame() {
-        sinkFailure.push({ type: 'RingElementBit', value: true })
-        if (sinkFailure.length === 1) throw new StatewireError('ERR_VALUE_TRUNCATED', 'from the sink')
-        return false
+    const reader = new FrameReader(
+      { maxMessageLengthBytes: 100 },
+      {
+        onFrame() {
+          sinkFailure.push({ type: 'RingElementBit', value: true })
+          if (sinkFailure.length === 1) throw new StatewireError('ERR_VALUE_TRUNCATED', 'from the sink')
+          return false
+        },
       },
+    )
+    expectError('ERR_VALUE_TRUNCATED', () => {
+      reader.push(Buffer.concat(vectorFrames.slice(0, 3)))
     })
-    expectError('ERR_VALUE_TRUNCATED', () => { reader.push(Buffer.concat(vectorFrames.slice(0, 3))) })
     reader.resume()
     expect(sinkFailure).toHaveLength(3)
   })
@@ -362,7 +425,9 @@ describe('stop, resume, reset', () => {
     reader.reset()
     reader.invariants()
     expect([reader.bufferedBytes, reader.isStopped]).toEqual([0, false])
-    sink.after = (count) => { if (count === 2) reader.reset() }
+    sink.after = (count) => {
+      if (count === 2) reader.reset()
+    }
     reader.push(vectorStream)
     expect(sink.frames).toEqual(expectedFrames.slice(0, 2))
     expect(reader.bufferedBytes).toBe(0)
@@ -373,6 +438,8 @@ describe('stop, resume, reset', () => {
   test('invariants() throws ERR_INTERNAL when a cursor is wrong', () => {
     const { reader } = createReader()
     Object.assign(reader, { frameStart: 1 })
-    expectError('ERR_INTERNAL', () => { reader.invariants() })
+    expectError('ERR_INTERNAL', () => {
+      reader.invariants()
+    })
   })
 })

@@ -29,7 +29,8 @@ class Wire {
 
   /** The other side reads this many pieces and acknowledges the counted ones. */
   read(pieces: number): void {
-    for (const { isCounted, part } of this.#queue.splice(0, pieces)) if (isCounted) this.writer.receivedFrom(part.buffer)
+    for (const { isCounted, part } of this.#queue.splice(0, pieces))
+      if (isCounted) this.writer.receivedFrom(part.buffer)
   }
 
   /** The socket sends what was written. */
@@ -88,7 +89,7 @@ it('after forgetArenas() no earlier memory is reused', () => {
   expect(wire.spares.heldBytes).toBeGreaterThan(maxArenaLengthBytes)
 })
 
-it('writers that share spare memory reuse each other\'s arenas', () => {
+it("writers that share spare memory reuse each other's arenas", () => {
   const first = new Wire()
   for (let count = 0; count < 300; count++) first.write(1_000, true)
   first.read(300)

@@ -4,7 +4,16 @@
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { encodeFrame, encodeValue, FrameReader, FrameWriter, largeFrameThresholdBytes, maxArenaLengthBytes, SpareMemory, type NetworkValue } from '../../codec/index.ts'
+import {
+  encodeFrame,
+  encodeValue,
+  FrameReader,
+  FrameWriter,
+  largeFrameThresholdBytes,
+  maxArenaLengthBytes,
+  SpareMemory,
+  type NetworkValue,
+} from '../../codec/index.ts'
 import { anyValue, expectError, RecordingSink } from './harness.ts'
 import { fromNotation, toHex, valueVectors } from './vectors.ts'
 
@@ -31,31 +40,48 @@ describe('frames', () => {
   test('the session id is written as u32 little-endian, on the fast path and on the slow path', () => {
     expect(encodeFrame(0xfedcba98, bytes(1)).toString('hex')).toBe('98badcfe0c0100000007')
     expect(encodeFrame(0xfedcba98, { type: 'RingElementBit', value: true }).toString('hex')).toBe('98badcfe12')
-    expect(encodeFrame(0xfedcba98, bytes(largeFrameThresholdBytes)).subarray(0, 9).toString('hex')).toBe('98badcfe0c00400000')
+    expect(encodeFrame(0xfedcba98, bytes(largeFrameThresholdBytes)).subarray(0, 9).toString('hex')).toBe(
+      '98badcfe0c00400000',
+    )
   })
 
   test.each([-1, 2 ** 32, 0.5, Number.NaN])('a session id of %d is ERR_INVALID_VALUE and adds nothing', (lane) => {
     const writer = new FrameWriter()
-    for (const value of [bytes(3), { type: 'RingElementBit' as const, value: true }]) expectError('ERR_INVALID_VALUE', () => writer.writeFrame(lane, value))
+    for (const value of [bytes(3), { type: 'RingElementBit' as const, value: true }])
+      expectError('ERR_INVALID_VALUE', () => writer.writeFrame(lane, value))
     expect(writer.take()).toEqual([])
   })
 
   test('arbitrary frames, taken at arbitrary moments, are read back in order', () => {
-    const large = fc.constantFrom<NetworkValue>(bytes(largeFrameThresholdBytes - 10), bytes(largeFrameThresholdBytes - 9), bytes(70_000), { type: 'VecRing32', value: new Uint32Array(5_000).fill(9) }, { type: 'NetworkVec', value: [bytes(50_000), bytes(20_000)] })
+    const large = fc.constantFrom<NetworkValue>(
+      bytes(largeFrameThresholdBytes - 10),
+      bytes(largeFrameThresholdBytes - 9),
+      bytes(70_000),
+      { type: 'VecRing32', value: new Uint32Array(5_000).fill(9) },
+      { type: 'NetworkVec', value: [bytes(50_000), bytes(20_000)] },
+    )
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.oneof({ weight: 9, arbitrary: anyValue }, { weight: 1, arbitrary: large }), fc.boolean()), { maxLength: 40 }), (steps) => {
-        const writer = new FrameWriter()
-        const taken: Buffer[] = []
-        for (const [lane, [value, takeNow]] of steps.entries()) {
-          writer.writeFrame(lane, value)
-          if (takeNow) taken.push(...writer.take())
-        }
-        taken.push(...writer.take())
-        const sink = new RecordingSink()
-        new FrameReader({ maxMessageLengthBytes: 2 ** 20 }, sink).push(Buffer.concat(taken))
-        expect(sink.frames.map(({ lane }) => lane)).toEqual(steps.map((_, lane) => lane))
-        expect(sink.values.map((value) => toHex(encodeValue(value)))).toEqual(steps.map(([value]) => toHex(encodeValue(value))))
-      }),
+      fc.property(
+        fc.array(
+          fc.tuple(fc.oneof({ weight: 9, arbitrary: anyValue }, { weight: 1, arbitrary: large }), fc.boolean()),
+          { maxLength: 40 },
+        ),
+        (steps) => {
+          const writer = new FrameWriter()
+          const taken: Buffer[] = []
+          for (const [lane, [value, takeNow]] of steps.entries()) {
+            writer.writeFrame(lane, value)
+            if (takeNow) taken.push(...writer.take())
+          }
+          taken.push(...writer.take())
+          const sink = new RecordingSink()
+          new FrameReader({ maxMessageLengthBytes: 2 ** 20 }, sink).push(Buffer.concat(taken))
+          expect(sink.frames.map(({ lane }) => lane)).toEqual(steps.map((_, lane) => lane))
+          expect(sink.values.map((value) => toHex(encodeValue(value)))).toEqual(
+            steps.map(([value]) => toHex(encodeValue(value))),
+          )
+        },
+      ),
       { numRuns: 100 },
     )
   })
@@ -69,20 +95,23 @@ describe('large frames', () => {
     ['VecRing64', (length) => ({ type: 'VecRing64', value: new BigUint64Array(length / 8).fill(0x0707070707070707n) })],
   ]
 
-  test.each(views)('%s is copied at every length: changing it after the call changes nothing that is sent', (_type, create) => {
-    for (const lengthBytes of [8, 16_368, 16_376, 16_384, 65_536, 1_048_576]) {
-      const writer = new FrameWriter()
-      const value = create(lengthBytes)
-      const expected = encodeFrame(1, value)
-      writer.writeFrame(1, value)
-      const waits = writer.encode(1, value, false)
-      new Uint8Array(value.value.buffer).fill(9)
-      expect(Buffer.concat(writer.take()).equals(expected), String(lengthBytes)).toBe(true)
-      expect(waits.lengthBytes).toBe(expected.length)
-      writer.writeEncoded(waits)
-      expect(Buffer.concat(writer.take()).equals(expected), `${lengthBytes}, after it waited`).toBe(true)
-    }
-  })
+  test.each(views)(
+    '%s is copied at every length: changing it after the call changes nothing that is sent',
+    (_type, create) => {
+      for (const lengthBytes of [8, 16_368, 16_376, 16_384, 65_536, 1_048_576]) {
+        const writer = new FrameWriter()
+        const value = create(lengthBytes)
+        const expected = encodeFrame(1, value)
+        writer.writeFrame(1, value)
+        const waits = writer.encode(1, value, false)
+        new Uint8Array(value.value.buffer).fill(9)
+        expect(Buffer.concat(writer.take()).equals(expected), String(lengthBytes)).toBe(true)
+        expect(waits.lengthBytes).toBe(expected.length)
+        writer.writeEncoded(waits)
+        expect(Buffer.concat(writer.take()).equals(expected), `${lengthBytes}, after it waited`).toBe(true)
+      }
+    },
+  )
 
   test.each(views)('%s that is transferred is sent from its own memory, and its view is detached', (_type, create) => {
     for (const lengthBytes of [0, 8, 16_384, 1_048_576]) {
@@ -137,7 +166,10 @@ describe('large frames', () => {
   })
 
   test('a list longer than an arena is written whole', () => {
-    const value: NetworkValue = { type: 'NetworkVec', value: Array.from({ length: 10 }, (_, index) => bytes(10_000, index)) }
+    const value: NetworkValue = {
+      type: 'NetworkVec',
+      value: Array.from({ length: 10 }, (_, index) => bytes(10_000, index)),
+    }
     const frame = encodeFrame(5, value)
     expect(frame.subarray(4).equals(Buffer.from(encodeValue(value)))).toBe(true)
     expect(frame.length).toBeGreaterThan(maxArenaLengthBytes)
@@ -157,7 +189,8 @@ describe('what was taken', () => {
     const writer = new FrameWriter()
     const slices: [Buffer, string][] = []
     for (let round = 0; round < 3_000; round += 1) {
-      for (let count = 0; count <= round % 4; count += 1) writer.writeFrame(round, bytes((round * 37) % 300, round % 251))
+      for (let count = 0; count <= round % 4; count += 1)
+        writer.writeFrame(round, bytes((round * 37) % 300, round % 251))
       for (const part of writer.take()) slices.push([part, part.toString('hex')])
     }
     expect(slices.length).toBeGreaterThanOrEqual(3_000)
@@ -178,7 +211,9 @@ describe('what was taken', () => {
     write(3_000)
     const taken = writer.take()
     expect(Buffer.concat(taken).equals(Buffer.concat(written))).toBe(true)
-    expect(seen.every((part, index) => taken[index]?.buffer === part.buffer && taken[index]?.byteOffset === part.byteOffset)).toBe(true)
+    expect(
+      seen.every((part, index) => taken[index]?.buffer === part.buffer && taken[index]?.byteOffset === part.byteOffset),
+    ).toBe(true)
     expect([writer.peek(), writer.pendingBytes]).toEqual([[], 0])
   })
 
@@ -189,7 +224,13 @@ describe('what was taken', () => {
       writer.writeFrame(1, bytes(100))
       for (const part of writer.take()) arenas.set(part.buffer, part.buffer.byteLength)
     }
-    expect([...arenas.values()]).toEqual([4_096, 8_192, 16_384, 32_768, ...Array.from({ length: 8 }, () => maxArenaLengthBytes)])
+    expect([...arenas.values()]).toEqual([
+      4_096,
+      8_192,
+      16_384,
+      32_768,
+      ...Array.from({ length: 8 }, () => maxArenaLengthBytes),
+    ])
   })
 
   test('comes with raw bytes in their place, copied below 16 KiB and kept above', () => {
@@ -216,14 +257,27 @@ describe('a value that cannot be written', () => {
     let reads = 0
     const [first, later] = [new Uint8Array(seen), new Uint8Array(written)]
     // The checks read it three times.
-    return { type: 'VecRing16', get value() { return new Uint16Array((reads++ < 2 ? first : later).buffer) } } as NetworkValue
+    return {
+      type: 'VecRing16',
+      get value() {
+        return new Uint16Array((reads++ < 2 ? first : later).buffer)
+      },
+    } as NetworkValue
   }
 
   test.each([
     ['is longer when it is written', changing(100, 5_000)],
     ['is shorter when it is written', changing(5_000, 100)],
     ['is longer than its block when it is written', changing(20_000, 2_000_000)],
-    ['throws when it is written', { type: 'Bytes', get value(): Uint8Array { throw new TypeError('a getter') } } as NetworkValue],
+    [
+      'throws when it is written',
+      {
+        type: 'Bytes',
+        get value(): Uint8Array {
+          throw new TypeError('a getter')
+        },
+      } as NetworkValue,
+    ],
     ['is out of range', { type: 'RingElement16', value: 65_536 } as NetworkValue],
   ])('because it %s leaves the batch as it was', (_why, value) => {
     const writer = new FrameWriter()
@@ -231,6 +285,8 @@ describe('a value that cannot be written', () => {
     expect(() => writer.writeFrame(1, value)).toThrow()
     expect([writer.pendingBytes, writer.pendingFrames]).toEqual([12, 1])
     writer.writeFrame(1, bytes(4))
-    expect(Buffer.concat(writer.take()).equals(Buffer.concat([encodeFrame(1, bytes(3)), encodeFrame(1, bytes(4))]))).toBe(true)
+    expect(
+      Buffer.concat(writer.take()).equals(Buffer.concat([encodeFrame(1, bytes(3)), encodeFrame(1, bytes(4))])),
+    ).toBe(true)
   })
 })

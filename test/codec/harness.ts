@@ -4,9 +4,21 @@
  */
 import fc from 'fast-check'
 import { expect } from 'vitest'
-import { decodeBody, ProtocolError, StatewireError, type ErrorCode, type FrameSink, type NetworkValue, type NetworkValueType } from '../../codec/index.ts'
+import {
+  decodeBody,
+  ProtocolError,
+  StatewireError,
+  type ErrorCode,
+  type FrameSink,
+  type NetworkValue,
+  type NetworkValueType,
+} from '../../codec/index.ts'
 
-export interface SeenFrame { lane: number, descriptor: number, body: string }
+export interface SeenFrame {
+  lane: number
+  descriptor: number
+  body: string
+}
 
 /** Keeps the frames as text at the moment of delivery, and as views for later checks. */
 export class RecordingSink implements FrameSink {
@@ -55,18 +67,30 @@ const bytes = fc.uint8Array({ maxLength: 300 })
 
 const listElements = {
   RingElementBit: fc.boolean().map((value): NetworkValue => ({ type: 'RingElementBit', value })),
-  RingElement16: fc.integer({ min: 0, max: 2 ** 16 - 1 }).map((value): NetworkValue => ({ type: 'RingElement16', value })),
-  RingElement32: fc.integer({ min: 0, max: 2 ** 32 - 1 }).map((value): NetworkValue => ({ type: 'RingElement32', value })),
+  RingElement16: fc
+    .integer({ min: 0, max: 2 ** 16 - 1 })
+    .map((value): NetworkValue => ({ type: 'RingElement16', value })),
+  RingElement32: fc
+    .integer({ min: 0, max: 2 ** 32 - 1 })
+    .map((value): NetworkValue => ({ type: 'RingElement32', value })),
   RingElement48: uint48.map((value): NetworkValue => ({ type: 'RingElement48', value })),
   RingElement64: uint64.map((value): NetworkValue => ({ type: 'RingElement64', value })),
   // Up to 40 elements: both sides of the 64 bytes up to which vectors are copied element by element.
   VecRing16: fc.uint16Array({ maxLength: 40 }).map((value): NetworkValue => ({ type: 'VecRing16', value })),
   VecRing32: fc.uint32Array({ maxLength: 40 }).map((value): NetworkValue => ({ type: 'VecRing32', value })),
-  VecRing48: fc.array(uint48, { maxLength: 40 }).map((list): NetworkValue => ({ type: 'VecRing48', value: Float64Array.from(list) })),
-  VecRing64: fc.array(uint64, { maxLength: 40 }).map((list): NetworkValue => ({ type: 'VecRing64', value: BigUint64Array.from(list) })),
+  VecRing48: fc
+    .array(uint48, { maxLength: 40 })
+    .map((list): NetworkValue => ({ type: 'VecRing48', value: Float64Array.from(list) })),
+  VecRing64: fc
+    .array(uint64, { maxLength: 40 })
+    .map((list): NetworkValue => ({ type: 'VecRing64', value: BigUint64Array.from(list) })),
   VecRingBit: fc
     .integer({ min: 0, max: 100 })
-    .chain((bits) => fc.uint8Array({ minLength: Math.ceil(bits / 8), maxLength: Math.ceil(bits / 8) }).map((packed): NetworkValue => ({ type: 'VecRingBit', value: { bits, packed } }))),
+    .chain((bits) =>
+      fc
+        .uint8Array({ minLength: Math.ceil(bits / 8), maxLength: Math.ceil(bits / 8) })
+        .map((packed): NetworkValue => ({ type: 'VecRingBit', value: { bits, packed } })),
+    ),
   Bytes: bytes.map((value): NetworkValue => ({ type: 'Bytes', value })),
 }
 
@@ -76,7 +100,9 @@ export const valuesByType: Record<NetworkValueType, fc.Arbitrary<NetworkValue>> 
   PrfKey: fc.uint8Array({ minLength: 16, maxLength: 16 }).map((value) => ({ type: 'PrfKey', value })),
   StateChecksum: fc.record({ irises: uint64, graph: uint64 }).map((value) => ({ type: 'StateChecksum', value })),
   PrfCheck: fc.bigInt({ min: 0n, max: (1n << 128n) - 1n }).map((value) => ({ type: 'PrfCheck', value })),
-  NetworkVec: fc.array(fc.oneof(...Object.values(listElements)), { maxLength: 12 }).map((value) => ({ type: 'NetworkVec', value })),
+  NetworkVec: fc
+    .array(fc.oneof(...Object.values(listElements)), { maxLength: 12 })
+    .map((value) => ({ type: 'NetworkVec', value })),
 }
 
 /** An arbitrary value of any type. */

@@ -9,14 +9,22 @@ const raw = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/
 
 describe('a legible text', () => {
   test.each<[string, string, string]>([
-    ['is itself, if it is an ordinary sentence', 'no connection with "zoë" within 5 ms 🙂', 'no connection with "zoë" within 5 ms 🙂'],
+    [
+      'is itself, if it is an ordinary sentence',
+      'no connection with "zoë" within 5 ms 🙂',
+      'no connection with "zoë" within 5 ms 🙂',
+    ],
     ['has no line ends', 'a\r\nb', 'a\\u000d\\u000ab'],
     ['has no escapes of terminals', '\u001b[31m\u009b0m', '\\u001b[31m\\u009b0m'],
     ['has no line ends of Unicode', 'a\u2028b\u2029', 'a\\u2028b\\u2029'],
     ['does not turn its line around', 'a\u202eb\u2066', 'a\\u202eb\\u2066'],
     ['has no half characters', 'a\ud83d', 'a\\ud83d'],
     ['has no private key', 'x -----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY----- y', 'x <private key> y'],
-    ['has no private key of other kinds', '-----BEGIN RSA PRIVATE KEY-----abc-----END RSA PRIVATE KEY-----', '<private key>'],
+    [
+      'has no private key of other kinds',
+      '-----BEGIN RSA PRIVATE KEY-----abc-----END RSA PRIVATE KEY-----',
+      '<private key>',
+    ],
     ['has no beginning of one', 'x -----BEGIN ENCRYPTED PRIVATE KEY-----\nMC4C', 'x <private key>'],
     ['has no password in front of a host', '"tls://me:secret@host:1" is wrong', '"tls://…@host:1" is wrong'],
   ])('%s', (_, text, expected) => {
@@ -24,11 +32,18 @@ describe('a legible text', () => {
   })
 
   test('of one character below U+00A0 is that character where it can be printed, and nowhere else', () => {
-    const kept = Array.from({ length: 0xa0 }, (_, code) => code).filter((code) => legible(String.fromCharCode(code)) === String.fromCharCode(code))
+    const kept = Array.from({ length: 0xa0 }, (_, code) => code).filter(
+      (code) => legible(String.fromCharCode(code)) === String.fromCharCode(code),
+    )
     expect(kept).toEqual(Array.from({ length: 95 }, (_, index) => 0x20 + index))
   })
 
-  test.each([[sentenceLengthMax - 1, false], [sentenceLengthMax, false], [sentenceLengthMax + 1, true], [1 << 20, true]])('of %i characters is cut: %s', (length, isCut) => {
+  test.each([
+    [sentenceLengthMax - 1, false],
+    [sentenceLengthMax, false],
+    [sentenceLengthMax + 1, true],
+    [1 << 20, true],
+  ])('of %i characters is cut: %s', (length, isCut) => {
     const text = legible('a'.repeat(length))
     expect([text.length, text.endsWith('…')]).toEqual([Math.min(length, sentenceLengthMax), isCut])
   })
@@ -51,6 +66,8 @@ describe('a legible text', () => {
   })
 
   test('stands in plain data wherever a text does', () => {
-    expect(legibleData({ 'a\n': ['b\n', { c: 'd\n', e: 5, f: null }] })).toEqual({ 'a\\u000a': ['b\\u000a', { c: 'd\\u000a', e: 5, f: null }] })
+    expect(legibleData({ 'a\n': ['b\n', { c: 'd\n', e: 5, f: null }] })).toEqual({
+      'a\\u000a': ['b\\u000a', { c: 'd\\u000a', e: 5, f: null }],
+    })
   })
 })

@@ -9,9 +9,17 @@ const kibibyte = 1024
 
 it('spare memory returns the last buffer that was given back and is long enough', () => {
   const spares = new SpareMemory(1024 * kibibyte)
-  const [small, large, other] = [32, 128, 64].map((length) => Buffer.alloc(length * kibibyte)) as [Buffer, Buffer, Buffer]
+  const [small, large, other] = [32, 128, 64].map((length) => Buffer.alloc(length * kibibyte)) as [
+    Buffer,
+    Buffer,
+    Buffer,
+  ]
   for (const memory of [small, large, other]) spares.give(memory)
-  expect([spares.take(48 * kibibyte), spares.take(48 * kibibyte), spares.take(48 * kibibyte)]).toEqual([other, large, undefined])
+  expect([spares.take(48 * kibibyte), spares.take(48 * kibibyte), spares.take(48 * kibibyte)]).toEqual([
+    other,
+    large,
+    undefined,
+  ])
   expect(spares.heldBytes).toBe(32 * kibibyte)
 })
 
@@ -31,22 +39,31 @@ it('spare memory returns no buffer more than four times as long as needed, becau
 
 it('spare memory never holds more than its bound, nor a buffer twice, for any sequence of calls', () => {
   fc.assert(
-    fc.property(fc.array(fc.oneof(fc.record({ give: fc.integer({ min: 1, max: 80 }) }), fc.record({ take: fc.integer({ min: 1, max: 80 }) })), { maxLength: 60 }), (steps) => {
-      const spares = new SpareMemory(128 * kibibyte)
-      const inside = new Set<Buffer>()
-      for (const step of steps) {
-        if ('give' in step) {
-          const memory = Buffer.alloc(step.give * kibibyte)
-          inside.add(memory)
-          spares.give(memory)
-        } else {
-          const memory = spares.take(step.take * kibibyte)
-          if (memory === undefined) continue
-          expect(memory.length).toBeGreaterThanOrEqual(step.take * kibibyte)
-          expect(inside.delete(memory)).toBe(true)
+    fc.property(
+      fc.array(
+        fc.oneof(
+          fc.record({ give: fc.integer({ min: 1, max: 80 }) }),
+          fc.record({ take: fc.integer({ min: 1, max: 80 }) }),
+        ),
+        { maxLength: 60 },
+      ),
+      (steps) => {
+        const spares = new SpareMemory(128 * kibibyte)
+        const inside = new Set<Buffer>()
+        for (const step of steps) {
+          if ('give' in step) {
+            const memory = Buffer.alloc(step.give * kibibyte)
+            inside.add(memory)
+            spares.give(memory)
+          } else {
+            const memory = spares.take(step.take * kibibyte)
+            if (memory === undefined) continue
+            expect(memory.length).toBeGreaterThanOrEqual(step.take * kibibyte)
+            expect(inside.delete(memory)).toBe(true)
+          }
+          expect(spares.heldBytes).toBeLessThanOrEqual(128 * kibibyte)
         }
-        expect(spares.heldBytes).toBeLessThanOrEqual(128 * kibibyte)
-      }
-    }),
+      },
+    ),
   )
 })

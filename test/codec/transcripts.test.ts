@@ -2,7 +2,13 @@
  * Owns: the proof that everything three Rust parties sent each other decodes, and encodes to the same bytes again.
  */
 import { describe, expect, test } from 'vitest'
-import { ControlFrameReader, defaultMaxMessageLengthBytes, encodeControlFrame, FrameReader, FrameWriter } from '../../codec/index.ts'
+import {
+  ControlFrameReader,
+  defaultMaxMessageLengthBytes,
+  encodeControlFrame,
+  FrameReader,
+  FrameWriter,
+} from '../../codec/index.ts'
 import { RecordingSink } from './harness.ts'
 import { fromHex, fromNotation, toNotation, transcripts, type TranscriptFrame } from './vectors.ts'
 
@@ -31,16 +37,22 @@ describe('transcripts of the Rust stack', () => {
     expect(directions.every(({ frames }) => frames.length > 0)).toBe(true)
   })
 
-  test.each(directions)('$title decodes to the listed frames in chunks of any size and encodes to the same bytes', ({ control, stream, frames }) => {
-    for (const chunkLengthBytes of [1, 7, 64, stream.length]) {
-      const sink = new RecordingSink()
-      const reader = control ? new ControlFrameReader(sink) : new FrameReader({ maxMessageLengthBytes: defaultMaxMessageLengthBytes }, sink)
-      for (let offset = 0; offset < stream.length; offset += chunkLengthBytes) reader.push(Buffer.from(stream.subarray(offset, offset + chunkLengthBytes)))
-      reader.invariants()
-      expect(reader.bufferedBytes).toBe(0)
-      expect(sink.values.map(toNotation)).toEqual(frames.map(({ is }) => is))
-      expect(sink.frames.map(({ lane }) => lane)).toEqual(frames.map(({ session }) => session ?? 0))
-    }
-    expect(encode(control, frames)).toBe(stream.toString('hex'))
-  })
+  test.each(directions)(
+    '$title decodes to the listed frames in chunks of any size and encodes to the same bytes',
+    ({ control, stream, frames }) => {
+      for (const chunkLengthBytes of [1, 7, 64, stream.length]) {
+        const sink = new RecordingSink()
+        const reader = control
+          ? new ControlFrameReader(sink)
+          : new FrameReader({ maxMessageLengthBytes: defaultMaxMessageLengthBytes }, sink)
+        for (let offset = 0; offset < stream.length; offset += chunkLengthBytes)
+          reader.push(Buffer.from(stream.subarray(offset, offset + chunkLengthBytes)))
+        reader.invariants()
+        expect(reader.bufferedBytes).toBe(0)
+        expect(sink.values.map(toNotation)).toEqual(frames.map(({ is }) => is))
+        expect(sink.frames.map(({ lane }) => lane)).toEqual(frames.map(({ session }) => session ?? 0))
+      }
+      expect(encode(control, frames)).toBe(stream.toString('hex'))
+    },
+  )
 })

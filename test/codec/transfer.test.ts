@@ -26,7 +26,9 @@ test.each<[string, NetworkValue]>([
 
 test('refuses an invalid value before it detaches anything', () => {
   const value = new Uint32Array(10)
-  expectError('ERR_INVALID_VALUE', () => new FrameWriter().writeFrame(1, { type: 'VecRing16', value } as unknown as NetworkValue, true))
+  expectError('ERR_INVALID_VALUE', () =>
+    new FrameWriter().writeFrame(1, { type: 'VecRing16', value } as unknown as NetworkValue, true),
+  )
   expectError('ERR_INVALID_VALUE', () => new FrameWriter().writeFrame(-1, { type: 'VecRing32', value }, true))
   expect(value).toHaveLength(10)
 })

@@ -21,49 +21,62 @@ describe('values of the Rust codec', () => {
     expect(toNotation(decodeValue(fromHex(hex)))).toEqual(is)
   })
 
-  test.each(valueVectors.decisions.map((decision, index) => ({ ...decision, index: String(index) })))('decision $index ($why): accept = $accept', ({ hex, accept, is, again }) => {
-    if (accept) {
-      const value = decodeValue(fromHex(hex))
-      expect(toNotation(value)).toEqual(is)
-      expect(toHex(encodeValue(value))).toBe(again)
-    } else {
-      expect(() => decodeValue(fromHex(hex))).toThrow(ProtocolError)
-    }
-  })
+  test.each(valueVectors.decisions.map((decision, index) => ({ ...decision, index: String(index) })))(
+    'decision $index ($why): accept = $accept',
+    ({ hex, accept, is, again }) => {
+      if (accept) {
+        const value = decodeValue(fromHex(hex))
+        expect(toNotation(value)).toEqual(is)
+        expect(toHex(encodeValue(value))).toBe(again)
+      } else {
+        expect(() => decodeValue(fromHex(hex))).toThrow(ProtocolError)
+      }
+    },
+  )
 })
 
 describe('arbitrary values', () => {
-  test.each(Object.entries(valuesByType))('%s: what was encoded decodes to the same value, at any offset', (type, arbitrary) => {
-    fc.assert(
-      fc.property(arbitrary, fc.nat({ max: 17 }), (value, offset) => {
-        expect(value.type).toBe(type)
-        const length = encodedLength(value)
-        const target = new Uint8Array(offset + length + 3).fill(0xee)
-        expect(writeValue(value, target, offset)).toBe(offset + length)
-        expect([...target.subarray(0, offset), ...target.subarray(offset + length)].every((byte) => byte === 0xee)).toBe(true)
-        const decoded = decodeValue(target.subarray(offset, offset + length))
-        expect(toNotation(decoded)).toEqual(toNotation(value))
-        expect(toHex(encodeValue(decoded))).toBe(toHex(target.subarray(offset, offset + length)))
-      }),
-      { numRuns: 200 },
-    )
-  })
+  test.each(Object.entries(valuesByType))(
+    '%s: what was encoded decodes to the same value, at any offset',
+    (type, arbitrary) => {
+      fc.assert(
+        fc.property(arbitrary, fc.nat({ max: 17 }), (value, offset) => {
+          expect(value.type).toBe(type)
+          const length = encodedLength(value)
+          const target = new Uint8Array(offset + length + 3).fill(0xee)
+          expect(writeValue(value, target, offset)).toBe(offset + length)
+          expect(
+            [...target.subarray(0, offset), ...target.subarray(offset + length)].every((byte) => byte === 0xee),
+          ).toBe(true)
+          const decoded = decodeValue(target.subarray(offset, offset + length))
+          expect(toNotation(decoded)).toEqual(toNotation(value))
+          expect(toHex(encodeValue(decoded))).toBe(toHex(target.subarray(offset, offset + length)))
+        }),
+        { numRuns: 200 },
+      )
+    },
+  )
 
   test('arbitrary bytes are decoded or refused with a ProtocolError, and decoded values encode to the same bytes', () => {
     const descriptor = fc.constantFrom(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 18, 32, 255)
     const shortLength = fc.nat({ max: 24 }).map((n) => [n, 0, 0, 0])
     let accepted = 0
     fc.assert(
-      fc.property(descriptor, shortLength, fc.array(fc.oneof(descriptor, fc.nat({ max: 255 })), { maxLength: 24 }), (first, length, rest) => {
-        const bytes = Uint8Array.of(first, ...length, ...rest)
-        try {
-          const value = decodeValue(bytes)
-          accepted += 1
-          expect(toHex(encodeValue(value))).toBe(toHex(bytes))
-        } catch (error) {
-          if (!(error instanceof ProtocolError)) throw error
-        }
-      }),
+      fc.property(
+        descriptor,
+        shortLength,
+        fc.array(fc.oneof(descriptor, fc.nat({ max: 255 })), { maxLength: 24 }),
+        (first, length, rest) => {
+          const bytes = Uint8Array.of(first, ...length, ...rest)
+          try {
+            const value = decodeValue(bytes)
+            accepted += 1
+            expect(toHex(encodeValue(value))).toBe(toHex(bytes))
+          } catch (error) {
+            if (!(error instanceof ProtocolError)) throw error
+          }
+        },
+      ),
       { numRuns: 5_000 },
     )
     expect(accepted).toBeGreaterThan(50)

@@ -11,9 +11,22 @@ export interface Notation {
   value: unknown
 }
 
-export interface ValidVector { name: string, is: Notation, hex: string }
-export interface DecisionVector { why: string, hex: string, accept: boolean, is?: Notation, again?: string }
-export interface TranscriptFrame { session?: number, is: Notation }
+export interface ValidVector {
+  name: string
+  is: Notation
+  hex: string
+}
+export interface DecisionVector {
+  why: string
+  hex: string
+  accept: boolean
+  is?: Notation
+  again?: string
+}
+export interface TranscriptFrame {
+  session?: number
+  is: Notation
+}
 export interface TranscriptLink {
   dialer: string
   acceptor: string
@@ -26,13 +39,17 @@ export interface TranscriptLink {
   dialerFrames: TranscriptFrame[]
   acceptorFrames: TranscriptFrame[]
 }
-export interface Transcript { name: string, control: boolean, links: TranscriptLink[] }
+export interface Transcript {
+  name: string
+  control: boolean
+  links: TranscriptLink[]
+}
 
 function read(name: string): unknown {
   return JSON.parse(readFileSync(new URL(`../vectors/${name}`, import.meta.url), 'utf8'))
 }
 
-export const valueVectors = read('values.json') as { valid: ValidVector[], decisions: DecisionVector[] }
+export const valueVectors = read('values.json') as { valid: ValidVector[]; decisions: DecisionVector[] }
 export const transcripts = read('transcripts.json') as Transcript[]
 
 export function fromHex(hex: string): Uint8Array {
@@ -68,11 +85,11 @@ export function fromNotation({ type, value }: Notation): NetworkValue {
     case 'VecRing64':
       return { type, value: BigUint64Array.from(list, BigInt) }
     case 'VecRingBit': {
-      const { bits, packed } = value as { bits: number, packed: string }
+      const { bits, packed } = value as { bits: number; packed: string }
       return { type, value: { bits, packed: fromHex(packed) } }
     }
     case 'StateChecksum': {
-      const { irises, graph } = value as { irises: string, graph: string }
+      const { irises, graph } = value as { irises: string; graph: string }
       return { type, value: { irises: BigInt(irises), graph: BigInt(graph) } }
     }
     case 'NetworkVec':

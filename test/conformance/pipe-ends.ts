@@ -8,17 +8,20 @@ import type { Pair } from '../support/pipe-bench.ts'
 
 export function endsContract(sentence: (text: string, body: (pair: Pair) => Promise<void>) => void): void {
   describe('end', () => {
-    sentence('sends what waits, then both sides see the end and the close exactly once', async ({ bench, near, far }) => {
-      const written = fill(near)
-      near.pipe.end()
-      near.pipe.resume()
-      far.pipe.resume()
-      await bench.until('both are closed', () => near.isClosed && far.isClosed)
-      expect(far.receivedBytes).toBe(written)
-      expect([far.count('end'), far.count('close'), near.count('end'), near.count('close')]).toEqual([1, 1, 1, 1])
-      expect([near.closedWith, far.closedWith]).toEqual([[null], [null]])
-      expect(far.told.slice(-2)).toEqual(['end', 'close'])
-    })
+    sentence(
+      'sends what waits, then both sides see the end and the close exactly once',
+      async ({ bench, near, far }) => {
+        const written = fill(near)
+        near.pipe.end()
+        near.pipe.resume()
+        far.pipe.resume()
+        await bench.until('both are closed', () => near.isClosed && far.isClosed)
+        expect(far.receivedBytes).toBe(written)
+        expect([far.count('end'), far.count('close'), near.count('end'), near.count('close')]).toEqual([1, 1, 1, 1])
+        expect([near.closedWith, far.closedWith]).toEqual([[null], [null]])
+        expect(far.told.slice(-2)).toEqual(['end', 'close'])
+      },
+    )
 
     sentence('twice is as good as once', async ({ bench, near, far }) => {
       near.pipe.resume()
@@ -56,17 +59,20 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       expect(near.receivedBytes).toBe(written)
     })
 
-    sentence('once heard of, lets nothing more be written, and does no harm to what was', async ({ bench, near, far }) => {
-      near.pipe.resume()
-      const written = fill(far)
-      const late: unknown[] = []
-      far.endReaction = () => expect(far.pipe.write([Buffer.from('late')], (error) => late.push(error))).toBe(false)
-      near.pipe.end()
-      far.pipe.resume()
-      await bench.until('both are closed', () => near.isClosed && far.isClosed)
-      expect([near.receivedBytes, far.closedWith, late.length]).toEqual([written, [null], 1])
-      expect(late[0]).toBeInstanceOf(Error)
-    })
+    sentence(
+      'once heard of, lets nothing more be written, and does no harm to what was',
+      async ({ bench, near, far }) => {
+        near.pipe.resume()
+        const written = fill(far)
+        const late: unknown[] = []
+        far.endReaction = () => expect(far.pipe.write([Buffer.from('late')], (error) => late.push(error))).toBe(false)
+        near.pipe.end()
+        far.pipe.resume()
+        await bench.until('both are closed', () => near.isClosed && far.isClosed)
+        expect([near.receivedBytes, far.closedWith, late.length]).toEqual([written, [null], 1])
+        expect(late[0]).toBeInstanceOf(Error)
+      },
+    )
 
     sentence('is heard behind the bytes, also where reading begins later', async ({ bench, near, far }) => {
       near.pipe.write([numbered(1000)])
@@ -96,13 +102,16 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       expect(near.closedWith).toEqual([cause])
     })
 
-    sentence('is learnt of by the other side, as an end or as an error, and closes it once', async ({ bench, near, far }) => {
-      far.pipe.resume()
-      near.pipe.destroy()
-      await bench.until('both are closed', () => near.isClosed && far.isClosed)
-      expect(far.count('end') === 1 || far.closedWith[0] instanceof Error).toBe(true)
-      expect(far.count('close')).toBe(1)
-    })
+    sentence(
+      'is learnt of by the other side, as an end or as an error, and closes it once',
+      async ({ bench, near, far }) => {
+        far.pipe.resume()
+        near.pipe.destroy()
+        await bench.until('both are closed', () => near.isClosed && far.isClosed)
+        expect(far.count('end') === 1 || far.closedWith[0] instanceof Error).toBe(true)
+        expect(far.count('close')).toBe(1)
+      },
+    )
 
     sentence('twice closes once', async ({ bench, near }) => {
       near.pipe.destroy()
@@ -149,10 +158,13 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
   })
 
   describe('a pipe', () => {
-    sentence('secures itself before the first byte, and proves no identity where the carrier has none', async ({ near, far }) => {
-      await expect(near.pipe.secure()).resolves.toBeUndefined()
-      expect([near.pipe.peerId, far.pipe.peerId]).toEqual([undefined, undefined])
-    })
+    sentence(
+      'secures itself before the first byte, and proves no identity where the carrier has none',
+      async ({ near, far }) => {
+        await expect(near.pipe.secure()).resolves.toBeUndefined()
+        expect([near.pipe.peerId, far.pipe.peerId]).toEqual([undefined, undefined])
+      },
+    )
 
     sentence('says where it leads: host and port', async ({ near, dialled, listener }) => {
       expect(near.pipe.remoteHost).toBe('127.0.0.1')

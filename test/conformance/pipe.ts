@@ -12,20 +12,23 @@ import { endsContract } from './pipe-ends.ts'
 
 export function pipeContract(carrier: Carrier): void {
   describe.each<Role>(['dialler', 'acceptor'])('at the %s', (role) => {
-    const sentence = (text: string, body: (pair: Pair) => Promise<void>): void => it(text, () => withPair(carrier, role, body))
+    const sentence = (text: string, body: (pair: Pair) => Promise<void>): void =>
+      it(text, () => withPair(carrier, role, body))
 
     describe('bytes', () => {
       it('arrive in order and whole, however they are cut into writes', async () => {
         await fc.assert(
-          fc.asyncProperty(fc.array(fc.array(fc.integer({ min: 0, max: 9000 }), { maxLength: 6 }), { maxLength: 12 }), (cuts) =>
-            withPair(carrier, role, async ({ bench, near, far }) => {
-              const all = numbered(cuts.flat().reduce((sum, length) => sum + length, 0))
-              far.pipe.resume()
-              let at = 0
-              for (const parts of cuts) near.pipe.write(parts.map((length) => all.subarray(at, (at += length))))
-              await bench.until('all has arrived', () => far.receivedBytes >= all.length)
-              expect(far.received.equals(all)).toBe(true)
-            }),
+          fc.asyncProperty(
+            fc.array(fc.array(fc.integer({ min: 0, max: 9000 }), { maxLength: 6 }), { maxLength: 12 }),
+            (cuts) =>
+              withPair(carrier, role, async ({ bench, near, far }) => {
+                const all = numbered(cuts.flat().reduce((sum, length) => sum + length, 0))
+                far.pipe.resume()
+                let at = 0
+                for (const parts of cuts) near.pipe.write(parts.map((length) => all.subarray(at, (at += length))))
+                await bench.until('all has arrived', () => far.receivedBytes >= all.length)
+                expect(far.received.equals(all)).toBe(true)
+              }),
           ),
           { numRuns: 15 },
         )
@@ -44,14 +47,17 @@ export function pipeContract(carrier: Carrier): void {
         expect(far.told).not.toContain('bytes')
       })
 
-      sentence('that came before the first resume are delivered after it, all of them', async ({ bench, near, far }) => {
-        near.pipe.write([numbered(1000)])
-        near.pipe.write([numbered(500)])
-        await bench.quiet()
-        far.pipe.resume()
-        await bench.until('all has arrived', () => far.receivedBytes >= 1500)
-        expect(far.received.equals(Buffer.concat([numbered(1000), numbered(500)]))).toBe(true)
-      })
+      sentence(
+        'that came before the first resume are delivered after it, all of them',
+        async ({ bench, near, far }) => {
+          near.pipe.write([numbered(1000)])
+          near.pipe.write([numbered(500)])
+          await bench.quiet()
+          far.pipe.resume()
+          await bench.until('all has arrived', () => far.receivedBytes >= 1500)
+          expect(far.received.equals(Buffer.concat([numbered(1000), numbered(500)]))).toBe(true)
+        },
+      )
 
       sentence('stop with a pause in the middle of the stream, at once', async ({ bench, near, far }) => {
         far.reaction = () => far.pipe.pause()
@@ -74,31 +80,39 @@ export function pipeContract(carrier: Carrier): void {
         expect(far.received.equals(all)).toBe(true)
       })
 
-      sentence('are what was written, also where the sender uses its memory again once it was flushed', async ({ bench, near, far }) => {
-        far.pipe.resume()
-        for (let i = 0; i < 30; i++) {
-          const own = numbered(10_000, i)
-          near.pipe.write([own], () => own.fill(0))
-        }
-        await bench.until('all has arrived', () => far.receivedBytes === 300_000)
-        expect(far.received.equals(Buffer.concat(Array.from({ length: 30 }, (_, i) => numbered(10_000, i))))).toBe(true)
-      })
-
-      sentence('stay as they are until their delivery returns, whatever it writes meanwhile', async ({ bench, near, far }) => {
-        let changed = 0
-        far.reaction = (bytes) => {
-          const copy = Buffer.from(bytes)
-          far.pipe.write([Buffer.alloc(bytes.length, 7)])
-          far.pipe.pause()
+      sentence(
+        'are what was written, also where the sender uses its memory again once it was flushed',
+        async ({ bench, near, far }) => {
           far.pipe.resume()
-          if (!copy.equals(bytes)) changed++
-        }
-        near.pipe.resume()
-        far.pipe.resume()
-        for (let i = 0; i < 30; i++) near.pipe.write([numbered(10_000, i)])
-        await bench.until('all is back', () => near.receivedBytes === 300_000)
-        expect(changed).toBe(0)
-      })
+          for (let i = 0; i < 30; i++) {
+            const own = numbered(10_000, i)
+            near.pipe.write([own], () => own.fill(0))
+          }
+          await bench.until('all has arrived', () => far.receivedBytes === 300_000)
+          expect(far.received.equals(Buffer.concat(Array.from({ length: 30 }, (_, i) => numbered(10_000, i))))).toBe(
+            true,
+          )
+        },
+      )
+
+      sentence(
+        'stay as they are until their delivery returns, whatever it writes meanwhile',
+        async ({ bench, near, far }) => {
+          let changed = 0
+          far.reaction = (bytes) => {
+            const copy = Buffer.from(bytes)
+            far.pipe.write([Buffer.alloc(bytes.length, 7)])
+            far.pipe.pause()
+            far.pipe.resume()
+            if (!copy.equals(bytes)) changed++
+          }
+          near.pipe.resume()
+          far.pipe.resume()
+          for (let i = 0; i < 30; i++) near.pipe.write([numbered(10_000, i)])
+          await bench.until('all is back', () => near.receivedBytes === 300_000)
+          expect(changed).toBe(0)
+        },
+      )
 
       sentence('of 8 MiB travel both ways at once', async ({ bench, near, far }) => {
         const there = numbered(8 * 1024 * 1024, 1)
@@ -107,7 +121,10 @@ export function pipeContract(carrier: Carrier): void {
         far.pipe.resume()
         near.pipe.write([there])
         far.pipe.write([back])
-        await bench.until('both have arrived', () => far.receivedBytes >= there.length && near.receivedBytes >= back.length)
+        await bench.until(
+          'both have arrived',
+          () => far.receivedBytes >= there.length && near.receivedBytes >= back.length,
+        )
         expect([far.received.equals(there), near.received.equals(back)]).toEqual([true, true])
       })
 
@@ -154,19 +171,28 @@ export function pipeContract(carrier: Carrier): void {
         expect(Buffer.concat(pieces).equals(all)).toBe(true)
       })
 
-      sentence('while paused gives the new owner what waits, and the old one nothing more', async ({ bench, near, far }) => {
-        far.reaction = () => far.pipe.pause()
-        far.pipe.resume()
-        near.pipe.write([Buffer.from('first')])
-        await bench.until('the first has it', () => far.receivedBytes === 5)
-        near.pipe.write([Buffer.from('second')])
-        await bench.quiet()
-        const second: string[] = []
-        far.pipe.handle({ onOpen() {}, onBytes: (bytes) => second.push(String(bytes)), onDrain() {}, onEnd() {}, onClose: (error) => far.onClose(error) })
-        far.pipe.resume()
-        await bench.until('the second has it', () => second.length > 0)
-        expect([String(far.received), second.join('')]).toEqual(['first', 'second'])
-      })
+      sentence(
+        'while paused gives the new owner what waits, and the old one nothing more',
+        async ({ bench, near, far }) => {
+          far.reaction = () => far.pipe.pause()
+          far.pipe.resume()
+          near.pipe.write([Buffer.from('first')])
+          await bench.until('the first has it', () => far.receivedBytes === 5)
+          near.pipe.write([Buffer.from('second')])
+          await bench.quiet()
+          const second: string[] = []
+          far.pipe.handle({
+            onOpen() {},
+            onBytes: (bytes) => second.push(String(bytes)),
+            onDrain() {},
+            onEnd() {},
+            onClose: (error) => far.onClose(error),
+          })
+          far.pipe.resume()
+          await bench.until('the second has it', () => second.length > 0)
+          expect([String(far.received), second.join('')]).toEqual(['first', 'second'])
+        },
+      )
     })
 
     describe('back-pressure', () => {
@@ -177,13 +203,16 @@ export function pipeContract(carrier: Carrier): void {
         expect(near.told).not.toContain('drain')
       })
 
-      sentence('write says false above the high-water mark, and takes the bytes all the same', async ({ bench, near, far }) => {
-        const written = fill(near)
-        expect(near.pipe.bufferedBytes).toBeGreaterThanOrEqual(highWaterMarkBytes)
-        far.pipe.resume()
-        await bench.until('all has arrived', () => far.receivedBytes >= written)
-        expect(far.receivedBytes).toBe(written)
-      })
+      sentence(
+        'write says false above the high-water mark, and takes the bytes all the same',
+        async ({ bench, near, far }) => {
+          const written = fill(near)
+          expect(near.pipe.bufferedBytes).toBeGreaterThanOrEqual(highWaterMarkBytes)
+          far.pipe.resume()
+          await bench.until('all has arrived', () => far.receivedBytes >= written)
+          expect(far.receivedBytes).toBe(written)
+        },
+      )
 
       sentence('onDrain comes once the other side has read, and then there is room', async ({ bench, near, far }) => {
         fill(near)
@@ -210,40 +239,50 @@ export function pipeContract(carrier: Carrier): void {
       sentence('is called for each write, in order, without an error', async ({ bench, near, far }) => {
         far.pipe.resume()
         const flushed: string[] = []
-        for (let i = 0; i < 50; i++) near.pipe.write([numbered(5000)], (error) => flushed.push(`${i} ${error === null ? 'ok' : 'failed'}`))
+        for (let i = 0; i < 50; i++)
+          near.pipe.write([numbered(5000)], (error) => flushed.push(`${i} ${error === null ? 'ok' : 'failed'}`))
         await bench.until('all were flushed', () => flushed.length === 50)
         expect(flushed).toEqual(Array.from({ length: 50 }, (_, i) => `${i} ok`))
       })
 
-      sentence('is called with an error for what a destroy prevented, and with one for every write', async ({ bench, near }) => {
-        fill(near)
-        const errors: unknown[] = []
-        for (let i = 0; i < 3; i++) near.pipe.write([numbered(highWaterMarkBytes)], (error) => errors.push(error))
-        near.pipe.destroy()
-        await bench.until('all were answered', () => errors.length === 3)
-        expect(errors.every((error) => error instanceof Error)).toBe(true)
-      })
+      sentence(
+        'is called with an error for what a destroy prevented, and with one for every write',
+        async ({ bench, near }) => {
+          fill(near)
+          const errors: unknown[] = []
+          for (let i = 0; i < 3; i++) near.pipe.write([numbered(highWaterMarkBytes)], (error) => errors.push(error))
+          near.pipe.destroy()
+          await bench.until('all were answered', () => errors.length === 3)
+          expect(errors.every((error) => error instanceof Error)).toBe(true)
+        },
+      )
 
-      sentence('is called with an error when the very write that is under way is destroyed', async ({ bench, near }) => {
-        const answers: unknown[] = []
-        near.pipe.write([Buffer.alloc(64 * 1024 * 1024)], (error) => answers.push(error))
-        near.pipe.destroy()
-        await bench.until('it was answered', () => answers.length === 1)
-        expect(answers[0]).toBeInstanceOf(Error)
-      })
+      sentence(
+        'is called with an error when the very write that is under way is destroyed',
+        async ({ bench, near }) => {
+          const answers: unknown[] = []
+          near.pipe.write([Buffer.alloc(64 * 1024 * 1024)], (error) => answers.push(error))
+          near.pipe.destroy()
+          await bench.until('it was answered', () => answers.length === 1)
+          expect(answers[0]).toBeInstanceOf(Error)
+        },
+      )
 
-      sentence('is called with an error after destroy and after end, and write says false', async ({ bench, near, far }) => {
-        far.pipe.resume()
-        const errors: unknown[] = []
-        near.pipe.end()
-        expect(near.pipe.write([Buffer.from('late')], (error) => errors.push(error))).toBe(false)
-        near.pipe.destroy()
-        expect(near.pipe.write([Buffer.from('later')], (error) => errors.push(error))).toBe(false)
-        await bench.until('both were answered', () => errors.length === 2)
-        expect(errors.every((error) => error instanceof Error)).toBe(true)
-        await bench.quiet()
-        expect(far.receivedBytes).toBe(0)
-      })
+      sentence(
+        'is called with an error after destroy and after end, and write says false',
+        async ({ bench, near, far }) => {
+          far.pipe.resume()
+          const errors: unknown[] = []
+          near.pipe.end()
+          expect(near.pipe.write([Buffer.from('late')], (error) => errors.push(error))).toBe(false)
+          near.pipe.destroy()
+          expect(near.pipe.write([Buffer.from('later')], (error) => errors.push(error))).toBe(false)
+          await bench.until('both were answered', () => errors.length === 2)
+          expect(errors.every((error) => error instanceof Error)).toBe(true)
+          await bench.quiet()
+          expect(far.receivedBytes).toBe(0)
+        },
+      )
     })
 
     endsContract(sentence)

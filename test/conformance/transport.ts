@@ -32,16 +32,21 @@ export function transportContract(carrier: Carrier): void {
       return [end]
     })
 
-    sentence('and destroying before it opens closes once, never opens, and leaves no other end behind', async (bench, door) => {
-      const end = dial(bench, door.listener.address)
-      end.pipe.destroy()
-      await bench.until('it is closed', () => end.isClosed)
-      await bench.quiet()
-      expect(end.told).toEqual(['close'])
-      for (const accepted of door.accepted) accepted.pipe.resume()
-      await bench.until('whatever was accepted is closed too', () => door.accepted.every((accepted) => accepted.isClosed))
-      return [end]
-    })
+    sentence(
+      'and destroying before it opens closes once, never opens, and leaves no other end behind',
+      async (bench, door) => {
+        const end = dial(bench, door.listener.address)
+        end.pipe.destroy()
+        await bench.until('it is closed', () => end.isClosed)
+        await bench.quiet()
+        expect(end.told).toEqual(['close'])
+        for (const accepted of door.accepted) accepted.pipe.resume()
+        await bench.until('whatever was accepted is closed too', () =>
+          door.accepted.every((accepted) => accepted.isClosed),
+        )
+        return [end]
+      },
+    )
 
     sentence('and writing before it opens is in order: the bytes leave once it is open', async (bench, door) => {
       const end = dial(bench, door.listener.address)
@@ -110,12 +115,15 @@ export function transportContract(carrier: Carrier): void {
       return []
     })
 
-    sentence('on a port that is taken rejects with EADDRINUSE, and leaves the first one as it is', async (bench, door) => {
-      await expect(openDoor(bench, door.listener.address)).rejects.toThrow('EADDRINUSE')
-      const end = dial(bench, door.listener.address)
-      await bench.until('the first one accepts', () => door.accepted.length === 1)
-      return [end]
-    })
+    sentence(
+      'on a port that is taken rejects with EADDRINUSE, and leaves the first one as it is',
+      async (bench, door) => {
+        await expect(openDoor(bench, door.listener.address)).rejects.toThrow('EADDRINUSE')
+        const end = dial(bench, door.listener.address)
+        await bench.until('the first one accepts', () => door.accepted.length === 1)
+        return [end]
+      },
+    )
 
     sentence('ends with close: accepted pipes stay, newcomers are refused', async (bench, door) => {
       const end = dial(bench, door.listener.address)
@@ -131,15 +139,18 @@ export function transportContract(carrier: Carrier): void {
       return [end, late]
     })
 
-    sentence('can be closed twice, and the port can be bound again; the old listener has no hold on the new one', async (bench, door) => {
-      await door.listener.close()
-      const again = await openDoor(bench, door.listener.address)
-      await door.listener.close()
-      const end = dial(bench, again.listener.address)
-      await bench.until('the new one accepts', () => again.accepted.length === 1)
-      await again.listener.close()
-      return [end, ...again.accepted]
-    })
+    sentence(
+      'can be closed twice, and the port can be bound again; the old listener has no hold on the new one',
+      async (bench, door) => {
+        await door.listener.close()
+        const again = await openDoor(bench, door.listener.address)
+        await door.listener.close()
+        const end = dial(bench, again.listener.address)
+        await bench.until('the new one accepts', () => again.accepted.length === 1)
+        await again.listener.close()
+        return [end, ...again.accepted]
+      },
+    )
 
     sentence('counts as a handle until it is closed', async (bench, door) => {
       expect(bench.transport.openHandles).toBe(1)

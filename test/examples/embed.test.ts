@@ -36,36 +36,46 @@ function run(args: string[], nodeArgs: string[] = []): Promise<Ended> {
 async function listen(): Promise<{ port: number; close: () => Promise<void> }> {
   const server = createServer().listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
-  const close = (): Promise<void> => new Promise((resolve) => void (server.listening ? server.close(() => resolve()) : resolve()))
+  const close = (): Promise<void> =>
+    new Promise((resolve) => void (server.listening ? server.close(() => resolve()) : resolve()))
   stops.push(close)
   return { port: (server.address() as AddressInfo).port, close }
 }
 
 describe('the program', () => {
-  it.each([['native', [], /peer:[0-9a-v]{7}… active$/, 'link:0'], ['ampc', ['--dialect', 'ampc'], /peer:bob active$/, 'link:batch:0.0']] as const)('lets two networks talk, prints the tree of their actors by readable ids, and leaves none: %s', async (_, args, peer, link) => {
-    const { code, out, err } = await run([...args])
-    expect({ code, err }).toEqual({ code: 0, err: '' })
-    expect(out).toContain('alice asks bob for 6 times 7, and hears 42')
-    const tree = out.split('\n').filter((line) => /^(application|[├│└ ])/.test(line)).map((line) => line.replace(/ +\(.*$/, '').replace(/ +/g, ' '))
-    expect(tree.slice(0, 12)).toEqual([
-      'application connected.idle',
-      '├─ alice running',
-      '│ ├─ reconnector granting',
-      '│ ├─ peers running',
-      expect.stringMatching(peer) as string,
-      `│ │ └─ ${link} up.stable`,
-      expect.stringMatching(/^│ │ ├─ connection:0\.\d+ open$/) as string,
-      '│ │ ├─ forwarder:out open.flowing',
-      '│ │ └─ forwarder:in open.flowing',
-      '│ ├─ batches running',
-      '│ │ └─ batch:0 open',
-      '│ └─ listener listening',
-    ])
-    expect(tree[12]).toBe('└─ bob running')
-    expect(out).toMatch(/\d+ actors were made, 0 are left/)
-  })
+  it.each([
+    ['native', [], /peer:[0-9a-v]{7}… active$/, 'link:0'],
+    ['ampc', ['--dialect', 'ampc'], /peer:bob active$/, 'link:batch:0.0'],
+  ] as const)(
+    'the program lets two networks talk, prints the tree of their actors by readable ids, and leaves none: %s',
+    async (_, args, peer, link) => {
+      const { code, out, err } = await run([...args])
+      expect({ code, err }).toEqual({ code: 0, err: '' })
+      expect(out).toContain('alice asks bob for 6 times 7, and hears 42')
+      const tree = out
+        .split('\n')
+        .filter((line) => /^(application|[├│└ ])/.test(line))
+        .map((line) => line.replace(/ +\(.*$/, '').replace(/ +/g, ' '))
+      expect(tree.slice(0, 12)).toEqual([
+        'application connected.idle',
+        '├─ alice running',
+        '│ ├─ reconnector granting',
+        '│ ├─ peers running',
+        expect.stringMatching(peer) as string,
+        `│ │ └─ ${link} up.stable`,
+        expect.stringMatching(/^│ │ ├─ connection:0\.\d+ open$/) as string,
+        '│ │ ├─ forwarder:out open.flowing',
+        '│ │ └─ forwarder:in open.flowing',
+        '│ ├─ batches running',
+        '│ │ └─ batch:0 open',
+        '│ └─ listener listening',
+      ])
+      expect(tree[12]).toBe('└─ bob running')
+      expect(out).toMatch(/\d+ actors were made, 0 are left/)
+    },
+  )
 
-  it('hears as an error of the actor that the port is in use, and exits 1', async () => {
+  it('the program hears as an error of the actor that the port is in use, and exits 1', async () => {
     const { port } = await listen()
     const { code, out, err } = await run(['--port', String(port)])
     expect(code).toBe(1)
@@ -74,21 +84,29 @@ describe('the program', () => {
     expect(out).toMatch(/\d+ actors were made, 0 are left/)
   })
 
-  it.each([['--port', 'ninety'], ['--port', '65536'], ['--dialect', 'rust'], ['--nonsense'], ['--inspect', '--inspect-url', 'http://localhost:1']])('exits 2 for %s %s', async (...args) => {
+  it.each([
+    ['--port', 'ninety'],
+    ['--port', '65536'],
+    ['--dialect', 'rust'],
+    ['--nonsense'],
+    ['--inspect', '--inspect-url', 'http://localhost:1'],
+  ])('the program exits 2 for %s %s', async (...args) => {
     expect(await run(args)).toMatchObject({ code: 2, out: '' })
   })
 
-  it.each(['--help', '-h'])('explains itself with %s', async (flag) => {
+  it.each(['--help', '-h'])('the program explains itself with %s', async (flag) => {
     expect(await run([flag])).toMatchObject({ code: 0, out: expect.stringContaining('--inspect-url') as string })
   })
 })
 
 describe('--inspect', () => {
-  it('sends the actors of the application and of its networks to a WebSocket server', async () => {
+  it('--inspect sends the actors of the application and of its networks to a WebSocket server', async () => {
     const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
     stops.push(() => new Promise((resolve) => server.close(resolve)))
     const messages: { type: string; name?: string; definition?: string; snapshot?: { value?: unknown } }[] = []
-    server.on('connection', (socket) => socket.on('message', (data) => messages.push(JSON.parse((data as Buffer).toString()) as never)))
+    server.on('connection', (socket) =>
+      socket.on('message', (data) => messages.push(JSON.parse((data as Buffer).toString()) as never)),
+    )
     await new Promise((resolve) => server.once('listening', resolve))
     const { port } = server.address() as AddressInfo
     const { code, err } = await run(['--inspect', '--inspect-url', `ws://127.0.0.1:${port}`])
@@ -98,29 +116,42 @@ describe('--inspect', () => {
     const peers = names.filter((name) => /^peer:[0-9a-v]{52}$/.test(name ?? ''))
     expect(new Set(peers).size).toBe(2)
     expect(JSON.stringify(messages)).not.toContain('PRIVATE KEY')
-    expect(messages.find(({ type, name }) => type === '@xstate.actor' && name === peers[0])?.definition).toContain('"states"')
-    expect(messages.filter(({ type }) => type === '@xstate.snapshot').map(({ snapshot }) => snapshot?.value)).toContainEqual({ up: 'stable' })
+    expect(messages.find(({ type, name }) => type === '@xstate.actor' && name === peers[0])?.definition).toContain(
+      '"states"',
+    )
+    expect(
+      messages.filter(({ type }) => type === '@xstate.snapshot').map(({ snapshot }) => snapshot?.value),
+    ).toContainEqual({ up: 'stable' })
   })
 
-  it('with --hold announces every living actor again, for a viewer that attaches late, and leaves on a signal', async () => {
+  it('--inspect with --hold announces every living actor again, for a viewer that attaches late, and leaves on a signal', async () => {
     const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
     stops.push(() => new Promise((resolve) => server.close(resolve)))
     await new Promise((resolve) => server.once('listening', resolve))
     const { port } = server.address() as AddressInfo
-    const child = spawn(process.execPath, [program, '--inspect', '--inspect-url', `ws://127.0.0.1:${port}`, '--hold'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [program, '--inspect', '--inspect-url', `ws://127.0.0.1:${port}`, '--hold'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     stops.push(() => child.kill('SIGKILL'))
     let out = ''
     let isLate = false
     const seen = new Map<string, unknown>()
     const isAllSeen = new Promise<void>((resolve) => {
-      server.on('connection', (socket) => socket.on('message', (data) => {
-        const message = JSON.parse((data as Buffer).toString()) as { type: string; name: string; sessionId: string; snapshot: { value?: unknown } }
-        // What the inspector was sent before this viewer attached.
-        if (!isLate) return
-        if (message.type === '@xstate.actor') seen.set(message.sessionId, message.name)
-        const names = [...seen.values()]
-        if (['application', 'alice', 'bob', 'link:0', 'forwarder:in'].every((name) => names.includes(name))) resolve()
-      }))
+      server.on('connection', (socket) =>
+        socket.on('message', (data) => {
+          const message = JSON.parse((data as Buffer).toString()) as {
+            type: string
+            name: string
+            sessionId: string
+            snapshot: { value?: unknown }
+          }
+          // What the inspector was sent before this viewer attached.
+          if (!isLate) return
+          if (message.type === '@xstate.actor') seen.set(message.sessionId, message.name)
+          const names = [...seen.values()]
+          if (['application', 'alice', 'bob', 'link:0', 'forwarder:in'].every((name) => names.includes(name))) resolve()
+        }),
+      )
     })
     child.stdout.on('data', (text: Buffer) => {
       out += text.toString()
@@ -132,7 +163,7 @@ describe('--inspect', () => {
     expect(out).toMatch(/\d+ actors were made, 0 are left/)
   })
 
-  it('says what to start when nothing listens, and exits 2', async () => {
+  it('--inspect says what to start when nothing listens, and exits 2', async () => {
     const { port, close } = await listen()
     await close()
     const { code, err } = await run(['--inspect', '--inspect-url', `ws://127.0.0.1:${port}`])
@@ -140,7 +171,7 @@ describe('--inspect', () => {
     expect(err).toContain(`nothing listens at ws://127.0.0.1:${port}`)
   })
 
-  it('says what to install when the official inspector is not there, and exits 2', async () => {
+  it('--inspect says what to install when the official inspector is not there, and exits 2', async () => {
     const hooks = `export function resolve(name, context, next) {
       if (name.startsWith('@statelyai/')) throw Object.assign(new Error('not there'), { code: 'ERR_MODULE_NOT_FOUND' })
       return next(name, context)

@@ -47,23 +47,43 @@ describe('lanes', () => {
         if (next === undefined || next instanceof Error) throw next ?? new Error('no more')
         return next.map(({ session }) => session)
       },
-      hooks: { onBytes: (lane) => seen.push(`bytes ${lane}`), onLost: (lane) => seen.push(`lost ${lane}`), onFailed: (lane, error) => seen.push(`failed ${lane} ${error.message}`) },
+      hooks: {
+        onBytes: (lane) => seen.push(`bytes ${lane}`),
+        onLost: (lane) => seen.push(`lost ${lane}`),
+        onFailed: (lane, error) => seen.push(`failed ${lane} ${error.message}`),
+      },
     })
     return { lanes, seen, made }
   }
-  const reset = (reason: 'expired' | 'goodbye'): LinkResetError => new LinkResetError('other', reason, { acked: 1, unknown: 2, notSent: 0 })
+  const reset = (reason: 'expired' | 'goodbye'): LinkResetError =>
+    new LinkResetError('other', reason, { acked: 1, unknown: 2, notSent: 0 })
   const soon = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 60))
 
-  it('are made anew, all of them, when a link is reset, and each value that was not taken goes on the new ones', async () => {
+  it('lanes are made anew, all of them, when a link is reset, and each value that was not taken goes on the new ones', async () => {
     const [first, second] = [[0, 1, 2].map(() => fakeSession([one])), [0, 1, 2].map(() => fakeSession([one]))]
-    const { lanes, seen, made } = lanesOf([first, new StatewireError('ERR_SESSION_RESET', 'not yet'), new StatewireError('ERR_TIMED_OUT', 'other numbers'), second])
+    const { lanes, seen, made } = lanesOf([
+      first,
+      new StatewireError('ERR_SESSION_RESET', 'not yet'),
+      new StatewireError('ERR_TIMED_OUT', 'other numbers'),
+      second,
+    ])
     await lanes.make()
     await lanes.send(1, Buffer.from([7]))
     for (const lane of [0, 2]) first[lane]?.fail(reset('expired'))
     await lanes.send(0, Buffer.from([8]))
     await soon()
     expect([first[1]?.sent.length, second[0]?.sent.length]).toEqual([1, 1])
-    expect([...seen].sort()).toEqual(['bytes 0', 'bytes 0', 'bytes 1', 'bytes 1', 'bytes 2', 'bytes 2', 'lost 0', 'lost 1', 'lost 2'])
+    expect([...seen].sort()).toEqual([
+      'bytes 0',
+      'bytes 0',
+      'bytes 1',
+      'bytes 1',
+      'bytes 2',
+      'bytes 2',
+      'lost 0',
+      'lost 1',
+      'lost 2',
+    ])
     // Also the lane whose link was well: only so does the peer hear of it.
     await expect(first[1]?.session.send('other', one)).rejects.toMatchObject({ code: 'ERR_SESSION_CLOSED' })
     // Two lanes of one link: one reset, and both lanes' outcomes.
@@ -71,8 +91,11 @@ describe('lanes', () => {
     expect(made).toHaveLength(4)
   })
 
-  it('are over for good when the peer leaves in order, when they are stopped, and where they are not made anew', async () => {
-    for (const [error, act] of [[reset('goodbye'), () => {}], [reset('expired'), (lanes: Lanes) => lanes.stop()]] as const) {
+  it('lanes are over for good when the peer leaves in order, when they are stopped, and where they are not made anew', async () => {
+    for (const [error, act] of [
+      [reset('goodbye'), () => {}],
+      [reset('expired'), (lanes: Lanes) => lanes.stop()],
+    ] as const) {
       const session = fakeSession([])
       const { lanes, seen, made } = lanesOf([[session]])
       await lanes.make()
@@ -85,7 +108,7 @@ describe('lanes', () => {
     }
   })
 
-  it('end at what is no message, and nothing else ends', async () => {
+  it('lanes end at what is no message, and nothing else ends', async () => {
     const sessions = [fakeSession([{ type: 'RingElement32', value: 1 }, one]), fakeSession([one])]
     const { lanes, seen } = lanesOf([sessions])
     await lanes.make()

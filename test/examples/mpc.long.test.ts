@@ -10,25 +10,40 @@ import { runProgram } from '../support/run-program.ts'
 const run = (...args: string[]): ReturnType<typeof runProgram> => runProgram('examples/mpc/main.js', args)
 
 describe('the program', () => {
-  it('does the same in the dialect ampc', async () => {
+  it('the program does the same in the dialect ampc', async () => {
     const { code, stdout } = await run('--dialect', 'ampc', '--length', '100', '--json')
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({ ok: true, dialect: 'ampc' })
   })
 
-  it('prints one object with --json, the same result for the same seed, in one process as in three', async () => {
-    const [apart, together] = await Promise.all([run('--json', '--seed', '7', '--length', '50'), run('--json', '--seed', '7', '--length', '50', '--in-process')])
+  it('the program prints one object with --json, the same result for the same seed, in one process as in three', async () => {
+    const [apart, together] = await Promise.all([
+      run('--json', '--seed', '7', '--length', '50'),
+      run('--json', '--seed', '7', '--length', '50', '--in-process'),
+    ])
     expect([apart.code, together.code]).toEqual([0, 0])
-    const [first, second] = [apart, together].map(({ stdout }) => JSON.parse(stdout) as { ok: boolean; expected: number; reports: PartyReport[] })
-    expect(first).toMatchObject({ ok: true, reports: [{ name: 'alice', opened: first?.expected }, { name: 'bob', opened: first?.expected }, { name: 'charlie', opened: first?.expected }] })
+    const [first, second] = [apart, together].map(
+      ({ stdout }) => JSON.parse(stdout) as { ok: boolean; expected: number; reports: PartyReport[] },
+    )
+    expect(first).toMatchObject({
+      ok: true,
+      reports: [
+        { name: 'alice', opened: first?.expected },
+        { name: 'bob', opened: first?.expected },
+        { name: 'charlie', opened: first?.expected },
+      ],
+    })
     expect(second?.expected).toBe(first?.expected)
   })
 
-  it.each([['one element over many sessions', '--length', '1', '--sessions', '64'], ['the longest vectors', '--length', String(lengthMax), '--sessions', '1']])('does %s', async (_, ...args) => {
+  it.each([
+    ['one element over many sessions', '--length', '1', '--sessions', '64'],
+    ['the longest vectors', '--length', String(lengthMax), '--sessions', '1'],
+  ])('the program does %s', async (_, ...args) => {
     expect(await run(...args, '--in-process')).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it('exits 1 when a party opens a wrong share', async () => {
+  it('the program exits 1 when a party opens a wrong share', async () => {
     const { code, stdout } = await run('--cheat', 'bob', '--length', '10')
     expect(code).toBe(1)
     // Which of the others gets the wrong share depends on the order of keys that are made anew each time.
@@ -36,7 +51,15 @@ describe('the program', () => {
     expect(stdout).toContain('NOT EQUAL')
   })
 
-  it.each([['--length', '0'], ['--length', String(lengthMax + 1)], ['--length', 'ten'], ['--cheat', 'dora'], ['--sessions', '65'], ['--dialect', 'rust'], ['--nonsense']])('exits 2 for %s %s', async (...args) => {
+  it.each([
+    ['--length', '0'],
+    ['--length', String(lengthMax + 1)],
+    ['--length', 'ten'],
+    ['--cheat', 'dora'],
+    ['--sessions', '65'],
+    ['--dialect', 'rust'],
+    ['--nonsense'],
+  ])('the program exits 2 for %s %s', async (...args) => {
     const { code, stderr } = await run(...args)
     expect(code).toBe(2)
     expect(stderr).toContain(args[0])

@@ -19,11 +19,29 @@ describe('the program', { timeout: 60_000 }, () => {
     ['native', 'tls', '3s'],
     ['native', 'plaintext', '1500ms'],
     ['ampc', 'plaintext', '1500ms'],
-  ])('verifies every file while its sockets are destroyed: %s, %s', async (dialect, security, duration) => {
+  ])('the program verifies every file while its sockets are destroyed: %s, %s', async (dialect, security, duration) => {
     const asked = dialect === 'native' && security === 'tls' ? [] : ['--dialect', dialect, '--security', security]
-    const { code: exitCode, stdout } = await runProgram('examples/swarm/main.js', ['--peers', '3', '--duration', duration, '--kill-every', '100ms', '--json', ...asked])
+    const { code: exitCode, stdout } = await runProgram('examples/swarm/main.js', [
+      '--peers',
+      '3',
+      '--duration',
+      duration,
+      '--kill-every',
+      '100ms',
+      '--json',
+      ...asked,
+    ])
     const summary = JSON.parse(stdout) as ReturnType<typeof summarise>
-    expect(summary).toMatchObject({ verified: true, problems: [], dialect, security, peers: 3, digests: { wrong: 0 }, linkResets: 0, unknown: 0 })
+    expect(summary).toMatchObject({
+      verified: true,
+      problems: [],
+      dialect,
+      security,
+      peers: 3,
+      digests: { wrong: 0 },
+      linkResets: 0,
+      unknown: 0,
+    })
     if (dialect === 'native') expect(summary.pieces).toMatchObject({ askedAgain: 0, sentAgain: 0, duplicates: 0 })
     expect(exitCode).toBe(exitCodes.verified)
     expect(summary.digests.verified).toBe(summary.rounds.begun)
@@ -34,7 +52,7 @@ describe('the program', { timeout: 60_000 }, () => {
     expect(summary.pieces.sentAgain).toBe(summary.pieces.askedAgain)
   })
 
-  it('destroys sockets if it is not told otherwise, and loses nothing', async () => {
+  it('the program destroys sockets if it is not told otherwise, and loses nothing', async () => {
     const { code, stdout } = await runProgram('examples/swarm/main.js', ['--peers', '3', '--duration', '3s', '--json'])
     const summary = JSON.parse(stdout) as ReturnType<typeof summarise>
     expect({ code, ...summary }).toMatchObject({ code: exitCodes.verified, verified: true, crashes: 0 })
@@ -42,16 +60,21 @@ describe('the program', { timeout: 60_000 }, () => {
     expect(summary.kills).toBeGreaterThan(0)
   })
 
-  it('verifies every file while whole processes are killed and started again', async () => {
+  it('the program verifies every file while whole processes are killed and started again', async () => {
     const options = ['--peers', '3', '--duration', '4s', '--crash-every', '500ms', '--json']
     const { code, stdout } = await runProgram('examples/swarm/main.js', options)
     const summary = JSON.parse(stdout) as ReturnType<typeof summarise>
-    expect({ code, ...summary }).toMatchObject({ code: exitCodes.verified, verified: true, problems: [], digests: { wrong: 0 } })
+    expect({ code, ...summary }).toMatchObject({
+      code: exitCodes.verified,
+      verified: true,
+      problems: [],
+      digests: { wrong: 0 },
+    })
     expect(summary.crashes).toBeGreaterThan(0)
     expect(summary.linkResets).toBeGreaterThan(0)
   })
 
-  it('ends with 3 when a process is gone, and counts neither it nor its connections any more', async () => {
+  it('the program ends with 3 when a process is gone, and counts neither it nor its connections any more', async () => {
     const options = ['--peers', '2', '--duration', '10m', '--kill-every', 'never', '--json']
     const child = spawn(process.execPath, [program, ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
     let [stdout, stderr, isKilled] = ['', '', false]
@@ -68,16 +91,32 @@ describe('the program', { timeout: 60_000 }, () => {
     expect(problems[0]).toMatch(/^the process of peer \d ended with SIGKILL before its work was done$/)
   })
 
-  it('makes sessions anew and asks for what is missing when links are reset', async () => {
-    const { code: exitCode, stdout } = await runProgram('examples/swarm/main.js', ['--peers', '2', '--duration', '2s', '--kill-every', '50ms', '--resume-within', '1ms', '--json'])
+  it('the program makes sessions anew and asks for what is missing when links are reset', async () => {
+    const { code: exitCode, stdout } = await runProgram('examples/swarm/main.js', [
+      '--peers',
+      '2',
+      '--duration',
+      '2s',
+      '--kill-every',
+      '50ms',
+      '--resume-within',
+      '1ms',
+      '--json',
+    ])
     const summary = JSON.parse(stdout) as ReturnType<typeof summarise>
-    expect(summary).toMatchObject({ verified: true, problems: [], digests: { wrong: 0, verified: summary.rounds.begun } })
+    expect(summary).toMatchObject({
+      verified: true,
+      problems: [],
+      digests: { wrong: 0, verified: summary.rounds.begun },
+    })
     expect(summary.linkResets).toBeGreaterThan(0)
     expect(exitCode).toBe(exitCodes.verified)
   })
 
-  it('drains when it is interrupted, and sends what it was given', async () => {
-    const child = spawn(process.execPath, [program, '--peers', '2', '--duration', '10m', '--input', '-', '--json'], { stdio: ['pipe', 'pipe', 'pipe'] })
+  it('the program drains when it is interrupted, and sends what it was given', async () => {
+    const child = spawn(process.execPath, [program, '--peers', '2', '--duration', '10m', '--input', '-', '--json'], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
     child.stdin.end(bytes)
     // The first line of progress comes a second after the start.
     child.stderr.once('data', () => child.kill('SIGINT'))

@@ -13,7 +13,10 @@ const source = fileURLToPath(new URL('../../examples/two-peers/main.ts', import.
 
 it('carries a value from one key to another, and leaves nothing that would keep the process', async () => {
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [program], { timeout: 10_000 })
-  expect({ stdout, stderr }).toEqual({ stdout: "bob received { type: 'VecRing32', value: Uint32Array(3) [ 1, 2, 3 ] }\n", stderr: '' })
+  expect({ stdout, stderr }).toEqual({
+    stdout: "bob received { type: 'VecRing32', value: Uint32Array(3) [ 1, 2, 3 ] }\n",
+    stderr: '',
+  })
 })
 
 it('is short enough to be read in a minute', () => {

@@ -18,7 +18,10 @@ afterEach(() => {
   rmSync(folder, { recursive: true })
 })
 
-function start(name: string, ...args: string[]): { url: Promise<string>; ended: Promise<{ code: number | null; out: string; err: string }> } {
+function start(
+  name: string,
+  ...args: string[]
+): { url: Promise<string>; ended: Promise<{ code: number | null; out: string; err: string }> } {
   const program = fileURLToPath(new URL(`../../build/examples/two-processes/${name}.js`, import.meta.url))
   const child = spawn(process.execPath, [program, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
   children.push(child)
@@ -31,7 +34,9 @@ function start(name: string, ...args: string[]): { url: Promise<string>; ended: 
       if (found !== undefined) resolve(found)
     })
   })
-  const ended = new Promise<{ code: number | null; out: string; err: string }>((resolve) => void child.on('close', (code) => resolve({ code, out, err })))
+  const ended = new Promise<{ code: number | null; out: string; err: string }>(
+    (resolve) => void child.on('close', (code) => resolve({ code, out, err })),
+  )
   return { url, ended }
 }
 

@@ -78,7 +78,8 @@ interface Node {
   readonly states: Readonly<Record<string, Node>>
 }
 
-const namesBelow = (node: Node): string[] => Object.values(node.states).flatMap((child) => [child.key, ...namesBelow(child)])
+const namesBelow = (node: Node): string[] =>
+  Object.values(node.states).flatMap((child) => [child.key, ...namesBelow(child)])
 
 describe('the connection chart', () => {
   chartContract(connectionMachine, {
@@ -88,7 +89,16 @@ describe('the connection chart', () => {
       'taken by its link': { begins: 'authenticated' },
     },
     events: [
-      ...named('pipe.opened', 'pipe.secured', 'pipe.failed', 'pipe.ended', 'pipe.closed', 'handshake.claimed', 'handshake.verified', 'handshake.failed'),
+      ...named(
+        'pipe.opened',
+        'pipe.secured',
+        'pipe.failed',
+        'pipe.ended',
+        'pipe.closed',
+        'handshake.claimed',
+        'handshake.verified',
+        'handshake.failed',
+      ),
       ...named('connection.handOn', 'connection.adopt', 'connection.close', 'connection.fail', 'deadline.passed'),
     ],
     finals: ['closed'],
@@ -98,11 +108,21 @@ describe('the connection chart', () => {
 
   const names = new Set(namesBelow(connectionMachine.root))
 
-  it.each(['opening', 'connecting', 'authenticating', 'authenticated', 'connected', 'open', 'errored', 'closing', 'closed'])('has the state %s of the Pocket design', (name) => {
+  it.each([
+    'opening',
+    'connecting',
+    'authenticating',
+    'authenticated',
+    'connected',
+    'open',
+    'errored',
+    'closing',
+    'closed',
+  ])('the connection chart has the state %s of the Pocket design', (name) => {
     expect(names).toContain(name)
   })
 
-  it('never leaves closed: a connection is never reused', () => {
+  it('the connection chart never leaves closed: a connection is never reused', () => {
     expect(connectionMachine.getStateNodeById('connection.closed').type).toBe('final')
   })
 })

@@ -11,7 +11,7 @@ import * as charts from '../../machines/index.ts'
 import type { StateMeta } from '../../machines/index.ts'
 
 const machines = Object.entries(charts)
-  .filter((entry): entry is [string, AnyStateMachine & typeof entry[1]] => entry[0].endsWith('Machine'))
+  .filter((entry): entry is [string, AnyStateMachine & (typeof entry)[1]] => entry[0].endsWith('Machine'))
   .map(([name, machine]) => ({ name, machine: machine as unknown as AnyStateMachine }))
 
 function nodesBelow(node: AnyStateNode): AnyStateNode[] {
@@ -36,10 +36,11 @@ function faultsOf(node: AnyStateNode, covered = false): string[] {
   return faults
 }
 
-const faultsOfChart = (machine: AnyStateMachine): string[] => Object.values(machine.root.states).flatMap((node) => faultsOf(node))
+const faultsOfChart = (machine: AnyStateMachine): string[] =>
+  Object.values(machine.root.states).flatMap((node) => faultsOf(node))
 
 describe('every chart', () => {
-  it('of the folder is looked at', () => {
+  it('every chart of the folder is looked at', () => {
     const files = readdirSync(new URL('../../machines/', import.meta.url)).map((file) => file.replace('.ts', ''))
     const expected = files.filter((file) => !['chart', 'index', 'xstate'].includes(file))
     expect(machines.map(({ name }) => name.replace('Machine', '')).sort()).toEqual(expected.sort())
@@ -55,7 +56,8 @@ describe.each(machines)('$name', ({ machine }) => {
   it('hears of every deadline that it sets', () => {
     const waiting = nodesBelow(machine.root).filter(hasDeadline)
     const deaf = waiting.filter((node) => {
-      for (let at: AnyStateNode | undefined = node; at !== undefined; at = at.parent) if (at.on['deadline.passed'] !== undefined) return false
+      for (let at: AnyStateNode | undefined = node; at !== undefined; at = at.parent)
+        if (at.on['deadline.passed'] !== undefined) return false
       return true
     })
     expect(deaf.map(({ id }) => id)).toEqual([])
@@ -68,18 +70,35 @@ describe.each(machines)('$name', ({ machine }) => {
 })
 
 describe('the check itself', () => {
-  const chart = (states: object): AnyStateMachine => setup({}).createMachine({ id: 'x', initial: 'a', states: states as never }) as unknown as AnyStateMachine
+  const chart = (states: object): AnyStateMachine =>
+    setup({}).createMachine({ id: 'x', initial: 'a', states: states as never }) as unknown as AnyStateMachine
 
   it.each<[string, object, string[]]>([
     ['finds a state that waits for ever', { a: {} }, ['x.a has no deadline and does not rest']],
-    ['finds it below another one', { a: { initial: 'b', states: { b: {} } } }, ['x.a.b has no deadline and does not rest']],
+    [
+      'finds it below another one',
+      { a: { initial: 'b', states: { b: {} } } },
+      ['x.a.b has no deadline and does not rest'],
+    ],
     ['finds a rest without a reason', { a: { tags: 'resting' } }, ['x.a rests without saying why']],
-    ['finds a rest with a deadline', { a: { tags: 'resting', description: 'why', meta: { deadline: 'dialTimeoutMs' } } }, ['x.a has a deadline and rests']],
-    ['finds a transient state that may stay because of its guard', { a: { always: { guard: () => false, target: 'b' } }, b: { type: 'final' } }, ['x.a has no deadline and does not rest']],
+    [
+      'finds a rest with a deadline',
+      { a: { tags: 'resting', description: 'why', meta: { deadline: 'dialTimeoutMs' } } },
+      ['x.a has a deadline and rests'],
+    ],
+    [
+      'finds a transient state that may stay because of its guard',
+      { a: { always: { guard: () => false, target: 'b' } }, b: { type: 'final' } },
+      ['x.a has no deadline and does not rest'],
+    ],
     ['is content with a rest that says why', { a: { tags: 'resting', description: 'why' } }, []],
-    ['is content with a deadline, also where the parent has it', { a: { meta: { deadline: 'dialTimeoutMs' }, initial: 'b', states: { b: {} } } }, []],
+    [
+      'is content with a deadline, also where the parent has it',
+      { a: { meta: { deadline: 'dialTimeoutMs' }, initial: 'b', states: { b: {} } } },
+      [],
+    ],
     ['is content with ends and with states that are left at once', { a: { always: 'b' }, b: { type: 'final' } }, []],
-  ])('%s', (_, states, faults) => {
+  ])('the check itself %s', (_, states, faults) => {
     expect(faultsOfChart(chart(states))).toEqual(faults)
   })
 })

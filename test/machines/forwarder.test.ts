@@ -44,7 +44,16 @@ describe('the forwarder chart', () => {
       'either direction': { direction: 'out' },
     },
     events: [
-      ...named('connection.started', 'connection.opened', 'connection.errored', 'connection.closed', 'pump.blocked', 'pump.drained', 'pump.crashed', 'forwarder.close'),
+      ...named(
+        'connection.started',
+        'connection.opened',
+        'connection.errored',
+        'connection.closed',
+        'pump.blocked',
+        'pump.drained',
+        'pump.crashed',
+        'forwarder.close',
+      ),
     ],
     finals: ['closed'],
     ignored: [],

@@ -342,7 +342,16 @@ describe('the link chart', () => {
     events: [
       ...named('dial.granted', 'dial.unresolved', 'link.claimed', 'connection.authenticated', 'connection.errored'),
       ...closings,
-      ...named('pump.started', 'pump.failed', 'link.adopt', 'link.close', 'reconnector.restarted', 'link.wanted', 'link.retry', 'link.unwanted'),
+      ...named(
+        'pump.started',
+        'pump.failed',
+        'link.adopt',
+        'link.close',
+        'reconnector.restarted',
+        'link.wanted',
+        'link.retry',
+        'link.unwanted',
+      ),
       ...childEvents,
       ...named('deadline.passed'),
     ],

@@ -45,7 +45,16 @@ describe('the listener chart', () => {
       'a listener': {},
     },
     events: [
-      ...named('listener.bound', 'listener.failed', 'pipe.accepted', 'connection.claimed', 'admission.decided', 'connection.errored', 'connection.closed', 'listener.close'),
+      ...named(
+        'listener.bound',
+        'listener.failed',
+        'pipe.accepted',
+        'connection.claimed',
+        'admission.decided',
+        'connection.errored',
+        'connection.closed',
+        'listener.close',
+      ),
       ...childEvents,
       ...named('deadline.passed'),
     ],

@@ -28,10 +28,7 @@ describe('the pool chart', () => {
     lives: {
       'a pool': {},
     },
-    events: [
-      ...named('pool.add', 'pool.drain', 'pool.pass', 'pool.empty'),
-      ...childEvents,
-    ],
+    events: [...named('pool.add', 'pool.drain', 'pool.pass', 'pool.empty'), ...childEvents],
     finals: ['empty'],
     ignored: [],
     table,

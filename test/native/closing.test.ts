@@ -22,25 +22,28 @@ async function trio(scene: NativeScene): Promise<[NativeMember, NativeMember, Na
 }
 
 describe('the actors of sessions', () => {
-  it.each(carriers)('are gone over %s once the peer has closed all of them, and what came before can be read', (on) =>
-    play({ on }, async (scene) => {
-      const [alice, bob] = await scene.pair()
-      await scene.sessions([alice, bob], 1)
-      const before = actorsOf(alice)
-      const [own, other] = (await scene.sessions([alice, bob], 3)) as [Session[], Session[]]
-      expect(actorsOf(alice)).toBe(before + 1)
-      for (const [index, session] of other.entries()) await scene.run(session.send(alice.id, number(index)))
-      for (const session of other) session.close()
-      await scene.until('the actor has ended', () => actorsOf(alice) === before)
-      expect(alice.eventsOf('sessions.closed')).toMatchObject([{ cause: { code: 'ERR_SESSION_RESET' } }])
-      for (const [index, session] of own.entries()) {
-        expect(numberOf(await scene.run(session.receive(bob.id)))).toBe(index)
-        session.close()
-      }
-      expect(alice.eventsOf('sessions.failed')).toEqual([])
-    }))
+  it.each(carriers)(
+    'the actors of sessions are gone over %s once the peer has closed all of them, and what came before can be read',
+    (on) =>
+      play({ on }, async (scene) => {
+        const [alice, bob] = await scene.pair()
+        await scene.sessions([alice, bob], 1)
+        const before = actorsOf(alice)
+        const [own, other] = (await scene.sessions([alice, bob], 3)) as [Session[], Session[]]
+        expect(actorsOf(alice)).toBe(before + 1)
+        for (const [index, session] of other.entries()) await scene.run(session.send(alice.id, number(index)))
+        for (const session of other) session.close()
+        await scene.until('the actor has ended', () => actorsOf(alice) === before)
+        expect(alice.eventsOf('sessions.closed')).toMatchObject([{ cause: { code: 'ERR_SESSION_RESET' } }])
+        for (const [index, session] of own.entries()) {
+          expect(numberOf(await scene.run(session.receive(bob.id)))).toBe(index)
+          session.close()
+        }
+        expect(alice.eventsOf('sessions.failed')).toEqual([])
+      }),
+  )
 
-  it('stay while one session, or one of its peers, is left', () =>
+  it('the actors of sessions stay while one session, or one of its peers, is left', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob, carol] = await trio(scene)
       const [own, ofBob, ofCarol] = (await scene.sessions([alice, bob, carol], 2)) as [Session[], Session[], Session[]]
@@ -53,7 +56,7 @@ describe('the actors of sessions', () => {
       await scene.until('the actor has ended', () => actorsOf(alice) === before - 1)
     }))
 
-  it('are gone once the link was reset', () =>
+  it('the actors of sessions are gone once the link was reset', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const before = actorsOf(alice)
@@ -66,7 +69,7 @@ describe('the actors of sessions', () => {
       expect(alice.eventsOf('sessions.closed')).toMatchObject([{ cause: { code: 'ERR_LINK_RESET' } }])
     }))
 
-  it('are gone when a listener asks for new sessions as soon as the old ones have ended', () =>
+  it('the actors of sessions are gone when a listener asks for new sessions as soon as the old ones have ended', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [, other] = (await scene.sessions([alice, bob], 2)) as [Session[], Session[]]
@@ -91,25 +94,30 @@ describe('a link that is down while its peer is left', () => {
   // A dialer waits at most a quarter of a second then, whatever its back-off was before.
   const backAfterMs = [3_500, 4_400]
 
-  it.each(ways.flatMap(([name, leave]) => backAfterMs.map((ms) => [name, ms, leave] as const)))('has nearly all of the 5 s of %s to come back, and does at %i ms', (_, ms, leave) =>
-    play({ on: 'memory', limits: { backoffMinMs: 1_000, backoffMaxMs: 30_000 } }, async (scene) => {
-      const [alice, bob] = await scene.pair()
-      const [[theirs], [mine]] = (await scene.sessions([alice, bob], 1)) as [[Session], [Session]]
-      bob.faults.isDown = true
-      bob.kill()
-      for (let value = 0; value < 5; value++) expect(mine.trySend(alice.id, number(value))).toBe(true)
-      // Its back-off has grown.
-      await scene.clock.advance(60_000)
-      const left = leave(bob, alice)
-      await scene.clock.advance(ms)
-      bob.faults.isDown = false
-      await scene.run(left)
-      for (let value = 0; value < 5; value++) expect(numberOf(await scene.run(theirs.receive(bob.id)))).toBe(value)
-      expect(alice.eventsOf('link.reset')).toMatchObject([{ reason: 'goodbye' }])
-      expect(await scene.run(mine.ended(alice.id))).toMatchObject({ code: expect.stringMatching(/ERR_PEER_DRAINED|ERR_NETWORK_STOPPED/) as string })
-    }))
+  it.each(ways.flatMap(([name, leave]) => backAfterMs.map((ms) => [name, ms, leave] as const)))(
+    'a link that is down while its peer is left has nearly all of the 5 s of %s to come back, and does at %i ms',
+    (_, ms, leave) =>
+      play({ on: 'memory', limits: { backoffMinMs: 1_000, backoffMaxMs: 30_000 } }, async (scene) => {
+        const [alice, bob] = await scene.pair()
+        const [[theirs], [mine]] = (await scene.sessions([alice, bob], 1)) as [[Session], [Session]]
+        bob.faults.isDown = true
+        bob.kill()
+        for (let value = 0; value < 5; value++) expect(mine.trySend(alice.id, number(value))).toBe(true)
+        // Its back-off has grown.
+        await scene.clock.advance(60_000)
+        const left = leave(bob, alice)
+        await scene.clock.advance(ms)
+        bob.faults.isDown = false
+        await scene.run(left)
+        for (let value = 0; value < 5; value++) expect(numberOf(await scene.run(theirs.receive(bob.id)))).toBe(value)
+        expect(alice.eventsOf('link.reset')).toMatchObject([{ reason: 'goodbye' }])
+        expect(await scene.run(mine.ended(alice.id))).toMatchObject({
+          code: expect.stringMatching(/ERR_PEER_DRAINED|ERR_NETWORK_STOPPED/) as string,
+        })
+      }),
+  )
 
-  it('does not delay the Goodbye to other peers', () =>
+  it('a link that is down while its peer is left does not delay the Goodbye to other peers', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob, carol] = await trio(scene)
       const [[mine]] = (await scene.sessions([alice, bob, carol], 1)) as [[Session]]
@@ -117,7 +125,9 @@ describe('a link that is down while its peer is left', () => {
       expect(mine.trySend(bob.id, number(1))).toBe(true)
       let isOver = false
       const stopped = alice.network.shutdown().then(() => (isOver = true))
-      await scene.until('carol got the Goodbye', () => carol.eventsOf('link.reset').some(({ peer }) => peer === alice.id))
+      await scene.until('carol got the Goodbye', () =>
+        carol.eventsOf('link.reset').some(({ peer }) => peer === alice.id),
+      )
       expect(isOver).toBe(false)
       await scene.run(stopped)
       await scene.run(bob.network.shutdown())
@@ -125,46 +135,59 @@ describe('a link that is down while its peer is left', () => {
 })
 
 describe('leaving a peer with several links', () => {
-  it.each(['drain', 'shutdown'] as const)('says Goodbye on link 0 last, by %s', (way) =>
-    play({ on: 'memory', links: 3 }, async (scene) => {
-      const [alice, bob] = await scene.pair()
-      await scene.sessions([alice, bob], 3)
-      await scene.run<unknown>(way === 'drain' ? alice.network.drain(bob.id) : alice.network.shutdown())
-      await scene.until('all links are down', () => bob.eventsOf('connection.lost').length === 3)
-      const order = bob.eventsOf('link.reset').map(({ connectionId }) => connectionId)
-      expect(order).toHaveLength(3)
-      expect(order.at(-1)).toBe(0)
-    }))
+  it.each(['drain', 'shutdown'] as const)(
+    'leaving a peer with several links says Goodbye on link 0 last, by %s',
+    (way) =>
+      play({ on: 'memory', links: 3 }, async (scene) => {
+        const [alice, bob] = await scene.pair()
+        await scene.sessions([alice, bob], 3)
+        await scene.run<unknown>(way === 'drain' ? alice.network.drain(bob.id) : alice.network.shutdown())
+        await scene.until('all links are down', () => bob.eventsOf('connection.lost').length === 3)
+        const order = bob.eventsOf('link.reset').map(({ connectionId }) => connectionId)
+        expect(order).toHaveLength(3)
+        expect(order.at(-1)).toBe(0)
+      }),
+  )
 
-  it('says it on link 0 too when another link does not answer', () =>
+  it('leaving a peer with several links says it on link 0 too when another link does not answer', () =>
     play({ on: 'memory', links: 2 }, async (scene) => {
       const [alice, bob] = await scene.pair()
       await scene.sessions([alice, bob], 2)
       // The newest pipe is that of link 1.
       ;[...bob.faults.pipes].at(-1)?.fallSilent()
       await scene.run(alice.network.shutdown())
-      expect(bob.eventsOf('link.reset').filter(({ connectionId }) => connectionId === 0)).toMatchObject([{ reason: 'goodbye' }])
+      expect(bob.eventsOf('link.reset').filter(({ connectionId }) => connectionId === 0)).toMatchObject([
+        { reason: 'goodbye' },
+      ])
     }))
 })
 
 describe('a listening handle', () => {
-  const listenAt: ['tls' | 'tcp', string][] = [['tls', 'tls://127.0.0.1:0'], ['tls', 'tls://localhost:0'], ['tcp', 'tcp://127.0.0.1:0'], ['tcp', 'tcp://localhost:0']]
+  const listenAt: ['tls' | 'tcp', string][] = [
+    ['tls', 'tls://127.0.0.1:0'],
+    ['tls', 'tls://localhost:0'],
+    ['tcp', 'tcp://127.0.0.1:0'],
+    ['tcp', 'tcp://localhost:0'],
+  ]
   const openTcp = (): string[] => process.getActiveResourcesInfo().filter((name) => /TCP|TLS/.test(name))
 
-  it.each(listenAt)('over %s at %s is closed when shutdown resolves, however early it is called', async (security, listen) => {
-    const before = openTcp()
-    for (let turns = 0; turns < 12; turns++) {
-      const network = createNetwork({
-        identity: Identity.generate(),
-        listen,
-        peers: [{ id: Identity.generate().id }],
-        security: security === 'tls' ? 'tls' : 'plaintext',
-      })
-      for (let turn = 0; turn < turns; turn++) await (turn % 2 === 0 ? Promise.resolve() : new Promise(setImmediate))
-      if (turns === 11) await network.ready()
-      await network.shutdown()
-      expect(openTcp(), `after ${turns} turns`).toEqual(before)
-      expect(network.resources.handles).toBe(0)
-    }
-  })
+  it.each(listenAt)(
+    'a listening handle over %s at %s is closed when shutdown resolves, however early it is called',
+    async (security, listen) => {
+      const before = openTcp()
+      for (let turns = 0; turns < 12; turns++) {
+        const network = createNetwork({
+          identity: Identity.generate(),
+          listen,
+          peers: [{ id: Identity.generate().id }],
+          security: security === 'tls' ? 'tls' : 'plaintext',
+        })
+        for (let turn = 0; turn < turns; turn++) await (turn % 2 === 0 ? Promise.resolve() : new Promise(setImmediate))
+        if (turns === 11) await network.ready()
+        await network.shutdown()
+        expect(openTcp(), `after ${turns} turns`).toEqual(before)
+        expect(network.resources.handles).toBe(0)
+      }
+    },
+  )
 })

@@ -8,22 +8,24 @@ import { expectError, expectProtocolError } from '../codec/harness.ts'
 const maxWindow = 2 ** 31 - 1
 
 describe('what may be sent', () => {
-  test('is a frame of any size while the balance is above 0, and nothing until it is again', () => {
+  test('what may be sent is a frame of any size while the balance is above 0, and nothing until it is again', () => {
     const credit = new SendCredit(10)
     credit.spend(1000)
     expect([credit.balanceBytes, credit.canSend]).toEqual([-990, false])
-    expectError('ERR_INTERNAL', () => { credit.spend(1) })
+    expectError('ERR_INTERNAL', () => {
+      credit.spend(1)
+    })
     expect(credit.grant(990)).toBe(false)
     expect(credit.canSend).toBe(false)
     expect(credit.grant(1)).toBe(true)
     expect(credit.grant(1)).toBe(false)
   })
 
-  test('is nothing on a session before the peer’s first Credit', () => {
+  test('what may be sent is nothing on a session before the peer’s first Credit', () => {
     expect(new SendCredit(0).canSend).toBe(false)
   })
 
-  test('is never more than 2^31 - 1 bytes', () => {
+  test('what may be sent is never more than 2^31 - 1 bytes', () => {
     const credit = new SendCredit(maxWindow - 1)
     credit.grant(1)
     expectProtocolError('ERR_CREDIT_OVERFLOW', () => credit.grant(1))
@@ -33,25 +35,31 @@ describe('what may be sent', () => {
 })
 
 describe('what may arrive', () => {
-  test('is refused when the own count is 0 or less, and only then', () => {
+  test('what may arrive is refused when the own count is 0 or less, and only then', () => {
     const window = new ReceiveWindow({ windowBytes: 10, mayGrow: () => false })
     window.arrive(9)
     window.arrive(100)
     expect([window.ownCountBytes, window.unreadBytes]).toEqual([-99, 109])
-    expectProtocolError('ERR_CREDIT_EXCEEDED', () => { window.arrive(1) })
+    expectProtocolError('ERR_CREDIT_EXCEEDED', () => {
+      window.arrive(1)
+    })
     const exact = new ReceiveWindow({ windowBytes: 10, mayGrow: () => false })
     exact.arrive(10)
-    expectProtocolError('ERR_CREDIT_EXCEEDED', () => { exact.arrive(1) })
+    expectProtocolError('ERR_CREDIT_EXCEEDED', () => {
+      exact.arrive(1)
+    })
   })
 
-  test('is given back when half of the window is taken', () => {
+  test('what may arrive is given back when half of the window is taken', () => {
     const window = new ReceiveWindow({ windowBytes: 100, mayGrow: () => false })
     for (let count = 0; count < 5; count += 1) window.arrive(20)
-    expect([window.take(20, 0, 1), window.take(20, 0, 1), window.take(20, 0, 1), window.take(20, 0, 1)]).toEqual([0, 0, 60, 0])
+    expect([window.take(20, 0, 1), window.take(20, 0, 1), window.take(20, 0, 1), window.take(20, 0, 1)]).toEqual([
+      0, 0, 60, 0,
+    ])
     expect([window.ownCountBytes, window.unreadBytes]).toEqual([60, 20])
   })
 
-  test('doubles to 4 MiB when half is taken within two round trips, is asked for, and never shrinks', () => {
+  test('what may arrive doubles to 4 MiB when half is taken within two round trips, is asked for, and never shrinks', () => {
     const asked: number[] = []
     const window = new ReceiveWindow({ windowBytes: 1024 * 1024, mayGrow: (bytes) => asked.push(bytes) > 0 })
     const takeHalf = (nowMs: number, roundTripMs: number | null): number => {
@@ -71,8 +79,11 @@ describe('what may arrive', () => {
     expect(window.windowBytes).toBe(grownWindowBytesMax)
   })
 
-  test('does not grow when the budget says no, or beyond a first window above 4 MiB', () => {
-    for (const window of [new ReceiveWindow({ windowBytes: 100, mayGrow: () => false }), new ReceiveWindow({ windowBytes: 8 * 1024 * 1024, mayGrow: () => true })]) {
+  test('what may arrive does not grow when the budget says no, or beyond a first window above 4 MiB', () => {
+    for (const window of [
+      new ReceiveWindow({ windowBytes: 100, mayGrow: () => false }),
+      new ReceiveWindow({ windowBytes: 8 * 1024 * 1024, mayGrow: () => true }),
+    ]) {
       const before = window.windowBytes
       for (let count = 0; count < 3; count += 1) {
         window.arrive(before)
@@ -82,65 +93,85 @@ describe('what may arrive', () => {
     }
   })
 
-  test('follows the sender: no honest frame is refused, nothing overflows, no lane comes to a standstill', () => {
-    const step = fc.oneof(fc.record({ send: fc.integer({ min: 5, max: 3000 }) }), fc.constantFrom('deliver', 'take', 'credit'))
+  test('what may arrive follows the sender: no honest frame is refused, nothing overflows, no lane comes to a standstill', () => {
+    const step = fc.oneof(
+      fc.record({ send: fc.integer({ min: 5, max: 3000 }) }),
+      fc.constantFrom('deliver', 'take', 'credit'),
+    )
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 4000 }), fc.array(step, { maxLength: 200 }), fc.integer({ min: 0, max: 3 }), (windowBytes, steps, roundTripMs) => {
-        const credit = new SendCredit(windowBytes)
-        let grownBytes = 0
-        const window = new ReceiveWindow({ windowBytes, mayGrow: (bytes) => bytes < 20_000 && (grownBytes += bytes) > 0 })
-        const [underWay, unread, credits]: number[][] = [[], [], []]
-        const act = (one: (typeof steps)[number], nowMs: number): boolean => {
-          if (typeof one === 'object') {
-            if (!credit.canSend) return false
-            credit.spend(one.send)
-            underWay!.push(one.send)
-          } else if (one === 'deliver' && underWay!.length > 0) {
-            const frame = underWay!.shift()!
-            window.arrive(frame)
-            unread!.push(frame)
-          } else if (one === 'take' && unread!.length > 0) {
-            const given = window.take(unread!.shift()!, nowMs, roundTripMs)
-            if (given > 0) credits!.push(given)
-          } else if (one === 'credit' && credits!.length > 0) credit.grant(credits!.shift()!)
-          else return false
-          const sum = (list: number[]): number => list.reduce((total, bytes) => total + bytes, 0)
-          expect(window.ownCountBytes).toBe(credit.balanceBytes + sum(underWay!) + sum(credits!))
-          expect(window.unreadBytes).toBe(sum(unread!))
-          expect(window.windowBytes).toBe(windowBytes + grownBytes)
-          return true
-        }
-        for (const [nowMs, one] of steps.entries()) act(one, nowMs)
-        // Everything is read and given back: then the sender may go on.
-        const rest = ['deliver', 'take', 'credit'] as const
-        while (rest.map((one) => act(one, 1000)).includes(true));
-        expect(credit.canSend).toBe(true)
-        expect(credit.balanceBytes).toBeGreaterThanOrEqual(Math.floor(windowBytes / 2))
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 4000 }),
+        fc.array(step, { maxLength: 200 }),
+        fc.integer({ min: 0, max: 3 }),
+        (windowBytes, steps, roundTripMs) => {
+          const credit = new SendCredit(windowBytes)
+          let grownBytes = 0
+          const window = new ReceiveWindow({
+            windowBytes,
+            mayGrow: (bytes) => bytes < 20_000 && (grownBytes += bytes) > 0,
+          })
+          const [underWay, unread, credits]: number[][] = [[], [], []]
+          const act = (one: (typeof steps)[number], nowMs: number): boolean => {
+            if (typeof one === 'object') {
+              if (!credit.canSend) return false
+              credit.spend(one.send)
+              underWay!.push(one.send)
+            } else if (one === 'deliver' && underWay!.length > 0) {
+              const frame = underWay!.shift()!
+              window.arrive(frame)
+              unread!.push(frame)
+            } else if (one === 'take' && unread!.length > 0) {
+              const given = window.take(unread!.shift()!, nowMs, roundTripMs)
+              if (given > 0) credits!.push(given)
+            } else if (one === 'credit' && credits!.length > 0) credit.grant(credits!.shift()!)
+            else return false
+            const sum = (list: number[]): number => list.reduce((total, bytes) => total + bytes, 0)
+            expect(window.ownCountBytes).toBe(credit.balanceBytes + sum(underWay!) + sum(credits!))
+            expect(window.unreadBytes).toBe(sum(unread!))
+            expect(window.windowBytes).toBe(windowBytes + grownBytes)
+            return true
+          }
+          for (const [nowMs, one] of steps.entries()) act(one, nowMs)
+          // Everything is read and given back: then the sender may go on.
+          const rest = ['deliver', 'take', 'credit'] as const
+          while (rest.map((one) => act(one, 1000)).includes(true));
+          expect(credit.canSend).toBe(true)
+          expect(credit.balanceBytes).toBeGreaterThanOrEqual(Math.floor(windowBytes / 2))
+        },
+      ),
       { numRuns: 300 },
     )
   })
 })
 
 describe('the memory budget', () => {
-  test('gives a new lane its window, then what is left, then nothing under 4 KiB', () => {
+  test('the memory budget gives a new lane its window, then what is left, then nothing under 4 KiB', () => {
     const budget = new MemoryBudget(200_000)
-    expect([budget.reserveWindow(65_536), budget.reserveWindow(65_536), budget.reserveWindow(65_536)]).toEqual([65_536, 65_536, 65_536])
+    expect([budget.reserveWindow(65_536), budget.reserveWindow(65_536), budget.reserveWindow(65_536)]).toEqual([
+      65_536, 65_536, 65_536,
+    ])
     expect(budget.leftBytes).toBe(3392)
     expect(budget.reserveWindow(65_536)).toBe(0)
     budget.release('windows', 1000)
     expect([budget.reserveWindow(65_536), budget.leftBytes, budget.heldBytes('windows')]).toEqual([4392, 0, 200_000])
-    expectError('ERR_INTERNAL', () => { budget.release('replay', 1) })
+    expectError('ERR_INTERNAL', () => {
+      budget.release('replay', 1)
+    })
   })
 
-  test('serves who waits in the order of asking, and lets nothing grow meanwhile', () => {
+  test('the memory budget serves who waits in the order of asking, and lets nothing grow meanwhile', () => {
     const budget = new MemoryBudget(100)
     const served: string[] = []
     expect(budget.tryReserve('replay', 90)).toBe(true)
     budget.whenReserved('sendQueues', 50, () => served.push('large'))
     const giveUp = budget.whenReserved('sendQueues', 5, () => served.push('small'))
     budget.whenReserved('replay', 20, () => served.push('last'))
-    expect([served, budget.tryReserve('windows', 1), budget.reserveWindow(1), budget.waiting]).toEqual([[], false, 0, 3])
+    expect([served, budget.tryReserve('windows', 1), budget.reserveWindow(1), budget.waiting]).toEqual([
+      [],
+      false,
+      0,
+      3,
+    ])
     expect(giveUp()).toBe(true)
     budget.release('replay', 30)
     expect(served).toEqual([])
@@ -151,27 +182,31 @@ describe('the memory budget', () => {
     expect([giveUp(), budget.usedBytes, budget.waiting]).toEqual([false, 70, 0])
   })
 
-  test('lets those behind go on when the first gives up', () => {
+  test('the memory budget lets those behind go on when the first gives up', () => {
     const budget = new MemoryBudget(100)
     let served = false
     budget.force('replay', 60)
     const giveUp = budget.whenReserved('replay', 50, () => {})
-    budget.whenReserved('replay', 40, () => { served = true })
+    budget.whenReserved('replay', 40, () => {
+      served = true
+    })
     giveUp()
     expect(served).toBe(true)
   })
 
-  test('serves more than the whole budget when nothing else is held, and owes what was forced', () => {
+  test('the memory budget serves more than the whole budget when nothing else is held, and owes what was forced', () => {
     const budget = new MemoryBudget(100)
     let served = false
-    budget.whenReserved('largeFrames', 500, () => { served = true })
+    budget.whenReserved('largeFrames', 500, () => {
+      served = true
+    })
     expect([served, budget.leftBytes, budget.tryReserve('windows', 1)]).toEqual([true, 0, false])
     budget.force('windows', 10)
     budget.release('largeFrames', 500)
     expect(budget.leftBytes).toBe(90)
   })
 
-  test('lets a callback release and ask again without skipping anyone', () => {
+  test('the memory budget lets a callback release and ask again without skipping anyone', () => {
     const budget = new MemoryBudget(10)
     const served: number[] = []
     budget.force('windows', 10)
@@ -185,7 +220,7 @@ describe('the memory budget', () => {
     expect([served, budget.usedBytes]).toEqual([[1, 2, 3], 0])
   })
 
-  test('lets no sender wait behind what nobody reads, and the other way round', () => {
+  test('the memory budget lets no sender wait behind what nobody reads, and the other way round', () => {
     const budget = new MemoryBudget(100)
     const served: string[] = []
     budget.force('largeFrames', 80)
@@ -199,18 +234,20 @@ describe('the memory budget', () => {
     expect([served, budget.usedBytes]).toEqual([['value', 'next value', 'frame'], 80])
   })
 
-  test('serves the first sender at the latest when no sender holds anything, however much the windows hold', () => {
+  test('the memory budget serves the first sender at the latest when no sender holds anything, however much the windows hold', () => {
     const budget = new MemoryBudget(100)
     let served = false
     budget.force('windows', 90)
     budget.force('replay', 5)
-    budget.whenReserved('replay', 40, () => { served = true })
+    budget.whenReserved('replay', 40, () => {
+      served = true
+    })
     expect(served).toBe(false)
     budget.release('replay', 5)
     expect([served, budget.usedBytes, budget.leftBytes]).toEqual([true, 130, 0])
   })
 
-  test('that is overdrawn lets nothing wait through, not even 0 bytes, unless nothing is on its way', () => {
+  test('the memory budget that is overdrawn lets nothing wait through, not even 0 bytes, unless nothing is on its way', () => {
     const budget = new MemoryBudget(100)
     budget.force('replay', 60)
     budget.force('sendQueues', 50)
@@ -231,14 +268,20 @@ describe('the memory budget', () => {
     expect([served.length, budget.isOverdrawn]).toEqual([3, true])
   })
 
-  test('keeps a part from the windows', () => {
+  test('the memory budget keeps a part from the windows', () => {
     const budget = new MemoryBudget(100_000, 70_000)
-    expect([budget.reserveWindow(65_536), budget.reserveWindow(65_536), budget.reserveWindow(65_536)]).toEqual([65_536, 4464, 0])
+    expect([budget.reserveWindow(65_536), budget.reserveWindow(65_536), budget.reserveWindow(65_536)]).toEqual([
+      65_536, 4464, 0,
+    ])
     expect(budget.tryReserve('replay', 30_000)).toBe(true)
   })
 
-  test('never counts wrong, and leaves nobody waiting who could be served', () => {
-    const step = fc.oneof(fc.record({ ask: fc.integer({ min: 1, max: 60 }) }), fc.record({ give: fc.nat(20) }), fc.record({ cancel: fc.nat(20) }))
+  test('the memory budget never counts wrong, and leaves nobody waiting who could be served', () => {
+    const step = fc.oneof(
+      fc.record({ ask: fc.integer({ min: 1, max: 60 }) }),
+      fc.record({ give: fc.nat(20) }),
+      fc.record({ cancel: fc.nat(20) }),
+    )
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
         const budget = new MemoryBudget(100)
@@ -254,7 +297,8 @@ describe('the memory budget', () => {
               held.push(one.ask)
               asked.splice(asked.indexOf(entry), 1)
             })
-          } else if ('give' in one && held.length > 0) budget.release('replay', held.splice(one.give % held.length, 1)[0]!)
+          } else if ('give' in one && held.length > 0)
+            budget.release('replay', held.splice(one.give % held.length, 1)[0]!)
           else if ('cancel' in one && asked.length > 0) {
             const entry = asked[one.cancel % asked.length]!
             asked.splice(asked.indexOf(entry), 1)

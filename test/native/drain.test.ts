@@ -10,7 +10,12 @@ import { bytes, number, numberOf, play, rejectionOf } from '../support/native-sc
 import type { Carrier, NativeMember, NativeScene } from '../support/native-scene.ts'
 
 async function pairOf(scene: NativeScene, a: NativeMember, b: NativeMember): Promise<[Session, Session]> {
-  const [[mine], [theirs]] = (await scene.run(Promise.all([a.network.makeSessions({ count: 1, peers: [b.id] }), b.network.makeSessions({ count: 1, peers: [a.id] })]))) as [[Session], [Session]]
+  const [[mine], [theirs]] = (await scene.run(
+    Promise.all([
+      a.network.makeSessions({ count: 1, peers: [b.id] }),
+      b.network.makeSessions({ count: 1, peers: [a.id] }),
+    ]),
+  )) as [[Session], [Session]]
   return [mine, theirs]
 }
 
@@ -23,7 +28,8 @@ async function trio(scene: NativeScene): Promise<[NativeMember, NativeMember, Na
 }
 
 /** Lets virtual time go on, and the sockets of this process have their turn. */
-const pause = (scene: NativeScene): Promise<void> => new Promise((resolve) => void (scene.isVirtual ? scene.clock : globalThis).setTimeout(resolve, 1))
+const pause = (scene: NativeScene): Promise<void> =>
+  new Promise((resolve) => void (scene.isVirtual ? scene.clock : globalThis).setTimeout(resolve, 1))
 
 const carriers: Carrier[] = ['memory', 'tls']
 
@@ -38,10 +44,15 @@ describe.each(carriers)('drain over %s', (on) => {
       expect(alice.network.drain(bob.id)).toBe(drained)
       expect(await scene.run(rejectionOf(mine.send(bob.id, number(1))))).toMatchObject({ code: 'ERR_PEER_DRAINED' })
       expect(() => mine.trySend(bob.id, number(1))).toThrow('maintenance')
-      expect(await scene.run(rejectionOf(alice.network.makeSessions({ count: 1, peers: [bob.id] })))).toMatchObject({ code: 'ERR_PEER_DRAINED' })
+      expect(await scene.run(rejectionOf(alice.network.makeSessions({ count: 1, peers: [bob.id] })))).toMatchObject({
+        code: 'ERR_PEER_DRAINED',
+      })
       expect(await scene.run(drained)).toEqual({ peer: bob.id, acked: 200, unknown: 0, notSent: 0 })
       for (let index = 0; index < 200; index++) expect(numberOf(await scene.run(theirs.receive(alice.id)))).toBe(index)
-      expect(await scene.run(rejectionOf(theirs.receive(alice.id)))).toMatchObject({ code: 'ERR_LINK_RESET', reason: 'goodbye' })
+      expect(await scene.run(rejectionOf(theirs.receive(alice.id)))).toMatchObject({
+        code: 'ERR_LINK_RESET',
+        reason: 'goodbye',
+      })
       expect(await scene.run(rejectionOf(mine.receive(bob.id)))).toMatchObject({ code: 'ERR_PEER_DRAINED' })
       expect(bob.eventsOf('link.reset')).toMatchObject([{ peer: alice.id, reason: 'goodbye', said: 'maintenance' }])
       expect(alice.eventsOf('peer.drained')).toMatchObject([{ peer: bob.id, acked: 200 }])
@@ -85,15 +96,22 @@ describe.each(carriers)('drain over %s', (on) => {
       }
       const stopped = alice.network.shutdown()
       expect(await scene.run(rejectionOf(toBob.send(bob.id, number(1))))).toMatchObject({ code: 'ERR_NETWORK_STOPPED' })
-      expect(await scene.run(rejectionOf(alice.network.makeSessions({ count: 1 })))).toMatchObject({ code: 'ERR_NETWORK_STOPPED' })
+      expect(await scene.run(rejectionOf(alice.network.makeSessions({ count: 1 })))).toMatchObject({
+        code: 'ERR_NETWORK_STOPPED',
+      })
       await scene.run(stopped)
-      for (const session of [atBob, atCarol]) for (let index = 0; index < 100; index++) expect(numberOf(await scene.run(session.receive(alice.id)))).toBe(index)
-      for (const member of [bob, carol]) expect(member.eventsOf('link.reset')).toMatchObject([{ peer: alice.id, reason: 'goodbye', said: 'the network is shutting down' }])
+      for (const session of [atBob, atCarol])
+        for (let index = 0; index < 100; index++)
+          expect(numberOf(await scene.run(session.receive(alice.id)))).toBe(index)
+      for (const member of [bob, carol])
+        expect(member.eventsOf('link.reset')).toMatchObject([
+          { peer: alice.id, reason: 'goodbye', said: 'the network is shutting down' },
+        ])
     }))
 })
 
 describe('drain', () => {
-  it.each([1, 50])('of a peer that is away is over by its deadline of %i s, with counts', (timeoutS) =>
+  it.each([1, 50])('drain of a peer that is away is over by its deadline of %i s, with counts', (timeoutS) =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [mine] = await pairOf(scene, alice, bob)
@@ -107,23 +125,30 @@ describe('drain', () => {
       expect(scene.clock.nowMs() - startedAtMs).toBeLessThanOrEqual(timeoutS * 1000 + 100)
       expect(report).toEqual({ peer: bob.id, acked: 0, unknown: 5, notSent: 0 })
       expect(await scene.run(waiting)).toMatchObject({ code: 'ERR_PEER_DRAINED' })
-      expect(await scene.run(rejectionOf(mine.receive(bob.id)))).toMatchObject({ code: 'ERR_LINK_RESET', outcomes: { acked: 0, unknown: 5, notSent: 0 } })
+      expect(await scene.run(rejectionOf(mine.receive(bob.id)))).toMatchObject({
+        code: 'ERR_LINK_RESET',
+        outcomes: { acked: 0, unknown: 5, notSent: 0 },
+      })
       expect(await ended).toMatchObject({ code: 'ERR_LINK_RESET', outcomes: { unknown: 5 } })
       expect(alice.network.metrics().memory.usedBytes).toBe(0)
       await scene.run(bob.network.shutdown())
-    }))
+    }),
+  )
 
-  it('of a peer that is away, and for which nothing was accepted, says afterwards that the peer was drained, and why', () =>
+  it('drain of a peer that is away, and for which nothing was accepted, says afterwards that the peer was drained, and why', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [mine] = await pairOf(scene, alice, bob)
       await bob.faults.die()
       await scene.run(alice.network.drain(bob.id, { timeoutMs: 1000, reason: 'maintenance' }))
-      expect(await scene.run(rejectionOf(mine.send(bob.id, number(1))))).toMatchObject({ code: 'ERR_PEER_DRAINED', message: expect.stringMatching(/was drained.*: maintenance$/) })
+      expect(await scene.run(rejectionOf(mine.send(bob.id, number(1))))).toMatchObject({
+        code: 'ERR_PEER_DRAINED',
+        message: expect.stringMatching(/was drained.*: maintenance$/),
+      })
       await scene.run(bob.network.shutdown())
     }))
 
-  it('that ends before any Goodbye leaves sessions with why this side left, not with how the link ended', () =>
+  it('drain that ends before any Goodbye leaves sessions with why this side left, not with how the link ended', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [mine] = await pairOf(scene, alice, bob)
@@ -133,7 +158,7 @@ describe('drain', () => {
       expect(() => mine.trySend(bob.id, number(1))).toThrow('why')
     }))
 
-  it('of a peer that comes back in time lets it have what it had not got', () =>
+  it('drain of a peer that comes back in time lets it have what it had not got', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [mine, theirs] = await pairOf(scene, alice, bob)
@@ -148,43 +173,62 @@ describe('drain', () => {
     ['a time limit of 0', [null, { timeoutMs: 0 }], 'ERR_INVALID_OPTION'],
     ['a reason of 300 bytes', [null, { reason: 'x'.repeat(300) }], 'ERR_INVALID_OPTION'],
     ['an unknown option', [null, { surprise: 1 }], 'ERR_INVALID_OPTION'],
-  ])('refuses %s, and drains nothing', (_, call, code) =>
+  ])('drain refuses %s, and drains nothing', (_, call, code) =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [peer, options] = call as [string | null, object | undefined]
       expect(await scene.run(rejectionOf(alice.network.drain(peer ?? bob.id, options)))).toMatchObject({ code })
       await pairOf(scene, alice, bob)
-    }))
+    }),
+  )
 })
 
 describe('a rolling restart of three peers', () => {
-  it.each(carriers)('over %s loses nothing that was accepted', (on) =>
+  it.each(carriers)('a rolling restart of three peers over %s loses nothing that was accepted', (on) =>
     play({ on }, async (scene) => {
       let members = await trio(scene)
       for (let round = 0; round < 3; round++) {
         const handed = new Map<string, number>()
         const senders: Promise<void>[] = []
         const life = { isOver: false }
-        for (const [from, to] of [[0, 1], [0, 2], [1, 0], [1, 2], [2, 0], [2, 1]] as const) {
+        for (const [from, to] of [
+          [0, 1],
+          [0, 2],
+          [1, 0],
+          [1, 2],
+          [2, 0],
+          [2, 1],
+        ] as const) {
           if (from > to) continue
           const pair = await pairOf(scene, members[from], members[to])
-          for (const [session, other, a, b] of [[pair[0], pair[1], from, to], [pair[1], pair[0], to, from]] as const) {
+          for (const [session, other, a, b] of [
+            [pair[0], pair[1], from, to],
+            [pair[1], pair[0], to, from],
+          ] as const) {
             const name = `${a} to ${b}`
             other.handle(members[a].id, () => void handed.set(name, (handed.get(name) ?? 0) + 1))
-            senders.push((async () => {
-              let accepted = 0
-              const isAccepted = (): Promise<boolean> => session.send(members[b].id, bytes(500)).then(() => true, () => false)
-              while (!life.isOver && (await isAccepted())) {
-                accepted++
-                if (accepted % 10 === 0) await pause(scene)
-              }
-              await session.flush().catch(() => {})
-              const outcomes = await session.receive(members[b].id).catch((reason: unknown) => (reason instanceof LinkResetError ? reason.outcomes : null))
-              const unsent = outcomes !== null && 'notSent' in outcomes ? outcomes.notSent : 0
-              expect(outcomes !== null && 'unknown' in outcomes ? outcomes.unknown : 0, name).toBe(0)
-              // A send that was refused at the end may be counted as not sent, and was never accepted.
-              expect(accepted - ((handed.get(name) ?? 0) + unsent), name).toBeOneOf([0, -1])
-            })())
+            senders.push(
+              (async () => {
+                let accepted = 0
+                const isAccepted = (): Promise<boolean> =>
+                  session.send(members[b].id, bytes(500)).then(
+                    () => true,
+                    () => false,
+                  )
+                while (!life.isOver && (await isAccepted())) {
+                  accepted++
+                  if (accepted % 10 === 0) await pause(scene)
+                }
+                await session.flush().catch(() => {})
+                const outcomes = await session
+                  .receive(members[b].id)
+                  .catch((reason: unknown) => (reason instanceof LinkResetError ? reason.outcomes : null))
+                const unsent = outcomes !== null && 'notSent' in outcomes ? outcomes.notSent : 0
+                expect(outcomes !== null && 'unknown' in outcomes ? outcomes.unknown : 0, name).toBe(0)
+                // A send that was refused at the end may be counted as not sent, and was never accepted.
+                expect(accepted - ((handed.get(name) ?? 0) + unsent), name).toBeOneOf([0, -1])
+              })(),
+            )
           }
         }
         await scene.until('values flow', () => [...handed.values()].reduce((sum, count) => sum + count, 0) > 100)
@@ -193,17 +237,20 @@ describe('a rolling restart of three peers', () => {
         scene.members.delete(leaver)
         life.isOver = true
         const rest = members.filter((member) => member !== leaver)
-        await scene.run(Promise.all(rest.map(({ network }, place) => network.drain((rest[1 - place] as NativeMember).id))))
+        await scene.run(
+          Promise.all(rest.map(({ network }, place) => network.drain((rest[1 - place] as NativeMember).id))),
+        )
         await scene.run(Promise.all(senders))
         await scene.run(Promise.all(rest.map(({ network }) => network.shutdown())))
         for (const member of rest) scene.members.delete(member)
         members = await trio(scene)
       }
-    }))
+    }),
+  )
 })
 
 describe('flush', () => {
-  it('keeps its time-out also while a value waits to be accepted', () =>
+  it('flush keeps its time-out also while a value waits to be accepted', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [mine] = await pairOf(scene, alice, bob)
@@ -216,7 +263,7 @@ describe('flush', () => {
       await scene.run(bob.network.shutdown())
     }))
 
-  it('rejects with the counts when the link is reset, and resolves only when the last value is acknowledged', () =>
+  it('flush rejects with the counts when the link is reset, and resolves only when the last value is acknowledged', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [mine, theirs] = await pairOf(scene, alice, bob)

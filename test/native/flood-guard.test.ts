@@ -18,42 +18,45 @@ function framesUntilFlood(guard: FloodGuard, nowMs: number, framesMax = 100_000)
 }
 
 describe('frames that carry nothing', () => {
-  it('are a flood beyond a burst, and at once again afterwards', () => {
+  it('frames that carry nothing are a flood beyond a burst, and at once again afterwards', () => {
     const guard = new FloodGuard(carried(), 0)
     expect(framesUntilFlood(guard, 0)).toBe(floodBurst)
     expect(framesUntilFlood(guard, 0)).toBe(0)
   })
 
-  it('are given back a thousand a second, up to a burst', () => {
+  it('frames that carry nothing are given back a thousand a second, up to a burst', () => {
     const guard = new FloodGuard(carried(), 0)
     framesUntilFlood(guard, 0)
     expect(framesUntilFlood(guard, 500)).toBe(500)
     expect(framesUntilFlood(guard, 3_600_000)).toBe(floodBurst)
   })
 
-  it('of a link that pings for a year are none', () => {
+  it('frames that carry nothing of a link that pings for a year are none', () => {
     const guard = new FloodGuard(carried(), 0)
     expect(() => {
       for (let ping = 1; ping < 3_000_000; ping++) guard.frame(ping * 10_000)
     }).not.toThrow()
   })
 
-  it('are given back by values, both ways, however many frames each value brings up to four', () => {
+  it('frames that carry nothing are given back by values, both ways, however many frames each value brings up to four', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 1_000 }), fc.integer({ min: 0, max: 1_000 })), { maxLength: 200 }), (turns) => {
-        const values = carried()
-        const guard = new FloodGuard(values, 0)
-        for (const [sent, received] of turns) {
-          values.valuesSent += sent
-          values.valuesReceived += received
-          for (let frame = 0; frame < 4 * (sent + received); frame++) guard.frame(0)
-        }
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.integer({ min: 0, max: 1_000 }), fc.integer({ min: 0, max: 1_000 })), { maxLength: 200 }),
+        (turns) => {
+          const values = carried()
+          const guard = new FloodGuard(values, 0)
+          for (const [sent, received] of turns) {
+            values.valuesSent += sent
+            values.valuesReceived += received
+            for (let frame = 0; frame < 4 * (sent + received); frame++) guard.frame(0)
+          }
+        },
+      ),
       { numRuns: 30 },
     )
   })
 
-  it('are given back by sessions that are made', () => {
+  it('frames that carry nothing are given back by sessions that are made', () => {
     const guard = new FloodGuard(carried(), 0)
     framesUntilFlood(guard, 0)
     for (let session = 0; session < 100; session++) guard.sessionMade()
@@ -83,7 +86,7 @@ it('frames that are answered cost four', () => {
 })
 
 describe('chunks', () => {
-  it('of a byte cost an eighth of a frame, longer ones nothing', () => {
+  it('chunks of a byte cost an eighth of a frame, longer ones nothing', () => {
     const guard = new FloodGuard(carried(), 0)
     for (let chunk = 0; chunk < 1_000_000; chunk++) guard.chunk(256, 0)
     for (let chunk = 0; chunk < 8 * floodBurst; chunk++) guard.chunk(1, 0)
@@ -92,7 +95,7 @@ describe('chunks', () => {
 })
 
 describe('values for a session that is over', () => {
-  it('are no flood as far as there was credit when this side closed it, and one more of any length', () => {
+  it('values for a session that is over are no flood as far as there was credit when this side closed it, and one more of any length', () => {
     const guard = new FloodGuard(carried(), 0)
     framesUntilFlood(guard, 0)
     guard.sessionClosed(1_000)
@@ -103,7 +106,7 @@ describe('values for a session that is over', () => {
     expect(() => guard.late(5, 0)).toThrow('carry nothing')
   })
 
-  it('cost by their bytes where there was none', () => {
+  it('values for a session that is over cost by their bytes where there was none', () => {
     const guard = new FloodGuard(carried(), 0)
     guard.sessionClosed(0)
     guard.sessionClosed(-5)

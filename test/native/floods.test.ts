@@ -2,7 +2,14 @@
 import { describe, expect, it } from 'vitest'
 import type { Session } from '../../actors/index.ts'
 import { encodeFrame } from '../../codec/index.ts'
-import { encodeCredit, encodeMessageHeader, encodeOpen, encodePing, encodeReset, firstStreamLane } from '../../codec/native-frames.ts'
+import {
+  encodeCredit,
+  encodeMessageHeader,
+  encodeOpen,
+  encodePing,
+  encodeReset,
+  firstStreamLane,
+} from '../../codec/native-frames.ts'
 import { idleHooks, type LinkHooks } from '../../protocol/link-core.ts'
 import { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
 import { NativeOutbox } from '../../protocol/native/lanes/native-outbox.ts'
@@ -21,7 +28,8 @@ function say(alice: NativeMember, bob: NativeMember, frames: Buffer, times: numb
 }
 
 const reset = (lane: number): Buffer => encodeReset(lane, { code: 0, reason: '' })
-const opened = (index: number): Buffer => encodeOpen(firstStreamLane + 2 * index, { windowBytes: 1, protocol: 'x', extra: Buffer.alloc(0) })
+const opened = (index: number): Buffer =>
+  encodeOpen(firstStreamLane + 2 * index, { windowBytes: 1, protocol: 'x', extra: Buffer.alloc(0) })
 
 async function connected(scene: NativeScene): Promise<[NativeMember, NativeMember]> {
   const [alice, bob] = await scene.pair()
@@ -37,14 +45,18 @@ describe('a flood of', () => {
     ['resets', reset(0)],
     ['streams', opened(1)],
     ['messages', encodeMessageHeader(0)],
-    ['values on a session that its sender has closed', Buffer.concat([reset(0), encodeFrame(0, { type: 'RingElementBit', value: true })])],
-  ])('%s breaks the protocol', (_, frames) =>
+    [
+      'values on a session that its sender has closed',
+      Buffer.concat([reset(0), encodeFrame(0, { type: 'RingElementBit', value: true })]),
+    ],
+  ])('a flood of %s breaks the protocol', (_, frames) =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await connected(scene)
       expect(() => say(alice, bob, frames, 20_000)).toThrow('carry nothing')
-    }))
+    }),
+  )
 
-  it('long messages breaks it after a few megabytes', () =>
+  it('a flood of long messages breaks it after a few megabytes', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await connected(scene)
       const message = Buffer.concat([encodeMessageHeader(16_384), Buffer.alloc(16_384)])
@@ -53,22 +65,28 @@ describe('a flood of', () => {
 })
 
 describe('a long value is not collected', () => {
-  it.each([['that is not made', 5], ['whose credit is used up', 0]])('on a session %s', (_, lane) =>
+  it.each([
+    ['that is not made', 5],
+    ['whose credit is used up', 0],
+  ])('a long value is not collected on a session %s', (_, lane) =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await connected(scene)
       say(alice, bob, encodeFrame(0, bytes(65_536)), 1)
       const begun = encodeFrame(lane, bytes(1_000)).subarray(0, 20)
       expect(() => say(alice, bob, begun, 1)).toThrow(expect.objectContaining({ code: 'ERR_CREDIT_EXCEEDED' }))
-    }))
+    }),
+  )
 
-  it('on a session that its sender has closed', () =>
+  it('a long value is not collected on a session that its sender has closed', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await connected(scene)
       say(alice, bob, reset(0), 1)
-      expect(() => say(alice, bob, encodeFrame(0, bytes(1_000)).subarray(0, 20), 1)).toThrow(expect.objectContaining({ code: 'ERR_CREDIT_EXCEEDED' }))
+      expect(() => say(alice, bob, encodeFrame(0, bytes(1_000)).subarray(0, 20), 1)).toThrow(
+        expect.objectContaining({ code: 'ERR_CREDIT_EXCEEDED' }),
+      )
     }))
 
-  it('but one that was on its way when this side closed its session is', () =>
+  it('a long value is not collected but one that was on its way when this side closed its session is', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [[mine]] = (await scene.sessions([alice, bob], 1)) as [[Session]]
@@ -85,10 +103,28 @@ describe('a long value is not collected', () => {
 it('answers that a peer never reads end the link once, at one frame too many', () => {
   const broken: Error[] = []
   const hooks: LinkHooks = { ...idleHooks, onBroken: (error) => void broken.push(error as Error) }
-  const limits = { maxMessageLengthBytes: 1 << 20, laneWindowBytes: 65_536, resumeTimeoutMs: 1_000, links: 1, replayWindowBytes: 1 << 22 }
-  const epoch = new LinkEpoch({ connectionId: 0, ownKey: Buffer.alloc(32, 1), peerKey: Buffer.alloc(32, 2), bootId: 1n, drawEpoch: () => 5n, limits })
+  const limits = {
+    maxMessageLengthBytes: 1 << 20,
+    laneWindowBytes: 65_536,
+    resumeTimeoutMs: 1_000,
+    links: 1,
+    replayWindowBytes: 1 << 22,
+  }
+  const epoch = new LinkEpoch({
+    connectionId: 0,
+    ownKey: Buffer.alloc(32, 1),
+    peerKey: Buffer.alloc(32, 2),
+    bootId: 1n,
+    drawEpoch: () => 5n,
+    limits,
+  })
   const counters = { valuesSent: 0, bytesSent: 0, valuesReceived: 0, bytesReceived: 0, framesDropped: 0 }
-  const outbox = new NativeOutbox({ peer: 'bob', sendQueueBytesMax: 1, sendQueueValuesMax: 1, nowMs: () => 0, memory: new NodeMemory().open() }, epoch, counters, () => hooks)
+  const outbox = new NativeOutbox(
+    { peer: 'bob', sendQueueBytesMax: 1, sendQueueValuesMax: 1, nowMs: () => 0, memory: new NodeMemory().open() },
+    epoch,
+    counters,
+    () => hooks,
+  )
   const credit = encodeCredit(0, 1)
   for (let frame = 0; frame < 65_536; frame++) outbox.writeOwn(credit)
   expect(broken).toEqual([])

@@ -1,7 +1,17 @@
 /** Owns: the contract of the hello and of the refusal: every byte of the layout, every rule, any split, any garbage. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { encodeHello, encodeRefusal, HelloReader, helloLengthBytes, refusalCodes, refusalNameOf, type Hello, type HelloStep, type RefusalName } from '../../codec/hello.ts'
+import {
+  encodeHello,
+  encodeRefusal,
+  HelloReader,
+  helloLengthBytes,
+  refusalCodes,
+  refusalNameOf,
+  type Hello,
+  type HelloStep,
+  type RefusalName,
+} from '../../codec/hello.ts'
 import { expectError } from '../codec/harness.ts'
 
 const hello: Hello = {
@@ -51,12 +61,12 @@ function patched(offset: number, ...bytes: number[]): Buffer {
 }
 
 describe('a hello', () => {
-  test('has 160 bytes, each at its place', () => {
+  test('a hello has 160 bytes, each at its place', () => {
     expect(encodeHello(hello).toString('hex')).toBe(helloHex)
     expect(read(Buffer.from(helloHex, 'hex'))).toEqual({ kind: 'hello', hello, rest: Buffer.alloc(0) })
   })
 
-  test('is read whatever its split, and the bytes behind it come back', () => {
+  test('a hello is read whatever its split, and the bytes behind it come back', () => {
     const stream = Buffer.concat([encodeHello(hello), Buffer.from('rest')])
     for (let cut = 1; cut <= helloLengthBytes; cut += 1) {
       const reader = new HelloReader('acceptor')
@@ -72,35 +82,59 @@ describe('a hello', () => {
     expect(steps.at(-1)).toBe('hello')
   })
 
-  test('carries unknown flags and spare bytes without being refused', () => {
+  test('a hello carries unknown flags and spare bytes without being refused', () => {
     expect(read(patched(6, 0xff, 0xff)).kind).toBe('hello')
-    expect(read(patched(126, ...Array.from({ length: 34 }, () => 0xaa)))).toEqual({ kind: 'hello', hello, rest: Buffer.alloc(0) })
+    expect(read(patched(126, ...Array.from({ length: 34 }, () => 0xaa)))).toEqual({
+      kind: 'hello',
+      hello,
+      rest: Buffer.alloc(0),
+    })
   })
 
-  test('does not keep the chunk that it came in', () => {
+  test('a hello does not keep the chunk that it came in', () => {
     const bytes = encodeHello(hello)
     const step = read(bytes)
     bytes.fill(0)
     expect(step.kind === 'hello' && step.hello.publicKey[31]).toBe(32)
   })
 
-  test('survives the round trip for any fields in range', () => {
+  test('a hello survives the round trip for any fields in range', () => {
     const u32 = fc.integer({ min: 1, max: 2 ** 32 - 1 })
     const id = fc.bigInt({ min: 1n, max: 2n ** 64n - 1n })
     const counter = fc.maxSafeNat()
     const any = fc.record({
-      connectionId: fc.integer({ min: 0, max: 2 ** 32 - 1 }), maxMessageLengthBytes: fc.integer({ min: 65_536, max: 2 ** 32 - 1 }), laneWindowBytes: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
-      resumeTimeoutMs: u32, bootId: id, epoch: id, nextEpoch: id, known: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), received: counter, first: counter, next: counter,
-      publicKey: fc.uint8Array({ minLength: 32, maxLength: 32 }), helloNumber: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), links: fc.integer({ min: 1, max: 65_535 }), replayWindowBytes: u32,
+      connectionId: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+      maxMessageLengthBytes: fc.integer({ min: 65_536, max: 2 ** 32 - 1 }),
+      laneWindowBytes: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
+      resumeTimeoutMs: u32,
+      bootId: id,
+      epoch: id,
+      nextEpoch: id,
+      known: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+      received: counter,
+      first: counter,
+      next: counter,
+      publicKey: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+      helloNumber: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+      links: fc.integer({ min: 1, max: 65_535 }),
+      replayWindowBytes: u32,
     })
-    fc.assert(fc.property(any, (value) => { expect(read(encodeHello(value))).toEqual({ kind: 'hello', hello: value, rest: Buffer.alloc(0) }) }))
+    fc.assert(
+      fc.property(any, (value) => {
+        expect(read(encodeHello(value))).toEqual({ kind: 'hello', hello: value, rest: Buffer.alloc(0) })
+      }),
+    )
   })
 })
 
 describe('bytes that are no hello', () => {
   test.each([
     ['another protocol, from its first byte', Buffer.from('G'), /bad-hello: .*byte 0 is 0x47/],
-    ['a ClientHello of TLS', Buffer.from([0x16, 3, 1]), /bad-hello: .*byte 0 is 0x16, with which TLS begins: the other side speaks TLS, and this side does not/],
+    [
+      'a ClientHello of TLS',
+      Buffer.from([0x16, 3, 1]),
+      /bad-hello: .*byte 0 is 0x16, with which TLS begins: the other side speaks TLS, and this side does not/,
+    ],
     ['an alert of TLS', Buffer.from([0x15, 3, 3]), /bad-hello: .*byte 0 is 0x15, with which TLS begins/],
     ['a wrong fourth byte', Buffer.from('SWIG'), /byte 3/],
     ['a kind that is not known', patched(4, 3).subarray(0, 5), /kind is 3/],
@@ -120,43 +154,56 @@ describe('bytes that are no hello', () => {
     ['hello number 2^53', patched(112, 0, 0, 0, 0, 0, 0, 0x20, 0), /hello number is 9007199254740992/],
     ['number of links 0', patched(120, 0, 0), /number of links is 0/],
     ['replay window 0', patched(122, 0, 0, 0, 0), /replay window is 0/],
-  ])('are refused, each with its own sentence: %s', (_, bytes, message) => {
+  ])('bytes that are no hello are refused, each with its own sentence: %s', (_, bytes, message) => {
     expect(faultOf(bytes)).toMatch(message)
   })
 
-  test('are accepted at the limits', () => {
+  test('bytes that are no hello are accepted at the limits', () => {
     expect(read(patched(12, 0, 0, 1, 0)).kind).toBe('hello')
     expect(read(patched(16, 0xff, 0xff, 0xff, 0x7f)).kind).toBe('hello')
     expect(read(patched(16, 1, 0, 0, 0)).kind).toBe('hello')
     expect(read(patched(56, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f, 0)).kind).toBe('hello')
   })
 
-  test('never throw, and the answer to more bytes stays the same', () => {
+  test('bytes that are no hello never throw, and the answer to more bytes stays the same', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(160), fc.constantFrom('dialer', 'acceptor'), (garbage, from, role) => {
-        const reader = new HelloReader(role)
-        const bytes = encodeHello(hello)
-        bytes.set(garbage.subarray(0, helloLengthBytes - from), from)
-        const step = reader.feed(bytes)
-        if (step.kind !== 'more') expect(reader.feed(Buffer.from(garbage)).kind).toBe(step.kind)
-      }),
+      fc.property(
+        fc.uint8Array({ maxLength: 300 }),
+        fc.nat(160),
+        fc.constantFrom('dialer', 'acceptor'),
+        (garbage, from, role) => {
+          const reader = new HelloReader(role)
+          const bytes = encodeHello(hello)
+          bytes.set(garbage.subarray(0, helloLengthBytes - from), from)
+          const step = reader.feed(bytes)
+          if (step.kind !== 'more') expect(reader.feed(Buffer.from(garbage)).kind).toBe(step.kind)
+        },
+      ),
     )
   })
 
-  test('are never written: an own hello that would be refused is a bug here', () => {
+  test('bytes that are no hello are never written: an own hello that would be refused is a bug here', () => {
     expectError('ERR_INTERNAL', () => encodeHello({ ...hello, epoch: 0n }))
   })
 })
 
 describe('a refusal', () => {
-  test('is magic, kind, version, code, length and text', () => {
+  test('a refusal is magic, kind, version, code, length and text', () => {
     expect(encodeRefusal('crossing', 'ü').toString('hex')).toBe(packed('53574952 02 01 0500 0200 c3bc'))
   })
 
-  test('has the code and the effect of its name', () => {
+  test('a refusal has the code and the effect of its name', () => {
     const names: [RefusalName, number, string][] = [
-      ['bad-hello', 1, 'transient'], ['version', 2, 'configuration'], ['identity', 3, 'configuration'], ['not-allowed', 4, 'transient'], ['crossing', 5, 'none'],
-      ['no-such-link', 6, 'configuration'], ['busy', 7, 'transient'], ['stopping', 8, 'transient'], ['stale', 9, 'none'], ['self', 10, 'configuration'],
+      ['bad-hello', 1, 'transient'],
+      ['version', 2, 'configuration'],
+      ['identity', 3, 'configuration'],
+      ['not-allowed', 4, 'transient'],
+      ['crossing', 5, 'none'],
+      ['no-such-link', 6, 'configuration'],
+      ['busy', 7, 'transient'],
+      ['stopping', 8, 'transient'],
+      ['stale', 9, 'none'],
+      ['self', 10, 'configuration'],
     ]
     expect(Object.keys(refusalCodes)).toHaveLength(names.length)
     for (const [name, code, effect] of names) {
@@ -166,21 +213,24 @@ describe('a refusal', () => {
     }
   })
 
-  test('of another version, with a code of later, is read and transient', () => {
+  test('a refusal of another version, with a code of later, is read and transient', () => {
     const bytes = encodeRefusal('version', 'speak 2')
     bytes[5] = 2
     bytes.writeUInt16LE(77, 6)
-    expect(read(bytes, 'dialer')).toMatchObject({ kind: 'refusal', refusal: { code: 77, name: undefined, effect: 'transient' } })
+    expect(read(bytes, 'dialer')).toMatchObject({
+      kind: 'refusal',
+      refusal: { code: 77, name: undefined, effect: 'transient' },
+    })
   })
 
-  test('is read whatever its split', () => {
+  test('a refusal is read whatever its split', () => {
     const bytes = encodeRefusal('busy', 'come again')
     const reader = new HelloReader('dialer')
     const kinds = [...bytes].map((byte) => reader.feed(Buffer.of(byte)).kind)
     expect(kinds.indexOf('refusal')).toBe(bytes.length - 1)
   })
 
-  test('is cut between two characters at 256 bytes, refused above, and replaced where it is no UTF-8', () => {
+  test('a refusal is cut between two characters at 256 bytes, refused above, and replaced where it is no UTF-8', () => {
     expect(encodeRefusal('busy', 'é'.repeat(200))).toHaveLength(10 + 256)
     expect(encodeRefusal('busy', `a${'é'.repeat(200)}`)).toHaveLength(10 + 255)
     expect(encodeRefusal('busy', '😀'.repeat(100))).toHaveLength(10 + 256)

@@ -12,12 +12,21 @@ import { number, numberOf, play, rejectionOf } from '../support/native-scene.ts'
 import type { NativeMember, NativeScene } from '../support/native-scene.ts'
 
 async function oneEach(scene: NativeScene, alice: NativeMember, bob: NativeMember): Promise<[Session, Session]> {
-  const [[mine], [theirs]] = (await scene.run(Promise.all([alice.network.makeSessions({ count: 1, peers: [bob.id] }), bob.network.makeSessions({ count: 1, peers: [alice.id] })]))) as [[Session], [Session]]
+  const [[mine], [theirs]] = (await scene.run(
+    Promise.all([
+      alice.network.makeSessions({ count: 1, peers: [bob.id] }),
+      bob.network.makeSessions({ count: 1, peers: [alice.id] }),
+    ]),
+  )) as [[Session], [Session]]
   return [mine, theirs]
 }
 
 /** A bug in `method` of the link's state, as often as it is called. @returns what mends it */
-function breakLink(at: NativeMember, from: NativeMember, method: 'onFrame' | 'chunkBegins' | 'takeBatch'): () => number {
+function breakLink(
+  at: NativeMember,
+  from: NativeMember,
+  method: 'onFrame' | 'chunkBegins' | 'takeBatch',
+): () => number {
   const state = at.link(from) as unknown as Record<string, unknown>
   let calls = 0
   state[method] = () => {
@@ -31,27 +40,35 @@ function breakLink(at: NativeMember, from: NativeMember, method: 'onFrame' | 'ch
 }
 
 describe('a bug met while a frame is handled', () => {
-  it.each(['onFrame', 'chunkBegins'] as const)('in %s ends the epoch: the frame is not sent again, both sides have outcomes, and new sessions work', (method) =>
-    play({ on: 'memory' }, async (scene) => {
-      const [alice, bob] = await scene.pair()
-      const [mine, theirs] = await oneEach(scene, alice, bob)
-      const mend = breakLink(bob, alice, method)
-      const ended = rejectionOf(mine.receive(bob.id))
-      await scene.run(mine.send(bob.id, number(1)))
-      await scene.until('bob has lost the connection', () => bob.eventsOf('connection.lost').length === 1)
-      expect(mend()).toBe(1)
-      const error = (await scene.run(ended)) as Error
-      expect(error).toBeInstanceOf(LinkResetError)
-      expect((error as LinkResetError).outcomes).toMatchObject({ acked: 0, unknown: 1, notSent: 0 })
-      expect(await scene.run(rejectionOf(theirs.receive(alice.id)))).toMatchObject({ code: 'ERR_LINK_RESET', reason: 'internal-error' })
-      expect(bob.eventsOf('link.reset')).toMatchObject([{ peer: alice.id, connectionId: 0, reason: 'internal-error', outcomes: { acked: 0, unknown: 0, notSent: 0 } }])
-      const [again, other] = await oneEach(scene, alice, bob)
-      await scene.run(again.send(bob.id, number(2)))
-      expect(numberOf(await scene.run(other.receive(alice.id)))).toBe(2)
-      expect(bob.eventsOf('connection.lost').length).toBe(1)
-    }))
+  it.each(['onFrame', 'chunkBegins'] as const)(
+    'a bug met while a frame is handled in %s ends the epoch: the frame is not sent again, both sides have outcomes, and new sessions work',
+    (method) =>
+      play({ on: 'memory' }, async (scene) => {
+        const [alice, bob] = await scene.pair()
+        const [mine, theirs] = await oneEach(scene, alice, bob)
+        const mend = breakLink(bob, alice, method)
+        const ended = rejectionOf(mine.receive(bob.id))
+        await scene.run(mine.send(bob.id, number(1)))
+        await scene.until('bob has lost the connection', () => bob.eventsOf('connection.lost').length === 1)
+        expect(mend()).toBe(1)
+        const error = (await scene.run(ended)) as Error
+        expect(error).toBeInstanceOf(LinkResetError)
+        expect((error as LinkResetError).outcomes).toMatchObject({ acked: 0, unknown: 1, notSent: 0 })
+        expect(await scene.run(rejectionOf(theirs.receive(alice.id)))).toMatchObject({
+          code: 'ERR_LINK_RESET',
+          reason: 'internal-error',
+        })
+        expect(bob.eventsOf('link.reset')).toMatchObject([
+          { peer: alice.id, connectionId: 0, reason: 'internal-error', outcomes: { acked: 0, unknown: 0, notSent: 0 } },
+        ])
+        const [again, other] = await oneEach(scene, alice, bob)
+        await scene.run(again.send(bob.id, number(2)))
+        expect(numberOf(await scene.run(other.receive(alice.id)))).toBe(2)
+        expect(bob.eventsOf('connection.lost').length).toBe(1)
+      }),
+  )
 
-  it('in a link that fails at each connection does not pass the peer: it is set aside with peer.errored, and comes back', () =>
+  it('a bug met while a frame is handled in a link that fails at each connection does not pass the peer: it is set aside with peer.errored, and comes back', () =>
     play({ on: 'memory' }, async (scene) => {
       const bob = await scene.start({ key: 0, peers: [1, 2], dials: [] })
       const alice = await scene.start({ key: 1, peers: [0], dials: [0] })
@@ -59,7 +76,8 @@ describe('a bug met while a frame is handled', () => {
       const [ofCarol, withCarol] = await oneEach(scene, carol, bob)
       await oneEach(scene, alice, bob)
       // The link's actor has a bug about this: it dies of it, six times.
-      for (let time = 0; time < 6; time++) bob.tell(`peers/peer:${alice.id}/link:0`, { type: 'link.claimed', offer: null })
+      for (let time = 0; time < 6; time++)
+        bob.tell(`peers/peer:${alice.id}/link:0`, { type: 'link.claimed', offer: null })
       await scene.until('the peer is errored', () => bob.eventsOf('peer.errored').length === 1)
       expect(bob.eventsOf('peer.errored')).toMatchObject([{ peer: alice.id }])
       await scene.run(ofCarol.send(bob.id, number(5)))
@@ -69,7 +87,7 @@ describe('a bug met while a frame is handled', () => {
       expect(numberOf(await scene.run(theirs.receive(alice.id)))).toBe(6)
     }))
 
-  it('in the actor of the peer, beyond its intensity, sets it aside with peer.errored, and it comes back at the cap of the back-off', () =>
+  it('a bug met while a frame is handled in the actor of the peer, beyond its intensity, sets it aside with peer.errored, and it comes back at the cap of the back-off', () =>
     play({ on: 'memory', limits: { backoffMaxMs: 3000 } }, async (scene) => {
       const [alice, bob] = await scene.pair()
       await oneEach(scene, alice, bob)
@@ -84,14 +102,14 @@ describe('a bug met while a frame is handled', () => {
       expect(numberOf(await scene.run(theirs.receive(alice.id)))).toBe(7)
     }))
 
-  it('a network that is shut down while a peer is set aside leaves nothing', () =>
+  it('a bug met while a frame is handled a network that is shut down while a peer is set aside leaves nothing', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       for (let time = 0; time < 6; time++) bob.tell(`peers/peer:${alice.id}`, { type: 'link.open' })
       await scene.until('the peer is errored', () => bob.eventsOf('peer.errored').length === 1)
     }))
 
-  it('in resuming a link ends the epoch instead of failing at each new connection', () =>
+  it('a bug met while a frame is handled in resuming a link ends the epoch instead of failing at each new connection', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [mine] = await oneEach(scene, alice, bob)
@@ -104,25 +122,33 @@ describe('a bug met while a frame is handled', () => {
       const ended = mine.ended(bob.id)
       void mine.send(bob.id, number(1))
       alice.kill()
-      expect(await scene.run(ended)).toMatchObject({ code: 'ERR_LINK_RESET', reason: 'internal-error', outcomes: { acked: 0, unknown: 1 } })
+      expect(await scene.run(ended)).toMatchObject({
+        code: 'ERR_LINK_RESET',
+        reason: 'internal-error',
+        outcomes: { acked: 0, unknown: 1 },
+      })
       await oneEach(scene, alice, bob)
     }))
 
-  it('in taking the batch ends the epoch of the sender, whose values have outcomes', () =>
+  it('a bug met while a frame is handled in taking the batch ends the epoch of the sender, whose values have outcomes', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [mine] = await oneEach(scene, alice, bob)
       const mend = breakLink(alice, bob, 'takeBatch')
       const ended = rejectionOf(mine.receive(bob.id))
       await scene.run(mine.send(bob.id, number(1)))
-      expect(await scene.run(ended)).toMatchObject({ code: 'ERR_LINK_RESET', reason: 'internal-error', outcomes: { acked: 0, unknown: 0, notSent: 1 } })
+      expect(await scene.run(ended)).toMatchObject({
+        code: 'ERR_LINK_RESET',
+        reason: 'internal-error',
+        outcomes: { acked: 0, unknown: 0, notSent: 1 },
+      })
       mend()
       await oneEach(scene, alice, bob)
     }))
 })
 
 describe('a bug met while a hello is made or answered', () => {
-  it('costs its connection alone: no socket is left without an owner, and the next one comes up', () =>
+  it('a bug met while a hello is made or answered costs its connection alone: no socket is left without an owner, and the next one comes up', () =>
     play({ on: 'memory' }, async (scene) => {
       const bug = (): never => {
         throw new TypeError('cannot read properties of undefined')

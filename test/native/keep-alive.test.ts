@@ -11,7 +11,7 @@ function onTime(watchdog: KeepAlive, nowMs: number): string[] {
 }
 
 describe('a ping', () => {
-  test('goes out after 10 s without a received byte', () => {
+  test('a ping goes out after 10 s without a received byte', () => {
     const watchdog = createWatchdog()
     watchdog.sent(9000)
     expect(watchdog.nextAtMs).toBe(10_000)
@@ -19,13 +19,13 @@ describe('a ping', () => {
     expect(onTime(watchdog, 10_000)).toEqual(['ping'])
   })
 
-  test('goes out a quarter of a second early at most, at a time that many links share', () => {
+  test('a ping goes out a quarter of a second early at most, at a time that many links share', () => {
     const dueAtMs = [0, 60, 120, 249].map((beginMs) => createWatchdog(beginMs).nextAtMs)
     expect(dueAtMs).toEqual([10_000, 10_000, 10_000, 10_000])
     expect(createWatchdog(250).nextAtMs).toBe(10_250)
   })
 
-  test('goes out after 10 s without a sent byte, though bytes arrive all the time', () => {
+  test('a ping goes out after 10 s without a sent byte, though bytes arrive all the time', () => {
     const watchdog = createWatchdog()
     for (let nowMs = 1000; nowMs <= 9000; nowMs += 1000) watchdog.received(nowMs)
     expect(onTime(watchdog, 10_000)).toEqual(['ping'])
@@ -33,7 +33,7 @@ describe('a ping', () => {
     expect(watchdog.nextAtMs).toBe(19_000)
   })
 
-  test('is not repeated before another interval has passed', () => {
+  test('a ping is not repeated before another interval has passed', () => {
     const watchdog = createWatchdog()
     watchdog.ping(10_000)
     expect(onTime(watchdog, 10_001)).toEqual([])
@@ -41,7 +41,7 @@ describe('a ping', () => {
     expect(onTime(watchdog, 20_000)).toEqual(['ping', 'look-again'])
   })
 
-  test('measures the round trip by its own echo and no other', () => {
+  test('a ping measures the round trip by its own echo and no other', () => {
     const watchdog = createWatchdog()
     expect(watchdog.roundTripMs).toBeNull()
     const first = watchdog.ping(100)
@@ -56,7 +56,7 @@ describe('a ping', () => {
 })
 
 describe('silence', () => {
-  test('of 15 s makes the connection suspect, once, and a byte clears it', () => {
+  test('silence of 15 s makes the connection suspect, once, and a byte clears it', () => {
     const watchdog = createWatchdog()
     watchdog.ping(10_000)
     expect(watchdog.nextAtMs).toBe(15_000)
@@ -67,7 +67,7 @@ describe('silence', () => {
     expect([watchdog.isSuspect, watchdog.received(16_001)]).toEqual([false, false])
   })
 
-  test('of 20 s is death only after two more turns of the event loop', () => {
+  test('silence of 20 s is death only after two more turns of the event loop', () => {
     const watchdog = createWatchdog()
     onTime(watchdog, 15_000)
     expect(onTime(watchdog, 20_000)).toContain('look-again')
@@ -76,7 +76,7 @@ describe('silence', () => {
     expect(watchdog.lookAgain()).toBe('dead')
   })
 
-  test('is over if a byte comes in those turns', () => {
+  test('silence is over if a byte comes in those turns', () => {
     const watchdog = createWatchdog()
     onTime(watchdog, 20_000)
     watchdog.lookAgain()
@@ -86,7 +86,7 @@ describe('silence', () => {
     expect(watchdog.nextAtMs).toBeGreaterThan(20_000)
   })
 
-  test('that a timer more than 1 s late reports grants one more period, once', () => {
+  test('silence that a timer more than 1 s late reports grants one more period, once', () => {
     const watchdog = createWatchdog()
     watchdog.ping(19_000)
     expect(watchdog.poll(21_500, 20_000)).not.toContain('look-again')
@@ -95,12 +95,12 @@ describe('silence', () => {
     expect(watchdog.poll(33_000, 31_500)).toContain('look-again')
   })
 
-  test('is not held against a peer by a timer that is 1 s late or less, nor forgiven', () => {
+  test('silence is not held against a peer by a timer that is 1 s late or less, nor forgiven', () => {
     expect(createWatchdog().poll(21_000, 20_000)).toContain('look-again')
     expect(createWatchdog().poll(21_001, 20_000)).not.toContain('look-again')
   })
 
-  test('does not count while this side does not read, but this side still pings', () => {
+  test('silence does not count while this side does not read, but this side still pings', () => {
     const watchdog = createWatchdog()
     watchdog.readingPaused(5000)
     watchdog.readingPaused(6000)
@@ -126,11 +126,13 @@ describe('options', () => {
     { pingIntervalMs: 5000, suspectAfterMs: 20_001, deadAfterMs: 20_000 },
     { pingIntervalMs: Number.NaN, suspectAfterMs: 15_000, deadAfterMs: 20_000 },
     { pingIntervalMs: 5000, suspectAfterMs: 15_000, deadAfterMs: Infinity },
-  ])('that would take a busy peer for dead are refused: %o', (options) => {
+  ])('options that would take a busy peer for dead are refused: %o', (options) => {
     expectError('ERR_INVALID_OPTION', () => new KeepAlive(options, 0))
   })
 
-  test('are accepted at their limits', () => {
-    expect(() => new KeepAlive({ pingIntervalMs: 10_000, suspectAfterMs: 20_000, deadAfterMs: 20_000 }, 0)).not.toThrow()
+  test('options are accepted at their limits', () => {
+    expect(
+      () => new KeepAlive({ pingIntervalMs: 10_000, suspectAfterMs: 20_000, deadAfterMs: 20_000 }, 0),
+    ).not.toThrow()
   })
 })

@@ -24,7 +24,7 @@ const step = fc.tuple(fc.nat(99), fc.nat(1), fc.nat(1000))
 const runs = Number(process.env['STATEWIRE_LINK_RUNS'] ?? sized(400, 2000))
 
 describe('two ends of a link over connections that break', () => {
-  test('every value arrives exactly once and in order, or its outcome is true, and calm heals everything', () => {
+  test('two ends of a link over connections that break every value arrives exactly once and in order, or its outcome is true, and calm heals everything', () => {
     const sum: Tally = { ...new SimulatedLink().tally }
     fc.assert(
       fc.property(fc.array(step, { minLength: 10, maxLength: 150, size: 'max' }), (steps) => {
@@ -41,34 +41,45 @@ describe('two ends of a link over connections that break', () => {
     for (const [what, count] of Object.entries(sum)) expect(count, what).toBeGreaterThan(runs / 50)
   }, 120_000)
 
-  test('without a crash, an expiry, a protocol error or a Goodbye nothing is ever lost or reset', () => {
+  test('two ends of a link over connections that break without a crash, an expiry, a protocol error or a Goodbye nothing is ever lost or reset', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(91), fc.nat(1), fc.nat(1000)), { minLength: 10, maxLength: 150, size: 'max' }), (steps) => {
-        const link = new SimulatedLink()
-        for (const one of steps) run(link, one as Step)
-        link.settle()
-        link.check()
-        expect([link.tally.freshes, link.tally.unknown, link.tally.notSent]).toEqual([0, 0, 0])
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.nat(91), fc.nat(1), fc.nat(1000)), { minLength: 10, maxLength: 150, size: 'max' }),
+        (steps) => {
+          const link = new SimulatedLink()
+          for (const one of steps) run(link, one as Step)
+          link.settle()
+          link.check()
+          expect([link.tally.freshes, link.tally.unknown, link.tally.notSent]).toEqual([0, 0, 0])
+        },
+      ),
       { numRuns: runs / 2 },
     )
   }, 60_000)
 
-  test('that say Goodbye, one or both, report nothing as unknown', () => {
+  test('two ends of a link over connections that break that say Goodbye, one or both, report nothing as unknown', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(61), fc.nat(1), fc.nat(1000)), { maxLength: 40 }), fc.constantFrom([0], [1], [0, 1]), fc.array(fc.nat(1000), { maxLength: 30 }), (steps, who, picks) => {
-        const link = new SimulatedLink()
-        link.dial(link.sides[0])
-        for (let round = 0; round < 2; round += 1) link.deliver(0)
-        for (const one of steps) run(link, one as Step)
-        for (const side of who) link.goodbye(link.sides[side]!)
-        for (const pick of picks) link.deliver(pick)
-        for (let round = 0; round < 400; round += 1) link.deliver(round)
-        link.noticeEnds()
-        expect(link.sides.every((side) => side.connection === null), 'both sockets have ended').toBe(true)
-        link.check()
-        expect([link.tally.unknown, link.tally.acked]).toEqual([0, link.tally.arrived])
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.nat(61), fc.nat(1), fc.nat(1000)), { maxLength: 40 }),
+        fc.constantFrom([0], [1], [0, 1]),
+        fc.array(fc.nat(1000), { maxLength: 30 }),
+        (steps, who, picks) => {
+          const link = new SimulatedLink()
+          link.dial(link.sides[0])
+          for (let round = 0; round < 2; round += 1) link.deliver(0)
+          for (const one of steps) run(link, one as Step)
+          for (const side of who) link.goodbye(link.sides[side]!)
+          for (const pick of picks) link.deliver(pick)
+          for (let round = 0; round < 400; round += 1) link.deliver(round)
+          link.noticeEnds()
+          expect(
+            link.sides.every((side) => side.connection === null),
+            'both sockets have ended',
+          ).toBe(true)
+          link.check()
+          expect([link.tally.unknown, link.tally.acked]).toEqual([0, link.tally.arrived])
+        },
+      ),
       { numRuns: 300 },
     )
   })

@@ -41,64 +41,90 @@ const loads: Load[] = [
 ]
 
 describe('with a small memory budget', () => {
-  it.each(loads)('$what to slow readers on $lanes lanes of two links stay within it but for a waiting value a session, and all arrive in order', ({ lanes, lengthBytes, values }) =>
-    play({ on: 'memory' }, async (scene) => {
-      const [bob, alice, carol] = await trio(scene)
-      const senders = [alice, carol]
-      let peakBytes = 0
-      const look = (): void => {
-        expect(bob.usedBytes).toBeLessThanOrEqual(budget)
-        // The first value that waits on a session is copied, whether there is room or not.
-        for (const sender of senders) expect(sender.usedBytes).toBeLessThanOrEqual(budget + (lengthBytes > 16 * kib ? lanes * (lengthBytes + 100) : 0))
-        peakBytes = Math.max(peakBytes, bob.usedBytes)
-      }
-      const made = await scene.run(
-        Promise.all(senders.flatMap(({ id, network }) => [network.makeSessions({ count: lanes }), bob.network.makeSessions({ count: lanes, peers: [id] })])),
-      )
-      const sending = senders.map((_, place) =>
-        Promise.all((made[2 * place] as Session[]).map(async (session) => {
-          for (let index = 0; index < values; index++) {
-            await session.send(bob.id, numbered(index, lengthBytes), { timeoutMs: 3_600_000 })
-            look()
-          }
-          await session.flush()
-        })),
-      )
-      // Nobody reads: everything stands still somewhere within the budgets.
-      await scene.clock.advance(60_000)
-      look()
-      const reading = senders.flatMap(({ id }, place) =>
-        (made[2 * place + 1] as Session[]).map(async (session, lane) => {
-          for (let index = 0; index < values; index++) {
-            const value = await session.receive(id)
-            if (numberOf(value) !== index) throw new Error(`lane ${lane} gave ${numberOf(value)} for ${index}`)
-            look()
-            if (index % 16 === 0) await new Promise<void>((resolve) => void scene.clock.setTimeout(resolve, 1 + ((lane + place) % 3)))
-          }
-        }),
-      )
-      await scene.run(Promise.all([...reading, ...sending]))
-      look()
-      expect(peakBytes).toBeGreaterThan(budget / 4)
-      for (const member of [bob, alice, carol]) expect(member.eventsOf('connection.lost')).toEqual([])
-    }))
+  it.each(loads)(
+    'with a small memory budget $what to slow readers on $lanes lanes of two links stay within it but for a waiting value a session, and all arrive in order',
+    ({ lanes, lengthBytes, values }) =>
+      play({ on: 'memory' }, async (scene) => {
+        const [bob, alice, carol] = await trio(scene)
+        const senders = [alice, carol]
+        let peakBytes = 0
+        const look = (): void => {
+          expect(bob.usedBytes).toBeLessThanOrEqual(budget)
+          // The first value that waits on a session is copied, whether there is room or not.
+          for (const sender of senders)
+            expect(sender.usedBytes).toBeLessThanOrEqual(
+              budget + (lengthBytes > 16 * kib ? lanes * (lengthBytes + 100) : 0),
+            )
+          peakBytes = Math.max(peakBytes, bob.usedBytes)
+        }
+        const made = await scene.run(
+          Promise.all(
+            senders.flatMap(({ id, network }) => [
+              network.makeSessions({ count: lanes }),
+              bob.network.makeSessions({ count: lanes, peers: [id] }),
+            ]),
+          ),
+        )
+        const sending = senders.map((_, place) =>
+          Promise.all(
+            (made[2 * place] as Session[]).map(async (session) => {
+              for (let index = 0; index < values; index++) {
+                await session.send(bob.id, numbered(index, lengthBytes), { timeoutMs: 3_600_000 })
+                look()
+              }
+              await session.flush()
+            }),
+          ),
+        )
+        // Nobody reads: everything stands still somewhere within the budgets.
+        await scene.clock.advance(60_000)
+        look()
+        const reading = senders.flatMap(({ id }, place) =>
+          (made[2 * place + 1] as Session[]).map(async (session, lane) => {
+            for (let index = 0; index < values; index++) {
+              const value = await session.receive(id)
+              if (numberOf(value) !== index) throw new Error(`lane ${lane} gave ${numberOf(value)} for ${index}`)
+              look()
+              if (index % 16 === 0)
+                await new Promise<void>((resolve) => void scene.clock.setTimeout(resolve, 1 + ((lane + place) % 3)))
+            }
+          }),
+        )
+        await scene.run(Promise.all([...reading, ...sending]))
+        look()
+        expect(peakBytes).toBeGreaterThan(budget / 4)
+        for (const member of [bob, alice, carol]) expect(member.eventsOf('connection.lost')).toEqual([])
+      }),
+  )
 
-  it('a session for which there is no room fails at both sides with a code, and is made when there is', () =>
+  it('with a small memory budget a session for which there is no room fails at both sides with a code, and is made when there is', () =>
     play({ on: 'memory' }, async (scene) => {
       const [bob, alice] = await trio(scene, 16 * budget)
-      const open = (count: number): Promise<Session[]>[] => [alice.network.makeSessions({ count }), bob.network.makeSessions({ count, peers: [alice.id] })]
+      const open = (count: number): Promise<Session[]>[] => [
+        alice.network.makeSessions({ count }),
+        bob.network.makeSessions({ count, peers: [alice.id] }),
+      ]
       const [first] = await scene.run(Promise.all(open(16)))
       const [atAlice, atBob] = open(16).map(rejectionOf)
-      expect([(await scene.run(atAlice!)).code, (await scene.run(atBob!)).code]).toEqual(['ERR_SESSION_RESET', 'ERR_MEMORY_BUDGET'])
+      expect([(await scene.run(atAlice!)).code, (await scene.run(atBob!)).code]).toEqual([
+        'ERR_SESSION_RESET',
+        'ERR_MEMORY_BUDGET',
+      ])
       for (const session of first!) session.close()
       await scene.clock.advance(100)
       expect((await scene.run(Promise.all(open(16)))).length).toBe(2)
     }))
 
-  it('nothing is held any more once sessions were reset by a crash of the peer', () =>
+  it('with a small memory budget nothing is held any more once sessions were reset by a crash of the peer', () =>
     play({ on: 'memory' }, async (scene) => {
       const [bob, alice, carol] = await trio(scene)
-      const [[mine], [ofCarol]] = (await scene.run(Promise.all([alice.network.makeSessions({ count: 1 }), carol.network.makeSessions({ count: 1 }), bob.network.makeSessions({ count: 1 })]))) as [[Session, ...Session[]], [Session, ...Session[]], Session[]]
+      const [[mine], [ofCarol]] = (await scene.run(
+        Promise.all([
+          alice.network.makeSessions({ count: 1 }),
+          carol.network.makeSessions({ count: 1 }),
+          bob.network.makeSessions({ count: 1 }),
+        ]),
+      )) as [[Session, ...Session[]], [Session, ...Session[]], Session[]]
       for (let index = 0; index < 40; index++) mine.send(bob.id, numbered(index, 50 * kib)).catch(() => {})
       void ofCarol.send(bob.id, number(1))
       await scene.clock.advance(1000)
@@ -106,22 +132,35 @@ describe('with a small memory budget', () => {
       await scene.crash(alice)
       const again = await scene.start(alice.plan)
       await scene.until('the link was reset', () => bob.eventsOf('link.reset').length === 1)
-      expect(bob.eventsOf('link.reset')).toMatchObject([{ peer: alice.id, connectionId: 0, reason: 'peer-restarted', outcomes: { acked: 0, unknown: 0, notSent: 0 } }])
+      expect(bob.eventsOf('link.reset')).toMatchObject([
+        { peer: alice.id, connectionId: 0, reason: 'peer-restarted', outcomes: { acked: 0, unknown: 0, notSent: 0 } },
+      ])
       // What is left is the window of carol's session, and no more than a quantum a link for sending.
       expect(bob.usedBytes).toBeLessThanOrEqual(3 * 64 * kib)
       expect(again.usedBytes).toBeLessThanOrEqual(64 * kib)
     }))
 
-  it('a long value that is cut off while it waits for memory comes whole on the next connection', () =>
+  it('with a small memory budget a long value that is cut off while it waits for memory comes whole on the next connection', () =>
     play({ on: 'memory' }, async (scene) => {
       const [bob, alice] = await trio(scene)
-      const [sessions, theirs] = (await scene.run(Promise.all([alice.network.makeSessions({ count: 3 }), bob.network.makeSessions({ count: 3, peers: [alice.id] })]))) as [Session[], Session[]]
-      const sent = Promise.all(sessions.map((session, index) => session.send(bob.id, numbered(index, mib), { timeoutMs: 3_600_000 })))
+      const [sessions, theirs] = (await scene.run(
+        Promise.all([
+          alice.network.makeSessions({ count: 3 }),
+          bob.network.makeSessions({ count: 3, peers: [alice.id] }),
+        ]),
+      )) as [Session[], Session[]]
+      const sent = Promise.all(
+        sessions.map((session, index) => session.send(bob.id, numbered(index, mib), { timeoutMs: 3_600_000 })),
+      )
       await scene.until('bob stops reading', () => bob.link(alice).isReceiveFull)
       expect(bob.usedBytes).toBeLessThanOrEqual(budget)
       bob.kill()
-      await scene.until('it is up again', () => bob.eventsOf('connection.opened').filter(({ peer }) => peer === alice.id).length === 2)
-      for (const [index, session] of theirs.entries()) expect(numberOf(await scene.run(session.receive(alice.id)))).toBe(index)
+      await scene.until(
+        'it is up again',
+        () => bob.eventsOf('connection.opened').filter(({ peer }) => peer === alice.id).length === 2,
+      )
+      for (const [index, session] of theirs.entries())
+        expect(numberOf(await scene.run(session.receive(alice.id)))).toBe(index)
       await scene.run(sent)
       expect(bob.eventsOf('link.resumed').filter(({ peer }) => peer === alice.id)).toMatchObject([{ connectionId: 0 }])
     }))

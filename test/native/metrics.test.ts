@@ -12,11 +12,34 @@ it('metrics() is plain JSON, counts connections, resumes and resets, and shows w
     await scene.run(mine!.flush())
     const metrics = bob.network.metrics()
     expect(JSON.parse(JSON.stringify(metrics))).toEqual(metrics)
-    expect(metrics).toMatchObject({ identity: bob.id, memory: { budgetBytes: 256 * 1024 * 1024, waitingLinks: 0 }, peers: [{ peer: alice.id, isUp: true }] })
+    expect(metrics).toMatchObject({
+      identity: bob.id,
+      memory: { budgetBytes: 256 * 1024 * 1024, waitingLinks: 0 },
+      peers: [{ peer: alice.id, isUp: true }],
+    })
     expect(metrics.memory.usedBytes).toBe(bob.usedBytes)
-    expect(linkOf(bob)).toMatchObject({ connectionId: 0, isUp: true, valuesReceived: 50, native: { lanes: 1, connections: 1, resumes: 0, resets: 0, credit: { windowBytes: 65_536, unreadBytes: 50 * 1009, receivableBytes: 65_536 - 50 * 1009 } } })
-    expect(linkOf(alice).native).toMatchObject({ replay: { frames: 0, bytes: 0 }, sendQueue: { values: 0, bytes: 0, pendingBytes: 0 }, credit: { sendableBytes: 65_536 - 50 * 1009 } })
-    expect(linkOf(alice).native?.roundTrip).toEqual({ lastMs: expect.any(Number), smoothedMs: expect.any(Number), minMs: expect.any(Number) })
+    expect(linkOf(bob)).toMatchObject({
+      connectionId: 0,
+      isUp: true,
+      valuesReceived: 50,
+      native: {
+        lanes: 1,
+        connections: 1,
+        resumes: 0,
+        resets: 0,
+        credit: { windowBytes: 65_536, unreadBytes: 50 * 1009, receivableBytes: 65_536 - 50 * 1009 },
+      },
+    })
+    expect(linkOf(alice).native).toMatchObject({
+      replay: { frames: 0, bytes: 0 },
+      sendQueue: { values: 0, bytes: 0, pendingBytes: 0 },
+      credit: { sendableBytes: 65_536 - 50 * 1009 },
+    })
+    expect(linkOf(alice).native?.roundTrip).toEqual({
+      lastMs: expect.any(Number),
+      smoothedMs: expect.any(Number),
+      minMs: expect.any(Number),
+    })
     bob.kill()
     expect(mine!.trySend(bob.id, bytes(500))).toBe(true)
     await scene.until('it is up again', () => linkOf(alice).native?.connections === 2)
@@ -32,6 +55,11 @@ it('metrics() is plain JSON, counts connections, resumes and resets, and shows w
 it('a round trip is the last, smoothed by an eighth, and the least', () => {
   const watchdog = new KeepAlive(defaultKeepAlive, 0)
   expect(watchdog.roundTrip).toBeNull()
-  for (const [sentAtMs, tookMs] of [[100, 80], [200, 8], [300, 80]] as const) watchdog.pong(watchdog.ping(sentAtMs), sentAtMs + tookMs)
+  for (const [sentAtMs, tookMs] of [
+    [100, 80],
+    [200, 8],
+    [300, 80],
+  ] as const)
+    watchdog.pong(watchdog.ping(sentAtMs), sentAtMs + tookMs)
   expect(watchdog.roundTrip).toEqual({ lastMs: 80, smoothedMs: 80 - 72 / 8 + 9 / 8, minMs: 8 })
 })

@@ -15,7 +15,8 @@ function decode(bytes: Uint8Array): MsgPackValue {
   return decodeMsgPack(bytes, 0, bytes.length)
 }
 
-const text = (value: string): string => Buffer.concat([Buffer.of(0xa0 + value.length), Buffer.from(value)]).toString('hex')
+const text = (value: string): string =>
+  Buffer.concat([Buffer.of(0xa0 + value.length), Buffer.from(value)]).toString('hex')
 
 /** Each is refused with this error. The table of what kills, bends or pollutes other decoders. */
 const bombs: [name: string, bytes: Buffer, code: ErrorCode][] = [
@@ -25,7 +26,11 @@ const bombs: [name: string, bytes: Buffer, code: ErrorCode][] = [
   ['one map32 of 2^32 - 1', hex('dfffffffff'), 'ERR_MSGPACK_LENGTH'],
   ['an array16 of 65535 in 3 bytes', hex('dcffff'), 'ERR_MSGPACK_LENGTH'],
   ['a map16 of 65535 in 3 bytes', hex('deffff'), 'ERR_MSGPACK_LENGTH'],
-  ['a map that has room for its keys and not for its values', hex(`82${text('a')}c0${text('b')}`), 'ERR_MSGPACK_TRUNCATED'],
+  [
+    'a map that has room for its keys and not for its values',
+    hex(`82${text('a')}c0${text('b')}`),
+    'ERR_MSGPACK_TRUNCATED',
+  ],
   ['64 KiB of nested arrays that each claim the rest', claimTheRest(64 * 1024), 'ERR_MSGPACK_LENGTH'],
   ['1 MiB of nested maps that each claim the rest', claimTheRest(1024 * 1024, 0xdf), 'ERR_MSGPACK_LENGTH'],
   ['33 nested arrays of 1', hex(`${'91'.repeat(33)}c0`), 'ERR_MSGPACK_DEPTH'],
@@ -41,8 +46,16 @@ const bombs: [name: string, bytes: Buffer, code: ErrorCode][] = [
   ['__proto__ deep inside', hex(`9181${text('a')}91 81${text('__proto__')}c0`), 'ERR_MSGPACK_KEY_FORBIDDEN'],
   ['constructor', hex(`81${text('constructor')}c0`), 'ERR_MSGPACK_KEY_FORBIDDEN'],
   ['prototype', hex(`81${text('prototype')}c0`), 'ERR_MSGPACK_KEY_FORBIDDEN'],
-  ['constructor in over-long UTF-8', hex(`81ac c1a3 ${Buffer.from('onstructor').toString('hex')} c0`), 'ERR_MSGPACK_KEY_FORBIDDEN'],
-  ['prototype in over-long UTF-8', hex(`81ab e081b0 ${Buffer.from('rototype').toString('hex')} c0`), 'ERR_MSGPACK_KEY_FORBIDDEN'],
+  [
+    'constructor in over-long UTF-8',
+    hex(`81ac c1a3 ${Buffer.from('onstructor').toString('hex')} c0`),
+    'ERR_MSGPACK_KEY_FORBIDDEN',
+  ],
+  [
+    'prototype in over-long UTF-8',
+    hex(`81ab e081b0 ${Buffer.from('rototype').toString('hex')} c0`),
+    'ERR_MSGPACK_KEY_FORBIDDEN',
+  ],
   ['c1', hex('c1'), 'ERR_MSGPACK_RESERVED'],
   ['c1 inside', hex('92c0c1'), 'ERR_MSGPACK_RESERVED'],
   ['c1 as a key', hex('81c1c0'), 'ERR_MSGPACK_RESERVED'],
@@ -81,15 +94,23 @@ function usedBytes(): number {
 }
 
 describe('a MessagePack value that must not be decoded', () => {
-  test.each(bombs)('is refused with its own error: %s', (_, bytes, code) => {
-    expectProtocolError(code, () => decode(bytes))
-    expect(({} as { polluted?: boolean }).polluted).toBeUndefined()
-  })
+  test.each(bombs)(
+    'a MessagePack value that must not be decoded is refused with its own error: %s',
+    (_, bytes, code) => {
+      expectProtocolError(code, () => decode(bytes))
+      expect(({} as { polluted?: boolean }).polluted).toBeUndefined()
+    },
+  )
 
-  test('allocates at most 8 MiB, and so do valid values that are as large as their bytes', () => {
+  test('a MessagePack value that must not be decoded allocates at most 8 MiB, and so do valid values that are as large as their bytes', () => {
     const costly: [string, Buffer][] = [
       ...bombs.map(([name, bytes]): [string, Buffer] => [name, bytes]),
-      ['2,048 distinct keys', Buffer.from(libraryEncode(Object.fromEntries(Array.from({ length: 2048 }, (_, index) => [`key${index}`, null]))))],
+      [
+        '2,048 distinct keys',
+        Buffer.from(
+          libraryEncode(Object.fromEntries(Array.from({ length: 2048 }, (_, index) => [`key${index}`, null]))),
+        ),
+      ],
       ['64 KiB of nil', Buffer.concat([hex('dd0000ffff'), Buffer.alloc(65_535, 0xc0)])],
       ['16 Ki empty maps', Buffer.concat([hex('dc4000'), Buffer.alloc(16_384, 0x80)])],
       ['1 MiB of binary', Buffer.concat([hex('c600100000'), Buffer.alloc(1_048_576)])],
@@ -117,12 +138,12 @@ describe('a MessagePack value that must not be decoded', () => {
     expect(large).toEqual([])
   })
 
-  test('is told by rule and place', () => {
+  test('a MessagePack value that must not be decoded is told by rule and place', () => {
     expect(scanMsgPack(hex('ff92c0c1'), 1, 4)).toEqual({ fault: { rule: 'reserved', offset: 2 } })
     expectProtocolError('ERR_MSGPACK_RESERVED', () => decode(hex('92c0c1')))
   })
 
-  test('is refused at every cut of a valid value', () => {
+  test('a MessagePack value that must not be decoded is refused at every cut of a valid value', () => {
     const bytes = encodeMsgPack({ a: [1, 'two', 3n ** 30n, new Date(0), Buffer.from('x')], b: { c: null, d: -1.5 } })
     for (let cut = 0; cut < bytes.length; cut += 1) expect(scanMsgPack(bytes, 0, cut).fault).not.toBeNull()
     expect(scanMsgPack(bytes, 0, bytes.length).fault).toBeNull()
@@ -130,7 +151,7 @@ describe('a MessagePack value that must not be decoded', () => {
 })
 
 describe('a MessagePack value that is in order', () => {
-  test('may be 32 containers deep, and not one more', () => {
+  test('a MessagePack value that is in order may be 32 containers deep, and not one more', () => {
     let value: MsgPackValue = 7
     for (let level = 0; level < 32; level += 1) value = level % 2 === 0 ? [value] : { a: value }
     expect(decode(encodeMsgPack(value))).toEqual(value)
@@ -149,53 +170,87 @@ describe('a MessagePack value that is in order', () => {
     ['d30020000000000000', 2 ** 53],
     ['92cf0000000000000005cfffffffffffffffff', [5, 2n ** 64n - 1n]],
     ['81a16192d3ffffffffffffffffcf0020000000000001', { a: [-1, 2n ** 53n + 1n] }],
-  ])('has bigint outside ±2^53 and numbers inside: %s', (bytes, value) => {
+  ])('a MessagePack value that is in order has bigint outside ±2^53 and numbers inside: %s', (bytes, value) => {
     expect(decode(hex(bytes))).toEqual(value)
   })
 
-  test('may have a timestamp of each of its three lengths', () => {
-    for (const date of [new Date(1000), new Date(1500), new Date(-1000), new Date('2600-01-01T00:00:00Z')]) expect(decode(encodeMsgPack(date))).toEqual(date)
+  test('a MessagePack value that is in order may have a timestamp of each of its three lengths', () => {
+    for (const date of [new Date(1000), new Date(1500), new Date(-1000), new Date('2600-01-01T00:00:00Z')])
+      expect(decode(encodeMsgPack(date))).toEqual(date)
   })
 
-  test('may have a key that only looks like a forbidden one', () => {
-    const value = { proto: 1, __proto: 2, constructors: 3, prototyp: 4, 'x__proto__': 5, '': 6, ['a'.repeat(300)]: '__proto__' }
+  test('a MessagePack value that is in order may have a key that only looks like a forbidden one', () => {
+    const value = {
+      proto: 1,
+      __proto: 2,
+      constructors: 3,
+      prototyp: 4,
+      x__proto__: 5,
+      '': 6,
+      ['a'.repeat(300)]: '__proto__',
+    }
     expect(decode(encodeMsgPack(value))).toEqual(value)
   })
 
-  test('may be -0, which arrives as 0', () => {
+  test('a MessagePack value that is in order may be -0, which arrives as 0', () => {
     expect(decode(encodeMsgPack([-0]))).toEqual([0])
   })
 
   /** It has a sentence of its own, above. */
   const withoutMinusZero = (value: number): number => (Object.is(value, -0) ? 0 : value)
   const leaf = fc.oneof(
-    fc.constant(null), fc.boolean(), fc.integer(), fc.maxSafeInteger(), fc.double({ noNaN: true }).map(withoutMinusZero), fc.bigInt({ min: -(2n ** 63n), max: -(2n ** 53n) - 1n }), fc.bigInt({ min: 2n ** 53n + 1n, max: 2n ** 64n - 1n }),
-    fc.string({ unit: 'grapheme' }), fc.uint8Array({ maxLength: 40 }), fc.date({ noInvalidDate: true }),
+    fc.constant(null),
+    fc.boolean(),
+    fc.integer(),
+    fc.maxSafeInteger(),
+    fc.double({ noNaN: true }).map(withoutMinusZero),
+    fc.bigInt({ min: -(2n ** 63n), max: -(2n ** 53n) - 1n }),
+    fc.bigInt({ min: 2n ** 53n + 1n, max: 2n ** 64n - 1n }),
+    fc.string({ unit: 'grapheme' }),
+    fc.uint8Array({ maxLength: 40 }),
+    fc.date({ noInvalidDate: true }),
   )
-  const key = fc.string({ unit: 'grapheme' }).filter((name) => !['__proto__', 'constructor', 'prototype'].includes(name))
+  const key = fc
+    .string({ unit: 'grapheme' })
+    .filter((name) => !['__proto__', 'constructor', 'prototype'].includes(name))
   const anyValue: fc.Arbitrary<MsgPackValue> = fc.letrec<{ value: MsgPackValue }>((tie) => ({
-    value: fc.oneof({ maxDepth: 5, withCrossShrink: true }, leaf, fc.array(tie('value'), { maxLength: 5 }), fc.dictionary(key, tie('value'), { maxKeys: 5, noNullPrototype: true })),
+    value: fc.oneof(
+      { maxDepth: 5, withCrossShrink: true },
+      leaf,
+      fc.array(tie('value'), { maxLength: 5 }),
+      fc.dictionary(key, tie('value'), { maxKeys: 5, noNullPrototype: true }),
+    ),
   })).value
 
-  test('survives the round trip, and the scan lets it pass', () => {
-    fc.assert(fc.property(anyValue, (value) => { expect(decode(encodeMsgPack(value))).toEqual(value) }))
+  test('a MessagePack value that is in order survives the round trip, and the scan lets it pass', () => {
+    fc.assert(
+      fc.property(anyValue, (value) => {
+        expect(decode(encodeMsgPack(value))).toEqual(value)
+      }),
+    )
   })
 
-  test('is scanned without an exception whatever the bytes, and what passes is decoded', () => {
+  test('a MessagePack value that is in order is scanned without an exception whatever the bytes, and what passes is decoded', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.uint8Array({ maxLength: 60 }), fc.tuple(anyValue, fc.nat(), fc.nat(255)).map(([value, at, byte]) => {
-        const bytes = encodeMsgPack(value)
-        if (bytes.length > 0) bytes[at % bytes.length] = byte
-        return bytes
-      })), (bytes) => {
-        if (scanMsgPack(bytes, 0, bytes.length).fault !== null) return
-        try {
-          decode(bytes)
-        } catch (error) {
-          // The one thing that the bytes do not show.
-          expect(error).toMatchObject({ code: 'ERR_MSGPACK_KEY_FORBIDDEN' })
-        }
-      }),
+      fc.property(
+        fc.oneof(
+          fc.uint8Array({ maxLength: 60 }),
+          fc.tuple(anyValue, fc.nat(), fc.nat(255)).map(([value, at, byte]) => {
+            const bytes = encodeMsgPack(value)
+            if (bytes.length > 0) bytes[at % bytes.length] = byte
+            return bytes
+          }),
+        ),
+        (bytes) => {
+          if (scanMsgPack(bytes, 0, bytes.length).fault !== null) return
+          try {
+            decode(bytes)
+          } catch (error) {
+            // The one thing that the bytes do not show.
+            expect(error).toMatchObject({ code: 'ERR_MSGPACK_KEY_FORBIDDEN' })
+          }
+        },
+      ),
       { numRuns: 3000 },
     )
   })
@@ -208,22 +263,31 @@ describe('what an application hands in', () => {
     ['a hole', [1, , 2], /^value\[1\]/], // oxlint-disable-line no-sparse-arrays -- the hole is the case
     ['a symbol', { a: Symbol('x') }, /^value\.a is of the type symbol/],
     ['a Map', { m: new Map() }, /^value\.m is neither/],
-    ['an instance', new (class Point { x = 1 })(), /neither a plain object/],
+    [
+      'an instance',
+      new (class Point {
+        x = 1
+      })(),
+      /neither a plain object/,
+    ],
     ['a typed array other than bytes', Uint16Array.of(1), /neither/],
     ['an invalid date', new Date(Number.NaN), /invalid Date/],
     ['2^64', [2n ** 64n], /^value\[0\] is a bigint of more than 64 bits/],
     ['-2^63 - 1', -(2n ** 63n) - 1n, /more than 64 bits/],
     ['a forbidden key', JSON.parse('{"a":{"__proto__":1}}'), /^value\.a has the key __proto__/],
     ['a circle', circle(), /32 containers/],
-  ])('is refused with its place rather than sent as something else: %s', (_, value, message) => {
-    expect(expectError('ERR_INVALID_VALUE', () => encodeMsgPack(value as MsgPackValue)).message).toMatch(message)
-  })
+  ])(
+    'what an application hands in is refused with its place rather than sent as something else: %s',
+    (_, value, message) => {
+      expect(expectError('ERR_INVALID_VALUE', () => encodeMsgPack(value as MsgPackValue)).message).toMatch(message)
+    },
+  )
 
-  test('may have properties that are undefined: they are left out', () => {
+  test('what an application hands in may have properties that are undefined: they are left out', () => {
     expect(decode(encodeMsgPack({ a: undefined, b: 1 }))).toEqual({ b: 1 })
   })
 
-  test('arrives as the number that it is, with a bigint beside it or not', () => {
+  test('what an application hands in arrives as the number that it is, with a bigint beside it or not', () => {
     expect(decode(encodeMsgPack([2 ** 40, -(2 ** 40), 2n ** 60n, 7n]))).toEqual([2 ** 40, -(2 ** 40), 2n ** 60n, 7])
   })
 })

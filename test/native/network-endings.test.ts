@@ -25,11 +25,22 @@ async function connectedPair(scene: NativeScene): Promise<Pair> {
 
 /** How often each promise settled is what a promise hides; what is kept is how each ended. */
 function endsOf(promises: readonly Promise<unknown>[]): Promise<string[]> {
-  return Promise.all(promises.map((promise) => promise.then(() => 'done', (error: { code?: string }) => error.code ?? String(error))))
+  return Promise.all(
+    promises.map((promise) =>
+      promise.then(
+        () => 'done',
+        (error: { code?: string }) => error.code ?? String(error),
+      ),
+    ),
+  )
 }
 
 /** Three who read, sixty who send far more than the credit there is, and two who wait for acknowledgements. */
-function waitingCalls({ bob, mine }: Pair): { receives: Promise<unknown>[]; sends: Promise<unknown>[]; flushes: Promise<unknown>[] } {
+function waitingCalls({ bob, mine }: Pair): {
+  receives: Promise<unknown>[]
+  sends: Promise<unknown>[]
+  flushes: Promise<unknown>[]
+} {
   const receives = [mine.receive(bob.id), mine.receive(bob.id, { timeoutMs: 600_000 }), mine.values(bob.id).next()]
   const sends = Array.from({ length: 60 }, (_, value) => mine.send(bob.id, bytes(4_000, value)))
   const flushes = [mine.flush(), mine.flush({ timeoutMs: 600_000 })]
@@ -40,7 +51,7 @@ function waitingCalls({ bob, mine }: Pair): { receives: Promise<unknown>[]; send
 const count = (ends: readonly string[], end: string): number => ends.filter((each) => each === end).length
 
 describe('a call that waits', () => {
-  it.each(carriers)('for a session that is closed here ends once, over %s, each by its code', (on) =>
+  it.each(carriers)('a call that waits for a session that is closed here ends once, over %s, each by its code', (on) =>
     play({ on }, async (scene) => {
       const pair = await connectedPair(scene)
       const { receives, sends, flushes } = waitingCalls(pair)
@@ -54,9 +65,10 @@ describe('a call that waits', () => {
       expect(count(ends, 'ERR_SESSION_CLOSED')).toBeGreaterThan(0)
       // Everything that left is acknowledged by a link that goes on.
       expect(await scene.run(endsOf(flushes))).toEqual(['done', 'done'])
-    }))
+    }),
+  )
 
-  it.each(carriers)('for a session that the peer closes ends once, over %s', (on) =>
+  it.each(carriers)('a call that waits for a session that the peer closes ends once, over %s', (on) =>
     play({ on }, async (scene) => {
       const pair = await connectedPair(scene)
       const { receives, sends } = waitingCalls(pair)
@@ -66,33 +78,41 @@ describe('a call that waits', () => {
       const ends = await scene.run(endsOf(sends))
       expect(count(ends, 'done') + count(ends, 'ERR_SESSION_RESET')).toBe(60)
       expect(count(ends, 'ERR_SESSION_RESET')).toBeGreaterThan(0)
-    }))
+    }),
+  )
 
-  it.each(carriers)('when the own network is shut down ends once, over %s', (on) =>
+  it.each(carriers)('a call that waits when the own network is shut down ends once, over %s', (on) =>
     play({ on, limits: { shutdownTimeoutMs: 500 } }, async (scene) => {
       const pair = await connectedPair(scene)
       const { receives, sends, flushes } = waitingCalls(pair)
       const making = rejectionOf(pair.alice.network.makeSessions({ count: 1 }))
       await scene.run(pair.alice.network.shutdown())
-      for (const end of await scene.run(endsOf([...receives.slice(0, 2), ...flushes, ...sends]))) expect(['done', 'ERR_NETWORK_STOPPED', 'ERR_SESSION_CLOSED']).toContain(end)
+      for (const end of await scene.run(endsOf([...receives.slice(0, 2), ...flushes, ...sends])))
+        expect(['done', 'ERR_NETWORK_STOPPED', 'ERR_SESSION_CLOSED']).toContain(end)
       expect(await making).toMatchObject({ code: 'ERR_NETWORK_STOPPED' })
-    }))
+    }),
+  )
 
-  it.each(carriers)('when the network of the peer is shut down ends once, over %s, with outcomes that add up', (on) =>
-    play({ on }, async (scene) => {
-      const pair = await connectedPair(scene)
-      const { receives, sends, flushes } = waitingCalls(pair)
-      await scene.until('some is there', () => pair.theirs.unread(pair.alice.id) > 0)
-      await scene.run(pair.bob.network.shutdown())
-      const error = (await scene.run(rejectionOf(receives[0] as Promise<unknown>))) as LinkResetError
-      // Its sessions are closed first, then it says Goodbye: which of the two is heard first for a lane is the peer's to say.
-      expect(['ERR_LINK_RESET', 'ERR_SESSION_RESET']).toContain(error.code)
-      if (error.code === 'ERR_LINK_RESET') expect(error.outcomes.acked + error.outcomes.unknown + error.outcomes.notSent).toBe(60)
-      for (const end of await scene.run(endsOf([...receives, ...sends, ...flushes]))) expect(['done', 'ERR_LINK_RESET', 'ERR_SESSION_RESET']).toContain(end)
-      expect(pair.alice.eventsOf('connection.lost')).toHaveLength(1)
-    }))
+  it.each(carriers)(
+    'a call that waits when the network of the peer is shut down ends once, over %s, with outcomes that add up',
+    (on) =>
+      play({ on }, async (scene) => {
+        const pair = await connectedPair(scene)
+        const { receives, sends, flushes } = waitingCalls(pair)
+        await scene.until('some is there', () => pair.theirs.unread(pair.alice.id) > 0)
+        await scene.run(pair.bob.network.shutdown())
+        const error = (await scene.run(rejectionOf(receives[0] as Promise<unknown>))) as LinkResetError
+        // Its sessions are closed first, then it says Goodbye: which of the two is heard first for a lane is the peer's to say.
+        expect(['ERR_LINK_RESET', 'ERR_SESSION_RESET']).toContain(error.code)
+        if (error.code === 'ERR_LINK_RESET')
+          expect(error.outcomes.acked + error.outcomes.unknown + error.outcomes.notSent).toBe(60)
+        for (const end of await scene.run(endsOf([...receives, ...sends, ...flushes])))
+          expect(['done', 'ERR_LINK_RESET', 'ERR_SESSION_RESET']).toContain(end)
+        expect(pair.alice.eventsOf('connection.lost')).toHaveLength(1)
+      }),
+  )
 
-  it('for room gives up at its own deadline, and its value is not sent later', () =>
+  it('a call that waits for room gives up at its own deadline, and its value is not sent later', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await connectedPair(scene)
       for (let value = 0; value < 17; value++) await scene.run(mine.send(bob.id, bytes(4_000, value)))
@@ -102,12 +122,13 @@ describe('a call that waits', () => {
         retryable: true,
         message: expect.stringMatching(/within 50 ms: it is connected, and its reader has fallen behind$/) as string,
       })
-      for (let value = 0; value < 17; value++) expect((await scene.run(theirs.receive(alice.id))).value).toEqual(Buffer.alloc(4_000, value))
+      for (let value = 0; value < 17; value++)
+        expect((await scene.run(theirs.receive(alice.id))).value).toEqual(Buffer.alloc(4_000, value))
       await scene.run(mine.send(bob.id, number(7)))
       expect(numberOf(await scene.run(theirs.receive(alice.id)))).toBe(7)
     }))
 
-  it('for acknowledgements has its deadline and its signal also while a send before it waits for room', () =>
+  it('a call that waits for acknowledgements has its deadline and its signal also while a send before it waits for room', () =>
     play({ on: 'memory' }, async (scene) => {
       const { bob, mine } = await connectedPair(scene)
       const sends = endsOf(Array.from({ length: 60 }, (_, value) => mine.send(bob.id, bytes(4_000, value))))
@@ -123,11 +144,13 @@ describe('a call that waits', () => {
       await scene.run(sends)
     }))
 
-  it('too often on one session is refused, and the others go on', () =>
+  it('a call that waits too often on one session is refused, and the others go on', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await connectedPair(scene)
       const receives = Array.from({ length: 1025 }, () => mine.receive(bob.id))
-      expect(await scene.run(rejectionOf(receives.pop() as Promise<unknown>))).toMatchObject({ code: 'ERR_RECEIVE_QUEUE_FULL' })
+      expect(await scene.run(rejectionOf(receives.pop() as Promise<unknown>))).toMatchObject({
+        code: 'ERR_RECEIVE_QUEUE_FULL',
+      })
       for (let value = 0; value < 1024; value++) await scene.run(theirs.send(alice.id, number(value)))
       expect((await scene.run(Promise.all(receives))).map(numberOf)).toEqual(receives.map((_, value) => value))
     }))
@@ -141,40 +164,52 @@ describe('a call on what has ended', () => {
     ['receive', ({ bob, mine }) => mine.receive(bob.id)],
   ]
 
-  it.each(calls)('%s on a closed session says that it is closed', (_, call) =>
+  it.each(calls)('a call on what has ended %s on a closed session says that it is closed', (_, call) =>
     play({ on: 'memory' }, async (scene) => {
       const pair = await connectedPair(scene)
       pair.mine.close()
       pair.mine.close()
       expect(await scene.run(rejectionOf(call(pair)))).toMatchObject({ code: 'ERR_SESSION_CLOSED' })
-    }))
+    }),
+  )
 
-  it.each(calls)('%s after shutdown says that the network has stopped', (_, call) =>
+  it.each(calls)('a call on what has ended %s after shutdown says that the network has stopped', (_, call) =>
     play({ on: 'memory' }, async (scene) => {
       const pair = await connectedPair(scene)
       await scene.run(pair.alice.network.shutdown())
       await scene.run(pair.alice.network.shutdown())
       expect(await scene.run(rejectionOf(call(pair)))).toMatchObject({ code: 'ERR_NETWORK_STOPPED' })
       expect(await scene.run(rejectionOf(pair.alice.network.ready()))).toMatchObject({ code: 'ERR_NETWORK_STOPPED' })
-      expect(await scene.run(rejectionOf(pair.alice.network.makeSessions({ count: 1 })))).toMatchObject({ code: 'ERR_NETWORK_STOPPED' })
-    }))
+      expect(await scene.run(rejectionOf(pair.alice.network.makeSessions({ count: 1 })))).toMatchObject({
+        code: 'ERR_NETWORK_STOPPED',
+      })
+    }),
+  )
 
-  it.each(calls)('%s while it is shut down is taken and delivered, or says that the network stops', (name, call) =>
-    play({ on: 'memory' }, async (scene) => {
-      const pair = await connectedPair(scene)
-      const stopped = pair.alice.network.shutdown()
-      const [end] = await scene.run(endsOf([call(pair)]))
-      await scene.run(stopped)
-      expect(['done', 'ERR_NETWORK_STOPPED']).toContain(end)
-      if (end === 'done' && name !== 'receive') expect(numberOf(await scene.run(pair.theirs.receive(pair.alice.id)))).toBe(1)
-      expect(await scene.run(rejectionOf(pair.alice.network.makeSessions({ count: 1 })))).toMatchObject({ code: 'ERR_NETWORK_STOPPED' })
-    }))
+  it.each(calls)(
+    'a call on what has ended %s while it is shut down is taken and delivered, or says that the network stops',
+    (name, call) =>
+      play({ on: 'memory' }, async (scene) => {
+        const pair = await connectedPair(scene)
+        const stopped = pair.alice.network.shutdown()
+        const [end] = await scene.run(endsOf([call(pair)]))
+        await scene.run(stopped)
+        expect(['done', 'ERR_NETWORK_STOPPED']).toContain(end)
+        if (end === 'done' && name !== 'receive')
+          expect(numberOf(await scene.run(pair.theirs.receive(pair.alice.id)))).toBe(1)
+        expect(await scene.run(rejectionOf(pair.alice.network.makeSessions({ count: 1 })))).toMatchObject({
+          code: 'ERR_NETWORK_STOPPED',
+        })
+      }),
+  )
 
-  it('makeSessions when no ids are left says so, and nothing of the network ends', () =>
+  it('a call on what has ended makeSessions when no ids are left says so, and nothing of the network ends', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await connectedPair(scene)
       alice.link(bob).takeIds(0x3fff_ffff, 1, [])
-      expect(await scene.run(rejectionOf(alice.network.makeSessions({ count: 1 })))).toMatchObject({ code: 'ERR_SESSION_IDS_USED_UP' })
+      expect(await scene.run(rejectionOf(alice.network.makeSessions({ count: 1 })))).toMatchObject({
+        code: 'ERR_SESSION_IDS_USED_UP',
+      })
       expect(alice.eventsOf('sessions.failed')[0]?.cause.code).toBe('ERR_SESSION_IDS_USED_UP')
       expect(alice.eventsOf('child.restarted')).toEqual([])
       await scene.run(mine.send(bob.id, number(3)))
@@ -183,19 +218,24 @@ describe('a call on what has ended', () => {
 })
 
 describe('a Goodbye', () => {
-  it.each(carriers)('over %s comes after all that was sent, and the other side says in its event who left', (on) =>
-    play({ on }, async (scene) => {
-      const { alice, bob, mine, theirs } = await connectedPair(scene)
-      for (let value = 0; value < 200; value++) void theirs.send(alice.id, number(value)).catch(() => {})
-      await scene.run(bob.network.shutdown())
-      for (let value = 0; value < 200; value++) expect(numberOf(await scene.run(mine.receive(bob.id)))).toBe(value)
-      expect(['ERR_LINK_RESET', 'ERR_SESSION_RESET']).toContain((await scene.run(rejectionOf(mine.receive(bob.id)))).code)
-      await scene.until('the end was heard', () => alice.eventsOf('connection.lost').length > 0)
-      expect(alice.eventsOf('connection.lost')[0]?.cause.message).toContain('Goodbye')
-      expect(alice.eventsOf('connection.lost')[0]?.cause.message).toContain('shutting down')
-    }))
+  it.each(carriers)(
+    'a Goodbye over %s comes after all that was sent, and the other side says in its event who left',
+    (on) =>
+      play({ on }, async (scene) => {
+        const { alice, bob, mine, theirs } = await connectedPair(scene)
+        for (let value = 0; value < 200; value++) void theirs.send(alice.id, number(value)).catch(() => {})
+        await scene.run(bob.network.shutdown())
+        for (let value = 0; value < 200; value++) expect(numberOf(await scene.run(mine.receive(bob.id)))).toBe(value)
+        expect(['ERR_LINK_RESET', 'ERR_SESSION_RESET']).toContain(
+          (await scene.run(rejectionOf(mine.receive(bob.id)))).code,
+        )
+        await scene.until('the end was heard', () => alice.eventsOf('connection.lost').length > 0)
+        expect(alice.eventsOf('connection.lost')[0]?.cause.message).toContain('Goodbye')
+        expect(alice.eventsOf('connection.lost')[0]?.cause.message).toContain('shutting down')
+      }),
+  )
 
-  it('is no failure: whoever comes back at the same address is dialled and served', () =>
+  it('a Goodbye is no failure: whoever comes back at the same address is dialled and served', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob } = await connectedPair(scene)
       await scene.run(bob.network.shutdown())

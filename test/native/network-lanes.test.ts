@@ -29,15 +29,30 @@ async function twoLanes(scene: NativeScene): Promise<Two> {
 /** The second lane, both ways, on the connection that there was from the beginning. */
 async function expectOtherLane(scene: NativeScene, { alice, bob, mine, theirs }: Two): Promise<void> {
   await scene.run(Promise.all([mine[1].send(bob.id, number(51)), theirs[1].send(alice.id, number(52))]))
-  expect([numberOf(await scene.run(theirs[1].receive(alice.id))), numberOf(await scene.run(mine[1].receive(bob.id)))]).toEqual([51, 52])
-  expect([alice, bob].map((member) => [member.eventsOf('connection.opened').length, member.eventsOf('connection.lost').length])).toEqual([[1, 0], [1, 0]])
+  expect([
+    numberOf(await scene.run(theirs[1].receive(alice.id))),
+    numberOf(await scene.run(mine[1].receive(bob.id))),
+  ]).toEqual([51, 52])
+  expect(
+    [alice, bob].map((member) => [
+      member.eventsOf('connection.opened').length,
+      member.eventsOf('connection.lost').length,
+    ]),
+  ).toEqual([
+    [1, 0],
+    [1, 0],
+  ])
 }
 
 describe('a value of sound length and unsound content', () => {
   it.each([
     ['whose elements do not fill it', 'ERR_VECTOR_LENGTH_NOT_MULTIPLE', (frame: Buffer) => frame.writeUInt8(0x08, 4)],
-    ['that is a list of nothing known', 'ERR_UNKNOWN_DESCRIPTOR', (frame: Buffer) => [frame.writeUInt8(0x0a, 4), frame.writeUInt8(0xee, 9)]],
-  ])('%s costs its lane only, and both sides hear why', (_, code, tamper) =>
+    [
+      'that is a list of nothing known',
+      'ERR_UNKNOWN_DESCRIPTOR',
+      (frame: Buffer) => [frame.writeUInt8(0x0a, 4), frame.writeUInt8(0xee, 9)],
+    ],
+  ])('a value of sound length and unsound content %s costs its lane only, and both sides hear why', (_, code, tamper) =>
     play({ on: 'memory' }, async (scene) => {
       const two = await twoLanes(scene)
       const { alice, bob, mine, theirs } = two
@@ -49,75 +64,104 @@ describe('a value of sound length and unsound content', () => {
       expect(error.code).toBe('ERR_SESSION_RESET')
       expect(error.message).toContain(code)
       await expectOtherLane(scene, two)
-    }))
+    }),
+  )
 })
 
 describe('a handler that throws', () => {
-  it.each(carriers)('costs its lane only, over %s; the peer is told, and not with its words', (on) =>
-    play({ on }, async (scene) => {
-      const two = await twoLanes(scene)
-      const { alice, bob, mine, theirs } = two
-      let calls = 0
-      mine[0].handle(bob.id, () => {
-        calls++
-        throw new Error('a secret of the application')
-      })
-      for (let value = 0; value < 3; value++) void theirs[0].send(alice.id, number(value)).catch(() => {})
-      const error = await scene.run(rejectionOf(theirs[0].receive(alice.id)))
-      expect(error.code).toBe('ERR_SESSION_RESET')
-      expect(error.message).not.toContain('secret')
-      expect(await scene.run(rejectionOf(mine[0].receive(bob.id)))).toMatchObject({ code: 'ERR_HANDLER_FAILED', message: expect.stringContaining('a secret') as string })
-      expect(calls).toBe(1)
-      await expectOtherLane(scene, two)
-    }))
+  it.each(carriers)(
+    'a handler that throws costs its lane only, over %s; the peer is told, and not with its words',
+    (on) =>
+      play({ on }, async (scene) => {
+        const two = await twoLanes(scene)
+        const { alice, bob, mine, theirs } = two
+        let calls = 0
+        mine[0].handle(bob.id, () => {
+          calls++
+          throw new Error('a secret of the application')
+        })
+        for (let value = 0; value < 3; value++) void theirs[0].send(alice.id, number(value)).catch(() => {})
+        const error = await scene.run(rejectionOf(theirs[0].receive(alice.id)))
+        expect(error.code).toBe('ERR_SESSION_RESET')
+        expect(error.message).not.toContain('secret')
+        expect(await scene.run(rejectionOf(mine[0].receive(bob.id)))).toMatchObject({
+          code: 'ERR_HANDLER_FAILED',
+          message: expect.stringContaining('a secret') as string,
+        })
+        expect(calls).toBe(1)
+        await expectOtherLane(scene, two)
+      }),
+  )
 
-  it.each(carriers)('costs its lane only when it is asynchronous and rejects, and is reported once, over %s', (on) =>
-    play({ on }, async (scene) => {
-      const two = await twoLanes(scene)
-      const { alice, bob, mine, theirs } = two
-      const rejects = (async () => Promise.reject(new Error('no'))) as () => void
-      // One value waits for the handler, others come later.
-      await scene.run(theirs[0].send(alice.id, number(1)))
-      await scene.until('it waits', () => mine[0].unread(bob.id) === 1)
-      mine[0].handle(bob.id, rejects)
-      for (let value = 0; value < 3; value++) void theirs[0].send(alice.id, number(value)).catch(() => {})
-      expect(await scene.run(mine[0].ended(bob.id))).toMatchObject({ code: 'ERR_HANDLER_FAILED' })
-      expect(await scene.run(rejectionOf(theirs[0].receive(alice.id)))).toMatchObject({ code: 'ERR_SESSION_RESET' })
-      expect(alice.eventsOf('handler.failed')).toMatchObject([{ peer: bob.id, session: mine[0].id, cause: { code: 'ERR_HANDLER_FAILED' } }])
-      await expectOtherLane(scene, two)
-    }))
+  it.each(carriers)(
+    'a handler that throws costs its lane only when it is asynchronous and rejects, and is reported once, over %s',
+    (on) =>
+      play({ on }, async (scene) => {
+        const two = await twoLanes(scene)
+        const { alice, bob, mine, theirs } = two
+        const rejects = (async () => Promise.reject(new Error('no'))) as () => void
+        // One value waits for the handler, others come later.
+        await scene.run(theirs[0].send(alice.id, number(1)))
+        await scene.until('it waits', () => mine[0].unread(bob.id) === 1)
+        mine[0].handle(bob.id, rejects)
+        for (let value = 0; value < 3; value++) void theirs[0].send(alice.id, number(value)).catch(() => {})
+        expect(await scene.run(mine[0].ended(bob.id))).toMatchObject({ code: 'ERR_HANDLER_FAILED' })
+        expect(await scene.run(rejectionOf(theirs[0].receive(alice.id)))).toMatchObject({ code: 'ERR_SESSION_RESET' })
+        expect(alice.eventsOf('handler.failed')).toMatchObject([
+          { peer: bob.id, session: mine[0].id, cause: { code: 'ERR_HANDLER_FAILED' } },
+        ])
+        await expectOtherLane(scene, two)
+      }),
+  )
 
-  it('is reported as handler.failed, and not as a restart', () =>
+  it('a handler that throws is reported as handler.failed, and not as a restart', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await twoLanes(scene)
-      mine[0].handle(bob.id, () => { throw new Error('no') })
+      mine[0].handle(bob.id, () => {
+        throw new Error('no')
+      })
       await scene.run(theirs[0].send(alice.id, number(1)))
       await scene.run(mine[0].ended(bob.id))
-      expect(alice.eventsOf('handler.failed')).toMatchObject([{ peer: bob.id, session: mine[0].id, cause: { code: 'ERR_HANDLER_FAILED' } }])
-      expect(['connection.lost', 'child.restarted'].flatMap((type) => [...alice.eventsOf(type as 'connection.lost'), ...bob.eventsOf(type as 'connection.lost')])).toEqual([])
+      expect(alice.eventsOf('handler.failed')).toMatchObject([
+        { peer: bob.id, session: mine[0].id, cause: { code: 'ERR_HANDLER_FAILED' } },
+      ])
+      expect(
+        ['connection.lost', 'child.restarted'].flatMap((type) => [
+          ...alice.eventsOf(type as 'connection.lost'),
+          ...bob.eventsOf(type as 'connection.lost'),
+        ]),
+      ).toEqual([])
     }))
 
-  it('at a value that had waited for it ends as at any other', () =>
+  it('a handler that throws at a value that had waited for it ends as at any other', () =>
     play({ on: 'memory' }, async (scene) => {
       const two = await twoLanes(scene)
       const { alice, bob, mine, theirs } = two
       await scene.run(theirs[0].send(alice.id, number(1)))
       await scene.until('it waits', () => mine[0].unread(bob.id) === 1)
-      expect(() => mine[0].handle(bob.id, () => { throw new Error('no') })).not.toThrow()
+      expect(() =>
+        mine[0].handle(bob.id, () => {
+          throw new Error('no')
+        }),
+      ).not.toThrow()
       expect(await scene.run(rejectionOf(mine[0].receive(bob.id)))).toMatchObject({ code: 'ERR_HANDLER_FAILED' })
-      expect(await scene.run(rejectionOf(theirs[0].send(alice.id, number(2)).then(() => theirs[0].receive(alice.id))))).toMatchObject({ code: 'ERR_SESSION_RESET' })
+      expect(
+        await scene.run(rejectionOf(theirs[0].send(alice.id, number(2)).then(() => theirs[0].receive(alice.id)))),
+      ).toMatchObject({ code: 'ERR_SESSION_RESET' })
       await expectOtherLane(scene, two)
     }))
 })
 
 describe('a slow reader', () => {
-  it.each(carriers)('over %s holds up its own lane, within its window; the other lane goes on', (on) =>
+  it.each(carriers)('a slow reader over %s holds up its own lane, within its window; the other lane goes on', (on) =>
     play({ on }, async (scene) => {
       const two = await twoLanes(scene)
       const { alice, bob, mine, theirs } = two
       const lengthBytes = 1000
       const accepted: number[] = []
-      const sends = Array.from({ length: 500 }, (_, value) => theirs[0].send(alice.id, bytes(lengthBytes, value)).then(() => accepted.push(value)))
+      const sends = Array.from({ length: 500 }, (_, value) =>
+        theirs[0].send(alice.id, bytes(lengthBytes, value)).then(() => accepted.push(value)),
+      )
       for (let value = 0; value < sized(300, 2000); value++) {
         await scene.run(theirs[1].send(alice.id, number(value)))
         expect(numberOf(await scene.run(mine[1].receive(bob.id)))).toBe(value)
@@ -128,18 +172,27 @@ describe('a slow reader', () => {
       for (let value = 0; value < 500; value++) {
         const received = await scene.run(mine[0].receive(bob.id))
         // Comparing the bytes one by one, as toEqual does, takes longer than all the rest.
-        expect(received.type === 'Bytes' && Buffer.alloc(lengthBytes, value).equals(received.value), `value ${value}`).toBe(true)
+        expect(
+          received.type === 'Bytes' && Buffer.alloc(lengthBytes, value).equals(received.value),
+          `value ${value}`,
+        ).toBe(true)
       }
       await scene.run(Promise.all(sends))
       expect(accepted).toHaveLength(500)
       await expectOtherLane(scene, two)
-    }))
+    }),
+  )
 
-  it('is told at once when too many values wait for it, and those before go on', () =>
+  it('a slow reader is told at once when too many values wait for it, and those before go on', () =>
     play({ on: 'memory', limits: { sendQueueValuesMax: 100 } }, async (scene) => {
       const two = await twoLanes(scene)
       const { alice, bob, mine, theirs } = two
-      const results = Array.from({ length: 300 }, (_, value) => theirs[0].send(alice.id, bytes(1000, value)).then(() => 'sent', (error: { code: string }) => error.code))
+      const results = Array.from({ length: 300 }, (_, value) =>
+        theirs[0].send(alice.id, bytes(1000, value)).then(
+          () => 'sent',
+          (error: { code: string }) => error.code,
+        ),
+      )
       for (let value = 0; value < 165; value++) await scene.run(mine[0].receive(bob.id))
       const counts = new Map<string, number>()
       for (const result of await scene.run(Promise.all(results))) counts.set(result, (counts.get(result) ?? 0) + 1)
@@ -148,26 +201,36 @@ describe('a slow reader', () => {
       await expectOtherLane(scene, two)
     }))
 
-  it.each(carriers)('over %s gets a value that is larger than its window, and what comes after it', (on) =>
-    play({ on }, async (scene) => {
-      const two = await twoLanes(scene)
-      const { alice, bob, mine, theirs } = two
-      const large = Buffer.alloc(5 * 1024 * 1024, 7)
-      const sends = [theirs[0].send(alice.id, { type: 'Bytes', value: large }), theirs[0].send(alice.id, number(8)), theirs[0].send(alice.id, { type: 'Bytes', value: large })]
-      const first = await scene.run(mine[0].receive(bob.id))
-      expect(first.type === 'Bytes' && large.equals(first.value)).toBe(true)
-      expect(numberOf(await scene.run(mine[0].receive(bob.id)))).toBe(8)
-      expect((await scene.run(mine[0].receive(bob.id))).type).toBe('Bytes')
-      await scene.run(Promise.all(sends))
-      await expectOtherLane(scene, two)
-    }))
+  it.each(carriers)(
+    'a slow reader over %s gets a value that is larger than its window, and what comes after it',
+    (on) =>
+      play({ on }, async (scene) => {
+        const two = await twoLanes(scene)
+        const { alice, bob, mine, theirs } = two
+        const large = Buffer.alloc(5 * 1024 * 1024, 7)
+        const sends = [
+          theirs[0].send(alice.id, { type: 'Bytes', value: large }),
+          theirs[0].send(alice.id, number(8)),
+          theirs[0].send(alice.id, { type: 'Bytes', value: large }),
+        ]
+        const first = await scene.run(mine[0].receive(bob.id))
+        expect(first.type === 'Bytes' && large.equals(first.value)).toBe(true)
+        expect(numberOf(await scene.run(mine[0].receive(bob.id)))).toBe(8)
+        expect((await scene.run(mine[0].receive(bob.id))).type).toBe('Bytes')
+        await scene.run(Promise.all(sends))
+        await expectOtherLane(scene, two)
+      }),
+  )
 
-  it('who takes a value that is longer than the peer allows is spared it: the sender is told, and nobody else', () =>
+  it('a slow reader who takes a value that is longer than the peer allows is spared it: the sender is told, and nobody else', () =>
     play({ on: 'memory' }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1], dials: [], limits: { maxMessageLengthBytes: 65_536 } })
       const bob = await scene.start({ key: 1, peers: [0], dials: [0] })
       const [mine, theirs] = (await scene.sessions([alice, bob], 2)) as [[Session, Session], [Session, Session]]
-      expect(await scene.run(rejectionOf(theirs[0].send(alice.id, bytes(65_537))))).toMatchObject({ code: 'ERR_INVALID_VALUE', message: expect.stringContaining('65537') as string })
+      expect(await scene.run(rejectionOf(theirs[0].send(alice.id, bytes(65_537))))).toMatchObject({
+        code: 'ERR_INVALID_VALUE',
+        message: expect.stringContaining('65537') as string,
+      })
       await scene.run(theirs[0].send(alice.id, bytes(65_536)))
       expect((await scene.run(mine[0].receive(bob.id))).type).toBe('Bytes')
       await expectOtherLane(scene, { alice, bob, mine, theirs })
@@ -175,7 +238,7 @@ describe('a slow reader', () => {
 })
 
 describe('silence', () => {
-  it('makes a connection suspect after 15 s and ends it after 20; the sessions go on over the next', () =>
+  it('silence makes a connection suspect after 15 s and ends it after 20; the sessions go on over the next', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await twoLanes(scene)
       await scene.run(mine[0].send(bob.id, number(1)))
@@ -190,11 +253,14 @@ describe('silence', () => {
       // Whichever side finds it first; the other hears of the end from it.
       await scene.until('both heard', () => bob.eventsOf('connection.lost').length > 0)
       expect([alice, bob].map((member) => member.eventsOf('connection.lost')[0]?.cause.code)).toContain('ERR_TIMED_OUT')
-      expect([numberOf(await scene.run(theirs[0].receive(alice.id))), numberOf(await scene.run(theirs[0].receive(alice.id)))]).toEqual([1, 2])
+      expect([
+        numberOf(await scene.run(theirs[0].receive(alice.id))),
+        numberOf(await scene.run(theirs[0].receive(alice.id))),
+      ]).toEqual([1, 2])
       expect(alice.eventsOf('connection.opened')).toHaveLength(2)
     }))
 
-  it('of an hour without a value is none: pings keep the connection', () =>
+  it('silence of an hour without a value is none: pings keep the connection', () =>
     play({ on: 'memory' }, async (scene) => {
       const two = await twoLanes(scene)
       await scene.clock.advance(3_600_000)
@@ -202,16 +268,19 @@ describe('silence', () => {
       await expectOtherLane(scene, two)
     }))
 
-  it.each([16_000, 25_000, 3_600_000])('that is a stall of our own, of %i ms, is not held against the peer', (stallMs) =>
-    play({ on: 'memory' }, async (scene) => {
-      const two = await twoLanes(scene)
-      await scene.clock.advance(5_000)
-      scene.clock.stall(stallMs)
-      await scene.clock.advance(60_000)
-      await expectOtherLane(scene, two)
-    }))
+  it.each([16_000, 25_000, 3_600_000])(
+    'silence that is a stall of our own, of %i ms, is not held against the peer',
+    (stallMs) =>
+      play({ on: 'memory' }, async (scene) => {
+        const two = await twoLanes(scene)
+        await scene.clock.advance(5_000)
+        scene.clock.stall(stallMs)
+        await scene.clock.advance(60_000)
+        await expectOtherLane(scene, two)
+      }),
+  )
 
-  it('that goes on after a stall of our own is found all the same', () =>
+  it('silence that goes on after a stall of our own is found all the same', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob } = await twoLanes(scene)
       for (const pipe of [...alice.faults.pipes, ...bob.faults.pipes]) pipe.fallSilent()

@@ -11,7 +11,9 @@ import { onWire } from '../support/wire-tamper.ts'
 
 const carriers: Carrier[] = ['memory', 'tcp', 'tls']
 
-async function connectedPair(scene: NativeScene): Promise<{ alice: NativeMember; bob: NativeMember; mine: Session; theirs: Session }> {
+async function connectedPair(
+  scene: NativeScene,
+): Promise<{ alice: NativeMember; bob: NativeMember; mine: Session; theirs: Session }> {
   const [alice, bob] = await scene.pair()
   const [[mine], [theirs]] = (await scene.sessions([alice, bob], 1)) as [[Session], [Session]]
   return { alice, bob, mine, theirs }
@@ -21,11 +23,14 @@ async function connectedPair(scene: NativeScene): Promise<{ alice: NativeMember;
 async function expectLife(scene: NativeScene, alice: NativeMember, bob: NativeMember): Promise<void> {
   const [[mine], [theirs]] = (await scene.sessions([alice, bob], 1)) as [[Session], [Session]]
   await scene.run(Promise.all([mine.send(bob.id, number(41)), theirs.send(alice.id, number(42))]))
-  expect([numberOf(await scene.run(theirs.receive(alice.id))), numberOf(await scene.run(mine.receive(bob.id)))]).toEqual([41, 42])
+  expect([
+    numberOf(await scene.run(theirs.receive(alice.id))),
+    numberOf(await scene.run(mine.receive(bob.id))),
+  ]).toEqual([41, 42])
 }
 
 describe('dials that cross', () => {
-  it.each([1, 2, 3, 4, 5, 6, 7, 8])('settle to one connection a link, seed %i', (seed) =>
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])('dials that cross settle to one connection a link, seed %i', (seed) =>
     play({ on: 'memory', seed, links: 2 }, async (scene) => {
       // Neither is there when the other first dials, so that both are in their back-off and meet anywhere in it.
       const alice = await scene.start({ key: 0, peers: [1], dials: [1] })
@@ -34,47 +39,62 @@ describe('dials that cross', () => {
       await expectLife(scene, alice, bob)
       await scene.clock.advance(60_000)
       expect([alice.faults.pipes.size, bob.faults.pipes.size]).toEqual([2, 2])
-      for (const member of [alice, bob]) expect(member.eventsOf('connection.opened').length - member.eventsOf('connection.lost').length).toBe(2)
+      for (const member of [alice, bob])
+        expect(member.eventsOf('connection.opened').length - member.eventsOf('connection.lost').length).toBe(2)
       await expectLife(scene, alice, bob)
-    }))
+    }),
+  )
 
-  it.each(['tcp', 'tls'] as const)('in the same turn, over %s, are settled by the keys and lose no value', (on) =>
-    play({ on }, async (scene) => {
-      // Real sockets: in virtual time one dial is through before the other has begun.
-      const early = await scene.start({ key: 1, peers: [], dials: [] })
-      const addressOfBob = early.network.url as string
-      const alice = await scene.start({ key: 0, peers: [1], dials: [1] })
-      await early.network.shutdown()
-      scene.members.delete(early)
-      const bob = await scene.start({ key: 1, peers: [0], dials: [0], listenAt: addressOfBob })
-      const [[mine], [theirs]] = (await scene.sessions([alice, bob], 1)) as [[Session], [Session]]
-      for (let value = 0; value < 40; value++) {
-        void mine.send(bob.id, number(value))
-        for (const member of [alice, bob]) member.kill()
-        expect(numberOf(await scene.run(theirs.receive(alice.id)))).toBe(value)
-        await scene.until('all is up', () => [alice, bob].every((member) => member.eventsOf('connection.opened').length > member.eventsOf('connection.lost').length))
-      }
-      // One connection a break: where both sides kept theirs, or neither, there would be more.
-      for (const member of [alice, bob]) expect(member.eventsOf('connection.opened')).toHaveLength(41)
-    }))
+  it.each(['tcp', 'tls'] as const)(
+    'dials that cross in the same turn, over %s, are settled by the keys and lose no value',
+    (on) =>
+      play({ on }, async (scene) => {
+        // Real sockets: in virtual time one dial is through before the other has begun.
+        const early = await scene.start({ key: 1, peers: [], dials: [] })
+        const addressOfBob = early.network.url as string
+        const alice = await scene.start({ key: 0, peers: [1], dials: [1] })
+        await early.network.shutdown()
+        scene.members.delete(early)
+        const bob = await scene.start({ key: 1, peers: [0], dials: [0], listenAt: addressOfBob })
+        const [[mine], [theirs]] = (await scene.sessions([alice, bob], 1)) as [[Session], [Session]]
+        for (let value = 0; value < 40; value++) {
+          void mine.send(bob.id, number(value))
+          for (const member of [alice, bob]) member.kill()
+          expect(numberOf(await scene.run(theirs.receive(alice.id)))).toBe(value)
+          await scene.until('all is up', () =>
+            [alice, bob].every(
+              (member) => member.eventsOf('connection.opened').length > member.eventsOf('connection.lost').length,
+            ),
+          )
+        }
+        // One connection a break: where both sides kept theirs, or neither, there would be more.
+        for (const member of [alice, bob]) expect(member.eventsOf('connection.opened')).toHaveLength(41)
+      }),
+  )
 })
 
 describe('a key that is not invited', () => {
-  it.each(carriers)('is refused over %s, with an event that says why, and nobody else is disturbed', (on) =>
-    play({ on }, async (scene) => {
-      const { alice, bob, mine, theirs } = await connectedPair(scene)
-      const carol = await scene.start({ key: 2, peers: [0], dials: [0] })
-      await scene.until('carol was refused', () => alice.eventsOf('connection.rejected').length >= 3 && carol.eventsOf('connection.failed').length >= 3)
-      const [rejected] = alice.eventsOf('connection.rejected')
-      expect(rejected?.cause.code).toBe('ERR_UNKNOWN_PEER')
-      expect(rejected?.cause.message).toContain(carol.id)
-      expect(carol.eventsOf('connection.opened')).toEqual([])
-      await scene.run(mine.send(bob.id, number(1)))
-      expect(numberOf(await scene.run(theirs.receive(alice.id)))).toBe(1)
-      expect(alice.eventsOf('connection.lost')).toEqual([])
-    }))
+  it.each(carriers)(
+    'a key that is not invited is refused over %s, with an event that says why, and nobody else is disturbed',
+    (on) =>
+      play({ on }, async (scene) => {
+        const { alice, bob, mine, theirs } = await connectedPair(scene)
+        const carol = await scene.start({ key: 2, peers: [0], dials: [0] })
+        await scene.until(
+          'carol was refused',
+          () => alice.eventsOf('connection.rejected').length >= 3 && carol.eventsOf('connection.failed').length >= 3,
+        )
+        const [rejected] = alice.eventsOf('connection.rejected')
+        expect(rejected?.cause.code).toBe('ERR_UNKNOWN_PEER')
+        expect(rejected?.cause.message).toContain(carol.id)
+        expect(carol.eventsOf('connection.opened')).toEqual([])
+        await scene.run(mine.send(bob.id, number(1)))
+        expect(numberOf(await scene.run(theirs.receive(alice.id)))).toBe(1)
+        expect(alice.eventsOf('connection.lost')).toEqual([])
+      }),
+  )
 
-  it('tries again more and more seldom, down to the cap of its back-off', () =>
+  it('a key that is not invited tries again more and more seldom, down to the cap of its back-off', () =>
     play({ on: 'memory', limits: { backoffMinMs: 100, backoffMaxMs: 10_000 } }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1], dials: [] })
       const carol = await scene.start({ key: 2, peers: [0], dials: [0] })
@@ -87,23 +107,29 @@ describe('a key that is not invited', () => {
       expect(alice.eventsOf('connection.rejected').length).toBe(carol.faults.dials)
     }))
 
-  it.each(['tls', 'memory'] as const)('behind an address is told apart over %s, set aside at once and tried again at the cap only', (on) =>
-    play({ on, limits: { backoffMinMs: 1, backoffMaxMs: on === 'memory' ? 60_000 : 300 } }, async (scene) => {
-      const alice = await scene.start({ key: 0, peers: [1, 2], dials: [] })
-      const bob = await scene.start({ key: 1, peers: [2], dials: [2], misled: { 2: 0 } })
-      await scene.until('the first dial ended', () => bob.eventsOf('connection.failed').length > 0)
-      expect(bob.eventsOf('connection.failed')[0]).toMatchObject({ peer: keys[2]?.id, cause: { code: 'ERR_UNEXPECTED_PEER' } })
-      expect(bob.eventsOf('connection.failed')[0]?.cause.message).toContain(alice.id)
-      if (on === 'tls') return
-      // From 1 ms on by a factor of 1.6 there would be a dozen within the first second.
-      await scene.clock.advance(1000)
-      expect(bob.faults.dials).toBeLessThan(4)
-      await scene.clock.advance(600_000)
-      expect(bob.faults.dials).toBeGreaterThan(8)
-      expect(bob.faults.dials).toBeLessThan(45)
-    }))
+  it.each(['tls', 'memory'] as const)(
+    'a key that is not invited behind an address is told apart over %s, set aside at once and tried again at the cap only',
+    (on) =>
+      play({ on, limits: { backoffMinMs: 1, backoffMaxMs: on === 'memory' ? 60_000 : 300 } }, async (scene) => {
+        const alice = await scene.start({ key: 0, peers: [1, 2], dials: [] })
+        const bob = await scene.start({ key: 1, peers: [2], dials: [2], misled: { 2: 0 } })
+        await scene.until('the first dial ended', () => bob.eventsOf('connection.failed').length > 0)
+        expect(bob.eventsOf('connection.failed')[0]).toMatchObject({
+          peer: keys[2]?.id,
+          cause: { code: 'ERR_UNEXPECTED_PEER' },
+        })
+        expect(bob.eventsOf('connection.failed')[0]?.cause.message).toContain(alice.id)
+        if (on === 'tls') return
+        // From 1 ms on by a factor of 1.6 there would be a dozen within the first second.
+        await scene.clock.advance(1000)
+        expect(bob.faults.dials).toBeLessThan(4)
+        await scene.clock.advance(600_000)
+        expect(bob.faults.dials).toBeGreaterThan(8)
+        expect(bob.faults.dials).toBeLessThan(45)
+      }),
+  )
 
-  it('does not keep the right one from its address later', () =>
+  it('a key that is not invited does not keep the right one from its address later', () =>
     play({ on: 'memory', limits: { backoffMinMs: 1, backoffMaxMs: 1000 } }, async (scene) => {
       const dave = await scene.start({ key: 0, peers: [1, 2], dials: [] })
       const bob = await scene.start({ key: 1, peers: [2], dials: [2], misled: { 2: 0 } })
@@ -116,77 +142,93 @@ describe('a key that is not invited', () => {
 })
 
 describe('a peer whose process restarts', () => {
-  it.each([0, 1, 2, 3, 4, 5])('ends the sessions, and every value sent has one outcome, seed %i', (seed) =>
-    play({ on: 'memory', seed }, async (scene) => {
-      const { alice, bob, mine, theirs } = await connectedPair(scene)
-      const sends: Promise<void>[] = []
-      // Some are read, some lie unread there, some wait for credit here, some for the connection.
-      for (let value = 0; value < 40; value++) sends.push(mine.send(bob.id, bytes(4_000, value)))
-      for (let value = 0; value < 2 * seed; value++) await scene.run(theirs.receive(alice.id))
-      await scene.clock.advance(10 * seed)
-      await scene.crash(bob)
-      for (let value = 40; value < 60; value++) sends.push(mine.send(bob.id, bytes(4_000, value)))
-      const settled = Promise.allSettled(sends)
-      const received = rejectionOf(mine.receive(bob.id))
-      const flushed = rejectionOf(mine.flush())
-      const again = await scene.start({ key: 1, peers: [0], dials: [0] })
-      const error = (await scene.run(received)) as LinkResetError
-      expect(error).toMatchObject({ name: 'LinkResetError', code: 'ERR_LINK_RESET', reason: 'peer-restarted' })
-      const { acked, unknown, notSent } = error.outcomes
-      expect(acked + unknown + notSent).toBe(60)
-      // Whoever was told "accepted" has a value that left or waited in a batch; whoever was not has one that did not.
-      const accepted = (await scene.run(settled)).filter(({ status }) => status === 'fulfilled').length
-      expect(acked + unknown).toBeLessThanOrEqual(accepted)
-      expect(notSent).toBeGreaterThanOrEqual(60 - accepted)
-      expect(await scene.run(flushed)).toMatchObject({ code: 'ERR_LINK_RESET' })
-      await expectLife(scene, alice, again)
-    }))
+  it.each([0, 1, 2, 3, 4, 5])(
+    'a peer whose process restarts ends the sessions, and every value sent has one outcome, seed %i',
+    (seed) =>
+      play({ on: 'memory', seed }, async (scene) => {
+        const { alice, bob, mine, theirs } = await connectedPair(scene)
+        const sends: Promise<void>[] = []
+        // Some are read, some lie unread there, some wait for credit here, some for the connection.
+        for (let value = 0; value < 40; value++) sends.push(mine.send(bob.id, bytes(4_000, value)))
+        for (let value = 0; value < 2 * seed; value++) await scene.run(theirs.receive(alice.id))
+        await scene.clock.advance(10 * seed)
+        await scene.crash(bob)
+        for (let value = 40; value < 60; value++) sends.push(mine.send(bob.id, bytes(4_000, value)))
+        const settled = Promise.allSettled(sends)
+        const received = rejectionOf(mine.receive(bob.id))
+        const flushed = rejectionOf(mine.flush())
+        const again = await scene.start({ key: 1, peers: [0], dials: [0] })
+        const error = (await scene.run(received)) as LinkResetError
+        expect(error).toMatchObject({ name: 'LinkResetError', code: 'ERR_LINK_RESET', reason: 'peer-restarted' })
+        const { acked, unknown, notSent } = error.outcomes
+        expect(acked + unknown + notSent).toBe(60)
+        // Whoever was told "accepted" has a value that left or waited in a batch; whoever was not has one that did not.
+        const accepted = (await scene.run(settled)).filter(({ status }) => status === 'fulfilled').length
+        expect(acked + unknown).toBeLessThanOrEqual(accepted)
+        expect(notSent).toBeGreaterThanOrEqual(60 - accepted)
+        expect(await scene.run(flushed)).toMatchObject({ code: 'ERR_LINK_RESET' })
+        await expectLife(scene, alice, again)
+      }),
+  )
 })
 
 describe('a link that stays down', () => {
-  it.each([1_000, 120_000])('ends its sessions after resumeTimeoutMs (%i), not before, with an outcome for each value', (resumeTimeoutMs) =>
-    play({ on: 'memory', limits: { resumeTimeoutMs } }, async (scene) => {
-      const { alice, bob, mine } = await connectedPair(scene)
-      await scene.run(mine.send(bob.id, number(1)))
-      await scene.run(mine.flush())
-      await scene.crash(bob)
-      const downAtMs = scene.clock.nowMs()
-      const sent = rejectionOf(mine.send(bob.id, number(2)))
-      const received = rejectionOf(mine.receive(bob.id))
-      let endedAtMs = 0
-      received.then(() => (endedAtMs = scene.clock.nowMs())).catch(() => {})
-      await scene.clock.advance(resumeTimeoutMs - 100)
-      expect(endedAtMs).toBe(0)
-      const error = (await scene.run(received)) as LinkResetError
-      expect(error).toMatchObject({ reason: 'expired', outcomes: { acked: 1, unknown: 0, notSent: 1 } })
-      expect(await sent).toMatchObject({ code: 'ERR_LINK_RESET' })
-      expect(endedAtMs - downAtMs).toBeLessThan(resumeTimeoutMs + 100)
-      await expectLife(scene, alice, await scene.start({ key: 1, peers: [0], dials: [0] }))
-    }))
+  it.each([1_000, 120_000])(
+    'a link that stays down ends its sessions after resumeTimeoutMs (%i), not before, with an outcome for each value',
+    (resumeTimeoutMs) =>
+      play({ on: 'memory', limits: { resumeTimeoutMs } }, async (scene) => {
+        const { alice, bob, mine } = await connectedPair(scene)
+        await scene.run(mine.send(bob.id, number(1)))
+        await scene.run(mine.flush())
+        await scene.crash(bob)
+        const downAtMs = scene.clock.nowMs()
+        const sent = rejectionOf(mine.send(bob.id, number(2)))
+        const received = rejectionOf(mine.receive(bob.id))
+        let endedAtMs = 0
+        received.then(() => (endedAtMs = scene.clock.nowMs())).catch(() => {})
+        await scene.clock.advance(resumeTimeoutMs - 100)
+        expect(endedAtMs).toBe(0)
+        const error = (await scene.run(received)) as LinkResetError
+        expect(error).toMatchObject({ reason: 'expired', outcomes: { acked: 1, unknown: 0, notSent: 1 } })
+        expect(await sent).toMatchObject({ code: 'ERR_LINK_RESET' })
+        expect(endedAtMs - downAtMs).toBeLessThan(resumeTimeoutMs + 100)
+        await expectLife(scene, alice, await scene.start({ key: 1, peers: [0], dials: [0] }))
+      }),
+  )
 })
 
 describe('a peer that breaks the contract', () => {
   it.each([
     ['a descriptor that nobody knows', 'ERR_UNKNOWN_DESCRIPTOR', (frame: Buffer) => frame.writeUInt8(0xee, 4)],
-    ['a value on a session that was never credited', 'ERR_CREDIT_EXCEEDED', (frame: Buffer) => frame.writeUInt32LE(77, 0)],
+    [
+      'a value on a session that was never credited',
+      'ERR_CREDIT_EXCEEDED',
+      (frame: Buffer) => frame.writeUInt32LE(77, 0),
+    ],
     ['a length beyond the limit', 'ERR_MESSAGE_TOO_LONG', (frame: Buffer) => frame.writeUInt32LE(0xffff_ffff, 5)],
-  ] as const)('by %s ends the epoch on both sides; the frame never comes again', (_, code, tamper) =>
-    play({ on: 'memory' }, async (scene) => {
-      const { alice, bob, mine, theirs } = await connectedPair(scene)
-      const tampered = onWire(bob, 0, tamper)
-      await scene.run(theirs.send(alice.id, bytes(100, 5)))
-      await scene.until('it arrived', () => tampered.count === 1)
-      expect(await scene.run(rejectionOf(mine.receive(bob.id)))).toMatchObject({ code: 'ERR_LINK_RESET', reason: 'protocol-error' })
-      const error = (await scene.run(rejectionOf(theirs.receive(alice.id)))) as LinkResetError
-      expect(error).toMatchObject({ code: 'ERR_LINK_RESET', reason: 'protocol-error' })
-      expect(error.outcomes.acked + error.outcomes.unknown + error.outcomes.notSent).toBe(1)
-      expect(error.outcomes.acked).toBe(0)
-      expect(alice.eventsOf('connection.lost')[0]?.cause.code).toBe(code)
-      // The one who broke it reads in its own event what the other found.
-      expect(bob.eventsOf('connection.lost')[0]?.cause.message).toMatch(/broke the protocol: "[A-Z].+"$/)
-      await expectLife(scene, alice, bob)
-      await scene.clock.advance(60_000)
-      expect([alice, bob].map((member) => member.eventsOf('connection.opened').length)).toEqual([2, 2])
-      expect(alice.link(bob).counters.valuesReceived).toBe(1)
-    }))
+  ] as const)(
+    'a peer that breaks the contract by %s ends the epoch on both sides; the frame never comes again',
+    (_, code, tamper) =>
+      play({ on: 'memory' }, async (scene) => {
+        const { alice, bob, mine, theirs } = await connectedPair(scene)
+        const tampered = onWire(bob, 0, tamper)
+        await scene.run(theirs.send(alice.id, bytes(100, 5)))
+        await scene.until('it arrived', () => tampered.count === 1)
+        expect(await scene.run(rejectionOf(mine.receive(bob.id)))).toMatchObject({
+          code: 'ERR_LINK_RESET',
+          reason: 'protocol-error',
+        })
+        const error = (await scene.run(rejectionOf(theirs.receive(alice.id)))) as LinkResetError
+        expect(error).toMatchObject({ code: 'ERR_LINK_RESET', reason: 'protocol-error' })
+        expect(error.outcomes.acked + error.outcomes.unknown + error.outcomes.notSent).toBe(1)
+        expect(error.outcomes.acked).toBe(0)
+        expect(alice.eventsOf('connection.lost')[0]?.cause.code).toBe(code)
+        // The one who broke it reads in its own event what the other found.
+        expect(bob.eventsOf('connection.lost')[0]?.cause.message).toMatch(/broke the protocol: "[A-Z].+"$/)
+        await expectLife(scene, alice, bob)
+        await scene.clock.advance(60_000)
+        expect([alice, bob].map((member) => member.eventsOf('connection.opened').length)).toEqual([2, 2])
+        expect(alice.link(bob).counters.valuesReceived).toBe(1)
+      }),
+  )
 })

@@ -9,24 +9,32 @@ const kib = 1024
 const mib = 1024 * kib
 
 describe('a link', () => {
-  test('can use its share for sending whatever the others hold', () => {
+  test('a link can use its share for sending whatever the others hold', () => {
     const memory = new NodeMemory(mib, 2)
     const [greedy, modest] = [memory.open(), memory.open()]
     while (greedy.reserveReplay(16 * kib)) {}
-    expect([memory.usedBytes, modest.reserveReplay(memory.shareBytes), modest.reserveReplay(1)]).toEqual([mib - memory.shareBytes, true, false])
+    expect([memory.usedBytes, modest.reserveReplay(memory.shareBytes), modest.reserveReplay(1)]).toEqual([
+      mib - memory.shareBytes,
+      true,
+      false,
+    ])
     expect(memory.usedBytes).toBe(mib)
   })
 
-  test('gets no more windows than three quarters of what is not set aside, and grows to a half', () => {
+  test('a link gets no more windows than three quarters of what is not set aside, and grows to a half', () => {
     const memory = new NodeMemory(2 * mib, 1)
     const link = memory.open()
     const poolBytes = 2 * mib - memory.shareBytes
-    expect([link.growWindow(poolBytes / 2 + 1), link.growWindow(poolBytes / 2), link.growWindow(1)]).toEqual([false, true, false])
+    expect([link.growWindow(poolBytes / 2 + 1), link.growWindow(poolBytes / 2), link.growWindow(1)]).toEqual([
+      false,
+      true,
+      false,
+    ])
     while (link.openWindow(64 * kib) > 0) {}
-    expect(link.held.windowsBytes).toBe(poolBytes * 3 / 4)
+    expect(link.held.windowsBytes).toBe((poolBytes * 3) / 4)
   })
 
-  test('lets the first value of a lane wait however little is left, and no further one', () => {
+  test('a link lets the first value of a lane wait however little is left, and no further one', () => {
     const memory = new NodeMemory(mib, 1)
     const link = memory.open()
     while (link.reserveReplay(1)) if (!link.reserveReplay(4 * kib)) break
@@ -36,7 +44,7 @@ describe('a link', () => {
     memory.invariants()
   })
 
-  test('that is closed gives everything back, and takes nothing more', () => {
+  test('a link that is closed gives everything back, and takes nothing more', () => {
     const memory = new NodeMemory(mib, 2)
     const link = memory.open()
     link.openWindow(64 * kib)
@@ -45,7 +53,12 @@ describe('a link', () => {
     link.queueValue(10, true)
     link.close()
     memory.invariants()
-    expect([memory.usedBytes, link.openWindow(1), link.growWindow(1), link.reserveReplay(1)]).toEqual([0, 0, false, false])
+    expect([memory.usedBytes, link.openWindow(1), link.growWindow(1), link.reserveReplay(1)]).toEqual([
+      0,
+      0,
+      false,
+      false,
+    ])
     link.releaseReplay(400 * kib)
     link.closeWindow(64 * kib)
     expect(memory.usedBytes).toBe(0)
@@ -53,7 +66,7 @@ describe('a link', () => {
 })
 
 describe('links that wait to send', () => {
-  test('are served first come, first served, a place each, and none is left out', () => {
+  test('links that wait to send are served first come, first served, a place each, and none is left out', () => {
     const memory = new NodeMemory(mib, 3)
     const links = [memory.open(), memory.open(), memory.open()]
     const rooms = links.map((link) => new SendRoom(link))
@@ -63,10 +76,14 @@ describe('links that wait to send', () => {
       const room = rooms[index]!
       while (held[index]! < 2 * mib && room.fits(held[index]!, 16 * kib)) held[index]! += 16 * kib + 32
       links[index]!.queueValue(16 * kib + 64, true)
-      room.wait(() => held[index]!, { frame: { lengthBytes: 16 * kib }, memoryBytes: 16 * kib + 64 }, () => {
-        served.push(index)
-        fill(index)
-      })
+      room.wait(
+        () => held[index]!,
+        { frame: { lengthBytes: 16 * kib }, memoryBytes: 16 * kib + 64 },
+        () => {
+          served.push(index)
+          fill(index)
+        },
+      )
     }
     for (const index of [0, 1, 2]) fill(index)
     expect(memory.waiting).toBe(3)
@@ -84,7 +101,7 @@ describe('links that wait to send', () => {
     expect(Math.max(...turns) - Math.min(...turns)).toBeLessThanOrEqual(1)
   })
 
-  test('get what a longer value needs than all there is, once nothing else is on its way', () => {
+  test('links that wait to send get what a longer value needs than all there is, once nothing else is on its way', () => {
     const memory = new NodeMemory(mib, 2)
     const [long, other] = [memory.open(), memory.open()]
     other.openWindow(64 * kib)
@@ -103,14 +120,38 @@ describe('links that wait to send', () => {
 
 describe('whatever links do', () => {
   const links = 3
-  const step = fc.record({ link: fc.nat(links - 1), what: fc.constantFrom('openWindow', 'closeWindow', 'grow', 'frame', 'releaseFrame', 'reserve', 'release', 'queue', 'unqueue', 'wait', 'giveUp', 'own', 'close'), bytes: fc.integer({ min: 1, max: 300 * kib }) })
+  const step = fc.record({
+    link: fc.nat(links - 1),
+    what: fc.constantFrom(
+      'openWindow',
+      'closeWindow',
+      'grow',
+      'frame',
+      'releaseFrame',
+      'reserve',
+      'release',
+      'queue',
+      'unqueue',
+      'wait',
+      'giveUp',
+      'own',
+      'close',
+    ),
+    bytes: fc.integer({ min: 1, max: 300 * kib }),
+  })
 
-  test('the sum is that of its holders, within the budget but for the one that is alone, and 0 when all are closed', () => {
+  test('whatever links do the sum is that of its holders, within the budget but for the one that is alone, and 0 when all are closed', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
         const memory = new NodeMemory(mib, links)
         const all = Array.from({ length: links }, () => memory.open())
-        const model = all.map(() => ({ windows: [] as number[], frames: [] as number[], replay: [] as number[], queued: [] as number[], isClosed: false }))
+        const model = all.map(() => ({
+          windows: [] as number[],
+          frames: [] as number[],
+          replay: [] as number[],
+          queued: [] as number[],
+          isClosed: false,
+        }))
         const waits: (() => boolean)[] = []
         // What is taken unasked, or by a value that is alone, may be beyond the budget.
         let unaskedBytes = 0
@@ -136,10 +177,12 @@ describe('whatever links do', () => {
             own.replay.push(bytes)
             unaskedBytes += bytes
           } else if (what === 'wait') {
-            waits.push(link.whenReplay(bytes, () => {
-              own.replay.push(bytes)
-              unaskedBytes += bytes
-            }))
+            waits.push(
+              link.whenReplay(bytes, () => {
+                own.replay.push(bytes)
+                unaskedBytes += bytes
+              }),
+            )
           } else if (what === 'giveUp') waits.pop()?.()
           else if (what === 'close' && waits.length === 0) {
             link.close()
@@ -148,7 +191,13 @@ describe('whatever links do', () => {
           }
           memory.invariants()
           const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0)
-          expect(memory.usedBytes).toBe(sum(model.map(({ windows, frames, replay, queued }) => sum(windows) + sum(frames) + sum(replay) + sum(queued))))
+          expect(memory.usedBytes).toBe(
+            sum(
+              model.map(
+                ({ windows, frames, replay, queued }) => sum(windows) + sum(frames) + sum(replay) + sum(queued),
+              ),
+            ),
+          )
           expect(memory.usedBytes).toBeLessThanOrEqual(mib + unaskedBytes)
         }
         for (const giveUp of waits) giveUp()

@@ -11,59 +11,73 @@ import { keys, play } from '../support/native-scene.ts'
 import type { NativeMember } from '../support/native-scene.ts'
 
 describe('dials in both directions at the same time', () => {
-  it.each(['plaintext', 'tls'] as const)('are not reported as rejected connections over %s, whichever of the two stays', async (carrier) => {
-    const mesh = await Mesh.start({ members: 2, carrier, bothDial: true })
-    try {
-      const rejected: NetworkEventOf<'connection.rejected'>[] = []
-      for (const { network } of mesh.members) network.on('connection.rejected', (event) => void rejected.push(event))
-      await Promise.all(mesh.members.map(({ network }) => network.makeSessions({ count: 1 })))
-      const pair = mesh.pairs[0] as Pair
-      const { dialer, acceptor, proxy, back } = pair
-      let bothArrived = 0
-      for (let count = 0; count < 60; count++) {
-        const before = pair.opened
-        const arrived = [proxy.accepted, back?.accepted ?? 0] as const
-        dialer.destroySocketsTo(acceptor.id)
-        acceptor.destroySocketsTo(dialer.id)
-        await until(() => pair.isUpSince(before), 'a new connection')
-        await settle()
-        await until(() => pair.isUp && dialer.transport.pipes.size === 1 && acceptor.transport.pipes.size === 1, 'one socket each')
-        if (proxy.accepted > arrived[0] && (back?.accepted ?? 0) > arrived[1]) bothArrived++
+  it.each(['plaintext', 'tls'] as const)(
+    'dials in both directions at the same time are not reported as rejected connections over %s, whichever of the two stays',
+    async (carrier) => {
+      const mesh = await Mesh.start({ members: 2, carrier, bothDial: true })
+      try {
+        const rejected: NetworkEventOf<'connection.rejected'>[] = []
+        for (const { network } of mesh.members) network.on('connection.rejected', (event) => void rejected.push(event))
+        await Promise.all(mesh.members.map(({ network }) => network.makeSessions({ count: 1 })))
+        const pair = mesh.pairs[0] as Pair
+        const { dialer, acceptor, proxy, back } = pair
+        let bothArrived = 0
+        for (let count = 0; count < 60; count++) {
+          const before = pair.opened
+          const arrived = [proxy.accepted, back?.accepted ?? 0] as const
+          dialer.destroySocketsTo(acceptor.id)
+          acceptor.destroySocketsTo(dialer.id)
+          await until(() => pair.isUpSince(before), 'a new connection')
+          await settle()
+          await until(
+            () => pair.isUp && dialer.transport.pipes.size === 1 && acceptor.transport.pipes.size === 1,
+            'one socket each',
+          )
+          if (proxy.accepted > arrived[0] && (back?.accepted ?? 0) > arrived[1]) bothArrived++
+        }
+        expect(bothArrived).toBeGreaterThan(0)
+        expect(rejected.map(({ cause }) => `${cause.code}: ${cause.message}`)).toEqual([])
+      } finally {
+        await mesh.stop()
       }
-      expect(bothArrived).toBeGreaterThan(0)
-      expect(rejected.map(({ cause }) => `${cause.code}: ${cause.message}`)).toEqual([])
-    } finally {
-      await mesh.stop()
-    }
-  })
+    },
+  )
 })
 
 describe('a hello that the link refuses', () => {
   const refusals = ['stale', 'bad-hello', 'no-such-link', 'self', 'identity'] as const
-  it.each(refusals)('as %s is reported by the listening side as a rejected connection of that peer', (name) =>
-    play({ on: 'memory' }, async (scene) => {
-      const alice = await scene.start({ key: 0, peers: [1], dials: [] })
-      const { epoch } = alice.link(keys[1] as Pick<NativeMember, 'id'> as NativeMember)
-      let refused = 0
-      epoch.checkInbound = () => (refused++ === 0 ? { name, message: 'for this test' } : null)
-      const bob = await scene.start({ key: 1, peers: [0], dials: [0] })
-      await scene.sessions([alice, bob], 1)
-      const rejected = alice.eventsOf('connection.rejected')
-      expect(rejected).toMatchObject([{ peer: bob.id, cause: { code: 'ERR_HANDSHAKE_FAILED', message: expect.stringContaining(name) as string } }])
-      expect(bob.eventsOf('connection.failed')).toHaveLength(1)
-    }))
+  it.each(refusals)(
+    'a hello that the link refuses as %s is reported by the listening side as a rejected connection of that peer',
+    (name) =>
+      play({ on: 'memory' }, async (scene) => {
+        const alice = await scene.start({ key: 0, peers: [1], dials: [] })
+        const { epoch } = alice.link(keys[1] as Pick<NativeMember, 'id'> as NativeMember)
+        let refused = 0
+        epoch.checkInbound = () => (refused++ === 0 ? { name, message: 'for this test' } : null)
+        const bob = await scene.start({ key: 1, peers: [0], dials: [0] })
+        await scene.sessions([alice, bob], 1)
+        const rejected = alice.eventsOf('connection.rejected')
+        expect(rejected).toMatchObject([
+          { peer: bob.id, cause: { code: 'ERR_HANDSHAKE_FAILED', message: expect.stringContaining(name) as string } },
+        ])
+        expect(bob.eventsOf('connection.failed')).toHaveLength(1)
+      }),
+  )
 
-  it('because another process with the same key came later is reported by the listening side', () =>
+  it('a hello that the link refuses because another process with the same key came later is reported by the listening side', () =>
     play({ on: 'tcp' }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1], dials: [] })
       const older = await scene.start({ key: 1, peers: [0], dials: [0] })
       await scene.sessions([alice, older], 1)
       await scene.start({ key: 1, peers: [0], dials: [0] })
       await scene.until('one of the two processes is refused', () => alice.eventsOf('connection.rejected').length > 0)
-      expect(alice.eventsOf('connection.rejected')[0]).toMatchObject({ peer: older.id, cause: { message: expect.stringContaining('stale') as string } })
+      expect(alice.eventsOf('connection.rejected')[0]).toMatchObject({
+        peer: older.id,
+        cause: { message: expect.stringContaining('stale') as string },
+      })
     }))
 
-  it('because it is of a dial that the same process has dropped since is not reported', () =>
+  it('a hello that the link refuses because it is of a dial that the same process has dropped since is not reported', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const { epoch } = bob.link(alice)
@@ -83,23 +97,28 @@ describe('a hello that the link refuses', () => {
 describe('a connection that is closed before it says who it is', () => {
   /** Connects to a member, in memory. @returns what closes it */
   const knock = (member: NativeMember): (() => void) => {
-    const pipe = member.faults.dial({ host: '127.0.0.1', port: Number(new URL(member.network.url as string).port) }, { highWaterMarkBytes: 1024 })
+    const pipe = member.faults.dial(
+      { host: '127.0.0.1', port: Number(new URL(member.network.url as string).port) },
+      { highWaterMarkBytes: 1024 },
+    )
     pipe.handle({ onOpen() {}, onBytes() {}, onDrain() {}, onEnd() {}, onClose() {} })
     pipe.resume()
     return () => pipe.end()
   }
 
-  it('is reported as rejected if no peer connects from its address', () =>
+  it('a connection that is closed before it says who it is is reported as rejected if no peer connects from its address', () =>
     play({ on: 'memory' }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1], dials: [] })
       const close = knock(alice)
       await scene.clock.advance(10)
       close()
       await scene.clock.advance(5_000)
-      expect(alice.eventsOf('connection.rejected')).toMatchObject([{ peer: null, cause: { code: 'ERR_HANDSHAKE_REFUSED' } }])
+      expect(alice.eventsOf('connection.rejected')).toMatchObject([
+        { peer: null, cause: { code: 'ERR_HANDSHAKE_REFUSED' } },
+      ])
     }))
 
-  it('is reported at once if 64 others wait to be reported', () =>
+  it('a connection that is closed before it says who it is is reported at once if 64 others wait to be reported', () =>
     play({ on: 'memory', limits: { pendingInboundMax: 128, pendingInboundPerAddressMax: 128 } }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1], dials: [] })
       const closes = Array.from({ length: 65 }, () => knock(alice))
@@ -111,7 +130,7 @@ describe('a connection that is closed before it says who it is', () => {
       expect(alice.eventsOf('connection.rejected')).toHaveLength(65)
     }))
 
-  it('is not reported if a peer connects from its address, before or after it is closed', () =>
+  it('a connection that is closed before it says who it is is not reported if a peer connects from its address, before or after it is closed', () =>
     play({ on: 'memory' }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1], dials: [] })
       const [closeBefore, closeAfter] = [knock(alice), knock(alice)]

@@ -29,45 +29,54 @@ function isFilled(value: NetworkValue, lengthBytes: number, fill: number): boole
 }
 
 describe('a value that was sent', () => {
-  it.each<Carrier>(['memory', 'tcp', 'tls'])('arrives as it was when send was called, over %s, though its memory is reused and the connection breaks', (on) =>
-    play({ on }, async (scene) => {
-      const { alice, bob, mine, theirs } = await twoSessions(scene)
-      const memory = Buffer.alloc(Math.max(...lengths))
-      const sending: Promise<void>[] = []
-      for (const [index, length] of [...lengths, ...lengths].entries()) {
-        const value = memory.subarray(0, length).fill(index + 1)
-        sending.push(mine[0].send(bob.id, { type: 'Bytes', value }))
-        value.fill(0xff)
-      }
-      await scene.run(sending[0] as Promise<void>)
-      // Some have left, and are sent again; others wait.
-      alice.kill()
-      for (const [index, length] of [...lengths, ...lengths].entries()) {
-        expect(isFilled(await scene.run(theirs[0].receive(alice.id)), length, index + 1), `value ${index}`).toBe(true)
-      }
-      await scene.run(Promise.all(sending))
-      expect([alice.eventsOf('link.reset'), bob.eventsOf('link.reset')]).toEqual([[], []])
-    }))
+  it.each<Carrier>(['memory', 'tcp', 'tls'])(
+    'a value that was sent arrives as it was when send was called, over %s, though its memory is reused and the connection breaks',
+    (on) =>
+      play({ on }, async (scene) => {
+        const { alice, bob, mine, theirs } = await twoSessions(scene)
+        const memory = Buffer.alloc(Math.max(...lengths))
+        const sending: Promise<void>[] = []
+        for (const [index, length] of [...lengths, ...lengths].entries()) {
+          const value = memory.subarray(0, length).fill(index + 1)
+          sending.push(mine[0].send(bob.id, { type: 'Bytes', value }))
+          value.fill(0xff)
+        }
+        await scene.run(sending[0] as Promise<void>)
+        // Some have left, and are sent again; others wait.
+        alice.kill()
+        for (const [index, length] of [...lengths, ...lengths].entries()) {
+          expect(isFilled(await scene.run(theirs[0].receive(alice.id)), length, index + 1), `value ${index}`).toBe(true)
+        }
+        await scene.run(Promise.all(sending))
+        expect([alice.eventsOf('link.reset'), bob.eventsOf('link.reset')]).toEqual([[], []])
+      }),
+  )
 
-  it('from WebAssembly memory arrives, though the memory grows in the same tick', () =>
+  it('a value that was sent from WebAssembly memory arrives, though the memory grows in the same tick', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await twoSessions(scene)
       const memory = wasmMemory(10)
       const view = new Uint8Array(memory.buffer, 1000, 40_000).fill(7)
-      const sending = [mine[0].send(bob.id, { type: 'Bytes', value: view }), mine[0].send(bob.id, { type: 'Bytes', value: view })]
+      const sending = [
+        mine[0].send(bob.id, { type: 'Bytes', value: view }),
+        mine[0].send(bob.id, { type: 'Bytes', value: view }),
+      ]
       memory.grow(1)
       expect(view).toHaveLength(0)
       await scene.run(Promise.all(sending))
       alice.kill()
-      for (let count = 0; count < 2; count++) expect(isFilled(await scene.run(theirs[0].receive(alice.id)), 40_000, 7)).toBe(true)
+      for (let count = 0; count < 2; count++)
+        expect(isFilled(await scene.run(theirs[0].receive(alice.id)), 40_000, 7)).toBe(true)
       expect([alice.eventsOf('link.reset'), alice.eventsOf('child.restarted')]).toEqual([[], []])
     }))
 
-  it('counts against the memory budget while it waits, whatever its length', () =>
+  it('a value that was sent counts against the memory budget while it waits, whatever its length', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine } = await twoSessions(scene)
       const before = alice.usedBytes
-      const sending = Array.from({ length: 3 }, () => mine[0].send(bob.id, { type: 'Bytes', value: new Uint8Array(200_000) }))
+      const sending = Array.from({ length: 3 }, () =>
+        mine[0].send(bob.id, { type: 'Bytes', value: new Uint8Array(200_000) }),
+      )
       // The first uses up the credit, the others wait.
       expect(alice.usedBytes - before).toBeGreaterThanOrEqual(600_000)
       for (const each of sending) each.catch(() => {})
@@ -75,7 +84,7 @@ describe('a value that was sent', () => {
 })
 
 describe('transfer', () => {
-  it('detaches the view, also of a value that waits and is sent again', () =>
+  it('transfer detaches the view, also of a value that waits and is sent again', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await twoSessions(scene)
       const views = [...lengths, ...lengths].map((length, index) => new Uint8Array(length).fill(index + 1))
@@ -88,21 +97,28 @@ describe('transfer', () => {
       }
     }))
 
-  it('of memory that cannot be detached is refused by send and trySend, and the session goes on', () =>
+  it('transfer of memory that cannot be detached is refused by send and trySend, and the session goes on', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await twoSessions(scene)
       const pooled: NetworkValue = { type: 'Bytes', value: Buffer.from('statewire') }
-      expect(await scene.run(rejectionOf(mine[0].send(bob.id, pooled, { transfer: true })))).toMatchObject({ code: 'ERR_NOT_TRANSFERABLE' })
-      expect(() => mine[0].trySend(bob.id, pooled, { transfer: true })).toThrow(expect.objectContaining({ code: 'ERR_NOT_TRANSFERABLE' }))
+      expect(await scene.run(rejectionOf(mine[0].send(bob.id, pooled, { transfer: true })))).toMatchObject({
+        code: 'ERR_NOT_TRANSFERABLE',
+      })
+      expect(() => mine[0].trySend(bob.id, pooled, { transfer: true })).toThrow(
+        expect.objectContaining({ code: 'ERR_NOT_TRANSFERABLE' }),
+      )
       await scene.run(mine[0].send(bob.id, number(5)))
       expect(numberOf(await scene.run(theirs[0].receive(alice.id)))).toBe(5)
     }))
 
-  it('is no option of broadcast, and must be true or false', () =>
+  it('transfer is no option of broadcast, and must be true or false', () =>
     play({ on: 'memory' }, async (scene) => {
       const { bob, mine } = await twoSessions(scene)
       const value: NetworkValue = { type: 'Bytes', value: new Uint8Array(10) }
-      for (const call of [mine[0].broadcast(value, { transfer: true } as never), mine[0].send(bob.id, value, { transfer: 1 } as never)]) {
+      for (const call of [
+        mine[0].broadcast(value, { transfer: true } as never),
+        mine[0].send(bob.id, value, { transfer: 1 } as never),
+      ]) {
         expect(await scene.run(rejectionOf(call))).toMatchObject({ code: 'ERR_INVALID_OPTION' })
       }
       expect(value.value).toHaveLength(10)
@@ -110,35 +126,52 @@ describe('transfer', () => {
 })
 
 describe('an error of this side while values are handed over', () => {
-  it.each([['send', true], ['trySend', false]])('ends the sessions once, and no value of them is sent in the next epoch by %s', (_, isAwaited) =>
-    play({ on: 'memory' }, async (scene) => {
-      const { alice, bob, mine } = await twoSessions(scene)
-      const { window } = alice.link(bob).epoch
-      let errors = 0
-      window.push = () => {
-        delete (window as { push?: unknown }).push
-        errors++
-        throw new TypeError('an injected error')
-      }
-      const ended = [mine[0].ended(bob.id), mine[1].ended(bob.id)]
-      const accepted = [1, 0]
-      mine[0].send(bob.id, { type: 'Bytes', value: new Uint8Array(14_000) }).catch(() => {})
-      const error = await scene.run(rejectionOf((async () => {
-        for (;;) {
-          if (isAwaited) await mine[1].send(bob.id, number(1))
-          else if (!mine[1].trySend(bob.id, number(1))) await mine[1].send(bob.id, number(1))
-          accepted[1]!++
+  it.each([
+    ['send', true],
+    ['trySend', false],
+  ])(
+    'an error of this side while values are handed over ends the sessions once, and no value of them is sent in the next epoch by %s',
+    (_, isAwaited) =>
+      play({ on: 'memory' }, async (scene) => {
+        const { alice, bob, mine } = await twoSessions(scene)
+        const { window } = alice.link(bob).epoch
+        let errors = 0
+        window.push = () => {
+          delete (window as { push?: unknown }).push
+          errors++
+          throw new TypeError('an injected error')
         }
-      })()))
-      expect(error).toMatchObject({ code: 'ERR_LINK_RESET', reason: 'internal-error' })
-      expect(errors).toBe(1)
-      const outcomes = (await scene.run(Promise.all(ended))).map((end) => (end as unknown as { outcomes: unknown }).outcomes)
-      expect(outcomes).toEqual(accepted.map((notSent) => ({ acked: 0, unknown: 0, notSent })))
-      await scene.until('both have reset the link', () => bob.eventsOf('link.reset').length > 0 && alice.eventsOf('connection.opened').length > 1)
-      const [[again], [other]] = (await scene.sessions([alice, bob], 1)) as [[Session], [Session]]
-      await scene.run(again.send(bob.id, number(9)))
-      expect(numberOf(await scene.run(other.receive(alice.id)))).toBe(9)
-      expect([alice, bob].map((member) => member.eventsOf('link.reset').map(({ reason }) => reason)).flat()).not.toContain('protocol-error')
-      expect(alice.eventsOf('link.reset')).toHaveLength(1)
-    }))
+        const ended = [mine[0].ended(bob.id), mine[1].ended(bob.id)]
+        const accepted = [1, 0]
+        mine[0].send(bob.id, { type: 'Bytes', value: new Uint8Array(14_000) }).catch(() => {})
+        const error = await scene.run(
+          rejectionOf(
+            (async () => {
+              for (;;) {
+                if (isAwaited) await mine[1].send(bob.id, number(1))
+                else if (!mine[1].trySend(bob.id, number(1))) await mine[1].send(bob.id, number(1))
+                accepted[1]!++
+              }
+            })(),
+          ),
+        )
+        expect(error).toMatchObject({ code: 'ERR_LINK_RESET', reason: 'internal-error' })
+        expect(errors).toBe(1)
+        const outcomes = (await scene.run(Promise.all(ended))).map(
+          (end) => (end as unknown as { outcomes: unknown }).outcomes,
+        )
+        expect(outcomes).toEqual(accepted.map((notSent) => ({ acked: 0, unknown: 0, notSent })))
+        await scene.until(
+          'both have reset the link',
+          () => bob.eventsOf('link.reset').length > 0 && alice.eventsOf('connection.opened').length > 1,
+        )
+        const [[again], [other]] = (await scene.sessions([alice, bob], 1)) as [[Session], [Session]]
+        await scene.run(again.send(bob.id, number(9)))
+        expect(numberOf(await scene.run(other.receive(alice.id)))).toBe(9)
+        expect(
+          [alice, bob].map((member) => member.eventsOf('link.reset').map(({ reason }) => reason)).flat(),
+        ).not.toContain('protocol-error')
+        expect(alice.eventsOf('link.reset')).toHaveLength(1)
+      }),
+  )
 })

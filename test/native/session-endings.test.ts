@@ -41,21 +41,24 @@ describe('the iterator of a session', () => {
     ['this side drains the peer', ({ alice, bob }) => alice.network.drain(bob.id)],
   ]
 
-  it.each(carriers.flatMap((on) => orderly.map(([how, end]) => [on, how, end] as const)))('ends normally over %s when %s', (on, _, end) =>
-    play({ on }, async (scene) => {
-      const pair = await pairOf(scene)
-      const { alice, bob, mine, theirs } = pair
-      const seen = read(mine.values(bob.id))
-      seen.catch(() => {})
-      for (let value = 0; value < 3; value++) await scene.run(theirs.send(alice.id, number(value)))
-      await scene.run(theirs.flush())
-      const ended = Promise.resolve(end(pair))
-      expect(await scene.run(seen)).toEqual([0, 1, 2])
-      expect(await scene.run(read(mine.values(bob.id)))).toEqual([])
-      await scene.run(ended)
-    }))
+  it.each(carriers.flatMap((on) => orderly.map(([how, end]) => [on, how, end] as const)))(
+    'the iterator of a session ends normally over %s when %s',
+    (on, _, end) =>
+      play({ on }, async (scene) => {
+        const pair = await pairOf(scene)
+        const { alice, bob, mine, theirs } = pair
+        const seen = read(mine.values(bob.id))
+        seen.catch(() => {})
+        for (let value = 0; value < 3; value++) await scene.run(theirs.send(alice.id, number(value)))
+        await scene.run(theirs.flush())
+        const ended = Promise.resolve(end(pair))
+        expect(await scene.run(seen)).toEqual([0, 1, 2])
+        expect(await scene.run(read(mine.values(bob.id)))).toEqual([])
+        await scene.run(ended)
+      }),
+  )
 
-  it('ends normally when the peer shuts down while a value of this side waits to be accepted', () =>
+  it('the iterator of a session ends normally when the peer shuts down while a value of this side waits to be accepted', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await pairOf(scene)
       while (mine.trySend(bob.id, bytes(4_000)));
@@ -65,11 +68,13 @@ describe('the iterator of a session', () => {
       seen.catch(() => {})
       await scene.run(theirs.send(alice.id, number(7)))
       await scene.run(bob.network.shutdown())
-      expect(await scene.run(waiting)).toMatchObject({ code: expect.stringMatching(/ERR_LINK_RESET|ERR_SESSION_RESET/) as string })
+      expect(await scene.run(waiting)).toMatchObject({
+        code: expect.stringMatching(/ERR_LINK_RESET|ERR_SESSION_RESET/) as string,
+      })
       expect(await scene.run(seen)).toEqual([7])
     }))
 
-  it('throws when the process of the peer dies', () =>
+  it('the iterator of a session throws when the process of the peer dies', () =>
     play({ on: 'memory' }, async (scene) => {
       const { bob, mine } = await pairOf(scene)
       const seen = rejectionOf(read(mine.values(bob.id)))
@@ -78,7 +83,7 @@ describe('the iterator of a session', () => {
       expect(await scene.run(seen)).toMatchObject({ code: 'ERR_LINK_RESET', reason: 'peer-restarted' })
     }))
 
-  it('throws when a handler of the peer fails', () =>
+  it('the iterator of a session throws when a handler of the peer fails', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await pairOf(scene)
       theirs.handle(alice.id, () => {
@@ -89,7 +94,7 @@ describe('the iterator of a session', () => {
       expect(await scene.run(seen)).toMatchObject({ code: 'ERR_SESSION_RESET' })
     }))
 
-  it('throws when the own network fails', () =>
+  it('the iterator of a session throws when the own network fails', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine } = await pairOf(scene)
       const seen = rejectionOf(read(mine.values(bob.id)))
@@ -101,20 +106,23 @@ describe('the iterator of a session', () => {
       expect(await scene.run(seen)).toMatchObject({ code: alice.eventsOf('network.failed')[0]?.cause.code })
     }))
 
-  it('returns at once while next waits, and takes no value away', () =>
+  it('the iterator of a session returns at once while next waits, and takes no value away', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await pairOf(scene)
       const values = mine.values(bob.id)
       const waiting = [values.next(), values.next()]
       expect(await scene.run(values.return())).toEqual({ done: true, value: undefined })
-      expect(await scene.run(Promise.all(waiting))).toEqual([{ done: true, value: undefined }, { done: true, value: undefined }])
+      expect(await scene.run(Promise.all(waiting))).toEqual([
+        { done: true, value: undefined },
+        { done: true, value: undefined },
+      ])
       for (const value of [1, 2]) await scene.run(theirs.send(alice.id, number(value)))
       expect(numberOf(await scene.run(mine.receive(bob.id)))).toBe(1)
       expect(await values.next()).toEqual({ done: true, value: undefined })
       expect(numberOf(await scene.run(mine.receive(bob.id)))).toBe(2)
     }))
 
-  it('leaves unread values for the next reader when a loop breaks', () =>
+  it('the iterator of a session leaves unread values for the next reader when a loop breaks', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await pairOf(scene)
       for (const value of [1, 2]) await scene.run(theirs.send(alice.id, number(value)))
@@ -126,7 +134,7 @@ describe('the iterator of a session', () => {
       expect(numberOf(await scene.run(mine.receive(bob.id)))).toBe(2)
     }))
 
-  it('can be destroyed as a Readable while it waits', () =>
+  it('the iterator of a session can be destroyed as a Readable while it waits', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await pairOf(scene)
       const readable = Readable.from(mine.values(bob.id))
@@ -139,7 +147,7 @@ describe('the iterator of a session', () => {
       expect(numberOf(await scene.run(mine.receive(bob.id)))).toBe(5)
     }))
 
-  it('throws once when its signal aborts, and is over then', () =>
+  it('the iterator of a session throws once when its signal aborts, and is over then', () =>
     play({ on: 'memory' }, async (scene) => {
       const { bob, mine } = await pairOf(scene)
       const controller = new AbortController()
@@ -152,7 +160,7 @@ describe('the iterator of a session', () => {
 })
 
 describe('flush', () => {
-  it('waits for the named peers only', () =>
+  it('flush waits for the named peers only', () =>
     play({ on: 'memory' }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1, 2], dials: [] })
       const bob = await scene.start({ key: 1, peers: [0], dials: [0] })
@@ -161,18 +169,25 @@ describe('flush', () => {
       await carol.faults.die()
       await scene.run(mine.broadcast(number(1)))
       await scene.run(mine.flush({ peers: [bob.id] }))
-      expect(await scene.run(rejectionOf(mine.flush({ peers: [carol.id], timeoutMs: 50 })))).toMatchObject({ code: 'ERR_TIMED_OUT' })
+      expect(await scene.run(rejectionOf(mine.flush({ peers: [carol.id], timeoutMs: 50 })))).toMatchObject({
+        code: 'ERR_TIMED_OUT',
+      })
       expect(await scene.run(rejectionOf(mine.flush({ timeoutMs: 50 })))).toMatchObject({ code: 'ERR_TIMED_OUT' })
       await scene.run(carol.network.shutdown())
     }))
 
-  it.each([['no list', 'bob', 'ERR_INVALID_OPTION'], ['an empty list', [], 'ERR_INVALID_OPTION'], ['a stranger', ['stranger'], 'ERR_UNKNOWN_PEER']])('refuses peers that are %s', (_, peers, code) =>
+  it.each([
+    ['no list', 'bob', 'ERR_INVALID_OPTION'],
+    ['an empty list', [], 'ERR_INVALID_OPTION'],
+    ['a stranger', ['stranger'], 'ERR_UNKNOWN_PEER'],
+  ])('flush refuses peers that are %s', (_, peers, code) =>
     play({ on: 'memory' }, async (scene) => {
       const { mine } = await pairOf(scene)
       expect(await scene.run(rejectionOf(mine.flush({ peers: peers as string[] })))).toMatchObject({ code })
-    }))
+    }),
+  )
 
-  it.each(carriers)('rejects over %s when the peer closed the session before it had the values', (on) =>
+  it.each(carriers)('flush rejects over %s when the peer closed the session before it had the values', (on) =>
     play({ on }, async (scene) => {
       const { alice, bob, mine, theirs } = await pairOf(scene)
       theirs.close()
@@ -187,9 +202,10 @@ describe('flush', () => {
       there.close()
       await scene.run(again.ended(bob.id))
       await scene.run(again.flush())
-    }))
+    }),
+  )
 
-  it('rejects when both sides closed the session, and the peer did so first', () =>
+  it('flush rejects when both sides closed the session, and the peer did so first', () =>
     play({ on: 'memory' }, async (scene) => {
       const { bob, mine, theirs } = await pairOf(scene)
       theirs.close()
@@ -199,7 +215,7 @@ describe('flush', () => {
       expect(await scene.run(flushed)).toMatchObject({ code: 'ERR_SESSION_RESET' })
     }))
 
-  it.each(carriers)('succeeds over %s when the peer closes the session as soon as it has the last value', (on) =>
+  it.each(carriers)('flush succeeds over %s when the peer closes the session as soon as it has the last value', (on) =>
     play({ on }, async (scene) => {
       const { alice, bob } = await scene.pair().then(([a, b]) => ({ alice: a, bob: b }))
       const [own, other] = await scene.sessions([alice, bob], 20)
@@ -209,11 +225,13 @@ describe('flush', () => {
           if (--left === 0) session.close()
         })
       }
-      for (const session of own as Session[]) for (let value = 0; value < 3; value++) expect(session.trySend(bob.id, number(value))).toBe(true)
+      for (const session of own as Session[])
+        for (let value = 0; value < 3; value++) expect(session.trySend(bob.id, number(value))).toBe(true)
       await scene.run(Promise.all((own as Session[]).map((session) => session.flush())))
-    }))
+    }),
+  )
 
-  it('rejects when the values were acknowledged by the hello of a resumed connection, and the Reset comes after it', () =>
+  it('flush rejects when the values were acknowledged by the hello of a resumed connection, and the Reset comes after it', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await pairOf(scene)
       // What the peer sends from here on is lost with the connection, the Reset included.
@@ -228,22 +246,25 @@ describe('flush', () => {
       expect(alice.link(bob).figures.resumes).toBe(1)
     }))
 
-  it.each(['before', 'after'])('succeeds when a resumed connection acknowledges the values and the peer closed %s it broke', (when) =>
-    play({ on: 'memory' }, async (scene) => {
-      const { alice, bob, mine, theirs } = await pairOf(scene)
-      // What the peer sends from here on is lost with the connection: acknowledgements, and a Reset.
-      for (const pipe of bob.faults.pipes) pipe.write = () => true
-      for (let value = 0; value < 3; value++) expect(mine.trySend(bob.id, number(value))).toBe(true)
-      const flushed = mine.flush()
-      await scene.until('the peer has the values', () => theirs.unread(alice.id) === 3)
-      if (when === 'before') theirs.close()
-      alice.kill()
-      await scene.until('the link resumed', () => bob.eventsOf('link.resumed').length === 1)
-      theirs.close()
-      await scene.run(flushed)
-    }))
+  it.each(['before', 'after'])(
+    'flush succeeds when a resumed connection acknowledges the values and the peer closed %s it broke',
+    (when) =>
+      play({ on: 'memory' }, async (scene) => {
+        const { alice, bob, mine, theirs } = await pairOf(scene)
+        // What the peer sends from here on is lost with the connection: acknowledgements, and a Reset.
+        for (const pipe of bob.faults.pipes) pipe.write = () => true
+        for (let value = 0; value < 3; value++) expect(mine.trySend(bob.id, number(value))).toBe(true)
+        const flushed = mine.flush()
+        await scene.until('the peer has the values', () => theirs.unread(alice.id) === 3)
+        if (when === 'before') theirs.close()
+        alice.kill()
+        await scene.until('the link resumed', () => bob.eventsOf('link.resumed').length === 1)
+        theirs.close()
+        await scene.run(flushed)
+      }),
+  )
 
-  it('never succeeds for a value that the session of the peer did not get, whenever the peer closes and the link breaks', async () => {
+  it('flush never succeeds for a value that the session of the peer did not get, whenever the peer closes and the link breaks', async () => {
     let [succeeded, rejected] = [0, 0]
     for (let seed = 1; seed <= 40; seed++) {
       await play({ on: 'memory', seed }, async (scene) => {

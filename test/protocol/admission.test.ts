@@ -4,8 +4,14 @@ import { describe, expect, it } from 'vitest'
 import { Admission, PeerAddresses } from '../../protocol/index.ts'
 import type { AdmissionLimits, AdmissionVerdict } from '../../protocol/index.ts'
 
-const limits: AdmissionLimits = { pendingInboundMax: 6, pendingInboundPerAddressMax: 3, connectRatePerSecond: 10, connectBurst: 20 }
-const word = (verdict: AdmissionVerdict): string => (verdict.admitted ? ('evict' in verdict ? `in, out goes ${verdict.evict}` : 'in') : verdict.reason)
+const limits: AdmissionLimits = {
+  pendingInboundMax: 6,
+  pendingInboundPerAddressMax: 3,
+  connectRatePerSecond: 10,
+  connectBurst: 20,
+}
+const word = (verdict: AdmissionVerdict): string =>
+  verdict.admitted ? ('evict' in verdict ? `in, out goes ${verdict.evict}` : 'in') : verdict.reason
 
 /** Asks `count` times from one address; ids are "address.n". */
 function ask(admission: Admission, address: string, count: number, nowMs = 0, from = 1): string[] {
@@ -13,18 +19,18 @@ function ask(admission: Admission, address: string, count: number, nowMs = 0, fr
 }
 
 describe('the limit on pending handshakes of one address', () => {
-  it('evicts the oldest handshake of a stranger address for each one above the limit', () => {
+  it('the limit on pending handshakes of one address evicts the oldest handshake of a stranger address for each one above the limit', () => {
     expect(ask(new Admission(limits), 'a', 5)).toEqual(['in', 'in', 'in', 'in, out goes a.1', 'in, out goes a.2'])
   })
 
-  it('evicts nothing once a handshake has ended', () => {
+  it('the limit on pending handshakes of one address evicts nothing once a handshake has ended', () => {
     const admission = new Admission(limits)
     ask(admission, 'a', 3)
     admission.settle('a.2', false)
     expect(ask(admission, 'a', 2, 0, 4)).toEqual(['in', 'in, out goes a.1'])
   })
 
-  it('never evicts a handshake whose peer has proved its key', () => {
+  it('the limit on pending handshakes of one address never evicts a handshake whose peer has proved its key', () => {
     const admission = new Admission(limits)
     ask(admission, 'a', 3)
     for (const id of ['a.1', 'a.3']) admission.prove(id)
@@ -33,13 +39,21 @@ describe('the limit on pending handshakes of one address', () => {
     expect(ask(admission, 'a', 1, 0, 5)).toEqual(['address-pending'])
   })
 
-  it.each([[1, 1], [2, 2], [3, 3], [4, 3]])('counts what is pending: after %i requests %i', (asked, pending) => {
-    const admission = new Admission(limits)
-    ask(admission, 'a', asked)
-    expect(admission.pending).toBe(pending)
-  })
+  it.each([
+    [1, 1],
+    [2, 2],
+    [3, 3],
+    [4, 3],
+  ])(
+    'the limit on pending handshakes of one address counts what is pending: after %i requests %i',
+    (asked, pending) => {
+      const admission = new Admission(limits)
+      ask(admission, 'a', asked)
+      expect(admission.pending).toBe(pending)
+    },
+  )
 
-  it('treats an IPv4 address and its form in IPv6 as one address', () => {
+  it('the limit on pending handshakes of one address treats an IPv4 address and its form in IPv6 as one address', () => {
     const admission = new Admission(limits)
     ask(admission, '::ffff:10.0.0.1', 3)
     expect(ask(admission, '10.0.0.1', 1)).toEqual(['in, out goes ::ffff:10.0.0.1.1'])
@@ -47,7 +61,7 @@ describe('the limit on pending handshakes of one address', () => {
 })
 
 describe('a full table of pending handshakes', () => {
-  it('evicts the oldest handshake of the busiest address', () => {
+  it('a full table of pending handshakes evicts the oldest handshake of the busiest address', () => {
     const admission = new Admission(limits)
     ask(admission, 'a', 2)
     ask(admission, 'b', 3)
@@ -58,21 +72,21 @@ describe('a full table of pending handshakes', () => {
     expect(ask(admission, 'f', 1)).toEqual(['in, out goes b.2'])
   })
 
-  it('evicts the oldest handshake of all if each address has one', () => {
+  it('a full table of pending handshakes evicts the oldest handshake of all if each address has one', () => {
     const admission = new Admission(limits)
     for (const address of 'abcdef') ask(admission, address, 1)
     expect(ask(admission, 'g', 1)).toEqual(['in, out goes a.1'])
     expect(admission.pending).toBe(6)
   })
 
-  it('evicts a handshake of the address of the new connection if that is the busiest', () => {
+  it('a full table of pending handshakes evicts a handshake of the address of the new connection if that is the busiest', () => {
     const admission = new Admission(limits)
     ask(admission, 'a', 2)
     for (const address of 'bcde') ask(admission, address, 1)
     expect(ask(admission, 'a', 1, 0, 3)).toEqual(['in, out goes a.1'])
   })
 
-  it('refuses a new connection only if every pending peer has proved its key', () => {
+  it('a full table of pending handshakes refuses a new connection only if every pending peer has proved its key', () => {
     const admission = new Admission(limits)
     for (const address of 'abcdef') {
       ask(admission, address, 1)
@@ -81,7 +95,7 @@ describe('a full table of pending handshakes', () => {
     expect(ask(admission, 'g', 1)).toEqual(['pending'])
   })
 
-  it('ignores the end of a handshake that was evicted, and of one that it does not know', () => {
+  it('a full table of pending handshakes ignores the end of a handshake that was evicted, and of one that it does not know', () => {
     const admission = new Admission(limits)
     ask(admission, 'a', 3)
     for (const address of 'bcd') ask(admission, address, 1)
@@ -108,49 +122,66 @@ describe('an address where a peer has proved its key', () => {
     return peers
   }
 
-  it('always gets a place in a full table, from strangers first', () => {
-    expect(ask(besieged(), 'home', 7, 0, 2)).toEqual([...strangers.slice(0, 4).map((address) => `in, out goes ${address}.1`), 'in, out goes home.2', 'in, out goes home.3', 'in, out goes home.4'])
+  it('an address where a peer has proved its key always gets a place in a full table, from strangers first', () => {
+    expect(ask(besieged(), 'home', 7, 0, 2)).toEqual([
+      ...strangers.slice(0, 4).map((address) => `in, out goes ${address}.1`),
+      'in, out goes home.2',
+      'in, out goes home.3',
+      'in, out goes home.4',
+    ])
   })
 
-  it('always gets a place although strangers there have taken all of theirs', () => {
+  it('an address where a peer has proved its key always gets a place although strangers there have taken all of theirs', () => {
     const admission = new Admission(limits, knownSources('home'))
-    expect(ask(admission, 'home', 8)).toEqual(['in', 'in', 'in', 'in', 'in', 'in', 'in, out goes home.1', 'in, out goes home.2'])
+    expect(ask(admission, 'home', 8)).toEqual([
+      'in',
+      'in',
+      'in',
+      'in',
+      'in',
+      'in',
+      'in, out goes home.1',
+      'in, out goes home.2',
+    ])
   })
 
-  it('always gets a place although strangers there have used up its rate', () => {
+  it('an address where a peer has proved its key always gets a place although strangers there have used up its rate', () => {
     const admission = new Admission({ ...limits, connectBurst: 2 }, knownSources('home'))
     expect(ask(admission, 'home', 4)).toEqual(['in', 'in', 'in', 'in'])
   })
 
-  it('is known again to a listener that was restarted', () => {
+  it('an address where a peer has proved its key is known again to a listener that was restarted', () => {
     const peers = new PeerAddresses()
     besieged(true, peers)
     const admission = new Admission({ ...limits, connectBurst: 1 }, peers)
-    expect([ask(admission, 'home', 2), ask(admission, 'a', 2)]).toEqual([['in', 'in'], ['in', 'address-rate']])
+    expect([ask(admission, 'home', 2), ask(admission, 'a', 2)]).toEqual([
+      ['in', 'in'],
+      ['in', 'address-rate'],
+    ])
   })
 
-  it('is that of a stranger as long as names are only claimed', () => {
+  it('an address where a peer has proved its key is that of a stranger as long as names are only claimed', () => {
     const admission = new Admission({ ...limits, connectBurst: 1 })
     ask(admission, 'home', 1)
     admission.settle('home.1', true, false)
     expect(ask(admission, 'home', 2, 0, 2)).toEqual(['in', 'address-rate'])
   })
 
-  it('does not lose its handshakes to strangers', () => {
+  it('an address where a peer has proved its key does not lose its handshakes to strangers', () => {
     const admission = new Admission(limits, knownSources('home'))
     ask(admission, 'home', 3)
     for (const address of 'abc') ask(admission, address, 1)
     expect(ask(admission, 'g', 3)).toEqual(['in, out goes a.1', 'in, out goes b.1', 'in, out goes g.1'])
   })
 
-  it('loses those above the limit for strangers, so that it cannot lock everyone else out', () => {
+  it('an address where a peer has proved its key loses those above the limit for strangers, so that it cannot lock everyone else out', () => {
     const admission = new Admission(limits, knownSources('home'))
     ask(admission, 'home', 6)
     expect(ask(admission, 'g', 3)).toEqual(['in, out goes home.1', 'in, out goes home.2', 'in, out goes home.3'])
     expect(ask(admission, 'h', 1)).toEqual(['in, out goes g.1'])
   })
 
-  it('is not forgotten in a flood of connections from many addresses', () => {
+  it('an address where a peer has proved its key is not forgotten in a flood of connections from many addresses', () => {
     const admission = new Admission({ ...limits, connectBurst: 3 })
     ask(admission, 'home', 1)
     admission.settle('home.1', true)
@@ -159,12 +190,17 @@ describe('an address where a peer has proved its key', () => {
       admission.settle(`id ${i}`, false)
     }
     for (const address of 'abcdef') ask(admission, address, 1)
-    expect(ask(admission, 'home', 4, 0, 2)).toEqual(['in, out goes a.1', 'in, out goes b.1', 'in, out goes c.1', 'in, out goes d.1'])
+    expect(ask(admission, 'home', 4, 0, 2)).toEqual([
+      'in, out goes a.1',
+      'in, out goes b.1',
+      'in, out goes c.1',
+      'in, out goes d.1',
+    ])
   })
 })
 
 describe('the memory of addresses of peers', () => {
-  it('keeps 4096 addresses, and forgets those that were used longest ago', () => {
+  it('the memory of addresses of peers keeps 4096 addresses, and forgets those that were used longest ago', () => {
     const peers = new PeerAddresses()
     for (let i = 0; i < 4096; i++) peers.connected(`${i}`, i, true)
     peers.connected('0', 5000, false)
@@ -184,34 +220,46 @@ describe('the rate', () => {
     })
   const countIn = (verdicts: string[]): number => verdicts.filter((verdict) => verdict === 'in').length
 
-  it.each([[19, 19], [20, 20], [21, 20]])('bears a burst of 20: of %i at once %i get in', (asked, admitted) => {
+  it.each([
+    [19, 19],
+    [20, 20],
+    [21, 20],
+  ])('the rate bears a burst of 20: of %i at once %i get in', (asked, admitted) => {
     expect(countIn(fast(new Admission(limits), asked, 0))).toBe(admitted)
   })
 
-  it.each([[99, 0], [100, 1], [199, 1], [200, 2], [1000, 10], [2000, 20], [60_000, 20]])('is 10 a second: %i ms after a burst %i more get in', (afterMs, admitted) => {
+  it.each([
+    [99, 0],
+    [100, 1],
+    [199, 1],
+    [200, 2],
+    [1000, 10],
+    [2000, 20],
+    [60_000, 20],
+  ])('the rate is 10 a second: %i ms after a burst %i more get in', (afterMs, admitted) => {
     const admission = new Admission(limits)
     fast(admission, 20, 0)
     expect(countIn(fast(admission, 30, afterMs))).toBe(admitted)
   })
 
-  it('gives the token back to those who authenticate: they are never too many', () => {
+  it('the rate gives the token back to those who authenticate: they are never too many', () => {
     const admission = new Admission(limits)
     expect(countIn(fast(admission, 500, 0, true))).toBe(500)
   })
 
-  it('gives back no more than there were', () => {
+  it('the rate gives back no more than there were', () => {
     const admission = new Admission(limits)
     fast(admission, 500, 0, true)
     expect(countIn(fast(admission, 30, 0))).toBe(20)
   })
 
-  it('is counted for each address', () => {
+  it('the rate is counted for each address', () => {
     const admission = new Admission(limits)
     fast(admission, 21, 0)
     expect(word(admission.ask('b.1', 'b', 0))).toBe('in')
   })
 
-  it('does not mind a clock that stands still or goes back', () => {
+  it('the rate does not mind a clock that stands still or goes back', () => {
     const admission = new Admission(limits)
     fast(admission, 20, 1000)
     expect(countIn(fast(admission, 5, 0))).toBe(0)
@@ -220,7 +268,7 @@ describe('the rate', () => {
 })
 
 describe('memory', () => {
-  it('is bounded: addresses without anything pending are forgotten, those with something are not', () => {
+  it('memory is bounded: addresses without anything pending are forgotten, those with something are not', () => {
     const admission = new Admission({ ...limits, pendingInboundMax: 100 })
     admission.ask('kept', 'first', 0)
     for (let i = 0; i < 20_000; i++) {
@@ -233,8 +281,15 @@ describe('memory', () => {
 })
 
 describe('whatever comes', () => {
-  it('never admits more than the bounds, of which an address where a peer proved its key is exempt from its own', () => {
-    const steps = fc.array(fc.record({ address: fc.constantFrom('a', 'b', 'c', 'd'), settle: fc.option(fc.nat(30), { nil: undefined }), laterMs: fc.nat(300) }), { maxLength: 200 })
+  it('whatever comes never admits more than the bounds, of which an address where a peer proved its key is exempt from its own', () => {
+    const steps = fc.array(
+      fc.record({
+        address: fc.constantFrom('a', 'b', 'c', 'd'),
+        settle: fc.option(fc.nat(30), { nil: undefined }),
+        laterMs: fc.nat(300),
+      }),
+      { maxLength: 200 },
+    )
     fc.assert(
       fc.property(steps, (all) => {
         const admission = new Admission(limits)

@@ -35,7 +35,10 @@ function feedDialer(dialer: AmpcDialerHandshake, pieces: readonly Buffer[]): { w
   return { written: Buffer.concat(written), rest: rest === null ? null : rest.toString('hex') }
 }
 
-function feedAcceptor(acceptor: AmpcAcceptorHandshake, pieces: readonly Buffer[]): { written: Buffer[]; claims: Claim[] } {
+function feedAcceptor(
+  acceptor: AmpcAcceptorHandshake,
+  pieces: readonly Buffer[],
+): { written: Buffer[]; claims: Claim[] } {
   const written: Buffer[] = []
   const claims: Claim[] = []
   for (const piece of pieces) {
@@ -55,24 +58,27 @@ function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
 const dialer = (): AmpcDialerHandshake => new AmpcDialerHandshake({ identity: 'bob', connectionId: 7 })
 
 describe('the dialer', () => {
-  it('begins with its connection id, u32 big-endian', () => {
+  it('the dialer begins with its connection id, u32 big-endian', () => {
     expect(dialer().begin().toString('hex')).toBe('00000007')
   })
 
-  it('says who it is after the echo, and not before', () => {
+  it('the dialer says who it is after the echo, and not before', () => {
     const one = dialer()
     expect(one.feed(hex('000000'))).toEqual({})
     expect(one.feed(hex('07')).write?.toString('hex')).toBe('00000003626f62')
   })
 
-  it('says it in one write', () => {
+  it('the dialer says it in one write', () => {
     expect(feedDialer(dialer(), [fromAcceptor]).written.toString('hex')).toBe('00000003626f62')
   })
 
-  it('is done with "2ok", in every split, and what is behind it are frames', () => {
+  it('the dialer is done with "2ok", in every split, and what is behind it are frames', () => {
     const stream = Buffer.concat([fromAcceptor, frames])
     for (let a = 0; a <= stream.length; a++) {
-      for (let b = a; b <= stream.length; b++) expect(feedDialer(dialer(), cut(stream, [a, b])), `cut at ${a} and ${b}`).toMatchObject({ rest: frames.toString('hex') })
+      for (let b = a; b <= stream.length; b++)
+        expect(feedDialer(dialer(), cut(stream, [a, b])), `cut at ${a} and ${b}`).toMatchObject({
+          rest: frames.toString('hex'),
+        })
     }
   })
 
@@ -80,11 +86,11 @@ describe('the dialer', () => {
     ['an echo of another id', '00000008', 'echoed connection id 8 instead of 7'],
     ['an echo in the other byte order', '07000000', 'echoed connection id 117440512 instead of 7'],
     ['another answer than 2ok', '00000007 326e6f', 'answered 326e6f instead of "2ok"'],
-  ])('refuses %s', (_, bytes, sentence) => {
+  ])('the dialer refuses %s', (_, bytes, sentence) => {
     expect(expectProtocolError('ERR_HANDSHAKE_FAILED', () => dialer().feed(hex(bytes))).message).toContain(sentence)
   })
 
-  it.each([0, 1, 2 ** 31, 2 ** 32 - 1])('takes the connection id %i', (connectionId) => {
+  it.each([0, 1, 2 ** 31, 2 ** 32 - 1])('the dialer takes the connection id %i', (connectionId) => {
     const one = new AmpcDialerHandshake({ identity: 'bob', connectionId })
     expect(one.begin().equals(u32(connectionId))).toBe(true)
     expect(one.feed(Buffer.concat([u32(connectionId), Buffer.from('2ok')])).verified).toBe(true)
@@ -92,7 +98,7 @@ describe('the dialer', () => {
 })
 
 describe('the acceptor', () => {
-  it('echoes the id and takes the claim, in every split, once', () => {
+  it('the acceptor echoes the id and takes the claim, in every split, once', () => {
     for (let a = 0; a <= fromDialer.length; a++) {
       for (let b = a; b <= fromDialer.length; b++) {
         const { written, claims } = feedAcceptor(new AmpcAcceptorHandshake(), cut(fromDialer, [a, b]))
@@ -102,13 +108,18 @@ describe('the acceptor', () => {
     }
   })
 
-  it('sends nothing but the echo before it is told to confirm', () => {
+  it('the acceptor sends nothing but the echo before it is told to confirm', () => {
     const one = new AmpcAcceptorHandshake()
-    expect(feedAcceptor(one, [...fromDialer].map((byte) => Buffer.of(byte))).written.map((bytes) => bytes.toString('hex'))).toEqual(['00000007'])
+    expect(
+      feedAcceptor(
+        one,
+        [...fromDialer].map((byte) => Buffer.of(byte)),
+      ).written.map((bytes) => bytes.toString('hex')),
+    ).toEqual(['00000007'])
     expect(one.confirm().write.toString()).toBe('2ok')
   })
 
-  it('hands over the frames that came behind the claim, early or late', () => {
+  it('the acceptor hands over the frames that came behind the claim, early or late', () => {
     for (let place = fromDialer.length; place <= fromDialer.length + frames.length; place++) {
       const one = new AmpcAcceptorHandshake()
       feedAcceptor(one, cut(Buffer.concat([fromDialer, frames]), [place]))
@@ -116,46 +127,79 @@ describe('the acceptor', () => {
     }
   })
 
-  it.each([[1, true], [128, true], [0, false], [129, false], [2 ** 32 - 1, false]])('an identity declared with %i bytes is allowed: %s', (lengthBytes, allowed) => {
+  it.each([
+    [1, true],
+    [128, true],
+    [0, false],
+    [129, false],
+    [2 ** 32 - 1, false],
+  ])('the acceptor an identity declared with %i bytes is allowed: %s', (lengthBytes, allowed) => {
     const one = new AmpcAcceptorHandshake()
     const head = Buffer.concat([u32(7), u32(lengthBytes)])
-    if (!allowed) expect(expectProtocolError('ERR_HANDSHAKE_FAILED', () => one.feed(head)).message).toMatch(new RegExp(`an identity of ${lengthBytes} bytes; allowed are 1 to 128$`))
-    else expect(one.feed(Buffer.concat([head, Buffer.alloc(lengthBytes, 'x')])).claim).toEqual({ identity: 'x'.repeat(lengthBytes), connectionId: 7 })
+    if (!allowed)
+      expect(expectProtocolError('ERR_HANDSHAKE_FAILED', () => one.feed(head)).message).toMatch(
+        new RegExp(`an identity of ${lengthBytes} bytes; allowed are 1 to 128$`),
+      )
+    else
+      expect(one.feed(Buffer.concat([head, Buffer.alloc(lengthBytes, 'x')])).claim).toEqual({
+        identity: 'x'.repeat(lengthBytes),
+        connectionId: 7,
+      })
   })
 
   it.each([
     ['whole', [hex(`16030105 bb${'00'.repeat(600)}`)]],
     ['in its length', [hex('16030105 bb010005')]],
     ['after its first four bytes', [hex('16030105'), hex(`bb${'00'.repeat(600)}`)]],
-  ])('says of a ClientHello of TLS that it is one, if it comes %s', (_, pieces) => {
+  ])('the acceptor says of a ClientHello of TLS that it is one, if it comes %s', (_, pieces) => {
     const one = new AmpcAcceptorHandshake()
-    expect(expectProtocolError('ERR_HANDSHAKE_FAILED', () => { for (const piece of pieces) one.feed(piece) }).message).toMatch(/; it began as TLS does: the dialer speaks TLS, and this side does not$/)
+    expect(
+      expectProtocolError('ERR_HANDSHAKE_FAILED', () => {
+        for (const piece of pieces) one.feed(piece)
+      }).message,
+    ).toMatch(/; it began as TLS does: the dialer speaks TLS, and this side does not$/)
   })
 
-  it('refuses an identity that is not UTF-8', () => {
-    expect(expectProtocolError('ERR_HANDSHAKE_FAILED', () => new AmpcAcceptorHandshake().feed(hex('00000007 00000001 ff'))).message).toContain('not UTF-8')
+  it('the acceptor refuses an identity that is not UTF-8', () => {
+    expect(
+      expectProtocolError('ERR_HANDSHAKE_FAILED', () => new AmpcAcceptorHandshake().feed(hex('00000007 00000001 ff')))
+        .message,
+    ).toContain('not UTF-8')
   })
 
-  it.each([[512, true], [513, false]])('%i bytes behind the claim, before the handshake is over, are allowed: %s', (lengthBytes, allowed) => {
-    const one = new AmpcAcceptorHandshake()
-    one.feed(fromDialer)
-    if (allowed) expect(one.feed(Buffer.alloc(lengthBytes))).toEqual({})
-    else expectProtocolError('ERR_HANDSHAKE_FAILED', () => one.feed(Buffer.alloc(lengthBytes)))
-  })
+  it.each([
+    [512, true],
+    [513, false],
+  ])(
+    'the acceptor %i bytes behind the claim, before the handshake is over, are allowed: %s',
+    (lengthBytes, allowed) => {
+      const one = new AmpcAcceptorHandshake()
+      one.feed(fromDialer)
+      if (allowed) expect(one.feed(Buffer.alloc(lengthBytes))).toEqual({})
+      else expectProtocolError('ERR_HANDSHAKE_FAILED', () => one.feed(Buffer.alloc(lengthBytes)))
+    },
+  )
 })
 
 describe('both together', () => {
-  it('agree on any identity and connection id, in any split', () => {
-    const identities = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).filter((text) => Buffer.byteLength(text) <= 128)
+  it('both together agree on any identity and connection id, in any split', () => {
+    const identities = fc
+      .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
+      .filter((text) => Buffer.byteLength(text) <= 128)
     fc.assert(
-      fc.property(identities, fc.integer({ min: 0, max: 2 ** 32 - 1 }), fc.array(fc.nat(40), { maxLength: 6 }), (identity, connectionId, places) => {
-        const one = new AmpcDialerHandshake({ identity, connectionId })
-        const other = new AmpcAcceptorHandshake()
-        const echo = feedAcceptor(other, [one.begin()]).written
-        const named = feedDialer(one, cut(Buffer.concat(echo), places)).written
-        expect(feedAcceptor(other, cut(named, places)).claims).toEqual([{ identity, connectionId }])
-        expect(feedDialer(one, cut(other.confirm().write, places)).rest).toBe('')
-      }),
+      fc.property(
+        identities,
+        fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+        fc.array(fc.nat(40), { maxLength: 6 }),
+        (identity, connectionId, places) => {
+          const one = new AmpcDialerHandshake({ identity, connectionId })
+          const other = new AmpcAcceptorHandshake()
+          const echo = feedAcceptor(other, [one.begin()]).written
+          const named = feedDialer(one, cut(Buffer.concat(echo), places)).written
+          expect(feedAcceptor(other, cut(named, places)).claims).toEqual([{ identity, connectionId }])
+          expect(feedDialer(one, cut(other.confirm().write, places)).rest).toBe('')
+        },
+      ),
     )
   })
 })

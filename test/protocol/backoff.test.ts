@@ -9,13 +9,21 @@ const options = { minMs: 100, maxMs: 30_000, factor: 1.6 }
 const almostOne = 1 - Number.EPSILON
 
 describe('the back-off', () => {
-  it.each([[0, 100], [1, 160], [2, 256], [3, 409.6], [12, 28_147.4977], [13, 30_000], [64, 30_000], [65, 30_000], [2000, 30_000], [Number.MAX_SAFE_INTEGER, 30_000]])(
-    'the back-off of retry %i is below %d ms',
-    (attempt, boundMs) => {
-      expect(backoffMs(attempt, almostOne, options)).toBeCloseTo(boundMs, 3)
-      expect(backoffMs(attempt, almostOne, options)).toBeLessThan(boundMs + 1e-3)
-    },
-  )
+  it.each([
+    [0, 100],
+    [1, 160],
+    [2, 256],
+    [3, 409.6],
+    [12, 28_147.4977],
+    [13, 30_000],
+    [64, 30_000],
+    [65, 30_000],
+    [2000, 30_000],
+    [Number.MAX_SAFE_INTEGER, 30_000],
+  ])('the back-off of retry %i is below %d ms', (attempt, boundMs) => {
+    expect(backoffMs(attempt, almostOne, options)).toBeCloseTo(boundMs, 3)
+    expect(backoffMs(attempt, almostOne, options)).toBeLessThan(boundMs + 1e-3)
+  })
 
   it('the back-off has full jitter, from 0 on', () => {
     expect(backoffMs(5, 0, options)).toBe(0)
@@ -24,15 +32,24 @@ describe('the back-off', () => {
 
   it('the back-off is a number a timer can take, for every attempt, random number and configuration', () => {
     const anyOptions = fc
-      .record({ minMs: fc.integer({ min: 1, max: 2 ** 31 - 1 }), maxMs: fc.integer({ min: 1, max: 2 ** 31 - 1 }), factor: fc.double({ min: 1, max: 1e308, noNaN: true }) })
+      .record({
+        minMs: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
+        maxMs: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
+        factor: fc.double({ min: 1, max: 1e308, noNaN: true }),
+      })
       .filter(({ minMs, maxMs }) => minMs <= maxMs)
     fc.assert(
-      fc.property(fc.nat(Number.MAX_SAFE_INTEGER), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), anyOptions, (attempt, fraction, some) => {
-        const waitMs = backoffMs(attempt, fraction, some)
-        expect(Number.isFinite(waitMs)).toBe(true)
-        expect(waitMs).toBeGreaterThanOrEqual(0)
-        expect(waitMs).toBeLessThanOrEqual(some.maxMs)
-      }),
+      fc.property(
+        fc.nat(Number.MAX_SAFE_INTEGER),
+        fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+        anyOptions,
+        (attempt, fraction, some) => {
+          const waitMs = backoffMs(attempt, fraction, some)
+          expect(Number.isFinite(waitMs)).toBe(true)
+          expect(waitMs).toBeGreaterThanOrEqual(0)
+          expect(waitMs).toBeLessThanOrEqual(some.maxMs)
+        },
+      ),
     )
   })
 

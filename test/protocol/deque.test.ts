@@ -29,7 +29,8 @@ describe('a deque', () => {
           if (step.do === 'push') deque.push((model.push(next), next++))
           else if (step.do === 'pushMany') for (let i = 0; i < step.count; i++) deque.push((model.push(next), next++))
           else if (step.do === 'shift') expect(deque.shift()).toBe(model.shift())
-          else if (step.do === 'shiftMany') for (let i = 0; i < step.count; i++) expect(deque.shift()).toBe(model.shift())
+          else if (step.do === 'shiftMany')
+            for (let i = 0; i < step.count; i++) expect(deque.shift()).toBe(model.shift())
           else if (step.do === 'peek') expect(deque.peek()).toBe(model[0])
           else if (step.do === 'drain') {
             expect(deque.drain()).toEqual(model)
@@ -48,7 +49,13 @@ describe('a deque', () => {
 
   it('an empty deque returns undefined', () => {
     const deque = new Deque<string>()
-    expect([deque.length, deque.peek(), deque.shift(), deque.drain(), deque.remove('x')]).toEqual([0, undefined, undefined, [], false])
+    expect([deque.length, deque.peek(), deque.shift(), deque.drain(), deque.remove('x')]).toEqual([
+      0,
+      undefined,
+      undefined,
+      [],
+      false,
+    ])
   })
 
   it('a deque does not remove an item that was taken already', () => {

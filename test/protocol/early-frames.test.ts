@@ -14,13 +14,21 @@ describe('early frames', () => {
     expect(keep(new EarlyFrames(1000), 2 ** 32 - 1)).toBe(false)
   })
 
-  it.each([[6, false], [7, true], [8, true]])('with lanes expected from 7 on, an early frame for lane %i is kept: %s', (laneId, kept) => {
+  it.each([
+    [6, false],
+    [7, true],
+    [8, true],
+  ])('with lanes expected from 7 on, an early frame for lane %i is kept: %s', (laneId, kept) => {
     const frames = new EarlyFrames(1000)
     frames.expectFrom(7)
     expect(keep(frames, laneId)).toBe(kept)
   })
 
-  it.each([[9, false], [10, true], [11, true]])('the buffer of 1000 bytes for early frames of 100 bytes is full at %i: %s', (count, isFull) => {
+  it.each([
+    [9, false],
+    [10, true],
+    [11, true],
+  ])('the buffer of 1000 bytes for early frames of 100 bytes is full at %i: %s', (count, isFull) => {
     const frames = new EarlyFrames(1000)
     frames.expectFrom(0)
     for (let i = 0; i < count; i++) keep(frames, i % 3)
@@ -32,7 +40,10 @@ describe('early frames', () => {
     frames.expectFrom(0)
     frames.keep(1, 0x0c, Buffer.from('..first..'), 2, 7)
     frames.keep(1, 0x01, Buffer.from('second'), 0, 6)
-    expect(frames.take(1).map(({ descriptor, buffer }) => [descriptor, String(buffer)])).toEqual([[0x0c, 'first'], [0x01, 'second']])
+    expect(frames.take(1).map(({ descriptor, buffer }) => [descriptor, String(buffer)])).toEqual([
+      [0x0c, 'first'],
+      [0x01, 'second'],
+    ])
     expect([frames.take(1), frames.isFull]).toEqual([[], false])
   })
 

@@ -16,21 +16,22 @@ class Owner {
 function create(): { lane: Lane; owner: Owner; receive: () => Promise<NetworkValue> } {
   const owner = new Owner()
   const lane = new Lane(1, owner)
-  const receive = async (): Promise<NetworkValue> => lane.take() ?? (await new Promise<NetworkValue>((resolve, reject) => void lane.wait({ resolve, reject })))
+  const receive = async (): Promise<NetworkValue> =>
+    lane.take() ?? (await new Promise<NetworkValue>((resolve, reject) => void lane.wait({ resolve, reject })))
   return { lane, owner, receive }
 }
 
 const loss = (at: number): ConnectionLostError => new ConnectionLostError(`loss ${at}`, at)
 
 describe('values', () => {
-  it('wait to be read, in order, and give back what they cost', () => {
+  it('values wait to be read, in order, and give back what they cost', () => {
     const { lane, owner } = create()
     expect([lane.deliver(number(1), 10), lane.deliver(number(2), 20)]).toEqual([10, 20])
     expect([lane.take(), lane.take(), lane.take()]).toEqual([number(1), number(2), undefined])
     expect([owner.takenBytes, lane.received]).toEqual([30, 2])
   })
 
-  it('go to those who wait, first come first served, and cost nothing', async () => {
+  it('values go to those who wait, first come first served, and cost nothing', async () => {
     const { lane, owner, receive } = create()
     const both = [receive(), receive()]
     expect([lane.deliver(number(1), 10), lane.deliver(number(2), 10)]).toEqual([0, 0])
@@ -38,7 +39,7 @@ describe('values', () => {
     expect(owner.takenBytes).toBe(0)
   })
 
-  it('do not go to those who have given up', () => {
+  it('values do not go to those who have given up', () => {
     const { lane } = create()
     const seen: NetworkValue[] = []
     const giveUp = lane.wait({ resolve: (value) => seen.push(value), reject() {} })
@@ -47,16 +48,21 @@ describe('values', () => {
     expect([seen, lane.unreadValues]).toEqual([[], 1])
   })
 
-  it.each([[1023, 'waits'], [1024, 'waits'], [1025, 'ERR_RECEIVE_QUEUE_FULL']])('are waited for by 1024 calls at most: number %i %s', async (count, outcome) => {
+  it.each([
+    [1023, 'waits'],
+    [1024, 'waits'],
+    [1025, 'ERR_RECEIVE_QUEUE_FULL'],
+  ])('values are waited for by 1024 calls at most: number %i %s', async (count, outcome) => {
     const { lane } = create()
     let last = 'waits'
-    for (let i = 0; i < count; i++) void lane.wait({ resolve() {}, reject: (error) => (last = (error as Error & { code: string }).code) })
+    for (let i = 0; i < count; i++)
+      void lane.wait({ resolve() {}, reject: (error) => (last = (error as Error & { code: string }).code) })
     expect(last).toBe(outcome)
   })
 })
 
 describe('a loss', () => {
-  it('stands at its place between the values, and is told once', () => {
+  it('a loss stands at its place between the values, and is told once', () => {
     const { lane } = create()
     lane.deliver(number(1), 1)
     lane.deliverLoss(loss(7))
@@ -66,7 +72,7 @@ describe('a loss', () => {
     expect(lane.take()).toEqual(number(2))
   })
 
-  it('rejects one waiter, and the others go on waiting', async () => {
+  it('a loss rejects one waiter, and the others go on waiting', async () => {
     const { lane, receive } = create()
     const both = [receive(), receive()]
     lane.deliverLoss(loss(1))
@@ -74,7 +80,7 @@ describe('a loss', () => {
     expect((await Promise.allSettled(both)).map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
   })
 
-  it('is heard at once by who asked for that, besides its place', () => {
+  it('a loss is heard at once by who asked for that, besides its place', () => {
     const { lane } = create()
     const heard: number[] = []
     lane.onLoss = ({ outboundAtMost }) => heard.push(outboundAtMost)
@@ -85,7 +91,7 @@ describe('a loss', () => {
     expect(() => lane.take()).toThrow('loss 3')
   })
 
-  it('on a lane that is over is no news', () => {
+  it('a loss on a lane that is over is no news', () => {
     const { lane } = create()
     lane.close(new Error('over'))
     lane.deliverLoss(loss(1))
@@ -94,30 +100,36 @@ describe('a loss', () => {
 })
 
 describe('the end', () => {
-  it('is told to whoever asks for it, before and after', async () => {
+  it('the end is told to whoever asks for it, before and after', async () => {
     const { lane } = create()
     const before = [lane.whenEnded(), lane.whenEnded()]
     lane.setHandler(() => {})
     lane.close(new Error('first'))
     lane.close(new Error('second'))
-    expect((await Promise.all([...before, lane.whenEnded()])).map(({ message }) => message)).toEqual(['first', 'first', 'first'])
+    expect((await Promise.all([...before, lane.whenEnded()])).map(({ message }) => message)).toEqual([
+      'first',
+      'first',
+      'first',
+    ])
   })
 })
 
 describe('a handler', () => {
-  it('gets what waited first, and then everything as it comes', () => {
+  it('a handler gets what waited first, and then everything as it comes', () => {
     const { lane, owner } = create()
     const seen: string[] = []
     lane.deliver(number(1), 5)
     lane.deliverLoss(loss(9))
     lane.deliver(number(2), 5)
-    lane.setHandler((value) => seen.push(String(value.value)), { onLost: ({ outboundAtMost }) => seen.push(`lost ${outboundAtMost}`) })
+    lane.setHandler((value) => seen.push(String(value.value)), {
+      onLost: ({ outboundAtMost }) => seen.push(`lost ${outboundAtMost}`),
+    })
     expect(lane.deliver(number(3), 5)).toBe(0)
     lane.deliverLoss(loss(8))
     expect([seen, owner.takenBytes, lane.unreadValues]).toEqual([['1', 'lost 9', '2', '3', 'lost 8'], 10, 0])
   })
 
-  it('may be taken away from within its call: the rest waits', () => {
+  it('a handler may be taken away from within its call: the rest waits', () => {
     const { lane } = create()
     for (const i of [1, 2, 3]) lane.deliver(number(i), 1)
     const seen: NetworkValue[] = []
@@ -128,7 +140,7 @@ describe('a handler', () => {
     expect([seen, lane.unreadValues]).toEqual([[number(1)], 2])
   })
 
-  it('may be replaced from within its call: the next one gets the rest', () => {
+  it('a handler may be replaced from within its call: the next one gets the rest', () => {
     const { lane } = create()
     for (const i of [1, 2, 3]) lane.deliver(number(i), 1)
     const seen: string[] = []
@@ -139,7 +151,7 @@ describe('a handler', () => {
     expect(seen).toEqual(['first 1', 'second 2', 'second 3'])
   })
 
-  it('ends the waits for values, which go to it; who asks while it is there hears the same', async () => {
+  it('a handler ends the waits for values, which go to it; who asks while it is there hears the same', async () => {
     const { lane, receive } = create()
     const before = receive()
     const seen: NetworkValue[] = []
@@ -153,7 +165,7 @@ describe('a handler', () => {
     expect([seen, await after]).toEqual([[number(1)], number(2)])
   })
 
-  it('borrows only if it says so', () => {
+  it('a handler borrows only if it says so', () => {
     const { lane } = create()
     lane.setHandler(() => {}, { borrow: true })
     expect(lane.isBorrowing).toBe(true)
@@ -163,7 +175,7 @@ describe('a handler', () => {
 })
 
 describe('the end', () => {
-  it('lets what arrived before be read, and then says why, each time', async () => {
+  it('the end lets what arrived before be read, and then says why, each time', async () => {
     const { lane, receive } = create()
     lane.deliver(number(1), 1)
     lane.close(new Error('over'))
@@ -172,16 +184,20 @@ describe('the end', () => {
     await expect(receive()).rejects.toThrow('over')
   })
 
-  it('rejects all who wait, and keeps its first reason', async () => {
+  it('the end rejects all who wait, and keeps its first reason', async () => {
     const { lane, receive } = create()
     const both = [receive(), receive()]
     lane.close(new Error('over'))
     lane.close(new Error('again'))
-    expect((await Promise.allSettled(both)).map((result) => result.status === 'rejected' && (result.reason as Error).message)).toEqual(['over', 'over'])
+    expect(
+      (await Promise.allSettled(both)).map(
+        (result) => result.status === 'rejected' && (result.reason as Error).message,
+      ),
+    ).toEqual(['over', 'over'])
     expect(lane.end?.message).toBe('over')
   })
 
-  it('rejects at once who begins to wait after it', () => {
+  it('the end rejects at once who begins to wait after it', () => {
     const { lane } = create()
     lane.close(new Error('over'))
     let reason = ''
@@ -189,7 +205,7 @@ describe('the end', () => {
     expect(reason).toBe('over')
   })
 
-  it('may forget what was not read, and says what it cost', () => {
+  it('the end may forget what was not read, and says what it cost', () => {
     const { lane } = create()
     lane.deliver(number(1), 10)
     lane.deliverLoss(loss(1))
@@ -199,7 +215,7 @@ describe('the end', () => {
 })
 
 describe('whatever happens', () => {
-  it('nothing is lost, repeated or reordered, and every byte that was charged is given back', async () => {
+  it('whatever happens nothing is lost, repeated or reordered, and every byte that was charged is given back', async () => {
     const steps = fc.array(fc.constantFrom('deliver', 'lose', 'receive', 'handle', 'unhandle'), { maxLength: 60 })
     await fc.assert(
       fc.asyncProperty(steps, async (all) => {
@@ -214,7 +230,8 @@ describe('whatever happens', () => {
           else if (step === 'handle') lane.setHandler(see, { onLost: ({ message }) => seen.push(message) })
           else if (step === 'unhandle') lane.setHandler(null)
           // Whoever waits and whoever handles at the same time would share the values between them.
-          else if (lane.handler === null && lane.unreadValues > 0) pending.push(receive().then(see, (error: Error) => void seen.push(error.message)))
+          else if (lane.handler === null && lane.unreadValues > 0)
+            pending.push(receive().then(see, (error: Error) => void seen.push(error.message)))
           await Promise.all(pending)
         }
         lane.setHandler(see, { onLost: ({ message }) => seen.push(message) })

@@ -10,15 +10,21 @@ import { bytes, LinkBench, number, overheadBytes } from '../support/link-bench.t
 const numberCostBytes = 4 + overheadBytes
 
 describe('a frame', () => {
-  it('finds its lane among many, in order', () => {
+  it('a frame finds its lane among many, in order', () => {
     const bench = new LinkBench()
     const lanes = [3, 1, 4_294_967_295].map((id) => bench.state.openLane(id))
-    for (const [id, value] of [[1, 10], [3, 30], [1, 11], [4_294_967_295, 40]] as const) bench.arrive(id, number(value))
+    for (const [id, value] of [
+      [1, 10],
+      [3, 30],
+      [1, 11],
+      [4_294_967_295, 40],
+    ] as const)
+      bench.arrive(id, number(value))
     expect(lanes.map((lane) => lane.unreadValues)).toEqual([1, 2, 1])
     expect([lanes[1]?.take(), lanes[1]?.take(), lanes[1]?.take()]).toEqual([number(10), number(11), undefined])
   })
 
-  it('for a lane that nobody has is dropped and counted, and its value is not parsed', () => {
+  it('a frame for a lane that nobody has is dropped and counted, and its value is not parsed', () => {
     const bench = new LinkBench()
     bench.state.openLane(1)
     const nonsense = Buffer.from('0c00000000', 'hex')
@@ -26,7 +32,7 @@ describe('a frame', () => {
     expect(bench.state.counters).toMatchObject({ framesDropped: 1, valuesReceived: 0 })
   })
 
-  it('for a lane that was closed is dropped and counted', () => {
+  it('a frame for a lane that was closed is dropped and counted', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     bench.arrive(1, number(1))
@@ -35,13 +41,13 @@ describe('a frame', () => {
     expect([bench.state.counters.framesDropped, bench.state.unreadBytes]).toEqual([1, 0])
   })
 
-  it('that breaks the contract throws out of the reader', () => {
+  it('a frame that breaks the contract throws out of the reader', () => {
     const bench = new LinkBench()
     bench.state.openLane(1)
     expect(() => bench.state.onFrame(1, 0x04, Buffer.alloc(9), 0, 3)).toThrow(ProtocolError)
   })
 
-  it('says whether its memory may be used again: not while a view of it is kept', () => {
+  it('a frame says whether its memory may be used again: not while a view of it is kept', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     expect([bench.arrive(1, bytes(10)), bench.arrive(1, number(1))]).toEqual([false, true])
@@ -51,7 +57,7 @@ describe('a frame', () => {
     expect(bench.arrive(1, bytes(10))).toBe(true)
   })
 
-  it('whose handler throws is told of, and the next ones go on', () => {
+  it('a frame whose handler throws is told of, and the next ones go on', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     const seen: unknown[] = []
@@ -67,14 +73,22 @@ describe('a frame', () => {
 
 describe('reading', () => {
   // The bound is 1000 bytes: fifteen numbers of 68 are 1020, fourteen are 952.
-  it.each([[14, []], [15, ['full']], [16, ['full']]])('with %i unread values has said %j', (count, told) => {
+  it.each([
+    [14, []],
+    [15, ['full']],
+    [16, ['full']],
+  ])('reading with %i unread values has said %j', (count, told) => {
     const bench = new LinkBench()
     bench.state.openLane(1)
     for (let i = 0; i < count; i++) bench.arrive(1, number(i))
     expect([bench.told, bench.state.isReceiveFull]).toEqual([told, told.length > 0])
   })
 
-  it.each([[935, []], [936, ['full']], [937, ['full']]])('stops at the bound and not before: a Bytes with a body of %i and its cost said %j', (length, told) => {
+  it.each([
+    [935, []],
+    [936, ['full']],
+    [937, ['full']],
+  ])('reading stops at the bound and not before: a Bytes with a body of %i and its cost said %j', (length, told) => {
     const bench = new LinkBench()
     bench.state.openLane(1)
     // The body has a length field of 4 bytes.
@@ -82,7 +96,7 @@ describe('reading', () => {
     expect(bench.told).toEqual(told)
   })
 
-  it('goes on at half the bound, and not before', () => {
+  it('reading goes on at half the bound, and not before', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     for (let i = 0; i < 15; i++) bench.arrive(1, number(i))
@@ -94,7 +108,7 @@ describe('reading', () => {
     expect([bench.told, bench.state.unreadBytes]).toEqual([['full', 'room'], 7 * numberCostBytes])
   })
 
-  it('counts over all lanes: one slow session stops the link that it shares', () => {
+  it('reading counts over all lanes: one slow session stops the link that it shares', () => {
     const bench = new LinkBench()
     const [slow, quick] = [bench.state.openLane(1), bench.state.openLane(2)]
     for (let i = 0; i < 14; i++) bench.arrive(1, number(i))
@@ -106,7 +120,7 @@ describe('reading', () => {
     expect([bench.told, bench.state.unreadBytes]).toEqual([['full', 'room'], 0])
   })
 
-  it('is not charged for what a handler or a waiter takes at once', () => {
+  it('reading is not charged for what a handler or a waiter takes at once', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     void lane.wait({ resolve() {}, reject() {} })
@@ -116,7 +130,7 @@ describe('reading', () => {
     expect([bench.state.unreadBytes, bench.told]).toEqual([0, []])
   })
 
-  it('goes on when the unread values go to a handler, or with their lane', () => {
+  it('reading goes on when the unread values go to a handler, or with their lane', () => {
     for (const relief of ['handler', 'close'] as const) {
       const bench = new LinkBench()
       const lane = bench.state.openLane(1)
@@ -135,7 +149,7 @@ describe('early frames', () => {
     return bench
   }
 
-  it('are those for lanes from a number on; those below are dropped', () => {
+  it('early frames are those for lanes from a number on; those below are dropped', () => {
     const bench = early()
     for (const id of [4, 5, 6]) bench.arrive(id, number(id))
     expect(bench.state.counters.framesDropped).toBe(1)
@@ -143,7 +157,7 @@ describe('early frames', () => {
     expect(bench.state.openLane(6).take()).toEqual(number(6))
   })
 
-  it('are delivered in order when their lane is opened, before anything newer', () => {
+  it('early frames are delivered in order when their lane is opened, before anything newer', () => {
     const bench = early()
     for (let i = 0; i < 3; i++) bench.arrive(5, number(i))
     const lane = bench.state.openLane(5)
@@ -151,12 +165,12 @@ describe('early frames', () => {
     expect([0, 1, 2, 3].map(() => lane.take())).toEqual([0, 1, 2, 3].map(number))
   })
 
-  it('are copied: they do not hold the chunk that they came in', () => {
+  it('early frames are copied: they do not hold the chunk that they came in', () => {
     const bench = early()
     expect(bench.arrive(5, bytes(10))).toBe(true)
   })
 
-  it('stop the reading when there are too many, until their lane is opened', () => {
+  it('early frames stop the reading when there are too many, until their lane is opened', () => {
     const bench = early()
     // 500 bytes: each costs 4 + 64.
     for (let i = 0; i < 7; i++) bench.arrive(5, number(i))
@@ -167,21 +181,21 @@ describe('early frames', () => {
     expect(bench.told).toEqual(['full', 'room'])
   })
 
-  it('are forgotten with the connection that they came on', () => {
+  it('early frames are forgotten with the connection that they came on', () => {
     const bench = early()
     for (let i = 0; i < 8; i++) bench.arrive(5, number(i))
     bench.state.connectionLost('gone', null)
     expect([bench.told, bench.state.openLane(5).unreadValues]).toEqual([['full', 'room'], 0])
   })
 
-  it('that will never be asked for are dropped and counted, and do not stop the reading for ever', () => {
+  it('early frames that will never be asked for are dropped and counted, and do not stop the reading for ever', () => {
     const bench = early()
     for (let i = 0; i < 8; i++) bench.arrive(5, number(i))
     bench.state.expectLanesFrom(6)
     expect([bench.told, bench.state.counters.framesDropped]).toEqual([['full', 'room'], 8])
   })
 
-  it('of a lane that is open already are kept for nobody: raising the number leaves open lanes alone', () => {
+  it('early frames of a lane that is open already are kept for nobody: raising the number leaves open lanes alone', () => {
     const bench = early()
     const lane = bench.state.openLane(5)
     bench.state.expectLanesFrom(6)
@@ -189,7 +203,7 @@ describe('early frames', () => {
     expect(lane.take()).toEqual(number(1))
   })
 
-  it('that break the contract are told of when their lane is opened', () => {
+  it('early frames that break the contract are told of when their lane is opened', () => {
     const bench = early()
     bench.state.onFrame(5, 0x04, Buffer.alloc(9), 0, 3)
     bench.state.openLane(5)
@@ -199,13 +213,13 @@ describe('early frames', () => {
 })
 
 describe('a lane', () => {
-  it('cannot be opened twice', () => {
+  it('a lane cannot be opened twice', () => {
     const { state } = new LinkBench()
     state.openLane(1)
     expect(() => state.openLane(1)).toThrow('lane 1 is open already')
   })
 
-  it('is announced when it is opened: a link does not read before it has one', () => {
+  it('a lane is announced when it is opened: a link does not read before it has one', () => {
     const { state } = new LinkBench()
     let opened = 0
     state.onLaneOpened = () => opened++
@@ -213,7 +227,7 @@ describe('a lane', () => {
     expect([opened, state.laneCount]).toEqual([1, 1])
   })
 
-  it('that is not of this link is closed by nobody', () => {
+  it('a lane that is not of this link is closed by nobody', () => {
     const [one, other] = [new LinkBench(), new LinkBench()]
     const lane = one.state.openLane(1)
     other.state.openLane(1)

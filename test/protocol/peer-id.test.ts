@@ -7,7 +7,9 @@ import { checkIdentity, compareIdentities, ringAround, roleTowards } from '../..
 import { decodeIdentity } from '../../protocol/ampc/peer-id.ts'
 import { expectError } from '../codec/harness.ts'
 
-const identity = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 16 }).filter((text) => Buffer.byteLength(text) <= 128)
+const identity = fc
+  .string({ unit: 'grapheme', minLength: 1, maxLength: 16 })
+  .filter((text) => Buffer.byteLength(text) <= 128)
 
 describe('an identity', () => {
   it.each<[string, unknown, string]>([
@@ -16,7 +18,11 @@ describe('an identity', () => {
     ['may not have 129 bytes', 'x'.repeat(129), `peers[0].id has 129 bytes, more than 128: "${'x'.repeat(129)}"`],
     ['is measured in bytes of UTF-8', 'é'.repeat(65), `peers[0].id has 130 bytes, more than 128: "${'é'.repeat(65)}"`],
     ['may not hold half a surrogate pair', 'a\ud800', 'peers[0].id holds half of a surrogate pair: "a\\ud800"'],
-    ['may not be a key', '-----BEGIN PRIVATE KEY-----\nMC4', 'peers[0].id must be a name, got a text in PEM: a key belongs into Identity.fromPem'],
+    [
+      'may not be a key',
+      '-----BEGIN PRIVATE KEY-----\nMC4',
+      'peers[0].id must be a name, got a text in PEM: a key belongs into Identity.fromPem',
+    ],
   ])('%s', (_, value, sentence) => {
     expect(expectError('ERR_INVALID_PEER_ID', () => checkIdentity(value, 'peers[0].id')).message).toBe(sentence)
   })
@@ -31,7 +37,8 @@ describe('an identity', () => {
         expect(decodeIdentity(Buffer.from(text))).toBe(text)
       }),
     )
-    for (const hex of ['ff', 'c080', 'eda080', 'f8888080', 'c3']) expect(decodeIdentity(Buffer.from(hex, 'hex'))).toBeUndefined()
+    for (const hex of ['ff', 'c080', 'eda080', 'f8888080', 'c3'])
+      expect(decodeIdentity(Buffer.from(hex, 'hex'))).toBeUndefined()
   })
 
   it('an identity keeps a byte-order mark, so that different bytes are different identities', () => {
@@ -40,14 +47,21 @@ describe('an identity', () => {
 })
 
 describe('the order of identities', () => {
-  it('identities are ordered by their bytes, which differs from JavaScript\'s order beyond the basic plane', () => {
+  it("identities are ordered by their bytes, which differs from JavaScript's order beyond the basic plane", () => {
     const [face, halfWidth] = ['\u{1f600}', '\uff61']
     expect(face < halfWidth).toBe(true)
     expect(compareIdentities(face, halfWidth)).toBe(1)
     expect(roleTowards(face, halfWidth)).toBe('dialer')
   })
 
-  it.each([['alice', 'bob', -1], ['bob', 'alice', 1], ['bob', 'bob', 0], ['bob', 'bobby', -1], ['Z', 'a', -1], ['10', '9', -1]])('the order of %j and %j is %i', (a, b, order) => {
+  it.each([
+    ['alice', 'bob', -1],
+    ['bob', 'alice', 1],
+    ['bob', 'bob', 0],
+    ['bob', 'bobby', -1],
+    ['Z', 'a', -1],
+    ['10', '9', -1],
+  ])('the order of %j and %j is %i', (a, b, order) => {
     expect(Math.sign(compareIdentities(a, b))).toBe(order)
   })
 
@@ -76,7 +90,11 @@ describe('the ring', () => {
   it('all parties see the same ring: my next has me as its previous, and following it visits all', () => {
     fc.assert(
       fc.property(fc.uniqueArray(identity, { minLength: 2, maxLength: 8 }), (parties) => {
-        const ringOf = (own: string) => ringAround(own, parties.filter((party) => party !== own))
+        const ringOf = (own: string) =>
+          ringAround(
+            own,
+            parties.filter((party) => party !== own),
+          )
         const seen = new Set<string>()
         for (let at = parties[0] as string; !seen.has(at); at = ringOf(at).next) {
           seen.add(at)

@@ -5,7 +5,7 @@ import { connectionOf, connectionsFor, SessionNumbering, validationKey } from '.
 const end = 2 ** 32 - 1
 
 describe('session numbers', () => {
-  it('are consecutive over the calls that succeed, and a call that fails uses none up', () => {
+  it('session numbers are consecutive over the calls that succeed, and a call that fails uses none up', () => {
     const numbering = new SessionNumbering()
     expect(numbering.first(3)).toBe(0)
     numbering.succeeded(0, 3)
@@ -14,7 +14,7 @@ describe('session numbers', () => {
     expect(numbering.first(1)).toBe(5)
   })
 
-  it('do not go back when calls to different peers, begun at once, end in another order', () => {
+  it('session numbers do not go back when calls to different peers, begun at once, end in another order', () => {
     const numbering = new SessionNumbering()
     const [many, one] = [numbering.first(4), numbering.first(1)]
     numbering.succeeded(many, 4)
@@ -22,7 +22,7 @@ describe('session numbers', () => {
     expect(numbering.next).toBe(4)
   })
 
-  it('begin anew at the end of the numbers, and go on from there', () => {
+  it('session numbers begin anew at the end of the numbers, and go on from there', () => {
     const numbering = new SessionNumbering()
     numbering.succeeded(0, end - 5)
     numbering.succeeded(numbering.first(10), 10)
@@ -34,7 +34,7 @@ describe('session numbers', () => {
     [end - 10, 10, 0],
     [end - 9, 10, 0],
     [end - 10, 9, end - 10],
-  ])('that have come to %i go on for a batch of %i at %i', (next, count, first) => {
+  ])('session numbers that have come to %i go on for a batch of %i at %i', (next, count, first) => {
     const numbering = new SessionNumbering()
     numbering.succeeded(0, next)
     expect(numbering.first(count)).toBe(first)
@@ -42,20 +42,28 @@ describe('session numbers', () => {
 })
 
 describe('connections', () => {
-  it.each([[1, 4, 1], [3, 4, 3], [4, 4, 4], [5, 4, 4], [8, 1, 1]])('for %i sessions at a parallelism of %i are %i', (sessions, parallelism, connections) => {
+  it.each([
+    [1, 4, 1],
+    [3, 4, 3],
+    [4, 4, 4],
+    [5, 4, 4],
+    [8, 1, 1],
+  ])('connections for %i sessions at a parallelism of %i are %i', (sessions, parallelism, connections) => {
     expect(connectionsFor(sessions, parallelism)).toBe(connections)
   })
 
-  it('take sessions in turn', () => {
+  it('connections take sessions in turn', () => {
     expect([0, 1, 2, 3, 4, 5, 6].map((index) => connectionOf(index, 3))).toEqual([0, 1, 2, 0, 1, 2, 0])
   })
 })
 
 describe('validation', () => {
-  it.each([[0, '00000000000000000000000000000000'], [1, '01000000000000000000000000000000'], [258, '02010000000000000000000000000000'], [1023, 'ff030000000000000000000000000000']])(
-    'of number %i in the batch says %s: u64 little-endian, padded to 16 bytes',
-    (index, hex) => {
-      expect(Buffer.from(validationKey(index)).toString('hex')).toBe(hex)
-    },
-  )
+  it.each([
+    [0, '00000000000000000000000000000000'],
+    [1, '01000000000000000000000000000000'],
+    [258, '02010000000000000000000000000000'],
+    [1023, 'ff030000000000000000000000000000'],
+  ])('of number %i in the batch says %s: u64 little-endian, padded to 16 bytes', (index, hex) => {
+    expect(Buffer.from(validationKey(index)).toString('hex')).toBe(hex)
+  })
 })

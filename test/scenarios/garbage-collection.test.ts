@@ -48,10 +48,13 @@ describe('a network that was shut down', () => {
     ['native over TLS', "{ security: 'tls', dialect: 'native', scheme: 'tls' }", 21],
     ['native over plain TCP', "{ security: 'plaintext', dialect: 'native', scheme: 'tcp' }", 21],
     ['ampc over plain TCP', "{ security: 'plaintext', dialect: 'ampc', scheme: 'tcp' }", 15],
-  ])('is garbage-collected with its actors, sessions and key: %s', async (_what, config, watched) => {
-    const args = ['--expose-gc', '--input-type=module', '--eval', program(config)]
-    const cwd = fileURLToPath(new URL('../..', import.meta.url))
-    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd, timeout: 20_000 })
-    expect(JSON.parse(stdout)).toEqual({ watched, left: [] })
-  })
+  ])(
+    'a network that was shut down is garbage-collected with its actors, sessions and key: %s',
+    async (_what, config, watched) => {
+      const args = ['--expose-gc', '--input-type=module', '--eval', program(config)]
+      const cwd = fileURLToPath(new URL('../..', import.meta.url))
+      const { stdout } = await promisify(execFile)(process.execPath, args, { cwd, timeout: 20_000 })
+      expect(JSON.parse(stdout)).toEqual({ watched, left: [] })
+    },
+  )
 })

@@ -47,11 +47,11 @@ async function sendMegabyte(door: Door, port = door.address.port): Promise<void>
 const sent = Buffer.from(Array.from({ length: 1024 * 1024 }, (_, at) => (at * 7 + (at >>> 8)) & 0xff))
 
 describe('a port of both dialects', () => {
-  it('gives TLS what it has looked at: a megabyte behind the handshake arrives whole', async () => {
+  it('a port of both dialects gives TLS what it has looked at: a megabyte behind the handshake arrives whole', async () => {
     await sendMegabyte(await openDoor())
   })
 
-  it('waits for a ClientHello that comes a byte at a time', async () => {
+  it('a port of both dialects waits for a ClientHello that comes a byte at a time', async () => {
     const door = await openDoor()
     const relay = net.createServer((client) => {
       const onward = net.connect(door.address.port, '127.0.0.1')
@@ -73,7 +73,7 @@ describe('a port of both dialects', () => {
     await sendMegabyte(door, (relay.address() as net.AddressInfo).port)
   })
 
-  it('reads a ClientHello of many kilobytes to its end', async () => {
+  it('a port of both dialects reads a ClientHello of many kilobytes to its end', async () => {
     const names = Array.from({ length: 30 }, (_, at) => String(at).padEnd(200, '-'))
     const keys = {
       key: alice.toPem(),
@@ -97,7 +97,7 @@ describe('a port of both dialects', () => {
     ['one letter', 'x', /plain text/],
     ['a statewire hello without TLS', 'SWIR\u0001\u0001', /statewire without TLS/],
     ['an ampc connection id', '\u0000\u0000\u0000\u0000', /an unknown protocol/],
-  ])('names %s and closes', async (_name, text, sentence) => {
+  ])('a port of both dialects names %s and closes', async (_name, text, sentence) => {
     const door = await openDoor()
     const client = net.connect(door.address.port, '127.0.0.1', () => void client.write(text, 'latin1'))
     client.on('error', () => {})
@@ -107,7 +107,7 @@ describe('a port of both dialects', () => {
     await until('it is closed', () => pipe.closed)
   })
 
-  it('names the protocols that a client offers by ALPN and that are not spoken here', async () => {
+  it('a port of both dialects names the protocols that a client offers by ALPN and that are not spoken here', async () => {
     const door = await openDoor()
     const client = tls.connect({
       host: '127.0.0.1',
@@ -120,7 +120,7 @@ describe('a port of both dialects', () => {
     expect((await door.outcome(0)).outcome?.message).toMatch(/other protocols by ALPN \("h2, http\/1.1"\)/)
   })
 
-  it('gives up a client that ends within its ClientHello', async () => {
+  it('a port of both dialects gives up a client that ends within its ClientHello', async () => {
     const door = await openDoor()
     const client = net.connect(door.address.port, '127.0.0.1', () => client.end(Buffer.from([22, 3, 1, 1, 0, 1])))
     client.on('error', () => {})

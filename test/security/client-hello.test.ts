@@ -6,12 +6,32 @@ import { captureClientHello } from '../support/first-flight.ts'
 import { protocolOf } from '../../actors/tls-errors.ts'
 
 const u16 = (value: number): number[] => [value >>> 8, value & 0xff]
-const vector = (lengthBytes: 1 | 2, content: readonly number[]): number[] => [...(lengthBytes === 1 ? [content.length] : u16(content.length)), ...content]
+const vector = (lengthBytes: 1 | 2, content: readonly number[]): number[] => [
+  ...(lengthBytes === 1 ? [content.length] : u16(content.length)),
+  ...content,
+]
 const ascii = (text: string): number[] => Array.from(Buffer.from(text, 'latin1'))
-const alpn = (...names: string[]): number[] => [0, 16, ...vector(2, vector(2, names.flatMap((name) => vector(1, ascii(name)))))]
+const alpn = (...names: string[]): number[] => [
+  0,
+  16,
+  ...vector(
+    2,
+    vector(
+      2,
+      names.flatMap((name) => vector(1, ascii(name))),
+    ),
+  ),
+]
 
 function handshake(extensions: readonly number[] | null, { version = [3, 3], ciphers = [0x13, 1] } = {}): number[] {
-  const body = [...version, ...Array.from({ length: 32 }, (_, i) => i), ...vector(1, []), ...vector(2, ciphers), ...vector(1, [0]), ...(extensions === null ? [] : vector(2, extensions))]
+  const body = [
+    ...version,
+    ...Array.from({ length: 32 }, (_, i) => i),
+    ...vector(1, []),
+    ...vector(2, ciphers),
+    ...vector(1, [0]),
+    ...(extensions === null ? [] : vector(2, extensions)),
+  ]
   return [1, 0, ...u16(body.length), ...body]
 }
 
@@ -28,19 +48,22 @@ beforeAll(async () => {
 })
 
 describe('a ClientHello', () => {
-  it('of Node is read, with and without ALPN, in each version', async () => {
+  it('a ClientHello of Node is read, with and without ALPN, in each version', async () => {
     expect(readClientHello(real)).toEqual({ alpn: ['statewire/1', 'h2'] })
     expect(readClientHello(await captureClientHello({}))).toEqual({ alpn: [] })
     expect(readClientHello(await captureClientHello({ maxVersion: 'TLSv1.2' }))).toEqual({ alpn: [] })
-    expect(readClientHello(await captureClientHello({ minVersion: 'TLSv1.3', ALPNProtocols: ['x'] }))).toEqual({ alpn: ['x'] })
+    expect(readClientHello(await captureClientHello({ minVersion: 'TLSv1.3', ALPNProtocols: ['x'] }))).toEqual({
+      alpn: ['x'],
+    })
   })
 
-  it('cut at any byte wants more, and whole it is read, whatever comes behind', () => {
-    for (let at = 0; at < real.length; at++) expect([at, readClientHello(real.subarray(0, at))]).toEqual([at, 'need more'])
+  it('a ClientHello cut at any byte wants more, and whole it is read, whatever comes behind', () => {
+    for (let at = 0; at < real.length; at++)
+      expect([at, readClientHello(real.subarray(0, at))]).toEqual([at, 'need more'])
     expect(readClientHello(Buffer.concat([real, Buffer.from('anything')]))).toEqual({ alpn: ['statewire/1', 'h2'] })
   })
 
-  it('in records of any size is read the same, and cut anywhere wants more', () => {
+  it('a ClientHello in records of any size is read the same, and cut anywhere wants more', () => {
     const content = handshake(alpn('statewire/1'))
     for (let size = 2; size <= content.length; size++) {
       const bytes = records(content, size)
@@ -49,14 +72,14 @@ describe('a ClientHello', () => {
     }
   })
 
-  it('may have other extensions before and behind, or none at all', () => {
+  it('a ClientHello may have other extensions before and behind, or none at all', () => {
     const other = [0xff, 0x01, ...vector(2, [1, 2, 3])]
     expect(readClientHello(records(handshake([...other, ...alpn('a', 'b'), ...other])))).toEqual({ alpn: ['a', 'b'] })
     expect(readClientHello(records(handshake(null)))).toEqual({ alpn: [] })
     expect(readClientHello(records(handshake([])))).toEqual({ alpn: [] })
   })
 
-  it('tells names apart that are no UTF-8', () => {
+  it('a ClientHello tells names apart that are no UTF-8', () => {
     expect(readClientHello(records(handshake(alpn('\u00ff', '\u00fe'))))).toEqual({ alpn: ['\u00ff', '\u00fe'] })
   })
 
@@ -77,20 +100,33 @@ describe('a ClientHello', () => {
     ['bytes behind the list', records(handshake([0, 16, ...vector(2, [...vector(2, [1, 65]), 0])]))],
     ['an extension longer than the message', records(handshake([0, 16, 0xff, 0xff]))],
     ['a cut extension', records(handshake([0, 16, 0]))],
-    ['bytes behind the extensions', records([1, 0, ...u16(handshake([]).length - 4 + 1), ...handshake([]).slice(4), 0])],
+    [
+      'bytes behind the extensions',
+      records([1, 0, ...u16(handshake([]).length - 4 + 1), ...handshake([]).slice(4), 0]),
+    ],
     ['a body of nothing', records([1, 0, 0, 0])],
-    ['another record in the middle', Buffer.concat([records(handshake(alpn('statewire/1')).slice(0, 20)), Buffer.from([23, 3, 3, 0, 1, 0])])],
+    [
+      'another record in the middle',
+      Buffer.concat([records(handshake(alpn('statewire/1')).slice(0, 20)), Buffer.from([23, 3, 3, 0, 1, 0])]),
+    ],
     ['HTTP', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
     ['SSH', Buffer.from('SSH-2.0-OpenSSH_9.6\r\n')],
     ['a plain hello', Buffer.from('SWIR\x01\x01')],
     ['SSLv2', Buffer.from([0x80, 0x2e, 1, 0, 2])],
     ['one byte of text', Buffer.from('x')],
-  ])('is not %s', (_name, bytes) => {
+  ])('a ClientHello is not %s', (_name, bytes) => {
     expect(readClientHello(bytes)).toBe('not-tls')
   })
 
-  it('has at most 16 KiB and 64 records: n is read, n + 1 is refused before it has come', () => {
-    const filler = (length: number): number[] => [0xff, 0x01, ...vector(2, Array.from({ length }, () => 0))]
+  it('a ClientHello has at most 16 KiB and 64 records: n is read, n + 1 is refused before it has come', () => {
+    const filler = (length: number): number[] => [
+      0xff,
+      0x01,
+      ...vector(
+        2,
+        Array.from({ length }, () => 0),
+      ),
+    ]
     const rest = handshake(filler(0)).length - 4
     const atLimit = handshake(filler(clientHelloLengthBytesMax - rest))
     expect(readClientHello(records(atLimit))).toEqual({ alpn: [] })
@@ -104,7 +140,7 @@ describe('a ClientHello', () => {
 })
 
 describe('noise', () => {
-  it('never throws, and never gets an answer that a longer input takes back', () => {
+  it('noise never throws, and never gets an answer that a longer input takes back', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 600 }), fc.nat(600), (bytes, cut) => {
         const whole = readClientHello(bytes)
@@ -115,16 +151,19 @@ describe('noise', () => {
     )
   })
 
-  it('in a real ClientHello, up to eight bytes of it: never throws, never wants more than 16 KiB', () => {
+  it('noise in a real ClientHello, up to eight bytes of it: never throws, never wants more than 16 KiB', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(real.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 }), (changes) => {
-        const changed = Buffer.from(real)
-        for (const [at, value] of changes) changed[at] = value
-        const whole = readClientHello(changed)
-        const long = readClientHello(Buffer.concat([changed, Buffer.alloc(3 * clientHelloLengthBytesMax, 22)]))
-        expect(long).not.toBe('need more')
-        if (whole !== 'need more') expect(long).toEqual(whole)
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.nat(real.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 }),
+        (changes) => {
+          const changed = Buffer.from(real)
+          for (const [at, value] of changes) changed[at] = value
+          const whole = readClientHello(changed)
+          const long = readClientHello(Buffer.concat([changed, Buffer.alloc(3 * clientHelloLengthBytesMax, 22)]))
+          expect(long).not.toBe('need more')
+          if (whole !== 'need more') expect(long).toEqual(whole)
+        },
+      ),
       { numRuns: 5000 },
     )
   })
@@ -140,7 +179,7 @@ describe('what speaks instead', () => {
     ['\u0000\u0001', 'an unknown protocol'],
     ['\u0016\u0003\u0001', 'a TLS whose ClientHello can not be read'],
     ['', 'an unknown protocol'],
-  ])('%j is told apart', (text, name) => {
+  ])('what speaks instead %j is told apart', (text, name) => {
     expect(protocolOf(Buffer.from(text, 'latin1'))).toBe(name)
   })
 })

@@ -8,9 +8,19 @@ import { within } from '../support/bounded-wait.ts'
 
 it('a peer that was refused and does not stop sending is cut off before it has sent 64 MiB', async () => {
   // A close that may take a minute: what ends it is what was sent.
-  const network = createNetwork({ identity: Identity.generate(), security: 'plaintext', listen: 'tcp://127.0.0.1:0', peers: [{ id: Identity.generate().id }], limits: { closeTimeoutMs: 60_000 } })
+  const network = createNetwork({
+    identity: Identity.generate(),
+    security: 'plaintext',
+    listen: 'tcp://127.0.0.1:0',
+    peers: [{ id: Identity.generate().id }],
+    limits: { closeTimeoutMs: 60_000 },
+  })
   await network.ready()
-  const socket = net.connect({ port: Number(new URL(network.url as string).port), host: '127.0.0.1', allowHalfOpen: true })
+  const socket = net.connect({
+    port: Number(new URL(network.url as string).port),
+    host: '127.0.0.1',
+    allowHalfOpen: true,
+  })
   socket.on('error', () => {})
   const closed = new Promise((resolve) => socket.once('close', resolve))
   await once(socket, 'connect')
@@ -35,7 +45,13 @@ it('the same one who sends a byte at a time is cut off after 8,192 of them', asy
   const clock = new VirtualClock()
   const transport = new MemoryTransport(clock)
   const network = createNetwork(
-    { identity: Identity.generate(), security: 'plaintext', listen: 'tcp://127.0.0.1:5000', peers: [{ id: Identity.generate().id }], limits: { closeTimeoutMs: 60_000 } },
+    {
+      identity: Identity.generate(),
+      security: 'plaintext',
+      listen: 'tcp://127.0.0.1:5000',
+      peers: [{ id: Identity.generate().id }],
+      limits: { closeTimeoutMs: 60_000 },
+    },
     { environment: { clock, transport } },
   )
   await clock.settle()

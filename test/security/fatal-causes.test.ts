@@ -40,18 +40,48 @@ const listen = 'tls://127.0.0.1:0'
 const [own, other, third] = [1, 2, 3].map(() => Identity.generate()) as [Identity, Identity, Identity]
 const httpPort = (): Promise<number> => portOf(createServer((_, response) => response.end()))
 /** Closes what writes to it with a few words of its own, as mail and shell servers do. */
-const bannerPort = (): Promise<number> => portOf(createTcpServer((socket) => socket.on('error', () => {}).resume().end('SSH-2.0-OpenSSH_9.6\r\n')))
+const bannerPort = (): Promise<number> =>
+  portOf(
+    createTcpServer((socket) =>
+      socket
+        .on('error', () => {})
+        .resume()
+        .end('SSH-2.0-OpenSSH_9.6\r\n'),
+    ),
+  )
 
-const rootOf = { alice: issue({ name: 'alice root', isAuthority: true }), bob: issue({ name: 'bob root', isAuthority: true }), mallory: issue({ name: 'mallory root', isAuthority: true }) }
+const rootOf = {
+  alice: issue({ name: 'alice root', isAuthority: true }),
+  bob: issue({ name: 'bob root', isAuthority: true }),
+  mallory: issue({ name: 'mallory root', isAuthority: true }),
+}
 type Name = keyof typeof rootOf
 const tlsOf = (name: Name, trusts: Partial<Record<Name, Name>>): NonNullable<AmpcConfig['tls']> => {
   const leaf = issue({ name, issuer: rootOf[name], hosts: ['127.0.0.1'], purposes: ['client', 'server'] })
-  return { key: leaf.keyPem, certificate: leaf.pem, roots: Object.fromEntries(Object.entries(trusts).map(([peer, root]) => [peer, rootOf[root].pem])) }
+  return {
+    key: leaf.keyPem,
+    certificate: leaf.pem,
+    roots: Object.fromEntries(Object.entries(trusts).map(([peer, root]) => [peer, rootOf[root].pem])),
+  }
 }
-const alice = (tls: NonNullable<AmpcConfig['tls']>): AmpcConfig => ({ identity: 'alice', security: 'tls', tls, listen, peers: [{ id: 'bob' }] })
+const alice = (tls: NonNullable<AmpcConfig['tls']>): AmpcConfig => ({
+  identity: 'alice',
+  security: 'tls',
+  tls,
+  listen,
+  peers: [{ id: 'bob' }],
+})
 
-const native = (port: number): NetworkConfig => ({ identity: own, peers: [{ id: other.id, url: `tls://127.0.0.1:${port}` }] })
-const ampc = (port: number): AmpcConfig => ({ identity: 'bob', security: 'tls', tls: tlsOf('bob', { alice: 'alice' }), peers: [{ id: 'alice', url: `tls://127.0.0.1:${port}` }] })
+const native = (port: number): NetworkConfig => ({
+  identity: own,
+  peers: [{ id: other.id, url: `tls://127.0.0.1:${port}` }],
+})
+const ampc = (port: number): AmpcConfig => ({
+  identity: 'bob',
+  security: 'tls',
+  tls: tlsOf('bob', { alice: 'alice' }),
+  peers: [{ id: 'alice', url: `tls://127.0.0.1:${port}` }],
+})
 
 interface Cause {
   readonly port: () => Promise<number>
@@ -61,17 +91,42 @@ interface Cause {
 }
 
 const causes: Record<string, Cause> = {
-  'native: another key at the only address': { port: () => listening({ identity: third, listen, peers: [{ id: own.id }] }), config: native, code: 'ERR_UNEXPECTED_PEER', word: third.id },
-  'native: the peer does not let this side in': { port: () => listening({ identity: other, listen, peers: [{ id: own.id }], admit: () => false }), config: native, code: 'ERR_NOT_ALLOWED', word: 'not-allowed' },
-  'native: an HTTP server': { port: httpPort, config: native, code: 'ERR_TLS_PROTOCOL', word: 'does not speak TLS' },
-  'native: a server with a banner': { port: bannerPort, config: native, code: 'ERR_TLS_PROTOCOL', word: 'does not speak TLS' },
-  'native without TLS: another key': {
-    port: () => listening({ identity: third, listen: 'tcp://127.0.0.1:0', security: 'plaintext', peers: [{ id: own.id }] }),
-    config: (port) => ({ identity: own, security: 'plaintext', peers: [{ id: other.id, url: `tcp://127.0.0.1:${port}` }] }),
+  'native: another key at the only address': {
+    port: () => listening({ identity: third, listen, peers: [{ id: own.id }] }),
+    config: native,
     code: 'ERR_UNEXPECTED_PEER',
     word: third.id,
   },
-  'ampc: a certificate of a wrong authority': { port: () => listening(alice(tlsOf('mallory', { bob: 'bob' }))), config: ampc, code: 'ERR_CERTIFICATE_REJECTED', word: 'not valid for "alice"' },
+  'native: the peer does not let this side in': {
+    port: () => listening({ identity: other, listen, peers: [{ id: own.id }], admit: () => false }),
+    config: native,
+    code: 'ERR_NOT_ALLOWED',
+    word: 'not-allowed',
+  },
+  'native: an HTTP server': { port: httpPort, config: native, code: 'ERR_TLS_PROTOCOL', word: 'does not speak TLS' },
+  'native: a server with a banner': {
+    port: bannerPort,
+    config: native,
+    code: 'ERR_TLS_PROTOCOL',
+    word: 'does not speak TLS',
+  },
+  'native without TLS: another key': {
+    port: () =>
+      listening({ identity: third, listen: 'tcp://127.0.0.1:0', security: 'plaintext', peers: [{ id: own.id }] }),
+    config: (port) => ({
+      identity: own,
+      security: 'plaintext',
+      peers: [{ id: other.id, url: `tcp://127.0.0.1:${port}` }],
+    }),
+    code: 'ERR_UNEXPECTED_PEER',
+    word: third.id,
+  },
+  'ampc: a certificate of a wrong authority': {
+    port: () => listening(alice(tlsOf('mallory', { bob: 'bob' }))),
+    config: ampc,
+    code: 'ERR_CERTIFICATE_REJECTED',
+    word: 'not valid for "alice"',
+  },
   'ampc: the certificate of another party': {
     port: () => listening(alice(tlsOf('mallory', { bob: 'bob' }))),
     config: (port) => ({ ...ampc(port), tls: tlsOf('bob', { alice: 'alice', mallory: 'mallory' }) }) as NetworkConfig,
@@ -82,37 +137,69 @@ const causes: Record<string, Cause> = {
 }
 
 describe('a cause that will not resolve by itself', () => {
-  it.each(Object.entries(causes))('fails makeSessions at once with its code (%s)', async (_name, { port, config, code, word }) => {
-    const network = keep(createNetwork(config(await port())))
-    const error = await rejection(network.makeSessions({ count: 1, timeoutMs: 60_000 }), 'makeSessions')
-    expect(error).toMatchObject({ code, retryable: false, message: expect.stringContaining(word) as string })
-    // A call that is made later fails as well, whether it dials again or not.
-    expect(await rejection(network.makeSessions({ count: 1, timeoutMs: 60_000 }), 'the second call')).toMatchObject({ code })
-  })
+  it.each(Object.entries(causes))(
+    'a cause that will not resolve by itself fails makeSessions at once with its code (%s)',
+    async (_name, { port, config, code, word }) => {
+      const network = keep(createNetwork(config(await port())))
+      const error = await rejection(network.makeSessions({ count: 1, timeoutMs: 60_000 }), 'makeSessions')
+      expect(error).toMatchObject({ code, retryable: false, message: expect.stringContaining(word) as string })
+      // A call that is made later fails as well, whether it dials again or not.
+      expect(await rejection(network.makeSessions({ count: 1, timeoutMs: 60_000 }), 'the second call')).toMatchObject({
+        code,
+      })
+    },
+  )
 
-  it.each(Object.entries(causes).filter(([name]) => name.startsWith('ampc')))('fails build and openControlChannel at once with its code (%s)', async (_name, { port, config, code, word }) => {
-    const at = await port()
-    const { peers, ...rest } = config(at) as AmpcConfig
-    const builder = new PeerConnectionBuilder({ ...rest, onConnectionLost: 'reconnect' }).includePeer('alice', peers[0]?.url)
-    expect(await rejection(builder.build({ timeoutMs: 60_000 }), 'build')).toMatchObject({ code, retryable: false, message: expect.stringContaining(word) as string })
-    const network = keep(createNetwork(config(at)))
-    expect(await rejection(network.openControlChannel({ timeoutMs: 60_000 }), 'openControlChannel')).toMatchObject({ code })
-  })
+  it.each(Object.entries(causes).filter(([name]) => name.startsWith('ampc')))(
+    'a cause that will not resolve by itself fails build and openControlChannel at once with its code (%s)',
+    async (_name, { port, config, code, word }) => {
+      const at = await port()
+      const { peers, ...rest } = config(at) as AmpcConfig
+      const builder = new PeerConnectionBuilder({ ...rest, onConnectionLost: 'reconnect' }).includePeer(
+        'alice',
+        peers[0]?.url,
+      )
+      expect(await rejection(builder.build({ timeoutMs: 60_000 }), 'build')).toMatchObject({
+        code,
+        retryable: false,
+        message: expect.stringContaining(word) as string,
+      })
+      const network = keep(createNetwork(config(at)))
+      expect(await rejection(network.openControlChannel({ timeoutMs: 60_000 }), 'openControlChannel')).toMatchObject({
+        code,
+      })
+    },
+  )
 
-  it('fails every call that waits for the peer, and no call for another peer', async () => {
+  it('a cause that will not resolve by itself fails every call that waits for the peer, and no call for another peer', async () => {
     const wrong = await listening({ identity: third, listen, peers: [{ id: own.id }] })
     const fourth = Identity.generate()
     const good = keep(createNetwork({ identity: fourth, listen, peers: [{ id: own.id }] }))
     await good.ready()
-    const network = keep(createNetwork({ identity: own, peers: [{ id: other.id, url: `tls://127.0.0.1:${wrong}` }, { id: fourth.id, url: good.url as string }] }))
-    const failing = [{ peers: [other.id] }, { peers: [other.id, fourth.id] }, {}].map((options) => rejection(network.makeSessions({ count: 1, timeoutMs: 60_000, ...options }), 'a call'))
+    const network = keep(
+      createNetwork({
+        identity: own,
+        peers: [
+          { id: other.id, url: `tls://127.0.0.1:${wrong}` },
+          { id: fourth.id, url: good.url as string },
+        ],
+      }),
+    )
+    const failing = [{ peers: [other.id] }, { peers: [other.id, fourth.id] }, {}].map((options) =>
+      rejection(network.makeSessions({ count: 1, timeoutMs: 60_000, ...options }), 'a call'),
+    )
     for (const error of await Promise.all(failing)) expect(error).toMatchObject({ code: 'ERR_UNEXPECTED_PEER' })
-    await within(Promise.all([network.makeSessions({ count: 1, peers: [fourth.id] }), good.makeSessions({ count: 1 })]), 'sessions with the other peer')
+    await within(
+      Promise.all([network.makeSessions({ count: 1, peers: [fourth.id] }), good.makeSessions({ count: 1 })]),
+      'sessions with the other peer',
+    )
   })
 
-  it('does not fail calls if the peer connects by itself', async () => {
+  it('a cause that will not resolve by itself does not fail calls if the peer connects by itself', async () => {
     const wrong = await listening({ identity: third, listen, peers: [{ id: own.id }] })
-    const network = keep(createNetwork({ identity: own, listen, peers: [{ id: other.id, url: `tls://127.0.0.1:${wrong}` }] }))
+    const network = keep(
+      createNetwork({ identity: own, listen, peers: [{ id: other.id, url: `tls://127.0.0.1:${wrong}` }] }),
+    )
     await network.ready()
     const failed = nextEvent(network, 'connection.failed')
     const made = network.makeSessions({ count: 1, timeoutMs: 60_000 })
@@ -121,24 +208,40 @@ describe('a cause that will not resolve by itself', () => {
     await within(Promise.all([made, peer.makeSessions({ count: 1 })]), 'sessions')
   })
 
-  it('is tried again for a new call, which does not wait for the back-off', async () => {
+  it('a cause that will not resolve by itself is tried again for a new call, which does not wait for the back-off', async () => {
     const wrong = keep(createNetwork({ identity: third, listen, peers: [{ id: own.id }] }))
     await wrong.ready()
     const at = wrong.url as string
-    const network = keep(createNetwork({ identity: own, peers: [{ id: other.id, url: at }], limits: { backoffMinMs: 600_000, backoffMaxMs: 600_000 } }))
-    expect(await rejection(network.makeSessions({ count: 1 }), 'makeSessions')).toMatchObject({ code: 'ERR_UNEXPECTED_PEER' })
+    const network = keep(
+      createNetwork({
+        identity: own,
+        peers: [{ id: other.id, url: at }],
+        limits: { backoffMinMs: 600_000, backoffMaxMs: 600_000 },
+      }),
+    )
+    expect(await rejection(network.makeSessions({ count: 1 }), 'makeSessions')).toMatchObject({
+      code: 'ERR_UNEXPECTED_PEER',
+    })
     await wrong.shutdown()
     const right = keep(createNetwork({ identity: other, listen: at, peers: [{ id: own.id }] }))
     await right.ready()
     await within(Promise.all([network, right].map((each) => each.makeSessions({ count: 1 }))), 'sessions')
   })
 
-  it('is retried, and calls succeed once it is gone', async () => {
+  it('a cause that will not resolve by itself is retried, and calls succeed once it is gone', async () => {
     const wrong = keep(createNetwork({ identity: third, listen, peers: [{ id: own.id }] }))
     await wrong.ready()
     const at = wrong.url as string
-    const network = keep(createNetwork({ identity: own, peers: [{ id: other.id, url: at }], limits: { backoffMinMs: 1, backoffMaxMs: 50 } }))
-    expect(await rejection(network.makeSessions({ count: 1 }), 'makeSessions')).toMatchObject({ code: 'ERR_UNEXPECTED_PEER' })
+    const network = keep(
+      createNetwork({
+        identity: own,
+        peers: [{ id: other.id, url: at }],
+        limits: { backoffMinMs: 1, backoffMaxMs: 50 },
+      }),
+    )
+    expect(await rejection(network.makeSessions({ count: 1 }), 'makeSessions')).toMatchObject({
+      code: 'ERR_UNEXPECTED_PEER',
+    })
     await wrong.shutdown()
     const opened = nextEvent(network, 'connection.opened')
     const right = keep(createNetwork({ identity: other, listen: at, peers: [{ id: own.id }] }))
@@ -151,23 +254,29 @@ describe('a process warning', () => {
   const warned = async (prepare: (network: Network) => unknown): Promise<unknown[][]> => {
     const emitWarning = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     const wrong = await listening({ identity: third, listen, peers: [{ id: own.id }] })
-    const network = keep(createNetwork({ ...native(wrong), limits: { backoffMinMs: 1, backoffMaxMs: 1 } } as NetworkConfig))
+    const network = keep(
+      createNetwork({ ...native(wrong), limits: { backoffMinMs: 1, backoffMaxMs: 1 } } as NetworkConfig),
+    )
     prepare(network)
     let failures = 0
-    const seen = new Promise<void>((resolve) => network.ref.on('connection.failed', () => ++failures === 3 && resolve()))
+    const seen = new Promise<void>((resolve) =>
+      network.ref.on('connection.failed', () => ++failures === 3 && resolve()),
+    )
     await within(seen, 'three dials fail')
     return emitWarning.mock.calls
   }
 
-  it('names such a cause once if nothing listens to connection.failed', async () => {
+  it('a process warning names such a cause once if nothing listens to connection.failed', async () => {
     const calls = await warned(() => {})
-    expect(calls).toEqual([[expect.stringContaining(third.id), { type: 'StatewireWarning', code: 'ERR_UNEXPECTED_PEER' }]])
+    expect(calls).toEqual([
+      [expect.stringContaining(third.id), { type: 'StatewireWarning', code: 'ERR_UNEXPECTED_PEER' }],
+    ])
   })
 
   it.each<[string, (network: Network) => unknown]>([
     ['a listener', (network) => network.on('connection.failed', () => {})],
     ['a reader of events()', (network) => network.events()],
-  ])('is not printed if there is %s', async (_name, prepare) => {
+  ])('a process warning is not printed if there is %s', async (_name, prepare) => {
     expect(await warned(prepare)).toEqual([])
   })
 })

@@ -25,7 +25,12 @@ it(`a million corrupted frames end in a typed error in every state (seed ${seed}
   }
   const { findings, states, outcomes } = fuzzer.result()
   console.log(`${fuzzer.frames} frames`)
-  expect(findings.map(({ kind, target, what, input, dice }) => `${kind} in '${target}', dice ${dice}: ${what}: ${input.toString('hex')}`)).toEqual([])
+  expect(
+    findings.map(
+      ({ kind, target, what, input, dice }) =>
+        `${kind} in '${target}', dice ${dice}: ${what}: ${input.toString('hex')}`,
+    ),
+  ).toEqual([])
   expect(states).toBe(targets.length)
   expect(outcomes.size).toBeGreaterThan(60)
 })

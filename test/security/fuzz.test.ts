@@ -28,16 +28,21 @@ function spoilt(run: (input: Buffer, dice: Dice, trace: Trace) => void): Target 
 }
 
 describe('corrupted frames', () => {
-  it(`end in a typed error in every state (seed ${seed})`, { timeout: 60_000 }, () => {
+  it(`corrupted frames end in a typed error in every state (seed ${seed})`, { timeout: 60_000 }, () => {
     const fuzzer = new Fuzzer(targets, seed)
     while (fuzzer.frames < framesMin && !fuzzer.isFull) fuzzer.batch()
     const { findings, states, outcomes } = fuzzer.result()
-    expect(findings.map(({ kind, target, what, input, dice }) => `${kind} in '${target}', dice ${dice}: ${what}: ${input.toString('hex')}`)).toEqual([])
+    expect(
+      findings.map(
+        ({ kind, target, what, input, dice }) =>
+          `${kind} in '${target}', dice ${dice}: ${what}: ${input.toString('hex')}`,
+      ),
+    ).toEqual([])
     expect(states).toBe(targets.length)
     expect(outcomes.size).toBeGreaterThan(60)
   })
 
-  it('do the same for the same seed', () => {
+  it('corrupted frames do the same for the same seed', () => {
     const told = [1, 1, 2].map((each) => {
       const fuzzer = new Fuzzer(targets, each)
       for (let count = 0; count < 40; count++) fuzzer.batch()
@@ -51,13 +56,16 @@ describe('corrupted frames', () => {
 
 describe('the fuzzer', () => {
   const reader = (input: Buffer, trace: Trace, onFrame: (buffer: Buffer, start: number, end: number) => void): void => {
-    const frames = new FrameReader({ maxMessageLengthBytes: 1000 }, {
-      onFrame: (_lane, descriptor, buffer, start, end) => {
-        trace.accepted(descriptor)
-        onFrame(buffer, start, end)
-        return true
+    const frames = new FrameReader(
+      { maxMessageLengthBytes: 1000 },
+      {
+        onFrame: (_lane, descriptor, buffer, start, end) => {
+          trace.accepted(descriptor)
+          onFrame(buffer, start, end)
+          return true
+        },
       },
-    })
+    )
     try {
       frames.push(input)
     } catch (error) {
@@ -66,7 +74,7 @@ describe('the fuzzer', () => {
     }
   }
 
-  it('finds what is no typed error, and the few bytes that it takes', () => {
+  it('the fuzzer finds what is no typed error, and the few bytes that it takes', () => {
     const fuzzer = new Fuzzer(
       [
         spoilt((input, _dice, trace) =>
@@ -84,7 +92,7 @@ describe('the fuzzer', () => {
     expect(finding?.input).toHaveLength(12)
   })
 
-  it('finds what breaks a rule of its state', () => {
+  it('the fuzzer finds what breaks a rule of its state', () => {
     let frames = 0
     const target = spoilt((input, _dice, trace) => {
       frames = 0
@@ -98,7 +106,7 @@ describe('the fuzzer', () => {
     expect(() => replay([target], 'spoilt', finding!.input, finding!.dice)).toThrow('8 frames were kept')
   })
 
-  it('finds what takes too long, and names the stream', () => {
+  it('the fuzzer finds what takes too long, and names the stream', () => {
     const target = spoilt((input, _dice, trace) => {
       trace.frames++
       const untilMs = performance.now() + 70

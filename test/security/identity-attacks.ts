@@ -35,8 +35,17 @@ interface Cast {
 }
 
 const alpn = ['statewire/1']
-const wholeTls13: tls.ConnectionOptions = { host: '127.0.0.1', minVersion: 'TLSv1.3', rejectUnauthorized: false, ALPNProtocols: alpn, servername: '' }
-const pairOf = (identity: Identity): { key: string; cert: string } => ({ key: identity.toPem(), cert: identity.certificate })
+const wholeTls13: tls.ConnectionOptions = {
+  host: '127.0.0.1',
+  minVersion: 'TLSv1.3',
+  rejectUnauthorized: false,
+  ALPNProtocols: alpn,
+  servername: '',
+}
+const pairOf = (identity: Identity): { key: string; cert: string } => ({
+  key: identity.toPem(),
+  cert: identity.certificate,
+})
 const issuedPair = ({ keyPem, pem }: Issued): { key: string; cert: string } => ({ key: keyPem, cert: pem })
 const derOf = (identity: Identity): Buffer => new X509Certificate(identity.certificate).raw
 const longAgo = new Date(Date.UTC(2001, 0, 1))
@@ -54,7 +63,12 @@ function nodeClient(port: number, options: tls.ConnectionOptions): Promise<Buffe
 }
 
 /** One attack on an accepting side: it must refuse. */
-async function onAcceptor(counts: AttackCounts, door: Door, name: string, attack: (port: number) => Promise<unknown>): Promise<void> {
+async function onAcceptor(
+  counts: AttackCounts,
+  door: Door,
+  name: string,
+  attack: (port: number) => Promise<unknown>,
+): Promise<void> {
   const index = door.accepted.length
   const attacking = attack(door.address.port)
   const { outcome, pipe, heard } = await door.outcome(index)
@@ -79,7 +93,10 @@ function certificatesOfOthers({ alice, mallory }: Cast): [string, tls.Connection
     ['expired', issuedPair(issue({ name: 'statewire', kind: 'ed25519', validFrom: longAgo, validTo: longAgo }))],
     ['an authority', issuedPair(issue({ name: 'statewire', kind: 'ed25519', isAuthority: true }))],
     ['a chain of two', { key: mallory.toPem(), cert: mallory.certificate + alice.certificate }],
-    ['a chain of two, the second twice', { key: mallory.toPem(), cert: mallory.certificate + alice.certificate + alice.certificate }],
+    [
+      'a chain of two, the second twice',
+      { key: mallory.toPem(), cert: mallory.certificate + alice.certificate + alice.certificate },
+    ],
   ]
 }
 
@@ -87,12 +104,20 @@ async function attackAcceptor(counts: AttackCounts, cast: Cast): Promise<void> {
   const { server, alice, mallory } = cast
   const allowed = new Set([alice.id])
   const door = await Door.open({ identity: server, authorize: (id) => allowed.has(id) })
-  const byNode = (name: string, options: tls.ConnectionOptions): Promise<void> => onAcceptor(counts, door, name, (port) => nodeClient(port, options))
+  const byNode = (name: string, options: tls.ConnectionOptions): Promise<void> =>
+    onAcceptor(counts, door, name, (port) => nodeClient(port, options))
   for (const [name, options] of certificatesOfOthers(cast)) await byNode(name, options)
-  for (const [name, ALPNProtocols] of [['no ALPN', []], ['wrong ALPN', ['h2']], ['ALPN of a later version', ['statewire/2']], ['ALPN in upper case', ['STATEWIRE/1']], ['ALPN cut', ['statewire/']]] as const) {
+  for (const [name, ALPNProtocols] of [
+    ['no ALPN', []],
+    ['wrong ALPN', ['h2']],
+    ['ALPN of a later version', ['statewire/2']],
+    ['ALPN in upper case', ['STATEWIRE/1']],
+    ['ALPN cut', ['statewire/']],
+  ] as const) {
     await byNode(`${name}, by Alice herself`, { ...pairOf(alice), ALPNProtocols: [...ALPNProtocols] })
   }
-  for (const maxVersion of ['TLSv1.2', 'TLSv1.1'] as const) await byNode(`${maxVersion}, by Alice herself`, { ...pairOf(alice), minVersion: maxVersion, maxVersion })
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.1'] as const)
+    await byNode(`${maxVersion}, by Alice herself`, { ...pairOf(alice), minVersion: maxVersion, maxVersion })
   await byNode('the own key of the server', pairOf(server))
 
   // A ticket is an identity, if it is ever taken.
@@ -120,16 +145,21 @@ async function attackAcceptor(counts: AttackCounts, cast: Cast): Promise<void> {
 async function changeEachByte(counts: AttackCounts, { server, alice, mallory }: Cast, step: number): Promise<void> {
   // No list of allowed ids here: a handshake that passes shows the id it got.
   const door = await Door.open({ identity: server })
-  await onAcceptor(counts, door, 'the own key of the server, where nobody is on a list', (port) => nodeClient(port, pairOf(server)))
+  await onAcceptor(counts, door, 'the own key of the server, where nobody is on a list', (port) =>
+    nodeClient(port, pairOf(server)),
+  )
   for (const [name, options] of certificatesOfOthers({ server, alice, mallory })) {
-    if (['no certificate', 'RSA', 'ECDSA'].includes(name)) await onAcceptor(counts, door, `${name}, where nobody is on a list`, (port) => nodeClient(port, options))
+    if (['no certificate', 'RSA', 'ECDSA'].includes(name))
+      await onAcceptor(counts, door, `${name}, where nobody is on a list`, (port) => nodeClient(port, options))
   }
   const original = derOf(alice)
   const [hers, his] = [createPrivateKey(alice.toPem()), createPrivateKey(mallory.toPem())]
   for (let at = 0; at < original.length; at += step) {
     const changed = Buffer.from(original)
-    changed[at] = (changed[at] as number) ^ (1 << at % 8)
-    await onAcceptor(counts, door, `the certificate of Alice with byte ${at} changed, and another key`, (port) => attempt(port, { certificates: [changed], signer: his, say: 'let me in' }))
+    changed[at] = (changed[at] as number) ^ (1 << (at % 8))
+    await onAcceptor(counts, door, `the certificate of Alice with byte ${at} changed, and another key`, (port) =>
+      attempt(port, { certificates: [changed], signer: his, say: 'let me in' }),
+    )
     const index = door.accepted.length
     const honest = attempt(door.address.port, { certificates: [changed], signer: hers })
     const { outcome, pipe } = await door.outcome(index)
@@ -146,7 +176,12 @@ async function changeEachByte(counts: AttackCounts, { server, alice, mallory }: 
 async function attackDialer(counts: AttackCounts, cast: Cast): Promise<void> {
   const { server: dialler, alice } = cast
   const servers: [string, tls.TlsOptions][] = [
-    ...certificatesOfOthers(cast).filter(([, options]) => options.cert !== undefined).map(([name, options]): [string, tls.TlsOptions] => [name, { key: options.key, cert: options.cert } as tls.TlsOptions]),
+    ...certificatesOfOthers(cast)
+      .filter(([, options]) => options.cert !== undefined)
+      .map(([name, options]): [string, tls.TlsOptions] => [
+        name,
+        { key: options.key, cert: options.cert } as tls.TlsOptions,
+      ]),
     ['no ALPN, by Alice herself', { ...pairOf(alice), ALPNProtocols: [] }],
     ['wrong ALPN, by Alice herself', { ...pairOf(alice), ALPNProtocols: ['h2'] }],
     ['TLS 1.2, by Alice herself', { ...pairOf(alice), maxVersion: 'TLSv1.2' }],
@@ -167,7 +202,11 @@ async function attackDialer(counts: AttackCounts, cast: Cast): Promise<void> {
     })
     await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve))
     const transport = new TlsTransport({ identity: dialler })
-    const { pipe } = dial(transport, { host: '127.0.0.1', port: (plain.address() as net.AddressInfo).port }, { expectedPeerId: alice.id })
+    const { pipe } = dial(
+      transport,
+      { host: '127.0.0.1', port: (plain.address() as net.AddressInfo).port },
+      { expectedPeerId: alice.id },
+    )
     pipe.write([Buffer.from('a secret for Alice')])
     const outcome = await outcomeOf(pipe)
     counts.attacks++
@@ -185,7 +224,15 @@ async function attackDialer(counts: AttackCounts, cast: Cast): Promise<void> {
 
 /** @param step of the bytes of the certificate that are changed, one at a time */
 export async function runIdentityAttacks(step: number): Promise<AttackCounts> {
-  const counts: AttackCounts = { attacks: 0, accepted: 0, wrongId: 0, changedAccepted: 0, changedRefused: 0, leakedBytes: 0, failures: [] }
+  const counts: AttackCounts = {
+    attacks: 0,
+    accepted: 0,
+    wrongId: 0,
+    changedAccepted: 0,
+    changedRefused: 0,
+    leakedBytes: 0,
+    failures: [],
+  }
   const cast: Cast = { server: Identity.generate(), alice: Identity.generate(), mallory: Identity.generate() }
   await attackAcceptor(counts, cast)
   await attackDialer(counts, cast)

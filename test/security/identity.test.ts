@@ -1,6 +1,15 @@
 /** Owns: where a key may come from and go to, and that it shows nowhere else. Refuses to know: TLS. */
 import { generateKeyPairSync } from 'node:crypto'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { format, inspect } from 'node:util'
@@ -41,11 +50,18 @@ function secretsOf(identity: Identity): string[] {
   const base64 = (pem.split('\n')[1] as string).trim()
   const der = Buffer.from(base64, 'base64')
   const raw = der.subarray(-32)
-  return [base64, base64.slice(-40), raw.toString('hex'), raw.toString('base64').slice(0, 40), [...raw.subarray(0, 8)].join(','), [...raw.subarray(0, 8)].join(', ')]
+  return [
+    base64,
+    base64.slice(-40),
+    raw.toString('hex'),
+    raw.toString('base64').slice(0, 40),
+    [...raw.subarray(0, 8)].join(','),
+    [...raw.subarray(0, 8)].join(', '),
+  ]
 }
 
 describe('id52', () => {
-  it('round trips any 32 bytes, and orders as they do', () => {
+  it('id52 round trips any 32 bytes, and orders as they do', () => {
     const keys = fc.uint8Array({ minLength: 32, maxLength: 32 })
     fc.assert(
       fc.property(keys, keys, (a, b) => {
@@ -57,7 +73,7 @@ describe('id52', () => {
     )
   })
 
-  it('is RFC 4648 extended hex: known texts', () => {
+  it('id52 is RFC 4648 extended hex: known texts', () => {
     expect(encodePeerId(Buffer.alloc(32))).toBe('0'.repeat(52))
     expect(encodePeerId(Buffer.alloc(32, 0xff))).toBe(`${'v'.repeat(51)}g`)
     // "foobar" is CPNMUOJ1E8 in the RFC.
@@ -77,22 +93,26 @@ describe('id52', () => {
     ['padding', `${good.slice(0, 51)}=`, /character 51/],
     ['a line end', `${good.slice(0, 51)}\n`, /character 51/],
     ['a letter that only looks right', `${good.slice(0, 51)}а`, /character 51/],
-  ])('refuses %s', (_name, text, message) => {
+  ])('id52 refuses %s', (_name, text, message) => {
     const error = thrown(() => decodePeerId(text, 'peers[3].id'))
     expect([error.code, error.fatal]).toEqual(['ERR_INVALID_PEER_ID', true])
     expect(error.message).toMatch(message)
     expect(error.message).toMatch(/^peers\[3\]\.id /)
   })
 
-  it('refuses each of the 15 other texts of a key: spare bits', () => {
+  it('id52 refuses each of the 15 other texts of a key: spare bits', () => {
     const key = encodePeerId(Buffer.alloc(32))
-    const others = '123456789abcdefghijklmnopqrstuv'.split('').filter((last) => last !== 'g').map((last) => key.slice(0, 51) + last)
+    const others = '123456789abcdefghijklmnopqrstuv'
+      .split('')
+      .filter((last) => last !== 'g')
+      .map((last) => key.slice(0, 51) + last)
     for (const other of others) expect(thrown(() => decodePeerId(other)).message).toMatch(/spare bits/)
     expect(() => decodePeerId(`${key.slice(0, 51)}g`)).not.toThrow()
   })
 
-  it('refuses keys of other lengths, and repeats of what it was given one short line without control characters', () => {
-    for (const length of [0, 31, 33]) expect(thrown(() => encodePeerId(Buffer.alloc(length))).code).toBe('ERR_INVALID_PEER_ID')
+  it('id52 refuses keys of other lengths, and repeats of what it was given one short line without control characters', () => {
+    for (const length of [0, 31, 33])
+      expect(thrown(() => encodePeerId(Buffer.alloc(length))).code).toBe('ERR_INVALID_PEER_ID')
     const { message } = thrown(() => decodePeerId('\u001b[31m'.repeat(1000)))
     expect(message.length).toBeLessThan(250)
     expect(message).toMatch(/^[ -~…]+$/)
@@ -100,7 +120,7 @@ describe('id52', () => {
 })
 
 describe('a key', () => {
-  it('comes back from PEM and from a file as the same identity, and the file is for its owner only', async () => {
+  it('a key comes back from PEM and from a file as the same identity, and the file is for its owner only', async () => {
     const identity = Identity.generate()
     const file = fresh()
     await identity.save(file)
@@ -111,19 +131,22 @@ describe('a key', () => {
     expect(Identity.generate().id).not.toBe(identity.id)
   })
 
-  it.each([0o640, 0o604, 0o660, 0o644, 0o601, 0o610, 0o620])('is not taken from a file of mode %o', async (mode) => {
-    const file = fresh()
-    await Identity.generate().save(file)
-    chmodSync(file, mode)
-    const error = await Identity.load(file).then(
-      () => null,
-      (reason: StatewireError) => reason,
-    )
-    expect(error?.code).toBe('ERR_KEY_FILE_PERMISSIONS')
-    expect(error?.message).toMatch(new RegExp(`mode 0${mode.toString(8)}.*chmod 600`))
-  })
+  it.each([0o640, 0o604, 0o660, 0o644, 0o601, 0o610, 0o620])(
+    'a key is not taken from a file of mode %o',
+    async (mode) => {
+      const file = fresh()
+      await Identity.generate().save(file)
+      chmodSync(file, mode)
+      const error = await Identity.load(file).then(
+        () => null,
+        (reason: StatewireError) => reason,
+      )
+      expect(error?.code).toBe('ERR_KEY_FILE_PERMISSIONS')
+      expect(error?.message).toMatch(new RegExp(`mode 0${mode.toString(8)}.*chmod 600`))
+    },
+  )
 
-  it('is taken from files that its owner alone can read', async () => {
+  it('a key is taken from files that its owner alone can read', async () => {
     const file = fresh()
     await Identity.generate().save(file)
     for (const mode of [0o400, 0o600, 0o700]) {
@@ -132,7 +155,7 @@ describe('a key', () => {
     }
   })
 
-  it('the mode of the file behind a link counts', async () => {
+  it('a key the mode of the file behind a link counts', async () => {
     const file = fresh()
     const link = fresh()
     await Identity.generate().save(file)
@@ -142,16 +165,18 @@ describe('a key', () => {
     expect(await codeOf(Identity.load(link))).toBe('ERR_KEY_FILE_PERMISSIONS')
   })
 
-  it('that is missing, a folder, too large, or in a place that cannot be written, is told apart', async () => {
+  it('a key that is missing, a folder, too large, or in a place that cannot be written, is told apart', async () => {
     expect(await codeOf(Identity.load(fresh()))).toBe('ERR_KEY_FILE_NOT_FOUND')
     expect(await codeOf(Identity.load(folder))).toBe('ERR_KEY_FILE_UNUSABLE')
     const file = fresh()
     writeFileSync(file, 'x'.repeat(65 * 1024), { mode: 0o600 })
     expect(await codeOf(Identity.load(file))).toBe('ERR_KEY_FILE_UNUSABLE')
-    expect(await codeOf(Identity.generate().save(path.join(folder, 'no', 'such', 'folder')))).toBe('ERR_KEY_FILE_UNUSABLE')
+    expect(await codeOf(Identity.generate().save(path.join(folder, 'no', 'such', 'folder')))).toBe(
+      'ERR_KEY_FILE_UNUSABLE',
+    )
   })
 
-  it('is not written over another one unless that is asked for, and then the mode is right whatever it was', async () => {
+  it('a key is not written over another one unless that is asked for, and then the mode is right whatever it was', async () => {
     const file = fresh()
     const [first, second] = [Identity.generate(), Identity.generate()]
     await first.save(file)
@@ -167,7 +192,9 @@ describe('a key', () => {
     const pem = { type: 'pkcs8', format: 'pem' } as const
     if (type === 'rsa') return generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export(pem) as string
     if (type === 'ec') return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export(pem) as string
-    return (type === 'x25519' ? generateKeyPairSync('x25519') : generateKeyPairSync('ed448')).privateKey.export(pem) as string
+    return (type === 'x25519' ? generateKeyPairSync('x25519') : generateKeyPairSync('ed448')).privateKey.export(
+      pem,
+    ) as string
   }
   const ed = generateKeyPairSync('ed25519')
 
@@ -176,8 +203,16 @@ describe('a key', () => {
     ['ECDSA', pkcs8('ec'), 'ERR_KEY_TYPE'],
     ['X25519', pkcs8('x25519'), 'ERR_KEY_TYPE'],
     ['Ed448', pkcs8('ed448'), 'ERR_KEY_TYPE'],
-    ['PKCS#1', generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export({ type: 'pkcs1', format: 'pem' }) as string, 'ERR_KEY_FORMAT'],
-    ['an encrypted key', ed.privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-128-cbc', passphrase: 'x' }) as string, 'ERR_KEY_FORMAT'],
+    [
+      'PKCS#1',
+      generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export({ type: 'pkcs1', format: 'pem' }) as string,
+      'ERR_KEY_FORMAT',
+    ],
+    [
+      'an encrypted key',
+      ed.privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-128-cbc', passphrase: 'x' }) as string,
+      'ERR_KEY_FORMAT',
+    ],
     ['a public key', ed.publicKey.export({ type: 'spki', format: 'pem' }) as string, 'ERR_KEY_FORMAT'],
     ['a certificate', Identity.generate().certificate, 'ERR_KEY_FORMAT'],
     ['nothing', '', 'ERR_KEY_FORMAT'],
@@ -185,7 +220,7 @@ describe('a key', () => {
     ['a cut key', (ed.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string).slice(0, 80), 'ERR_KEY_FORMAT'],
     ['damaged base64', '-----BEGIN PRIVATE KEY-----\n****\n-----END PRIVATE KEY-----\n', 'ERR_KEY_FORMAT'],
     ['a buffer', Buffer.from('x') as unknown as string, 'ERR_KEY_FORMAT'],
-  ])('is not %s', async (_name, pem, code) => {
+  ])('a key is not %s', async (_name, pem, code) => {
     expect(thrown(() => Identity.fromPem(pem)).code).toBe(code)
     const file = fresh()
     writeFileSync(file, pem, { mode: 0o600 })
@@ -194,15 +229,26 @@ describe('a key', () => {
 })
 
 describe('key material', () => {
-  it('shows in no text that an identity, its certificate or its transport becomes', () => {
+  it('key material shows in no text that an identity, its certificate or its transport becomes', () => {
     const identity = Identity.generate()
     const transport = new TlsTransport({ identity })
-    const pipe = transport.dial({ host: '127.0.0.1', port: 1 }, { highWaterMarkBytes: 1, expectedPeerId: Identity.generate().id })
+    const pipe = transport.dial(
+      { host: '127.0.0.1', port: 1 },
+      { highWaterMarkBytes: 1, expectedPeerId: Identity.generate().id },
+    )
     pipe.handle({ onOpen() {}, onBytes() {}, onDrain() {}, onEnd() {}, onClose() {} })
     pipe.destroy()
     expect(identity.secureContext).toBeDefined()
     const deep = { depth: 20, showHidden: true, getters: true } as const
-    const texts = [identity, { identity }, [identity], transport, pipe, new Map([['key', identity]]), new Error('x', { cause: identity })].flatMap((thing) => [
+    const texts = [
+      identity,
+      { identity },
+      [identity],
+      transport,
+      pipe,
+      new Map([['key', identity]]),
+      new Error('x', { cause: identity }),
+    ].flatMap((thing) => [
       JSON.stringify(thing),
       inspect(thing, deep),
       inspect(thing, { ...deep, customInspect: false, getters: false }),
@@ -216,24 +262,37 @@ describe('key material', () => {
     expect(() => structuredClone(identity.toJSON())).not.toThrow()
   })
 
-  it('would be seen if it showed', () => {
+  it('key material would be seen if it showed', () => {
     const identity = Identity.generate()
     const leak = inspect({ pem: identity.toPem() })
     expect(secretsOf(identity).some((secret) => leak.includes(secret))).toBe(true)
   })
 
-  it('shows in no error about a key', async () => {
+  it('key material shows in no error about a key', async () => {
     const identity = Identity.generate()
     const damaged = identity.toPem().replace('MC4CAQ', 'MC4CAg').replace('-----END PRIVATE', '-----END SECRET')
     const file = fresh()
     writeFileSync(file, damaged, { mode: 0o600 })
-    const errors = [thrown(() => Identity.fromPem(damaged)), await Identity.load(file).then(() => null, (error: Error) => error)]
+    const errors = [
+      thrown(() => Identity.fromPem(damaged)),
+      await Identity.load(file).then(
+        () => null,
+        (error: Error) => error,
+      ),
+    ]
     chmodSync(file, 0o644)
-    errors.push((await Identity.load(file).then(() => null, (error: Error) => error)) as StatewireError)
-    for (const error of errors) for (const secret of secretsOf(identity)) expect(inspect(error, { depth: 10, showHidden: true })).not.toContain(secret)
+    errors.push(
+      (await Identity.load(file).then(
+        () => null,
+        (error: Error) => error,
+      )) as StatewireError,
+    )
+    for (const error of errors)
+      for (const secret of secretsOf(identity))
+        expect(inspect(error, { depth: 10, showHidden: true })).not.toContain(secret)
   })
 
-  it('is not reached through the public key that is handed out', () => {
+  it('key material is not reached through the public key that is handed out', () => {
     const identity = Identity.generate()
     identity.publicKey.fill(0)
     expect(decodePeerId(identity.id).equals(identity.publicKey)).toBe(true)

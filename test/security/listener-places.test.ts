@@ -68,7 +68,10 @@ async function besiege(target: Network, { form, sources, perSource, isRenewed }:
     for (const { socket } of open) socket.destroy()
   })
   for (const source of sources) for (let i = 0; i < perSource; i++) begin(source)
-  await until(() => [...open].filter(({ isStuck }) => isStuck).length >= Math.min(8, sources.length * perSource), 'handshakes are under way')
+  await until(
+    () => [...open].filter(({ isStuck }) => isStuck).length >= Math.min(8, sources.length * perSource),
+    'handshakes are under way',
+  )
   return siege
 }
 
@@ -78,10 +81,19 @@ const others = Array.from({ length: 64 }, (_, index) => sourceAddress(index))
 describe('a peer that comes for the first time', () => {
   it.each<[string, Siege]>([
     ['eight silent sockets come from its address', { form: 'silent', sources: home, perSource: 8, isRenewed: false }],
-    ['eight half-open handshakes come from its address', { form: 'half-client-hello', sources: home, perSource: 8, isRenewed: false }],
-    ['silent sockets of eight other addresses fill the table', { form: 'silent', sources: others.slice(0, 8), perSource: 8, isRenewed: false }],
-    ['silent sockets of 64 other addresses fill the table', { form: 'silent', sources: others, perSource: 1, isRenewed: false }],
-  ])('connects with its first dial while %s', async (_name, siege) => {
+    [
+      'eight half-open handshakes come from its address',
+      { form: 'half-client-hello', sources: home, perSource: 8, isRenewed: false },
+    ],
+    [
+      'silent sockets of eight other addresses fill the table',
+      { form: 'silent', sources: others.slice(0, 8), perSource: 8, isRenewed: false },
+    ],
+    [
+      'silent sockets of 64 other addresses fill the table',
+      { form: 'silent', sources: others, perSource: 1, isRenewed: false },
+    ],
+  ])('a peer that comes for the first time connects with its first dial while %s', async (_name, siege) => {
     const network = await listening()
     await besiege(network, siege)
     expect(await connectOnce(network)).toBe(0)
@@ -91,31 +103,53 @@ describe('a peer that comes for the first time', () => {
 describe('a peer that proved its key before', () => {
   it.each<[string, Siege]>([
     ['silent sockets from its address', { form: 'silent', sources: home, perSource: 8, isRenewed: true }],
-    ['half-open handshakes from its address', { form: 'half-client-hello', sources: home, perSource: 24, isRenewed: true }],
-    ['half-open handshakes from its address and others', { form: 'half-client-hello', sources: [...home, ...others.slice(0, 8)], perSource: 8, isRenewed: true }],
-    ['more silent sockets from its address than there are places', { form: 'silent', sources: home, perSource: 72, isRenewed: true }],
-  ])('connects twelve times of twelve while a listener is held by %s, renewed as soon as they are closed', async (_name, plan) => {
-    const network = await listening()
-    await connectOnce(network)
-    await besiege(network, plan)
-    for (let i = 0; i < 12; i++) await connectOnce(network)
-  })
+    [
+      'half-open handshakes from its address',
+      { form: 'half-client-hello', sources: home, perSource: 24, isRenewed: true },
+    ],
+    [
+      'half-open handshakes from its address and others',
+      { form: 'half-client-hello', sources: [...home, ...others.slice(0, 8)], perSource: 8, isRenewed: true },
+    ],
+    [
+      'more silent sockets from its address than there are places',
+      { form: 'silent', sources: home, perSource: 72, isRenewed: true },
+    ],
+  ])(
+    'a peer that proved its key before connects twelve times of twelve while a listener is held by %s, renewed as soon as they are closed',
+    async (_name, plan) => {
+      const network = await listening()
+      await connectOnce(network)
+      await besiege(network, plan)
+      for (let i = 0; i < 12; i++) await connectOnce(network)
+    },
+  )
 })
 
 describe('a connection that is evicted', () => {
-  it('is closed, and reported once as rejected', async () => {
+  it('a connection that is evicted is closed, and reported once as rejected', async () => {
     const network = await listening()
     const rejected: NetworkEventOf<'connection.rejected'>[] = []
     network.on('connection.rejected', (event) => void rejected.push(event))
     await besiege(network, { form: 'silent', sources: home, perSource: 9, isRenewed: false })
     await until(() => rejected.length > 0 && network.resources.handles === 9, 'eight sockets and the listener are left')
-    expect(rejected).toMatchObject([{ peer: null, cause: { code: 'ERR_ADMISSION_LIMIT', message: expect.stringContaining('took the place') as string } }])
+    expect(rejected).toMatchObject([
+      {
+        peer: null,
+        cause: { code: 'ERR_ADMISSION_LIMIT', message: expect.stringContaining('took the place') as string },
+      },
+    ])
   })
 
-  it('is closed on a port that two networks share, before it is routed to one', async () => {
+  it('a connection that is evicted is closed on a port that two networks share, before it is routed to one', async () => {
     const root = issue({ name: 'root', isAuthority: true })
-    const port = new SharedPort({ tls: { identity: own, ampc: { key: root.keyPem, certificate: root.pem, roots: {} } } })
-    const network = createNetwork({ identity: own, listen: 'tls://127.0.0.1:0', peers: [{ id: peer.id }] }, { environment: { transport: port.native } })
+    const port = new SharedPort({
+      tls: { identity: own, ampc: { key: root.keyPem, certificate: root.pem, roots: {} } },
+    })
+    const network = createNetwork(
+      { identity: own, listen: 'tls://127.0.0.1:0', peers: [{ id: peer.id }] },
+      { environment: { transport: port.native } },
+    )
     cleanups.push(() => network.shutdown())
     await network.ready()
     await besiege(network, { form: 'silent', sources: home, perSource: 12, isRenewed: false })

@@ -19,7 +19,7 @@ beforeEach(async () => {
 afterEach(() => door.close())
 
 describe('a hand-made TLS 1.3 client', () => {
-  it('with the certificate of Bob and the key of Bob is let in as Bob, so the client is right', async () => {
+  it('a hand-made TLS 1.3 client with the certificate of Bob and the key of Bob is let in as Bob, so the client is right', async () => {
     const presented: Presented = { certificates: [certificateOf(bob)], signer: keyOf(bob), say: 'hello, it is me' }
     const attempted = attempt(door.address.port, presented, (client) => client.heard === 'welcome')
     const { pipe, heard } = await door.outcome(0)
@@ -29,10 +29,14 @@ describe('a hand-made TLS 1.3 client', () => {
     expect(ending.finished).toBe(true)
   })
 
-  it('with the certificate of Bob and another key is refused, 100 of 100', async () => {
+  it('a hand-made TLS 1.3 client with the certificate of Bob and another key is refused, 100 of 100', async () => {
     let refused = 0
     for (let i = 0; i < 100; i++) {
-      const ending = await attempt(door.address.port, { certificates: [certificateOf(bob)], signer: keyOf(Identity.generate()), say: 'let me in' })
+      const ending = await attempt(door.address.port, {
+        certificates: [certificateOf(bob)],
+        signer: keyOf(Identity.generate()),
+        say: 'let me in',
+      })
       const { outcome, pipe, heard } = await door.outcome(i)
       expect([ending.finished, ending.heard, heard.text, pipe.peerId]).toEqual([true, '', '', undefined])
       expect(outcome?.message).toMatch(/does not hold the key of its certificate/)
@@ -44,11 +48,31 @@ describe('a hand-made TLS 1.3 client', () => {
   it.each<[string, Presented]>([
     ['without a CertificateVerify', { certificates: [certificateOf(bob)], signer: null }],
     ['without a certificate', { certificates: [], signer: null }],
-    ['with a signature of Bob that is changed by one bit', { certificates: [certificateOf(bob)], signer: keyOf(bob), spoil: (name, bytes) => (name === 'verify' ? flipped(bytes, 20) : bytes) }],
-    ['with a Finished that is changed by one bit', { certificates: [certificateOf(bob)], signer: keyOf(bob), spoil: (name, bytes) => (name === 'finished' ? flipped(bytes, 10) : bytes) }],
-    ['with its own certificate in front of the one of Bob', { certificates: [certificateOf(mallory), certificateOf(bob)], signer: keyOf(mallory) }],
-    ['with its own certificate behind the one of Bob', { certificates: [certificateOf(bob), certificateOf(mallory)], signer: keyOf(mallory) }],
-  ])('%s is refused', async (_name, presented) => {
+    [
+      'with a signature of Bob that is changed by one bit',
+      {
+        certificates: [certificateOf(bob)],
+        signer: keyOf(bob),
+        spoil: (name, bytes) => (name === 'verify' ? flipped(bytes, 20) : bytes),
+      },
+    ],
+    [
+      'with a Finished that is changed by one bit',
+      {
+        certificates: [certificateOf(bob)],
+        signer: keyOf(bob),
+        spoil: (name, bytes) => (name === 'finished' ? flipped(bytes, 10) : bytes),
+      },
+    ],
+    [
+      'with its own certificate in front of the one of Bob',
+      { certificates: [certificateOf(mallory), certificateOf(bob)], signer: keyOf(mallory) },
+    ],
+    [
+      'with its own certificate behind the one of Bob',
+      { certificates: [certificateOf(bob), certificateOf(mallory)], signer: keyOf(mallory) },
+    ],
+  ])('a hand-made TLS 1.3 client %s is refused', async (_name, presented) => {
     const ending = await attempt(door.address.port, { ...presented, say: 'let me in' })
     const { outcome, heard } = await door.outcome(0)
     expect(outcome).toBeInstanceOf(Error)

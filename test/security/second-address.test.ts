@@ -42,7 +42,7 @@ const portOf = (network: Network): number => Number(new URL(network.url as strin
 const names = { lookup: () => Promise.resolve(['127.0.0.2', '127.0.0.1']) }
 
 describe('a peer that is dialled by name over TLS', () => {
-  it('connects over TLS at the second address of a name when an HTTP server answers at the first', async () => {
+  it('a peer that is dialled by name over TLS connects over TLS at the second address of a name when an HTTP server answers at the first', async () => {
     const [alice, bob] = [Identity.generate(), Identity.generate()]
     const listener = begin(createNetwork({ identity: alice, listen: 'tls://127.0.0.1:0', peers: [{ id: bob.id }] }))
     await listener.ready()
@@ -94,7 +94,7 @@ describe('a peer that is dialled by name over TLS', () => {
 })
 
 describe('the system name service', () => {
-  it('resolves names by dns.lookup with all addresses, so that the hosts file counts', async () => {
+  it('the system name service resolves names by dns.lookup with all addresses, so that the hosts file counts', async () => {
     const asked: unknown[] = []
     vi.spyOn(dns, 'lookup').mockImplementation(((
       host: string,
@@ -111,7 +111,7 @@ describe('the system name service', () => {
     expect(asked).toEqual([['bob.test', { all: true }]])
   })
 
-  it('rejects a name that does not exist with the error of the system', async () => {
+  it('the system name service rejects a name that does not exist with the error of the system', async () => {
     const error = Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'ENOTFOUND' })
     vi.spyOn(dns, 'lookup').mockImplementation(((_: string, __: unknown, done: (error: Error) => void) =>
       done(error)) as never)

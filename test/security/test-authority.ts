@@ -33,7 +33,8 @@ export interface Issued {
 function der(tag: number, ...parts: readonly Uint8Array[]): Buffer {
   const content = Buffer.concat(parts)
   const { length } = content
-  const head = length < 0x80 ? [tag, length] : length < 0x100 ? [tag, 0x81, length] : [tag, 0x82, length >>> 8, length & 0xff]
+  const head =
+    length < 0x80 ? [tag, length] : length < 0x100 ? [tag, 0x81, length] : [tag, 0x82, length >>> 8, length & 0xff]
   return Buffer.concat([Buffer.from(head), content])
 }
 
@@ -44,13 +45,17 @@ const algorithms: Record<KeyKind, Buffer> = {
   rsa: der(0x30, oid('2a864886f70d01010b'), der(0x05)),
 }
 const nameOf = (name: string): Buffer => der(0x30, der(0x31, der(0x30, oid('550403'), der(0x0c, Buffer.from(name)))))
-const timeOf = (date: Date): Buffer => der(0x18, Buffer.from(`${date.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`))
-const extension = (id: string, isCritical: boolean, value: Buffer): Buffer => der(0x30, oid(id), ...(isCritical ? [der(0x01, Buffer.from([0xff]))] : []), der(0x04, value))
+const timeOf = (date: Date): Buffer =>
+  der(0x18, Buffer.from(`${date.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`))
+const extension = (id: string, isCritical: boolean, value: Buffer): Buffer =>
+  der(0x30, oid(id), ...(isCritical ? [der(0x01, Buffer.from([0xff]))] : []), der(0x04, value))
 const purposeIds = { server: '2b06010505070301', client: '2b06010505070302' }
 
 export function keyOfKind(kind: KeyKind): KeyObject {
   if (kind === 'rsa') return generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
-  return kind === 'ec' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey : generateKeyPairSync('ed25519').privateKey
+  return kind === 'ec'
+    ? generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+    : generateKeyPairSync('ed25519').privateKey
 }
 
 const hourMs = 3_600_000
@@ -62,10 +67,14 @@ export function issue(wanted: Wanted): Issued {
   const { validFrom = new Date(nowMs - hourMs), validTo = new Date(nowMs + hourMs) } = wanted
   const signer = issuer?.key ?? key
   const algorithm = algorithms[(signer.asymmetricKeyType ?? 'ed25519') as KeyKind]
-  const names = hosts.map((host) => (net.isIP(host) === 4 ? der(0x87, Buffer.from(host.split('.').map(Number))) : der(0x82, Buffer.from(host))))
+  const names = hosts.map((host) =>
+    net.isIP(host) === 4 ? der(0x87, Buffer.from(host.split('.').map(Number))) : der(0x82, Buffer.from(host)),
+  )
   const extensions = [
     extension('551d13', true, isAuthority ? der(0x30, der(0x01, Buffer.from([0xff]))) : der(0x30)),
-    ...(purposes.length === 0 ? [] : [extension('551d25', false, der(0x30, ...purposes.map((purpose) => oid(purposeIds[purpose]))))]),
+    ...(purposes.length === 0
+      ? []
+      : [extension('551d25', false, der(0x30, ...purposes.map((purpose) => oid(purposeIds[purpose]))))]),
     ...(names.length === 0 ? [] : [extension('551d11', false, der(0x30, ...names))]),
   ]
   const serial = randomBytes(16)

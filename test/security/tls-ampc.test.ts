@@ -13,11 +13,17 @@ import { dial, Door, options, outcomeOf, putAway, until } from './tls-bench.ts'
 import type { Dialled } from './tls-bench.ts'
 
 const names = ['alice', 'bob', 'carol'] as const
-const roots = Object.fromEntries(names.map((name) => [name, issue({ name: `${name} root`, isAuthority: true })])) as Record<(typeof names)[number], Issued>
+const roots = Object.fromEntries(
+  names.map((name) => [name, issue({ name: `${name} root`, isAuthority: true })]),
+) as Record<(typeof names)[number], Issued>
 const rootPems = Object.fromEntries(names.map((name) => [name, roots[name].pem]))
 const leafOf = (name: (typeof names)[number], more: Partial<Parameters<typeof issue>[0]> = {}): Issued =>
   issue({ name, issuer: roots[name], hosts: ['127.0.0.1', 'localhost'], purposes: ['client', 'server'], ...more })
-const keysOf = (leaf: Issued, ...between: Issued[]): AmpcTlsOptions => ({ key: leaf.keyPem, certificate: [leaf, ...between].map(({ pem }) => pem).join(''), roots: rootPems })
+const keysOf = (leaf: Issued, ...between: Issued[]): AmpcTlsOptions => ({
+  key: leaf.keyPem,
+  certificate: [leaf, ...between].map(({ pem }) => pem).join(''),
+  roots: rootPems,
+})
 const [alice, bob, carol] = [keysOf(leafOf('alice')), keysOf(leafOf('bob')), keysOf(leafOf('carol'))]
 
 const doors: Door[] = []
@@ -37,22 +43,27 @@ function dialAs(ampc: AmpcTlsOptions, door: Door, expectedPeerId: string, host =
 }
 
 describe('two sides with the roots of each other', () => {
-  it.each(['127.0.0.1', 'localhost'])('let bytes flow over %s, and each claim is covered by its own root only', async (host) => {
-    const door = await openDoor(bob)
-    const { pipe, heard } = dialAs(alice, door, 'bob', host)
-    pipe.resume()
-    await pipe.secure()
-    const accepted = await door.outcome(0)
-    expect(accepted.outcome).toBeNull()
-    accepted.pipe.write([Buffer.from('from bob')])
-    pipe.write([Buffer.from('from alice')])
-    await until('both have heard', () => heard.text === 'from bob' && accepted.heard.text === 'from alice')
-    expect([pipe.dialect, pipe.peerId, accepted.pipe.peerId]).toEqual(['ampc', 'bob', undefined])
-    expect(['alice', 'bob', 'carol', 'mallory', '', '__proto__'].filter((name) => accepted.pipe.isAnchoredIn(name))).toEqual(['alice'])
-    expect(['alice', 'bob', 'carol'].filter((name) => pipe.isAnchoredIn(name))).toEqual(['bob'])
-  })
+  it.each(['127.0.0.1', 'localhost'])(
+    'two sides with the roots of each other let bytes flow over %s, and each claim is covered by its own root only',
+    async (host) => {
+      const door = await openDoor(bob)
+      const { pipe, heard } = dialAs(alice, door, 'bob', host)
+      pipe.resume()
+      await pipe.secure()
+      const accepted = await door.outcome(0)
+      expect(accepted.outcome).toBeNull()
+      accepted.pipe.write([Buffer.from('from bob')])
+      pipe.write([Buffer.from('from alice')])
+      await until('both have heard', () => heard.text === 'from bob' && accepted.heard.text === 'from alice')
+      expect([pipe.dialect, pipe.peerId, accepted.pipe.peerId]).toEqual(['ampc', 'bob', undefined])
+      expect(
+        ['alice', 'bob', 'carol', 'mallory', '', '__proto__'].filter((name) => accepted.pipe.isAnchoredIn(name)),
+      ).toEqual(['alice'])
+      expect(['alice', 'bob', 'carol'].filter((name) => pipe.isAnchoredIn(name))).toEqual(['bob'])
+    },
+  )
 
-  it('take chains with authorities between, in both directions', async () => {
+  it('two sides with the roots of each other take chains with authorities between, in both directions', async () => {
     const chained = (name: 'alice' | 'bob'): AmpcTlsOptions => {
       const upper = issue({ name: `${name} upper`, issuer: roots[name], isAuthority: true })
       const lower = issue({ name: `${name} lower`, issuer: upper, isAuthority: true })
@@ -66,47 +77,77 @@ describe('two sides with the roots of each other', () => {
     expect(['alice', 'bob', 'carol'].map((name) => accepted.pipe.isAnchoredIn(name))).toEqual([true, false, false])
   })
 
-  it.each(['rsa', 'ec', 'ed25519'] as const)('take keys of kind %s', async (kind) => {
-    const door = await openDoor(keysOf(leafOf('bob', { kind })))
-    await dialAs(keysOf(leafOf('alice', { kind })), door, 'bob').pipe.secure()
-    expect((await door.outcome(0)).pipe.isAnchoredIn('alice')).toBe(true)
-  })
+  it.each(['rsa', 'ec', 'ed25519'] as const)(
+    'two sides with the roots of each other take keys of kind %s',
+    async (kind) => {
+      const door = await openDoor(keysOf(leafOf('bob', { kind })))
+      await dialAs(keysOf(leafOf('alice', { kind })), door, 'bob').pipe.secure()
+      expect((await door.outcome(0)).pipe.isAnchoredIn('alice')).toBe(true)
+    },
+  )
 
-  it.each(['TLSv1.2', 'TLSv1.3'] as const)('take %s of a client without SNI, give it no ticket that works, and name their authorities', async (version) => {
-    const door = await openDoor(bob)
-    const client = async (more: tls.ConnectionOptions): Promise<{ isReused: boolean; session: Buffer | undefined }> => {
-      const index = door.accepted.length
-      let session: Buffer | undefined
-      const socket = tls.connect({ ...door.address, rejectUnauthorized: false, minVersion: version, maxVersion: version, ...more })
-      socket.on('error', () => socket.destroy()).on('session', (ticket: Buffer) => (session = ticket))
-      socket.resume()
-      const { pipe } = await door.outcome(index)
-      const isReused = socket.isSessionReused()
-      if (pipe.dialect !== undefined) pipe.end()
-      await until('it is closed', () => socket.destroyed)
-      return { isReused, session }
-    }
-    const first = await client({ key: alice.key, cert: alice.certificate })
-    expect(door.accepted[0]?.pipe.dialect).toBe('ampc')
-    const second = await client(first.session === undefined ? {} : { session: first.session })
-    expect([second.isReused === true, door.accepted[1]?.outcome instanceof Error]).toEqual([false, true])
-  })
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'two sides with the roots of each other take %s of a client without SNI, give it no ticket that works, and name their authorities',
+    async (version) => {
+      const door = await openDoor(bob)
+      const client = async (
+        more: tls.ConnectionOptions,
+      ): Promise<{ isReused: boolean; session: Buffer | undefined }> => {
+        const index = door.accepted.length
+        let session: Buffer | undefined
+        const socket = tls.connect({
+          ...door.address,
+          rejectUnauthorized: false,
+          minVersion: version,
+          maxVersion: version,
+          ...more,
+        })
+        socket.on('error', () => socket.destroy()).on('session', (ticket: Buffer) => (session = ticket))
+        socket.resume()
+        const { pipe } = await door.outcome(index)
+        const isReused = socket.isSessionReused()
+        if (pipe.dialect !== undefined) pipe.end()
+        await until('it is closed', () => socket.destroyed)
+        return { isReused, session }
+      }
+      const first = await client({ key: alice.key, cert: alice.certificate })
+      expect(door.accepted[0]?.pipe.dialect).toBe('ampc')
+      const second = await client(first.session === undefined ? {} : { session: first.session })
+      expect([second.isReused === true, door.accepted[1]?.outcome instanceof Error]).toEqual([false, true])
+    },
+  )
 })
 
 describe('the dialling side refuses a server', () => {
   it.each<[string, AmpcTlsOptions, RegExp]>([
     ['of another peer', carol, /not valid for "bob"/],
-    ['whose leaf has expired', keysOf(leafOf('bob', { validFrom: new Date(0), validTo: new Date(1e12) })), /CERT_HAS_EXPIRED/],
-    ['whose leaf is not valid yet', keysOf(leafOf('bob', { validFrom: new Date(Date.UTC(2200, 0)), validTo: new Date(Date.UTC(2201, 0)) })), /CERT_NOT_YET_VALID/],
+    [
+      'whose leaf has expired',
+      keysOf(leafOf('bob', { validFrom: new Date(0), validTo: new Date(1e12) })),
+      /CERT_HAS_EXPIRED/,
+    ],
+    [
+      'whose leaf is not valid yet',
+      keysOf(leafOf('bob', { validFrom: new Date(Date.UTC(2200, 0)), validTo: new Date(Date.UTC(2201, 0)) })),
+      /CERT_NOT_YET_VALID/,
+    ],
     ['of another host', keysOf(leafOf('bob', { hosts: ['elsewhere.example'] })), /ERR_TLS_CERT_ALTNAME_INVALID/],
     ['whose leaf is for clients only', keysOf(leafOf('bob', { purposes: ['client'] })), /INVALID_PURPOSE/],
-    ['whose leaf was signed by another leaf', ((): AmpcTlsOptions => {
-      const between = leafOf('bob', { name: 'between' })
-      return keysOf(leafOf('bob', { issuer: between }), between)
-    })(), /INVALID_(?:CA|PURPOSE)/],
+    [
+      'whose leaf was signed by another leaf',
+      ((): AmpcTlsOptions => {
+        const between = leafOf('bob', { name: 'between' })
+        return keysOf(leafOf('bob', { issuer: between }), between)
+      })(),
+      /INVALID_(?:CA|PURPOSE)/,
+    ],
     ['that signed itself', keysOf(issue({ name: 'bob', hosts: ['127.0.0.1'] })), /DEPTH_ZERO_SELF_SIGNED_CERT/],
-    ['with a root of the same name', keysOf(leafOf('bob', { issuer: issue({ name: 'bob root', isAuthority: true }) })), /not valid for "bob"/],
-  ])('%s', async (_name, server, sentence) => {
+    [
+      'with a root of the same name',
+      keysOf(leafOf('bob', { issuer: issue({ name: 'bob root', isAuthority: true }) })),
+      /not valid for "bob"/,
+    ],
+  ])('the dialling side refuses a server %s', async (_name, server, sentence) => {
     const door = await openDoor(server)
     const { pipe } = dialAs(alice, door, 'bob')
     pipe.write([Buffer.from('a secret for Bob')])
@@ -116,35 +157,46 @@ describe('the dialling side refuses a server', () => {
     expect((await door.outcome(0)).heard.text).toBe('')
   })
 
-  it('that speaks the native dialect, as a TLS error that is fatal', async () => {
+  it('the dialling side refuses a server that speaks the native dialect, as a TLS error that is fatal', async () => {
     const door = await Door.open({ identity: Identity.generate() })
     doors.push(door)
     expect(await outcomeOf(dialAs(alice, door, 'bob').pipe)).toBeInstanceOf(Error)
   })
 
-  it('unless host names do not matter, by option', async () => {
+  it('the dialling side refuses a server unless host names do not matter, by option', async () => {
     const door = await openDoor(keysOf(leafOf('bob', { hosts: ['elsewhere.example'] })))
     await expect(dialAs({ ...alice, checkHostName: false }, door, 'bob').pipe.secure()).resolves.toBeUndefined()
   })
 
-  it('for whom it has no root, before it dials', () => {
+  it('the dialling side refuses a server for whom it has no root, before it dials', () => {
     const transport = new TlsTransport({ ampc: alice })
-    expect(() => transport.dial({ host: '127.0.0.1', port: 1 }, { ...options, expectedPeerId: 'mallory' })).toThrow(expect.objectContaining({ code: 'ERR_UNKNOWN_PEER' }))
+    expect(() => transport.dial({ host: '127.0.0.1', port: 1 }, { ...options, expectedPeerId: 'mallory' })).toThrow(
+      expect.objectContaining({ code: 'ERR_UNKNOWN_PEER' }),
+    )
   })
 })
 
 describe('the accepting side refuses a client', () => {
   it.each<[string, AmpcTlsOptions]>([
-    ['whose root it does not know', keysOf(leafOf('alice', { issuer: issue({ name: 'mallory root', isAuthority: true }) }))],
-    ['with a root of the same name', keysOf(leafOf('alice', { issuer: issue({ name: 'alice root', isAuthority: true }) }))],
+    [
+      'whose root it does not know',
+      keysOf(leafOf('alice', { issuer: issue({ name: 'mallory root', isAuthority: true }) })),
+    ],
+    [
+      'with a root of the same name',
+      keysOf(leafOf('alice', { issuer: issue({ name: 'alice root', isAuthority: true }) })),
+    ],
     ['whose leaf has expired', keysOf(leafOf('alice', { validFrom: new Date(0), validTo: new Date(1e12) }))],
     ['whose leaf is for servers only', keysOf(leafOf('alice', { purposes: ['server'] }))],
     ['that signed itself', keysOf(issue({ name: 'alice' }))],
-    ['whose leaf was signed by the leaf of a peer', ((): AmpcTlsOptions => {
-      const between = leafOf('carol')
-      return keysOf(leafOf('alice', { issuer: between }), between)
-    })()],
-  ])('%s', async (_name, client) => {
+    [
+      'whose leaf was signed by the leaf of a peer',
+      ((): AmpcTlsOptions => {
+        const between = leafOf('carol')
+        return keysOf(leafOf('alice', { issuer: between }), between)
+      })(),
+    ],
+  ])('the accepting side refuses a client %s', async (_name, client) => {
     const door = await openDoor(bob)
     const { pipe } = dialAs(client, door, 'bob')
     pipe.write([Buffer.from('let me in')])
@@ -154,7 +206,7 @@ describe('the accepting side refuses a client', () => {
     expect([accepted.heard.text, names.some((name) => accepted.pipe.isAnchoredIn(name))]).toEqual(['', false])
   })
 
-  it('without a certificate', async () => {
+  it('the accepting side refuses a client without a certificate', async () => {
     const door = await openDoor(bob)
     const socket = tls.connect({ ...door.address, rejectUnauthorized: false })
     socket.on('error', () => socket.destroy())
@@ -162,7 +214,7 @@ describe('the accepting side refuses a client', () => {
     socket.destroy()
   })
 
-  it('that claims to be another: let in by TLS, not covered by the claim', async () => {
+  it('the accepting side refuses a client that claims to be another: let in by TLS, not covered by the claim', async () => {
     const door = await openDoor(bob)
     await dialAs(carol, door, 'bob').pipe.secure()
     const accepted = await door.outcome(0)
@@ -177,7 +229,7 @@ describe('a chain', () => {
   const upper = issue({ name: 'upper', issuer: roots.alice, isAuthority: true })
   const leaf = issue({ name: 'leaf', issuer: upper })
 
-  it('is anchored by way of what was shown, in any order, and by nothing else', () => {
+  it('a chain is anchored by way of what was shown, in any order, and by nothing else', () => {
     expect(isAnchored([x(leaf), x(upper)], x(roots.alice), nowMs)).toBe(true)
     expect(isAnchored([x(leaf), x(roots.bob), x(upper)], x(roots.alice), nowMs)).toBe(true)
     expect(isAnchored([x(leaf)], x(roots.alice), nowMs)).toBe(false)
@@ -185,21 +237,25 @@ describe('a chain', () => {
     expect(isAnchored([], x(roots.alice), nowMs)).toBe(false)
   })
 
-  it('ends where a certificate in it is no authority, or at a time at which one is not valid', () => {
+  it('a chain ends where a certificate in it is no authority, or at a time at which one is not valid', () => {
     const notAuthority = issue({ name: 'upper', issuer: roots.alice, key: upper.key })
     expect(isAnchored([x(leaf), x(notAuthority)], x(roots.alice), nowMs)).toBe(false)
     const over = { validFrom: new Date(0), validTo: new Date(1e12) }
     const expired = issue({ name: 'upper', issuer: roots.alice, key: upper.key, isAuthority: true, ...over })
     expect(isAnchored([x(leaf), x(expired)], x(roots.alice), nowMs)).toBe(false)
-    expect(isAnchored([x(issue({ name: 'leaf', issuer: upper, ...over })), x(upper)], x(roots.alice), nowMs)).toBe(false)
+    expect(isAnchored([x(issue({ name: 'leaf', issuer: upper, ...over })), x(upper)], x(roots.alice), nowMs)).toBe(
+      false,
+    )
     const day = 86_400_000
-    for (const atMs of [nowMs - day, nowMs + day, Number.NaN]) expect(isAnchored([x(leaf), x(upper)], x(roots.alice), atMs)).toBe(false)
+    for (const atMs of [nowMs - day, nowMs + day, Number.NaN])
+      expect(isAnchored([x(leaf), x(upper)], x(roots.alice), atMs)).toBe(false)
     expect(isAnchored([x(leaf)], x(leafOf('alice')), nowMs)).toBe(false)
   })
 
-  it('is at most eight long, and authorities that sign each other do not make it endless', () => {
+  it('a chain is at most eight long, and authorities that sign each other do not make it endless', () => {
     const chain = [issue({ name: 'a1', issuer: roots.alice, isAuthority: true })]
-    while (chain.length < 7) chain.unshift(issue({ name: `a${chain.length + 1}`, issuer: chain[0] as Issued, isAuthority: true }))
+    while (chain.length < 7)
+      chain.unshift(issue({ name: `a${chain.length + 1}`, issuer: chain[0] as Issued, isAuthority: true }))
     expect(isAnchored(chain.slice(0, 7).map(x), x(roots.alice), nowMs)).toBe(true)
     const longer = [issue({ name: 'a8', issuer: chain[0] as Issued }), ...chain]
     expect(isAnchored(longer.map(x), x(roots.alice), nowMs)).toBe(false)
@@ -220,24 +276,37 @@ describe('options', () => {
     ['a certificate that is none', { certificate: 'x' }, 'ERR_CERTIFICATE_UNUSABLE', /the certificate is not/],
     ['a root that is none', { roots: { bob: 'x' } }, 'ERR_CERTIFICATE_UNUSABLE', /the root of "bob" is not/],
     ['a root that is no authority', { roots: { bob: bob.certificate } }, 'ERR_CERTIFICATE_UNUSABLE', /authority/],
-    ['one root for two', { roots: { bob: roots.bob.pem, carol: roots.bob.pem } }, 'ERR_CERTIFICATE_UNUSABLE', /"carol" and "bob" have the same root/],
+    [
+      'one root for two',
+      { roots: { bob: roots.bob.pem, carol: roots.bob.pem } },
+      'ERR_CERTIFICATE_UNUSABLE',
+      /"carol" and "bob" have the same root/,
+    ],
     ['an identity that is none', { roots: { '': roots.bob.pem } }, 'ERR_INVALID_PEER_ID', /empty/],
-  ])('refuse %s', (_name, change, code, sentence) => {
+  ])('options refuse %s', (_name, change, code, sentence) => {
     const attempt = (): AmpcTls => new AmpcTls({ ...alice, ...change })
     expect(attempt).toThrow(expect.objectContaining({ code }))
     expect(attempt).toThrow(sentence)
   })
 
-  it('refuse a transport without any keys, and dialects that it has no keys for', () => {
+  it('options refuse a transport without any keys, and dialects that it has no keys for', () => {
     expect(() => new TlsTransport({})).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }))
     const address = { host: '127.0.0.1', port: 1 }
-    expect(() => new TlsTransport({ ampc: alice }).dial(address, { ...options, expectedPeerId: 'bob', dialect: 'native' })).toThrow(expect.objectContaining({ code: 'ERR_DIALECT_UNSUPPORTED' }))
-    expect(() => new TlsTransport({ identity: Identity.generate() }).dial(address, { ...options, expectedPeerId: 'bob', dialect: 'ampc' })).toThrow(expect.objectContaining({ code: 'ERR_DIALECT_UNSUPPORTED' }))
+    expect(() =>
+      new TlsTransport({ ampc: alice }).dial(address, { ...options, expectedPeerId: 'bob', dialect: 'native' }),
+    ).toThrow(expect.objectContaining({ code: 'ERR_DIALECT_UNSUPPORTED' }))
+    expect(() =>
+      new TlsTransport({ identity: Identity.generate() }).dial(address, {
+        ...options,
+        expectedPeerId: 'bob',
+        dialect: 'ampc',
+      }),
+    ).toThrow(expect.objectContaining({ code: 'ERR_DIALECT_UNSUPPORTED' }))
   })
 })
 
 describe('both dialects on one port', () => {
-  it('get each the certificate and the version of their own, by the ALPN of the ClientHello', async () => {
+  it('both dialects on one port get each the certificate and the version of their own, by the ALPN of the ClientHello', async () => {
     const [nativeServer, nativeClient] = [Identity.generate(), Identity.generate()]
     const door = await openDoor(bob, nativeServer)
     const both = new TlsTransport({ identity: nativeClient, ampc: alice })
@@ -250,17 +319,26 @@ describe('both dialects on one port', () => {
     const second = await door.outcome(1)
     expect([first.pipe.dialect, first.pipe.peerId]).toEqual(['native', nativeClient.id])
     expect([second.pipe.dialect, second.pipe.isAnchoredIn('alice')]).toEqual(['ampc', true])
-    for (const [end, accepted] of [[native, first], [ampc, second]] as const) {
+    for (const [end, accepted] of [
+      [native, first],
+      [ampc, second],
+    ] as const) {
       end.pipe.write([Buffer.from('hello')])
       await until('it has arrived', () => accepted.heard.text === 'hello')
     }
   })
 
-  it('refuse a third, and a native client that leaves out its ALPN gets no further than the roots', async () => {
+  it('both dialects on one port refuse a third, and a native client that leaves out its ALPN gets no further than the roots', async () => {
     const door = await openDoor(bob, Identity.generate())
     const mallory = Identity.generate()
     for (const [index, ALPNProtocols] of [['h2'], []].entries()) {
-      const socket = tls.connect({ ...door.address, key: mallory.toPem(), cert: mallory.certificate, rejectUnauthorized: false, ALPNProtocols })
+      const socket = tls.connect({
+        ...door.address,
+        key: mallory.toPem(),
+        cert: mallory.certificate,
+        rejectUnauthorized: false,
+        ALPNProtocols,
+      })
       socket.on('error', () => socket.destroy())
       expect((await door.outcome(index)).outcome).toBeInstanceOf(Error)
       socket.destroy()

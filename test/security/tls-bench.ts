@@ -4,7 +4,15 @@
  * Refuses to know: what is expected.
  */
 import { Identity } from '../../actors/identity.ts'
-import type { Address, DialOptions, ListenerHandlers, Pipe, PipeHandlers, PipeListener, Transport } from '../../actors/pipe.ts'
+import type {
+  Address,
+  DialOptions,
+  ListenerHandlers,
+  Pipe,
+  PipeHandlers,
+  PipeListener,
+  Transport,
+} from '../../actors/pipe.ts'
 import type { TlsPipe } from '../../actors/tls-pipe.ts'
 import { TlsTransport } from '../../actors/tls-transport.ts'
 import type { TlsDialOptions, TlsTransportOptions } from '../../actors/tls-transport.ts'
@@ -127,7 +135,11 @@ export interface Dialled {
   readonly heard: Heard
 }
 
-export function dial(transport: TlsTransport, address: Address, dialOptions: Omit<TlsDialOptions, 'highWaterMarkBytes'>): Dialled {
+export function dial(
+  transport: TlsTransport,
+  address: Address,
+  dialOptions: Omit<TlsDialOptions, 'highWaterMarkBytes'>,
+): Dialled {
   const pipe = transport.dial(address, { ...options, ...dialOptions })
   const heard = new Heard()
   pipe.handle(heard)
@@ -148,11 +160,17 @@ export class SecuringTransport implements Transport {
   }
 
   dial(address: Address, dialOptions: DialOptions): Pipe {
-    return new SecuredPipe(this.#dialling.dial(address, { ...dialOptions, expectedPeerId: this.#acceptor.id }), (secured) => secured.opened())
+    return new SecuredPipe(
+      this.#dialling.dial(address, { ...dialOptions, expectedPeerId: this.#acceptor.id }),
+      (secured) => secured.opened(),
+    )
   }
 
   listen(address: Address, dialOptions: DialOptions, handlers: ListenerHandlers): Promise<PipeListener> {
-    return this.#accepting.listen(address, dialOptions, { ...handlers, onPipe: (pipe) => void new SecuredPipe(pipe, (secured) => handlers.onPipe(secured)) })
+    return this.#accepting.listen(address, dialOptions, {
+      ...handlers,
+      onPipe: (pipe) => void new SecuredPipe(pipe, (secured) => handlers.onPipe(secured)),
+    })
   }
 }
 

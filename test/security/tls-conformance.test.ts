@@ -24,22 +24,25 @@ describe('TLS', () => {
   pipeContract(tlsCarrier)
   transportContract(tlsCarrier)
 
-  it.each<Role>(['dialler', 'acceptor'])('at the %s onDrain comes once the other side has read, and then there is room', async (role) => {
-    const pair = await connect(tlsCarrier, role)
-    const { near, far } = pair
-    const part = numbered(64 * 1024)
-    // Until a write has found no room for a hundred turns: only then the kernel and the far side's buffer are full.
-    for (let drains = -1; drains < near.count('drain'); ) {
-      drains = near.count('drain')
-      while (near.pipe.write([part]));
-      await quiet()
-    }
-    const before = near.count('drain')
-    expect(near.pipe.bufferedBytes).toBeGreaterThanOrEqual(part.length)
-    far.pipe.resume()
-    await until('onDrain has come', () => near.count('drain') > before)
-    await until('there is room', () => near.pipe.bufferedBytes === 0)
-    expect(near.pipe.write([numbered(10)])).toBe(true)
-    await pair.close()
-  })
+  it.each<Role>(['dialler', 'acceptor'])(
+    'TLS at the %s onDrain comes once the other side has read, and then there is room',
+    async (role) => {
+      const pair = await connect(tlsCarrier, role)
+      const { near, far } = pair
+      const part = numbered(64 * 1024)
+      // Until a write has found no room for a hundred turns: only then the kernel and the far side's buffer are full.
+      for (let drains = -1; drains < near.count('drain');) {
+        drains = near.count('drain')
+        while (near.pipe.write([part]));
+        await quiet()
+      }
+      const before = near.count('drain')
+      expect(near.pipe.bufferedBytes).toBeGreaterThanOrEqual(part.length)
+      far.pipe.resume()
+      await until('onDrain has come', () => near.count('drain') > before)
+      await until('there is room', () => near.pipe.bufferedBytes === 0)
+      expect(near.pipe.write([numbered(10)])).toBe(true)
+      await pair.close()
+    },
+  )
 })

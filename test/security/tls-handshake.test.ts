@@ -28,7 +28,7 @@ function dialAs(identity: Identity, address: { host: string; port: number }, exp
 }
 
 describe('two sides that expect each other', () => {
-  it('prove their ids, and bytes flow both ways', async () => {
+  it('two sides that expect each other prove their ids, and bytes flow both ways', async () => {
     const door = await openDoor((id) => id === alice.id)
     const { pipe, heard } = dialAs(alice, door.address)
     expect([pipe.peerId, pipe.dialect, pipe.isAnchoredIn(bob.id)]).toEqual([undefined, undefined, false])
@@ -39,10 +39,14 @@ describe('two sides that expect each other', () => {
     pipe.write([Buffer.from('from '), Buffer.from('alice')])
     await until('both have heard', () => heard.text === 'from bob' && accepted.heard.text === 'from alice')
     expect([heard.isOpen, pipe.peerId, accepted.pipe.peerId, pipe.dialect]).toEqual([true, bob.id, alice.id, 'native'])
-    expect([pipe.isAnchoredIn(bob.id), pipe.isAnchoredIn(carol.id), accepted.pipe.isAnchoredIn(alice.id)]).toEqual([true, false, true])
+    expect([pipe.isAnchoredIn(bob.id), pipe.isAnchoredIn(carol.id), accepted.pipe.isAnchoredIn(alice.id)]).toEqual([
+      true,
+      false,
+      true,
+    ])
   })
 
-  it('may be asked twice to secure, before and after', async () => {
+  it('two sides that expect each other may be asked twice to secure, before and after', async () => {
     const door = await openDoor()
     const { pipe } = dialAs(alice, door.address)
     const first = pipe.secure()
@@ -51,7 +55,7 @@ describe('two sides that expect each other', () => {
     await expect(pipe.secure()).resolves.toBeUndefined()
   })
 
-  it('hear nothing before they resume, and then all that came meanwhile', async () => {
+  it('two sides that expect each other hear nothing before they resume, and then all that came meanwhile', async () => {
     const transport = new TlsTransport({ identity: bob })
     transports.push(transport)
     const accepted: { pipe: Pipe; heard: Heard }[] = []
@@ -77,16 +81,20 @@ describe('two sides that expect each other', () => {
     await listener.close()
   })
 
-  it('are told apart by whom they expect, also at one address and from one transport', async () => {
+  it('two sides that expect each other are told apart by whom they expect, also at one address and from one transport', async () => {
     const door = await openDoor()
     const transport = new TlsTransport({ identity: alice })
     transports.push(transport)
     const ends: unknown[] = []
-    for (const expectedPeerId of [bob.id, carol.id, bob.id, carol.id]) ends.push((await outcomeOf(dial(transport, door.address, { expectedPeerId }).pipe) as { code?: string } | null)?.code ?? null)
+    for (const expectedPeerId of [bob.id, carol.id, bob.id, carol.id])
+      ends.push(
+        ((await outcomeOf(dial(transport, door.address, { expectedPeerId }).pipe)) as { code?: string } | null)?.code ??
+          null,
+      )
     expect(ends).toEqual([null, 'ERR_UNEXPECTED_PEER', null, 'ERR_UNEXPECTED_PEER'])
   })
 
-  it('are looked for where they were dialled last: another address is another place, and is the one that an error names', async () => {
+  it('two sides that expect each other are looked for where they were dialled last: another address is another place, and is the one that an error names', async () => {
     const [ofBob, ofCarol] = [await openDoor(), await Door.open({ identity: carol })]
     doors.push(ofCarol)
     const transport = new TlsTransport({ identity: alice })
@@ -94,16 +102,20 @@ describe('two sides that expect each other', () => {
     const ends: unknown[] = []
     for (const { address } of [ofBob, ofCarol, ofBob, ofCarol]) {
       const outcome = await outcomeOf(dial(transport, address, { expectedPeerId: bob.id }).pipe)
-      ends.push(outcome === null ? null : outcome.message.startsWith(`127.0.0.1:${address.port} proved to be ${carol.id}`))
+      ends.push(
+        outcome === null ? null : outcome.message.startsWith(`127.0.0.1:${address.port} proved to be ${carol.id}`),
+      )
     }
     expect(ends).toEqual([null, true, null, true])
   })
 
-  it('may secure from within onOpen, as well as before it', async () => {
+  it('two sides that expect each other may secure from within onOpen, as well as before it', async () => {
     const door = await openDoor()
     for (const [index, isEarly] of [true, false].entries()) {
       const { pipe, heard } = dialAs(alice, door.address)
-      const outcome = isEarly ? outcomeOf(pipe) : new Promise<Error | null>((resolve) => (heard.onOpen = () => resolve(outcomeOf(pipe))))
+      const outcome = isEarly
+        ? outcomeOf(pipe)
+        : new Promise<Error | null>((resolve) => (heard.onOpen = () => resolve(outcomeOf(pipe))))
       expect(await outcome).toBeNull()
       pipe.write([Buffer.from('hello')])
       const accepted = await door.outcome(index)
@@ -111,13 +123,27 @@ describe('two sides that expect each other', () => {
     }
   })
 
-  it('agree on TLS 1.3 with X25519 and AES-128-GCM', async () => {
+  it('two sides that expect each other agree on TLS 1.3 with X25519 and AES-128-GCM', async () => {
     const door = await openDoor()
     const seen = await new Promise<unknown[]>((resolve) => {
-      const socket = tls.connect({ ...door.address, key: alice.toPem(), cert: alice.certificate, ALPNProtocols: ['statewire/1'], rejectUnauthorized: false }, () => {
-        resolve([socket.getProtocol(), (socket.getEphemeralKeyInfo() as { name: string }).name, socket.getCipher().name, socket.alpnProtocol])
-        socket.destroy()
-      })
+      const socket = tls.connect(
+        {
+          ...door.address,
+          key: alice.toPem(),
+          cert: alice.certificate,
+          ALPNProtocols: ['statewire/1'],
+          rejectUnauthorized: false,
+        },
+        () => {
+          resolve([
+            socket.getProtocol(),
+            (socket.getEphemeralKeyInfo() as { name: string }).name,
+            socket.getCipher().name,
+            socket.alpnProtocol,
+          ])
+          socket.destroy()
+        },
+      )
     })
     // Node's client puts AES-256 first, and the server follows it.
     expect(seen).toEqual(['TLSv1.3', 'X25519', 'TLS_AES_256_GCM_SHA384', 'statewire/1'])
@@ -125,7 +151,7 @@ describe('two sides that expect each other', () => {
 })
 
 describe('the dialling side', () => {
-  it('rejects another id with both ids, before one byte has left', async () => {
+  it('the dialling side rejects another id with both ids, before one byte has left', async () => {
     const door = await openDoor()
     const { pipe, heard } = dialAs(alice, door.address, carol.id)
     const flushed: unknown[] = []
@@ -148,13 +174,15 @@ describe('the dialling side', () => {
     expect([accepted?.heard.text, pipe.peerId]).toEqual(['', undefined])
   })
 
-  it('names an address of IPv6 with its port so that the two can be told apart', () => {
+  it('the dialling side names an address of IPv6 with its port so that the two can be told apart', () => {
     const transport = new TlsTransport({ identity: alice })
     expect(() => transport.dial({ host: '::1', port: 15600 }, options)).toThrow('nobody is expected at [::1]:15600')
-    expect(() => transport.dial({ host: '::1', port: 15600 }, { ...options, expectedPeerId: alice.id })).toThrow("the id expected at [::1]:15600 is this side's own")
+    expect(() => transport.dial({ host: '::1', port: 15600 }, { ...options, expectedPeerId: alice.id })).toThrow(
+      "the id expected at [::1]:15600 is this side's own",
+    )
   })
 
-  it('keeps what is written early until the other side is proved, in order, and then sends it', async () => {
+  it('the dialling side keeps what is written early until the other side is proved, in order, and then sends it', async () => {
     const door = await openDoor()
     const { pipe } = dialAs(alice, door.address)
     const flushed: unknown[] = []
@@ -174,13 +202,18 @@ describe('the dialling side', () => {
     ['nobody', undefined, 'ERR_INVALID_OPTION'],
     ['a text that is no id', 'bob', 'ERR_INVALID_PEER_ID'],
     ['itself', alice.id, 'ERR_INVALID_PEER_ID'],
-  ])('does not dial %s', (_name, expectedPeerId, code) => {
+  ])('the dialling side does not dial %s', (_name, expectedPeerId, code) => {
     const transport = new TlsTransport({ identity: alice })
-    expect(() => transport.dial({ host: '127.0.0.1', port: 1 }, { ...options, ...(expectedPeerId === undefined ? {} : { expectedPeerId }) })).toThrow(expect.objectContaining({ code }))
+    expect(() =>
+      transport.dial(
+        { host: '127.0.0.1', port: 1 },
+        { ...options, ...(expectedPeerId === undefined ? {} : { expectedPeerId }) },
+      ),
+    ).toThrow(expect.objectContaining({ code }))
     expect(transport.openHandles).toBe(0)
   })
 
-  it('takes "secure" for no verdict of the other side: that comes after it', async () => {
+  it('the dialling side takes "secure" for no verdict of the other side: that comes after it', async () => {
     const door = await openDoor(() => false)
     const { pipe, heard } = dialAs(alice, door.address)
     pipe.resume()
@@ -193,11 +226,14 @@ describe('the dialling side', () => {
 })
 
 describe('the accepting side', () => {
-  it('does nothing before it is told to: admission comes before cost', async () => {
+  it('the accepting side does nothing before it is told to: admission comes before cost', async () => {
     const transport = new TlsTransport({ identity: bob })
     transports.push(transport)
     const pipes: Dialled['pipe'][] = []
-    const listener = await transport.listen({ host: '127.0.0.1', port: 0 }, options, { onPipe: (pipe) => pipes.push(pipe as Dialled['pipe']), onError() {} })
+    const listener = await transport.listen({ host: '127.0.0.1', port: 0 }, options, {
+      onPipe: (pipe) => pipes.push(pipe as Dialled['pipe']),
+      onError() {},
+    })
     let heard = 0
     const client = tls.connect({ ...listener.address, rejectUnauthorized: false, ALPNProtocols: ['statewire/1'] })
     client.on('error', () => {})
@@ -205,13 +241,17 @@ describe('the accepting side', () => {
     raw.on('data', () => heard++).on('error', () => {})
     await until('both are accepted', () => pipes.length === 2)
     for (let i = 0; i < 100; i++) await turn()
-    expect([heard, client.getPeerX509Certificate(), pipes.map(({ bufferedBytes }) => bufferedBytes)]).toEqual([0, undefined, [0, 0]])
+    expect([heard, client.getPeerX509Certificate(), pipes.map(({ bufferedBytes }) => bufferedBytes)]).toEqual([
+      0,
+      undefined,
+      [0, 0],
+    ])
     client.destroy()
     raw.destroy()
     await listener.close()
   })
 
-  it('asks its list once, with the proved id', async () => {
+  it('the accepting side asks its list once, with the proved id', async () => {
     const asked: string[] = []
     const door = await openDoor((id) => asked.push(id) > 0)
     await dialAs(alice, door.address).pipe.secure()
@@ -219,7 +259,7 @@ describe('the accepting side', () => {
     expect(asked).toEqual([alice.id])
   })
 
-  it('reads a ClientHello that comes byte by byte', async () => {
+  it('the accepting side reads a ClientHello that comes byte by byte', async () => {
     const door = await openDoor()
     const relay = net.createServer((near) => {
       const far = net.connect(door.address)
@@ -234,7 +274,11 @@ describe('the accepting side', () => {
         next(0)
       })
       far.on('data', (bytes) => near.write(bytes))
-      for (const [one, other] of [[near, far], [far, near]] as const) one.on('error', () => {}).on('close', () => other.destroy())
+      for (const [one, other] of [
+        [near, far],
+        [far, near],
+      ] as const)
+        one.on('error', () => {}).on('close', () => other.destroy())
     })
     await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
     const { pipe } = dialAs(alice, { host: '127.0.0.1', port: (relay.address() as net.AddressInfo).port })
@@ -244,21 +288,30 @@ describe('the accepting side', () => {
     relay.close()
   })
 
-  it('lets go of fifty silent clients when its owner gives them up, and says so', async () => {
+  it('the accepting side lets go of fifty silent clients when its owner gives them up, and says so', async () => {
     const door = await openDoor()
     const clients = Array.from({ length: 50 }, () => net.connect(door.address).on('error', () => {}))
     for (const client of clients.slice(25)) client.write(Buffer.from([22, 3, 1]))
     await until('all are accepted', () => door.accepted.length === 50)
     for (const { pipe } of door.accepted) pipe.destroy()
     await until('all have failed', () => door.accepted.every(({ outcome }) => outcome !== undefined))
-    await until('all are closed', () => clients.every((client) => client.destroyed || client.readableEnded || client.closed) || door.transport.openHandles === 1)
-    expect(door.accepted.every(({ outcome, heard }) => /given up/.test(outcome?.message ?? '') && heard.closedWith.length === 1)).toBe(true)
+    await until(
+      'all are closed',
+      () =>
+        clients.every((client) => client.destroyed || client.readableEnded || client.closed) ||
+        door.transport.openHandles === 1,
+    )
+    expect(
+      door.accepted.every(
+        ({ outcome, heard }) => /given up/.test(outcome?.message ?? '') && heard.closedWith.length === 1,
+      ),
+    ).toBe(true)
     for (const client of clients) client.destroy()
   })
 })
 
 describe('a pipe that ends in the middle', () => {
-  it('of a dial rejects with the cause it was destroyed with', async () => {
+  it('a pipe that ends in the middle of a dial rejects with the cause it was destroyed with', async () => {
     const door = await openDoor()
     const { pipe, heard } = dialAs(alice, door.address)
     const securing = outcomeOf(pipe)
@@ -269,7 +322,7 @@ describe('a pipe that ends in the middle', () => {
     await expect(pipe.secure()).rejects.toBe(cause)
   })
 
-  it('of nothing rejects with what the kernel said', async () => {
+  it('a pipe that ends in the middle of nothing rejects with what the kernel said', async () => {
     const door = await openDoor()
     const { address } = door
     await door.listener.close()
@@ -278,7 +331,7 @@ describe('a pipe that ends in the middle', () => {
     expect(heard.closedWith).toHaveLength(1)
   })
 
-  it('of a destroyed pipe that was never secured rejects later as well', async () => {
+  it('a pipe that ends in the middle of a destroyed pipe that was never secured rejects later as well', async () => {
     const door = await openDoor()
     const { pipe } = dialAs(alice, door.address)
     pipe.destroy()
@@ -287,14 +340,18 @@ describe('a pipe that ends in the middle', () => {
 })
 
 describe('a record that is spoilt after the handshake', () => {
-  it('closes both ends at once, with an error', async () => {
+  it('a record that is spoilt after the handshake closes both ends at once, with an error', async () => {
     const door = await openDoor()
     let spoil = (_bytes: Buffer): Buffer => _bytes
     const relay = net.createServer((near) => {
       const far = net.connect(door.address)
       near.on('data', (bytes) => far.write(spoil(bytes)))
       far.on('data', (bytes) => near.write(bytes))
-      for (const [one, other] of [[near, far], [far, near]] as const) one.on('error', () => {}).on('close', () => other.destroy())
+      for (const [one, other] of [
+        [near, far],
+        [far, near],
+      ] as const)
+        one.on('error', () => {}).on('close', () => other.destroy())
     })
     await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
     const { pipe, heard } = dialAs(alice, { host: '127.0.0.1', port: (relay.address() as net.AddressInfo).port })
@@ -308,7 +365,11 @@ describe('a record that is spoilt after the handshake', () => {
       return changed
     }
     pipe.write([Buffer.from('hello')])
-    await until('both ends are closed', () => accepted.heard.closedWith.length === 1 && heard.closedWith.length === 1, 1000)
+    await until(
+      'both ends are closed',
+      () => accepted.heard.closedWith.length === 1 && heard.closedWith.length === 1,
+      1000,
+    )
     expect(accepted.heard.closedWith[0]).toMatchObject({ code: 'ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC' })
     expect(accepted.heard.chunks).toEqual([])
     relay.close()
@@ -316,7 +377,7 @@ describe('a record that is spoilt after the handshake', () => {
 })
 
 describe('a reset', () => {
-  it('reaches the other side as one once TLS stands, and is an end before that', async () => {
+  it('a reset reaches the other side as one once TLS stands, and is an end before that', async () => {
     const door = await openDoor()
     const first = dialAs(alice, door.address)
     await first.pipe.secure()
@@ -330,7 +391,10 @@ describe('a reset', () => {
     first.pipe.resume()
     first.pipe.destroy()
     first.pipe.reset()
-    await until('both sides have seen it', () => accepted.heard.closedWith.length === 1 && first.heard.closedWith.length === 1)
+    await until(
+      'both sides have seen it',
+      () => accepted.heard.closedWith.length === 1 && first.heard.closedWith.length === 1,
+    )
     expect(accepted.heard.closedWith[0]).toMatchObject({ code: 'ECONNRESET' })
     expect(first.heard.closedWith).toEqual([null])
     const second = dialAs(alice, door.address)
@@ -338,7 +402,7 @@ describe('a reset', () => {
     await until('it is closed', () => second.heard.closedWith.length === 1)
   })
 
-  it.each(['dialler', 'acceptor'])('of the %s closes it also where its end is under way', async (role) => {
+  it.each(['dialler', 'acceptor'])('a reset of the %s closes it also where its end is under way', async (role) => {
     const door = await openDoor()
     const { pipe, heard } = dialAs(alice, door.address)
     pipe.resume()
@@ -352,7 +416,7 @@ describe('a reset', () => {
 })
 
 describe('what an inspector sees of a live connection', () => {
-  it('is no key, on either side, however deep it looks', async () => {
+  it('what an inspector sees of a live connection is no key, on either side, however deep it looks', async () => {
     const door = await openDoor()
     const { pipe } = dialAs(alice, door.address)
     await pipe.secure()

@@ -8,22 +8,41 @@ import { dial, Door, putAway, until } from './tls-bench.ts'
 import type { Accepted, Dialled } from './tls-bench.ts'
 
 describe('a batch cut in pieces', () => {
-  it('is the same bytes in the same memory, in pieces alike and near the length that is meant; what is hardly longer is one', () => {
+  it('a batch cut in pieces is the same bytes in the same memory, in pieces alike and near the length that is meant; what is hardly longer is one', () => {
     const memory = Buffer.alloc(4 * pieceBytes, 'statewire')
-    const cutsAt = fc.array(fc.oneof(fc.nat(memory.length), fc.constantFrom(1, pieceBytes - 1, pieceBytes, pieceBytes + 1, 1.5 * pieceBytes - 1, 1.5 * pieceBytes, 2 * pieceBytes)), { minLength: 1, maxLength: 8 })
-    fc.assert(fc.property(cutsAt, (places) => {
-      const cuts = [0, ...places.sort((a, b) => a - b)]
-      const batch = cuts.slice(1).map((end, index) => memory.subarray(cuts[index], end))
-      const pieces = inPieces(batch)
-      expect(Buffer.compare(Buffer.concat(pieces.flat()), Buffer.concat(batch))).toBe(0)
-      const [lengthBytes, each] = [lengthOf(batch), pieces.map(lengthOf)]
-      expect(each.slice(0, -1).every((pieceLength) => pieceLength === each[0] && pieceLength > (2 / 3) * pieceBytes)).toBe(true)
-      expect(Math.max(...each)).toBeLessThanOrEqual(1.5 * pieceBytes)
-      expect((each[0] as number) - (each.at(-1) as number)).toBeLessThan(pieces.length)
-      expect(isLong(batch)).toBe(pieces.length > 1)
-      expect(pieces.length === 1, `${lengthBytes} bytes`).toBe(lengthBytes < 1.5 * pieceBytes)
-      expect(pieces.flat().every(({ buffer }) => buffer === memory.buffer)).toBe(true)
-    }), { numRuns: 50 })
+    const cutsAt = fc.array(
+      fc.oneof(
+        fc.nat(memory.length),
+        fc.constantFrom(
+          1,
+          pieceBytes - 1,
+          pieceBytes,
+          pieceBytes + 1,
+          1.5 * pieceBytes - 1,
+          1.5 * pieceBytes,
+          2 * pieceBytes,
+        ),
+      ),
+      { minLength: 1, maxLength: 8 },
+    )
+    fc.assert(
+      fc.property(cutsAt, (places) => {
+        const cuts = [0, ...places.sort((a, b) => a - b)]
+        const batch = cuts.slice(1).map((end, index) => memory.subarray(cuts[index], end))
+        const pieces = inPieces(batch)
+        expect(Buffer.compare(Buffer.concat(pieces.flat()), Buffer.concat(batch))).toBe(0)
+        const [lengthBytes, each] = [lengthOf(batch), pieces.map(lengthOf)]
+        expect(
+          each.slice(0, -1).every((pieceLength) => pieceLength === each[0] && pieceLength > (2 / 3) * pieceBytes),
+        ).toBe(true)
+        expect(Math.max(...each)).toBeLessThanOrEqual(1.5 * pieceBytes)
+        expect((each[0] as number) - (each.at(-1) as number)).toBeLessThan(pieces.length)
+        expect(isLong(batch)).toBe(pieces.length > 1)
+        expect(pieces.length === 1, `${lengthBytes} bytes`).toBe(lengthBytes < 1.5 * pieceBytes)
+        expect(pieces.flat().every(({ buffer }) => buffer === memory.buffer)).toBe(true)
+      }),
+      { numRuns: 50 },
+    )
   })
 })
 
@@ -51,7 +70,7 @@ const head = Buffer.from('head')
 const tail = Buffer.from('tail')
 
 describe('a large batch over TLS', () => {
-  it('comes whole and in order, with what was written behind it while it left, and before the end', async () => {
+  it('a large batch over TLS comes whole and in order, with what was written behind it while it left, and before the end', async () => {
     const { dialled, accepted } = await pair()
     const flushed: [string, Error | null][] = []
     expect(dialled.pipe.write([head, large], (error) => flushed.push(['large', error]))).toBe(false)
@@ -60,35 +79,53 @@ describe('a large batch over TLS', () => {
     dialled.pipe.end()
     await until('the other side has heard the end', () => accepted.heard.ends === 1)
     expect(Buffer.compare(Buffer.concat(accepted.heard.chunks), Buffer.concat([head, large, tail]))).toBe(0)
-    expect([flushed, dialled.pipe.bufferedBytes]).toEqual([[['large', null], ['tail', null]], 0])
+    expect([flushed, dialled.pipe.bufferedBytes]).toEqual([
+      [
+        ['large', null],
+        ['tail', null],
+      ],
+      0,
+    ])
   })
 
-  it.each([['of two pieces', 2 * pieceBytes], ['of three', 3 * pieceBytes]])('%s says once that there is room again, when all of it is with the kernel', async (_, lengthBytes) => {
-    const { dialled, accepted } = await pair()
-    const buffered: number[] = []
-    dialled.heard.onDrain = () => buffered.push(dialled.pipe.bufferedBytes)
-    expect(dialled.pipe.write([large.subarray(0, lengthBytes)])).toBe(false)
-    await until('it is there', () => lengthOf(accepted.heard.chunks) === lengthBytes && buffered.length > 0)
-    expect([buffered.length, (buffered[0] as number) < 64 * 1024]).toEqual([1, true])
-  })
+  it.each([
+    ['of two pieces', 2 * pieceBytes],
+    ['of three', 3 * pieceBytes],
+  ])(
+    'a large batch over TLS %s says once that there is room again, when all of it is with the kernel',
+    async (_, lengthBytes) => {
+      const { dialled, accepted } = await pair()
+      const buffered: number[] = []
+      dialled.heard.onDrain = () => buffered.push(dialled.pipe.bufferedBytes)
+      expect(dialled.pipe.write([large.subarray(0, lengthBytes)])).toBe(false)
+      await until('it is there', () => lengthOf(accepted.heard.chunks) === lengthBytes && buffered.length > 0)
+      expect([buffered.length, (buffered[0] as number) < 64 * 1024]).toEqual([1, true])
+    },
+  )
 
-  it('tells whoever waits for it that it was cut off, once, if the connection is given up', async () => {
+  it('a large batch over TLS tells whoever waits for it that it was cut off, once, if the connection is given up', async () => {
     const { dialled, accepted } = await pair()
     accepted.pipe.pause()
     const told: (Error | null)[] = []
-    dialled.pipe.write(Array.from({ length: 32 }, () => large), (error) => told.push(error))
+    dialled.pipe.write(
+      Array.from({ length: 32 }, () => large),
+      (error) => told.push(error),
+    )
     dialled.pipe.destroy()
     await until('it is closed', () => dialled.pipe.closed)
     expect([told.length, told[0] === null]).toEqual([1, false])
   })
 
-  it('is cut off where the other side ends meanwhile, and says so first', async () => {
+  it('a large batch over TLS is cut off where the other side ends meanwhile, and says so first', async () => {
     const { dialled, accepted } = await pair()
     const told: (Error | null)[] = []
     const toldAtTheEnd: number[] = []
     dialled.heard.onEnd = () => toldAtTheEnd.push(told.length)
     accepted.pipe.pause()
-    dialled.pipe.write(Array.from({ length: 32 }, () => large), (error) => told.push(error))
+    dialled.pipe.write(
+      Array.from({ length: 32 }, () => large),
+      (error) => told.push(error),
+    )
     accepted.pipe.end()
     await until('the end is heard', () => toldAtTheEnd.length > 0)
     expect([toldAtTheEnd, told[0] === null, dialled.pipe.bufferedBytes <= pieceBytes]).toEqual([[1], false, true])

@@ -3,7 +3,17 @@
  * certificate and sign with the key of another.
  * Refuses to know: whether it should be let in, certificates of the server, and everything it does not need for that.
  */
-import { createCipheriv, createDecipheriv, createHash, createHmac, createPublicKey, diffieHellman, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  randomBytes,
+  sign,
+} from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import net from 'node:net'
 
@@ -34,14 +44,22 @@ const u16 = (value: number): Buffer => Buffer.from([value >>> 8, value & 0xff])
 const u24 = (value: number): Buffer => Buffer.from([value >>> 16, (value >>> 8) & 0xff, value & 0xff])
 const vector = (lengthBytes: 1 | 2 | 3, ...parts: readonly Uint8Array[]): Buffer => {
   const content = Buffer.concat(parts)
-  return Buffer.concat([lengthBytes === 1 ? Buffer.from([content.length]) : lengthBytes === 2 ? u16(content.length) : u24(content.length), content])
+  return Buffer.concat([
+    lengthBytes === 1 ? Buffer.from([content.length]) : lengthBytes === 2 ? u16(content.length) : u24(content.length),
+    content,
+  ])
 }
 const message = (type: number, body: Uint8Array): Buffer => Buffer.concat([Buffer.from([type]), u24(body.length), body])
 const extension = (type: number, body: Uint8Array): Buffer => Buffer.concat([u16(type), vector(2, body)])
 
 /** HKDF-Expand-Label; no output here is longer than one block. */
 function expand(secret: Uint8Array, label: string, context: Uint8Array, length: number): Buffer {
-  const info = Buffer.concat([u16(length), vector(1, Buffer.from(`tls13 ${label}`)), vector(1, context), Buffer.from([1])])
+  const info = Buffer.concat([
+    u16(length),
+    vector(1, Buffer.from(`tls13 ${label}`)),
+    vector(1, context),
+    Buffer.from([1]),
+  ])
   return hmac(secret, info).subarray(0, length)
 }
 
@@ -67,11 +85,18 @@ class Protection {
   seal(type: number, content: Uint8Array): Buffer {
     const head = Buffer.concat([Buffer.from([23, 3, 3]), u16(content.length + 17)])
     const cipher = createCipheriv('aes-128-gcm', this.#key, this.#nonce()).setAAD(head)
-    return Buffer.concat([head, cipher.update(Buffer.concat([content, Buffer.from([type])])), cipher.final(), cipher.getAuthTag()])
+    return Buffer.concat([
+      head,
+      cipher.update(Buffer.concat([content, Buffer.from([type])])),
+      cipher.final(),
+      cipher.getAuthTag(),
+    ])
   }
 
   open(record: Buffer): { type: number; content: Buffer } {
-    const decipher = createDecipheriv('aes-128-gcm', this.#key, this.#nonce()).setAAD(record.subarray(0, 5)).setAuthTag(record.subarray(-16))
+    const decipher = createDecipheriv('aes-128-gcm', this.#key, this.#nonce())
+      .setAAD(record.subarray(0, 5))
+      .setAuthTag(record.subarray(-16))
     const plain = Buffer.concat([decipher.update(record.subarray(5, -16)), decipher.final()])
     let end = plain.length - 1
     while (plain[end] === 0) end--
@@ -110,7 +135,17 @@ class Tls13Client {
       extension(51, vector(2, u16(0x001d), vector(2, share))),
       ...(alpn === null ? [] : [extension(16, vector(2, vector(1, Buffer.from(alpn))))]),
     ]
-    const hello = message(1, Buffer.concat([u16(0x0303), randomBytes(32), vector(1, randomBytes(32)), vector(2, u16(0x1301)), vector(1, Buffer.from([0])), vector(2, ...extensions)]))
+    const hello = message(
+      1,
+      Buffer.concat([
+        u16(0x0303),
+        randomBytes(32),
+        vector(1, randomBytes(32)),
+        vector(2, u16(0x1301)),
+        vector(1, Buffer.from([0])),
+        vector(2, ...extensions),
+      ]),
+    )
     this.#transcript = hello
     this.#send(Buffer.concat([Buffer.from([22, 3, 1]), u16(hello.length), hello]))
   }
@@ -121,7 +156,10 @@ class Tls13Client {
       const record = this.#records.subarray(0, 5 + this.#records.readUInt16BE(3))
       this.#records = this.#records.subarray(record.length)
       if (record[0] === 20) continue
-      const { type, content } = record[0] === 23 && this.#reading !== null ? this.#reading.open(record) : { type: record[0] as number, content: record.subarray(5) }
+      const { type, content } =
+        record[0] === 23 && this.#reading !== null
+          ? this.#reading.open(record)
+          : { type: record[0] as number, content: record.subarray(5) }
       if (type === 21) this.alert = content[1] as number
       else if (type === 23) this.heard += content.toString('latin1')
       else if (type === 22 && !this.finished) this.#handshake(content)
@@ -144,7 +182,8 @@ class Tls13Client {
     let at = 4 + 2 + 32
     at += 1 + (received[at] as number) + 2 + 1 + 2
     let serverShare: Buffer | undefined
-    for (; at < received.length; at += 4 + received.readUInt16BE(at + 2)) if (received.readUInt16BE(at) === 51) serverShare = received.subarray(at + 8, at + 40)
+    for (; at < received.length; at += 4 + received.readUInt16BE(at + 2))
+      if (received.readUInt16BE(at) === 51) serverShare = received.subarray(at + 8, at + 40)
     if (serverShare === undefined) throw new Error('the server sent no key share')
     const publicKey = createPublicKey({ key: Buffer.concat([spkiPrefix, serverShare]), type: 'spki', format: 'der' })
     const shared = diffieHellman({ privateKey: this.#share.privateKey, publicKey })
@@ -168,9 +207,22 @@ class Tls13Client {
       flight.push(writing.seal(22, sent))
       this.#transcript = Buffer.concat([this.#transcript, sent])
     }
-    add('certificate', message(11, Buffer.concat([vector(1), vector(3, ...certificates.map((certificate) => Buffer.concat([vector(3, certificate), u16(0)])))])))
+    add(
+      'certificate',
+      message(
+        11,
+        Buffer.concat([
+          vector(1),
+          vector(3, ...certificates.map((certificate) => Buffer.concat([vector(3, certificate), u16(0)]))),
+        ]),
+      ),
+    )
     if (signer !== null) {
-      const signed = Buffer.concat([Buffer.alloc(64, 0x20), Buffer.from('TLS 1.3, client CertificateVerify\0'), sha(this.#transcript)])
+      const signed = Buffer.concat([
+        Buffer.alloc(64, 0x20),
+        Buffer.from('TLS 1.3, client CertificateVerify\0'),
+        sha(this.#transcript),
+      ])
       add('verify', message(15, Buffer.concat([u16(0x0807), vector(2, sign(null, signed, signer))])))
     }
     add('finished', message(20, hmac(expand(writing.secret, 'finished', Buffer.alloc(0), 32), sha(this.#transcript))))
@@ -183,7 +235,11 @@ class Tls13Client {
 }
 
 /** Connects, goes as far as it gets, and tells how it ended: when the server closes, or `done` says so. */
-export function attempt(port: number, presented: Presented, done: (client: { readonly heard: string }) => boolean = () => false): Promise<Ending> {
+export function attempt(
+  port: number,
+  presented: Presented,
+  done: (client: { readonly heard: string }) => boolean = () => false,
+): Promise<Ending> {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ host: '127.0.0.1', port })
     const client = new Tls13Client(presented, (bytes) => void socket.write(bytes))

@@ -38,7 +38,12 @@ async function openDoor(): Promise<Door> {
 }
 
 /** Refused in time, with this sentence, and next to nothing was kept. */
-async function expectGone(door: Door, isClosed: () => boolean, sentence: RegExp, code = 'ERR_HANDSHAKE_FAILED'): Promise<void> {
+async function expectGone(
+  door: Door,
+  isClosed: () => boolean,
+  sentence: RegExp,
+  code = 'ERR_HANDSHAKE_FAILED',
+): Promise<void> {
   const { outcome, pipe } = await door.outcome(0)
   await until('the client sees it closed', isClosed, patienceMs)
   expect(outcome).toMatchObject({ code })
@@ -56,14 +61,14 @@ function rawClient(port: number, onConnect: (socket: net.Socket) => void): { isC
 }
 
 describe('an accepting side closes on a client that speaks', () => {
-  it.each(texts)('%s', async (_name, text, sentence) => {
+  it.each(texts)('an accepting side closes on a client that speaks %s', async (_name, text, sentence) => {
     const door = await openDoor()
     const client = rawClient(door.address.port, (socket) => void socket.write(text, 'latin1'))
     await expectGone(door, () => client.isClosed, sentence)
     expect(client.heard).toBeLessThanOrEqual(keptBytesMax)
   })
 
-  it('and goes on speaking: it takes no more than what had come by then', async () => {
+  it('an accepting side closes on a client that speaks and goes on speaking: it takes no more than what had come by then', async () => {
     const door = await openDoor()
     let sent = 0
     const client = rawClient(door.address.port, (socket) => {
@@ -78,7 +83,7 @@ describe('an accepting side closes on a client that speaks', () => {
     expect(sent).toBeGreaterThan(0)
   })
 
-  it('fewer bytes than the head of a record, when it ends', async () => {
+  it('an accepting side closes on a client that speaks fewer bytes than the head of a record, when it ends', async () => {
     const door = await openDoor()
     const client = rawClient(door.address.port, (socket) => socket.end('GET'))
     await expectGone(door, () => client.isClosed, /it closed the connection/, 'ERR_HANDSHAKE_REFUSED')
@@ -87,8 +92,12 @@ describe('an accepting side closes on a client that speaks', () => {
   it.each<[string, tls.ConnectionOptions, RegExp]>([
     ['TLS without ALPN', {}, /it did not agree on statewire\/1 by ALPN/],
     ['HTTPS', { ALPNProtocols: ['h2', 'http/1.1'] }, /it offers TLS, but not this protocol \(ALPN\)/],
-    ['TLS 1.2 with the right ALPN', { ALPNProtocols: ['statewire/1'], maxVersion: 'TLSv1.2' }, /no version of TLS that is taken here/],
-  ])('%s', async (_name, options, sentence) => {
+    [
+      'TLS 1.2 with the right ALPN',
+      { ALPNProtocols: ['statewire/1'], maxVersion: 'TLSv1.2' },
+      /no version of TLS that is taken here/,
+    ],
+  ])('an accepting side closes on a client that speaks %s', async (_name, options, sentence) => {
     const door = await openDoor()
     let isClosed = false
     const client = tls.connect({ host: '127.0.0.1', port: door.address.port, rejectUnauthorized: false, ...options })
@@ -96,16 +105,19 @@ describe('an accepting side closes on a client that speaks', () => {
     await expectGone(door, () => isClosed, sentence)
   })
 
-  it('half a ClientHello and then ends', async () => {
+  it('an accepting side closes on a client that speaks half a ClientHello and then ends', async () => {
     const door = await openDoor()
     const client = rawClient(door.address.port, (socket) => socket.end(Buffer.from([22, 3, 1, 1, 0, 1])))
     await expectGone(door, () => client.isClosed, /it closed the connection/, 'ERR_HANDSHAKE_REFUSED')
   })
 
-  it('a ClientHello that names the right protocol and then noise', async () => {
+  it('an accepting side closes on a client that speaks a ClientHello that names the right protocol and then noise', async () => {
     const door = await openDoor()
     const hello = await captureClientHello({ ALPNProtocols: ['statewire/1'], minVersion: 'TLSv1.3' })
-    const client = rawClient(door.address.port, (socket) => void socket.write(Buffer.concat([hello, Buffer.from('noise')])))
+    const client = rawClient(
+      door.address.port,
+      (socket) => void socket.write(Buffer.concat([hello, Buffer.from('noise')])),
+    )
     await expectGone(door, () => client.isClosed, /the TLS handshake .* failed/)
   })
 })
@@ -141,26 +153,38 @@ describe('a dialling side closes on a server that speaks', () => {
     ['SSH', 'SSH-2.0-OpenSSH_9.6\r\n'],
     ['plain text', 'welcome, please log in: '],
     ['an ampc connection id and more', '\u0000\u0000\u0000\u0000\u0000\u0000'],
-  ])('%s', async (_name, banner) => {
-    await expectRefused(await serve(net.createServer((socket) => void socket.write(banner, 'latin1'))), /does not speak TLS/, 'ERR_TLS_PROTOCOL')
+  ])('a dialling side closes on a server that speaks %s', async (_name, banner) => {
+    await expectRefused(
+      await serve(net.createServer((socket) => void socket.write(banner, 'latin1'))),
+      /does not speak TLS/,
+      'ERR_TLS_PROTOCOL',
+    )
   })
 
-  it('nothing and hangs up', async () => {
-    await expectRefused(await serve(net.createServer((socket) => socket.end())), /TLS handshake .* failed/, 'ERR_HANDSHAKE_REFUSED')
+  it('a dialling side closes on a server that speaks nothing and hangs up', async () => {
+    await expectRefused(
+      await serve(net.createServer((socket) => socket.end())),
+      /TLS handshake .* failed/,
+      'ERR_HANDSHAKE_REFUSED',
+    )
   })
 
-  it('nothing and hangs up once it has the ClientHello', async () => {
-    await expectRefused(await serve(net.createServer((socket) => socket.once('data', () => socket.destroy()))), /TLS handshake .* failed/, 'ERR_HANDSHAKE_REFUSED')
+  it('a dialling side closes on a server that speaks nothing and hangs up once it has the ClientHello', async () => {
+    await expectRefused(
+      await serve(net.createServer((socket) => socket.once('data', () => socket.destroy()))),
+      /TLS handshake .* failed/,
+      'ERR_HANDSHAKE_REFUSED',
+    )
   })
 
-  it('TLS of another kind: HTTPS with an RSA certificate', async () => {
+  it('a dialling side closes on a server that speaks TLS of another kind: HTTPS with an RSA certificate', async () => {
     const { keyPem, pem } = issue({ name: 'www', kind: 'rsa' })
     const server = tls.createServer({ key: keyPem, cert: pem, ALPNProtocols: ['h2'] })
     server.on('tlsClientError', (_error, socket) => socket.destroy())
     await expectRefused(await serve(server), /ALPN|share no parameters/, 'ERR_TLS_PROTOCOL')
   })
 
-  it('TLS 1.2 alone', async () => {
+  it('a dialling side closes on a server that speaks TLS 1.2 alone', async () => {
     const { keyPem, pem } = issue({ name: 'www', kind: 'rsa' })
     const server = tls.createServer({ key: keyPem, cert: pem, maxVersion: 'TLSv1.2' })
     server.on('tlsClientError', (_error, socket) => socket.destroy())

@@ -14,5 +14,9 @@ test.each([1, 2, 3])('the example gives the right sum, with seed %i', async (see
 
 test('the document shows the example exactly as it is', () => {
   const shown = /```ts\n([^]*?)```/.exec(textOf('docs/testing.md'))?.[1]
-  expect(shown).toBe(textOf('examples/simulated/main.ts').replaceAll("'../../index.ts'", "'statewire'").replace("'../../testing/index.ts'", "'statewire/testing'"))
+  expect(shown).toBe(
+    textOf('examples/simulated/main.ts')
+      .replaceAll("'../../index.ts'", "'statewire'")
+      .replace("'../../testing/index.ts'", "'statewire/testing'"),
+  )
 })

@@ -11,7 +11,11 @@ import { keys } from '../support/native-scene.ts'
 
 const names = ['alice', 'bob'] as const
 
-function start(network: SimulatedNetwork, me: 0 | 1, options: { readonly dials: boolean; readonly links?: number; readonly resumeTimeoutMs?: number }): Network {
+function start(
+  network: SimulatedNetwork,
+  me: 0 | 1,
+  options: { readonly dials: boolean; readonly links?: number; readonly resumeTimeoutMs?: number },
+): Network {
   const other = 1 - me
   return createNetwork(
     {
@@ -20,7 +24,10 @@ function start(network: SimulatedNetwork, me: 0 | 1, options: { readonly dials: 
       peers: [{ id: keys[other]!.id, ...(options.dials ? { url: `tcp://${names[other]}:1` } : {}) }],
       security: 'plaintext',
       connectionParallelism: options.links ?? 1,
-      limits: { connectBurst: 1_000_000, ...(options.resumeTimeoutMs === undefined ? {} : { resumeTimeoutMs: options.resumeTimeoutMs }) },
+      limits: {
+        connectBurst: 1_000_000,
+        ...(options.resumeTimeoutMs === undefined ? {} : { resumeTimeoutMs: options.resumeTimeoutMs }),
+      },
     },
     { environment: network.node(names[me]).environment },
   )
@@ -47,7 +54,10 @@ test('sessions are made again when one link expires on either side', async () =>
   const network = new SimulatedNetwork({ seed: 1 })
   const wires: SimulatedPipe[] = []
   network.onConnected = (dialler) => wires.push(dialler)
-  const both = [start(network, 0, { dials: false, links: 2, resumeTimeoutMs: 1000 }), start(network, 1, { dials: true, links: 2, resumeTimeoutMs: 1000 })] as const
+  const both = [
+    start(network, 0, { dials: false, links: 2, resumeTimeoutMs: 1000 }),
+    start(network, 1, { dials: true, links: 2, resumeTimeoutMs: 1000 }),
+  ] as const
   const makeSessions = async (party: Network): Promise<void> => {
     for (;;) {
       try {

@@ -11,23 +11,39 @@ const processes = 2
 /** On a machine that has other things to do. */
 const patienceMs = 120_000
 
-test('a few hundred runs keep every promise, and repeat themselves', async () => {
-  const workers = new Workers({ processes })
-  try {
-    const totals = await workers.run({ from: 1, seeds: 250, twice: 20 })
-    expect(totals.failures.map(({ seed, violations }) => ({ seed, violations }))).toEqual([])
-    expect([totals.seeds, totals.twice, totals.differing]).toEqual([250, 20, []])
-    // They met what they are about.
-    for (const what of ['breaks', 'partitions', 'stalls', 'crashes', 'leaves', 'unknown', 'notSent', 'withdrawn']) expect(totals.counts[what], what).toBeGreaterThan(20)
-    // Twenty seeds twice are too few for that bar.
-    for (const bar of barsOf(totals, 1, processes)) if (bar.id !== 'D5') expect(bar).toMatchObject({ passed: true, notes: [] })
-  } finally {
-    workers.stop()
-  }
-}, patienceMs)
+test(
+  'a few hundred runs keep every promise, and repeat themselves',
+  async () => {
+    const workers = new Workers({ processes })
+    try {
+      const totals = await workers.run({ from: 1, seeds: 250, twice: 20 })
+      expect(totals.failures.map(({ seed, violations }) => ({ seed, violations }))).toEqual([])
+      expect([totals.seeds, totals.twice, totals.differing]).toEqual([250, 20, []])
+      // They met what they are about.
+      for (const what of ['breaks', 'partitions', 'stalls', 'crashes', 'leaves', 'unknown', 'notSent', 'withdrawn'])
+        expect(totals.counts[what], what).toBeGreaterThan(20)
+      // Twenty seeds twice are too few for that bar.
+      for (const bar of barsOf(totals, 1, processes))
+        if (bar.id !== 'D5') expect(bar).toMatchObject({ passed: true, notes: [] })
+    } finally {
+      workers.stop()
+    }
+  },
+  patienceMs,
+)
 
 // The quickest of each kind; all of them: npm run sim -- --mutants.
-test.each(['replay-one-too-late', 'ack-before-hand-over', 'credit-forgotten-on-resume', 'received-not-restored', 'no-ack-when-idle'])('the planted bug %s is found', async (mutant) => {
-  const found = await hunt(mutant, { from: 1, seeds: 300, processes: 1, mutant })
-  expect(found.seeds, found.sentence).not.toBeNull()
-}, patienceMs)
+test.each([
+  'replay-one-too-late',
+  'ack-before-hand-over',
+  'credit-forgotten-on-resume',
+  'received-not-restored',
+  'no-ack-when-idle',
+])(
+  'the planted bug %s is found',
+  async (mutant) => {
+    const found = await hunt(mutant, { from: 1, seeds: 300, processes: 1, mutant })
+    expect(found.seeds, found.sentence).not.toBeNull()
+  },
+  patienceMs,
+)

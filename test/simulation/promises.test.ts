@@ -15,22 +15,36 @@ const processes = 2
 /** On a machine that has other things to do. */
 const patienceMs = 120_000
 
-test('forty simulated runs keep every promise, and two of them repeat themselves', async () => {
-  const workers = new Workers({ processes })
-  try {
-    const totals = await workers.run({ from: 1, seeds: 40, twice: 2 })
-    expect(totals.failures.map(({ seed, violations }) => ({ seed, violations }))).toEqual([])
-    expect([totals.seeds, totals.twice, totals.differing]).toEqual([40, 2, []])
-    for (const what of ['breaks', 'partitions', 'crashes', 'unknown', 'notSent']) expect(totals.counts[what], what).toBeGreaterThan(0)
-  } finally {
-    workers.stop()
-  }
-}, patienceMs)
+test(
+  'forty simulated runs keep every promise, and two of them repeat themselves',
+  async () => {
+    const workers = new Workers({ processes })
+    try {
+      const totals = await workers.run({ from: 1, seeds: 40, twice: 2 })
+      expect(totals.failures.map(({ seed, violations }) => ({ seed, violations }))).toEqual([])
+      expect([totals.seeds, totals.twice, totals.differing]).toEqual([40, 2, []])
+      for (const what of ['breaks', 'partitions', 'crashes', 'unknown', 'notSent'])
+        expect(totals.counts[what], what).toBeGreaterThan(0)
+    } finally {
+      workers.stop()
+    }
+  },
+  patienceMs,
+)
 
-test('the simulation finds the mutant received-not-restored', async () => {
-  const found = await hunt('received-not-restored', { from: 1, seeds: 300, processes: 1, mutant: 'received-not-restored' })
-  expect(found.seeds, found.sentence).not.toBeNull()
-}, patienceMs)
+test(
+  'the simulation finds the mutant received-not-restored',
+  async () => {
+    const found = await hunt('received-not-restored', {
+      from: 1,
+      seeds: 300,
+      processes: 1,
+      mutant: 'received-not-restored',
+    })
+    expect(found.seeds, found.sentence).not.toBeNull()
+  },
+  patienceMs,
+)
 
 test('there are twenty planted bugs and more, each with a sentence', () => {
   expect(Object.keys(mutants).length).toBeGreaterThanOrEqual(20)
@@ -49,11 +63,20 @@ test.each([
   ['--seeds many', 2, '--seeds must be a whole number'],
   ['--mutant nothing', 2, "there is no planted bug 'nothing'"],
   ['--surprise', 2, '--surprise'],
-])('%s exits with %i and says %s', async (options, code, words) => {
-  const program = fileURLToPath(new URL('../../build/test/bars/sim/main.js', import.meta.url))
-  const ended = await new Promise<{ code: number; output: string }>((resolve) => {
-    const child = execFile(process.execPath, [program, ...options.split(' ')], { maxBuffer: 2 ** 26 }, (_, stdout, stderr) => resolve({ code: child.exitCode ?? -1, output: stdout + stderr }))
-  })
-  expect(ended.code).toBe(code)
-  expect(ended.output).toContain(words)
-}, patienceMs)
+])(
+  '%s exits with %i and says %s',
+  async (options, code, words) => {
+    const program = fileURLToPath(new URL('../../build/test/bars/sim/main.js', import.meta.url))
+    const ended = await new Promise<{ code: number; output: string }>((resolve) => {
+      const child = execFile(
+        process.execPath,
+        [program, ...options.split(' ')],
+        { maxBuffer: 2 ** 26 },
+        (_, stdout, stderr) => resolve({ code: child.exitCode ?? -1, output: stdout + stderr }),
+      )
+    })
+    expect(ended.code).toBe(code)
+    expect(ended.output).toContain(words)
+  },
+  patienceMs,
+)

@@ -24,7 +24,9 @@ async function connected(options: Partial<SimulatedNetworkOptions> = {}): Promis
   const accepted: End[] = []
   const wires: SimulatedPipe[] = []
   network.onConnected = (dialler) => wires.push(dialler)
-  await network.node('bob').listen({ host: 'bob', port: 7 }, dialOptions, { onPipe: (pipe) => accepted.push(new End(pipe)), onError() {} })
+  await network
+    .node('bob')
+    .listen({ host: 'bob', port: 7 }, dialOptions, { onPipe: (pipe) => accepted.push(new End(pipe)), onError() {} })
   const near = new End(network.node('alice').dial({ host: 'bob', port: 7 }, dialOptions))
   await network.clock.until('they are connected', () => near.count('open') === 1 && accepted.length === 1)
   const far = accepted[0]!
@@ -80,18 +82,26 @@ describe('on their way', () => {
 })
 
 describe('a connection that breaks', () => {
-  test.each([0, 1, 159, 160, 161, 499])('a simulated connection that breaks after %i bytes delivers exactly these', async (cutBytes) => {
-    const { network, near, far, wire } = await connected({ chunkBytesMax: 50 })
-    // At 0 there is nothing to wait for.
-    if (cutBytes === 0) network.break(wire, 'both')
-    else network.breakAfter(wire, cutBytes, 'both')
-    near.pipe.write([numbered(500)])
-    await network.clock.advance(100)
-    expect(far.received.equals(numbered(500).subarray(0, cutBytes))).toBe(true)
-    expect([near.isClosed, far.isClosed]).toEqual([true, true])
-  })
+  test.each([0, 1, 159, 160, 161, 499])(
+    'a simulated connection that breaks after %i bytes delivers exactly these',
+    async (cutBytes) => {
+      const { network, near, far, wire } = await connected({ chunkBytesMax: 50 })
+      // At 0 there is nothing to wait for.
+      if (cutBytes === 0) network.break(wire, 'both')
+      else network.breakAfter(wire, cutBytes, 'both')
+      near.pipe.write([numbered(500)])
+      await network.clock.advance(100)
+      expect(far.received.equals(numbered(500).subarray(0, cutBytes))).toBe(true)
+      expect([near.isClosed, far.isClosed]).toEqual([true, true])
+    },
+  )
 
-  test.each<[Break, boolean, boolean]>([['both', true, true], ['dialler', true, false], ['acceptor', false, true], ['nobody', false, false]])('a broken simulated connection notifies %s', async (heardBy, byDialler, byAcceptor) => {
+  test.each<[Break, boolean, boolean]>([
+    ['both', true, true],
+    ['dialler', true, false],
+    ['acceptor', false, true],
+    ['nobody', false, false],
+  ])('a broken simulated connection notifies %s', async (heardBy, byDialler, byAcceptor) => {
     const { network, near, far, wire } = await connected()
     network.break(wire, heardBy)
     await network.clock.advance(60_000)
@@ -102,7 +112,10 @@ describe('a connection that breaks', () => {
     expect([near.isClosed, far.isClosed, far.receivedBytes]).toEqual([byDialler, byAcceptor, 0])
   })
 
-  test.each([[false, 0], [true, 100]])('a broken simulated connection loses what is in flight, or does not: arrives %s', async (arrives, bytes) => {
+  test.each([
+    [false, 0],
+    [true, 100],
+  ])('a broken simulated connection loses what is in flight, or does not: arrives %s', async (arrives, bytes) => {
     const { network, near, far, wire } = await connected()
     near.pipe.write([numbered(100)])
     network.break(wire, 'dialler', { arrives })
@@ -149,19 +162,25 @@ describe('a partition', () => {
 })
 
 describe('a process', () => {
-  test.each([[false, true], [true, false]])('a simulated process that dies (power lost: %s) resets its connections: %s; nothing of it runs any more', async (isSilent, isReset) => {
-    const { network, near, far } = await connected()
-    const bob = network.node('bob')
-    const ran: string[] = []
-    bob.environment.clock.setTimeout(() => ran.push('timer'), 10)
-    bob.environment.clock.setTimeout(() => ran.push('late timer'), 10_000)
-    bob.environment.clock.setImmediate(() => ran.push('immediate'))
-    bob.crash(isSilent)
-    near.pipe.write([numbered(10)])
-    await network.clock.advance(1000)
-    expect([near.isClosed, ran, far.receivedBytes, far.isClosed]).toEqual([isReset, [], 0, false])
-    expect(network.clock.timers).toBe(0)
-  })
+  test.each([
+    [false, true],
+    [true, false],
+  ])(
+    'a simulated process that dies (power lost: %s) resets its connections: %s; nothing of it runs any more',
+    async (isSilent, isReset) => {
+      const { network, near, far } = await connected()
+      const bob = network.node('bob')
+      const ran: string[] = []
+      bob.environment.clock.setTimeout(() => ran.push('timer'), 10)
+      bob.environment.clock.setTimeout(() => ran.push('late timer'), 10_000)
+      bob.environment.clock.setImmediate(() => ran.push('immediate'))
+      bob.crash(isSilent)
+      near.pipe.write([numbered(10)])
+      await network.clock.advance(1000)
+      expect([near.isClosed, ran, far.receivedBytes, far.isClosed]).toEqual([isReset, [], 0, false])
+      expect(network.clock.timers).toBe(0)
+    },
+  )
 
   test('a restarted simulated process has its port free, and resets the connections of the one before', async () => {
     const { network, near } = await connected()

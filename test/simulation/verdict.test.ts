@@ -12,6 +12,10 @@ describe('the verdict of the simulation', () => {
   })
 
   it('is a failure if nothing ran', () => {
-    expect(barsOf(noTotals(), 1000, 2).filter(({ passed }) => !passed).map(({ id }) => id)).toEqual(['D1'])
+    expect(
+      barsOf(noTotals(), 1000, 2)
+        .filter(({ passed }) => !passed)
+        .map(({ id }) => id),
+    ).toEqual(['D1'])
   })
 })

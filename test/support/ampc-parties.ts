@@ -15,7 +15,13 @@ import { dialUntilOk, RustSeat } from './rust-seat.ts'
 import type { RawSocket } from './raw-socket.ts'
 
 /** All tests come from one address and retry at once: the caps for strangers have tests of their own. */
-export const testLimits: Partial<Limits> = { backoffMinMs: 1, backoffMaxMs: 20, connectBurst: 10_000, pendingInboundPerAddressMax: 64, batchTimeoutMs: 10_000 }
+export const testLimits: Partial<Limits> = {
+  backoffMinMs: 1,
+  backoffMaxMs: 20,
+  connectBurst: 10_000,
+  pendingInboundPerAddressMax: 64,
+  batchTimeoutMs: 10_000,
+}
 
 export const anyPort = 'tcp://127.0.0.1:0'
 
@@ -27,8 +33,15 @@ const seats: RustSeat[] = []
 const sockets: RawSocket[] = []
 
 /** A network that is up. */
-export async function party(config: PartyConfig, runtime: NetworkRuntimeOptions = {}, transport = new TcpTransport()): Promise<Network> {
-  const network = createNetwork({ security: 'plaintext', listen: anyPort, ...config, limits: { ...testLimits, ...config.limits } }, { ...runtime, environment: { ...runtime.environment, transport } })
+export async function party(
+  config: PartyConfig,
+  runtime: NetworkRuntimeOptions = {},
+  transport = new TcpTransport(),
+): Promise<Network> {
+  const network = createNetwork(
+    { security: 'plaintext', listen: anyPort, ...config, limits: { ...testLimits, ...config.limits } },
+    { ...runtime, environment: { ...runtime.environment, transport } },
+  )
   track(network, transport)
   await within(network.ready(), `${config.identity} is ready`)
   return network
@@ -41,11 +54,16 @@ export function track(network: Network, transport: TcpTransport): void {
 }
 
 /** Networks of all the given parties, each knowing all others; the lesser ones first, because the greater dial them. */
-export async function parties(identities: readonly string[], config: Partial<AmpcPlaintextConfig> = {}): Promise<Network[]> {
+export async function parties(
+  identities: readonly string[],
+  config: Partial<AmpcPlaintextConfig> = {},
+): Promise<Network[]> {
   const urls = new Map<string, string>()
   const made: Network[] = []
   for (const identity of identities) {
-    const peers = identities.filter((id) => id !== identity).map((id) => (urls.has(id) ? { id, url: urls.get(id) as string } : { id }))
+    const peers = identities
+      .filter((id) => id !== identity)
+      .map((id) => (urls.has(id) ? { id, url: urls.get(id) as string } : { id }))
     const network = await party({ ...config, identity, peers })
     urls.set(identity, network.url as string)
     made.push(network)
@@ -76,19 +94,31 @@ export async function dialed(network: Network, identity = 'bob', connectionId = 
 
 /** What a party sends first: each of its sessions says its index in the batch. */
 export function validation(indexes: readonly number[], firstId = 0): Buffer {
-  return Buffer.concat(indexes.map((index) => encodeFrame(firstId + index, { type: 'PrfKey', value: validationKey(index) })))
+  return Buffer.concat(
+    indexes.map((index) => encodeFrame(firstId + index, { type: 'PrfKey', value: validationKey(index) })),
+  )
 }
 
 export function ring16(value: number): NetworkValue {
   return { type: 'RingElement16', value }
 }
 
-export async function makeAll(made: readonly Network[], count: number, options: Partial<Parameters<Network['makeSessions']>[0]> = {}): Promise<Session[][]> {
-  return await within(Promise.all(made.map((network) => network.makeSessions({ count, ...options }))), 'all parties make their sessions')
+export async function makeAll(
+  made: readonly Network[],
+  count: number,
+  options: Partial<Parameters<Network['makeSessions']>[0]> = {},
+): Promise<Session[][]> {
+  return await within(
+    Promise.all(made.map((network) => network.makeSessions({ count, ...options }))),
+    'all parties make their sessions',
+  )
 }
 
 /** alice alone, and bob as a plain socket that shook hands and was validated on every session. */
-export async function aliceWithRawBob(count = 1, limits: Partial<Limits> = {}): Promise<{ alice: Network; sessions: Session[]; bob: RawSocket }> {
+export async function aliceWithRawBob(
+  count = 1,
+  limits: Partial<Limits> = {},
+): Promise<{ alice: Network; sessions: Session[]; bob: RawSocket }> {
   const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], limits })
   const made = alice.makeSessions({ count })
   const bob = await dialed(alice)
@@ -101,7 +131,12 @@ export async function aliceWithRawBob(count = 1, limits: Partial<Limits> = {}): 
 
 export async function shutDown(network: Network): Promise<void> {
   await within(network.shutdown(), `${network.identity} shuts down`)
-  expect({ of: network.identity, ...network.resources }).toEqual({ of: network.identity, actors: 0, deadlines: 0, handles: 0 })
+  expect({ of: network.identity, ...network.resources }).toEqual({
+    of: network.identity,
+    actors: 0,
+    deadlines: 0,
+    handles: 0,
+  })
 }
 
 /** Puts the end of every scenario in place: whatever it did, nothing is left. */

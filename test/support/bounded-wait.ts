@@ -40,7 +40,11 @@ export async function settle(turns = 20): Promise<void> {
 }
 
 /** The next event of a type that fits; put on before the cause, so that nothing is missed. */
-export function nextEvent<T extends NetworkEventType>(network: Network, type: T, fits: (event: NetworkEventOf<T>) => boolean = () => true): Promise<NetworkEventOf<T>> {
+export function nextEvent<T extends NetworkEventType>(
+  network: Network,
+  type: T,
+  fits: (event: NetworkEventOf<T>) => boolean = () => true,
+): Promise<NetworkEventOf<T>> {
   const event = new Promise<NetworkEventOf<T>>((resolve) => {
     const off = network.on(type, (event) => {
       if (!fits(event)) return

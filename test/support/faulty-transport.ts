@@ -3,7 +3,15 @@
  * Refuses to know: what travels in them. It wraps the memory carrier, one wrapper for each party.
  */
 import type { Clock } from '../../actors/index.ts'
-import type { Address, DialOptions, ListenerHandlers, Pipe, PipeHandlers, PipeListener, Transport } from '../../actors/pipe.ts'
+import type {
+  Address,
+  DialOptions,
+  ListenerHandlers,
+  Pipe,
+  PipeHandlers,
+  PipeListener,
+  Transport,
+} from '../../actors/pipe.ts'
 
 /** Where nobody listens. */
 const nowhere = 1
@@ -13,7 +21,8 @@ const readLengthBytes = 64 * 1024
 
 function readsOf(whole: Buffer): Buffer[] {
   const reads: Buffer[] = []
-  for (let start = 0; start < whole.length; start += readLengthBytes) reads.push(whole.subarray(start, start + readLengthBytes))
+  for (let start = 0; start < whole.length; start += readLengthBytes)
+    reads.push(whole.subarray(start, start + readLengthBytes))
   return reads
 }
 

@@ -13,7 +13,14 @@ export function captureClientHello(options: tls.ConnectionOptions): Promise<Buff
       })
     })
     server.listen(0, '127.0.0.1', () => {
-      tls.connect({ host: '127.0.0.1', port: (server.address() as net.AddressInfo).port, rejectUnauthorized: false, ...options }).on('error', () => {})
+      tls
+        .connect({
+          host: '127.0.0.1',
+          port: (server.address() as net.AddressInfo).port,
+          rejectUnauthorized: false,
+          ...options,
+        })
+        .on('error', () => {})
     })
   })
 }

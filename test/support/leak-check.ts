@@ -40,7 +40,12 @@ export class LeakCheck {
     expect(this.#uncaught, 'nothing was thrown that nobody caught').toEqual([])
     for (const network of this.#networks) {
       expect(network.metrics().memory.usedBytes, 'nothing of the memory budget is held').toBe(0)
-      expect({ network: network.identity, ...network.resources }).toEqual({ network: network.identity, actors: 0, deadlines: 0, handles: 0 })
+      expect({ network: network.identity, ...network.resources }).toEqual({
+        network: network.identity,
+        actors: 0,
+        deadlines: 0,
+        handles: 0,
+      })
     }
     expect(socketsOfProcess().length, 'no socket of the process is left').toBeLessThanOrEqual(this.#socketsBefore)
   }

@@ -49,7 +49,10 @@ function onSystemClock(transport: Transport): Bench {
 
 export const tcpCarrier: Carrier = { name: 'TCP', create: () => onSystemClock(new TcpTransport()) }
 
-export const memoryCarrier: Carrier = { name: 'memory, system clock', create: () => onSystemClock(new MemoryTransport(systemClock)) }
+export const memoryCarrier: Carrier = {
+  name: 'memory, system clock',
+  create: () => onSystemClock(new MemoryTransport(systemClock)),
+}
 
 export const virtualCarrier: Carrier = {
   name: 'memory, virtual clock',
@@ -202,6 +205,7 @@ export async function withPair(carrier: Carrier, role: Role, body: (pair: Pair) 
 /** Writes until the pipe says that it is over its high-water mark. @returns bytes written */
 export function fill(end: End): number {
   const part = numbered(highWaterMarkBytes)
-  for (let written = part.length; written <= 64 * 1024 * 1024; written += part.length) if (!end.pipe.write([part])) return written
+  for (let written = part.length; written <= 64 * 1024 * 1024; written += part.length)
+    if (!end.pipe.write([part])) return written
   throw new Error('64 MiB were taken without a word')
 }

@@ -41,7 +41,10 @@ export class RawSocket {
     const { hostname, port } = new URL(url)
     const socket = net.connect({ host: hostname, port: Number(port) })
     const raw = new RawSocket(socket)
-    await within(new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject)), `${url} accepts a connection`)
+    await within(
+      new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject)),
+      `${url} accepts a connection`,
+    )
     return raw
   }
 
@@ -66,7 +69,10 @@ export class RawSocket {
   /** The next bytes; an error if the connection ends before them. */
   async read(lengthBytes: number): Promise<Buffer> {
     while (this.unread.length < lengthBytes) {
-      if (this.#isOver) throw new Error(`the connection ended after ${this.unread.length} of ${lengthBytes} bytes`, { cause: this.#error })
+      if (this.#isOver)
+        throw new Error(`the connection ended after ${this.unread.length} of ${lengthBytes} bytes`, {
+          cause: this.#error,
+        })
       await within(this.#change(), `${lengthBytes} bytes arrive (${this.unread.length} did)`)
     }
     const bytes = this.unread.subarray(0, lengthBytes)

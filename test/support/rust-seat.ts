@@ -27,7 +27,8 @@ export async function claim(url: string, identity: string | Uint8Array, connecti
   const socket = await RawSocket.dial(url)
   socket.write(u32be(connectionId))
   const echo = await socket.read(4)
-  if (!echo.equals(u32be(connectionId))) throw new Error(`the echo of connection id ${connectionId} was ${echo.toString('hex')}`)
+  if (!echo.equals(u32be(connectionId)))
+    throw new Error(`the echo of connection id ${connectionId} was ${echo.toString('hex')}`)
   socket.write(identityBytes(identity))
   return socket
 }

@@ -51,7 +51,10 @@ export class Scene {
 
   constructor(on: SceneOptions['on'], seed: number) {
     this.#isVirtual = on === 'memory'
-    this.#environment = on === 'memory' ? { clock: this.clock, random: seededRandom(seed), transport: new MemoryTransport(this.clock) } : {}
+    this.#environment =
+      on === 'memory'
+        ? { clock: this.clock, random: seededRandom(seed), transport: new MemoryTransport(this.clock) }
+        : {}
   }
 
   of(id: string): Member {
@@ -74,7 +77,9 @@ export class Scene {
 
   async start(options: SceneOptions): Promise<void> {
     for (const [place, identity] of options.ids.entries()) {
-      const peers = options.ids.flatMap((id, other) => (other === place ? [] : [other < place ? { id, url: this.of(id).network.url as string } : { id }]))
+      const peers = options.ids.flatMap((id, other) =>
+        other === place ? [] : [other < place ? { id, url: this.of(id).network.url as string } : { id }],
+      )
       const network = createNetwork(
         {
           identity,
@@ -106,13 +111,18 @@ export class Scene {
   /** Tells one actor of one member something that it has a bug about, or anything else. */
   tell(id: string, path: string, event: AnyEventObject): void {
     const ref = this.of(id).actors.get(path)
-    if (ref === undefined) throw new Error(`${id} has no actor ${path}; there are: ${[...this.of(id).actors.keys()].join(', ')}`)
+    if (ref === undefined)
+      throw new Error(`${id} has no actor ${path}; there are: ${[...this.of(id).actors.keys()].join(', ')}`)
     ref.send(event)
   }
 
   /** One session batch at every member; by id, then by number. */
   async sessions(count: number): Promise<Map<string, Session[]>> {
-    const made = await this.run(Promise.all([...this.members].map(async ([id, { network }]) => [id, await network.makeSessions({ count })] as const)))
+    const made = await this.run(
+      Promise.all(
+        [...this.members].map(async ([id, { network }]) => [id, await network.makeSessions({ count })] as const),
+      ),
+    )
     return new Map(made)
   }
 

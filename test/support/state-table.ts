@@ -35,7 +35,9 @@ const inputOf = (facts: object): { facts: object; body: unknown } => ({ facts, b
 
 export function nameOf(value: unknown): string {
   if (typeof value === 'string') return value
-  return Object.entries(value as Record<string, unknown>).map(([key, inner]) => `${key}.${nameOf(inner)}`).join(' + ')
+  return Object.entries(value as Record<string, unknown>)
+    .map(([key, inner]) => `${key}.${nameOf(inner)}`)
+    .join(' + ')
 }
 
 interface Step {
@@ -48,14 +50,21 @@ function stepOf(machine: AnyStateMachine, from: AnyMachineSnapshot, event: AnyEv
   return { to: nameOf((next as AnyMachineSnapshot).value), actions: actions.map(({ type }) => type) }
 }
 
-function blockOf(machine: AnyStateMachine, state: AnyMachineSnapshot, options: TableOptions, handled: Set<string>): string[] {
+function blockOf(
+  machine: AnyStateMachine,
+  state: AnyMachineSnapshot,
+  options: TableOptions,
+  handled: Set<string>,
+): string[] {
   const name = nameOf(state.value)
   if (state.status === 'done') return [`${name}, final`]
   const lines = options.events.flatMap(({ as, ...event }) => {
     const { to, actions } = stepOf(machine, state, event as AnyEventObject)
     if (to === name && actions.length === 0) return []
     handled.add(event.type)
-    return [`  ${(as ?? event.type).padEnd(34)} -> ${(to === name ? 'stays' : to).padEnd(30)} ${actions.join(' ')}`.trimEnd()]
+    return [
+      `  ${(as ?? event.type).padEnd(34)} -> ${(to === name ? 'stays' : to).padEnd(30)} ${actions.join(' ')}`.trimEnd(),
+    ]
   })
   return [name, ...lines]
 }
@@ -80,8 +89,15 @@ export function stateTable(machine: AnyStateMachine, options: TableOptions): Sta
   for (const [life, facts] of Object.entries(options.lives)) {
     const input = inputOf(facts)
     const [first, actions] = initialTransition(machine, input as never)
-    lines.push(`# ${life}: begins ${nameOf((first as AnyMachineSnapshot).value)} ${actions.map(({ type }) => type).join(' ')}`.trimEnd())
-    const map = getAdjacencyMap(machine, { input: input as never, events: options.events as never, stopWhen: (state) => (state as AnyMachineSnapshot).status === 'done', serializeState: (state) => nameOf((state as AnyMachineSnapshot).value) as never })
+    lines.push(
+      `# ${life}: begins ${nameOf((first as AnyMachineSnapshot).value)} ${actions.map(({ type }) => type).join(' ')}`.trimEnd(),
+    )
+    const map = getAdjacencyMap(machine, {
+      input: input as never,
+      events: options.events as never,
+      stopWhen: (state) => (state as AnyMachineSnapshot).status === 'done',
+      serializeState: (state) => nameOf((state as AnyMachineSnapshot).value) as never,
+    })
     for (const { state } of Object.values(map)) {
       const snapshot = state as unknown as AnyMachineSnapshot
       reached.add(nameOf(snapshot.value))
@@ -91,5 +107,12 @@ export function stateTable(machine: AnyStateMachine, options: TableOptions): Sta
       written.add(block.join('\n'))
     }
   }
-  return { text: lines.join('\n'), reached, leaves: leavesOf(machine), handled, finals, alphabet: new Set(machine.events.filter((name) => name !== '*')) }
+  return {
+    text: lines.join('\n'),
+    reached,
+    leaves: leavesOf(machine),
+    handled,
+    finals,
+    alphabet: new Set(machine.events.filter((name) => name !== '*')),
+  }
 }

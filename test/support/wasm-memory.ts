@@ -7,6 +7,8 @@ export interface WasmMemory {
 
 /** @param pages of 64 KiB */
 export function wasmMemory(pages: number): WasmMemory {
-  const { WebAssembly } = globalThis as unknown as { WebAssembly: { Memory: new (options: { initial: number }) => WasmMemory } }
+  const { WebAssembly } = globalThis as unknown as {
+    WebAssembly: { Memory: new (options: { initial: number }) => WasmMemory }
+  }
   return new WebAssembly.Memory({ initial: pages })
 }

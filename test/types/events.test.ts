@@ -15,8 +15,12 @@ function checked(network: Network): void {
     // @ts-expect-error -- no such code: a misspelt comparison is never true
     if (cause.code === 'ERR_TIMEOUT') return
   })
-  network.once('peer.up', (event) => expectTypeOf(event).toEqualTypeOf<{ readonly type: 'peer.up'; readonly peer: string }>())
-  network.on('handler.failed', ({ peer, session, cause }) => expectTypeOf({ peer, session, cause }).toEqualTypeOf<{ peer: string; session: number; cause: Cause }>())
+  network.once('peer.up', (event) =>
+    expectTypeOf(event).toEqualTypeOf<{ readonly type: 'peer.up'; readonly peer: string }>(),
+  )
+  network.on('handler.failed', ({ peer, session, cause }) =>
+    expectTypeOf({ peer, session, cause }).toEqualTypeOf<{ peer: string; session: number; cause: Cause }>(),
+  )
   const onReady = ({ url }: { readonly url: string | null }): void => expect(url).toBeNull()
   network.off('network.ready', onReady)
   // @ts-expect-error -- this listener is for another event

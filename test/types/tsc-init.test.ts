@@ -4,7 +4,16 @@
  * Independent of: what the programs do when they run.
  */
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync, copyFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  copyFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,12 +28,42 @@ const project = mkdtempSync(path.join(tmpdir(), 'statewire-tsc-init-'))
 type Wrong = readonly [what: string, program: string, expected: RegExp, wrong: RegExp]
 
 const wrongs: readonly Wrong[] = [
-  ['an ampc network over TLS without certificates', "createNetwork({ identity: 'alice', security: 'tls', peers: [] })", /Property 'tls' is missing .* required in type 'AmpcTlsConfig'/, /NativeConfig/],
-  ['an ampc network with certificates over plain TCP', "createNetwork({ identity: 'alice', security: 'plaintext', peers: [], tls: { key: '', certificate: '', roots: {} } })", /AmpcPlaintextConfig|not assignable to type 'undefined'/, /NativeConfig/],
-  ['an ampc network that does not say whether it is encrypted', "createNetwork({ identity: 'alice', peers: [] })", /ConfigOf<"alice">[^]*security/, /NativeConfig/],
-  ['a native network with an option of ampc', "createNetwork({ identity, peers: [], onConnectionLost: 'fail' })", /'"fail"' is not assignable to type '"resume"/, /Ampc/],
-  ['a native peer whose url is no string', "createNetwork({ identity, peers: [{ id: 'x', url: 5 }] })", /'number' is not assignable to type 'string/, /Ampc/],
-  ['an ampc peer whose url is null', "createNetwork({ identity: 'alice', security: 'plaintext', peers: [{ id: 'x', url: null }] })", /'null' is not assignable to type 'string/, /NativeConfig/],
+  [
+    'an ampc network over TLS without certificates',
+    "createNetwork({ identity: 'alice', security: 'tls', peers: [] })",
+    /Property 'tls' is missing .* required in type 'AmpcTlsConfig'/,
+    /NativeConfig/,
+  ],
+  [
+    'an ampc network with certificates over plain TCP',
+    "createNetwork({ identity: 'alice', security: 'plaintext', peers: [], tls: { key: '', certificate: '', roots: {} } })",
+    /AmpcPlaintextConfig|not assignable to type 'undefined'/,
+    /NativeConfig/,
+  ],
+  [
+    'an ampc network that does not say whether it is encrypted',
+    "createNetwork({ identity: 'alice', peers: [] })",
+    /ConfigOf<"alice">[^]*security/,
+    /NativeConfig/,
+  ],
+  [
+    'a native network with an option of ampc',
+    "createNetwork({ identity, peers: [], onConnectionLost: 'fail' })",
+    /'"fail"' is not assignable to type '"resume"/,
+    /Ampc/,
+  ],
+  [
+    'a native peer whose url is no string',
+    "createNetwork({ identity, peers: [{ id: 'x', url: 5 }] })",
+    /'number' is not assignable to type 'string/,
+    /Ampc/,
+  ],
+  [
+    'an ampc peer whose url is null',
+    "createNetwork({ identity: 'alice', security: 'plaintext', peers: [{ id: 'x', url: null }] })",
+    /'null' is not assignable to type 'string/,
+    /NativeConfig/,
+  ],
   ['a misspelt option', "createNetwork({ identity, peers: [], lisen: 'x' })", /Did you mean to write 'listen'/, /Ampc/],
 ]
 
@@ -105,8 +144,11 @@ describe('a project that tsc --init has set up', () => {
     expect(errors.get('undefined-options.ts')).toBeUndefined()
   })
 
-  it.each(wrongs.map((wrong, index) => [wrong[0], index, wrong] as const))('refuses %s, and names the configuration that was meant', (_, index, [, , expected, wrong]) => {
-    expect(errors.get(`wrong-${index}.ts`)).toMatch(expected)
-    expect(errors.get(`wrong-${index}.ts`)).not.toMatch(wrong)
-  })
+  it.each(wrongs.map((wrong, index) => [wrong[0], index, wrong] as const))(
+    'refuses %s, and names the configuration that was meant',
+    (_, index, [, , expected, wrong]) => {
+      expect(errors.get(`wrong-${index}.ts`)).toMatch(expected)
+      expect(errors.get(`wrong-${index}.ts`)).not.toMatch(wrong)
+    },
+  )
 })

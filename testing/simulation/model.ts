@@ -9,7 +9,10 @@ import type { OutcomeCounts, ResetReason } from '../../protocol/native/epoch/out
 
 export type Promised = 'pending' | 'accepted' | 'withdrawn' | 'ended'
 
-export type Violation = { readonly kind: 'lost' | 'duplicated' | 'reordered' | 'pending' | 'wrong' | 'reset' | 'late'; readonly sentence: string }
+export type Violation = {
+  readonly kind: 'lost' | 'duplicated' | 'reordered' | 'pending' | 'wrong' | 'reset' | 'late'
+  readonly sentence: string
+}
 
 /** Where the values of one session arrive, at one process. */
 export class Inbox {
@@ -75,7 +78,12 @@ export class Model {
   readonly #inboxesAt = new Map<string, Inbox>()
 
   /** A session was made at one side: what it sends there, and where it receives. The other side may exist already. */
-  begin(from: string, to: string, name: string, { link, session, mine, theirs }: Place): { readonly life: Life; readonly inbox: Inbox } {
+  begin(
+    from: string,
+    to: string,
+    name: string,
+    { link, session, mine, theirs }: Place,
+  ): { readonly life: Life; readonly inbox: Inbox } {
     const life = new Life(this.lives.length, from, to, name)
     this.lives.push(life)
     const inbox = new Inbox(from)
@@ -101,17 +109,30 @@ export class Model {
   /** A value reached an application or its queue. */
   got(inbox: Inbox, number: number, place: number): void {
     const life = this.lives[number]
-    if (life === undefined || life.to !== inbox.owner) return this.breach('wrong', `${inbox.owner} got a value that was not sent to it (life ${number}, place ${place})`)
-    if (inbox.life !== life) return this.breach('wrong', `${life.name}: value ${place} came on another session than it was sent on`)
+    if (life === undefined || life.to !== inbox.owner)
+      return this.breach('wrong', `${inbox.owner} got a value that was not sent to it (life ${number}, place ${place})`)
+    if (inbox.life !== life)
+      return this.breach('wrong', `${life.name}: value ${place} came on another session than it was sent on`)
     const last = life.got.at(-1) ?? -1
     if (place <= last) {
       const isTwice = life.got.includes(place)
-      return this.breach(isTwice ? 'duplicated' : 'reordered', `${life.name}: value ${place} was delivered ${isTwice ? 'twice' : `after value ${last}`}`)
+      return this.breach(
+        isTwice ? 'duplicated' : 'reordered',
+        `${life.name}: value ${place} was delivered ${isTwice ? 'twice' : `after value ${last}`}`,
+      )
     }
     for (let between = last + 1; between < place; between += 1) {
-      if (life.values[between] !== 'withdrawn') this.breach('lost', `${life.name}: value ${between} (${life.values[between]!}) was passed over, value ${place} came next`)
+      if (life.values[between] !== 'withdrawn')
+        this.breach(
+          'lost',
+          `${life.name}: value ${between} (${life.values[between]!}) was passed over, value ${place} came next`,
+        )
     }
-    if (life.values[place] === 'withdrawn') this.breach('wrong', `${life.name}: value ${place} was delivered although its sender was told that it was not sent`)
+    if (life.values[place] === 'withdrawn')
+      this.breach(
+        'wrong',
+        `${life.name}: value ${place} was delivered although its sender was told that it was not sent`,
+      )
     life.got.push(place)
   }
 
@@ -145,16 +166,24 @@ export class Model {
     const isDropped = life.inbox === null || life.inbox.isClosed
     if (!isDropped && life.flushed > 0) {
       const confirmed = life.values.slice(0, life.flushed).filter((value) => value === 'accepted').length
-      if (got < confirmed) this.breach('lost', `${name}: flush said that ${confirmed} values had arrived, and ${got} did`)
+      if (got < confirmed)
+        this.breach('lost', `${name}: flush said that ${confirmed} values had arrived, and ${got} did`)
     }
     if (reset !== null) {
       const { acked, unknown, notSent } = reset.outcomes
       const outcomes = `${acked} acknowledged, ${unknown} unknown, ${notSent} not sent (${reset.reason})`
-      if (acked + unknown + notSent !== accepted + ended) this.breach('wrong', `${name}: outcomes were ${outcomes}, for ${accepted + ended} values`)
-      if (!isDropped && got < acked) this.breach('lost', `${name}: outcomes were ${outcomes}, and ${got} values were delivered`)
-      if (got > acked + unknown) this.breach('wrong', `${name}: outcomes were ${outcomes}, and ${got} values were delivered`)
+      if (acked + unknown + notSent !== accepted + ended)
+        this.breach('wrong', `${name}: outcomes were ${outcomes}, for ${accepted + ended} values`)
+      if (!isDropped && got < acked)
+        this.breach('lost', `${name}: outcomes were ${outcomes}, and ${got} values were delivered`)
+      if (got > acked + unknown)
+        this.breach('wrong', `${name}: outcomes were ${outcomes}, and ${got} values were delivered`)
     } else if (!life.isOver) {
-      if (life.inbox?.isClosed !== true && got !== accepted) this.breach('lost', `${name}: ${accepted} values were accepted, ${got} delivered, and nobody was told of the others`)
+      if (life.inbox?.isClosed !== true && got !== accepted)
+        this.breach(
+          'lost',
+          `${name}: ${accepted} values were accepted, ${got} delivered, and nobody was told of the others`,
+        )
       if (ended > 0) this.breach('wrong', `${name}: ${ended} values were refused for an end that nobody else heard of`)
     }
   }

@@ -17,7 +17,8 @@ export function valueOf(life: number, place: number, lengthBytes: number): Netwo
 
 /** @returns null for a value that was not made here, or that was changed */
 export function placeOf(value: NetworkValue): { readonly life: number; readonly place: number } | null {
-  if (value.type === 'RingElement64') return { life: Number(value.value >> 32n), place: Number(value.value & 0xffff_ffffn) }
+  if (value.type === 'RingElement64')
+    return { life: Number(value.value >> 32n), place: Number(value.value & 0xffff_ffffn) }
   if (value.type !== 'Bytes' || value.value.length < payloadBytesMin) return null
   const bytes = Buffer.from(value.value.buffer, value.value.byteOffset, value.value.length)
   const life = bytes.readUInt32LE(0)

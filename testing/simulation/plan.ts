@@ -7,7 +7,13 @@ import { Chance } from './chance.ts'
 
 export type Fault = { readonly atMs: number } & (
   | { readonly kind: 'break'; readonly pick: number; readonly heardBy: Break; readonly arrives: boolean }
-  | { readonly kind: 'partition'; readonly from: number; readonly to: number; readonly oneWay: boolean; readonly forMs: number }
+  | {
+      readonly kind: 'partition'
+      readonly from: number
+      readonly to: number
+      readonly oneWay: boolean
+      readonly forMs: number
+    }
   | { readonly kind: 'stall'; readonly node: number; readonly forMs: number }
   | { readonly kind: 'crash'; readonly node: number; readonly isSilent: boolean; readonly forMs: number }
   | { readonly kind: 'leave'; readonly node: number; readonly forMs: number }
@@ -93,7 +99,9 @@ export function planOf(seed: number): Plan {
     canExpire,
     canCrash,
     canLeave,
-    faults: isFair ? [] : faultsOf(new Chance(seed, 2), { peers, chaosMs, canCrash, canLeave, canExpire, resumeTimeoutMs }),
+    faults: isFair
+      ? []
+      : faultsOf(new Chance(seed, 2), { peers, chaosMs, canCrash, canLeave, canExpire, resumeTimeoutMs }),
     idleMs: chance.is(0.1) ? 30_000 : 0,
     ending: chance.is(0.3) ? 'oneFirst' : 'together',
   }
@@ -106,19 +114,50 @@ function faultsOf(chance: Chance, { peers, chaosMs, canCrash, canLeave, canExpir
   const faults: Fault[] = []
   const at = (): number => chance.whole(10, chaosMs)
   const node = (): number => chance.whole(0, peers - 1)
-  for (let count = chance.whole(0, 5); count > 0; count -= 1) faults.push({ kind: 'break', atMs: at(), pick: chance.whole(0, 1000), heardBy: chance.oneOf(heard), arrives: chance.is(0.5) })
+  for (let count = chance.whole(0, 5); count > 0; count -= 1)
+    faults.push({
+      kind: 'break',
+      atMs: at(),
+      pick: chance.whole(0, 1000),
+      heardBy: chance.oneOf(heard),
+      arrives: chance.is(0.5),
+    })
   for (let count = chance.is(0.3) ? chance.whole(1, 2) : 0; count > 0; count -= 1) {
     const from = node()
-    faults.push({ kind: 'partition', atMs: at(), from, to: (from + chance.whole(1, peers - 1)) % peers, oneWay: chance.is(0.5), forMs: chance.is(0.05) ? chance.whole(15_000, 26_000) : chance.spread(5, 800) })
+    faults.push({
+      kind: 'partition',
+      atMs: at(),
+      from,
+      to: (from + chance.whole(1, peers - 1)) % peers,
+      oneWay: chance.is(0.5),
+      forMs: chance.is(0.05) ? chance.whole(15_000, 26_000) : chance.spread(5, 800),
+    })
   }
-  for (let count = chance.is(0.3) ? chance.whole(1, 2) : 0; count > 0; count -= 1) faults.push({ kind: 'stall', atMs: at(), node: node(), forMs: chance.is(0.05) ? chance.whole(5000, 26_000) : chance.spread(2, 300) })
-  for (let count = canCrash ? chance.whole(1, 2) : 0; count > 0; count -= 1) faults.push({ kind: 'crash', atMs: at(), node: node(), isSilent: chance.is(0.3), forMs: chance.spread(1, 100) })
+  for (let count = chance.is(0.3) ? chance.whole(1, 2) : 0; count > 0; count -= 1)
+    faults.push({
+      kind: 'stall',
+      atMs: at(),
+      node: node(),
+      forMs: chance.is(0.05) ? chance.whole(5000, 26_000) : chance.spread(2, 300),
+    })
+  for (let count = canCrash ? chance.whole(1, 2) : 0; count > 0; count -= 1)
+    faults.push({ kind: 'crash', atMs: at(), node: node(), isSilent: chance.is(0.3), forMs: chance.spread(1, 100) })
   if (canLeave) faults.push({ kind: 'leave', atMs: at(), node: node(), forMs: chance.spread(1, 100) })
   if (canExpire) {
     const from = node()
-    faults.push({ kind: 'partition', atMs: at(), from, to: (from + 1) % peers, oneWay: false, forMs: resumeTimeoutMs + chance.whole(100, 1000) })
+    faults.push({
+      kind: 'partition',
+      atMs: at(),
+      from,
+      to: (from + 1) % peers,
+      oneWay: false,
+      forMs: resumeTimeoutMs + chance.whole(100, 1000),
+    })
     // A partition alone breaks nothing: the link has to be down for its clock to run.
-    faults.push({ kind: 'break', atMs: at(), pick: 0, heardBy: 'both', arrives: false }, { kind: 'break', atMs: chaosMs, pick: 0, heardBy: 'both', arrives: false })
+    faults.push(
+      { kind: 'break', atMs: at(), pick: 0, heardBy: 'both', arrives: false },
+      { kind: 'break', atMs: chaosMs, pick: 0, heardBy: 'both', arrives: false },
+    )
   }
   return faults.sort((a, b) => a.atMs - b.atMs)
 }
@@ -126,6 +165,17 @@ function faultsOf(chance: Chance, { peers, chaosMs, canCrash, canLeave, canExpir
 /** Drawn for each connection. */
 export function cutOf(chance: Chance): PlannedCut | null {
   if (!chance.is(0.25)) return null
-  const lengthBytes = chance.oneOf([chance.whole(1, 159), 160, chance.whole(161, 240), chance.spread(160, 3000), chance.spread(1000, 50_000)])
-  return { end: chance.oneOf(['dialler', 'acceptor']), lengthBytes, heardBy: chance.oneOf(heard), arrives: chance.is(0.5) }
+  const lengthBytes = chance.oneOf([
+    chance.whole(1, 159),
+    160,
+    chance.whole(161, 240),
+    chance.spread(160, 3000),
+    chance.spread(1000, 50_000),
+  ])
+  return {
+    end: chance.oneOf(['dialler', 'acceptor']),
+    lengthBytes,
+    heardBy: chance.oneOf(heard),
+    arrives: chance.is(0.5),
+  }
 }

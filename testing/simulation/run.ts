@@ -38,5 +38,16 @@ export async function runSimulation(seed: number, changes: Partial<Plan> = {}): 
   const resets: Record<string, number> = {}
   for (const { reason } of world.resets.values()) resets[reason] = (resets[reason] ?? 0) + 1
   const { trace, clock } = world.network
-  return { seed, violations: world.model.violations, tally, faults: world.counts, resets, healedInMs: world.healedInMs, virtualMs: clock.nowMs(), traceHash: trace.hash, events: trace.events, trace: trace.lines() }
+  return {
+    seed,
+    violations: world.model.violations,
+    tally,
+    faults: world.counts,
+    resets,
+    healedInMs: world.healedInMs,
+    virtualMs: clock.nowMs(),
+    traceHash: trace.hash,
+    events: trace.events,
+    trace: trace.lines(),
+  }
 }

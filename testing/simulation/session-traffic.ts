@@ -55,7 +55,12 @@ export class SessionTraffic {
     this.#left = options.values
     this.#hasHandler = chance.is(0.5)
     this.#readPauseMs = chance.is(0.6) ? 0 : chance.spread(1, 60)
-    const { life, inbox } = world.model.begin(me, peer, `session ${session.id} ${me}→${peer} #${world.model.lives.length}`, options.place)
+    const { life, inbox } = world.model.begin(
+      me,
+      peer,
+      `session ${session.id} ${me}→${peer} #${world.model.lives.length}`,
+      options.place,
+    )
     this.life = life
     this.inbox = inbox
     if (this.#hasHandler) {
@@ -70,7 +75,11 @@ export class SessionTraffic {
   #got(value: NetworkValue): void {
     const { world } = this.#options
     const found = placeOf(value)
-    if (found === null) return world.model.breach('wrong', `${this.#options.me} got a value on session ${this.#options.session.id} that nobody sent like that`)
+    if (found === null)
+      return world.model.breach(
+        'wrong',
+        `${this.#options.me} got a value on session ${this.#options.session.id} that nobody sent like that`,
+      )
     world.network.trace.note(this.#options.me, `gets ${found.place} of #${found.life}`)
     world.model.got(this.inbox, found.life, found.place)
     world.noteProgress()
@@ -81,7 +90,8 @@ export class SessionTraffic {
     try {
       for (;;) {
         this.#got(await session.receive(peerId))
-        if (this.#readPauseMs > 0 && !world.isCalm) await new Promise<void>((resolve) => later(resolve, this.#readPauseMs))
+        if (this.#readPauseMs > 0 && !world.isCalm)
+          await new Promise<void>((resolve) => later(resolve, this.#readPauseMs))
       }
     } catch (error) {
       this.end(error as Error)
@@ -93,7 +103,12 @@ export class SessionTraffic {
     const { session, peerId } = this.#options
     if (!this.isOver) this.life.isOver = true
     this.isOver = true
-    if (!this.inbox.isClosed) for (let count = session.unread(peerId); count > 0; count -= 1) session.receive(peerId).then((value) => this.#got(value), () => {})
+    if (!this.inbox.isClosed)
+      for (let count = session.unread(peerId); count > 0; count -= 1)
+        session.receive(peerId).then(
+          (value) => this.#got(value),
+          () => {},
+        )
   }
 
   // Sending.
@@ -112,7 +127,11 @@ export class SessionTraffic {
       this.#isLastSent = true
       this.#left = 1
     }
-    for (let count = Math.min(this.#left, chance.is(0.3) ? chance.whole(2, 12) : 1); count > 0 && !this.isOver; count -= 1) {
+    for (
+      let count = Math.min(this.#left, chance.is(0.3) ? chance.whole(2, 12) : 1);
+      count > 0 && !this.isOver;
+      count -= 1
+    ) {
       this.#left -= 1
       this.sendOne()
     }
@@ -153,14 +172,16 @@ export class SessionTraffic {
       this.#pending -= 1
       if (this.#pending === 0 && world.isCalm) this.#flushLast()
     }
-    world.track(this.#options.me, `send of ${place} of #${life.number}`, session.send(peerId, value, { timeoutMs })).then(
-      () => settle('accepted'),
-      (error: Error) => {
-        const isWithdrawn = error instanceof StatewireError && withdrawals.has(error.code)
-        settle(isWithdrawn ? 'withdrawn' : 'ended')
-        if (!isWithdrawn) this.end(error)
-      },
-    )
+    world
+      .track(this.#options.me, `send of ${place} of #${life.number}`, session.send(peerId, value, { timeoutMs }))
+      .then(
+        () => settle('accepted'),
+        (error: Error) => {
+          const isWithdrawn = error instanceof StatewireError && withdrawals.has(error.code)
+          settle(isWithdrawn ? 'withdrawn' : 'ended')
+          if (!isWithdrawn) this.end(error)
+        },
+      )
   }
 
   /** @returns whether everything sent by now is acknowledged */
@@ -206,10 +227,20 @@ export class SessionTraffic {
   end(error: Error): void {
     if (this.isOver) return
     const { world, me, peer, place } = this.#options
-    world.network.trace.note(me, `session ${this.#options.session.id} (#${this.life.number}) is over: ${error.message.replace(/[a-v0-9]{52}/g, peer)}`)
+    world.network.trace.note(
+      me,
+      `session ${this.#options.session.id} (#${this.life.number}) is over: ${error.message.replace(/[a-v0-9]{52}/g, peer)}`,
+    )
     if (error instanceof LinkResetError) {
       this.life.reset = { reason: error.reason, outcomes: error.outcomes }
-      world.noteReset({ node: me, peer, link: place.link, epoch: place.mine, reason: error.reason, outcomes: error.outcomes })
+      world.noteReset({
+        node: me,
+        peer,
+        link: place.link,
+        epoch: place.mine,
+        reason: error.reason,
+        outcomes: error.outcomes,
+      })
     } else this.life.isOver = true
     this.#over()
   }

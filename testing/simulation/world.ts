@@ -74,7 +74,9 @@ export class World {
     this.#cuts = new Chance(plan.seed, 4)
     const { seed, latencyMs, chunkBytesMax, pathBytes, bytesPerMs } = plan
     this.network = new SimulatedNetwork({ seed, latencyMs, chunkBytesMax, pathBytes, bytesPerMs })
-    this.members = names.slice(0, plan.peers).map((name, index) => new Member(this, index, name, keys[index] as Identity))
+    this.members = names
+      .slice(0, plan.peers)
+      .map((name, index) => new Member(this, index, name, keys[index] as Identity))
   }
 
   async run(): Promise<void> {
@@ -144,7 +146,8 @@ export class World {
       await clock.until('all is up and drained', () => this.#isBroken || this.#isDrained(), 2 * boundMs)
       if (this.#isBroken) return
       this.healedInMs = clock.nowMs() - calmAtMs
-      if (this.healedInMs > boundMs) model.breach('late', `all was up and drained after ${this.healedInMs} ms of calm; ${boundMs} are allowed`)
+      if (this.healedInMs > boundMs)
+        model.breach('late', `all was up and drained after ${this.healedInMs} ms of calm; ${boundMs} are allowed`)
     } catch (error) {
       model.breach('pending', `all was not up and drained after ${2 * boundMs} ms of calm: ${(error as Error).message}`)
     }
@@ -158,7 +161,10 @@ export class World {
   #isDrained(): boolean {
     if (!this.#hasProgressed) return false
     this.#hasProgressed = false
-    return this.members.every(({ isDrained }) => isDrained) && this.model.lives.every((life) => life.isOver || life.reset !== null || life.got.length === life.count('accepted'))
+    return (
+      this.members.every(({ isDrained }) => isDrained) &&
+      this.model.lives.every((life) => life.isOver || life.reset !== null || life.got.length === life.count('accepted'))
+    )
   }
 
   async #end(): Promise<void> {
@@ -169,8 +175,13 @@ export class World {
     if (this.plan.ending === 'oneFirst') await this.#oneLeaves()
     await clock.run(Promise.all(this.members.map((member) => member.leave())))
     await clock.advance(deadAfterMs)
-    if (clock.timers > 0 || this.network.pipes.length > 0) this.model.breach('wrong', `all has stopped, and ${clock.timers} timers and ${this.network.pipes.length} pipes are left`)
-    for (const [name, promises] of this.#promises) for (const what of promises.values()) this.model.breach('pending', `${name}: ${what} was never settled`)
+    if (clock.timers > 0 || this.network.pipes.length > 0)
+      this.model.breach(
+        'wrong',
+        `all has stopped, and ${clock.timers} timers and ${this.network.pipes.length} pipes are left`,
+      )
+    for (const [name, promises] of this.#promises)
+      for (const what of promises.values()) this.model.breach('pending', `${name}: ${what} was never settled`)
   }
 
   /**
@@ -180,7 +191,12 @@ export class World {
     const { clock } = this.network
     for (const member of this.members) for (const traffic of member.traffics) traffic.sendOne()
     await clock.advance(restMs)
-    for (const member of this.members) if (member.heldFrames > 0) this.model.breach('wrong', `${member.name}: ${member.heldFrames} frames are not acknowledged after ${restMs} ms of rest`)
+    for (const member of this.members)
+      if (member.heldFrames > 0)
+        this.model.breach(
+          'wrong',
+          `${member.name}: ${member.heldFrames} frames are not acknowledged after ${restMs} ms of rest`,
+        )
     if (this.plan.idleMs === 0) return
     // A link without sessions may still believe in a connection that is gone.
     await clock.advance(deadAfterMs + 10_000)
@@ -194,20 +210,38 @@ export class World {
     const { clock } = this.network
     const [first, ...others] = this.members as [Member, ...Member[]]
     this.#isGoodbyeClean = true
-    for (const member of this.members) for (const traffic of member.traffics) for (let count = 0; count < 3; count += 1) if (!traffic.isOver) traffic.sendOne()
+    for (const member of this.members)
+      for (const traffic of member.traffics)
+        for (let count = 0; count < 3; count += 1) if (!traffic.isOver) traffic.sendOne()
     const sentByFirst = first.traffics.map(({ life }) => life)
-    const flushes = others.flatMap(({ traffics }) => traffics.filter(({ life, isOver }) => life.to === first.name && !isOver).map(async (traffic) => ((await traffic.flush()) ? null : traffic.life)))
+    const flushes = others.flatMap(({ traffics }) =>
+      traffics
+        .filter(({ life, isOver }) => life.to === first.name && !isOver)
+        .map(async (traffic) => ((await traffic.flush()) ? null : traffic.life)),
+    )
     first.hasLeft = true
     await clock.run(first.leave())
     await clock.advance(arrivalMs)
     for (const life of sentByFirst) {
       const accepted = life.count('accepted')
-      if (life.got.length < accepted && life.inbox?.isClosed !== true) this.model.breach('lost', `${life.name}: ${accepted} values were accepted before a Goodbye, ${life.got.length} delivered`)
+      if (life.got.length < accepted && life.inbox?.isClosed !== true)
+        this.model.breach(
+          'lost',
+          `${life.name}: ${accepted} values were accepted before a Goodbye, ${life.got.length} delivered`,
+        )
     }
-    for (const other of others) if (other.knows(first)) this.model.breach('wrong', `${other.name} still knows ${first.name}, who has said Goodbye`)
+    for (const other of others)
+      if (other.knows(first))
+        this.model.breach('wrong', `${other.name} still knows ${first.name}, who has said Goodbye`)
     // A value that waited and was refused for the Goodbye also fails the flush after it.
-    const failed = (await clock.run(Promise.all(flushes))).filter((life) => life !== null && (life.reset?.outcomes.notSent ?? 0) === 0)
-    for (const life of failed) this.model.breach('wrong', `${life!.name}: a flush failed by the Goodbye of ${first.name}, which had received it all`)
+    const failed = (await clock.run(Promise.all(flushes))).filter(
+      (life) => life !== null && (life.reset?.outcomes.notSent ?? 0) === 0,
+    )
+    for (const life of failed)
+      this.model.breach(
+        'wrong',
+        `${life!.name}: a flush failed by the Goodbye of ${first.name}, which had received it all`,
+      )
     this.#isGoodbyeClean = false
   }
 
@@ -241,12 +275,27 @@ export class World {
     this.noteProgress()
     this.resets.set(`${node} ${peer} ${link} ${epoch}`, reset)
     const { canExpire } = this.plan
-    const ends = this.members.filter(({ name }) => name === node || name === peer).reduce((sum, member) => sum + member.ends, 0)
-    const isExplained = reason === 'expired' ? canExpire || ends > 0 : reason === 'goodbye' || reason === 'peer-restarted' ? ends > 0 : false
-    if (!isExplained) return this.model.breach('reset', `${node}: the link to ${peer} was reset (${reason}) without a cause`)
-    const count = [...this.resets.values()].filter((other) => other.node === node && other.peer === peer && other.link === link).length
-    if (!canExpire && count > ends) this.model.breach('reset', `${node}: the link to ${peer} was reset ${count} times for ${ends} ends of a process`)
-    if (this.#isGoodbyeClean && outcomes.unknown > 0) this.model.breach('wrong', `${node}: ${outcomes.unknown} values are unknown after a Goodbye on a sound connection`)
+    const ends = this.members
+      .filter(({ name }) => name === node || name === peer)
+      .reduce((sum, member) => sum + member.ends, 0)
+    const isExplained =
+      reason === 'expired'
+        ? canExpire || ends > 0
+        : reason === 'goodbye' || reason === 'peer-restarted'
+          ? ends > 0
+          : false
+    if (!isExplained)
+      return this.model.breach('reset', `${node}: the link to ${peer} was reset (${reason}) without a cause`)
+    const count = [...this.resets.values()].filter(
+      (other) => other.node === node && other.peer === peer && other.link === link,
+    ).length
+    if (!canExpire && count > ends)
+      this.model.breach('reset', `${node}: the link to ${peer} was reset ${count} times for ${ends} ends of a process`)
+    if (this.#isGoodbyeClean && outcomes.unknown > 0)
+      this.model.breach(
+        'wrong',
+        `${node}: ${outcomes.unknown} values are unknown after a Goodbye on a sound connection`,
+      )
   }
 
   noteEvent(member: Member, event: NetworkEvent): void {
@@ -261,7 +310,11 @@ export class World {
         if (isUntouched) this.model.breach('wrong', `${member.name}: ${event.type} although nothing broke it${why}`)
         const peer = this.members.find(({ key }) => key.id === event.peer)
         // Of two crossing dials the one of the greater key stays.
-        if (why.includes('(crossing)') && peer !== undefined && peer.index < member.index) this.model.breach('wrong', `${member.name} was refused for a crossing by ${peer.name}, whose key is the lesser`)
+        if (why.includes('(crossing)') && peer !== undefined && peer.index < member.index)
+          this.model.breach(
+            'wrong',
+            `${member.name} was refused for a crossing by ${peer.name}, whose key is the lesser`,
+          )
         return
       }
       case 'child.restarted':

@@ -80,7 +80,7 @@ function started(begins?: string): Member {
 }
 
 describe('a member of a chart pool', () => {
-  it('enters the first state of the chart, and follows its events', () => {
+  it('a member of a chart pool enters the first state of the chart, and follows its events', () => {
     const member = started()
     expect([pool.size, pool.valueOf(member), [...pool.members()]]).toEqual([1, 'a', [member]])
     pool.send(member, { type: 'go' })
@@ -88,13 +88,13 @@ describe('a member of a chart pool', () => {
     expect(pool.valueOf(member)).toBe('b')
   })
 
-  it('handles an event that it sends to itself after the one under way', () => {
+  it('a member of a chart pool handles an event that it sends to itself after the one under way', () => {
     const member = started()
     pool.send(member, { type: 'chain' })
     expect([lines, pool.valueOf(member)]).toEqual([['asked in "a" by chain'], 'b'])
   })
 
-  it('is disposed of once when it reaches a final state, and drops later events', () => {
+  it('a member of a chart pool is disposed of once when it reaches a final state, and drops later events', () => {
     const member = started()
     for (const type of ['go', 'go', 'go', 'bug']) pool.send(member, { type })
     pool.end(member)
@@ -104,21 +104,21 @@ describe('a member of a chart pool', () => {
   it.each([
     ['in a transition', 'well'],
     ['when it starts', 'bad'],
-  ])('is disposed of, and its error is reported, if an action throws %s', (_when, begins) => {
+  ])('a member of a chart pool is disposed of, and its error is reported, if an action throws %s', (_when, begins) => {
     const member = started(begins)
     pool.send(member, { type: 'bug' })
     pool.send(member, { type: 'go' })
     expect([lines, pool.size, wheel.size]).toEqual([['disposed', 'TypeError: a bug'], 0, 0])
   })
 
-  it('leaves nothing when all members are ended', () => {
+  it('a member of a chart pool leaves nothing when all members are ended', () => {
     for (let i = 0; i < 3; i++) started()
     expect([pool.size, wheel.size]).toEqual([3, 3])
     pool.endAll()
     expect([lines, pool.size, wheel.size]).toEqual([['disposed', 'disposed', 'disposed'], 0, 0])
   })
 
-  it('gets the deadline of its state, and loses it with the state', async () => {
+  it('a member of a chart pool gets the deadline of its state, and loses it with the state', async () => {
     const [late, early] = [started(), started()]
     pool.send(early, { type: 'go' })
     expect(wheel.size).toBe(1)
@@ -126,14 +126,14 @@ describe('a member of a chart pool', () => {
     expect([pool.valueOf(late), pool.valueOf(early), wheel.size]).toEqual(['late', 'b', 0])
   })
 
-  it('cannot be started twice', () => {
+  it('a member of a chart pool cannot be started twice', () => {
     const member = started()
     expect(() => pool.start(member)).toThrow('started once')
   })
 })
 
 describe('a watcher of a chart pool', () => {
-  it('is told of each transition and each end, as long as it is set', () => {
+  it('a watcher of a chart pool is told of each transition and each end, as long as it is set', () => {
     const seen: string[] = []
     pool.watch({
       onTransition: (_member, value, event) => void seen.push(`${event.type}: ${JSON.stringify(value)}`),

@@ -51,15 +51,15 @@ describe('compiling a chart', () => {
     ],
     ['a history state', { initial: 'c', states: { c: {}, d: { type: 'history' } } }, 'x.a.d is a history state'],
     ['an output', { type: 'final', output: () => 5 }, 'x.a has an output'],
-  ])('refuses %s', (_what, state, message) => {
+  ])('compiling a chart refuses %s', (_what, state, message) => {
     expect(() => compile(plainChart(state))).toThrow(message)
   })
 
-  it('refuses an action that is an assign of XState behind a name', () => {
+  it('compiling a chart refuses an action that is an assign of XState behind a name', () => {
     expect(() => compile(chart({}))).toThrow('chart x cannot be compiled: the action assigns is not a plain function')
   })
 
-  it('accepts names with constant params', () => {
+  it('compiling a chart accepts names with constant params', () => {
     const state = {
       entry: { type: 'act', params: { way: 1 } },
       on: { go: { guard: { type: 'may', params: 5 }, target: 'b' } },

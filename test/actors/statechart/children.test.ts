@@ -95,7 +95,7 @@ describe('a child', () => {
     ['temporary', 'abnormal', 'is over, and its error is told', ['failed x']],
   ]
 
-  it.each(grid)('that is %s and ends %s %s', (restart, reason, _, heard) => {
+  it.each(grid)('a child that is %s and ends %s %s', (restart, reason, _, heard) => {
     const parent = new Parent()
     const before = parent.spawn('x', restart)
     if (reason === 'shutdown') parent.children.stop('x')
@@ -110,7 +110,7 @@ describe('a child', () => {
     expect(before.getSnapshot().status).not.toBe('active')
   })
 
-  it('tells its output when it is done, and its error when it failed', () => {
+  it('a child tells its output when it is done, and its error when it failed', () => {
     const parent = new Parent()
     parent.spawn('x', 'transient').send({ type: 'end' })
     parent.spawn('y', 'temporary').send({ type: 'fail' })
@@ -120,7 +120,7 @@ describe('a child', () => {
     ])
   })
 
-  it('cannot be spawned twice under one id, and can be again when it is over', () => {
+  it('a child cannot be spawned twice under one id, and can be again when it is over', () => {
     const parent = new Parent()
     parent.spawn('x', 'temporary')
     expect(() => parent.spawn('x', 'temporary')).toThrow('x exists already')
@@ -137,7 +137,7 @@ describe('intensity', () => {
     [2, ['restarted', 'restarted'], true],
     [3, ['restarted', 'restarted', 'restarted'], true],
     [4, ['restarted', 'restarted', 'restarted', 'escalated'], false],
-  ])('with 3 restarts in a period, failure number %i is %j', (failures, heard, isAlive) => {
+  ])('intensity with 3 restarts in a period, failure number %i is %j', (failures, heard, isAlive) => {
     const parent = new Parent()
     parent.spawn('x', 'permanent', { intensity })
     for (let i = 0; i < failures; i++) parent.send('x', 'fail')
@@ -148,7 +148,7 @@ describe('intensity', () => {
   it.each([
     [999, 'escalated x'],
     [1000, 'restarted x'],
-  ])('forgets restarts that are a period old: after %i ms the next failure is %s', (afterMs, heard) => {
+  ])('intensity forgets restarts that are a period old: after %i ms the next failure is %s', (afterMs, heard) => {
     const parent = new Parent()
     parent.spawn('x', 'permanent', { intensity })
     for (let i = 0; i < 3; i++) parent.send('x', 'fail')
@@ -157,7 +157,7 @@ describe('intensity', () => {
     expect(parent.words.at(-1)).toBe(heard)
   })
 
-  it('is counted per child: one bad child does not use up the budget of its sisters', () => {
+  it('intensity is counted per child: one bad child does not use up the budget of its sisters', () => {
     const parent = new Parent()
     parent.spawn('bad', 'permanent', { intensity })
     parent.spawn('good', 'permanent', { intensity })
@@ -166,21 +166,21 @@ describe('intensity', () => {
     expect(parent.words.slice(-2)).toEqual(['escalated bad', 'restarted good'])
   })
 
-  it('counts the normal ends of a permanent child too', () => {
+  it('intensity counts the normal ends of a permanent child too', () => {
     const parent = new Parent()
     parent.spawn('x', 'permanent', { intensity })
     for (let i = 0; i < 4; i++) parent.send('x', 'end')
     expect(parent.words.at(-1)).toBe('escalated x')
   })
 
-  it('ends a child that fails at every start, instead of trying for ever', () => {
+  it('intensity ends a child that fails at every start, instead of trying for ever', () => {
     const parent = new Parent()
     parent.spawn('x', 'permanent', { intensity, failsAtStart: true })
     expect(parent.words).toEqual(['restarted x', 'restarted x', 'restarted x', 'escalated x'])
     expect(parent.children.size).toBe(0)
   })
 
-  it('is 5 in 10 s where nothing else is said', () => {
+  it('intensity is 5 in 10 s where nothing else is said', () => {
     expect(defaultIntensity).toEqual({ restartsMax: 5, periodMs: 10_000 })
     const parent = new Parent()
     parent.spawn('x', 'transient')
@@ -190,7 +190,7 @@ describe('intensity', () => {
 })
 
 describe('stopping', () => {
-  it('goes from the last child to the first, because later ones may lean on earlier ones', () => {
+  it('stopping goes from the last child to the first, because later ones may lean on earlier ones', () => {
     const parent = new Parent()
     for (const id of ['a', 'b', 'c']) parent.spawn(id, 'permanent')
     parent.children.stopAll()
@@ -198,7 +198,7 @@ describe('stopping', () => {
     expect([parent.children.size, parent.words]).toEqual([0, []])
   })
 
-  it('keeps the place of a child that was restarted in between', () => {
+  it('stopping keeps the place of a child that was restarted in between', () => {
     const parent = new Parent()
     for (const id of ['a', 'b', 'c']) parent.spawn(id, 'permanent')
     parent.send('a', 'fail')
@@ -206,7 +206,7 @@ describe('stopping', () => {
     expect(parent.log.slice(-3)).toEqual(['c stopped', 'b stopped', 'a stopped'])
   })
 
-  it('a child that is not there is no mistake', () => {
+  it('stopping a child that is not there is no mistake', () => {
     const parent = new Parent()
     parent.children.stop('nobody')
     expect(parent.children.size).toBe(0)

@@ -51,7 +51,7 @@ class Records {
   /** @returns which bytes of this chunk belong to headers, and their offset within the header */
   headsIn(bytes: Buffer): { readonly index: number; readonly place: number }[] {
     const found: { index: number; place: number }[] = []
-    for (let index = 0; index < bytes.length; ) {
+    for (let index = 0; index < bytes.length;) {
       if (this.#bodyLeftBytes > 0) {
         const step = Math.min(this.#bodyLeftBytes, bytes.length - index)
         this.#bodyLeftBytes -= step
@@ -95,7 +95,10 @@ function flipOn(through: Through, flip: Flip): void {
     const heads = records.headsIn(bytes)
     const wanted = flip.atByte - before
     before += bytes.length
-    const at = flip.headPlace === null ? wanted : heads.find(({ index, place }) => index >= wanted && place === flip.headPlace)?.index
+    const at =
+      flip.headPlace === null
+        ? wanted
+        : heads.find(({ index, place }) => index >= wanted && place === flip.headPlace)?.index
     if (at === undefined || at >= bytes.length) return void to.write(bytes)
     const flipped = Buffer.from(bytes)
     flipped[at] = (flipped[at] as number) ^ (1 << flip.bit)
@@ -109,7 +112,8 @@ function flipOn(through: Through, flip: Flip): void {
   }
 }
 
-const describe = ({ direction, atByte, headPlace, bit }: Flip): string => `bit ${bit} of ${headPlace === null ? '' : `the ${headPlaces[headPlace]} of the record behind `}byte ${atByte} ${direction}`
+const describe = ({ direction, atByte, headPlace, bit }: Flip): string =>
+  `bit ${bit} of ${headPlace === null ? '' : `the ${headPlaces[headPlace]} of the record behind `}byte ${atByte} ${direction}`
 
 export async function flipMany(flips: number, seed: number, progress: (text: string) => void): Promise<FlipCounts> {
   const random = seededRandom(seed)
@@ -126,7 +130,17 @@ export async function flipMany(flips: number, seed: number, progress: (text: str
   try {
     const flows = [...(await openFlows(mesh, 2)).values()].flat()
     for (let count = 0; count < flips; count++) {
-      const flip: Flip = { direction: below(2) === 0 ? 'up' : 'down', atByte: below(flipEveryBytes), headPlace: below(headsOneIn) === 0 ? below(headPlaces.length) : null, bit: below(8), isLast: below(2) === 0, isInHead: false, flippedByte: -1, flippedAtMs: null, endedAtMs: null }
+      const flip: Flip = {
+        direction: below(2) === 0 ? 'up' : 'down',
+        atByte: below(flipEveryBytes),
+        headPlace: below(headsOneIn) === 0 ? below(headPlaces.length) : null,
+        bit: below(8),
+        isLast: below(2) === 0,
+        isInHead: false,
+        flippedByte: -1,
+        flippedAtMs: null,
+        endedAtMs: null,
+      }
       const before = pair.opened
       pair.proxy.onThrough = (through) => {
         pair.proxy.onThrough = null
@@ -134,13 +148,22 @@ export async function flipMany(flips: number, seed: number, progress: (text: str
       }
       pair.proxy.newest?.destroy()
       turns.longestMs = 0
-      await sendUntil(`the end of socket ${count}, ${describe(flip)}`, flows, turns, () => flip.endedAtMs !== null, () => mayGoOn(flip))
+      await sendUntil(
+        `the end of socket ${count}, ${describe(flip)}`,
+        flows,
+        turns,
+        () => flip.endedAtMs !== null,
+        () => mayGoOn(flip),
+      )
       longestTurnMs = Math.max(longestTurnMs, turns.longestMs)
       const elapsedMs = (flip.endedAtMs as unknown as number) - (flip.flippedAtMs as unknown as number)
       if (flip.flippedByte < handshakeBytes) handshakeEndedMs.push(elapsedMs)
       else endedMs.push(elapsedMs)
       if (flip.isInHead) heads++
-      if (elapsedMs > slowMs) progress(`C7: ${elapsedMs.toFixed(1)} ms for ${describe(flip)}; longest turn here ${turns.longestMs.toFixed(1)} ms`)
+      if (elapsedMs > slowMs)
+        progress(
+          `C7: ${elapsedMs.toFixed(1)} ms for ${describe(flip)}; longest turn here ${turns.longestMs.toFixed(1)} ms`,
+        )
       await eventually('a new connection', () => pair.isUpSince(before), patienceMs)
       if (count % 100 === 99) progress(`C7: ${count + 1} flips, slowest end ${Math.max(0, ...endedMs).toFixed(1)} ms`)
     }
@@ -148,9 +171,32 @@ export async function flipMany(flips: number, seed: number, progress: (text: str
     // A duplicate would arrive now.
     await pause(100)
     errors.push(...flows.flatMap((flow) => flow.errors.map(({ message }) => message)))
-    return { ...faultsOfAll(flows), flips, handshakeEndedMs, heads, longestTurnMs, endedMs, errors, values: flows.reduce((sum, { sent }) => sum + sent, 0), wallMs: performance.now() - startedMs }
+    return {
+      ...faultsOfAll(flows),
+      flips,
+      handshakeEndedMs,
+      heads,
+      longestTurnMs,
+      endedMs,
+      errors,
+      values: flows.reduce((sum, { sent }) => sum + sent, 0),
+      wallMs: performance.now() - startedMs,
+    }
   } catch (error) {
-    return { lost: 0, duplicated: 0, reordered: 0, spoilt: 0, flips: endedMs.length + handshakeEndedMs.length, handshakeEndedMs, heads, longestTurnMs, endedMs, values: 0, errors: [...errors, (error as Error).message], wallMs: performance.now() - startedMs }
+    return {
+      lost: 0,
+      duplicated: 0,
+      reordered: 0,
+      spoilt: 0,
+      flips: endedMs.length + handshakeEndedMs.length,
+      handshakeEndedMs,
+      heads,
+      longestTurnMs,
+      endedMs,
+      values: 0,
+      errors: [...errors, (error as Error).message],
+      wallMs: performance.now() - startedMs,
+    }
   } finally {
     await mesh.stop()
   }
@@ -162,9 +208,15 @@ function mayGoOn({ flippedAtMs, flippedByte, isLast, isInHead }: Flip): boolean 
 }
 
 /** Sends in both directions all the time. */
-async function sendUntil(what: string, flows: readonly Flow[], turns: { longestMs: number }, holds: () => boolean, goesOn: () => boolean): Promise<void> {
+async function sendUntil(
+  what: string,
+  flows: readonly Flow[],
+  turns: { longestMs: number },
+  holds: () => boolean,
+  goesOn: () => boolean,
+): Promise<void> {
   const untilMs = performance.now() + patienceMs
-  for (let turnAtMs = performance.now(); !holds(); ) {
+  for (let turnAtMs = performance.now(); !holds();) {
     const nowMs = performance.now()
     turns.longestMs = Math.max(turns.longestMs, nowMs - turnAtMs)
     turnAtMs = nowMs
@@ -183,10 +235,28 @@ export async function bitflip({ isQuick, seed, progress }: BarContext): Promise<
   return [
     {
       id: 'C7',
-      passed: isWhole && counts.errors.length === 0 && counts.flips === flips && slowestMs <= 100 && slowestHandshakeMs <= handshakeEndMsMax,
+      passed:
+        isWhole &&
+        counts.errors.length === 0 &&
+        counts.flips === flips &&
+        slowestMs <= 100 &&
+        slowestHandshakeMs <= handshakeEndMsMax,
       figures: {
-        flips: counts.flips, in_handshake: counts.handshakeEndedMs.length, in_record_head: counts.heads, values: counts.values, lost: counts.lost, duplicated: counts.duplicated, reordered: counts.reordered, spoilt: counts.spoilt, errors: counts.errors.length,
-        ended_p50_ms: quantile(counts.endedMs, 0.5), ended_p99_ms: quantile(counts.endedMs, 0.99), ended_max_ms: slowestMs, handshake_ended_max_ms: slowestHandshakeMs, turn_max_ms: counts.longestTurnMs, wall_s: counts.wallMs / 1000,
+        flips: counts.flips,
+        in_handshake: counts.handshakeEndedMs.length,
+        in_record_head: counts.heads,
+        values: counts.values,
+        lost: counts.lost,
+        duplicated: counts.duplicated,
+        reordered: counts.reordered,
+        spoilt: counts.spoilt,
+        errors: counts.errors.length,
+        ended_p50_ms: quantile(counts.endedMs, 0.5),
+        ended_p99_ms: quantile(counts.endedMs, 0.99),
+        ended_max_ms: slowestMs,
+        handshake_ended_max_ms: slowestHandshakeMs,
+        turn_max_ms: counts.longestTurnMs,
+        wall_s: counts.wallMs / 1000,
       },
       notes: counts.errors.slice(0, 5),
     },

@@ -38,7 +38,8 @@ export interface KillCounts extends LaneFaults {
 }
 
 const pick = <T>(random: Random, from: readonly T[]): T => from[Math.floor(random.fraction() * from.length)] as T
-const between = (random: Random, least: number, most: number): number => least + Math.floor(random.fraction() * (most - least + 1))
+const between = (random: Random, least: number, most: number): number =>
+  least + Math.floor(random.fraction() * (most - least + 1))
 
 /** One in this many kills is repeated during the handshake of the next connection. */
 const earlyOneIn = 10
@@ -72,7 +73,7 @@ class Killer {
   #send(values: number): void {
     const count = Math.min(values, this.#valuesLeft)
     this.#valuesLeft -= count
-    for (let left = count; left > 0; ) {
+    for (let left = count; left > 0;) {
       const burst = Math.min(left, between(this.#random, 1, 40))
       pick(this.#random, this.#flows).send(burst)
       left -= burst
@@ -96,7 +97,8 @@ class Killer {
       const isEarly = this.total < kills && between(this.#random, 1, earlyOneIn) === 1
       if (isEarly) await this.#killEarly(newest)
       await eventually('a new connection', () => this.#pair.isUpSince(before), patienceMs)
-      if (!isEarly && !isYoung) this.resumeMs.push(Math.max(...this.#pair.views.map(({ openedAtMs }) => openedAtMs)) - killedAtMs)
+      if (!isEarly && !isYoung)
+        this.resumeMs.push(Math.max(...this.#pair.views.map(({ openedAtMs }) => openedAtMs)) - killedAtMs)
     }
     this.#send(this.#valuesLeft)
   }
@@ -119,21 +121,29 @@ class Killer {
     const through = this.#pair.proxy.newest
     this.kills[kind]++
     if (kind === 'destroy' || through === null) {
-      const [side, other] = this.#random.fraction() < 0.5 ? [this.#pair.dialer, this.#pair.acceptor] : [this.#pair.acceptor, this.#pair.dialer]
+      const [side, other] =
+        this.#random.fraction() < 0.5
+          ? [this.#pair.dialer, this.#pair.acceptor]
+          : [this.#pair.acceptor, this.#pair.dialer]
       // The event about the last connection may arrive while the next handshake is under way. Then that one is killed;
       // otherwise nothing would be.
       if (side.destroySocketsTo(other.id) || through === null) return performance.now()
       return through.reset()
     }
     if (kind === 'reset') return through.reset()
-    const broken = kind === 'cut' ? through.cutAfter(between(this.#random, 1, cutLengthBytesMax)) : through.endMidRecord()
+    const broken =
+      kind === 'cut' ? through.cutAfter(between(this.#random, 1, cutLengthBytesMax)) : through.endMidRecord()
     let atMs: number | null = null
     void broken.then((whenMs) => (atMs = whenMs))
     // Both kinds need bytes to cut: if too few flow, more are sent.
-    await eventually(`the ${kind}`, () => {
-      if (atMs === null) pick(this.#random, this.#flows).send(3)
-      return atMs !== null
-    }, patienceMs)
+    await eventually(
+      `the ${kind}`,
+      () => {
+        if (atMs === null) pick(this.#random, this.#flows).send(3)
+        return atMs !== null
+      },
+      patienceMs,
+    )
     return atMs as unknown as number
   }
 
@@ -164,9 +174,15 @@ export async function killMany({ kills, values, sessions, seed, progress }: Kill
   try {
     const flows = await openFlows(mesh, sessions)
     const all = [...flows.values()].flat()
-    const share = (total: number, index: number): number => Math.floor(total / mesh.pairs.length) + (index < total % mesh.pairs.length ? 1 : 0)
-    const killers = mesh.pairs.map((pair, index) => new Killer(pair, flows.get(pair) as Flow[], random, share(values, index)))
-    const ticker = setInterval(() => progress(`C1: ${killers.reduce((sum, { total }) => sum + total, 0)} kills`), 10_000)
+    const share = (total: number, index: number): number =>
+      Math.floor(total / mesh.pairs.length) + (index < total % mesh.pairs.length ? 1 : 0)
+    const killers = mesh.pairs.map(
+      (pair, index) => new Killer(pair, flows.get(pair) as Flow[], random, share(values, index)),
+    )
+    const ticker = setInterval(
+      () => progress(`C1: ${killers.reduce((sum, { total }) => sum + total, 0)} kills`),
+      10_000,
+    )
     const stuck: string[] = []
     const note = (error: unknown): void => void stuck.push((error as Error).message)
     // A stuck pair fails the check; what the other pairs sent must still arrive.
@@ -179,7 +195,12 @@ export async function killMany({ kills, values, sessions, seed, progress }: Kill
     const sumOf = (kind: KillKind): number => killers.reduce((sum, killer) => sum + killer.kills[kind], 0)
     return {
       ...faultsOfAll(all),
-      kills: { destroy: sumOf('destroy'), reset: sumOf('reset'), 'fin-mid-record': sumOf('fin-mid-record'), cut: sumOf('cut') },
+      kills: {
+        destroy: sumOf('destroy'),
+        reset: sumOf('reset'),
+        'fin-mid-record': sumOf('fin-mid-record'),
+        cut: sumOf('cut'),
+      },
       earlyKills: killers.reduce((sum, { earlyKills }) => sum + earlyKills, 0),
       youngKills: killers.reduce((sum, { youngKills }) => sum + youngKills, 0),
       sent: all.reduce((sum, { sent }) => sum + sent, 0),
@@ -199,14 +220,29 @@ export async function chaosKill({ isQuick, seed, progress }: BarContext): Promis
   const wallMsMax = isQuick ? 8_000 : 120_000
   const counts = await killMany({ kills, values, sessions: 4, seed, progress })
   const total = killKinds.reduce((sum, kind) => sum + counts.kills[kind], 0)
-  const isWhole = counts.lost + counts.duplicated + counts.reordered + counts.spoilt === 0 && counts.sent >= values && counts.received === counts.sent
+  const isWhole =
+    counts.lost + counts.duplicated + counts.reordered + counts.spoilt === 0 &&
+    counts.sent >= values &&
+    counts.received === counts.sent
   return [
     {
       id: 'C1',
       passed: isWhole && counts.errors.length === 0 && total >= kills && counts.wallMs <= wallMsMax,
       figures: {
-        kills: total, ...counts.kills, early: counts.earlyKills, young: counts.youngKills, values: counts.sent, received: counts.received, lost: counts.lost, duplicated: counts.duplicated, reordered: counts.reordered, spoilt: counts.spoilt,
-        errors: counts.errors.length, resume_p50_ms: quantile(counts.resumeMs, 0.5), resume_p99_ms: quantile(counts.resumeMs, 0.99), wall_s: counts.wallMs / 1000,
+        kills: total,
+        ...counts.kills,
+        early: counts.earlyKills,
+        young: counts.youngKills,
+        values: counts.sent,
+        received: counts.received,
+        lost: counts.lost,
+        duplicated: counts.duplicated,
+        reordered: counts.reordered,
+        spoilt: counts.spoilt,
+        errors: counts.errors.length,
+        resume_p50_ms: quantile(counts.resumeMs, 0.5),
+        resume_p99_ms: quantile(counts.resumeMs, 0.99),
+        wall_s: counts.wallMs / 1000,
       },
       notes: counts.errors.slice(0, 5),
     },

@@ -25,7 +25,12 @@ export interface MeshOptions {
 }
 
 /** Many connections from one address are intended here, so the limits for strangers are raised. */
-const chaosLimits: Partial<Limits> = { backoffMinMs: 2, backoffMaxMs: 100, connectBurst: 1_000_000, pendingInboundPerAddressMax: 64 }
+const chaosLimits: Partial<Limits> = {
+  backoffMinMs: 2,
+  backoffMaxMs: 100,
+  connectBurst: 1_000_000,
+  pendingInboundPerAddressMax: 64,
+}
 
 /** How one side sees the other, counted from its events. */
 export class View {
@@ -140,30 +145,59 @@ export class Mesh {
     this.pairs = pairs
   }
 
-  static async start({ members: count, carrier = 'tls', bothDial = false, isDirect = false, links = 1, limits = {} }: MeshOptions): Promise<Mesh> {
+  static async start({
+    members: count,
+    carrier = 'tls',
+    bothDial = false,
+    isDirect = false,
+    links = 1,
+    limits = {},
+  }: MeshOptions): Promise<Mesh> {
     const keys = Array.from({ length: count }, () => Identity.generate())
     const scheme = carrier === 'tls' ? 'tls' : 'tcp'
     const proxies = new Map<string, ChaosProxy>()
     for (let from = 0; from < count; from++) {
-      for (let to = 0; to < count; to++) if (!isDirect && from !== to && (bothDial || from > to)) proxies.set(`${from} ${to}`, await ChaosProxy.listen())
+      for (let to = 0; to < count; to++)
+        if (!isDirect && from !== to && (bothDial || from > to)) proxies.set(`${from} ${to}`, await ChaosProxy.listen())
     }
     const members: Member[] = []
     for (const [own, identity] of keys.entries()) {
       const others = [...keys.keys()].filter((other) => other !== own)
       const ids = new Set(others.map((other) => (keys[other] as Identity).id))
-      const transport = carrier === 'tls' ? new TlsTransport({ identity, authorize: (id) => ids.has(id) }) : new TcpTransport()
+      const transport =
+        carrier === 'tls' ? new TlsTransport({ identity, authorize: (id) => ids.has(id) }) : new TcpTransport()
       const peers = others.map((other) => {
-        const url = proxies.get(`${own} ${other}`)?.urlOf(scheme) ?? (isDirect ? members[other]?.network.url : undefined)
+        const url =
+          proxies.get(`${own} ${other}`)?.urlOf(scheme) ?? (isDirect ? members[other]?.network.url : undefined)
         return { id: (keys[other] as Identity).id, ...(typeof url === 'string' ? { url } : {}) }
       })
-      const network = createNetwork({ identity, listen: `${scheme}://127.0.0.1:0`, peers, security: carrier, connectionParallelism: links, limits: { ...chaosLimits, ...limits } }, { environment: { transport } })
+      const network = createNetwork(
+        {
+          identity,
+          listen: `${scheme}://127.0.0.1:0`,
+          peers,
+          security: carrier,
+          connectionParallelism: links,
+          limits: { ...chaosLimits, ...limits },
+        },
+        { environment: { transport } },
+      )
       members.push(new Member(network, transport))
       await network.ready()
-      for (const [name, proxy] of proxies) if (name.endsWith(` ${own}`)) proxy.target = Number(new URL(network.url as string).port)
+      for (const [name, proxy] of proxies)
+        if (name.endsWith(` ${own}`)) proxy.target = Number(new URL(network.url as string).port)
     }
     const pairs: Pair[] = []
     for (let from = 0; from < count; from++) {
-      for (let to = 0; to < from; to++) pairs.push(new Pair(members[from] as Member, members[to] as Member, proxies.get(`${from} ${to}`) ?? null, proxies.get(`${to} ${from}`) ?? null))
+      for (let to = 0; to < from; to++)
+        pairs.push(
+          new Pair(
+            members[from] as Member,
+            members[to] as Member,
+            proxies.get(`${from} ${to}`) ?? null,
+            proxies.get(`${to} ${from}`) ?? null,
+          ),
+        )
     }
     return new Mesh(members, pairs)
   }
@@ -244,13 +278,21 @@ export class Flow {
  */
 export async function openFlows(mesh: Mesh, sessionCount: number): Promise<Map<Pair, Flow[]>> {
   const made = new Map<Member, Session[]>()
-  await Promise.all(mesh.members.map(async (member) => void made.set(member, await member.network.makeSessions({ count: sessionCount, timeoutMs: 20_000 }))))
+  await Promise.all(
+    mesh.members.map(
+      async (member) =>
+        void made.set(member, await member.network.makeSessions({ count: sessionCount, timeoutMs: 20_000 })),
+    ),
+  )
   const flows = new Map<Pair, Flow[]>()
   for (const pair of mesh.pairs) {
     const ofPair: Flow[] = []
     for (let index = 0; index < sessionCount; index++) {
       const [a, b] = [made.get(pair.dialer)?.[index] as Session, made.get(pair.acceptor)?.[index] as Session]
-      ofPair.push(new Flow(a, pair.acceptor.id, b, pair.dialer.id, index % 2 === 0), new Flow(b, pair.dialer.id, a, pair.acceptor.id, index % 2 === 0))
+      ofPair.push(
+        new Flow(a, pair.acceptor.id, b, pair.dialer.id, index % 2 === 0),
+        new Flow(b, pair.dialer.id, a, pair.acceptor.id, index % 2 === 0),
+      )
     }
     flows.set(pair, ofPair)
   }

@@ -15,7 +15,11 @@ import type { Direction } from './chaos-proxy.ts'
 export const sessionsOfConversation = 2
 
 /** Every type, and a few values that span reads. */
-const spoken: readonly NetworkValue[] = [...smallValues, { type: 'Bytes', value: Buffer.alloc(300, 0x33) }, { type: 'VecRing32', value: Uint32Array.from({ length: 200 }, (_, index) => index) }]
+const spoken: readonly NetworkValue[] = [
+  ...smallValues,
+  { type: 'Bytes', value: Buffer.alloc(300, 0x33) },
+  { type: 'VecRing32', value: Uint32Array.from({ length: 200 }, (_, index) => index) },
+]
 
 /**
  * How bytes are forwarded: as they came, in pieces of this many bytes with one tick each, or everything that arrives
@@ -70,7 +74,18 @@ class SlowWriter {
   }
 }
 
-async function talk(from: Member, to: Member, made: ReadonlyMap<Member, readonly { send(peer: string, value: NetworkValue): Promise<void>; receive(peer: string): Promise<NetworkValue>; flush(): Promise<void> }[]>): Promise<number> {
+async function talk(
+  from: Member,
+  to: Member,
+  made: ReadonlyMap<
+    Member,
+    readonly {
+      send(peer: string, value: NetworkValue): Promise<void>
+      receive(peer: string): Promise<NetworkValue>
+      flush(): Promise<void>
+    }[]
+  >,
+): Promise<number> {
   let wrong = 0
   for (const [index, session] of made.get(from)!.entries()) {
     const other = made.get(to)![index]!
@@ -103,7 +118,13 @@ export async function converse(slicing: Slicing): Promise<Conversation> {
   let wrong = 0
   try {
     await eventually('the connection', () => pair.isUp)
-    const made = new Map(await Promise.all([dialer, acceptor].map(async (member) => [member, await member.network.makeSessions({ count: sessionsOfConversation })] as const)))
+    const made = new Map(
+      await Promise.all(
+        [dialer, acceptor].map(
+          async (member) => [member, await member.network.makeSessions({ count: sessionsOfConversation })] as const,
+        ),
+      ),
+    )
     const both = await Promise.all([talk(dialer, acceptor, made), talk(acceptor, dialer, made)])
     wrong = both[0] + both[1]
   } finally {

@@ -46,7 +46,12 @@ export interface LaneFaults {
 export const noFaults: LaneFaults = { lost: 0, duplicated: 0, reordered: 0, spoilt: 0 }
 
 export function addFaults(a: LaneFaults, b: LaneFaults): LaneFaults {
-  return { lost: a.lost + b.lost, duplicated: a.duplicated + b.duplicated, reordered: a.reordered + b.reordered, spoilt: a.spoilt + b.spoilt }
+  return {
+    lost: a.lost + b.lost,
+    duplicated: a.duplicated + b.duplicated,
+    reordered: a.reordered + b.reordered,
+    spoilt: a.spoilt + b.spoilt,
+  }
 }
 
 /** What one lane received, number by number. */

@@ -41,7 +41,12 @@ const patienceMs = 5_000
 
 const socketsOf = ({ transport }: Member): number => transport.pipes.size
 
-async function crossOften(pair: Pair, flows: readonly Flow[], crossings: number, counts: { bothArrived: number; settleMs: number[]; notOne: number; extraOpens: number; livelocks: number }): Promise<void> {
+async function crossOften(
+  pair: Pair,
+  flows: readonly Flow[],
+  crossings: number,
+  counts: { bothArrived: number; settleMs: number[]; notOne: number; extraOpens: number; livelocks: number },
+): Promise<void> {
   const { dialer, acceptor, proxy, back } = pair
   for (let count = 0; count < crossings; count++) {
     const before = pair.opened
@@ -56,7 +61,11 @@ async function crossOften(pair: Pair, flows: readonly Flow[], crossings: number,
     try {
       await eventually('a new connection', () => pair.isUpSince(before), patienceMs)
       await pause(quietMs)
-      await eventually('one socket each', () => pair.isUp && socketsOf(dialer) === 1 && socketsOf(acceptor) === 1, patienceMs)
+      await eventually(
+        'one socket each',
+        () => pair.isUp && socketsOf(dialer) === 1 && socketsOf(acceptor) === 1,
+        patienceMs,
+      )
     } catch {
       if (pair.isUp) counts.notOne++
       else counts.livelocks++
@@ -68,7 +77,9 @@ async function crossOften(pair: Pair, flows: readonly Flow[], crossings: number,
 }
 
 export async function crossMany({ carrier, crossings, pairs }: CrossingOptions): Promise<CrossingCounts> {
-  const meshes = await Promise.all(Array.from({ length: pairs }, () => Mesh.start({ members: 2, carrier, bothDial: true })))
+  const meshes = await Promise.all(
+    Array.from({ length: pairs }, () => Mesh.start({ members: 2, carrier, bothDial: true })),
+  )
   const counts = { bothArrived: 0, settleMs: [] as number[], notOne: 0, extraOpens: 0, livelocks: 0 }
   const errors: string[] = []
   try {
@@ -76,12 +87,29 @@ export async function crossMany({ carrier, crossings, pairs }: CrossingOptions):
     const flows = await Promise.all(meshes.map(async (mesh) => [...(await openFlows(mesh, 1)).values()].flat()))
     await eventually('the first connections', () => all.every(({ isUp }) => isUp))
     await pause(50)
-    await Promise.all(all.map((pair, index) => crossOften(pair, flows[index] ?? [], Math.floor(crossings / pairs) + (index < crossings % pairs ? 1 : 0), counts)))
+    await Promise.all(
+      all.map((pair, index) =>
+        crossOften(
+          pair,
+          flows[index] ?? [],
+          Math.floor(crossings / pairs) + (index < crossings % pairs ? 1 : 0),
+          counts,
+        ),
+      ),
+    )
     const every = flows.flat()
-    await eventually('the last value', () => every.every(({ isDelivered }) => isDelivered)).catch((error: unknown) => errors.push((error as Error).message))
+    await eventually('the last value', () => every.every(({ isDelivered }) => isDelivered)).catch((error: unknown) =>
+      errors.push((error as Error).message),
+    )
     await pause(100)
     errors.push(...every.flatMap((flow) => flow.errors.map(({ message }) => message)))
-    return { crossings: counts.settleMs.length, ...counts, ...faultsOfAll(every), values: every.reduce((sum, { sent }) => sum + sent, 0), errors }
+    return {
+      crossings: counts.settleMs.length,
+      ...counts,
+      ...faultsOfAll(every),
+      values: every.reduce((sum, { sent }) => sum + sent, 0),
+      errors,
+    }
   } finally {
     await Promise.all(meshes.map((mesh) => mesh.stop()))
   }
@@ -99,8 +127,29 @@ export async function crossingDials({ isQuick, progress }: BarContext): Promise<
     const p99 = quantile(counts.settleMs, 0.99)
     bars.push({
       id,
-      passed: counts.crossings === crossings && counts.lost + counts.duplicated + counts.reordered + counts.spoilt + counts.errors.length === 0 && counts.notOne === 0 && counts.livelocks === 0 && p99 <= 50 && counts.bothArrived >= crossings / 2,
-      figures: { crossings, both_arrived: counts.bothArrived, not_one: counts.notOne, extra_opens: counts.extraOpens, livelocks: counts.livelocks, values: counts.values, lost: counts.lost, duplicated: counts.duplicated, reordered: counts.reordered, spoilt: counts.spoilt, errors: counts.errors.length, settle_p50_ms: quantile(counts.settleMs, 0.5), settle_p99_ms: p99, settle_max_ms: quantile(counts.settleMs, 1) },
+      passed:
+        counts.crossings === crossings &&
+        counts.lost + counts.duplicated + counts.reordered + counts.spoilt + counts.errors.length === 0 &&
+        counts.notOne === 0 &&
+        counts.livelocks === 0 &&
+        p99 <= 50 &&
+        counts.bothArrived >= crossings / 2,
+      figures: {
+        crossings,
+        both_arrived: counts.bothArrived,
+        not_one: counts.notOne,
+        extra_opens: counts.extraOpens,
+        livelocks: counts.livelocks,
+        values: counts.values,
+        lost: counts.lost,
+        duplicated: counts.duplicated,
+        reordered: counts.reordered,
+        spoilt: counts.spoilt,
+        errors: counts.errors.length,
+        settle_p50_ms: quantile(counts.settleMs, 0.5),
+        settle_p99_ms: p99,
+        settle_max_ms: quantile(counts.settleMs, 1),
+      },
       notes: counts.errors.slice(0, 5),
     })
   }

@@ -45,7 +45,12 @@ export function readEntries(path: string): Entry[] {
       lane: bytes[at + 3] as number,
       boot: bytes.readUInt32LE(at + 4),
       generation: bytes.readUInt32LE(at + 8),
-      numbers: [bytes.readUInt32LE(at + 12), bytes.readUInt32LE(at + 16), bytes.readUInt32LE(at + 20), bytes.readUInt32LE(at + 24)],
+      numbers: [
+        bytes.readUInt32LE(at + 12),
+        bytes.readUInt32LE(at + 16),
+        bytes.readUInt32LE(at + 20),
+        bytes.readUInt32LE(at + 24),
+      ],
     })
   }
   return entries
@@ -88,13 +93,31 @@ interface Flow {
  * @param lastBoots by process: the last one, which was not killed. Its last flows must have been flushed.
  */
 export function judgeEntries(entries: readonly Entry[], lastBoots: readonly number[]): Judgement {
-  const result: Judgement = { flows: 0, delivered: 0, acked: 0, resets: 0, otherEnds: 0, unknown: 0, unknownMost: 0, ackedNotDelivered: 0, deliveredNotSent: 0, duplicated: 0, misplaced: 0, unknownBeyondInFlight: 0, wrongSums: 0, endedTwice: 0, neverEnded: 0, lostAtTheEnd: 0 }
+  const result: Judgement = {
+    flows: 0,
+    delivered: 0,
+    acked: 0,
+    resets: 0,
+    otherEnds: 0,
+    unknown: 0,
+    unknownMost: 0,
+    ackedNotDelivered: 0,
+    deliveredNotSent: 0,
+    duplicated: 0,
+    misplaced: 0,
+    unknownBeyondInFlight: 0,
+    wrongSums: 0,
+    endedTwice: 0,
+    neverEnded: 0,
+    lostAtTheEnd: 0,
+  }
   const flows = new Map<string, Flow>()
   const latest = new Map<string, number>()
   for (const entry of entries) {
     const key = [entry.sender, entry.boot, entry.generation, entry.receiver, entry.lane].join(' ')
     let flow = flows.get(key)
-    if (flow === undefined) flows.set(key, (flow = { name: entry, next: 1, flushed: 0, isOpened: false, resets: [], otherEnds: 0 }))
+    if (flow === undefined)
+      flows.set(key, (flow = { name: entry, next: 1, flushed: 0, isOpened: false, resets: [], otherEnds: 0 }))
     const [first] = entry.numbers
     if (entry.kind === entryKinds.delivered) {
       result.delivered++
@@ -116,7 +139,12 @@ export function judgeEntries(entries: readonly Entry[], lastBoots: readonly numb
   return result
 }
 
-function judgeFlow({ name, next, flushed, isOpened, resets, otherEnds }: Flow, result: Judgement, latest: ReadonlyMap<string, number>, lastBoots: readonly number[]): void {
+function judgeFlow(
+  { name, next, flushed, isOpened, resets, otherEnds }: Flow,
+  result: Judgement,
+  latest: ReadonlyMap<string, number>,
+  lastBoots: readonly number[],
+): void {
   result.flows++
   result.resets += resets.length
   result.otherEnds += otherEnds

@@ -20,7 +20,9 @@ import type { FloodStats, FloodVictimReady } from './flood-victim.ts'
 /** Node 20 cannot run TypeScript: from sources, the compiled version of a program is started. */
 export function chaosProgram(name: string): string {
   const isCompiled = import.meta.url.endsWith('.js')
-  return fileURLToPath(new URL(isCompiled ? `${name}.js` : `../../../build/test/bars/chaos/${name}.js`, import.meta.url))
+  return fileURLToPath(
+    new URL(isCompiled ? `${name}.js` : `../../../build/test/bars/chaos/${name}.js`, import.meta.url),
+  )
 }
 
 /** While there is credit, a frame may have any size, so an unfinished frame may hold this much. Reported openly. */
@@ -46,7 +48,8 @@ const onCore = (core: number): readonly string[] => (isPinned ? pinnedTo(core) :
 /** @returns a function that unpins this process */
 function pinNeighbour(): () => void {
   if (!isPinned) return () => {}
-  const pin = (to: string): string => spawnSync('taskset', ['-acp', to, String(process.pid)], { encoding: 'utf8' }).stdout
+  const pin = (to: string): string =>
+    spawnSync('taskset', ['-acp', to, String(process.pid)], { encoding: 'utf8' }).stdout
   const was = /affinity list: ([\d,-]+)/.exec(pin(String(cores.others)))?.[1]
   return () => void (was !== undefined && pin(was))
 }
@@ -98,9 +101,18 @@ const warmUpPerSecond = 0.8
 
 export async function floodOnce(flood: Flood, seconds: number): Promise<FloodCounts> {
   const [hostile, honest] = [Identity.generate(), Identity.generate()]
-  const victim = forkBehind(onCore(cores.victim), chaosProgram('flood-victim'), { hostile: hostile.id, honest: honest.id, limits: victimLimits }, ['--expose-gc'])
+  const victim = forkBehind(
+    onCore(cores.victim),
+    chaosProgram('flood-victim'),
+    { hostile: hostile.id, honest: honest.id, limits: victimLimits },
+    ['--expose-gc'],
+  )
   const [ready] = (await once(victim, 'message')) as [FloodVictimReady]
-  const network = createNetwork({ identity: honest, peers: [{ id: ready.id, url: ready.url }], limits: { maxMessageLengthBytes: mebibyte } })
+  const network = createNetwork({
+    identity: honest,
+    peers: [{ id: ready.id, url: ready.url }],
+    limits: { maxMessageLengthBytes: mebibyte },
+  })
   const pace: Pace = { perMs: Infinity, isOver: false }
   try {
     const [session] = await network.makeSessions({ count: 1 })
@@ -115,8 +127,18 @@ export async function floodOnce(flood: Flood, seconds: number): Promise<FloodCou
     await pause(seconds * 1_000)
     const before = await ask(victim, 'stats')
     await ask(victim, 'restart')
-    const orders: FlooderOrders = { pem: hostile.toPem(), port: Number(new URL(ready.url).port), flood: flood.name, seconds: seconds + 0.5, maxMessageLengthBytes: mebibyte }
-    const flooder = forkBehind([...(canBeNice ? ['nice', '-n', '19'] : []), ...onCore(cores.others)], chaosProgram('flooder'), orders)
+    const orders: FlooderOrders = {
+      pem: hostile.toPem(),
+      port: Number(new URL(ready.url).port),
+      flood: flood.name,
+      seconds: seconds + 0.5,
+      maxMessageLengthBytes: mebibyte,
+    }
+    const flooder = forkBehind(
+      [...(canBeNice ? ['nice', '-n', '19'] : []), ...onCore(cores.others)],
+      chaosProgram('flooder'),
+      orders,
+    )
     const gone = once(flooder, 'exit').then(() => Promise.reject(new Error(`the flooder of ${flood.name} broke`)))
     const reported = Promise.race([once(flooder, 'message') as Promise<[FlooderReport]>, gone])
     gone.catch(() => {})
@@ -130,8 +152,15 @@ export async function floodOnce(flood: Flood, seconds: number): Promise<FloodCou
     const during = await ask(victim, 'stats')
     const goodputBefore = before.values / before.elapsedMs
     return {
-      flood: flood.name, rssGrowthBytes: during.peakRssBytes - before.peakRssBytes, lagP99Ms: during.lagP99Ms, lagBeforeMs: before.lagP99Ms,
-      goodputShare: during.values / during.elapsedMs / goodputBefore, goodputBefore: goodputBefore * 1000, goodputShareByCpu: (during.values / during.cpuMs) / (before.values / before.cpuMs), stats: during, report,
+      flood: flood.name,
+      rssGrowthBytes: during.peakRssBytes - before.peakRssBytes,
+      lagP99Ms: during.lagP99Ms,
+      lagBeforeMs: before.lagP99Ms,
+      goodputShare: during.values / during.elapsedMs / goodputBefore,
+      goodputBefore: goodputBefore * 1000,
+      goodputShareByCpu: during.values / during.cpuMs / (before.values / before.cpuMs),
+      stats: during,
+      report,
     }
   } finally {
     pace.isOver = true
@@ -142,7 +171,8 @@ export async function floodOnce(flood: Flood, seconds: number): Promise<FloodCou
 }
 
 /** Closed with a reason, or harmless: nothing the offender sends is accepted while it does not read. */
-const isAnswered = ({ flood, stats, report }: FloodCounts): boolean => flood === control || report.goodbyes.length > 0 || report.refusals.length > 0 || stats.causes.length > 0
+const isAnswered = ({ flood, stats, report }: FloodCounts): boolean =>
+  flood === control || report.goodbyes.length > 0 || report.refusals.length > 0 || stats.causes.length > 0
 
 export async function floodBar({ isQuick, progress }: BarContext): Promise<readonly Bar[]> {
   const bars: Bar[] = []
@@ -150,7 +180,8 @@ export async function floodBar({ isQuick, progress }: BarContext): Promise<reado
   const only = process.env['STATEWIRE_FLOOD']
   const unpin = pinNeighbour()
   try {
-    for (const flood of floods(mebibyte).filter(({ name }) => only === undefined || name === only)) bars.push(barOf(await floodOnce(flood, seconds), progress))
+    for (const flood of floods(mebibyte).filter(({ name }) => only === undefined || name === only))
+      bars.push(barOf(await floodOnce(flood, seconds), progress))
   } finally {
     unpin()
   }
@@ -158,12 +189,45 @@ export async function floodBar({ isQuick, progress }: BarContext): Promise<reado
 }
 
 function barOf(counts: FloodCounts, progress: BarContext['progress']): Bar {
-  const { flood, rssGrowthBytes, lagP99Ms, lagBeforeMs, goodputShare, goodputShareByCpu, goodputBefore, stats, report } = counts
-  const passed = rssGrowthBytes <= 16 * mebibyte && lagP99Ms <= 50 && goodputShare >= 0.8 && stats.crashes === 0 && isAnswered(counts)
+  const {
+    flood,
+    rssGrowthBytes,
+    lagP99Ms,
+    lagBeforeMs,
+    goodputShare,
+    goodputShareByCpu,
+    goodputBefore,
+    stats,
+    report,
+  } = counts
+  const passed =
+    rssGrowthBytes <= 16 * mebibyte &&
+    lagP99Ms <= 50 &&
+    goodputShare >= 0.8 &&
+    stats.crashes === 0 &&
+    isAnswered(counts)
   const figures = {
-    flood: JSON.stringify(flood), rss_growth_mib: rssGrowthBytes / mebibyte, lag_p99_ms: lagP99Ms, lag_before_ms: lagBeforeMs, goodput_share: goodputShare, goodput_share_by_cpu: goodputShareByCpu, goodput_before: Math.round(goodputBefore),
-    connects: report.connects, taken: report.taken, said_mib: report.saidBytes / mebibyte, closed: stats.lost, rejected: stats.rejected, crashes: stats.crashes,
+    flood: JSON.stringify(flood),
+    rss_growth_mib: rssGrowthBytes / mebibyte,
+    lag_p99_ms: lagP99Ms,
+    lag_before_ms: lagBeforeMs,
+    goodput_share: goodputShare,
+    goodput_share_by_cpu: goodputShareByCpu,
+    goodput_before: Math.round(goodputBefore),
+    connects: report.connects,
+    taken: report.taken,
+    said_mib: report.saidBytes / mebibyte,
+    closed: stats.lost,
+    rejected: stats.rejected,
+    crashes: stats.crashes,
   }
-  progress(`S8 ${passed ? 'pass' : 'FAIL'} ${flood}: rss +${(rssGrowthBytes / mebibyte).toFixed(1)} MiB, lag p99 ${lagP99Ms.toFixed(0)} ms, goodput ${(goodputShare * 100).toFixed(0)} %`)
-  return { id: 'S8', passed, figures, notes: [...stats.causes.slice(0, 2), ...report.goodbyes.slice(0, 2), ...report.refusals.slice(0, 2)] }
+  progress(
+    `S8 ${passed ? 'pass' : 'FAIL'} ${flood}: rss +${(rssGrowthBytes / mebibyte).toFixed(1)} MiB, lag p99 ${lagP99Ms.toFixed(0)} ms, goodput ${(goodputShare * 100).toFixed(0)} %`,
+  )
+  return {
+    id: 'S8',
+    passed,
+    figures,
+    notes: [...stats.causes.slice(0, 2), ...report.goodbyes.slice(0, 2), ...report.refusals.slice(0, 2)],
+  }
 }

@@ -36,7 +36,11 @@ export interface FloodVictimReady {
   readonly id: string
 }
 
-const { hostile, honest, limits } = JSON.parse(process.argv[2] ?? '{}') as { hostile: string; honest: string; limits: Partial<Limits> }
+const { hostile, honest, limits } = JSON.parse(process.argv[2] ?? '{}') as {
+  hostile: string
+  honest: string
+  limits: Partial<Limits>
+}
 const lagResolutionMs = 2
 const lag = monitorEventLoopDelay({ resolution: lagResolutionMs })
 let crashes = 0
@@ -50,7 +54,12 @@ process.on('uncaughtException', () => void crashes++)
 process.on('unhandledRejection', () => void crashes++)
 
 const identity = Identity.generate()
-const network = createNetwork({ identity, listen: 'tls://127.0.0.1:0', peers: [{ id: hostile }, { id: honest }], limits })
+const network = createNetwork({
+  identity,
+  listen: 'tls://127.0.0.1:0',
+  peers: [{ id: hostile }, { id: honest }],
+  limits,
+})
 network.on('connection.opened', ({ peer }) => void (peer === hostile && counts.opened++))
 network.on('connection.lost', ({ peer, cause }) => {
   if (peer !== hostile) return
@@ -67,7 +76,10 @@ async function wantSessions(): Promise<void> {
     try {
       const sessions = await network.makeSessions({ count: sessionsOfVictim, peers: [hostile], timeoutMs: 2_000 })
       // Nothing reads them; when they end, the application makes new ones.
-      while (sessions.some((session) => isAlive(() => session.trySend(hostile, { type: 'RingElementBit', value: false })))) await pause(50)
+      while (
+        sessions.some((session) => isAlive(() => session.trySend(hostile, { type: 'RingElementBit', value: false })))
+      )
+        await pause(50)
       for (const session of sessions) session.close()
     } catch {
       await pause(50)
@@ -114,7 +126,18 @@ function stats(): FloodStats {
   const rssBytes = process.memoryUsage().rss
   peakRssBytes = Math.max(peakRssBytes, rssBytes)
   const { user, system } = process.cpuUsage(startedCpu)
-  return { rssBytes, peakRssBytes, lagP99Ms: lag.percentile(99) / 1e6 - lagResolutionMs, lagMaxMs: lag.max / 1e6 - lagResolutionMs, values, elapsedMs: performance.now() - startedMs, cpuMs: (user + system) / 1000, ...counts, causes: [...causes], crashes }
+  return {
+    rssBytes,
+    peakRssBytes,
+    lagP99Ms: lag.percentile(99) / 1e6 - lagResolutionMs,
+    lagMaxMs: lag.max / 1e6 - lagResolutionMs,
+    values,
+    elapsedMs: performance.now() - startedMs,
+    cpuMs: (user + system) / 1000,
+    ...counts,
+    causes: [...causes],
+    crashes,
+  }
 }
 
 process.on('message', ({ ask }: { ask: 'stats' | 'restart' | 'measure' | 'stop' }) => {

@@ -50,8 +50,11 @@ async function attack(peer: HostilePeer): Promise<void> {
   if (flood?.first !== undefined) await peer.say(flood.first())
   for (let number = 0; performance.now() < untilMs && !peer.isClosed; number++) {
     const bytes = flood?.again(number, peer.counted) as Buffer
-    if (flood?.isSliced === true) for (let slice = 1; slice < slicesAtOnce && peer.socket.writable; slice++) await new Promise((resolve) => peer.socket.write(bytes, resolve))
-    if (!(await Promise.race([peer.say(bytes), pause(Math.max(0, untilMs - performance.now())).then(() => false)]))) break
+    if (flood?.isSliced === true)
+      for (let slice = 1; slice < slicesAtOnce && peer.socket.writable; slice++)
+        await new Promise((resolve) => peer.socket.write(bytes, resolve))
+    if (!(await Promise.race([peer.say(bytes), pause(Math.max(0, untilMs - performance.now())).then(() => false)])))
+      break
     report.said++
     report.saidBytes += bytes.length * (flood?.isSliced === true ? slicesAtOnce : 1)
     await (flood?.pauseMs === undefined ? new Promise((resolve) => setImmediate(resolve)) : pause(flood.pauseMs))

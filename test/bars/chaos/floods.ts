@@ -3,7 +3,16 @@
  * Independent of: sockets, and which limits stop a flood.
  */
 import { encodeFrame } from '../../../codec/index.ts'
-import { encodeAck, encodeCredit, encodeMessageHeader, encodeOpen, encodePing, encodeRequestHeader, encodeReset, firstStreamLane } from '../../../codec/native-frames.ts'
+import {
+  encodeAck,
+  encodeCredit,
+  encodeMessageHeader,
+  encodeOpen,
+  encodePing,
+  encodeRequestHeader,
+  encodeReset,
+  firstStreamLane,
+} from '../../../codec/native-frames.ts'
 
 export interface Flood {
   readonly name: string
@@ -26,7 +35,8 @@ export const control = 'nothing'
 const framesAtOnce = 2_000
 const bit = (lane: number): Buffer => encodeFrame(lane, { type: 'RingElementBit', value: true })
 const many = (frame: Buffer): Buffer => Buffer.concat(Array.from({ length: framesAtOnce }, () => frame))
-const each = (frameOf: (index: number) => Buffer): Buffer => Buffer.concat(Array.from({ length: framesAtOnce }, (_, index) => frameOf(index)))
+const each = (frameOf: (index: number) => Buffer): Buffer =>
+  Buffer.concat(Array.from({ length: framesAtOnce }, (_, index) => frameOf(index)))
 const reset = (lane: number): Buffer => encodeReset(lane, { code: 0, reason: '' })
 const streamLane = (number: number): number => firstStreamLane + 2 * (number % 1_000_000)
 const open = (lane: number): Buffer => encodeOpen(lane, { windowBytes: 65_536, protocol: 'x', extra: Buffer.alloc(0) })
@@ -59,19 +69,59 @@ export function floods(maxMessageLengthBytes: number): readonly Flood[] {
     { name: 'credits for a session', again: () => credits },
     { name: 'credits for a closed session', first: giveUp, again: () => deadCredits },
     { name: 'resets of a closed session', again: () => deadResets },
-    { name: 'streams opened and reset', again: (number) => each((index) => Buffer.concat([open(streamLane(number * framesAtOnce + index)), reset(streamLane(number * framesAtOnce + index))])) },
-    { name: 'streams for us to reset', again: (number) => each((index) => open(streamLane(number * framesAtOnce + index))) },
-    { name: 'early sessions, opened and reset', again: (number) => each((index) => Buffer.concat([encodeCredit(1_000 + number * framesAtOnce + index, 1), reset(1_000 + number * framesAtOnce + index)])) },
+    {
+      name: 'streams opened and reset',
+      again: (number) =>
+        each((index) =>
+          Buffer.concat([
+            open(streamLane(number * framesAtOnce + index)),
+            reset(streamLane(number * framesAtOnce + index)),
+          ]),
+        ),
+    },
+    {
+      name: 'streams for us to reset',
+      again: (number) => each((index) => open(streamLane(number * framesAtOnce + index))),
+    },
+    {
+      name: 'early sessions, opened and reset',
+      again: (number) =>
+        each((index) =>
+          Buffer.concat([
+            encodeCredit(1_000 + number * framesAtOnce + index, 1),
+            reset(1_000 + number * framesAtOnce + index),
+          ]),
+        ),
+    },
     { name: 'values without content', again: () => empty },
     { name: 'bits on a closed session', first: giveUp, again: () => deadBits },
     { name: 'empty messages', again: () => emptyMessages },
     { name: 'long messages', again: () => message },
     { name: 'requests', again: () => requests },
-    { name: 'a value without credit that never ends', first: () => headerOf(1_000, maxMessageLengthBytes), again: (number) => (number < 15 ? piece : Buffer.alloc(1)), pauseMs: 20 },
-    { name: 'a value that never ends', first: () => headerOf(0, maxMessageLengthBytes), again: (number) => (number < 15 ? piece : Buffer.alloc(1)), pauseMs: 20 },
-    { name: 'a value in records of one byte', first: () => headerOf(0, maxMessageLengthBytes), again: () => Buffer.alloc(1), isSliced: true },
+    {
+      name: 'a value without credit that never ends',
+      first: () => headerOf(1_000, maxMessageLengthBytes),
+      again: (number) => (number < 15 ? piece : Buffer.alloc(1)),
+      pauseMs: 20,
+    },
+    {
+      name: 'a value that never ends',
+      first: () => headerOf(0, maxMessageLengthBytes),
+      again: (number) => (number < 15 ? piece : Buffer.alloc(1)),
+      pauseMs: 20,
+    },
+    {
+      name: 'a value in records of one byte',
+      first: () => headerOf(0, maxMessageLengthBytes),
+      again: () => Buffer.alloc(1),
+      isSliced: true,
+    },
     { name: 'pings, without reading', again: () => encodePing(1n), isSliced: true, readsNothing: true },
-    { name: 'streams, without reading', again: (number) => each((index) => open(streamLane(number * framesAtOnce + index))), readsNothing: true },
+    {
+      name: 'streams, without reading',
+      again: (number) => each((index) => open(streamLane(number * framesAtOnce + index))),
+      readsNothing: true,
+    },
     { name: 'requests, without reading', again: () => requests, readsNothing: true },
     { name: 'bits, without reading', first: giveUp, again: () => bit(deadSession), isSliced: true, readsNothing: true },
   ]

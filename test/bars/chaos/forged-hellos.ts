@@ -30,7 +30,16 @@ export class LinkMemory {
 
   honest(): Hello {
     const { epoch, nextEpoch, known, received, bootId, sent } = this
-    return hostileHello(this.publicKey, { epoch, nextEpoch, known, received, bootId, helloNumber: ++this.helloNumber, first: sent, next: sent })
+    return hostileHello(this.publicKey, {
+      epoch,
+      nextEpoch,
+      known,
+      received,
+      bootId,
+      helloNumber: ++this.helloNumber,
+      first: sent,
+      next: sent,
+    })
   }
 
   /** The victim accepted this hello: continue as an honest end would. */
@@ -51,7 +60,16 @@ export class LinkMemory {
 
 const counterMax = Number.MAX_SAFE_INTEGER
 /** Offsets of 64-bit fields that no honest encoder would write with these values. */
-const offsets = { bootId: 24, epoch: 32, nextEpoch: 40, known: 48, received: 56, first: 64, next: 72, helloNumber: 112 } as const
+const offsets = {
+  bootId: 24,
+  epoch: 32,
+  nextEpoch: 40,
+  known: 48,
+  received: 56,
+  first: 64,
+  next: 72,
+  helloNumber: 112,
+} as const
 
 export interface Forgery {
   readonly name: string
@@ -59,7 +77,11 @@ export interface Forgery {
   readonly bytes: Buffer
 }
 
-type Change = (honest: Hello, memory: LinkMemory, draw: (below: number) => number) => Partial<Record<keyof typeof offsets, bigint>> & { links?: number; connectionId?: number; laneWindowBytes?: number }
+type Change = (
+  honest: Hello,
+  memory: LinkMemory,
+  draw: (below: number) => number,
+) => Partial<Record<keyof typeof offsets, bigint>> & { links?: number; connectionId?: number; laneWindowBytes?: number }
 
 const big = (value: number): bigint => BigInt(Math.max(0, Math.min(counterMax, value)))
 
@@ -110,18 +132,52 @@ export function forge(memory: LinkMemory, number: number, random: Random): Forge
   const change = isRandom ? randomFields(honest, memory, draw) : (lies[name] as Change)(honest, memory, draw)
   const { links, connectionId, laneWindowBytes, ...counters } = change
   const bytes = Buffer.from(encodeHello(honest))
-  for (const [field, value] of Object.entries(counters)) bytes.writeBigUInt64LE(value, offsets[field as keyof typeof offsets])
+  for (const [field, value] of Object.entries(counters))
+    bytes.writeBigUInt64LE(value, offsets[field as keyof typeof offsets])
   if (links !== undefined) bytes.writeUInt16LE(links, 120)
   if (connectionId !== undefined) bytes.writeUInt32LE(connectionId, 8)
   if (laneWindowBytes !== undefined) bytes.writeUInt32LE(laneWindowBytes, 16)
-  const numbers = Object.fromEntries(Object.entries(counters).map(([field, value]) => [field, ['bootId', 'epoch', 'nextEpoch', 'known'].includes(field) ? value : Number(value)]))
-  return { name, bytes, hello: { ...honest, ...numbers, ...(links === undefined ? {} : { links }), ...(connectionId === undefined ? {} : { connectionId }) } }
+  const numbers = Object.fromEntries(
+    Object.entries(counters).map(([field, value]) => [
+      field,
+      ['bootId', 'epoch', 'nextEpoch', 'known'].includes(field) ? value : Number(value),
+    ]),
+  )
+  return {
+    name,
+    bytes,
+    hello: {
+      ...honest,
+      ...numbers,
+      ...(links === undefined ? {} : { links }),
+      ...(connectionId === undefined ? {} : { connectionId }),
+    },
+  }
 }
 
 function randomFields(honest: Hello, memory: LinkMemory, draw: (below: number) => number): ReturnType<Change> {
   const { victim } = memory
-  const counters = [0n, 1n, big(honest.received), big(honest.received + draw(5)), big(victim?.next ?? 0), big(victim?.first ?? 0), big(draw(100_000)), BigInt(counterMax), 2n ** 63n]
-  const epochs = [0n, 1n, honest.epoch, honest.nextEpoch, honest.known, victim?.epoch ?? 5n, victim?.nextEpoch ?? 6n, BigInt(draw(2 ** 32)) + 1n]
+  const counters = [
+    0n,
+    1n,
+    big(honest.received),
+    big(honest.received + draw(5)),
+    big(victim?.next ?? 0),
+    big(victim?.first ?? 0),
+    big(draw(100_000)),
+    BigInt(counterMax),
+    2n ** 63n,
+  ]
+  const epochs = [
+    0n,
+    1n,
+    honest.epoch,
+    honest.nextEpoch,
+    honest.known,
+    victim?.epoch ?? 5n,
+    victim?.nextEpoch ?? 6n,
+    BigInt(draw(2 ** 32)) + 1n,
+  ]
   const pick = <T>(values: readonly T[]): T => values[draw(values.length)] as T
   const change: Record<string, bigint> = {}
   for (const field of ['received', 'first', 'next'] as const) if (draw(2) === 0) change[field] = pick(counters)

@@ -33,7 +33,12 @@ export interface FreezePeerStatus {
 const plan = JSON.parse(process.argv[2] as string) as FreezePeerPlan
 useKeepAlive(plan.keepAlive)
 const { id, url } = plan.peer
-const network = createNetwork({ identity: Identity.fromPem(plan.keyPem), listen: 'tls://127.0.0.1:0', peers: [{ id, ...(url === null ? {} : { url }) }], limits: plan.limits })
+const network = createNetwork({
+  identity: Identity.fromPem(plan.keyPem),
+  listen: 'tls://127.0.0.1:0',
+  peers: [{ id, ...(url === null ? {} : { url }) }],
+  limits: plan.limits,
+})
 const count = new LaneCount()
 const losses: string[] = []
 const errors: string[] = []
@@ -41,7 +46,14 @@ let sent = 0
 network.on('connection.lost', ({ cause }) => void losses.push(cause.message))
 
 const tell = (expected: number): void => {
-  process.send?.({ port: Number(new URL(network.url as string).port), sent, received: count.received, losses, errors, faults: count.faultsOf(expected) } satisfies FreezePeerStatus)
+  process.send?.({
+    port: Number(new URL(network.url as string).port),
+    sent,
+    received: count.received,
+    losses,
+    errors,
+    faults: count.faultsOf(expected),
+  } satisfies FreezePeerStatus)
 }
 
 let ticker: NodeJS.Timeout | undefined

@@ -51,7 +51,13 @@ export interface FreezeCounts extends LaneFaults {
 
 const everyMs = 25
 /** A value may wait as long as a process is frozen, and longer. */
-const limits: Partial<Limits> = { sendTimeoutMs: 115_000, backoffMinMs: 10, backoffMaxMs: 1_000, connectBurst: 1_000_000, pendingInboundPerAddressMax: 64 }
+const limits: Partial<Limits> = {
+  sendTimeoutMs: 115_000,
+  backoffMinMs: 10,
+  backoffMaxMs: 1_000,
+  connectBurst: 1_000_000,
+  pendingInboundPerAddressMax: 64,
+}
 
 /** One frozen process, and what this side sees of it. */
 class Frozen {
@@ -66,7 +72,9 @@ class Frozen {
     this.#session = session
     session.handle(this.key.id, (value) => this.count.take(value))
     return setInterval(() => {
-      this.#session?.send(this.key.id, countedValue(this.sent++)).catch((error: unknown) => errors.push((error as Error).message))
+      this.#session
+        ?.send(this.key.id, countedValue(this.sent++))
+        .catch((error: unknown) => errors.push((error as Error).message))
     }, everyMs)
   }
 
@@ -86,7 +94,11 @@ function drawDurations(options: FreezeOptions): number[] {
   const random = seededRandom(options.seed)
   const { deadAfterMs } = options.keepAlive
   const between = (least: number, most: number): number => least + random.fraction() * (most - least)
-  const durations = Array.from({ length: options.freezes }, (_, index) => (index % 2 === 0 ? between(options.leastMs, Math.min(deadAfterMs * 0.95, deadAfterMs - machineLateMs)) : between(deadAfterMs + 1_200, options.mostMs)))
+  const durations = Array.from({ length: options.freezes }, (_, index) =>
+    index % 2 === 0
+      ? between(options.leastMs, Math.min(deadAfterMs * 0.95, deadAfterMs - machineLateMs))
+      : between(deadAfterMs + 1_200, options.mostMs),
+  )
   return durations.sort((a, b) => b - a)
 }
 
@@ -98,12 +110,28 @@ export async function freezeMany(options: FreezeOptions): Promise<FreezeCounts> 
   const all = Array.from({ length: options.processes }, () => new Frozen())
   const errors: string[] = []
   const tickers: NodeJS.Timeout[] = []
-  const results = { short: 0, long: 0, falseDead: 0, undetected: 0, detectedMs: [] as number[], backMs: [] as number[], values: 0 }
+  const results = {
+    short: 0,
+    long: 0,
+    falseDead: 0,
+    undetected: 0,
+    detectedMs: [] as number[],
+    backMs: [] as number[],
+    values: 0,
+  }
   let faults: LaneFaults = noFaults
   let hub: Network | null = null
   const start = async (frozen: Frozen, url: string | null): Promise<number> => {
-    const plan: FreezePeerPlan = { keyPem: frozen.key.toPem(), peer: { id: hubKey.id, url }, keepAlive: options.keepAlive, limits, everyMs }
-    frozen.child = fork(programPath('freeze-peer'), [JSON.stringify(plan)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    const plan: FreezePeerPlan = {
+      keyPem: frozen.key.toPem(),
+      peer: { id: hubKey.id, url },
+      keepAlive: options.keepAlive,
+      limits,
+      everyMs,
+    }
+    frozen.child = fork(programPath('freeze-peer'), [JSON.stringify(plan)], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
     return ((await once(frozen.child, 'message')) as [FreezePeerStatus])[0].port
   }
 
@@ -137,7 +165,9 @@ export async function freezeMany(options: FreezeOptions): Promise<FreezeCounts> 
       const isDead = view.lost > lostBefore || status.losses.length > lossesBefore
       if (isDead && frozenMs < deadAfterMs) {
         results.falseDead++
-        errors.push(`a freeze of ${Math.round(frozenMs)} ms was taken for dead: ${status.losses.slice(lossesBefore).join('; ')}`)
+        errors.push(
+          `a freeze of ${Math.round(frozenMs)} ms was taken for dead: ${status.losses.slice(lossesBefore).join('; ')}`,
+        )
       }
     }
   }
@@ -148,7 +178,10 @@ export async function freezeMany(options: FreezeOptions): Promise<FreezeCounts> 
     hub = createNetwork({
       identity: hubKey,
       listen: 'tls://127.0.0.1:0',
-      peers: all.map(({ key }, index) => ({ id: key.id, ...(ports[index] === null ? {} : { url: `tls://127.0.0.1:${ports[index]}` }) })),
+      peers: all.map(({ key }, index) => ({
+        id: key.id,
+        ...(ports[index] === null ? {} : { url: `tls://127.0.0.1:${ports[index]}` }),
+      })),
       limits,
     })
     const network = hub
@@ -163,15 +196,20 @@ export async function freezeMany(options: FreezeOptions): Promise<FreezeCounts> 
     }
     await network.ready()
     await Promise.all(all.map(async (frozen, index) => (index % 2 === 0 ? null : start(frozen, network.url))))
-    await Promise.all(all.map(async (frozen) => {
-      const [session] = await network.makeSessions({ count: 1, peers: [frozen.key.id], timeoutMs: 60_000 })
-      tickers.push(frozen.begin(session as Session, errors))
-    }))
+    await Promise.all(
+      all.map(async (frozen) => {
+        const [session] = await network.makeSessions({ count: 1, peers: [frozen.key.id], timeoutMs: 60_000 })
+        tickers.push(frozen.begin(session as Session, errors))
+      }),
+    )
     options.progress(`C3: ${all.length} processes talk`)
     const durations = drawDurations(options)
-    await Promise.all(all.map(async (frozen) => {
-      for (let durationMs = durations.shift(); durationMs !== undefined; durationMs = durations.shift()) await freezeOne(frozen, durationMs)
-    }))
+    await Promise.all(
+      all.map(async (frozen) => {
+        for (let durationMs = durations.shift(); durationMs !== undefined; durationMs = durations.shift())
+          await freezeOne(frozen, durationMs)
+      }),
+    )
     for (const ticker of tickers) clearInterval(ticker)
     for (const frozen of all) {
       const { sent } = await frozen.ask('finish')
@@ -199,16 +237,45 @@ export async function freezeMany(options: FreezeOptions): Promise<FreezeCounts> 
 export async function freeze({ isQuick, seed, progress }: BarContext): Promise<readonly Bar[]> {
   const keepAlive = isQuick ? shortKeepAlive : { ...defaultKeepAlive }
   const freezes = isQuick ? 12 : 200
-  const counts = await freezeMany({ processes: isQuick ? 6 : 64, freezes, keepAlive, leastMs: isQuick ? 50 : 1_000, mostMs: isQuick ? 3_000 : 60_000, seed, progress })
+  const counts = await freezeMany({
+    processes: isQuick ? 6 : 64,
+    freezes,
+    keepAlive,
+    leastMs: isQuick ? 50 : 1_000,
+    mostMs: isQuick ? 3_000 : 60_000,
+    seed,
+    progress,
+  })
   const lateMs = Math.max(0, ...counts.detectedMs)
-  const passed = counts.short + counts.long === freezes && counts.falseDead === 0 && counts.undetected === 0 && lateMs <= keepAlive.deadAfterMs + 1_000 && counts.lost + counts.duplicated + counts.reordered + counts.spoilt === 0 && counts.errors.length === 0
+  const passed =
+    counts.short + counts.long === freezes &&
+    counts.falseDead === 0 &&
+    counts.undetected === 0 &&
+    lateMs <= keepAlive.deadAfterMs + 1_000 &&
+    counts.lost + counts.duplicated + counts.reordered + counts.spoilt === 0 &&
+    counts.errors.length === 0
   return [
     {
       id: 'C3',
       passed,
       figures: {
-        freezes, dead_after_ms: keepAlive.deadAfterMs, short: counts.short, long: counts.long, false_dead: counts.falseDead, undetected: counts.undetected, detected_p50_ms: quantile(counts.detectedMs, 0.5), detected_max_ms: lateMs,
-        back_p50_ms: quantile(counts.backMs, 0.5), back_max_ms: Math.max(0, ...counts.backMs), values: counts.values, lost: counts.lost, duplicated: counts.duplicated, reordered: counts.reordered, spoilt: counts.spoilt, errors: counts.errors.length, wall_s: counts.wallMs / 1000,
+        freezes,
+        dead_after_ms: keepAlive.deadAfterMs,
+        short: counts.short,
+        long: counts.long,
+        false_dead: counts.falseDead,
+        undetected: counts.undetected,
+        detected_p50_ms: quantile(counts.detectedMs, 0.5),
+        detected_max_ms: lateMs,
+        back_p50_ms: quantile(counts.backMs, 0.5),
+        back_max_ms: Math.max(0, ...counts.backMs),
+        values: counts.values,
+        lost: counts.lost,
+        duplicated: counts.duplicated,
+        reordered: counts.reordered,
+        spoilt: counts.spoilt,
+        errors: counts.errors.length,
+        wall_s: counts.wallMs / 1000,
       },
       notes: counts.errors.slice(0, 5),
     },

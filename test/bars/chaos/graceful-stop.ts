@@ -93,7 +93,12 @@ async function stopOnce(random: () => number, counts: StopCounts): Promise<void>
   })
   await pause(5 + random() * 40)
   // Requested before the stop: what is accepted by then is acknowledged, or this rejects.
-  const flushes = loads.map(({ theirs }) => theirs.flush().then(() => 'acked', (error: StatewireError) => error.code))
+  const flushes = loads.map(({ theirs }) =>
+    theirs.flush().then(
+      () => 'acked',
+      (error: StatewireError) => error.code,
+    ),
+  )
   const acceptedBefore = loads.map(({ own }) => own.accepted)
   const startedMs = performance.now()
   await stopper.shutdown()
@@ -101,9 +106,17 @@ async function stopOnce(random: () => number, counts: StopCounts): Promise<void>
   const atOnce = stopper.resources
   counts.handlesLeft += atOnce.handles + atOnce.deadlines
   counts.actorsLeft += atOnce.actors
-  const afterwards = await Promise.all(loads.map(({ theirs }) => theirs.flush().then(() => 'acked', (error: StatewireError) => error.code)))
+  const afterwards = await Promise.all(
+    loads.map(({ theirs }) =>
+      theirs.flush().then(
+        () => 'acked',
+        (error: StatewireError) => error.code,
+      ),
+    ),
+  )
   const before = await Promise.all(flushes)
-  for (let look = 0; look < 500 && loads.some(({ own, others }) => !own.isOver || !others.isOver); look++) await pause(1)
+  for (let look = 0; look < 500 && loads.some(({ own, others }) => !own.isOver || !others.isOver); look++)
+    await pause(1)
   for (const [index, { own, others }] of loads.entries()) {
     const lost = own.accepted - own.arrived
     counts.accepted += own.accepted
@@ -111,7 +124,9 @@ async function stopOnce(random: () => number, counts: StopCounts): Promise<void>
     if (lost < 0) counts.surplus -= lost
     if (lost > 0) {
       counts.silent += lost
-      counts.notes.push(`stop ${counts.stops}: of ${own.accepted} values accepted by the side that stopped (${acceptedBefore[index]} before) ${own.arrived} arrived`)
+      counts.notes.push(
+        `stop ${counts.stops}: of ${own.accepted} values accepted by the side that stopped (${acceptedBefore[index]} before) ${own.arrived} arrived`,
+      )
     }
     // The side that stays: values on their way to a closed session are dropped there, and their sender is notified of
     // the end.
@@ -124,7 +139,9 @@ async function stopOnce(random: () => number, counts: StopCounts): Promise<void>
     counts.acked += Math.min(others.accepted, others.arrived)
     if (!isTold || before[index] === undefined || afterwards[index] === undefined) {
       counts.unexplained++
-      counts.notes.push(`stop ${counts.stops}: the other side's send ended with '${others.endCode}', flush with ${before[index]} and ${afterwards[index]}`)
+      counts.notes.push(
+        `stop ${counts.stops}: the other side's send ended with '${others.endCode}', flush with ${before[index]} and ${afterwards[index]}`,
+      )
     }
   }
   if (!/Goodbye|shutting down/.test(lossCause)) {
@@ -142,7 +159,20 @@ async function stopOnce(random: () => number, counts: StopCounts): Promise<void>
 
 export async function stopUnderLoad(stops: number, seed: number): Promise<StopCounts> {
   const random = seededRandom(seed)
-  const counts: StopCounts = { stops: 0, accepted: 0, acked: 0, reported: 0, silent: 0, surplus: 0, tookMs: [], handlesLeft: 0, actorsLeft: 0, socketsLeft: 0, unexplained: 0, notes: [] }
+  const counts: StopCounts = {
+    stops: 0,
+    accepted: 0,
+    acked: 0,
+    reported: 0,
+    silent: 0,
+    surplus: 0,
+    tookMs: [],
+    handlesLeft: 0,
+    actorsLeft: 0,
+    socketsLeft: 0,
+    unexplained: 0,
+    notes: [],
+  }
   for (let stop = 0; stop < stops; stop++) await stopOnce(() => random.fraction(), counts)
   return counts
 }
@@ -154,10 +184,28 @@ export async function gracefulStop({ isQuick, seed, progress }: BarContext): Pro
   const longestMs = Math.max(...counts.tookMs)
   const sum = counts.acked + counts.reported + counts.silent
   const passed =
-    counts.stops === stops && counts.silent === 0 && counts.surplus === 0 && sum === counts.accepted && longestMs <= allowedMs && counts.handlesLeft === 0 && counts.actorsLeft === 0 && counts.socketsLeft === 0 && counts.unexplained === 0
+    counts.stops === stops &&
+    counts.silent === 0 &&
+    counts.surplus === 0 &&
+    sum === counts.accepted &&
+    longestMs <= allowedMs &&
+    counts.handlesLeft === 0 &&
+    counts.actorsLeft === 0 &&
+    counts.socketsLeft === 0 &&
+    counts.unexplained === 0
   const figures = {
-    stops: counts.stops, accepted: counts.accepted, acked: counts.acked, reported: counts.reported, silent: counts.silent, surplus: counts.surplus, p50_ms: quantile(counts.tookMs, 0.5), longest_ms: longestMs,
-    handles_left: counts.handlesLeft, actors_left: counts.actorsLeft, sockets_left: counts.socketsLeft, unexplained: counts.unexplained,
+    stops: counts.stops,
+    accepted: counts.accepted,
+    acked: counts.acked,
+    reported: counts.reported,
+    silent: counts.silent,
+    surplus: counts.surplus,
+    p50_ms: quantile(counts.tookMs, 0.5),
+    longest_ms: longestMs,
+    handles_left: counts.handlesLeft,
+    actors_left: counts.actorsLeft,
+    sockets_left: counts.socketsLeft,
+    unexplained: counts.unexplained,
   }
   return [{ id: 'C12', passed, figures, notes: counts.notes.slice(0, 10) }]
 }

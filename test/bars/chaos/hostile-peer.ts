@@ -17,8 +17,22 @@ const nextBootId = (): bigint => BigInt(Date.now()) * 1000n + 10_000_000_000n + 
 
 export function hostileHello(publicKey: Uint8Array, changes: Partial<Hello> = {}): Hello {
   return {
-    connectionId: 0, maxMessageLengthBytes: 1 << 20, laneWindowBytes: 65_536, resumeTimeoutMs: 120_000, bootId: nextBootId(), epoch: BigInt(Math.floor(Math.random() * 2 ** 48)) | 1n,
-    nextEpoch: BigInt(Math.floor(Math.random() * 2 ** 48)) | 1n, known: 0n, received: 0, first: 0, next: 0, publicKey, helloNumber: 1, links: 1, replayWindowBytes: 4 << 20, ...changes,
+    connectionId: 0,
+    maxMessageLengthBytes: 1 << 20,
+    laneWindowBytes: 65_536,
+    resumeTimeoutMs: 120_000,
+    bootId: nextBootId(),
+    epoch: BigInt(Math.floor(Math.random() * 2 ** 48)) | 1n,
+    nextEpoch: BigInt(Math.floor(Math.random() * 2 ** 48)) | 1n,
+    known: 0n,
+    received: 0,
+    first: 0,
+    next: 0,
+    publicKey,
+    helloNumber: 1,
+    links: 1,
+    replayWindowBytes: 4 << 20,
+    ...changes,
   }
 }
 
@@ -54,7 +68,19 @@ export class HostilePeer {
     this.#onValue = options.onFrame ?? (() => {})
     const first = options.bytes ?? encodeHello(this.mine)
     this.whenAnswered = new Promise((resolve) => (this.#onAnswer = resolve))
-    const socket = options.isPlain === true ? net.connect({ host: '127.0.0.1', port }) : tls.connect({ host: '127.0.0.1', port, rejectUnauthorized: false, minVersion: 'TLSv1.3', ALPNProtocols: ['statewire/1'], servername: '', key: identity.toPem(), cert: identity.certificate })
+    const socket =
+      options.isPlain === true
+        ? net.connect({ host: '127.0.0.1', port })
+        : tls.connect({
+            host: '127.0.0.1',
+            port,
+            rejectUnauthorized: false,
+            minVersion: 'TLSv1.3',
+            ALPNProtocols: ['statewire/1'],
+            servername: '',
+            key: identity.toPem(),
+            cert: identity.certificate,
+          })
     this.socket = socket
     socket.once(options.isPlain === true ? 'connect' : 'secureConnect', () => void socket.write(first))
     socket.on('error', () => socket.destroy())
@@ -70,17 +96,20 @@ export class HostilePeer {
 
   #read(): void {
     const hello = new HelloReader('dialer')
-    const frames = new NativeFrameReader({ maxMessageLengthBytes: 0xffff_ffff, connectionId: 0 }, {
-      onFrame: (lane, descriptor, buffer, start, end) => {
-        this.heard.set(descriptor, (this.heard.get(descriptor) ?? 0) + 1)
-        this.heardBytes += end - start
-        if (lane !== controlLane) {
-          this.counted++
-          this.#onValue(lane, descriptor, buffer.subarray(start, end))
-        } else if (descriptor === nativeDescriptors.Goodbye) this.goodbye = decodeGoodbye(buffer, start, end).reason
-        return true
+    const frames = new NativeFrameReader(
+      { maxMessageLengthBytes: 0xffff_ffff, connectionId: 0 },
+      {
+        onFrame: (lane, descriptor, buffer, start, end) => {
+          this.heard.set(descriptor, (this.heard.get(descriptor) ?? 0) + 1)
+          this.heardBytes += end - start
+          if (lane !== controlLane) {
+            this.counted++
+            this.#onValue(lane, descriptor, buffer.subarray(start, end))
+          } else if (descriptor === nativeDescriptors.Goodbye) this.goodbye = decodeGoodbye(buffer, start, end).reason
+          return true
+        },
       },
-    })
+    )
     this.socket.on('data', (bytes: Buffer) => {
       if (this.theirs !== null) return frames.push(bytes)
       const step = hello.feed(bytes)
@@ -101,7 +130,8 @@ export class HostilePeer {
   /** Waits for room in the socket, as every flooder must; false once it is closed. */
   async say(bytes: Buffer): Promise<boolean> {
     if (this.isClosed || !this.socket.writable) return false
-    if (!this.socket.write(bytes)) await Promise.race([new Promise((resolve) => this.socket.once('drain', resolve)), this.whenClosed])
+    if (!this.socket.write(bytes))
+      await Promise.race([new Promise((resolve) => this.socket.once('drain', resolve)), this.whenClosed])
     return !this.isClosed
   }
 

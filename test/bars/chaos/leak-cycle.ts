@@ -35,7 +35,8 @@ function activeHandles(): Map<string, number> {
   return counts
 }
 
-const sum = (counts: ReadonlyMap<string, number>): number => [...counts.values()].reduce((total, count) => total + count, 0)
+const sum = (counts: ReadonlyMap<string, number>): number =>
+  [...counts.values()].reduce((total, count) => total + count, 0)
 
 /** The minimum of a few samples: some garbage is only found by the second collection, after finalizers have run. */
 async function held(): Promise<Held> {
@@ -56,7 +57,12 @@ async function held(): Promise<Held> {
  */
 async function whatStays(before: Held['handles'], seen: Held['handles']): Promise<Held['handles']> {
   let after = seen
-  for (const endMs = performance.now() + lingerMaxMs; sum(after) > sum(before) && performance.now() < endMs; after = activeHandles()) await pause(20)
+  for (
+    const endMs = performance.now() + lingerMaxMs;
+    sum(after) > sum(before) && performance.now() < endMs;
+    after = activeHandles()
+  )
+    await pause(20)
   return after
 }
 
@@ -69,7 +75,9 @@ async function cycle(cycles: number, warmUp: number, once: (number: number) => P
   const seconds = (performance.now() - startedMs) / 1000
   const after = await held()
   const handles = await whatStays(before.handles, after.handles)
-  const grown = [...handles].map(([kind, count]) => [kind, count - (before.handles.get(kind) ?? 0)] as const).filter(([, more]) => more > 0)
+  const grown = [...handles]
+    .map(([kind, count]) => [kind, count - (before.handles.get(kind) ?? 0)] as const)
+    .filter(([, more]) => more > 0)
   return {
     cycles,
     retainedBytes: after.heapBytes - before.heapBytes,
@@ -83,7 +91,12 @@ async function cycle(cycles: number, warmUp: number, once: (number: number) => P
 /** A network of the peer starts, connects and stops, as a new process each time; the acceptor stays. */
 export async function connectCycles(cycles: number, warmUp: number): Promise<CycleCounts> {
   const [here, there] = [Identity.generate(), Identity.generate()]
-  const acceptor = createNetwork({ identity: here, listen: 'tls://127.0.0.1:0', peers: [{ id: there.id }], limits: bareLimits })
+  const acceptor = createNetwork({
+    identity: here,
+    listen: 'tls://127.0.0.1:0',
+    peers: [{ id: there.id }],
+    limits: bareLimits,
+  })
   await acceptor.ready()
   let isUp: (() => void) | null = null
   let isDown: (() => void) | null = null
@@ -93,7 +106,11 @@ export async function connectCycles(cycles: number, warmUp: number): Promise<Cyc
     return await cycle(cycles, warmUp, async () => {
       const up = new Promise<void>((resolve) => (isUp = resolve))
       const down = new Promise<void>((resolve) => (isDown = resolve))
-      const dialer = createNetwork({ identity: there, peers: [{ id: here.id, url: acceptor.url as string }], limits: bareLimits })
+      const dialer = createNetwork({
+        identity: there,
+        peers: [{ id: here.id, url: acceptor.url as string }],
+        limits: bareLimits,
+      })
       await up
       await dialer.shutdown()
       await down
@@ -110,9 +127,12 @@ export async function sessionCycles(sessions: number, warmUp: number): Promise<C
   const pair = await startTlsPair()
   const { acceptor, dialer } = pair
   try {
-    const counts = await cycle(Math.ceil(sessions / sessionsPerBatch), Math.ceil(warmUp / sessionsPerBatch), (number) => useBatch(pair, number))
+    const counts = await cycle(Math.ceil(sessions / sessionsPerBatch), Math.ceil(warmUp / sessionsPerBatch), (number) =>
+      useBatch(pair, number),
+    )
     await pause(100)
-    const lanesLeft = linkStateOf(acceptor, dialer.identity).laneCount + linkStateOf(dialer, acceptor.identity).laneCount
+    const lanesLeft =
+      linkStateOf(acceptor, dialer.identity).laneCount + linkStateOf(dialer, acceptor.identity).laneCount
     return { ...counts, cycles: counts.cycles * sessionsPerBatch, lanesLeft }
   } finally {
     await stopTlsPair(pair)
@@ -137,8 +157,19 @@ async function useBatch(pair: TlsPair, number: number): Promise<void> {
 }
 
 function barOf(id: string, counts: CycleCounts, extra: Record<string, number>): Bar {
-  const passed = counts.retainedBytes <= mebibyte && counts.listenersGrown === 0 && counts.handlesGrown <= 0 && Object.values(extra).every((value) => value === 0)
-  const figures = { cycles: counts.cycles, retained_kib: counts.retainedBytes / 1024, listeners_grown: counts.listenersGrown, handles_grown: counts.handlesGrown, ...extra, seconds: counts.seconds }
+  const passed =
+    counts.retainedBytes <= mebibyte &&
+    counts.listenersGrown === 0 &&
+    counts.handlesGrown <= 0 &&
+    Object.values(extra).every((value) => value === 0)
+  const figures = {
+    cycles: counts.cycles,
+    retained_kib: counts.retainedBytes / 1024,
+    listeners_grown: counts.listenersGrown,
+    handles_grown: counts.handlesGrown,
+    ...extra,
+    seconds: counts.seconds,
+  }
   const notes = counts.handlesGrown > 0 ? [`grown: ${counts.grown.join(', ')}`] : []
   if (globalThis.gc === undefined) notes.push('without --expose-gc the heap cannot be judged')
   return { id, passed, figures, notes }

@@ -4,7 +4,10 @@
 import { runBars } from '../run.ts'
 
 runBars(
-  { command: 'npm run chaos', summary: 'Kills, freezes, floods and starves real networks over real sockets and counts what is lost.' },
+  {
+    command: 'npm run chaos',
+    summary: 'Kills, freezes, floods and starves real networks over real sockets and counts what is lost.',
+  },
   {
     C1: async () => (await import('./chaos-kill.ts')).chaosKill,
     'C1-churn': async () => (await import('./session-churn.ts')).sessionChurn,

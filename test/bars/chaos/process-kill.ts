@@ -67,7 +67,11 @@ class Place {
     this.boot++
     this.talkingWith.clear()
     this.startedAtMs = performance.now()
-    const child = fork(programPath('process-peer'), [JSON.stringify({ ...this.#plan, boot: this.boot } satisfies ProcessPeerPlan)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    const child = fork(
+      programPath('process-peer'),
+      [JSON.stringify({ ...this.#plan, boot: this.boot } satisfies ProcessPeerPlan)],
+      { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
+    )
     this.#child = child
     child.on('message', (message: ProcessPeerMessage) => {
       if (this.#child !== child) return
@@ -98,7 +102,15 @@ class Place {
   }
 }
 
-export async function killProcesses({ kills, processes, lanes, links = 1, bothDial = false, seed, progress }: ProcessKillOptions): Promise<ProcessKillCounts> {
+export async function killProcesses({
+  kills,
+  processes,
+  lanes,
+  links = 1,
+  bothDial = false,
+  seed,
+  progress,
+}: ProcessKillOptions): Promise<ProcessKillCounts> {
   const random = seededRandom(seed)
   const folder = mkdtempSync(path.join(tmpdir(), 'statewire-chaos-'))
   const keys = Array.from({ length: processes }, () => Identity.generate())
@@ -107,8 +119,15 @@ export async function killProcesses({ kills, processes, lanes, links = 1, bothDi
   const places = keys.map((key, own) => {
     const recordPath = path.join(folder, `${own}`)
     writeFileSync(recordPath, '')
-    const peers = keys.map(({ id }, other) => ({ id, url: other < own || (bothDial && other !== own) ? (proxies[other] as ChaosProxy).urlOf('tls') : null }))
-    return new Place({ own, keyPem: key.toPem(), recordPath, peers, lanes, links }, proxies[own] as ChaosProxy, () => crashes++)
+    const peers = keys.map(({ id }, other) => ({
+      id,
+      url: other < own || (bothDial && other !== own) ? (proxies[other] as ChaosProxy).urlOf('tls') : null,
+    }))
+    return new Place(
+      { own, keyPem: key.toPem(), recordPath, peers, lanes, links },
+      proxies[own] as ChaosProxy,
+      () => crashes++,
+    )
   })
   const startedMs = performance.now()
   const errors: string[] = []
@@ -144,7 +163,10 @@ export async function killProcesses({ kills, processes, lanes, links = 1, bothDi
   const entries = places.flatMap(({ own }) => readEntries(path.join(folder, `${own}`)))
   rmSync(folder, { recursive: true, force: true })
   return {
-    ...judgeEntries(entries, places.map(({ boot }) => boot)),
+    ...judgeEntries(
+      entries,
+      places.map(({ boot }) => boot),
+    ),
     kills: killed,
     killedEarly,
     crashes,
@@ -156,9 +178,29 @@ export async function killProcesses({ kills, processes, lanes, links = 1, bothDi
 
 function barOf(id: string, kills: number, counts: ProcessKillCounts): Bar {
   const { errors, wallMs, ...figures } = counts
-  const faults = counts.ackedNotDelivered + counts.deliveredNotSent + counts.duplicated + counts.misplaced + counts.unknownBeyondInFlight + counts.wrongSums + counts.endedTwice + counts.neverEnded + counts.lostAtTheEnd + counts.crashes
-  const named = Object.fromEntries(Object.entries(figures).map(([name, value]) => [name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value]))
-  return { id, passed: faults === 0 && errors.length === 0 && counts.kills >= kills && counts.resets > 0, figures: { ...named, wall_s: wallMs / 1000 }, notes: errors }
+  const faults =
+    counts.ackedNotDelivered +
+    counts.deliveredNotSent +
+    counts.duplicated +
+    counts.misplaced +
+    counts.unknownBeyondInFlight +
+    counts.wrongSums +
+    counts.endedTwice +
+    counts.neverEnded +
+    counts.lostAtTheEnd +
+    counts.crashes
+  const named = Object.fromEntries(
+    Object.entries(figures).map(([name, value]) => [
+      name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      value,
+    ]),
+  )
+  return {
+    id,
+    passed: faults === 0 && errors.length === 0 && counts.kills >= kills && counts.resets > 0,
+    figures: { ...named, wall_s: wallMs / 1000 },
+    notes: errors,
+  }
 }
 
 export async function processKill({ isQuick, seed, progress }: BarContext): Promise<readonly Bar[]> {
@@ -166,6 +208,10 @@ export async function processKill({ isQuick, seed, progress }: BarContext): Prom
   return [
     barOf('C2', 500, await killProcesses({ kills: 500, processes: 4, lanes: 2, seed, progress })),
     // A restarted process and a survivor may dial each other at once, and each link finds out by itself.
-    barOf('C2-links', 100, await killProcesses({ kills: 100, processes: 3, lanes: 4, links: 3, bothDial: true, seed, progress })),
+    barOf(
+      'C2-links',
+      100,
+      await killProcesses({ kills: 100, processes: 3, lanes: 4, links: 3, bothDial: true, seed, progress }),
+    ),
   ]
 }

@@ -50,7 +50,16 @@ function encode(flow: FlowName, number: number): NetworkValue {
 function decode(value: NetworkValue): { flow: FlowName; number: number } {
   if (value.type !== 'Bytes') throw new Error(`a ${value.type} came, which nobody sent`)
   const bytes = Buffer.from(value.value)
-  return { flow: { sender: bytes[0] as number, receiver: bytes[1] as number, lane: bytes[2] as number, boot: bytes.readUInt32LE(4), generation: bytes.readUInt32LE(8) }, number: bytes.readUInt32LE(12) }
+  return {
+    flow: {
+      sender: bytes[0] as number,
+      receiver: bytes[1] as number,
+      lane: bytes[2] as number,
+      boot: bytes.readUInt32LE(4),
+      generation: bytes.readUInt32LE(8),
+    },
+    number: bytes.readUInt32LE(12),
+  }
 }
 
 /** One session with one peer, until it ends. */
@@ -69,7 +78,13 @@ async function talkOn(session: Session, peer: string, flow: FlowName): Promise<v
   const ended = session.ended(peer).then((error) => {
     talk.isOver = true
     onGo()
-    if (error instanceof LinkResetError) appendEntry(record, entryKinds.reset, flow, [error.outcomes.acked, error.outcomes.unknown, error.outcomes.notSent, sent])
+    if (error instanceof LinkResetError)
+      appendEntry(record, entryKinds.reset, flow, [
+        error.outcomes.acked,
+        error.outcomes.unknown,
+        error.outcomes.notSent,
+        sent,
+      ])
     else appendEntry(record, entryKinds.otherEnd, flow, [])
   })
   const flush = async (): Promise<void> => {
@@ -105,14 +120,20 @@ async function converse(other: number): Promise<void> {
       await pause(5)
       continue
     }
-    await Promise.all(sessions.map((session, lane) => talkOn(session, peer, { sender: plan.own, receiver: other, boot: plan.boot, generation, lane })))
+    await Promise.all(
+      sessions.map((session, lane) =>
+        talkOn(session, peer, { sender: plan.own, receiver: other, boot: plan.boot, generation, lane }),
+      ),
+    )
   }
 }
 
 const network = createNetwork({
   identity: Identity.fromPem(plan.keyPem),
   listen: 'tls://127.0.0.1:0',
-  peers: plan.peers.filter((_, index) => index !== plan.own).map(({ id, url }) => ({ id, ...(url === null ? {} : { url }) })),
+  peers: plan.peers
+    .filter((_, index) => index !== plan.own)
+    .map(({ id, url }) => ({ id, ...(url === null ? {} : { url }) })),
   connectionParallelism: plan.links,
   limits: { backoffMinMs: 5, backoffMaxMs: 200, connectBurst: 1_000_000, pendingInboundPerAddressMax: 64 },
 })

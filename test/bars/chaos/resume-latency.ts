@@ -62,7 +62,19 @@ export async function resumeLatency({ isQuick, seed }: BarContext): Promise<read
     {
       id: 'E4',
       passed: p50 <= 5 && p99 <= 20 && valueMs.length === breaks && lost + duplicated + reordered + spoilt === 0,
-      figures: { breaks, p50_ms: p50, p99_ms: p99, max_ms: quantile(valueMs, 1), up_p50_ms: quantile(upMs, 0.5), up_p99_ms: quantile(upMs, 0.99), failed_dials: failedDials, lost, duplicated, reordered, spoilt },
+      figures: {
+        breaks,
+        p50_ms: p50,
+        p99_ms: p99,
+        max_ms: quantile(valueMs, 1),
+        up_p50_ms: quantile(upMs, 0.5),
+        up_p99_ms: quantile(upMs, 0.99),
+        failed_dials: failedDials,
+        lost,
+        duplicated,
+        reordered,
+        spoilt,
+      },
       notes: [],
     },
   ]

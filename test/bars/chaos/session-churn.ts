@@ -39,8 +39,11 @@ const numberOf = (round: number, place: number): number => 1 + round * valuesASe
 /** One side of one session. It closes when it has received everything and the peer has confirmed everything. */
 async function useOnce(session: Session, peer: string, round: number): Promise<number> {
   let wrong = 0
-  const sent = Array.from({ length: valuesASession }, (_, place) => session.send(peer, countedValue(numberOf(round, place)), { timeoutMs }))
-  for (let place = 0; place < valuesASession; place++) if (numberIn(await session.receive(peer, { timeoutMs })) !== numberOf(round, place)) wrong++
+  const sent = Array.from({ length: valuesASession }, (_, place) =>
+    session.send(peer, countedValue(numberOf(round, place)), { timeoutMs }),
+  )
+  for (let place = 0; place < valuesASession; place++)
+    if (numberIn(await session.receive(peer, { timeoutMs })) !== numberOf(round, place)) wrong++
   await Promise.all(sent)
   await session.flush({ timeoutMs })
   session.close()
@@ -74,17 +77,29 @@ export async function churn({ rounds, links, bothDial, seed }: ChurnOptions): Pr
     for (let round = 0; round < rounds; round++) {
       const sessions = await member.network.makeSessions({ count: sessionsARound, timeoutMs })
       own.push(sessions.map(({ id }) => id).join(' '))
-      for (const wrong of await Promise.all(sessions.map((session) => useOnce(session, peer, round)))) wrongValues += wrong
+      for (const wrong of await Promise.all(sessions.map((session) => useOnce(session, peer, round))))
+        wrongValues += wrong
     }
   }
   const life = { isOver: false }
   try {
     const killing = killOften(pair, seededRandom(seed), () => life.isOver)
     const both = [live(pair.dialer, pair.acceptor.id, ids[0]), live(pair.acceptor, pair.dialer.id, ids[1])]
-    for (const { reason } of (await Promise.allSettled(both)).filter((result): result is PromiseRejectedResult => result.status === 'rejected')) errors.push((reason as Error).message)
+    for (const { reason } of (await Promise.allSettled(both)).filter(
+      (result): result is PromiseRejectedResult => result.status === 'rejected',
+    ))
+      errors.push((reason as Error).message)
     life.isOver = true
     const done = Math.min(ids[0].length, ids[1].length)
-    return { rounds: done, sessions: done * sessionsARound, kills: await killing, idsApart: ids[0].filter((id, round) => round < done && id !== ids[1][round]).length, wrongValues, errors, wallMs: performance.now() - startedMs }
+    return {
+      rounds: done,
+      sessions: done * sessionsARound,
+      kills: await killing,
+      idsApart: ids[0].filter((id, round) => round < done && id !== ids[1][round]).length,
+      wrongValues,
+      errors,
+      wallMs: performance.now() - startedMs,
+    }
   } finally {
     life.isOver = true
     await mesh.stop()
@@ -95,12 +110,27 @@ export async function sessionChurn({ isQuick, seed }: BarContext): Promise<reado
   // Rounds run as fast as the machine, kills by the clock: enough rounds for this many kills.
   const [rounds, killsMin] = isQuick ? [500, 15] : [9_000, 300]
   const bars: Bar[] = []
-  for (const { id, links, bothDial } of [{ id: 'C1-churn', links: 1, bothDial: false }, { id: 'C1-churn-links', links: 3, bothDial: true }]) {
+  for (const { id, links, bothDial } of [
+    { id: 'C1-churn', links: 1, bothDial: false },
+    { id: 'C1-churn-links', links: 3, bothDial: true },
+  ]) {
     const counts = await churn({ rounds, links, bothDial, seed })
     bars.push({
       id,
-      passed: counts.rounds === rounds && counts.idsApart + counts.wrongValues + counts.errors.length === 0 && counts.kills >= killsMin,
-      figures: { rounds: counts.rounds, sessions: counts.sessions, links, kills: counts.kills, ids_apart: counts.idsApart, wrong_values: counts.wrongValues, errors: counts.errors.length, wall_s: counts.wallMs / 1000 },
+      passed:
+        counts.rounds === rounds &&
+        counts.idsApart + counts.wrongValues + counts.errors.length === 0 &&
+        counts.kills >= killsMin,
+      figures: {
+        rounds: counts.rounds,
+        sessions: counts.sessions,
+        links,
+        kills: counts.kills,
+        ids_apart: counts.idsApart,
+        wrong_values: counts.wrongValues,
+        errors: counts.errors.length,
+        wall_s: counts.wallMs / 1000,
+      },
       notes: counts.errors,
     })
   }

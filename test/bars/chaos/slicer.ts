@@ -22,22 +22,36 @@ export interface SliceCounts {
 }
 
 /** One byte at a time, all at once, in two pieces at every offset (or every n-th), and in random pieces. */
-export function sliceEverywhere(conversation: Conversation, direction: Direction, step: number, seed: number): SliceCounts {
+export function sliceEverywhere(
+  conversation: Conversation,
+  direction: Direction,
+  step: number,
+  seed: number,
+): SliceCounts {
   const side = new ReplayedSide(conversation, direction)
   const { lengthBytes } = side
   const random = seededRandom(seed)
   const expected = side.replay([])
-  const counts: SliceCounts = { replays: 1, bytes: lengthBytes, different: expected.startsWith(`${conversation.values / 2} values`) ? [] : [`${direction} in one piece: ${expected}`] }
+  const counts: SliceCounts = {
+    replays: 1,
+    bytes: lengthBytes,
+    different: expected.startsWith(`${conversation.values / 2} values`)
+      ? []
+      : [`${direction} in one piece: ${expected}`],
+  }
   const compare = (what: string, ends: Iterable<number>): void => {
     counts.replays++
     const found = side.replay(ends)
     if (found !== expected) counts.different.push(`${direction}, ${what}: ${found} instead of ${expected}`)
   }
-  const multiplesOf = (piece: number): number[] => Array.from({ length: Math.floor(lengthBytes / piece) }, (_, index) => piece * (index + 1))
+  const multiplesOf = (piece: number): number[] =>
+    Array.from({ length: Math.floor(lengthBytes / piece) }, (_, index) => piece * (index + 1))
   for (const piece of [1, 2, 3, 5, 9, 13, 64]) compare(`pieces of ${piece}`, multiplesOf(piece))
   for (let offset = 1; offset < lengthBytes; offset += step) compare(`cut at ${offset}`, [offset])
   for (let count = 0; count < 200 / step; count++) {
-    const ends = [...new Set(Array.from({ length: 12 }, () => 1 + Math.floor(random.fraction() * (lengthBytes - 1))))].sort((a, b) => a - b)
+    const ends = [
+      ...new Set(Array.from({ length: 12 }, () => 1 + Math.floor(random.fraction() * (lengthBytes - 1)))),
+    ].sort((a, b) => a - b)
     compare(`pieces that end at ${ends.join(', ')}`, ends)
   }
   return counts
@@ -88,7 +102,11 @@ export async function cutEverywhere(step: number): Promise<CutCounts> {
         const cut = cutNext(pair, direction, afterBytes)
         pair.proxy.newest?.destroy()
         for (const flow of flows) flow.send(valuesPerFlow)
-        await eventually(`all values, cut behind byte ${afterBytes} ${direction}`, () => pair.isUpSince(before) && flows.every(({ isDelivered }) => isDelivered), patienceMs)
+        await eventually(
+          `all values, cut behind byte ${afterBytes} ${direction}`,
+          () => pair.isUpSince(before) && flows.every(({ isDelivered }) => isDelivered),
+          patienceMs,
+        )
         // Acknowledgements are bytes too.
         await Promise.all(flows.map((flow) => flow.flush(patienceMs)))
         if (!cut.isCut) break
@@ -104,7 +122,11 @@ export async function cutEverywhere(step: number): Promise<CutCounts> {
 }
 
 function judged(flows: readonly Flow[]): LaneFaults & { values: number; errors: string[] } {
-  return { ...faultsOfAll(flows), values: flows.reduce((sum, { sent }) => sum + sent, 0), errors: flows.flatMap(({ errors }) => errors.map(({ message }) => message)) }
+  return {
+    ...faultsOfAll(flows),
+    values: flows.reduce((sum, { sent }) => sum + sent, 0),
+    errors: flows.flatMap(({ errors }) => errors.map(({ message }) => message)),
+  }
 }
 
 const slicings: readonly [string, Slicing][] = [
@@ -130,7 +152,8 @@ export async function slicer({ isQuick, seed, progress }: BarContext): Promise<r
     const sliced = await converse(slicing)
     wrong += sliced.wrong
     writes += sliced.writes
-    if (sliced.wrong > 0) notes.push(`over sockets in pieces of ${name}: ${sliced.wrong} of ${sliced.values} values are wrong`)
+    if (sliced.wrong > 0)
+      notes.push(`over sockets in pieces of ${name}: ${sliced.wrong} of ${sliced.values} values are wrong`)
   }
   progress(`C6: ${writes} pieces over sockets, ${wrong} values wrong`)
   const cut = await cutEverywhere(isQuick ? 41 : 1)
@@ -141,8 +164,18 @@ export async function slicer({ isQuick, seed, progress }: BarContext): Promise<r
       id: 'C6',
       passed: different + wrong + faults + cut.errors.length === 0 && recorded.values > 0 && cut.cuts > 20,
       figures: {
-        bytes: recorded.bytes.up.length + recorded.bytes.down.length, replays, different, socket_pieces: writes, socket_wrong: wrong,
-        cuts: cut.cuts, values: cut.values, lost: cut.lost, duplicated: cut.duplicated, reordered: cut.reordered, spoilt: cut.spoilt, errors: cut.errors.length,
+        bytes: recorded.bytes.up.length + recorded.bytes.down.length,
+        replays,
+        different,
+        socket_pieces: writes,
+        socket_wrong: wrong,
+        cuts: cut.cuts,
+        values: cut.values,
+        lost: cut.lost,
+        duplicated: cut.duplicated,
+        reordered: cut.reordered,
+        spoilt: cut.spoilt,
+        errors: cut.errors.length,
       },
       notes: notes.slice(0, 5),
     },

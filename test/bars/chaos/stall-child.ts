@@ -13,11 +13,20 @@ export interface StallReport {
   readonly values: number
 }
 
-const { pem, peer, url, keepAlive } = JSON.parse(process.argv[2] ?? '{}') as { pem: string; peer: string; url: string; keepAlive: KeepAliveOptions }
+const { pem, peer, url, keepAlive } = JSON.parse(process.argv[2] ?? '{}') as {
+  pem: string
+  peer: string
+  url: string
+  keepAlive: KeepAliveOptions
+}
 Object.assign(defaultKeepAlive, keepAlive)
 const lost: string[] = []
 let values = 0
-const network = createNetwork({ identity: Identity.fromPem(pem), peers: [{ id: peer, url }], limits: { backoffMinMs: 1, backoffMaxMs: 50 } })
+const network = createNetwork({
+  identity: Identity.fromPem(pem),
+  peers: [{ id: peer, url }],
+  limits: { backoffMinMs: 1, backoffMaxMs: 50 },
+})
 network.on('connection.lost', ({ cause }) => void lost.push(cause.message))
 process.on('disconnect', () => process.exit(0))
 process.on('message', (order: { stallMs?: number; stop?: boolean }) => {

@@ -35,12 +35,50 @@ export const peerKey = new Uint8Array(32).fill(2)
 export const maxMessageLengthBytes = 65_536
 
 /** The limits in the hellos of the fuzzed link and its peer. */
-export const limits = { maxMessageLengthBytes, laneWindowBytes: 65_536, resumeTimeoutMs: 120_000, links: 2, replayWindowBytes: 4 * 1024 * 1024 }
+export const limits = {
+  maxMessageLengthBytes,
+  laneWindowBytes: 65_536,
+  resumeTimeoutMs: 120_000,
+  links: 2,
+  replayWindowBytes: 4 * 1024 * 1024,
+}
 
-export const peerHello: Hello = { ...limits, connectionId: 0, bootId: 200n, epoch: 11n, nextEpoch: 12n, known: 0n, received: 0, first: 0, next: 0, publicKey: peerKey, helloNumber: 1 }
+export const peerHello: Hello = {
+  ...limits,
+  connectionId: 0,
+  bootId: 200n,
+  epoch: 11n,
+  nextEpoch: 12n,
+  known: 0n,
+  received: 0,
+  first: 0,
+  next: 0,
+  publicKey: peerKey,
+  helloNumber: 1,
+}
 
 /** The lanes that rules refer to; those below 16 are the sessions that the states open. */
-export const interestingLanes: readonly number[] = [0, 1, 2, 3, 5, 7, 11, 12, 15, 1023, 1024, sessionLanesEnd - 1, sessionLanesEnd, endpointLane, firstStreamLane, firstStreamLane + 1, firstStreamLane + 2, controlLane - 1, controlLane]
+export const interestingLanes: readonly number[] = [
+  0,
+  1,
+  2,
+  3,
+  5,
+  7,
+  11,
+  12,
+  15,
+  1023,
+  1024,
+  sessionLanesEnd - 1,
+  sessionLanesEnd,
+  endpointLane,
+  firstStreamLane,
+  firstStreamLane + 1,
+  firstStreamLane + 2,
+  controlLane - 1,
+  controlLane,
+]
 
 const bytes = (lengthBytes: number): NetworkValue => ({ type: 'Bytes', value: Buffer.alloc(lengthBytes, 0x5a) })
 
@@ -61,7 +99,14 @@ export const smallValues: readonly NetworkValue[] = [
   { type: 'VecRing64', value: BigUint64Array.of(1n, 2n ** 64n - 1n) },
   { type: 'VecRingBit', value: { bits: 9, packed: Uint8Array.of(0xff, 1) } },
   { type: 'VecRingBit', value: { bits: 0, packed: new Uint8Array(0) } },
-  { type: 'NetworkVec', value: [{ type: 'RingElement16', value: 1 }, { type: 'Bytes', value: Buffer.from('x') }, { type: 'VecRing32', value: Uint32Array.of(4) }] },
+  {
+    type: 'NetworkVec',
+    value: [
+      { type: 'RingElement16', value: 1 },
+      { type: 'Bytes', value: Buffer.from('x') },
+      { type: 'VecRing32', value: Uint32Array.of(4) },
+    ],
+  },
   { type: 'NetworkVec', value: [] },
   bytes(0),
   bytes(1),
@@ -88,11 +133,23 @@ const large = (frame: Buffer): Seed => ({ bytes: frame, weight: frame.length > 8
 export function nativeSeeds(): Seed[] {
   const lanes = [0, 1, 2]
   const values = lanes.flatMap((lane) => smallValues.map((value) => small(encodeFrame(lane, value))))
-  const msgpack = [1, true, null, 'text', { a: [1, 2, { b: 'c' }] }].map((value) => withHeader(0, 0x20, Buffer.from(encodeMsgPack(value))))
-  const credits = [0, 1, 2, 3, 20, 1024].flatMap((lane) => [1, 65_536, 0x7fff_ffff].map((credit) => small(encodeCredit(lane, credit))))
-  const acks = [0, 1, 2, 3, 4, 5, 6, 8, 12, 2 ** 32, Number.MAX_SAFE_INTEGER].map((received) => small(encodeAck(received)))
-  const goodbyes = [0, 1].flatMap((code) => [0, 1, 2, 3, 4].map((next) => small(encodeGoodbye({ code, next, received: next, reason: next === 4 ? 'r'.repeat(256) : 'over' }), 8)))
-  const resets = [0, 1, 2, 12].flatMap((lane) => [0, 5, 99].map((code) => small(encodeReset(lane, { code, reason: lane === 2 ? 'r'.repeat(256) : 'closed' }), 15)))
+  const msgpack = [1, true, null, 'text', { a: [1, 2, { b: 'c' }] }].map((value) =>
+    withHeader(0, 0x20, Buffer.from(encodeMsgPack(value))),
+  )
+  const credits = [0, 1, 2, 3, 20, 1024].flatMap((lane) =>
+    [1, 65_536, 0x7fff_ffff].map((credit) => small(encodeCredit(lane, credit))),
+  )
+  const acks = [0, 1, 2, 3, 4, 5, 6, 8, 12, 2 ** 32, Number.MAX_SAFE_INTEGER].map((received) =>
+    small(encodeAck(received)),
+  )
+  const goodbyes = [0, 1].flatMap((code) =>
+    [0, 1, 2, 3, 4].map((next) =>
+      small(encodeGoodbye({ code, next, received: next, reason: next === 4 ? 'r'.repeat(256) : 'over' }), 8),
+    ),
+  )
+  const resets = [0, 1, 2, 12].flatMap((lane) =>
+    [0, 5, 99].map((code) => small(encodeReset(lane, { code, reason: lane === 2 ? 'r'.repeat(256) : 'closed' }), 15)),
+  )
   const endpoint = [
     encodeCredit(endpointLane, 1000),
     Buffer.concat([encodeMessageHeader(3), Buffer.from('msg')]),
@@ -111,9 +168,26 @@ export function nativeSeeds(): Seed[] {
       encodeFrame(lane, bytes(32)),
     ].map((frame) => small(frame, 15)),
   )
-  const control = [encodePing(0n), encodePing(2n ** 64n - 1n), encodePong(1n, 0), encodePong(1n, 3)].map((frame) => small(frame))
-  const big = [...largeValues.map((value) => large(encodeFrame(1, value))), large(Buffer.concat([encodeMessageHeader(65_536), Buffer.alloc(65_536)])), large(encodeOpen(firstStreamLane, { windowBytes: 9, protocol: 'x', extra: Buffer.alloc(65_536) }))]
-  return [...values, ...msgpack.map((frame) => small(frame)), ...credits, ...acks, ...goodbyes, ...resets, ...endpoint, ...streams, ...control, ...big]
+  const control = [encodePing(0n), encodePing(2n ** 64n - 1n), encodePong(1n, 0), encodePong(1n, 3)].map((frame) =>
+    small(frame),
+  )
+  const big = [
+    ...largeValues.map((value) => large(encodeFrame(1, value))),
+    large(Buffer.concat([encodeMessageHeader(65_536), Buffer.alloc(65_536)])),
+    large(encodeOpen(firstStreamLane, { windowBytes: 9, protocol: 'x', extra: Buffer.alloc(65_536) })),
+  ]
+  return [
+    ...values,
+    ...msgpack.map((frame) => small(frame)),
+    ...credits,
+    ...acks,
+    ...goodbyes,
+    ...resets,
+    ...endpoint,
+    ...streams,
+    ...control,
+    ...big,
+  ]
 }
 
 /** The frame of a value with a descriptor that the value encoder does not support. */
@@ -126,11 +200,17 @@ function withHeader(lane: number, descriptor: number, body: Buffer): Buffer {
 }
 
 export function ampcSeeds(): Seed[] {
-  return [...[0, 1, 2, 12, 40].flatMap((lane) => smallValues.map((value) => small(encodeFrame(lane, value)))), ...largeValues.map((value) => large(encodeFrame(1, value)))]
+  return [
+    ...[0, 1, 2, 12, 40].flatMap((lane) => smallValues.map((value) => small(encodeFrame(lane, value)))),
+    ...largeValues.map((value) => large(encodeFrame(1, value))),
+  ]
 }
 
 export function controlSeeds(): Seed[] {
-  return [...smallValues.map((value) => small(encodeControlFrame(value))), ...largeValues.map((value) => large(encodeControlFrame(value)))]
+  return [
+    ...smallValues.map((value) => small(encodeControlFrame(value))),
+    ...largeValues.map((value) => large(encodeControlFrame(value))),
+  ]
 }
 
 /** Hellos of a new peer, a resuming one, a restarted one, one that lost its state, and a refusal. */
@@ -143,16 +223,33 @@ export function helloSeeds(ownEpochs: { readonly epoch: bigint; readonly nextEpo
     { bootId: 201n, epoch: 31n, nextEpoch: 32n },
     { connectionId: 1, links: 2 },
     { publicKey: ownKey },
-    { known: ownEpochs.epoch, helloNumber: 9, received: Number.MAX_SAFE_INTEGER, first: Number.MAX_SAFE_INTEGER, next: Number.MAX_SAFE_INTEGER },
+    {
+      known: ownEpochs.epoch,
+      helloNumber: 9,
+      received: Number.MAX_SAFE_INTEGER,
+      first: Number.MAX_SAFE_INTEGER,
+      next: Number.MAX_SAFE_INTEGER,
+    },
   ]
   const names = Object.keys(refusalCodes) as RefusalName[]
-  return [...hellos.map((hello) => small(encodeHello({ ...peerHello, ...hello }), 40)), ...names.map((name) => small(encodeRefusal(name, name === 'busy' ? 'm'.repeat(256) : name), 6))]
+  return [
+    ...hellos.map((hello) => small(encodeHello({ ...peerHello, ...hello }), 40)),
+    ...names.map((name) => small(encodeRefusal(name, name === 'busy' ? 'm'.repeat(256) : name), 6)),
+  ]
 }
 
 export function ampcHandshakeSeeds(): Seed[] {
-  const u32 = (value: number): Buffer => Buffer.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff)
+  const u32 = (value: number): Buffer =>
+    Buffer.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff)
   const identity = (text: string): Buffer => Buffer.concat([u32(0), u32(Buffer.byteLength(text)), Buffer.from(text)])
-  return [identity('bob'), identity('b'.repeat(128)), identity('ü€😀'), u32(0), Buffer.from('2ok'), Buffer.concat([u32(0), Buffer.from('2ok')])].map((input) => small(input))
+  return [
+    identity('bob'),
+    identity('b'.repeat(128)),
+    identity('ü€😀'),
+    u32(0),
+    Buffer.from('2ok'),
+    Buffer.concat([u32(0), Buffer.from('2ok')]),
+  ].map((input) => small(input))
 }
 
 export function valueSeeds(): Seed[] {
@@ -162,31 +259,80 @@ export function valueSeeds(): Seed[] {
 export function msgpackSeeds(): Seed[] {
   let nested: unknown = 1
   for (let level = 0; level < 32; level++) nested = level % 2 === 0 ? [nested] : { k: nested }
-  const values = [null, true, 1, -1, 2 ** 40, 2n ** 63n, -(2n ** 63n), 1.5, 'text', 's'.repeat(300), Buffer.alloc(40, 9), new Date(1), new Date(2 ** 40), [], {}, { a: 1, b: [2, 'three', { c: null }] }, nested, Array.from({ length: 40 }, (_, i) => ({ i, big: 2n ** 62n }))]
+  const values = [
+    null,
+    true,
+    1,
+    -1,
+    2 ** 40,
+    2n ** 63n,
+    -(2n ** 63n),
+    1.5,
+    'text',
+    's'.repeat(300),
+    Buffer.alloc(40, 9),
+    new Date(1),
+    new Date(2 ** 40),
+    [],
+    {},
+    { a: 1, b: [2, 'three', { c: null }] },
+    nested,
+    Array.from({ length: 40 }, (_, i) => ({ i, big: 2n ** 62n })),
+  ]
   return values.map((value) => small(Buffer.from(encodeMsgPack(value as never))))
 }
 
 export function clientHelloSeeds(): Seed[] {
   const u16 = (value: number): number[] => [value >>> 8, value & 0xff]
   const record = (content: readonly number[]): number[] => [22, 3, 1, ...u16(content.length), ...content]
-  const extension = (type: number, content: readonly number[]): number[] => [...u16(type), ...u16(content.length), ...content]
+  const extension = (type: number, content: readonly number[]): number[] => [
+    ...u16(type),
+    ...u16(content.length),
+    ...content,
+  ]
   const alpn = (names: readonly string[]): number[] => {
     const list = names.flatMap((name) => [name.length, ...Buffer.from(name)])
     return extension(16, [...u16(list.length), ...list])
   }
   const hello = (extensions: readonly number[]): number[] => {
-    const body = [3, 3, ...Array.from({ length: 32 }, (_, i) => i), 0, ...u16(4), 0x13, 1, 0x13, 2, 1, 0, ...u16(extensions.length), ...extensions]
+    const body = [
+      3,
+      3,
+      ...Array.from({ length: 32 }, (_, i) => i),
+      0,
+      ...u16(4),
+      0x13,
+      1,
+      0x13,
+      2,
+      1,
+      0,
+      ...u16(extensions.length),
+      ...extensions,
+    ]
     return [1, 0, ...u16(body.length), ...body]
   }
   const one = hello([...extension(43, [2, 3, 4]), ...alpn(['statewire/1', 'h2'])])
   const cut = Array.from({ length: Math.ceil(one.length / 7) }, (_, i) => record(one.slice(7 * i, 7 * i + 7))).flat()
-  return [record(one), cut, record(hello([])), record(hello(alpn(Array.from({ length: 60 }, (_, i) => `p${i}`))))].map((input) => small(Buffer.from(input)))
+  return [record(one), cut, record(hello([])), record(hello(alpn(Array.from({ length: 60 }, (_, i) => `p${i}`))))].map(
+    (input) => small(Buffer.from(input)),
+  )
 }
 
-const identity = Identity.fromPem(`-----BEGIN PRIVATE KEY-----\n${Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), Buffer.alloc(32, 5)]).toString('base64')}\n-----END PRIVATE KEY-----\n`)
+const identity = Identity.fromPem(
+  `-----BEGIN PRIVATE KEY-----\n${Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), Buffer.alloc(32, 5)]).toString('base64')}\n-----END PRIVATE KEY-----\n`,
+)
 
 export function textSeeds(): Seed[] {
-  return [identity.id, 'bob', 'ü€😀', 'b'.repeat(128), 'tcp://127.0.0.1:15600', 'tls://[::1]:1', 'tcp://host.example:65535/'].map((text) => small(Buffer.from(text)))
+  return [
+    identity.id,
+    'bob',
+    'ü€😀',
+    'b'.repeat(128),
+    'tcp://127.0.0.1:15600',
+    'tls://[::1]:1',
+    'tcp://host.example:65535/',
+  ].map((text) => small(Buffer.from(text)))
 }
 
 export function certificateSeeds(): Seed[] {

@@ -66,7 +66,10 @@ export class Fuzzer {
     this.#dice = new Dice(seed)
     this.#kept = targets.map(() => [])
     this.#findingsMax = findingsMax
-    this.progress = new Progress(streamsPerBatch * streamBytesMax, targets.map(({ name }) => name))
+    this.progress = new Progress(
+      streamsPerBatch * streamBytesMax,
+      targets.map(({ name }) => name),
+    )
     let end = 0
     for (const { weight } of targets) this.#ends.push((end += weight))
   }
@@ -81,7 +84,15 @@ export class Fuzzer {
 
   result(): FuzzResult {
     const { frames, behaviours, outcomes } = this.#trace
-    return { frames, behaviours, outcomes, streams: this.#streams, states: this.#reached.size, findings: this.#findings, keptStreams: this.#kept.reduce((sum, { length }) => sum + length, 0) }
+    return {
+      frames,
+      behaviours,
+      outcomes,
+      streams: this.#streams,
+      states: this.#reached.size,
+      findings: this.#findings,
+      keptStreams: this.#kept.reduce((sum, { length }) => sum + length, 0),
+    }
   }
 
   /** Several streams in one block of memory. They are timed together, and individually only if the total was long. */
@@ -96,8 +107,14 @@ export class Fuzzer {
       const kept = this.#kept[target] as Stream[]
       const stream = createStream(this.#dice, seeds, kept, framesMax)
       const start = arenaEnd
-      for (const frame of stream) if (arenaEnd + frame.length <= start + streamBytesMax) arenaEnd += frame.copy(arena, arenaEnd)
-      const one: Case = { target, input: arena.subarray(start, arenaEnd), dice: this.#dice.next(), stream: this.#streams++ }
+      for (const frame of stream)
+        if (arenaEnd + frame.length <= start + streamBytesMax) arenaEnd += frame.copy(arena, arenaEnd)
+      const one: Case = {
+        target,
+        input: arena.subarray(start, arenaEnd),
+        dice: this.#dice.next(),
+        stream: this.#streams++,
+      }
       cases.push(one)
       this.#reached.add(target)
       this.progress.begins(start, arenaEnd, one.dice, target)
@@ -139,7 +156,13 @@ export class Fuzzer {
   #lookForHang(cases: readonly Case[]): void {
     for (const one of cases) {
       const elapsedMs = this.#leastMs(one, 3)
-      if (elapsedMs > hangMs) this.#note({ kind: 'hang', ...this.#describe(one), input: Buffer.from(one.input), what: `took ${elapsedMs.toFixed(0)} ms` })
+      if (elapsedMs > hangMs)
+        this.#note({
+          kind: 'hang',
+          ...this.#describe(one),
+          input: Buffer.from(one.input),
+          what: `took ${elapsedMs.toFixed(0)} ms`,
+        })
     }
   }
 
@@ -175,7 +198,11 @@ export class Fuzzer {
   #shrink(one: Case, signature: string): Buffer {
     let input = Buffer.from(one.input)
     let runs = 0
-    for (let sizeBytes = Math.ceil(input.length / 2); sizeBytes >= 1; sizeBytes = sizeBytes === 1 ? 0 : Math.ceil(sizeBytes / 2)) {
+    for (
+      let sizeBytes = Math.ceil(input.length / 2);
+      sizeBytes >= 1;
+      sizeBytes = sizeBytes === 1 ? 0 : Math.ceil(sizeBytes / 2)
+    ) {
       for (let at = 0; at < input.length && runs < shrinkRunsMax; runs++) {
         const smaller = Buffer.concat([input.subarray(0, at), input.subarray(at + sizeBytes)])
         const error = this.#run({ ...one, input: smaller }, this.#scrap)
@@ -195,7 +222,8 @@ function signatureOf(error: Error): string {
 /** Runs one input of a finding again. Throws what it throws. */
 export function replay(targets: readonly Target[], name: string, input: Buffer, dice: number): Trace {
   const target = targets.find((candidate) => candidate.name === name)
-  if (target === undefined) throw new Error(`there is no state '${name}'; there are:\n${targets.map((candidate) => candidate.name).join('\n')}`)
+  if (target === undefined)
+    throw new Error(`there is no state '${name}'; there are:\n${targets.map((candidate) => candidate.name).join('\n')}`)
   const trace = new Trace()
   trace.begin(targets.indexOf(target))
   target.run(input, new Dice(dice), trace)

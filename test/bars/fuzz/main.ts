@@ -40,7 +40,8 @@ class UsageError extends Error {}
 
 function whole(text: string, name: string): number {
   const number = Number(text)
-  if (!Number.isSafeInteger(number) || number < 0) throw new UsageError(`--${name} must be a whole number, not '${text}'`)
+  if (!Number.isSafeInteger(number) || number < 0)
+    throw new UsageError(`--${name} must be a whole number, not '${text}'`)
   return number
 }
 
@@ -57,7 +58,16 @@ function describe({ kind, target, stream, dice, input, what }: Finding, seed: nu
 async function run(): Promise<number> {
   let values
   try {
-    values = parseArgs({ options: { frames: { type: 'string', default: '10000000' }, seed: { type: 'string' }, state: { type: 'string' }, replay: { type: 'string' }, dice: { type: 'string', default: '0' }, help: { type: 'boolean', short: 'h', default: false } } }).values
+    values = parseArgs({
+      options: {
+        frames: { type: 'string', default: '10000000' },
+        seed: { type: 'string' },
+        state: { type: 'string' },
+        replay: { type: 'string' },
+        dice: { type: 'string', default: '0' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    }).values
   } catch (error) {
     throw new UsageError((error as Error).message)
   }
@@ -67,14 +77,25 @@ async function run(): Promise<number> {
   }
   const all = [...nativeTargets(), ...ampcTargets(), ...parserTargets()]
   if (values.replay !== undefined) {
-    const trace = replay(all, values.state ?? '', Buffer.from(values.replay.startsWith('@') ? readFileSync(values.replay.slice(1), 'latin1') : values.replay, 'hex'), whole(values.dice, 'dice'))
+    const trace = replay(
+      all,
+      values.state ?? '',
+      Buffer.from(
+        values.replay.startsWith('@') ? readFileSync(values.replay.slice(1), 'latin1') : values.replay,
+        'hex',
+      ),
+      whole(values.dice, 'dice'),
+    )
     console.log(`nothing wrong: ${[...trace.outcomes.keys()].join(', ')}`)
     return 0
   }
   const frames = whole(values.frames, 'frames')
   const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : whole(values.seed, 'seed')
   const targets = all.filter(({ name }) => name.includes(values.state ?? ''))
-  if (targets.length === 0) throw new UsageError(`no state's name holds '${values.state}'; there are:\n${all.map(({ name }) => name).join('\n')}`)
+  if (targets.length === 0)
+    throw new UsageError(
+      `no state's name holds '${values.state}'; there are:\n${all.map(({ name }) => name).join('\n')}`,
+    )
   const fuzzer = new Fuzzer(targets, seed)
   startWatching(fuzzer.progress, import.meta.url)
   const startedMs = performance.now()
@@ -87,7 +108,9 @@ async function run(): Promise<number> {
     await Promise.resolve()
     if (fuzzer.frames < ((tenths + 1) * frames) / 10) continue
     tenths = Math.floor((10 * fuzzer.frames) / frames)
-    process.stderr.write(`${fuzzer.frames} frames, ${fuzzer.result().behaviours} behaviours, ${fuzzer.result().keptStreams} streams kept, ${Math.round(process.memoryUsage().rss / mebibyte)} MiB\n`)
+    process.stderr.write(
+      `${fuzzer.frames} frames, ${fuzzer.result().behaviours} behaviours, ${fuzzer.result().keptStreams} streams kept, ${Math.round(process.memoryUsage().rss / mebibyte)} MiB\n`,
+    )
     if (warmRssBytes !== null || fuzzer.frames < Math.max(warmUpFramesMin, warmUpShare * frames)) continue
     const pausedAtMs = performance.now()
     warmRssBytes = await settledRssBytes()
@@ -101,18 +124,26 @@ async function run(): Promise<number> {
   const hangs = findings.length - crashes
   for (const finding of findings) console.log(`  ${describe(finding, seed)}`)
   const passed = findings.length === 0 && fuzzer.frames >= frames && (rssGrowthMib ?? 0) <= rssGrowthMibMax
-  const figures = { frames: fuzzer.frames, streams, crashes, hangs, rss_growth_mib: rssGrowthMib ?? 'unmeasured', frames_per_second: Math.round(fuzzer.frames / elapsedSeconds), states, outcomes: outcomes.size, behaviours, seed }
+  const figures = {
+    frames: fuzzer.frames,
+    streams,
+    crashes,
+    hangs,
+    rss_growth_mib: rssGrowthMib ?? 'unmeasured',
+    frames_per_second: Math.round(fuzzer.frames / elapsedSeconds),
+    states,
+    outcomes: outcomes.size,
+    behaviours,
+    seed,
+  }
   console.log(writeBar({ id: 'S5', passed, figures, notes: [] }))
   return passed ? 0 : 1
 }
 
 if (!isMainThread) watch(workerData as Parameters<typeof watch>[0])
 else {
-  run().then(
-    leave,
-    (error: unknown) => {
-      console.error(error instanceof UsageError ? `${error.message}\n(--help tells the options)` : error)
-      leave(error instanceof UsageError ? 2 : 1)
-    },
-  )
+  run().then(leave, (error: unknown) => {
+    console.error(error instanceof UsageError ? `${error.message}\n(--help tells the options)` : error)
+    leave(error instanceof UsageError ? 2 : 1)
+  })
 }

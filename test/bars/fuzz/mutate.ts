@@ -12,7 +12,12 @@ export type Stream = readonly Buffer[]
 const framesMax = 64
 const interestingBytes = [0, 1, 2, 0x0c, 0x20, 0x34, 0x37, 0x7f, 0x80, 0xff]
 const interestingLengths = [0, 1, 4, 5, 255, 256, 257, 65_535, 65_536, 65_537, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff]
-const descriptors = [...Array.from({ length: 0x12 + 1 }, (_, descriptor) => descriptor), 0x20, ...Array.from({ length: 0x0d }, (_, index) => 0x30 + index), 0xff]
+const descriptors = [
+  ...Array.from({ length: 0x12 + 1 }, (_, descriptor) => descriptor),
+  0x20,
+  ...Array.from({ length: 0x0d }, (_, index) => 0x30 + index),
+  0xff,
+]
 
 /** Draws seeds by their weight. */
 export class Seeds {
@@ -43,7 +48,8 @@ export class Seeds {
 /** Composes a new stream from valid frames and from streams that reached something new before. */
 export function createStream(dice: Dice, seeds: Seeds, kept: readonly Stream[], lengthMax: number): Stream {
   const frames: Buffer[] = kept.length > 0 && dice.once(2) ? [...dice.pick(kept)] : []
-  if (frames.length === 0 || dice.once(3)) for (let count = 1 + dice.below(lengthMax); count > 0; count--) frames.push(seeds.draw(dice))
+  if (frames.length === 0 || dice.once(3))
+    for (let count = 1 + dice.below(lengthMax); count > 0; count--) frames.push(seeds.draw(dice))
   if (kept.length > 0 && dice.once(6)) splice(dice, frames, dice.pick(kept))
   for (let changes = dice.below(3); changes > 0; changes--) changeOrder(dice, frames)
   if (frames.length > framesMax) frames.length = framesMax
@@ -107,7 +113,8 @@ function changeContent(dice: Dice, frame: Buffer): Buffer {
         break
       case 3:
       case 4:
-        if (changed.length >= 4) changed.writeUInt32LE(dice.once(6) ? dice.pick(interestingLanes) : dice.below(dice.once(8) ? 64 : 4), 0)
+        if (changed.length >= 4)
+          changed.writeUInt32LE(dice.once(6) ? dice.pick(interestingLanes) : dice.below(dice.once(8) ? 64 : 4), 0)
         break
       case 5:
         if (changed.length >= 5 && dice.once(4)) changed[4] = dice.pick(descriptors)
@@ -138,7 +145,9 @@ function changeLength(dice: Dice, frame: Buffer): Buffer {
       const field = dice.pick([0, 5, 7, 9, 23])
       if (frame.length < field + 4) return frame
       const changed = Buffer.from(frame)
-      const length = dice.once(3) ? changed.readUInt32LE(field) + (dice.once(2) ? 1 : -1) : dice.pick(interestingLengths)
+      const length = dice.once(3)
+        ? changed.readUInt32LE(field) + (dice.once(2) ? 1 : -1)
+        : dice.pick(interestingLengths)
       changed.writeUInt32LE(length >>> 0, field)
       return changed
     }
@@ -154,9 +163,12 @@ function changeLength(dice: Dice, frame: Buffer): Buffer {
 
 /** Sizes of the pieces in which a stream arrives: one byte at a time, small, large, or whole. */
 export function slicesOf(dice: Dice, lengthBytes: number): readonly number[] {
-  const sizeMax = lengthBytes > 4096 ? dice.pick([lengthBytes, lengthBytes, 1500, 65_536]) : dice.pick([1, 7, 64, lengthBytes, lengthBytes, lengthBytes])
+  const sizeMax =
+    lengthBytes > 4096
+      ? dice.pick([lengthBytes, lengthBytes, 1500, 65_536])
+      : dice.pick([1, 7, 64, lengthBytes, lengthBytes, lengthBytes])
   const ends: number[] = []
-  for (let at = 0; at < lengthBytes; ) {
+  for (let at = 0; at < lengthBytes;) {
     at = Math.min(lengthBytes, at + 1 + dice.below(Math.max(1, sizeMax)))
     ends.push(at)
   }

@@ -24,7 +24,10 @@ type Reading = (input: Buffer) => string
 function clientHello(input: Buffer): string {
   const verdict = readClientHello(input)
   if (typeof verdict === 'string') return verdict
-  holds(verdict.alpn.every((name) => name.length > 0 && name.length < 256), 'a name of ALPN is empty or too long')
+  holds(
+    verdict.alpn.every((name) => name.length > 0 && name.length < 256),
+    'a name of ALPN is empty or too long',
+  )
   return `alpn ${Math.min(verdict.alpn.length, 3)}`
 }
 
@@ -36,7 +39,10 @@ function value(input: Buffer): string {
     return codeOfBreach(error)
   }
   // Apart from spare bits of a bit vector, a value equals its bytes.
-  holds(encodeValue(decoded).length === input.length, `a ${decoded.type} of ${input.length} bytes is written in another number`)
+  holds(
+    encodeValue(decoded).length === input.length,
+    `a ${decoded.type} of ${input.length} bytes is written in another number`,
+  )
   return decoded.type
 }
 

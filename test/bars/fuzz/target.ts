@@ -96,6 +96,7 @@ export function codeOfBreach(error: unknown): string {
 
 /** Like {@link codeOfBreach}, for parsers of text and certificates. */
 export function codeOfRefusal(error: unknown): string {
-  if (error instanceof StatewireError && error.code !== 'ERR_INTERNAL' && Object.hasOwn(errorCodes, error.code)) return error.code
+  if (error instanceof StatewireError && error.code !== 'ERR_INTERNAL' && Object.hasOwn(errorCodes, error.code))
+    return error.code
   throw error
 }

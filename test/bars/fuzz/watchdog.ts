@@ -33,7 +33,9 @@ export class Progress {
 
 /** Starts the second thread from the calling program, which calls {@link watch} there. */
 export function startWatching(progress: Progress, program: string): void {
-  const worker = new Worker(new URL(program), { workerData: { numbers: progress.numbers, arena: progress.arena.buffer, names: progress.names } })
+  const worker = new Worker(new URL(program), {
+    workerData: { numbers: progress.numbers, arena: progress.arena.buffer, names: progress.names },
+  })
   worker.unref()
 }
 
@@ -55,7 +57,10 @@ export function watch({ numbers, arena, names }: Watched): void {
       sinceMs = nowMs
     } else if (nowMs - sinceMs > patienceMs) {
       const input = Buffer.from(arena).subarray(numbers[1], numbers[2])
-      writeSync(1, `  hang for ever in state '${names[numbers[4] as number]}'\n  again: npm run fuzz -- --state '${names[numbers[4] as number]}' --dice ${(numbers[3] as number) >>> 0} --replay ${input.toString('hex')}\nBAR S5 fail crashes=0 hangs=1 streams=${begun}\n`)
+      writeSync(
+        1,
+        `  hang for ever in state '${names[numbers[4] as number]}'\n  again: npm run fuzz -- --state '${names[numbers[4] as number]}' --dice ${(numbers[3] as number) >>> 0} --replay ${input.toString('hex')}\nBAR S5 fail crashes=0 hangs=1 streams=${begun}\n`,
+      )
       // The hung thread processes no messages.
       process.kill(process.pid, 'SIGKILL')
     }

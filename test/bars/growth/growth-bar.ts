@@ -29,10 +29,15 @@ interface Size {
 }
 
 /** Node 20 cannot run TypeScript: from sources, the compiled version is started. */
-const program = fileURLToPath(new URL(import.meta.url.endsWith('.js') ? 'peers.js' : '../../../build/test/bars/growth/peers.js', import.meta.url))
+const program = fileURLToPath(
+  new URL(import.meta.url.endsWith('.js') ? 'peers.js' : '../../../build/test/bars/growth/peers.js', import.meta.url),
+)
 
 function start(input: GrowthInput): ChildProcess {
-  return fork(program, [JSON.stringify(input)], { execArgv: ['--expose-gc'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  return fork(program, [JSON.stringify(input)], {
+    execArgv: ['--expose-gc'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
 }
 
 async function ask(child: ChildProcess, what: 'figures' | 'settled'): Promise<PeerFigures> {
@@ -73,7 +78,14 @@ async function measure(peers: number, idleMs: number): Promise<Size> {
     const idleShare = (idleAfter.cpuUs - idleBefore.cpuUs) / 1000 / (performance.now() - idleSinceMs)
     if (idleAfter.opened !== peers) throw new Error(`${idleAfter.opened} connections were opened for ${peers} peers`)
     const cpuMs = (hubUp.cpuUs - before.cpuUs + crowdUp.cpuUs - crowdBefore.cpuUs) / 1000
-    return { peers, startMs, cpuMs, idleShare, hubBytes: after.rssBytes - before.rssBytes, hubHeapBytes: after.heapBytes - before.heapBytes }
+    return {
+      peers,
+      startMs,
+      cpuMs,
+      idleShare,
+      hubBytes: after.rssBytes - before.rssBytes,
+      hubHeapBytes: after.heapBytes - before.heapBytes,
+    }
   } finally {
     await Promise.all([stop(crowd), stop(hub)])
   }
@@ -87,7 +99,9 @@ export async function growthBar({ isQuick, progress }: BarContext): Promise<read
     for (const [index, peers] of sizes.entries()) {
       const size = await measure(peers, index === 2 && round === rounds ? (isQuick ? 1_000 : 30_000) : 0)
       measured[index]?.push(size)
-      progress(`P12 round ${round}: ${peers} peers up in ${size.startMs.toFixed(0)} ms (${(size.cpuMs / peers).toFixed(2)} ms CPU a peer), hub +${(size.hubBytes / mebibyte).toFixed(1)} MiB`)
+      progress(
+        `P12 round ${round}: ${peers} peers up in ${size.startMs.toFixed(0)} ms (${(size.cpuMs / peers).toFixed(2)} ms CPU a peer), hub +${(size.hubBytes / mebibyte).toFixed(1)} MiB`,
+      )
     }
   }
   /** Median cost of one more peer, between two sizes. */
@@ -105,8 +119,37 @@ export async function growthBar({ isQuick, progress }: BarContext): Promise<read
   const cpu = figuresOf(({ cpuMs }) => cpuMs)
   const idle = (measured[2] as Size[]).at(-1) as Size
   return [
-    { id: 'P12-memory', passed: memory.ratio <= tolerance, figures: { peers: sizes.join('/'), kib_a_peer_few: memory.few, kib_a_peer_many: memory.many, ratio: memory.ratio, limit: tolerance, heap_ratio: heap.ratio }, notes: [] },
-    { id: 'P12-start', passed: time.ratio <= tolerance, figures: { peers: sizes.join('/'), ms_a_peer_few: time.few, ms_a_peer_many: time.many, ratio: time.ratio, limit: tolerance, cpu_ratio: cpu.ratio }, notes: [] },
-    { id: 'P12-idle', passed: idle.idleShare <= idleShareMax, figures: { peers: idle.peers, share_of_a_core: idle.idleShare, limit: idleShareMax }, notes: [] },
+    {
+      id: 'P12-memory',
+      passed: memory.ratio <= tolerance,
+      figures: {
+        peers: sizes.join('/'),
+        kib_a_peer_few: memory.few,
+        kib_a_peer_many: memory.many,
+        ratio: memory.ratio,
+        limit: tolerance,
+        heap_ratio: heap.ratio,
+      },
+      notes: [],
+    },
+    {
+      id: 'P12-start',
+      passed: time.ratio <= tolerance,
+      figures: {
+        peers: sizes.join('/'),
+        ms_a_peer_few: time.few,
+        ms_a_peer_many: time.many,
+        ratio: time.ratio,
+        limit: tolerance,
+        cpu_ratio: cpu.ratio,
+      },
+      notes: [],
+    },
+    {
+      id: 'P12-idle',
+      passed: idle.idleShare <= idleShareMax,
+      figures: { peers: idle.peers, share_of_a_core: idle.idleShare, limit: idleShareMax },
+      notes: [],
+    },
   ]
 }

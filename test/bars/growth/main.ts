@@ -4,6 +4,9 @@
 import { runBars } from '../run.ts'
 
 runBars(
-  { command: 'npm run bars:growth', summary: 'Measures what a peer costs a process that has 10, 100 or 1,000 of them.' },
+  {
+    command: 'npm run bars:growth',
+    summary: 'Measures what a peer costs a process that has 10, 100 or 1,000 of them.',
+  },
   { P12: async () => (await import('./growth-bar.ts')).growthBar },
 )

@@ -57,7 +57,12 @@ async function hub(peers: number): Promise<() => Promise<unknown>> {
     listen: 'tls://127.0.0.1:0',
     peers: Array.from({ length: peers }, (_, number) => ({ id: identityOf(number).id })),
     // All peers come from one address; limits for strangers are not what is measured.
-    limits: { pendingInboundMax: 64, pendingInboundPerAddressMax: 64, connectRatePerSecond: 10_000, connectBurst: 10_000 },
+    limits: {
+      pendingInboundMax: 64,
+      pendingInboundPerAddressMax: 64,
+      connectRatePerSecond: 10_000,
+      connectBurst: 10_000,
+    },
   })
   network.on('connection.opened', () => void opened++)
   await network.ready()
@@ -73,7 +78,11 @@ function crowd(peers: number): () => Promise<unknown> {
     let begun = 0
     const begin = (): void => {
       const number = begun++
-      const network = createNetwork({ identity: identityOf(number), peers: [{ id, url }], limits: { backoffMinMs: 10, backoffMaxMs: 100 } })
+      const network = createNetwork({
+        identity: identityOf(number),
+        peers: [{ id, url }],
+        limits: { backoffMinMs: 10, backoffMaxMs: 100 },
+      })
       network.on('connection.opened', () => {
         opened++
         if (opened === peers) process.send?.({ up: true })

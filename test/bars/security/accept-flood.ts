@@ -70,7 +70,8 @@ export async function flood(options: FloodOptions): Promise<FloodCounts> {
     const cold = await victim.ask(look)
     // The first flood of a process grows what stays: compiled code, the young generation, pools. A leak grows with each
     // flood.
-    if (options.isShort !== true) await storm(victim.port, { ...options, connects: connects >>> 1, seconds: seconds / 2 })
+    if (options.isShort !== true)
+      await storm(victim.port, { ...options, connects: connects >>> 1, seconds: seconds / 2 })
     const before = await victim.ask(look)
     const flood = { isOver: false }
     const honest = (async () => {
@@ -89,8 +90,18 @@ export async function flood(options: FloodOptions): Promise<FloodCounts> {
     const up = times.filter((time): time is number => time !== null)
     const after = await victim.ask(look)
     return {
-      connects, established, seconds: tookSeconds, peakPending: after.peakPending, rejected: after.rejected, honestTries: times.length, honestUp: up.length,
-      honestP99Ms: quantile(up, 0.99), rssGrowthBytes: after.rssBytes - before.rssBytes, coldGrowthBytes: after.rssBytes - cold.rssBytes, handlesLeft: after.handles, crashes: after.crashes,
+      connects,
+      established,
+      seconds: tookSeconds,
+      peakPending: after.peakPending,
+      rejected: after.rejected,
+      honestTries: times.length,
+      honestUp: up.length,
+      honestP99Ms: quantile(up, 0.99),
+      rssGrowthBytes: after.rssBytes - before.rssBytes,
+      coldGrowthBytes: after.rssBytes - cold.rssBytes,
+      handlesLeft: after.handles,
+      crashes: after.crashes,
     }
   } finally {
     await victim.stop()
@@ -98,10 +109,25 @@ export async function flood(options: FloodOptions): Promise<FloodCounts> {
 }
 
 function barOf(id: string, counts: FloodCounts, addresses: number, notes: readonly string[]): Bar {
-  const passed = counts.peakPending <= defaultLimits.pendingInboundMax && counts.honestUp === counts.honestTries && counts.honestTries > 0 && counts.rssGrowthBytes <= 16 * mebibyte && counts.crashes === 0
+  const passed =
+    counts.peakPending <= defaultLimits.pendingInboundMax &&
+    counts.honestUp === counts.honestTries &&
+    counts.honestTries > 0 &&
+    counts.rssGrowthBytes <= 16 * mebibyte &&
+    counts.crashes === 0
   const figures = {
-    connects: counts.connects, established: counts.established, addresses, seconds: counts.seconds, peak_pending: counts.peakPending, rejected: counts.rejected, honest: `${counts.honestUp}/${counts.honestTries}`,
-    honest_p99_ms: counts.honestP99Ms, rss_growth_mib: counts.rssGrowthBytes / mebibyte, rss_growth_from_cold_mib: counts.coldGrowthBytes / mebibyte, handles_left: counts.handlesLeft, crashes: counts.crashes,
+    connects: counts.connects,
+    established: counts.established,
+    addresses,
+    seconds: counts.seconds,
+    peak_pending: counts.peakPending,
+    rejected: counts.rejected,
+    honest: `${counts.honestUp}/${counts.honestTries}`,
+    honest_p99_ms: counts.honestP99Ms,
+    rss_growth_mib: counts.rssGrowthBytes / mebibyte,
+    rss_growth_from_cold_mib: counts.coldGrowthBytes / mebibyte,
+    handles_left: counts.handlesLeft,
+    crashes: counts.crashes,
   }
   return { id, passed, figures, notes: passed ? [] : notes }
 }
@@ -113,5 +139,10 @@ export async function acceptFlood({ isQuick, progress }: BarContext): Promise<re
   const few = await flood({ connects, seconds, addresses: 16, holdMs: 10_000 })
   progress('S2 from 250 addresses, each socket held')
   const many = await flood({ connects, seconds, addresses: 250, holdMs: 10_000 })
-  return [barOf('S2', few, 16, []), barOf('S2-spread', many, 250, ['many addresses with one pending connection each fill the table, and the honest peer is turned away'])]
+  return [
+    barOf('S2', few, 16, []),
+    barOf('S2-spread', many, 250, [
+      'many addresses with one pending connection each fill the table, and the honest peer is turned away',
+    ]),
+  ]
 }

@@ -24,7 +24,11 @@ const u32 = (value: number): Buffer => {
   return bytes
 }
 
-const msgpack = (name: string, bytes: Buffer, code: string | null): Bomb => ({ name: `msgpack ${name}`, code, run: () => decodeMsgPack(bytes, 0, bytes.length) })
+const msgpack = (name: string, bytes: Buffer, code: string | null): Bomb => ({
+  name: `msgpack ${name}`,
+  code,
+  run: () => decodeMsgPack(bytes, 0, bytes.length),
+})
 
 function msgpackBombs(): Bomb[] {
   const proto = Buffer.from('__proto__').toString('hex')
@@ -44,10 +48,22 @@ function msgpackBombs(): Bomb[] {
     msgpack('__proto__ as str8', hex(`81d909${proto}81${str('polluted')}c3`), 'ERR_MSGPACK_KEY_FORBIDDEN'),
     msgpack('__proto__ as str16', hex(`81da0009${proto}80`), 'ERR_MSGPACK_KEY_FORBIDDEN'),
     msgpack('__proto__ as str32', hex(`81db00000009${proto}80`), 'ERR_MSGPACK_KEY_FORBIDDEN'),
-    msgpack('__proto__ deep inside', hex(`9181${str('a')}9181${str('__proto__')}81${str('polluted')}c3`), 'ERR_MSGPACK_KEY_FORBIDDEN'),
-    msgpack('constructor.prototype', hex(`81${str('constructor')}81${str('prototype')}81${str('polluted')}c3`), 'ERR_MSGPACK_KEY_FORBIDDEN'),
+    msgpack(
+      '__proto__ deep inside',
+      hex(`9181${str('a')}9181${str('__proto__')}81${str('polluted')}c3`),
+      'ERR_MSGPACK_KEY_FORBIDDEN',
+    ),
+    msgpack(
+      'constructor.prototype',
+      hex(`81${str('constructor')}81${str('prototype')}81${str('polluted')}c3`),
+      'ERR_MSGPACK_KEY_FORBIDDEN',
+    ),
     msgpack('prototype', hex(`81${str('prototype')}c0`), 'ERR_MSGPACK_KEY_FORBIDDEN'),
-    msgpack('constructor in over-long UTF-8', hex(`81ac c1a3 ${Buffer.from('onstructor').toString('hex')} c0`), 'ERR_MSGPACK_KEY_FORBIDDEN'),
+    msgpack(
+      'constructor in over-long UTF-8',
+      hex(`81ac c1a3 ${Buffer.from('onstructor').toString('hex')} c0`),
+      'ERR_MSGPACK_KEY_FORBIDDEN',
+    ),
     msgpack('c1', hex('c1'), 'ERR_MSGPACK_RESERVED'),
     msgpack('c1 inside', hex('92c0c1'), 'ERR_MSGPACK_RESERVED'),
     msgpack('a number as a key', hex('8101c0'), 'ERR_MSGPACK_KEY_TYPE'),
@@ -81,10 +97,26 @@ function claimTheRest(lengthBytes: number): Buffer {
 const ignore = { onFrame: (): boolean => true }
 
 function binaryBombs(): Bomb[] {
-  const value = (name: string, bytes: Buffer, code: string | null): Bomb => ({ name: `value ${name}`, code, run: () => decodeValue(bytes) })
-  const session = (name: string, bytes: Buffer, code: string | null): Bomb => ({ name: `session frame ${name}`, code, run: () => new FrameReader({ maxMessageLengthBytes: 64 * mebibyte }, ignore).push(bytes) })
-  const native = (name: string, bytes: Buffer, code: string | null): Bomb => ({ name: `native frame ${name}`, code, run: () => new NativeFrameReader({ maxMessageLengthBytes: 16 * mebibyte, connectionId: 0 }, ignore).push(bytes) })
-  const control = (name: string, bytes: Buffer, code: string | null): Bomb => ({ name: `control frame ${name}`, code, run: () => new ControlFrameReader(ignore).push(bytes) })
+  const value = (name: string, bytes: Buffer, code: string | null): Bomb => ({
+    name: `value ${name}`,
+    code,
+    run: () => decodeValue(bytes),
+  })
+  const session = (name: string, bytes: Buffer, code: string | null): Bomb => ({
+    name: `session frame ${name}`,
+    code,
+    run: () => new FrameReader({ maxMessageLengthBytes: 64 * mebibyte }, ignore).push(bytes),
+  })
+  const native = (name: string, bytes: Buffer, code: string | null): Bomb => ({
+    name: `native frame ${name}`,
+    code,
+    run: () => new NativeFrameReader({ maxMessageLengthBytes: 16 * mebibyte, connectionId: 0 }, ignore).push(bytes),
+  })
+  const control = (name: string, bytes: Buffer, code: string | null): Bomb => ({
+    name: `control frame ${name}`,
+    code,
+    run: () => new ControlFrameReader(ignore).push(bytes),
+  })
   const lane = u32(0)
   const nested = (levels: number): Buffer => {
     let bytes: Buffer = Buffer.alloc(0)
@@ -96,18 +128,38 @@ function binaryBombs(): Bomb[] {
     value('NetworkVec of 4 GiB', Buffer.concat([Buffer.of(0x0a), u32(0xffff_ffff)]), 'ERR_VALUE_TRUNCATED'),
     value('Bytes of 4 GiB', Buffer.concat([Buffer.of(0x0c), u32(0xffff_ffff)]), 'ERR_VALUE_TRUNCATED'),
     value('VecRingBit of 2^32-1 bits', Buffer.concat([Buffer.of(0x0f), u32(0xffff_ffff)]), 'ERR_VALUE_TRUNCATED'),
-    value('VecRing64 of 7 bytes', Buffer.concat([Buffer.of(0x08), u32(7), Buffer.alloc(7)]), 'ERR_VECTOR_LENGTH_NOT_MULTIPLE'),
+    value(
+      'VecRing64 of 7 bytes',
+      Buffer.concat([Buffer.of(0x08), u32(7), Buffer.alloc(7)]),
+      'ERR_VECTOR_LENGTH_NOT_MULTIPLE',
+    ),
     value('an unknown descriptor', Buffer.of(0xee), 'ERR_UNKNOWN_DESCRIPTOR'),
-    value('64 Ki elements in a NetworkVec', Buffer.concat([Buffer.of(0x0a), u32(65_536 * 3), Buffer.alloc(65_536 * 3, Buffer.of(0x03, 1, 0))]), null),
+    value(
+      '64 Ki elements in a NetworkVec',
+      Buffer.concat([Buffer.of(0x0a), u32(65_536 * 3), Buffer.alloc(65_536 * 3, Buffer.of(0x03, 1, 0))]),
+      null,
+    ),
     session('of 4 GiB', Buffer.concat([lane, Buffer.of(0x0c), u32(0xffff_ffff)]), 'ERR_MESSAGE_TOO_LONG'),
     session('of 64 MiB that never comes', Buffer.concat([lane, Buffer.of(0x0c), u32(64 * mebibyte)]), null),
-    session('"404 " of HTTP as a length', Buffer.concat([lane, Buffer.of(0x0c), Buffer.from('404 ')]), 'ERR_MESSAGE_TOO_LONG'),
+    session(
+      '"404 " of HTTP as a length',
+      Buffer.concat([lane, Buffer.of(0x0c), Buffer.from('404 ')]),
+      'ERR_MESSAGE_TOO_LONG',
+    ),
     native('of 4 GiB', Buffer.concat([lane, Buffer.of(0x0c), u32(0xffff_ffff)]), 'ERR_MESSAGE_TOO_LONG'),
     native('MsgPack of 16 MiB that never comes', Buffer.concat([lane, Buffer.of(0x20), u32(16 * mebibyte)]), null),
-    native('on a lane that is nobody\'s', Buffer.concat([u32(0x5000_0000), Buffer.of(0x34), u32(1)]), 'ERR_UNKNOWN_DESCRIPTOR'),
+    native(
+      "on a lane that is nobody's",
+      Buffer.concat([u32(0x5000_0000), Buffer.of(0x34), u32(1)]),
+      'ERR_UNKNOWN_DESCRIPTOR',
+    ),
     control('of 4 GiB', u32(0xffff_ffff), 'ERR_CONTROL_FRAME_LENGTH'),
     control('of nothing', u32(0), 'ERR_CONTROL_FRAME_LENGTH'),
-    control('of 1 MiB whose value has 2', Buffer.concat([u32(mebibyte), Buffer.of(0x0c), u32(2 * mebibyte)]), 'ERR_CONTROL_FRAME_NOT_FILLED'),
+    control(
+      'of 1 MiB whose value has 2',
+      Buffer.concat([u32(mebibyte), Buffer.of(0x0c), u32(2 * mebibyte)]),
+      'ERR_CONTROL_FRAME_NOT_FILLED',
+    ),
   ]
 }
 
@@ -139,7 +191,16 @@ function outcome({ run }: Bomb): string | null {
 
 /** The minimum of five: other load is not the decoder's fault. */
 export function detonate(): BombCounts {
-  const counts: BombCounts = { cases: 0, wrong: 0, slow: 0, large: 0, polluted: 0, worstMs: 0, worstBytes: 0, notes: [] }
+  const counts: BombCounts = {
+    cases: 0,
+    wrong: 0,
+    slow: 0,
+    large: 0,
+    polluted: 0,
+    worstMs: 0,
+    worstBytes: 0,
+    notes: [],
+  }
   for (const bomb of [...msgpackBombs(), ...binaryBombs()]) {
     counts.cases++
     let leastMs = Infinity
@@ -156,7 +217,8 @@ export function detonate(): BombCounts {
     }
     if (leastMs > 5) counts.slow++
     if (leastBytes > 8 * mebibyte) counts.large++
-    if (leastMs > 5 || leastBytes > 8 * mebibyte) counts.notes.push(`${bomb.name}: ${leastMs.toFixed(2)} ms, ${leastBytes} bytes`)
+    if (leastMs > 5 || leastBytes > 8 * mebibyte)
+      counts.notes.push(`${bomb.name}: ${leastMs.toFixed(2)} ms, ${leastBytes} bytes`)
     if (({} as { polluted?: unknown }).polluted !== undefined) counts.polluted++
     counts.worstMs = Math.max(counts.worstMs, leastMs)
     counts.worstBytes = Math.max(counts.worstBytes, leastBytes)
@@ -167,5 +229,20 @@ export function detonate(): BombCounts {
 export function codecBombs(_context: BarContext): Promise<readonly Bar[]> {
   const { cases, wrong, slow, large, polluted, worstMs, worstBytes, notes } = detonate()
   const passed = cases >= 30 && wrong + slow + large + polluted === 0
-  return Promise.resolve([{ id: 'S7', passed, figures: { cases, wrong_outcome: wrong, above_5_ms: slow, above_8_mib: large, polluted, worst_ms: worstMs, worst_mib: worstBytes / mebibyte }, notes }])
+  return Promise.resolve([
+    {
+      id: 'S7',
+      passed,
+      figures: {
+        cases,
+        wrong_outcome: wrong,
+        above_5_ms: slow,
+        above_8_mib: large,
+        polluted,
+        worst_ms: worstMs,
+        worst_mib: worstBytes / mebibyte,
+      },
+      notes,
+    },
+  ])
 }

@@ -43,7 +43,9 @@ const payload = Buffer.alloc(echoLengthBytes, 7)
 async function serveOurs(): Promise<number> {
   const network = createNetwork({ identity: server, listen: 'tls://127.0.0.1:0', peers: [{ id: client.id }], limits })
   await network.ready()
-  network.makeSessions({ count: 1, timeoutMs: 1_000_000 }).then(([session]) => session?.handle(client.id, (value) => void session.send(client.id, value)), fail)
+  network
+    .makeSessions({ count: 1, timeoutMs: 1_000_000 })
+    .then(([session]) => session?.handle(client.id, (value) => void session.send(client.id, value)), fail)
   return Number(new URL(network.url as string).port)
 }
 
@@ -56,7 +58,10 @@ let ours: Ours | null = null
 
 async function beginOurs(port: number): Promise<Ours> {
   const transport = new TlsTransport({ identity: client, authorize: (id) => id === server.id })
-  const network = createNetwork({ identity: client, peers: [{ id: server.id, url: `tls://127.0.0.1:${port}` }], limits }, { environment: { transport } })
+  const network = createNetwork(
+    { identity: client, peers: [{ id: server.id, url: `tls://127.0.0.1:${port}` }], limits },
+    { environment: { transport } },
+  )
   const [session] = await network.makeSessions({ count: 1 })
   return { network, session: session as Session, transport }
 }
@@ -149,7 +154,8 @@ function cpuUs(): number {
   cpu = process.cpuUsage()
   return user + system
 }
-const report = (more: Partial<ConnectReport>): void => void process.send?.({ port, connects: 0, elapsedMs: 0, cpuUs: cpuUs(), ...more })
+const report = (more: Partial<ConnectReport>): void =>
+  void process.send?.({ port, connects: 0, elapsedMs: 0, cpuUs: cpuUs(), ...more })
 
 process.on('disconnect', () => process.exit(0))
 process.on('message', ({ connects }: { connects: number }) => {

@@ -35,8 +35,15 @@ export type RatesOf = ReadonlyMap<ConnectSubject, Rates>
 
 async function start(input: ConnectInput, isPinned: boolean): Promise<End> {
   // XState does more checks in development mode; nobody runs it that way in production.
-  const child = forkBehind(isPinned ? pinnedTo(cores[input.role]) : [], programPath('connect-end'), input, [], { env: { ...process.env, NODE_ENV: 'production' } })
-  const [ready] = (await Promise.race([once(child, 'message'), once(child, 'exit').then(() => { throw new Error(`${input.subject} ${input.role} did not start`) })])) as [ConnectReport]
+  const child = forkBehind(isPinned ? pinnedTo(cores[input.role]) : [], programPath('connect-end'), input, [], {
+    env: { ...process.env, NODE_ENV: 'production' },
+  })
+  const [ready] = (await Promise.race([
+    once(child, 'message'),
+    once(child, 'exit').then(() => {
+      throw new Error(`${input.subject} ${input.role} did not start`)
+    }),
+  ])) as [ConnectReport]
   return { child, ready }
 }
 
@@ -53,7 +60,11 @@ async function stop({ child }: End): Promise<void> {
 }
 
 /** Fresh processes, started in the order of the subjects, and stopped when the work has ended in any way. */
-export async function withPairs<T>(subjects: readonly ConnectSubject[], isPinned: boolean, work: (pairs: Pairs) => Promise<T>): Promise<T> {
+export async function withPairs<T>(
+  subjects: readonly ConnectSubject[],
+  isPinned: boolean,
+  work: (pairs: Pairs) => Promise<T>,
+): Promise<T> {
   const ends: End[] = []
   const pairs = new Map<ConnectSubject, Pair>()
   try {
@@ -89,7 +100,8 @@ export async function measureRounds(pairs: Pairs, rounds: number, connects: numb
   const back = there.toReversed()
   for (let done = 0; done < rounds; done++) {
     // The order alternates: running right after raw TLS costs 0.03.
-    for (const [subject, pair] of done % 2 === 0 ? there : back) await round(pair, connects, rates.get(subject) as Rates)
+    for (const [subject, pair] of done % 2 === 0 ? there : back)
+      await round(pair, connects, rates.get(subject) as Rates)
   }
   return rates
 }

@@ -32,8 +32,22 @@ export interface WholeNetworkCounts {
 
 export function helloOf(publicKey: Uint8Array, changes: Partial<Hello> = {}): Hello {
   return {
-    connectionId: 0, maxMessageLengthBytes: 1 << 20, laneWindowBytes: 65_536, resumeTimeoutMs: 120_000, bootId: 1_800_000_000_000_000n, epoch: 7n, nextEpoch: 9n,
-    known: 0n, received: 0, first: 0, next: 0, publicKey, helloNumber: 1, links: 1, replayWindowBytes: 4 << 20, ...changes,
+    connectionId: 0,
+    maxMessageLengthBytes: 1 << 20,
+    laneWindowBytes: 65_536,
+    resumeTimeoutMs: 120_000,
+    bootId: 1_800_000_000_000_000n,
+    epoch: 7n,
+    nextEpoch: 9n,
+    known: 0n,
+    received: 0,
+    first: 0,
+    next: 0,
+    publicKey,
+    helloNumber: 1,
+    links: 1,
+    replayWindowBytes: 4 << 20,
+    ...changes,
   }
 }
 
@@ -49,7 +63,9 @@ interface Stranger {
 function strangers(server: Identity, alice: Identity, mallory: Identity): Stranger[] {
   const keys = (identity: Identity): tls.ConnectionOptions => ({ key: identity.toPem(), cert: identity.certificate })
   const his = keys(mallory)
-  const [asAlice, asHimself, asServer] = [alice, mallory, server].map(({ publicKey }) => encodeHello(helloOf(publicKey))) as [Buffer, Buffer, Buffer]
+  const [asAlice, asHimself, asServer] = [alice, mallory, server].map(({ publicKey }) =>
+    encodeHello(helloOf(publicKey)),
+  ) as [Buffer, Buffer, Buffer]
   return [
     { name: 'a stranger with his own hello', tls: his, say: asHimself },
     { name: 'a stranger with her hello', tls: his, say: asAlice },
@@ -60,8 +76,16 @@ function strangers(server: Identity, alice: Identity, mallory: Identity): Strang
     { name: 'the server itself', tls: keys(server), say: asServer },
     { name: 'Alice with the hello of a stranger', tls: keys(alice), say: Buffer.concat([asHimself, frames]) },
     { name: 'Alice without ALPN', tls: { ...keys(alice), ALPNProtocols: [] }, say: Buffer.concat([asAlice, frames]) },
-    { name: 'Alice over TLS 1.2', tls: { ...keys(alice), minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' }, say: Buffer.concat([asAlice, frames]) },
-    { name: 'Alice with a link that nobody has', tls: keys(alice), say: Buffer.concat([encodeHello(helloOf(alice.publicKey, { connectionId: 5, links: 9 })), frames]) },
+    {
+      name: 'Alice over TLS 1.2',
+      tls: { ...keys(alice), minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' },
+      say: Buffer.concat([asAlice, frames]),
+    },
+    {
+      name: 'Alice with a link that nobody has',
+      tls: keys(alice),
+      say: Buffer.concat([encodeHello(helloOf(alice.publicKey, { connectionId: 5, links: 9 })), frames]),
+    },
     { name: 'Alice with frames behind her hello', tls: keys(alice), say: Buffer.concat([asAlice, frames]) },
   ]
 }
@@ -70,7 +94,18 @@ function strangers(server: Identity, alice: Identity, mallory: Identity): Strang
 function knock(port: number, { tls: options, say }: Stranger): Promise<number> {
   return new Promise((resolve) => {
     let told = 0
-    const socket = tls.connect({ host: '127.0.0.1', port, rejectUnauthorized: false, minVersion: 'TLSv1.3', ALPNProtocols: ['statewire/1'], servername: '', ...options }, () => void socket.write(say))
+    const socket = tls.connect(
+      {
+        host: '127.0.0.1',
+        port,
+        rejectUnauthorized: false,
+        minVersion: 'TLSv1.3',
+        ALPNProtocols: ['statewire/1'],
+        servername: '',
+        ...options,
+      },
+      () => void socket.write(say),
+    )
     socket.on('data', (bytes) => (told += bytes.length))
     socket.on('error', () => socket.destroy())
     socket.on('close', () => resolve(told))
@@ -92,9 +127,27 @@ const refusalLengthBytesMax = 10 + 256
 
 async function attackWholeNetwork(rounds: number): Promise<WholeNetworkCounts> {
   const [server, alice, mallory] = [Identity.generate(), Identity.generate(), Identity.generate()]
-  const limits = { connectBurst: 1_000_000, pendingInboundPerAddressMax: 64, backoffMinMs: 1, backoffMaxMs: 20, handshakeTimeoutMs: 2_000 }
-  const network: Network = createNetwork({ identity: server, listen: 'tls://127.0.0.1:0', peers: [{ id: alice.id }], limits })
-  const counts: WholeNetworkCounts = { attacks: 0, opened: 0, delivered: 0, toldBytes: 0, rejected: 0, isHonestServed: false }
+  const limits = {
+    connectBurst: 1_000_000,
+    pendingInboundPerAddressMax: 64,
+    backoffMinMs: 1,
+    backoffMaxMs: 20,
+    handshakeTimeoutMs: 2_000,
+  }
+  const network: Network = createNetwork({
+    identity: server,
+    listen: 'tls://127.0.0.1:0',
+    peers: [{ id: alice.id }],
+    limits,
+  })
+  const counts: WholeNetworkCounts = {
+    attacks: 0,
+    opened: 0,
+    delivered: 0,
+    toldBytes: 0,
+    rejected: 0,
+    isHonestServed: false,
+  }
   let honest: Network | null = null
   network.on('connection.rejected', () => void counts.rejected++)
   network.on('connection.opened', () => {
@@ -114,12 +167,21 @@ async function attackWholeNetwork(rounds: number): Promise<WholeNetworkCounts> {
       }
       const forged = Buffer.concat([encodeHello(helloOf(alice.publicKey)), frames])
       counts.toldBytes += await knockPlain(port, forged)
-      counts.toldBytes += (await attempt(port, { certificates: [certificate], signer: createPrivateKey(mallory.toPem()), say: forged.toString('latin1') })).heard.length
+      counts.toldBytes += (
+        await attempt(port, {
+          certificates: [certificate],
+          signer: createPrivateKey(mallory.toPem()),
+          say: forged.toString('latin1'),
+        })
+      ).heard.length
       counts.attacks += 2
     }
     const openedByStrangers = counts.opened
     honest = createNetwork({ identity: alice, peers: [{ id: server.id, url: network.url as string }], limits })
-    const [[mine], [hers]] = (await Promise.all([sessions, honest.makeSessions({ count: 1 })])) as [[Awaited<typeof sessions>[number]], [Awaited<typeof sessions>[number]]]
+    const [[mine], [hers]] = (await Promise.all([sessions, honest.makeSessions({ count: 1 })])) as [
+      [Awaited<typeof sessions>[number]],
+      [Awaited<typeof sessions>[number]],
+    ]
     await hers.send(server.id, { type: 'RingElement32', value: 42 })
     const value = await mine.receive(alice.id, { timeoutMs: 5_000 })
     // The first value must be the honest peer's: a forged one would have come before it.
@@ -142,7 +204,23 @@ export async function identityBar({ isQuick, progress }: BarContext): Promise<re
   const whole = await attackWholeNetwork(isQuick ? 1 : 4)
   const attacks = pipes.attacks + whole.attacks
   const accepted = pipes.accepted + whole.opened
-  const passed = attacks >= 255 && accepted === 0 && pipes.wrongId === 0 && pipes.leakedBytes === 0 && whole.delivered === 0 && whole.toldBytes === 0 && whole.isHonestServed
-  const figures = { attacks, accepted, wrong_id: pipes.wrongId, leaked_bytes: pipes.leakedBytes + whole.toldBytes, frames_delivered: whole.delivered, network_attacks: whole.attacks, network_rejected: whole.rejected, honest_served: String(whole.isHonestServed) }
+  const passed =
+    attacks >= 255 &&
+    accepted === 0 &&
+    pipes.wrongId === 0 &&
+    pipes.leakedBytes === 0 &&
+    whole.delivered === 0 &&
+    whole.toldBytes === 0 &&
+    whole.isHonestServed
+  const figures = {
+    attacks,
+    accepted,
+    wrong_id: pipes.wrongId,
+    leaked_bytes: pipes.leakedBytes + whole.toldBytes,
+    frames_delivered: whole.delivered,
+    network_attacks: whole.attacks,
+    network_rejected: whole.rejected,
+    honest_served: String(whole.isHonestServed),
+  }
   return [{ id: 'S3', passed, figures, notes: pipes.failures }]
 }

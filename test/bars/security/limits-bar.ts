@@ -24,14 +24,40 @@ import { optionCases } from './limits/options.ts'
 import { timeCases } from './limits/times.ts'
 import { wireCases } from './limits/wire.ts'
 
-const tables: readonly Readonly<Record<string, unknown>>[] = [codecLimits, legible, clientHello, hello, msgpackScan, nativeFrames, admission, lane, credit, goodbye, memoryBudget, replayWindow, sessionNumbering]
+const tables: readonly Readonly<Record<string, unknown>>[] = [
+  codecLimits,
+  legible,
+  clientHello,
+  hello,
+  msgpackScan,
+  nativeFrames,
+  admission,
+  lane,
+  credit,
+  goodbye,
+  memoryBudget,
+  replayWindow,
+  sessionNumbering,
+]
 
 /** Exported numbers that describe an offset or a length and limit nothing. */
-const notLimits = new Set(['helloLengthBytes', 'publicKeyLengthBytes', 'controlLane', 'endpointLane', 'firstStreamLane', 'sessionLanesEnd', 'protocolVersion'])
+const notLimits = new Set([
+  'helloLengthBytes',
+  'publicKeyLengthBytes',
+  'controlLane',
+  'endpointLane',
+  'firstStreamLane',
+  'sessionLanesEnd',
+  'protocolVersion',
+])
 
 /** Options, and every number that a table of the codec or the protocol exports. */
 export function declaredLimits(): string[] {
-  const exported = tables.flatMap((table) => Object.entries(table).flatMap(([name, value]) => (typeof value === 'number' && !notLimits.has(name) && !name.startsWith('bodyKind') ? [name] : [])))
+  const exported = tables.flatMap((table) =>
+    Object.entries(table).flatMap(([name, value]) =>
+      typeof value === 'number' && !notLimits.has(name) && !name.startsWith('bodyKind') ? [name] : [],
+    ),
+  )
   return [...new Set([...Object.keys(defaultLimits), ...exported])]
 }
 
@@ -61,5 +87,12 @@ export async function tryLimits(): Promise<LimitCounts> {
 
 export async function limitsBar(_context: BarContext): Promise<readonly Bar[]> {
   const { declared, covered, cases, wrong, notes } = await tryLimits()
-  return [{ id: 'S9', passed: covered === declared && wrong === 0, figures: { declared, covered, cases, wrong_outcome: wrong }, notes }]
+  return [
+    {
+      id: 'S9',
+      passed: covered === declared && wrong === 0,
+      figures: { declared, covered, cases, wrong_outcome: wrong },
+      notes,
+    },
+  ]
 }

@@ -23,9 +23,21 @@ async function printAll(ledger: Ledger, identity: Identity): Promise<void> {
   ledger.source = 'printing'
   const deep = { depth: 20, showHidden: true, maxArrayLength: null, maxStringLength: null } as const
   void [identity.certificate, identity.secureContext]
-  const network = createNetwork({ identity, listen: 'tls://127.0.0.1:0', peers: [{ id: Identity.generate().id }] }, { environment: { log: ledger.log }, inspect: (event) => ledger.quiet('inspection', inspect(event, { depth: 6, showHidden: true })) })
+  const network = createNetwork(
+    { identity, listen: 'tls://127.0.0.1:0', peers: [{ id: Identity.generate().id }] },
+    {
+      environment: { log: ledger.log },
+      inspect: (event) => ledger.quiet('inspection', inspect(event, { depth: 6, showHidden: true })),
+    },
+  )
   await network.ready()
-  for (const [name, value] of Object.entries({ identity, network, snapshot: network.ref.getSnapshot(), ref: network.ref, config: { identity } })) {
+  for (const [name, value] of Object.entries({
+    identity,
+    network,
+    snapshot: network.ref.getSnapshot(),
+    ref: network.ref,
+    config: { identity },
+  })) {
     ledger.quiet(`inspect(${name})`, inspect(value, deep))
     ledger.quiet(`String(${name})`, String.prototype.concat.call('', value as unknown as string))
   }
@@ -59,7 +71,12 @@ export async function tryTexts(): Promise<LogCounts> {
   const ledger = new Ledger()
   const identity = Identity.generate()
   ledger.keep(...secretsOf(identity), 'open-sesame')
-  const texts = [forged, `${forged}${'A'.repeat(1 << 20)}`, identity.toPem(), `tls://user:open-sesame@127.0.0.1:1/${forged}`]
+  const texts = [
+    forged,
+    `${forged}${'A'.repeat(1 << 20)}`,
+    identity.toPem(),
+    `tls://user:open-sesame@127.0.0.1:1/${forged}`,
+  ]
   const stop = watchConsole(ledger)
   try {
     await printAll(ledger, identity)
@@ -75,5 +92,12 @@ export async function tryTexts(): Promise<LogCounts> {
 
 export async function logBar(_context: BarContext): Promise<readonly Bar[]> {
   const { texts, controls, long, secrets, notes } = await tryTexts()
-  return [{ id: 'S12', passed: texts > 100 && controls + long + secrets === 0, figures: { texts, raw_control_characters: controls, endless_texts: long, key_material: secrets }, notes }]
+  return [
+    {
+      id: 'S12',
+      passed: texts > 100 && controls + long + secrets === 0,
+      figures: { texts, raw_control_characters: controls, endless_texts: long, key_material: secrets },
+      notes,
+    },
+  ]
 }

@@ -22,15 +22,24 @@ export async function provePossession(attempts: number): Promise<PossessionCount
   const door = await Door.open({ identity: server, authorize: (id) => id === bob.id })
   const counts: PossessionCounts = { attempts: 0, refused: 0, isClientSound: false }
   try {
-    const sound = attempt(door.address.port, { certificates, signer: keyOf(bob), say: 'it is me' }, ({ heard }) => heard === 'welcome')
+    const sound = attempt(
+      door.address.port,
+      { certificates, signer: keyOf(bob), say: 'it is me' },
+      ({ heard }) => heard === 'welcome',
+    )
     const first = await door.outcome(0)
     first.pipe.write([Buffer.from('welcome')])
     counts.isClientSound = (await sound).heard === 'welcome' && first.pipe.peerId === bob.id
     for (let i = 1; i <= attempts; i++) {
-      const ending = await attempt(door.address.port, { certificates, signer: keyOf(Identity.generate()), say: 'let me in' })
+      const ending = await attempt(door.address.port, {
+        certificates,
+        signer: keyOf(Identity.generate()),
+        say: 'let me in',
+      })
       const { outcome, pipe, heard } = await door.outcome(i)
       counts.attempts++
-      const isRefused = outcome !== null && ending.finished && ending.heard === '' && heard.text === '' && pipe.peerId === undefined
+      const isRefused =
+        outcome !== null && ending.finished && ending.heard === '' && heard.text === '' && pipe.peerId === undefined
       if (isRefused && outcome?.message.includes('does not hold the key of its certificate') === true) counts.refused++
     }
   } finally {
@@ -41,5 +50,12 @@ export async function provePossession(attempts: number): Promise<PossessionCount
 
 export async function possessionBar({ isQuick }: BarContext): Promise<readonly Bar[]> {
   const { attempts, refused, isClientSound } = await provePossession(isQuick ? 10 : 100)
-  return [{ id: 'S4', passed: refused === attempts && isClientSound, figures: { attempts, refused, client_sound: String(isClientSound) }, notes: [] }]
+  return [
+    {
+      id: 'S4',
+      passed: refused === attempts && isClientSound,
+      figures: { attempts, refused, client_sound: String(isClientSound) },
+      notes: [],
+    },
+  ]
 }

@@ -59,17 +59,35 @@ export async function holdStuck(options: SlowlorisOptions): Promise<SlowlorisCou
     const stuck: Stuck[] = []
     // The deadline starts at accept: in one burst they would wait for it in their own queue.
     for (let i = 0; i < count; i++) {
-      stuck.push(beginStuck({ form: stuckForms[i % stuckForms.length] as Stuck['form'], port: victim.port, localAddress: sourceAddress(Math.floor(i / pendingPerAddress)), hello, identity: victim.honest }))
+      stuck.push(
+        beginStuck({
+          form: stuckForms[i % stuckForms.length] as Stuck['form'],
+          port: victim.port,
+          localAddress: sourceAddress(Math.floor(i / pendingPerAddress)),
+          hello,
+          identity: victim.honest,
+        }),
+      )
       if (i % 10 === 9) await pause(10)
     }
-    await eventually('all handshakes are stuck', () => stuck.every(({ isStuck, closedAtMs }) => isStuck || closedAtMs !== null), handshakeTimeoutMs)
+    await eventually(
+      'all handshakes are stuck',
+      () => stuck.every(({ isStuck, closedAtMs }) => isStuck || closedAtMs !== null),
+      handshakeTimeoutMs,
+    )
     const held = (await victim.ask()).pending
     const firstDeadlineMs = (stuck[0] as Stuck).openedAtMs + handshakeTimeoutMs - 200
     const attackedTimes = await connectMany(victim, honestConnects, firstDeadlineMs)
     const attacked = attackedTimes.filter(isNumber)
     const during = await victim.ask()
-    progress(`S1 attacked: ${held} held, ${attacked.length} honest connects, p99 ${quantile(attacked, 0.99).toFixed(1)} ms, RSS +${((during.rssBytes - before.rssBytes) / mebibyte).toFixed(1)} MiB`)
-    await eventually('all stuck ones are closed', () => stuck.every(({ closedAtMs }) => closedAtMs !== null), handshakeTimeoutMs + 5_000).catch(() => {})
+    progress(
+      `S1 attacked: ${held} held, ${attacked.length} honest connects, p99 ${quantile(attacked, 0.99).toFixed(1)} ms, RSS +${((during.rssBytes - before.rssBytes) / mebibyte).toFixed(1)} MiB`,
+    )
+    await eventually(
+      'all stuck ones are closed',
+      () => stuck.every(({ closedAtMs }) => closedAtMs !== null),
+      handshakeTimeoutMs + 5_000,
+    ).catch(() => {})
     const lives = stuck.map(({ openedAtMs, closedAtMs }) => (closedAtMs === null ? Infinity : closedAtMs - openedAtMs))
     for (const { socket } of stuck) socket.destroy()
     return {
@@ -92,7 +110,11 @@ export async function holdStuck(options: SlowlorisOptions): Promise<SlowlorisCou
 }
 
 /** The default limits; each attacker's socket that is closed is replaced at once, so that the pressure stays. */
-async function besiege(addresses: number, seconds: number, honestConnects: number): Promise<{ up: number; tries: number; peakPending: number; p99Ms: number; attacks: number }> {
+async function besiege(
+  addresses: number,
+  seconds: number,
+  honestConnects: number,
+): Promise<{ up: number; tries: number; peakPending: number; p99Ms: number; attacks: number }> {
   const hello = await clientHello()
   const stranger = Identity.generate()
   const victim = await VictimProcess.start({})
@@ -114,9 +136,16 @@ async function besiege(addresses: number, seconds: number, honestConnects: numbe
     for (let i = 0; i < addresses; i++) attack(sourceAddress(i), stuckForms[i % stuckForms.length] as Stuck['form'])
     const untilMs = performance.now() + seconds * 1000
     const times: (number | null)[] = []
-    while (times.length < honestConnects && performance.now() < untilMs) times.push(await victim.connectHonestly(patienceMs))
+    while (times.length < honestConnects && performance.now() < untilMs)
+      times.push(await victim.connectHonestly(patienceMs))
     const { peakPending } = await victim.ask()
-    return { up: times.filter(isNumber).length, tries: times.length, peakPending, p99Ms: quantile(times.filter(isNumber), 0.99), attacks }
+    return {
+      up: times.filter(isNumber).length,
+      tries: times.length,
+      peakPending,
+      p99Ms: quantile(times.filter(isNumber), 0.99),
+      attacks,
+    }
   } finally {
     isOver = true
     for (const { socket } of open) socket.destroy()
@@ -126,16 +155,39 @@ async function besiege(addresses: number, seconds: number, honestConnects: numbe
 
 export async function slowloris({ isQuick, progress }: BarContext): Promise<readonly Bar[]> {
   const count = isQuick ? 200 : 1000
-  const counts = await holdStuck({ stuck: count, handshakeTimeoutMs: 5_000, honestConnects: isQuick ? 50 : 300, progress })
+  const counts = await holdStuck({
+    stuck: count,
+    handshakeTimeoutMs: 5_000,
+    honestConnects: isQuick ? 50 : 300,
+    progress,
+  })
   const ratio = counts.attackedP99Ms / counts.baselineP99Ms
   const passed =
-    counts.held >= count && counts.closed === count && counts.closedLate === 0 && counts.honestUp === counts.honestTries && counts.honestTries >= 20 && ratio <= 3 && counts.rssGrowthBytes <= 64 * mebibyte && counts.crashes === 0
+    counts.held >= count &&
+    counts.closed === count &&
+    counts.closedLate === 0 &&
+    counts.honestUp === counts.honestTries &&
+    counts.honestTries >= 20 &&
+    ratio <= 3 &&
+    counts.rssGrowthBytes <= 64 * mebibyte &&
+    counts.crashes === 0
   const held: Bar = {
     id: 'S1',
     passed,
     figures: {
-      stuck: count, held: counts.held, closed: counts.closed, closed_late: counts.closedLate, last_closed_ms: Math.round(counts.lastClosedMs), honest: `${counts.honestUp}/${counts.honestTries}`,
-      baseline_p50_ms: counts.baselineP50Ms, attacked_p50_ms: counts.attackedP50Ms, baseline_p99_ms: counts.baselineP99Ms, attacked_p99_ms: counts.attackedP99Ms, ratio, rss_growth_mib: counts.rssGrowthBytes / mebibyte, crashes: counts.crashes,
+      stuck: count,
+      held: counts.held,
+      closed: counts.closed,
+      closed_late: counts.closedLate,
+      last_closed_ms: Math.round(counts.lastClosedMs),
+      honest: `${counts.honestUp}/${counts.honestTries}`,
+      baseline_p50_ms: counts.baselineP50Ms,
+      attacked_p50_ms: counts.attackedP50Ms,
+      baseline_p99_ms: counts.baselineP99Ms,
+      attacked_p99_ms: counts.attackedP99Ms,
+      ratio,
+      rss_growth_mib: counts.rssGrowthBytes / mebibyte,
+      crashes: counts.crashes,
     },
     notes: [],
   }
@@ -144,8 +196,17 @@ export async function slowloris({ isQuick, progress }: BarContext): Promise<read
   const besieged: Bar = {
     id: 'S1-siege',
     passed: siege.up === siege.tries && siege.up > 0 && siege.peakPending <= defaultLimits.pendingInboundMax,
-    figures: { addresses: 200, attacks: siege.attacks, honest: `${siege.up}/${siege.tries}`, peak_pending: siege.peakPending, honest_p99_ms: siege.p99Ms },
-    notes: siege.up === siege.tries ? [] : ['a table that is full of strangers, one from each address: the honest peer is turned away'],
+    figures: {
+      addresses: 200,
+      attacks: siege.attacks,
+      honest: `${siege.up}/${siege.tries}`,
+      peak_pending: siege.peakPending,
+      honest_p99_ms: siege.p99Ms,
+    },
+    notes:
+      siege.up === siege.tries
+        ? []
+        : ['a table that is full of strangers, one from each address: the honest peer is turned away'],
   }
   return [held, besieged]
 }

@@ -69,7 +69,14 @@ export function beginStuck({ form, port, localAddress, hello, identity }: StuckP
 }
 
 function shake(raw: net.Socket, stuck: Stuck, identity: Identity): void {
-  const secured = tls.connect({ socket: raw, secureContext: identity.secureContext, ALPNProtocols: [nativeAlpn], servername: '', rejectUnauthorized: false, checkServerIdentity: () => undefined })
+  const secured = tls.connect({
+    socket: raw,
+    secureContext: identity.secureContext,
+    ALPNProtocols: [nativeAlpn],
+    servername: '',
+    rejectUnauthorized: false,
+    checkServerIdentity: () => undefined,
+  })
   secured.on('secureConnect', () => (stuck.isStuck = true))
   secured.on('error', () => secured.destroy())
   secured.on('close', () => raw.destroy())

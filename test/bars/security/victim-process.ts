@@ -14,7 +14,9 @@ import type { VictimReady, VictimStats } from './victim.ts'
 /** Node 20 cannot run TypeScript: from sources, the compiled version of a program is started. */
 export function programPath(name: string): string {
   const isCompiled = import.meta.url.endsWith('.js')
-  return fileURLToPath(new URL(isCompiled ? `${name}.js` : `../../../build/test/bars/security/${name}.js`, import.meta.url))
+  return fileURLToPath(
+    new URL(isCompiled ? `${name}.js` : `../../../build/test/bars/security/${name}.js`, import.meta.url),
+  )
 }
 
 export class VictimProcess {
@@ -32,7 +34,10 @@ export class VictimProcess {
 
   static async start(limits: Partial<Limits>): Promise<VictimProcess> {
     const honest = Identity.generate()
-    const child = fork(programPath('victim'), [JSON.stringify({ peer: honest.id, limits })], { execArgv: ['--expose-gc'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    const child = fork(programPath('victim'), [JSON.stringify({ peer: honest.id, limits })], {
+      execArgv: ['--expose-gc'],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
     const [ready] = (await once(child, 'message')) as [VictimReady]
     return new VictimProcess(child, ready, honest)
   }
@@ -53,7 +58,11 @@ export class VictimProcess {
    * @returns the time until the connection was up, or null if it exceeded the patience
    */
   async connectHonestly(patienceMs: number): Promise<number | null> {
-    const network = createNetwork({ identity: this.honest, peers: [{ id: this.id, url: this.url }], limits: { backoffMinMs: 10, backoffMaxMs: 100 } })
+    const network = createNetwork({
+      identity: this.honest,
+      peers: [{ id: this.id, url: this.url }],
+      limits: { backoffMinMs: 10, backoffMaxMs: 100 },
+    })
     const startedMs = performance.now()
     const tookMs = await new Promise<number | null>((resolve) => {
       const timer = setTimeout(() => resolve(null), patienceMs)

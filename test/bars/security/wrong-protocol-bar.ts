@@ -50,7 +50,14 @@ function watchSockets(channel: 'net.server.socket' | 'net.client.socket'): { soc
   return { sockets, stop: () => void diagnosticsChannel.unsubscribe(channel, onSocket) }
 }
 
-function note(counts: WrongProtocolCounts, name: string, isClosed: boolean, tookMs: number, readBytes: number, code: string | undefined): void {
+function note(
+  counts: WrongProtocolCounts,
+  name: string,
+  isClosed: boolean,
+  tookMs: number,
+  readBytes: number,
+  code: string | undefined,
+): void {
   counts.cases++
   if (isClosed && tookMs <= patienceMs) counts.closed++
   else counts.notes.push(`${name}: not closed within ${patienceMs} ms`)
@@ -63,7 +70,12 @@ function note(counts: WrongProtocolCounts, name: string, isClosed: boolean, took
 
 async function asClients(counts: WrongProtocolCounts): Promise<void> {
   const watch = watchSockets('net.server.socket')
-  const network = createNetwork({ identity: Identity.generate(), listen: 'tls://127.0.0.1:0', peers: [{ id: Identity.generate().id }], limits })
+  const network = createNetwork({
+    identity: Identity.generate(),
+    listen: 'tls://127.0.0.1:0',
+    peers: [{ id: Identity.generate().id }],
+    limits,
+  })
   let code: string | undefined
   network.on('connection.rejected', ({ cause }) => (code = cause.code))
   await network.ready()
@@ -76,7 +88,9 @@ async function asClients(counts: WrongProtocolCounts): Promise<void> {
     let isClosed = false
     client.on('error', () => client.destroy()).on('close', () => (isClosed = true))
     client.resume()
-    await eventually(`${name} is closed and rejected`, () => isClosed && code !== undefined, 3 * patienceMs).catch(() => {})
+    await eventually(`${name} is closed and rejected`, () => isClosed && code !== undefined, 3 * patienceMs).catch(
+      () => {},
+    )
     const tookMs = performance.now() - startedMs
     client.destroy()
     const readBytes = watch.sockets[before]?.bytesRead ?? 0
@@ -84,9 +98,19 @@ async function asClients(counts: WrongProtocolCounts): Promise<void> {
     return readBytes
   }
   try {
-    for (const [name, text] of openings) await attempt(name, () => net.connect({ host: '127.0.0.1', port }, function (this: net.Socket) { this.write(text, 'latin1') }))
-    for (const [name, options] of otherTls) await attempt(name, () => tls.connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...options }))
-    counts.floodReadBytes = await attempt('a flood of HTTP', () => net.connect({ host: '127.0.0.1', port }, function (this: net.Socket) { this.write('GET / HTTP/1.1\r\n'.padEnd(4 * 1024 * 1024, 'x')) }))
+    for (const [name, text] of openings)
+      await attempt(name, () =>
+        net.connect({ host: '127.0.0.1', port }, function (this: net.Socket) {
+          this.write(text, 'latin1')
+        }),
+      )
+    for (const [name, options] of otherTls)
+      await attempt(name, () => tls.connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...options }))
+    counts.floodReadBytes = await attempt('a flood of HTTP', () =>
+      net.connect({ host: '127.0.0.1', port }, function (this: net.Socket) {
+        this.write('GET / HTTP/1.1\r\n'.padEnd(4 * 1024 * 1024, 'x'))
+      }),
+    )
   } finally {
     watch.stop()
     await network.shutdown()
@@ -96,9 +120,16 @@ async function asClients(counts: WrongProtocolCounts): Promise<void> {
 function servers(): [string, net.Server][] {
   const { keyPem, pem } = issue({ name: 'www', kind: 'rsa' })
   const ed = issue({ name: 'www', kind: 'ed25519' })
-  const secured = (options: tls.TlsOptions): tls.Server => tls.createServer(options).on('tlsClientError', (_error, socket) => socket.destroy())
+  const secured = (options: tls.TlsOptions): tls.Server =>
+    tls.createServer(options).on('tlsClientError', (_error, socket) => socket.destroy())
   return [
-    ...openings.map(([name, text]): [string, net.Server] => [name === 'HTTP' ? 'HTTP answers' : name, net.createServer((socket) => void socket.write(name === 'HTTP' ? 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n' : text, 'latin1'))]),
+    ...openings.map(([name, text]): [string, net.Server] => [
+      name === 'HTTP' ? 'HTTP answers' : name,
+      net.createServer(
+        (socket) =>
+          void socket.write(name === 'HTTP' ? 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n' : text, 'latin1'),
+      ),
+    ]),
     ['hangs up', net.createServer((socket) => socket.end())],
     ['hangs up after the ClientHello', net.createServer((socket) => void socket.once('data', () => socket.destroy()))],
     ['HTTPS with RSA', secured({ key: keyPem, cert: pem, ALPNProtocols: ['h2'] })],
@@ -121,11 +152,26 @@ async function asServers(counts: WrongProtocolCounts): Promise<void> {
       const before = watch.sockets.length
       const startedMs = performance.now()
       const url = `tls://127.0.0.1:${(server.address() as net.AddressInfo).port}`
-      const network = createNetwork({ identity: Identity.generate(), peers: [{ id: Identity.generate().id, url }], limits })
+      const network = createNetwork({
+        identity: Identity.generate(),
+        peers: [{ id: Identity.generate().id, url }],
+        limits,
+      })
       let code: string | undefined
       network.on('connection.failed', ({ cause }) => (code ??= cause.code))
-      await eventually(`the dial of ${name} has failed`, () => code !== undefined && network.resources.handles === 0, 3 * patienceMs).catch(() => {})
-      note(counts, `server that ${name}`, network.resources.handles === 0, performance.now() - startedMs, watch.sockets[before]?.bytesRead ?? 0, code)
+      await eventually(
+        `the dial of ${name} has failed`,
+        () => code !== undefined && network.resources.handles === 0,
+        3 * patienceMs,
+      ).catch(() => {})
+      note(
+        counts,
+        `server that ${name}`,
+        network.resources.handles === 0,
+        performance.now() - startedMs,
+        watch.sockets[before]?.bytesRead ?? 0,
+        code,
+      )
       await network.shutdown()
       for (const socket of accepted) socket.destroy()
       await new Promise((resolve) => server.close(resolve))
@@ -136,7 +182,15 @@ async function asServers(counts: WrongProtocolCounts): Promise<void> {
 }
 
 export async function tryWrongProtocols(): Promise<WrongProtocolCounts> {
-  const counts: WrongProtocolCounts = { cases: 0, closed: 0, typed: 0, worstMs: 0, worstReadBytes: 0, floodReadBytes: 0, notes: [] }
+  const counts: WrongProtocolCounts = {
+    cases: 0,
+    closed: 0,
+    typed: 0,
+    worstMs: 0,
+    worstReadBytes: 0,
+    floodReadBytes: 0,
+    notes: [],
+  }
   await asClients(counts)
   await asServers(counts)
   return counts
@@ -145,5 +199,19 @@ export async function tryWrongProtocols(): Promise<WrongProtocolCounts> {
 export async function wrongProtocolBar(_context: BarContext): Promise<readonly Bar[]> {
   const { cases, closed, typed, worstMs, worstReadBytes, floodReadBytes, notes } = await tryWrongProtocols()
   const passed = closed === cases && typed === cases && worstReadBytes <= readBytesMax && floodReadBytes <= 64 * 1024
-  return [{ id: 'S10', passed, figures: { cases, closed_within_1_s: closed, typed_reason: typed, worst_ms: worstMs, worst_read_bytes: worstReadBytes, flood_read_bytes: floodReadBytes }, notes }]
+  return [
+    {
+      id: 'S10',
+      passed,
+      figures: {
+        cases,
+        closed_within_1_s: closed,
+        typed_reason: typed,
+        worst_ms: worstMs,
+        worst_read_bytes: worstReadBytes,
+        flood_read_bytes: floodReadBytes,
+      },
+      notes,
+    },
+  ]
 }

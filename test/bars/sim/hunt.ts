@@ -27,9 +27,16 @@ export async function hunt(mutant: string, options: HuntOptions): Promise<Hunt> 
   const workers = new Workers({ processes: options.processes, mutant })
   try {
     const { failures } = await workers.run({ from: options.from, seeds: options.seeds, stopAtFailure: true })
-    const first = failures.reduce<(typeof failures)[number] | undefined>((least, failure) => (least === undefined || failure.seed < least.seed ? failure : least), undefined)
+    const first = failures.reduce<(typeof failures)[number] | undefined>(
+      (least, failure) => (least === undefined || failure.seed < least.seed ? failure : least),
+      undefined,
+    )
     if (first === undefined) return { mutant, seeds: null, sentence: '' }
-    return { mutant, seeds: first.seed - options.from + 1, sentence: `${first.violations[0]?.kind ?? ''}: ${first.violations[0]?.sentence.split('\n')[0] ?? ''}` }
+    return {
+      mutant,
+      seeds: first.seed - options.from + 1,
+      sentence: `${first.violations[0]?.kind ?? ''}: ${first.violations[0]?.sentence.split('\n')[0] ?? ''}`,
+    }
   } finally {
     workers.stop()
   }
@@ -41,7 +48,9 @@ export async function huntAll(options: HuntOptions): Promise<number> {
     if (options.mutant !== undefined && options.mutant !== mutant) continue
     const found = await hunt(mutant, options)
     hunts.push(found)
-    console.log(`  ${mutant}: ${found.seeds === null ? `not found in ${options.seeds} seeds` : `found in ${found.seeds}; ${found.sentence.slice(0, 150)}`}`)
+    console.log(
+      `  ${mutant}: ${found.seeds === null ? `not found in ${options.seeds} seeds` : `found in ${found.seeds}; ${found.sentence.slice(0, 150)}`}`,
+    )
   }
   const bar = huntBar(hunts, options)
   console.log(`${writeBar(bar)} from=${options.from}`)
@@ -54,5 +63,10 @@ function huntBar(hunts: readonly Hunt[], { seeds, mutant }: HuntOptions): Bar {
   const found = hunts.filter((one) => one.seeds !== null)
   const worst = Math.max(0, ...found.map((one) => one.seeds ?? 0))
   const isWhole = mutant !== undefined || hunts.length >= mutantsMin
-  return { id: 'D6', passed: isWhole && found.length === hunts.length, figures: { mutants: hunts.length, found: found.length, worst_seeds: worst, seeds_max: seeds }, notes: [] }
+  return {
+    id: 'D6',
+    passed: isWhole && found.length === hunts.length,
+    figures: { mutants: hunts.length, found: found.length, worst_seeds: worst, seeds_max: seeds },
+    notes: [],
+  }
 }

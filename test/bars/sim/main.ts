@@ -47,7 +47,16 @@ function parse(argv: readonly string[]): Options | null {
   try {
     values = parseArgs({
       args: [...argv],
-      options: { seeds: { type: 'string' }, from: { type: 'string' }, minutes: { type: 'string' }, seed: { type: 'string' }, processes: { type: 'string' }, mutant: { type: 'string' }, mutants: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } },
+      options: {
+        seeds: { type: 'string' },
+        from: { type: 'string' },
+        minutes: { type: 'string' },
+        seed: { type: 'string' },
+        processes: { type: 'string' },
+        mutant: { type: 'string' },
+        mutants: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
     }).values
   } catch (error) {
     throw new UsageError((error as Error).message)
@@ -57,14 +66,25 @@ function parse(argv: readonly string[]): Options | null {
     const text = values[name]
     if (text === undefined) return null
     const value = Number(text)
-    if (!Number.isSafeInteger(value) || value < least) throw new UsageError(`--${name} must be a whole number of at least ${least}, not '${text}'`)
+    if (!Number.isSafeInteger(value) || value < least)
+      throw new UsageError(`--${name} must be a whole number of at least ${least}, not '${text}'`)
     return value
   }
   const minutes = values.minutes === undefined ? null : Number(values.minutes)
-  if (minutes !== null && !(minutes > 0)) throw new UsageError(`--minutes must be a number above 0, not '${values.minutes ?? ''}'`)
-  if (values.mutant !== undefined && mutants[values.mutant] === undefined) throw new UsageError(`there is no planted bug '${values.mutant}'; there are: ${Object.keys(mutants).join(', ')}`)
+  if (minutes !== null && !(minutes > 0))
+    throw new UsageError(`--minutes must be a number above 0, not '${values.minutes ?? ''}'`)
+  if (values.mutant !== undefined && mutants[values.mutant] === undefined)
+    throw new UsageError(`there is no planted bug '${values.mutant}'; there are: ${Object.keys(mutants).join(', ')}`)
   const seeds = whole('seeds', 1) ?? (values.mutants ? 10_000 : minutes === null ? 2000 : Number.MAX_SAFE_INTEGER)
-  return { seeds, from: whole('from', 0) ?? 1, minutes, seed: whole('seed', 0), processes: whole('processes', 1) ?? availableParallelism(), mutant: values.mutant, huntsMutants: values.mutants }
+  return {
+    seeds,
+    from: whole('from', 0) ?? 1,
+    minutes,
+    seed: whole('seed', 0),
+    processes: whole('processes', 1) ?? availableParallelism(),
+    mutant: values.mutant,
+    huntsMutants: values.mutants,
+  }
 }
 
 async function replay(seed: number, mutant: string | undefined): Promise<number> {
@@ -72,7 +92,9 @@ async function replay(seed: number, mutant: string | undefined): Promise<number>
   const result = await runSimulation(seed)
   for (const line of result.trace) console.log(line)
   for (const { kind, sentence } of result.violations) console.log(`BROKEN ${kind}: ${sentence}`)
-  console.log(`seed ${seed}: ${result.violations.length} promises broken, ${result.events} events in ${Math.round(result.virtualMs)} ms of virtual time, trace ${result.traceHash.toString(16)}`)
+  console.log(
+    `seed ${seed}: ${result.violations.length} promises broken, ${result.events} events in ${Math.round(result.virtualMs)} ms of virtual time, trace ${result.traceHash.toString(16)}`,
+  )
   return result.violations.length === 0 ? 0 : 1
 }
 
@@ -98,7 +120,10 @@ async function runMany(options: Options): Promise<number> {
       },
     })
     const tookMs = performance.now() - startedMs
-    const again = options.mutant === undefined ? await workers.run({ from: options.from, seeds: Math.min(500, options.seeds), twice: 500 }) : null
+    const again =
+      options.mutant === undefined
+        ? await workers.run({ from: options.from, seeds: Math.min(500, options.seeds), twice: 500 })
+        : null
     if (again !== null) {
       totals.twice = again.twice
       totals.differing.push(...again.differing)
@@ -106,7 +131,9 @@ async function runMany(options: Options): Promise<number> {
     for (const { seed, violations, traceTail } of totals.failures.slice(0, 3)) {
       for (const line of traceTail) console.log(`    ${line}`)
       for (const { kind, sentence } of violations) console.log(`seed ${seed}: ${kind}: ${sentence}`)
-      console.log(`again, with its whole trace: npm run sim -- --seed ${seed}${options.mutant === undefined ? '' : ` --mutant ${options.mutant}`}`)
+      console.log(
+        `again, with its whole trace: npm run sim -- --seed ${seed}${options.mutant === undefined ? '' : ` --mutant ${options.mutant}`}`,
+      )
     }
     const bars = barsOf(totals, tookMs, options.processes)
     for (const bar of bars) {
@@ -130,10 +157,7 @@ async function main(): Promise<number> {
   return runMany(options)
 }
 
-main().then(
-  leave,
-  (error: unknown) => {
-    console.error(error instanceof UsageError ? `${error.message}\n(--help tells the options)` : error)
-    leave(error instanceof UsageError ? 2 : 1)
-  },
-)
+main().then(leave, (error: unknown) => {
+  console.error(error instanceof UsageError ? `${error.message}\n(--help tells the options)` : error)
+  leave(error instanceof UsageError ? 2 : 1)
+})

@@ -32,7 +32,17 @@ const failuresKept = 5
 const traceTailLines = 60
 
 export function noTotals(): Totals {
-  return { seeds: 0, events: 0, counts: {}, resets: {}, violations: {}, healedInMs: [], failures: [], twice: 0, differing: [] }
+  return {
+    seeds: 0,
+    events: 0,
+    counts: {},
+    resets: {},
+    violations: {},
+    healedInMs: [],
+    failures: [],
+    twice: 0,
+    differing: [],
+  }
 }
 
 export function addResult(totals: Totals, result: SimulationResult): void {
@@ -42,7 +52,12 @@ export function addResult(totals: Totals, result: SimulationResult): void {
   addAll(totals.resets, result.resets)
   if (result.healedInMs !== null) totals.healedInMs.push(Math.round(result.healedInMs))
   for (const { kind } of result.violations) totals.violations[kind] = (totals.violations[kind] ?? 0) + 1
-  if (result.violations.length > 0 && totals.failures.length < failuresKept) totals.failures.push({ seed: result.seed, violations: result.violations, traceTail: result.trace.slice(-traceTailLines) })
+  if (result.violations.length > 0 && totals.failures.length < failuresKept)
+    totals.failures.push({
+      seed: result.seed,
+      violations: result.violations,
+      traceTail: result.trace.slice(-traceTailLines),
+    })
 }
 
 export function addTotals(sum: Totals, more: Totals): void {
@@ -74,16 +89,68 @@ export function barsOf(totals: Totals, tookMs: number, processes: number): Bar[]
   const resetsInAll = Object.values(resets).reduce((sum, number) => sum + number, 0)
   const bars: Bar[] = [
     // The speed is reported and not judged: it depends on the machine.
-    { id: 'D1', passed: seeds > 0, figures: { runs_per_minute: runsPerMinute, processes, events_per_run: Math.round(totals.events / Math.max(1, seeds)) }, notes: [] },
+    {
+      id: 'D1',
+      passed: seeds > 0,
+      figures: {
+        runs_per_minute: runsPerMinute,
+        processes,
+        events_per_run: Math.round(totals.events / Math.max(1, seeds)),
+      },
+      notes: [],
+    },
     {
       id: 'D2',
       passed: ['lost', 'duplicated', 'reordered', 'pending', 'wrong'].every((name) => breach(name) === 0),
-      figures: { seeds, kills, crashes: count('crashes'), leaves: count('leaves'), partitions: count('partitions'), stalls: count('stalls'), sent: count('sent'), acked: count('acked'), unknown: count('unknown'), not_sent: count('notSent') + count('withdrawn'), lost: breach('lost'), duplicated: breach('duplicated'), reordered: breach('reordered'), pending: breach('pending'), wrong: breach('wrong') },
+      figures: {
+        seeds,
+        kills,
+        crashes: count('crashes'),
+        leaves: count('leaves'),
+        partitions: count('partitions'),
+        stalls: count('stalls'),
+        sent: count('sent'),
+        acked: count('acked'),
+        unknown: count('unknown'),
+        not_sent: count('notSent') + count('withdrawn'),
+        lost: breach('lost'),
+        duplicated: breach('duplicated'),
+        reordered: breach('reordered'),
+        pending: breach('pending'),
+        wrong: breach('wrong'),
+      },
       notes,
     },
-    { id: 'D3', passed: breach('late') === 0 && breach('pending') === 0, figures: { heals: healedInMs.length, p50_ms: quantile(healedInMs, 0.5), p99_ms: quantile(healedInMs, 0.99), max_ms: quantile(healedInMs, 1), late: breach('late') }, notes: [] },
-    { id: 'D4', passed: breach('reset') === 0, figures: { resets: resetsInAll, resets_per_1000_kills: kills === 0 ? 0 : (1000 * resetsInAll) / kills, ...resets, unexplained: breach('reset') }, notes: [] },
+    {
+      id: 'D3',
+      passed: breach('late') === 0 && breach('pending') === 0,
+      figures: {
+        heals: healedInMs.length,
+        p50_ms: quantile(healedInMs, 0.5),
+        p99_ms: quantile(healedInMs, 0.99),
+        max_ms: quantile(healedInMs, 1),
+        late: breach('late'),
+      },
+      notes: [],
+    },
+    {
+      id: 'D4',
+      passed: breach('reset') === 0,
+      figures: {
+        resets: resetsInAll,
+        resets_per_1000_kills: kills === 0 ? 0 : (1000 * resetsInAll) / kills,
+        ...resets,
+        unexplained: breach('reset'),
+      },
+      notes: [],
+    },
   ]
-  if (totals.twice > 0) bars.push({ id: 'D5', passed: totals.differing.length === 0 && totals.twice >= Math.min(seedsTwiceMin, seeds), figures: { seeds_twice: totals.twice, differing: totals.differing.length }, notes: totals.differing.map((seed) => `seed ${seed} did not repeat itself`) })
+  if (totals.twice > 0)
+    bars.push({
+      id: 'D5',
+      passed: totals.differing.length === 0 && totals.twice >= Math.min(seedsTwiceMin, seeds),
+      figures: { seeds_twice: totals.twice, differing: totals.differing.length },
+      notes: totals.differing.map((seed) => `seed ${seed} did not repeat itself`),
+    })
   return bars
 }

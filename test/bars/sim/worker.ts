@@ -37,7 +37,10 @@ async function runOne(seed: number): Promise<Awaited<ReturnType<typeof runSimula
   await new Promise((resolve) => setImmediate(resolve))
   if (uncaught.length === 0) return result
   const [error] = uncaught as [Error]
-  return { ...result, violations: [...result.violations, { kind: 'wrong', sentence: `nobody caught: ${error.stack ?? String(error)}` }] }
+  return {
+    ...result,
+    violations: [...result.violations, { kind: 'wrong', sentence: `nobody caught: ${error.stack ?? String(error)}` }],
+  }
 }
 
 async function carryOut(order: Order): Promise<Totals> {

@@ -38,7 +38,12 @@ export class Workers {
   constructor({ processes, mutant }: WorkersOptions) {
     const argv = mutant === undefined ? [] : [`mutant=${mutant}`]
     // A large young generation, because there are millions of short-lived objects.
-    this.#children = Array.from({ length: processes }, () => fork(programPath(), argv, { execArgv: ['--max-semi-space-size=32'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }))
+    this.#children = Array.from({ length: processes }, () =>
+      fork(programPath(), argv, {
+        execArgv: ['--max-semi-space-size=32'],
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      }),
+    )
   }
 
   /** @throws if a process dies */
@@ -76,7 +81,9 @@ function ask(child: ChildProcess, order: Order): Promise<Totals> {
     }
     const onExit = (code: number | null): void => {
       child.off('message', onMessage)
-      reject(new Error(`a worker process ended (${String(code)}) while it ran the seeds ${order.from} to ${order.to - 1}`))
+      reject(
+        new Error(`a worker process ended (${String(code)}) while it ran the seeds ${order.from} to ${order.to - 1}`),
+      )
     }
     child.once('message', onMessage)
     child.once('exit', onExit)

@@ -25,6 +25,17 @@ export async function outcomeOf(run: () => unknown): Promise<string> {
 }
 
 /** The three values around a bound; `outcomes` belong to n-1, n and n+1. */
-export function around(limit: string, way: string, n: number, outcomes: readonly [string, string, string], run: (value: number) => unknown): LimitCase[] {
-  return outcomes.map((expected, index) => ({ limit, at: `${way}, n${['-1', '', '+1'][index] as string}`, expected, run: () => run(n + (index - 1)) }))
+export function around(
+  limit: string,
+  way: string,
+  n: number,
+  outcomes: readonly [string, string, string],
+  run: (value: number) => unknown,
+): LimitCase[] {
+  return outcomes.map((expected, index) => ({
+    limit,
+    at: `${way}, n${['-1', '', '+1'][index] as string}`,
+    expected,
+    run: () => run(n + (index - 1)),
+  }))
 }

@@ -36,7 +36,10 @@ export class Lab {
   }
 
   /** Each knows those before it and dials them: its identity has to be greater. */
-  async start({ id, limits, admit, onConnectionLost, connectionParallelism }: LabNetwork, transport: Transport = this.transport): Promise<Network> {
+  async start(
+    { id, limits, admit, onConnectionLost, connectionParallelism }: LabNetwork,
+    transport: Transport = this.transport,
+  ): Promise<Network> {
     const peers = this.networks.map(({ identity, url }) => ({ id: identity, url: url ?? 'tcp://127.0.0.1:1' }))
     const later = ['alice', 'bob'].filter((other) => other > id).map((other) => ({ id: other }))
     const network = createNetwork(
@@ -50,10 +53,19 @@ export class Lab {
         ...(limits === undefined ? {} : { limits }),
         ...(admit === undefined ? {} : { admit }),
       },
-      { environment: { clock: this.clock, transport, random: { fraction: () => this.fraction, bytes: (length) => new Uint8Array(length).fill(7) } } },
+      {
+        environment: {
+          clock: this.clock,
+          transport,
+          random: { fraction: () => this.fraction, bytes: (length) => new Uint8Array(length).fill(7) },
+        },
+      },
     )
     this.networks.push(network)
-    network.ref.on('*', (event) => void this.events.push({ ...(event as NetworkEvent), of: id, atMs: this.clock.nowMs() }))
+    network.ref.on(
+      '*',
+      (event) => void this.events.push({ ...(event as NetworkEvent), of: id, atMs: this.clock.nowMs() }),
+    )
     await this.clock.settle()
     return network
   }

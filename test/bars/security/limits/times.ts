@@ -22,7 +22,13 @@ const waits = 'waits'
 type Look = () => string | Promise<string>
 
 /** `begin` starts the wait and returns a function that reads its state. */
-function deadline(limit: string, n: number, passed: string, begin: (lab: Lab, n: number) => Promise<Look>, before = waits): LimitCase[] {
+function deadline(
+  limit: string,
+  n: number,
+  passed: string,
+  begin: (lab: Lab, n: number) => Promise<Look>,
+  before = waits,
+): LimitCase[] {
   return around(limit, 'kept', n, [before, passed, passed], (_value) => '').map((one, index) => ({
     ...one,
     run: () =>
@@ -38,7 +44,10 @@ const codeOf = (error: unknown): string => (error as StatewireError).code
 
 function outcomeOf(promise: Promise<unknown>): Look {
   let outcome = waits
-  promise.then(() => (outcome = 'in order'), (error: unknown) => (outcome = codeOf(error)))
+  promise.then(
+    () => (outcome = 'in order'),
+    (error: unknown) => (outcome = codeOf(error)),
+  )
   return () => outcome
 }
 
@@ -49,7 +58,13 @@ async function align(lab: Lab): Promise<void> {
 /** The lab's transport with another way to dial. */
 function dialling(lab: Lab, dial: Transport['dial']): Transport {
   const { transport } = lab
-  return { get openHandles() { return transport.openHandles }, listen: (...args) => transport.listen(...args), dial }
+  return {
+    get openHandles() {
+      return transport.openHandles
+    },
+    listen: (...args) => transport.listen(...args),
+    dial,
+  }
 }
 
 /** Dials lead to pipes that are never answered. */
@@ -57,15 +72,19 @@ function intoTheVoid(lab: Lab): Transport {
   return dialling(lab, (address, options) => new MemoryPipe(address, lab.clock, options, () => {}))
 }
 
-const failedAt = (lab: Lab): Look => () => {
-  const event = lab.first('connection.failed')
-  return event !== undefined && 'cause' in event ? event.cause.code : waits
-}
+const failedAt =
+  (lab: Lab): Look =>
+  () => {
+    const event = lab.first('connection.failed')
+    return event !== undefined && 'cause' in event ? event.cause.code : waits
+  }
 
-const rejectedAt = (lab: Lab): Look => () => {
-  const event = lab.first('connection.rejected')
-  return event !== undefined && 'cause' in event ? event.cause.code : waits
-}
+const rejectedAt =
+  (lab: Lab): Look =>
+  () => {
+    const event = lab.first('connection.rejected')
+    return event !== undefined && 'cause' in event ? event.cause.code : waits
+  }
 
 async function callUnanswered(lab: Lab, limits: Partial<Limits>): Promise<Look> {
   const alice = await lab.start({ id: 'alice', limits })
@@ -99,7 +118,8 @@ function stableCases(): LimitCase[] {
       // measured.
       await lab.session()
       await align(lab)
-      const opened = (): number => lab.events.filter(({ type, of }) => type === 'connection.opened' && of === 'bob').length
+      const opened = (): number =>
+        lab.events.filter(({ type, of }) => type === 'connection.opened' && of === 'bob').length
       const cut = async (): Promise<void> => {
         for (const pipe of lab.transport.pipes) pipe.destroy()
         await lab.clock.settle()
@@ -109,7 +129,8 @@ function stableCases(): LimitCase[] {
       await lab.clock.advance(upMs)
       await cut()
       return opened() === 3 ? 'at once' : 'backs off'
-    }))
+    }),
+  )
 }
 
 /** The times between dials that are refused at once, with the greatest random numbers. */
@@ -127,11 +148,17 @@ async function gapsMs(limits: Partial<Limits>, dials: number): Promise<number[]>
   })
 }
 
-const within = (gapMs: number | undefined, ms: number): string => (gapMs !== undefined && gapMs > ms - 1 && gapMs <= ms + 4 ? 'in order' : `${String(gapMs)} ms`)
+const within = (gapMs: number | undefined, ms: number): string =>
+  gapMs !== undefined && gapMs > ms - 1 && gapMs <= ms + 4 ? 'in order' : `${String(gapMs)} ms`
 
 function backoffCases(): LimitCase[] {
   const limits = { backoffMinMs: 100, backoffMaxMs: 1000, backoffFactor: 3 }
-  const gap = (limit: string, at: string, place: number, ms: number): LimitCase => ({ limit, at, expected: 'in order', run: async () => within((await gapsMs(limits, place + 1))[place], ms) })
+  const gap = (limit: string, at: string, place: number, ms: number): LimitCase => ({
+    limit,
+    at,
+    expected: 'in order',
+    run: async () => within((await gapsMs(limits, place + 1))[place], ms),
+  })
   return [
     gap('backoffMinMs', 'kept, the first wait', 0, 100),
     gap('backoffFactor', 'kept, the second wait', 1, 300),
@@ -145,7 +172,14 @@ const epochLimits = { maxMessageLengthBytes: 65_536, laneWindowBytes: 4096, link
 
 function epoch(resumeTimeoutMs: number, own: number): LinkEpoch {
   let drawn = BigInt(own) * 100n
-  return new LinkEpoch({ connectionId: 0, ownKey: new Uint8Array(32).fill(own), peerKey: new Uint8Array(32).fill(3 - own), limits: { ...epochLimits, resumeTimeoutMs }, bootId: 1n, drawEpoch: () => ++drawn })
+  return new LinkEpoch({
+    connectionId: 0,
+    ownKey: new Uint8Array(32).fill(own),
+    peerKey: new Uint8Array(32).fill(3 - own),
+    limits: { ...epochLimits, resumeTimeoutMs },
+    bootId: 1n,
+    drawEpoch: () => ++drawn,
+  })
 }
 
 /** Both sides connect, and the connection is lost at 0: the smaller of their timeouts counts. */
@@ -169,8 +203,12 @@ function protocolCases(): LimitCase[] {
   }
   return [
     ...around('resumeTimeoutMs', 'kept', 1000, [waits, 'expired', 'expired'], (ms) => expiresAfter(1000, 60_000, ms)),
-    ...around('resumeTimeoutMs', 'of the peer, less', 1000, [waits, 'expired', 'expired'], (ms) => expiresAfter(60_000, 1000, ms)),
-    ...around('resumeTimeoutMs', 'of the peer, the most of a u32', 1000, [waits, 'expired', 'expired'], (ms) => expiresAfter(1000, 0xffff_ffff, ms)),
+    ...around('resumeTimeoutMs', 'of the peer, less', 1000, [waits, 'expired', 'expired'], (ms) =>
+      expiresAfter(60_000, 1000, ms),
+    ),
+    ...around('resumeTimeoutMs', 'of the peer, the most of a u32', 1000, [waits, 'expired', 'expired'], (ms) =>
+      expiresAfter(1000, 0xffff_ffff, ms),
+    ),
     ...around('connectRatePerSecond', 'kept, 10 a second', 100, ['ERR_ADMISSION_LIMIT', 'in order', 'in order'], rate),
     ...around('goodbyeSilenceMs', 'kept', goodbyeSilenceMs, [waits, 'over', 'over'], afterGoodbye),
   ]
@@ -180,7 +218,13 @@ function protocolCases(): LimitCase[] {
 function afterGoodbye(ms: number): string {
   const link = epoch(1000, 1)
   const outbox = { forgetControl() {}, ping() {}, isAckDue: false } as unknown as NativeOutbox
-  const upkeep = new LinkUpkeep(defaultKeepAlive, link, outbox, new FloodGuard({ valuesSent: 0, valuesReceived: 0 }, 0), () => idleHooks)
+  const upkeep = new LinkUpkeep(
+    defaultKeepAlive,
+    link,
+    outbox,
+    new FloodGuard({ valuesSent: 0, valuesReceived: 0 }, 0),
+    () => idleHooks,
+  )
   upkeep.begin(0)
   link.goodbye.say()
   return upkeep.poll(ms, ms).includes('dead') ? 'over' : waits
@@ -199,7 +243,12 @@ export function timeCases(): LimitCase[] {
       return rejectedAt(lab)
     }),
     ...deadline('admitTimeoutMs', 400, 'ERR_NOT_ALLOWED', async (lab) => {
-      await lab.start({ id: 'alice', limits: { admitTimeoutMs: 400 }, admit: () => new Promise(() => {}), onConnectionLost: 'reconnect' })
+      await lab.start({
+        id: 'alice',
+        limits: { admitTimeoutMs: 400 },
+        admit: () => new Promise(() => {}),
+        onConnectionLost: 'reconnect',
+      })
       await lab.start({ id: 'bob', onConnectionLost: 'reconnect' })
       return rejectedAt(lab)
     }),
@@ -209,7 +258,13 @@ export function timeCases(): LimitCase[] {
     }),
     ...stableCases(),
     ...deadline('bindTimeoutMs', 400, 'ERR_LISTEN_FAILED', async (lab) => {
-      const deaf: Transport = { openHandles: 0, listen: () => new Promise(() => {}), dial: () => { throw new Error('nobody dials') } }
+      const deaf: Transport = {
+        openHandles: 0,
+        listen: () => new Promise(() => {}),
+        dial: () => {
+          throw new Error('nobody dials')
+        },
+      }
       return outcomeOf((await lab.start({ id: 'alice', limits: { bindTimeoutMs: 400 } }, deaf)).ready())
     }),
     ...deadline('batchTimeoutMs', 400, 'ERR_TIMED_OUT', (lab, n) => callUnanswered(lab, { batchTimeoutMs: n })),

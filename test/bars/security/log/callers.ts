@@ -59,7 +59,9 @@ async function configure(ledger: Ledger, text: string): Promise<void> {
     })
   }
   await failing(ledger, 'a key in PEM', () => Identity.fromPem(text))
-  await failing(ledger, 'a damaged key in PEM', () => Identity.fromPem(`-----BEGIN PRIVATE KEY-----\n${text}\n-----END PRIVATE KEY-----`))
+  await failing(ledger, 'a damaged key in PEM', () =>
+    Identity.fromPem(`-----BEGIN PRIVATE KEY-----\n${text}\n-----END PRIVATE KEY-----`),
+  )
   await failing(ledger, 'a file to load', () => Identity.load(text.slice(0, 200_000)))
   await failing(ledger, 'a file to save', () => Identity.generate().save(`/nowhere/${text.slice(0, 200_000)}`))
 }
@@ -77,8 +79,19 @@ function pairOf(ledger: Ledger, ids: readonly [string, string], more: Partial<Am
   const transport = new MemoryTransport(clock)
   const config = { listen: 'tcp://127.0.0.1:0', security: 'plaintext', onConnectionLost: 'reconnect', ...more } as const
   const environment = { clock, transport, log: ledger.log }
-  const first = createNetwork({ ...config, identity: ids[0], peers: [{ id: ids[1] }] }, { environment, inspect: (event) => ledger.quiet('inspection', JSON.stringify(event, lesser)) })
-  const second = createNetwork({ ...config, listen: 'tcp://127.0.0.1:2000', identity: ids[1], peers: [{ id: ids[0], url: 'tcp://127.0.0.1:1024' }] }, { environment })
+  const first = createNetwork(
+    { ...config, identity: ids[0], peers: [{ id: ids[1] }] },
+    { environment, inspect: (event) => ledger.quiet('inspection', JSON.stringify(event, lesser)) },
+  )
+  const second = createNetwork(
+    {
+      ...config,
+      listen: 'tcp://127.0.0.1:2000',
+      identity: ids[1],
+      peers: [{ id: ids[0], url: 'tcp://127.0.0.1:1024' }],
+    },
+    { environment },
+  )
   for (const network of [first, second]) {
     network.ref.on('*', (event) => {
       ledger.quiet(`event ${event.type}`, JSON.stringify(event))
@@ -100,13 +113,16 @@ async function call(ledger: Ledger, text: string): Promise<void> {
   const pair = pairOf(ledger, [`a${name}`, `b${name}`])
   const { clock, networks, ids } = pair
   const [first, second] = networks
-  const attempt = (source: string, run: () => Promise<unknown>): Promise<void> => failing(ledger, source, () => clock.run(run()))
+  const attempt = (source: string, run: () => Promise<unknown>): Promise<void> =>
+    failing(ledger, source, () => clock.run(run()))
   await attempt('unknown peer of a call', () => first.makeSessions({ count: 1, peers: [text] }))
   await attempt('unknown option of a call', () => first.makeSessions({ count: 1, [text]: 1 } as never))
   await attempt('count of a call', () => first.makeSessions({ count: text as never }))
   await attempt('time-out of a call', () => first.makeSessions({ count: 1, timeoutMs: text as never }))
   await attempt('a call that waits for a peer of that name', () => first.makeSessions({ count: 1, timeoutMs: 50 }))
-  const [[mine], [theirs]] = (await clock.run(Promise.all(networks.map((network) => network.makeSessions({ count: 1 }))))) as [[Session], [Session]]
+  const [[mine], [theirs]] = (await clock.run(
+    Promise.all(networks.map((network) => network.makeSessions({ count: 1 }))),
+  )) as [[Session], [Session]]
   await attempt('unknown peer of a session', () => mine.receive(text))
   await attempt('unknown peer to send to', () => mine.send(text, { type: 'RingElement32', value: 1 }))
   await attempt('a value of no type', () => mine.send(ids[1], { type: text } as never))

@@ -21,7 +21,17 @@ export function secretsOf(identity: Identity): string[] {
   const pem = identity.toPem()
   const seed = (createPrivateKey(pem).export({ type: 'pkcs8', format: 'der' }) as Buffer).subarray(-32)
   const hex = seed.toString('hex')
-  return [pem.split('\n')[1] as string, hex, hex.toUpperCase(), seed.toString('base64').slice(0, 43), seed.toString('base64url'), (hex.match(/../g) ?? []).slice(0, 16).join(' '), [...seed.subarray(0, 16)].join(','), [...seed.subarray(0, 8)].join(', '), seed.toString('latin1')]
+  return [
+    pem.split('\n')[1] as string,
+    hex,
+    hex.toUpperCase(),
+    seed.toString('base64').slice(0, 43),
+    seed.toString('base64url'),
+    (hex.match(/../g) ?? []).slice(0, 16).join(' '),
+    [...seed.subarray(0, 16)].join(','),
+    [...seed.subarray(0, 8)].join(', '),
+    seed.toString('latin1'),
+  ]
 }
 
 export class Ledger {
@@ -78,6 +88,9 @@ export class Ledger {
 
   #fault(kind: 'controls' | 'long' | 'secrets', where: string, text: string): void {
     this[kind]++
-    if (this.notes.length < 40) this.notes.push(`${kind} by ${this.source} in ${where}: ${JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}… (${text.length})` : text)}`)
+    if (this.notes.length < 40)
+      this.notes.push(
+        `${kind} by ${this.source} in ${where}: ${JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}… (${text.length})` : text)}`,
+      )
   }
 }

@@ -17,7 +17,16 @@ const limits = { backoffMinMs: 20, backoffMaxMs: 20, connectBurst: 1_000_000, ha
 
 /** A network whose complete output is recorded. */
 function watched(ledger: Ledger, config: NetworkConfig): Network {
-  const network = createNetwork({ ...config, limits } as NetworkConfig, { environment: { log: ledger.log }, inspect: (event) => ledger.quiet('inspection', JSON.stringify(event, (name, value: unknown) => (name === 'actorRef' || name === 'sourceRef' || name === 'snapshot' ? undefined : value))) })
+  const network = createNetwork({ ...config, limits } as NetworkConfig, {
+    environment: { log: ledger.log },
+    inspect: (event) =>
+      ledger.quiet(
+        'inspection',
+        JSON.stringify(event, (name, value: unknown) =>
+          name === 'actorRef' || name === 'sourceRef' || name === 'snapshot' ? undefined : value,
+        ),
+      ),
+  })
   network.ref.on('*', (event) => {
     ledger.quiet(`event ${event.type}`, JSON.stringify(event))
     if ('cause' in event) ledger.line(`cause of ${event.type}`, event.cause.message)
@@ -28,20 +37,33 @@ function watched(ledger: Ledger, config: NetworkConfig): Network {
 const portOf = (network: Network): number => Number(new URL(network.url as string).port)
 
 /** Connects to a listening network and waits until it has answered. */
-async function tell(ledger: Ledger, source: string, network: Network, begin: (port: number) => net.Socket): Promise<void> {
+async function tell(
+  ledger: Ledger,
+  source: string,
+  network: Network,
+  begin: (port: number) => net.Socket,
+): Promise<void> {
   ledger.source = source
   let said = 0
   const off = [network.on('connection.rejected', () => void said++), network.on('connection.lost', () => void said++)]
   const socket = begin(portOf(network))
   socket.on('error', () => socket.destroy())
   socket.resume()
-  await eventually(`${source} is answered`, () => said > 0, 3_000).catch((error: Error) => ledger.notes.push(error.message))
+  await eventually(`${source} is answered`, () => said > 0, 3_000).catch((error: Error) =>
+    ledger.notes.push(error.message),
+  )
   socket.destroy()
   for (const each of off) each()
 }
 
 /** A server that sends the same bytes to each client; a network dials it. */
-async function answer(ledger: Ledger, source: string, server: net.Server, config: (url: string) => NetworkConfig, scheme: string): Promise<void> {
+async function answer(
+  ledger: Ledger,
+  source: string,
+  server: net.Server,
+  config: (url: string) => NetworkConfig,
+  scheme: string,
+): Promise<void> {
   ledger.source = source
   const sockets = new Set<net.Socket>()
   server.on('connection', (socket: net.Socket) => {
@@ -52,8 +74,12 @@ async function answer(ledger: Ledger, source: string, server: net.Server, config
   const network = watched(ledger, config(`${scheme}://127.0.0.1:${(server.address() as net.AddressInfo).port}`))
   let failures = 0
   network.on('connection.failed', () => void failures++)
-  const call = network.makeSessions({ count: 1, timeoutMs: 40 }).catch((error: unknown) => ledger.error(`${source}, the call`, error))
-  await eventually(`${source} is noticed`, () => failures > 0, 3_000).catch((error: Error) => ledger.notes.push(error.message))
+  const call = network
+    .makeSessions({ count: 1, timeoutMs: 40 })
+    .catch((error: unknown) => ledger.error(`${source}, the call`, error))
+  await eventually(`${source} is noticed`, () => failures > 0, 3_000).catch((error: Error) =>
+    ledger.notes.push(error.message),
+  )
   await call
   await network.shutdown()
   for (const socket of sockets) socket.destroy()
@@ -67,9 +93,20 @@ const ampcHello = (name: Buffer): Buffer => {
 }
 
 async function claimNames(ledger: Ledger, text: string): Promise<void> {
-  const network = watched(ledger, { identity: 'alice', listen: 'tcp://127.0.0.1:0', peers: [{ id: 'bob' }], security: 'plaintext', onConnectionLost: 'reconnect' })
+  const network = watched(ledger, {
+    identity: 'alice',
+    listen: 'tcp://127.0.0.1:0',
+    peers: [{ id: 'bob' }],
+    security: 'plaintext',
+    onConnectionLost: 'reconnect',
+  })
   await network.ready()
-  const say = (bytes: Buffer) => (port: number): net.Socket => net.connect(port, '127.0.0.1', function (this: net.Socket) { this.write(bytes) })
+  const say =
+    (bytes: Buffer) =>
+    (port: number): net.Socket =>
+      net.connect(port, '127.0.0.1', function (this: net.Socket) {
+        this.write(bytes)
+      })
   await tell(ledger, 'a claimed name', network, say(ampcHello(Buffer.from(text).subarray(0, 100))))
   await tell(ledger, 'a name that is too long', network, say(ampcHello(Buffer.from(text).subarray(0, 100_000))))
   await tell(ledger, 'plain text', network, say(Buffer.from(text)))
@@ -79,7 +116,12 @@ async function claimNames(ledger: Ledger, text: string): Promise<void> {
 async function speakNative(ledger: Ledger, text: string): Promise<void> {
   const [own, peer] = [Identity.generate(), Identity.generate()]
   ledger.source = 'a reset and a goodbye'
-  const network = watched(ledger, { identity: own, listen: 'tcp://127.0.0.1:0', peers: [{ id: peer.id }], security: 'plaintext' })
+  const network = watched(ledger, {
+    identity: own,
+    listen: 'tcp://127.0.0.1:0',
+    peers: [{ id: peer.id }],
+    security: 'plaintext',
+  })
   await network.ready()
   const made = network.makeSessions({ count: 1, timeoutMs: 3_000 })
   const hello = encodeHello(helloOf(peer.publicKey))
@@ -89,13 +131,21 @@ async function speakNative(ledger: Ledger, text: string): Promise<void> {
   socket.on('error', () => socket.destroy()).resume()
   const [session] = await made
   socket.write(encodeReset(0, { code: 0, reason: text }))
-  await session?.receive(peer.id, { timeoutMs: 2_000 }).catch((error: unknown) => ledger.error('a session that was reset', error))
+  await session
+    ?.receive(peer.id, { timeoutMs: 2_000 })
+    .catch((error: unknown) => ledger.error('a session that was reset', error))
   socket.write(encodeGoodbye({ code: 1, next: 0, received: 0, reason: text }))
   await pause(50)
   socket.destroy()
   await network.shutdown()
   const refusal = encodeRefusal('busy', text)
-  await answer(ledger, 'a refusal', net.createServer((accepted) => void accepted.write(refusal)), (url) => ({ identity: own, peers: [{ id: peer.id, url }], security: 'plaintext' }), 'tcp')
+  await answer(
+    ledger,
+    'a refusal',
+    net.createServer((accepted) => void accepted.write(refusal)),
+    (url) => ({ identity: own, peers: [{ id: peer.id, url }], security: 'plaintext' }),
+    'tcp',
+  )
 }
 
 async function showCertificates(ledger: Ledger, text: string): Promise<void> {
@@ -104,19 +154,64 @@ async function showCertificates(ledger: Ledger, text: string): Promise<void> {
   const network = watched(ledger, { identity: own, listen: 'tls://127.0.0.1:0', peers: [{ id: peer.id }] })
   await network.ready()
   const shown = issue({ name, kind: 'ed25519' })
-  const connect = (more: tls.ConnectionOptions) => (port: number): net.Socket => tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['statewire/1'], servername: '', ...more })
+  const connect =
+    (more: tls.ConnectionOptions) =>
+    (port: number): net.Socket =>
+      tls.connect({
+        port,
+        host: '127.0.0.1',
+        rejectUnauthorized: false,
+        ALPNProtocols: ['statewire/1'],
+        servername: '',
+        ...more,
+      })
   await tell(ledger, 'a certificate of that name', network, connect({ key: shown.keyPem, cert: shown.pem }))
-  await tell(ledger, 'an ALPN of that name', network, connect({ ALPNProtocols: [Buffer.from(text).subarray(0, 200).toString('latin1')] }))
+  await tell(
+    ledger,
+    'an ALPN of that name',
+    network,
+    connect({ ALPNProtocols: [Buffer.from(text).subarray(0, 200).toString('latin1')] }),
+  )
   await network.shutdown()
-  await answer(ledger, 'a server with a certificate of that name', tls.createServer({ key: shown.keyPem, cert: shown.pem, ALPNProtocols: ['statewire/1'] }).on('tlsClientError', () => {}), (url) => ({ identity: own, peers: [{ id: peer.id, url }] }), 'tls')
+  await answer(
+    ledger,
+    'a server with a certificate of that name',
+    tls
+      .createServer({ key: shown.keyPem, cert: shown.pem, ALPNProtocols: ['statewire/1'] })
+      .on('tlsClientError', () => {}),
+    (url) => ({ identity: own, peers: [{ id: peer.id, url }] }),
+    'tls',
+  )
   const root = issue({ name: 'alice root', isAuthority: true })
   const mine = issue({ name: 'bob root', isAuthority: true })
   const leaf = issue({ name: 'bob', issuer: mine, purposes: ['client', 'server'] })
   const theirs = issue({ name, issuer: root, hosts: [text.slice(0, 200)], purposes: ['server'] })
-  const ampc = (url: string): AmpcConfig => ({ identity: 'bob', peers: [{ id: 'alice', url }], security: 'tls', onConnectionLost: 'reconnect', tls: { key: leaf.keyPem, certificate: leaf.pem, roots: { alice: root.pem } } })
-  await answer(ledger, 'an ampc server for a host of that name', tls.createServer({ key: theirs.keyPem, cert: theirs.pem, requestCert: true, rejectUnauthorized: false }).on('tlsClientError', () => {}), ampc, 'tls')
+  const ampc = (url: string): AmpcConfig => ({
+    identity: 'bob',
+    peers: [{ id: 'alice', url }],
+    security: 'tls',
+    onConnectionLost: 'reconnect',
+    tls: { key: leaf.keyPem, certificate: leaf.pem, roots: { alice: root.pem } },
+  })
+  await answer(
+    ledger,
+    'an ampc server for a host of that name',
+    tls
+      .createServer({ key: theirs.keyPem, cert: theirs.pem, requestCert: true, rejectUnauthorized: false })
+      .on('tlsClientError', () => {}),
+    ampc,
+    'tls',
+  )
   const alone = issue({ name, hosts: [text.slice(0, 200)] })
-  await answer(ledger, 'an ampc server under no root', tls.createServer({ key: alone.keyPem, cert: alone.pem, requestCert: true, rejectUnauthorized: false }).on('tlsClientError', () => {}), ampc, 'tls')
+  await answer(
+    ledger,
+    'an ampc server under no root',
+    tls
+      .createServer({ key: alone.keyPem, cert: alone.pem, requestCert: true, rejectUnauthorized: false })
+      .on('tlsClientError', () => {}),
+    ampc,
+    'tls',
+  )
 }
 
 export async function askAsPeer(ledger: Ledger, texts: readonly string[]): Promise<void> {
