@@ -115,6 +115,10 @@ class LinkBody implements Body {
     return { peer: this.#peer.id, connectionId, role: this.#peer.role, epoch, attempt, remoteAddress, onConnectionLost, readsAtOnce }
   }
 
+  figures(): object {
+    return { ...this.#spec.state.counters }
+  }
+
   deadlineMs(deadline: DeadlineName): number {
     const { limits } = this.#services.options
     if (deadline === 'connectTimeoutMs') return limits.dialTimeoutMs + limits.handshakeTimeoutMs + 2 * limits.closeTimeoutMs + 1000

@@ -31,6 +31,8 @@ import type { Services } from './services.ts'
 import type { Session } from './session.ts'
 import { supervisor, supervisorServices } from './supervisor.ts'
 import type { SupervisorLogic } from './supervisor.ts'
+import { observeActors } from './statechart/inspection.ts'
+import type { ActorObserver, Observation } from './statechart/inspection.ts'
 import { send } from './statechart/send.ts'
 
 export type SupervisorRef = ActorRefFrom<SupervisorLogic>
@@ -130,6 +132,14 @@ export class Network {
   /** Actors, deadlines and handles of the transport that are alive: zeroes after `shutdown`. */
   get resources(): { readonly actors: number; readonly deadlines: number; readonly handles: number } {
     return { actors: this.#services.actors.size, deadlines: this.#services.wheel.size, handles: this.#services.environment.transport.openHandles }
+  }
+
+  /**
+   * Tells the observer of every actor of this network: first of those that exist, then of each that starts and of each
+   * transition. An observer that throws is not called again.
+   */
+  observe(observer: ActorObserver): Observation {
+    return observeActors(this.#ref as never, this.#services.actors, observer)
   }
 
   /** Figures of this moment: memory, and of each link traffic, round trips, credit, replay, resumes and resets. Costs a walk over links and sessions. */

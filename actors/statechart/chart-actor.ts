@@ -46,6 +46,8 @@ export interface Body {
    * Guards see the facts as they were when the actor was created. Must not throw.
    */
   facts(): object
+  /** Counters, sampled while someone looks. */
+  figures?(): object
   /** Releases everything the body holds. Runs exactly once, however the actor ends. Must not throw. */
   dispose(): void
   deadlineMs(deadline: DeadlineName): number

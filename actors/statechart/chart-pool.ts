@@ -27,6 +27,7 @@ export abstract class PoolMember {
 
   /** See `Body.facts` in chart-actor.ts. Those that a guard reads must not change. */
   abstract facts(): object
+  figures?(): object
   abstract dispose(): void
   abstract deadlineMs(deadline: DeadlineName): number
 }

@@ -7,6 +7,7 @@ import type { AnyActorRef } from '../../machines/xstate.ts'
 
 export class LiveActors {
   readonly #refs = new Set<AnyActorRef>()
+  readonly #watchers = new Set<(ref: AnyActorRef) => void>()
 
   get size(): number {
     return this.#refs.size
@@ -14,10 +15,17 @@ export class LiveActors {
 
   add(ref: AnyActorRef): void {
     this.#refs.add(ref)
+    for (const onStarted of this.#watchers) onStarted(ref)
   }
 
   delete(ref: AnyActorRef): void {
     this.#refs.delete(ref)
+  }
+
+  /** Calls with each actor that starts from now on. @returns what ends it */
+  watch(onStarted: (ref: AnyActorRef) => void): () => void {
+    this.#watchers.add(onStarted)
+    return () => void this.#watchers.delete(onStarted)
   }
 
   [Symbol.iterator](): Iterator<AnyActorRef> {
