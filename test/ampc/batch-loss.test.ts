@@ -1,7 +1,7 @@
 /**
- * Owns: how a batch ends in mode `fail` (docs/protocol.md): one lost connection ends all its sessions, at all its peers, at
- * once; nothing else is touched.
- * Refuses to know: mode `reconnect` (reconnect.test.ts).
+ * Owns: how a session group ends in mode `fail` (docs/protocol.md): one lost connection ends all sessions of its group,
+ * at every peer, at once; nothing else is affected.
+ * Independent of: mode `reconnect` (reconnect.test.ts).
  */
 import { describe, expect, test } from 'vitest'
 import type { Network, Session } from '../../index.ts'
@@ -35,10 +35,10 @@ function pendingReceives(
 
 const codes = (errors: readonly { code?: string }[]): string[] => [...new Set(errors.map(({ code }) => String(code)))]
 
-describe('one lost connection', () => {
+describe('a lost connection', () => {
   leaveNothingBehind()
 
-  test('one lost connection ends every session of its batch, at every peer, and leaves other batches and the control channel alone', async () => {
+  test('a lost connection ends its whole session group at every peer, and nothing else', async () => {
     const made = (await parties(['alice', 'bob', 'charlie'], { connectionParallelism: 2 })) as [
       Network,
       Network,
@@ -63,26 +63,29 @@ describe('one lost connection', () => {
     for (const errors of pending) expect(codes(await errors)).toEqual(['ERR_CONNECTION_LOST'])
     await others[1]![0]!.send('alice', ring16(1))
     await others[1]![1]!.send('charlie', ring16(2))
-    expect(await within(others[0]![0]!.receive('bob'), 'a value on the other batch')).toEqual(ring16(1))
-    expect(await within(others[2]![1]!.receive('bob'), 'a value on the other batch')).toEqual(ring16(2))
+    expect(await within(others[0]![0]!.receive('bob'), 'a value on the other session group')).toEqual(ring16(1))
+    expect(await within(others[2]![1]!.receive('bob'), 'a value on the other session group')).toEqual(ring16(2))
     await within(Promise.all(channels.map((channel) => channel.sync())), 'the control channels still sync')
   })
 
-  test.each(['FIN', 'reset', 'half close'] as const)('one lost connection is one that ends by %s', async (how) => {
-    const { alice, sessions, bob } = await aliceWithRawBob(2)
-    const pending = pendingReceives(sessions, ['bob'])
-    if (how === 'FIN') bob.close()
-    else if (how === 'reset') bob.reset()
-    else bob.halfClose()
-    expect(codes(await pending)).toEqual(['ERR_CONNECTION_LOST'])
-    if (how === 'half close') await bob.end()
-    // ECONNRESET at the end is normal: the network goes on and makes the next sessions.
-    const made = alice.makeSessions({ count: 1 })
-    ;(await dialed(alice)).write(validation([0], 2))
-    expect(await within(made, 'the next batch is made')).toHaveLength(1)
-  })
+  test.each(['FIN', 'reset', 'half close'] as const)(
+    'a lost connection ends its session group when the peer closes it by %s',
+    async (how) => {
+      const { alice, sessions, bob } = await aliceWithRawBob(2)
+      const pending = pendingReceives(sessions, ['bob'])
+      if (how === 'FIN') bob.close()
+      else if (how === 'reset') bob.reset()
+      else bob.halfClose()
+      expect(codes(await pending)).toEqual(['ERR_CONNECTION_LOST'])
+      if (how === 'half close') await bob.end()
+      // ECONNRESET is normal at the end. The network keeps running and makes the next sessions.
+      const made = alice.makeSessions({ count: 1 })
+      ;(await dialed(alice)).write(validation([0], 2))
+      expect(await within(made, 'the next session group is made')).toHaveLength(1)
+    },
+  )
 
-  test('one lost connection closes the connections to the other peers, which are never dialed again', async () => {
+  test("a lost connection also closes the group's connections to other peers, which are not redialed", async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }, { id: 'charlie' }] })
     const made = alice.makeSessions({ count: 1 })
     const [bob, charlie] = [await dialed(alice, 'bob'), await dialed(alice, 'charlie')]
@@ -93,7 +96,7 @@ describe('one lost connection', () => {
     await until(() => pipesOf(alice).length === 0, 'no socket is left')
   })
 
-  test('one lost connection rejects a send that waits for room, with the cause', async () => {
+  test('a lost connection rejects a send that waits for room, with the cause of the loss', async () => {
     const {
       sessions: [session],
       bob,
@@ -105,7 +108,7 @@ describe('one lost connection', () => {
     expect((await waiting).code).toBe('ERR_CONNECTION_LOST')
   })
 
-  test('one lost connection leaves what had arrived before to be read, then says why there is no more', async () => {
+  test('values that arrived before a lost connection can be read, and then receive rejects', async () => {
     const {
       sessions: [session],
       bob,
@@ -118,14 +121,14 @@ describe('one lost connection', () => {
     expect((await rejection(session!.send('bob', ring16(1)), 'send')).code).toBe('ERR_CONNECTION_LOST')
   })
 
-  test('one lost connection before the batch is whole rejects makeSessions, although the other connections come up', async () => {
+  test('makeSessions rejects when one of its connections is lost before all are open', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }, { id: 'charlie' }] })
     const failing = rejection(alice.makeSessions({ count: 1 }), 'makeSessions')
     ;(await dialed(alice, 'bob')).close()
     expect((await failing).code).toBe('ERR_CONNECTION_LOST')
   })
 
-  test('one lost connection during validation rejects makeSessions', async () => {
+  test('makeSessions rejects when a connection is lost during validation', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }] })
     const failing = rejection(alice.makeSessions({ count: 2 }), 'makeSessions')
     const bob = await dialed(alice)
@@ -135,7 +138,7 @@ describe('one lost connection', () => {
     expect((await failing).code).toBe('ERR_CONNECTION_LOST')
   })
 
-  test('one lost connection is said with the same code and cause on every session of the batch, whichever connection carried it', async () => {
+  test('a lost connection ends every session of its group with the same code and cause', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], connectionParallelism: 2 })
     const made = alice.makeSessions({ count: 2 })
     const [zero, one] = [await dialed(alice, 'bob', 0), await dialed(alice, 'bob', 1)]
@@ -150,10 +153,10 @@ describe('one lost connection', () => {
   })
 })
 
-describe('the end of a batch by its own side', () => {
+describe('closing a session group locally', () => {
   leaveNothingBehind()
 
-  test('the end of a batch by its own side comes when its last session is closed, and ends it for the peer', async () => {
+  test('a session group ends, also at the peer, when its last session is closed locally', async () => {
     const { sessions, bob } = await aliceWithRawBob(2)
     sessions[0]!.close()
     bob.write(encodeFrame(1, ring16(1)))
@@ -164,7 +167,7 @@ describe('the end of a batch by its own side', () => {
   })
 
   test.each(['close', 'shutdown'] as const)(
-    'the end of a batch by its own side by %s lets what was sent before leave first',
+    'ending a session group by %s sends the values accepted before',
     async (how) => {
       const {
         alice,

@@ -1,6 +1,6 @@
 /**
  * Owns: the API of the first design: PeerConnectionBuilder, Reconnector, PeerConnections, TcpNetworkHandle.
- * Refuses to know: what sessions and channels do; it is a thin dress, and so are these tests.
+ * Independent of: what sessions and channels do. The API is a thin wrapper, so these tests are thin too.
  */
 import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
@@ -22,7 +22,7 @@ import { nextEvent, rejection, within } from '../support/bounded-wait.ts'
 const config = (identity: string, onConnectionLost: 'fail' | 'reconnect' = 'reconnect') =>
   ({ identity, listen: anyPort, security: 'plaintext', onConnectionLost, limits: testLimits }) as const
 
-/** What a build that failed might have left: sockets and listeners, timers, actors. */
+/** What a failed build might leave open: sockets, listeners, timers, actors. */
 class Leftovers {
   readonly transport = new TcpTransport()
   readonly #timers = new Set<TimerHandle>()
@@ -66,7 +66,7 @@ class Leftovers {
 
 const none = { handles: 0, timers: 0, actors: 0 }
 
-/** Two parties of the first design; the listening one is built to its end only when the other has come. */
+/** Two parties of the first design. The build of the listening party completes only when the other one connects. */
 async function both(onConnectionLost: 'fail' | 'reconnect'): Promise<{ a: BuiltPeers; b: BuiltPeers }> {
   const transports = [new TcpTransport(), new TcpTransport()] as const
   const building = new PeerConnectionBuilder(config('alice', onConnectionLost), {
@@ -89,7 +89,7 @@ async function both(onConnectionLost: 'fail' | 'reconnect'): Promise<{ a: BuiltP
   return { a, b }
 }
 
-/** The builder shows no port before it is done, so the carrier is asked. */
+/** The builder does not expose its port before it is done, so the test reads it from the transport. */
 function listening(transport: TcpTransport): Promise<number> {
   const listen = transport.listen.bind(transport)
   return new Promise((resolve) => {
@@ -104,13 +104,13 @@ function listening(transport: TcpTransport): Promise<number> {
 describe('build()', () => {
   leaveNothingBehind()
 
-  test('build() in mode reconnect resolves when the one set of connections is up', async () => {
+  test('build() in mode reconnect resolves when its one set of connections is open', async () => {
     const { a, b } = await both('reconnect')
     expect([pipesOf(a.connections.network), pipesOf(b.connections.network)].map(({ length }) => length)).toEqual([1, 1])
     expect([a.connections.peers, b.connections.peers]).toEqual([['bob'], ['alice']])
   })
 
-  test('build() in mode fail resolves when the port is bound, since each call opens its own set', async () => {
+  test('build() in mode fail resolves when the port is bound, since each call opens connections', async () => {
     const built = await within(
       new PeerConnectionBuilder(config('alice', 'fail')).includePeer('bob').build(),
       'alice is built',
@@ -119,7 +119,7 @@ describe('build()', () => {
     await shutDown(built.connections.network)
   })
 
-  test('build() rejects at its time-out with the peers that did not come, and leaves nothing open', async () => {
+  test('build() rejects at its timeout with the missing peers, and leaves nothing open', async () => {
     const left = new Leftovers()
     const error = await rejection(
       new PeerConnectionBuilder(config('alice'), left.runtime)
@@ -133,7 +133,7 @@ describe('build()', () => {
     expect(left.all).toEqual(none)
   })
 
-  test('build() rejects in the middle of a handshake as well, and leaves nothing open', async () => {
+  test('build() rejects when it times out during a handshake, and leaves nothing open', async () => {
     const left = new Leftovers()
     const alice = await seat('alice')
     const controller = new AbortController()
@@ -151,7 +151,7 @@ describe('build()', () => {
     expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0)
   })
 
-  test('build() rejects with a signal that was aborted before, and leaves nothing open', async () => {
+  test('build() rejects when its signal is already aborted, and leaves nothing open', async () => {
     const left = new Leftovers()
     const error = await rejection(
       new PeerConnectionBuilder(config('alice'), left.runtime)
@@ -174,7 +174,7 @@ describe('build()', () => {
     expect(left.all).toEqual(none)
   })
 
-  test('build() rejects a wrong configuration, and a second call', async () => {
+  test('build() rejects an invalid configuration and a second call', async () => {
     const builder = new PeerConnectionBuilder(config('bob')).includePeer('alice')
     expect((await rejection(builder.build(), 'a dialer without an address')).code).toBe('ERR_INVALID_OPTION')
     expect(await rejection(builder.build(), 'the second call')).toMatchObject({
@@ -183,7 +183,7 @@ describe('build()', () => {
     })
   })
 
-  test('build() takes its listener off the signal when it has succeeded', async () => {
+  test('build() removes its abort listener after it succeeds', async () => {
     const { signal } = new AbortController()
     const alice = await seat('alice')
     const building = new PeerConnectionBuilder(config('bob')).includePeer('alice', alice.url).build({ signal })
@@ -194,16 +194,16 @@ describe('build()', () => {
   })
 })
 
-describe('what build() gives', () => {
+describe('the result of build()', () => {
   leaveNothingBehind()
 
-  test('what build() gives makes a TcpNetworkHandle, whose batches and control channel all ride on what was built', async () => {
+  test('build() returns a TcpNetworkHandle that uses the connections it has opened', async () => {
     const { a, b } = await both('reconnect')
     const handles = [new TcpNetworkHandle(a), new TcpNetworkHandle(b)]
-    await within(Promise.all(handles.map((handle) => handle.makeSessions({ count: 2 }))), 'the first batch')
+    await within(Promise.all(handles.map((handle) => handle.makeSessions({ count: 2 }))), 'the first session group')
     const [left, right] = await within(
       Promise.all(handles.map((handle) => handle.makeSessions({ count: 1 }))),
-      'the second batch',
+      'the second session group',
     )
     expect(pipesOf(a.connections.network)).toHaveLength(1)
     await left![0]!.send('bob', ring16(3))
@@ -213,21 +213,21 @@ describe('what build() gives', () => {
     await within(Promise.all(handles.map((handle) => handle.shutdown())), 'both shut down')
   })
 
-  test('what build() gives has a reconnector that says when a connection is back, until told not to', async () => {
+  test('the reconnector from build() reports reconnected peers until it is unsubscribed', async () => {
     const { a, b } = await both('reconnect')
     await within(Promise.all([a, b].map((built) => new TcpNetworkHandle(built).makeSessions({ count: 1 }))), 'sessions')
-    const heard: string[] = []
-    const off = b.reconnector.onReconnected((peer) => heard.push(peer))
+    const reconnected: string[] = []
+    const off = b.reconnector.onReconnected((peer) => reconnected.push(peer))
     for (const expected of [['alice'], ['alice']]) {
       const opened = nextEvent(b.connections.network, 'connection.opened')
       pipesOf(b.connections.network)[0]!.reset()
       await opened
-      expect(heard).toEqual(expected)
+      expect(reconnected).toEqual(expected)
       off()
     }
   })
 
-  test('what build() gives ends with its reconnector', async () => {
+  test('the network from build() is shut down by its reconnector', async () => {
     const { a, b } = await both('reconnect')
     await within(Promise.all([a.reconnector.stop(), b.reconnector[Symbol.asyncDispose]()]), 'both stop')
     for (const { connections } of [a, b])

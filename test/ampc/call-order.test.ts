@@ -1,17 +1,17 @@
 /**
- * Owns: the order of calls (docs/protocol.md): control channels and batches share (identity, 0), so calls to one peer run one
- * after the other as they were made; calls to different peers do not wait for each other.
- * Refuses to know: what the calls make.
+ * Owns: the order of calls (docs/protocol.md): control channels and session groups share (identity, 0), so calls to one
+ * peer run one after another in call order; calls to different peers do not wait for each other.
+ * Independent of: what the calls make.
  */
 import { describe, expect, test } from 'vitest'
 import { dialed, keep, leaveNothingBehind, parties, party, validation } from '../support/ampc-parties.ts'
 import { nextEvent, rejection, within } from '../support/bounded-wait.ts'
 import { claim } from '../support/rust-seat.ts'
 
-describe('calls', () => {
+describe('the order of calls', () => {
   leaveNothingBehind()
 
-  test('calls made at once by all parties are served in the order they were made: control, batch, batch', async () => {
+  test('calls made by all parties at once are served in call order, a control channel included', async () => {
     const made = await parties(['alice', 'bob', 'charlie'], { connectionParallelism: 2 })
     const results = await within(
       Promise.all(
@@ -35,7 +35,7 @@ describe('calls', () => {
     ])
   })
 
-  test('calls to one peer: the connections of the second are not asked for before the first is served', async () => {
+  test('a second call to a peer accepts no connections before the first call is served', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], connectionParallelism: 2 })
     const first = alice.makeSessions({ count: 1 })
     const second = alice.makeSessions({ count: 2 })
@@ -59,7 +59,7 @@ describe('calls', () => {
     toBob.catch(() => {})
   })
 
-  test('calls that share one peer wait, and the peer they do not share is not asked either', async () => {
+  test('calls that share one peer run in order, and the later one connects to no peer early', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }, { id: 'charlie' }] })
     alice.makeSessions({ count: 1, peers: ['bob'] }).catch(() => {})
     alice.makeSessions({ count: 1 }).catch(() => {})
@@ -68,16 +68,16 @@ describe('calls', () => {
     expect(await rejected).toMatchObject({ peer: 'charlie', cause: { code: 'ERR_NOT_REQUESTED' } })
   })
 
-  test('calls go on behind one that has failed', async () => {
+  test('a call runs after the call before it has failed', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }] })
-    const first = rejection(alice.openControlChannel({ timeoutMs: 100 }), 'a channel that nobody comes to')
+    const first = rejection(alice.openControlChannel({ timeoutMs: 100 }), 'a channel without its peer')
     const second = alice.makeSessions({ count: 1 })
     expect((await first).code).toBe('ERR_TIMED_OUT')
     ;(await dialed(alice)).write(validation([0]))
     expect(await within(second, 'the next call')).toHaveLength(1)
   })
 
-  test('calls that wait are rejected at shutdown, in whatever phase they are', async () => {
+  test('calls that wait for an earlier call are rejected at shutdown, whatever their phase', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }] })
     const calls = [
       rejection(alice.makeSessions({ count: 1 }), 'one that validates'),

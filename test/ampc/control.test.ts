@@ -1,6 +1,6 @@
 /**
  * Owns: the control channel (docs/protocol.md): its own connection, its frames, the ring barrier, and what ends it.
- * Refuses to know: the order of calls that share connection id 0 (call-order.test.ts).
+ * Independent of: the order of calls that share connection id 0 (call-order.test.ts).
  */
 import { describe, expect, test } from 'vitest'
 import type { ControlChannel, Network, NetworkValue } from '../../index.ts'
@@ -29,7 +29,7 @@ function u32le(value: number): Buffer {
   return four
 }
 
-/** alice's channel to bob and charlie, both bare sockets. */
+/** Opens alice's control channel to bob and charlie, both bare sockets. */
 async function rawChannel(): Promise<{ alice: Network; channel: ControlChannel; bob: RawSocket; charlie: RawSocket }> {
   const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }, { id: 'charlie' }] })
   const opened = alice.openControlChannel()
@@ -41,13 +41,13 @@ async function rawChannel(): Promise<{ alice: Network; channel: ControlChannel; 
 describe('a control channel', () => {
   leaveNothingBehind()
 
-  test('a control channel is open once its connections are, without validation', async () => {
+  test('a control channel is open once its connections are open, without validation', async () => {
     const { bob } = await rawChannel()
     await settle()
     expect(bob.unread).toHaveLength(0)
   })
 
-  test('a control channel carries u32 LE length and value, and no session id', async () => {
+  test('a control channel sends a u32 LE length and the value, without a session id', async () => {
     const { channel, bob } = await rawChannel()
     await channel.send('bob', ring16(0x0102))
     expect((await bob.read(7)).toString('hex')).toBe('03000000030201')
@@ -55,7 +55,7 @@ describe('a control channel', () => {
     expect(await within(channel.receive('bob'), 'a value')).toEqual(ring16(0x0304))
   })
 
-  test('a control channel takes a value of 1,048,576 bytes, and sends one', async () => {
+  test('a control channel receives and sends a value of 1,048,576 bytes', async () => {
     const { channel, bob } = await rawChannel()
     const frame = encodeControlFrame(bytes(maxBytes))
     bob.write(frame)
@@ -64,7 +64,7 @@ describe('a control channel', () => {
     await within(Promise.all([channel.send('bob', value), bob.read(frame.length)]), 'it comes back')
   })
 
-  test('a control channel refuses to send a value of one byte more', async () => {
+  test('a control channel refuses to send a value one byte over the limit', async () => {
     const { channel, bob } = await rawChannel()
     expect((await rejection(channel.send('bob', bytes(maxBytes + 1)), 'send')).code).toBe('ERR_INVALID_VALUE')
     await channel.send('bob', ring16(1))
@@ -72,7 +72,7 @@ describe('a control channel', () => {
   })
 
   test.each([0, 1_048_577, 2 ** 32 - 1])(
-    'a control channel ends on a declared length of %i, from its 4 bytes',
+    'a control channel ends as soon as it has read a declared length of %i',
     async (length) => {
       const { alice, channel, bob } = await rawChannel()
       const lost = nextEvent(alice, 'connection.lost')
@@ -99,7 +99,7 @@ describe('a control channel', () => {
       Buffer.concat([u32le(8), Buffer.from('0603000000010203', 'hex')]),
       'ERR_VECTOR_LENGTH_NOT_MULTIPLE',
     ],
-  ])('a control channel ends on a value that %s', async (_what, frame, code) => {
+  ])('a control channel ends when it receives a value that %s', async (_what, frame, code) => {
     const { alice, bob } = await rawChannel()
     const lost = nextEvent(alice, 'connection.lost')
     bob.write(frame)
@@ -107,13 +107,13 @@ describe('a control channel', () => {
     expect((await lost).cause.code).toBe(code)
   })
 
-  test('a control channel resolves a send when the kernel has it, not before', async () => {
+  test('a control channel resolves a send only when the kernel has taken the bytes', async () => {
     const { alice, channel, bob } = await rawChannel()
     bob.stopReading()
     const pipe = pipesOf(alice).find(({ remoteAddress }) => remoteAddress.endsWith(`:${bob.socket.localPort}`))!
     let resolved = 0
     let last: Promise<void> | undefined
-    // 64 MiB do not fit into what two kernels hold, so one of them has to wait.
+    // 64 MiB do not fit into the buffers of two kernels, so one send has to wait.
     for (let sent = 1; sent <= 64 && resolved === sent - 1; sent++) {
       last = channel.send('bob', bytes(maxBytes)).then(() => {
         resolved++
@@ -127,7 +127,7 @@ describe('a control channel', () => {
     await within(last!, 'the last is with the kernel once bob reads')
   })
 
-  test('a control channel sets no deadline on a receive that names none', async () => {
+  test('a receive on a control channel has no deadline unless one is given', async () => {
     const { alice, channel } = await rawChannel()
     const before = alice.resources.deadlines
     const pending = channel.receive('bob')
@@ -135,7 +135,7 @@ describe('a control channel', () => {
     expect(alice.resources.deadlines).toBe(before)
   })
 
-  test('a control channel lets what was sent leave when it is closed, and ends for the peer', async () => {
+  test('closing a control channel sends the accepted values first, and ends the channel at the peer', async () => {
     const { channel, bob, charlie } = await rawChannel()
     const sent = channel.send('bob', ring16(1))
     channel.close()
@@ -146,7 +146,7 @@ describe('a control channel', () => {
     expect((await rejection(channel.receive('bob'), 'receive')).code).toBe('ERR_SESSION_CLOSED')
   })
 
-  test('a control channel goes on with the others when a peer leaves after the barrier', async () => {
+  test('a control channel keeps working with the other peers when one leaves after the barrier', async () => {
     const { channel, bob, charlie } = await rawChannel()
     bob.close()
     expect((await rejection(channel.receive('bob'), 'receive from who left')).code).toBe('ERR_CONNECTION_LOST')
@@ -154,7 +154,7 @@ describe('a control channel', () => {
     expect(await within(channel.receive('charlie'), 'a value of the other')).toEqual(ring16(1))
   })
 
-  test('a control channel that is lost does not touch the sessions', async () => {
+  test('losing a control channel does not affect the sessions', async () => {
     const {
       alice,
       sessions: [session],
@@ -173,7 +173,7 @@ describe('a control channel', () => {
 describe('sync()', () => {
   leaveNothingBehind()
 
-  test('sync() says Bytes("ok") to both neighbours, and returns when both have said it', async () => {
+  test('sync() sends Bytes("ok") to both neighbours, and returns when both have sent it', async () => {
     const { channel, bob, charlie } = await rawChannel()
     let isDone = false
     const synced = channel.sync().then(() => (isDone = true))
@@ -185,11 +185,11 @@ describe('sync()', () => {
     await within(synced, 'the barrier opens')
   })
 
-  test('sync() says it to next first, then to previous', async () => {
+  test('sync() sends "ok" to the next party first, then to the previous one', async () => {
     const { channel, bob, charlie } = await rawChannel()
     expect(channel.ring).toEqual({ next: 'bob', previous: 'charlie' })
     bob.stopReading()
-    // next takes nothing more, so that its "ok" is not flushed: previous must not have got one yet.
+    // The next party stops reading, so its "ok" is not flushed: the previous party must not have received one yet.
     for (let i = 0; i < 64; i++) channel.send('bob', bytes(maxBytes)).catch(() => {})
     const synced = rejection(channel.sync({ timeoutMs: 300 }), 'sync')
     expect((await synced).code).toBe('ERR_SEND_TIMED_OUT')
@@ -200,7 +200,7 @@ describe('sync()', () => {
   test.each([
     ['other bytes', encodeControlFrame({ type: 'Bytes', value: Buffer.from('ko') })],
     ['another type', encodeControlFrame(ring16(1))],
-  ])('sync() rejects when a neighbour says %s', async (_what, frame) => {
+  ])('sync() rejects when a neighbour sends %s', async (_what, frame) => {
     const { channel, bob, charlie } = await rawChannel()
     const failing = rejection(channel.sync(), 'sync')
     bob.write(okFrame)
@@ -208,7 +208,7 @@ describe('sync()', () => {
     expect((await failing).code).toBe('ERR_SYNC_MISMATCH')
   })
 
-  test('sync() is a barrier: nobody returns from round n before all three have called it', async () => {
+  test('sync() is a barrier: no party returns from round n before all three have called it', async () => {
     const seed = Math.floor(Math.random() * 2 ** 32)
     const random = seededRandom(seed)
     const made = await parties(['alice', 'bob', 'charlie'])

@@ -1,6 +1,6 @@
 /**
- * Owns: the handshake rules of docs/protocol.md for the side that listens, each against a bare socket that dials.
- * Refuses to know: what a silent socket leads to (handshake-silence.test.ts) and everything behind "2ok".
+ * Owns: the handshake rules of docs/protocol.md for the listening side, each tested against a bare socket that dials.
+ * Independent of: what a silent socket causes (handshake-silence.test.ts) and everything after "2ok".
  */
 import { describe, expect, test } from 'vitest'
 import { TcpTransport } from '../../actors/index.ts'
@@ -30,7 +30,7 @@ async function aliceWaitsForBob(
   return { alice, url: alice.url as string, made }
 }
 
-/** Writes down what each accepted socket is given to write, one entry a write. */
+/** Records what is written to each accepted socket, one entry per write. */
 class WritesOfAccepted extends TcpTransport {
   readonly writes: string[] = []
   override listen(address: Address, options: DialOptions, handlers: ListenerHandlers): Promise<PipeListener> {
@@ -68,7 +68,7 @@ describe('the acceptor', () => {
     expect(await bob.read(3)).toEqual(ok)
   })
 
-  test('the acceptor writes "2ok" in one piece', async () => {
+  test('the acceptor sends "2ok" in one write', async () => {
     const transport = new WritesOfAccepted()
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }] }, {}, transport)
     const made = alice.makeSessions({ count: 1 })
@@ -78,7 +78,7 @@ describe('the acceptor', () => {
     expect(transport.writes.slice(0, 2)).toEqual(['00000000', '326f6b'])
   })
 
-  test('the acceptor takes id, length and identity in one segment, although the Rust dialer waits for the echo', async () => {
+  test('the acceptor accepts id, length and identity in one segment, without waiting for its echo', async () => {
     const { url } = await aliceWaitsForBob()
     const bob = keep(await RawSocket.dial(url))
     bob.write(Buffer.concat([u32be(0), identityBytes('bob')]))
@@ -86,7 +86,7 @@ describe('the acceptor', () => {
   })
 
   test.each([0, 129, 2 ** 32 - 1])(
-    'the acceptor closes on an identity of %i bytes, from the length alone',
+    'the acceptor closes the socket as soon as a dialer declares an identity of %i bytes',
     async (length) => {
       const { alice, url } = await aliceWaitsForBob()
       const rejected = nextEvent(alice, 'connection.rejected')
@@ -103,7 +103,7 @@ describe('the acceptor', () => {
     },
   )
 
-  test.each([1, 128])('the acceptor takes an identity of %i bytes', async (length) => {
+  test.each([1, 128])('the acceptor accepts an identity of %i bytes', async (length) => {
     const identity = 'z'.repeat(length)
     const { url } = await aliceWaitsForBob(identity)
     const socket = keep(await claim(url, identity, 0))
@@ -111,7 +111,7 @@ describe('the acceptor', () => {
   })
 
   test.each(['ff', '626fc3', 'eda080', 'c080'])(
-    'the acceptor closes on an identity that is not UTF-8: %s',
+    'the acceptor closes the socket when the identity is not UTF-8: %s',
     async (hex) => {
       const { alice, url } = await aliceWaitsForBob()
       const rejected = nextEvent(alice, 'connection.rejected')
@@ -122,7 +122,7 @@ describe('the acceptor', () => {
     },
   )
 
-  test('the acceptor does not take an identity with a byte order mark for the one without', async () => {
+  test('the acceptor distinguishes an identity with a byte order mark from the one without', async () => {
     const { alice, url } = await aliceWaitsForBob()
     const rejected = nextEvent(alice, 'connection.rejected')
     const socket = keep(await claim(url, Buffer.concat([Buffer.from('efbbbf', 'hex'), Buffer.from('bob')]), 0))
@@ -130,7 +130,7 @@ describe('the acceptor', () => {
     expect((await rejected).cause.code).toBe('ERR_UNKNOWN_PEER')
   })
 
-  test('the acceptor closes on a peer that nobody invited, and says so', async () => {
+  test('the acceptor rejects a peer that is not configured, and reports it', async () => {
     const { alice, url } = await aliceWaitsForBob()
     const rejected = nextEvent(alice, 'connection.rejected')
     const mallory = keep(await claim(url, 'mallory', 0))
@@ -139,7 +139,7 @@ describe('the acceptor', () => {
     expect(await rejected).toMatchObject({ peer: 'mallory', cause: { code: 'ERR_UNKNOWN_PEER' } })
   })
 
-  test('the acceptor closes on a known peer that is not asked for now, and lets it in when it comes again later', async () => {
+  test('the acceptor closes a known peer that is not expected yet, and accepts it later', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }] })
     const rejected = nextEvent(alice, 'connection.rejected')
     const early = keep(await claim(alice.url as string, 'bob', 0))
@@ -153,7 +153,7 @@ describe('the acceptor', () => {
     expect(await later.read(3)).toEqual(ok)
   })
 
-  test('the acceptor closes on a connection id that is not asked for now', async () => {
+  test('the acceptor rejects a connection id that is not expected', async () => {
     const { alice, url } = await aliceWaitsForBob()
     const rejected = nextEvent(alice, 'connection.rejected')
     const socket = keep(await claim(url, 'bob', 1))
@@ -161,7 +161,7 @@ describe('the acceptor', () => {
     expect((await rejected).cause.code).toBe('ERR_NOT_REQUESTED')
   })
 
-  test('the acceptor refuses a second claim on a connection id before the batch is whole, and the first stays', async () => {
+  test('the acceptor keeps the first claim of a connection id while other connections are missing', async () => {
     const { alice, url, made } = await aliceWaitsForBob()
     const first = await dialed(alice)
     const rejected = nextEvent(alice, 'connection.rejected')
@@ -172,7 +172,7 @@ describe('the acceptor', () => {
     expect(await within(made, 'the first one makes the session')).toHaveLength(1)
   })
 
-  test('the acceptor refuses a second claim on a connection id while the batch is up, and the first stays', async () => {
+  test('the acceptor keeps the first claim of a connection id while the session group is open', async () => {
     const { alice, sessions, bob } = await aliceWithRawBob()
     const second = keep(await claim(alice.url as string, 'bob', 0))
     await second.end()
@@ -180,17 +180,18 @@ describe('the acceptor', () => {
     expect(await within(sessions[0]!.receive('bob'), 'a value on the first')).toEqual(ring16(7))
   })
 
-  test('the acceptor asks again for a connection whose claimed socket was gone before "2ok" was used', async () => {
+  test('the acceptor waits again for a connection whose claimed socket closed before "2ok" was used', async () => {
     const { alice, url, made } = await aliceWaitsForBob()
-    const gone = keep(await claim(url, 'bob', 0))
-    gone.reset()
-    const lost = await Promise.race([rejection(made, 'the batch'), dialed(alice).then((bob) => bob)])
-    // Either the reset came first and the request was still open, or "2ok" was out and the batch has lost its connection: never neither.
+    const vanished = keep(await claim(url, 'bob', 0))
+    vanished.reset()
+    const lost = await Promise.race([rejection(made, 'the session group'), dialed(alice).then((bob) => bob)])
+    // Either the reset came first and the request was still open, or "2ok" was sent and the group lost its connection.
+    // One of the two must have happened.
     if (lost instanceof RawSocket) lost.write(validation([0]))
     else expect(lost.code).toBe('ERR_CONNECTION_LOST')
   })
 
-  test('the acceptor closes the oldest handshake under way when a new connection exceeds the limit of its address', async () => {
+  test('the acceptor closes the oldest pending handshake when an address exceeds its limit', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], limits: { pendingInboundPerAddressMax: 2 } })
     const held = [keep(await RawSocket.dial(alice.url as string)), keep(await RawSocket.dial(alice.url as string))]
     for (const socket of held) socket.write(u32be(0))

@@ -1,6 +1,7 @@
 /**
- * Owns: the handshake rules of docs/protocol.md for the side that dials, each against a bare listening socket; and who dials.
- * Refuses to know: what a silent acceptor leads to (handshake-silence.test.ts) and everything behind "2ok".
+ * Owns: the handshake rules of docs/protocol.md for the dialing side, each tested against a bare listening socket; and
+ * which side dials.
+ * Independent of: what a silent acceptor causes (handshake-silence.test.ts) and everything after "2ok".
  */
 import { describe, expect, test } from 'vitest'
 import type { Network, Session } from '../../index.ts'
@@ -20,23 +21,23 @@ async function bobDialsAlice(): Promise<{ alice: RustSeat; bob: Network; made: P
   return { alice, bob, made }
 }
 
-/** alice plays her part to the end, and the session is there. */
+/** alice completes the handshake, and the session exists. */
 async function completes(alice: RustSeat, made: Promise<Session[]>): Promise<Session> {
   await alice.acceptLink(validation([0]))
   const [session] = await within(made, 'the session is made after all')
   return session as Session
 }
 
-describe('who dials', () => {
+describe('the choice of the dialer', () => {
   leaveNothingBehind()
 
-  // As UTF-16 units '\u{10000}' sorts below '\uffff'; as bytes, which is what counts, above.
+  // '\u{10000}' sorts below '\uffff' as UTF-16 units, but above it as bytes. The byte order counts.
   test.each([
     ['alice', 'bob'],
     ['z', 'é'],
     ['\uffff', '\u{10000}'],
     ['bo', 'bob'],
-  ])('who dials of %j and %j the second, greater as bytes', async (lesser, greater) => {
+  ])('of the parties %j and %j, the second dials, because it is greater as bytes', async (lesser, greater) => {
     const listener = await seat(lesser)
     const network = await party({ identity: greater, peers: [{ id: lesser, url: listener.url }] })
     network.makeSessions({ count: 1 }).catch(() => {})
@@ -44,14 +45,14 @@ describe('who dials', () => {
     expect({ identity, connectionId }).toEqual({ identity: greater, connectionId: 0 })
   })
 
-  test('who dials is agreed by two of ours without a word, wherever their identities sort', async () => {
+  test('two parties agree on the dialer without exchanging a message, however their identities sort', async () => {
     const [lesser, greater] = await parties(['\uffff', '\u{10000}'])
     const [[left], [right]] = (await makeAll([lesser!, greater!], 1)) as [Session[], Session[]]
     await left!.send('\u{10000}', ring16(1))
     expect(await within(right!.receive('\uffff'), 'a value')).toEqual(ring16(1))
   })
 
-  test('who dials is never the lesser: it needs no address, and the greater is refused without one', async () => {
+  test('the lesser identity needs no address, and a greater identity without one is rejected', async () => {
     await party({ identity: 'z', peers: [{ id: 'é' }] })
     const error = await rejection(party({ identity: 'é', peers: [{ id: 'z' }] }), 'a dialer without an address')
     expect(error).toMatchObject({
@@ -64,7 +65,7 @@ describe('who dials', () => {
 describe('the dialer', () => {
   leaveNothingBehind()
 
-  test('the dialer sends its identity only after the whole right echo', async () => {
+  test('the dialer sends its identity only after the whole echo', async () => {
     const { alice } = await bobDialsAlice()
     const socket = await alice.accept()
     expect(await socket.read(4)).toEqual(u32be(0))
@@ -77,7 +78,7 @@ describe('the dialer', () => {
     expect(await socket.read(7)).toEqual(identityBytes('bob'))
   })
 
-  test('the dialer numbers its connections from 0, one echo each', async () => {
+  test('the dialer numbers its connections from 0 and reads one echo on each', async () => {
     const alice = await seat('alice')
     const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: alice.url }], connectionParallelism: 3 })
     bob.makeSessions({ count: 3 }).catch(() => {})
@@ -87,7 +88,7 @@ describe('the dialer', () => {
     expect(new Set(ids)).toEqual(new Set([0, 1, 2]))
   })
 
-  test('the dialer closes on a wrong echo without a word more, and tries again', async () => {
+  test('the dialer closes the socket on a wrong echo without sending more, and dials again', async () => {
     const { alice, bob, made } = await bobDialsAlice()
     const failed = nextEvent(bob, 'connection.failed')
     const socket = await alice.accept()
@@ -99,7 +100,7 @@ describe('the dialer', () => {
     await completes(alice, made)
   })
 
-  test('the dialer closes on an answer that is not "2ok", and tries again', async () => {
+  test('the dialer closes the socket on an answer other than "2ok", and dials again', async () => {
     const { alice, bob, made } = await bobDialsAlice()
     const failed = nextEvent(bob, 'connection.failed')
     const { socket } = await alice.acceptClaim()
@@ -109,7 +110,7 @@ describe('the dialer', () => {
     await completes(alice, made)
   })
 
-  test('the dialer takes "2ok" in three pieces', async () => {
+  test('the dialer accepts "2ok" in three segments', async () => {
     const { alice, made } = await bobDialsAlice()
     const { socket } = await alice.acceptClaim()
     for (const letter of '2ok') {
@@ -120,13 +121,13 @@ describe('the dialer', () => {
     expect(await within(made, 'the session is made')).toHaveLength(1)
   })
 
-  test('the dialer tries again as often as it is closed instead of getting "2ok": the other side has not asked yet', async () => {
+  test('the dialer dials again each time its socket is closed before "2ok"', async () => {
     const { alice, made } = await bobDialsAlice()
     for (let refusals = 0; refusals < 5; refusals++) (await alice.acceptClaim()).socket.close()
     await completes(alice, made)
   })
 
-  test('the dialer takes a reset in the handshake for a refusal, and tries again', async () => {
+  test('the dialer treats a reset during the handshake as a refusal, and dials again', async () => {
     const { alice, bob, made } = await bobDialsAlice()
     const failed = nextEvent(bob, 'connection.failed')
     ;(await alice.acceptClaim()).socket.reset()
@@ -134,7 +135,7 @@ describe('the dialer', () => {
     await completes(alice, made)
   })
 
-  test('the dialer gets there through any order of refusals, resets, wrong echoes and wrong answers', async () => {
+  test('the dialer connects after any order of refusals, resets, wrong echoes and wrong answers', async () => {
     const seed = Math.floor(Math.random() * 2 ** 32)
     console.log(`refusals in the order of seed ${seed}`)
     const random = seededRandom(seed)
@@ -159,14 +160,14 @@ describe('the dialer', () => {
     expect(failures).toHaveLength(refusals)
   })
 
-  test('the dialer tries again while nobody listens', async () => {
-    const gone = await seat('alice')
-    gone.close()
-    const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: gone.url }] })
+  test('the dialer dials again while the port is closed', async () => {
+    const closedSeat = await seat('alice')
+    closedSeat.close()
+    const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: closedSeat.url }] })
     const failed = nextEvent(bob, 'connection.failed')
     const made = bob.makeSessions({ count: 1 })
     expect((await failed).cause).toMatchObject({ code: 'ERR_CONNECTION_REFUSED' })
-    await completes(await seat('alice', Number(new URL(gone.url).port)), made)
+    await completes(await seat('alice', Number(new URL(closedSeat.url).port)), made)
   })
 
   test('the dialer delivers frames that came in the same segment as "2ok"', async () => {
@@ -176,7 +177,7 @@ describe('the dialer', () => {
     expect([await session!.receive('alice'), await session!.receive('alice')]).toEqual([ring16(1), ring16(2)])
   })
 
-  test('the dialer delivers frames of the first connection that came before the second was up', async () => {
+  test('the dialer delivers frames of the first connection that came before the second was open', async () => {
     const alice = await seat('alice')
     const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: alice.url }], connectionParallelism: 2 })
     const made = bob.makeSessions({ count: 2 })

@@ -1,7 +1,7 @@
 /**
- * Owns: what silence in a handshake leads to, at every step and in both roles: one deadline for the whole, and nobody
- * else waits for it.
- * Refuses to know: how long the deadline is; a test sees that the connection is closed, never when.
+ * Owns: what silence in a handshake causes, at every step and in both roles: one deadline covers the whole handshake,
+ * and other peers do not wait for it.
+ * Independent of: how long the deadline is. A test checks that the connection is closed, never when.
  */
 import { describe, expect, test } from 'vitest'
 import { dialed, keep, leaveNothingBehind, party, seat, validation } from '../support/ampc-parties.ts'
@@ -12,7 +12,7 @@ import { identityBytes, ok, u32be } from '../support/rust-seat.ts'
 const limits = { handshakeTimeoutMs: 100 }
 const hello = Buffer.concat([u32be(0), identityBytes('bob')])
 
-const stepsOfDialer = [
+const dialerSteps = [
   ['nothing', 0],
   ['half of the connection id', 2],
   ['the connection id', 4],
@@ -21,10 +21,10 @@ const stepsOfDialer = [
   ['half of the identity', 10],
 ] as const
 
-describe('an acceptor', () => {
+describe('a silent dialer', () => {
   leaveNothingBehind()
 
-  test.each(stepsOfDialer)('an acceptor closes a dialer that has said %s and no more', async (_what, bytes) => {
+  test.each(dialerSteps)('an acceptor closes a dialer that has sent %s and no more', async (_what, bytes) => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], limits })
     alice.makeSessions({ count: 1 }).catch(() => {})
     const rejected = nextEvent(alice, 'connection.rejected')
@@ -35,7 +35,7 @@ describe('an acceptor', () => {
     expect(silent.received).toEqual(bytes < 4 ? Buffer.alloc(0) : u32be(0))
   })
 
-  test('an acceptor does not begin the deadline anew at each byte', async () => {
+  test('an acceptor does not restart the handshake deadline with each byte', async () => {
     const identity = 'z'.repeat(128)
     const alice = await party({ identity: 'alice', peers: [{ id: identity }], limits })
     alice.makeSessions({ count: 1 }).catch(() => {})
@@ -43,24 +43,24 @@ describe('an acceptor', () => {
     const slow = keep(await RawSocket.dial(alice.url as string))
     slow.write(Buffer.concat([u32be(0), u32be(128)]))
     let written = 0
-    // One byte a twentieth of the deadline: it would be whole after more than six of them.
-    const drip = setInterval(() => {
+    // One byte per twentieth of the deadline: the identity would take more than six deadlines.
+    const interval = setInterval(() => {
       if (written < 128 && !slow.isOver) slow.write(identity.slice(written, ++written))
     }, limits.handshakeTimeoutMs / 20)
     try {
       await slow.end()
     } finally {
-      clearInterval(drip)
+      clearInterval(interval)
     }
     expect((await rejected).cause.code).toBe('ERR_TIMED_OUT')
     expect(written).toBeLessThan(128)
   })
 
-  test('an acceptor lets an honest peer in while others are silent at every step', async () => {
+  test('an acceptor accepts an honest peer while other dialers are silent at every step', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], limits: { handshakeTimeoutMs: 60_000 } })
     const made = alice.makeSessions({ count: 1 })
     const silent: RawSocket[] = []
-    for (const [, bytes] of stepsOfDialer) {
+    for (const [, bytes] of dialerSteps) {
       const socket = keep(await RawSocket.dial(alice.url as string))
       socket.write(hello.subarray(0, bytes))
       if (bytes >= 4) await socket.read(4)
@@ -73,7 +73,7 @@ describe('an acceptor', () => {
   })
 })
 
-describe('a dialer', () => {
+describe('a silent acceptor', () => {
   leaveNothingBehind()
 
   test.each([
@@ -81,7 +81,7 @@ describe('a dialer', () => {
     ['says half of the echo', u32be(0).subarray(0, 2)],
     ['says the echo and no more', u32be(0)],
     ['says the echo and two thirds of "2ok"', Buffer.concat([u32be(0), ok.subarray(0, 2)])],
-  ])('a dialer closes an acceptor that %s, and tries again', async (_what, bytes) => {
+  ])('a dialer closes an acceptor that %s, and dials again', async (_what, bytes) => {
     const alice = await seat('alice')
     const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: alice.url }], limits })
     const made = bob.makeSessions({ count: 1 })
@@ -95,7 +95,7 @@ describe('a dialer', () => {
     expect(await within(made, 'the session is made after all')).toHaveLength(1)
   })
 
-  test('a dialer shakes hands with one peer while another is silent', async () => {
+  test('a dialer completes a handshake with one peer while another is silent', async () => {
     const alice = await seat('alice')
     const bob = await seat('bob')
     const charlie = await party({

@@ -1,6 +1,7 @@
 /**
- * Owns: that sessions with a party of the Rust stack are made although it starts later, and what a call says that times out; in virtual time.
- * Independent of: the bytes of the dialect (transcripts.test.ts) and of our own parties (sessions.test.ts).
+ * Owns: that sessions with a party of the Rust stack are made although it starts later, and the message of a call that
+ * times out; in virtual time.
+ * Independent of: the bytes of the dialect (transcripts.test.ts) and of parties of this package (sessions.test.ts).
  */
 import { describe, expect, it } from 'vitest'
 import { createNetwork } from '../../actors/index.ts'
@@ -12,11 +13,11 @@ import { MemoryTransport, seededRandom, VirtualClock } from '../../testing/index
 import { validation } from '../support/ampc-parties.ts'
 
 const startsAfterMs = 20_000
-/** The Rust stack drops a group of connections that is not complete by then, and begins the next one. */
+/** The Rust stack drops a connection group that is not complete by then, and starts the next one. */
 const groupTimeoutMs = 10_000
 const address = { host: '127.0.0.1', port: 15_600 }
 
-/** alice, as the Rust stack plays her where she accepts. */
+/** alice, played as the Rust stack behaves when it accepts. */
 class RustAcceptor {
   readonly #clock: VirtualClock
   readonly #connections: number
@@ -71,7 +72,10 @@ class RustAcceptor {
   }
 }
 
-/** bob dials alice from the beginning, and asks again each time that the group he was in is dropped. @returns the groups it took */
+/**
+ * bob dials alice from the start, and asks again each time his connection group is dropped. @returns the number of
+ * groups it took
+ */
 async function groupsUntilMade(connections: number, seed: number): Promise<number> {
   const clock = new VirtualClock()
   const transport = new MemoryTransport(clock)
@@ -101,10 +105,10 @@ async function groupsUntilMade(connections: number, seed: number): Promise<numbe
   }
 }
 
-describe('a party of the Rust stack that starts 20 s later', () => {
+describe('a party of the Rust stack that starts 20 s late', () => {
   const seeds = [1, 2, 3, 4, 5, 6, 7, 8]
   it.each([1, 4])(
-    'a party of the Rust stack that starts 20 s later has its sessions over %i connections with its first group, whatever the jitter',
+    'a party of the Rust stack that starts 20 s late joins over %i connections, whatever the jitter',
     async (connections) => {
       const groups: number[] = []
       for (const seed of seeds) groups.push(await groupsUntilMade(connections, seed))
@@ -113,8 +117,8 @@ describe('a party of the Rust stack that starts 20 s later', () => {
   )
 })
 
-describe('a call that times out with some of its connections open', () => {
-  it('a call that times out with some of its connections open says how many are open, and why the others are not', async () => {
+describe('a timeout with some connections open', () => {
+  it('a call that times out reports how many connections are open, and why others are not', async () => {
     const clock = new VirtualClock()
     const transport = new MemoryTransport(clock)
     const bob = createNetwork(
@@ -126,7 +130,7 @@ describe('a call that times out with some of its connections open', () => {
       },
       { environment: { clock, transport, random: seededRandom(1) } },
     )
-    // Takes the first connection, and closes the others during the handshake.
+    // Accepts the first connection, and closes the others during the handshake.
     let taken: Pipe | null = null
     await transport.listen(
       address,

@@ -1,7 +1,7 @@
 /**
- * Owns: mode `reconnect`: one set of connections serves all batches, a broken one is replaced by its dialer, and every
- * session is told once, at its place between the values, what may be missing.
- * Refuses to know: mode `fail`, which is the wire contract's own (batch-loss.test.ts).
+ * Owns: mode `reconnect`: one set of connections serves all session groups, its dialer replaces a broken connection,
+ * and every session gets one loss, in order between its values, with the number that may be missing.
+ * Independent of: mode `fail`, the wire contract's own (batch-loss.test.ts).
  */
 import { describe, expect, test } from 'vitest'
 import { ConnectionLostError } from '../../index.ts'
@@ -62,36 +62,36 @@ async function bobWithRawAlice(): Promise<{ bob: Network; session: Session; alic
   return { bob, session: session!, alice, socket }
 }
 
-/** What a session hears, in order, until it has heard so many things: values as numbers, losses as their count. */
-async function hear(session: Session, peer: string, count: number): Promise<(number | { lost: number })[]> {
-  const heard: (number | { lost: number })[] = []
-  while (heard.length < count) {
+/** The first `count` things that a session receives, in order: values as numbers, losses as their counts. */
+async function receiveInOrder(session: Session, peer: string, count: number): Promise<(number | { lost: number })[]> {
+  const received: (number | { lost: number })[] = []
+  while (received.length < count) {
     try {
-      heard.push(((await within(session.receive(peer), `more from ${peer}`)) as { value: number }).value)
+      received.push(((await within(session.receive(peer), `more from ${peer}`)) as { value: number }).value)
     } catch (error) {
       if (!(error instanceof ConnectionLostError)) throw error
-      heard.push({ lost: error.outboundAtMost })
+      received.push({ lost: error.outboundAtMost })
     }
   }
-  return heard
+  return received
 }
 
 describe('a broken connection', () => {
   leaveNothingBehind()
 
-  test('a broken connection is made anew by its dialer, and the sessions go on with their peers and numbers', async () => {
+  test('a broken connection is redialed, and its sessions continue with their peers and numbers', async () => {
     const { alice, bob, a, b } = await aliceAndBob(2)
     const reopened = [nextEvent(alice, 'connection.opened'), nextEvent(bob, 'connection.opened')]
     pipesOf(alice)[0]!.reset()
     await Promise.all(reopened)
     for (const [index, session] of b.entries()) await session.send('alice', ring16(10 + index))
-    expect([await hear(a[0]!, 'bob', 2), await hear(a[1]!, 'bob', 2)]).toEqual([
+    expect([await receiveInOrder(a[0]!, 'bob', 2), await receiveInOrder(a[1]!, 'bob', 2)]).toEqual([
       [{ lost: 0 }, 10],
       [{ lost: 0 }, 11],
     ])
   })
 
-  test('a broken connection is told once by receive(), behind the values that came before it and before those that came after', async () => {
+  test('a broken connection is reported once by receive(), in order between the values', async () => {
     const { alice, a, b } = await aliceAndBob(1)
     for (const value of [1, 2, 3]) await b[0]!.send('alice', ring16(value))
     await until(() => a[0]!.unread('bob') === 3, 'three values are unread')
@@ -99,10 +99,10 @@ describe('a broken connection', () => {
     pipesOf(alice)[0]!.reset()
     await reopened
     for (const value of [4, 5]) await b[0]!.send('alice', ring16(value))
-    expect(await hear(a[0]!, 'bob', 6)).toEqual([1, 2, 3, { lost: 0 }, 4, 5])
+    expect(await receiveInOrder(a[0]!, 'bob', 6)).toEqual([1, 2, 3, { lost: 0 }, 4, 5])
   })
 
-  test('a broken connection is told to one of the receives that wait, and the others get the values after it', async () => {
+  test('a broken connection is reported to one waiting receive, and the others get the values after it', async () => {
     const { alice, a, b } = await aliceAndBob(1)
     const waiting = [
       rejection(a[0]!.receive('bob'), 'the first receive'),
@@ -118,38 +118,41 @@ describe('a broken connection', () => {
       ring16(1),
       ring16(2),
     ])
-    expect(await hear(a[0]!, 'bob', 1)).toEqual([3])
+    expect(await receiveInOrder(a[0]!, 'bob', 1)).toEqual([3])
   })
 
-  test('a broken connection says how many values of the application may be missing at the most: those since the connection came up', async () => {
+  test('a broken connection reports how many application values may be missing at most', async () => {
     const { alice, bob, a } = await aliceAndBob(2)
     for (const break_ of [3, 5]) {
       for (let i = 0; i < break_; i++) await a[0]!.send('bob', ring16(i))
       const reopened = [nextEvent(bob, 'connection.opened'), nextEvent(alice, 'connection.opened')]
       pipesOf(bob)[0]!.reset()
       await Promise.all(reopened)
-      expect([await hear(a[0]!, 'bob', 1), await hear(a[1]!, 'bob', 1)]).toEqual([[{ lost: break_ }], [{ lost: 0 }]])
+      expect([await receiveInOrder(a[0]!, 'bob', 1), await receiveInOrder(a[1]!, 'bob', 1)]).toEqual([
+        [{ lost: break_ }],
+        [{ lost: 0 }],
+      ])
     }
   })
 
-  test('a broken connection is told to a handler between its values, and at once to onConnectionLost', async () => {
+  test('a broken connection is reported to a handler between its values, and at once to onConnectionLost', async () => {
     const { alice, a, b } = await aliceAndBob(1)
-    const heard: string[] = []
-    a[0]!.onConnectionLost((peer) => heard.push(`told of ${peer}`))
-    a[0]!.handle('bob', (value) => heard.push(String((value as { value: number }).value)), {
-      onLost: () => heard.push('lost'),
+    const received: string[] = []
+    a[0]!.onConnectionLost((peer) => received.push(`onConnectionLost for ${peer}`))
+    a[0]!.handle('bob', (value) => received.push(String((value as { value: number }).value)), {
+      onLost: () => received.push('lost'),
     })
     await b[0]!.send('alice', ring16(1))
-    await until(() => heard.length === 1, 'the first value')
+    await until(() => received.length === 1, 'the first value')
     const reopened = nextEvent(alice, 'connection.opened')
     pipesOf(alice)[0]!.reset()
     await reopened
     await b[0]!.send('alice', ring16(2))
-    await until(() => heard.length === 4, 'the value after the break')
-    expect(heard).toEqual(['1', 'told of bob', 'lost', '2'])
+    await until(() => received.length === 4, 'the value after the break')
+    expect(received).toEqual(['1', 'onConnectionLost for bob', 'lost', '2'])
   })
 
-  test('a broken connection is not read when it is made anew as long as too much is unread', async () => {
+  test('a replaced connection is not read while too many values are unread', async () => {
     const { alice, session, bob } = await aliceWithRawBob({ receiveQueueBytesMax: 256 * 1024 })
     const frame = encodeFrame(0, { type: 'Bytes', value: Buffer.alloc(16 * 1024) })
     const flood = (socket: RawSocket): void => {
@@ -159,7 +162,8 @@ describe('a broken connection', () => {
     await until(() => session.unread('bob') >= 15, 'as much as the limit is unread')
     await settle(50)
     const unread = session.unread('bob')
-    // One more is the word of the loss. What is not read is not known to have broken: alice hears it from the next one.
+    // The loss counts as one more. A break is not detected while nothing is read: alice learns of it from the next
+    // connection.
     bob.reset()
     const again = await dialed(alice)
     flood(again)
@@ -168,16 +172,16 @@ describe('a broken connection', () => {
     expect(again.socket.writableLength).toBeGreaterThan(0)
   })
 
-  test('a broken connection that nobody needs yet is not read, however much comes', async () => {
+  test('a replaced connection that no session needs yet is not read, however much arrives', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], onConnectionLost })
     const bob = await dialed(alice)
     for (let i = 0; i < 512; i++) bob.write(Buffer.alloc(64 * 1024))
     await settle(50)
-    // 32 MiB do not fit into what two kernels hold.
+    // 32 MiB do not fit into the buffers of two kernels.
     expect(bob.socket.writableLength).toBeGreaterThan(16 * 1024 * 1024)
   })
 
-  test('a broken connection costs only the sessions that ride on it', async () => {
+  test('a broken connection affects only the sessions it carries', async () => {
     const { alice, a, b } = await aliceAndBob(4, 2)
     const lost = nextEvent(alice, 'connection.lost')
     const reopened = nextEvent(alice, 'connection.opened')
@@ -186,12 +190,12 @@ describe('a broken connection', () => {
     await reopened
     for (const [index, session] of b.entries()) await session.send('alice', ring16(index))
     for (const [index, session] of a.entries())
-      expect(await hear(session, 'bob', index % 2 === broken ? 2 : 1)).toEqual(
+      expect(await receiveInOrder(session, 'bob', index % 2 === broken ? 2 : 1)).toEqual(
         index % 2 === broken ? [{ lost: 0 }, index] : [index],
       )
   })
 
-  test('a broken connection loses no value that was not handed to a connection: they wait, and leave in order on the next', async () => {
+  test('values not yet handed to a broken connection are sent in order on the next one', async () => {
     const { bob, session, alice, socket } = await bobWithRawAlice()
     const lost = nextEvent(bob, 'connection.lost')
     socket.reset()
@@ -202,25 +206,25 @@ describe('a broken connection', () => {
     await within(Promise.all(sends), 'the sends resolve')
   })
 
-  test('a broken connection is one on which the contract was broken, and the next one is begun with a clean reader', async () => {
+  test('a connection breaks on a contract violation, and the next one starts with a clean reader', async () => {
     const { session, alice, socket } = await bobWithRawAlice()
     socket.write(Buffer.concat([encodeFrame(0, ring16(1)), Buffer.from('00000000ff', 'hex')]))
     await socket.end()
     const next = await alice.acceptLink(encodeFrame(0, ring16(2)))
-    expect(await hear(session, 'alice', 3)).toEqual([1, { lost: 0 }, 2])
+    expect(await receiveInOrder(session, 'alice', 3)).toEqual([1, { lost: 0 }, 2])
     expect(next.connectionId).toBe(0)
   })
 
-  test('a broken connection forgets half a frame', async () => {
+  test('a broken connection discards a partial frame', async () => {
     const { session, alice, socket } = await bobWithRawAlice()
     socket.write(encodeFrame(0, ring16(1)).subarray(0, 6))
     await settle()
     socket.reset()
     await alice.acceptLink(encodeFrame(0, ring16(2)))
-    expect(await hear(session, 'alice', 2)).toEqual([{ lost: 0 }, 2])
+    expect(await receiveInOrder(session, 'alice', 2)).toEqual([{ lost: 0 }, 2])
   })
 
-  test('a broken connection during validation rejects the call, and the next call makes the sessions', async () => {
+  test('a connection that breaks during validation rejects the call, and the next call succeeds', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], onConnectionLost })
     const failing = rejection(alice.makeSessions({ count: 2 }), 'makeSessions')
     const bob = await dialed(alice)
@@ -233,7 +237,7 @@ describe('a broken connection', () => {
     expect((await within(made, 'the second call')).map(({ id }) => id)).toEqual([0, 1])
   })
 
-  test('a broken connection is also what half a validation leads to: the next call begins on a clean one', async () => {
+  test('a failed validation closes its connection, and the next call starts on a new one', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], onConnectionLost })
     const failing = rejection(alice.makeSessions({ count: 2 }), 'makeSessions')
     const bob = await dialed(alice)
@@ -245,7 +249,7 @@ describe('a broken connection', () => {
     expect((await within(made, 'the second call')).map(({ id }) => id)).toEqual([0, 1])
   })
 
-  test('a broken connection while nothing uses it yet is replaced before the first call needs it', async () => {
+  test('a connection that breaks while unused is replaced before the first call needs it', async () => {
     const alice = await seat('alice')
     const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: alice.url }], onConnectionLost })
     const first = await alice.acceptLink()
@@ -257,10 +261,10 @@ describe('a broken connection', () => {
   })
 })
 
-describe('a dialer that comes again', () => {
+describe('a peer that dials again', () => {
   leaveNothingBehind()
 
-  test('a dialer that comes again while the acceptor still holds its old connection gets the place, and the old one is ended', async () => {
+  test('a peer that dials again replaces the old connection that the acceptor still holds', async () => {
     const { alice, session, bob } = await aliceWithRawBob()
     bob.write(encodeFrame(0, ring16(1)))
     await until(() => session.unread('bob') === 1, 'a value came on the old one')
@@ -268,10 +272,10 @@ describe('a dialer that comes again', () => {
     expect(await again.read(3)).toEqual(ok)
     await bob.end()
     again.write(encodeFrame(0, ring16(2)))
-    expect(await hear(session, 'bob', 3)).toEqual([1, { lost: 0 }, 2])
+    expect(await receiveInOrder(session, 'bob', 3)).toEqual([1, { lost: 0 }, 2])
   })
 
-  test('a dialer that comes again before any session exists gets the place too', async () => {
+  test('a peer that dials again before any session exists replaces its old connection', async () => {
     const alice = await party({ identity: 'alice', peers: [{ id: 'bob' }], onConnectionLost })
     const old = await dialed(alice)
     const again = await dialed(alice)
@@ -281,21 +285,21 @@ describe('a dialer that comes again', () => {
     expect(await within(made, 'the session is made on the new one')).toHaveLength(1)
   })
 
-  test('a dialer that comes again many times in a row has exactly the last one', async () => {
+  test('a peer that dials again many times in a row keeps only its last connection', async () => {
     const { alice, session } = await aliceWithRawBob()
     const sockets = []
     for (let i = 0; i < 5; i++) sockets.push(await dialed(alice))
     const last = sockets.pop()!
     for (const socket of sockets) await socket.end()
     last.write(encodeFrame(0, ring16(9)))
-    expect(await hear(session, 'bob', 6)).toEqual([...Array.from({ length: 5 }, () => ({ lost: 0 })), 9])
+    expect(await receiveInOrder(session, 'bob', 6)).toEqual([...Array.from({ length: 5 }, () => ({ lost: 0 })), 9])
   })
 })
 
-describe('one set of connections', () => {
+describe('the shared set of connections', () => {
   leaveNothingBehind()
 
-  test('one set of connections serves all batches, and a control channel takes one of its own beside them', async () => {
+  test('one set of connections serves all session groups, and a control channel adds one of its own', async () => {
     const [alice, bob] = (await parties(['alice', 'bob'], { onConnectionLost, connectionParallelism: 2 })) as [
       Network,
       Network,
@@ -320,15 +324,15 @@ describe('one set of connections', () => {
     expect(await within(sessions[1]!.receive('bob'), 'the early value')).toEqual(ring16(7))
   })
 
-  test('one set of connections drops frames for sessions that are over', async () => {
+  test('one set of connections drops frames for sessions that have ended', async () => {
     const { alice, session, bob } = await aliceWithRawBob()
     session.close()
     bob.write(Buffer.concat([encodeFrame(0, ring16(1)), validation([0], 1)]))
-    const [next] = await within(alice.makeSessions({ count: 1 }), 'the next batch')
+    const [next] = await within(alice.makeSessions({ count: 1 }), 'the next session group')
     expect(next!.id).toBe(1)
   })
 
-  test('one set of connections stops reading when early frames fill their limit, and loses none', async () => {
+  test('one set of connections stops reading when early frames reach their limit, and loses none', async () => {
     const { alice, bob } = await aliceWithRawBob({ earlyBytesMax: 64 * 1024 })
     const value: NetworkValue = { type: 'Bytes', value: Buffer.alloc(16 * 1024) }
     bob.write(validation([0], 1))

@@ -1,7 +1,7 @@
 /**
- * Owns: how sessions come to be (docs/protocol.md): their numbers, which connection carries which, their
- * validation, the keys they may agree, and the one deadline of the call.
- * Refuses to know: how a batch ends (batch-loss.test.ts) and what the frames say (frames.test.ts).
+ * Owns: how sessions are made (docs/protocol.md): their numbers, the connection that carries each, their validation,
+ * the keys they may agree on, and the one deadline of the call.
+ * Independent of: how a session group ends (batch-loss.test.ts) and what the frames contain (frames.test.ts).
  */
 import { describe, expect, test } from 'vitest'
 import { supervisorServices } from '../../actors/supervisor.ts'
@@ -28,7 +28,7 @@ function aliceFor(config: Partial<Parameters<typeof party>[0]> = {}): Promise<Ne
   return party({ identity: 'alice', peers: [{ id: 'bob' }], ...config })
 }
 
-/** One batch of one session, validated by bob as a bare socket. */
+/** A group of one session, validated by bob as a bare socket. */
 async function oneSession(alice: Network, firstId: number): Promise<Session> {
   const made = alice.makeSessions({ count: 1 })
   const bob = await dialed(alice)
@@ -40,7 +40,7 @@ async function oneSession(alice: Network, firstId: number): Promise<Session> {
 describe('session ids', () => {
   leaveNothingBehind()
 
-  test('session ids go on over the batches, and every party counts alike', async () => {
+  test('session ids continue over the session groups, and every party counts them alike', async () => {
     const made = await parties(['alice', 'bob', 'charlie'])
     const ids = []
     for (const count of [2, 3, 1])
@@ -60,24 +60,24 @@ describe('session ids', () => {
     ])
   })
 
-  test('session ids of a batch that fails are given again to the next', async () => {
+  test('session ids of a group that fails are used again by the next group', async () => {
     const alice = await aliceFor()
     expect((await oneSession(alice, 0)).id).toBe(0)
-    const failing = rejection(alice.makeSessions({ count: 5 }), 'a batch whose connection is lost')
+    const failing = rejection(alice.makeSessions({ count: 5 }), 'a session group whose connection is lost')
     ;(await dialed(alice)).reset()
     await failing
     expect((await oneSession(alice, 1)).id).toBe(1)
   })
 
-  test('session ids of a batch whose validation fails are given again to the next', async () => {
+  test('session ids of a group whose validation fails are used again by the next group', async () => {
     const alice = await aliceFor()
-    const failing = rejection(alice.makeSessions({ count: 1 }), 'a batch that is not validated')
+    const failing = rejection(alice.makeSessions({ count: 1 }), 'a session group that is not validated')
     ;(await dialed(alice)).write(encodeFrame(0, ring16(1)))
     await failing
     expect((await oneSession(alice, 0)).id).toBe(0)
   })
 
-  test('session ids begin at 0 again once they have reached 2^32 - 1 - count', async () => {
+  test('session ids start at 0 again once they have reached 2^32 - 1 - count', async () => {
     const alice = await aliceFor()
     const { numbering } = supervisorServices(alice.ref)!
     const last = 2 ** 32 - 1 - 1
@@ -87,10 +87,10 @@ describe('session ids', () => {
   })
 })
 
-describe('connections of a batch', () => {
+describe('the connections of a session group', () => {
   leaveNothingBehind()
 
-  test('connections of a batch carry session i on connection i mod n, and say so in their first bytes', async () => {
+  test('a session group carries session i on connection i mod n', async () => {
     const alice = await aliceFor({ connectionParallelism: 2 })
     alice.makeSessions({ count: 5 }).catch(() => {})
     const [zero, one] = [await dialed(alice, 'bob', 0), await dialed(alice, 'bob', 1)]
@@ -98,7 +98,7 @@ describe('connections of a batch', () => {
     expect(await one.read(2 * 21)).toEqual(validation([1, 3]))
   })
 
-  test('connections of a batch are no more than its sessions', async () => {
+  test('a session group opens no more connections than it has sessions', async () => {
     const alice = await aliceFor({ connectionParallelism: 4 })
     alice.makeSessions({ count: 2 }).catch(() => {})
     await dialed(alice, 'bob', 0)
@@ -108,7 +108,7 @@ describe('connections of a batch', () => {
     await dialed(alice, 'bob', 1)
   })
 
-  test('connections of a batch are fresh ones with ids from 0, while those of the batch before are still up', async () => {
+  test('a session group opens connections with ids from 0 while earlier groups are still open', async () => {
     const {
       alice,
       sessions: [first],
@@ -116,7 +116,7 @@ describe('connections of a batch', () => {
     } = await aliceWithRawBob()
     const second = await oneSession(alice, 1)
     bob.write(encodeFrame(0, ring16(1)))
-    expect(await within(first!.receive('bob'), 'a value on the first batch')).toEqual(ring16(1))
+    expect(await within(first!.receive('bob'), 'a value on the first session group')).toEqual(ring16(1))
     expect(second.id).toBe(1)
     expect(bob.isOver).toBe(false)
   })
@@ -125,23 +125,23 @@ describe('connections of a batch', () => {
 describe('validation', () => {
   leaveNothingBehind()
 
-  test('validation sends the numbers of all sessions before it hears one', async () => {
+  test('validation sends the numbers of all sessions before it receives one', async () => {
     const alice = await aliceFor()
     alice.makeSessions({ count: 3 }).catch(() => {})
     const bob = await dialed(alice)
     expect(await bob.read(3 * 21)).toEqual(validation([0, 1, 2]))
   })
 
-  test('validation says the index in the batch, not the session id', async () => {
+  test('validation sends the index within the group, not the session id', async () => {
     const { alice } = await aliceWithRawBob(2)
     const made = alice.makeSessions({ count: 1 })
     const bob = await dialed(alice)
     expect(await bob.read(21)).toEqual(validation([0], 2))
     bob.write(validation([0], 2))
-    await within(made, 'the second batch is made')
+    await within(made, 'the second session group is made')
   })
 
-  test('validation begins on no connection before all of them are up', async () => {
+  test('validation starts only when all connections are open', async () => {
     const alice = await aliceFor({ connectionParallelism: 2 })
     alice.makeSessions({ count: 2 }).catch(() => {})
     const zero = await dialed(alice, 'bob', 0)
@@ -159,7 +159,7 @@ describe('validation', () => {
       encodeFrame(0, { type: 'PrfKey', value: Uint8Array.of(...new Uint8Array(15), 1) }),
     ],
     ['a value of another type', encodeFrame(0, ring16(0))],
-  ])('validation rejects %s, and closes the batch', async (_what, bytes) => {
+  ])('validation rejects %s, and closes the session group', async (_what, bytes) => {
     const alice = await aliceFor()
     const failing = rejection(alice.makeSessions({ count: 1 }), 'makeSessions')
     const bob = await dialed(alice)
@@ -169,7 +169,7 @@ describe('validation', () => {
     await bob.end()
   })
 
-  test('validation that does not come ends the call at its deadline, which says what is missing', async () => {
+  test('makeSessions rejects at its deadline when a validation is missing, and names it', async () => {
     const alice = await aliceFor()
     const failing = rejection(alice.makeSessions({ count: 1, timeoutMs: 200 }), 'makeSessions')
     const bob = await dialed(alice)
@@ -181,7 +181,7 @@ describe('validation', () => {
 describe('the deadline of makeSessions', () => {
   leaveNothingBehind()
 
-  test('the deadline of makeSessions covers connecting, and its error names who did not come', async () => {
+  test('the deadline of makeSessions covers connecting, and its error names the missing peers', async () => {
     const alice = await aliceFor({ peers: [{ id: 'bob' }, { id: 'charlie' }] })
     const failing = rejection(alice.makeSessions({ count: 1, timeoutMs: 200 }), 'makeSessions')
     await dialed(alice, 'bob')
@@ -193,14 +193,14 @@ describe('the deadline of makeSessions', () => {
     })
   })
 
-  test('the deadline of makeSessions covers the wait for its turn', async () => {
+  test('the deadline of makeSessions covers the wait for earlier calls', async () => {
     const alice = await aliceFor()
     alice.makeSessions({ count: 1 }).catch(() => {})
     const second = rejection(alice.makeSessions({ count: 1, timeoutMs: 100 }), 'makeSessions')
     expect(await second).toMatchObject({ code: 'ERR_TIMED_OUT', message: expect.stringContaining('earlier calls') })
   })
 
-  test('the deadline of makeSessions is one for all its phases: it goes on and is not set again when the next phase begins', async () => {
+  test('the deadline of makeSessions covers all phases and is not restarted when the next phase begins', async () => {
     const alice = await aliceFor()
     const { wheel } = supervisorServices(alice.ref)!
     const delays: number[] = []
@@ -217,7 +217,7 @@ describe('the deadline of makeSessions', () => {
     expect(delays.filter((delayMs) => delayMs === 7_777)).toHaveLength(1)
   })
 
-  test('the deadline of makeSessions is gone when a signal aborts the call first, and so is what it had begun', async () => {
+  test('makeSessions clears its deadline and what it had started when a signal aborts the call', async () => {
     const alice = await aliceFor()
     const controller = new AbortController()
     const failing = rejection(alice.makeSessions({ count: 1, signal: controller.signal }), 'makeSessions')
@@ -229,10 +229,10 @@ describe('the deadline of makeSessions', () => {
   })
 })
 
-describe('keys agreed on the way', () => {
+describe('key agreement', () => {
   leaveNothingBehind()
 
-  test('keys agreed on the way are one of mine, which next has as that of its previous, for each session another', async () => {
+  test('key agreement gives each session a key shared with the next party and one with the previous', async () => {
     const made = await parties(['alice', 'bob', 'charlie'])
     const [alice, bob, charlie] = (await makeAll(made, 2, { agreePrfKeys: true })) as [Session[], Session[], Session[]]
     for (const index of [0, 1]) {
@@ -243,7 +243,7 @@ describe('keys agreed on the way', () => {
     expect(alice[0]!.prf!.mine).not.toEqual(alice[1]!.prf!.mine)
   })
 
-  test('keys agreed on the way go out behind all validation, and what previous sends must be a key', async () => {
+  test('keys are sent after all validation, and the first value from the previous party must be a key', async () => {
     const alice = await aliceFor()
     const failing = rejection(alice.makeSessions({ count: 2, agreePrfKeys: true }), 'makeSessions')
     const bob = await dialed(alice)
@@ -255,7 +255,7 @@ describe('keys agreed on the way', () => {
     expect((await failing).code).toBe('ERR_SESSION_VALIDATION')
   })
 
-  test("keys agreed on the way are not there unless asked for, and the first value is the application's", async () => {
+  test("sessions have no keys unless requested, and then the first value is the application's", async () => {
     const {
       sessions: [session],
       bob,

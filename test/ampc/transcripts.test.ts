@@ -1,7 +1,7 @@
 /**
- * Owns: the proof that this runtime, in any of the three seats, says to two Rust parties what a Rust party said: both
- * are played from the recordings over real sockets, and every byte that comes out of ours is compared.
- * Refuses to know: chunk boundaries, which are not part of the contract.
+ * Owns: the proof that this runtime, in any of the three seats, sends to two Rust parties what a Rust party sent: both
+ * are played from the recordings over real sockets, and every byte of ours is compared.
+ * Independent of: chunk boundaries, which are not part of the contract.
  */
 import { afterAll, describe, expect, test } from 'vitest'
 import type { ControlChannel, Network, NetworkValue, Session } from '../../index.ts'
@@ -18,7 +18,7 @@ interface Scenario extends Transcript {
   readonly sessions: number
 }
 
-/** A recorded link from the place of our seat. */
+/** A recorded link, seen from our seat. */
 interface Play {
   readonly link: TranscriptLink
   readonly peer: string
@@ -56,7 +56,7 @@ function playsOf(scenario: Scenario, ours: string): Play[] {
 }
 
 /** The other side of one connection: the handshake as the Rust party does it, then all its recorded frames at once. */
-async function perform(
+async function playRustSide(
   play: Play,
   url: string,
   seats: ReadonlyMap<string, RustSeat>,
@@ -64,7 +64,7 @@ async function perform(
 ): Promise<RawSocket> {
   const frames = play.theirs.subarray(play.theirHandshakeLength)
   if (play.weDial) {
-    // Ours dials its connections in any order: each is answered with the frames of the id that it names.
+    // Our party dials its connections in any order, so each is answered with the frames of the id it names.
     const key = `${play.peer} ${play.link.connectionId}`
     const party = seats.get(play.peer) as RustSeat
     while (!claimed.has(key)) {
@@ -81,14 +81,14 @@ async function perform(
   return socket
 }
 
-/** What is sent on a link in its listed order, behind the validation, which is the runtime's own. */
-async function speak(play: Play, sessions: ReadonlyMap<number, Session>): Promise<void> {
+/** Sends the values of a link in their recorded order, after the validation, which the runtime sends itself. */
+async function sendRecorded(play: Play, sessions: ReadonlyMap<number, Session>): Promise<void> {
   const own = new Set(play.ourFrames.map(({ session }) => session)).size
   for (const { session, is } of play.ourFrames.slice(own))
     await (sessions.get(session!) as Session).send(play.peer, fromNotation(is))
 }
 
-async function listen(play: Play, sessions: ReadonlyMap<number, Session>): Promise<void> {
+async function expectRecorded(play: Play, sessions: ReadonlyMap<number, Session>): Promise<void> {
   const theirs = new Set(play.theirFrames.map(({ session }) => session)).size
   for (const { session, is } of play.theirFrames.slice(theirs))
     expectValue(await (sessions.get(session!) as Session).receive(play.peer, { timeoutMs: 8000 }), is)
@@ -102,7 +102,7 @@ function expectValue(value: NetworkValue, is: Notation): void {
 const isOk = ({ is }: TranscriptFrame): boolean => is.type === 'Bytes' && is.value === '6f6b'
 
 /** The recording alternates: a barrier, then one value to each peer and one from each. */
-async function control(channel: ControlChannel, plays: readonly Play[]): Promise<void> {
+async function playControlChannel(channel: ControlChannel, plays: readonly Play[]): Promise<void> {
   const steps = plays[0]!.ourFrames.length
   for (let step = 0; step < steps; step++) {
     const frames = plays.flatMap((play) => [play.ourFrames[step]!, play.theirFrames[step]!])
@@ -117,10 +117,10 @@ async function control(channel: ControlChannel, plays: readonly Play[]): Promise
   }
 }
 
-async function runBatch(
+async function runGroup(
   network: Network,
   scenario: Scenario,
-  batch: readonly Play[],
+  group: readonly Play[],
   seats: ReadonlyMap<string, RustSeat>,
 ): Promise<RawSocket[]> {
   const made = scenario.control ? network.openControlChannel() : network.makeSessions({ count: scenario.sessions })
@@ -128,8 +128,8 @@ async function runBatch(
   const sockets = Promise.all(
     seatNames.map((peer) =>
       inOrder(
-        batch.filter((play) => play.peer === peer),
-        (play) => perform(play, network.url as string, seats, claimed),
+        group.filter((play) => play.peer === peer),
+        (play) => playRustSide(play, network.url as string, seats, claimed),
       ),
     ),
   )
@@ -139,23 +139,23 @@ async function runBatch(
   )
   if (Array.isArray(lanes)) {
     const sessions = new Map(lanes.map((session) => [session.id, session]))
-    await Promise.all(batch.flatMap((play) => [speak(play, sessions), listen(play, sessions)]))
-  } else await control(lanes, batch)
+    await Promise.all(group.flatMap((play) => [sendRecorded(play, sessions), expectRecorded(play, sessions)]))
+  } else await playControlChannel(lanes, group)
   return (await sockets).flat()
 }
 
-/** The Rust dialer shakes its connections one after the other. */
+/** The Rust dialer opens its connections one after another. */
 async function inOrder<T, R>(items: readonly T[], run: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = []
   for (const item of items) results.push(await run(item))
   return results
 }
 
-describe('the recordings of three Rust parties, played back', () => {
+describe('recordings of three Rust parties', () => {
   leaveNothingBehind()
 
   test.each(plays)(
-    'the recordings of three Rust parties, played back $title: every byte that comes out is the recorded one',
+    'every byte sent matches the recording of three Rust parties, played back $title',
     async ({ scenario, ours }) => {
       const seats = new Map<string, RustSeat>()
       for (const name of seatNames) if (name !== ours) seats.set(name, await seat(name))
@@ -168,14 +168,14 @@ describe('the recordings of three Rust parties, played back', () => {
       })
 
       const all = playsOf(scenario, ours)
-      const batches = Math.max(...all.map(({ link }) => link.batch)) + 1
+      const groups = Math.max(...all.map(({ link }) => link.batch)) + 1
       const done: { play: Play; socket: RawSocket }[] = []
-      for (let number = 0; number < batches; number++) {
-        const batch = seatNames.flatMap((peer) =>
+      for (let number = 0; number < groups; number++) {
+        const group = seatNames.flatMap((peer) =>
           all.filter(({ link, peer: of }) => link.batch === number && of === peer),
         )
-        const sockets = await runBatch(network, scenario, batch, seats)
-        for (const [index, play] of batch.entries()) done.push({ play, socket: sockets[index]! })
+        const sockets = await runGroup(network, scenario, group, seats)
+        for (const [index, play] of group.entries()) done.push({ play, socket: sockets[index]! })
       }
       expect(done).toHaveLength(all.length)
       expect(done.every(({ socket }) => !socket.isOver)).toBe(true)
