@@ -23,7 +23,8 @@ const target = fileURLToPath(new URL('../docs/errors.md', import.meta.url))
 
 /** Sections in the order of the source: `{ title, rows: [{ code, kind, meaning }] }`. */
 export function readErrorTable(text = readFileSync(source, 'utf8')) {
-  const lines = text.split('\n')
+  // The formatter breaks a row that is too long after its parenthesis.
+  const lines = text.replace(/\(\n +(['"].*['"]),\n +\),$/gm, '($1),').split('\n')
   const start = lines.findIndex((line) => line.startsWith('export const errorCodes'))
   const end = lines.findIndex((line, index) => index > start && line.startsWith('}'))
   const sections = []
