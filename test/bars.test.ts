@@ -1,6 +1,6 @@
 /**
- * Owns: that the programs of the bars say what they take, and refuse what they do not.
- * Refuses to know: what any bar measures; each has a short version of its own beside the tests of its subject.
+ * Owns: the command lines of the acceptance programs: what they print as help and which options they refuse.
+ * Independent of: what each of them measures; a short version of each is beside the tests of its subject.
  */
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
@@ -18,8 +18,8 @@ function run(set: string, options: readonly string[]): Promise<{ code: number; o
   })
 }
 
-describe.each(['security', 'chaos', 'growth'])('the bars of %s', (set) => {
-  test('tell their options and their names by --help', async () => {
+describe.each(['security', 'chaos', 'growth'])('the %s acceptance program', (set) => {
+  test(`the ${set} acceptance program lists its options and its checks for --help`, async () => {
     const { code, output } = await run(set, ['--help'])
     expect([code, output]).toEqual([0, expect.stringContaining('--only')])
   })
@@ -28,7 +28,7 @@ describe.each(['security', 'chaos', 'growth'])('the bars of %s', (set) => {
     { options: ['--only', 'X99'], says: 'there is no bar X99' },
     { options: ['--seed', 'x'], says: "not 'x'" },
     { options: ['--fast'], says: '--fast' },
-  ])('end with exit code 2 for $options', async ({ options, says }) => {
+  ])(`the ${set} acceptance program exits with code 2 for $options`, async ({ options, says }) => {
     const { code, output } = await run(set, options)
     expect([code, output]).toEqual([2, expect.stringContaining(says)])
   })

@@ -1,8 +1,9 @@
 /**
- * Owns: that docs/options.md names every option and every limit, no others, with the defaults and ranges that the code has.
- * Refuses to know: what any of them is for.
+ * Owns: that docs/options.md names every option and every limit, no others, with the defaults and ranges that the code
+ * has.
+ * Independent of: what any of them is for.
  *
- * Which names there are is asked of the code by a name that there is not: what refuses it lists the others.
+ * The names come from the code itself: an unknown name is refused with a list of the known ones.
  */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -48,7 +49,7 @@ const native = { identity: own, peers: [{ id: other.id, url: 'tls://127.0.0.1:1'
 const ampc = { identity: 'bob', security: 'plaintext', peers: [] } as const
 const stranger = { noSuchName: 1 }
 
-describe('docs/options.md names the options', () => {
+describe('the options in docs/options.md', () => {
   it.each<[string, () => unknown]>([
     ['## `createNetwork(config)`', () => createNetwork({ ...native, ...stranger })],
     [
@@ -57,8 +58,8 @@ describe('docs/options.md names the options', () => {
     ],
     ['### `tls` (ampc)', () => createNetwork({ ...ampc, security: 'tls', tls: stranger as never })],
     ['### The second argument: `createNetwork(config, runtime)`', () => createNetwork(native, stranger as never)],
-  ])('under %s', async (heading, call) => {
-    // A section that has sections of its own: its table is the one before them.
+  ])('docs/options.md lists exactly the options that the code accepts under %s', async (heading, call) => {
+    // A section with subsections: its table is the one before them.
     const rows = heading.startsWith('## ')
       ? rowsUnder(heading).slice(0, (await namesThatExist(call)).length)
       : rowsUnder(heading)
@@ -66,7 +67,7 @@ describe('docs/options.md names the options', () => {
   })
 
   it.each(['dialect', 'security', 'onConnectionLost', 'connectionParallelism', 'memoryBudgetBytes'] as const)(
-    'with the default of %s',
+    'docs/options.md states the default of the option %s',
     (name) => {
       const value = resolveOptions(native)[name]
       const [, , said] = rowsUnder('## `createNetwork(config)`').find(([cell]) => plain(cell) === name) ?? []
@@ -74,37 +75,37 @@ describe('docs/options.md names the options', () => {
     },
   )
 
-  it('with the mode that ampc has where none is said', () => {
+  it('docs/options.md states the default of onConnectionLost in the ampc dialect', () => {
     expect(page).toContain(`ampc: \`'${resolveOptions(ampc).onConnectionLost}'\` (the default there)`)
   })
 })
 
-describe('docs/options.md has of the limits', () => {
+describe('the limits in docs/options.md', () => {
   const rows = rowsUnder('## `limits`')
   const table = new Map(rows.map(([name, unit, value, range]) => [plain(name), { unit, value, range }]))
   const limitNames = Object.keys(defaultLimits) as (keyof Limits)[]
 
-  it('every one, once', () => {
+  it('docs/options.md lists every limit once', () => {
     expect(namesIn(rows).sort()).toEqual([...limitNames].sort())
   })
 
-  it.each(limitNames)('the default of %s', (name) => {
+  it.each(limitNames)('docs/options.md states the default of the limit %s', (name) => {
     const [figure, shortFigure, shortUnit] = (table.get(name)?.value ?? '').split(/[ ()]+/)
     expect(figure).toBe(grouped(defaultLimits[name]))
     if (shortFigure !== undefined && shortFigure !== '')
       expect(Number(shortFigure) * (shortUnit === 'MiB' ? 2 ** 20 : 2 ** 10)).toBe(defaultLimits[name])
   })
 
-  it.each(limitNames)('the unit in which the name of %s ends', (name) => {
+  it.each(limitNames)('docs/options.md gives the limit %s the unit that its name ends in', (name) => {
     const unit = table.get(name)?.unit
     expect([unit === 'ms', unit === 'bytes']).toEqual([name.endsWith('Ms'), /Bytes(Max)?$/.test(name)])
   })
 
-  it.each(limitNames)('the range of %s', (name) => {
+  it.each(limitNames)('docs/options.md states the range of the limit %s', (name) => {
     const [, low, high, fractions] =
       /^(?:from )?([\d,]+)(?: to ([\d,]+))?(, fractions too)?$/.exec(table.get(name)?.range ?? '') ?? []
     const number = (text: string): number => Number(text.replaceAll(',', ''))
-    // The partner of a limit that may not be above another one is out of its way.
+    // Move the related limit out of the way.
     const partners: Partial<Limits> =
       name === 'backoffMinMs'
         ? { backoffMaxMs: 2 ** 31 - 1 }
@@ -134,11 +135,11 @@ describe('docs/options.md has of the limits', () => {
   })
 })
 
-describe('docs/options.md has of the calls', () => {
+describe('the calls in docs/options.md', () => {
   const scene = new NativeScene({ on: 'memory' })
   afterAll(() => scene.stop())
 
-  it('the options of each', async () => {
+  it('docs/options.md lists the options of each call', async () => {
     const members = await scene.pair()
     const [[session]] = (await scene.sessions(members, 1)) as [[Session], [Session]]
     const [{ network }, { id }] = members
@@ -168,7 +169,7 @@ describe('docs/options.md has of the calls', () => {
 })
 
 describe('docs/options.md', () => {
-  it('is linked from the readme', () => {
+  it('docs/options.md is linked from the readme', () => {
     expect(readFileSync(path.join(root, 'README.md'), 'utf8')).toContain('(docs/options.md)')
   })
 })

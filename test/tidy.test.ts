@@ -1,9 +1,10 @@
 /**
- * The checkable habits of this repository. Owns the folder arrow, what each folder may reach for, and the small
- * disciplines (headers, lengths, no skipped tests). Refuses to know what any code does: it reads text, never imports it.
+ * Owns: the checkable rules of this repository: which folder may import which, what each folder may use of the
+ * platform, and the small ones (headers, lengths, no skipped tests).
+ * Independent of: what any code does: it reads text and never imports it.
  *
- * A habit is a function from one file to the sentences that are wrong with it, and carries a breach of itself: a check
- * that cannot fail any more is worse than none.
+ * A rule is a function from one file to its violations, and carries an example that violates it, so that a check that
+ * can no longer fail is noticed.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -11,15 +12,15 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
 interface File {
-  /** From the root, with forward slashes. */
+  /** Relative to the root, with forward slashes. */
   path: string
   text: string
 }
 
-interface Habit {
+interface Rule {
   name: string
   problems: (file: File) => string[]
-  breach: File
+  violation: File
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -37,7 +38,7 @@ const ratchet: Record<string, number> = {
   'test/actors/embedding.test.ts': 401,
 }
 
-/** Which folders a folder may import from. `test/` may import everything; `index.ts` is the name of the root's entry. */
+/** Which folders a folder may import from. `test/` may import everything; `index.ts` is the root's entry. */
 const arrow: Record<string, readonly string[]> = {
   codec: ['codec'],
   protocol: ['codec', 'protocol'],
@@ -58,7 +59,7 @@ const layers: Record<string, readonly string[]> = {
 
 const sourceFolders = new Set([...Object.keys(arrow), 'test', 'scripts'])
 
-/** 'codec/frame.ts' lies in 'codec', 'index.ts' in 'index.ts'. */
+/** 'codec/frame.ts' is in 'codec', 'index.ts' in 'index.ts'. */
 function folderOf(file: string): string {
   return file.split('/')[0] ?? ''
 }
@@ -69,7 +70,7 @@ function isSource(file: File): boolean {
 
 /** The text with comments blanked, lines kept. Strings stay: imports are in them. */
 function codeOf(text: string): string {
-  // Alternatives in order: strings and templates pass through whole, so that `//` in a URL is not a comment.
+  // Alternatives in order: strings and templates are kept whole, so that `//` in a URL is not a comment.
   const pattern = /'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\[^]|[^`\\])*`|\/\*[^]*?\*\/|\/\/[^\n]*/g
   return text.replace(pattern, (found) => (found.startsWith('/') ? found.replace(/[^\n]/g, ' ') : found))
 }
@@ -79,27 +80,27 @@ function importsOf(text: string): string[] {
   return [...found].map((match) => match[2] ?? '')
 }
 
-/** Lines of code that match, as 'line 3: the text'. */
+/** Matching lines of code, as 'line 3: the text'. */
 function linesThat(text: string, pattern: RegExp): string[] {
   return text.split('\n').flatMap((line, index) => (pattern.test(line) ? [`line ${index + 1}: ${line.trim()}`] : []))
 }
 
-// Spelt in parts, or this file would break its own habits.
+// Spelled in parts, or this file would violate its own rules.
 const unfinishedWords = ['TO-DO', 'FIX-ME', 'XX-X'].map((word) => word.replace('-', ''))
 const unfinished = new RegExp(String.raw`\b(?:${unfinishedWords.join('|')})\b`)
 const leftOut = new RegExp(String.raw`\b(?:it|test|describe|suite|bench)(?:\.\w+)*\.(?:only|skip|todo)\b`)
 const machinePath = /(?<![\w.])\/(?:work|root|home\/\w+|Users\/\w+)\//
 
 /**
- * The platform's clock and chance. A method of that name on a clock (`clock.setTimeout(`) is what should be called instead,
- * and a typed parameter (`setTimeout(callback: …`) declares one.
+ * The platform's clock and random numbers. A method of that name on a clock (`clock.setTimeout(`) is allowed, and a
+ * typed parameter (`setTimeout(callback: …`) is a declaration.
  */
 const unrepeatable =
   /\b(?:Date\.now|Math\.random|performance\.now|process\.nextTick|globalThis\.set\w+)\b|(?<![.\w#])(?:setTimeout|setInterval|setImmediate)\s*\((?!\s*\w+\??\s*:)/
 
-const habits: Habit[] = [
+const rules: Rule[] = [
   {
-    name: 'imports follow the arrow of the folders',
+    name: 'imports follow the order of the folders',
     problems: ({ path: file, text }) => {
       const allowed = arrow[folderOf(file)]
       if (allowed === undefined || !file.endsWith('.ts')) return []
@@ -109,7 +110,7 @@ const habits: Habit[] = [
         .filter((target) => !allowed.includes(folderOf(target)))
         .map((target) => `imports ${target}`)
     },
-    breach: { path: 'codec/frame.ts', text: "/** A frame. */\nimport { link } from '../protocol/link.ts'\n" },
+    violation: { path: 'codec/frame.ts', text: "/** A frame. */\nimport { link } from '../protocol/link.ts'\n" },
   },
   {
     name: 'imports between the sub-folders of a layered folder go downwards',
@@ -124,7 +125,10 @@ const habits: Habit[] = [
         .filter((target) => target.startsWith(`${folder}/`) && layerOf(target) > layerOf(file) && layerOf(file) >= 0)
         .map((target) => `imports ${target}`)
     },
-    breach: { path: 'protocol/native/epoch/a.ts', text: "/** A. */\nimport { link } from '../link/native-link.ts'\n" },
+    violation: {
+      path: 'protocol/native/epoch/a.ts',
+      text: "/** A. */\nimport { link } from '../link/native-link.ts'\n",
+    },
   },
   {
     name: 'relative imports end in .ts',
@@ -132,28 +136,28 @@ const habits: Habit[] = [
       if (!isSource(file) || !file.path.endsWith('.ts')) return []
       return importsOf(file.text).filter((specifier) => /^\.\.?(\/|$)/.test(specifier) && !specifier.endsWith('.ts'))
     },
-    breach: { path: 'actors/link.ts', text: ['export { a }', "'./a.js'"].join(' from ') },
+    violation: { path: 'actors/link.ts', text: ['export { a }', "'./a.js'"].join(' from ') },
   },
   {
-    name: 'codec, protocol and machines import nothing of the platform',
+    name: 'codec, protocol and machines import nothing from the platform',
     problems: ({ path: file, text }) => {
       if (!['codec', 'protocol', 'machines'].includes(folderOf(file))) return []
       return importsOf(text).filter((specifier) => specifier.startsWith('node:'))
     },
-    breach: { path: 'machines/link.ts', text: "import { randomBytes } from 'node:crypto'\n" },
+    violation: { path: 'machines/link.ts', text: "import { randomBytes } from 'node:crypto'\n" },
   },
   {
-    name: 'sockets are opened by actors only',
+    name: 'only actors open sockets',
     problems: ({ path: file, text }) => {
       // A benchmark's baseline, an example and a test may hold a bare socket; what users import from us may not.
       if (!['codec', 'protocol', 'machines', 'testing', 'index.ts', 'inspector', 'cli'].includes(folderOf(file)))
         return []
       return importsOf(text).filter((specifier) => /^(node:)?(net|tls)$/.test(specifier))
     },
-    breach: { path: 'testing/memory.ts', text: "import net from 'node:net'\n" },
+    violation: { path: 'testing/memory.ts', text: "import net from 'node:net'\n" },
   },
   {
-    name: 'XState comes in through machines/xstate.ts alone',
+    name: 'only machines/xstate.ts imports XState',
     problems: ({ path: file, text }) => {
       if (
         !['codec', 'protocol', 'machines', 'actors', 'testing', 'index.ts'].includes(folderOf(file)) ||
@@ -162,10 +166,10 @@ const habits: Habit[] = [
         return []
       return importsOf(text).filter((specifier) => /^xstate(\/|$)/.test(specifier))
     },
-    breach: { path: 'actors/link.ts', text: "import { createActor } from 'xstate'\n" },
+    violation: { path: 'actors/link.ts', text: "import { createActor } from 'xstate'\n" },
   },
   {
-    name: 'time and chance come in through the environment alone',
+    name: "only the environment uses the platform's clock and random numbers",
     problems: ({ path: file, text }) => {
       if (
         !['codec', 'protocol', 'machines', 'actors'].includes(folderOf(file)) ||
@@ -174,15 +178,15 @@ const habits: Habit[] = [
         return []
       return linesThat(codeOf(text), unrepeatable)
     },
-    breach: { path: 'actors/link.ts', text: 'const timer = setTimeout(() => close(), 5)\n' },
+    violation: { path: 'actors/link.ts', text: 'const timer = setTimeout(() => close(), 5)\n' },
   },
   {
-    name: 'every source file begins with a comment that says what it owns',
+    name: 'every source file begins with a header comment',
     problems: (file) => {
       if (!isSource(file)) return []
       return /^(?:#![^\n]*\n)?\s*\/[/*]/.test(file.text) ? [] : ['has no header comment']
     },
-    breach: { path: 'codec/frame.ts', text: 'export const frame = 1\n' },
+    violation: { path: 'codec/frame.ts', text: 'export const frame = 1\n' },
   },
   {
     name: `no file is longer than ${linesMax} lines`,
@@ -192,17 +196,17 @@ const habits: Habit[] = [
       const allowed = ratchet[file.path] ?? linesMax
       return lines > allowed ? [`has ${lines} lines, ${allowed} are allowed`] : []
     },
-    breach: { path: 'codec/frame.ts', text: `/** Long. */\n${'\n'.repeat(linesMax)}` },
+    violation: { path: 'codec/frame.ts', text: `/** Long. */\n${'\n'.repeat(linesMax)}` },
   },
   {
-    name: 'no test is left out',
+    name: 'no test is skipped',
     problems: (file) => (isSource(file) && folderOf(file.path) === 'test' ? linesThat(codeOf(file.text), leftOut) : []),
-    breach: { path: 'test/a.test.ts', text: ['it', "only('works', () => {})\n"].join('.') },
+    violation: { path: 'test/a.test.ts', text: ['it', "only('works', () => {})\n"].join('.') },
   },
   {
     name: 'nothing is marked as unfinished',
     problems: (file) => (isSource(file) || file.path.endsWith('.md') ? linesThat(file.text, unfinished) : []),
-    breach: { path: 'codec/frame.ts', text: `// ${unfinishedWords[0]}: the rest\n` },
+    violation: { path: 'codec/frame.ts', text: `// ${unfinishedWords[0]}: the rest\n` },
   },
   {
     name: 'a document has one title',
@@ -212,12 +216,12 @@ const habits: Habit[] = [
       const titles = prose.match(/^# .+$/gm) ?? []
       return titles.length === 1 ? [] : [`has ${titles.length} titles`]
     },
-    breach: { path: 'docs/a.md', text: '# One\n\n```sh\n# a comment\n```\n\n# Two\n' },
+    violation: { path: 'docs/a.md', text: '# One\n\n```sh\n# a comment\n```\n\n# Two\n' },
   },
   {
-    name: 'nothing names a path of the machine it was written on',
+    name: 'no file contains a path of the machine it was written on',
     problems: (file) => (isSource(file) || file.path.endsWith('.md') ? linesThat(file.text, machinePath) : []),
-    breach: { path: 'README.md', text: ['# A\n\nSee ', 'home', 'someone', 'notes.\n'].join('/') },
+    violation: { path: 'README.md', text: ['# A\n\nSee ', 'home', 'someone', 'notes.\n'].join('/') },
   },
 ]
 
@@ -231,20 +235,20 @@ function readFiles(folder: string): File[] {
   })
 }
 
-describe('tidy', () => {
+describe('the rules of this repository', () => {
   const files = readFiles('')
 
-  it('reads the repository', () => {
+  it('the check reads the whole repository', () => {
     expect(files.map((file) => file.path)).toContain('test/tidy.test.ts')
   })
 
-  describe.each(habits)('$name', ({ problems, breach }) => {
-    it('holds', () => {
+  describe.each(rules)('$name', ({ name, problems, violation }) => {
+    it(`the repository follows the rule: ${name}`, () => {
       expect(files.flatMap((file) => problems(file).map((problem) => `${file.path}: ${problem}`))).toEqual([])
     })
 
-    it('would be seen broken', () => {
-      expect(problems(breach)).toHaveLength(1)
+    it(`the check finds a violation of the rule: ${name}`, () => {
+      expect(problems(violation)).toHaveLength(1)
     })
   })
 
@@ -253,13 +257,13 @@ describe('tidy', () => {
     expect(Object.keys(ratchet).filter((file) => (lengths.get(file) ?? 0) <= linesMax)).toEqual([])
   })
 
-  it('takes comments for comments, and a URL for a string', () => {
+  it('the check distinguishes comments from strings that contain a URL', () => {
     expect(importsOf("// from 'a'\n/* import 'b' */\nconst c = 'tls://c' // import 'd'\nimport e from 'e'\n")).toEqual([
       'e',
     ])
   })
 
-  it('lets a clock be called and declared', () => {
+  it('the check allows calls and declarations of a clock', () => {
     const text = 'interface Clock {\n  setTimeout(callback: () => void): void\n}\nclock.setTimeout(run, 5)\n'
     expect(linesThat(text, unrepeatable)).toEqual([])
   })

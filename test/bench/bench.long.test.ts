@@ -1,6 +1,7 @@
 /**
- * Owns: that every row of the benchmarks runs and verifies what they carried: small inputs, counts only, never a duration or a ratio.
- * Refuses to know: how fast anything is.
+ * Owns: that every row of the benchmarks runs and verifies the values it carried: small inputs, counts only, never a
+ * duration or a ratio.
+ * Independent of: how fast anything is.
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -23,7 +24,7 @@ describe('the benchmarks', () => {
     { row: 'echo', subjects: secured, bars: ['P6'] },
     { row: 'lanes-8', subjects: ['statewire-tls'], bars: [] },
   ])(
-    'the benchmarks carry and verify every value of the row $row of $subjects',
+    'the benchmark row $row of $subjects carries and verifies every value',
     { timeout: 60_000 },
     async ({ row, subjects, bars }) => {
       const folder = await mkdtemp(join(tmpdir(), 'statewire-bench-'))
@@ -49,7 +50,7 @@ describe('the benchmarks', () => {
     },
   )
 
-  test('the benchmarks the codec benchmark prints a line for each of its bars', { timeout: 60_000 }, async () => {
+  test('the codec benchmark prints one line for each requirement', { timeout: 60_000 }, async () => {
     const { stdout } = await runProgram('bench/codec.js', ['--quick'])
     expect(stdout.match(/^BAR codec-\S+ (pass|fail) ratio=\d/gm)).toHaveLength(4)
   })

@@ -1,11 +1,12 @@
 /**
- * Owns: that one row of the benchmarks runs and verifies what it carried, and what the command says to wrong options.
+ * Owns: that one row of the benchmarks runs and verifies the values it carried, and how the command refuses wrong
+ * options.
  * Independent of: how fast anything is. All rows: bench.long.test.ts.
  */
 import { expect, test } from 'vitest'
 import { runProgram } from '../support/run-program.ts'
 
-test('the benchmark of one-way values over TLS verifies every value and prints its bar', async () => {
+test('the benchmark of one-way values over TLS verifies every value and prints its requirement', async () => {
   const options = ['--quick', '--seconds', '0.05', '--rows', 'one-way', '--subjects', 'raw-tls,statewire-tls']
   const { stdout, stderr } = await runProgram('bench/main.js', options)
   expect(stdout + stderr).not.toContain('broken cell')
@@ -13,7 +14,7 @@ test('the benchmark of one-way values over TLS verifies every value and prints i
   expect(stdout).toMatch(/^BAR P1 (pass|fail) ratio=\d/m)
 })
 
-test('the benchmark ends with exit code 2 for an unknown row and names the rows', async () => {
+test('the benchmark exits with code 2 for an unknown row and lists the rows', async () => {
   const { code, stderr, stdout } = await runProgram('bench/main.js', ['--rows', 'nonsense'])
   expect(code).toBe(2)
   expect(stdout + stderr).toContain('one-way')

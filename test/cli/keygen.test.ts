@@ -1,4 +1,7 @@
-/** Owns: what the command line prints, writes and exits with. Refuses to know: how keys are made. */
+/**
+ * Owns: what the command line prints and writes, and its exit codes.
+ * Independent of: how keys are made.
+ */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -20,7 +23,7 @@ async function cli(...args: string[]): Promise<{ code: number; out: string; err:
 }
 
 describe('keygen', () => {
-  it('keygen with --out writes the key for its owner only, and prints the id alone', async () => {
+  it('keygen with --out writes a key file that only its owner can read, and prints only the id', async () => {
     const file = fresh()
     const { code, out, err } = await cli('keygen', '--out', file)
     expect([code, err]).toEqual([0, ''])
@@ -29,13 +32,13 @@ describe('keygen', () => {
     expect(statSync(file).mode & 0o777).toBe(0o600)
   })
 
-  it('keygen without --out prints the key, and the id where it is not mixed up with it', async () => {
+  it('keygen without --out prints the key on stdout and the id on stderr', async () => {
     const { code, out, err } = await cli('keygen')
     expect(code).toBe(0)
     expect(`${Identity.fromPem(out).id}\n`).toBe(err)
   })
 
-  it('keygen does not overwrite a file, except with --force', async () => {
+  it('keygen overwrites a file only with --force', async () => {
     const file = fresh()
     const first = await cli('keygen', '--out', file)
     const kept = readFileSync(file, 'utf8')
@@ -50,7 +53,7 @@ describe('keygen', () => {
     expect(`${(await Identity.load(file)).id}\n`).toBe(third.out)
   })
 
-  it('keygen fails with 1 where it cannot write, and leaves nothing behind', async () => {
+  it('keygen exits with code 1 and leaves no file when it cannot write the key', async () => {
     const { code, out, err } = await cli('keygen', '--out', path.join(folder, 'no', 'such', 'folder'))
     expect([code, out]).toEqual([1, ''])
     expect(err).toMatch(/ENOENT.*ERR_KEY_FILE_UNUSABLE/)
@@ -62,7 +65,7 @@ describe('keygen', () => {
   })
 
   it.each([[false], [true]])(
-    'keygen names the folder that does not exist, and says to make it (--force: %s)',
+    'keygen names the missing folder and says to create it (--force: %s)',
     async (isForced) => {
       const { err } = await cli(
         'keygen',
@@ -76,13 +79,13 @@ describe('keygen', () => {
     },
   )
 
-  it.each([[false], [true]])('keygen says that a folder is no file for a key (--force: %s)', async (isForced) => {
+  it.each([[false], [true]])('keygen refuses a folder as the key file (--force: %s)', async (isForced) => {
     const { code, err } = await cli('keygen', '--out', folder, ...(isForced ? ['--force'] : []))
     expect(code).toBe(1)
     expect(err).toContain(`${JSON.stringify(folder)} is a folder: name a file in it`)
   })
 
-  it('keygen with --id prints the id of a key that exists, and changes nothing', async () => {
+  it('keygen with --id prints the id of an existing key and changes nothing', async () => {
     const file = fresh()
     const made = await cli('keygen', '--out', file)
     const kept = readFileSync(file, 'utf8')
@@ -90,7 +93,7 @@ describe('keygen', () => {
     expect(readFileSync(file, 'utf8')).toBe(kept)
   })
 
-  it('keygen with --id fails with 1 where there is no key, and makes none', async () => {
+  it('keygen with --id exits with code 1 when there is no key file, and creates none', async () => {
     const file = fresh()
     const { code, out, err } = await cli('keygen', '--id', file)
     expect([code, out]).toEqual([1, ''])
@@ -98,7 +101,7 @@ describe('keygen', () => {
     expect(existsSync(file)).toBe(false)
   })
 
-  it.each([['--out'], ['--force'], ['--id']])('keygen tells of %s in its help', (flag) => {
+  it.each([['--out'], ['--force'], ['--id']])('the help of keygen describes %s', (flag) => {
     expect(help).toContain(`  ${flag}`)
   })
 
@@ -114,13 +117,13 @@ describe('keygen', () => {
     [['keygen', '--id', '']],
     [['keygen', '--id', 'a', '--out', 'b']],
     [['keygen', '--id', 'a', '--force']],
-  ])('keygen exits with 2 on %j, says why, and shows the help', async (args) => {
+  ])('keygen exits with code 2 for the arguments %j, gives the reason, and prints the help', async (args) => {
     const { code, out, err } = await cli(...args)
     expect([code, out]).toEqual([2, ''])
     expect(err).toMatch(/^statewire: .+\n\nstatewire keygen/)
   })
 
-  it.each([['--help'], ['-h'], ['keygen', '--help']])('keygen prints its help with %s', async (...args) => {
+  it.each([['--help'], ['-h'], ['keygen', '--help']])('the command line prints its help for %s', async (...args) => {
     expect(await cli(...args)).toEqual({ code: 0, out: help, err: '' })
   })
 })
@@ -131,30 +134,27 @@ function packageVersion(): string {
 }
 
 describe('the version', () => {
-  it.each(['--version', '-v'])('the version is printed alone with %s', async (flag) => {
+  it.each(['--version', '-v'])('%s prints only the version', async (flag) => {
     expect(await cli(flag)).toEqual({ code: 0, out: `${packageVersion()}\n`, err: '' })
   })
 })
 
-describe('the program', () => {
+describe('the program file', () => {
   const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
   const compiled = fileURLToPath(new URL('../../build/cli/main.js', import.meta.url))
 
-  it('the program begins with the line that makes it one', () => {
+  it('the program file begins with the line that makes it executable', () => {
     expect(readFileSync(main, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/)
   })
 
-  it.runIf(existsSync(compiled))(
-    'the program runs in a process: exit codes and streams are those of the commands',
-    () => {
-      const file = fresh()
-      writeFileSync(file, 'kept')
-      const program = (...args: string[]) => spawnSync(process.execPath, [compiled, ...args], { encoding: 'utf8' })
-      expect(program('--version')).toMatchObject({ status: 0, stdout: `${packageVersion()}\n`, stderr: '' })
-      const [good, refused, wrong] = [program('keygen'), program('keygen', '--out', file), program('keygen', '--what')]
-      expect([good.status, refused.status, wrong.status]).toEqual([0, 1, 2])
-      expect(`${Identity.fromPem(good.stdout).id}\n`).toBe(good.stderr)
-      expect(readFileSync(file, 'utf8')).toBe('kept')
-    },
-  )
+  it.runIf(existsSync(compiled))('the program exits with the code of its command and uses its streams', () => {
+    const file = fresh()
+    writeFileSync(file, 'kept')
+    const program = (...args: string[]) => spawnSync(process.execPath, [compiled, ...args], { encoding: 'utf8' })
+    expect(program('--version')).toMatchObject({ status: 0, stdout: `${packageVersion()}\n`, stderr: '' })
+    const [good, refused, wrong] = [program('keygen'), program('keygen', '--out', file), program('keygen', '--what')]
+    expect([good.status, refused.status, wrong.status]).toEqual([0, 1, 2])
+    expect(`${Identity.fromPem(good.stdout).id}\n`).toBe(good.stderr)
+    expect(readFileSync(file, 'utf8')).toBe('kept')
+  })
 })

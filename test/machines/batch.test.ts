@@ -1,4 +1,7 @@
-/** Owns: the table of machines/batch.ts: sessions that come up together, and end together or stand alone. Refuses to know: how it is done (actors/batch.ts). */
+/**
+ * Owns: the table of machines/batch.ts: sessions that start together, and end together or independently.
+ * Independent of: what the actions do (actors/batch.ts).
+ */
 import { describe } from 'vitest'
 import { batchMachine } from '../../machines/index.ts'
 import { chartContract, named } from './chart-contract.ts'
@@ -52,7 +55,7 @@ open
   deadline.passed                    -> failed                         noteFailure releaseLinks reject tellClosed
 `
 
-describe('the batch chart', () => {
+describe('the session group chart', () => {
   chartContract(batchMachine, {
     lives: {
       sessions: { purpose: 'sessions', onConnectionLost: 'fail' },

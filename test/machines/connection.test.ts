@@ -1,4 +1,7 @@
-/** Owns: the table of machines/connection.ts: one socket from the first packet to the last. Refuses to know: how it is done (actors/connection.ts). */
+/**
+ * Owns: the table of machines/connection.ts: one socket from the first packet to the last.
+ * Independent of: what the actions do (actors/connection.ts).
+ */
 import { describe, expect, it } from 'vitest'
 import { connectionMachine } from '../../machines/index.ts'
 import { chartContract, named } from './chart-contract.ts'
@@ -122,7 +125,7 @@ describe('the connection chart', () => {
     expect(names).toContain(name)
   })
 
-  it('the connection chart never leaves closed: a connection is never reused', () => {
+  it('the connection chart never leaves the state closed, so a connection is never reused', () => {
     expect(connectionMachine.getStateNodeById('connection.closed').type).toBe('final')
   })
 })

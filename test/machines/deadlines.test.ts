@@ -1,7 +1,7 @@
 /**
- * Owns: that nothing waits for ever by oversight: every state of every chart in which an actor can rest names a deadline,
- * or carries the tag `resting` and says in its description why it may last.
- * Refuses to know: how long a deadline is, and who keeps it (actors/statechart/chart-actor.ts).
+ * Owns: that nothing waits forever by oversight: every state of every chart in which an actor can stay names a
+ * deadline, or carries the tag `resting` and says in its description why it may last.
+ * Independent of: how long a deadline is, and what keeps it (actors/statechart/chart-actor.ts).
  */
 import { readdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
@@ -20,10 +20,13 @@ function nodesBelow(node: AnyStateNode): AnyStateNode[] {
 
 const hasDeadline = (node: AnyStateNode): boolean => (node.meta as StateMeta | undefined)?.deadline !== undefined
 const isResting = (node: AnyStateNode): boolean => node.tags.includes(charts.resting)
-/** A state with an eventless way out that has no guard is left in the same breath. */
+/** A state with an unguarded eventless transition is left at once. */
 const isTransient = (node: AnyStateNode): boolean => node.always?.some(({ guard }) => guard === undefined) ?? false
 
-/** What is wrong with a state, in words; a compound is covered by its children, and covers them by a deadline of its own. */
+/**
+ * What is wrong with a state, in words. A compound state is covered by its children, and covers them by its own
+ * deadline.
+ */
 function faultsOf(node: AnyStateNode, covered = false): string[] {
   const isCovered = covered || hasDeadline(node)
   const children = Object.values(node.states)
@@ -40,7 +43,7 @@ const faultsOfChart = (machine: AnyStateMachine): string[] =>
   Object.values(machine.root.states).flatMap((node) => faultsOf(node))
 
 describe('every chart', () => {
-  it('every chart of the folder is looked at', () => {
+  it('every chart in the machines folder is checked for deadlines', () => {
     const files = readdirSync(new URL('../../machines/', import.meta.url)).map((file) => file.replace('.ts', ''))
     const expected = files.filter((file) => !['chart', 'index', 'xstate'].includes(file))
     expect(machines.map(({ name }) => name.replace('Machine', '')).sort()).toEqual(expected.sort())
@@ -48,41 +51,41 @@ describe('every chart', () => {
   })
 })
 
-describe.each(machines)('$name', ({ machine }) => {
-  it('bounds every state in which it can rest, or says why it may rest there', () => {
+describe.each(machines)('$name', ({ name, machine }) => {
+  it(`${name} bounds every state in which it can stay, or says why it may stay there`, () => {
     expect(faultsOfChart(machine)).toEqual([])
   })
 
-  it('hears of every deadline that it sets', () => {
+  it(`${name} handles every deadline that it sets`, () => {
     const waiting = nodesBelow(machine.root).filter(hasDeadline)
-    const deaf = waiting.filter((node) => {
+    const unhandled = waiting.filter((node) => {
       for (let at: AnyStateNode | undefined = node; at !== undefined; at = at.parent)
         if (at.on['deadline.passed'] !== undefined) return false
       return true
     })
-    expect(deaf.map(({ id }) => id)).toEqual([])
+    expect(unhandled.map(({ id }) => id)).toEqual([])
   })
 
-  it('uses no timers of XState and no children of XState: deadlines are in the wheel, children in a Map', () => {
+  it(`${name} uses no timers and no invoked children of XState`, () => {
     const nodes = [machine.root, ...nodesBelow(machine.root)]
     expect(nodes.filter(({ after, invoke }) => after.length > 0 || invoke.length > 0).map(({ id }) => id)).toEqual([])
   })
 })
 
-describe('the check itself', () => {
+describe('the deadline check', () => {
   const chart = (states: object): AnyStateMachine =>
     setup({}).createMachine({ id: 'x', initial: 'a', states: states as never }) as unknown as AnyStateMachine
 
   it.each<[string, object, string[]]>([
-    ['finds a state that waits for ever', { a: {} }, ['x.a has no deadline and does not rest']],
+    ['finds a state that waits forever', { a: {} }, ['x.a has no deadline and does not rest']],
     [
-      'finds it below another one',
+      'finds such a state below another one',
       { a: { initial: 'b', states: { b: {} } } },
       ['x.a.b has no deadline and does not rest'],
     ],
-    ['finds a rest without a reason', { a: { tags: 'resting' } }, ['x.a rests without saying why']],
+    ['finds a resting state without a reason', { a: { tags: 'resting' } }, ['x.a rests without saying why']],
     [
-      'finds a rest with a deadline',
+      'finds a resting state with a deadline',
       { a: { tags: 'resting', description: 'why', meta: { deadline: 'dialTimeoutMs' } } },
       ['x.a has a deadline and rests'],
     ],
@@ -91,14 +94,14 @@ describe('the check itself', () => {
       { a: { always: { guard: () => false, target: 'b' } }, b: { type: 'final' } },
       ['x.a has no deadline and does not rest'],
     ],
-    ['is content with a rest that says why', { a: { tags: 'resting', description: 'why' } }, []],
+    ['accepts a resting state that says why', { a: { tags: 'resting', description: 'why' } }, []],
     [
-      'is content with a deadline, also where the parent has it',
+      'accepts a deadline, even if only the parent state has it',
       { a: { meta: { deadline: 'dialTimeoutMs' }, initial: 'b', states: { b: {} } } },
       [],
     ],
-    ['is content with ends and with states that are left at once', { a: { always: 'b' }, b: { type: 'final' } }, []],
-  ])('the check itself %s', (_, states, faults) => {
+    ['accepts final states and states that are left at once', { a: { always: 'b' }, b: { type: 'final' } }, []],
+  ])('the deadline check %s', (_, states, faults) => {
     expect(faultsOfChart(chart(states))).toEqual(faults)
   })
 })

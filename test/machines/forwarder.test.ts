@@ -1,4 +1,7 @@
-/** Owns: the table of machines/forwarder.ts: one direction of a link. Refuses to know: how it is done (actors/forwarder.ts). */
+/**
+ * Owns: the table of machines/forwarder.ts: one direction of a link.
+ * Independent of: what the actions do (actors/forwarder.ts).
+ */
 import { describe } from 'vitest'
 import { forwarderMachine } from '../../machines/index.ts'
 import { chartContract, named } from './chart-contract.ts'

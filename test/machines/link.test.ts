@@ -1,4 +1,7 @@
-/** Owns: the table of machines/link.ts: what outlives sockets, in both roles and both modes. Refuses to know: how it is done (actors/link.ts). */
+/**
+ * Owns: the table of machines/link.ts: what outlives sockets, in both roles and both modes.
+ * Independent of: what the actions do (actors/link.ts).
+ */
 import { describe } from 'vitest'
 import { linkMachine } from '../../machines/index.ts'
 import { chartContract, childEvents, named } from './chart-contract.ts'

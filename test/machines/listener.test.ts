@@ -1,4 +1,7 @@
-/** Owns: the table of machines/listener.ts: bound or not. Refuses to know: how it is done (actors/listener.ts). */
+/**
+ * Owns: the table of machines/listener.ts: bound or not.
+ * Independent of: what the actions do (actors/listener.ts).
+ */
 import { describe } from 'vitest'
 import { listenerMachine } from '../../machines/index.ts'
 import { chartContract, childEvents, named } from './chart-contract.ts'

@@ -1,4 +1,7 @@
-/** Owns: the table of machines/peer.ts: where the failures of its actors stop. Refuses to know: how it is done (actors/peer.ts). */
+/**
+ * Owns: the table of machines/peer.ts: where the failures of a peer's actors stop.
+ * Independent of: what the actions do (actors/peer.ts).
+ */
 import { describe } from 'vitest'
 import { peerMachine } from '../../machines/index.ts'
 import { chartContract, childEvents, named } from './chart-contract.ts'

@@ -1,4 +1,7 @@
-/** Owns: the table of machines/pool.ts: many children below one name. Refuses to know: how it is done (actors/statechart/pool.ts). */
+/**
+ * Owns: the table of machines/pool.ts: many children below one name.
+ * Independent of: what the actions do (actors/statechart/pool.ts).
+ */
 import { describe } from 'vitest'
 import { poolMachine } from '../../machines/index.ts'
 import { chartContract, childEvents, named } from './chart-contract.ts'

@@ -1,4 +1,7 @@
-/** Owns: the table of machines/reconnector.ts: whether dials are granted. Refuses to know: how it is done (actors/reconnector.ts). */
+/**
+ * Owns: the table of machines/reconnector.ts: whether dials are granted.
+ * Independent of: what the actions do (actors/reconnector.ts).
+ */
 import { describe } from 'vitest'
 import { reconnectorMachine } from '../../machines/index.ts'
 import { chartContract, named } from './chart-contract.ts'

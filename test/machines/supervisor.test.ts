@@ -1,4 +1,7 @@
-/** Owns: the table of machines/supervisor.ts: a whole network as its application sees it. Refuses to know: how it is done (actors/supervisor.ts). */
+/**
+ * Owns: the table of machines/supervisor.ts: a whole network as its application sees it.
+ * Independent of: what the actions do (actors/supervisor.ts).
+ */
 import { describe } from 'vitest'
 import { supervisorMachine } from '../../machines/index.ts'
 import { chartContract, childEvents, named } from './chart-contract.ts'

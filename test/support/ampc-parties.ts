@@ -1,7 +1,7 @@
 /**
- * Owns: the parties of an ampc test: networks and seats that are shut down at its end, and the check that nothing of a
- * network is left then.
- * Refuses to know: what a test does with them.
+ * Owns: the parties of an ampc test: networks and plain-socket seats that are shut down at its end, and the check that
+ * nothing of a network is left then.
+ * Independent of: what a test does with them.
  */
 import { afterEach, expect } from 'vitest'
 import { createNetwork } from '../../index.ts'
@@ -32,7 +32,7 @@ const transports = new WeakMap<Network, TcpTransport>()
 const seats: RustSeat[] = []
 const sockets: RawSocket[] = []
 
-/** A network that is up. */
+/** A network that is running. */
 export async function party(
   config: PartyConfig,
   runtime: NetworkRuntimeOptions = {},
@@ -47,13 +47,15 @@ export async function party(
   return network
 }
 
-/** Puts a network that was made in another way under the same care. */
+/** Registers a network that was made in another way for the same cleanup. */
 export function track(network: Network, transport: TcpTransport): void {
   transports.set(network, transport)
   networks.push(network)
 }
 
-/** Networks of all the given parties, each knowing all others; the lesser ones first, because the greater dial them. */
+/**
+ * Networks of all the given parties, each knowing all others; the lesser ones first, because the greater dial them.
+ */
 export async function parties(
   identities: readonly string[],
   config: Partial<AmpcPlaintextConfig> = {},
@@ -71,7 +73,7 @@ export async function parties(
   return made
 }
 
-/** The open sockets of a network, to be broken on purpose. */
+/** The open sockets of a network, for a test to break. */
 export function pipesOf(network: Network): TcpPipe[] {
   return [...(transports.get(network) as TcpTransport).pipes]
 }
@@ -92,7 +94,7 @@ export async function dialed(network: Network, identity = 'bob', connectionId = 
   return keep(await dialUntilOk(network.url as string, identity, connectionId))
 }
 
-/** What a party sends first: each of its sessions says its index in the batch. */
+/** What a party sends first: each of its sessions sends its index in the session group. */
 export function validation(indexes: readonly number[], firstId = 0): Buffer {
   return Buffer.concat(
     indexes.map((index) => encodeFrame(firstId + index, { type: 'PrfKey', value: validationKey(index) })),
@@ -114,7 +116,7 @@ export async function makeAll(
   )
 }
 
-/** alice alone, and bob as a plain socket that shook hands and was validated on every session. */
+/** alice as a network, and bob as a plain socket that shook hands and was validated on every session. */
 export async function aliceWithRawBob(
   count = 1,
   limits: Partial<Limits> = {},
@@ -139,7 +141,7 @@ export async function shutDown(network: Network): Promise<void> {
   })
 }
 
-/** Puts the end of every scenario in place: whatever it did, nothing is left. */
+/** Registers the end of every scenario: whatever it did, nothing is left. */
 export function leaveNothingBehind(): void {
   afterEach(async () => {
     try {

@@ -1,13 +1,13 @@
 /**
- * Owns: waiting in tests: always for something, never for ever, and with a sentence for when it does not come.
- * Refuses to know: what is waited for.
+ * Owns: waiting in tests: always for a condition, always bounded, and with a sentence for when it does not happen.
+ * Independent of: what is waited for.
  */
 import type { Network, NetworkEventOf, NetworkEventType } from '../../index.ts'
 
-/** Long enough for a loaded machine; a test that waits so long has failed. */
+/** Long enough for a loaded machine; a test that waits this long has failed. */
 const patienceMs = 8_000
 
-/** The promise, or an error that names what did not happen. */
+/** Resolves as the promise does, or rejects with an error that names what did not happen. */
 export async function within<T>(promise: Promise<T>, what: string, timeoutMs = patienceMs): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
@@ -20,7 +20,7 @@ export async function within<T>(promise: Promise<T>, what: string, timeoutMs = p
   }
 }
 
-/** Looks once in each turn of the event loop. For conditions that no event tells of. */
+/** Checks once in each tick of the event loop. For conditions that no event reports. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
   const giveUpAtMs = performance.now() + patienceMs
   while (!condition()) {
@@ -29,17 +29,20 @@ export async function until(condition: () => boolean, what: string): Promise<voi
   }
 }
 
-/** One look of the event loop at its sockets. */
+/** One poll phase of the event loop. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
-/** Several turns: what would have happened "at once" has happened. Only for saying that something does not happen. */
+/**
+ * Lets several ticks pass: what would have happened "at once" has happened. Only for asserting that something does not
+ * happen.
+ */
 export async function settle(turns = 20): Promise<void> {
   for (let i = 0; i < turns; i++) await turn()
 }
 
-/** The next event of a type that fits; put on before the cause, so that nothing is missed. */
+/** The next matching event of a type. Call it before the cause, so that nothing is missed. */
 export function nextEvent<T extends NetworkEventType>(
   network: Network,
   type: T,
@@ -53,12 +56,14 @@ export function nextEvent<T extends NetworkEventType>(
     })
   })
   const bounded = within(event, `${network.identity} emits ${type}`)
-  // Whoever awaits it hears; a test that failed before it did shall not fail twice.
+  // The awaiting caller gets the rejection; a test that failed earlier must not fail twice.
   bounded.catch(() => {})
   return bounded
 }
 
-/** The error of a promise that must reject. The handler is put on at once: a rejection in between is not unhandled. */
+/**
+ * The error of a promise that must reject. The handler is attached at once, so a rejection in between is not unhandled.
+ */
 export function rejection(promise: Promise<unknown>, what: string): Promise<Error & { code?: string }> {
   const error = promise.then(
     (value) => {

@@ -1,6 +1,6 @@
 /**
- * Owns: a carrier whose pipes break as they are told: after so many bytes, in silence, or all at once as with their process.
- * Refuses to know: what travels in them. It wraps the memory carrier, one wrapper for each party.
+ * Owns: a carrier whose pipes break on request: after a number of bytes, silently, or all at once with their process.
+ * Independent of: what travels in them. It wraps the memory carrier, one wrapper for each party.
  */
 import type { Clock } from '../../actors/index.ts'
 import type {
@@ -13,10 +13,10 @@ import type {
   Transport,
 } from '../../actors/pipe.ts'
 
-/** Where nobody listens. */
+/** An address where nothing listens. */
 const nowhere = 1
 
-/** A socket reads at most so much at a time. */
+/** The most that one socket read returns. */
 const readLengthBytes = 64 * 1024
 
 function readsOf(whole: Buffer): Buffer[] {
@@ -92,7 +92,7 @@ export class FaultyPipe implements Pipe {
       this.#leftBytes -= whole.length
       return this.#inner.write(readsOf(whole), onFlushed)
     }
-    // The last bytes that get through, often the half of a frame; then both ends hear of the end.
+    // The last bytes that get through, often half a frame; then both ends see the end.
     const rest = whole.subarray(0, this.#leftBytes)
     this.#leftBytes = 0
     this.#inner.write(readsOf(rest), () => this.#inner.destroy(new Error('cut')))
@@ -118,7 +118,7 @@ export class FaultyPipe implements Pipe {
     this.#isSilent = false
   }
 
-  /** From here on nothing arrives, nothing leaves, and nobody is told. */
+  /** From here on nothing arrives, nothing leaves, and no end is reported. */
   fallSilent(): void {
     this.#isSilent = true
   }
@@ -141,7 +141,7 @@ export class FaultyTransport implements Transport {
   readonly #clock: Clock
   readonly #listeners = new Set<PipeListener>()
   readonly pipes = new Set<FaultyPipe>()
-  /** How many bytes a new pipe carries each way before it is cut; for ever if it says Infinity. */
+  /** How many bytes a new pipe carries each way before it is cut; Infinity means never. */
   cutAfterBytes: () => number = () => Infinity
   /** Dials are refused. */
   isDown = false
@@ -184,14 +184,14 @@ export class FaultyTransport implements Transport {
     return listener
   }
 
-  /** The process is gone: its sockets are reset, its port is free, and whatever it still does reaches nobody. */
+  /** The process is gone: its sockets are reset, its port is free, and whatever it still writes is lost. */
   async die(): Promise<void> {
     this.#isDead = true
     for (const listener of this.#listeners) await listener.close()
     for (const pipe of this.pipes) pipe.cut()
   }
 
-  /** Every open pipe is cut. */
+  /** Cuts every open pipe. */
   cutAll(): void {
     for (const pipe of this.pipes) pipe.cut()
   }

@@ -1,8 +1,11 @@
-/** Owns: the first bytes of Node's own TLS client, as a server gets them. Refuses to know: what is done with them. */
+/**
+ * Owns: the first bytes of Node's own TLS client, as a server gets them.
+ * Independent of: what is done with them.
+ */
 import net from 'node:net'
 import tls from 'node:tls'
 
-/** The ClientHello of a client with these options; its connection is destroyed then. */
+/** The ClientHello of a client with these options; its connection is destroyed afterwards. */
 export function captureClientHello(options: tls.ConnectionOptions): Promise<Buffer> {
   return new Promise((resolve) => {
     const server = net.createServer((socket) => {

@@ -1,18 +1,20 @@
 /**
- * Owns: that a scenario leaves nothing behind: no actor, no deadline, no handle of a transport, no socket of the process,
- * and no error that nobody caught.
- * Refuses to know: what the scenario does.
+ * Owns: that a scenario leaves nothing running: no actor, no deadline, no handle of a transport, no socket of the
+ * process, and no uncaught error.
+ * Independent of: what the scenario does.
  */
 import { expect } from 'vitest'
 import type { Network } from '../../actors/index.ts'
 
-/** Connected, connecting and listening sockets of this process; timers and pipes of the test runner are not ours. */
+/**
+ * Connected, connecting and listening sockets of this process; timers and pipes of the test runner are not counted.
+ */
 function socketsOfProcess(): string[] {
   return process.getActiveResourcesInfo().filter((name) => /TCP|Pipe(?:Server)?Wrap$/.test(name))
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-/** The kernel releases a destroyed socket within a few turns of the loop. */
+/** The kernel releases a destroyed socket within a few ticks of the loop. */
 const turnsMax = 2000
 
 export class LeakCheck {
@@ -31,7 +33,7 @@ export class LeakCheck {
     this.#networks.push(network)
   }
 
-  /** Call when everything was shut down. */
+  /** Call it when everything was shut down. */
   async assertNothingLeft(): Promise<void> {
     for (let i = 0; i < turnsMax && socketsOfProcess().length > this.#socketsBefore; i++) await turn()
     await turn()

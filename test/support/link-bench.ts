@@ -1,18 +1,27 @@
 /**
- * Owns: a LinkState with hooks that remember, and what tests of it need to make and read frames.
- * Refuses to know: what any single test is about.
+ * Owns: a LinkState with hooks that record their calls, and what its tests need to make and read frames.
+ * Independent of: what any single test is about.
  */
 import { encodeFrame, FrameReader } from '../../codec/index.ts'
 import type { NetworkValue } from '../../codec/index.ts'
 import { ampcDialect, LinkState } from '../../protocol/index.ts'
 import type { Lane, LinkHooks, LinkLimits } from '../../protocol/index.ts'
 
-export const smallLimits: LinkLimits = { maxMessageLengthBytes: 1 << 20, receiveQueueBytesMax: 1000, sendQueueBytesMax: 1000, sendQueueValuesMax: 4, earlyBytesMax: 500 }
+export const smallLimits: LinkLimits = {
+  maxMessageLengthBytes: 1 << 20,
+  receiveQueueBytesMax: 1000,
+  sendQueueBytesMax: 1000,
+  sendQueueValuesMax: 4,
+  earlyBytesMax: 500,
+}
 
-/** Besides its bytes, each value that waits or is unread costs so much. */
+/** The cost of each waiting or unread value on top of its bytes. */
 export const overheadBytes = 64
 
-export const bytes = (length: number, fill = 1): NetworkValue => ({ type: 'Bytes', value: new Uint8Array(length).fill(fill) })
+export const bytes = (length: number, fill = 1): NetworkValue => ({
+  type: 'Bytes',
+  value: new Uint8Array(length).fill(fill),
+})
 export const number = (value: number): NetworkValue => ({ type: 'RingElement32', value })
 
 export class LinkBench {
@@ -44,13 +53,13 @@ export class LinkBench {
     this.state.setHooks(hooks)
   }
 
-  /** A frame as the reader hands it over. @returns whether its memory may be used again */
+  /** A frame as the reader delivers it. @returns whether its memory may be reused */
   arrive(laneId: number, value: NetworkValue): boolean {
     const frame = encodeFrame(laneId, value)
     return this.state.onFrame(laneId, frame[4] as number, frame, 5, frame.length)
   }
 
-  /** Queues a value behind the others; the outcome is written down. */
+  /** Queues a value; the outcome is recorded. */
   wait(lane: Lane, value: NetworkValue): { outcome: string; error: unknown; withdraw: () => boolean } {
     const waiting = { outcome: 'waits', error: null as unknown, withdraw: () => false }
     waiting.withdraw = this.state.waitToSend(
@@ -65,10 +74,13 @@ export class LinkBench {
     return waiting
   }
 
-  /** What a socket would get now, as (lane, first four body bytes as a number). */
+  /** What a socket would be given now, as (lane, first four body bytes as a number). */
   takeFrames(): string[] {
     const frames: string[] = []
-    const reader = new FrameReader({ maxMessageLengthBytes: 1 << 26 }, { onFrame: (lane, _descriptor, buffer, start) => frames.push(`${lane}: ${buffer.readUInt32LE(start)}`) > 0 })
+    const reader = new FrameReader(
+      { maxMessageLengthBytes: 1 << 26 },
+      { onFrame: (lane, _descriptor, buffer, start) => frames.push(`${lane}: ${buffer.readUInt32LE(start)}`) > 0 },
+    )
     for (const buffer of this.state.takeBatch()) reader.push(buffer)
     return frames
   }

@@ -1,7 +1,7 @@
 /**
- * Owns: a few native networks that know each other's keys: over memory in virtual time with faults on order, or over TCP or
- * TLS in real time; what they said; that nothing of them is left when the scene is over.
- * Refuses to know: what happens in the scene.
+ * Owns: a few native networks that know each other's keys: over memory in virtual time with faults on request, or over
+ * TCP or TLS in real time; what they logged; that nothing of them is left when the scene is over.
+ * Independent of: what happens in the scene.
  */
 import { createNetwork, Identity } from '../../actors/index.ts'
 import type { Limits, Network, NetworkEvent, Session } from '../../actors/index.ts'
@@ -33,11 +33,11 @@ export interface MemberPlan {
   /** Keys of its peers, and which of those it dials; the others dial it. */
   readonly peers: readonly number[]
   readonly dials: readonly number[]
-  /** Where each key listens, if it is not where it really does. */
+  /** Where each key listens, if that is not its real address. */
   readonly misled?: Readonly<Record<number, number>>
-  /** The key at whose address it listens, if it is not its own. In memory only. */
+  /** The key whose address it listens at, if not its own. In memory only. */
   readonly listensAs?: number
-  /** The address to listen at, if it has to be known before. Over sockets only. */
+  /** The address to listen at, if it has to be known beforehand. Over sockets only. */
   readonly listenAt?: string
   readonly limits?: Partial<Limits>
   readonly links?: number
@@ -51,8 +51,13 @@ export interface NativeSceneOptions {
   readonly links?: number
 }
 
-/** Breaks are many and from one address: the caps for strangers have tests of their own. */
-const sceneLimits: Partial<Limits> = { backoffMinMs: 1, backoffMaxMs: 50, connectBurst: 1_000_000, pendingInboundPerAddressMax: 64 }
+/** There are many breaks, all from one address: the caps for strangers have tests of their own. */
+const sceneLimits: Partial<Limits> = {
+  backoffMinMs: 1,
+  backoffMaxMs: 50,
+  connectBurst: 1_000_000,
+  pendingInboundPerAddressMax: 64,
+}
 
 const patienceMs = 20_000
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -67,7 +72,12 @@ export class NativeMember {
   readonly events: NetworkEvent[] = []
   readonly actors = new Map<string, AnyActorRef>()
 
-  constructor(plan: MemberPlan, network: Network, transport: NativeMember['transport'], actors: Map<string, AnyActorRef>) {
+  constructor(
+    plan: MemberPlan,
+    network: Network,
+    transport: NativeMember['transport'],
+    actors: Map<string, AnyActorRef>,
+  ) {
     this.plan = plan
     this.id = network.identity
     this.network = network
@@ -90,21 +100,22 @@ export class NativeMember {
     return services.baseLinks.of(peer.id)[number]?.state as NativeLinkState
   }
 
-  /** Tells one actor of this member something that it has a bug about, or anything else. */
+  /** Sends an event to one actor of this member, for example one that makes it fail. */
   tell(path: string, event: AnyEventObject): void {
     const ref = this.actors.get(path)
-    if (ref === undefined) throw new Error(`there is no actor ${path}; there are: ${[...this.actors.keys()].join(', ')}`)
+    if (ref === undefined)
+      throw new Error(`there is no actor ${path}; there are: ${[...this.actors.keys()].join(', ')}`)
     ref.send(event)
   }
 
-  /** What all its links hold; throws if the sum is not that of its holders. */
+  /** What all its links hold; throws if the total is not the sum over its holders. */
   get usedBytes(): number {
     const services = supervisorServices(this.network.ref) as Services
     services.memory.invariants()
     return services.memory.usedBytes
   }
 
-  /** Breaks its sockets, those that there are now. */
+  /** Breaks the sockets that it has now. */
   kill(): void {
     if (this.transport instanceof FaultyTransport) this.transport.cutAll()
     else for (const pipe of this.transport.pipes) pipe.destroy()
@@ -130,12 +141,12 @@ export class NativeScene {
     return this.#options.on === 'memory'
   }
 
-  /** Both ends of each connection in memory that is not closed. */
+  /** Both ends of each open connection in memory. */
   get openPipes(): number {
     return this.#wire.pipes.size
   }
 
-  /** Waits for a promise, moving virtual time on where it is virtual. */
+  /** Waits for a promise, advancing virtual time where time is virtual. */
   run<T>(promise: Promise<T>): Promise<T> {
     return this.isVirtual ? this.clock.run(promise) : promise
   }
@@ -149,26 +160,41 @@ export class NativeScene {
     }
   }
 
-  /** A network that runs; one that has the key already must be gone. */
+  /** Starts a network; an earlier one with the same key must be gone. */
   async start(plan: MemberPlan): Promise<NativeMember> {
     const { on } = this.#options
     const key = keys[plan.key] as Identity
     const scheme = on === 'tls' ? 'tls' : 'tcp'
     const ids = new Set(plan.peers.map((peer) => (keys[peer] as Identity).id))
-    const urlOf = (peer: number): string => (this.isVirtual ? `tcp://127.0.0.1:${portOf(plan.misled?.[peer] ?? peer)}` : (this.#urls.get(plan.misled?.[peer] ?? peer) as string))
-    const transport = this.isVirtual ? new FaultyTransport(this.#wire, this.clock) : on === 'tcp' ? new TcpTransport() : new TlsTransport({ identity: key, authorize: (id) => ids.has(id) })
+    const urlOf = (peer: number): string =>
+      this.isVirtual
+        ? `tcp://127.0.0.1:${portOf(plan.misled?.[peer] ?? peer)}`
+        : (this.#urls.get(plan.misled?.[peer] ?? peer) as string)
+    const transport = this.isVirtual
+      ? new FaultyTransport(this.#wire, this.clock)
+      : on === 'tcp'
+        ? new TcpTransport()
+        : new TlsTransport({ identity: key, authorize: (id) => ids.has(id) })
     const actors = new Map<string, AnyActorRef>()
     const network = createNetwork(
       {
         identity: key,
-        listen: plan.listenAt ?? (this.isVirtual ? `tcp://127.0.0.1:${portOf(plan.listensAs ?? plan.key)}` : `${scheme}://127.0.0.1:0`),
-        peers: plan.peers.map((peer) => ({ id: (keys[peer] as Identity).id, ...(plan.dials.includes(peer) ? { url: urlOf(peer) } : {}) })),
+        listen:
+          plan.listenAt ??
+          (this.isVirtual ? `tcp://127.0.0.1:${portOf(plan.listensAs ?? plan.key)}` : `${scheme}://127.0.0.1:0`),
+        peers: plan.peers.map((peer) => ({
+          id: (keys[peer] as Identity).id,
+          ...(plan.dials.includes(peer) ? { url: urlOf(peer) } : {}),
+        })),
         security: on === 'tls' ? 'tls' : 'plaintext',
         connectionParallelism: plan.links ?? this.#options.links ?? 1,
         ...(plan.memoryBudgetBytes === undefined ? {} : { memoryBudgetBytes: plan.memoryBudgetBytes }),
         limits: { ...sceneLimits, ...this.#options.limits, ...plan.limits },
       },
-      { environment: { ...(this.isVirtual ? { clock: this.clock, random: this.random } : {}), transport }, inspect: (event) => noteActor(actors, event) },
+      {
+        environment: { ...(this.isVirtual ? { clock: this.clock, random: this.random } : {}), transport },
+        inspect: (event) => noteActor(actors, event),
+      },
     )
     const member = new NativeMember(plan, network, transport, actors)
     this.members.add(member)
@@ -188,7 +214,7 @@ export class NativeScene {
     return this.run(Promise.all(members.map(({ network }) => network.makeSessions({ count }))))
   }
 
-  /** The process ends without a word, and its memory with it. In memory only. */
+  /** The process ends abruptly, and its memory with it. In memory only. */
   async crash(member: NativeMember): Promise<void> {
     await member.faults.die()
     await this.run(member.network.shutdown())
@@ -209,7 +235,7 @@ function noteActor(actors: Map<string, AnyActorRef>, event: InspectionEvent): vo
   actors.set(path.join('/'), ref)
 }
 
-/** Plays a scene and asserts that nothing of it is left, however it went. */
+/** Runs a scene and asserts that nothing of it is left, however it ended. */
 export async function play(options: NativeSceneOptions, body: (scene: NativeScene) => Promise<void>): Promise<void> {
   const scene = new NativeScene(options)
   try {
@@ -221,15 +247,18 @@ export async function play(options: NativeSceneOptions, body: (scene: NativeScen
 }
 
 export const number = (value: number): NetworkValue => ({ type: 'RingElement32', value })
-export const bytes = (lengthBytes: number, fill = 0): NetworkValue => ({ type: 'Bytes', value: Buffer.alloc(lengthBytes, fill) })
+export const bytes = (lengthBytes: number, fill = 0): NetworkValue => ({
+  type: 'Bytes',
+  value: Buffer.alloc(lengthBytes, fill),
+})
 
-/** What a value says about its place; -1 for one that has none. */
+/** The position that a value carries; -1 if it has none. */
 export function numberOf(value: NetworkValue): number {
   if (value.type === 'RingElement32') return value.value
   return value.type === 'Bytes' && value.value.length >= 4 ? Buffer.from(value.value).readUInt32LE(0) : -1
 }
 
-/** The error of a promise that must reject; put on at once, so that it is never unhandled. */
+/** The error of a promise that must reject; the handler is attached at once, so it is never unhandled. */
 export function rejectionOf(promise: Promise<unknown>): Promise<Error & { code?: string }> {
   const error = promise.then(
     (value) => {

@@ -1,6 +1,6 @@
 /**
- * Owns: that no test sends an event to an actor that has stopped. XState's development build, which tests run with, warns
- * of each; here such a warning fails the test.
+ * Owns: that no test sends an event to an actor that has stopped. XState's development build, which tests run with,
+ * warns of each; here such a warning fails the test.
  * Independent of: what is tested.
  */
 import { afterEach, expect } from 'vitest'

@@ -1,7 +1,7 @@
 /**
- * Owns: what a test of a carrier stands on: a transport, a way to wait for it without sleeping, and a recorder of what
- * one end of a pipe was told.
- * Refuses to know: which carrier it is, and what is expected of it (test/conformance/pipe.ts).
+ * Owns: what a test of a carrier needs: a transport, a way to wait for it without sleeping, and a recorder of the
+ * callbacks of one end of a pipe.
+ * Independent of: which carrier it is, and what is expected of it (test/conformance/pipe.ts).
  */
 import { expect } from 'vitest'
 import { TcpTransport } from '../../actors/tcp-pipe.ts'
@@ -17,9 +17,9 @@ const patienceMs = 10_000
 
 export interface Bench {
   readonly transport: Transport
-  /** Waits until something holds; fails with `what` when it never does. */
+  /** Waits until the condition holds; fails with `what` if it never does. */
   until(what: string, holds: () => boolean): Promise<void>
-  /** Lets everything happen that was going to happen by itself. */
+  /** Lets everything happen that would happen without further input. */
   quiet(): Promise<void>
 }
 
@@ -40,7 +40,7 @@ function onSystemClock(transport: Transport): Bench {
         await turn()
       }
     },
-    /** On loopback a byte needs a turn or two; a hundred are plenty, and none of them waits for a clock. */
+    /** On loopback a byte needs a tick or two; a hundred are plenty, and none of them waits for a clock. */
     async quiet() {
       for (let i = 0; i < 100; i++) await turn()
     },
@@ -69,7 +69,7 @@ export const virtualCarrier: Carrier = {
   },
 }
 
-/** With latency, and with chunks that know nothing of writes. */
+/** With latency, and with chunks that are independent of writes. */
 export const simulatedCarrier: Carrier = {
   name: 'simulated network',
   create() {
@@ -82,7 +82,7 @@ export const simulatedCarrier: Carrier = {
   },
 }
 
-/** One end of a pipe, and everything it was told, in order. */
+/** One end of a pipe, and the callbacks that it got, in order. */
 export class End implements PipeHandlers {
   readonly pipe: Pipe
   /** 'open', 'bytes', 'drain', 'end', 'close', in order. */
@@ -133,7 +133,7 @@ export class End implements PipeHandlers {
 
 export type Role = 'dialler' | 'acceptor'
 
-/** Two ends of one pipe, the near one in the asked role; everything is put away by `close`. */
+/** Two ends of one pipe, the near one in the given role; `close` closes everything. */
 export class Pair {
   readonly bench: Bench
   readonly near: End
@@ -163,7 +163,7 @@ export interface Door {
   readonly accepted: End[]
 }
 
-/** A listener on a free port that keeps what comes. */
+/** A listener on a free port that keeps the pipes it accepts. */
 export async function openDoor(bench: Bench, address: Address = { host: '127.0.0.1', port: 0 }): Promise<Door> {
   const accepted: End[] = []
   const listener = await bench.transport.listen(address, options, {
@@ -187,7 +187,7 @@ export async function connect(carrier: Carrier, role: Role): Promise<Pair> {
   return new Pair(bench, dialled, accepted[0] as End, role, listener)
 }
 
-/** Bytes that tell their place, so that a loss, a repetition or a swap shows. */
+/** Bytes that encode their position, so that a loss, a repetition or a swap shows. */
 export function numbered(lengthBytes: number, seed = 0): Buffer {
   const bytes = Buffer.allocUnsafe(lengthBytes)
   for (let i = 0; i < lengthBytes; i++) bytes[i] = (i * 31 + (i >>> 8) * 7 + (i >>> 16) + seed) & 0xff
@@ -202,7 +202,7 @@ export async function withPair(carrier: Carrier, role: Role, body: (pair: Pair) 
   expect([pair.near.count('close'), pair.far.count('close')]).toEqual([1, 1])
 }
 
-/** Writes until the pipe says that it is over its high-water mark. @returns bytes written */
+/** Writes until the pipe reports that it is over its high-water mark. @returns bytes written */
 export function fill(end: End): number {
   const part = numbered(highWaterMarkBytes)
   for (let written = part.length; written <= 64 * 1024 * 1024; written += part.length)

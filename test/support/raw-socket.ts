@@ -1,13 +1,16 @@
 /**
- * Owns: one end of a TCP connection as a test holds it: every byte that came, in order, and how it ended.
- * Refuses to know: handshakes, frames, and the runtime under test.
+ * Owns: one end of a TCP connection as a test holds it: every byte that arrived, in order, and how it ended.
+ * Independent of: handshakes, frames, and the runtime under test.
  */
 import net from 'node:net'
 import { within } from './bounded-wait.ts'
 
 export class RawSocket {
   readonly socket: net.Socket
-  /** Resolves when the other side has ended or reset the connection; with the error of a reset, null for an orderly end. */
+  /**
+   * Resolves when the other side has ended or reset the connection; with the error of a reset, or null for an orderly
+   * end.
+   */
   readonly ended: Promise<Error | null>
   readonly closed: Promise<void>
   #memory: Buffer = Buffer.alloc(1024)
@@ -48,12 +51,12 @@ export class RawSocket {
     return raw
   }
 
-  /** Everything that ever came. */
+  /** Everything that arrived so far. */
   get received(): Buffer {
     return this.#memory.subarray(0, this.#length)
   }
 
-  /** What came and was not read. */
+  /** What arrived and was not read. */
   get unread(): Buffer {
     return this.#memory.subarray(this.#taken, this.#length)
   }
@@ -80,12 +83,12 @@ export class RawSocket {
     return bytes
   }
 
-  /** The other side has ended it. */
+  /** The other side has ended the connection. */
   async end(): Promise<Error | null> {
     return await within(this.ended, 'the other side closes the connection')
   }
 
-  /** Stops taking bytes, so that the other side's kernel fills. */
+  /** Stops reading, so that the other side's kernel buffer fills. */
   stopReading(): void {
     this.socket.pause()
   }
@@ -94,7 +97,7 @@ export class RawSocket {
     this.socket.resetAndDestroy()
   }
 
-  /** FIN in one direction only; bytes still come in. */
+  /** FIN in one direction only; bytes can still arrive. */
   halfClose(): void {
     this.socket.end()
   }

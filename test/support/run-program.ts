@@ -1,4 +1,7 @@
-/** Owns: running a compiled program to its end. Independent of: what the program does. */
+/**
+ * Owns: running a compiled program to its end.
+ * Independent of: what the program does.
+ */
 import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'

@@ -2,7 +2,7 @@
  * Owns: a party of the ampc dialect played with plain sockets, byte for byte as the Rust party does: the acceptor
  * echoes the id, reads the identity and answers "2ok" in one write; the dialer sends its id, waits for the echo, sends
  * its identity and waits for "2ok".
- * Refuses to know: the runtime under test, and what the bytes behind the handshake say.
+ * Independent of: the runtime under test, and the bytes after the handshake.
  */
 import net from 'node:net'
 import { within } from './bounded-wait.ts'
@@ -22,7 +22,7 @@ export function identityBytes(identity: string | Uint8Array): Buffer {
   return Buffer.concat([u32be(bytes.length), bytes])
 }
 
-/** A dialer that has said who it is and not yet read the answer. */
+/** A dialer that has sent its identity and not yet read the answer. */
 export async function claim(url: string, identity: string | Uint8Array, connectionId: number): Promise<RawSocket> {
   const socket = await RawSocket.dial(url)
   socket.write(u32be(connectionId))
@@ -33,7 +33,10 @@ export async function claim(url: string, identity: string | Uint8Array, connecti
   return socket
 }
 
-/** The whole handshake of a dialer. Closed before "2ok" means "not asked for now": the Rust dialer tries again, for ever; this one 200 times. */
+/**
+ * The whole handshake of a dialer. If it is closed before "2ok", the acceptor is not waiting for it: the Rust dialer
+ * tries again forever, this one 200 times.
+ */
 export async function dialUntilOk(url: string, identity: string, connectionId: number): Promise<RawSocket> {
   for (let attempt = 0; attempt < 200; attempt++) {
     const socket = await claim(url, identity, connectionId)
@@ -44,7 +47,7 @@ export async function dialUntilOk(url: string, identity: string, connectionId: n
   throw new Error(`${url} refused connection ${connectionId} of ${identity} 200 times`)
 }
 
-/** One dialed connection as an acceptor seat sees it, its "2ok" not yet given. */
+/** One dialed connection as an acceptor seat sees it, before its "2ok". */
 export interface Claimed {
   readonly socket: RawSocket
   readonly identity: string
@@ -81,19 +84,19 @@ export class RustSeat {
     return new RustSeat(identity, server)
   }
 
-  /** Connections that came and that nobody took. */
+  /** Accepted connections that the test has not taken yet. */
   get waiting(): number {
     return this.#arrived.length
   }
 
-  /** The next connection, nothing said on it yet. */
+  /** The next connection, with nothing sent on it yet. */
   accept(): Promise<RawSocket> {
     const arrived = this.#arrived.shift()
     if (arrived !== undefined) return Promise.resolve(arrived)
     return within(new Promise((resolve) => this.#waiting.push(resolve)), `${this.identity} is dialed`)
   }
 
-  /** The next connection up to the identity; "2ok" is the caller's to say. */
+  /** The next connection up to the identity; the caller sends "2ok". */
   async acceptClaim(): Promise<Claimed> {
     const socket = await this.accept()
     const id = await socket.read(4)

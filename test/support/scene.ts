@@ -1,7 +1,7 @@
 /**
- * Owns: a few networks that know each other, in virtual time over memory or in real time over TCP, what they said, and
- * that nothing of them is left when the scene is over.
- * Refuses to know: what happens in the scene.
+ * Owns: a few networks that know each other, in virtual time over memory or in real time over TCP, what they logged,
+ * and that nothing of them is left when the scene is over.
+ * Independent of: what happens in the scene.
  */
 import { createNetwork } from '../../actors/index.ts'
 import type { Environment, Limits, Network, NetworkEvent, Session } from '../../actors/index.ts'
@@ -61,7 +61,7 @@ export class Scene {
     return this.members.get(id) as Member
   }
 
-  /** Waits for a promise, moving virtual time on where it is virtual. */
+  /** Waits for a promise, advancing virtual time where time is virtual. */
   run<T>(promise: Promise<T>): Promise<T> {
     return this.#isVirtual ? this.clock.run(promise) : promise
   }
@@ -104,11 +104,11 @@ export class Scene {
     const ref = event.actorRef as AnyActorRef
     const path: string[] = []
     for (let at: AnyActorRef | undefined = ref; at?._parent !== undefined; at = at._parent) path.unshift(at.id)
-    // The supervisor is made before its member is; nobody needs it by its path.
+    // The supervisor is created before its member is; no test needs it by its path.
     this.members.get(identity)?.actors.set(path.join('/'), ref)
   }
 
-  /** Tells one actor of one member something that it has a bug about, or anything else. */
+  /** Sends an event to one actor of one member, for example one that makes it fail. */
   tell(id: string, path: string, event: AnyEventObject): void {
     const ref = this.of(id).actors.get(path)
     if (ref === undefined)
@@ -116,7 +116,7 @@ export class Scene {
     ref.send(event)
   }
 
-  /** One session batch at every member; by id, then by number. */
+  /** One session group at every member; by id, then by number. */
   async sessions(count: number): Promise<Map<string, Session[]>> {
     const made = await this.run(
       Promise.all(
@@ -131,7 +131,7 @@ export class Scene {
   }
 }
 
-/** Plays a scene and asserts that nothing of it is left, however it went. */
+/** Runs a scene and asserts that nothing of it is left, however it ended. */
 export async function play(options: SceneOptions, body: (scene: Scene) => Promise<void>): Promise<void> {
   const leaks = new LeakCheck()
   const scene = new Scene(options.on, 1)

@@ -1,10 +1,10 @@
 /**
- * Owns: turning a chart into its state × event table, as text that people read and a test compares.
- * Refuses to know: any particular chart, and what its actions do: nothing is executed here.
+ * Owns: writing a chart as a state × event table, as text that people read and a test compares.
+ * Independent of: any particular chart, and what its actions do: nothing is executed here.
  *
- * A block is a state; a line is an event that does something in it: where it leads, and the actions it would run;
- * `stays` where it runs actions and the state is the same after it. What has no line is ignored there. A final state
- * hears nothing any more. Of a second life only the blocks that differ from what stands above are written down.
+ * A block is a state. A line is an event that has an effect in it: the state it leads to, and the actions it would run;
+ * `stays` where it runs actions and the state remains the same. An event without a line is ignored there. A final state
+ * handles nothing. For a second life, only the blocks that differ from those above are written.
  */
 import { getAdjacencyMap } from 'xstate/graph'
 import { initialTransition, transition } from 'xstate'
@@ -13,7 +13,7 @@ import type { AnyEventObject, AnyMachineSnapshot, AnyStateMachine } from 'xstate
 export interface TableOptions {
   /** One set of facts for each kind of life; the rows of each are headed by its name. */
   readonly lives: Readonly<Record<string, object>>
-  /** The whole alphabet: every event, and every variant of it that a guard tells apart. */
+  /** The whole alphabet: every event, and every variant of it that a guard distinguishes. */
   readonly events: readonly (AnyEventObject & { readonly as?: string })[]
 }
 
@@ -23,7 +23,7 @@ export interface StateTable {
   readonly reached: ReadonlySet<string>
   /** Every leaf of the chart. */
   readonly leaves: ReadonlySet<string>
-  /** Events that did something somewhere. */
+  /** Events that had an effect somewhere. */
   readonly handled: ReadonlySet<string>
   /** Names of the events in the chart itself. */
   readonly alphabet: ReadonlySet<string>

@@ -1,7 +1,10 @@
-/** Owns: WebAssembly memory, whose types are in no library that the tests are compiled with. Independent of: what it holds. */
+/**
+ * Owns: types of WebAssembly memory, which no library of the tests' compiler settings declares.
+ * Independent of: what it holds.
+ */
 export interface WasmMemory {
   readonly buffer: ArrayBuffer
-  /** Detaches every view that there is. */
+  /** Detaches every existing view. */
   grow(pages: number): number
 }
 

@@ -1,6 +1,7 @@
 /**
- * Owns: a frame that is changed on its way: the next Bytes that a member sends on a session are handed to a function before they leave.
- * Refuses to know: what is changed. Frames must come whole in one write, as the batches of this runtime do.
+ * Owns: changing a frame on its way: the next Bytes that a member sends on a session are passed to a function before
+ * they leave.
+ * Independent of: what is changed. Frames must come whole in one write, as this runtime writes them.
  */
 import { descriptors } from '../../codec/constants.ts'
 import type { NativeMember } from './native-scene.ts'
@@ -10,7 +11,7 @@ export interface Tampering {
   count: number
 }
 
-/** In place: session at 0, descriptor at 4, length at 5, body from 9 on. Of the connections that there are now. */
+/** In place: session at 0, descriptor at 4, length at 5, body from 9 on. Applies to the connections that exist now. */
 export function onWire(member: NativeMember, session: number, tamper: (frame: Buffer) => unknown): Tampering {
   const tampering: Tampering = { count: 0 }
   const begins = Buffer.alloc(5)
@@ -19,7 +20,7 @@ export function onWire(member: NativeMember, session: number, tamper: (frame: Bu
   for (const pipe of member.faults.pipes) {
     const write = pipe.write.bind(pipe)
     pipe.write = (parts, onFlushed) => {
-      // A copy: the sender holds its own for a replay, and that one is sound.
+      // A copy: the sender keeps the original for retransmission, and that one must stay intact.
       const whole = Buffer.concat(parts)
       const at = tampering.count === 0 ? whole.indexOf(begins) : -1
       if (at >= 0) {

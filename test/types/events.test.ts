@@ -1,6 +1,6 @@
 /**
- * Owns: what the compiler must accept and refuse where an application listens to events. Each `@ts-expect-error` is checked
- * by `npm run typecheck`.
+ * Owns: what the compiler must accept and refuse where an application listens to events. Each `@ts-expect-error` is
+ * checked by `npm run typecheck`.
  * Independent of: when events are emitted.
  */
 import { describe, expect, expectTypeOf, it } from 'vitest'
@@ -33,7 +33,7 @@ function checked(network: Network): void {
 }
 
 describe('the types of events', () => {
-  it('name the codes of causes, the event of each listener, and every event there is', () => {
+  it('the event types name every event, what its listener gets, and the codes of causes', () => {
     expect(checked).toBeTypeOf('function')
     expectTypeOf<(typeof networkEventTypes)[number]>().toEqualTypeOf<NetworkEventType>()
     expectTypeOf(networkEventTypes[0]).toEqualTypeOf<'network.ready'>()

@@ -1,6 +1,6 @@
 /**
- * Owns: what a new user meets who compiles with the settings that `tsc --init` writes: the examples compile, and the
- * errors of the compiler name what is wrong.
+ * Owns: what a new user sees who compiles with the settings that `tsc --init` writes: the examples compile, and the
+ * compiler's errors name what is wrong.
  * Independent of: what the programs do when they run.
  */
 import { execFile } from 'node:child_process'
@@ -24,7 +24,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
 const project = mkdtempSync(path.join(tmpdir(), 'statewire-tsc-init-'))
 
-/** A program, what the compiler must say of it, and the name that must not be in that. */
+/** A program, what the compiler must report for it, and the name that must not be in that report. */
 type Wrong = readonly [what: string, program: string, expected: RegExp, wrong: RegExp]
 
 const wrongs: readonly Wrong[] = [
@@ -128,24 +128,24 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => rmSync(project, { recursive: true }))
 
-describe('a project that tsc --init has set up', () => {
-  it('is as strict as the options of the compiler get', () => {
+describe('a project set up by tsc --init', () => {
+  it('the settings of tsc --init include the strictest compiler options', () => {
     const settings = readFileSync(path.join(project, 'tsconfig.json'), 'utf8')
     for (const option of ['strict', 'exactOptionalPropertyTypes', 'noUncheckedIndexedAccess', 'verbatimModuleSyntax']) {
       expect(settings).toContain(`"${option}": true`)
     }
   })
 
-  it.each(examples)('compiles examples/%s without a change', (example) => {
+  it.each(examples)('examples/%s compiles with the settings of tsc --init', (example) => {
     expect([...errors].filter(([file]) => file.startsWith(example))).toEqual([])
   })
 
-  it('accepts undefined for every option that may be left out', () => {
+  it('every option that may be left out also accepts undefined', () => {
     expect(errors.get('undefined-options.ts')).toBeUndefined()
   })
 
   it.each(wrongs.map((wrong, index) => [wrong[0], index, wrong] as const))(
-    'refuses %s, and names the configuration that was meant',
+    'the compiler refuses %s and names the configuration that was meant',
     (_, index, [, , expected, wrong]) => {
       expect(errors.get(`wrong-${index}.ts`)).toMatch(expected)
       expect(errors.get(`wrong-${index}.ts`)).not.toMatch(wrong)
