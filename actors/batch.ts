@@ -3,7 +3,7 @@
  * Refuses to know: sockets and frames; how links come up. The chart is machines/batch.ts, the numbers protocol/ampc/session-numbering.ts.
  */
 import { batchActions, batchMachine } from '../machines/batch.ts'
-import type { BatchFacts } from '../machines/batch.ts'
+import type { BatchEvent, BatchFacts } from '../machines/batch.ts'
 import type { DeadlineName } from '../machines/chart.ts'
 import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
 import { StatewireError } from '../codec/errors.ts'
@@ -45,7 +45,7 @@ class BatchBody implements Body, WaitingCall {
   readonly #services: SessionContext
   readonly #request: BatchRequest
   readonly #peersPool: AnyActorRef
-  readonly #port: ActorPort
+  readonly #port: ActorPort<BatchEvent>
   readonly #mode: OnConnectionLost
   readonly #connections: number
   readonly #links: BatchLink[] = []
@@ -62,7 +62,7 @@ class BatchBody implements Body, WaitingCall {
   #isReleased = false
   readonly #prfKeys: PrfKeys[] = []
 
-  constructor(input: BatchInput, port: ActorPort) {
+  constructor(input: BatchInput, port: ActorPort<BatchEvent>) {
     this.#services = input.services
     this.#request = input.request
     this.#peersPool = input.peersPool
@@ -345,7 +345,7 @@ class BatchBody implements Body, WaitingCall {
   }
 }
 
-export const batch: ChartLogic<BatchInput> = chartActor<BatchInput, BatchBody>({
+export const batch: ChartLogic<BatchInput> = chartActor<BatchInput, BatchBody, BatchEvent>({
   machine: batchMachine,
   host: (input) => input.services,
   body: BatchBody,

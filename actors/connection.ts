@@ -9,7 +9,7 @@
  */
 import { StatewireError } from '../codec/errors.ts'
 import { connectionActions, connectionMachine } from '../machines/connection.ts'
-import type { ConnectionFacts } from '../machines/connection.ts'
+import type { ConnectionEvent, ConnectionFacts } from '../machines/connection.ts'
 import type { DeadlineName } from '../machines/chart.ts'
 import type { AnyActorRef } from '../machines/xstate.ts'
 import type { AcceptorHandshake, Claim, DialerHandshake, HandshakeFault, HandshakeStep } from '../protocol/dialect.ts'
@@ -48,7 +48,7 @@ export type ConnectionInput = { readonly services: ConnectionContext } & (
 /** The events a connection sends to its parent; all carry `connection`, its id. */
 export class ConnectionBody implements Body, PipeHandlers, Offer {
   readonly #services: ConnectionContext
-  readonly #port: ActorPort
+  readonly #port: ActorPort<ConnectionEvent>
   readonly #begins: ConnectionFacts['begins']
   /** Null for one that was taken from the listener: its handshake is over. */
   readonly #handshake: DialerHandshake | AcceptorHandshake | null
@@ -67,7 +67,7 @@ export class ConnectionBody implements Body, PipeHandlers, Offer {
   #isLeaving = false
   readonly #dialTimeoutMs: number
 
-  constructor(input: ConnectionInput, port: ActorPort) {
+  constructor(input: ConnectionInput, port: ActorPort<ConnectionEvent>) {
     this.#services = input.services
     this.#port = port
     this.#begins = input.begins
@@ -386,7 +386,7 @@ export function connectionBody(ref: AnyActorRef): ConnectionBody | undefined {
   return bodyOf(ref) as ConnectionBody | undefined
 }
 
-export const connection: ChartLogic<ConnectionInput> = chartActor<ConnectionInput, ConnectionBody>({
+export const connection: ChartLogic<ConnectionInput> = chartActor<ConnectionInput, ConnectionBody, ConnectionEvent>({
   machine: connectionMachine,
   host: (input) => input.services,
   body: ConnectionBody,

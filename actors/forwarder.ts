@@ -4,7 +4,7 @@
  * else of the traffic: a transition costs 2–5 µs, and a value has 0.2.
  */
 import { forwarderActions, forwarderMachine } from '../machines/forwarder.ts'
-import type { ForwarderFacts } from '../machines/forwarder.ts'
+import type { ForwarderEvent, ForwarderFacts } from '../machines/forwarder.ts'
 import type { DeadlineName } from '../machines/chart.ts'
 import type { AnyActorRef } from '../machines/xstate.ts'
 import type { FrameSource } from '../protocol/dialect.ts'
@@ -265,7 +265,7 @@ export class InPump {
 export class ForwarderBody implements Body {
   readonly pump: OutPump | InPump
 
-  constructor(input: ForwarderInput, port: ActorPort) {
+  constructor(input: ForwarderInput, port: ActorPort<ForwarderEvent>) {
     this.pump = input.direction === 'out' ? createOutPump(input, port) : createInPump(input, port)
   }
 
@@ -297,14 +297,14 @@ export function inPumpOf(ref: AnyActorRef): InPump | undefined {
   return pump instanceof InPump ? pump : undefined
 }
 
-export const forwarder: ChartLogic<ForwarderInput> = chartActor<ForwarderInput, ForwarderBody>({
+export const forwarder: ChartLogic<ForwarderInput> = chartActor<ForwarderInput, ForwarderBody, ForwarderEvent>({
   machine: forwarderMachine,
   host: (input) => input.services,
   body: ForwarderBody,
   actions: forwarderActions,
 })
 
-function createOutPump(input: ForwarderInput, port: ActorPort): OutPump {
+function createOutPump(input: ForwarderInput, port: ActorPort<ForwarderEvent>): OutPump {
   return new OutPump(input.state, input.services.writes, {
     onBlocked: () => port.send({ type: 'pump.blocked' }),
     onDrained: () => port.send({ type: 'pump.drained' }),
@@ -313,7 +313,7 @@ function createOutPump(input: ForwarderInput, port: ActorPort): OutPump {
   })
 }
 
-function createInPump(input: ForwarderInput, port: ActorPort): InPump {
+function createInPump(input: ForwarderInput, port: ActorPort<ForwarderEvent>): InPump {
   return new InPump(input.state, {
     onBlocked: () => port.send({ type: 'pump.blocked' }),
     onDrained: () => port.send({ type: 'pump.drained' }),

@@ -6,7 +6,7 @@
  * link-dial.ts, link-news.ts, link-pumps.ts and link-timer.ts.
  */
 import { linkActions, linkMachine } from '../machines/link.ts'
-import type { LinkFacts } from '../machines/link.ts'
+import type { LinkEvent, LinkFacts } from '../machines/link.ts'
 import type { ChildEvent, DeadlineName } from '../machines/chart.ts'
 import type { AnyEventObject } from '../machines/xstate.ts'
 import { idleHooks } from '../protocol/link-core.ts'
@@ -45,7 +45,7 @@ class LinkBody implements Body {
   readonly #services: LinkContext
   readonly #peer: ResolvedPeer
   readonly #spec: LinkSpec
-  readonly #port: ActorPort
+  readonly #port: ActorPort<LinkEvent<Offer>>
   readonly #dial: LinkDial
   readonly #pumps: LinkPumps
   readonly #timer: LinkTimer
@@ -56,7 +56,7 @@ class LinkBody implements Body {
   #cause: Cause | null = null
   #closing: Cause | null = null
 
-  constructor(input: LinkInput, port: ActorPort) {
+  constructor(input: LinkInput, port: ActorPort<LinkEvent<Offer>>) {
     const { services, peer, spec } = input
     this.#services = services
     this.#peer = peer
@@ -382,7 +382,7 @@ class LinkBody implements Body {
   }
 }
 
-export const link: ChartLogic<LinkInput> = chartActor<LinkInput, LinkBody>({
+export const link: ChartLogic<LinkInput> = chartActor<LinkInput, LinkBody, LinkEvent<Offer>>({
   machine: linkMachine,
   host: (input) => input.services,
   body: LinkBody,

@@ -4,7 +4,7 @@
  * Refuses to know: links; it finds who asks for a connection in the table of claims. The chart is machines/listener.ts.
  */
 import { listenerActions, listenerMachine } from '../machines/listener.ts'
-import type { ListenerFacts } from '../machines/listener.ts'
+import type { ListenerEvent, ListenerFacts } from '../machines/listener.ts'
 import type { DeadlineName } from '../machines/chart.ts'
 import type { HandshakeFault } from '../protocol/dialect.ts'
 import { Admission } from '../protocol/admission.ts'
@@ -46,7 +46,7 @@ const reasons = {
 class ListenerBody implements Body {
   readonly #services: ConnectionContext
   readonly #input: ListenerInput
-  readonly #port: ActorPort
+  readonly #port: ActorPort<ListenerEvent<Pipe, Offer>>
   readonly #admission: Admission
   #listener: PipeListener | null = null
   /** Inbound connections that were let in or refused, and have not ended here yet. */
@@ -57,7 +57,7 @@ class ListenerBody implements Body {
   #cause: Cause = { code: 'ERR_LISTEN_FAILED', message: 'unknown' }
   #disposed = false
 
-  constructor(input: ListenerInput, port: ActorPort) {
+  constructor(input: ListenerInput, port: ActorPort<ListenerEvent<Pipe, Offer>>) {
     this.#services = input.services
     this.#input = input
     this.#port = port
@@ -274,7 +274,7 @@ function destroyQuietly(pipe: Pipe): void {
   pipe.destroy()
 }
 
-export const listener: ChartLogic<ListenerInput> = chartActor<ListenerInput, ListenerBody>({
+export const listener: ChartLogic<ListenerInput> = chartActor<ListenerInput, ListenerBody, ListenerEvent<Pipe, Offer>>({
   machine: listenerMachine,
   host: (input) => input.services,
   body: ListenerBody,

@@ -3,7 +3,7 @@
  * Refuses to know: sockets, frames, sessions; other peers. The chart is machines/peer.ts.
  */
 import { peerActions, peerMachine } from '../machines/peer.ts'
-import type { PeerFacts } from '../machines/peer.ts'
+import type { PeerEvent, PeerFacts } from '../machines/peer.ts'
 import type { ChildEvent, DeadlineName } from '../machines/chart.ts'
 import type { AnyActorRef, AnyEventObject } from '../machines/xstate.ts'
 import { chartActor } from './statechart/chart-actor.ts'
@@ -31,12 +31,12 @@ export interface PeerInput {
 class PeerBody implements Body {
   readonly #services: Services
   readonly #peer: ResolvedPeer
-  readonly #port: ActorPort
+  readonly #port: ActorPort<PeerEvent<LinkRequest>>
   readonly #requests = new Map<string, LinkRequest>()
   readonly #up = new Set<string>()
   #cause: Cause = { code: 'ERR_INTERNAL', message: 'unknown' }
 
-  constructor(input: PeerInput, port: ActorPort) {
+  constructor(input: PeerInput, port: ActorPort<PeerEvent<LinkRequest>>) {
     this.#services = input.services
     this.#peer = input.peer
     this.#port = port
@@ -215,7 +215,7 @@ class PeerBody implements Body {
   }
 }
 
-export const peer: ChartLogic<PeerInput> = chartActor<PeerInput, PeerBody>({
+export const peer: ChartLogic<PeerInput> = chartActor<PeerInput, PeerBody, PeerEvent<LinkRequest>>({
   machine: peerMachine,
   host: (input) => input.services,
   body: PeerBody,

@@ -4,7 +4,7 @@
  * Refuses to know: sockets, and whether a dial is wanted: it grants only what was asked for.
  */
 import { reconnectorActions, reconnectorMachine } from '../machines/reconnector.ts'
-import type { ReconnectorFacts } from '../machines/reconnector.ts'
+import type { ReconnectorEvent, ReconnectorFacts } from '../machines/reconnector.ts'
 import type { DeadlineName } from '../machines/chart.ts'
 import type { AnyActorRef } from '../machines/xstate.ts'
 import { backoffMs } from '../protocol/backoff.ts'
@@ -47,7 +47,7 @@ const hurriedMaxMs = 250
 
 class ReconnectorBody implements Body {
   readonly #services: LinkContext
-  readonly #port: ActorPort
+  readonly #port: ActorPort<ReconnectorEvent<AnyActorRef>>
   readonly #entries = new Map<string, Entry>()
   /** Peers that this side is about to leave. */
   readonly #hurried = new Set<string>()
@@ -55,7 +55,7 @@ class ReconnectorBody implements Body {
   /** The chart was told that no dial may begin. */
   #isSaturated = false
 
-  constructor(input: ReconnectorInput, port: ActorPort) {
+  constructor(input: ReconnectorInput, port: ActorPort<ReconnectorEvent<AnyActorRef>>) {
     this.#services = input.services
     this.#port = port
   }
@@ -230,7 +230,7 @@ function stop(entry: Entry): void {
   entry.isWanted = entry.isDue = false
 }
 
-export const reconnector: ChartLogic<ReconnectorInput> = chartActor<ReconnectorInput, ReconnectorBody>({
+export const reconnector: ChartLogic<ReconnectorInput> = chartActor<ReconnectorInput, ReconnectorBody, ReconnectorEvent<AnyActorRef>>({
   machine: reconnectorMachine,
   host: (input) => input.services,
   body: ReconnectorBody,

@@ -5,7 +5,7 @@
  * It is ordinary actor logic: `setup({ actors: { supervisor } })`, `invoke`, `spawn`, `createActor(supervisor, { input })`.
  */
 import { supervisorActions, supervisorMachine } from '../machines/supervisor.ts'
-import type { SupervisorFacts } from '../machines/supervisor.ts'
+import type { SupervisorChartEvent, SupervisorFacts } from '../machines/supervisor.ts'
 import type { ChildEvent, DeadlineName } from '../machines/chart.ts'
 import type { ActorLogic, ActorSystem, AnyActorRef, AnyMachineSnapshot } from '../machines/xstate.ts'
 import { StatewireError } from '../codec/errors.ts'
@@ -54,12 +54,12 @@ export interface SupervisorLogic
 
 class SupervisorBody implements Body {
   readonly services: Services
-  readonly #port: ActorPort
+  readonly #port: ActorPort<SupervisorChartEvent<BatchRequest>>
   #batchNumber = 0
   #cause: Cause = { code: 'ERR_INTERNAL', message: 'unknown' }
   readonly #bound: { address: { host: string; port: number } | null } = { address: null }
 
-  constructor(input: SupervisorInput, port: ActorPort) {
+  constructor(input: SupervisorInput, port: ActorPort<SupervisorChartEvent<BatchRequest>>) {
     const services = createServices(input)
     pending.delete(input)
     servicesOf.set(port.ref, services)
@@ -243,7 +243,7 @@ function createServices(input: SupervisorInput): Services {
  * A persisted snapshot has neither sockets nor keys. An actor that is restored from one fails with ERR_NOT_RESTORABLE, which
  * reaches the `onError` of its invoke; start the network again from its config there.
  */
-export const supervisor = refusingRestore(chartActor<SupervisorInput, SupervisorBody>({
+export const supervisor = refusingRestore(chartActor<SupervisorInput, SupervisorBody, SupervisorChartEvent<BatchRequest>>({
   machine: supervisorMachine,
   host: (input) => createServices(input),
   body: SupervisorBody,

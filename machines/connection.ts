@@ -30,7 +30,7 @@ export type ConnectionEvent =
   | { readonly type: 'pipe.opened' }
   | { readonly type: 'pipe.secured' }
   | { readonly type: 'pipe.failed'; readonly cause: Cause }
-  | { readonly type: 'pipe.ended' }
+  | { readonly type: 'pipe.ended'; readonly cause: Cause }
   | { readonly type: 'pipe.closed'; readonly cause: Cause | null }
   | { readonly type: 'handshake.claimed' }
   | { readonly type: 'handshake.verified' }

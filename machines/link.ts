@@ -29,13 +29,14 @@ export interface LinkFacts {
   readonly readsAtOnce: boolean
 }
 
-export type LinkEvent =
+/** @typeParam Offer what an inbound connection offers; the chart passes it on */
+export type LinkEvent<Offer = unknown> =
   | { readonly type: 'dial.granted'; readonly addresses: readonly string[] }
   | { readonly type: 'dial.unresolved'; readonly cause: Cause }
-  | { readonly type: 'link.claimed'; readonly offer: unknown }
+  | { readonly type: 'link.claimed'; readonly offer: Offer }
   | { readonly type: 'connection.authenticated'; readonly connection: string }
   | { readonly type: 'connection.errored'; readonly connection: string }
-  | { readonly type: 'connection.closed'; readonly connection: string; readonly cause: Cause; readonly authenticated: boolean }
+  | { readonly type: 'connection.closed'; readonly connection?: string; readonly cause: Cause; readonly authenticated: boolean }
   | { readonly type: 'pump.started' }
   | { readonly type: 'pump.failed'; readonly cause: Cause }
   | { readonly type: 'link.adopt' }

@@ -14,14 +14,15 @@ export interface ListenerFacts {
   readonly handshakes: number
 }
 
-export type ListenerEvent =
+/** @typeParam Pipe an accepted socket @typeParam Offer an inbound connection that said for which link it is */
+export type ListenerEvent<Pipe = unknown, Offer = unknown> =
   | { readonly type: 'listener.bound'; readonly address: string }
   | { readonly type: 'listener.failed'; readonly cause: Cause }
-  | { readonly type: 'pipe.accepted'; readonly id: string; readonly pipe: unknown }
+  | { readonly type: 'pipe.accepted'; readonly id: string; readonly pipe: Pipe }
   | { readonly type: 'connection.claimed'; readonly connection: string }
-  | { readonly type: 'admission.decided'; readonly connection: string; readonly offer: unknown; readonly refused: Cause | null }
-  | { readonly type: 'connection.errored'; readonly connection: string; readonly cause: Cause }
-  | { readonly type: 'connection.closed'; readonly connection: string; readonly cause: Cause }
+  | { readonly type: 'admission.decided'; readonly connection: string; readonly offer: Offer; readonly refused: Cause | null }
+  | { readonly type: 'connection.errored'; readonly connection: string; readonly remoteAddress: string; readonly cause: Cause }
+  | { readonly type: 'connection.closed'; readonly connection: string; readonly remoteAddress: string; readonly cause: Cause | null }
   | { readonly type: 'listener.close' }
   | ChildEvent
   | DeadlinePassed

@@ -17,8 +17,9 @@ export interface PeerFacts {
   readonly links: number
 }
 
-export type PeerEvent =
-  | { readonly type: 'link.open'; readonly request: unknown }
+/** @typeParam Request which link is wanted, and who asks */
+export type PeerEvent<Request = unknown> =
+  | { readonly type: 'link.open'; readonly request: Request }
   | { readonly type: 'link.release'; readonly link: string; readonly cause: Cause }
   | { readonly type: 'link.break'; readonly link: string; readonly cause: Cause }
   | { readonly type: 'link.ready'; readonly link: string }

@@ -11,10 +11,11 @@ export interface PoolFacts {
   readonly children: number
 }
 
-export type PoolEvent =
-  | { readonly type: 'pool.add'; readonly spec: unknown }
+/** @typeParam Spec how a child is made @typeParam Event what children are sent */
+export type PoolEvent<Spec = unknown, Event = unknown> =
+  | { readonly type: 'pool.add'; readonly spec: Spec }
   | { readonly type: 'pool.drain'; readonly cause: Cause }
-  | { readonly type: 'pool.pass'; readonly to?: string; readonly event: unknown }
+  | { readonly type: 'pool.pass'; readonly to?: string; readonly event: Event }
   | { readonly type: 'pool.empty' }
   | ChildEvent
 

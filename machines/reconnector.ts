@@ -15,8 +15,9 @@ export interface ReconnectorFacts {
   readonly links: number
 }
 
-export type ReconnectorEvent =
-  | { readonly type: 'dial.request'; readonly key: string; readonly link: unknown }
+/** @typeParam Link the actor that gets the grant */
+export type ReconnectorEvent<Link = unknown> =
+  | { readonly type: 'dial.request'; readonly key: string; readonly link: Link; readonly host: string }
   | { readonly type: 'dial.cancel'; readonly key: string }
   | { readonly type: 'dial.ended'; readonly key: string }
   | { readonly type: 'dial.reset'; readonly key: string }

@@ -19,12 +19,13 @@ export interface SupervisorFacts {
   readonly peers: number
 }
 
-export type SupervisorChartEvent =
+/** @typeParam Request a call that makes sessions */
+export type SupervisorChartEvent<Request = unknown> =
   | { readonly type: 'listener.listening'; readonly address: string }
   | { readonly type: 'listener.failed'; readonly cause: Cause }
   | { readonly type: 'listener.notWanted' }
-  | { readonly type: 'sessions.make'; readonly request: unknown }
-  | { readonly type: 'control.open'; readonly request: unknown }
+  | { readonly type: 'sessions.make'; readonly request: Request }
+  | { readonly type: 'control.open'; readonly request: Request }
   | { readonly type: 'link.ready' | 'link.up' | 'link.down' | 'link.failed'; readonly peer: string; readonly link: string }
   | { readonly type: 'links.settled' }
   | { readonly type: 'pool.emptied'; readonly kind: string }

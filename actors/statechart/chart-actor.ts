@@ -27,12 +27,12 @@ import { StateDeadlines } from './state-deadlines.ts'
 import { parentOf, sendFrom } from './xstate-internals.ts'
 
 /** What an actor's body may use of the actor around it. */
-export interface ActorPort {
+export interface ActorPort<Event extends AnyEventObject = AnyEventObject> {
   readonly id: string
   readonly children: Children
   readonly ref: AnyActorRef
   /** Sends an event to the own chart. */
-  send(event: AnyEventObject): void
+  send(event: Event): void
   /** Sends an event to the parent's chart. */
   tell(event: AnyEventObject): void
   /** Emits an event to the listeners of `ref.on(type)`. */
@@ -61,21 +61,43 @@ export interface ActorHost {
   actorStopped(ref: AnyActorRef): void
 }
 
-/** The methods of a body that take an event, or nothing: what a chart may name as its actions. */
-export type ActionName<B> = string &
-  { [Name in keyof B]: B[Name] extends (event: never) => void ? Name : never }[keyof B]
+/** Either may be the narrower one: a chart knows a cause's code as a string, a body as a code of errors. */
+type Comparable<A, B> = [A] extends [B] ? true : [B] extends [A] ? true : false
+type RequiredKeys<T> = { [Key in keyof T]-?: object extends Pick<T, Key> ? never : Key }[keyof T]
 
-export interface BodyClass<Input, B extends Body> {
+/** The events that have everything that a method takes. */
+type Fitting<Event, Taken> = Event extends unknown
+  ? [Exclude<RequiredKeys<Taken>, keyof Event>] extends [never]
+    ? false extends { [Key in keyof Taken & keyof Event]-?: Comparable<Required<Taken>[Key], Event[Key]> }[keyof Taken &
+        keyof Event]
+      ? never
+      : Event
+    : never
+  : never
+
+/** The methods of a body that a chart may name as actions: they take nothing, or what some event of the chart has. */
+export type ActionName<B, Event> = string &
+  {
+    [Name in keyof B]: B[Name] extends () => void
+      ? Name
+      : B[Name] extends (event: infer Taken) => void
+        ? [Fitting<Event, Taken>] extends [never]
+          ? never
+          : Name
+        : never
+  }[keyof B]
+
+export interface BodyClass<Input, B extends Body, Event extends AnyEventObject> {
   readonly prototype: B
-  new (input: Input, port: ActorPort): B
+  new (input: Input, port: ActorPort<Event>): B
 }
 
-export interface ChartActorOptions<Input, B extends Body> {
+export interface ChartActorOptions<Input, B extends Body, Event extends AnyEventObject = AnyEventObject> {
   readonly machine: AnyStateMachine
-  readonly body: BodyClass<Input, B>
+  readonly body: BodyClass<Input, B, Event>
   readonly host: (input: Input) => ActorHost
   /** The placeholders of the chart. Each is a method of the body's class. */
-  readonly actions: readonly ActionName<B>[]
+  readonly actions: readonly ActionName<B, Event>[]
   /** Returns false for an event that comes too late to mean anything, such as one of a replaced connection. */
   readonly isCurrent?: (body: B, event: AnyEventObject) => boolean
 }
@@ -211,9 +233,11 @@ export function bodyOf(ref: AnyActorRef): Body | undefined {
 }
 
 /** Gives a chart its body. The result is ordinary actor logic: create, spawn or invoke it. */
-export function chartActor<Input, B extends Body>(options: ChartActorOptions<Input, B>): ChartLogic<Input> {
+export function chartActor<Input, B extends Body, Event extends AnyEventObject = AnyEventObject>(
+  options: ChartActorOptions<Input, B, Event>,
+): ChartLogic<Input> {
   const { machine, isCurrent } = options
-  const chart = new CompiledChart<Run>(machine, runsOf(options))
+  const chart = new CompiledChart<Run>(machine, runsOf(options.body.prototype, options.actions))
   const cellOf = (snapshot: AnyMachineSnapshot): ActorCell => (snapshot.context as CellContext).body
 
   return {
@@ -266,12 +290,9 @@ function stopped(snapshot: AnyMachineSnapshot): AnyMachineSnapshot {
 }
 
 /** Actions of a first state run outside `transition`, so each one ends the actor itself if it throws. */
-function runsOf<B extends Body>({
-  body: { prototype },
-  actions,
-}: Pick<ChartActorOptions<never, B>, 'body' | 'actions'>): Record<string, Run> {
+function runsOf<B extends Body>(prototype: B, names: readonly (string & keyof B)[]): Record<string, Run> {
   const result: Record<string, Run> = {}
-  for (const name of actions) {
+  for (const name of names) {
     const method = prototype[name] as (event: AnyEventObject) => void
     result[name] = ({ context: { body: cell }, event }) => {
       const { body } = cell

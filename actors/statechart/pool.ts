@@ -3,7 +3,7 @@
  * Refuses to know: what its children are; whoever makes the pool says how a child is made and how it is asked to close.
  */
 import { poolActions, poolMachine } from '../../machines/pool.ts'
-import type { PoolFacts } from '../../machines/pool.ts'
+import type { PoolEvent, PoolFacts } from '../../machines/pool.ts'
 import type { ChildEvent, DeadlineName } from '../../machines/chart.ts'
 import type { AnyEventObject } from '../../machines/xstate.ts'
 import { chartActor } from './chart-actor.ts'
@@ -30,11 +30,11 @@ export interface PoolInput {
 
 class PoolBody implements Body {
   readonly #input: PoolInput
-  readonly #port: ActorPort
+  readonly #port: ActorPort<PoolEvent<ChildSpec, AnyEventObject>>
   readonly #setAside = new Set<Deadline>()
   #draining = false
 
-  constructor(input: PoolInput, port: ActorPort) {
+  constructor(input: PoolInput, port: ActorPort<PoolEvent<ChildSpec, AnyEventObject>>) {
     this.#input = input
     this.#port = port
   }
@@ -103,7 +103,7 @@ class PoolBody implements Body {
   }
 }
 
-export const pool: ChartLogic<PoolInput> = chartActor<PoolInput, PoolBody>({
+export const pool: ChartLogic<PoolInput> = chartActor<PoolInput, PoolBody, PoolEvent<ChildSpec, AnyEventObject>>({
   machine: poolMachine,
   host: (input) => input.services,
   body: PoolBody,
