@@ -1,4 +1,7 @@
-/** Owns: that the bars of chaos see a lost, doubled, misplaced or spoilt value, and an acknowledgement that was a lie. Refuses to know: networks. */
+/**
+ * Owns: that the chaos runs detect a lost, duplicated, misplaced or corrupted value, and a false acknowledgement.
+ * Independent of: networks.
+ */
 import { mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -13,20 +16,20 @@ const count = (numbers: readonly number[]): LaneCount => {
   return lane
 }
 
-describe('a lane counts', () => {
+describe('the value counter of a lane', () => {
   it.each<[string, number[], number, { lost?: number; duplicated?: number; reordered?: number }]>([
-    ['all in order', [0, 1, 2, 3], 4, {}],
-    ['the last one missing', [0, 1, 2], 4, { lost: 1 }],
-    ['two missing in the middle', [0, 3, 4], 5, { lost: 2 }],
-    ['one twice', [0, 1, 1, 2], 3, { duplicated: 1 }],
-    ['a replay that begins too early', [0, 1, 2, 1, 2, 3], 4, { duplicated: 2 }],
-    ['one that comes late', [0, 2, 1, 3], 4, { reordered: 1 }],
-    ['nothing at all', [], 2, { lost: 2 }],
-  ])('a lane counts %s', (_name, numbers, sent, faults) => {
+    ['values in order', [0, 1, 2, 3], 4, {}],
+    ['that the last value is missing', [0, 1, 2], 4, { lost: 1 }],
+    ['that two values are missing in the middle', [0, 3, 4], 5, { lost: 2 }],
+    ['a duplicated value', [0, 1, 1, 2], 3, { duplicated: 1 }],
+    ['a replay that starts too early', [0, 1, 2, 1, 2, 3], 4, { duplicated: 2 }],
+    ['a value that arrives late', [0, 2, 1, 3], 4, { reordered: 1 }],
+    ['that every value is missing', [], 2, { lost: 2 }],
+  ])('the value counter of a lane detects %s', (_name, numbers, sent, faults) => {
     expect(count(numbers).faultsOf(sent)).toEqual({ lost: 0, duplicated: 0, reordered: 0, spoilt: 0, ...faults })
   })
 
-  it('a lane counts a value that is not what its number says', () => {
+  it('the value counter of a lane detects a value that does not match its number', () => {
     const lane = count([0])
     const bytes = Buffer.from((countedValue(15) as { value: Uint8Array }).value)
     bytes[5] = (bytes[5] as number) ^ 1
@@ -34,7 +37,7 @@ describe('a lane counts', () => {
     expect(lane.faultsOf(1)).toMatchObject({ spoilt: 1, lost: 0 })
   })
 
-  it('a lane counts every number as the same value, which says it', () => {
+  it('the value counter of a lane maps a number to the same value every time', () => {
     for (let number = 0; number < 40; number++) expect(numberIn(countedValue(number))).toBe(number)
   })
 })
@@ -55,32 +58,36 @@ const delivered = (...numbers: number[]): Entry[] => numbers.map((number) => ent
 const judge = (entries: readonly Entry[]): ReturnType<typeof judgeEntries> =>
   judgeEntries([entry('opened'), ...entries, entry('opened', [], { generation: 1 })], [9, 9])
 
-describe('the record of what was handed over', () => {
+describe('the delivery log', () => {
   it.each<[string, Entry[], Partial<ReturnType<typeof judgeEntries>>]>([
     [
-      'is in order where what was acknowledged has come',
+      'is correct if every acknowledged value was delivered',
       [...delivered(1, 2, 3), entry('reset', [3, 2, 1, 6])],
       { ackedNotDelivered: 0, unknown: 2 },
     ],
     [
-      'shows a value that was acknowledged and not handed over',
+      'shows a value that was acknowledged but not delivered',
       [...delivered(1, 2), entry('reset', [5, 0, 0, 5])],
       { ackedNotDelivered: 2 },
     ],
     [
-      'shows a flush that came too early',
+      'shows a flush that resolved too early',
       [...delivered(1), entry('flushed', [4]), entry('reset', [4, 0, 0, 4])],
       { ackedNotDelivered: 2 },
     ],
     [
-      'shows a value that was handed over and is said not to be sent',
+      'shows a delivered value that is reported as not sent',
       [...delivered(1, 2, 3), entry('reset', [2, 0, 2, 4])],
       { deliveredNotSent: 2 },
     ],
-    ['shows one that came twice', [...delivered(1, 2, 2), entry('reset', [3, 0, 0, 3])], { duplicated: 1 }],
-    ['shows one that was passed over', [...delivered(1, 3), entry('reset', [4, 0, 0, 4])], { misplaced: 1 }],
     [
-      'shows more unknown than can have been under way',
+      'shows a value that was delivered twice',
+      [...delivered(1, 2, 2), entry('reset', [3, 0, 0, 3])],
+      { duplicated: 1 },
+    ],
+    ['shows a value that was skipped', [...delivered(1, 3), entry('reset', [4, 0, 0, 4])], { misplaced: 1 }],
+    [
+      'shows more unknown values than can have been in flight',
       [...delivered(1, 2, 3), entry('flushed', [4]), entry('reset', [2, 3, 0, 5])],
       { unknownBeyondInFlight: 2 },
     ],
@@ -91,7 +98,7 @@ describe('the record of what was handed over', () => {
       { endedTwice: 1 },
     ],
     ['shows a session that never ended', delivered(1), { neverEnded: 1 }],
-  ])('the record of what was handed over %s', (_name, entries, expected) => {
+  ])('the delivery log %s', (_name, entries, expected) => {
     const faults = {
       ackedNotDelivered: 0,
       deliveredNotSent: 0,
@@ -105,13 +112,13 @@ describe('the record of what was handed over', () => {
     expect(judge(entries)).toMatchObject({ ...faults, ...expected })
   })
 
-  it('the record of what was handed over shows what is missing between two that live to the end', () => {
+  it('the delivery log shows values missing between two sessions that live to the end', () => {
     expect(judgeEntries([entry('opened'), ...delivered(1, 2), entry('flushed', [5])], [1, 1])).toMatchObject({
       lostAtTheEnd: 2,
     })
   })
 
-  it('the record of what was handed over is read as it was written', () => {
+  it('the delivery log is read back as it was written', () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'statewire-record-'))
     const file = path.join(folder, 'record')
     const written = [

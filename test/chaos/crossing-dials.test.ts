@@ -1,9 +1,12 @@
-/** Owns: C8 at a size for every commit: two that dial each other at the same moment have one connection. Refuses to know: figures of time. */
+/**
+ * Owns: C8 at a small size: two peers that dial each other at the same time end up with one connection. Independent of:
+ * measured times.
+ */
 import { expect, it } from 'vitest'
 import { crossMany } from '../bars/chaos/crossing-dials.ts'
 
 it.each(['plaintext', 'tls'] as const)(
-  'two that dial each other at the same moment over %s have one connection, each time, and lose no value',
+  'peers that dial each other simultaneously over %s keep one connection each time, and lose no value',
   async (carrier) => {
     const counts = await crossMany({ carrier, crossings: 30, pairs: 2 })
     expect(counts).toMatchObject({

@@ -1,8 +1,11 @@
-/** Owns: C12 in small: what is accepted before a stop under load is acknowledged or reported. Refuses to know: how it is counted. */
+/**
+ * Owns: C12 at a small size: every value accepted before a stop under load is acknowledged or reported. Independent of:
+ * how values are counted.
+ */
 import { expect, it } from 'vitest'
 import { stopUnderLoad } from '../bars/chaos/graceful-stop.ts'
 
-it('three stops under load lose nothing silently, leave nothing, and tell the other side why', async () => {
+it('graceful stops under load lose nothing silently, leave nothing open, and give a reason', async () => {
   const counts = await stopUnderLoad(3, 12)
   expect(counts.notes).toEqual([])
   expect([

@@ -1,10 +1,13 @@
-/** Owns: C2 at a size for every commit: what was acknowledged had been handed over, although processes were killed. Refuses to know: figures of time. */
+/**
+ * Owns: C2 at a larger size: every acknowledged value had been delivered, although processes were killed. Independent
+ * of: measured times.
+ */
 import { expect, it } from 'vitest'
 import { killProcesses } from '../bars/chaos/process-kill.ts'
 
 const seed = Math.floor(Math.random() * 2 ** 31)
 
-it(`no value is acknowledged that was not handed over, and every session has one end, while processes are killed (seed ${seed})`, async () => {
+it(`killed processes leave no acknowledged value undelivered, and each session ends once (seed ${seed})`, async () => {
   const counts = await killProcesses({ kills: 5, processes: 3, lanes: 2, seed, progress: () => {} })
   expect(counts).toMatchObject({
     errors: [],

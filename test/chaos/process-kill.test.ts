@@ -1,13 +1,14 @@
 /**
- * Owns: C2 in short: after a process was killed, an acknowledged value had been delivered and every session has ended once.
- * Independent of: figures of time. More kills: process-kill.long.test.ts.
+ * Owns: C2 at a small size: after a process was killed, every acknowledged value had been delivered and every session
+ * ended once.
+ * Independent of: measured times. More kills: process-kill.long.test.ts.
  */
 import { expect, it } from 'vitest'
 import { killProcesses } from '../bars/chaos/process-kill.ts'
 
 const seed = Math.floor(Math.random() * 2 ** 31)
 
-it(`no value is acknowledged that was not delivered when a process is killed (seed ${seed})`, async () => {
+it(`killing a process leaves no acknowledged value undelivered (seed ${seed})`, async () => {
   const counts = await killProcesses({ kills: 1, processes: 2, lanes: 2, seed, progress: () => {} })
   expect(counts).toMatchObject({
     errors: [],

@@ -1,6 +1,6 @@
 /**
- * Owns: C4 in short: a connection that is silent in one direction is given up by both sides.
- * Independent of: the keep-alive times that are shipped. More pairs, and frozen processes: silence.long.test.ts.
+ * Owns: C4 at a small size: both sides close a connection that is silent in one direction.
+ * Independent of: the default keep-alive times. More pairs, and frozen processes: silence.long.test.ts.
  */
 import { expect, it } from 'vitest'
 import { dropMany } from '../bars/chaos/half-open.ts'

@@ -1,7 +1,7 @@
 /**
- * Owns: C6 in short: that a stream owes nobody its boundaries, and that a connection may end behind any byte. The full figures are
- * `npm run chaos -- --only C6`.
- * Refuses to know: how a conversation is held (test/bars/chaos).
+ * Owns: C6 at a small size: a stream guarantees no chunk boundaries, and a connection may end after any byte. The full
+ * figures are `npm run chaos -- --only C6`.
+ * Independent of: how a conversation is held (test/bars/chaos).
  */
 import { describe, expect, it } from 'vitest'
 import { converse } from '../bars/chaos/conversation.ts'
@@ -11,8 +11,8 @@ import { number, numberOf, play } from '../support/native-scene.ts'
 
 const seed = Number(process.env['SLICER_SEED'] ?? 1)
 
-describe('the bytes of a conversation', () => {
-  it('the bytes of a conversation come to the same in every piece, on both sides', async () => {
+describe('the byte stream of a conversation', () => {
+  it('the byte stream of a conversation has the same effect however it is sliced, on both sides', async () => {
     const recorded = await converse(null)
     expect(recorded.wrong).toBe(0)
     for (const direction of ['up', 'down'] as const) {
@@ -22,7 +22,7 @@ describe('the bytes of a conversation', () => {
     }
   })
 
-  it('the bytes of a conversation come to something else when one of them is missing', async () => {
+  it('the byte stream of a conversation has another effect when one byte is missing', async () => {
     const recorded = await converse(null)
     const { up } = recorded.bytes
     const whole = new ReplayedSide(recorded, 'up').replay([])
@@ -37,8 +37,8 @@ describe('the bytes of a conversation', () => {
 
   it.each([
     ['one byte at a time', { pieceBytes: 1 }],
-    ['many turns at once', { gluedTurns: 40 }],
-  ])('the bytes of a conversation arrive over sockets %s', async (_name, slicing) => {
+    ['many ticks at once', { gluedTurns: 40 }],
+  ])('a conversation over sockets completes when its bytes arrive %s', async (_name, slicing) => {
     const sliced = await converse(slicing)
     expect([sliced.wrong, sliced.values > 80]).toEqual([0, true])
     expect(sliced.writes).toBeGreaterThan('pieceBytes' in slicing ? sliced.bytes.up.length : 5)
@@ -46,14 +46,14 @@ describe('the bytes of a conversation', () => {
 })
 
 describe('a connection that is cut', () => {
-  it('a connection that is cut behind any byte of a socket costs nothing', async () => {
+  it('a link loses no value when its socket is cut after any byte', async () => {
     const { cuts, errors, lost, duplicated, reordered, spoilt } = await cutEverywhere(89)
     expect([errors, lost, duplicated, reordered, spoilt]).toEqual([[], 0, 0, 0, 0])
     expect(cuts).toBeGreaterThan(10)
   })
 
   it(
-    'a connection that is cut behind any byte in virtual time delivers each value once, in order',
+    'a link delivers each value once and in order when its connection is cut after any byte, in virtual time',
     { timeout: 60_000 },
     () =>
       play({ on: 'memory', seed }, async (scene) => {
@@ -92,7 +92,7 @@ describe('a connection that is cut', () => {
         }
         const all = Array.from({ length: sent }, (_, value) => value)
         expect([arrived.alice, arrived.bob]).toEqual([all, all])
-        // A hello has 160 bytes, and behind it come values, credits and acknowledgements.
+        // A hello is 160 bytes long; values, credits and acknowledgements follow it.
         expect(cuts).toBeGreaterThan((2 * 200) / 3)
       }),
   )

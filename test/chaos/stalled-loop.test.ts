@@ -1,4 +1,7 @@
-/** Owns: C9 in short: a stalled event loop is not taken for a dead peer. Independent of: how silence is judged. Longer: stalled-loop.long.test.ts. */
+/**
+ * Owns: C9 at a small size: a stalled event loop is not taken for a dead peer. Independent of: how silence is judged.
+ * Longer: stalled-loop.long.test.ts.
+ */
 import { expect, it } from 'vitest'
 import { scaledKeepAlive, stallLoop } from '../bars/chaos/stalled-loop.ts'
 

@@ -1,6 +1,7 @@
 /**
- * Owns: how a pipe ends, in order or at once, and what it says of itself: the second half of the contract in pipe.ts.
- * Refuses to know: carriers, and which end it looks from.
+ * Owns: how a pipe ends, in order or at once, and what it reports about itself: the second half of the contract in
+ * pipe.ts.
+ * Independent of: the carrier, and which end of the pipe is tested.
  */
 import { describe, expect } from 'vitest'
 import { fill, numbered } from '../support/pipe-bench.ts'
@@ -9,7 +10,7 @@ import type { Pair } from '../support/pipe-bench.ts'
 export function endsContract(sentence: (text: string, body: (pair: Pair) => Promise<void>) => void): void {
   describe('end', () => {
     sentence(
-      'sends what waits, then both sides see the end and the close exactly once',
+      'end() sends the queued bytes, then both sides get the end and the close exactly once',
       async ({ bench, near, far }) => {
         const written = fill(near)
         near.pipe.end()
@@ -23,7 +24,7 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       },
     )
 
-    sentence('twice is as good as once', async ({ bench, near, far }) => {
+    sentence('a second end() has no effect', async ({ bench, near, far }) => {
       near.pipe.resume()
       far.pipe.resume()
       near.pipe.end()
@@ -32,7 +33,7 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       expect([far.count('end'), near.closedWith, far.closedWith]).toEqual([1, [null], [null]])
     })
 
-    sentence('from both sides at once closes both in order', async ({ bench, near, far }) => {
+    sentence('end() from both sides at once closes both in order', async ({ bench, near, far }) => {
       near.pipe.resume()
       far.pipe.resume()
       near.pipe.end()
@@ -41,16 +42,16 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       expect([near.count('end'), far.count('end'), near.closedWith, far.closedWith]).toEqual([1, 1, [null], [null]])
     })
 
-    sentence('of one side is the end of the other: half-close is a close', async ({ bench, near, far }) => {
+    sentence('end() of one side ends the other too: a half-close becomes a close', async ({ bench, near, far }) => {
       near.pipe.resume()
       far.pipe.resume()
       near.pipe.end()
-      // Nobody calls far.pipe.end().
+      // The far side never calls end().
       await bench.until('both are closed', () => near.isClosed && far.isClosed)
       expect([near.count('end'), far.count('end')]).toEqual([1, 1])
     })
 
-    sentence('leaves alone what the other side had written before it heard of it', async ({ bench, near, far }) => {
+    sentence('end() delivers what the other side wrote before it received the end', async ({ bench, near, far }) => {
       near.pipe.resume()
       const written = fill(far)
       near.pipe.end()
@@ -60,7 +61,7 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
     })
 
     sentence(
-      'once heard of, lets nothing more be written, and does no harm to what was',
+      'a pipe whose peer has ended refuses further writes, and keeps the bytes written before',
       async ({ bench, near, far }) => {
         near.pipe.resume()
         const written = fill(far)
@@ -74,7 +75,7 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       },
     )
 
-    sentence('is heard behind the bytes, also where reading begins later', async ({ bench, near, far }) => {
+    sentence('the end is delivered after the bytes, also when reading starts later', async ({ bench, near, far }) => {
       near.pipe.write([numbered(1000)])
       near.pipe.end()
       await bench.quiet()
@@ -88,32 +89,29 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
   })
 
   describe('destroy', () => {
-    sentence('closes this side at once, without an error where there is no cause', async ({ bench, near }) => {
+    sentence('destroy() closes this side at once, without an error if it has no cause', async ({ bench, near }) => {
       near.pipe.destroy()
       await bench.until('it is closed', () => near.isClosed)
       expect(near.closedWith).toEqual([null])
       expect(near.told).not.toContain('end')
     })
 
-    sentence('closes with the cause that it was given', async ({ bench, near }) => {
+    sentence('destroy() closes this side with the given cause', async ({ bench, near }) => {
       const cause = new Error('enough')
       near.pipe.destroy(cause)
       await bench.until('it is closed', () => near.isClosed)
       expect(near.closedWith).toEqual([cause])
     })
 
-    sentence(
-      'is learnt of by the other side, as an end or as an error, and closes it once',
-      async ({ bench, near, far }) => {
-        far.pipe.resume()
-        near.pipe.destroy()
-        await bench.until('both are closed', () => near.isClosed && far.isClosed)
-        expect(far.count('end') === 1 || far.closedWith[0] instanceof Error).toBe(true)
-        expect(far.count('close')).toBe(1)
-      },
-    )
+    sentence('destroy() closes the other side once, with an end or an error', async ({ bench, near, far }) => {
+      far.pipe.resume()
+      near.pipe.destroy()
+      await bench.until('both are closed', () => near.isClosed && far.isClosed)
+      expect(far.count('end') === 1 || far.closedWith[0] instanceof Error).toBe(true)
+      expect(far.count('close')).toBe(1)
+    })
 
-    sentence('twice closes once', async ({ bench, near }) => {
+    sentence('a second destroy() has no effect', async ({ bench, near }) => {
       near.pipe.destroy()
       near.pipe.destroy(new Error('too late'))
       await bench.until('it is closed', () => near.isClosed)
@@ -121,7 +119,7 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       expect(near.count('close')).toBe(1)
     })
 
-    sentence('with bytes still waiting lets go of them', async ({ bench, near, far }) => {
+    sentence('destroy() discards the bytes that still wait', async ({ bench, near, far }) => {
       fill(near)
       near.pipe.destroy()
       await bench.until('it is closed', () => near.isClosed)
@@ -129,7 +127,7 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       await bench.until('both are closed', () => far.isClosed)
     })
 
-    sentence('from within a delivery is the last delivery', async ({ bench, near, far }) => {
+    sentence('destroy() from within a delivery makes it the last delivery', async ({ bench, near, far }) => {
       far.reaction = () => far.pipe.destroy()
       for (let i = 0; i < 20; i++) near.pipe.write([numbered(20_000)])
       near.pipe.resume()
@@ -138,7 +136,7 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       expect(far.chunks).toHaveLength(1)
     })
 
-    sentence('from within the end of the other side is an orderly close', async ({ bench, near, far }) => {
+    sentence('destroy() from within the end callback is an orderly close', async ({ bench, near, far }) => {
       near.pipe.resume()
       far.endReaction = () => far.pipe.destroy()
       far.pipe.resume()
@@ -147,7 +145,7 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       expect(far.closedWith).toEqual([null])
     })
 
-    sentence('counts: the pipe is closed, and no handle of it is left', async ({ bench, near, far, listener }) => {
+    sentence('destroy() marks the pipe as closed and leaves no handle', async ({ bench, near, far, listener }) => {
       expect([near.pipe.closed, bench.transport.openHandles]).toEqual([false, 3])
       far.pipe.resume()
       near.pipe.destroy()
@@ -157,27 +155,27 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
     })
   })
 
-  describe('a pipe', () => {
+  describe('the properties of a pipe', () => {
     sentence(
-      'secures itself before the first byte, and proves no identity where the carrier has none',
+      'a pipe without TLS secures itself before the first byte, and authenticates no peer',
       async ({ near, far }) => {
         await expect(near.pipe.secure()).resolves.toBeUndefined()
         expect([near.pipe.peerId, far.pipe.peerId]).toEqual([undefined, undefined])
       },
     )
 
-    sentence('says where it leads: host and port', async ({ near, dialled, listener }) => {
+    sentence('a pipe reports the remote host and port', async ({ near, dialled, listener }) => {
       expect(near.pipe.remoteHost).toBe('127.0.0.1')
       expect(near.pipe.remoteAddress).toMatch(/^127\.0\.0\.1:[1-9]\d*$/)
       expect(dialled.pipe.remoteAddress).toBe(`127.0.0.1:${listener.address.port}`)
     })
 
-    sentence('shows a short word and none of its bytes to whoever serialises it', async ({ near }) => {
+    sentence('a pipe is serialized as a short label without any of its bytes', async ({ near }) => {
       near.pipe.write([Buffer.from('secret')])
       expect(JSON.stringify(near.pipe)).toMatch(/^"\w+ 127\.0\.0\.1:\d+"$/)
     })
 
-    sentence('hears onOpen once if it was dialled, and never if it was accepted', async ({ bench, near, dialled }) => {
+    sentence('a dialed pipe calls onOpen once, and an accepted pipe never', async ({ bench, near, dialled }) => {
       await bench.quiet()
       expect(near.count('open')).toBe(near === dialled ? 1 : 0)
     })

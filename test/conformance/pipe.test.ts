@@ -1,4 +1,6 @@
-/** Owns: the carriers that there are, each held to the one contract. Refuses to know: what the contract says. */
+/**
+ * Owns: the list of carriers, each tested against the same contract. Independent of: what the contract says.
+ */
 import { describe } from 'vitest'
 import { memoryCarrier, simulatedCarrier, tcpCarrier, virtualCarrier } from '../support/pipe-bench.ts'
 import { pipeContract } from './pipe.ts'

@@ -1,8 +1,9 @@
 /**
- * Owns: what a pipe promises, as one suite that every carrier must pass; bytes and back-pressure here, ends in pipe-ends.ts.
- * Refuses to know: which carrier it runs on; whoever writes another one calls this with a factory.
+ * Owns: the contract of a pipe, as one suite that every carrier must pass; bytes and back-pressure here, ends in
+ * pipe-ends.ts.
+ * Independent of: the carrier. A new carrier calls this suite with its factory.
  *
- * Every sentence of the first part holds for both ends alike and is run with the dialled and with the accepted pipe.
+ * The first part holds for both ends and is run with the dialed and with the accepted pipe.
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -16,7 +17,7 @@ export function pipeContract(carrier: Carrier): void {
       it(text, () => withPair(carrier, role, body))
 
     describe('bytes', () => {
-      it('arrive in order and whole, however they are cut into writes', async () => {
+      it('bytes arrive complete and in order, however they are split into writes', async () => {
         await fc.assert(
           fc.asyncProperty(
             fc.array(fc.array(fc.integer({ min: 0, max: 9000 }), { maxLength: 6 }), { maxLength: 12 }),
@@ -34,21 +35,21 @@ export function pipeContract(carrier: Carrier): void {
         )
       })
 
-      sentence('of a gathered write keep the order of its parts', async ({ bench, near, far }) => {
+      sentence('the parts of a gathered write arrive in order', async ({ bench, near, far }) => {
         far.pipe.resume()
         near.pipe.write(['one ', 'two ', 'three'].map((text) => Buffer.from(text)))
         await bench.until('all has arrived', () => far.receivedBytes === 13)
         expect(far.received.toString()).toBe('one two three')
       })
 
-      sentence('are not delivered before the first resume: a pipe starts paused', async ({ bench, near, far }) => {
+      sentence('a pipe starts paused and delivers no bytes before the first resume', async ({ bench, near, far }) => {
         near.pipe.write([numbered(1000)])
         await bench.quiet()
         expect(far.told).not.toContain('bytes')
       })
 
       sentence(
-        'that came before the first resume are delivered after it, all of them',
+        'all bytes that arrived before the first resume are delivered after it',
         async ({ bench, near, far }) => {
           near.pipe.write([numbered(1000)])
           near.pipe.write([numbered(500)])
@@ -59,7 +60,7 @@ export function pipeContract(carrier: Carrier): void {
         },
       )
 
-      sentence('stop with a pause in the middle of the stream, at once', async ({ bench, near, far }) => {
+      sentence('pause() stops the delivery at once, in the middle of the stream', async ({ bench, near, far }) => {
         far.reaction = () => far.pipe.pause()
         far.pipe.resume()
         for (let i = 0; i < 40; i++) near.pipe.write([numbered(20_000)])
@@ -68,7 +69,7 @@ export function pipeContract(carrier: Carrier): void {
         expect(far.chunks).toHaveLength(1)
       })
 
-      sentence('go on after each pause without a loss', async ({ bench, near, far }) => {
+      sentence('delivery continues after each pause without a loss', async ({ bench, near, far }) => {
         const all = numbered(800_000)
         far.reaction = () => far.pipe.pause()
         for (let at = 0; at < all.length; at += 20_000) near.pipe.write([all.subarray(at, at + 20_000)])
@@ -81,7 +82,7 @@ export function pipeContract(carrier: Carrier): void {
       })
 
       sentence(
-        'are what was written, also where the sender uses its memory again once it was flushed',
+        'bytes arrive as written, even if the sender reuses its memory once they are flushed',
         async ({ bench, near, far }) => {
           far.pipe.resume()
           for (let i = 0; i < 30; i++) {
@@ -96,7 +97,7 @@ export function pipeContract(carrier: Carrier): void {
       )
 
       sentence(
-        'stay as they are until their delivery returns, whatever it writes meanwhile',
+        'delivered bytes stay valid until the callback returns, even if it writes meanwhile',
         async ({ bench, near, far }) => {
           let changed = 0
           far.reaction = (bytes) => {
@@ -114,7 +115,7 @@ export function pipeContract(carrier: Carrier): void {
         },
       )
 
-      sentence('of 8 MiB travel both ways at once', async ({ bench, near, far }) => {
+      sentence('8 MiB travel in both directions at once', async ({ bench, near, far }) => {
         const there = numbered(8 * 1024 * 1024, 1)
         const back = numbered(8 * 1024 * 1024, 2)
         near.pipe.resume()
@@ -128,7 +129,7 @@ export function pipeContract(carrier: Carrier): void {
         expect([far.received.equals(there), near.received.equals(back)]).toEqual([true, true])
       })
 
-      sentence('may be answered from within their delivery', async ({ bench, near, far }) => {
+      sentence('a callback may write an answer while bytes are being delivered', async ({ bench, near, far }) => {
         far.reaction = (bytes) => void far.pipe.write([Buffer.from(bytes.toString().toUpperCase())])
         near.pipe.resume()
         far.pipe.resume()
@@ -137,7 +138,7 @@ export function pipeContract(carrier: Carrier): void {
         expect(near.received.toString()).toBe('ECHO')
       })
 
-      sentence('none of a write that has none', async ({ bench, near, far }) => {
+      sentence('an empty write delivers no bytes and is flushed', async ({ bench, near, far }) => {
         far.pipe.resume()
         const flushed: (Error | null)[] = []
         near.pipe.write([Buffer.alloc(0)], (error) => flushed.push(error))
@@ -149,8 +150,8 @@ export function pipeContract(carrier: Carrier): void {
       })
     })
 
-    describe('changing hands', () => {
-      sentence('loses nothing, however often it happens', async ({ bench, near, far }) => {
+    describe('changing the handler', () => {
+      sentence('changing the handler loses no bytes, however often it happens', async ({ bench, near, far }) => {
         const all = numbered(500_000)
         const pieces: Buffer[] = []
         const owner = (): void =>
@@ -172,7 +173,7 @@ export function pipeContract(carrier: Carrier): void {
       })
 
       sentence(
-        'while paused gives the new owner what waits, and the old one nothing more',
+        'changing the handler while paused gives the waiting bytes to the new handler only',
         async ({ bench, near, far }) => {
           far.reaction = () => far.pipe.pause()
           far.pipe.resume()
@@ -196,7 +197,7 @@ export function pipeContract(carrier: Carrier): void {
     })
 
     describe('back-pressure', () => {
-      sentence('write says true while what waits is below the high-water mark', async ({ near, far, bench }) => {
+      sentence('write() returns true while fewer bytes wait than the high-water mark', async ({ near, far, bench }) => {
         far.pipe.resume()
         expect(near.pipe.write([numbered(100)])).toBe(true)
         await bench.until('it has arrived', () => far.receivedBytes === 100)
@@ -204,7 +205,7 @@ export function pipeContract(carrier: Carrier): void {
       })
 
       sentence(
-        'write says false above the high-water mark, and takes the bytes all the same',
+        'write() returns false above the high-water mark, and still takes the bytes',
         async ({ bench, near, far }) => {
           const written = fill(near)
           expect(near.pipe.bufferedBytes).toBeGreaterThanOrEqual(highWaterMarkBytes)
@@ -214,17 +215,20 @@ export function pipeContract(carrier: Carrier): void {
         },
       )
 
-      sentence('onDrain comes once the other side has read, and then there is room', async ({ bench, near, far }) => {
-        fill(near)
-        await bench.quiet()
-        expect(near.told).not.toContain('drain')
-        far.pipe.resume()
-        await bench.until('onDrain has come', () => near.count('drain') === 1)
-        expect(near.pipe.bufferedBytes).toBe(0)
-        expect(near.pipe.write([numbered(10)])).toBe(true)
-      })
+      sentence(
+        'onDrain is called once the other side has read, and then there is room',
+        async ({ bench, near, far }) => {
+          fill(near)
+          await bench.quiet()
+          expect(near.told).not.toContain('drain')
+          far.pipe.resume()
+          await bench.until('onDrain has come', () => near.count('drain') === 1)
+          expect(near.pipe.bufferedBytes).toBe(0)
+          expect(near.pipe.write([numbered(10)])).toBe(true)
+        },
+      )
 
-      sentence('onDrain comes again each time that write has said false', async ({ bench, near, far }) => {
+      sentence('onDrain is called again each time write() has returned false', async ({ bench, near, far }) => {
         far.pipe.resume()
         for (let round = 1; round <= 3; round++) {
           far.pipe.pause()
@@ -236,7 +240,7 @@ export function pipeContract(carrier: Carrier): void {
     })
 
     describe('onFlushed', () => {
-      sentence('is called for each write, in order, without an error', async ({ bench, near, far }) => {
+      sentence('onFlushed is called for each write, in order, without an error', async ({ bench, near, far }) => {
         far.pipe.resume()
         const flushed: string[] = []
         for (let i = 0; i < 50; i++)
@@ -246,7 +250,7 @@ export function pipeContract(carrier: Carrier): void {
       })
 
       sentence(
-        'is called with an error for what a destroy prevented, and with one for every write',
+        'onFlushed is called for every write, with an error for those that a destroy prevented',
         async ({ bench, near }) => {
           fill(near)
           const errors: unknown[] = []
@@ -257,19 +261,16 @@ export function pipeContract(carrier: Carrier): void {
         },
       )
 
-      sentence(
-        'is called with an error when the very write that is under way is destroyed',
-        async ({ bench, near }) => {
-          const answers: unknown[] = []
-          near.pipe.write([Buffer.alloc(64 * 1024 * 1024)], (error) => answers.push(error))
-          near.pipe.destroy()
-          await bench.until('it was answered', () => answers.length === 1)
-          expect(answers[0]).toBeInstanceOf(Error)
-        },
-      )
+      sentence('onFlushed is called with an error when the write in progress is destroyed', async ({ bench, near }) => {
+        const answers: unknown[] = []
+        near.pipe.write([Buffer.alloc(64 * 1024 * 1024)], (error) => answers.push(error))
+        near.pipe.destroy()
+        await bench.until('it was answered', () => answers.length === 1)
+        expect(answers[0]).toBeInstanceOf(Error)
+      })
 
       sentence(
-        'is called with an error after destroy and after end, and write says false',
+        'onFlushed is called with an error after destroy() or end(), and write() returns false',
         async ({ bench, near, far }) => {
           far.pipe.resume()
           const errors: unknown[] = []

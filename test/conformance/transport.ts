@@ -1,13 +1,13 @@
 /**
- * Owns: what a transport promises besides its pipes: dialling, listening, and that nothing of either is left.
- * Refuses to know: which carrier it runs on (see pipe.ts, its sister).
+ * Owns: the contract of a transport besides its pipes: dialing, listening, and leaving nothing of either open.
+ * Independent of: the carrier (as in pipe.ts).
  */
 import { describe, expect, it } from 'vitest'
 import { dial, numbered, openDoor } from '../support/pipe-bench.ts'
 import type { Bench, Carrier, Door, End } from '../support/pipe-bench.ts'
 
 export function transportContract(carrier: Carrier): void {
-  /** Runs a body with an open door and then asserts that everything can be put away. */
+  /** Runs a body with an open listener, then asserts that everything can be closed. */
   const sentence = (text: string, body: (bench: Bench, door: Door) => Promise<readonly End[]>): void =>
     it(text, async () => {
       const bench = carrier.create()
@@ -19,8 +19,8 @@ export function transportContract(carrier: Carrier): void {
       for (const end of ends) expect(end.count('close')).toBe(1)
     })
 
-  describe('dialling', () => {
-    sentence('somewhere that nobody listens closes with an error, once, and never opens', async (bench, door) => {
+  describe('dialing', () => {
+    sentence('dialing a closed port closes the pipe once, with an error, and never opens it', async (bench, door) => {
       const { address } = door.listener
       await door.listener.close()
       const end = dial(bench, address)
@@ -33,7 +33,7 @@ export function transportContract(carrier: Carrier): void {
     })
 
     sentence(
-      'and destroying before it opens closes once, never opens, and leaves no other end behind',
+      'destroying a pipe before it opens closes it once, never opens it, and leaves no other end',
       async (bench, door) => {
         const end = dial(bench, door.listener.address)
         end.pipe.destroy()
@@ -41,14 +41,14 @@ export function transportContract(carrier: Carrier): void {
         await bench.quiet()
         expect(end.told).toEqual(['close'])
         for (const accepted of door.accepted) accepted.pipe.resume()
-        await bench.until('whatever was accepted is closed too', () =>
+        await bench.until('every accepted pipe is closed too', () =>
           door.accepted.every((accepted) => accepted.isClosed),
         )
         return [end]
       },
     )
 
-    sentence('and writing before it opens is in order: the bytes leave once it is open', async (bench, door) => {
+    sentence('bytes written before a pipe opens are sent once it is open', async (bench, door) => {
       const end = dial(bench, door.listener.address)
       const flushed: unknown[] = []
       end.pipe.write([numbered(1000)], (error) => flushed.push(error))
@@ -60,7 +60,7 @@ export function transportContract(carrier: Carrier): void {
       return [end]
     })
 
-    sentence('and ending before it opens still sends what was written', async (bench, door) => {
+    sentence('a pipe that is ended before it opens still sends what was written', async (bench, door) => {
       const end = dial(bench, door.listener.address)
       end.pipe.write([numbered(1000)])
       end.pipe.end()
@@ -73,7 +73,7 @@ export function transportContract(carrier: Carrier): void {
       return [end]
     })
 
-    sentence('and being refused fails what was written with an error', async (bench, door) => {
+    sentence('a refused dial fails the bytes written before with an error', async (bench, door) => {
       const { address } = door.listener
       await door.listener.close()
       const end = dial(bench, address)
@@ -84,7 +84,7 @@ export function transportContract(carrier: Carrier): void {
       return [end]
     })
 
-    sentence('twenty times at once gives twenty pipes that do not mix', async (bench, door) => {
+    sentence('twenty dials at once give twenty separate pipes', async (bench, door) => {
       const ends = Array.from({ length: 20 }, () => dial(bench, door.listener.address))
       for (const [i, end] of ends.entries()) end.pipe.write([Buffer.from(`pipe ${i};`)])
       await bench.until('all are accepted', () => door.accepted.length === 20)
@@ -94,7 +94,7 @@ export function transportContract(carrier: Carrier): void {
       return ends
     })
 
-    sentence('a listener that destroys at once is learnt of as a close', async (bench, door) => {
+    sentence('a listener that destroys an accepted pipe at once closes the dialed pipe', async (bench, door) => {
       const end = dial(bench, door.listener.address)
       end.pipe.resume()
       await bench.until('it is accepted', () => door.accepted.length === 1)
@@ -106,7 +106,7 @@ export function transportContract(carrier: Carrier): void {
   })
 
   describe('listening', () => {
-    sentence('on port 0 gives a free port and names it', async (bench, door) => {
+    sentence('listening on port 0 binds a free port and reports it', async (bench, door) => {
       const other = await openDoor(bench)
       expect(door.listener.address.port).toBeGreaterThan(0)
       expect(other.listener.address.port).not.toBe(door.listener.address.port)
@@ -116,7 +116,7 @@ export function transportContract(carrier: Carrier): void {
     })
 
     sentence(
-      'on a port that is taken rejects with EADDRINUSE, and leaves the first one as it is',
+      'listening on a port in use rejects with EADDRINUSE, and leaves the first listener open',
       async (bench, door) => {
         await expect(openDoor(bench, door.listener.address)).rejects.toThrow('EADDRINUSE')
         const end = dial(bench, door.listener.address)
@@ -125,7 +125,7 @@ export function transportContract(carrier: Carrier): void {
       },
     )
 
-    sentence('ends with close: accepted pipes stay, newcomers are refused', async (bench, door) => {
+    sentence('closing a listener keeps its accepted pipes and refuses new ones', async (bench, door) => {
       const end = dial(bench, door.listener.address)
       await bench.until('it is open', () => door.accepted.length === 1)
       await door.listener.close()
@@ -139,20 +139,17 @@ export function transportContract(carrier: Carrier): void {
       return [end, late]
     })
 
-    sentence(
-      'can be closed twice, and the port can be bound again; the old listener has no hold on the new one',
-      async (bench, door) => {
-        await door.listener.close()
-        const again = await openDoor(bench, door.listener.address)
-        await door.listener.close()
-        const end = dial(bench, again.listener.address)
-        await bench.until('the new one accepts', () => again.accepted.length === 1)
-        await again.listener.close()
-        return [end, ...again.accepted]
-      },
-    )
+    sentence('a listener can be closed twice, and does not affect a new listener on its port', async (bench, door) => {
+      await door.listener.close()
+      const again = await openDoor(bench, door.listener.address)
+      await door.listener.close()
+      const end = dial(bench, again.listener.address)
+      await bench.until('the new one accepts', () => again.accepted.length === 1)
+      await again.listener.close()
+      return [end, ...again.accepted]
+    })
 
-    sentence('counts as a handle until it is closed', async (bench, door) => {
+    sentence('a listener counts as a handle until it is closed', async (bench, door) => {
       expect(bench.transport.openHandles).toBe(1)
       await door.listener.close()
       await bench.until('no handle is left', () => bench.transport.openHandles === 0)

@@ -1,6 +1,6 @@
 /**
- * Owns: that nothing of a network that was shut down is kept alive by this package: neither the network, nor its
- * services, nor its private key. The first network of a process is the interesting one.
+ * Owns: that this package keeps no part of a network alive after its shutdown: not the network, its services, or its
+ * private key. The first network of a process is the critical case.
  * Independent of: what the networks did.
  */
 import { execFile } from 'node:child_process'
@@ -10,7 +10,10 @@ import { describe, expect, it } from 'vitest'
 
 const entry = new URL('../../build/index.js', import.meta.url).href
 
-/** Two networks at a time meet, carry a value and end. Prints which of their parts are still there after a collection. */
+/**
+ * In each of three rounds, two networks connect, exchange a value and shut down. Prints which of their parts are still
+ * reachable after a garbage collection.
+ */
 const program = (config: string): string => `
 import { setImmediate } from 'node:timers/promises'
 const { createNetwork, Identity } = await import(${JSON.stringify(entry)})
@@ -35,7 +38,7 @@ async function play(round) {
 }
 for (let round = 1; round <= 3; round++) await play(round)
 let left = refs
-for (let turns = 0; turns < 100 && left.length > 0; turns++) {
+for (let ticks = 0; ticks < 100 && left.length > 0; ticks++) {
   await setImmediate()
   gc()
   left = left.filter(({ ref }) => ref.deref() !== undefined)
@@ -43,13 +46,13 @@ for (let turns = 0; turns < 100 && left.length > 0; turns++) {
 console.log(JSON.stringify({ watched: refs.length, left: left.map(({ name }) => name) }))
 `
 
-describe('a network that was shut down', () => {
+describe('a network after shutdown', () => {
   it.each([
     ['native over TLS', "{ security: 'tls', dialect: 'native', scheme: 'tls' }", 21],
     ['native over plain TCP', "{ security: 'plaintext', dialect: 'native', scheme: 'tcp' }", 21],
     ['ampc over plain TCP', "{ security: 'plaintext', dialect: 'ampc', scheme: 'tcp' }", 15],
   ])(
-    'a network that was shut down is garbage-collected with its actors, sessions and key: %s',
+    'a network after shutdown is garbage-collected with its actors, sessions and key: %s',
     async (_what, config, watched) => {
       const args = ['--expose-gc', '--input-type=module', '--eval', program(config)]
       const cwd = fileURLToPath(new URL('../..', import.meta.url))

@@ -16,7 +16,7 @@ const tlsCarrier: Carrier = { name: 'TLS', create: () => ({ transport: new Secur
  * Node tells of a TLS write a turn later even where the kernel took it at once, so `write` says false in any turn that writes
  * more than the mark. This sentence takes the first false for a kernel that is full; it is put right below.
  */
-const onTcpOnly = 'onDrain comes once the other side has read, and then there is room'
+const onTcpOnly = 'onDrain is called once the other side has read, and then there is room'
 
 describe('TLS', () => {
   beforeEach(({ task, skip }) => skip(task.name === onTcpOnly, 'said below, for TLS'))
