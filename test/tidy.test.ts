@@ -29,12 +29,10 @@ const linesMax = 400
 
 /** A file that is longer than the limit, with the length it may not grow beyond. Lower a figure whenever you can. */
 const ratchet: Record<string, number> = {
-  'test/bad-input.test.ts': 962,
   'test/examples/swarm.test.ts': 593,
   'test/codec/frame-reader.test.ts': 445,
   'test/actors/inspection.test.ts': 439,
   'test/security/tls-handshake.test.ts': 432,
-  'test/bad-input-live.test.ts': 424,
   'test/actors/embedding.test.ts': 401,
 }
 
