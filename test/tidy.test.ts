@@ -96,6 +96,9 @@ const machinePath = /(?<![\w.])\/(?:work|root|home\/\w+|Users\/\w+)\//
 const unrepeatable =
   /\b(?:Date\.now|Math\.random|performance\.now|process\.nextTick|globalThis\.set\w+)\b|(?<![.\w#])(?:setTimeout|setInterval|setImmediate)\s*\((?!\s*\w+\??\s*:)/
 
+/** What actors, snapshots and systems of XState have and do not document; Node's handles have a `_parent` as well. */
+const privateOfXState = /\._(?:clock|deferred|nodes|process|relay|send|sendInspectionEvent|snapshot|transitions)\b/
+
 const rules: Rule[] = [
   {
     name: 'imports follow the order of the folders',
@@ -165,6 +168,14 @@ const rules: Rule[] = [
       return importsOf(text).filter((specifier) => /^xstate(\/|$)/.test(specifier))
     },
     violation: { path: 'actors/link.ts', text: "import { createActor } from 'xstate'\n" },
+  },
+  {
+    name: 'only actors/statechart/xstate-internals.ts uses private names of XState',
+    problems: ({ path: file, text }) => {
+      if (!['machines', 'actors'].includes(folderOf(file))) return []
+      return file === 'actors/statechart/xstate-internals.ts' ? [] : linesThat(codeOf(text), privateOfXState)
+    },
+    violation: { path: 'actors/link.ts', text: 'const nodes = ref.getSnapshot()._nodes\n' },
   },
   {
     name: "only the environment uses the platform's clock and random numbers",
