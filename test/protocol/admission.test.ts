@@ -1,4 +1,6 @@
-/** Owns: who may begin a handshake, at each bound and on both sides of it. Refuses to know: sockets; time is a number. */
+/**
+ * Owns: who may start a handshake, below and above each bound. Independent of: sockets; time is a number.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Admission, PeerAddresses } from '../../protocol/index.ts'
@@ -19,18 +21,18 @@ function ask(admission: Admission, address: string, count: number, nowMs = 0, fr
 }
 
 describe('the limit on pending handshakes of one address', () => {
-  it('the limit on pending handshakes of one address evicts the oldest handshake of a stranger address for each one above the limit', () => {
+  it('an address above its limit loses its oldest unauthenticated pending handshake for each new one', () => {
     expect(ask(new Admission(limits), 'a', 5)).toEqual(['in', 'in', 'in', 'in, out goes a.1', 'in, out goes a.2'])
   })
 
-  it('the limit on pending handshakes of one address evicts nothing once a handshake has ended', () => {
+  it('a handshake that ends makes room for another from its address', () => {
     const admission = new Admission(limits)
     ask(admission, 'a', 3)
     admission.settle('a.2', false)
     expect(ask(admission, 'a', 2, 0, 4)).toEqual(['in', 'in, out goes a.1'])
   })
 
-  it('the limit on pending handshakes of one address never evicts a handshake whose peer has proved its key', () => {
+  it('the limit of an address never evicts a handshake whose peer has proved its key', () => {
     const admission = new Admission(limits)
     ask(admission, 'a', 3)
     for (const id of ['a.1', 'a.3']) admission.prove(id)
@@ -44,16 +46,13 @@ describe('the limit on pending handshakes of one address', () => {
     [2, 2],
     [3, 3],
     [4, 3],
-  ])(
-    'the limit on pending handshakes of one address counts what is pending: after %i requests %i',
-    (asked, pending) => {
-      const admission = new Admission(limits)
-      ask(admission, 'a', asked)
-      expect(admission.pending).toBe(pending)
-    },
-  )
+  ])('the limit of an address counts pending handshakes only: after %i requests %i are pending', (asked, pending) => {
+    const admission = new Admission(limits)
+    ask(admission, 'a', asked)
+    expect(admission.pending).toBe(pending)
+  })
 
-  it('the limit on pending handshakes of one address treats an IPv4 address and its form in IPv6 as one address', () => {
+  it('an IPv4 address and its IPv6-mapped form share one limit', () => {
     const admission = new Admission(limits)
     ask(admission, '::ffff:10.0.0.1', 3)
     expect(ask(admission, '10.0.0.1', 1)).toEqual(['in, out goes ::ffff:10.0.0.1.1'])
@@ -67,26 +66,26 @@ describe('a full table of pending handshakes', () => {
     ask(admission, 'b', 3)
     expect(ask(admission, 'c', 1)).toEqual(['in'])
     expect([ask(admission, 'd', 1), admission.pending]).toEqual([['in, out goes b.1'], 6])
-    // Two addresses have two now; the oldest handshake among theirs is evicted.
+    // Two addresses now have two each. The oldest handshake among theirs is evicted.
     expect(ask(admission, 'e', 1)).toEqual(['in, out goes a.1'])
     expect(ask(admission, 'f', 1)).toEqual(['in, out goes b.2'])
   })
 
-  it('a full table of pending handshakes evicts the oldest handshake of all if each address has one', () => {
+  it('a full table of pending handshakes evicts the oldest of all if each address has one', () => {
     const admission = new Admission(limits)
     for (const address of 'abcdef') ask(admission, address, 1)
     expect(ask(admission, 'g', 1)).toEqual(['in, out goes a.1'])
     expect(admission.pending).toBe(6)
   })
 
-  it('a full table of pending handshakes evicts a handshake of the address of the new connection if that is the busiest', () => {
+  it('a full table of pending handshakes evicts from the address of the new connection if that is the busiest', () => {
     const admission = new Admission(limits)
     ask(admission, 'a', 2)
     for (const address of 'bcde') ask(admission, address, 1)
     expect(ask(admission, 'a', 1, 0, 3)).toEqual(['in, out goes a.1'])
   })
 
-  it('a full table of pending handshakes refuses a new connection only if every pending peer has proved its key', () => {
+  it('a full table of pending handshakes refuses a connection only if every pending key is proved', () => {
     const admission = new Admission(limits)
     for (const address of 'abcdef') {
       ask(admission, address, 1)
@@ -95,7 +94,7 @@ describe('a full table of pending handshakes', () => {
     expect(ask(admission, 'g', 1)).toEqual(['pending'])
   })
 
-  it('a full table of pending handshakes ignores the end of a handshake that was evicted, and of one that it does not know', () => {
+  it('a full table of pending handshakes ignores the end of an evicted or unknown handshake', () => {
     const admission = new Admission(limits)
     ask(admission, 'a', 3)
     for (const address of 'bcd') ask(admission, address, 1)
@@ -106,7 +105,7 @@ describe('a full table of pending handshakes', () => {
   })
 })
 
-describe('an address where a peer has proved its key', () => {
+describe('an address with a proved key', () => {
   const strangers = ['a', 'b', 'c', 'd', 'e', 'f']
   /** A peer has proved its key at "home"; then the table fills with one handshake from each stranger. */
   function besieged(isProved = true, peers = new PeerAddresses()): Admission {
@@ -122,7 +121,7 @@ describe('an address where a peer has proved its key', () => {
     return peers
   }
 
-  it('an address where a peer has proved its key always gets a place in a full table, from strangers first', () => {
+  it('an address with a proved key always gets a place in a full table, taken from strangers first', () => {
     expect(ask(besieged(), 'home', 7, 0, 2)).toEqual([
       ...strangers.slice(0, 4).map((address) => `in, out goes ${address}.1`),
       'in, out goes home.2',
@@ -131,7 +130,7 @@ describe('an address where a peer has proved its key', () => {
     ])
   })
 
-  it('an address where a peer has proved its key always gets a place although strangers there have taken all of theirs', () => {
+  it('an address with a proved key gets a place although strangers there have filled their limit', () => {
     const admission = new Admission(limits, knownSources('home'))
     expect(ask(admission, 'home', 8)).toEqual([
       'in',
@@ -145,12 +144,12 @@ describe('an address where a peer has proved its key', () => {
     ])
   })
 
-  it('an address where a peer has proved its key always gets a place although strangers there have used up its rate', () => {
+  it('an address with a proved key gets a place although strangers there have used up its rate', () => {
     const admission = new Admission({ ...limits, connectBurst: 2 }, knownSources('home'))
     expect(ask(admission, 'home', 4)).toEqual(['in', 'in', 'in', 'in'])
   })
 
-  it('an address where a peer has proved its key is known again to a listener that was restarted', () => {
+  it('an address with a proved key is recognized by a restarted listener', () => {
     const peers = new PeerAddresses()
     besieged(true, peers)
     const admission = new Admission({ ...limits, connectBurst: 1 }, peers)
@@ -160,28 +159,28 @@ describe('an address where a peer has proved its key', () => {
     ])
   })
 
-  it('an address where a peer has proved its key is that of a stranger as long as names are only claimed', () => {
+  it('an address counts as unknown as long as its peers only claim a name', () => {
     const admission = new Admission({ ...limits, connectBurst: 1 })
     ask(admission, 'home', 1)
     admission.settle('home.1', true, false)
     expect(ask(admission, 'home', 2, 0, 2)).toEqual(['in', 'address-rate'])
   })
 
-  it('an address where a peer has proved its key does not lose its handshakes to strangers', () => {
+  it('an address with a proved key does not lose its handshakes to strangers', () => {
     const admission = new Admission(limits, knownSources('home'))
     ask(admission, 'home', 3)
     for (const address of 'abc') ask(admission, address, 1)
     expect(ask(admission, 'g', 3)).toEqual(['in, out goes a.1', 'in, out goes b.1', 'in, out goes g.1'])
   })
 
-  it('an address where a peer has proved its key loses those above the limit for strangers, so that it cannot lock everyone else out', () => {
+  it('an address with a proved key loses its handshakes above the limit for strangers', () => {
     const admission = new Admission(limits, knownSources('home'))
     ask(admission, 'home', 6)
     expect(ask(admission, 'g', 3)).toEqual(['in, out goes home.1', 'in, out goes home.2', 'in, out goes home.3'])
     expect(ask(admission, 'h', 1)).toEqual(['in, out goes g.1'])
   })
 
-  it('an address where a peer has proved its key is not forgotten in a flood of connections from many addresses', () => {
+  it('an address with a proved key is remembered through a flood from many addresses', () => {
     const admission = new Admission({ ...limits, connectBurst: 3 })
     ask(admission, 'home', 1)
     admission.settle('home.1', true)
@@ -199,8 +198,8 @@ describe('an address where a peer has proved its key', () => {
   })
 })
 
-describe('the memory of addresses of peers', () => {
-  it('the memory of addresses of peers keeps 4096 addresses, and forgets those that were used longest ago', () => {
+describe('the memory of proved addresses', () => {
+  it('the memory of proved addresses keeps 4096 addresses, and drops the least recently used', () => {
     const peers = new PeerAddresses()
     for (let i = 0; i < 4096; i++) peers.connected(`${i}`, i, true)
     peers.connected('0', 5000, false)
@@ -210,7 +209,7 @@ describe('the memory of addresses of peers', () => {
   })
 })
 
-describe('the rate', () => {
+describe('the admission rate', () => {
   const fast = (admission: Admission, count: number, nowMs: number, authenticated = false): string[] =>
     Array.from({ length: count }, (_, i) => {
       const id = `${nowMs}.${i}`
@@ -224,7 +223,7 @@ describe('the rate', () => {
     [19, 19],
     [20, 20],
     [21, 20],
-  ])('the rate bears a burst of 20: of %i at once %i get in', (asked, admitted) => {
+  ])('the admission rate allows a burst of 20: of %i requests at once %i are admitted', (asked, admitted) => {
     expect(countIn(fast(new Admission(limits), asked, 0))).toBe(admitted)
   })
 
@@ -236,30 +235,30 @@ describe('the rate', () => {
     [1000, 10],
     [2000, 20],
     [60_000, 20],
-  ])('the rate is 10 a second: %i ms after a burst %i more get in', (afterMs, admitted) => {
+  ])('the admission rate is 10 a second: %i ms after a burst %i more are admitted', (afterMs, admitted) => {
     const admission = new Admission(limits)
     fast(admission, 20, 0)
     expect(countIn(fast(admission, 30, afterMs))).toBe(admitted)
   })
 
-  it('the rate gives the token back to those who authenticate: they are never too many', () => {
+  it('the admission rate returns the token of each connection that authenticates', () => {
     const admission = new Admission(limits)
     expect(countIn(fast(admission, 500, 0, true))).toBe(500)
   })
 
-  it('the rate gives back no more than there were', () => {
+  it('the admission rate returns no more tokens than were taken', () => {
     const admission = new Admission(limits)
     fast(admission, 500, 0, true)
     expect(countIn(fast(admission, 30, 0))).toBe(20)
   })
 
-  it('the rate is counted for each address', () => {
+  it('the admission rate is counted per address', () => {
     const admission = new Admission(limits)
     fast(admission, 21, 0)
     expect(word(admission.ask('b.1', 'b', 0))).toBe('in')
   })
 
-  it('the rate does not mind a clock that stands still or goes back', () => {
+  it('the admission rate tolerates a clock that stops or goes back', () => {
     const admission = new Admission(limits)
     fast(admission, 20, 1000)
     expect(countIn(fast(admission, 5, 0))).toBe(0)
@@ -267,8 +266,8 @@ describe('the rate', () => {
   })
 })
 
-describe('memory', () => {
-  it('memory is bounded: addresses without anything pending are forgotten, those with something are not', () => {
+describe('the memory of the admission table', () => {
+  it('the admission table forgets addresses without pending handshakes, and keeps the others', () => {
     const admission = new Admission({ ...limits, pendingInboundMax: 100 })
     admission.ask('kept', 'first', 0)
     for (let i = 0; i < 20_000; i++) {
@@ -280,8 +279,8 @@ describe('memory', () => {
   })
 })
 
-describe('whatever comes', () => {
-  it('whatever comes never admits more than the bounds, of which an address where a peer proved its key is exempt from its own', () => {
+describe('any sequence of requests', () => {
+  it('admission never exceeds its bounds, from which only addresses with a proved key are exempt', () => {
     const steps = fc.array(
       fc.record({
         address: fc.constantFrom('a', 'b', 'c', 'd'),

@@ -1,6 +1,7 @@
 /**
- * Owns: the handshake of the ampc dialect as bytes, both roles, in every split, and every way in which it is refused.
- * Refuses to know: sockets and deadlines.
+ * Owns: the handshake of the ampc dialect as bytes, in both roles, in every split, and every way in which it is
+ * refused.
+ * Independent of: sockets and deadlines.
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -49,7 +50,7 @@ function feedAcceptor(
   return { written, claims }
 }
 
-/** A run of bytes cut at the given places. */
+/** A run of bytes, cut at the given places. */
 function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
   const sorted = [...new Set(places)].sort((a, b) => a - b)
   return [...sorted, bytes.length].map((place, i) => bytes.subarray(i === 0 ? 0 : sorted[i - 1], place))
@@ -58,21 +59,21 @@ function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
 const dialer = (): AmpcDialerHandshake => new AmpcDialerHandshake({ identity: 'bob', connectionId: 7 })
 
 describe('the dialer', () => {
-  it('the dialer begins with its connection id, u32 big-endian', () => {
+  it('the dialer starts with its connection id, u32 big-endian', () => {
     expect(dialer().begin().toString('hex')).toBe('00000007')
   })
 
-  it('the dialer says who it is after the echo, and not before', () => {
+  it('the dialer sends its identity after the echo, and not before', () => {
     const one = dialer()
     expect(one.feed(hex('000000'))).toEqual({})
     expect(one.feed(hex('07')).write?.toString('hex')).toBe('00000003626f62')
   })
 
-  it('the dialer says it in one write', () => {
+  it('the dialer sends its identity in one write', () => {
     expect(feedDialer(dialer(), [fromAcceptor]).written.toString('hex')).toBe('00000003626f62')
   })
 
-  it('the dialer is done with "2ok", in every split, and what is behind it are frames', () => {
+  it('the dialer completes at "2ok" in every split, and the bytes after it are frames', () => {
     const stream = Buffer.concat([fromAcceptor, frames])
     for (let a = 0; a <= stream.length; a++) {
       for (let b = a; b <= stream.length; b++)
@@ -90,7 +91,7 @@ describe('the dialer', () => {
     expect(expectProtocolError('ERR_HANDSHAKE_FAILED', () => dialer().feed(hex(bytes))).message).toContain(sentence)
   })
 
-  it.each([0, 1, 2 ** 31, 2 ** 32 - 1])('the dialer takes the connection id %i', (connectionId) => {
+  it.each([0, 1, 2 ** 31, 2 ** 32 - 1])('the dialer accepts the connection id %i', (connectionId) => {
     const one = new AmpcDialerHandshake({ identity: 'bob', connectionId })
     expect(one.begin().equals(u32(connectionId))).toBe(true)
     expect(one.feed(Buffer.concat([u32(connectionId), Buffer.from('2ok')])).verified).toBe(true)
@@ -98,7 +99,7 @@ describe('the dialer', () => {
 })
 
 describe('the acceptor', () => {
-  it('the acceptor echoes the id and takes the claim, in every split, once', () => {
+  it('the acceptor echoes the id and accepts the claim once, in every split', () => {
     for (let a = 0; a <= fromDialer.length; a++) {
       for (let b = a; b <= fromDialer.length; b++) {
         const { written, claims } = feedAcceptor(new AmpcAcceptorHandshake(), cut(fromDialer, [a, b]))
@@ -108,7 +109,7 @@ describe('the acceptor', () => {
     }
   })
 
-  it('the acceptor sends nothing but the echo before it is told to confirm', () => {
+  it('the acceptor sends nothing but the echo before confirm() is called', () => {
     const one = new AmpcAcceptorHandshake()
     expect(
       feedAcceptor(
@@ -119,7 +120,7 @@ describe('the acceptor', () => {
     expect(one.confirm().write.toString()).toBe('2ok')
   })
 
-  it('the acceptor hands over the frames that came behind the claim, early or late', () => {
+  it('the acceptor passes on the frames that came after the claim, early or late', () => {
     for (let place = fromDialer.length; place <= fromDialer.length + frames.length; place++) {
       const one = new AmpcAcceptorHandshake()
       feedAcceptor(one, cut(Buffer.concat([fromDialer, frames]), [place]))
@@ -133,7 +134,7 @@ describe('the acceptor', () => {
     [0, false],
     [129, false],
     [2 ** 32 - 1, false],
-  ])('the acceptor an identity declared with %i bytes is allowed: %s', (lengthBytes, allowed) => {
+  ])('the acceptor checks a declared identity length: %i bytes are allowed: %s', (lengthBytes, allowed) => {
     const one = new AmpcAcceptorHandshake()
     const head = Buffer.concat([u32(7), u32(lengthBytes)])
     if (!allowed)
@@ -149,9 +150,9 @@ describe('the acceptor', () => {
 
   it.each([
     ['whole', [hex(`16030105 bb${'00'.repeat(600)}`)]],
-    ['in its length', [hex('16030105 bb010005')]],
-    ['after its first four bytes', [hex('16030105'), hex(`bb${'00'.repeat(600)}`)]],
-  ])('the acceptor says of a ClientHello of TLS that it is one, if it comes %s', (_, pieces) => {
+    ['cut within its length', [hex('16030105 bb010005')]],
+    ['cut after its first four bytes', [hex('16030105'), hex(`bb${'00'.repeat(600)}`)]],
+  ])('the acceptor names TLS in its error if a ClientHello arrives %s', (_, pieces) => {
     const one = new AmpcAcceptorHandshake()
     expect(
       expectProtocolError('ERR_HANDSHAKE_FAILED', () => {
@@ -171,7 +172,7 @@ describe('the acceptor', () => {
     [512, true],
     [513, false],
   ])(
-    'the acceptor %i bytes behind the claim, before the handshake is over, are allowed: %s',
+    'the acceptor limits bytes after the claim before the handshake is over: %i bytes are allowed: %s',
     (lengthBytes, allowed) => {
       const one = new AmpcAcceptorHandshake()
       one.feed(fromDialer)
@@ -181,8 +182,8 @@ describe('the acceptor', () => {
   )
 })
 
-describe('both together', () => {
-  it('both together agree on any identity and connection id, in any split', () => {
+describe('the dialer and the acceptor', () => {
+  it('the dialer and the acceptor agree on any identity and connection id, in any split', () => {
     const identities = fc
       .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
       .filter((text) => Buffer.byteLength(text) <= 128)

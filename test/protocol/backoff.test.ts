@@ -1,5 +1,5 @@
 /**
- * Owns: that a wait is always a number a timer can take, between 0 and its bound. Independent of: who waits.
+ * Owns: that a delay is always a number a timer accepts, between 0 and its bound. Independent of: who waits.
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -30,7 +30,7 @@ describe('the back-off', () => {
     expect(backoffMs(5, 0.5, options)).toBeCloseTo(backoffMs(5, almostOne, options) / 2, 6)
   })
 
-  it('the back-off is a number a timer can take, for every attempt, random number and configuration', () => {
+  it('the back-off is a delay that a timer accepts, for every attempt, random number and configuration', () => {
     const anyOptions = fc
       .record({
         minMs: fc.integer({ min: 1, max: 2 ** 31 - 1 }),

@@ -58,7 +58,7 @@ describe('a deque', () => {
     ])
   })
 
-  it('a deque does not remove an item that was taken already', () => {
+  it('a deque ignores the removal of an item that was taken already', () => {
     const deque = new Deque<string>()
     deque.push('a')
     deque.push('b')

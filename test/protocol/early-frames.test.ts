@@ -10,7 +10,7 @@ const body = Buffer.alloc(36, 7)
 const keep = (frames: EarlyFrames, laneId: number): boolean => frames.keep(laneId, 0x0c, body, 0, body.length)
 
 describe('early frames', () => {
-  it('early frames are kept for no lane before the first expected lane is known', () => {
+  it('early frames are dropped for every lane before the first expected lane is known', () => {
     expect(keep(new EarlyFrames(1000), 2 ** 32 - 1)).toBe(false)
   })
 
@@ -18,7 +18,7 @@ describe('early frames', () => {
     [6, false],
     [7, true],
     [8, true],
-  ])('with lanes expected from 7 on, an early frame for lane %i is kept: %s', (laneId, kept) => {
+  ])('an early frame for lane %i is kept, with lanes expected from 7 on: %s', (laneId, kept) => {
     const frames = new EarlyFrames(1000)
     frames.expectFrom(7)
     expect(keep(frames, laneId)).toBe(kept)
@@ -28,7 +28,7 @@ describe('early frames', () => {
     [9, false],
     [10, true],
     [11, true],
-  ])('the buffer of 1000 bytes for early frames of 100 bytes is full at %i: %s', (count, isFull) => {
+  ])('a buffer of 1000 bytes is full after %i early frames of 100 bytes: %s', (count, isFull) => {
     const frames = new EarlyFrames(1000)
     frames.expectFrom(0)
     for (let i = 0; i < count; i++) keep(frames, i % 3)
@@ -56,7 +56,7 @@ describe('early frames', () => {
     expect(String(frames.take(1)[0]?.buffer)).toBe('before')
   })
 
-  it('early frames of lanes that can no longer be opened are released, and only those', () => {
+  it('early frames of lanes that can no longer be opened are released, and no others', () => {
     const frames = new EarlyFrames(300)
     frames.expectFrom(0)
     for (const laneId of [1, 1, 2]) keep(frames, laneId)
@@ -64,7 +64,7 @@ describe('early frames', () => {
     expect([frames.take(1).length, frames.take(2).length]).toEqual([0, 1])
   })
 
-  it('clear() forgets all early frames', () => {
+  it('clear() drops all early frames', () => {
     const frames = new EarlyFrames(100)
     frames.expectFrom(0)
     keep(frames, 1)

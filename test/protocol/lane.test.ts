@@ -1,4 +1,7 @@
-/** Owns: one lane: the order of values, losses and the end; waiters, handlers, discarding. Refuses to know: links and frames. */
+/**
+ * Owns: one lane: the order of values, losses and the end; waiters, handlers, discarding. Independent of: links and
+ * frames.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ConnectionLostError, Lane } from '../../protocol/index.ts'
@@ -23,15 +26,15 @@ function create(): { lane: Lane; owner: Owner; receive: () => Promise<NetworkVal
 
 const loss = (at: number): ConnectionLostError => new ConnectionLostError(`loss ${at}`, at)
 
-describe('values', () => {
-  it('values wait to be read, in order, and give back what they cost', () => {
+describe('values on a lane', () => {
+  it('values are queued in order until read, and then release their cost', () => {
     const { lane, owner } = create()
     expect([lane.deliver(number(1), 10), lane.deliver(number(2), 20)]).toEqual([10, 20])
     expect([lane.take(), lane.take(), lane.take()]).toEqual([number(1), number(2), undefined])
     expect([owner.takenBytes, lane.received]).toEqual([30, 2])
   })
 
-  it('values go to those who wait, first come first served, and cost nothing', async () => {
+  it('values go to waiting calls first come, first served, at no cost', async () => {
     const { lane, owner, receive } = create()
     const both = [receive(), receive()]
     expect([lane.deliver(number(1), 10), lane.deliver(number(2), 10)]).toEqual([0, 0])
@@ -39,7 +42,7 @@ describe('values', () => {
     expect(owner.takenBytes).toBe(0)
   })
 
-  it('values do not go to those who have given up', () => {
+  it('values skip waiting calls that have given up', () => {
     const { lane } = create()
     const seen: NetworkValue[] = []
     const giveUp = lane.wait({ resolve: (value) => seen.push(value), reject() {} })
@@ -52,7 +55,7 @@ describe('values', () => {
     [1023, 'waits'],
     [1024, 'waits'],
     [1025, 'ERR_RECEIVE_QUEUE_FULL'],
-  ])('values are waited for by 1024 calls at most: number %i %s', async (count, outcome) => {
+  ])('at most 1024 calls wait for a value on one lane: call %i %s', async (count, outcome) => {
     const { lane } = create()
     let last = 'waits'
     for (let i = 0; i < count; i++)
@@ -62,7 +65,7 @@ describe('values', () => {
 })
 
 describe('a loss', () => {
-  it('a loss stands at its place between the values, and is told once', () => {
+  it('a loss is delivered once, in order between the values', () => {
     const { lane } = create()
     lane.deliver(number(1), 1)
     lane.deliverLoss(loss(7))
@@ -72,7 +75,7 @@ describe('a loss', () => {
     expect(lane.take()).toEqual(number(2))
   })
 
-  it('a loss rejects one waiter, and the others go on waiting', async () => {
+  it('a loss rejects one waiting call, and the others keep waiting', async () => {
     const { lane, receive } = create()
     const both = [receive(), receive()]
     lane.deliverLoss(loss(1))
@@ -80,18 +83,18 @@ describe('a loss', () => {
     expect((await Promise.allSettled(both)).map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
   })
 
-  it('a loss is heard at once by who asked for that, besides its place', () => {
+  it('a loss is reported at once to its listener, and also in order', () => {
     const { lane } = create()
-    const heard: number[] = []
-    lane.onLoss = ({ outboundAtMost }) => heard.push(outboundAtMost)
+    const lossCounts: number[] = []
+    lane.onLoss = ({ outboundAtMost }) => lossCounts.push(outboundAtMost)
     lane.deliver(number(1), 1)
     lane.deliverLoss(loss(3))
-    expect(heard).toEqual([3])
+    expect(lossCounts).toEqual([3])
     expect(lane.take()).toEqual(number(1))
     expect(() => lane.take()).toThrow('loss 3')
   })
 
-  it('a loss on a lane that is over is no news', () => {
+  it('a loss on a lane that has ended is not reported', () => {
     const { lane } = create()
     lane.close(new Error('over'))
     lane.deliverLoss(loss(1))
@@ -99,8 +102,8 @@ describe('a loss', () => {
   })
 })
 
-describe('the end', () => {
-  it('the end is told to whoever asks for it, before and after', async () => {
+describe('whenEnded()', () => {
+  it('whenEnded() gives every caller the first reason, before and after the end', async () => {
     const { lane } = create()
     const before = [lane.whenEnded(), lane.whenEnded()]
     lane.setHandler(() => {})
@@ -115,7 +118,7 @@ describe('the end', () => {
 })
 
 describe('a handler', () => {
-  it('a handler gets what waited first, and then everything as it comes', () => {
+  it('a handler gets the queued values first, and then each value as it arrives', () => {
     const { lane, owner } = create()
     const seen: string[] = []
     lane.deliver(number(1), 5)
@@ -129,7 +132,7 @@ describe('a handler', () => {
     expect([seen, owner.takenBytes, lane.unreadValues]).toEqual([['1', 'lost 9', '2', '3', 'lost 8'], 10, 0])
   })
 
-  it('a handler may be taken away from within its call: the rest waits', () => {
+  it('a handler may be removed from within its call, and the rest is queued', () => {
     const { lane } = create()
     for (const i of [1, 2, 3]) lane.deliver(number(i), 1)
     const seen: NetworkValue[] = []
@@ -140,7 +143,7 @@ describe('a handler', () => {
     expect([seen, lane.unreadValues]).toEqual([[number(1)], 2])
   })
 
-  it('a handler may be replaced from within its call: the next one gets the rest', () => {
+  it('a handler may be replaced from within its call, and the next one gets the rest', () => {
     const { lane } = create()
     for (const i of [1, 2, 3]) lane.deliver(number(i), 1)
     const seen: string[] = []
@@ -151,7 +154,7 @@ describe('a handler', () => {
     expect(seen).toEqual(['first 1', 'second 2', 'second 3'])
   })
 
-  it('a handler ends the waits for values, which go to it; who asks while it is there hears the same', async () => {
+  it('a handler rejects waiting and later calls, and takes their values', async () => {
     const { lane, receive } = create()
     const before = receive()
     const seen: NetworkValue[] = []
@@ -165,7 +168,7 @@ describe('a handler', () => {
     expect([seen, await after]).toEqual([[number(1)], number(2)])
   })
 
-  it('a handler borrows only if it says so', () => {
+  it('a handler borrows read buffers only if it asks for it', () => {
     const { lane } = create()
     lane.setHandler(() => {}, { borrow: true })
     expect(lane.isBorrowing).toBe(true)
@@ -174,8 +177,8 @@ describe('a handler', () => {
   })
 })
 
-describe('the end', () => {
-  it('the end lets what arrived before be read, and then says why, each time', async () => {
+describe('the end of a lane', () => {
+  it('the end of a lane lets queued values be read first, then gives its reason each time', async () => {
     const { lane, receive } = create()
     lane.deliver(number(1), 1)
     lane.close(new Error('over'))
@@ -184,7 +187,7 @@ describe('the end', () => {
     await expect(receive()).rejects.toThrow('over')
   })
 
-  it('the end rejects all who wait, and keeps its first reason', async () => {
+  it('the end of a lane rejects all waiting calls, and keeps its first reason', async () => {
     const { lane, receive } = create()
     const both = [receive(), receive()]
     lane.close(new Error('over'))
@@ -197,7 +200,7 @@ describe('the end', () => {
     expect(lane.end?.message).toBe('over')
   })
 
-  it('the end rejects at once who begins to wait after it', () => {
+  it('the end of a lane rejects a later wait at once', () => {
     const { lane } = create()
     lane.close(new Error('over'))
     let reason = ''
@@ -205,7 +208,7 @@ describe('the end', () => {
     expect(reason).toBe('over')
   })
 
-  it('the end may forget what was not read, and says what it cost', () => {
+  it('the end of a lane may discard unread values, and returns their cost', () => {
     const { lane } = create()
     lane.deliver(number(1), 10)
     lane.deliverLoss(loss(1))
@@ -214,8 +217,8 @@ describe('the end', () => {
   })
 })
 
-describe('whatever happens', () => {
-  it('whatever happens nothing is lost, repeated or reordered, and every byte that was charged is given back', async () => {
+describe('any sequence of operations', () => {
+  it('a lane loses, repeats and reorders nothing, and releases every byte it was charged', async () => {
     const steps = fc.array(fc.constantFrom('deliver', 'lose', 'receive', 'handle', 'unhandle'), { maxLength: 60 })
     await fc.assert(
       fc.asyncProperty(steps, async (all) => {
@@ -229,7 +232,7 @@ describe('whatever happens', () => {
           else if (step === 'lose') lane.deliverLoss((sent.push(`loss ${i}`), loss(i)))
           else if (step === 'handle') lane.setHandler(see, { onLost: ({ message }) => seen.push(message) })
           else if (step === 'unhandle') lane.setHandler(null)
-          // Whoever waits and whoever handles at the same time would share the values between them.
+          // A waiting call and a handler at the same time would share the values between them.
           else if (lane.handler === null && lane.unreadValues > 0)
             pending.push(receive().then(see, (error: Error) => void seen.push(error.message)))
           await Promise.all(pending)

@@ -1,16 +1,16 @@
 /**
- * Owns: receiving on a link: which lane a frame finds, when reading stops and goes on, frames that come early.
- * Refuses to know: sockets and pumps; sending is link-state.test.ts.
+ * Owns: receiving on a link: the lane that gets a frame, when reading pauses and resumes, frames that come early.
+ * Independent of: sockets and pumps. Sending is link-state.test.ts.
  */
 import { describe, expect, it } from 'vitest'
 import { ProtocolError } from '../../codec/index.ts'
 import { bytes, LinkBench, number, overheadBytes } from '../support/link-bench.ts'
 
-/** What an unread RingElement32 costs: its body and the overhead. */
+/** The cost of an unread RingElement32: its body and the overhead. */
 const numberCostBytes = 4 + overheadBytes
 
 describe('a frame', () => {
-  it('a frame finds its lane among many, in order', () => {
+  it('a frame reaches its lane among many, in order', () => {
     const bench = new LinkBench()
     const lanes = [3, 1, 4_294_967_295].map((id) => bench.state.openLane(id))
     for (const [id, value] of [
@@ -24,7 +24,7 @@ describe('a frame', () => {
     expect([lanes[1]?.take(), lanes[1]?.take(), lanes[1]?.take()]).toEqual([number(10), number(11), undefined])
   })
 
-  it('a frame for a lane that nobody has is dropped and counted, and its value is not parsed', () => {
+  it('a frame for an unknown lane is dropped and counted, and its value is not parsed', () => {
     const bench = new LinkBench()
     bench.state.openLane(1)
     const nonsense = Buffer.from('0c00000000', 'hex')
@@ -32,7 +32,7 @@ describe('a frame', () => {
     expect(bench.state.counters).toMatchObject({ framesDropped: 1, valuesReceived: 0 })
   })
 
-  it('a frame for a lane that was closed is dropped and counted', () => {
+  it('a frame for a closed lane is dropped and counted', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     bench.arrive(1, number(1))
@@ -41,13 +41,13 @@ describe('a frame', () => {
     expect([bench.state.counters.framesDropped, bench.state.unreadBytes]).toEqual([1, 0])
   })
 
-  it('a frame that breaks the contract throws out of the reader', () => {
+  it('a frame that breaks the contract makes the reader throw', () => {
     const bench = new LinkBench()
     bench.state.openLane(1)
     expect(() => bench.state.onFrame(1, 0x04, Buffer.alloc(9), 0, 3)).toThrow(ProtocolError)
   })
 
-  it('a frame says whether its memory may be used again: not while a view of it is kept', () => {
+  it("a frame's memory is reported as reusable unless a view of it is kept", () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     expect([bench.arrive(1, bytes(10)), bench.arrive(1, number(1))]).toEqual([false, true])
@@ -57,7 +57,7 @@ describe('a frame', () => {
     expect(bench.arrive(1, bytes(10))).toBe(true)
   })
 
-  it('a frame whose handler throws is told of, and the next ones go on', () => {
+  it('a frame whose handler throws is reported, and the next ones are delivered', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     const seen: unknown[] = []
@@ -71,13 +71,13 @@ describe('a frame', () => {
   })
 })
 
-describe('reading', () => {
-  // The bound is 1000 bytes: fifteen numbers of 68 are 1020, fourteen are 952.
+describe('reading from a link', () => {
+  // The bound is 1000 bytes: fifteen numbers of 68 bytes are 1020, fourteen are 952.
   it.each([
     [14, []],
     [15, ['full']],
     [16, ['full']],
-  ])('reading with %i unread values has said %j', (count, told) => {
+  ])('reading with %i unread values reports %j', (count, told) => {
     const bench = new LinkBench()
     bench.state.openLane(1)
     for (let i = 0; i < count; i++) bench.arrive(1, number(i))
@@ -88,7 +88,7 @@ describe('reading', () => {
     [935, []],
     [936, ['full']],
     [937, ['full']],
-  ])('reading stops at the bound and not before: a Bytes with a body of %i and its cost said %j', (length, told) => {
+  ])('reading stops exactly at the bound: a Bytes value with a body of %i bytes reports %j', (length, told) => {
     const bench = new LinkBench()
     bench.state.openLane(1)
     // The body has a length field of 4 bytes.
@@ -96,7 +96,7 @@ describe('reading', () => {
     expect(bench.told).toEqual(told)
   })
 
-  it('reading goes on at half the bound, and not before', () => {
+  it('reading resumes at half the bound, and not before', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     for (let i = 0; i < 15; i++) bench.arrive(1, number(i))
@@ -108,7 +108,7 @@ describe('reading', () => {
     expect([bench.told, bench.state.unreadBytes]).toEqual([['full', 'room'], 7 * numberCostBytes])
   })
 
-  it('reading counts over all lanes: one slow session stops the link that it shares', () => {
+  it('the reading bound covers all lanes: one slow session pauses the link that it shares', () => {
     const bench = new LinkBench()
     const [slow, quick] = [bench.state.openLane(1), bench.state.openLane(2)]
     for (let i = 0; i < 14; i++) bench.arrive(1, number(i))
@@ -120,7 +120,7 @@ describe('reading', () => {
     expect([bench.told, bench.state.unreadBytes]).toEqual([['full', 'room'], 0])
   })
 
-  it('reading is not charged for what a handler or a waiter takes at once', () => {
+  it('values taken at once by a handler or a waiting call do not count toward the reading bound', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     void lane.wait({ resolve() {}, reject() {} })
@@ -130,7 +130,7 @@ describe('reading', () => {
     expect([bench.state.unreadBytes, bench.told]).toEqual([0, []])
   })
 
-  it('reading goes on when the unread values go to a handler, or with their lane', () => {
+  it('reading resumes when the unread values go to a handler or are discarded with their lane', () => {
     for (const relief of ['handler', 'close'] as const) {
       const bench = new LinkBench()
       const lane = bench.state.openLane(1)
@@ -149,7 +149,7 @@ describe('early frames', () => {
     return bench
   }
 
-  it('early frames are those for lanes from a number on; those below are dropped', () => {
+  it('early frames are kept for lanes from the expected number on, and dropped below it', () => {
     const bench = early()
     for (const id of [4, 5, 6]) bench.arrive(id, number(id))
     expect(bench.state.counters.framesDropped).toBe(1)
@@ -157,7 +157,7 @@ describe('early frames', () => {
     expect(bench.state.openLane(6).take()).toEqual(number(6))
   })
 
-  it('early frames are delivered in order when their lane is opened, before anything newer', () => {
+  it('early frames are delivered in order when their lane is opened, before later frames', () => {
     const bench = early()
     for (let i = 0; i < 3; i++) bench.arrive(5, number(i))
     const lane = bench.state.openLane(5)
@@ -165,12 +165,12 @@ describe('early frames', () => {
     expect([0, 1, 2, 3].map(() => lane.take())).toEqual([0, 1, 2, 3].map(number))
   })
 
-  it('early frames are copied: they do not hold the chunk that they came in', () => {
+  it('early frames are copies and do not hold the chunk they came in', () => {
     const bench = early()
     expect(bench.arrive(5, bytes(10))).toBe(true)
   })
 
-  it('early frames stop the reading when there are too many, until their lane is opened', () => {
+  it('early frames pause reading when there are too many, until their lane is opened', () => {
     const bench = early()
     // 500 bytes: each costs 4 + 64.
     for (let i = 0; i < 7; i++) bench.arrive(5, number(i))
@@ -181,21 +181,21 @@ describe('early frames', () => {
     expect(bench.told).toEqual(['full', 'room'])
   })
 
-  it('early frames are forgotten with the connection that they came on', () => {
+  it('early frames are dropped with the connection that they came on', () => {
     const bench = early()
     for (let i = 0; i < 8; i++) bench.arrive(5, number(i))
     bench.state.connectionLost('gone', null)
     expect([bench.told, bench.state.openLane(5).unreadValues]).toEqual([['full', 'room'], 0])
   })
 
-  it('early frames that will never be asked for are dropped and counted, and do not stop the reading for ever', () => {
+  it('early frames that can no longer be used are dropped and counted, and reading resumes', () => {
     const bench = early()
     for (let i = 0; i < 8; i++) bench.arrive(5, number(i))
     bench.state.expectLanesFrom(6)
     expect([bench.told, bench.state.counters.framesDropped]).toEqual([['full', 'room'], 8])
   })
 
-  it('early frames of a lane that is open already are kept for nobody: raising the number leaves open lanes alone', () => {
+  it('raising the expected lane number drops no frames of lanes that are open already', () => {
     const bench = early()
     const lane = bench.state.openLane(5)
     bench.state.expectLanesFrom(6)
@@ -203,7 +203,7 @@ describe('early frames', () => {
     expect(lane.take()).toEqual(number(1))
   })
 
-  it('early frames that break the contract are told of when their lane is opened', () => {
+  it('early frames that break the contract are reported when their lane is opened', () => {
     const bench = early()
     bench.state.onFrame(5, 0x04, Buffer.alloc(9), 0, 3)
     bench.state.openLane(5)
@@ -219,7 +219,7 @@ describe('a lane', () => {
     expect(() => state.openLane(1)).toThrow('lane 1 is open already')
   })
 
-  it('a lane is announced when it is opened: a link does not read before it has one', () => {
+  it('opening a lane is announced, so a link starts reading only when it has one', () => {
     const { state } = new LinkBench()
     let opened = 0
     state.onLaneOpened = () => opened++
@@ -227,7 +227,7 @@ describe('a lane', () => {
     expect([opened, state.laneCount]).toEqual([1, 1])
   })
 
-  it('a lane that is not of this link is closed by nobody', () => {
+  it('closing a lane of another link does nothing', () => {
     const [one, other] = [new LinkBench(), new LinkBench()]
     const lane = one.state.openLane(1)
     other.state.openLane(1)

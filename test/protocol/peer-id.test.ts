@@ -23,7 +23,7 @@ describe('an identity', () => {
       '-----BEGIN PRIVATE KEY-----\nMC4',
       'peers[0].id must be a name, got a text in PEM: a key belongs into Identity.fromPem',
     ],
-  ])('%s', (_, value, sentence) => {
+  ])('an identity %s', (_, value, sentence) => {
     expect(expectError('ERR_INVALID_PEER_ID', () => checkIdentity(value, 'peers[0].id')).message).toBe(sentence)
   })
 
@@ -76,7 +76,7 @@ describe('the order of identities', () => {
   })
 })
 
-describe('the ring', () => {
+describe('the ring of parties', () => {
   it.each([
     ['alice', ['bob', 'charlie'], 'bob', 'charlie'],
     ['bob', ['charlie', 'alice'], 'charlie', 'alice'],
