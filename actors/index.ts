@@ -2,39 +2,66 @@
  * The runtime: how the charts of statewire/machines happen on real sockets.
  */
 /// <reference types="node" preserve="true" />
-export { createNetwork, Network } from './network.ts'
-export type { MakeSessionsOptions, NetworkRuntimeOptions, OpenControlChannelOptions, Sessions, SupervisorRef } from './network.ts'
-export { supervisor } from './supervisor.ts'
-export type { SupervisorEvent, SupervisorInput, SupervisorLogic } from './supervisor.ts'
-export { Session } from './session.ts'
-export type { CallOptions } from './bounded.ts'
-export type { FlushOptions, PrfKeys, SendOptions } from './session.ts'
-export type { SessionValues } from './session-values.ts'
-export { ControlChannel } from './control-channel.ts'
-export { PeerConnectionBuilder, PeerConnections, Reconnector, TcpNetworkHandle } from './builder.ts'
-export type { BuildOptions, BuilderConfig, BuiltPeers } from './builder.ts'
-export { defaultLimits } from './limits.ts'
-export type { Limits } from './limits.ts'
-export type { AdmissionOptions, AdmitInfo } from './admission-options.ts'
-export { Identity } from './identity.ts'
-export { SharedPort } from './shared-port.ts'
-export type { SharedPortOptions } from './shared-port.ts'
-export { TlsTransport } from './tls-transport.ts'
-export type { TlsTransportOptions } from './tls-transport.ts'
-export { UnexpectedPeerError } from './tls-errors.ts'
-export type { AmpcConfig, AmpcPlaintextConfig, AmpcTlsConfig, CommonConfig, ConfigOf, DialectName, NativeConfig, NetworkConfig, OnConnectionLost, PeerOption, Security } from './options.ts'
-export type { DrainOptions, DrainReport } from './drain.ts'
-export type { LinkMetrics, NetworkMetrics, PeerMetrics } from './metrics.ts'
-export { networkEventTypes } from './events.ts'
-export type { NetworkEvent, NetworkEventOf, NetworkEventType } from './events.ts'
-export type { Cause } from './causes.ts'
+export { createNetwork, Network } from './network/network.ts'
+export type {
+  MakeSessionsOptions,
+  NetworkRuntimeOptions,
+  OpenControlChannelOptions,
+  Sessions,
+  SupervisorRef,
+} from './network/network.ts'
+export { supervisor } from './network/supervisor.ts'
+export type { SupervisorEvent, SupervisorInput, SupervisorLogic } from './network/supervisor.ts'
+export { Session } from './session/session.ts'
+export type { CallOptions } from './base/bounded.ts'
+export type { FlushOptions, PrfKeys, SendOptions } from './session/session.ts'
+export type { SessionValues } from './session/session-values.ts'
+export { ControlChannel } from './session/control-channel.ts'
+export { PeerConnectionBuilder, PeerConnections, Reconnector, TcpNetworkHandle } from './network/builder.ts'
+export type { BuildOptions, BuilderConfig, BuiltPeers } from './network/builder.ts'
+export { defaultLimits } from './config/limits.ts'
+export type { Limits } from './config/limits.ts'
+export type { AdmissionOptions, AdmitInfo } from './config/admission-options.ts'
+export { Identity } from './tls/identity.ts'
+export { SharedPort } from './connection/shared-port.ts'
+export type { SharedPortOptions } from './connection/shared-port.ts'
+export { TlsTransport } from './tls/tls-transport.ts'
+export type { TlsTransportOptions } from './tls/tls-transport.ts'
+export { UnexpectedPeerError } from './tls/tls-errors.ts'
+export type {
+  AmpcConfig,
+  AmpcPlaintextConfig,
+  AmpcTlsConfig,
+  CommonConfig,
+  ConfigOf,
+  DialectName,
+  NativeConfig,
+  NetworkConfig,
+  OnConnectionLost,
+  PeerOption,
+  Security,
+} from './config/options.ts'
+export type { DrainOptions, DrainReport } from './network/drain.ts'
+export type { LinkMetrics, NetworkMetrics, PeerMetrics } from './network/metrics.ts'
+export { networkEventTypes } from './base/events.ts'
+export type { NetworkEvent, NetworkEventOf, NetworkEventType } from './base/events.ts'
+export type { Cause } from './base/causes.ts'
 export type { ActorEvent, ActorObserver, Observation } from './statechart/inspection.ts'
-export type { MissedEvents } from './event-queue.ts'
-export { systemClock, systemEnvironment, systemNames, systemRandom } from './environment.ts'
-export type { Clock, Environment, Log, LogLevel, Random, TimerHandle } from './environment.ts'
-export { logChannelName } from './log.ts'
-export type { LogLine } from './log.ts'
-export { literalNames } from './pipe.ts'
-export type { Address, DialOptions, ListenerHandlers, NameService, Pipe, PipeHandlers, PipeListener, Transport } from './pipe.ts'
-export { TcpPipe, TcpTransport } from './tcp-pipe.ts'
-export { MemoryTransport } from './memory-pipe.ts'
+export type { MissedEvents } from './base/event-queue.ts'
+export { systemClock, systemEnvironment, systemNames, systemRandom } from './config/system-environment.ts'
+export type { Clock, Environment, Log, LogLevel, Random, TimerHandle } from './base/environment.ts'
+export { logChannelName } from './base/log.ts'
+export type { LogLine } from './base/log.ts'
+export { literalNames } from './base/pipe.ts'
+export type {
+  Address,
+  DialOptions,
+  ListenerHandlers,
+  NameService,
+  Pipe,
+  PipeHandlers,
+  PipeListener,
+  Transport,
+} from './base/pipe.ts'
+export { TcpPipe, TcpTransport } from './transport/tcp-pipe.ts'
+export { MemoryTransport } from './transport/memory-pipe.ts'

@@ -1,12 +1,12 @@
 /**
  * Owns: the command that creates a key, and prints the id of one. Independent of: how keys are stored
- * (actors/identity.ts).
+ * (actors/tls/identity.ts).
  */
 import { parseArgs } from 'node:util'
-import { Identity } from '../actors/identity.ts'
+import { Identity } from '../actors/tls/identity.ts'
 import { StatewireError } from '../codec/errors.ts'
-import { escaped } from '../codec/legible.ts'
-import { show } from '../codec/show.ts'
+import { escaped } from '../codec/sanitize.ts'
+import { show } from '../codec/format-value.ts'
 import { UsageError } from './command.ts'
 import type { Output } from './command.ts'
 

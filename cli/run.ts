@@ -4,7 +4,7 @@
  */
 import { createRequire } from 'node:module'
 import { StatewireError } from '../codec/errors.ts'
-import { show } from '../codec/show.ts'
+import { show } from '../codec/format-value.ts'
 import { UsageError } from './command.ts'
 import type { Output } from './command.ts'
 import { keygen } from './keygen.ts'

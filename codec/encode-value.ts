@@ -20,7 +20,7 @@ import {
   stateChecksumLengthBytes,
 } from './constants.ts'
 import { InvalidValueError } from './errors.ts'
-import { show } from './show.ts'
+import { show } from './format-value.ts'
 import type { NetworkValue, NetworkValueType } from './values.ts'
 
 const prefixLengthBytes = 1 + lengthFieldLengthBytes

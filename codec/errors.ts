@@ -3,7 +3,7 @@
  * Refuses to know: who throws them, sockets, peers, and how an error is logged or counted.
  */
 
-import { legible } from './legible.ts'
+import { legible } from './sanitize.ts'
 
 /** What a row of the table says about a code. */
 export interface ErrorCodeEntry {
@@ -70,7 +70,7 @@ export const errorCodes = {
   // Sessions, sending, receiving.
   ERR_TIMED_OUT: transient('The deadline of an operation passed.'),
   ERR_ABORTED: permanent('The caller aborted the operation.'),
-  ERR_BATCH_FAILED: transient('One connection of the batch ended, which ends the batch.'),
+  ERR_SESSION_GROUP_FAILED: transient('One connection of the batch ended, which ends the batch.'),
   ERR_SESSION_CLOSED: permanent('The session is closed.'),
   ERR_SESSION_RESET: permanent('The peer ended the session.'),
   ERR_LINK_RESET: transient('A link could not be resumed; every value sent on it has an outcome.'),

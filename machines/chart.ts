@@ -19,7 +19,7 @@ export type DeadlineName =
   | 'grantTimeoutMs'
   | 'connectTimeoutMs'
   | 'backoffMaxMs'
-  | 'batchTimeoutMs'
+  | 'makeSessionsTimeoutMs'
   | 'bindTimeoutMs'
   | 'shutdownTimeoutMs'
 
@@ -48,7 +48,7 @@ export type ChildEvent =
 export interface Cause {
   readonly code: string
   readonly message: string
-  /** What it means for the next dial, where that is not an ordinary failure: see actors/reconnector.ts. */
+  /** What it means for the next dial, where that is not an ordinary failure: see actors/link/reconnector.ts. */
   readonly retry?: 'free' | 'next' | 'wait' | 'cap' | 'stale'
 }
 

@@ -1,5 +1,5 @@
 /**
- * Owns: the life of one direction of a link's bytes; one chart, two directions, and one pump each in actors/forwarder.ts.
+ * Owns: the life of one direction of a link's bytes; one chart, two directions, and one pump each in actors/link/forwarder.ts.
  * Refuses to know: the bytes. A forwarder hears that it is blocked or drained, never that something was sent.
  *
  *   opening          there is no socket
@@ -61,8 +61,16 @@ export const forwarderMachine = setup({
     open: {
       initial: 'flowing',
       states: {
-        flowing: { description: 'As fast as both sides like; what passes is not told to the chart.', tags: resting, on: { 'pump.blocked': 'blocked' } },
-        blocked: { description: 'Back-pressure: as long as the other side does not take more.', tags: resting, on: { 'pump.drained': 'flowing' } },
+        flowing: {
+          description: 'As fast as both sides like; what passes is not told to the chart.',
+          tags: resting,
+          on: { 'pump.blocked': 'blocked' },
+        },
+        blocked: {
+          description: 'Back-pressure: as long as the other side does not take more.',
+          tags: resting,
+          on: { 'pump.drained': 'flowing' },
+        },
       },
     },
     errored: {

@@ -1,7 +1,7 @@
 /**
  * The charts, pure: they can be drawn, walked and tested without a socket. How they happen is in statewire/actors.
  */
-export { batchMachine } from './batch.ts'
+export { sessionGroupMachine } from './session-group.ts'
 export { connectionMachine } from './connection.ts'
 export { forwarderMachine } from './forwarder.ts'
 export { linkMachine } from './link.ts'
@@ -12,7 +12,7 @@ export { reconnectorMachine } from './reconnector.ts'
 export { supervisorMachine } from './supervisor.ts'
 export { resting } from './chart.ts'
 export type { Cause, ChildEvent, DeadlineName, DeadlinePassed, StateMeta } from './chart.ts'
-export type { BatchEvent, BatchFacts } from './batch.ts'
+export type { SessionGroupEvent, SessionGroupFacts } from './session-group.ts'
 export type { ConnectionEvent, ConnectionFacts } from './connection.ts'
 export type { ForwarderEvent, ForwarderFacts } from './forwarder.ts'
 export type { LinkEvent, LinkFacts } from './link.ts'

@@ -36,7 +36,12 @@ export type LinkEvent<Offer = unknown> =
   | { readonly type: 'link.claimed'; readonly offer: Offer }
   | { readonly type: 'connection.authenticated'; readonly connection: string }
   | { readonly type: 'connection.errored'; readonly connection: string }
-  | { readonly type: 'connection.closed'; readonly connection?: string; readonly cause: Cause; readonly authenticated: boolean }
+  | {
+      readonly type: 'connection.closed'
+      readonly connection?: string
+      readonly cause: Cause
+      readonly authenticated: boolean
+    }
   | { readonly type: 'pump.started' }
   | { readonly type: 'pump.failed'; readonly cause: Cause }
   | { readonly type: 'link.adopt' }
@@ -48,7 +53,30 @@ export type LinkEvent<Offer = unknown> =
   | ChildEvent
   | DeadlinePassed
 
-export const linkActions = ['requestDial', 'requestOnce', 'retryNow', 'cancelDial', 'openClaim', 'closeClaim', 'dial', 'accept', 'replace', 'endDial', 'tellReady', 'adopt', 'resetBackoff', 'noteErrored', 'noteLost', 'noteUnresolved', 'failConnection', 'dropConnection', 'closeConnection', 'tellFailed', 'noteRestart', 'escalate'] as const
+export const linkActions = [
+  'requestDial',
+  'requestOnce',
+  'retryNow',
+  'cancelDial',
+  'openClaim',
+  'closeClaim',
+  'dial',
+  'accept',
+  'replace',
+  'endDial',
+  'tellReady',
+  'adopt',
+  'resetBackoff',
+  'noteErrored',
+  'noteLost',
+  'noteUnresolved',
+  'failConnection',
+  'dropConnection',
+  'closeConnection',
+  'tellFailed',
+  'noteRestart',
+  'escalate',
+] as const
 
 const authenticated = [{ guard: 'readsAtOnce', target: 'up' }, { target: 'ready' }] as const
 
@@ -64,7 +92,8 @@ export const linkMachine = setup({
   guards: {
     readsAtOnce: ({ context }) => context.facts.readsAtOnce,
     isDialer: ({ context }) => context.facts.role === 'dialer',
-    mayReconnect: ({ context, event }) => event.type === 'connection.closed' && (context.facts.onConnectionLost === 'reconnect' || !event.authenticated),
+    mayReconnect: ({ context, event }) =>
+      event.type === 'connection.closed' && (context.facts.onConnectionLost === 'reconnect' || !event.authenticated),
   },
 }).createMachine({
   id: 'link',
@@ -90,7 +119,8 @@ export const linkMachine = setup({
       states: {
         deciding: { always: [{ guard: 'isDialer', target: 'requesting' }, { target: 'expecting' }] },
         requesting: {
-          description: 'The reconnector grants at the latest at the cap of its back-off; if it was lost meanwhile, ask again. A link that the peer may not have asks when that is known. Where both sides may dial, the other may come first.',
+          description:
+            'The reconnector grants at the latest at the cap of its back-off; if it was lost meanwhile, ask again. A link that the peer may not have asks when that is known. Where both sides may dial, the other may come first.',
           meta: { deadline: 'grantTimeoutMs' },
           entry: 'requestDial',
           exit: 'cancelDial',
@@ -114,7 +144,8 @@ export const linkMachine = setup({
       },
     },
     connecting: {
-      description: 'Bounded by the deadlines of the connection; this one is for a connection that keeps silent about its end.',
+      description:
+        'Bounded by the deadlines of the connection; this one is for a connection that keeps silent about its end.',
       meta: { deadline: 'connectTimeoutMs' },
       entry: 'dial',
       on: {
@@ -162,7 +193,11 @@ export const linkMachine = setup({
     closing: {
       meta: { deadline: 'closeTimeoutMs' },
       entry: 'closeConnection',
-      on: { 'link.close': {}, 'connection.closed': { target: 'closed', actions: 'noteLost' }, 'deadline.passed': 'closed' },
+      on: {
+        'link.close': {},
+        'connection.closed': { target: 'closed', actions: 'noteLost' },
+        'deadline.passed': 'closed',
+      },
     },
     closed: { type: 'final' },
     failed: { type: 'final', entry: 'tellFailed' },

@@ -20,14 +20,42 @@ export type ListenerEvent<Pipe = unknown, Offer = unknown> =
   | { readonly type: 'listener.failed'; readonly cause: Cause }
   | { readonly type: 'pipe.accepted'; readonly id: string; readonly pipe: Pipe }
   | { readonly type: 'connection.claimed'; readonly connection: string }
-  | { readonly type: 'admission.decided'; readonly connection: string; readonly offer: Offer; readonly refused: Cause | null }
-  | { readonly type: 'connection.errored'; readonly connection: string; readonly remoteAddress: string; readonly cause: Cause }
-  | { readonly type: 'connection.closed'; readonly connection: string; readonly remoteAddress: string; readonly cause: Cause | null }
+  | {
+      readonly type: 'admission.decided'
+      readonly connection: string
+      readonly offer: Offer
+      readonly refused: Cause | null
+    }
+  | {
+      readonly type: 'connection.errored'
+      readonly connection: string
+      readonly remoteAddress: string
+      readonly cause: Cause
+    }
+  | {
+      readonly type: 'connection.closed'
+      readonly connection: string
+      readonly remoteAddress: string
+      readonly cause: Cause | null
+    }
   | { readonly type: 'listener.close' }
   | ChildEvent
   | DeadlinePassed
 
-export const listenerActions = ['bind', 'tellListening', 'admit', 'place', 'decide', 'forget', 'noteFailed', 'refusePipe', 'noteFailure', 'tellFailed', 'unbind', 'fail'] as const
+export const listenerActions = [
+  'bind',
+  'tellListening',
+  'admit',
+  'place',
+  'decide',
+  'forget',
+  'noteFailed',
+  'refusePipe',
+  'noteFailure',
+  'tellFailed',
+  'unbind',
+  'fail',
+] as const
 
 export const listenerMachine = setup({
   types: {

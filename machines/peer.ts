@@ -33,7 +33,20 @@ export type PeerEvent<Request = unknown> =
   | ChildEvent
   | DeadlinePassed
 
-export const peerActions = ['openLink', 'releaseLink', 'breakLink', 'relay', 'forgetLink', 'wakeLinks', 'noteRestart', 'noteEscalation', 'tellErrored', 'reopenLinks', 'closeLinks', 'refuseLink'] as const
+export const peerActions = [
+  'openLink',
+  'releaseLink',
+  'breakLink',
+  'relay',
+  'forgetLink',
+  'wakeLinks',
+  'noteRestart',
+  'noteEscalation',
+  'tellErrored',
+  'reopenLinks',
+  'closeLinks',
+  'refuseLink',
+] as const
 
 export const peerMachine = setup({
   types: {

@@ -31,7 +31,20 @@ export type ReconnectorEvent<Link = unknown> =
   | { readonly type: 'slots.free' }
   | { readonly type: 'reconnector.stop' }
 
-export const reconnectorActions = ['enqueue', 'cancel', 'end', 'reset', 'judge', 'forget', 'hurry', 'resolve', 'giveUp', 'grant', 'grantWaiting', 'stopAll'] as const
+export const reconnectorActions = [
+  'enqueue',
+  'cancel',
+  'end',
+  'reset',
+  'judge',
+  'forget',
+  'hurry',
+  'resolve',
+  'giveUp',
+  'grant',
+  'grantWaiting',
+  'stopAll',
+] as const
 
 export const reconnectorMachine = setup({
   types: {

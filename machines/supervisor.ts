@@ -26,7 +26,11 @@ export type SupervisorChartEvent<Request = unknown> =
   | { readonly type: 'listener.notWanted' }
   | { readonly type: 'sessions.make'; readonly request: Request }
   | { readonly type: 'control.open'; readonly request: Request }
-  | { readonly type: 'link.ready' | 'link.up' | 'link.down' | 'link.failed'; readonly peer: string; readonly link: string }
+  | {
+      readonly type: 'link.ready' | 'link.up' | 'link.down' | 'link.failed'
+      readonly peer: string
+      readonly link: string
+    }
   | { readonly type: 'links.settled' }
   | { readonly type: 'pool.emptied'; readonly kind: string }
   | { readonly type: 'network.quiet' }
@@ -34,7 +38,21 @@ export type SupervisorChartEvent<Request = unknown> =
   | ChildEvent
   | DeadlinePassed
 
-export const supervisorActions = ['begin', 'tellReady', 'makeBatch', 'noteLink', 'refuse', 'noteRestart', 'noteFailure', 'drain', 'drainBatches', 'drainPeers', 'tellStopped', 'tellFailed', 'fail'] as const
+export const supervisorActions = [
+  'begin',
+  'tellReady',
+  'makeGroup',
+  'noteLink',
+  'refuse',
+  'noteRestart',
+  'noteFailure',
+  'drain',
+  'drainGroups',
+  'drainPeers',
+  'tellStopped',
+  'tellFailed',
+  'fail',
+] as const
 
 export const supervisorMachine = setup({
   types: {
@@ -70,8 +88,8 @@ export const supervisorMachine = setup({
         // A port that cannot be bound at the start is a mistake of the configuration: say so at once.
         'listener.failed': { target: 'failed', actions: 'noteFailure' },
         'deadline.passed': { target: 'failed', actions: 'noteFailure' },
-        'sessions.make': { actions: 'makeBatch' },
-        'control.open': { actions: 'makeBatch' },
+        'sessions.make': { actions: 'makeGroup' },
+        'control.open': { actions: 'makeGroup' },
       },
     },
     running: {
@@ -79,8 +97,8 @@ export const supervisorMachine = setup({
       tags: resting,
       entry: 'tellReady',
       on: {
-        'sessions.make': { actions: 'makeBatch' },
-        'control.open': { actions: 'makeBatch' },
+        'sessions.make': { actions: 'makeGroup' },
+        'control.open': { actions: 'makeGroup' },
       },
     },
     draining: {
@@ -88,7 +106,7 @@ export const supervisorMachine = setup({
       entry: 'drain',
       on: {
         'network.shutdown': {},
-        'links.settled': { actions: 'drainBatches' },
+        'links.settled': { actions: 'drainGroups' },
         'pool.emptied': { actions: 'drainPeers' },
         'network.quiet': 'stopped',
         'deadline.passed': 'stopped',

@@ -3,7 +3,7 @@
  * Refuses to know: what a key can do, certificates, and the identities of the ampc dialect (peer-id.ts).
  */
 import { StatewireError } from '../codec/errors.ts'
-import { show } from '../codec/show.ts'
+import { show } from '../codec/format-value.ts'
 
 /** RFC 4648 "extended hex", lower case: the order of the texts is the order of the bytes. */
 const alphabet = '0123456789abcdefghijklmnopqrstuv'

@@ -29,6 +29,10 @@ const linesMax = 400
 
 /** A file that is longer than the limit, with the length it may not grow beyond. Lower a figure whenever you can. */
 const ratchet: Record<string, number> = {
+  'actors/link/link.ts': 450,
+  'actors/network/network.ts': 445,
+  'actors/session/session-group.ts': 424,
+  'test/bars/security/limits/wire.ts': 402,
   'test/examples/swarm.test.ts': 593,
   'test/codec/frame-reader.test.ts': 445,
   'test/actors/inspection.test.ts': 439,
@@ -52,6 +56,19 @@ const arrow: Record<string, readonly string[]> = {
 
 /** Folders whose sub-folders are layers, lowest first. */
 const layers: Record<string, readonly string[]> = {
+  actors: [
+    'base',
+    'statechart',
+    'transport',
+    'tls',
+    'config',
+    'connection',
+    'link',
+    'session',
+    'messaging',
+    'streams',
+    'network',
+  ],
   'protocol/native': ['handshake', 'memory', 'epoch', 'lanes', 'link'],
 }
 
@@ -137,7 +154,7 @@ const rules: Rule[] = [
       if (!isSource(file) || !file.path.endsWith('.ts')) return []
       return importsOf(file.text).filter((specifier) => /^\.\.?(\/|$)/.test(specifier) && !specifier.endsWith('.ts'))
     },
-    violation: { path: 'actors/link.ts', text: ['export { a }', "'./a.js'"].join(' from ') },
+    violation: { path: 'actors/link/link.ts', text: ['export { a }', "'./a.js'"].join(' from ') },
   },
   {
     name: 'codec, protocol and machines import nothing from the platform',
@@ -167,7 +184,7 @@ const rules: Rule[] = [
         return []
       return importsOf(text).filter((specifier) => /^xstate(\/|$)/.test(specifier))
     },
-    violation: { path: 'actors/link.ts', text: "import { createActor } from 'xstate'\n" },
+    violation: { path: 'actors/link/link.ts', text: "import { createActor } from 'xstate'\n" },
   },
   {
     name: 'only actors/statechart/xstate-internals.ts uses private names of XState',
@@ -175,19 +192,19 @@ const rules: Rule[] = [
       if (!['machines', 'actors'].includes(folderOf(file))) return []
       return file === 'actors/statechart/xstate-internals.ts' ? [] : linesThat(codeOf(text), privateOfXState)
     },
-    violation: { path: 'actors/link.ts', text: 'const nodes = ref.getSnapshot()._nodes\n' },
+    violation: { path: 'actors/link/link.ts', text: 'const nodes = ref.getSnapshot()._nodes\n' },
   },
   {
     name: "only the environment uses the platform's clock and random numbers",
     problems: ({ path: file, text }) => {
       if (
         !['codec', 'protocol', 'machines', 'actors'].includes(folderOf(file)) ||
-        /^actors\/environment[^/]*\.ts$/.test(file)
+        file === 'actors/config/system-environment.ts'
       )
         return []
       return linesThat(codeOf(text), unrepeatable)
     },
-    violation: { path: 'actors/link.ts', text: 'const timer = setTimeout(() => close(), 5)\n' },
+    violation: { path: 'actors/link/link.ts', text: 'const timer = setTimeout(() => close(), 5)\n' },
   },
   {
     name: 'every source file begins with a header comment',

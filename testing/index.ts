@@ -3,7 +3,7 @@
  * simulated network with faults (docs/testing.md).
  */
 /// <reference types="node" preserve="true" />
-export { MemoryTransport } from '../actors/memory-pipe.ts'
+export { MemoryTransport } from '../actors/transport/memory-pipe.ts'
 export { VirtualClock } from './virtual-clock.ts'
 export { seededRandom } from './seeded-random.ts'
 export { SimulatedNames } from './simulated-names.ts'

@@ -3,9 +3,9 @@
  * Independent of: what they are used for. mulberry32 (Tommy Ettinger, public domain): 32 bits of state, good enough for
  * tests.
  */
-import { invalid } from '../actors/checks.ts'
-import { show } from '../codec/show.ts'
-import type { Random } from '../actors/environment.ts'
+import { invalid } from '../actors/base/checks.ts'
+import { show } from '../codec/format-value.ts'
+import type { Random } from '../actors/base/environment.ts'
 
 export function seededRandom(seed: number): Random {
   if (!Number.isSafeInteger(seed)) throw invalid(`seed must be a whole number, got ${show(seed)}`)

@@ -2,7 +2,7 @@
  * Owns: the name service of a simulated network: which nodes a name stands for, and lookups that hang or fail.
  * Independent of: nodes and connections. The same seed gives the same faults and latencies.
  */
-import type { Clock, Random } from '../actors/environment.ts'
+import type { Clock, Random } from '../actors/base/environment.ts'
 import { seededRandom } from './seeded-random.ts'
 
 /** `hangs`: no answer ever comes. `not-found`: the name does not exist (ENOTFOUND). */

@@ -3,9 +3,9 @@
  * are lost, and a trace of all of it. The same seed gives the same run.
  * Independent of: what runs on its nodes, and which faults a test needs.
  */
-import type { Random } from '../actors/environment.ts'
+import type { Random } from '../actors/base/environment.ts'
 import { StatewireError } from '../codec/errors.ts'
-import type { Address, DialOptions, Pipe } from '../actors/pipe.ts'
+import type { Address, DialOptions, Pipe } from '../actors/base/pipe.ts'
 import { seededRandom } from './seeded-random.ts'
 import { SimulatedNames } from './simulated-names.ts'
 import { SimulatedNode } from './simulated-node.ts'

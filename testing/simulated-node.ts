@@ -4,7 +4,7 @@
  * Independent of: latency and partitions, which belong to the network; what the process runs.
  */
 import { StatewireError } from '../codec/errors.ts'
-import type { Clock, Environment, Random, TimerHandle } from '../actors/environment.ts'
+import type { Clock, Environment, Random, TimerHandle } from '../actors/base/environment.ts'
 import type {
   Address,
   DialOptions,
@@ -13,7 +13,7 @@ import type {
   Pipe,
   PipeListener,
   Transport,
-} from '../actors/pipe.ts'
+} from '../actors/base/pipe.ts'
 import type { SimulatedPipe } from './simulated-pipe.ts'
 
 /** What a node needs of its network. */

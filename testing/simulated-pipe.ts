@@ -4,8 +4,8 @@
  * Independent of: when faults happen; nodes and addresses. Latency, slicing and partitions come from its network.
  */
 import { StatewireError } from '../codec/errors.ts'
-import { lendCopy } from '../actors/lent-reads.ts'
-import type { Address, DialOptions, Pipe, PipeHandlers } from '../actors/pipe.ts'
+import { lendCopy } from '../actors/transport/borrowed-reads.ts'
+import type { Address, DialOptions, Pipe, PipeHandlers } from '../actors/base/pipe.ts'
 
 /** What a pipe needs of the network around it. */
 export interface Carriage {

@@ -2,9 +2,9 @@
  * Owns: a clock that stands still until it is advanced; ticks, immediates and timers run in a fixed order.
  * Independent of: the system's clock.
  */
-import { checkFunction, invalid } from '../actors/checks.ts'
-import { show } from '../codec/show.ts'
-import type { Clock, TimerHandle } from '../actors/environment.ts'
+import { checkFunction, invalid } from '../actors/base/checks.ts'
+import { show } from '../codec/format-value.ts'
+import type { Clock, TimerHandle } from '../actors/base/environment.ts'
 import { TimerHeap } from './timer-heap.ts'
 import type { HeapTimer } from './timer-heap.ts'
 

@@ -18,7 +18,7 @@ import type {
   AnyStateMachine,
 } from '../../machines/xstate.ts'
 import type { DeadlineName } from '../../machines/chart.ts'
-import type { TimerWheel } from '../timer-wheel.ts'
+import type { TimerWheel } from '../base/timer-wheel.ts'
 import { Children, inputOf } from './children.ts'
 import { CompiledChart } from './compiled-chart.ts'
 import type { ChartState, Outcome } from './compiled-chart.ts'

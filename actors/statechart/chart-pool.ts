@@ -8,7 +8,7 @@
  */
 import type { AnyEventObject, AnyStateMachine } from '../../machines/xstate.ts'
 import type { DeadlineName } from '../../machines/chart.ts'
-import type { TimerWheel } from '../timer-wheel.ts'
+import type { TimerWheel } from '../base/timer-wheel.ts'
 import { CompiledChart } from './compiled-chart.ts'
 import type { ChartState, Outcome } from './compiled-chart.ts'
 import { StateDeadlines } from './state-deadlines.ts'

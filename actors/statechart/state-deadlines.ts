@@ -3,7 +3,7 @@
  * Independent of: charts, and of what happens when a deadline passes.
  */
 import type { DeadlineName } from '../../machines/chart.ts'
-import type { Deadline, TimerWheel } from '../timer-wheel.ts'
+import type { Deadline, TimerWheel } from '../base/timer-wheel.ts'
 
 interface ArmedDeadline {
   readonly name: DeadlineName

@@ -1,7 +1,7 @@
 /**
  * Owns: the state of one link that outlives its sockets: its lanes, what waits to be sent, what arrived and was not read,
  * and how many values a broken connection may have cost.
- * Refuses to know: sockets, clocks, actors. It is driven by two pumps (actors/forwarder.ts) and told when a connection
+ * Refuses to know: sockets, clocks, actors. It is driven by two pumps (actors/link/forwarder.ts) and told when a connection
  * comes and goes.
  *
  * Invariants

@@ -4,7 +4,7 @@
  */
 import { StatewireError } from '../../codec/errors.ts'
 import { maxIdentityLengthBytes } from '../../codec/limits.ts'
-import { show } from '../../codec/show.ts'
+import { show } from '../../codec/format-value.ts'
 
 // `ignoreBOM` means that a byte order mark is kept, as any other character: without it two identities would be one.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

@@ -2,7 +2,7 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import type { Session } from '../../index.ts'
-import { onAbort } from '../../actors/abort-listeners.ts'
+import { onAbort } from '../../actors/base/abort-listeners.ts'
 import { number, play, rejectionOf } from '../support/native-scene.ts'
 
 const listenersOf = (signal: AbortSignal): number => getEventListeners(signal, 'abort').length

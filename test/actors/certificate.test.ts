@@ -6,8 +6,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { createCertificate, publicKeyOf, rawPublicKey } from '../../actors/certificate.ts'
-import { Identity } from '../../actors/identity.ts'
+import { createCertificate, publicKeyOf, rawPublicKey } from '../../actors/tls/certificate.ts'
+import { Identity } from '../../actors/tls/identity.ts'
 import { issue } from '../security/test-authority.ts'
 
 const keyOf = (privateKey: KeyObject): Buffer =>

@@ -6,9 +6,9 @@ import { describe, expect, it } from 'vitest'
 import { createNetwork, Identity } from '../../actors/index.ts'
 import type { NetworkConfig, NetworkEvent, Network } from '../../actors/index.ts'
 import type { ErrorCode } from '../../codec/errors.ts'
-import { ConnectDiagnostics } from '../../actors/connect-diagnostics.ts'
-import { resolveOptions } from '../../actors/options.ts'
-import { PeerTable } from '../../actors/peer-table.ts'
+import { ConnectDiagnostics } from '../../actors/network/connect-diagnostics.ts'
+import { resolveOptions } from '../../actors/config/options.ts'
+import { PeerTable } from '../../actors/config/peer-table.ts'
 import { rejectionOf } from '../support/native-scene.ts'
 
 const [own, peer, stranger] = [1, 2, 3].map(() => Identity.generate()) as [Identity, Identity, Identity]

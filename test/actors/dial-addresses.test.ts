@@ -3,7 +3,7 @@
  * Independent of: who finds the addresses and who dials them.
  */
 import { describe, expect, it } from 'vitest'
-import { DialAddresses } from '../../actors/dial-addresses.ts'
+import { DialAddresses } from '../../actors/link/dial-addresses.ts'
 
 const both = ['::1', '127.0.0.1']
 

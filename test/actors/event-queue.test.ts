@@ -1,6 +1,6 @@
 /** Owns: the bounded queue of events: order, what was missed, its end. Refuses to know: who emits them. */
 import { describe, expect, it } from 'vitest'
-import { EventQueue } from '../../actors/event-queue.ts'
+import { EventQueue } from '../../actors/base/event-queue.ts'
 import type { NetworkEvent } from '../../actors/index.ts'
 
 const event = (n: number): NetworkEvent => ({ type: 'warning', message: String(n) })

@@ -102,10 +102,10 @@ describe('an observer', () => {
       peers: ['supervisor'],
       'peer:bob': ['peers'],
       'peer:alice': ['peers'],
-      batches: ['supervisor'],
-      'batch:0': ['batches'],
-      'control:1': ['batches'],
-      'link:batch:0.0': expect.toBeOneOf([
+      groups: ['supervisor'],
+      'group:0': ['groups'],
+      'control:1': ['groups'],
+      'link:group:0.0': expect.toBeOneOf([
         ['peer:alice', 'peer:bob'],
         ['peer:bob', 'peer:alice'],
       ]) as string[],
@@ -113,9 +113,9 @@ describe('an observer', () => {
         ['peer:alice', 'peer:bob'],
         ['peer:bob', 'peer:alice'],
       ]) as string[],
-      'connection:0.1': expect.arrayContaining(['link:batch:0.0', 'link:control:1.0']) as string[],
-      'forwarder:out': expect.arrayContaining(['link:batch:0.0', 'link:control:1.0']) as string[],
-      'forwarder:in': expect.arrayContaining(['link:batch:0.0', 'link:control:1.0']) as string[],
+      'connection:0.1': expect.arrayContaining(['link:group:0.0', 'link:control:1.0']) as string[],
+      'forwarder:out': expect.arrayContaining(['link:group:0.0', 'link:control:1.0']) as string[],
+      'forwarder:in': expect.arrayContaining(['link:group:0.0', 'link:control:1.0']) as string[],
       // A dial that came before alice asked for the connection was refused, and a new one was made.
       ...Object.fromEntries(
         [...seen]
@@ -389,9 +389,9 @@ describe("the official inspector's Node transport", () => {
         'listener',
         'peers',
         'peer:bob',
-        'batches',
-        'batch:0',
-        'link:batch:0.0',
+        'groups',
+        'group:0',
+        'link:group:0.0',
         'connection:0.1',
         'forwarder:out',
         'forwarder:in',

@@ -7,7 +7,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Pipe, Session } from '../../actors/index.ts'
 import { defaultLimits } from '../../actors/index.ts'
-import { MemoryPipe } from '../../actors/memory-pipe.ts'
+import { MemoryPipe } from '../../actors/transport/memory-pipe.ts'
 import type { MemoryTransport } from '../../testing/index.ts'
 import { End } from '../support/pipe-bench.ts'
 import { number, play } from '../support/scene.ts'
@@ -68,7 +68,7 @@ describe('times', () => {
   it.each([
     [499, false],
     [500 + slotMs, true],
-  ])('times batchTimeoutMs and timeoutMs: after %i of 500 ms the call has failed: %s', (afterMs, hasFailed) =>
+  ])('times makeSessionsTimeoutMs and timeoutMs: after %i of 500 ms the call has failed: %s', (afterMs, hasFailed) =>
     play(duo(), async (scene) => {
       let error: unknown
       // Bob does not call.

@@ -1,6 +1,6 @@
 /** Owns: what links of one node share. Refuses to know: what a link does with it. */
 import { expect, it } from 'vitest'
-import { spareArenasLengthBytes } from '../../actors/link-states.ts'
+import { spareArenasLengthBytes } from '../../actors/link/link-states.ts'
 
 const mebibyte = 1024 * 1024
 

@@ -3,8 +3,8 @@
  * Independent of: dials and links (test/simulation/names.test.ts), and of the system's resolver.
  */
 import { describe, expect, it } from 'vitest'
-import { NameLookups } from '../../actors/name-lookups.ts'
-import { TimerWheel } from '../../actors/timer-wheel.ts'
+import { NameLookups } from '../../actors/base/name-lookups.ts'
+import { TimerWheel } from '../../actors/base/timer-wheel.ts'
 import { VirtualClock } from '../../testing/index.ts'
 
 interface Asked {

@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest'
 import { createNetwork } from '../../index.ts'
 import type { Network, NetworkEventType } from '../../index.ts'
-import { supervisorServices } from '../../actors/supervisor.ts'
+import { supervisorServices } from '../../actors/network/supervisor.ts'
 import { LeakCheck } from '../support/leak-check.ts'
 
 interface LogLine {

@@ -1,5 +1,5 @@
 /**
- * Owns: a canary for each private name of Node that actors/node-internals.ts uses: it fails when Node changes one.
+ * Owns: a canary for each private name of Node that actors/transport/node-internals.ts uses: it fails when Node changes one.
  * Refuses to know: what the names are used for (lent-reads.test.ts, test/security).
  */
 import { once } from 'node:events'
@@ -8,8 +8,8 @@ import net from 'node:net'
 import { PassThrough } from 'node:stream'
 import tls from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
-import { Identity } from '../../actors/identity.ts'
-import { onAcceptedSecure, onTlsError, readIntoMemory, verifyErrorOf } from '../../actors/node-internals.ts'
+import { Identity } from '../../actors/tls/identity.ts'
+import { onAcceptedSecure, onTlsError, readIntoMemory, verifyErrorOf } from '../../actors/transport/node-internals.ts'
 
 const { secureContext } = Identity.generate()
 const open: net.Socket[] = []
@@ -106,5 +106,5 @@ it('no other file of actors uses a private name of a Node socket', () => {
   const names = /\b_handle\b|\b_tlsError\b|kBuffer|useUserBuffer|'secure'|\.ssl\b|\bverifyError\b|socket\._\w+/
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
   const users = files.filter((file) => names.test(readFileSync(new URL(file, folder), 'utf8')))
-  expect(users).toEqual(['node-internals.ts'])
+  expect(users).toEqual(['transport/node-internals.ts'])
 })

@@ -1,8 +1,8 @@
 /** Owns: that the outgoing pump adds nothing to a queue that nobody drains, and what leaves with a chunk that was read. Refuses to know: what its batches hold. */
 import { expect, it } from 'vitest'
-import { OutPump } from '../../actors/forwarder.ts'
-import { WriteScheduler } from '../../actors/write-scheduler.ts'
-import type { Pipe } from '../../actors/pipe.ts'
+import { OutPump } from '../../actors/link/forwarder.ts'
+import { WriteScheduler } from '../../actors/link/write-scheduler.ts'
+import type { Pipe } from '../../actors/base/pipe.ts'
 import type { LinkCore } from '../../protocol/link-core.ts'
 import { VirtualClock } from '../../testing/index.ts'
 

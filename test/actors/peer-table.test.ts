@@ -3,14 +3,14 @@
  * Independent of: how a peer connects once it is in the table.
  */
 import { describe, expect, it } from 'vitest'
-import { BaseLinks } from '../../actors/base-links.ts'
-import { systemEnvironment } from '../../actors/environment.ts'
+import { BaseLinks } from '../../actors/link/base-links.ts'
+import { systemEnvironment } from '../../actors/config/system-environment.ts'
 import { Identity } from '../../actors/index.ts'
-import { createLinkStates } from '../../actors/link-states.ts'
-import { resolveOptions } from '../../actors/options.ts'
-import type { ResolvedPeer } from '../../actors/options.ts'
-import { PeerTable } from '../../actors/peer-table.ts'
-import { Services } from '../../actors/services.ts'
+import { createLinkStates } from '../../actors/link/link-states.ts'
+import { resolveOptions } from '../../actors/config/options.ts'
+import type { ResolvedPeer } from '../../actors/config/options.ts'
+import { PeerTable } from '../../actors/config/peer-table.ts'
+import { Services } from '../../actors/network/services.ts'
 import { nativeDialect } from '../../protocol/native/link/native-dialect.ts'
 import { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
 

@@ -101,7 +101,7 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
   it('in mode fail the same bug ends the batch at all parties with one cause, and the next batch is whole', () =>
     play(trio(on, { onConnectionLost: 'fail' }), async (scene) => {
       const made = await scene.sessions(1)
-      scene.tell('bob', 'peers/peer:alice/link:batch:0.0/forwarder:in', {
+      scene.tell('bob', 'peers/peer:alice/link:group:0.0/forwarder:in', {
         type: 'pump.crashed',
         error: new TypeError('a bug'),
       })

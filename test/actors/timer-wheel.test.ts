@@ -4,8 +4,8 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { TimerWheel } from '../../actors/timer-wheel.ts'
-import type { Deadline } from '../../actors/timer-wheel.ts'
+import { TimerWheel } from '../../actors/base/timer-wheel.ts'
+import type { Deadline } from '../../actors/base/timer-wheel.ts'
 import { VirtualClock } from '../../testing/index.ts'
 
 /** Deadlines are rounded up to this. */

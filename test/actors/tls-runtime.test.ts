@@ -3,11 +3,11 @@
  * Independent of: the runtimes themselves.
  */
 import { afterAll, describe, expect, it, vi } from 'vitest'
-import { checkTlsRuntime } from '../../actors/tls-runtime.ts'
+import { checkTlsRuntime } from '../../actors/tls/tls-runtime.ts'
 import { StatewireError } from '../../codec/errors.ts'
 
 const hoisted = vi.hoisted(() => ({ versions: process.versions as Record<string, string | undefined> }))
-vi.mock('../../actors/tls-runtime.ts', async (original) => {
+vi.mock('../../actors/tls/tls-runtime.ts', async (original) => {
   const real = await original<{ checkTlsRuntime: typeof checkTlsRuntime }>()
   return { checkTlsRuntime: (versions = hoisted.versions) => real.checkTlsRuntime(versions) }
 })

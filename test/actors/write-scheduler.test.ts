@@ -3,8 +3,8 @@
  * comes; standalone acks after a few ticks. Independent of: what is written.
  */
 import { describe, expect, it } from 'vitest'
-import type { Clock } from '../../actors/environment.ts'
-import { WriteScheduler, type LinkWrites } from '../../actors/write-scheduler.ts'
+import type { Clock } from '../../actors/base/environment.ts'
+import { WriteScheduler, type LinkWrites } from '../../actors/link/write-scheduler.ts'
 
 /** Steps of the event loop by hand: the end of a tick, and then the next one. */
 class Loop {

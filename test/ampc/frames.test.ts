@@ -19,8 +19,15 @@ describe('frames', () => {
   leaveNothingBehind()
 
   test('decode wherever a segment cuts them', async () => {
-    const { sessions: [session], bob } = await aliceWithRawBob()
-    const values: NetworkValue[] = [ring16(513), { type: 'RingElementBit', value: true }, { type: 'RingElement64', value: 2n ** 63n }]
+    const {
+      sessions: [session],
+      bob,
+    } = await aliceWithRawBob()
+    const values: NetworkValue[] = [
+      ring16(513),
+      { type: 'RingElementBit', value: true },
+      { type: 'RingElement64', value: 2n ** 63n },
+    ]
     for (const byte of Buffer.concat(values.map((value) => encodeFrame(0, value)))) {
       bob.write(Uint8Array.of(byte))
       await turn()
@@ -29,7 +36,10 @@ describe('frames', () => {
   })
 
   test('of a lone value leave at once, without another behind them', async () => {
-    const { sessions: [session], bob } = await aliceWithRawBob()
+    const {
+      sessions: [session],
+      bob,
+    } = await aliceWithRawBob()
     await session!.send('bob', ring16(1))
     expect(await bob.read(7)).toEqual(encodeFrame(0, ring16(1)))
   })
@@ -38,19 +48,37 @@ describe('frames', () => {
     const { sessions, bob } = await aliceWithRawBob(3)
     bob.write(Buffer.concat([2, 0, 1, 0, 2].map((session, index) => encodeFrame(session, ring16(index)))))
     const received = []
-    for (const [session, count] of [[0, 2], [1, 1], [2, 2]] as const) for (let i = 0; i < count; i++) received.push([session, await within(sessions[session]!.receive('bob'), 'a value')])
-    expect(received).toEqual([[0, ring16(1)], [0, ring16(3)], [1, ring16(2)], [2, ring16(0)], [2, ring16(4)]])
+    for (const [session, count] of [
+      [0, 2],
+      [1, 1],
+      [2, 2],
+    ] as const)
+      for (let i = 0; i < count; i++)
+        received.push([session, await within(sessions[session]!.receive('bob'), 'a value')])
+    expect(received).toEqual([
+      [0, ring16(1)],
+      [0, ring16(3)],
+      [1, ring16(2)],
+      [2, ring16(0)],
+      [2, ring16(4)],
+    ])
   })
 
   test('for a session that nobody has are dropped, and their value is not parsed', async () => {
-    const { sessions: [session], bob } = await aliceWithRawBob()
+    const {
+      sessions: [session],
+      bob,
+    } = await aliceWithRawBob()
     bob.write(Buffer.concat([oddVector(99), encodeFrame(1, ring16(1)), encodeFrame(0, ring16(2))]))
     expect(await within(session!.receive('bob'), 'the value behind them')).toEqual(ring16(2))
     expect(session!.unread('bob')).toBe(0)
   })
 
   test('for a session that is closed here are dropped, and their value is not parsed', async () => {
-    const { sessions: [closed, open], bob } = await aliceWithRawBob(2)
+    const {
+      sessions: [closed, open],
+      bob,
+    } = await aliceWithRawBob(2)
     closed!.close()
     bob.write(Buffer.concat([oddVector(0), encodeFrame(1, ring16(2))]))
     expect(await within(open!.receive('bob'), 'the value behind it')).toEqual(ring16(2))
@@ -77,8 +105,16 @@ describe('a frame that breaks the contract', () => {
     ['a descriptor of the other dialect', Buffer.from('0000000030', 'hex'), 'ERR_UNKNOWN_DESCRIPTOR'],
     ['an unknown descriptor for a session that nobody has', Buffer.from('63000000ff', 'hex'), 'ERR_UNKNOWN_DESCRIPTOR'],
     ['a vector whose length is no multiple', oddVector(0), 'ERR_VECTOR_LENGTH_NOT_MULTIPLE'],
-    ['a list that holds a key', Buffer.from(`000000000a1100000001${'00'.repeat(16)}`, 'hex'), 'ERR_NETWORK_VEC_ELEMENT_NOT_ALLOWED'],
-    ['a list that its values do not fill', Buffer.from('000000000a0200000003ff', 'hex'), 'ERR_NETWORK_VEC_LENGTH_MISMATCH'],
+    [
+      'a list that holds a key',
+      Buffer.from(`000000000a1100000001${'00'.repeat(16)}`, 'hex'),
+      'ERR_NETWORK_VEC_ELEMENT_NOT_ALLOWED',
+    ],
+    [
+      'a list that its values do not fill',
+      Buffer.from('000000000a0200000003ff', 'hex'),
+      'ERR_NETWORK_VEC_LENGTH_MISMATCH',
+    ],
   ])('by %s ends the whole batch, and no other', async (_what, broken, code) => {
     const { alice, sessions, bob } = await aliceWithRawBob(2)
     const made = alice.makeSessions({ count: 1 })
@@ -97,7 +133,10 @@ describe('a frame that breaks the contract', () => {
   })
 
   test('leaves the values before it to be read', async () => {
-    const { sessions: [session], bob } = await aliceWithRawBob()
+    const {
+      sessions: [session],
+      bob,
+    } = await aliceWithRawBob()
     bob.write(Buffer.concat([encodeFrame(0, ring16(1)), oddVector(0), encodeFrame(0, ring16(2))]))
     await bob.end()
     expect(await session!.receive('bob')).toEqual(ring16(1))
@@ -117,7 +156,10 @@ describe('a frame that breaks the contract', () => {
   })
 
   test('is not one of exactly maxMessageLength', async () => {
-    const { sessions: [session], bob } = await aliceWithRawBob(1, { maxMessageLengthBytes: 1000 })
+    const {
+      sessions: [session],
+      bob,
+    } = await aliceWithRawBob(1, { maxMessageLengthBytes: 1000 })
     bob.write(encodeFrame(0, bytes(1000)))
     expect(await within(session!.receive('bob'), 'the value')).toEqual(bytes(1000))
   })
@@ -128,7 +170,10 @@ describe('unread values', () => {
 
   test('stop the reading at the limit and not before, and go on when they are read', async () => {
     const limit = 256 * 1024
-    const { sessions: [session, other], bob } = await aliceWithRawBob(2, { receiveQueueBytesMax: limit })
+    const {
+      sessions: [session, other],
+      bob,
+    } = await aliceWithRawBob(2, { receiveQueueBytesMax: limit })
     const frame = encodeFrame(0, bytes(16 * 1024))
     const frames = 2048
     for (let i = 0; i < frames; i++) bob.write(frame)

@@ -6,7 +6,7 @@
 import { describe, expect, it } from 'vitest'
 import { createNetwork } from '../../actors/index.ts'
 import type { Pipe } from '../../actors/index.ts'
-import { deaf } from '../../actors/pipe.ts'
+import { deaf } from '../../actors/base/pipe.ts'
 import { AmpcAcceptorHandshake } from '../../protocol/ampc/ampc-handshake.ts'
 import { connectionOf } from '../../protocol/ampc/session-numbering.ts'
 import { MemoryTransport, seededRandom, VirtualClock } from '../../testing/index.ts'

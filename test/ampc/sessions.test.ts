@@ -4,7 +4,7 @@
  * Independent of: how a session group ends (batch-loss.test.ts) and what the frames contain (frames.test.ts).
  */
 import { describe, expect, test } from 'vitest'
-import { supervisorServices } from '../../actors/supervisor.ts'
+import { supervisorServices } from '../../actors/network/supervisor.ts'
 import type { Network, NetworkValue, Session } from '../../index.ts'
 import { encodeFrame } from '../../codec/index.ts'
 import { toNotation } from '../codec/vectors.ts'

@@ -3,7 +3,7 @@
  * Independent of: who is let in (test/security/network-admission.test.ts).
  */
 import { describe, it } from 'vitest'
-import { show } from '../../codec/show.ts'
+import { show } from '../../codec/format-value.ts'
 import { native, network, refuses } from './rows.ts'
 import type { Row } from './rows.ts'
 

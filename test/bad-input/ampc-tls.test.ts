@@ -3,7 +3,7 @@
  * Independent of: the handshake with right ones (test/security/tls-ampc.test.ts).
  */
 import { describe, it } from 'vitest'
-import { show } from '../../codec/show.ts'
+import { show } from '../../codec/format-value.ts'
 import { ampcTls, network, other, refuses, tls } from './rows.ts'
 import type { Row } from './rows.ts'
 

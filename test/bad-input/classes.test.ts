@@ -11,7 +11,7 @@ import {
   TcpNetworkHandle,
   TlsTransport,
 } from '../../actors/index.ts'
-import { show } from '../../codec/show.ts'
+import { show } from '../../codec/format-value.ts'
 import { seededRandom, VirtualClock } from '../../testing/index.ts'
 import { ampc, other, own, refuses } from './rows.ts'
 import type { Row } from './rows.ts'

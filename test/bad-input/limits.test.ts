@@ -4,7 +4,7 @@
  */
 import { describe, it } from 'vitest'
 import { defaultLimits } from '../../actors/index.ts'
-import { show } from '../../codec/show.ts'
+import { show } from '../../codec/format-value.ts'
 import { inCalls, inFirst, inSecond, misplaced, native, network, refuses } from './rows.ts'
 import type { Row } from './rows.ts'
 

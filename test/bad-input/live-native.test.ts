@@ -5,7 +5,7 @@
  * (test/native/network-endings.test.ts).
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { show } from '../../codec/show.ts'
+import { show } from '../../codec/format-value.ts'
 import type { Session } from '../../index.ts'
 import { NativeScene, number, numberOf } from '../support/native-scene.ts'
 import type { NativeMember } from '../support/native-scene.ts'

@@ -5,7 +5,7 @@
 import { expect } from 'vitest'
 import { StatewireError } from '../../codec/errors.ts'
 import type { ErrorCode } from '../../codec/errors.ts'
-import { show } from '../../codec/show.ts'
+import { show } from '../../codec/format-value.ts'
 import type { ControlChannel, Network, Session } from '../../index.ts'
 
 export interface Live {

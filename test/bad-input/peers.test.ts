@@ -3,7 +3,7 @@
  * Independent of: calls on a running network (live-*.test.ts).
  */
 import { describe, expect, it } from 'vitest'
-import { show } from '../../codec/show.ts'
+import { show } from '../../codec/format-value.ts'
 import { expectError } from '../codec/harness.ts'
 import {
   ampc,

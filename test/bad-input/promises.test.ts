@@ -9,7 +9,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { createNetwork, Identity, PeerConnectionBuilder } from '../../actors/index.ts'
 import { StatewireError } from '../../codec/errors.ts'
 import type { ErrorCode } from '../../codec/errors.ts'
-import { show } from '../../codec/show.ts'
+import { show } from '../../codec/format-value.ts'
 import { VirtualClock } from '../../testing/index.ts'
 import { native, own, refuses } from './rows.ts'
 

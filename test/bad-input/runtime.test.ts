@@ -4,7 +4,7 @@
  */
 import { describe, it } from 'vitest'
 import { createNetwork, Network, supervisor } from '../../actors/index.ts'
-import { show } from '../../codec/show.ts'
+import { show } from '../../codec/format-value.ts'
 import { createActor } from '../../machines/xstate.ts'
 import { VirtualClock } from '../../testing/index.ts'
 import { native, network, refuses, wrongTypes } from './rows.ts'

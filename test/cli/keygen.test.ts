@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
-import { Identity } from '../../actors/identity.ts'
+import { Identity } from '../../actors/tls/identity.ts'
 import { help, run } from '../../cli/run.ts'
 
 const folder = mkdtempSync(path.join(tmpdir(), 'statewire-keygen-'))

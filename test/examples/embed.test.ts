@@ -45,7 +45,7 @@ async function listen(): Promise<{ port: number; close: () => Promise<void> }> {
 describe('the program', () => {
   it.each([
     ['native', [], /peer:[0-9a-v]{7}… active$/, 'link:0'],
-    ['ampc', ['--dialect', 'ampc'], /peer:bob active$/, 'link:batch:0.0'],
+    ['ampc', ['--dialect', 'ampc'], /peer:bob active$/, 'link:group:0.0'],
   ] as const)(
     'the program lets two networks talk, prints the tree of their actors by readable ids, and leaves none: %s',
     async (_, args, peer, link) => {
@@ -66,8 +66,8 @@ describe('the program', () => {
         expect.stringMatching(/^│ │ ├─ connection:0\.\d+ open$/) as string,
         '│ │ ├─ forwarder:out open.flowing',
         '│ │ └─ forwarder:in open.flowing',
-        '│ ├─ batches running',
-        '│ │ └─ batch:0 open',
+        '│ ├─ groups running',
+        '│ │ └─ group:0 open',
         '│ └─ listener listening',
       ])
       expect(tree[12]).toBe('└─ bob running')

@@ -1,6 +1,6 @@
 /**
  * Owns: the table of machines/connection.ts: one socket from the first packet to the last.
- * Independent of: what the actions do (actors/connection.ts).
+ * Independent of: what the actions do (actors/connection/connection.ts).
  */
 import { describe, expect, it } from 'vitest'
 import { connectionMachine } from '../../machines/index.ts'

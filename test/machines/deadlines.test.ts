@@ -46,7 +46,8 @@ describe('every chart', () => {
   it('every chart in the machines folder is checked for deadlines', () => {
     const files = readdirSync(new URL('../../machines/', import.meta.url)).map((file) => file.replace('.ts', ''))
     const expected = files.filter((file) => !['chart', 'index', 'xstate'].includes(file))
-    expect(machines.map(({ name }) => name.replace('Machine', '')).sort()).toEqual(expected.sort())
+    const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+    expect(machines.map(({ name }) => kebab(name.replace('Machine', ''))).sort()).toEqual(expected.sort())
     expect(expected.length).toBeGreaterThanOrEqual(9)
   })
 })

@@ -1,6 +1,6 @@
 /**
  * Owns: the table of machines/forwarder.ts: one direction of a link.
- * Independent of: what the actions do (actors/forwarder.ts).
+ * Independent of: what the actions do (actors/link/forwarder.ts).
  */
 import { describe } from 'vitest'
 import { forwarderMachine } from '../../machines/index.ts'

@@ -1,6 +1,6 @@
 /**
  * Owns: the table of machines/link.ts: what outlives sockets, in both roles and both modes.
- * Independent of: what the actions do (actors/link.ts).
+ * Independent of: what the actions do (actors/link/link.ts).
  */
 import { describe } from 'vitest'
 import { linkMachine } from '../../machines/index.ts'

@@ -1,6 +1,6 @@
 /**
  * Owns: the table of machines/listener.ts: bound or not.
- * Independent of: what the actions do (actors/listener.ts).
+ * Independent of: what the actions do (actors/connection/listener.ts).
  */
 import { describe } from 'vitest'
 import { listenerMachine } from '../../machines/index.ts'

@@ -1,6 +1,6 @@
 /**
  * Owns: the table of machines/peer.ts: where the failures of a peer's actors stop.
- * Independent of: what the actions do (actors/peer.ts).
+ * Independent of: what the actions do (actors/network/peer.ts).
  */
 import { describe } from 'vitest'
 import { peerMachine } from '../../machines/index.ts'

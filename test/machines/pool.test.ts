@@ -1,6 +1,6 @@
 /**
  * Owns: the table of machines/pool.ts: many children below one name.
- * Independent of: what the actions do (actors/statechart/pool.ts).
+ * Independent of: what the actions do (actors/network/pool.ts).
  */
 import { describe } from 'vitest'
 import { poolMachine } from '../../machines/index.ts'

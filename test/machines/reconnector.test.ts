@@ -1,6 +1,6 @@
 /**
  * Owns: the table of machines/reconnector.ts: whether dials are granted.
- * Independent of: what the actions do (actors/reconnector.ts).
+ * Independent of: what the actions do (actors/link/reconnector.ts).
  */
 import { describe } from 'vitest'
 import { reconnectorMachine } from '../../machines/index.ts'

@@ -1,6 +1,6 @@
 /**
  * Owns: the table of machines/supervisor.ts: a whole network as its application sees it.
- * Independent of: what the actions do (actors/supervisor.ts).
+ * Independent of: what the actions do (actors/network/supervisor.ts).
  */
 import { describe } from 'vitest'
 import { supervisorMachine } from '../../machines/index.ts'
@@ -12,8 +12,8 @@ starting
   listener.listening                 -> running                        tellReady
   listener.failed                    -> failed                         noteFailure tellFailed fail
   listener.notWanted                 -> running                        tellReady
-  sessions.make                      -> stays                          makeBatch
-  control.open                       -> stays                          makeBatch
+  sessions.make                      -> stays                          makeGroup
+  control.open                       -> stays                          makeGroup
   link.ready                         -> stays                          noteLink
   link.up                            -> stays                          noteLink
   link.down                          -> stays                          noteLink
@@ -23,8 +23,8 @@ starting
   child.escalated                    -> failed                         noteFailure tellFailed fail
   deadline.passed                    -> failed                         noteFailure tellFailed fail
 running
-  sessions.make                      -> stays                          makeBatch
-  control.open                       -> stays                          makeBatch
+  sessions.make                      -> stays                          makeGroup
+  control.open                       -> stays                          makeGroup
   link.ready                         -> stays                          noteLink
   link.up                            -> stays                          noteLink
   link.down                          -> stays                          noteLink
@@ -49,7 +49,7 @@ draining
   link.up                            -> stays                          noteLink
   link.down                          -> stays                          noteLink
   link.failed                        -> stays                          noteLink
-  links.settled                      -> stays                          drainBatches
+  links.settled                      -> stays                          drainGroups
   pool.emptied                       -> stays                          drainPeers
   network.quiet                      -> stopped                        tellStopped
   deadline.passed                    -> stopped                        tellStopped

@@ -18,20 +18,48 @@ const frameCostBytes = 100 + 9 + 32
 test('lanes take turns where acknowledgements let go few values at a time', () => {
   let drawn = 0n
   const epoch = new LinkEpoch({
-    connectionId: 0, ownKey: new Uint8Array(32).fill(1), peerKey: new Uint8Array(32).fill(2), bootId: 1n, drawEpoch: () => (drawn += 1n),
-    limits: { maxMessageLengthBytes: 65_536, laneWindowBytes: firstWindowBytes, resumeTimeoutMs: 1000, links: 1, replayWindowBytes: 5 * frameCostBytes },
+    connectionId: 0,
+    ownKey: new Uint8Array(32).fill(1),
+    peerKey: new Uint8Array(32).fill(2),
+    bootId: 1n,
+    drawEpoch: () => (drawn += 1n),
+    limits: {
+      maxMessageLengthBytes: 65_536,
+      laneWindowBytes: firstWindowBytes,
+      resumeTimeoutMs: 1000,
+      links: 1,
+      replayWindowBytes: 5 * frameCostBytes,
+    },
   })
   const memory = new NodeMemory().open()
   const counters = { valuesSent: 0, bytesSent: 0, valuesReceived: 0, bytesReceived: 0, framesDropped: 0 }
-  const outbox = new NativeOutbox({ peer: 'bob', memory, sendQueueBytesMax: 1e9, sendQueueValuesMax: 1e6, nowMs: () => 0 }, epoch, counters, () => idleHooks)
-  const all = Array.from({ length: lanes }, (_, id) => new NativeLane(id, { onTaken() {}, onUnread() {} }, new LaneMemory(memory)))
+  const outbox = new NativeOutbox(
+    { peer: 'bob', memory, sendQueueBytesMax: 1e9, sendQueueValuesMax: 1e6, nowMs: () => 0 },
+    epoch,
+    counters,
+    () => idleHooks,
+  )
+  const all = Array.from(
+    { length: lanes },
+    (_, id) => new NativeLane(id, { onTaken() {}, onUnread() {} }, new LaneMemory(memory)),
+  )
   outbox.flow()
   for (const lane of all) {
     lane.credit.grant(firstWindowBytes)
-    for (let value = 0; value < 20; value++) if (!outbox.trySend(lane, bytes(100))) outbox.waitToSend(lane, bytes(100), () => {}, () => {})
+    for (let value = 0; value < 20; value++)
+      if (!outbox.trySend(lane, bytes(100)))
+        outbox.waitToSend(
+          lane,
+          bytes(100),
+          () => {},
+          () => {},
+        )
   }
   const sent = Array.from({ length: lanes }, () => 0)
-  const reader = new NativeFrameReader({ maxMessageLengthBytes: 65_536, connectionId: 0 }, { onFrame: (lane) => (sent[lane]! += 1) > 0 })
+  const reader = new NativeFrameReader(
+    { maxMessageLengthBytes: 65_536, connectionId: 0 },
+    { onFrame: (lane) => (sent[lane]! += 1) > 0 },
+  )
   const take = (): void => {
     for (const part of outbox.takeBatch()) reader.push(part)
   }
@@ -50,11 +78,33 @@ test('lanes take turns where acknowledgements let go few values at a time', () =
 test('memory of frames that are not acknowledged is not used again, also where values were counted before they left', () => {
   const spares = new SpareMemory(1024 * 1024)
   const epoch = new LinkEpoch({
-    connectionId: 0, ownKey: new Uint8Array(32).fill(1), peerKey: new Uint8Array(32).fill(2), bootId: 1n, drawEpoch: () => 1n,
-    limits: { maxMessageLengthBytes: 65_536, laneWindowBytes: firstWindowBytes, resumeTimeoutMs: 1000, links: 1, replayWindowBytes: 4 * 1024 * 1024 },
+    connectionId: 0,
+    ownKey: new Uint8Array(32).fill(1),
+    peerKey: new Uint8Array(32).fill(2),
+    bootId: 1n,
+    drawEpoch: () => 1n,
+    limits: {
+      maxMessageLengthBytes: 65_536,
+      laneWindowBytes: firstWindowBytes,
+      resumeTimeoutMs: 1000,
+      links: 1,
+      replayWindowBytes: 4 * 1024 * 1024,
+    },
   })
   const counters = { valuesSent: 0, bytesSent: 0, valuesReceived: 0, bytesReceived: 0, framesDropped: 0 }
-  const outbox = new NativeOutbox({ peer: 'bob', memory: new NodeMemory().open(), arenas: spares, sendQueueBytesMax: 1e9, sendQueueValuesMax: 1e6, nowMs: () => 0 }, epoch, counters, () => idleHooks)
+  const outbox = new NativeOutbox(
+    {
+      peer: 'bob',
+      memory: new NodeMemory().open(),
+      arenas: spares,
+      sendQueueBytesMax: 1e9,
+      sendQueueValuesMax: 1e6,
+      nowMs: () => 0,
+    },
+    epoch,
+    counters,
+    () => idleHooks,
+  )
   let made = 0
   const write = (count: number): void => {
     for (let frame = 0; frame < count; frame++) outbox.writeOwn(encodeReset(made++, { code: 1, reason: 'closed' }))
@@ -74,7 +124,10 @@ test('memory of frames that are not acknowledged is not used again, also where v
     epoch.window.ack(epoch.window.first + received)
     for (let value = 0; value < 12_000; value++) other.writeFrame(7, bytes(32, 0xab))
     other.take()
-    expect(Buffer.concat(epoch.window.replayFrom(epoch.window.first)).equals(sent.subarray(received * frameLengthBytes)), `place ${place}`).toBe(true)
+    expect(
+      Buffer.concat(epoch.window.replayFrom(epoch.window.first)).equals(sent.subarray(received * frameLengthBytes)),
+      `place ${place}`,
+    ).toBe(true)
     epoch.window.ack(epoch.window.next)
   }
 })

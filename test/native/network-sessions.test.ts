@@ -41,11 +41,16 @@ describe.each(carriers)('native sessions over %s', (on) => {
       const all = [alice, bob, carol]
       for (const first of [0, 3]) {
         const made = await scene.sessions(all, 3)
-        expect(made.map((sessions) => sessions.map(({ id }) => id))).toEqual([0, 1, 2].map(() => [first, first + 1, first + 2]))
-        for (const [place, sessions] of made.entries()) for (const [index, session] of sessions.entries()) await scene.run(session.broadcast(number(10 * place + index)))
+        expect(made.map((sessions) => sessions.map(({ id }) => id))).toEqual(
+          [0, 1, 2].map(() => [first, first + 1, first + 2]),
+        )
+        for (const [place, sessions] of made.entries())
+          for (const [index, session] of sessions.entries())
+            await scene.run(session.broadcast(number(10 * place + index)))
         for (const [place, sessions] of made.entries()) {
           for (const [index, session] of sessions.entries()) {
-            for (const [other, { id }] of all.entries()) if (other !== place) expect(numberOf(await scene.run(session.receive(id)))).toBe(10 * other + index)
+            for (const [other, { id }] of all.entries())
+              if (other !== place) expect(numberOf(await scene.run(session.receive(id)))).toBe(10 * other + index)
           }
         }
       }
@@ -65,24 +70,42 @@ describe.each(carriers)('native sessions over %s', (on) => {
           expect(numberOf(await scene.run(theirs![index]!.receive(alice.id)))).toBe(index)
         }
       }
-      expect([alice, bob].map((member) => [member.eventsOf('connection.opened').length, member.eventsOf('connection.failed').length, member.eventsOf('connection.rejected').length])).toEqual([[1, 0, 0], [1, 0, 0]])
-    }))
+      expect(
+        [alice, bob].map((member) => [
+          member.eventsOf('connection.opened').length,
+          member.eventsOf('connection.failed').length,
+          member.eventsOf('connection.rejected').length,
+        ]),
+      ).toEqual([
+        [1, 0, 0],
+        [1, 0, 0],
+      ])
+    }),
+  )
 
   it('closed by one side, end on the other with what came before still to be read', () =>
     play({ on }, async (scene) => {
       const [alice, bob] = await scene.pair()
-      const [[mine], [theirs]] = (await scene.sessions([alice, bob], 1)) as [[import('../../index.ts').Session], [import('../../index.ts').Session]]
+      const [[mine], [theirs]] = (await scene.sessions([alice, bob], 1)) as [
+        [import('../../index.ts').Session],
+        [import('../../index.ts').Session],
+      ]
       await scene.run(mine.send(bob.id, number(7)))
       mine.close()
       expect(numberOf(await scene.run(theirs.receive(alice.id)))).toBe(7)
       expect(await scene.run(rejectionOf(theirs.receive(alice.id)))).toMatchObject({ code: 'ERR_SESSION_RESET' })
-      expect(await scene.run(rejectionOf(theirs.send(alice.id, number(1))))).toMatchObject({ code: 'ERR_SESSION_RESET' })
+      expect(await scene.run(rejectionOf(theirs.send(alice.id, number(1))))).toMatchObject({
+        code: 'ERR_SESSION_RESET',
+      })
     }))
 
   it('flush resolves when the peer has it all', () =>
     play({ on }, async (scene) => {
       const [alice, bob] = await scene.pair()
-      const [[mine], [theirs]] = (await scene.sessions([alice, bob], 1)) as [[import('../../index.ts').Session], [import('../../index.ts').Session]]
+      const [[mine], [theirs]] = (await scene.sessions([alice, bob], 1)) as [
+        [import('../../index.ts').Session],
+        [import('../../index.ts').Session],
+      ]
       for (let value = 0; value < 100; value++) void mine.send(bob.id, number(value))
       await scene.run(mine.flush())
       expect(theirs.unread(alice.id)).toBe(100)
@@ -113,7 +136,10 @@ describe('a peer that comes again', () => {
       await scene.crash(bob)
       const startedAtMs = scene.clock.nowMs()
       bob = await scene.start({ key: 1, peers: [0], dials: [0], links: after })
-      expect((await scene.run(Promise.all(ends))).map((error) => (error as { code?: string }).code)).toEqual(['ERR_LINK_RESET', 'ERR_LINK_RESET'])
+      expect((await scene.run(Promise.all(ends))).map((error) => (error as { code?: string }).code)).toEqual([
+        'ERR_LINK_RESET',
+        'ERR_LINK_RESET',
+      ])
       const [mine, theirs] = await scene.sessions([alice, bob], 3)
       expect(scene.clock.nowMs() - startedAtMs).toBeLessThan(10_000)
       for (const [index, session] of mine!.entries()) {
@@ -121,12 +147,13 @@ describe('a peer that comes again', () => {
         expect(numberOf(await scene.run(theirs![index]!.receive(alice.id)))).toBe(index)
       }
       expect([0, 1].map((link) => alice.link(bob, link).laneCount)).toEqual(after === 1 ? [3, 0] : [2, 1])
-    }))
+    }),
+  )
 })
 
 describe('a native makeSessions that a peer does not answer', () => {
   it('fails at its time-out and says how many sessions came from whom', () =>
-    play({ on: 'memory', limits: { batchTimeoutMs: 5_000 } }, async (scene) => {
+    play({ on: 'memory', limits: { makeSessionsTimeoutMs: 5_000 } }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1, 2], dials: [] })
       const bob = await scene.start({ key: 1, peers: [0], dials: [0] })
       const carol = await scene.start({ key: 2, peers: [0], dials: [0] })
@@ -145,37 +172,50 @@ describe('a native makeSessions that a peer does not answer', () => {
   ])('and that was given up is not in the way of the next call of both: %s', (_, count, links) =>
     play({ on: 'memory', links }, async (scene) => {
       const [alice, bob] = await scene.pair()
-      for (const [lonely, timeoutMs] of [[alice, 300], [bob, 200], [alice, 100]] as const) {
-        expect(await scene.run(rejectionOf(lonely.network.makeSessions({ count, timeoutMs })))).toMatchObject({ code: 'ERR_TIMED_OUT' })
+      for (const [lonely, timeoutMs] of [
+        [alice, 300],
+        [bob, 200],
+        [alice, 100],
+      ] as const) {
+        expect(await scene.run(rejectionOf(lonely.network.makeSessions({ count, timeoutMs })))).toMatchObject({
+          code: 'ERR_TIMED_OUT',
+        })
         await scene.clock.advance(50)
         const [ofAlice, ofBob] = await scene.sessions([alice, bob], count)
         expect(ofAlice?.map(({ id }) => id)).toEqual(ofBob?.map(({ id }) => id))
         await scene.run(ofAlice![count - 1]!.send(bob.id, number(timeoutMs)))
         expect(numberOf(await scene.run(ofBob![count - 1]!.receive(alice.id)))).toBe(timeoutMs)
       }
-    }))
+    }),
+  )
 
-  it.each(carriers)('and that is given up while both call again, each at once after each failure, is forgotten after a few tries, over %s', (on) =>
-    play({ on }, async (scene) => {
-      const [alice, bob] = await scene.pair()
-      for (const session of (await scene.sessions([alice, bob], 1)).flat()) session.close()
-      const tries = new Map([[alice, 0], [bob, 0]])
-      const persist = async (member: typeof alice): Promise<Session[]> => {
-        for (;;) {
-          tries.set(member, tries.get(member)! + 1)
-          if (tries.get(member)! > 20) throw new Error('they do not agree')
-          try {
-            return await member.network.makeSessions({ count: 4, timeoutMs: 2_000 })
-          } catch {}
+  it.each(carriers)(
+    'and that is given up while both call again, each at once after each failure, is forgotten after a few tries, over %s',
+    (on) =>
+      play({ on }, async (scene) => {
+        const [alice, bob] = await scene.pair()
+        for (const session of (await scene.sessions([alice, bob], 1)).flat()) session.close()
+        const tries = new Map([
+          [alice, 0],
+          [bob, 0],
+        ])
+        const persist = async (member: typeof alice): Promise<Session[]> => {
+          for (;;) {
+            tries.set(member, tries.get(member)! + 1)
+            if (tries.get(member)! > 20) throw new Error('they do not agree')
+            try {
+              return await member.network.makeSessions({ count: 4, timeoutMs: 2_000 })
+            } catch {}
+          }
         }
-      }
-      const giveUp = new AbortController()
-      const lonely = rejectionOf(alice.network.makeSessions({ count: 1, signal: giveUp.signal }))
-      await scene.until('alice has announced it', () => alice.link(bob).laneCount === 1)
-      giveUp.abort()
-      const [ofAlice, ofBob] = await scene.run(Promise.all([persist(alice), persist(bob), lonely]))
-      expect(ofAlice.map(({ id }) => id)).toEqual(ofBob.map(({ id }) => id))
-    }))
+        const giveUp = new AbortController()
+        const lonely = rejectionOf(alice.network.makeSessions({ count: 1, signal: giveUp.signal }))
+        await scene.until('alice has announced it', () => alice.link(bob).laneCount === 1)
+        giveUp.abort()
+        const [ofAlice, ofBob] = await scene.run(Promise.all([persist(alice), persist(bob), lonely]))
+        expect(ofAlice.map(({ id }) => id)).toEqual(ofBob.map(({ id }) => id))
+      }),
+  )
 
   it('fails at its time-out and names the peer that is not there', () =>
     play({ on: 'memory' }, async (scene) => {

@@ -57,13 +57,32 @@ class End {
   constructor(key: number, peerKey: number, step: (name: string) => void) {
     let drawn = BigInt(key) << 32n
     const epoch = new LinkEpoch({
-      connectionId: 0, ownKey: new Uint8Array(32).fill(key), peerKey: new Uint8Array(32).fill(peerKey), bootId: 1n, drawEpoch: () => (drawn += 1n),
-      limits: { maxMessageLengthBytes: 1 << 24, laneWindowBytes: firstWindowBytes, resumeTimeoutMs: 1000, links: 1, replayWindowBytes: 200_000 },
+      connectionId: 0,
+      ownKey: new Uint8Array(32).fill(key),
+      peerKey: new Uint8Array(32).fill(peerKey),
+      bootId: 1n,
+      drawEpoch: () => (drawn += 1n),
+      limits: {
+        maxMessageLengthBytes: 1 << 24,
+        laneWindowBytes: firstWindowBytes,
+        resumeTimeoutMs: 1000,
+        links: 1,
+        replayWindowBytes: 200_000,
+      },
     })
     const nowMs = (): number => (step('nowMs'), 0)
     this.state = new NativeLinkState({
-      peer: 'bob', connectionId: 0, epoch, laneWindowBytes: firstWindowBytes, maxMessageLengthBytes: 1 << 24, memory: new NodeMemory().open(),
-      sendQueueBytesMax: 1e9, sendQueueValuesMax: 1e6, keepAlive: defaultKeepAlive, nowMs, arenas: new SpareMemory(1 << 22),
+      peer: 'bob',
+      connectionId: 0,
+      epoch,
+      laneWindowBytes: firstWindowBytes,
+      maxMessageLengthBytes: 1 << 24,
+      memory: new NodeMemory().open(),
+      sendQueueBytesMax: 1e9,
+      sendQueueValuesMax: 1e6,
+      keepAlive: defaultKeepAlive,
+      nowMs,
+      arenas: new SpareMemory(1 << 22),
     })
     const hooks: LinkHooks = {
       ...idleHooks,
@@ -177,10 +196,17 @@ function converse(stepName: string, at: number): Report {
         try {
           if (alice.state.trySend(lane, value, transfer)) count.accepted++
           else if (lane.end === null) {
-            alice.state.waitToSend(lane, value, () => {}, (error) => {
-              // By an error at its own step; those that the end of the epoch rejects have an outcome.
-              if (!(error instanceof LinkResetError)) [count.accepted, count.threw] = [count.accepted - 1, count.threw + 1]
-            }, transfer)
+            alice.state.waitToSend(
+              lane,
+              value,
+              () => {},
+              (error) => {
+                // By an error at its own step; those that the end of the epoch rejects have an outcome.
+                if (!(error instanceof LinkResetError))
+                  [count.accepted, count.threw] = [count.accepted - 1, count.threw + 1]
+              },
+              transfer,
+            )
             count.accepted++
           }
         } catch {
@@ -213,22 +239,59 @@ function converse(stepName: string, at: number): Report {
     doing(() => alice.endTurn())
     if (!alice.hasCrashed) alice.crash()
     let stray = 0
-    const reader = new NativeFrameReader({ maxMessageLengthBytes: 1 << 24, connectionId: 0 }, { onFrame: (lane, descriptor) => (stray += Number(lane < lanes && descriptor === 0x0c)) >= 0 })
+    const reader = new NativeFrameReader(
+      { maxMessageLengthBytes: 1 << 24, connectionId: 0 },
+      { onFrame: (lane, descriptor) => (stray += Number(lane < lanes && descriptor === 0x0c)) >= 0 },
+    )
     for (const part of alice.state.takeBatch()) reader.push(part)
-    return { fault, stray, lanes: own.map((lane, id) => ({ ...counts[id]!, delivered: bob.received[id]!, end: lane.end })) }
+    return {
+      fault,
+      stray,
+      lanes: own.map((lane, id) => ({ ...counts[id]!, delivered: bob.received[id]!, end: lane.end })),
+    }
   } finally {
     restore()
   }
 }
 
 const classes: Record<string, { readonly prototype: object }> = {
-  FrameWriter, ReplayWindow, WriteBatch, SendRoom, SendCredit, LinkMemory, AckSchedule, ControlFrames, Deque, SpareMemory, NativeOutbox, NativeLinkState, LinkEpoch, LinkUpkeep, GoodbyeState,
+  FrameWriter,
+  ReplayWindow,
+  WriteBatch,
+  SendRoom,
+  SendCredit,
+  LinkMemory,
+  AckSchedule,
+  ControlFrames,
+  Deque,
+  SpareMemory,
+  NativeOutbox,
+  NativeLinkState,
+  LinkEpoch,
+  LinkUpkeep,
+  GoodbyeState,
 }
 /** The end of the epoch itself is not a step of sending. */
-const endings = new Set(['constructor', 'crashed', 'drop', 'dropPending', 'invariants', 'rejectWaiting', 'clear', 'forgetControl', 'forget', 'end', 'renew', 'block', 'rejectFlushes'])
+const endings = new Set([
+  'constructor',
+  'crashed',
+  'drop',
+  'dropPending',
+  'invariants',
+  'rejectWaiting',
+  'clear',
+  'forgetControl',
+  'forget',
+  'end',
+  'renew',
+  'block',
+  'rejectFlushes',
+])
 
 function methodsOf({ prototype }: { readonly prototype: object }): string[] {
-  return Object.entries(Object.getOwnPropertyDescriptors(prototype)).filter(([name, { value }]) => typeof value === 'function' && !endings.has(name)).map(([name]) => name)
+  return Object.entries(Object.getOwnPropertyDescriptors(prototype))
+    .filter(([name, { value }]) => typeof value === 'function' && !endings.has(name))
+    .map(([name]) => name)
 }
 
 function patch(stepName: string, fault: Fault): () => void {
@@ -243,19 +306,29 @@ function patch(stepName: string, fault: Fault): () => void {
   return () => void (prototype[method] = original)
 }
 
-const steps = [...Object.entries(classes).flatMap(([name, type]) => methodsOf(type).map((method) => `${name}.${method}`)), 'nowMs', 'requestFlush', 'requestAck', 'requestTimer']
+const steps = [
+  ...Object.entries(classes).flatMap(([name, type]) => methodsOf(type).map((method) => `${name}.${method}`)),
+  'nowMs',
+  'requestFlush',
+  'requestAck',
+  'requestTimer',
+]
   .map((step) => ({ step, calls: converse(step, Infinity).fault.calls }))
   .filter(({ calls }) => calls > 0)
 
 /** The first calls, the last, and some between. */
 function callsToFail(calls: number): number[] {
-  return [...new Set([1, 2, 3, ...[0.1, 0.25, 0.5, 0.75, 0.9].map((share) => Math.ceil(calls * share)), calls - 1, calls])].filter((call) => call >= 1 && call <= calls)
+  return [
+    ...new Set([1, 2, 3, ...[0.1, 0.25, 0.5, 0.75, 0.9].map((share) => Math.ceil(calls * share)), calls - 1, calls]),
+  ].filter((call) => call >= 1 && call <= calls)
 }
 
 describe('every value has a true outcome', () => {
   it('in a conversation without errors, which meets at least 50 steps', () => {
     const { lanes, stray } = converse('none', Infinity)
-    expect(lanes.every(({ accepted, threw, delivered }) => threw === 0 && delivered > 15 && accepted > delivered)).toBe(true)
+    expect(lanes.every(({ accepted, threw, delivered }) => threw === 0 && delivered > 15 && accepted > delivered)).toBe(
+      true,
+    )
     expect(stray).toBe(0)
     expect(steps.length).toBeGreaterThanOrEqual(50)
   })
@@ -270,7 +343,9 @@ describe('every value has a true outcome', () => {
         expect(end, where).toBeInstanceOf(LinkResetError)
         const { acked, unknown, notSent } = (end as LinkResetError).outcomes
         expect(acked, `${where}: acknowledged, and the peer has them`).toBeLessThanOrEqual(delivered)
-        expect(acked + unknown, `${where}: what the peer has is not reported as not sent`).toBeGreaterThanOrEqual(delivered)
+        expect(acked + unknown, `${where}: what the peer has is not reported as not sent`).toBeGreaterThanOrEqual(
+          delivered,
+        )
         const sum = acked + unknown + notSent
         expect(sum, `${where}: every accepted value has an outcome`).toBeGreaterThanOrEqual(accepted)
         expect(sum, `${where}: and only those, or ones whose call threw`).toBeLessThanOrEqual(accepted + threw)

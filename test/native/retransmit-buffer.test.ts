@@ -13,11 +13,16 @@ describe('the replay window', () => {
   test('holds the very memory that was written', () => {
     const writer = new FrameWriter()
     const window = new ReplayWindow()
-    const lengths = [writer.writeFrame(1, { type: 'Bytes', value: bytes(10) }), writer.writeFrame(2, { type: 'Bytes', value: bytes(40_000) })]
+    const lengths = [
+      writer.writeFrame(1, { type: 'Bytes', value: bytes(10) }),
+      writer.writeFrame(2, { type: 'Bytes', value: bytes(40_000) }),
+    ]
     const parts = writer.take()
     window.push(parts, lengths)
     const replay = window.replayFrom(0)
-    expect(replay.map((part) => [part.buffer, part.byteOffset, part.length])).toEqual(parts.map((part) => [part.buffer, part.byteOffset, part.length]))
+    expect(replay.map((part) => [part.buffer, part.byteOffset, part.length])).toEqual(
+      parts.map((part) => [part.buffer, part.byteOffset, part.length]),
+    )
   })
 
   test('joins the slices of one arena, so that lone frames do not become lone parts', () => {
@@ -48,7 +53,8 @@ describe('the replay window', () => {
     const window = new ReplayWindow()
     window.push([bytes(6)], [2, 2, 2])
     window.ack(2)
-    for (const wrong of [1, 4, 2 ** 53, Number.NaN, -1]) expectProtocolError('ERR_ACK_OUT_OF_RANGE', () => window.ack(wrong))
+    for (const wrong of [1, 4, 2 ** 53, Number.NaN, -1])
+      expectProtocolError('ERR_ACK_OUT_OF_RANGE', () => window.ack(wrong))
     expect([window.first, window.next, window.heldBytes]).toEqual([2, 3, 2])
   })
 
@@ -76,11 +82,15 @@ describe('the replay window', () => {
     expect(window.admits()).toBe(false)
     window.push([bytes(replayWindowFramesMax)], new Uint32Array(replayWindowFramesMax).fill(1))
     expect(window.heldFrames).toBe(2 * replayWindowFramesMax)
-    expectProtocolError('ERR_REPLAY_WINDOW_OVERRUN', () => { window.push([bytes(1)], [1]) })
+    expectProtocolError('ERR_REPLAY_WINDOW_OVERRUN', () => {
+      window.push([bytes(1)], [1])
+    })
   })
 
   test('does not believe lengths that do not add up', () => {
-    expectError('ERR_INTERNAL', () => { new ReplayWindow().push([bytes(3)], [2]) })
+    expectError('ERR_INTERNAL', () => {
+      new ReplayWindow().push([bytes(3)], [2])
+    })
   })
 
   test('is numbered from 0 again when the link is kept, and empty when it is not', () => {
@@ -97,7 +107,13 @@ describe('the replay window', () => {
   test('is what a plain list of frames would be, whatever the parts, acknowledgements and wraps', () => {
     const frame = fc.integer({ min: 5, max: 30 })
     const step = fc.oneof(
-      { weight: 3, arbitrary: fc.record({ frames: fc.array(frame, { maxLength: 40 }), cuts: fc.array(fc.nat(200), { maxLength: 6 }) }) },
+      {
+        weight: 3,
+        arbitrary: fc.record({
+          frames: fc.array(frame, { maxLength: 40 }),
+          cuts: fc.array(fc.nat(200), { maxLength: 6 }),
+        }),
+      },
       { weight: 2, arbitrary: fc.record({ ack: fc.nat(100) }) },
       { weight: 1, arbitrary: fc.constant('renumber' as const) },
     )
@@ -126,7 +142,11 @@ describe('the replay window', () => {
             const whole = Buffer.concat(frames)
             const cuts = [0, ...one.cuts.map((cut) => Math.min(cut, whole.length)).sort((a, b) => a - b), whole.length]
             // Some parts lie behind each other in memory, some do not.
-            const parts = cuts.slice(1).map((end, index) => (index % 2 === 0 ? whole.subarray(cuts[index], end) : Buffer.from(whole.subarray(cuts[index], end))))
+            const parts = cuts
+              .slice(1)
+              .map((end, index) =>
+                index % 2 === 0 ? whole.subarray(cuts[index], end) : Buffer.from(whole.subarray(cuts[index], end)),
+              )
             window.push(parts, Uint32Array.from(one.frames))
             model.push(...frames)
           }

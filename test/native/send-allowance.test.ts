@@ -33,16 +33,34 @@ class Sender {
     this.#windowBytes = replayWindowBytes
     this.#memory = node.open()
     this.epoch = new LinkEpoch({
-      connectionId: 0, ownKey: new Uint8Array(32).fill(1), peerKey: new Uint8Array(32).fill(2), bootId: 1n, drawEpoch: () => (drawn += 1n),
-      limits: { maxMessageLengthBytes: 65_536, laneWindowBytes: 65_536, resumeTimeoutMs: 1000, links: 1, replayWindowBytes },
+      connectionId: 0,
+      ownKey: new Uint8Array(32).fill(1),
+      peerKey: new Uint8Array(32).fill(2),
+      bootId: 1n,
+      drawEpoch: () => (drawn += 1n),
+      limits: {
+        maxMessageLengthBytes: 65_536,
+        laneWindowBytes: 65_536,
+        resumeTimeoutMs: 1000,
+        links: 1,
+        replayWindowBytes,
+      },
     })
     const counters = { valuesSent: 0, bytesSent: 0, valuesReceived: 0, bytesReceived: 0, framesDropped: 0 }
     const flushNow = (): void => {
       this.outbox.takeBatch()
       if (this.isFull) this.outbox.block()
     }
-    this.outbox = new NativeOutbox({ peer: 'bob', memory: this.#memory, sendQueueBytesMax: 1e9, sendQueueValuesMax: 1e6, nowMs: () => 0 }, this.epoch, counters, () => ({ ...idleHooks, flushNow }))
-    this.lanes = Array.from({ length: lanesPerLink }, (_, id) => new NativeLane(id, { onTaken() {}, onUnread() {} }, new LaneMemory(this.#memory)))
+    this.outbox = new NativeOutbox(
+      { peer: 'bob', memory: this.#memory, sendQueueBytesMax: 1e9, sendQueueValuesMax: 1e6, nowMs: () => 0 },
+      this.epoch,
+      counters,
+      () => ({ ...idleHooks, flushNow }),
+    )
+    this.lanes = Array.from(
+      { length: lanesPerLink },
+      (_, id) => new NativeLane(id, { onTaken() {}, onUnread() {} }, new LaneMemory(this.#memory)),
+    )
     this.outbox.flow()
   }
 
@@ -57,8 +75,14 @@ class Sender {
 
   /** By the rule, for one value, and asked anew: all but the memory. */
   admits(lane: NativeLane): boolean {
-    return this.outbox.isFlowing && lane.waiting.length === 0 && lane.credit.canSend && !this.epoch.goodbye.isEnding
-      && this.outbox.unackedFrames < replayWindowFramesMax && this.costBytes < this.#windowBytes
+    return (
+      this.outbox.isFlowing &&
+      lane.waiting.length === 0 &&
+      lane.credit.canSend &&
+      !this.epoch.goodbye.isEnding &&
+      this.outbox.unackedFrames < replayWindowFramesMax &&
+      this.costBytes < this.#windowBytes
+    )
   }
 
   trySend(lane: NativeLane, lengthBytes: number): boolean {
@@ -69,7 +93,8 @@ class Sender {
       expect(isAdmitted, 'it was taken, so it is admitted').toBe(true)
       expect(this.costBytes).toBe(neededBytes)
       expect(this.reservedBytes, 'and there is memory for it').toBeGreaterThanOrEqual(neededBytes)
-    } else expect(isAdmitted && neededBytes <= this.reservedBytes, 'it was not taken, so something is missing').toBe(false)
+    } else
+      expect(isAdmitted && neededBytes <= this.reservedBytes, 'it was not taken, so something is missing').toBe(false)
     return isTaken
   }
 }
@@ -78,13 +103,36 @@ const link = fc.nat(1)
 const lane = fc.nat(lanesPerLink - 1)
 const lengthBytes = fc.constantFrom(1, 100, 3000, 15_000)
 const step = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ does: fc.constant('send' as const), link, lane, lengthBytes, times: fc.constantFrom(1, 5, 60) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      does: fc.constant('send' as const),
+      link,
+      lane,
+      lengthBytes,
+      times: fc.constantFrom(1, 5, 60),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('wait' as const), link, lane, lengthBytes }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('own' as const), link, times: fc.constantFrom(1, 200) }) },
   { weight: 2, arbitrary: fc.record({ does: fc.constant('take' as const), link }) },
   { weight: 3, arbitrary: fc.record({ does: fc.constant('ack' as const), link, share: fc.constantFrom(0.3, 1) }) },
-  { weight: 2, arbitrary: fc.record({ does: fc.constant('grant' as const), link, lane, lengthBytes: fc.constantFrom(1000, 100_000) }) },
-  { weight: 1, arbitrary: fc.record({ does: fc.constantFrom('block' as const, 'flow' as const, 'drop' as const, 'fill' as const), link }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      does: fc.constant('grant' as const),
+      link,
+      lane,
+      lengthBytes: fc.constantFrom(1000, 100_000),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      does: fc.constantFrom('block' as const, 'flow' as const, 'drop' as const, 'fill' as const),
+      link,
+    }),
+  },
 )
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
 
@@ -95,7 +143,12 @@ function run(sender: Sender, step: Step): void {
       for (let time = 0; time < step.times; time++) sender.trySend(lanes[step.lane]!, step.lengthBytes)
       return
     case 'wait':
-      outbox.waitToSend(lanes[step.lane]!, bytes(step.lengthBytes), () => {}, () => {})
+      outbox.waitToSend(
+        lanes[step.lane]!,
+        bytes(step.lengthBytes),
+        () => {},
+        () => {},
+      )
       return
     case 'own':
       for (let time = 0; time < step.times; time++) outbox.writeOwn(encodeReset(0, { code: 1, reason: 'closed' }))
@@ -126,14 +179,21 @@ function run(sender: Sender, step: Step): void {
 }
 
 describe('a value is taken exactly if it would be admitted alone', () => {
-  it.each([['where the window is short', 20_000, 4_000_000], ['where two links share little memory', 4_000_000, 96_000], ['where there is plenty', 4_000_000, 64_000_000]])('%s', (_, windowBytes, budgetBytes) => {
-    fc.assert(fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), (steps) => {
-      const node = new NodeMemory(budgetBytes, 2)
-      const senders = [new Sender(node, windowBytes), new Sender(node, windowBytes)]
-      for (const sender of senders) for (const { credit } of sender.lanes) credit.grant(100_000)
-      for (const each of steps) run(senders[each.link]!, each)
-      node.invariants()
-    }), { numRuns: 300 })
+  it.each([
+    ['where the window is short', 20_000, 4_000_000],
+    ['where two links share little memory', 4_000_000, 96_000],
+    ['where there is plenty', 4_000_000, 64_000_000],
+  ])('%s', (_, windowBytes, budgetBytes) => {
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), (steps) => {
+        const node = new NodeMemory(budgetBytes, 2)
+        const senders = [new Sender(node, windowBytes), new Sender(node, windowBytes)]
+        for (const sender of senders) for (const { credit } of sender.lanes) credit.grant(100_000)
+        for (const each of steps) run(senders[each.link]!, each)
+        node.invariants()
+      }),
+      { numRuns: 300 },
+    )
   })
 
   it('where only the number of frames is at its end', () => {
@@ -151,7 +211,13 @@ describe('a value is taken exactly if it would be admitted alone', () => {
     const [lane] = sender.lanes
     lane!.credit.grant(1_000_000)
     expect(sender.trySend(lane!, 100)).toBe(true)
-    const upkeep = new LinkUpkeep(defaultKeepAlive, sender.epoch, sender.outbox, new FloodGuard({ valuesSent: 0, valuesReceived: 0 }, 0), () => idleHooks)
+    const upkeep = new LinkUpkeep(
+      defaultKeepAlive,
+      sender.epoch,
+      sender.outbox,
+      new FloodGuard({ valuesSent: 0, valuesReceived: 0 }, 0),
+      () => idleHooks,
+    )
     const goodbye = encodeGoodbye({ code: goodbyeCodes.normal, next: 0, received: 0, reason: '' })
     upkeep.onControl(nativeDescriptors.Goodbye, goodbye, 5, goodbye.length, 0)
     expect(sender.trySend(lane!, 100)).toBe(false)

@@ -209,7 +209,7 @@ describe('what this side says of sessions', () => {
             }
           }
         }
-        const makeBatch = (who: number): void => {
+        const makeGroup = (who: number): void => {
           const [side, other] = [sides[who]!, sides[1 - who]!]
           const count = batches[side.made]
           if (count === undefined) return
@@ -223,12 +223,12 @@ describe('what this side says of sessions', () => {
           }
         }
         for (const one of steps) {
-          if ('batch' in one) makeBatch(one.side)
+          if ('batch' in one) makeGroup(one.side)
           else receive(one.side, one.deliver)
         }
         for (let round = 0; round < 200; round += 1) {
           for (const who of [0, 1]) {
-            makeBatch(who)
+            makeGroup(who)
             receive(who, 1000)
           }
         }

@@ -4,8 +4,8 @@
  * Refuses to know: credit and queues, which bound the bytes.
  */
 import { describe, expect, it, test } from 'vitest'
-import { InPump } from '../../actors/forwarder.ts'
-import type { Pipe } from '../../actors/pipe.ts'
+import { InPump } from '../../actors/link/forwarder.ts'
+import type { Pipe } from '../../actors/base/pipe.ts'
 import { NativeRig } from '../bars/fuzz/native-rig.ts'
 import { Trace } from '../bars/fuzz/target.ts'
 import { encodeFrame } from '../../codec/index.ts'

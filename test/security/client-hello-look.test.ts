@@ -5,8 +5,8 @@
 import net from 'node:net'
 import tls from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
-import { Identity } from '../../actors/identity.ts'
-import { TlsTransport } from '../../actors/tls-transport.ts'
+import { Identity } from '../../actors/tls/identity.ts'
+import { TlsTransport } from '../../actors/tls/tls-transport.ts'
 import { issue } from './test-authority.ts'
 import { dial, Door, putAway, until } from './tls-bench.ts'
 

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { clientHelloLengthBytesMax, readClientHello } from '../../codec/client-hello.ts'
 import { captureClientHello } from '../support/first-flight.ts'
-import { protocolOf } from '../../actors/tls-errors.ts'
+import { protocolOf } from '../../actors/tls/tls-errors.ts'
 
 const u16 = (value: number): number[] => [value >>> 8, value & 0xff]
 const vector = (lengthBytes: 1 | 2, content: readonly number[]): number[] => [

@@ -12,7 +12,12 @@ import { SharedPort } from '../../actors/index.ts'
 import { nextEvent, rejection, settle, until, within } from '../support/bounded-wait.ts'
 import { issue } from './test-authority.ts'
 
-const limits: Partial<Limits> = { backoffMinMs: 1, backoffMaxMs: 20, connectBurst: 10_000, batchTimeoutMs: 10_000 }
+const limits: Partial<Limits> = {
+  backoffMinMs: 1,
+  backoffMaxMs: 20,
+  connectBurst: 10_000,
+  makeSessionsTimeoutMs: 10_000,
+}
 const networks: Network[] = []
 
 afterEach(async () => {

@@ -1,7 +1,7 @@
 /** Owns: S4, that a certificate without its key is worth nothing. Refuses to know: how TLS is made (tls13-client.ts). */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { Identity } from '../../actors/identity.ts'
+import { Identity } from '../../actors/tls/identity.ts'
 import { attempt } from './tls13-client.ts'
 import type { Presented } from './tls13-client.ts'
 import { Door } from './tls-bench.ts'

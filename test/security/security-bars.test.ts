@@ -12,7 +12,43 @@ import { tryWrongProtocols } from '../bars/security/wrong-protocol-bar.ts'
 const root = new URL('../../', import.meta.url)
 
 /** Bounds that are kept by the class that has them, with a test beside it: its own kind of figure, or not a bound of input. */
-const keptElsewhere = new Set(['maxTimerMs', 'keyFileLengthBytesMax', 'chainLengthMax', 'idleSourcesMax', 'unreportedMax', 'maxPreAuthenticationBytes', 'exactIntegerMax', 'uint64Max', 'pingIntervalMsMax', 'recordLengthBytesMax', 'recordsMax', 'maxFixedBodyLengthBytes', 'maxHeaderLengthBytes', 'lookedAtLength', 'timerMsMax', 'urlLengthMax', 'shownLengthMax', 'heldPerByteMax', 'shareBytesMax', 'provedHostsMax', 'waitingMax', 'addressesMax', 'nextReadBytesMax', 'dialersMax', 'discardedLengthBytesMax', 'discardedReadsMax', 'crowdMin', 'turnsMax', 'batchTicksMax', 'parkedLengthBytesMax', 'maxUint16', 'maxUint32', 'maxUint48', 'maxUint64', 'maxUint128'])
+const keptElsewhere = new Set([
+  'maxTimerMs',
+  'keyFileLengthBytesMax',
+  'chainLengthMax',
+  'idleSourcesMax',
+  'unreportedMax',
+  'maxPreAuthenticationBytes',
+  'exactIntegerMax',
+  'uint64Max',
+  'pingIntervalMsMax',
+  'recordLengthBytesMax',
+  'recordsMax',
+  'maxFixedBodyLengthBytes',
+  'maxHeaderLengthBytes',
+  'lookedAtLength',
+  'timerMsMax',
+  'urlLengthMax',
+  'shownLengthMax',
+  'heldPerByteMax',
+  'shareBytesMax',
+  'provedHostsMax',
+  'waitingMax',
+  'addressesMax',
+  'nextReadBytesMax',
+  'dialersMax',
+  'discardedLengthBytesMax',
+  'discardedReadsMax',
+  'crowdMin',
+  'turnsMax',
+  'batchTicksMax',
+  'parkedLengthBytesMax',
+  'maxUint16',
+  'maxUint32',
+  'maxUint48',
+  'maxUint64',
+  'maxUint128',
+])
 
 it('S9: every declared limit has its outcome at n-1, n and n+1', async () => {
   const { declared, covered, cases, wrong, notes } = await tryLimits()
@@ -22,8 +58,18 @@ it('S9: every declared limit has its outcome at n-1, n and n+1', async () => {
 }, 30_000)
 
 it('S9: no number that is called a maximum or a minimum is left out', () => {
-  const files = ['actors', 'codec', 'protocol'].flatMap((folder) => readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts')).map((name) => `${folder}/${name}`))
-  const named = files.flatMap((file) => [...readFileSync(new URL(file, root), 'utf8').matchAll(/^(?:export )?const (\w*(?:Max|Min)|(?:max|min)[A-Z]\w*) = [\d(]/gm)].map((match) => match[1] as string))
+  const files = ['actors', 'codec', 'protocol'].flatMap((folder) =>
+    readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => `${folder}/${name}`),
+  )
+  const named = files.flatMap((file) =>
+    [
+      ...readFileSync(new URL(file, root), 'utf8').matchAll(
+        /^(?:export )?const (\w*(?:Max|Min)|(?:max|min)[A-Z]\w*) = [\d(]/gm,
+      ),
+    ].map((match) => match[1] as string),
+  )
   expect(named.length).toBeGreaterThan(15)
   const declared = new Set(declaredLimits())
   expect(named.filter((name) => !declared.has(name) && !keptElsewhere.has(name))).toEqual([])

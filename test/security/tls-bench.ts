@@ -3,7 +3,7 @@
  * that keeps the outcome of each handshake, and waiting without sleeping.
  * Refuses to know: what is expected.
  */
-import { Identity } from '../../actors/identity.ts'
+import { Identity } from '../../actors/tls/identity.ts'
 import type {
   Address,
   DialOptions,
@@ -12,10 +12,10 @@ import type {
   PipeHandlers,
   PipeListener,
   Transport,
-} from '../../actors/pipe.ts'
-import type { TlsPipe } from '../../actors/tls-pipe.ts'
-import { TlsTransport } from '../../actors/tls-transport.ts'
-import type { TlsDialOptions, TlsTransportOptions } from '../../actors/tls-transport.ts'
+} from '../../actors/base/pipe.ts'
+import type { TlsPipe } from '../../actors/tls/tls-pipe.ts'
+import { TlsTransport } from '../../actors/tls/tls-transport.ts'
+import type { TlsDialOptions, TlsTransportOptions } from '../../actors/tls/tls-transport.ts'
 
 export const options = { highWaterMarkBytes: 64 * 1024 }
 export const loopback: Address = { host: '127.0.0.1', port: 0 }

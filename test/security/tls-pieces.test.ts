@@ -1,9 +1,9 @@
 /** Owns: that a batch too large for one write leaves in pieces over TLS, and that nobody can tell. Refuses to know: how fast. */
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
-import { Identity } from '../../actors/identity.ts'
-import { inPieces, isLong, lengthOf, pieceBytes } from '../../actors/pieces.ts'
-import { TlsTransport } from '../../actors/tls-transport.ts'
+import { Identity } from '../../actors/tls/identity.ts'
+import { inPieces, isLong, lengthOf, pieceBytes } from '../../actors/tls/pieces.ts'
+import { TlsTransport } from '../../actors/tls/tls-transport.ts'
 import { dial, Door, putAway, until } from './tls-bench.ts'
 import type { Accepted, Dialled } from './tls-bench.ts'
 

@@ -20,7 +20,7 @@ export const testLimits: Partial<Limits> = {
   backoffMaxMs: 20,
   connectBurst: 10_000,
   pendingInboundPerAddressMax: 64,
-  batchTimeoutMs: 10_000,
+  makeSessionsTimeoutMs: 10_000,
 }
 
 export const anyPort = 'tcp://127.0.0.1:0'

@@ -11,7 +11,7 @@ import type {
   PipeHandlers,
   PipeListener,
   Transport,
-} from '../../actors/pipe.ts'
+} from '../../actors/base/pipe.ts'
 
 /** An address where nothing listens. */
 const nowhere = 1

@@ -4,10 +4,10 @@
  * Independent of: which carrier it is, and what is expected of it (test/conformance/pipe.ts).
  */
 import { expect } from 'vitest'
-import { TcpTransport } from '../../actors/tcp-pipe.ts'
-import { MemoryTransport } from '../../actors/memory-pipe.ts'
-import { systemClock } from '../../actors/environment.ts'
-import type { Address, DialOptions, Pipe, PipeHandlers, PipeListener, Transport } from '../../actors/pipe.ts'
+import { TcpTransport } from '../../actors/transport/tcp-pipe.ts'
+import { MemoryTransport } from '../../actors/transport/memory-pipe.ts'
+import { systemClock } from '../../actors/config/system-environment.ts'
+import type { Address, DialOptions, Pipe, PipeHandlers, PipeListener, Transport } from '../../actors/base/pipe.ts'
 import { SimulatedNetwork, VirtualClock } from '../../testing/index.ts'
 
 /** Small, so that a test reaches it soon. */

@@ -5,8 +5,8 @@
  */
 import { createNetwork } from '../../actors/index.ts'
 import type { Environment, Limits, Network, NetworkEvent, Session } from '../../actors/index.ts'
-import { supervisorServices } from '../../actors/supervisor.ts'
-import type { Services } from '../../actors/services.ts'
+import { supervisorServices } from '../../actors/network/supervisor.ts'
+import type { Services } from '../../actors/network/services.ts'
 import type { AnyActorRef, AnyEventObject, InspectionEvent } from '../../machines/xstate.ts'
 import type { NetworkValue } from '../../codec/index.ts'
 import { MemoryTransport, seededRandom, VirtualClock } from '../../testing/index.ts'

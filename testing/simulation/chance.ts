@@ -2,7 +2,7 @@
  * Owns: random draws in the terms of a plan: one of, between, with probability.
  * Independent of: what is drawn.
  */
-import type { Random } from '../../actors/environment.ts'
+import type { Random } from '../../actors/base/environment.ts'
 import { seededRandom } from '../seeded-random.ts'
 
 export class Chance {

@@ -3,11 +3,11 @@
  * with every peer, made again whenever one ends.
  * Independent of: faults, and what the sessions do.
  */
-import { createNetwork } from '../../actors/network.ts'
-import type { Network } from '../../actors/network.ts'
-import type { Identity } from '../../actors/identity.ts'
+import { createNetwork } from '../../actors/network/network.ts'
+import type { Network } from '../../actors/network/network.ts'
+import type { Identity } from '../../actors/tls/identity.ts'
 import type { SimulatedNode, SimulatedProcess } from '../simulated-node.ts'
-import { supervisorServices } from '../../actors/supervisor.ts'
+import { supervisorServices } from '../../actors/network/supervisor.ts'
 import type { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
 import type { NativeLinkState } from '../../protocol/native/link/native-link.ts'
 import type { Place } from './model.ts'
@@ -62,7 +62,10 @@ export class Member {
       {
         identity: this.key,
         listen: `tcp://${node.name}:${port}`,
-        peers: others.map((other) => ({ id: other.key.id, ...(plan.bothDial || other.index < this.index ? { url: `tcp://${other.name}:${port}` } : {}) })),
+        peers: others.map((other) => ({
+          id: other.key.id,
+          ...(plan.bothDial || other.index < this.index ? { url: `tcp://${other.name}:${port}` } : {}),
+        })),
         security: 'plaintext',
         // A process may restart with another number of links than before, and than its peers have.
         connectionParallelism: new Chance(plan.seed, 4, this.index, this.#starts).whole(1, plan.links),
@@ -83,15 +86,29 @@ export class Member {
     for (let round = 0; this.network === network && !this.isAway; round += 1) {
       let sessions
       try {
-        sessions = await this.#world.track(this.name, `makeSessions with ${peer.name}`, network.makeSessions({ count: plan.sessions, peers: [peer.key.id], timeoutMs: chance.is(0.1) ? chance.whole(50, 2000) : 10_000_000 }))
+        sessions = await this.#world.track(
+          this.name,
+          `makeSessions with ${peer.name}`,
+          network.makeSessions({
+            count: plan.sessions,
+            peers: [peer.key.id],
+            timeoutMs: chance.is(0.1) ? chance.whole(50, 2000) : 10_000_000,
+          }),
+        )
       } catch (error) {
-        this.#world.network.trace.note(this.name, `has no sessions with ${peer.name}: ${(error as Error).message.slice(0, 40)}`)
+        this.#world.network.trace.note(
+          this.name,
+          `has no sessions with ${peer.name}: ${(error as Error).message.slice(0, 40)}`,
+        )
         if (this.network !== network || this.isAway) return
         await new Promise<void>((resolve) => later(resolve, chance.spread(1, 50)))
         continue
       }
       if (this.network !== network || this.isAway) return
-      this.#world.network.trace.note(this.name, `has sessions ${sessions.map(({ id }) => id).join(', ')} with ${peer.name}`)
+      this.#world.network.trace.note(
+        this.name,
+        `has sessions ${sessions.map(({ id }) => id).join(', ')} with ${peer.name}`,
+      )
       const linksUsed = Math.min(sessions.length, this.#linksInUse(peer.key.id))
       const batch: Batch = { traffics: [], isOver: false }
       await new Promise<void>((resolve) => {
@@ -100,7 +117,19 @@ export class Member {
           resolve()
         }
         for (const session of sessions) {
-          const traffic = new SessionTraffic({ world: this.#world, session, me: this.name, peer: peer.name, peerId: peer.key.id, place: this.#placeOf(peer.key.id, session.id, session.index % linksUsed), chance, values: round === 0 ? plan.valuesPerSession : Math.min(10, chance.whole(0, plan.valuesPerSession)), valueBytesMax: plan.valueBytesMax, later, onOver })
+          const traffic = new SessionTraffic({
+            world: this.#world,
+            session,
+            me: this.name,
+            peer: peer.name,
+            peerId: peer.key.id,
+            place: this.#placeOf(peer.key.id, session.id, session.index % linksUsed),
+            chance,
+            values: round === 0 ? plan.valuesPerSession : Math.min(10, chance.whole(0, plan.valuesPerSession)),
+            valueBytesMax: plan.valueBytesMax,
+            later,
+            onOver,
+          })
           batch.traffics.push(traffic)
           this.#all.push(traffic)
         }
@@ -133,7 +162,9 @@ export class Member {
    * After a Goodbye a link knows nothing of the peer any more. Links without sessions may not have noticed their end.
    */
   knows(peer: Member): boolean {
-    return this.#linksTo(peer.key.id).slice(0, Math.min(this.#world.plan.sessions, this.#linksInUse(peer.key.id))).some(({ known }) => known !== 0n)
+    return this.#linksTo(peer.key.id)
+      .slice(0, Math.min(this.#world.plan.sessions, this.#linksInUse(peer.key.id)))
+      .some(({ known }) => known !== 0n)
   }
 
   #placeOf(peer: string, session: number, link: number): Place {
@@ -148,12 +179,16 @@ export class Member {
 
   #linksTo(peer: string): readonly LinkEpoch[] {
     const services = this.network === null ? undefined : supervisorServices(this.network.ref)
-    return services === undefined ? [] : services.baseLinks.of(peer).map(({ state }) => (state as NativeLinkState).epoch)
+    return services === undefined
+      ? []
+      : services.baseLinks.of(peer).map(({ state }) => (state as NativeLinkState).epoch)
   }
 
   /** Of every link: frames that were sent and are not acknowledged. */
   get heldFrames(): number {
-    return this.#world.members.flatMap(({ key }) => this.#linksTo(key.id)).reduce((sum, { window }) => sum + window.heldFrames, 0)
+    return this.#world.members
+      .flatMap(({ key }) => this.#linksTo(key.id))
+      .reduce((sum, { window }) => sum + window.heldFrames, 0)
   }
 
   crash(isSilent: boolean): void {
@@ -183,7 +218,11 @@ export class Member {
     this.#batches.clear()
     await this.#world.track(this.name, 'shutdown', network.shutdown())
     const { actors, deadlines, handles } = network.resources
-    if (actors + deadlines + handles > 0) this.#world.model.breach('wrong', `${this.name} has stopped, and ${actors} actors, ${deadlines} deadlines, ${handles} handles of it are left`)
+    if (actors + deadlines + handles > 0)
+      this.#world.model.breach(
+        'wrong',
+        `${this.name} has stopped, and ${actors} actors, ${deadlines} deadlines, ${handles} handles of it are left`,
+      )
     if (this.network === network) this.network = null
   }
 

@@ -3,7 +3,7 @@
  * session ends for it.
  * Independent of: other sessions, and why things break.
  */
-import type { Session } from '../../actors/session.ts'
+import type { Session } from '../../actors/session/session.ts'
 import type { NetworkValue } from '../../codec/values.ts'
 import { StatewireError } from '../../codec/errors.ts'
 import { LinkResetError } from '../../protocol/native/lanes/native-lane.ts'

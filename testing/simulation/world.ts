@@ -2,8 +2,8 @@
  * Owns: one run of a simulation: the parties, the faults at their times, calm, and the end.
  * Independent of: what a seed stands for (plan.ts) and what a promise is (model.ts).
  */
-import { Identity } from '../../actors/identity.ts'
-import type { NetworkEvent } from '../../actors/events.ts'
+import { Identity } from '../../actors/tls/identity.ts'
+import type { NetworkEvent } from '../../actors/base/events.ts'
 import type { OutcomeCounts, ResetReason } from '../../protocol/native/epoch/outcomes.ts'
 import { SimulatedNetwork } from '../simulated-network.ts'
 import { Chance } from './chance.ts'

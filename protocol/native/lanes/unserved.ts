@@ -6,7 +6,7 @@
 import { frameHeaderLengthBytes } from '../../../codec/constants.ts'
 import { ProtocolError, StatewireError } from '../../../codec/errors.ts'
 import { encodeCredit, encodeReset, encodeResponseHeader, endpointLane, isPaying, nativeDescriptors, resetCodes, responseStatuses } from '../../../codec/native-frames.ts'
-import { show } from '../../../codec/show.ts'
+import { show } from '../../../codec/format-value.ts'
 import { ReceiveWindow } from './credit.ts'
 import type { FloodGuard } from './flood-guard.ts'
 import { decodeRequest } from '../frame-bodies.ts'

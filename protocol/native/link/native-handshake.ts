@@ -6,7 +6,7 @@
 import { ProtocolError, StatewireError } from '../../../codec/errors.ts'
 import { encodeHello, encodeRefusal, HelloReader } from '../../../codec/hello.ts'
 import type { Hello, HelloFault, RefusalEffect } from '../../../codec/hello.ts'
-import { show } from '../../../codec/show.ts'
+import { show } from '../../../codec/format-value.ts'
 import type { AcceptorHandshake, DialerHandshake, HandshakeFault, HandshakeStep } from '../../dialect.ts'
 import { encodePeerId } from '../../key-id.ts'
 import type { LinkCore } from '../../link-core.ts'

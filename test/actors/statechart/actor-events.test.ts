@@ -10,7 +10,7 @@ import type { Network } from '../../../index.ts'
 import type { ActorEvent } from '../../../actors/index.ts'
 import { ChartPool, PoolMember } from '../../../actors/statechart/chart-pool.ts'
 import { observePool } from '../../../actors/statechart/inspection.ts'
-import { TimerWheel } from '../../../actors/timer-wheel.ts'
+import { TimerWheel } from '../../../actors/base/timer-wheel.ts'
 import { poolMachine } from '../../../machines/index.ts'
 import { VirtualClock } from '../../../testing/index.ts'
 

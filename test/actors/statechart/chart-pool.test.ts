@@ -5,7 +5,7 @@
  */
 import { beforeEach, describe, expect, it } from 'vitest'
 import { ChartPool, PoolMember } from '../../../actors/statechart/chart-pool.ts'
-import { TimerWheel } from '../../../actors/timer-wheel.ts'
+import { TimerWheel } from '../../../actors/base/timer-wheel.ts'
 import { VirtualClock } from '../../../testing/index.ts'
 import { resting, setup } from './tiny-chart.ts'
 import type { TinyContext } from './tiny-chart.ts'

@@ -12,7 +12,7 @@ import { chartActor } from '../../../actors/statechart/chart-actor.ts'
 import type { ActorHost, ActorPort, Body } from '../../../actors/statechart/chart-actor.ts'
 import { ChartPool, PoolMember } from '../../../actors/statechart/chart-pool.ts'
 import { CompiledChart } from '../../../actors/statechart/compiled-chart.ts'
-import { TimerWheel } from '../../../actors/timer-wheel.ts'
+import { TimerWheel } from '../../../actors/base/timer-wheel.ts'
 import * as machines from '../../../machines/index.ts'
 import { VirtualClock } from '../../../testing/index.ts'
 

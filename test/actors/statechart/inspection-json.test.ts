@@ -36,6 +36,6 @@ it.each<[string, Pick<NetworkConfig, 'dialect' | 'security'>, 'tls' | 'tcp', rea
   await Promise.all([alice.shutdown(), bob.shutdown()])
   expect(failures).toEqual([])
   expect([...kinds].sort()).toEqual(
-    expect.arrayContaining(['batch', 'connection', 'forwarder', 'link', 'listener', 'peer']),
+    expect.arrayContaining(['connection', 'forwarder', 'group', 'link', 'listener', 'peer']),
   )
 })

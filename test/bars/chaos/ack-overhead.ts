@@ -3,7 +3,7 @@
  * the same runtime without acknowledgements and without a retransmit buffer.
  * Independent of: how acknowledgements are scheduled.
  */
-import { TlsPipe } from '../../../actors/tls-pipe.ts'
+import { TlsPipe } from '../../../actors/tls/tls-pipe.ts'
 import type { NetworkValue } from '../../../codec/index.ts'
 import { AckSchedule } from '../../../protocol/native/epoch/ack-schedule.ts'
 import { ReplayWindow } from '../../../protocol/native/epoch/retransmit-buffer.ts'
@@ -59,21 +59,26 @@ function meterWire(): { bytes: number; stop: () => void } {
 
 async function run(values: number, isTwoWay: boolean): Promise<Round> {
   const pair = await startTlsPair()
-  const [[ofAcceptor, ofDialer]] = (await makeSessionPairs(pair, 1)) as [[import('../../../index.ts').Session, import('../../../index.ts').Session]]
+  const [[ofAcceptor, ofDialer]] = (await makeSessionPairs(pair, 1)) as [
+    [import('../../../index.ts').Session, import('../../../index.ts').Session],
+  ]
   const { acceptor, dialer } = pair
   const meter = meterWire()
   let arrived = 0
   const ways = isTwoWay ? 2 : 1
   const send = async (session: typeof ofDialer, peer: string): Promise<void> => {
-    for (let sent = 0; sent < values; ) {
-      for (const end = Math.min(values, sent + gulp); sent < end; sent++) if (!session.trySend(peer, value)) await session.send(peer, value)
+    for (let sent = 0; sent < values;) {
+      for (const end = Math.min(values, sent + gulp); sent < end; sent++)
+        if (!session.trySend(peer, value)) await session.send(peer, value)
       await new Promise((resolve) => setImmediate(resolve))
     }
   }
   try {
     ofAcceptor.handle(dialer.identity, () => void arrived++, { borrow: true })
     ofDialer.handle(acceptor.identity, () => void arrived++, { borrow: true })
-    const sentBefore = linkStateOf(dialer, acceptor.identity).counters.bytesSent + linkStateOf(acceptor, dialer.identity).counters.bytesSent
+    const sentBefore =
+      linkStateOf(dialer, acceptor.identity).counters.bytesSent +
+      linkStateOf(acceptor, dialer.identity).counters.bytesSent
     meter.bytes = 0
     const cpu = process.cpuUsage()
     const startedMs = performance.now()
@@ -81,7 +86,10 @@ async function run(values: number, isTwoWay: boolean): Promise<Round> {
     await eventually('all values arrive', () => arrived === ways * values, 60_000)
     const seconds = (performance.now() - startedMs) / 1000
     const { user, system } = process.cpuUsage(cpu)
-    const sentBytes = linkStateOf(dialer, acceptor.identity).counters.bytesSent + linkStateOf(acceptor, dialer.identity).counters.bytesSent - sentBefore
+    const sentBytes =
+      linkStateOf(dialer, acceptor.identity).counters.bytesSent +
+      linkStateOf(acceptor, dialer.identity).counters.bytesSent -
+      sentBefore
     return { values: ways * values, seconds, cpuSeconds: (user + system) / 1e6, overheadBytes: meter.bytes - sentBytes }
   } finally {
     meter.stop()
@@ -114,10 +122,13 @@ export async function compareResumption(rounds: number, values: number, isTwoWay
   await resumable()
   await plain()
   withIt.length = without.length = 0
-  for (let round = 0; round < rounds; round++) for (const turn of round % 2 === 0 ? [resumable, plain] : [plain, resumable]) await turn()
-  const perValue = (all: readonly Round[]): number => median(all.map(({ overheadBytes, values: count }) => overheadBytes / count))
+  for (let round = 0; round < rounds; round++)
+    for (const turn of round % 2 === 0 ? [resumable, plain] : [plain, resumable]) await turn()
+  const perValue = (all: readonly Round[]): number =>
+    median(all.map(({ overheadBytes, values: count }) => overheadBytes / count))
   // Compares neighbouring rounds, which saw the same state of the machine.
-  const ratio = (of: (round: Round) => number): number => median(withIt.map((round, index) => of(without[index] as Round) / of(round)))
+  const ratio = (of: (round: Round) => number): number =>
+    median(withIt.map((round, index) => of(without[index] as Round) / of(round)))
   return {
     withBytes: perValue(withIt),
     withoutBytes: perValue(without),
@@ -129,12 +140,31 @@ export async function compareResumption(rounds: number, values: number, isTwoWay
 
 export async function ackOverhead({ isQuick, progress }: BarContext): Promise<readonly Bar[]> {
   const bars: Bar[] = []
-  for (const [id, isTwoWay] of [['E3-one-way', false], ['E3-two-way', true]] as const) {
+  for (const [id, isTwoWay] of [
+    ['E3-one-way', false],
+    ['E3-two-way', true],
+  ] as const) {
     progress(`${id} ${isQuick ? 5 : 25} rounds with resumption and without`)
-    const { withBytes, withoutBytes, valuesPerSecond, loss, wallLoss } = await compareResumption(isQuick ? 5 : 25, isQuick ? 200_000 : 400_000, isTwoWay)
+    const { withBytes, withoutBytes, valuesPerSecond, loss, wallLoss } = await compareResumption(
+      isQuick ? 5 : 25,
+      isQuick ? 200_000 : 400_000,
+      isTwoWay,
+    )
     const addedBytes = withBytes - withoutBytes
     const passed = addedBytes <= 0.5 && withBytes <= 0.5 && valuesPerSecond >= 100_000 && loss <= 0.03
-    bars.push({ id, passed, figures: { added_bytes: addedBytes, control_bytes: withBytes, control_bytes_without: withoutBytes, values_per_s: Math.round(valuesPerSecond), loss_cpu: loss, loss_wall: wallLoss }, notes: [] })
+    bars.push({
+      id,
+      passed,
+      figures: {
+        added_bytes: addedBytes,
+        control_bytes: withBytes,
+        control_bytes_without: withoutBytes,
+        values_per_s: Math.round(valuesPerSecond),
+        loss_cpu: loss,
+        loss_wall: wallLoss,
+      },
+      notes: [],
+    })
   }
   return bars
 }

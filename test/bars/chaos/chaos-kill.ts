@@ -3,7 +3,7 @@
  * in all directions.
  * Independent of: how a proxy kills (chaos-proxy.ts) and how values are counted (counted-values.ts).
  */
-import type { Random } from '../../../actors/environment.ts'
+import type { Random } from '../../../actors/base/environment.ts'
 import { seededRandom } from '../../../testing/index.ts'
 import { eventually, pause, quantile } from '../bar.ts'
 import type { Bar, BarContext } from '../bar.ts'

@@ -5,8 +5,8 @@
  */
 import { createNetwork, Identity } from '../../../actors/index.ts'
 import type { Limits, Network, Session, SupervisorRef } from '../../../actors/index.ts'
-import { TcpTransport } from '../../../actors/tcp-pipe.ts'
-import { TlsTransport } from '../../../actors/tls-transport.ts'
+import { TcpTransport } from '../../../actors/transport/tcp-pipe.ts'
+import { TlsTransport } from '../../../actors/tls/tls-transport.ts'
 import type { NetworkValue } from '../../../codec/index.ts'
 import { ChaosProxy } from './chaos-proxy.ts'
 import { addFaults, countedValue, LaneCount, noFaults } from './counted-values.ts'

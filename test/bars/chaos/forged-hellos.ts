@@ -5,7 +5,7 @@
  */
 import { encodeHello } from '../../../codec/hello.ts'
 import type { Hello } from '../../../codec/hello.ts'
-import type { Random } from '../../../actors/environment.ts'
+import type { Random } from '../../../actors/base/environment.ts'
 import { verdictOf } from '../../../protocol/native/handshake/verdict.ts'
 import { hostileHello } from './hostile-peer.ts'
 

@@ -20,7 +20,13 @@ import type { Direction } from './chaos-proxy.ts'
 import { sessionsOfConversation } from './conversation.ts'
 import type { Conversation } from './conversation.ts'
 
-const limits = { maxMessageLengthBytes: 16 * 1024 * 1024, laneWindowBytes: 65_536, resumeTimeoutMs: 120_000, links: 1, replayWindowBytes: 4 * 1024 * 1024 }
+const limits = {
+  maxMessageLengthBytes: 16 * 1024 * 1024,
+  laneWindowBytes: 65_536,
+  resumeTimeoutMs: 120_000,
+  links: 1,
+  replayWindowBytes: 4 * 1024 * 1024,
+}
 
 /** The counted frames after the hello. */
 function countedFrames(bytes: Buffer, role: 'dialer' | 'acceptor'): Buffer[] {
@@ -50,7 +56,10 @@ export class ReplayedSide {
     this.#role = isAcceptor ? 'acceptor' : 'dialer'
     // The peer acknowledges frames, so they must have been sent.
     this.#own = countedFrames(bytes[isAcceptor ? 'down' : 'up'], isAcceptor ? 'dialer' : 'acceptor')
-    this.#keys = { ownKey: decodePeerId(isAcceptor ? acceptor : dialer), peerKey: decodePeerId(isAcceptor ? dialer : acceptor) }
+    this.#keys = {
+      ownKey: decodePeerId(isAcceptor ? acceptor : dialer),
+      peerKey: decodePeerId(isAcceptor ? dialer : acceptor),
+    }
   }
 
   get lengthBytes(): number {
@@ -62,9 +71,24 @@ export class ReplayedSide {
     const told = createHash('sha1')
     let epochs = 1n
     const epoch = new LinkEpoch({ connectionId: 0, ...this.#keys, limits, bootId: 1n, drawEpoch: () => (epochs += 1n) })
-    const state = new NativeLinkState({ peer: 'peer', connectionId: 0, epoch, laneWindowBytes: limits.laneWindowBytes, maxMessageLengthBytes: limits.maxMessageLengthBytes, sendQueueBytesMax: 1, sendQueueValuesMax: 1, keepAlive: defaultKeepAlive, nowMs: () => 0, memory: new NodeMemory().open() })
+    const state = new NativeLinkState({
+      peer: 'peer',
+      connectionId: 0,
+      epoch,
+      laneWindowBytes: limits.laneWindowBytes,
+      maxMessageLengthBytes: limits.maxMessageLengthBytes,
+      sendQueueBytesMax: 1,
+      sendQueueValuesMax: 1,
+      keepAlive: defaultKeepAlive,
+      nowMs: () => 0,
+      memory: new NodeMemory().open(),
+    })
     let values = 0
-    state.setHooks({ ...idleHooks, onGoodbye: (step) => void told.update(`goodbye ${step}`), onHandlerFailed: (_lane, error) => void told.update(String(error)) })
+    state.setHooks({
+      ...idleHooks,
+      onGoodbye: (step) => void told.update(`goodbye ${step}`),
+      onHandlerFailed: (_lane, error) => void told.update(String(error)),
+    })
     const feed = this.#handshake(state, () => {
       for (const frame of this.#own) state.epoch.window.push([frame], [frame.length])
       const ids = Array.from({ length: sessionsOfConversation }, (_, id) => id)

@@ -83,7 +83,10 @@ async function useSessions(network: Network, peer: string, told: Told[], isOver:
  * of order
  */
 async function keepHonestLink(victim: Network, honest: Network, counts: ForgeryCounts): Promise<() => Promise<void>> {
-  const [[mine], [theirs]] = (await Promise.all([victim.makeSessions({ count: 1, peers: [honest.identity] }), honest.makeSessions({ count: 1 })])) as [[Session], [Session]]
+  const [[mine], [theirs]] = (await Promise.all([
+    victim.makeSessions({ count: 1, peers: [honest.identity] }),
+    honest.makeSessions({ count: 1 }),
+  ])) as [[Session], [Session]]
   let expected = 0
   const state = { isOver: false }
   theirs.handle(victim.identity, (value) => {
@@ -106,7 +109,14 @@ async function keepHonestLink(victim: Network, honest: Network, counts: ForgeryC
 }
 
 /** One forged hello, and a moment of honest traffic after it if it is accepted. */
-async function knockWith(port: number, author: Identity, memory: LinkMemory, told: Told[], number: number, context: { isPlain: boolean; random: ReturnType<typeof seededRandom>; counts: ForgeryCounts }): Promise<void> {
+async function knockWith(
+  port: number,
+  author: Identity,
+  memory: LinkMemory,
+  told: Told[],
+  number: number,
+  context: { isPlain: boolean; random: ReturnType<typeof seededRandom>; counts: ForgeryCounts },
+): Promise<void> {
   const { counts, isPlain, random } = context
   const forgery = forge(memory, number, random)
   // A hello refers to the sessions that exist now, and the victim may act on it before this side is notified.
@@ -115,7 +125,8 @@ async function knockWith(port: number, author: Identity, memory: LinkMemory, tol
   const isLie = (hello.known === memory.truth.epoch || hello.known === 0n) && hello.received !== memory.truth.received
   const greeted = new Set<number>()
   const peer: HostilePeer = new HostilePeer(port, author, {
-    ...forgery, isPlain,
+    ...forgery,
+    isPlain,
     onFrame: (lane, descriptor, body) => {
       memory.received++
       memory.truth.received++
@@ -166,12 +177,34 @@ function judge(told: readonly Told[], counts: ForgeryCounts): void {
 }
 
 /** @param from whose hellos are forged: those of the link's own peer, or with the epochs of another link */
-export async function forgeHellos(hellos: number, from: 'the peer' | 'another', isPlain: boolean, seed: number): Promise<ForgeryCounts> {
+export async function forgeHellos(
+  hellos: number,
+  from: 'the peer' | 'another',
+  isPlain: boolean,
+  seed: number,
+): Promise<ForgeryCounts> {
   const [here, author, friend] = [Identity.generate(), Identity.generate(), Identity.generate()]
-  const counts: ForgeryCounts = { hellos: 0, taken: 0, refused: 0, leaked: 0, untrue: 0, sessions: 0, outOfOrder: 0, disturbed: 0, honestValues: 0, restarts: 0, notes: [] }
+  const counts: ForgeryCounts = {
+    hellos: 0,
+    taken: 0,
+    refused: 0,
+    leaked: 0,
+    untrue: 0,
+    sessions: 0,
+    outOfOrder: 0,
+    disturbed: 0,
+    honestValues: 0,
+    restarts: 0,
+    notes: [],
+  }
   const scheme = isPlain ? 'tcp' : 'tls'
   const common = { security: isPlain ? ('plaintext' as const) : ('tls' as const), limits: bareLimits }
-  const victim = createNetwork({ identity: here, listen: `${scheme}://127.0.0.1:0`, peers: [{ id: author.id }, { id: friend.id }], ...common })
+  const victim = createNetwork({
+    identity: here,
+    listen: `${scheme}://127.0.0.1:0`,
+    peers: [{ id: author.id }, { id: friend.id }],
+    ...common,
+  })
   await victim.ready()
   victim.on('child.restarted', ({ cause }) => {
     counts.restarts++
@@ -220,13 +253,32 @@ function imitate(memory: LinkMemory, victim: Network, friend: string): void {
 
 export async function resumeForgery({ isQuick, seed, progress }: BarContext): Promise<readonly Bar[]> {
   const bars: Bar[] = []
-  const plan = [['the peer', true, isQuick ? 400 : 4_500], ['another', true, isQuick ? 400 : 4_500], ['the peer', false, isQuick ? 64 : 500], ['another', false, isQuick ? 64 : 500]] as const
+  const plan = [
+    ['the peer', true, isQuick ? 400 : 4_500],
+    ['another', true, isQuick ? 400 : 4_500],
+    ['the peer', false, isQuick ? 64 : 500],
+    ['another', false, isQuick ? 64 : 500],
+  ] as const
   for (const [from, isPlain, hellos] of plan) {
     progress(`S11 ${hellos} hellos from ${from} over ${isPlain ? 'plain TCP' : 'TLS'}`)
     const counts = await forgeHellos(hellos, from, isPlain, seed)
-    const passed = counts.hellos === hellos && counts.taken > 0 && counts.refused > 0 && counts.leaked === 0 && counts.untrue === 0 && counts.outOfOrder === 0 && counts.disturbed === 0 && counts.honestValues > 0 && counts.restarts === 0
+    const passed =
+      counts.hellos === hellos &&
+      counts.taken > 0 &&
+      counts.refused > 0 &&
+      counts.leaked === 0 &&
+      counts.untrue === 0 &&
+      counts.outOfOrder === 0 &&
+      counts.disturbed === 0 &&
+      counts.honestValues > 0 &&
+      counts.restarts === 0
     const { notes, ...figures } = counts
-    bars.push({ id: 'S11', passed, figures: { from: JSON.stringify(from), over: isPlain ? 'tcp' : 'tls', ...figures }, notes: notes.slice(0, 5) })
+    bars.push({
+      id: 'S11',
+      passed,
+      figures: { from: JSON.stringify(from), over: isPlain ? 'tcp' : 'tls', ...figures },
+      notes: notes.slice(0, 5),
+    })
   }
   return bars
 }

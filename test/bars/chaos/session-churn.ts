@@ -4,7 +4,7 @@
  * Independent of: long-lived sessions (chaos-kill.ts).
  */
 import type { Session } from '../../../actors/index.ts'
-import type { Random } from '../../../actors/environment.ts'
+import type { Random } from '../../../actors/base/environment.ts'
 import { seededRandom } from '../../../testing/index.ts'
 import { pause } from '../bar.ts'
 import type { Bar, BarContext } from '../bar.ts'

@@ -54,14 +54,29 @@ async function measure(echo: Session, sink: Session, peer: string, seconds: numb
     }
   }
   await Promise.all([stream(), echoes()])
-  return { p50Ms: quantile(roundTripsMs, 0.5), p99Ms: quantile(roundTripsMs, 0.99), values, valuesPerSecond: values / ((performance.now() - startedMs) / 1000), peakRssBytes }
+  return {
+    p50Ms: quantile(roundTripsMs, 0.5),
+    p99Ms: quantile(roundTripsMs, 0.99),
+    values,
+    valuesPerSecond: values / ((performance.now() - startedMs) / 1000),
+    peakRssBytes,
+  }
 }
 
 export async function leaveUnread(seconds: number): Promise<SlowReaderCounts> {
   const [mine, theirs] = [Identity.generate(), Identity.generate()]
-  const network = createNetwork({ identity: mine, listen: 'tls://127.0.0.1:0', peers: [{ id: theirs.id }], limits: { ...bareLimits, sendTimeoutMs: 600_000 } })
+  const network = createNetwork({
+    identity: mine,
+    listen: 'tls://127.0.0.1:0',
+    peers: [{ id: theirs.id }],
+    limits: { ...bareLimits, sendTimeoutMs: 600_000 },
+  })
   await network.ready()
-  const child = fork(chaosProgram('slow-reader-child'), [JSON.stringify({ pem: theirs.toPem(), peer: mine.id, url: network.url })], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = fork(
+    chaosProgram('slow-reader-child'),
+    [JSON.stringify({ pem: theirs.toPem(), peer: mine.id, url: network.url })],
+    { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
+  )
   try {
     const [echo, sink, unread] = (await network.makeSessions({ count: 3 })) as [Session, Session, Session]
     // Growth that is normal: compiled code, the young generation.
@@ -92,11 +107,17 @@ export async function leaveUnread(seconds: number): Promise<SlowReaderCounts> {
  * maximum). Otherwise V8 doubles it at an unpredictable moment, and the last step alone adds 16 MiB of RSS.
  */
 async function leaveUnreadApart(seconds: number): Promise<SlowReaderCounts> {
-  const sender = fork(chaosProgram('slow-reader-sender'), [String(seconds)], { execArgv: ['--expose-gc', '--min-semi-space-size=16'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const sender = fork(chaosProgram('slow-reader-sender'), [String(seconds)], {
+    execArgv: ['--expose-gc', '--min-semi-space-size=16'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
   let counts: SlowReaderCounts | undefined
-  sender.on('message', (message) => { counts = message as SlowReaderCounts })
+  sender.on('message', (message) => {
+    counts = message as SlowReaderCounts
+  })
   const [code, signal] = (await once(sender, 'exit')) as [number | null, string | null]
-  if (counts === undefined) throw new Error(`the sender of C13 ended without figures (${signal ?? `exit code ${code}`})`)
+  if (counts === undefined)
+    throw new Error(`the sender of C13 ended without figures (${signal ?? `exit code ${code}`})`)
   return counts
 }
 
@@ -106,12 +127,30 @@ export async function slowReader({ isQuick, progress }: BarContext): Promise<rea
   const { idle, blocked, taken, rssGrowthBytes } = await leaveUnreadApart(seconds)
   const allowedBytes = defaultReplayWindowBytes + 2 * mebibyte
   const peakGrowthBytes = blocked.peakRssBytes - idle.peakRssBytes
-  const passed = taken > 0 && rssGrowthBytes <= allowedBytes && peakGrowthBytes <= allowedBytes && blocked.p99Ms <= 2 * idle.p99Ms && blocked.valuesPerSecond >= 0.95 * idle.valuesPerSecond
-  return [{
-    id: 'C13', passed, notes: [],
-    figures: {
-      seconds, unread_values: taken, rss_growth_mib: rssGrowthBytes / mebibyte, peak_growth_mib: peakGrowthBytes / mebibyte, allowed_mib: allowedBytes / mebibyte,
-      idle_p50_ms: idle.p50Ms, blocked_p50_ms: blocked.p50Ms, idle_p99_ms: idle.p99Ms, blocked_p99_ms: blocked.p99Ms, idle_values_per_s: Math.round(idle.valuesPerSecond), blocked_values_per_s: Math.round(blocked.valuesPerSecond),
+  const passed =
+    taken > 0 &&
+    rssGrowthBytes <= allowedBytes &&
+    peakGrowthBytes <= allowedBytes &&
+    blocked.p99Ms <= 2 * idle.p99Ms &&
+    blocked.valuesPerSecond >= 0.95 * idle.valuesPerSecond
+  return [
+    {
+      id: 'C13',
+      passed,
+      notes: [],
+      figures: {
+        seconds,
+        unread_values: taken,
+        rss_growth_mib: rssGrowthBytes / mebibyte,
+        peak_growth_mib: peakGrowthBytes / mebibyte,
+        allowed_mib: allowedBytes / mebibyte,
+        idle_p50_ms: idle.p50Ms,
+        blocked_p50_ms: blocked.p50Ms,
+        idle_p99_ms: idle.p99Ms,
+        blocked_p99_ms: blocked.p99Ms,
+        idle_values_per_s: Math.round(idle.valuesPerSecond),
+        blocked_values_per_s: Math.round(blocked.valuesPerSecond),
+      },
     },
-  }]
+  ]
 }

@@ -4,12 +4,18 @@
  */
 import { createNetwork, Identity } from '../../../actors/index.ts'
 import type { Limits, Network, Session } from '../../../actors/index.ts'
-import { supervisorServices } from '../../../actors/supervisor.ts'
-import type { Services } from '../../../actors/services.ts'
+import { supervisorServices } from '../../../actors/network/supervisor.ts'
+import type { Services } from '../../../actors/network/services.ts'
 import type { NativeLinkState } from '../../../protocol/native/link/native-link.ts'
 
 /** Many fast connects from one address: the limits for strangers have checks of their own. */
-export const bareLimits: Partial<Limits> = { backoffMinMs: 1, backoffMaxMs: 50, connectBurst: 1_000_000, connectRatePerSecond: 1_000_000, pendingInboundPerAddressMax: 64 }
+export const bareLimits: Partial<Limits> = {
+  backoffMinMs: 1,
+  backoffMaxMs: 50,
+  connectBurst: 1_000_000,
+  connectRatePerSecond: 1_000_000,
+  pendingInboundPerAddressMax: 64,
+}
 
 /** The acceptor listens, the dialer dials it. */
 export interface TlsPair {
@@ -20,9 +26,18 @@ export interface TlsPair {
 export async function startTlsPair(limits: Partial<Limits> = {}): Promise<TlsPair> {
   const [first, second] = [Identity.generate(), Identity.generate()]
   const all = { ...bareLimits, ...limits }
-  const acceptor = createNetwork({ identity: first, listen: 'tls://127.0.0.1:0', peers: [{ id: second.id }], limits: all })
+  const acceptor = createNetwork({
+    identity: first,
+    listen: 'tls://127.0.0.1:0',
+    peers: [{ id: second.id }],
+    limits: all,
+  })
   await acceptor.ready()
-  const dialer = createNetwork({ identity: second, peers: [{ id: first.id, url: acceptor.url as string }], limits: all })
+  const dialer = createNetwork({
+    identity: second,
+    peers: [{ id: first.id, url: acceptor.url as string }],
+    limits: all,
+  })
   await dialer.ready()
   return { acceptor, dialer }
 }

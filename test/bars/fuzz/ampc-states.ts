@@ -19,7 +19,13 @@ import { codeOfBreach, holds, isCount } from './target.ts'
 import type { Target, Trace } from './target.ts'
 
 const over = new StatewireError('ERR_SESSION_CLOSED', 'over')
-const linkLimits = { maxMessageLengthBytes, receiveQueueBytesMax: 4096, sendQueueBytesMax: 1024 * 1024, sendQueueValuesMax: 1024, earlyBytesMax: 4096 }
+const linkLimits = {
+  maxMessageLengthBytes,
+  receiveQueueBytesMax: 4096,
+  sendQueueBytesMax: 1024 * 1024,
+  sendQueueValuesMax: 1024,
+  earlyBytesMax: 4096,
+}
 const value: NetworkValue = { type: 'Bytes', value: Buffer.alloc(20, 1) }
 /** The overhead counted for each unread value. The pump stops between chunks, so one chunk may come on top. */
 const overheadBytes = 64
@@ -32,7 +38,10 @@ interface Built {
 type Build = () => Built
 
 function link(framing: 'sessions' | 'control', lanes: number, early = false): Built {
-  const state = new LinkState(framing === 'sessions' ? ampcDialect.sessions(maxMessageLengthBytes) : ampcDialect.control(), linkLimits)
+  const state = new LinkState(
+    framing === 'sessions' ? ampcDialect.sessions(maxMessageLengthBytes) : ampcDialect.control(),
+    linkLimits,
+  )
   if (early) state.expectLanesFrom(0)
   return { state, lanes: Array.from({ length: lanes }, (_, id) => state.openLane(id)) }
 }
@@ -108,7 +117,8 @@ function run(built: Built, input: Buffer, dice: Dice, trace: Trace, framing: 'se
       return state.onFrame(lane, descriptor, buffer, bodyStart, bodyEnd)
     },
   }
-  const reader: FrameAssembler = framing === 'sessions' ? new FrameReader({ maxMessageLengthBytes }, sink) : new ControlFrameReader(sink)
+  const reader: FrameAssembler =
+    framing === 'sessions' ? new FrameReader({ maxMessageLengthBytes }, sink) : new ControlFrameReader(sink)
   let outcome = 'all taken'
   let at = 0
   let sliceBytesMax = 0
@@ -137,7 +147,8 @@ function run(built: Built, input: Buffer, dice: Dice, trace: Trace, framing: 'se
     holds(isCount(state.unreadBytes), `${state.unreadBytes} bytes are unread`)
     const boundBytes = linkLimits.receiveQueueBytesMax + maxMessageLengthBytes + (overheadBytes / 5 + 1) * sliceBytesMax
     holds(state.unreadBytes <= boundBytes, `${state.unreadBytes} bytes are unread, of ${boundBytes}`)
-    for (const [lane, received] of endedWith) holds(lane.received === received, `lane ${lane.id} got a value after its end`)
+    for (const [lane, received] of endedWith)
+      holds(lane.received === received, `lane ${lane.id} got a value after its end`)
   }
   check()
   // Opens the sessions that early frames were for, and then breaks the connection.
@@ -188,8 +199,20 @@ export function ampcTargets(): Target[] {
   const seeds = new Seeds(ampcSeeds())
   const handshakes = new Seeds(ampcHandshakeSeeds())
   return [
-    ...states.map(([name, build]): Target => ({ name: `ampc: ${name}`, seeds, weight: 20, framesMax: 40, run: (input, dice, trace) => run(build(), input, dice, trace, 'sessions') })),
-    { name: 'ampc: control channel', seeds: new Seeds(controlSeeds()), weight: 20, framesMax: 40, run: (input, dice, trace) => run(link('control', 1), input, dice, trace, 'control') },
+    ...states.map(([name, build]): Target => ({
+      name: `ampc: ${name}`,
+      seeds,
+      weight: 20,
+      framesMax: 40,
+      run: (input, dice, trace) => run(build(), input, dice, trace, 'sessions'),
+    })),
+    {
+      name: 'ampc: control channel',
+      seeds: new Seeds(controlSeeds()),
+      weight: 20,
+      framesMax: 40,
+      run: (input, dice, trace) => run(link('control', 1), input, dice, trace, 'control'),
+    },
     { name: 'ampc: before the answer, dialer', seeds: handshakes, weight: 10, framesMax: 2, run: dialer },
     { name: 'ampc: before the claim, acceptor', seeds: handshakes, weight: 10, framesMax: 2, run: acceptor },
   ]

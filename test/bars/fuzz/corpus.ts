@@ -5,7 +5,7 @@
  * Independent of: how it is corrupted (mutate.ts) and which parser reads it.
  */
 import { X509Certificate } from 'node:crypto'
-import { Identity } from '../../../actors/identity.ts'
+import { Identity } from '../../../actors/tls/identity.ts'
 import { encodeControlFrame, encodeFrame, encodeValue } from '../../../codec/index.ts'
 import type { NetworkValue } from '../../../codec/index.ts'
 import { encodeHello, encodeRefusal, refusalCodes } from '../../../codec/hello.ts'

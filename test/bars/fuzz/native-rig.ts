@@ -57,7 +57,14 @@ export class NativeRig implements LinkHooks {
   constructor(trace: Trace, connectionId = 0) {
     this.#trace = trace
     this.#connectionId = connectionId
-    const epoch = new LinkEpoch({ connectionId, ownKey, peerKey, limits, bootId: 100n, drawEpoch: () => this.#epochs++ })
+    const epoch = new LinkEpoch({
+      connectionId,
+      ownKey,
+      peerKey,
+      limits,
+      bootId: 100n,
+      drawEpoch: () => this.#epochs++,
+    })
     this.state = new NativeLinkState({
       peer: 'peer',
       connectionId,
@@ -71,17 +78,20 @@ export class NativeRig implements LinkHooks {
       memory: new NodeMemory().open(),
     })
     this.state.setHooks(this)
-    this.#reader = new NativeFrameReader({ maxMessageLengthBytes, connectionId }, {
-      onFrame: (lane, descriptor, buffer, bodyStart, bodyEnd) => {
-        trace.accepted((kindBits[laneKindOf(lane)] << 8) | descriptor)
-        const own = this.lanes[lane]?.lane
-        const hadCredit = own === undefined || own.id !== lane || own.window.ownCountBytes > 0
-        const before = own?.received
-        const isFree = this.state.onFrame(lane, descriptor, buffer, bodyStart, bodyEnd)
-        holds(hadCredit || own?.received === before, `lane ${lane} was delivered what it had given no credit for`)
-        return isFree
+    this.#reader = new NativeFrameReader(
+      { maxMessageLengthBytes, connectionId },
+      {
+        onFrame: (lane, descriptor, buffer, bodyStart, bodyEnd) => {
+          trace.accepted((kindBits[laneKindOf(lane)] << 8) | descriptor)
+          const own = this.lanes[lane]?.lane
+          const hadCredit = own === undefined || own.id !== lane || own.window.ownCountBytes > 0
+          const before = own?.received
+          const isFree = this.state.onFrame(lane, descriptor, buffer, bodyStart, bodyEnd)
+          holds(hadCredit || own?.received === before, `lane ${lane} was delivered what it had given no credit for`)
+          return isFree
+        },
       },
-    })
+    )
     // The reader of the other side must accept what this side writes.
     this.#own = new NativeFrameReader({ maxMessageLengthBytes: 0xffff_ffff, connectionId }, { onFrame: () => true })
   }
@@ -163,12 +173,19 @@ export class NativeRig implements LinkHooks {
     const ackBytes = this.state.lastVerdict === 'RESUME' ? encodeAck(0).length : 0
     const isWhole = replayedBytes === window.heldBytes || replayedBytes === window.heldBytes + ackBytes
     holds(isWhole, `${replayedBytes} bytes are sent again and ${window.heldBytes} are held`)
-    holds(this.state.lastVerdict !== 'RESUME' || window.first === agreed.theirs.received, `what the peer has is sent again, from ${window.first} on`)
+    holds(
+      this.state.lastVerdict !== 'RESUME' || window.first === agreed.theirs.received,
+      `what the peer has is sent again, from ${window.first} on`,
+    )
     this.state.flow()
   }
 
   open(count: number, first = this.state.nextSessionId): RigLane[] {
-    this.state.takeIds(first, count, Array.from({ length: count }, (_, index) => first + index))
+    this.state.takeIds(
+      first,
+      count,
+      Array.from({ length: count }, (_, index) => first + index),
+    )
     return Array.from({ length: count }, (_, index) => this.#openOne(first + index))
   }
 
@@ -185,10 +202,19 @@ export class NativeRig implements LinkHooks {
       return
     }
     to.sent++
-    this.state.waitToSend(to.lane, value, () => {}, (error) => {
-      // It was never accepted, and its sender was told; all others have an outcome at the end.
-      if (error instanceof StatewireError && (error.code === 'ERR_SEND_QUEUE_FULL' || error.code === 'ERR_INVALID_VALUE')) to.sent--
-    })
+    this.state.waitToSend(
+      to.lane,
+      value,
+      () => {},
+      (error) => {
+        // It was never accepted, and its sender was told; all others have an outcome at the end.
+        if (
+          error instanceof StatewireError &&
+          (error.code === 'ERR_SEND_QUEUE_FULL' || error.code === 'ERR_INVALID_VALUE')
+        )
+          to.sent--
+      },
+    )
   }
 
   /** One chunk from the socket, and what the pump writes in response. @returns whether reading continues */
@@ -225,10 +251,16 @@ export class NativeRig implements LinkHooks {
   check(): void {
     const { epoch, counters } = this.state
     this.#reader.invariants()
-    holds(this.#reader.bufferedBytes <= maxMessageLengthBytes + 10 || !this.isReading, `the reader keeps ${this.#reader.bufferedBytes} bytes`)
+    holds(
+      this.#reader.bufferedBytes <= maxMessageLengthBytes + 10 || !this.isReading,
+      `the reader keeps ${this.#reader.bufferedBytes} bytes`,
+    )
     epoch.window.invariants()
     const { first, next, heldBytes, heldFrames } = epoch.window
-    holds([epoch.received, first, next, heldBytes, heldFrames].every(isCount), `received ${epoch.received}, first ${first}, next ${next}, held ${heldFrames} of ${heldBytes} bytes`)
+    holds(
+      [epoch.received, first, next, heldBytes, heldFrames].every(isCount),
+      `received ${epoch.received}, first ${first}, next ${next}, held ${heldFrames} of ${heldBytes} bytes`,
+    )
     holds(heldFrames <= 2 * replayWindowFramesMax, `${heldFrames} frames are held`)
     holds(Object.values(counters).every(isCount), `counters: ${JSON.stringify(counters)}`)
     const dueAtMs = this.state.nextDueAtMs
@@ -240,16 +272,28 @@ export class NativeRig implements LinkHooks {
       delivered += opened.lane.received
       if (opened.lane.end instanceof ProtocolError) refused++
     }
-    holds(counters.valuesReceived === delivered + refused, `${counters.valuesReceived} values were counted, ${delivered} delivered and ${refused} refused`)
+    holds(
+      counters.valuesReceived === delivered + refused,
+      `${counters.valuesReceived} values were counted, ${delivered} delivered and ${refused} refused`,
+    )
   }
 
   #checkLane({ lane, receivedAtEnd }: RigLane): void {
     const { balanceBytes } = lane.credit
-    holds(Number.isSafeInteger(balanceBytes) && balanceBytes <= windowBytesMax, `lane ${lane.id} has a balance of ${balanceBytes}`)
+    holds(
+      Number.isSafeInteger(balanceBytes) && balanceBytes <= windowBytesMax,
+      `lane ${lane.id} has a balance of ${balanceBytes}`,
+    )
     const { windowBytes, ownCountBytes, unreadBytes } = lane.window
     holds(isCount(windowBytes) && windowBytes <= grownWindowBytesMax, `lane ${lane.id} has a window of ${windowBytes}`)
-    holds(Number.isSafeInteger(ownCountBytes) && ownCountBytes <= windowBytes, `lane ${lane.id} grants ${ownCountBytes} of ${windowBytes}`)
-    holds(isCount(unreadBytes) && unreadBytes <= windowBytes + maxMessageLengthBytes + 9, `lane ${lane.id} holds ${unreadBytes} unread bytes`)
+    holds(
+      Number.isSafeInteger(ownCountBytes) && ownCountBytes <= windowBytes,
+      `lane ${lane.id} grants ${ownCountBytes} of ${windowBytes}`,
+    )
+    holds(
+      isCount(unreadBytes) && unreadBytes <= windowBytes + maxMessageLengthBytes + 9,
+      `lane ${lane.id} holds ${unreadBytes} unread bytes`,
+    )
     holds(isCount(lane.encoded), `lane ${lane.id} has encoded ${lane.encoded} values`)
     holds(receivedAtEnd === null || receivedAtEnd === lane.received, `lane ${lane.id} got a value after its end`)
     holds(lane.waiting.length === 0 || lane.end === null, `lane ${lane.id} is over and holds values that wait`)
@@ -266,7 +310,10 @@ export class NativeRig implements LinkHooks {
     for (const { lane, sent } of this.lanes) {
       if (!(lane.end instanceof LinkResetError)) continue
       const { acked, unknown, notSent } = lane.end.outcomes
-      holds([acked, unknown, notSent].every(isCount) && acked + unknown + notSent === sent, `lane ${lane.id}: ${sent} values have the outcomes ${acked}, ${unknown}, ${notSent}`)
+      holds(
+        [acked, unknown, notSent].every(isCount) && acked + unknown + notSent === sent,
+        `lane ${lane.id}: ${sent} values have the outcomes ${acked}, ${unknown}, ${notSent}`,
+      )
     }
     this.state.close(handlerFailed)
     holds(this.state.laneCount === 0, 'a lane outlives its link')

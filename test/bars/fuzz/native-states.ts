@@ -284,11 +284,13 @@ export function nativeTargets(): Target[] {
   const seeds = new Seeds(nativeSeeds())
   const hellos = new Seeds(helloSeeds(firstEpochs))
   // A dialer reads a hello followed by frames.
-  const answers = new Seeds([...helloSeeds(firstEpochs), ...nativeSeeds().map(({ bytes, weight }) => ({ bytes, weight: Math.ceil(weight / 40) }))])
+  const answers = new Seeds([
+    ...helloSeeds(firstEpochs),
+    ...nativeSeeds().map(({ bytes, weight }) => ({ bytes, weight: Math.ceil(weight / 40) })),
+  ])
   return [
     ...open.map((state) => stateTarget(state, seeds)),
     { name: 'native: before the answer, dialer', seeds: answers, weight: 50, framesMax: 3, run: dialer },
     { name: 'native: before the hello, acceptor', seeds: hellos, weight: 50, framesMax: 2, run: acceptor },
   ]
 }
-

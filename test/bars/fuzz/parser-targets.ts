@@ -4,9 +4,9 @@
  * Independent of: links and streams.
  */
 import { X509Certificate } from 'node:crypto'
-import { publicKeyOf } from '../../../actors/certificate.ts'
-import { Identity } from '../../../actors/identity.ts'
-import { parseUrl } from '../../../actors/options.ts'
+import { publicKeyOf } from '../../../actors/tls/certificate.ts'
+import { Identity } from '../../../actors/tls/identity.ts'
+import { parseUrl } from '../../../actors/config/options.ts'
 import { readClientHello } from '../../../codec/client-hello.ts'
 import { decodeValue, encodeValue } from '../../../codec/index.ts'
 import { decodePeerId, encodePeerId } from '../../../protocol/key-id.ts'

@@ -5,7 +5,7 @@
 import { defaultLimits } from '../../../actors/index.ts'
 import * as clientHello from '../../../codec/client-hello.ts'
 import * as hello from '../../../codec/hello.ts'
-import * as legible from '../../../codec/legible.ts'
+import * as legible from '../../../codec/sanitize.ts'
 import * as codecLimits from '../../../codec/limits.ts'
 import * as msgpackScan from '../../../codec/msgpack-scan.ts'
 import * as nativeFrames from '../../../codec/native-frames.ts'

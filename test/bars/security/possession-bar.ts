@@ -3,7 +3,7 @@
  * Independent of: how TLS is made (test/security/tls13-client.ts).
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { Identity } from '../../../actors/identity.ts'
+import { Identity } from '../../../actors/tls/identity.ts'
 import { Door } from '../../security/tls-bench.ts'
 import { attempt } from '../../security/tls13-client.ts'
 import type { Bar, BarContext } from '../bar.ts'

@@ -4,9 +4,9 @@
  */
 import net from 'node:net'
 import tls from 'node:tls'
-import type { Identity } from '../../../actors/identity.ts'
+import type { Identity } from '../../../actors/tls/identity.ts'
 import { captureClientHello } from '../../support/first-flight.ts'
-import { nativeAlpn } from '../../../actors/tls-parameters.ts'
+import { nativeAlpn } from '../../../actors/tls/tls-parameters.ts'
 
 export const stuckForms = ['silent', 'half-client-hello', 'tls-without-hello', 'byte-a-second'] as const
 export type StuckForm = (typeof stuckForms)[number]

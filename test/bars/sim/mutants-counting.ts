@@ -26,7 +26,9 @@ interface HalfRead {
 /** Counts a frame when its header is there; the rest may never arrive. */
 function plantAckBeforeHandOver(): void {
   const countedAhead = new WeakSet<LinkEpoch>()
-  replace(LinkEpoch, 'countFrame', (epoch, count, lengthBytes, nowMs) => (countedAhead.delete(epoch) ? false : count(lengthBytes, nowMs)))
+  replace(LinkEpoch, 'countFrame', (epoch, count, lengthBytes, nowMs) =>
+    countedAhead.delete(epoch) ? false : count(lengthBytes, nowMs),
+  )
   replace(NativeFrameReader, 'push', (reader, push, chunk) => {
     push(chunk)
     const { header, assembledEnd, sink } = reader as unknown as HalfRead
@@ -51,34 +53,57 @@ export const countingMutants: Readonly<Record<string, Mutant>> = {
   },
   'window-trimmed-too-far': {
     sentence: 'An Ack lets go of one frame more than it acknowledges.',
-    plant: () => replace(ReplayWindow, 'ack', (window, ack, received) => ack(received > window.first && received < window.next ? received + 1 : received)),
+    plant: () =>
+      replace(ReplayWindow, 'ack', (window, ack, received) =>
+        ack(received > window.first && received < window.next ? received + 1 : received),
+      ),
   },
-  'partial-frame-kept': { sentence: 'Half a frame of the old connection stays in front of the new one.', plant: () => replace(NativeFrameReader, 'reset', () => {}) },
+  'partial-frame-kept': {
+    sentence: 'Half a frame of the old connection stays in front of the new one.',
+    plant: () => replace(NativeFrameReader, 'reset', () => {}),
+  },
   'control-frames-counted': {
     sentence: 'Frames of the control lane count like others.',
-    plant: () => replace(NativeLinkState, 'onFrame', (state, onFrame, laneId, ...rest) => {
-      const isFree = onFrame(laneId, ...rest)
-      if (laneId === controlLane) state.epoch.countFrame(0, 0)
-      return isFree
-    }),
+    plant: () =>
+      replace(NativeLinkState, 'onFrame', (state, onFrame, laneId, ...rest) => {
+        const isFree = onFrame(laneId, ...rest)
+        if (laneId === controlLane) state.epoch.countFrame(0, 0)
+        return isFree
+      }),
   },
   'outcomes-off-by-one': {
     sentence: 'One frame that is held is left out when outcomes are counted.',
-    plant: () => replace(ReplayWindow, 'forEachHeld', (window, forEach, visit) => forEach((sequence, lane, descriptor) => {
-      if (sequence > window.first) visit(sequence, lane, descriptor)
-    })),
+    plant: () =>
+      replace(ReplayWindow, 'forEachHeld', (window, forEach, visit) =>
+        forEach((sequence, lane, descriptor) => {
+          if (sequence > window.first) visit(sequence, lane, descriptor)
+        }),
+      ),
   },
-  'no-last-ack': { sentence: 'The last Ack, before the FIN, is left out.', plant: () => replace(NativeLinkState, 'lastWords', () => Buffer.alloc(0)) },
-  'goodbye-taken-for-a-break': { sentence: 'A Goodbye ends a connection, and not the link.', plant: () => replaceGetter(GoodbyeState, 'isEnding', () => false) },
+  'no-last-ack': {
+    sentence: 'The last Ack, before the FIN, is left out.',
+    plant: () => replace(NativeLinkState, 'lastWords', () => Buffer.alloc(0)),
+  },
+  'goodbye-taken-for-a-break': {
+    sentence: 'A Goodbye ends a connection, and not the link.',
+    plant: () => replaceGetter(GoodbyeState, 'isEnding', () => false),
+  },
   'goodbye-not-answered': {
     sentence: 'A Goodbye is heard and not answered.',
-    plant: () => replace(LinkEpoch, 'hearGoodbye', (_, hear, goodbye) => {
-      const step = hear(goodbye)
-      return step === 'answer' ? 'finish' : step
-    }),
+    plant: () =>
+      replace(LinkEpoch, 'hearGoodbye', (_, hear, goodbye) => {
+        const step = hear(goodbye)
+        return step === 'answer' ? 'finish' : step
+      }),
   },
-  'keep-alive-deaf': { sentence: 'Bytes that arrive are no sign of life.', plant: () => replace(KeepAlive, 'received', () => false) },
-  'keep-alive-mute': { sentence: 'No Ping is sent in an idle time.', plant: () => replace(LinkUpkeep, 'ping', () => {}) },
+  'keep-alive-deaf': {
+    sentence: 'Bytes that arrive are no sign of life.',
+    plant: () => replace(KeepAlive, 'received', () => false),
+  },
+  'keep-alive-mute': {
+    sentence: 'No Ping is sent in an idle time.',
+    plant: () => replace(LinkUpkeep, 'ping', () => {}),
+  },
   'waiting-not-woken': {
     sentence: 'Senders that wait for a connection are not woken by one.',
     plant: () => {

@@ -86,37 +86,59 @@ function inVerdict(bug: (mine: Writable<Hello>, theirs: Writable<Hello>, epoch: 
 }
 
 export const helloMutants: Readonly<Record<string, Mutant>> = {
-  'counters-read-before-fence': { sentence: 'An acceptor says what it had counted before the old connection was out of the way.', plant: plantReadBeforeFence },
+  'counters-read-before-fence': {
+    sentence: 'An acceptor says what it had counted before the old connection was out of the way.',
+    plant: plantReadBeforeFence,
+  },
   'stale-hello-accepted': {
     sentence: 'A hello of a dial that was dropped is taken for a new one.',
-    plant: () => replace(LinkEpoch, 'checkInbound', (_, check, hello) => {
-      const fault = check(hello)
-      return fault?.name === 'stale' ? null : fault
-    }),
+    plant: () =>
+      replace(LinkEpoch, 'checkInbound', (_, check, hello) => {
+        const fault = check(hello)
+        return fault?.name === 'stale' ? null : fault
+      }),
   },
-  'epoch-not-renewed': { sentence: 'After its state is lost a side goes on under the same epoch.', plant: () => plantEpochs(({ first }) => first) },
-  'next-epoch-not-advanced': { sentence: 'The epoch that comes next is drawn once only.', plant: () => plantEpochs(({ first, second }, real) => (real === first ? first : second)) },
-  'received-not-restored': { sentence: 'A side that comes back says that it has received nothing.', plant: () => inHello((hello) => (hello.received = 0)) },
-  'hello-number-not-raised': { sentence: 'All hellos of a process have the same number.', plant: () => inHello((hello) => (hello.helloNumber = 1)) },
-  'boot-id-not-new': { sentence: 'A process that starts anew has the boot id of the one before.', plant: () => inHello((hello) => (hello.bootId = 1n)) },
+  'epoch-not-renewed': {
+    sentence: 'After its state is lost a side goes on under the same epoch.',
+    plant: () => plantEpochs(({ first }) => first),
+  },
+  'next-epoch-not-advanced': {
+    sentence: 'The epoch that comes next is drawn once only.',
+    plant: () => plantEpochs(({ first, second }, real) => (real === first ? first : second)),
+  },
+  'received-not-restored': {
+    sentence: 'A side that comes back says that it has received nothing.',
+    plant: () => inHello((hello) => (hello.received = 0)),
+  },
+  'hello-number-not-raised': {
+    sentence: 'All hellos of a process have the same number.',
+    plant: () => inHello((hello) => (hello.helloNumber = 1)),
+  },
+  'boot-id-not-new': {
+    sentence: 'A process that starts anew has the boot id of the one before.',
+    plant: () => inHello((hello) => (hello.bootId = 1n)),
+  },
   'keep-treated-as-fresh': {
     sentence: 'A side that has lost nothing gives up its state.',
-    plant: () => inVerdict((mine, theirs) => {
-      if (verdictOf(mine, theirs).mine === 'KEEP') mine.known = 0xdeadn
-    }),
+    plant: () =>
+      inVerdict((mine, theirs) => {
+        if (verdictOf(mine, theirs).mine === 'KEEP') mine.known = 0xdeadn
+      }),
   },
   'fresh-treated-as-keep': {
     sentence: 'A side whose state is lost goes on with it.',
-    plant: () => inVerdict((mine, theirs) => {
-      if (verdictOf(mine, theirs).mine === 'FRESH') mine.known = 0n
-    }),
+    plant: () =>
+      inVerdict((mine, theirs) => {
+        if (verdictOf(mine, theirs).mine === 'FRESH') mine.known = 0n
+      }),
   },
   'epoch-of-peer-ignored': {
     sentence: 'Whoever comes with counts that fit is taken for the process that was there before.',
-    plant: () => inVerdict((mine, theirs) => {
-      mine.known = theirs.epoch
-      theirs.known = mine.epoch
-    }),
+    plant: () =>
+      inVerdict((mine, theirs) => {
+        mine.known = theirs.epoch
+        theirs.known = mine.epoch
+      }),
   },
   'crossing-both-give-way': {
     sentence: 'Of two dials that cross both sides give up their own.',
@@ -124,31 +146,38 @@ export const helloMutants: Readonly<Record<string, Mutant>> = {
   },
   'crossing-both-insist': {
     sentence: 'Of two dials that cross each side keeps its own.',
-    plant: () => replace(NativeAcceptorHandshake, 'judge', (handshake, judge, state, hasGreeted) => (hasGreeted ? handshake.refusal('crossing', '') : judge(state, hasGreeted))),
+    plant: () =>
+      replace(NativeAcceptorHandshake, 'judge', (handshake, judge, state, hasGreeted) =>
+        hasGreeted ? handshake.refusal('crossing', '') : judge(state, hasGreeted),
+      ),
   },
   'replay-one-too-late': {
     sentence: 'After a resume the first frame that the peer misses is left out.',
-    plant: () => inVerdict((mine, theirs, { window }) => {
-      if (verdictOf(mine, theirs).mine === 'RESUME' && theirs.received < window.next) theirs.received += 1
-    }),
+    plant: () =>
+      inVerdict((mine, theirs, { window }) => {
+        if (verdictOf(mine, theirs).mine === 'RESUME' && theirs.received < window.next) theirs.received += 1
+      }),
   },
   'replay-one-too-early': {
     sentence: 'After a resume the last frame that the peer has is sent again.',
-    plant: () => inVerdict((mine, theirs, { window }) => {
-      if (verdictOf(mine, theirs).mine === 'RESUME' && theirs.received > window.first) theirs.received -= 1
-    }),
+    plant: () =>
+      inVerdict((mine, theirs, { window }) => {
+        if (verdictOf(mine, theirs).mine === 'RESUME' && theirs.received > window.first) theirs.received -= 1
+      }),
   },
   'replay-of-all-that-is-held': {
     sentence: 'After a resume everything that was not acknowledged is sent again, whatever the peer says it has.',
-    plant: () => inVerdict((mine, theirs, { window }) => {
-      if (verdictOf(mine, theirs).mine === 'RESUME') theirs.received = window.first
-    }),
+    plant: () =>
+      inVerdict((mine, theirs, { window }) => {
+        if (verdictOf(mine, theirs).mine === 'RESUME') theirs.received = window.first
+      }),
   },
   'replay-left-out': {
     sentence: 'After a resume nothing is sent again.',
-    plant: () => replace(NativeLinkState, 'established', (_, establish, agreed) => {
-      establish(agreed)
-      return []
-    }),
+    plant: () =>
+      replace(NativeLinkState, 'established', (_, establish, agreed) => {
+        establish(agreed)
+        return []
+      }),
   },
 }

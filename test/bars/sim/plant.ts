@@ -10,10 +10,16 @@ export interface Mutant {
   readonly plant: () => void
 }
 
-type Method<T, K extends keyof T> = T[K] extends (...args: infer Args) => infer Result ? (self: T, original: (...args: Args) => Result, ...args: Args) => Result : never
+type Method<T, K extends keyof T> = T[K] extends (...args: infer Args) => infer Result
+  ? (self: T, original: (...args: Args) => Result, ...args: Args) => Result
+  : never
 
 /** `replacement` gets the instance, the original method bound to it, and the arguments. */
-export function replace<T extends object, K extends keyof T & string>(type: { readonly prototype: T }, name: K, replacement: Method<T, K>): void {
+export function replace<T extends object, K extends keyof T & string>(
+  type: { readonly prototype: T },
+  name: K,
+  replacement: Method<T, K>,
+): void {
   const original = type.prototype[name] as unknown as (...args: unknown[]) => unknown
   const planted = function (this: T, ...args: unknown[]): unknown {
     return (replacement as unknown as (...all: unknown[]) => unknown)(this, original.bind(this), ...args)
@@ -21,7 +27,11 @@ export function replace<T extends object, K extends keyof T & string>(type: { re
   Object.defineProperty(type.prototype, name, { value: planted, configurable: true, writable: true })
 }
 
-export function replaceGetter<T extends object, K extends keyof T & string>(type: { readonly prototype: T }, name: K, value: (self: T) => T[K]): void {
+export function replaceGetter<T extends object, K extends keyof T & string>(
+  type: { readonly prototype: T },
+  name: K,
+  value: (self: T) => T[K],
+): void {
   Object.defineProperty(type.prototype, name, {
     get(this: T): T[K] {
       return value(this)

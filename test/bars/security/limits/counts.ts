@@ -4,12 +4,12 @@
  */
 import { defaultLimits, Identity } from '../../../../actors/index.ts'
 import type { Limits, Network, Session } from '../../../../actors/index.ts'
-import { EventQueue } from '../../../../actors/event-queue.ts'
-import { systemEnvironment } from '../../../../actors/environment.ts'
-import { createLinkStates } from '../../../../actors/link-states.ts'
-import { MemoryPipe } from '../../../../actors/memory-pipe.ts'
-import { PeerTable } from '../../../../actors/peer-table.ts'
-import { resolveOptions } from '../../../../actors/options.ts'
+import { EventQueue } from '../../../../actors/base/event-queue.ts'
+import { systemEnvironment } from '../../../../actors/config/system-environment.ts'
+import { createLinkStates } from '../../../../actors/link/link-states.ts'
+import { MemoryPipe } from '../../../../actors/transport/memory-pipe.ts'
+import { PeerTable } from '../../../../actors/config/peer-table.ts'
+import { resolveOptions } from '../../../../actors/config/options.ts'
 import { encodeFrame } from '../../../../codec/index.ts'
 import type { NetworkValue } from '../../../../codec/index.ts'
 import { ampcDialect, LinkState } from '../../../../protocol/index.ts'
@@ -35,7 +35,12 @@ function knocks(count: number, limits: Partial<Limits>): Promise<string> {
     await lab.clock.settle()
     const rejected = lab.events.filter(({ type }) => type === 'connection.rejected')
     const open = strangers.filter(({ isClosed }) => !isClosed).length
-    const outcome = rejected.length === 0 && open === count ? fine : open === count - 1 && rejected[0] !== undefined && 'cause' in rejected[0] ? rejected[0].cause.code : `${open} open, ${rejected.length} rejected`
+    const outcome =
+      rejected.length === 0 && open === count
+        ? fine
+        : open === count - 1 && rejected[0] !== undefined && 'cause' in rejected[0]
+          ? rejected[0].cause.code
+          : `${open} open, ${rejected.length} rejected`
     for (const { pipe } of strangers) pipe.destroy()
     await lab.clock.settle()
     return outcome
@@ -52,7 +57,9 @@ function comesAndGoes(count: number, connectBurst: number): Promise<string> {
       pipe.destroy()
       await lab.clock.settle()
     }
-    const refused = lab.events.filter((event) => event.type === 'connection.rejected' && event.cause.code === 'ERR_ADMISSION_LIMIT').length
+    const refused = lab.events.filter(
+      (event) => event.type === 'connection.rejected' && event.cause.code === 'ERR_ADMISSION_LIMIT',
+    ).length
     return refused === 0 ? fine : refused === 1 ? 'ERR_ADMISSION_LIMIT' : `${refused} refused`
   })
 }
@@ -64,43 +71,63 @@ function dialsAtOnce(links: number, dialsMax: number): Promise<string> {
     await lab.start({ id: 'alice', ...two })
     let dials = 0
     const { transport } = lab
-    await lab.start({ id: 'bob', ...two, limits: { dialsMax } }, {
-      get openHandles() { return transport.openHandles },
-      listen: (...args) => transport.listen(...args),
-      dial: (address, options) => (dials++, new MemoryPipe(address, lab.clock, options, () => {})),
-    })
+    await lab.start(
+      { id: 'bob', ...two, limits: { dialsMax } },
+      {
+        get openHandles() {
+          return transport.openHandles
+        },
+        listen: (...args) => transport.listen(...args),
+        dial: (address, options) => (dials++, new MemoryPipe(address, lab.clock, options, () => {})),
+      },
+    )
     await lab.clock.advance(defaultLimits.dialTimeoutMs - 4)
     return `${dials} at once`
   })
 }
 
-async function inPair<T>(lab: Lab, limits: Partial<Limits>, body: (alice: Network, bob: Network) => Promise<T>): Promise<T> {
+async function inPair<T>(
+  lab: Lab,
+  limits: Partial<Limits>,
+  body: (alice: Network, bob: Network) => Promise<T>,
+): Promise<T> {
   const alice = await lab.start({ id: 'alice', limits })
   const bob = await lab.start({ id: 'bob' })
   return body(alice, bob)
 }
 
 function makes(count: number, sessionsPerPeerMax: number): Promise<void> {
-  return inLab((lab) => inPair(lab, { sessionsPerPeerMax }, async (alice, bob) => void (await lab.clock.run(Promise.all([alice.makeSessions({ count }), bob.makeSessions({ count })])))))
+  return inLab((lab) =>
+    inPair(
+      lab,
+      { sessionsPerPeerMax },
+      async (alice, bob) =>
+        void (await lab.clock.run(Promise.all([alice.makeSessions({ count }), bob.makeSessions({ count })]))),
+    ),
+  )
 }
 
 /** Sent by a side whose own limit is wider, so that the receiver's counts. */
 function receives(bodyBytes: number, maxMessageLengthBytes: number): Promise<string> {
-  return inLab((lab) => inPair(lab, { maxMessageLengthBytes }, async () => {
-    const [alice, bob] = (await lab.session()) as [Session, Session]
-    const got = outcomeOf(() => alice.receive('bob').then(() => undefined))
-    bob.send('alice', bytes(bodyBytes)).catch(() => {})
-    await lab.clock.run(got)
-    const lost = lab.events.find((event) => event.type === 'connection.lost' && event.of === 'alice')
-    return lost !== undefined && 'cause' in lost ? lost.cause.code : got
-  }))
+  return inLab((lab) =>
+    inPair(lab, { maxMessageLengthBytes }, async () => {
+      const [alice, bob] = (await lab.session()) as [Session, Session]
+      const got = outcomeOf(() => alice.receive('bob').then(() => undefined))
+      bob.send('alice', bytes(bodyBytes)).catch(() => {})
+      await lab.clock.run(got)
+      const lost = lab.events.find((event) => event.type === 'connection.lost' && event.of === 'alice')
+      return lost !== undefined && 'cause' in lost ? lost.cause.code : got
+    }),
+  )
 }
 
 function sends(bodyBytes: number, maxMessageLengthBytes: number): Promise<void> {
-  return inLab((lab) => inPair(lab, { maxMessageLengthBytes }, async () => {
-    const [alice] = (await lab.session()) as [Session]
-    await lab.clock.run(alice.send('bob', bytes(bodyBytes)))
-  }))
+  return inLab((lab) =>
+    inPair(lab, { maxMessageLengthBytes }, async () => {
+      const [alice] = (await lab.session()) as [Session]
+      await lab.clock.run(alice.send('bob', bytes(bodyBytes)))
+    }),
+  )
 }
 
 function pipeTakes(length: number, highWaterMarkBytes: number): string {
@@ -108,7 +135,13 @@ function pipeTakes(length: number, highWaterMarkBytes: number): string {
   return pipe.write([Buffer.alloc(length)]) ? fine : 'wait for drain'
 }
 
-const linkLimits = { maxMessageLengthBytes: 1 << 20, receiveQueueBytesMax: 1000, sendQueueBytesMax: 1000, sendQueueValuesMax: 4, earlyBytesMax: 1000 }
+const linkLimits = {
+  maxMessageLengthBytes: 1 << 20,
+  receiveQueueBytesMax: 1000,
+  sendQueueBytesMax: 1000,
+  sendQueueValuesMax: 4,
+  earlyBytesMax: 1000,
+}
 
 interface Queueing {
   openLane(id: number): never
@@ -117,10 +150,18 @@ interface Queueing {
 
 /** A link without a connection: what is sent waits. */
 function link(dialect: 'ampc' | 'native', limits: Partial<Limits>): Queueing {
-  if (dialect === 'ampc') return new LinkState(ampcDialect.sessions(1 << 20), { ...linkLimits, ...limits }) as unknown as Queueing
+  if (dialect === 'ampc')
+    return new LinkState(ampcDialect.sessions(1 << 20), { ...linkLimits, ...limits }) as unknown as Queueing
   const [own, peer] = [Identity.generate(), Identity.generate().id]
   const options = resolveOptions({ identity: own, peers: [{ id: peer, url: 'tls://127.0.0.1:1' }], limits })
-  return createLinkStates({ environment: systemEnvironment(), options, peers: new PeerTable(options.peers), dialect: nativeDialect, memory: new NodeMemory(), emit() {} })(peer, 0) as unknown as Queueing
+  return createLinkStates({
+    environment: systemEnvironment(),
+    options,
+    peers: new PeerTable(options.peers),
+    dialect: nativeDialect,
+    memory: new NodeMemory(),
+    emit() {},
+  })(peer, 0) as unknown as Queueing
 }
 
 /** Queues them all; the outcome is that of the last. */
@@ -128,17 +169,36 @@ function queues(dialect: 'ampc' | 'native', limits: Partial<Limits>, values: rea
   const state = link(dialect, limits)
   const lane = state.openLane(1)
   let refusal = ''
-  for (const value of values) state.waitToSend(lane, value, () => {}, (error) => (refusal = (error as Error & { code: string }).code))
+  for (const value of values)
+    state.waitToSend(
+      lane,
+      value,
+      () => {},
+      (error) => (refusal = (error as Error & { code: string }).code),
+    )
   return refusal === '' ? fine : refusal
 }
 
 function sendQueueCases(dialect: 'ampc' | 'native'): LimitCase[] {
   const half = 400
   return [
-    ...around('sendQueueValuesMax', `kept, ${dialect}`, 5, [fine, fine, 'ERR_SEND_QUEUE_FULL'], (count) => queues(dialect, { sendQueueValuesMax: 5 }, Array.from({ length: count }, () => bytes(0)))),
+    ...around('sendQueueValuesMax', `kept, ${dialect}`, 5, [fine, fine, 'ERR_SEND_QUEUE_FULL'], (count) =>
+      queues(
+        dialect,
+        { sendQueueValuesMax: 5 },
+        Array.from({ length: count }, () => bytes(0)),
+      ),
+    ),
     // The first value of any size may wait, so the second is refused.
-    ...around('sendQueueBytesMax', `kept, ${dialect}`, 1000, [fine, fine, 'ERR_SEND_QUEUE_FULL'], (sum) => queues(dialect, { sendQueueBytesMax: 1000 }, [bytes(half), bytes(sum - costBytes(half) - costBytes(0))])),
-    { limit: 'sendQueueBytesMax', at: `a single value far above it, ${dialect}: documented, it may wait`, expected: fine, run: () => queues(dialect, { sendQueueBytesMax: 1000 }, [bytes(100_000)]) },
+    ...around('sendQueueBytesMax', `kept, ${dialect}`, 1000, [fine, fine, 'ERR_SEND_QUEUE_FULL'], (sum) =>
+      queues(dialect, { sendQueueBytesMax: 1000 }, [bytes(half), bytes(sum - costBytes(half) - costBytes(0))]),
+    ),
+    {
+      limit: 'sendQueueBytesMax',
+      at: `a single value far above it, ${dialect}: documented, it may wait`,
+      expected: fine,
+      run: () => queues(dialect, { sendQueueBytesMax: 1000 }, [bytes(100_000)]),
+    },
   ]
 }
 
@@ -170,15 +230,25 @@ async function slowReader(count: number, eventQueueMax: number): Promise<string>
 export function countCases(): LimitCase[] {
   const limit = 'ERR_ADMISSION_LIMIT'
   return [
-    ...around('pendingInboundMax', 'kept', 6, [fine, fine, limit], (count) => knocks(count, { pendingInboundMax: 6, pendingInboundPerAddressMax: 6 })),
-    ...around('pendingInboundPerAddressMax', 'kept', 4, [fine, fine, limit], (count) => knocks(count, { pendingInboundPerAddressMax: 4 })),
+    ...around('pendingInboundMax', 'kept', 6, [fine, fine, limit], (count) =>
+      knocks(count, { pendingInboundMax: 6, pendingInboundPerAddressMax: 6 }),
+    ),
+    ...around('pendingInboundPerAddressMax', 'kept', 4, [fine, fine, limit], (count) =>
+      knocks(count, { pendingInboundPerAddressMax: 4 }),
+    ),
     ...around('connectBurst', 'kept', 5, [fine, fine, limit], (count) => comesAndGoes(count, 5)),
     ...around('dialsMax', 'kept', 3, ['2 at once', '3 at once', '3 at once'], (links) => dialsAtOnce(links, 3)),
     ...around('sessionsPerPeerMax', 'kept', 3, [fine, fine, 'ERR_INVALID_OPTION'], (count) => makes(count, 3)),
     ...around('sessionsPerPeerMax', 'least', 1, ['ERR_INVALID_OPTION', fine, fine], (count) => makes(count, 3)),
-    ...around('maxMessageLengthBytes', 'kept, receiving', 1000, [fine, fine, 'ERR_MESSAGE_TOO_LONG'], (length) => receives(length, 1000)),
-    ...around('maxMessageLengthBytes', 'kept, sending', 1000, [fine, fine, 'ERR_INVALID_VALUE'], (length) => sends(length, 1000)),
-    ...around('highWaterMarkBytes', 'kept', 1000, [fine, 'wait for drain', 'wait for drain'], (length) => pipeTakes(length, 1000)),
+    ...around('maxMessageLengthBytes', 'kept, receiving', 1000, [fine, fine, 'ERR_MESSAGE_TOO_LONG'], (length) =>
+      receives(length, 1000),
+    ),
+    ...around('maxMessageLengthBytes', 'kept, sending', 1000, [fine, fine, 'ERR_INVALID_VALUE'], (length) =>
+      sends(length, 1000),
+    ),
+    ...around('highWaterMarkBytes', 'kept', 1000, [fine, 'wait for drain', 'wait for drain'], (length) =>
+      pipeTakes(length, 1000),
+    ),
     ...sendQueueCases('ampc'),
     ...sendQueueCases('native'),
     ...around('receiveQueueBytesMax', 'kept', 1000, [fine, 'reading stops', 'reading stops'], unread),

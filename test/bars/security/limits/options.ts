@@ -4,7 +4,7 @@
  */
 import { createNetwork, defaultLimits, Identity } from '../../../../actors/index.ts'
 import type { Limits } from '../../../../actors/index.ts'
-import { resolveLimits } from '../../../../actors/limits.ts'
+import { resolveLimits } from '../../../../actors/config/limits.ts'
 import { windowBytesMax } from '../../../../codec/hello.ts'
 import { around } from './case.ts'
 import type { LimitCase } from './case.ts'

@@ -2,7 +2,7 @@
  * Owns: S9, times as a running network enforces them: a millisecond before, exactly, a millisecond after.
  * Independent of: real clocks. Deadlines are rounded up to 4 ms, so all of them start and end on such a moment here.
  */
-import { MemoryPipe } from '../../../../actors/memory-pipe.ts'
+import { MemoryPipe } from '../../../../actors/transport/memory-pipe.ts'
 import type { Limits, Network, Session, Transport } from '../../../../actors/index.ts'
 import type { StatewireError } from '../../../../codec/errors.ts'
 import { Admission } from '../../../../protocol/index.ts'
@@ -267,7 +267,9 @@ export function timeCases(): LimitCase[] {
       }
       return outcomeOf((await lab.start({ id: 'alice', limits: { bindTimeoutMs: 400 } }, deaf)).ready())
     }),
-    ...deadline('batchTimeoutMs', 400, 'ERR_TIMED_OUT', (lab, n) => callUnanswered(lab, { batchTimeoutMs: n })),
+    ...deadline('makeSessionsTimeoutMs', 400, 'ERR_TIMED_OUT', (lab, n) =>
+      callUnanswered(lab, { makeSessionsTimeoutMs: n }),
+    ),
     ...deadline('shutdownTimeoutMs', 400, 'stopped', async (lab, n) => {
       await jam(lab, { shutdownTimeoutMs: n, closeTimeoutMs: 60_000 })
       return () => (lab.first('network.stopped') === undefined ? waits : 'stopped')

@@ -8,7 +8,7 @@ import { clientHelloLengthBytesMax, readClientHello } from '../../../../codec/cl
 import { FrameWriter } from '../../../../codec/frame-writer.ts'
 import { decodeValue } from '../../../../codec/decode-value.ts'
 import { windowBytesMax } from '../../../../codec/hello.ts'
-import { legible, sentenceLengthMax } from '../../../../codec/legible.ts'
+import { legible, sentenceLengthMax } from '../../../../codec/sanitize.ts'
 import * as limits from '../../../../codec/limits.ts'
 import { SpareMemory } from '../../../../codec/spare-memory.ts'
 import { msgpackDepthMax } from '../../../../codec/msgpack-scan.ts'
@@ -16,10 +16,24 @@ import { NativeFrameReader } from '../../../../codec/native-frame-reader.ts'
 import * as frames from '../../../../codec/native-frames.ts'
 import { AmpcAcceptorHandshake, checkIdentity, Lane } from '../../../../protocol/index.ts'
 import { waitersMax } from '../../../../protocol/lane.ts'
-import { firstWindowBytes, grownWindowBytesMax, ReceiveWindow, SendCredit } from '../../../../protocol/native/lanes/credit.ts'
-import { defaultMemoryBudgetBytes, leastWindowBytes, MemoryBudget } from '../../../../protocol/native/memory/memory-budget.ts'
+import {
+  firstWindowBytes,
+  grownWindowBytesMax,
+  ReceiveWindow,
+  SendCredit,
+} from '../../../../protocol/native/lanes/credit.ts'
+import {
+  defaultMemoryBudgetBytes,
+  leastWindowBytes,
+  MemoryBudget,
+} from '../../../../protocol/native/memory/memory-budget.ts'
 import { decodeMsgPack } from '../../../../protocol/native/lanes/msgpack.ts'
-import { defaultReplayWindowBytes, replayFrameOverheadBytes, ReplayWindow, replayWindowFramesMax } from '../../../../protocol/native/epoch/retransmit-buffer.ts'
+import {
+  defaultReplayWindowBytes,
+  replayFrameOverheadBytes,
+  ReplayWindow,
+  replayWindowFramesMax,
+} from '../../../../protocol/native/epoch/retransmit-buffer.ts'
 import { earlySessionsMax, LinkSessions } from '../../../../protocol/native/lanes/session-numbering.ts'
 import { around } from './case.ts'
 import type { LimitCase } from './case.ts'
@@ -41,7 +55,8 @@ function declares(reader: { push(chunk: Buffer): void }, ...parts: Buffer[]): vo
   reader.push(Buffer.concat(parts))
 }
 
-const native = (max = 1 << 20): NativeFrameReader => new NativeFrameReader({ maxMessageLengthBytes: max, connectionId: 0 }, sink)
+const native = (max = 1 << 20): NativeFrameReader =>
+  new NativeFrameReader({ maxMessageLengthBytes: max, connectionId: 0 }, sink)
 const head = (lane: number, descriptor: number): Buffer => Buffer.concat([u32(lane), Buffer.of(descriptor)])
 const { Open, Reset, Goodbye } = frames.nativeDescriptors
 
@@ -50,20 +65,65 @@ function frameCases(): LimitCase[] {
   const extra = frames.openExtraLengthBytesMax
   const name = frames.protocolNameLengthBytesMax
   const reason = frames.reasonLengthBytesMax
-  const open = (protocol: string, extraLength: number): Buffer => frames.encodeOpen(frames.firstStreamLane, { windowBytes: 9, protocol, extra: Buffer.alloc(extraLength) })
+  const open = (protocol: string, extraLength: number): Buffer =>
+    frames.encodeOpen(frames.firstStreamLane, { windowBytes: 9, protocol, extra: Buffer.alloc(extraLength) })
   return [
-    ...around('defaultMaxMessageLengthBytes', 'kept, ampc', most, [fine, fine, tooLong], (length) => declares(new FrameReader({ maxMessageLengthBytes: most }, sink), head(1, 0x0c), u32(length))),
-    ...around('defaultMaxMessageLengthBytes', 'kept, native', most, [fine, fine, tooLong], (length) => declares(native(most), head(1, 0x0c), u32(length))),
-    ...around('maxControlValueLengthBytes', 'kept, receiving', limits.maxControlValueLengthBytes, [fine, fine, 'ERR_CONTROL_FRAME_LENGTH'], (length) => declares(new ControlFrameReader(sink), u32(length), Buffer.of(0x0c), u32(length - 5))),
-    ...around('maxControlValueLengthBytes', 'kept, sending', limits.maxControlValueLengthBytes, [fine, fine, 'ERR_INVALID_VALUE'], (length) => void encodeControlFrame(bytes(length - 5))),
-    ...around('protocolNameLengthBytesMax', 'kept, receiving', name, [fine, fine, tooLong], (length) => declares(native(), head(frames.firstStreamLane, Open), u32(1), u16(length), Buffer.alloc(10, 97))),
-    ...around('protocolNameLengthBytesMax', 'kept, sending', name, [fine, fine, 'ERR_INVALID_VALUE'], (length) => void open('a'.repeat(length), 0)),
-    ...around('openExtraLengthBytesMax', 'kept, receiving', extra, [fine, fine, tooLong], (length) => declares(native(), head(frames.firstStreamLane, Open), u32(1), u16(1), Buffer.of(97), u32(length))),
-    ...around('openExtraLengthBytesMax', 'kept, sending', extra, [fine, fine, 'ERR_INVALID_VALUE'], (length) => void open('a', length)),
-    ...around('reasonLengthBytesMax', 'kept, receiving a Reset', reason, [fine, fine, tooLong], (length) => declares(native(), head(1, Reset), u16(0), u16(length))),
-    ...around('reasonLengthBytesMax', 'kept, receiving a Goodbye', reason, [fine, fine, tooLong], (length) => declares(native(), head(frames.controlLane, Goodbye), u16(0), Buffer.alloc(16), u16(length))),
-    ...around('reasonLengthBytesMax', 'cut, sending', reason, ['255 bytes', '256 bytes', '256 bytes'], (length) => `${frames.encodeReset(1, { code: 0, reason: 'a'.repeat(length) }).length - 9} bytes`),
-    ...around('streamFrameLengthBytesMax', 'kept', frames.streamFrameLengthBytesMax, [fine, fine, tooLong], (length) => declares(native(), head(frames.firstStreamLane, 0x0c), u32(length))),
+    ...around('defaultMaxMessageLengthBytes', 'kept, ampc', most, [fine, fine, tooLong], (length) =>
+      declares(new FrameReader({ maxMessageLengthBytes: most }, sink), head(1, 0x0c), u32(length)),
+    ),
+    ...around('defaultMaxMessageLengthBytes', 'kept, native', most, [fine, fine, tooLong], (length) =>
+      declares(native(most), head(1, 0x0c), u32(length)),
+    ),
+    ...around(
+      'maxControlValueLengthBytes',
+      'kept, receiving',
+      limits.maxControlValueLengthBytes,
+      [fine, fine, 'ERR_CONTROL_FRAME_LENGTH'],
+      (length) => declares(new ControlFrameReader(sink), u32(length), Buffer.of(0x0c), u32(length - 5)),
+    ),
+    ...around(
+      'maxControlValueLengthBytes',
+      'kept, sending',
+      limits.maxControlValueLengthBytes,
+      [fine, fine, 'ERR_INVALID_VALUE'],
+      (length) => void encodeControlFrame(bytes(length - 5)),
+    ),
+    ...around('protocolNameLengthBytesMax', 'kept, receiving', name, [fine, fine, tooLong], (length) =>
+      declares(native(), head(frames.firstStreamLane, Open), u32(1), u16(length), Buffer.alloc(10, 97)),
+    ),
+    ...around(
+      'protocolNameLengthBytesMax',
+      'kept, sending',
+      name,
+      [fine, fine, 'ERR_INVALID_VALUE'],
+      (length) => void open('a'.repeat(length), 0),
+    ),
+    ...around('openExtraLengthBytesMax', 'kept, receiving', extra, [fine, fine, tooLong], (length) =>
+      declares(native(), head(frames.firstStreamLane, Open), u32(1), u16(1), Buffer.of(97), u32(length)),
+    ),
+    ...around(
+      'openExtraLengthBytesMax',
+      'kept, sending',
+      extra,
+      [fine, fine, 'ERR_INVALID_VALUE'],
+      (length) => void open('a', length),
+    ),
+    ...around('reasonLengthBytesMax', 'kept, receiving a Reset', reason, [fine, fine, tooLong], (length) =>
+      declares(native(), head(1, Reset), u16(0), u16(length)),
+    ),
+    ...around('reasonLengthBytesMax', 'kept, receiving a Goodbye', reason, [fine, fine, tooLong], (length) =>
+      declares(native(), head(frames.controlLane, Goodbye), u16(0), Buffer.alloc(16), u16(length)),
+    ),
+    ...around(
+      'reasonLengthBytesMax',
+      'cut, sending',
+      reason,
+      ['255 bytes', '256 bytes', '256 bytes'],
+      (length) => `${frames.encodeReset(1, { code: 0, reason: 'a'.repeat(length) }).length - 9} bytes`,
+    ),
+    ...around('streamFrameLengthBytesMax', 'kept', frames.streamFrameLengthBytesMax, [fine, fine, tooLong], (length) =>
+      declares(native(), head(frames.firstStreamLane, 0x0c), u32(length)),
+    ),
   ]
 }
 
@@ -105,7 +165,8 @@ function early(count: number): void {
 async function waiters(count: number): Promise<string> {
   const lane = new Lane(1, { onTaken() {}, onUnread() {} })
   let refusal = fine
-  for (let i = 0; i < count; i++) lane.wait({ resolve() {}, reject: (error) => (refusal = (error as Error & { code: string }).code) })
+  for (let i = 0; i < count; i++)
+    lane.wait({ resolve() {}, reject: (error) => (refusal = (error as Error & { code: string }).code) })
   return Promise.resolve(refusal)
 }
 
@@ -124,7 +185,15 @@ function arenaOf(frameLength: number): string {
 function crosses(length: number): void {
   const frame = encodeFrame(1, bytes(length, 5))
   let seen: NetworkValue | null = null
-  const reader = new FrameReader({ maxMessageLengthBytes: 1 << 20 }, { onFrame: (_lane, descriptor, buffer, start, end) => (seen = decodeValue(Buffer.concat([Buffer.of(descriptor), buffer.subarray(start, end)])), true) })
+  const reader = new FrameReader(
+    { maxMessageLengthBytes: 1 << 20 },
+    {
+      onFrame: (_lane, descriptor, buffer, start, end) => (
+        (seen = decodeValue(Buffer.concat([Buffer.of(descriptor), buffer.subarray(start, end)]))),
+        true
+      ),
+    },
+  )
   reader.push(frame.subarray(0, 100))
   reader.push(frame.subarray(100))
   const value = (seen as unknown as { value: Uint8Array } | null)?.value
@@ -135,18 +204,74 @@ function memoryCases(): LimitCase[] {
   const frameCount = replayWindowFramesMax
   const budget = defaultMemoryBudgetBytes
   return [
-    ...around('maxIdentityLengthBytes', 'kept, in the handshake', limits.maxIdentityLengthBytes, [fine, fine, 'ERR_HANDSHAKE_FAILED'], identityOf),
-    ...around('maxIdentityLengthBytes', 'kept, as an option', limits.maxIdentityLengthBytes, [fine, fine, 'ERR_INVALID_PEER_ID'], (length) => void checkIdentity('a'.repeat(length), 'identity')),
-    ...around('clientHelloLengthBytesMax', 'kept', clientHelloLengthBytesMax, ['need more', 'need more', 'not-tls'], clientHelloOf),
-    ...around('msgpackDepthMax', 'kept', msgpackDepthMax, [fine, fine, 'ERR_MSGPACK_DEPTH'], (depth) => void decodeMsgPack(Buffer.from(`${'91'.repeat(depth)}c0`, 'hex'), 0, depth + 1)),
-    ...around('windowBytesMax', 'kept', windowBytesMax, [fine, fine, 'ERR_CREDIT_OVERFLOW'], (window) => void new SendCredit(window)),
-    ...around('windowBytesMax', 'kept, by a later Credit', windowBytesMax, [fine, fine, 'ERR_CREDIT_OVERFLOW'], (window) => void new SendCredit(window - 9).grant(9)),
+    ...around(
+      'maxIdentityLengthBytes',
+      'kept, in the handshake',
+      limits.maxIdentityLengthBytes,
+      [fine, fine, 'ERR_HANDSHAKE_FAILED'],
+      identityOf,
+    ),
+    ...around(
+      'maxIdentityLengthBytes',
+      'kept, as an option',
+      limits.maxIdentityLengthBytes,
+      [fine, fine, 'ERR_INVALID_PEER_ID'],
+      (length) => void checkIdentity('a'.repeat(length), 'identity'),
+    ),
+    ...around(
+      'clientHelloLengthBytesMax',
+      'kept',
+      clientHelloLengthBytesMax,
+      ['need more', 'need more', 'not-tls'],
+      clientHelloOf,
+    ),
+    ...around(
+      'msgpackDepthMax',
+      'kept',
+      msgpackDepthMax,
+      [fine, fine, 'ERR_MSGPACK_DEPTH'],
+      (depth) => void decodeMsgPack(Buffer.from(`${'91'.repeat(depth)}c0`, 'hex'), 0, depth + 1),
+    ),
+    ...around(
+      'windowBytesMax',
+      'kept',
+      windowBytesMax,
+      [fine, fine, 'ERR_CREDIT_OVERFLOW'],
+      (window) => void new SendCredit(window),
+    ),
+    ...around(
+      'windowBytesMax',
+      'kept, by a later Credit',
+      windowBytesMax,
+      [fine, fine, 'ERR_CREDIT_OVERFLOW'],
+      (window) => void new SendCredit(window - 9).grant(9),
+    ),
     ...around('earlySessionsMax', 'kept', earlySessionsMax, [fine, fine, 'ERR_EARLY_SESSIONS'], early),
     ...around('waitersMax', 'kept', waitersMax, [fine, fine, 'ERR_RECEIVE_QUEUE_FULL'], waiters),
-    ...around('replayWindowFramesMax', 'kept', frameCount, [fine, 'senders wait', 'senders wait'], (pending) => (new ReplayWindow(1 << 30).admits(pending) ? fine : 'senders wait')),
-    ...around('replayWindowFramesMax', 'twice, to what goes on without asking', 2 * frameCount, [fine, fine, 'ERR_REPLAY_WINDOW_OVERRUN'], (count) => new ReplayWindow(1 << 30).push([Buffer.alloc(count)], new Uint32Array(count).fill(1))),
-    ...around('defaultReplayWindowBytes', 'kept', defaultReplayWindowBytes - replayFrameOverheadBytes, [fine, 'senders wait', 'senders wait'], (length) => fillsWindow(length, defaultReplayWindowBytes)),
-    ...around('replayFrameOverheadBytes', 'kept', replayFrameOverheadBytes + 8, ['senders wait', 'senders wait', fine], (window) => fillsWindow(8, window)),
+    ...around('replayWindowFramesMax', 'kept', frameCount, [fine, 'senders wait', 'senders wait'], (pending) =>
+      new ReplayWindow(1 << 30).admits(pending) ? fine : 'senders wait',
+    ),
+    ...around(
+      'replayWindowFramesMax',
+      'twice, to what goes on without asking',
+      2 * frameCount,
+      [fine, fine, 'ERR_REPLAY_WINDOW_OVERRUN'],
+      (count) => new ReplayWindow(1 << 30).push([Buffer.alloc(count)], new Uint32Array(count).fill(1)),
+    ),
+    ...around(
+      'defaultReplayWindowBytes',
+      'kept',
+      defaultReplayWindowBytes - replayFrameOverheadBytes,
+      [fine, 'senders wait', 'senders wait'],
+      (length) => fillsWindow(length, defaultReplayWindowBytes),
+    ),
+    ...around(
+      'replayFrameOverheadBytes',
+      'kept',
+      replayFrameOverheadBytes + 8,
+      ['senders wait', 'senders wait', fine],
+      (window) => fillsWindow(8, window),
+    ),
     ...around('firstWindowBytes', 'kept', firstWindowBytes, [fine, fine, 'ERR_CREDIT_EXCEEDED'], (length) => {
       const window = new ReceiveWindow({ windowBytes: firstWindowBytes, mayGrow: () => false })
       window.arrive(length - 1)
@@ -154,27 +279,102 @@ function memoryCases(): LimitCase[] {
       window.arrive(1)
       if (length > firstWindowBytes) window.arrive(1)
     }),
-    { limit: 'grownWindowBytesMax', at: 'kept, however fast its reader is', expected: `${grownWindowBytesMax} bytes`, run: grownTo },
-    ...around('defaultMemoryBudgetBytes', 'kept', budget, [fine, fine, 'no room'], (size) => (new MemoryBudget().tryReserve('windows', size) ? fine : 'no room')),
-    ...around('leastWindowBytes', 'kept', leastWindowBytes, ['0 bytes', '4096 bytes', '4097 bytes'], (left) => `${new MemoryBudget(left).reserveWindow(65_536)} bytes`),
-    ...around('largeFrameThresholdBytes', 'kept', limits.largeFrameThresholdBytes, ['an arena', 'a longer arena', 'a longer arena'], arenaOf),
-    ...around('arenaGranularityBytes', 'a threshold: the value is the same', limits.arenaGranularityBytes, [fine, fine, fine], (length) => crosses(length - 9)),
-    ...around('largeArenaLengthBytes', 'a threshold: the value is the same', limits.largeArenaLengthBytes, [fine, fine, fine], (length) => crosses(length - 9)),
-    ...around('sentenceLengthMax', 'cut', sentenceLengthMax, ['999 characters', '1000 characters', '1000 characters'], (length) => `${legible('a'.repeat(length)).length} characters`),
-    ...around('exactAssemblyLimitBytes', 'a threshold: the value is the same', limits.exactAssemblyLimitBytes, [fine, fine, fine], crosses),
-    ...around('spareMemoryLengthBytesMax', 'kept', limits.spareMemoryLengthBytesMax, ['used again', 'used again', 'let go'], isUsedAgain(limits.spareMemoryLengthBytesMax)),
-    ...around('spareArenasLengthBytesMax', 'kept', limits.spareArenasLengthBytesMax, ['used again', 'used again', 'let go'], isUsedAgain(limits.spareArenasLengthBytesMax)),
-    ...around('retiredArenasMax', 'the oldest are let go', limits.retiredArenasMax, ['31 used again', '32 used again', '32 used again'], retires),
-    ...around('firstArenaLengthBytes', 'a threshold: the value is the same', limits.firstArenaLengthBytes, [fine, fine, fine], (length) => crosses(length - 9)),
-    ...around('maxArenaLengthBytes', 'a threshold: the value is the same', limits.maxArenaLengthBytes, [fine, fine, fine], (length) => crosses(length - 9)),
+    {
+      limit: 'grownWindowBytesMax',
+      at: 'kept, however fast its reader is',
+      expected: `${grownWindowBytesMax} bytes`,
+      run: grownTo,
+    },
+    ...around('defaultMemoryBudgetBytes', 'kept', budget, [fine, fine, 'no room'], (size) =>
+      new MemoryBudget().tryReserve('windows', size) ? fine : 'no room',
+    ),
+    ...around(
+      'leastWindowBytes',
+      'kept',
+      leastWindowBytes,
+      ['0 bytes', '4096 bytes', '4097 bytes'],
+      (left) => `${new MemoryBudget(left).reserveWindow(65_536)} bytes`,
+    ),
+    ...around(
+      'largeFrameThresholdBytes',
+      'kept',
+      limits.largeFrameThresholdBytes,
+      ['an arena', 'a longer arena', 'a longer arena'],
+      arenaOf,
+    ),
+    ...around(
+      'arenaGranularityBytes',
+      'a threshold: the value is the same',
+      limits.arenaGranularityBytes,
+      [fine, fine, fine],
+      (length) => crosses(length - 9),
+    ),
+    ...around(
+      'largeArenaLengthBytes',
+      'a threshold: the value is the same',
+      limits.largeArenaLengthBytes,
+      [fine, fine, fine],
+      (length) => crosses(length - 9),
+    ),
+    ...around(
+      'sentenceLengthMax',
+      'cut',
+      sentenceLengthMax,
+      ['999 characters', '1000 characters', '1000 characters'],
+      (length) => `${legible('a'.repeat(length)).length} characters`,
+    ),
+    ...around(
+      'exactAssemblyLimitBytes',
+      'a threshold: the value is the same',
+      limits.exactAssemblyLimitBytes,
+      [fine, fine, fine],
+      crosses,
+    ),
+    ...around(
+      'spareMemoryLengthBytesMax',
+      'kept',
+      limits.spareMemoryLengthBytesMax,
+      ['used again', 'used again', 'let go'],
+      isUsedAgain(limits.spareMemoryLengthBytesMax),
+    ),
+    ...around(
+      'spareArenasLengthBytesMax',
+      'kept',
+      limits.spareArenasLengthBytesMax,
+      ['used again', 'used again', 'let go'],
+      isUsedAgain(limits.spareArenasLengthBytesMax),
+    ),
+    ...around(
+      'retiredArenasMax',
+      'the oldest are let go',
+      limits.retiredArenasMax,
+      ['31 used again', '32 used again', '32 used again'],
+      retires,
+    ),
+    ...around(
+      'firstArenaLengthBytes',
+      'a threshold: the value is the same',
+      limits.firstArenaLengthBytes,
+      [fine, fine, fine],
+      (length) => crosses(length - 9),
+    ),
+    ...around(
+      'maxArenaLengthBytes',
+      'a threshold: the value is the same',
+      limits.maxArenaLengthBytes,
+      [fine, fine, fine],
+      (length) => crosses(length - 9),
+    ),
   ]
 }
 
-const isUsedAgain = (heldBytesMax: number) => (lengthBytes: number): string => {
-  const spares = new SpareMemory(heldBytesMax)
-  spares.give(Buffer.allocUnsafe(lengthBytes))
-  return spares.take(lengthBytes) === undefined ? 'let go' : 'used again'
-}
+const isUsedAgain =
+  (heldBytesMax: number) =>
+  (lengthBytes: number): string => {
+    const spares = new SpareMemory(heldBytesMax)
+    spares.give(Buffer.allocUnsafe(lengthBytes))
+    return spares.take(lengthBytes) === undefined ? 'let go' : 'used again'
+  }
 
 /** How many arenas are returned that were full and unacknowledged, once everything is acknowledged. */
 function retires(arenas: number): string {
@@ -182,7 +382,7 @@ function retires(arenas: number): string {
   const writer = new FrameWriter(spares)
   let memory: ArrayBufferLike | undefined
   const fillUntil = (isEnough: (retired: number) => boolean): void => {
-    for (let retired = 0; !isEnough(retired); ) {
+    for (let retired = 0; !isEnough(retired);) {
       writer.writeRaw(Buffer.alloc(8192))
       const now = writer.take()[0]!.buffer
       if (now !== memory) retired++

@@ -1,0 +1,43 @@
+/**
+ * Owns: the default log, which publishes each line on the diagnostics channel `statewire:log`.
+ * Refuses to know: who listens. Without a subscriber a line costs one boolean test.
+ */
+import diagnosticsChannel from 'node:diagnostics_channel'
+import type { Log, LogLevel } from './environment.ts'
+
+/** Subscribe with `diagnostics_channel.subscribe('statewire:log', (line) => …)`. */
+export const logChannelName = 'statewire:log'
+
+export interface LogLine {
+  readonly level: LogLevel
+  readonly event: string
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+const channel = diagnosticsChannel.channel(logChannelName)
+
+export const channelLog: Log = {
+  isRead: () => channel.hasSubscribers,
+  write(level, event, fields) {
+    if (channel.hasSubscribers) channel.publish({ level, event, fields } satisfies LogLine)
+  },
+}
+
+/** A log of an application that throws would end whichever actor has something to say: it is told of once, on the channel. */
+export function harmlessLog(log: Log): Log {
+  let hasThrown = false
+  const guarded = <T>(fallback: T, call: () => T): T => {
+    try {
+      return call()
+    } catch (error) {
+      if (!hasThrown)
+        channelLog.write('error', 'log.threw', { message: error instanceof Error ? error.message : String(error) })
+      hasThrown = true
+      return fallback
+    }
+  }
+  return {
+    isRead: () => guarded(true, () => log.isRead?.() !== false),
+    write: (level, event, fields) => guarded(undefined, () => log.write(level, event, fields)),
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * Owns: the lookups of host names of one network: how many run at once, whose turn it is, and when one is given up.
+ * Independent of: links and dials, and of how a name is resolved (the environment's `names`).
+ *
+ * One name that is slow or does not resolve must not delay another. Lookups of the same name are one lookup. Names whose
+ * last lookup failed go last, and never take the last free place. A lookup is over at its deadline: the system's call
+ * cannot be cancelled, and the name is not looked up again before it returns.
+ */
+import { isIP } from 'node:net'
+import type { Cause } from '../../machines/chart.ts'
+import { cause } from './causes.ts'
+import type { NameService } from './pipe.ts'
+import type { Deadline, TimerWheel } from './timer-wheel.ts'
+
+/** Names that wait at most; each peer has one or a few. */
+const waitingMax = 4_096
+/** `localhost` is the loopback interface everywhere (RFC 6761, 6.3), so it waits for no other name. */
+const loopback: readonly string[] = ['127.0.0.1', '::1']
+/** Addresses of one name that are used; each costs a dial before a name counts as failed. */
+const addressesMax = 8
+
+export interface NameLookupsOptions {
+  readonly names: NameService
+  readonly wheel: TimerWheel
+  readonly timeoutMs: number
+  /** Lookups at once. The system's resolver takes a thread of the pool that file access needs too. */
+  readonly runningMax: number
+}
+
+export interface LookupHandlers {
+  /** In order of preference; at least one. */
+  onAddresses(addresses: readonly string[]): void
+  onFailed(cause: Cause): void
+}
+
+interface Lookup {
+  readonly host: string
+  readonly waiting: Set<LookupHandlers>
+  /** `overdue`: its deadline has passed, and the name service has not answered. */
+  state: 'waiting' | 'running' | 'overdue'
+  deadline: Deadline | null
+}
+
+export class NameLookups {
+  readonly #options: NameLookupsOptions
+  readonly #lookups = new Map<string, Lookup>()
+  /** Names whose last lookup failed. */
+  readonly #failed = new Set<string>()
+
+  constructor(options: NameLookupsOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Finds the addresses of a host. An address is its own result; for it and for `localhost` the handler is called before
+   * this returns.
+   * @returns cancels: no handler is called from then on
+   */
+  resolve(host: string, handlers: LookupHandlers): () => void {
+    if (host === 'localhost' || isIP(host) !== 0) {
+      handlers.onAddresses(host === 'localhost' ? loopback : [host])
+      return () => {}
+    }
+    const lookup = this.#lookups.get(host) ?? this.#add(host)
+    if (lookup === null) {
+      handlers.onFailed(cause('ERR_NAME_NOT_RESOLVED', `${host} was not resolved: ${waitingMax} names wait already`))
+      return () => {}
+    }
+    lookup.waiting.add(handlers)
+    // Its answer may still come: this request waits for it as long as any other.
+    if (lookup.state === 'overdue') lookup.deadline ??= this.#schedule(lookup)
+    this.#runNext()
+    return () => this.#cancel(lookup, handlers)
+  }
+
+  #add(host: string): Lookup | null {
+    if (this.#lookups.size >= waitingMax) return null
+    const lookup: Lookup = { host, waiting: new Set(), state: 'waiting', deadline: null }
+    this.#lookups.set(host, lookup)
+    return lookup
+  }
+
+  #cancel(lookup: Lookup, handlers: LookupHandlers): void {
+    lookup.waiting.delete(handlers)
+    if (lookup.waiting.size === 0 && lookup.state === 'waiting') this.#lookups.delete(lookup.host)
+  }
+
+  #runNext(): void {
+    for (let lookup = this.#next(); lookup !== undefined; lookup = this.#next()) this.#run(lookup)
+  }
+
+  /** In the order of asking, names that failed last time behind the others. */
+  #next(): Lookup | undefined {
+    const { runningMax } = this.#options
+    const lookups = [...this.#lookups.values()]
+    const running = lookups.filter(({ state }) => state === 'running')
+    if (running.length >= runningMax) return undefined
+    const waiting = lookups.filter(({ state }) => state === 'waiting')
+    const fresh = waiting.find(({ host }) => !this.#failed.has(host))
+    if (fresh !== undefined) return fresh
+    const failedRunning = running.filter(({ host }) => this.#failed.has(host)).length
+    return failedRunning < Math.max(1, runningMax - 1) ? waiting[0] : undefined
+  }
+
+  #run(lookup: Lookup): void {
+    lookup.state = 'running'
+    lookup.deadline = this.#schedule(lookup)
+    const { host } = lookup
+    // Within a promise, so that a name service that throws counts as one that rejects.
+    new Promise<readonly string[]>((resolve) => resolve(this.#options.names.lookup(host))).then(
+      (addresses) => this.#settle(lookup, addresses.slice(0, addressesMax), 'it has no address'),
+      (error: unknown) => this.#settle(lookup, [], reasonOf(error)),
+    )
+  }
+
+  #schedule(lookup: Lookup): Deadline {
+    const { wheel, timeoutMs } = this.#options
+    return wheel.schedule(timeoutMs, () => {
+      lookup.deadline = null
+      lookup.state = 'overdue'
+      this.#fail(lookup, `no answer within ${timeoutMs} ms`)
+      this.#runNext()
+    })
+  }
+
+  #settle(lookup: Lookup, addresses: readonly string[], reason: string): void {
+    lookup.deadline?.cancel()
+    this.#lookups.delete(lookup.host)
+    if (addresses.length === 0) this.#fail(lookup, reason)
+    else {
+      this.#failed.delete(lookup.host)
+      for (const handlers of takeAll(lookup.waiting)) handlers.onAddresses(addresses)
+    }
+    this.#runNext()
+  }
+
+  #fail(lookup: Lookup, reason: string): void {
+    if (this.#failed.size >= waitingMax) this.#failed.clear()
+    this.#failed.add(lookup.host)
+    const failure = cause('ERR_NAME_NOT_RESOLVED', `${lookup.host} was not resolved: ${reason}`)
+    for (const handlers of takeAll(lookup.waiting)) handlers.onFailed(failure)
+  }
+}
+
+/** A handler may ask again at once, and waits for the next answer then. */
+function takeAll(waiting: Set<LookupHandlers>): LookupHandlers[] {
+  const all = [...waiting]
+  waiting.clear()
+  return all
+}
+
+const meanings: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'no such host (ENOTFOUND)',
+  ENODATA: 'it has no address (ENODATA)',
+  EAI_AGAIN: 'the name server does not answer (EAI_AGAIN)',
+}
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return meanings[code] ?? (error instanceof Error ? error.message : String(error))
+}

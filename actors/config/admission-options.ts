@@ -1,0 +1,58 @@
+/**
+ * Owns: what an application says about who may connect: addresses, and a question of its own; checked.
+ * Refuses to know: rates and caps (protocol/admission.ts), and how identities are proved.
+ */
+import { BlockList, isIP } from 'node:net'
+import { show } from '../../codec/format-value.ts'
+import { checkFunction, invalid } from '../base/checks.ts'
+
+/** What the application is told of a peer that asks to come in. */
+export interface AdmitInfo {
+  /** Proved over TLS; only claimed on plain TCP. */
+  readonly peer: string
+  readonly connectionId: number
+  /** "127.0.0.1:40112" */
+  readonly remoteAddress: string
+}
+
+export interface AdmissionOptions {
+  /** Addresses and ranges that may connect, "10.0.0.0/8" or "::1"; all, if not given. Looked at before anything costs. */
+  readonly allowAddresses?: readonly string[] | undefined
+  /** Asked of each peer before it is let in; refused if it says false, throws, or takes longer than `limits.admitTimeoutMs`. */
+  readonly admit?: ((info: AdmitInfo) => boolean | Promise<boolean>) | undefined
+}
+
+export interface ResolvedAdmission {
+  readonly isAddressAllowed: (host: string) => boolean
+  readonly admit: ((info: AdmitInfo) => boolean | Promise<boolean>) | null
+}
+
+/** @throws StatewireError ERR_INVALID_OPTION naming the entry */
+export function resolveAdmission(options: AdmissionOptions): ResolvedAdmission {
+  const { allowAddresses, admit } = options
+  if (admit !== undefined) checkFunction(admit, 'admit')
+  if (allowAddresses === undefined) return { isAddressAllowed: () => true, admit: admit ?? null }
+  if (!Array.isArray(allowAddresses)) throw invalid(`allowAddresses must be a list, got ${show(allowAddresses)}`)
+  const list = new BlockList()
+  for (const [index, entry] of (allowAddresses as readonly unknown[]).entries())
+    addRange(list, entry, `allowAddresses[${index}]`)
+  return { isAddressAllowed: (host) => isListed(list, host), admit: admit ?? null }
+}
+
+function addRange(list: BlockList, entry: unknown, where: string): void {
+  if (typeof entry !== 'string') throw invalid(`${where} must be an address or a range, got ${show(entry)}`)
+  const [address = '', prefix, ...more] = entry.split('/')
+  const version = isIP(address)
+  const bits = version === 4 ? 32 : 128
+  const length = prefix === undefined ? bits : /^\d{1,3}$/.test(prefix) ? Number(prefix) : -1
+  if (version === 0 || more.length > 0 || length < 0 || length > bits)
+    throw invalid(`${where} must be an address like "127.0.0.1" or a range like "10.0.0.0/8", got ${show(entry)}`)
+  list.addSubnet(address, length, version === 4 ? 'ipv4' : 'ipv6')
+}
+
+/** An IPv4 address on a socket of both kinds comes as "::ffff:127.0.0.1"; it is the same address. */
+function isListed(list: BlockList, host: string): boolean {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(host)?.[1] ?? host
+  const version = isIP(mapped)
+  return version !== 0 && list.check(mapped, version === 4 ? 'ipv4' : 'ipv6')
+}

@@ -1,0 +1,78 @@
+/**
+ * Owns: the peers of one network as they are now: one table, which everything that asks about peers reads each time it asks.
+ * Independent of: actors, connections and memory; what must follow a change registers with `onChange`.
+ */
+import { StatewireError } from '../../codec/errors.ts'
+import { show } from '../../codec/format-value.ts'
+import type { ResolvedPeer } from './options.ts'
+
+/** Called after each change with the table as it is then. `added` may throw to refuse the peer, which is then not added. */
+export interface PeerTableListener {
+  added?(peer: ResolvedPeer): void
+  removed?(peer: ResolvedPeer): void
+}
+
+export class PeerTable {
+  readonly #peers = new Map<string, ResolvedPeer>()
+  readonly #listeners = new Set<PeerTableListener>()
+
+  constructor(peers: Iterable<ResolvedPeer>) {
+    for (const peer of peers) this.#peers.set(peer.id, peer)
+  }
+
+  get size(): number {
+    return this.#peers.size
+  }
+
+  has(id: string): boolean {
+    return this.#peers.has(id)
+  }
+
+  get(id: string): ResolvedPeer | undefined {
+    return this.#peers.get(id)
+  }
+
+  ids(): string[] {
+    return [...this.#peers.keys()]
+  }
+
+  values(): IterableIterator<ResolvedPeer> {
+    return this.#peers.values()
+  }
+
+  /** Registers what must follow the table. Listeners are called in the order of registration; the function returned removes this one. */
+  onChange(listener: PeerTableListener): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  /**
+   * Adds a peer. If a listener refuses it, those called before are told of its removal, so that a refusal changes nothing.
+   * @throws StatewireError what the listener threw, such as ERR_MEMORY_BUDGET, or ERR_INVALID_OPTION for a peer that is in the table
+   */
+  add(peer: ResolvedPeer): void {
+    if (this.#peers.has(peer.id))
+      throw new StatewireError('ERR_INVALID_OPTION', `${show(peer.id)} is a peer of this network already`)
+    this.#peers.set(peer.id, peer)
+    const called: PeerTableListener[] = []
+    try {
+      for (const listener of this.#listeners) {
+        listener.added?.(peer)
+        called.push(listener)
+      }
+    } catch (error) {
+      this.#peers.delete(peer.id)
+      for (const listener of called.toReversed()) listener.removed?.(peer)
+      throw error
+    }
+  }
+
+  /** @returns whether it was there */
+  remove(id: string): boolean {
+    const peer = this.#peers.get(id)
+    if (peer === undefined) return false
+    this.#peers.delete(id)
+    for (const listener of [...this.#listeners].toReversed()) listener.removed?.(peer)
+    return true
+  }
+}

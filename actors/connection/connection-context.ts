@@ -1,0 +1,25 @@
+/**
+ * Owns: what connections and the listener need of their network.
+ * Independent of: who provides it (services.ts) and of every layer above connections.
+ */
+import type { Dialect } from '../../protocol/dialect.ts'
+import type { PeerAddresses } from '../../protocol/peer-addresses.ts'
+import type { ActorHost } from '../statechart/chart-actor.ts'
+import type { Claims } from './accept-registry.ts'
+import type { Environment } from '../base/environment.ts'
+import type { NetworkEvent } from '../base/events.ts'
+import type { ResolvedOptions } from '../config/options.ts'
+import type { PeerTable } from '../config/peer-table.ts'
+
+export interface ConnectionContext extends ActorHost {
+  readonly environment: Environment
+  readonly options: ResolvedOptions
+  readonly dialect: Dialect
+  /** The peers as they are now. */
+  readonly peers: PeerTable
+  /** The inbound connections that links of this network wait for. */
+  readonly claims: Claims
+  /** The addresses where peers were connected. */
+  readonly peerAddresses: PeerAddresses
+  emit(event: NetworkEvent): void
+}

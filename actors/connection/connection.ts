@@ -1,0 +1,400 @@
+/**
+ * Owns: how one socket lives: the pipe, its handshake, and that the pipe is destroyed when the actor ends in any way.
+ * Independent of: frames, sessions, and what its link does with it. The chart is machines/connection.ts.
+ *
+ * A pipe has one owner at a time. A dialled one is its link's connection from the first packet on. An accepted one
+ * belongs to a connection of the listener until the other side has said which link it is for; that connection is then
+ * an Offer, and the link that takes it gets the pipe into a connection of its own. Bytes go past either to the pumps
+ * of the link once `release` was called; the end of the pipe stays with its connection.
+ */
+import { StatewireError } from '../../codec/errors.ts'
+import { connectionActions, connectionMachine } from '../../machines/connection.ts'
+import type { ConnectionEvent, ConnectionFacts } from '../../machines/connection.ts'
+import type { DeadlineName } from '../../machines/chart.ts'
+import type { AnyActorRef } from '../../machines/xstate.ts'
+import type {
+  AcceptorHandshake,
+  Claim,
+  DialerHandshake,
+  HandshakeFault,
+  HandshakeStep,
+} from '../../protocol/dialect.ts'
+import type { LinkCore } from '../../protocol/link-core.ts'
+import { bodyOf, chartActor } from '../statechart/chart-actor.ts'
+import type { ActorPort, Body, ChartLogic } from '../statechart/chart-actor.ts'
+import { AuthenticatedPipe } from './handover.ts'
+import type { Offer } from './handover.ts'
+import { deaf } from '../base/pipe.ts'
+import type { Pipe, PipeHandlers } from '../base/pipe.ts'
+import { cause, causeOf, errorOf } from '../base/causes.ts'
+import type { Cause } from '../base/causes.ts'
+import type { ConnectionContext } from './connection-context.ts'
+
+const nothing: Buffer = Buffer.alloc(0)
+/**
+ * After this side has ended, so much may still come: what an honest peer has under way is within its replay window, 4
+ * MiB, and one value of 16 MiB that was admitted to it last. Whoever sends more does not listen, and each byte would
+ * be decrypted for nothing.
+ */
+const discardedLengthBytesMax = 24 * 1024 * 1024
+/** Records of one byte cost as much each as long ones: so many are five times what the bytes are in full ones. */
+const discardedReadsMax = 8_192
+
+export type ConnectionInput = { readonly services: ConnectionContext } & (
+  | {
+      readonly begins: 'connecting'
+      readonly pipe: Pipe
+      readonly handshake: DialerHandshake
+      readonly dialTimeoutMs: number
+    }
+  | { readonly begins: 'connected'; readonly pipe: Pipe; readonly handshake: AcceptorHandshake }
+  | { readonly begins: 'authenticated'; readonly taken: AuthenticatedPipe }
+)
+
+/** The events a connection sends to its parent; all carry `connection`, its id. */
+export class ConnectionBody implements Body, PipeHandlers, Offer {
+  readonly #services: ConnectionContext
+  readonly #port: ActorPort<ConnectionEvent>
+  readonly #begins: ConnectionFacts['begins']
+  /** Null for one that was taken from the listener: its handshake is over. */
+  readonly #handshake: DialerHandshake | AcceptorHandshake | null
+  readonly #remoteAddress: string
+  /** Null once it is closed, or has another owner. */
+  #pipe: Pipe | null
+  #claim: Claim | null = null
+  /** Bytes behind the handshake. */
+  #rest: Buffer = nothing
+  #agreed: unknown = undefined
+  #cause: Cause | null = null
+  #hasSentHello = false
+  #isSecured = false
+  #authenticated = false
+  #isHandedOn = false
+  #isLeaving = false
+  readonly #dialTimeoutMs: number
+
+  constructor(input: ConnectionInput, port: ActorPort<ConnectionEvent>) {
+    this.#services = input.services
+    this.#port = port
+    this.#begins = input.begins
+    this.#dialTimeoutMs = input.begins === 'connecting' ? input.dialTimeoutMs : 0
+    if (input.begins === 'authenticated') {
+      const { pipe, agreed, rest } = input.taken
+      this.#handshake = null
+      this.#pipe = pipe
+      this.#agreed = agreed
+      this.#isSecured = true
+      this.#rest = rest
+    } else {
+      this.#handshake = input.handshake
+      this.#pipe = input.pipe
+    }
+    this.#remoteAddress = this.#pipe.remoteAddress
+    this.#pipe.handle(this)
+  }
+
+  facts(): ConnectionFacts {
+    return {
+      role: this.#begins === 'connecting' ? 'dialer' : 'acceptor',
+      remoteAddress: this.#remoteAddress,
+      tls: this.#services.options.security === 'plaintext' ? 'off' : this.#isSecured ? 'established' : 'pending',
+      isAuthenticated: this.#authenticated,
+      begins: this.#begins,
+    }
+  }
+
+  deadlineMs(deadline: DeadlineName): number {
+    const { limits } = this.#services.options
+    if (deadline === 'dialTimeoutMs') return this.#dialTimeoutMs
+    if (deadline === 'handshakeTimeoutMs' || deadline === 'closeTimeoutMs') return limits[deadline]
+    throw new Error(`a connection has no deadline ${deadline}`)
+  }
+
+  dispose(): void {
+    const pipe = this.#pipe
+    this.#pipe = null
+    if (pipe === null) return
+    pipe.handle(deaf)
+    pipe.destroy()
+  }
+
+  // What the pipe says.
+
+  onOpen(): void {
+    this.#port.send({ type: 'pipe.opened' })
+  }
+
+  onBytes(bytes: Buffer): void {
+    if (this.#handshake === null || this.#authenticated || this.#claim !== null) {
+      // Frames before a link reads them. The pipe is paused, so this is at most what was on its way.
+      this.#rest = Buffer.concat([this.#rest, bytes])
+      return
+    }
+    try {
+      this.#apply(this.#handshake.feed(bytes))
+    } catch (error) {
+      this.#port.send({ type: 'handshake.failed', cause: causeOf(error, 'ERR_HANDSHAKE_FAILED') })
+    }
+  }
+
+  onDrain(): void {}
+
+  onEnd(): void {
+    const reason = this.#authenticated
+      ? cause('ERR_CONNECTION_LOST', `${this.#remoteAddress} closed the connection`)
+      : cause(
+          'ERR_HANDSHAKE_REFUSED',
+          `${this.#remoteAddress} closed the connection during the handshake; it may not know this side's key, ${this.#services.options.security === 'plaintext' ? 'speak TLS' : 'not speak TLS'}, or not have asked for the connection yet`,
+        )
+    this.#port.send({ type: 'pipe.ended', cause: reason })
+  }
+
+  onClose(error: Error | null): void {
+    this.#pipe = null
+    const code = this.#authenticated
+      ? 'ERR_CONNECTION_LOST'
+      : this.#begins === 'connecting'
+        ? 'ERR_CONNECTION_REFUSED'
+        : 'ERR_HANDSHAKE_REFUSED'
+    // The first cause counts, so where there is one no other is put into words.
+    const reason =
+      this.#cause ??
+      (error === null ? cause(code, `the connection with ${this.#remoteAddress} ended`) : causeOf(error, code))
+    // Of a socket that was let go before it said who it is, its owner hears why only from here: a key that is not
+    // invited ends so.
+    const isTurnedAway = error !== null && this.#begins === 'connected' && !this.#authenticated && !this.#isLeaving
+    this.#port.send({ type: isTurnedAway ? 'pipe.failed' : 'pipe.closed', cause: reason })
+  }
+
+  // What the chart does.
+
+  secure(): void {
+    this.#pipe?.secure().then(
+      () => {
+        this.#isSecured = true
+        this.#port.send({ type: 'pipe.secured' })
+      },
+      (error: unknown) => {
+        // A carrier that has closed already has said why in `onClose`.
+        const reason = causeOf(error, 'ERR_HANDSHAKE_FAILED')
+        if (this.#pipe !== null) this.#port.send({ type: 'pipe.failed', cause: reason })
+      },
+    )
+  }
+
+  greet(): void {
+    const handshake = this.#handshake
+    if (handshake !== null && 'begin' in handshake) {
+      this.#pipe?.write([handshake.begin()])
+      this.#hasSentHello = true
+    }
+    this.#pipe?.resume()
+  }
+
+  tellClaimed(): void {
+    this.#pipe?.pause()
+    this.#port.tell({ type: 'connection.claimed', connection: this.#port.id, offer: this })
+  }
+
+  tellAuthenticated(): void {
+    this.#authenticated = true
+    this.#pipe?.pause()
+    this.#port.tell({ type: 'connection.authenticated', connection: this.#port.id })
+  }
+
+  handOn(): void {
+    this.#isHandedOn = true
+  }
+
+  endPipe(): void {
+    this.#isLeaving = true
+    this.#pipe?.end()
+    // What is still on its way to us is of no use any more, and a paused pipe would never end.
+    let discardedBytes = 0
+    let discardedReads = 0
+    const discard = (bytes: Buffer): void => {
+      discardedBytes += bytes.length
+      discardedReads++
+      if (discardedBytes <= discardedLengthBytesMax && discardedReads <= discardedReadsMax) return
+      this.#pipe?.pause()
+      this.#port.send({
+        type: 'connection.fail',
+        cause: cause('ERR_CONNECTION_LOST', `${this.#remoteAddress} went on sending after the end`),
+      })
+    }
+    this.#pipe?.handle({ ...deaf, onBytes: discard, onClose: (error) => this.onClose(error), onEnd: () => {} })
+    this.#pipe?.resume()
+  }
+
+  destroyPipe(): void {
+    this.#isLeaving = true
+    const pipe = this.#pipe
+    if (pipe === null) {
+      // Closed already: the chart must still hear it.
+      this.#port.send({ type: 'pipe.closed', cause: this.#cause })
+      return
+    }
+    pipe.handle({ ...deaf, onClose: (error) => this.onClose(error) })
+    pipe.destroy(this.#cause === null ? undefined : errorOf(this.#cause))
+  }
+
+  /** The first cause counts; what follows from it is noise. */
+  noteCause(event: { type: string; cause?: Cause | null; deadline?: DeadlineName }): void {
+    if (this.#cause !== null) return
+    if (event.type === 'deadline.passed') {
+      this.#cause =
+        event.deadline === 'closeTimeoutMs'
+          ? cause(
+              'ERR_TIMED_OUT',
+              `${this.#remoteAddress} did not take the rest within ${this.#services.options.limits.closeTimeoutMs} ms`,
+            )
+          : cause(
+              'ERR_TIMED_OUT',
+              `no ${event.deadline === 'dialTimeoutMs' ? 'connection' : 'handshake'} with ${this.#remoteAddress} within ${this.deadlineLimitMs(event.deadline)} ms`,
+            )
+    } else this.#cause = event.cause ?? null
+  }
+
+  tellErrored(): void {
+    this.#port.tell({
+      type: 'connection.errored',
+      connection: this.#port.id,
+      remoteAddress: this.#remoteAddress,
+      cause: this.#cause,
+    })
+  }
+
+  tellClosed(): void {
+    if (this.#isHandedOn) return
+    const reason = this.#cause ?? cause('ERR_CONNECTION_LOST', `the connection with ${this.#remoteAddress} ended`)
+    this.#port.tell({
+      type: 'connection.closed',
+      connection: this.#port.id,
+      remoteAddress: this.#remoteAddress,
+      cause: reason,
+      authenticated: this.#authenticated,
+    })
+  }
+
+  /** From here on bytes go past this actor, which still owns the end of the pipe. */
+  release(onBytes: PipeHandlers['onBytes'], onDrain: PipeHandlers['onDrain']): AuthenticatedPipe | undefined {
+    const pipe = this.#pipe
+    if (pipe === null || !this.#authenticated || this.#isLeaving) return undefined
+    const rest = this.#rest
+    this.#rest = nothing
+    const onEnd = (): void => this.onEnd()
+    pipe.handle({ ...deaf, onBytes, onDrain, onEnd, onClose: (error) => this.onClose(error) })
+    return new AuthenticatedPipe(pipe, this.#agreed, rest)
+  }
+
+  /** A few bytes of the link's own, behind everything that its pump wrote. */
+  say(words: Buffer): void {
+    this.#pipe?.write([words])
+  }
+
+  /** The other side has said why it ends: that counts, and not that its socket then does. */
+  expectEnd(reason: Cause): void {
+    this.#cause ??= reason
+  }
+
+  get remoteAddress(): string {
+    return this.#remoteAddress
+  }
+
+  /** A dial whose hello has left and is not answered: where two cross, it counts. */
+  get hasSentHello(): boolean {
+    return this.#hasSentHello && !this.#authenticated
+  }
+
+  deadlineLimitMs(deadline: DeadlineName | undefined): number {
+    return deadline === 'dialTimeoutMs' ? this.#dialTimeoutMs : this.#services.options.limits.handshakeTimeoutMs
+  }
+
+  #apply(step: HandshakeStep): void {
+    if (step.write !== undefined) this.#pipe?.write([step.write])
+    if (step.refuse !== undefined) return this.refuse(step.refuse)
+    if (step.claim !== undefined) {
+      const { identity } = step.claim
+      if (this.#pipe?.isAnchoredIn?.(identity) === false) {
+        this.#port.send({
+          type: 'handshake.failed',
+          cause: cause(
+            'ERR_UNEXPECTED_PEER',
+            `${this.#remoteAddress} claims to be ${JSON.stringify(identity)}, and its certificate does not prove it`,
+          ),
+        })
+        return
+      }
+      this.#claim = step.claim
+      this.#port.send({ type: 'handshake.claimed' })
+    }
+    if (step.verified === true) {
+      this.#rest = step.rest ?? nothing
+      this.#agreed = step.agreed
+      this.#port.send({ type: 'handshake.verified' })
+    }
+  }
+
+  // As an offer, for the listener and the link: a dialer that has said who it is and which link it is for.
+
+  get claim(): Claim {
+    if (this.#claim === null) throw new StatewireError('ERR_INTERNAL', 'a connection is offered before its claim')
+    return this.#claim
+  }
+
+  judge(state: LinkCore, hasSentHello: boolean): HandshakeFault | null {
+    return this.#acceptor.judge?.(state, hasSentHello) ?? null
+  }
+
+  refusal(...[name, message]: Parameters<Offer['refusal']>): HandshakeFault | null {
+    return this.#acceptor.refusal?.(name, message) ?? null
+  }
+
+  /** The reason goes out, then this side ends; what still comes is read and discarded until the socket is closed. */
+  refuse(fault: HandshakeFault): void {
+    this.#pipe?.write([fault.write])
+    const reason = cause('ERR_HANDSHAKE_FAILED', `${this.#remoteAddress} was refused: ${fault.reason}`)
+    this.#port.send({ type: 'connection.close', cause: reason })
+  }
+
+  take(state: LinkCore): AuthenticatedPipe | undefined {
+    const pipe = this.#pipe
+    if (pipe === null || this.#isLeaving) return undefined
+    let answer
+    try {
+      answer = this.#acceptor.confirm(state)
+    } catch (error) {
+      // A bug. It costs this connection, and not the link.
+      this.#port.send({ type: 'connection.fail', cause: causeOf(error) })
+      return undefined
+    }
+    pipe.write([answer.write])
+    this.#pipe = null
+    pipe.handle(deaf)
+    this.#port.send({ type: 'connection.handOn' })
+    const rest = this.#rest.length === 0 ? answer.rest : Buffer.concat([answer.rest, this.#rest])
+    return new AuthenticatedPipe(pipe, answer.agreed, rest)
+  }
+
+  get #acceptor(): AcceptorHandshake {
+    if (this.#begins !== 'connected') throw new StatewireError('ERR_INTERNAL', 'this connection was not accepted')
+    return this.#handshake as AcceptorHandshake
+  }
+
+  /** It travels in events, as an offer: an inspector sees a word. */
+  toJSON(): string {
+    return `<connection with ${this.#remoteAddress}>`
+  }
+}
+
+/** The body behind a connection actor, for its link: bytes go by plain calls. */
+export function connectionBody(ref: AnyActorRef): ConnectionBody | undefined {
+  return bodyOf(ref) as ConnectionBody | undefined
+}
+
+export const connection: ChartLogic<ConnectionInput> = chartActor<ConnectionInput, ConnectionBody, ConnectionEvent>({
+  machine: connectionMachine,
+  host: (input) => input.services,
+  body: ConnectionBody,
+  actions: connectionActions,
+})

@@ -1,0 +1,324 @@
+/**
+ * Owns: the bound port and the handshakes that others began on it: admission before cost, a child for each socket,
+ * and the hand-over of a socket to the link that asked for it.
+ * Refuses to know: links; it finds who asks for a connection in the table of claims. The chart is machines/listener.ts.
+ */
+import { listenerActions, listenerMachine } from '../../machines/listener.ts'
+import type { ListenerEvent, ListenerFacts } from '../../machines/listener.ts'
+import type { DeadlineName } from '../../machines/chart.ts'
+import type { HandshakeFault } from '../../protocol/dialect.ts'
+import { Admission } from '../../protocol/admission.ts'
+import type { AdmitInfo } from '../config/admission-options.ts'
+import { chartActor } from '../statechart/chart-actor.ts'
+import type { ActorPort, Body, ChartLogic } from '../statechart/chart-actor.ts'
+import { connection } from './connection.ts'
+import type { Offer } from './handover.ts'
+import { formatUrl } from '../config/options.ts'
+import { deaf } from '../base/pipe.ts'
+import type { Address, Pipe, PipeListener } from '../base/pipe.ts'
+import { cause, causeOf, errorOf } from '../base/causes.ts'
+import type { Cause } from '../base/causes.ts'
+import type { Deadline } from '../base/timer-wheel.ts'
+import type { ConnectionContext } from './connection-context.ts'
+import { send } from '../statechart/send.ts'
+
+export interface ListenerInput {
+  readonly services: ConnectionContext
+  readonly address: Address
+  /** A restarted listener binds what the first one was given, not another free port. */
+  readonly bound: { address: Address | null }
+}
+
+/**
+ * How long a connection that the other side closed without a word is not reported yet. A peer that dials while this side does
+ * drops its own dial; the connection that stays opens within a few round trips. 1 s covers a slow line.
+ */
+const simultaneousOpenMs = 1_000
+/** So many wait for that at once; more are reported at once. */
+const unreportedMax = 64
+
+const reasons = {
+  'address-pending': 'too many handshakes from this address are under way',
+  'address-rate': 'this address connects too often',
+  pending: 'too many handshakes are under way',
+}
+
+class ListenerBody implements Body {
+  readonly #services: ConnectionContext
+  readonly #input: ListenerInput
+  readonly #port: ActorPort<ListenerEvent<Pipe, Offer>>
+  readonly #admission: Admission
+  #listener: PipeListener | null = null
+  /** Inbound connections that were let in or refused, and have not ended here yet. */
+  readonly #decided = new Set<string>()
+  /** Connections that were closed without a word, and whose report waits. */
+  readonly #unreported = new Set<Deadline>()
+  #number = 0
+  #cause: Cause = { code: 'ERR_LISTEN_FAILED', message: 'unknown' }
+  #disposed = false
+
+  constructor(input: ListenerInput, port: ActorPort<ListenerEvent<Pipe, Offer>>) {
+    this.#services = input.services
+    this.#input = input
+    this.#port = port
+    this.#admission = new Admission(input.services.options.limits, input.services.peerAddresses)
+  }
+
+  /** On plain TCP an identity is only claimed. */
+  get #isProving(): boolean {
+    return this.#services.options.security === 'tls'
+  }
+
+  facts(): ListenerFacts {
+    const address = this.#input.bound.address ?? this.#input.address
+    return { address: formatUrl(address, this.#services.options.security), handshakes: this.#port.children.size }
+  }
+
+  deadlineMs(deadline: DeadlineName): number {
+    if (deadline === 'bindTimeoutMs') return this.#services.options.limits.bindTimeoutMs
+    throw new Error(`the listener has no deadline ${deadline}`)
+  }
+
+  dispose(): void {
+    this.#disposed = true
+    for (const deadline of this.#unreported) deadline.cancel()
+    this.unbind()
+  }
+
+  bind(): void {
+    const { transport } = this.#services.environment
+    const address = this.#input.bound.address ?? this.#input.address
+    transport
+      .listen(address, this.#services.options.limits, {
+        onPipe: (pipe) => this.#onPipe(pipe),
+        onError: (error) => this.#port.send({ type: 'listener.failed', cause: causeOf(error, 'ERR_LISTEN_FAILED') }),
+      })
+      .then(
+        (listener) => {
+          if (this.#disposed) return void listener.close()
+          this.#listener = listener
+          this.#input.bound.address = listener.address
+          this.#port.send({
+            type: 'listener.bound',
+            address: formatUrl(listener.address, this.#services.options.security),
+          })
+        },
+        (error: unknown) =>
+          this.#port.send({
+            type: 'listener.failed',
+            cause: causeOf(
+              error,
+              'ERR_LISTEN_FAILED',
+              `${formatUrl(address, this.#services.options.security)} cannot be bound: `,
+            ),
+          }),
+      )
+      .catch(() => {})
+  }
+
+  /** Byte-free and short: the accept loop never waits for anybody. */
+  #onPipe(pipe: Pipe): void {
+    if (this.#disposed) return destroyQuietly(pipe)
+    const id = this.#ask(pipe)
+    if (id !== null) this.#port.send({ type: 'pipe.accepted', id, pipe })
+  }
+
+  /** @returns the id of its connection, or null: it was turned away */
+  #ask(pipe: Pipe): string | null {
+    if (!this.#services.options.admission.isAddressAllowed(pipe.remoteHost)) {
+      destroyQuietly(pipe)
+      this.#reject(
+        pipe.remoteAddress,
+        null,
+        cause('ERR_NOT_ALLOWED', `${pipe.remoteHost} is not among the addresses that may connect`),
+      )
+      return null
+    }
+    const id = `connection:in.${++this.#number}`
+    const verdict = this.#admission.ask(id, pipe.remoteHost, this.#services.nowMs())
+    if (!verdict.admitted) {
+      destroyQuietly(pipe)
+      this.#reject(pipe.remoteAddress, null, cause('ERR_ADMISSION_LIMIT', reasons[verdict.reason]))
+      return null
+    }
+    if ('evict' in verdict) {
+      send(this.#port.children.get(verdict.evict), {
+        type: 'connection.fail',
+        cause: cause('ERR_ADMISSION_LIMIT', 'a newer connection took the place of the oldest handshake'),
+      })
+    }
+    return id
+  }
+
+  admit({ id, pipe }: { id: string; pipe: Pipe }): void {
+    const handshake = this.#services.dialect.createAcceptorHandshake()
+    this.#port.children.spawn({
+      id,
+      kind: 'connection',
+      logic: connection,
+      input: { services: this.#services, begins: 'connected', pipe, handshake },
+      restart: 'temporary',
+    })
+  }
+
+  refusePipe({ id, pipe }: { id: string; pipe: Pipe }): void {
+    this.#admission.settle(id, false)
+    destroyQuietly(pipe)
+  }
+
+  /** The socket said whom it is for. Only what is asked for right now gets in. */
+  place(event: { connection: string; offer: Offer }): void {
+    const { connection: id, offer } = event
+    const holder = this.#services.claims.find(offer.claim)
+    if (holder !== undefined) {
+      if (this.#services.options.admission.admit === null) return this.decide({ connection: id, offer, refused: null })
+      if (this.#isProving) this.#admission.prove(id)
+      this.#askApplication(id, offer, this.#services.options.admission.admit)
+      return
+    }
+    const { identity, connectionId } = offer.claim
+    const isKnown = this.#services.peers.has(identity)
+    const reason = isKnown
+      ? cause('ERR_NOT_REQUESTED', `connection ${connectionId} of ${JSON.stringify(identity)} is not asked for now`)
+      : cause('ERR_UNKNOWN_PEER', `${JSON.stringify(identity)} is not a peer of this network`)
+    this.#decided.add(id)
+    // A known peer that comes early will try again: it has not misbehaved, and gets its token back.
+    this.#admission.settle(id, isKnown, isKnown && this.#isProving)
+    // A key that is not allowed is closed without one byte; a peer hears why, where the dialect has words for it.
+    const words = this.#wordsFor(offer)
+    if (words === null) send(this.#port.children.get(id), { type: 'connection.fail', cause: reason })
+    else offer.refuse(words)
+    this.#reject(offer.remoteAddress, identity, reason, connectionId)
+  }
+
+  #wordsFor(offer: Offer): HandshakeFault | null {
+    const { identity, connectionId } = offer.claim
+    const { options, peers } = this.#services
+    if (identity === options.identity) return offer.refusal('self', 'this is the key of this side itself')
+    if (!peers.has(identity)) return null
+    if (connectionId < options.connectionParallelism) return offer.refusal('stopping', 'this link is not wanted now')
+    return offer.refusal('no-such-link', `this side has ${options.connectionParallelism} links`)
+  }
+
+  /** Its answer has a deadline, and what it throws is a no: an application's bug must not let anybody in. */
+  #askApplication(id: string, offer: Offer, admit: (info: AdmitInfo) => boolean | Promise<boolean>): void {
+    const { identity: peer, connectionId } = offer.claim
+    const decide = (refused: Cause | null): void => {
+      deadline.cancel()
+      this.#port.send({ type: 'admission.decided', connection: id, offer, refused })
+    }
+    const { admitTimeoutMs } = this.#services.options.limits
+    const deadline = this.#services.wheel.schedule(admitTimeoutMs, () =>
+      decide(
+        cause('ERR_NOT_ALLOWED', `admit() did not answer for ${JSON.stringify(peer)} within ${admitTimeoutMs} ms`),
+      ),
+    )
+    Promise.resolve()
+      .then(() => admit({ peer, connectionId, remoteAddress: offer.remoteAddress }))
+      .then(
+        (isWelcome) =>
+          decide(isWelcome === true ? null : cause('ERR_NOT_ALLOWED', `admit() refused ${JSON.stringify(peer)}`)),
+        (error: unknown) =>
+          decide(cause('ERR_NOT_ALLOWED', `admit() threw for ${JSON.stringify(peer)}: ${causeOf(error).message}`)),
+      )
+  }
+
+  /** The first answer counts: one that comes after the deadline finds the connection gone. */
+  decide(event: { connection: string; offer: Offer; refused: Cause | null }): void {
+    const { connection: id, offer, refused } = event
+    if (this.#port.children.get(id) === undefined || this.#decided.has(id)) return
+    this.#decided.add(id)
+    const holder = refused === null ? this.#services.claims.find(offer.claim) : undefined
+    const isWelcome = holder?.(offer) ?? false
+    this.#admission.settle(id, isWelcome, isWelcome && this.#isProving)
+    if (holder !== undefined) return
+    const reason =
+      refused ??
+      cause(
+        'ERR_NOT_REQUESTED',
+        `connection ${offer.claim.connectionId} of ${JSON.stringify(offer.claim.identity)} is not asked for any more`,
+      )
+    const words = offer.refusal(refused === null ? 'stopping' : 'not-allowed', refused === null ? '' : 'not let in')
+    if (words === null) send(this.#port.children.get(id), { type: 'connection.fail', cause: reason })
+    else offer.refuse(words)
+    this.#reject(offer.remoteAddress, offer.claim.identity, reason, offer.claim.connectionId)
+  }
+
+  forget(event: { connection?: string; id?: string }): void {
+    const id = event.connection ?? event.id
+    if (id === undefined) return
+    this.#decided.delete(id)
+    this.#admission.settle(id, false)
+  }
+
+  /** It broke, or it ended before anything could break: either is said once, and not again where it was decided. */
+  noteFailed(event: { connection: string; remoteAddress: string; cause: Cause | null }): void {
+    const reason = event.cause
+    if (reason === null || this.#decided.has(event.connection)) return
+    this.#decided.add(event.connection)
+    const sinceMs = this.#admission.sinceMs(event.connection)
+    const mayBeSimultaneous = reason.code === 'ERR_HANDSHAKE_REFUSED' && this.#services.dialect.bothMayDial
+    if (sinceMs === undefined || !mayBeSimultaneous || this.#unreported.size >= unreportedMax)
+      return this.#reject(event.remoteAddress, null, reason)
+    this.#rejectUnlessConnected(event.remoteAddress, sinceMs, reason)
+  }
+
+  /** A peer that is connected from that address since then has no use for the connection that it closed: it dialled twice, or both sides dialled. */
+  #rejectUnlessConnected(remoteAddress: string, sinceMs: number, reason: Cause): void {
+    const deadline = this.#services.wheel.schedule(simultaneousOpenMs, () => {
+      this.#unreported.delete(deadline)
+      if (this.#services.peerAddresses.connectedAtMs(hostOf(remoteAddress)) < sinceMs)
+        this.#reject(remoteAddress, null, reason)
+    })
+    this.#unreported.add(deadline)
+  }
+
+  #reject(remoteAddress: string, peer: string | null, reason: Cause, connectionId?: number): void {
+    const link = connectionId === undefined ? {} : { connectionId }
+    this.#services.emit({ type: 'connection.rejected', remoteAddress, peer, ...link, cause: reason })
+  }
+
+  tellListening(event: { address: string }): void {
+    this.#port.tell({ type: 'listener.listening', address: event.address })
+  }
+
+  noteFailure(event: { cause?: Cause }): void {
+    this.#cause =
+      event.cause ??
+      cause(
+        'ERR_LISTEN_FAILED',
+        `${formatUrl(this.#input.address, this.#services.options.security)} was not bound in time`,
+      )
+  }
+
+  tellFailed(): void {
+    this.#port.tell({ type: 'listener.failed', cause: this.#cause })
+  }
+
+  unbind(): void {
+    const listener = this.#listener
+    this.#listener = null
+    if (listener !== null) listener.close().catch(() => {})
+  }
+
+  fail(): never {
+    throw errorOf(this.#cause)
+  }
+}
+
+/** "127.0.0.1:40112" is of 127.0.0.1, and "[::1]:40112" of ::1. */
+function hostOf(remoteAddress: string): string {
+  return remoteAddress.slice(0, remoteAddress.lastIndexOf(':')).replace(/^\[|\]$/g, '')
+}
+
+function destroyQuietly(pipe: Pipe): void {
+  pipe.handle(deaf)
+  pipe.destroy()
+}
+
+export const listener: ChartLogic<ListenerInput> = chartActor<ListenerInput, ListenerBody, ListenerEvent<Pipe, Offer>>({
+  machine: listenerMachine,
+  host: (input) => input.services,
+  body: ListenerBody,
+  actions: listenerActions,
+})

@@ -1,0 +1,324 @@
+/**
+ * Owns: the two pumps of a link: out of its batch into the socket, and from the socket into its lanes.
+ * Refuses to know: sessions, values, peers. The chart, machines/forwarder.ts, hears `blocked` and `drained` and nothing
+ * else of the traffic: a transition costs 2–5 µs, and a value has 0.2.
+ */
+import { forwarderActions, forwarderMachine } from '../../machines/forwarder.ts'
+import type { ForwarderEvent, ForwarderFacts } from '../../machines/forwarder.ts'
+import type { DeadlineName } from '../../machines/chart.ts'
+import type { AnyActorRef } from '../../machines/xstate.ts'
+import type { FrameSource } from '../../protocol/dialect.ts'
+import type { LinkCore } from '../../protocol/link-core.ts'
+import { ProtocolError } from '../../codec/errors.ts'
+import { bodyOf, chartActor } from '../statechart/chart-actor.ts'
+import type { ActorPort, Body, ChartLogic } from '../statechart/chart-actor.ts'
+import type { Pipe } from '../base/pipe.ts'
+import type { LinkContext } from './link-context.ts'
+import type { LinkWrites, WriteScheduler } from './write-scheduler.ts'
+
+export interface ForwarderInput {
+  readonly services: LinkContext
+  readonly direction: 'out' | 'in'
+  readonly state: LinkCore
+}
+
+interface OutPumpEvents {
+  onBlocked(): void
+  onDrained(): void
+  onBroken(error: ProtocolError): void
+  onCrashed(error: unknown): void
+}
+
+/** Writes the batch of a tick at once. */
+export class OutPump implements LinkWrites {
+  readonly #state: LinkCore
+  readonly #scheduler: WriteScheduler
+  readonly #onBlocked: () => void
+  readonly #onDrained: () => void
+  readonly #onBroken: (error: ProtocolError) => void
+  readonly #onCrashed: (error: unknown) => void
+  #pipe: Pipe | null = null
+  /** What goes out before anything of the link's batch. */
+  #first: readonly Buffer[] = []
+  /** A chunk is being read: what is sent in reaction leaves at its end, so no tick is needed. */
+  #isHeld = false
+  #heldAtBytes = 0
+  #isRequested = false
+  #ackPending = false
+  #isBlocked = false
+
+  constructor(state: LinkCore, scheduler: WriteScheduler, events: OutPumpEvents) {
+    this.#state = state
+    this.#scheduler = scheduler
+    this.#onBlocked = events.onBlocked
+    this.#onDrained = events.onDrained
+    this.#onBroken = events.onBroken
+    this.#onCrashed = events.onCrashed
+  }
+
+  /** What is there goes out at once, and actors hear of the connection while it is on its way. @param first goes before all else, in the same write */
+  attach(pipe: Pipe, first: readonly Buffer[] = []): void {
+    this.#pipe = pipe
+    this.#first = first
+    this.#isBlocked = false
+    this.#flow()
+  }
+
+  detach(): void {
+    this.#pipe = null
+    this.#first = []
+    this.#state.block()
+  }
+
+  /** Byte path 3/12: the batch leaves at the end of this turn, or with those of many other links a little later. */
+  requestFlush(): void {
+    if (this.#isRequested || this.#isHeld) return
+    this.#isRequested = true
+    this.#scheduler.requestBatch(this)
+  }
+
+  chunkBegins(): void {
+    this.#isHeld = true
+    this.#heldAtBytes = this.pendingBytes
+  }
+
+  chunkEnds(): void {
+    this.#isHeld = false
+  }
+
+  /** A batch that waits for more goes on waiting if the chunk has added nothing to it: otherwise each Ack would end the wait. */
+  flushReplies(): void {
+    if (!this.#isRequested || this.pendingBytes !== this.#heldAtBytes) this.flush()
+  }
+
+  get pendingBytes(): number {
+    return this.#pipe === null ? 0 : this.#state.outbound.pendingBytes
+  }
+
+  writeBatch(): void {
+    this.#isRequested = false
+    this.flush()
+  }
+
+  /**
+   * A standalone ack waits at least until everything is read that this tick has to read: TLS hands out a read of the socket in
+   * up to four records, and an ack for each is a write and a read too many at each end.
+   */
+  requestAck(): void {
+    if (this.#ackPending) return
+    this.#ackPending = true
+    this.#scheduler.requestAck(this)
+  }
+
+  get isAckDue(): boolean {
+    return this.#state.outbound.isAckDue
+  }
+
+  writeAck(): void {
+    this.#ackPending = false
+    if (this.isAckDue) this.#write()
+  }
+
+  /** Byte path 5/12: one write. Bytes leave before any actor hears of it. @param isLast nothing comes after it, so it waits for nothing */
+  flush(isLast = false): void {
+    if (this.#state.outbound.hasPending || this.#first.length > 0) this.#write(isLast)
+  }
+
+  #write(isLast = false): void {
+    const pipe = this.#pipe
+    // While it is blocked nothing is added to its queue: a peer that reads nothing would let it grow without end.
+    if (pipe === null || (this.#isBlocked && !isLast)) return
+    try {
+      if (pipe.write(this.#take())) return
+    } catch (error) {
+      return this.#fail(error)
+    }
+    this.#block()
+  }
+
+  #fail(error: unknown): void {
+    // A peer that never acknowledges is found here, at a frame too many.
+    if (error instanceof ProtocolError) this.#onBroken(error)
+    else this.#onCrashed(error)
+  }
+
+  #take(): Buffer[] {
+    const batch = this.#state.takeBatch()
+    const first = this.#first
+    if (first.length === 0) return batch
+    this.#first = []
+    return [...first, ...batch]
+  }
+
+  #block(): void {
+    this.#state.block()
+    if (this.#isBlocked) return
+    this.#isBlocked = true
+    this.#onBlocked()
+  }
+
+  readonly drained = (): void => {
+    if (this.#pipe === null || !this.#isBlocked) return
+    this.#isBlocked = false
+    this.#onDrained()
+    this.#flow()
+  }
+
+  #flow(): void {
+    try {
+      this.#state.flow()
+    } catch (error) {
+      return this.#fail(error)
+    }
+    this.flush()
+  }
+
+  /** Calls back when everything sent so far is with the kernel. */
+  whenFlushed(callback: (error: Error | null) => void): void {
+    const pipe = this.#pipe
+    if (pipe === null) return callback(new Error('there is no connection'))
+    const batch = this.#take()
+    if (!pipe.write(batch.length === 0 ? [Buffer.alloc(0)] : batch, callback)) this.#block()
+  }
+}
+
+interface InPumpEvents extends OutPumpEvents {
+  onStarted(): void
+}
+
+/** From the socket's chunk to frames, and so into the link's lanes. */
+export class InPump {
+  readonly #state: LinkCore
+  readonly #source: FrameSource
+  /** What the handlers send in reaction to a chunk leaves with it, through the other pump: the link connects them. */
+  replies: OutPump | null = null
+  readonly #onBlocked: () => void
+  readonly #onDrained: () => void
+  readonly #onStarted: () => void
+  readonly #onBroken: (error: ProtocolError) => void
+  readonly #onCrashed: (error: unknown) => void
+  #pipe: Pipe | null = null
+  #started = false
+
+  constructor(state: LinkCore, events: InPumpEvents) {
+    this.#state = state
+    this.#source = state.createReader()
+    this.#onBlocked = events.onBlocked
+    this.#onDrained = events.onDrained
+    this.#onStarted = events.onStarted
+    this.#onBroken = events.onBroken
+    this.#onCrashed = events.onCrashed
+  }
+
+  attach(pipe: Pipe, rest: Buffer): void {
+    this.#pipe = pipe
+    this.#started = false
+    this.#source.reset()
+    if (rest.length > 0) this.bytes(rest)
+    if (this.#state.isReceiveFull) this.#pipe?.pause()
+    else this.#pipe?.resume()
+  }
+
+  detach(): void {
+    this.#pipe = null
+  }
+
+  /** The application has too much unread on this link: TCP passes the pressure on to the sender. */
+  pause(): void {
+    if (this.#pipe === null) return
+    this.#pipe.pause()
+    this.#onBlocked()
+  }
+
+  resume(): void {
+    if (this.#pipe === null) return
+    this.#pipe.resume()
+    this.#onDrained()
+  }
+
+  /** Byte path 8/12: cut into frames in place. What the handlers sent in reaction leaves with this chunk, in one write. */
+  readonly bytes = (chunk: Buffer): void => {
+    if (this.#pipe === null) return
+    const replies = this.replies
+    replies?.chunkBegins()
+    try {
+      this.#state.kept.begin(chunk)
+      this.#state.chunkBegins(chunk.length)
+      this.#source.push(chunk)
+      this.#state.chunkEnds?.()
+    } catch (error) {
+      this.#pipe?.pause()
+      if (error instanceof ProtocolError) this.#onBroken(error)
+      else this.#onCrashed(error)
+      return
+    } finally {
+      this.#state.kept.settle()
+      replies?.chunkEnds()
+    }
+    replies?.flushReplies()
+    if (this.#started) return
+    this.#started = true
+    this.#onStarted()
+  }
+}
+
+export class ForwarderBody implements Body {
+  readonly pump: OutPump | InPump
+
+  constructor(input: ForwarderInput, port: ActorPort<ForwarderEvent>) {
+    this.pump = input.direction === 'out' ? createOutPump(input, port) : createInPump(input, port)
+  }
+
+  facts(): ForwarderFacts {
+    return { direction: this.pump instanceof OutPump ? 'out' : 'in' }
+  }
+
+  deadlineMs(deadline: DeadlineName): number {
+    throw new Error(`a forwarder has no deadline ${deadline}`)
+  }
+
+  dispose(): void {
+    this.pump.detach()
+  }
+
+  /** A bug met on the byte path becomes the end of this actor, so that its link restarts it by the rules of supervision. */
+  crash(event: { error: unknown }): never {
+    throw event.error
+  }
+}
+
+export function outPumpOf(ref: AnyActorRef): OutPump | undefined {
+  const pump = (bodyOf(ref) as ForwarderBody | undefined)?.pump
+  return pump instanceof OutPump ? pump : undefined
+}
+
+export function inPumpOf(ref: AnyActorRef): InPump | undefined {
+  const pump = (bodyOf(ref) as ForwarderBody | undefined)?.pump
+  return pump instanceof InPump ? pump : undefined
+}
+
+export const forwarder: ChartLogic<ForwarderInput> = chartActor<ForwarderInput, ForwarderBody, ForwarderEvent>({
+  machine: forwarderMachine,
+  host: (input) => input.services,
+  body: ForwarderBody,
+  actions: forwarderActions,
+})
+
+function createOutPump(input: ForwarderInput, port: ActorPort<ForwarderEvent>): OutPump {
+  return new OutPump(input.state, input.services.writes, {
+    onBlocked: () => port.send({ type: 'pump.blocked' }),
+    onDrained: () => port.send({ type: 'pump.drained' }),
+    onBroken: (error) => port.tell({ type: 'pump.failed', cause: { code: error.code, message: error.message } }),
+    onCrashed: (error) => port.send({ type: 'pump.crashed', error }),
+  })
+}
+
+function createInPump(input: ForwarderInput, port: ActorPort<ForwarderEvent>): InPump {
+  return new InPump(input.state, {
+    onBlocked: () => port.send({ type: 'pump.blocked' }),
+    onDrained: () => port.send({ type: 'pump.drained' }),
+    onStarted: () => port.tell({ type: 'pump.started' }),
+    onBroken: (error) => port.tell({ type: 'pump.failed', cause: { code: error.code, message: error.message } }),
+    onCrashed: (error) => port.send({ type: 'pump.crashed', error }),
+  })
+}

@@ -1,0 +1,109 @@
+/**
+ * Owns: how the state of a link is made from what is configured, in either dialect; the boot id of a network.
+ * Refuses to know: what the states do.
+ */
+import { StatewireError } from '../../codec/errors.ts'
+import { maxArenaLengthBytes, spareArenasLengthBytesMax, spareMemoryLengthBytesMax } from '../../codec/limits.ts'
+import { SpareMemory } from '../../codec/spare-memory.ts'
+import type { Dialect } from '../../protocol/dialect.ts'
+import { decodePeerId } from '../../protocol/key-id.ts'
+import type { LinkCore } from '../../protocol/link-core.ts'
+import { LinkState } from '../../protocol/ampc/ampc-link.ts'
+import { defaultKeepAlive } from '../../protocol/native/epoch/keep-alive.ts'
+import { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
+import { NativeLinkState } from '../../protocol/native/link/native-link.ts'
+import type { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
+import type { Environment } from '../base/environment.ts'
+import type { NetworkEvent } from '../base/events.ts'
+import type { ResolvedOptions } from '../config/options.ts'
+import type { PeerTable } from '../config/peer-table.ts'
+
+export interface LinkStatesOptions {
+  readonly environment: Environment
+  readonly options: ResolvedOptions
+  readonly peers: PeerTable
+  readonly dialect: Dialect
+  /** Native: the links count against it. */
+  readonly memory: NodeMemory
+  readonly emit: (event: NetworkEvent) => void
+}
+
+/** As codec/limits.ts says: one retransmit buffer's worth for few links, two batch buffers each for many. */
+const spareArenasForFewLinks = 64
+const spareArenasPerLink = 2
+
+export function createLinkStates({
+  environment,
+  options,
+  peers,
+  dialect,
+  memory,
+  emit,
+}: LinkStatesOptions): (peer: string, connectionId: number) => LinkCore {
+  if (options.dialect === 'ampc') {
+    return () => {
+      const state = new LinkState(dialect.sessions(options.limits.maxMessageLengthBytes), options.limits)
+      state.expectLanesFrom(0)
+      return state
+    }
+  }
+  const { clock, random } = environment
+  const { limits, key } = options
+  const spares = new SpareMemory(spareMemoryLengthBytesMax)
+  const arenasLengthBytes = (): number => spareArenasLengthBytes(peers.size * options.connectionParallelism)
+  const arenas = new SpareMemory(arenasLengthBytes())
+  const resize = (): void => arenas.resize(arenasLengthBytes())
+  peers.onChange({ added: resize, removed: resize })
+  if (key === null) throw new StatewireError('ERR_INTERNAL', 'the native dialect has no key')
+  // Microseconds since 1970 at the start of this network: greater than that of any earlier process with the same key.
+  const bootId = BigInt(Math.floor(clock.wallMs() * 1000))
+  return (peer, connectionId) => {
+    const epoch = new LinkEpoch({
+      connectionId,
+      ownKey: key.publicKey,
+      peerKey: decodePeerId(peer),
+      bootId,
+      drawEpoch: () => drawEpoch(random.bytes(8)),
+      limits: {
+        maxMessageLengthBytes: limits.maxMessageLengthBytes,
+        laneWindowBytes: limits.laneWindowBytes,
+        resumeTimeoutMs: limits.resumeTimeoutMs,
+        links: options.connectionParallelism,
+        replayWindowBytes: limits.replayWindowBytes,
+      },
+    })
+    return new NativeLinkState({
+      peer,
+      connectionId,
+      epoch,
+      laneWindowBytes: limits.laneWindowBytes,
+      maxMessageLengthBytes: limits.maxMessageLengthBytes,
+      sendQueueBytesMax: limits.sendQueueBytesMax,
+      sendQueueValuesMax: limits.sendQueueValuesMax,
+      keepAlive: defaultKeepAlive,
+      nowMs: () => clock.nowMs(),
+      memory: memory.open(),
+      spares,
+      arenas,
+      witness: {
+        onReset: (reason, outcomes, said) =>
+          emit({ type: 'link.reset', peer, link: `link:${connectionId}`, connectionId, reason, outcomes, said }),
+        onResumed: (replayedFrames) =>
+          emit({ type: 'link.resumed', peer, link: `link:${connectionId}`, connectionId, replayedFrames }),
+      },
+    })
+  }
+}
+
+/** How many batch buffers so many links keep between batches. */
+export function spareArenasLengthBytes(links: number): number {
+  return Math.min(
+    spareArenasLengthBytesMax,
+    Math.max(spareArenasForFewLinks, spareArenasPerLink * links) * maxArenaLengthBytes,
+  )
+}
+
+/** A u64 that is not 0. */
+function drawEpoch(bytes: Uint8Array): bigint {
+  return Buffer.from(bytes).readBigUInt64LE(0) | 1n
+}

@@ -1,0 +1,139 @@
+/**
+ * Owns: how links are let go of in order: nothing new is taken, what was accepted is acknowledged or reported, then Goodbye;
+ * all within a time limit.
+ * Refuses to know: who asked for it; what follows for sessions, which end with their links.
+ */
+import { StatewireError } from '../../codec/errors.ts'
+import { show } from '../../codec/format-value.ts'
+import type { LinkCore } from '../../protocol/link-core.ts'
+import { NativeLinkState } from '../../protocol/native/link/native-link.ts'
+import { checkTimeoutMs, invalid } from '../base/checks.ts'
+import { causeOf, errorOf } from '../base/causes.ts'
+import type { Cause } from '../base/causes.ts'
+import type { Services } from './services.ts'
+import { send } from '../statechart/send.ts'
+
+/** Of the values that `send` had accepted for this peer and that were not acknowledged when the drain began. */
+export interface DrainReport {
+  readonly peer: string
+  readonly acked: number
+  /** Handed to a connection, and neither acknowledged nor surely lost. */
+  readonly unknown: number
+  /** Surely not received: safe to send again. */
+  readonly notSent: number
+}
+
+export interface DrainOptions {
+  /** For all of it, Goodbye included; `limits.shutdownTimeoutMs` if not given. */
+  readonly timeoutMs?: number | undefined
+  /** Goes to the peer with the Goodbye, and is shown in its `link.reset`. At most 256 bytes of UTF-8. */
+  readonly reason?: string | undefined
+}
+
+/** What a Goodbye and its answer are given at the end of the limit: a round trip. */
+function partingMs(services: Services, limitMs: number): number {
+  return Math.min(services.options.limits.closeTimeoutMs, limitMs / 10)
+}
+
+function nativeOf(states: Iterable<LinkCore>): NativeLinkState[] {
+  return [...states].filter((state): state is NativeLinkState => state instanceof NativeLinkState && state.end === null)
+}
+
+/**
+ * Takes nothing new from now on. Calls back once everything that was accepted is acknowledged, or when the time is up.
+ * A link that is down has all of the time to come back. One that is up leaves some of it for its Goodbye.
+ */
+export function settleLinks(
+  services: Services,
+  peer: string,
+  states: Iterable<LinkCore>,
+  reason: Cause,
+  limitMs: number,
+  onSettled: () => void,
+): void {
+  const links = new Set(nativeOf(states))
+  for (const state of links) state.leave(errorOf(reason))
+  if (links.size === 0) return onSettled()
+  let isOver = false
+  const settle = (): void => {
+    if (isOver) return
+    isOver = true
+    deadline.cancel()
+    onSettled()
+  }
+  const restMs = partingMs(services, limitMs)
+  let deadline = services.wheel.schedule(limitMs - restMs, () => {
+    if ([...links].some(({ epoch }) => epoch.isUp)) settle()
+    else deadline = services.wheel.schedule(restMs, settle)
+  })
+  for (const state of links) {
+    state.whenAllAcked(() => {
+      links.delete(state)
+      if (links.size === 0) settle()
+    })
+  }
+  if (links.size > 0) send(services.reconnector ?? undefined, { type: 'dial.hurry', peer })
+}
+
+/** What every call for the peer hears from now on: only another network takes something for it again. The peer hears the reason alone. */
+export function drainedError(peer: string, reason?: string): StatewireError {
+  return new StatewireError(
+    'ERR_PEER_DRAINED',
+    `${peer} was drained, and nothing new is taken for it as long as this network lives${reason === undefined ? '' : `: ${reason}`}`,
+  )
+}
+
+/** The drain of one peer, for `network.drain`. `close` asks its actor to say Goodbye, within so many milliseconds. */
+export function drainPeer(
+  services: Services,
+  peer: string,
+  reason: Cause,
+  limitMs: number,
+  close: (withinMs: number) => void,
+): Promise<DrainReport> {
+  const links = nativeOf(services.baseLinks.of(peer).map(({ state }) => state))
+  const before = links.map((state) => ({ accepted: state.acceptedValues(), ...state.lost }))
+  const report = (): DrainReport => {
+    let [accepted, unknown, notSent] = [0, 0, 0]
+    for (const [index, { lost }] of links.entries()) {
+      accepted += before[index]?.accepted ?? 0
+      unknown += lost.unknown - (before[index]?.unknown ?? 0)
+      notSent += lost.notSent - (before[index]?.notSent ?? 0)
+    }
+    return { peer, acked: Math.max(0, accepted - unknown - notSent), unknown, notSent }
+  }
+  const drained = causeOf(drainedError(peer, reason.message))
+  const startedAtMs = services.nowMs()
+  return new Promise((resolve) => {
+    settleLinks(services, peer, links, drained, limitMs, () => {
+      const leftMs = Math.max(startedAtMs + limitMs - services.nowMs(), 1)
+      const restMs = Math.min(services.options.limits.closeTimeoutMs, leftMs)
+      close(restMs)
+      // An actor that was set aside, or is late, can not say Goodbye any more.
+      const deadline = services.wheel.schedule(restMs + lateMs, () => {
+        for (const state of links) state.close(errorOf(drained))
+      })
+      Promise.all(links.map(({ whenClosed }) => whenClosed)).then(
+        () => {
+          deadline.cancel()
+          const counts = report()
+          services.emit({ type: 'peer.drained', ...counts })
+          resolve(counts)
+        },
+        () => {},
+      )
+    })
+  })
+}
+
+/** The peer's actor has the same deadline, and comes first. */
+const lateMs = 50
+
+/** @throws StatewireError ERR_DIALECT_UNSUPPORTED, ERR_INVALID_OPTION */
+export function checkDrain(services: Services, { timeoutMs, reason }: DrainOptions): void {
+  if (services.options.dialect !== 'native')
+    throw new StatewireError('ERR_DIALECT_UNSUPPORTED', 'drain needs acknowledgements, which the ampc dialect has not')
+  checkTimeoutMs(timeoutMs, 'timeoutMs', false)
+  if (reason !== undefined && (typeof reason !== 'string' || Buffer.byteLength(reason) > 256))
+    throw invalid(`reason must be a text of at most 256 bytes, got ${show(reason)}`)
+}

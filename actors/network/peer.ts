@@ -1,0 +1,256 @@
+/**
+ * Owns: the links to one peer and their supervision; where failures of this peer's actors stop.
+ * Refuses to know: sockets, frames, sessions; other peers. The chart is machines/peer.ts.
+ */
+import { peerActions, peerMachine } from '../../machines/peer.ts'
+import type { PeerEvent, PeerFacts } from '../../machines/peer.ts'
+import type { ChildEvent, DeadlineName } from '../../machines/chart.ts'
+import type { AnyActorRef, AnyEventObject } from '../../machines/xstate.ts'
+import { chartActor } from '../statechart/chart-actor.ts'
+import type { ActorPort, Body, ChartLogic } from '../statechart/chart-actor.ts'
+import { link } from '../link/link.ts'
+import type { LinkSpec } from '../link/link.ts'
+import type { ResolvedPeer } from '../config/options.ts'
+import { cause, causeOf, errorOf } from '../base/causes.ts'
+import type { Cause } from '../base/causes.ts'
+import type { Services } from './services.ts'
+import type { Deadline } from '../base/timer-wheel.ts'
+import { send } from '../statechart/send.ts'
+
+/** Asks a peer for a link; `replyTo` hears `link.ready`, `link.up`, `link.down` and `link.failed`, with `peer`. */
+export interface LinkRequest {
+  readonly spec: LinkSpec
+  readonly replyTo: AnyActorRef
+}
+
+export interface PeerInput {
+  readonly services: Services
+  readonly peer: ResolvedPeer
+}
+
+class PeerBody implements Body {
+  readonly #services: Services
+  readonly #peer: ResolvedPeer
+  readonly #port: ActorPort<PeerEvent<LinkRequest>>
+  readonly #requests = new Map<string, LinkRequest>()
+  readonly #up = new Set<string>()
+  #cause: Cause = { code: 'ERR_INTERNAL', message: 'unknown' }
+
+  constructor(input: PeerInput, port: ActorPort<PeerEvent<LinkRequest>>) {
+    this.#services = input.services
+    this.#peer = input.peer
+    this.#port = port
+  }
+
+  facts(): PeerFacts {
+    return { peer: this.#peer.id, links: this.#port.children.size }
+  }
+
+  deadlineMs(deadline: DeadlineName): number {
+    const { limits } = this.#services.options
+    if (deadline === 'shutdownTimeoutMs' && this.#closeWithinMs !== null) return this.#closeWithinMs
+    if (deadline === 'backoffMaxMs' || deadline === 'shutdownTimeoutMs') return limits[deadline]
+    throw new Error(`a peer has no deadline ${deadline}`)
+  }
+
+  /** After a crash the links of batches fail, and those that outlive crashes are down until they are asked for anew. */
+  dispose(): void {
+    for (const { spec, replyTo } of this.#requests.values()) {
+      const reason =
+        this.#services.failure ?? cause('ERR_NETWORK_STOPPED', `the network has let go of ${this.#peer.id}`)
+      if (spec.onConnectionLost === 'fail') spec.state.close(errorOf(reason))
+      else spec.state.connectionLost(reason.message, errorOf(reason))
+      if (!this.#closing)
+        send(replyTo, {
+          type: spec.onConnectionLost === 'fail' ? 'link.failed' : 'link.down',
+          link: spec.id,
+          peer: this.#peer.id,
+          cause: reason,
+        })
+    }
+    this.#requests.clear()
+    this.#lastDeadline?.cancel()
+  }
+
+  openLink(event: { request: LinkRequest }): void {
+    const { request } = event
+    this.#requests.set(request.spec.id, request)
+    this.#spawn(request)
+  }
+
+  #spawn(request: LinkRequest): void {
+    this.#port.children.spawn({
+      id: request.spec.id,
+      kind: 'link',
+      logic: link,
+      input: { services: this.#services, peer: this.#peer, spec: request.spec },
+      // A link of a batch that ends together must not come back from a crash: its batch ends. Others outlive their crashes.
+      restart: request.spec.onConnectionLost === 'fail' ? 'temporary' : 'transient',
+    })
+  }
+
+  releaseLink(event: { link: string; cause: Cause }): void {
+    const ref = this.#port.children.get(event.link)
+    if (ref !== undefined) send(ref, { type: 'link.close', cause: event.cause })
+    else this.#forget(event.link)
+  }
+
+  /** Its connection is dropped and made anew; the link and its lanes stay. */
+  breakLink(event: { link: string; cause: Cause }): void {
+    send(this.#port.children.get(event.link), { type: 'pump.failed', cause: event.cause })
+  }
+
+  relay(event: AnyEventObject & { link: string; cause?: Cause }): void {
+    const wasUp = this.#up.size > 0
+    if (event.type === 'link.up') this.#up.add(event.link)
+    else if (event.type !== 'link.ready') this.#up.delete(event.link)
+    if (!wasUp && this.#up.size > 0) this.#services.emit({ type: 'peer.up', peer: this.#peer.id })
+    if (wasUp && this.#up.size === 0)
+      this.#services.emit({ type: 'peer.down', peer: this.#peer.id, cause: event.cause ?? this.#cause })
+    if (event.type === 'link.up' || event.type === 'link.down') this.#heedLinks()
+    const { type, link: id, cause: reason } = event
+    const peerId = this.#peer.id
+    const replyTo = this.#requests.get(id)?.replyTo
+    if (replyTo !== undefined)
+      send(
+        replyTo,
+        reason === undefined ? { type, link: id, peer: peerId } : { type, link: id, cause: reason, peer: peerId },
+      )
+  }
+
+  forgetLink(event: { id?: string; link?: string }): void {
+    const id = event.id ?? event.link
+    if (id === undefined || this.#port.children.get(id) !== undefined) return
+    const wasUp = this.#up.delete(id)
+    if (wasUp && this.#up.size === 0)
+      this.#services.emit({
+        type: 'peer.down',
+        peer: this.#peer.id,
+        cause: cause('ERR_SESSION_CLOSED', 'its last link was closed'),
+      })
+    this.#forget(id)
+  }
+
+  #forget(id: string): void {
+    this.#requests.delete(id)
+    this.#tellIfIdle()
+  }
+
+  #tellIfIdle(): void {
+    if (!this.#closing) return
+    if (this.#port.children.size === 0) this.#port.send({ type: 'peer.empty' })
+    else if (this.#port.children.size === 1) this.#leaveLast()
+  }
+
+  /** The peer takes link 0 for the last of all links (docs/protocol.md, native). */
+  #lastToLeave(): AnyActorRef | undefined {
+    const first = [...this.#requests.values()].find(
+      ({ spec }) => spec.connectionId === 0 && spec.onConnectionLost === 'resume',
+    )
+    return first === undefined ? undefined : this.#port.children.get(first.spec.id)
+  }
+
+  #leaveLast(): void {
+    const close = this.#closeLast
+    this.#closeLast = null
+    this.#lastDeadline?.cancel()
+    close?.()
+  }
+
+  #closing = false
+  #closeWithinMs: number | null = null
+  #closeLast: (() => void) | null = null
+  #lastDeadline: Deadline | null = null
+
+  wakeLinks(event: AnyEventObject): void {
+    for (const ref of this.#port.children.refs()) send(ref, event)
+  }
+
+  /** A peer tells on link 0 how many links it has. */
+  #heedLinks(): void {
+    const { baseLinks } = this.#services
+    for (const { id } of baseLinks.inUse(this.#peer.id).slice(1))
+      send(this.#port.children.get(id), { type: 'link.wanted' })
+    for (const { id, state } of baseLinks.unused(this.#peer.id)) {
+      // Its connection leads nowhere, and may not have noticed it. What the link held is over once it is down.
+      send(this.#port.children.get(id), {
+        type: 'link.unwanted',
+        cause: cause('ERR_CONNECTION_LOST', `${this.#peer.id} has fewer links now`),
+      })
+      state.retire?.()
+    }
+  }
+
+  noteRestart(event: ChildEvent): void {
+    const reason = causeOf('error' in event ? event.error : undefined, 'ERR_INTERNAL', `${event.id}: `)
+    this.#services.emit({ type: 'child.restarted', parent: this.#port.id, child: event.id, cause: reason })
+    // The crash took the connection: the lanes live on and are told what may be missing.
+    const request = this.#requests.get(event.id)
+    request?.spec.state.crashed()
+    request?.spec.state.connectionLost(
+      `a bug ended the connection to ${this.#peer.id}: ${reason.message}`,
+      errorOf(reason),
+    )
+    this.relay({ type: 'link.down', link: event.id, cause: reason })
+  }
+
+  /** A link is beyond help: whoever asked for it hears so. */
+  noteEscalation(event: ChildEvent): void {
+    this.#cause = causeOf('error' in event ? event.error : undefined, 'ERR_RESTART_INTENSITY', `${event.id}: `)
+    const request = this.#requests.get(event.id)
+    if (request === undefined) return
+    if (request.spec.onConnectionLost === 'fail') {
+      request.spec.state.close(errorOf(this.#cause))
+      this.relay({ type: 'link.failed', link: event.id, cause: this.#cause })
+      this.#forget(event.id)
+    } else {
+      request.spec.state.crashed()
+      request.spec.state.connectionLost(`${this.#peer.id} is set aside: ${this.#cause.message}`, errorOf(this.#cause))
+      this.relay({ type: 'link.down', link: event.id, cause: this.#cause })
+    }
+  }
+
+  tellErrored(): void {
+    this.#services.emit({ type: 'peer.errored', peer: this.#peer.id, cause: this.#cause })
+  }
+
+  /** The cap of the back-off has passed: what is still wanted is tried again. */
+  reopenLinks(): void {
+    for (const request of this.#requests.values())
+      if (this.#port.children.get(request.spec.id) === undefined) this.#spawn(request)
+  }
+
+  /** `withinMs`: when it must be over, if that is not as long as a shutdown may take. */
+  closeLinks(event: { cause: Cause; withinMs?: number }): void {
+    this.#closing = true
+    this.#closeWithinMs = event.withinMs ?? null
+    const last = this.#lastToLeave()
+    for (const ref of this.#port.children.refs())
+      if (ref !== last) send(ref, { type: 'link.close', cause: event.cause })
+    if (last !== undefined) {
+      this.#closeLast = () => send(last, { type: 'link.close', cause: event.cause })
+      const withinMs = event.withinMs ?? this.#services.options.limits.shutdownTimeoutMs
+      // A link whose Goodbye is not answered leaves half of the time for the last one.
+      this.#lastDeadline = this.#services.wheel.schedule(withinMs / 2, () => this.#leaveLast())
+    }
+    this.#tellIfIdle()
+  }
+
+  refuseLink(event: { request: LinkRequest }): void {
+    const reason = cause('ERR_NETWORK_STOPPED', `the network is letting go of ${this.#peer.id}`)
+    event.request.spec.state.close(errorOf(reason))
+    send(event.request.replyTo, {
+      type: 'link.failed',
+      link: event.request.spec.id,
+      peer: this.#peer.id,
+      cause: reason,
+    })
+  }
+}
+
+export const peer: ChartLogic<PeerInput> = chartActor<PeerInput, PeerBody, PeerEvent<LinkRequest>>({
+  machine: peerMachine,
+  host: (input) => input.services,
+  body: PeerBody,
+  actions: peerActions,
+})

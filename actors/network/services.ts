@@ -1,0 +1,152 @@
+/**
+ * Owns: what all actors of one network share: environment, options, timer wheel, the claims that are open, events, counters.
+ * Refuses to know: any actor. There is no module state: several networks live in one process, each with its own services.
+ */
+import { legibleData } from '../../codec/sanitize.ts'
+import type { AnyActorRef, AnyEventObject } from '../../machines/xstate.ts'
+import type { Dialect } from '../../protocol/dialect.ts'
+import { ampcDialect } from '../../protocol/ampc/ampc-dialect.ts'
+import { nativeDialect } from '../../protocol/native/link/native-dialect.ts'
+import { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
+import { PeerAddresses } from '../../protocol/peer-addresses.ts'
+import { SessionNumbering } from '../../protocol/ampc/session-numbering.ts'
+import type { Cause } from '../base/causes.ts'
+import { BaseLinks } from '../link/base-links.ts'
+import { createLinkStates } from '../link/link-states.ts'
+import type { SessionContext, WaitingCall } from '../session/session-context.ts'
+import { Claims } from '../connection/accept-registry.ts'
+import type { Environment } from '../base/environment.ts'
+import type { NetworkEvent } from '../base/events.ts'
+import { ConnectDiagnostics } from './connect-diagnostics.ts'
+import type { ResolvedOptions } from '../config/options.ts'
+import type { PeerTable } from '../config/peer-table.ts'
+import { NameLookups } from '../base/name-lookups.ts'
+import { FatalFailures } from '../session/fatal-failures.ts'
+import { LiveActors } from '../statechart/live-actors.ts'
+import { TimerWheel } from '../base/timer-wheel.ts'
+import { Turns } from '../session/keyed-queue.ts'
+import { WriteScheduler } from '../link/write-scheduler.ts'
+
+/** Events that are logged as warnings. */
+const warnings: ReadonlySet<NetworkEvent['type']> = new Set([
+  'warning',
+  'child.restarted',
+  'handler.failed',
+  'peer.errored',
+])
+
+export class Services implements SessionContext {
+  readonly environment: Environment
+  readonly options: ResolvedOptions
+  readonly dialect: Dialect
+  readonly peers: PeerTable
+  readonly wheel: TimerWheel
+  readonly claims = new Claims()
+  readonly peerAddresses = new PeerAddresses()
+  readonly turns = new Turns()
+  /** When the batches of all links leave, and Acks without one. */
+  readonly writes: WriteScheduler
+  readonly numbering = new SessionNumbering()
+  /** Calls that are not complete yet: only they need to know which links are ready, and what keeps peers from connecting. */
+  readonly waitingCalls = new Set<WaitingCall>()
+  readonly baseLinks: BaseLinks
+  readonly lookups: NameLookups
+  /** What all native links together may hold. */
+  readonly memory: NodeMemory
+  /** The living actors of this network. */
+  readonly actors = new LiveActors()
+  readonly nowMs: () => number
+  /** Set by the supervisor; a restarted reconnector is found here. */
+  reconnector: AnyActorRef | null = null
+  /** Set by the supervisor: why the network failed; null as long as it has not. */
+  failure: Cause | null = null
+  /** Set by the supervisor: where it listens, with the real port. */
+  url: string | null = null
+  /** Set by the supervisor: events leave the network through it. */
+  emitter: (event: NetworkEvent) => void = () => {}
+  /** Set by the supervisor. */
+  tellPeer: (peer: string, event: AnyEventObject) => void = () => {}
+  readonly fatalFailures: FatalFailures
+  readonly #diagnostics: ConnectDiagnostics
+
+  constructor(environment: Environment, options: ResolvedOptions, peers: PeerTable) {
+    this.environment = environment
+    this.options = options
+    this.peers = peers
+    this.#diagnostics = new ConnectDiagnostics(options, peers)
+    this.dialect = options.dialect === 'native' ? nativeDialect : ampcDialect
+    this.memory = new NodeMemory(options.memoryBudgetBytes, peers.size * options.connectionParallelism)
+    if (options.dialect === 'native') {
+      const divide = (): void => this.memory.setLinks(peers.size * options.connectionParallelism)
+      peers.onChange({ added: divide, removed: divide })
+    }
+    this.baseLinks = new BaseLinks(
+      options,
+      peers,
+      createLinkStates({
+        environment,
+        options,
+        peers,
+        dialect: this.dialect,
+        memory: this.memory,
+        emit: (event) => this.emit(event),
+      }),
+    )
+    this.wheel = new TimerWheel(environment.clock)
+    this.fatalFailures = new FatalFailures(
+      this.wheel,
+      this.waitingCalls,
+      options.listen !== null && this.dialect.bothMayDial,
+    )
+    const { nameLookupTimeoutMs, nameLookupsMax } = options.limits
+    this.lookups = new NameLookups({
+      names: environment.names,
+      wheel: this.wheel,
+      timeoutMs: nameLookupTimeoutMs,
+      runningMax: nameLookupsMax,
+    })
+    this.writes = new WriteScheduler(environment.clock)
+    this.nowMs = () => environment.clock.nowMs()
+  }
+
+  actorStarted(ref: AnyActorRef): void {
+    this.actors.add(ref)
+  }
+
+  actorStopped(ref: AnyActorRef): void {
+    this.actors.delete(ref)
+  }
+
+  /** Why a peer is not connected, in parentheses, for the end of an error message; or ''. */
+  whyNotConnected(peer: string, links?: ReadonlySet<number>): string {
+    return this.#diagnostics.sentenceFor(peer, this.url, links)
+  }
+
+  fatalCauseOf(peer: string): Cause | null {
+    return this.fatalFailures.of(peer)
+  }
+
+  connectFailed(peer: string, cause: Cause): void {
+    this.fatalFailures.failed(peer, cause)
+  }
+
+  whyNotSent(peer: string, isConnected: boolean): string {
+    if (isConnected) return ': it is connected, and its reader has fallen behind'
+    return `: it is not connected${this.whyNotConnected(peer)}`
+  }
+
+  emit(event: NetworkEvent): void {
+    this.#diagnostics.record(event)
+    if (event.type === 'connection.opened') this.fatalFailures.clear(event.peer)
+    const { log } = this.environment
+    if (log.isRead?.() !== false) {
+      const { type, ...fields } = event
+      log.write(warnings.has(type) ? 'warn' : 'info', type, legibleData(fields) as Readonly<Record<string, unknown>>)
+    }
+    this.emitter(event)
+  }
+
+  toJSON(): string {
+    return `<services of ${this.options.identity}>`
+  }
+}

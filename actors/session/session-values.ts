@@ -1,0 +1,106 @@
+/**
+ * Owns: the iterator over the values that a peer sends on a session: how it waits, how it is ended early, and that it ends
+ * normally unless something was lost.
+ * Independent of: links and frames; other ways to read a session (session.ts).
+ */
+import type { NetworkValue } from '../../codec/values.ts'
+import type { Lane } from '../../protocol/lane.ts'
+import { isOrderlyEnd } from '../../protocol/orderly-end.ts'
+import { bounded } from '../base/bounded.ts'
+import type { TimerWheel } from '../base/timer-wheel.ts'
+
+type Result = IteratorResult<NetworkValue, undefined>
+
+const finished: Result = { done: true, value: undefined }
+
+export interface SessionValuesOptions {
+  readonly context: { readonly wheel: TimerWheel }
+  readonly lane: Lane
+  /** Begins the messages of its errors. */
+  readonly what: string
+  readonly signal: AbortSignal | undefined
+}
+
+/** Unlike an async generator, it can be ended while `next` waits, and then takes no value away from later readers. */
+export class SessionValues implements AsyncIterableIterator<NetworkValue, undefined> {
+  readonly #options: SessionValuesOptions
+  /** One for each `next` that waits. */
+  readonly #cancels = new Set<() => void>()
+  #isOver = false
+
+  constructor(options: SessionValuesOptions) {
+    this.#options = options
+  }
+
+  async next(): Promise<Result> {
+    if (this.#isOver) return finished
+    try {
+      const value = this.#options.lane.take()
+      return value === undefined ? await this.#wait() : { done: false, value }
+    } catch (error) {
+      // Of several calls that wait, one is told; the others are done.
+      if (this.#isOver) return finished
+      this.#end()
+      if (isOrderlyEnd(error)) return finished
+      throw error
+    }
+  }
+
+  /** Ends the iterator. Calls of `next` that wait resolve as done; unread values stay for the next reader. */
+  return(): Promise<Result> {
+    this.#end()
+    return Promise.resolve(finished)
+  }
+
+  throw(error?: unknown): Promise<Result> {
+    this.#end()
+    return Promise.reject(error as Error)
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return()
+  }
+
+  #wait(): Promise<Result> {
+    const { context, lane, what, signal } = this.#options
+    return bounded<Result>(
+      context,
+      signal === undefined ? undefined : { signal },
+      'ERR_TIMED_OUT',
+      what,
+      (resolve, reject) => {
+        const waiter = {
+          resolve: (value: NetworkValue): void => {
+            this.#cancels.delete(cancel)
+            resolve({ done: false, value })
+          },
+          reject: (error: Error): void => {
+            this.#cancels.delete(cancel)
+            reject(error)
+          },
+        }
+        const cancel = (): void => {
+          giveUp()
+          resolve(finished)
+        }
+        this.#cancels.add(cancel)
+        const giveUp = lane.wait(waiter)
+        return () => {
+          this.#cancels.delete(cancel)
+          giveUp()
+        }
+      },
+    )
+  }
+
+  #end(): void {
+    this.#isOver = true
+    const cancels = [...this.#cancels]
+    this.#cancels.clear()
+    for (const cancel of cancels) cancel()
+  }
+}

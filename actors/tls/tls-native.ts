@@ -1,0 +1,103 @@
+/**
+ * Owns: the native dialect's TLS: 1.3, mutual, keys without an authority, and every check of it on both sides.
+ * Refuses to know: sockets beyond their handshake, hellos, and where the expected and allowed ids come from.
+ *
+ * The id comes from the key of the certificate and from nothing else in it. The self-signature is not looked at: TLS
+ * proves that the other side holds the key.
+ */
+import tls from 'node:tls'
+import { StatewireError } from '../../codec/errors.ts'
+import { decodePeerId, encodePeerId } from '../../protocol/key-id.ts'
+import { publicKeyOf } from './certificate.ts'
+import type { Identity } from './identity.ts'
+import { formatAddress } from '../base/pipe.ts'
+import type { Address } from '../base/pipe.ts'
+import { dialError, handshakeError, refusal, UnexpectedPeerError } from './tls-errors.ts'
+import { nativeAlpn } from './tls-parameters.ts'
+import type { Proof, TlsSide } from './tls-side.ts'
+
+export interface NativeAcceptOptions {
+  readonly identity: Identity
+  readonly remote: Address
+  /** The allow-list. Without it any key gets as far as its hello. */
+  readonly authorize: ((peerId: string) => boolean) | undefined
+}
+
+export interface NativeDialOptions {
+  readonly identity: Identity
+  readonly remote: Address
+  readonly expectedPeerId: string
+}
+
+/** Never `key` and `cert` in options of a socket: they stay on it, where an inspector prints them. */
+const ALPNProtocols = [nativeAlpn]
+
+export function nativeDialer({ identity, remote, expectedPeerId }: NativeDialOptions): TlsSide {
+  const address = formatAddress(remote)
+  const expected = decodePeerId(expectedPeerId, `the id expected at ${address}`)
+  if (expectedPeerId === identity.id) {
+    throw new StatewireError('ERR_INVALID_PEER_ID', `the id expected at ${address} is this side's own`)
+  }
+  return {
+    role: 'dialer',
+    begin: (socket, highWaterMark) => {
+      const { secureContext } = identity
+      const options = { socket, secureContext, ALPNProtocols, rejectUnauthorized: false, highWaterMark }
+      return tls.connect(options)
+    },
+    check(socket) {
+      const publicKey = provedKey(socket, remote)
+      if (!publicKey.equals(expected)) throw new UnexpectedPeerError(address, expectedPeerId, encodePeerId(publicKey))
+      return proofOf(expectedPeerId)
+    },
+    failed: (error) => dialError(address, error),
+  }
+}
+
+export function nativeAcceptor({ identity, remote, authorize }: NativeAcceptOptions): TlsSide {
+  const address = formatAddress(remote)
+  return {
+    role: 'acceptor',
+    begin(raw, highWaterMark) {
+      const { secureContext } = identity
+      const asked = { isServer: true, requestCert: true, rejectUnauthorized: false }
+      const options = { ...asked, secureContext, ALPNProtocols, highWaterMark }
+      return new tls.TLSSocket(raw, options)
+    },
+    check(socket) {
+      const peerId = encodePeerId(provedKey(socket, remote))
+      if (peerId === identity.id) {
+        throw new StatewireError('ERR_UNEXPECTED_PEER', `${address} has this side's own key`)
+      }
+      if (authorize !== undefined && !authorize(peerId)) {
+        throw new StatewireError('ERR_UNKNOWN_PEER', `${address} proved to be ${peerId}, which is not allowed here`)
+      }
+      return proofOf(peerId)
+    },
+    failed: (error) => handshakeError(address, error),
+  }
+}
+
+/** Each of these was seen to be needed: TLS itself lets all of it through. */
+function provedKey(socket: tls.TLSSocket, remote: Address): Buffer {
+  const protocol = socket.getProtocol()
+  if (protocol !== 'TLSv1.3')
+    throw refusedBecause(remote, `it speaks ${protocol ?? 'an unknown version of TLS'}, not TLSv1.3`)
+  if (socket.alpnProtocol !== nativeAlpn) throw refusedBecause(remote, `it did not agree on ${nativeAlpn} by ALPN`)
+  // A ticket would stand for a certificate that is not shown. On a client this is null, not false.
+  if (socket.isSessionReused() === true)
+    throw refusedBecause(remote, 'it resumed an old TLS session, which proves no key')
+  const certificate = socket.getPeerX509Certificate()
+  if (certificate === undefined) throw refusedBecause(remote, 'it showed no certificate with an Ed25519 key')
+  const publicKey = publicKeyOf(certificate)
+  if (publicKey === undefined) throw refusedBecause(remote, 'the key of its certificate is not Ed25519')
+  return publicKey
+}
+
+function refusedBecause(remote: Address, reason: string): StatewireError {
+  return refusal(formatAddress(remote), reason)
+}
+
+function proofOf(peerId: string): Proof {
+  return { dialect: 'native', peerId, covers: (identity) => identity === peerId }
+}

@@ -1,0 +1,122 @@
+/**
+ * Owns: the life of one `makeSessions` call and of the sessions it made: they come up together, and in mode `fail`
+ * they end together.
+ * Refuses to know: sockets, frames, and how links come up.
+ *
+ *   queued       waits for its turn: calls to one peer are served in the order they were made
+ *   connecting   waits until the links to all its peers are ready
+ *   validating   each session sends its number in the batch and expects the same from every peer
+ *   open         the sessions are the application's
+ *   closing      its links flush
+ *   closed | failed   final, with a cause
+ */
+import { setup } from './xstate.ts'
+import { placeholders, resting } from './chart.ts'
+import type { Cause, ChartContext, ChartInput, DeadlinePassed, StateMeta } from './chart.ts'
+
+export interface SessionGroupFacts {
+  readonly peers: readonly string[]
+  readonly sessions: number
+  readonly connectionsPerPeer: number
+  /** Links that are up, of all that it needs. */
+  readonly readyLinks: number
+  /** The connections of a control channel stand each for itself: who leaves after the barrier must not end that of the others. */
+  readonly purpose: 'sessions' | 'control'
+  /** `fail`: one lost connection ends the batch. `reconnect`: its links outlive it. `resume`: nothing is lost with a connection. */
+  readonly onConnectionLost: 'resume' | 'reconnect' | 'fail'
+}
+
+export type SessionGroupEvent =
+  | { readonly type: 'turn.granted' }
+  | { readonly type: 'link.ready'; readonly peer: string; readonly link: string }
+  | { readonly type: 'link.up'; readonly peer: string; readonly link: string }
+  | { readonly type: 'link.down'; readonly peer: string; readonly link: string; readonly cause: Cause }
+  | { readonly type: 'link.failed'; readonly peer: string; readonly link: string; readonly cause: Cause }
+  | { readonly type: 'group.whole' }
+  | { readonly type: 'group.validated' }
+  | { readonly type: 'group.fail'; readonly cause: Cause }
+  | { readonly type: 'group.close'; readonly cause: Cause }
+  | DeadlinePassed
+
+export const sessionGroupActions = [
+  'takeTurn',
+  'openLinks',
+  'noteReady',
+  'validate',
+  'settle',
+  'noteDown',
+  'noteGone',
+  'noteFailure',
+  'releaseLinks',
+  'reject',
+  'tellClosed',
+] as const
+
+export const sessionGroupMachine = setup({
+  types: {
+    context: {} as ChartContext<SessionGroupFacts>,
+    events: {} as SessionGroupEvent,
+    input: {} as ChartInput<SessionGroupFacts>,
+    meta: {} as StateMeta,
+    tags: {} as typeof resting,
+  },
+  actions: placeholders(sessionGroupActions),
+  guards: {
+    isControl: ({ context }) => context.facts.purpose === 'control',
+    resumes: ({ context }) => context.facts.onConnectionLost === 'resume',
+  },
+}).createMachine({
+  id: 'group',
+  context: ({ input }) => ({ facts: input.facts, body: input.body }),
+  initial: 'queued',
+  on: {
+    'link.failed': { target: '.failed', actions: 'noteFailure' },
+    'group.fail': { target: '.failed', actions: 'noteFailure' },
+    'group.close': { target: '.failed', actions: 'noteFailure' },
+    'deadline.passed': { target: '.failed', actions: 'noteFailure' },
+  },
+  states: {
+    queued: {
+      meta: { deadline: 'makeSessionsTimeoutMs' },
+      entry: 'takeTurn',
+      on: { 'turn.granted': 'connecting' },
+    },
+    connecting: {
+      meta: { deadline: 'makeSessionsTimeoutMs' },
+      entry: 'openLinks',
+      on: {
+        'link.ready': { actions: 'noteReady' },
+        'link.up': { actions: 'noteReady' },
+        'link.down': { actions: 'noteDown' },
+        'group.whole': 'validating',
+      },
+    },
+    validating: {
+      meta: { deadline: 'makeSessionsTimeoutMs' },
+      entry: 'validate',
+      on: {
+        'group.validated': 'open',
+        // A validation that may have been lost cannot be told from one that never came: the whole call is made again.
+        'link.down': [
+          { guard: 'resumes', actions: 'noteDown' },
+          { target: 'failed', actions: 'noteFailure' },
+        ],
+      },
+    },
+    open: {
+      description: 'The sessions are in use.',
+      tags: resting,
+      entry: 'settle',
+      on: {
+        'link.down': { actions: 'noteDown' },
+        'link.failed': [
+          { guard: 'isControl', actions: 'noteGone' },
+          { target: 'failed', actions: 'noteFailure' },
+        ],
+        'group.close': { target: 'closed', actions: 'noteFailure' },
+      },
+    },
+    closed: { type: 'final', entry: ['releaseLinks', 'tellClosed'] },
+    failed: { type: 'final', entry: ['releaseLinks', 'reject', 'tellClosed'] },
+  },
+})
