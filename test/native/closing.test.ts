@@ -1,7 +1,7 @@
 /**
- * Owns: what is left, and in which order links are left, when sessions, peers and networks end in an orderly way: actors,
- * listening handles, and the time that a peer has to come back.
- * Independent of: what the counts of a drain say (drain.test.ts).
+ * Owns: what is left open, and the order in which links are closed, when sessions, peers and networks end in an orderly
+ * way: actors, listening handles, and the time that a peer has to reconnect.
+ * Independent of: the counts of a drain (drain.test.ts).
  */
 import { describe, expect, it } from 'vitest'
 import { createNetwork, Identity } from '../../index.ts'
@@ -23,7 +23,7 @@ async function trio(scene: NativeScene): Promise<[NativeMember, NativeMember, Na
 
 describe('the actors of sessions', () => {
   it.each(carriers)(
-    'the actors of sessions are gone over %s once the peer has closed all of them, and what came before can be read',
+    'session actors stop over %s once the peer has closed the sessions, and earlier values can still be read',
     (on) =>
       play({ on }, async (scene) => {
         const [alice, bob] = await scene.pair()
@@ -43,7 +43,7 @@ describe('the actors of sessions', () => {
       }),
   )
 
-  it('the actors of sessions stay while one session, or one of its peers, is left', () =>
+  it('session actors keep running while one session, or one of its peers, is left', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob, carol] = await trio(scene)
       const [own, ofBob, ofCarol] = (await scene.sessions([alice, bob, carol], 2)) as [Session[], Session[], Session[]]
@@ -56,7 +56,7 @@ describe('the actors of sessions', () => {
       await scene.until('the actor has ended', () => actorsOf(alice) === before - 1)
     }))
 
-  it('the actors of sessions are gone once the link was reset', () =>
+  it('session actors stop after the link was reset', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const before = actorsOf(alice)
@@ -69,7 +69,7 @@ describe('the actors of sessions', () => {
       expect(alice.eventsOf('sessions.closed')).toMatchObject([{ cause: { code: 'ERR_LINK_RESET' } }])
     }))
 
-  it('the actors of sessions are gone when a listener asks for new sessions as soon as the old ones have ended', () =>
+  it('session actors stop when a listener makes new sessions as soon as the old ones have ended', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [, other] = (await scene.sessions([alice, bob], 2)) as [Session[], Session[]]
@@ -86,16 +86,16 @@ describe('the actors of sessions', () => {
     }))
 })
 
-describe('a link that is down while its peer is left', () => {
+describe('disconnecting from a peer whose link is down', () => {
   const ways: [string, (member: NativeMember, peer: NativeMember) => Promise<unknown>][] = [
     ['drain', (member, peer) => member.network.drain(peer.id)],
     ['shutdown', (member) => member.network.shutdown()],
   ]
-  // A dialer waits at most a quarter of a second then, whatever its back-off was before.
+  // A dialer then waits at most a quarter of a second, whatever its back-off was before.
   const backAfterMs = [3_500, 4_400]
 
   it.each(ways.flatMap(([name, leave]) => backAfterMs.map((ms) => [name, ms, leave] as const)))(
-    'a link that is down while its peer is left has nearly all of the 5 s of %s to come back, and does at %i ms',
+    'a link that is down has nearly all of the 5 s of %s to reconnect, and does at %i ms',
     (_, ms, leave) =>
       play({ on: 'memory', limits: { backoffMinMs: 1_000, backoffMaxMs: 30_000 } }, async (scene) => {
         const [alice, bob] = await scene.pair()
@@ -117,7 +117,7 @@ describe('a link that is down while its peer is left', () => {
       }),
   )
 
-  it('a link that is down while its peer is left does not delay the Goodbye to other peers', () =>
+  it('a link that is down does not delay the Goodbye to other peers', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob, carol] = await trio(scene)
       const [[mine]] = (await scene.sessions([alice, bob, carol], 1)) as [[Session]]
@@ -134,9 +134,9 @@ describe('a link that is down while its peer is left', () => {
     }))
 })
 
-describe('leaving a peer with several links', () => {
+describe('disconnecting from a peer with several links', () => {
   it.each(['drain', 'shutdown'] as const)(
-    'leaving a peer with several links says Goodbye on link 0 last, by %s',
+    'disconnecting from a peer with several links sends Goodbye on link 0 last, by %s',
     (way) =>
       play({ on: 'memory', links: 3 }, async (scene) => {
         const [alice, bob] = await scene.pair()
@@ -149,11 +149,11 @@ describe('leaving a peer with several links', () => {
       }),
   )
 
-  it('leaving a peer with several links says it on link 0 too when another link does not answer', () =>
+  it('disconnecting from a peer sends Goodbye on link 0 even if another link does not answer', () =>
     play({ on: 'memory', links: 2 }, async (scene) => {
       const [alice, bob] = await scene.pair()
       await scene.sessions([alice, bob], 2)
-      // The newest pipe is that of link 1.
+      // The newest pipe belongs to link 1.
       ;[...bob.faults.pipes].at(-1)?.fallSilent()
       await scene.run(alice.network.shutdown())
       expect(bob.eventsOf('link.reset').filter(({ connectionId }) => connectionId === 0)).toMatchObject([
@@ -175,17 +175,17 @@ describe('a listening handle', () => {
     'a listening handle over %s at %s is closed when shutdown resolves, however early it is called',
     async (security, listen) => {
       const before = openTcp()
-      for (let turns = 0; turns < 12; turns++) {
+      for (let ticks = 0; ticks < 12; ticks++) {
         const network = createNetwork({
           identity: Identity.generate(),
           listen,
           peers: [{ id: Identity.generate().id }],
           security: security === 'tls' ? 'tls' : 'plaintext',
         })
-        for (let turn = 0; turn < turns; turn++) await (turn % 2 === 0 ? Promise.resolve() : new Promise(setImmediate))
-        if (turns === 11) await network.ready()
+        for (let tick = 0; tick < ticks; tick++) await (tick % 2 === 0 ? Promise.resolve() : new Promise(setImmediate))
+        if (ticks === 11) await network.ready()
         await network.shutdown()
-        expect(openTcp(), `after ${turns} turns`).toEqual(before)
+        expect(openTcp(), `after ${ticks} ticks`).toEqual(before)
         expect(network.resources.handles).toBe(0)
       }
     },

@@ -1,4 +1,6 @@
-/** Owns: the contract of credit on one lane, and of the node's memory budget. */
+/**
+ * Owns: the contract of credit on one lane, and of the node's memory budget.
+ */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { grownWindowBytesMax, ReceiveWindow, SendCredit } from '../../protocol/native/lanes/credit.ts'
@@ -7,8 +9,8 @@ import { expectError, expectProtocolError } from '../codec/harness.ts'
 
 const maxWindow = 2 ** 31 - 1
 
-describe('what may be sent', () => {
-  test('what may be sent is a frame of any size while the balance is above 0, and nothing until it is again', () => {
+describe('credit for sending', () => {
+  test('a lane may send a frame of any size while its credit is above 0, and nothing at or below 0', () => {
     const credit = new SendCredit(10)
     credit.spend(1000)
     expect([credit.balanceBytes, credit.canSend]).toEqual([-990, false])
@@ -21,11 +23,11 @@ describe('what may be sent', () => {
     expect(credit.grant(1)).toBe(false)
   })
 
-  test('what may be sent is nothing on a session before the peer’s first Credit', () => {
+  test('a session may send nothing before the peer’s first Credit', () => {
     expect(new SendCredit(0).canSend).toBe(false)
   })
 
-  test('what may be sent is never more than 2^31 - 1 bytes', () => {
+  test('credit for sending is never more than 2^31 - 1 bytes', () => {
     const credit = new SendCredit(maxWindow - 1)
     credit.grant(1)
     expectProtocolError('ERR_CREDIT_OVERFLOW', () => credit.grant(1))
@@ -34,8 +36,8 @@ describe('what may be sent', () => {
   })
 })
 
-describe('what may arrive', () => {
-  test('what may arrive is refused when the own count is 0 or less, and only then', () => {
+describe('credit for receiving', () => {
+  test("a frame is refused if and only if this side's remaining credit is 0 or less", () => {
     const window = new ReceiveWindow({ windowBytes: 10, mayGrow: () => false })
     window.arrive(9)
     window.arrive(100)
@@ -50,7 +52,7 @@ describe('what may arrive', () => {
     })
   })
 
-  test('what may arrive is given back when half of the window is taken', () => {
+  test('credit is returned when half of the window has been read', () => {
     const window = new ReceiveWindow({ windowBytes: 100, mayGrow: () => false })
     for (let count = 0; count < 5; count += 1) window.arrive(20)
     expect([window.take(20, 0, 1), window.take(20, 0, 1), window.take(20, 0, 1), window.take(20, 0, 1)]).toEqual([
@@ -59,7 +61,7 @@ describe('what may arrive', () => {
     expect([window.ownCountBytes, window.unreadBytes]).toEqual([60, 20])
   })
 
-  test('what may arrive doubles to 4 MiB when half is taken within two round trips, is asked for, and never shrinks', () => {
+  test('a window doubles up to 4 MiB if half is read within two round trips, and never shrinks', () => {
     const asked: number[] = []
     const window = new ReceiveWindow({ windowBytes: 1024 * 1024, mayGrow: (bytes) => asked.push(bytes) > 0 })
     const takeHalf = (nowMs: number, roundTripMs: number | null): number => {
@@ -79,7 +81,7 @@ describe('what may arrive', () => {
     expect(window.windowBytes).toBe(grownWindowBytesMax)
   })
 
-  test('what may arrive does not grow when the budget says no, or beyond a first window above 4 MiB', () => {
+  test('a window does not grow if the budget denies it, or if it started above 4 MiB', () => {
     for (const window of [
       new ReceiveWindow({ windowBytes: 100, mayGrow: () => false }),
       new ReceiveWindow({ windowBytes: 8 * 1024 * 1024, mayGrow: () => true }),
@@ -93,7 +95,7 @@ describe('what may arrive', () => {
     }
   })
 
-  test('what may arrive follows the sender: no honest frame is refused, nothing overflows, no lane comes to a standstill', () => {
+  test('credit never refuses an honest frame, overflows, or blocks a lane, whatever the sender does', () => {
     const step = fc.oneof(
       fc.record({ send: fc.integer({ min: 5, max: 3000 }) }),
       fc.constantFrom('deliver', 'take', 'credit'),
@@ -132,7 +134,7 @@ describe('what may arrive', () => {
             return true
           }
           for (const [nowMs, one] of steps.entries()) act(one, nowMs)
-          // Everything is read and given back: then the sender may go on.
+          // Everything is read and credited, so the sender may continue.
           const rest = ['deliver', 'take', 'credit'] as const
           while (rest.map((one) => act(one, 1000)).includes(true));
           expect(credit.canSend).toBe(true)
@@ -145,7 +147,7 @@ describe('what may arrive', () => {
 })
 
 describe('the memory budget', () => {
-  test('the memory budget gives a new lane its window, then what is left, then nothing under 4 KiB', () => {
+  test('the memory budget gives a new lane its window, then what is left, then nothing below 4 KiB', () => {
     const budget = new MemoryBudget(200_000)
     expect([budget.reserveWindow(65_536), budget.reserveWindow(65_536), budget.reserveWindow(65_536)]).toEqual([
       65_536, 65_536, 65_536,
@@ -159,7 +161,7 @@ describe('the memory budget', () => {
     })
   })
 
-  test('the memory budget serves who waits in the order of asking, and lets nothing grow meanwhile', () => {
+  test('the memory budget serves waiting senders in order, and lets no window grow meanwhile', () => {
     const budget = new MemoryBudget(100)
     const served: string[] = []
     expect(budget.tryReserve('replay', 90)).toBe(true)
@@ -182,7 +184,7 @@ describe('the memory budget', () => {
     expect([giveUp(), budget.usedBytes, budget.waiting]).toEqual([false, 70, 0])
   })
 
-  test('the memory budget lets those behind go on when the first gives up', () => {
+  test('the memory budget serves the next sender when the first in the queue gives up', () => {
     const budget = new MemoryBudget(100)
     let served = false
     budget.force('replay', 60)
@@ -194,7 +196,7 @@ describe('the memory budget', () => {
     expect(served).toBe(true)
   })
 
-  test('the memory budget serves more than the whole budget when nothing else is held, and owes what was forced', () => {
+  test('the memory budget exceeds its total for a lone frame, and counts forced memory as debt', () => {
     const budget = new MemoryBudget(100)
     let served = false
     budget.whenReserved('largeFrames', 500, () => {
@@ -206,7 +208,7 @@ describe('the memory budget', () => {
     expect(budget.leftBytes).toBe(90)
   })
 
-  test('the memory budget lets a callback release and ask again without skipping anyone', () => {
+  test('the memory budget allows a callback to release and ask again without skipping a waiting sender', () => {
     const budget = new MemoryBudget(10)
     const served: number[] = []
     budget.force('windows', 10)
@@ -220,7 +222,7 @@ describe('the memory budget', () => {
     expect([served, budget.usedBytes]).toEqual([[1, 2, 3], 0])
   })
 
-  test('the memory budget lets no sender wait behind what nobody reads, and the other way round', () => {
+  test('the memory budget blocks no sender on unread data, and no reader on unsent data', () => {
     const budget = new MemoryBudget(100)
     const served: string[] = []
     budget.force('largeFrames', 80)
@@ -234,7 +236,7 @@ describe('the memory budget', () => {
     expect([served, budget.usedBytes]).toEqual([['value', 'next value', 'frame'], 80])
   })
 
-  test('the memory budget serves the first sender at the latest when no sender holds anything, however much the windows hold', () => {
+  test('the memory budget serves the first sender once no sender holds memory, whatever windows hold', () => {
     const budget = new MemoryBudget(100)
     let served = false
     budget.force('windows', 90)
@@ -247,7 +249,7 @@ describe('the memory budget', () => {
     expect([served, budget.usedBytes, budget.leftBytes]).toEqual([true, 130, 0])
   })
 
-  test('the memory budget that is overdrawn lets nothing wait through, not even 0 bytes, unless nothing is on its way', () => {
+  test('an overdrawn memory budget grants nothing, not even 0 bytes, unless nothing is in flight', () => {
     const budget = new MemoryBudget(100)
     budget.force('replay', 60)
     budget.force('sendQueues', 50)
@@ -259,7 +261,7 @@ describe('the memory budget', () => {
     budget.whenReserved('replay', 0, () => served.push('second'))
     expect(served).toEqual([])
     budget.release('replay', 60)
-    // 50 are left: both go at once.
+    // 50 are left, so both go at once.
     expect([served, budget.usedBytes]).toEqual([['first', 'second'], 70])
     budget.force('sendQueues', 100)
     budget.whenReserved('replay', 0, () => served.push('third'))
@@ -268,7 +270,7 @@ describe('the memory budget', () => {
     expect([served.length, budget.isOverdrawn]).toEqual([3, true])
   })
 
-  test('the memory budget keeps a part from the windows', () => {
+  test('the memory budget reserves a part that windows cannot use', () => {
     const budget = new MemoryBudget(100_000, 70_000)
     expect([budget.reserveWindow(65_536), budget.reserveWindow(65_536), budget.reserveWindow(65_536)]).toEqual([
       65_536, 4464, 0,
@@ -276,7 +278,7 @@ describe('the memory budget', () => {
     expect(budget.tryReserve('replay', 30_000)).toBe(true)
   })
 
-  test('the memory budget never counts wrong, and leaves nobody waiting who could be served', () => {
+  test('the memory budget always counts right, and no sender waits that could be served', () => {
     const step = fc.oneof(
       fc.record({ ask: fc.integer({ min: 1, max: 60 }) }),
       fc.record({ give: fc.nat(20) }),

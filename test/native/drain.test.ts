@@ -1,7 +1,8 @@
 /**
- * Owns: that a peer, or a whole network, is let go of in order: nothing new is taken, what was accepted arrives or is
- * reported, the other side hears Goodbye with the reason, nothing is left, all within the time limit; and what flush promises.
- * Refuses to know: the exchange of Goodbyes (link-epoch.test.ts).
+ * Owns: how a peer or a whole network is drained: nothing new is accepted, accepted values are delivered or reported,
+ * the other side gets a Goodbye with the reason, nothing stays open, all within the time limit; and the contract of
+ * flush.
+ * Independent of: the exchange of Goodbyes (link-epoch.test.ts).
  */
 import { describe, expect, it } from 'vitest'
 import { LinkResetError, StatewireError } from '../../index.ts'
@@ -27,14 +28,14 @@ async function trio(scene: NativeScene): Promise<[NativeMember, NativeMember, Na
   ]
 }
 
-/** Lets virtual time go on, and the sockets of this process have their turn. */
+/** Advances virtual time, and lets the sockets of this process run. */
 const pause = (scene: NativeScene): Promise<void> =>
   new Promise((resolve) => void (scene.isVirtual ? scene.clock : globalThis).setTimeout(resolve, 1))
 
 const carriers: Carrier[] = ['memory', 'tls']
 
 describe.each(carriers)('drain over %s', (on) => {
-  it('lets what was accepted arrive, tells the peer why, and leaves the others alone', () =>
+  it('drain delivers accepted values, gives the peer the reason, and leaves other peers connected', () =>
     play({ on }, async (scene) => {
       const [alice, bob, carol] = await trio(scene)
       const [mine, theirs] = await pairOf(scene, alice, bob)
@@ -61,7 +62,7 @@ describe.each(carriers)('drain over %s', (on) => {
       expect(alice.eventsOf('connection.lost').map(({ peer }) => peer)).toEqual([bob.id])
     }))
 
-  it('of a peer that sends meanwhile loses nothing: all that it had accepted is here, or reported to it', () =>
+  it('drain of a peer that sends meanwhile loses nothing: its accepted values are delivered or reported', () =>
     play({ on }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [mine, theirs] = await pairOf(scene, alice, bob)
@@ -81,11 +82,11 @@ describe.each(carriers)('drain over %s', (on) => {
       expect(error).toBeInstanceOf(LinkResetError)
       expect(error.outcomes.unknown).toBe(0)
       expect(received).toBe(error.outcomes.acked)
-      // The one that was waiting was never accepted, and may be among those that were not sent.
+      // The send that was waiting was never accepted. It may be counted as not sent.
       expect(accepted - (error.outcomes.acked + error.outcomes.notSent)).toBeOneOf([0, -1])
     }))
 
-  it('of a network says Goodbye to all, and every accepted value is there', () =>
+  it('drain of a network sends Goodbye to all peers, and delivers every accepted value', () =>
     play({ on }, async (scene) => {
       const [alice, bob, carol] = await trio(scene)
       const [toBob, atBob] = await pairOf(scene, alice, bob)
@@ -111,7 +112,7 @@ describe.each(carriers)('drain over %s', (on) => {
 })
 
 describe('drain', () => {
-  it.each([1, 50])('drain of a peer that is away is over by its deadline of %i s, with counts', (timeoutS) =>
+  it.each([1, 50])('drain of a disconnected peer ends by its deadline of %i s, with counts', (timeoutS) =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [mine] = await pairOf(scene, alice, bob)
@@ -135,7 +136,7 @@ describe('drain', () => {
     }),
   )
 
-  it('drain of a peer that is away, and for which nothing was accepted, says afterwards that the peer was drained, and why', () =>
+  it('a session to a drained peer that was disconnected and idle reports the drain and its reason', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [mine] = await pairOf(scene, alice, bob)
@@ -148,7 +149,7 @@ describe('drain', () => {
       await scene.run(bob.network.shutdown())
     }))
 
-  it('drain that ends before any Goodbye leaves sessions with why this side left, not with how the link ended', () =>
+  it("a drain that ends before any Goodbye gives sessions the drain as their cause, not the link's end", () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [mine] = await pairOf(scene, alice, bob)
@@ -158,7 +159,7 @@ describe('drain', () => {
       expect(() => mine.trySend(bob.id, number(1))).toThrow('why')
     }))
 
-  it('drain of a peer that comes back in time lets it have what it had not got', () =>
+  it('drain of a peer that reconnects in time delivers what it had not received', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [mine, theirs] = await pairOf(scene, alice, bob)
@@ -169,7 +170,7 @@ describe('drain', () => {
     }))
 
   it.each<[string, unknown, string]>([
-    ['a peer that is not known', ['nobody'], 'ERR_UNKNOWN_PEER'],
+    ['an unknown peer', ['nobody'], 'ERR_UNKNOWN_PEER'],
     ['a time limit of 0', [null, { timeoutMs: 0 }], 'ERR_INVALID_OPTION'],
     ['a reason of 300 bytes', [null, { reason: 'x'.repeat(300) }], 'ERR_INVALID_OPTION'],
     ['an unknown option', [null, { surprise: 1 }], 'ERR_INVALID_OPTION'],
@@ -184,7 +185,7 @@ describe('drain', () => {
 })
 
 describe('a rolling restart of three peers', () => {
-  it.each(carriers)('a rolling restart of three peers over %s loses nothing that was accepted', (on) =>
+  it.each(carriers)('a rolling restart of three peers over %s loses no accepted value', (on) =>
     play({ on }, async (scene) => {
       let members = await trio(scene)
       for (let round = 0; round < 3; round++) {
@@ -225,7 +226,7 @@ describe('a rolling restart of three peers', () => {
                   .catch((reason: unknown) => (reason instanceof LinkResetError ? reason.outcomes : null))
                 const unsent = outcomes !== null && 'notSent' in outcomes ? outcomes.notSent : 0
                 expect(outcomes !== null && 'unknown' in outcomes ? outcomes.unknown : 0, name).toBe(0)
-                // A send that was refused at the end may be counted as not sent, and was never accepted.
+                // A send that was refused at the end was never accepted, and may be counted as not sent.
                 expect(accepted - ((handed.get(name) ?? 0) + unsent), name).toBeOneOf([0, -1])
               })(),
             )
@@ -250,7 +251,7 @@ describe('a rolling restart of three peers', () => {
 })
 
 describe('flush', () => {
-  it('flush keeps its time-out also while a value waits to be accepted', () =>
+  it('flush times out also while a value waits to be accepted', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [mine] = await pairOf(scene, alice, bob)
@@ -263,7 +264,7 @@ describe('flush', () => {
       await scene.run(bob.network.shutdown())
     }))
 
-  it('flush rejects with the counts when the link is reset, and resolves only when the last value is acknowledged', () =>
+  it('flush rejects with counts when the link is reset, and resolves only when the last value is acknowledged', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [mine, theirs] = await pairOf(scene, alice, bob)

@@ -1,4 +1,6 @@
-/** Owns: what a peer may say that carries nothing, and what gives reason for it. Refuses to know: frames and links. */
+/**
+ * Owns: which frames without data a peer may send, and what earns it more. Independent of: frames and links.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { FloodGuard, floodBurst } from '../../protocol/native/lanes/flood-guard.ts'
@@ -17,35 +19,35 @@ function framesUntilFlood(guard: FloodGuard, nowMs: number, framesMax = 100_000)
   return framesMax
 }
 
-describe('frames that carry nothing', () => {
-  it('frames that carry nothing are a flood beyond a burst, and at once again afterwards', () => {
+describe('control frames', () => {
+  it('control frames are a flood beyond a burst, and at once again afterwards', () => {
     const guard = new FloodGuard(carried(), 0)
     expect(framesUntilFlood(guard, 0)).toBe(floodBurst)
     expect(framesUntilFlood(guard, 0)).toBe(0)
   })
 
-  it('frames that carry nothing are given back a thousand a second, up to a burst', () => {
+  it('the allowance for control frames refills at a thousand a second, up to a burst', () => {
     const guard = new FloodGuard(carried(), 0)
     framesUntilFlood(guard, 0)
     expect(framesUntilFlood(guard, 500)).toBe(500)
     expect(framesUntilFlood(guard, 3_600_000)).toBe(floodBurst)
   })
 
-  it('frames that carry nothing of a link that pings for a year are none', () => {
+  it('the keep-alive pings of a link over a year are no flood', () => {
     const guard = new FloodGuard(carried(), 0)
     expect(() => {
       for (let ping = 1; ping < 3_000_000; ping++) guard.frame(ping * 10_000)
     }).not.toThrow()
   })
 
-  it('frames that carry nothing are given back by values, both ways, however many frames each value brings up to four', () => {
+  it('values in both directions refill the allowance, each for up to four control frames', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.integer({ min: 0, max: 1_000 }), fc.integer({ min: 0, max: 1_000 })), { maxLength: 200 }),
-        (turns) => {
+        (exchanges) => {
           const values = carried()
           const guard = new FloodGuard(values, 0)
-          for (const [sent, received] of turns) {
+          for (const [sent, received] of exchanges) {
             values.valuesSent += sent
             values.valuesReceived += received
             for (let frame = 0; frame < 4 * (sent + received); frame++) guard.frame(0)
@@ -56,7 +58,7 @@ describe('frames that carry nothing', () => {
     )
   })
 
-  it('frames that carry nothing are given back by sessions that are made', () => {
+  it('sessions that are made refill the allowance for control frames', () => {
     const guard = new FloodGuard(carried(), 0)
     framesUntilFlood(guard, 0)
     for (let session = 0; session < 100; session++) guard.sessionMade()
@@ -73,7 +75,7 @@ it('a frame costs at most 65 however long it is', () => {
   expect(frames).toBe(Math.floor(floodBurst / 65))
 })
 
-it('frames that are answered cost four', () => {
+it('a control frame that needs an answer costs four', () => {
   const guard = new FloodGuard(carried(), 0)
   let frames = 0
   expect(() => {
@@ -85,8 +87,8 @@ it('frames that are answered cost four', () => {
   expect(frames).toBe(floodBurst / 4)
 })
 
-describe('chunks', () => {
-  it('chunks of a byte cost an eighth of a frame, longer ones nothing', () => {
+describe('the cost of chunks', () => {
+  it('a chunk of one byte costs an eighth of a frame, and a longer one nothing', () => {
     const guard = new FloodGuard(carried(), 0)
     for (let chunk = 0; chunk < 1_000_000; chunk++) guard.chunk(256, 0)
     for (let chunk = 0; chunk < 8 * floodBurst; chunk++) guard.chunk(1, 0)
@@ -94,8 +96,8 @@ describe('chunks', () => {
   })
 })
 
-describe('values for a session that is over', () => {
-  it('values for a session that is over are no flood as far as there was credit when this side closed it, and one more of any length', () => {
+describe('values for a closed session', () => {
+  it('values for a closed session are no flood within the credit at its close, plus one of any length', () => {
     const guard = new FloodGuard(carried(), 0)
     framesUntilFlood(guard, 0)
     guard.sessionClosed(1_000)
@@ -106,7 +108,7 @@ describe('values for a session that is over', () => {
     expect(() => guard.late(5, 0)).toThrow('carry nothing')
   })
 
-  it('values for a session that is over cost by their bytes where there was none', () => {
+  it('values for a closed session are charged by their bytes if there was no credit', () => {
     const guard = new FloodGuard(carried(), 0)
     guard.sessionClosed(0)
     guard.sessionClosed(-5)

@@ -1,4 +1,6 @@
-/** Owns: the contract of the hello and of the refusal: every byte of the layout, every rule, any split, any garbage. */
+/**
+ * Owns: the contract of the hello and of the refusal: every byte of the layout, every rule, any split, any garbage.
+ */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
@@ -66,7 +68,7 @@ describe('a hello', () => {
     expect(read(Buffer.from(helloHex, 'hex'))).toEqual({ kind: 'hello', hello, rest: Buffer.alloc(0) })
   })
 
-  test('a hello is read whatever its split, and the bytes behind it come back', () => {
+  test('a hello is read in every split, and the bytes after it are returned', () => {
     const stream = Buffer.concat([encodeHello(hello), Buffer.from('rest')])
     for (let cut = 1; cut <= helloLengthBytes; cut += 1) {
       const reader = new HelloReader('acceptor')
@@ -82,7 +84,7 @@ describe('a hello', () => {
     expect(steps.at(-1)).toBe('hello')
   })
 
-  test('a hello carries unknown flags and spare bytes without being refused', () => {
+  test('a hello with unknown flags and reserved bytes is accepted', () => {
     expect(read(patched(6, 0xff, 0xff)).kind).toBe('hello')
     expect(read(patched(126, ...Array.from({ length: 34 }, () => 0xaa)))).toEqual({
       kind: 'hello',
@@ -91,7 +93,7 @@ describe('a hello', () => {
     })
   })
 
-  test('a hello does not keep the chunk that it came in', () => {
+  test('a hello does not retain the chunk it came in', () => {
     const bytes = encodeHello(hello)
     const step = read(bytes)
     bytes.fill(0)
@@ -127,7 +129,7 @@ describe('a hello', () => {
   })
 })
 
-describe('bytes that are no hello', () => {
+describe('bytes that are not a hello', () => {
   test.each([
     ['another protocol, from its first byte', Buffer.from('G'), /bad-hello: .*byte 0 is 0x47/],
     [
@@ -137,7 +139,7 @@ describe('bytes that are no hello', () => {
     ],
     ['an alert of TLS', Buffer.from([0x15, 3, 3]), /bad-hello: .*byte 0 is 0x15, with which TLS begins/],
     ['a wrong fourth byte', Buffer.from('SWIG'), /byte 3/],
-    ['a kind that is not known', patched(4, 3).subarray(0, 5), /kind is 3/],
+    ['an unknown kind', patched(4, 3).subarray(0, 5), /kind is 3/],
     ['another version, from its sixth byte', patched(5, 2).subarray(0, 6), /^version: Version 2/],
     ['a refusal from a dialer', encodeRefusal('busy', '').subarray(0, 5), /a dialer began with a refusal/],
     ['maxMessageLength 65535', patched(12, 0xff, 0xff, 0, 0), /maxMessageLength is 65535/],
@@ -154,18 +156,18 @@ describe('bytes that are no hello', () => {
     ['hello number 2^53', patched(112, 0, 0, 0, 0, 0, 0, 0x20, 0), /hello number is 9007199254740992/],
     ['number of links 0', patched(120, 0, 0), /number of links is 0/],
     ['replay window 0', patched(122, 0, 0, 0, 0), /replay window is 0/],
-  ])('bytes that are no hello are refused, each with its own sentence: %s', (_, bytes, message) => {
+  ])('bytes that are not a hello are refused, each with its own message: %s', (_, bytes, message) => {
     expect(faultOf(bytes)).toMatch(message)
   })
 
-  test('bytes that are no hello are accepted at the limits', () => {
+  test('a hello is accepted with each field at its limit', () => {
     expect(read(patched(12, 0, 0, 1, 0)).kind).toBe('hello')
     expect(read(patched(16, 0xff, 0xff, 0xff, 0x7f)).kind).toBe('hello')
     expect(read(patched(16, 1, 0, 0, 0)).kind).toBe('hello')
     expect(read(patched(56, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f, 0)).kind).toBe('hello')
   })
 
-  test('bytes that are no hello never throw, and the answer to more bytes stays the same', () => {
+  test('parsing a hello never throws, and gives the same answer when more bytes come', () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ maxLength: 300 }),
@@ -182,7 +184,7 @@ describe('bytes that are no hello', () => {
     )
   })
 
-  test('bytes that are no hello are never written: an own hello that would be refused is a bug here', () => {
+  test('writing a hello that would be refused is an internal error', () => {
     expectError('ERR_INTERNAL', () => encodeHello({ ...hello, epoch: 0n }))
   })
 })
@@ -213,7 +215,7 @@ describe('a refusal', () => {
     }
   })
 
-  test('a refusal of another version, with a code of later, is read and transient', () => {
+  test('a refusal of a later version with an unknown code is read, and is transient', () => {
     const bytes = encodeRefusal('version', 'speak 2')
     bytes[5] = 2
     bytes.writeUInt16LE(77, 6)
@@ -223,14 +225,14 @@ describe('a refusal', () => {
     })
   })
 
-  test('a refusal is read whatever its split', () => {
+  test('a refusal is read in every split', () => {
     const bytes = encodeRefusal('busy', 'come again')
     const reader = new HelloReader('dialer')
     const kinds = [...bytes].map((byte) => reader.feed(Buffer.of(byte)).kind)
     expect(kinds.indexOf('refusal')).toBe(bytes.length - 1)
   })
 
-  test('a refusal is cut between two characters at 256 bytes, refused above, and replaced where it is no UTF-8', () => {
+  test('a refusal text is cut at 256 bytes between characters, rejected above, and replaced if not UTF-8', () => {
     expect(encodeRefusal('busy', 'é'.repeat(200))).toHaveLength(10 + 256)
     expect(encodeRefusal('busy', `a${'é'.repeat(200)}`)).toHaveLength(10 + 255)
     expect(encodeRefusal('busy', '😀'.repeat(100))).toHaveLength(10 + 256)

@@ -1,4 +1,7 @@
-/** Owns: the contract of the watchdog: when it pings, when a peer is suspect and dead, and that this side's own stalls are not held against it. */
+/**
+ * Owns: the contract of the watchdog: when it pings, when a peer is suspect and dead, and that this side's own stalls
+ * do not count against the peer.
+ */
 import { describe, expect, test } from 'vitest'
 import { defaultKeepAlive, KeepAlive } from '../../protocol/native/epoch/keep-alive.ts'
 import { expectError } from '../codec/harness.ts'
@@ -11,7 +14,7 @@ function onTime(watchdog: KeepAlive, nowMs: number): string[] {
 }
 
 describe('a ping', () => {
-  test('a ping goes out after 10 s without a received byte', () => {
+  test('a ping is sent after 10 s without a received byte', () => {
     const watchdog = createWatchdog()
     watchdog.sent(9000)
     expect(watchdog.nextAtMs).toBe(10_000)
@@ -19,13 +22,13 @@ describe('a ping', () => {
     expect(onTime(watchdog, 10_000)).toEqual(['ping'])
   })
 
-  test('a ping goes out a quarter of a second early at most, at a time that many links share', () => {
+  test('a ping is sent at most a quarter of a second early, at a time that many links share', () => {
     const dueAtMs = [0, 60, 120, 249].map((beginMs) => createWatchdog(beginMs).nextAtMs)
     expect(dueAtMs).toEqual([10_000, 10_000, 10_000, 10_000])
     expect(createWatchdog(250).nextAtMs).toBe(10_250)
   })
 
-  test('a ping goes out after 10 s without a sent byte, though bytes arrive all the time', () => {
+  test('a ping is sent after 10 s without a sent byte, even if bytes arrive all the time', () => {
     const watchdog = createWatchdog()
     for (let nowMs = 1000; nowMs <= 9000; nowMs += 1000) watchdog.received(nowMs)
     expect(onTime(watchdog, 10_000)).toEqual(['ping'])
@@ -41,7 +44,7 @@ describe('a ping', () => {
     expect(onTime(watchdog, 20_000)).toEqual(['ping', 'look-again'])
   })
 
-  test('a ping measures the round trip by its own echo and no other', () => {
+  test('a ping measures the round trip by its own echo only', () => {
     const watchdog = createWatchdog()
     expect(watchdog.roundTripMs).toBeNull()
     const first = watchdog.ping(100)
@@ -56,7 +59,7 @@ describe('a ping', () => {
 })
 
 describe('silence', () => {
-  test('silence of 15 s makes the connection suspect, once, and a byte clears it', () => {
+  test('silence of 15 s makes the connection suspect once, and a byte clears it', () => {
     const watchdog = createWatchdog()
     watchdog.ping(10_000)
     expect(watchdog.nextAtMs).toBe(15_000)
@@ -67,7 +70,7 @@ describe('silence', () => {
     expect([watchdog.isSuspect, watchdog.received(16_001)]).toEqual([false, false])
   })
 
-  test('silence of 20 s is death only after two more turns of the event loop', () => {
+  test('silence of 20 s declares the peer dead only after two more ticks of the event loop', () => {
     const watchdog = createWatchdog()
     onTime(watchdog, 15_000)
     expect(onTime(watchdog, 20_000)).toContain('look-again')
@@ -76,7 +79,7 @@ describe('silence', () => {
     expect(watchdog.lookAgain()).toBe('dead')
   })
 
-  test('silence is over if a byte comes in those turns', () => {
+  test('a byte that arrives in the two ticks after 20 s of silence keeps the peer alive', () => {
     const watchdog = createWatchdog()
     onTime(watchdog, 20_000)
     watchdog.lookAgain()
@@ -86,7 +89,7 @@ describe('silence', () => {
     expect(watchdog.nextAtMs).toBeGreaterThan(20_000)
   })
 
-  test('silence that a timer more than 1 s late reports grants one more period, once', () => {
+  test('a timer that fires more than 1 s late grants one more period, once', () => {
     const watchdog = createWatchdog()
     watchdog.ping(19_000)
     expect(watchdog.poll(21_500, 20_000)).not.toContain('look-again')
@@ -95,7 +98,7 @@ describe('silence', () => {
     expect(watchdog.poll(33_000, 31_500)).toContain('look-again')
   })
 
-  test('silence is not held against a peer by a timer that is 1 s late or less, nor forgiven', () => {
+  test('a timer that fires up to 1 s late neither extends nor shortens the allowed silence', () => {
     expect(createWatchdog().poll(21_000, 20_000)).toContain('look-again')
     expect(createWatchdog().poll(21_001, 20_000)).not.toContain('look-again')
   })
@@ -117,7 +120,7 @@ describe('silence', () => {
   })
 })
 
-describe('options', () => {
+describe('keep-alive options', () => {
   test.each([
     { pingIntervalMs: 10_001, suspectAfterMs: 15_000, deadAfterMs: 30_000 },
     { pingIntervalMs: 0, suspectAfterMs: 15_000, deadAfterMs: 30_000 },
@@ -126,11 +129,11 @@ describe('options', () => {
     { pingIntervalMs: 5000, suspectAfterMs: 20_001, deadAfterMs: 20_000 },
     { pingIntervalMs: Number.NaN, suspectAfterMs: 15_000, deadAfterMs: 20_000 },
     { pingIntervalMs: 5000, suspectAfterMs: 15_000, deadAfterMs: Infinity },
-  ])('options that would take a busy peer for dead are refused: %o', (options) => {
+  ])('keep-alive options that would declare a busy peer dead are refused: %o', (options) => {
     expectError('ERR_INVALID_OPTION', () => new KeepAlive(options, 0))
   })
 
-  test('options are accepted at their limits', () => {
+  test('keep-alive options are accepted at their limits', () => {
     expect(
       () => new KeepAlive({ pingIntervalMs: 10_000, suspectAfterMs: 20_000, deadAfterMs: 20_000 }, 0),
     ).not.toThrow()

@@ -1,7 +1,7 @@
 /**
- * Owns: that networks keep within their memory budget while many readers are slow, and that all of it arrives in the end, in
- * order; that nothing is held after resets, crashes and shutdown.
- * Refuses to know: how the budget is divided (node-memory.test.ts).
+ * Owns: that networks stay within their memory budget while many readers are slow, and that everything arrives in
+ * order; that no memory is held after resets, crashes and shutdown.
+ * Independent of: how the budget is divided (node-memory.test.ts).
  */
 import { describe, expect, it } from 'vitest'
 import type { Session } from '../../index.ts'
@@ -13,7 +13,7 @@ const kib = 1024
 const mib = 1024 * kib
 const budget = 2 * mib
 
-/** Two that send to one, which has little memory; so have they. */
+/** Two networks send to one; all three have little memory. */
 async function trio(scene: NativeScene, ofAlice = budget): Promise<[NativeMember, NativeMember, NativeMember]> {
   const bob = await scene.start({ key: 0, peers: [1, 2], dials: [], memoryBudgetBytes: budget })
   const alice = await scene.start({ key: 1, peers: [0], dials: [0], memoryBudgetBytes: ofAlice })
@@ -40,9 +40,9 @@ const loads: Load[] = [
   { what: 'values longer than their window', lanes: 8, lengthBytes: 500 * kib, values: 6 },
 ]
 
-describe('with a small memory budget', () => {
+describe('networks with a small memory budget', () => {
   it.each(loads)(
-    'with a small memory budget $what to slow readers on $lanes lanes of two links stay within it but for a waiting value a session, and all arrive in order',
+    'networks with a small memory budget stay within it, and deliver $what to slow readers on $lanes lanes in order',
     ({ lanes, lengthBytes, values }) =>
       play({ on: 'memory' }, async (scene) => {
         const [bob, alice, carol] = await trio(scene)
@@ -50,7 +50,7 @@ describe('with a small memory budget', () => {
         let peakBytes = 0
         const look = (): void => {
           expect(bob.usedBytes).toBeLessThanOrEqual(budget)
-          // The first value that waits on a session is copied, whether there is room or not.
+          // The first value that waits on a session is copied, even if there is no room.
           for (const sender of senders)
             expect(sender.usedBytes).toBeLessThanOrEqual(
               budget + (lengthBytes > 16 * kib ? lanes * (lengthBytes + 100) : 0),
@@ -76,7 +76,7 @@ describe('with a small memory budget', () => {
             }),
           ),
         )
-        // Nobody reads: everything stands still somewhere within the budgets.
+        // Nothing is read, so every link stops within the budgets.
         await scene.clock.advance(60_000)
         look()
         const reading = senders.flatMap(({ id }, place) =>
@@ -97,7 +97,7 @@ describe('with a small memory budget', () => {
       }),
   )
 
-  it('with a small memory budget a session for which there is no room fails at both sides with a code, and is made when there is', () =>
+  it('a session without memory fails on both sides with a code, and is made once there is memory', () =>
     play({ on: 'memory' }, async (scene) => {
       const [bob, alice] = await trio(scene, 16 * budget)
       const open = (count: number): Promise<Session[]>[] => [
@@ -115,7 +115,7 @@ describe('with a small memory budget', () => {
       expect((await scene.run(Promise.all(open(16)))).length).toBe(2)
     }))
 
-  it('with a small memory budget nothing is held any more once sessions were reset by a crash of the peer', () =>
+  it('all memory is released once sessions were reset by a crash of the peer', () =>
     play({ on: 'memory' }, async (scene) => {
       const [bob, alice, carol] = await trio(scene)
       const [[mine], [ofCarol]] = (await scene.run(
@@ -135,12 +135,12 @@ describe('with a small memory budget', () => {
       expect(bob.eventsOf('link.reset')).toMatchObject([
         { peer: alice.id, connectionId: 0, reason: 'peer-restarted', outcomes: { acked: 0, unknown: 0, notSent: 0 } },
       ])
-      // What is left is the window of carol's session, and no more than a quantum a link for sending.
+      // The rest is the window of carol's session, and at most one quantum per link for sending.
       expect(bob.usedBytes).toBeLessThanOrEqual(3 * 64 * kib)
       expect(again.usedBytes).toBeLessThanOrEqual(64 * kib)
     }))
 
-  it('with a small memory budget a long value that is cut off while it waits for memory comes whole on the next connection', () =>
+  it('a long value that is cut off while it waits for memory arrives whole on the next connection', () =>
     play({ on: 'memory' }, async (scene) => {
       const [bob, alice] = await trio(scene)
       const [sessions, theirs] = (await scene.run(

@@ -1,4 +1,6 @@
-/** Owns: that the figures of a network are plain, and are those of what happened. Refuses to know: who collects them. */
+/**
+ * Owns: that the metrics of a network are plain JSON, and match what happened. Independent of: who collects them.
+ */
 import { expect, it } from 'vitest'
 import { KeepAlive, defaultKeepAlive } from '../../protocol/native/epoch/keep-alive.ts'
 import { bytes, play } from '../support/native-scene.ts'
@@ -52,7 +54,7 @@ it('metrics() is plain JSON, counts connections, resumes and resets, and shows w
     await scene.run(bob.network.shutdown())
   }))
 
-it('a round trip is the last, smoothed by an eighth, and the least', () => {
+it('a round trip is reported as the last, the one smoothed by an eighth, and the least', () => {
   const watchdog = new KeepAlive(defaultKeepAlive, 0)
   expect(watchdog.roundTrip).toBeNull()
   for (const [sentAtMs, tookMs] of [

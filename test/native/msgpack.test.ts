@@ -1,4 +1,7 @@
-/** Owns: the contract of MessagePack values: what is refused, with which error; which integers are bigint; and that a bomb costs nothing. */
+/**
+ * Owns: the contract of MessagePack values: what is refused, with which error; which integers are bigint; and that
+ * hostile input allocates little.
+ */
 import { encode as libraryEncode } from '@msgpack/msgpack'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -18,8 +21,8 @@ function decode(bytes: Uint8Array): MsgPackValue {
 const text = (value: string): string =>
   Buffer.concat([Buffer.of(0xa0 + value.length), Buffer.from(value)]).toString('hex')
 
-/** Each is refused with this error. The table of what kills, bends or pollutes other decoders. */
-const bombs: [name: string, bytes: Buffer, code: ErrorCode][] = [
+/** Each is refused with this error: input that crashes, confuses or pollutes other decoders. */
+const hostileValues: [name: string, bytes: Buffer, code: ErrorCode][] = [
   ['20 nested array32 of 16 million', hex('dd00f42400'.repeat(20)), 'ERR_MSGPACK_LENGTH'],
   ['60 nested array32 of 32 million', hex('dd01e84800'.repeat(60)), 'ERR_MSGPACK_LENGTH'],
   ['one array32 of 2^32 - 1', hex('ddffffffff'), 'ERR_MSGPACK_LENGTH'],
@@ -69,14 +72,17 @@ const bombs: [name: string, bytes: Buffer, code: ErrorCode][] = [
   ['a timestamp of 16 bytes', hex(`d8ff${'00'.repeat(16)}`), 'ERR_MSGPACK_EXT'],
   ['bin32 of 4 GiB', hex('c6ffffffff'), 'ERR_MSGPACK_TRUNCATED'],
   ['str32 of 4 GiB', hex('dbffffffff61'), 'ERR_MSGPACK_TRUNCATED'],
-  ['nothing', hex(''), 'ERR_MSGPACK_TRUNCATED'],
+  ['no bytes', hex(''), 'ERR_MSGPACK_TRUNCATED'],
   ['half of a length', hex('dd0000'), 'ERR_MSGPACK_TRUNCATED'],
   ['half of a uint64', hex('cf00000000'), 'ERR_MSGPACK_TRUNCATED'],
   ['half of a timestamp', hex('d6ff0000'), 'ERR_MSGPACK_TRUNCATED'],
   ['trailing bytes', hex('c0c0'), 'ERR_MSGPACK_TRAILING_BYTES'],
 ]
 
-/** Arrays (or maps) in each other of which each declares as many elements as bytes remain: a check of each alone lets them pass. */
+/**
+ * Nested arrays (or maps), each of which declares as many elements as bytes remain. A check of each on its own accepts
+ * them.
+ */
 function claimTheRest(lengthBytes: number, head = 0xdd): Buffer {
   const bytes = Buffer.alloc(lengthBytes, 0xa0)
   for (let level = 0; level < 31; level += 1) {
@@ -93,18 +99,15 @@ function usedBytes(): number {
   return heapUsed + external + arrayBuffers
 }
 
-describe('a MessagePack value that must not be decoded', () => {
-  test.each(bombs)(
-    'a MessagePack value that must not be decoded is refused with its own error: %s',
-    (_, bytes, code) => {
-      expectProtocolError(code, () => decode(bytes))
-      expect(({} as { polluted?: boolean }).polluted).toBeUndefined()
-    },
-  )
+describe('hostile MessagePack', () => {
+  test.each(hostileValues)('hostile MessagePack is refused with its own error: %s', (_, bytes, code) => {
+    expectProtocolError(code, () => decode(bytes))
+    expect(({} as { polluted?: boolean }).polluted).toBeUndefined()
+  })
 
-  test('a MessagePack value that must not be decoded allocates at most 8 MiB, and so do valid values that are as large as their bytes', () => {
+  test('hostile MessagePack allocates at most 8 MiB, and so do valid values as large as their bytes', () => {
     const costly: [string, Buffer][] = [
-      ...bombs.map(([name, bytes]): [string, Buffer] => [name, bytes]),
+      ...hostileValues.map(([name, bytes]): [string, Buffer] => [name, bytes]),
       [
         '2,048 distinct keys',
         Buffer.from(
@@ -126,7 +129,7 @@ describe('a MessagePack value that must not be decoded', () => {
     for (const [name, bytes] of costly) {
       for (let warm = 0; warm < 3; warm += 1) attempt(bytes)
       let leastBytes = Infinity
-      // The least of many: a round may include what other code allocated.
+      // The least of many rounds, because a round may include allocations of other code.
       for (let round = 0; round < 50 && leastBytes > 8 * 1024 * 1024; round += 1) {
         const before = usedBytes()
         attempt(bytes)
@@ -138,20 +141,20 @@ describe('a MessagePack value that must not be decoded', () => {
     expect(large).toEqual([])
   })
 
-  test('a MessagePack value that must not be decoded is told by rule and place', () => {
+  test('an error about MessagePack names the rule and the place', () => {
     expect(scanMsgPack(hex('ff92c0c1'), 1, 4)).toEqual({ fault: { rule: 'reserved', offset: 2 } })
     expectProtocolError('ERR_MSGPACK_RESERVED', () => decode(hex('92c0c1')))
   })
 
-  test('a MessagePack value that must not be decoded is refused at every cut of a valid value', () => {
+  test('a valid MessagePack value is refused at every cut', () => {
     const bytes = encodeMsgPack({ a: [1, 'two', 3n ** 30n, new Date(0), Buffer.from('x')], b: { c: null, d: -1.5 } })
     for (let cut = 0; cut < bytes.length; cut += 1) expect(scanMsgPack(bytes, 0, cut).fault).not.toBeNull()
     expect(scanMsgPack(bytes, 0, bytes.length).fault).toBeNull()
   })
 })
 
-describe('a MessagePack value that is in order', () => {
-  test('a MessagePack value that is in order may be 32 containers deep, and not one more', () => {
+describe('valid MessagePack', () => {
+  test('valid MessagePack may be 32 containers deep, and no deeper', () => {
     let value: MsgPackValue = 7
     for (let level = 0; level < 32; level += 1) value = level % 2 === 0 ? [value] : { a: value }
     expect(decode(encodeMsgPack(value))).toEqual(value)
@@ -170,16 +173,16 @@ describe('a MessagePack value that is in order', () => {
     ['d30020000000000000', 2 ** 53],
     ['92cf0000000000000005cfffffffffffffffff', [5, 2n ** 64n - 1n]],
     ['81a16192d3ffffffffffffffffcf0020000000000001', { a: [-1, 2n ** 53n + 1n] }],
-  ])('a MessagePack value that is in order has bigint outside ±2^53 and numbers inside: %s', (bytes, value) => {
+  ])('valid MessagePack decodes to bigint beyond ±2^53 and to numbers within: %s', (bytes, value) => {
     expect(decode(hex(bytes))).toEqual(value)
   })
 
-  test('a MessagePack value that is in order may have a timestamp of each of its three lengths', () => {
+  test('valid MessagePack may contain timestamps of all three lengths', () => {
     for (const date of [new Date(1000), new Date(1500), new Date(-1000), new Date('2600-01-01T00:00:00Z')])
       expect(decode(encodeMsgPack(date))).toEqual(date)
   })
 
-  test('a MessagePack value that is in order may have a key that only looks like a forbidden one', () => {
+  test('valid MessagePack may have a key that only resembles a forbidden one', () => {
     const value = {
       proto: 1,
       __proto: 2,
@@ -192,11 +195,11 @@ describe('a MessagePack value that is in order', () => {
     expect(decode(encodeMsgPack(value))).toEqual(value)
   })
 
-  test('a MessagePack value that is in order may be -0, which arrives as 0', () => {
+  test('a MessagePack value of -0 arrives as 0', () => {
     expect(decode(encodeMsgPack([-0]))).toEqual([0])
   })
 
-  /** It has a sentence of its own, above. */
+  /** It has a test of its own, above. */
   const withoutMinusZero = (value: number): number => (Object.is(value, -0) ? 0 : value)
   const leaf = fc.oneof(
     fc.constant(null),
@@ -222,7 +225,7 @@ describe('a MessagePack value that is in order', () => {
     ),
   })).value
 
-  test('a MessagePack value that is in order survives the round trip, and the scan lets it pass', () => {
+  test('valid MessagePack survives the round trip, and the scan accepts it', () => {
     fc.assert(
       fc.property(anyValue, (value) => {
         expect(decode(encodeMsgPack(value))).toEqual(value)
@@ -230,7 +233,7 @@ describe('a MessagePack value that is in order', () => {
     )
   })
 
-  test('a MessagePack value that is in order is scanned without an exception whatever the bytes, and what passes is decoded', () => {
+  test('the MessagePack scan never throws, and accepts only bytes that decode', () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -246,7 +249,7 @@ describe('a MessagePack value that is in order', () => {
           try {
             decode(bytes)
           } catch (error) {
-            // The one thing that the bytes do not show.
+            // The one rule that the bytes do not show.
             expect(error).toMatchObject({ code: 'ERR_MSGPACK_KEY_FORBIDDEN' })
           }
         },
@@ -256,7 +259,7 @@ describe('a MessagePack value that is in order', () => {
   })
 })
 
-describe('what an application hands in', () => {
+describe('values that an application passes', () => {
   test.each<[string, unknown, RegExp]>([
     ['a function', [() => 1], /^value\[0\] is of the type function/],
     ['undefined', undefined, /^value is of the type undefined/],
@@ -275,24 +278,21 @@ describe('what an application hands in', () => {
     ['2^64', [2n ** 64n], /^value\[0\] is a bigint of more than 64 bits/],
     ['-2^63 - 1', -(2n ** 63n) - 1n, /more than 64 bits/],
     ['a forbidden key', JSON.parse('{"a":{"__proto__":1}}'), /^value\.a has the key __proto__/],
-    ['a circle', circle(), /32 containers/],
-  ])(
-    'what an application hands in is refused with its place rather than sent as something else: %s',
-    (_, value, message) => {
-      expect(expectError('ERR_INVALID_VALUE', () => encodeMsgPack(value as MsgPackValue)).message).toMatch(message)
-    },
-  )
+    ['a circular reference', circular(), /32 containers/],
+  ])('a value that MessagePack cannot represent is refused, and its place named: %s', (_, value, message) => {
+    expect(expectError('ERR_INVALID_VALUE', () => encodeMsgPack(value as MsgPackValue)).message).toMatch(message)
+  })
 
-  test('what an application hands in may have properties that are undefined: they are left out', () => {
+  test('undefined properties of a value are left out', () => {
     expect(decode(encodeMsgPack({ a: undefined, b: 1 }))).toEqual({ b: 1 })
   })
 
-  test('what an application hands in arrives as the number that it is, with a bigint beside it or not', () => {
+  test('a number arrives as the same number, whether or not the value contains a bigint', () => {
     expect(decode(encodeMsgPack([2 ** 40, -(2 ** 40), 2n ** 60n, 7n]))).toEqual([2 ** 40, -(2 ** 40), 2n ** 60n, 7])
   })
 })
 
-function circle(): unknown {
+function circular(): unknown {
   const list: unknown[] = []
   list.push(list)
   return list

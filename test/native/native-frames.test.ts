@@ -1,4 +1,7 @@
-/** Owns: the contract of the native frames: their bytes, which lane each may stand on, their limits, and reading them whatever the split. */
+/**
+ * Owns: the contract of the native frames: their bytes, the lanes each may use, their limits, and reading them in every
+ * split.
+ */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { FrameSink } from '../../codec/frame-assembler.ts'
@@ -77,7 +80,7 @@ function readOne(bytes: Buffer): unknown {
   return sink.decoded
 }
 
-/** A frame by hand: lane, descriptor, body. */
+/** A handmade frame: lane, descriptor, body. */
 function frame(lane: number, descriptor: number, body = ''): Buffer {
   const header = Buffer.alloc(5)
   header.writeUInt32LE(lane)
@@ -85,7 +88,7 @@ function frame(lane: number, descriptor: number, body = ''): Buffer {
   return Buffer.concat([header, Buffer.from(body.replaceAll(' ', ''), 'hex')])
 }
 
-/** One of each, with the shape that is decoded from it. */
+/** One example of each, with its decoded form. */
 const examples: [name: string, bytes: Buffer, hex: string, decoded: unknown][] = [
   ['Ping', frames.encodePing(1n), 'ffffffff30 0100000000000000', 1n],
   [
@@ -154,13 +157,16 @@ const examples: [name: string, bytes: Buffer, hex: string, decoded: unknown][] =
   ],
 ]
 
-describe('each frame', () => {
-  test.each(examples)('each frame %s has its bytes and says the same when read', (_, bytes, hex, decoded) => {
-    expect(bytes.toString('hex')).toBe(hex.replaceAll(' ', ''))
-    expect(readOne(bytes)).toEqual(decoded)
-  })
+describe('every frame', () => {
+  test.each(examples)(
+    'a frame of type %s has its specified bytes and decodes to the same content',
+    (_, bytes, hex, decoded) => {
+      expect(bytes.toString('hex')).toBe(hex.replaceAll(' ', ''))
+      expect(readOne(bytes)).toEqual(decoded)
+    },
+  )
 
-  test('each frame is found whatever the split, between others', () => {
+  test('every frame is found among others in every split', () => {
     const value = encodeFrame(3, { type: 'VecRing16', value: Uint16Array.of(1, 2, 3) })
     const stream = Buffer.concat([value, ...examples.flatMap(([, bytes]) => [bytes, value])])
     const { reader: whole, sink: expected } = createReader()
@@ -187,7 +193,7 @@ describe('each frame', () => {
     )
   })
 
-  test('each frame that is cut is forgotten by a reset, and its bytes were counted as buffered', () => {
+  test('a partial frame is discarded by a reset, and its bytes were counted as buffered', () => {
     const open = frames.encodeOpen(firstStreamLane, { windowBytes: 1, protocol: 'name', extra: Buffer.from('extra') })
     const { reader, sink } = createReader()
     reader.push(open.subarray(0, 14))
@@ -200,14 +206,14 @@ describe('each frame', () => {
 })
 
 describe('lanes', () => {
-  test('lanes have their kinds by number', () => {
+  test('the kind of a lane follows from its number', () => {
     const kinds = [0, 0x3fff_ffff, 0x4000_0000, 0x7fff_fffe, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff].map(
       frames.laneKindOf,
     )
     expect(kinds).toEqual(['session', 'session', 'unassigned', 'unassigned', 'endpoint', 'stream', 'stream', 'control'])
   })
 
-  test('lanes take the descriptors of the table and no other, told from 5 bytes', () => {
+  test('a lane accepts exactly the descriptors of its kind, checked after 5 bytes', () => {
     const values = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0x12]
     const allowed: Record<number, number[]> = {
       0: [...values, 0x20, 0x34, 0x37],
@@ -230,7 +236,7 @@ describe('lanes', () => {
         else {
           refused += 1
           expectProtocolError('ERR_UNKNOWN_DESCRIPTOR', push)
-          // For good, whatever comes.
+          // The error is final, whatever follows.
           expectProtocolError('ERR_UNKNOWN_DESCRIPTOR', () => {
             reader.push(Buffer.of(1))
           })
@@ -252,7 +258,7 @@ describe('lanes', () => {
     expect(sink.seen).toHaveLength(2)
   })
 
-  test('lanes make values, Bytes, Message and Request pay, and nothing else', () => {
+  test('only values, Bytes, Message and Request use credit', () => {
     const paying = (lane: number): number[] =>
       Array.from({ length: 256 }, (_, descriptor) => descriptor).filter(
         (descriptor) =>
@@ -264,7 +270,7 @@ describe('lanes', () => {
   })
 })
 
-describe('a length', () => {
+describe('the length of a frame', () => {
   const u32 = (value: number): string => {
     const bytes = Buffer.alloc(4)
     bytes.writeUInt32LE(value)
@@ -287,7 +293,7 @@ describe('a length', () => {
     ['the name in an Open', firstStreamLane, 0x35, (length) => `00000000${u16(length)}`, 1, 255],
     ['the extra bytes of an Open', firstStreamLane, 0x35, (length) => `00000000${u16(1)}61${u32(length)}`, 0, 65_536],
   ])(
-    'a length of %s is refused from the header at one more than the limit and one less than it needs',
+    'a frame length of %s is refused from the header one above its limit and one below its minimum',
     (_, lane, descriptor, body, least, most) => {
       for (const split of [false, true]) {
         const push = (length: number): void => {
@@ -309,7 +315,7 @@ describe('a length', () => {
     },
   )
 
-  test('a length that is wrong between two pieces is as final as one in a header', () => {
+  test('a wrong length split between two chunks is as final as one within a header', () => {
     const { reader } = createReader()
     const bytes = frame(firstStreamLane, 0x35, `00000000${u16(0)}`)
     reader.push(bytes.subarray(0, 9))
@@ -333,37 +339,37 @@ describe('a length', () => {
   })
 })
 
-describe('a body', () => {
-  test('a body with a Credit of 0 or an unknown status is a protocol error', () => {
+describe('the body of a frame', () => {
+  test('a Credit of 0 or an unknown status is a protocol error', () => {
     expectProtocolError('ERR_CREDIT_ZERO', () => readOne(frame(1, 0x34, '00000000')))
     expectProtocolError('ERR_RESPONSE_STATUS', () => readOne(frame(endpointLane, 0x3b, '0500000001000000 02')))
   })
 
-  test('a body with a window above 2^31 - 1 is a protocol error', () => {
+  test('a window above 2^31 - 1 is a protocol error', () => {
     expect(readOne(frame(firstStreamLane, 0x36, 'ffffff7f'))).toBe(2 ** 31 - 1)
     expectProtocolError('ERR_CREDIT_OVERFLOW', () => readOne(frame(firstStreamLane, 0x36, '00000080')))
     expectProtocolError('ERR_CREDIT_OVERFLOW', () => readOne(frame(firstStreamLane, 0x35, '00000080 0100 61 00000000')))
   })
 
-  test('a body with a code that is not known is taken as code 0', () => {
+  test('an unknown code is read as code 0', () => {
     expect(readOne(frames.encodeReset(1, { code: 8, reason: '' }))).toEqual({ code: 0, reason: '' })
     expect(readOne(frames.encodeReset(1, { code: 7, reason: '' }))).toEqual({ code: 7, reason: '' })
     expect(readOne(frames.encodeGoodbye({ code: 2, next: 0, received: 0, reason: '' }))).toMatchObject({ code: 0 })
   })
 
-  test('a body with a counter above 2^53 - 1 names a count that no side can have', () => {
+  test('a counter above 2^53 - 1 is read as 2^53, a count that no side can have', () => {
     expect(readOne(frame(controlLane, 0x32, 'ffffffffffff1f00'))).toBe(Number.MAX_SAFE_INTEGER)
     expect(readOne(frame(controlLane, 0x32, '0000000000002000'))).toBe(2 ** 53)
     expect(readOne(frame(controlLane, 0x32, 'ffffffffffffffff'))).toBe(2 ** 53)
   })
 
-  test('a body with text that is no UTF-8 has it replaced', () => {
+  test('invalid UTF-8 in a text is replaced', () => {
     expect(readOne(frame(1, 0x37, '0000 0200 ff61'))).toEqual({ code: 0, reason: '\ufffda' })
   })
 })
 
-describe('writing', () => {
-  test('writing refuses what the other side would', () => {
+describe('writing frames', () => {
+  test('writing refuses what the other side would refuse', () => {
     expectError('ERR_INVALID_VALUE', () => frames.encodeCredit(1, 0))
     expectError('ERR_INVALID_VALUE', () => frames.encodeCredit(1, 2 ** 32))
     expectError('ERR_INVALID_VALUE', () => frames.encodeRequestHeader(0, 1))

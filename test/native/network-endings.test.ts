@@ -1,7 +1,7 @@
 /**
- * Owns: that whoever waits for a native network that ends hears one typed end, and whoever calls it afterwards too; that the peer reads
- * the Goodbye.
- * Refuses to know: breaks of connections (network-scenarios.test.ts) and single lanes (network-lanes.test.ts).
+ * Owns: that every pending and every later call on a native network that ends gets one typed error, and that the peer
+ * reads the Goodbye.
+ * Independent of: broken connections (network-scenarios.test.ts) and single lanes (network-lanes.test.ts).
  */
 import { describe, expect, it } from 'vitest'
 import type { LinkResetError, Session } from '../../index.ts'
@@ -23,7 +23,7 @@ async function connectedPair(scene: NativeScene): Promise<Pair> {
   return { alice, bob, mine, theirs }
 }
 
-/** How often each promise settled is what a promise hides; what is kept is how each ended. */
+/** A promise hides how often it was settled; this keeps how each call ended. */
 function endsOf(promises: readonly Promise<unknown>[]): Promise<string[]> {
   return Promise.all(
     promises.map((promise) =>
@@ -35,7 +35,9 @@ function endsOf(promises: readonly Promise<unknown>[]): Promise<string[]> {
   )
 }
 
-/** Three who read, sixty who send far more than the credit there is, and two who wait for acknowledgements. */
+/**
+ * Three readers, sixty senders with far more data than the credit allows, and two calls that wait for acknowledgements.
+ */
 function waitingCalls({ bob, mine }: Pair): {
   receives: Promise<unknown>[]
   sends: Promise<unknown>[]
@@ -50,8 +52,8 @@ function waitingCalls({ bob, mine }: Pair): {
 
 const count = (ends: readonly string[], end: string): number => ends.filter((each) => each === end).length
 
-describe('a call that waits', () => {
-  it.each(carriers)('a call that waits for a session that is closed here ends once, over %s, each by its code', (on) =>
+describe('a pending call', () => {
+  it.each(carriers)('a pending call on a session that is closed locally ends once, over %s, with its own code', (on) =>
     play({ on }, async (scene) => {
       const pair = await connectedPair(scene)
       const { receives, sends, flushes } = waitingCalls(pair)
@@ -63,12 +65,12 @@ describe('a call that waits', () => {
       expect(count(ends, 'done')).toBeGreaterThan(0)
       expect(count(ends, 'done') + count(ends, 'ERR_SESSION_CLOSED')).toBe(60)
       expect(count(ends, 'ERR_SESSION_CLOSED')).toBeGreaterThan(0)
-      // Everything that left is acknowledged by a link that goes on.
+      // Everything that was sent is acknowledged, because the link stays open.
       expect(await scene.run(endsOf(flushes))).toEqual(['done', 'done'])
     }),
   )
 
-  it.each(carriers)('a call that waits for a session that the peer closes ends once, over %s', (on) =>
+  it.each(carriers)('a pending call on a session that the peer closes ends once, over %s', (on) =>
     play({ on }, async (scene) => {
       const pair = await connectedPair(scene)
       const { receives, sends } = waitingCalls(pair)
@@ -81,7 +83,7 @@ describe('a call that waits', () => {
     }),
   )
 
-  it.each(carriers)('a call that waits when the own network is shut down ends once, over %s', (on) =>
+  it.each(carriers)('a pending call ends once, over %s, when its own network is shut down', (on) =>
     play({ on, limits: { shutdownTimeoutMs: 500 } }, async (scene) => {
       const pair = await connectedPair(scene)
       const { receives, sends, flushes } = waitingCalls(pair)
@@ -94,7 +96,7 @@ describe('a call that waits', () => {
   )
 
   it.each(carriers)(
-    'a call that waits when the network of the peer is shut down ends once, over %s, with outcomes that add up',
+    "a pending call ends once, over %s, when the peer's network is shut down, with outcomes that add up",
     (on) =>
       play({ on }, async (scene) => {
         const pair = await connectedPair(scene)
@@ -102,7 +104,7 @@ describe('a call that waits', () => {
         await scene.until('some is there', () => pair.theirs.unread(pair.alice.id) > 0)
         await scene.run(pair.bob.network.shutdown())
         const error = (await scene.run(rejectionOf(receives[0] as Promise<unknown>))) as LinkResetError
-        // Its sessions are closed first, then it says Goodbye: which of the two is heard first for a lane is the peer's to say.
+        // The peer first closes its sessions, then sends Goodbye. Either may reach a lane first.
         expect(['ERR_LINK_RESET', 'ERR_SESSION_RESET']).toContain(error.code)
         if (error.code === 'ERR_LINK_RESET')
           expect(error.outcomes.acked + error.outcomes.unknown + error.outcomes.notSent).toBe(60)
@@ -112,7 +114,7 @@ describe('a call that waits', () => {
       }),
   )
 
-  it('a call that waits for room gives up at its own deadline, and its value is not sent later', () =>
+  it('a send that waits for room ends at its own deadline, and its value is not sent later', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await connectedPair(scene)
       for (let value = 0; value < 17; value++) await scene.run(mine.send(bob.id, bytes(4_000, value)))
@@ -128,7 +130,7 @@ describe('a call that waits', () => {
       expect(numberOf(await scene.run(theirs.receive(alice.id)))).toBe(7)
     }))
 
-  it('a call that waits for acknowledgements has its deadline and its signal also while a send before it waits for room', () =>
+  it('a flush respects its deadline and its signal while an earlier send waits for room', () =>
     play({ on: 'memory' }, async (scene) => {
       const { bob, mine } = await connectedPair(scene)
       const sends = endsOf(Array.from({ length: 60 }, (_, value) => mine.send(bob.id, bytes(4_000, value))))
@@ -144,7 +146,7 @@ describe('a call that waits', () => {
       await scene.run(sends)
     }))
 
-  it('a call that waits too often on one session is refused, and the others go on', () =>
+  it('one call too many that waits on a session is refused, and the others continue', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await connectedPair(scene)
       const receives = Array.from({ length: 1025 }, () => mine.receive(bob.id))
@@ -156,7 +158,7 @@ describe('a call that waits', () => {
     }))
 })
 
-describe('a call on what has ended', () => {
+describe('a call on an ended session or network', () => {
   const calls: [string, (pair: Pair) => Promise<unknown>][] = [
     ['send', ({ bob, mine }) => mine.send(bob.id, number(1))],
     ['broadcast', ({ mine }) => mine.broadcast(number(1))],
@@ -164,7 +166,7 @@ describe('a call on what has ended', () => {
     ['receive', ({ bob, mine }) => mine.receive(bob.id)],
   ]
 
-  it.each(calls)('a call on what has ended %s on a closed session says that it is closed', (_, call) =>
+  it.each(calls)('%s on a closed session fails with an error that the session is closed', (_, call) =>
     play({ on: 'memory' }, async (scene) => {
       const pair = await connectedPair(scene)
       pair.mine.close()
@@ -173,7 +175,7 @@ describe('a call on what has ended', () => {
     }),
   )
 
-  it.each(calls)('a call on what has ended %s after shutdown says that the network has stopped', (_, call) =>
+  it.each(calls)('%s after shutdown fails with an error that the network has stopped', (_, call) =>
     play({ on: 'memory' }, async (scene) => {
       const pair = await connectedPair(scene)
       await scene.run(pair.alice.network.shutdown())
@@ -187,7 +189,7 @@ describe('a call on what has ended', () => {
   )
 
   it.each(calls)(
-    'a call on what has ended %s while it is shut down is taken and delivered, or says that the network stops',
+    '%s during shutdown is accepted and delivered, or fails because the network is stopping',
     (name, call) =>
       play({ on: 'memory' }, async (scene) => {
         const pair = await connectedPair(scene)
@@ -203,7 +205,7 @@ describe('a call on what has ended', () => {
       }),
   )
 
-  it('a call on what has ended makeSessions when no ids are left says so, and nothing of the network ends', () =>
+  it('makeSessions fails when no ids are left, and the network stays up', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await connectedPair(scene)
       alice.link(bob).takeIds(0x3fff_ffff, 1, [])
@@ -219,7 +221,7 @@ describe('a call on what has ended', () => {
 
 describe('a Goodbye', () => {
   it.each(carriers)(
-    'a Goodbye over %s comes after all that was sent, and the other side says in its event who left',
+    "a Goodbye over %s comes after all sent values, and the peer's event names who disconnected",
     (on) =>
       play({ on }, async (scene) => {
         const { alice, bob, mine, theirs } = await connectedPair(scene)
@@ -229,13 +231,13 @@ describe('a Goodbye', () => {
         expect(['ERR_LINK_RESET', 'ERR_SESSION_RESET']).toContain(
           (await scene.run(rejectionOf(mine.receive(bob.id)))).code,
         )
-        await scene.until('the end was heard', () => alice.eventsOf('connection.lost').length > 0)
+        await scene.until('the connection is lost', () => alice.eventsOf('connection.lost').length > 0)
         expect(alice.eventsOf('connection.lost')[0]?.cause.message).toContain('Goodbye')
         expect(alice.eventsOf('connection.lost')[0]?.cause.message).toContain('shutting down')
       }),
   )
 
-  it('a Goodbye is no failure: whoever comes back at the same address is dialled and served', () =>
+  it('a Goodbye is not a failure: a peer that returns at the same address is dialed and served', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob } = await connectedPair(scene)
       await scene.run(bob.network.shutdown())

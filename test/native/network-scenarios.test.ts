@@ -1,7 +1,7 @@
 /**
- * Owns: what becomes of a native link when dials cross, when somebody is not let in, when a process restarts or stays away, and
- * when a peer breaks the contract.
- * Refuses to know: lanes that go on (network-lanes.test.ts) and how networks end (network-endings.test.ts).
+ * Owns: the outcome for a native link of a simultaneous open, a refused key, a process that restarts or stays away, and
+ * a peer that violates the contract.
+ * Independent of: lanes that continue (network-lanes.test.ts) and how networks end (network-endings.test.ts).
  */
 import { describe, expect, it } from 'vitest'
 import type { LinkResetError, Session } from '../../index.ts'
@@ -19,7 +19,7 @@ async function connectedPair(
   return { alice, bob, mine, theirs }
 }
 
-/** A value each way, on sessions made for it. */
+/** Sends a value each way, on sessions made for it. */
 async function expectLife(scene: NativeScene, alice: NativeMember, bob: NativeMember): Promise<void> {
   const [[mine], [theirs]] = (await scene.sessions([alice, bob], 1)) as [[Session], [Session]]
   await scene.run(Promise.all([mine.send(bob.id, number(41)), theirs.send(alice.id, number(42))]))
@@ -29,10 +29,10 @@ async function expectLife(scene: NativeScene, alice: NativeMember, bob: NativeMe
   ]).toEqual([41, 42])
 }
 
-describe('dials that cross', () => {
-  it.each([1, 2, 3, 4, 5, 6, 7, 8])('dials that cross settle to one connection a link, seed %i', (seed) =>
+describe('a simultaneous open', () => {
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])('a simultaneous open settles on one connection per link, seed %i', (seed) =>
     play({ on: 'memory', seed, links: 2 }, async (scene) => {
-      // Neither is there when the other first dials, so that both are in their back-off and meet anywhere in it.
+      // Each dials while the other is not listening, so both are in back-off and meet at a random point of it.
       const alice = await scene.start({ key: 0, peers: [1], dials: [1] })
       await scene.clock.advance(seed)
       const bob = await scene.start({ key: 1, peers: [0], dials: [0] })
@@ -46,10 +46,10 @@ describe('dials that cross', () => {
   )
 
   it.each(['tcp', 'tls'] as const)(
-    'dials that cross in the same turn, over %s, are settled by the keys and lose no value',
+    'a simultaneous open in the same tick, over %s, is settled by the keys and loses no value',
     (on) =>
       play({ on }, async (scene) => {
-        // Real sockets: in virtual time one dial is through before the other has begun.
+        // Real sockets: in virtual time one dial completes before the other starts.
         const early = await scene.start({ key: 1, peers: [], dials: [] })
         const addressOfBob = early.network.url as string
         const alice = await scene.start({ key: 0, peers: [1], dials: [1] })
@@ -67,15 +67,15 @@ describe('dials that cross', () => {
             ),
           )
         }
-        // One connection a break: where both sides kept theirs, or neither, there would be more.
+        // One connection per break. There would be more if both sides kept theirs, or neither did.
         for (const member of [alice, bob]) expect(member.eventsOf('connection.opened')).toHaveLength(41)
       }),
   )
 })
 
-describe('a key that is not invited', () => {
+describe('a key that is not expected', () => {
   it.each(carriers)(
-    'a key that is not invited is refused over %s, with an event that says why, and nobody else is disturbed',
+    'an unknown key is refused over %s with an event that gives the reason, and no other peer is affected',
     (on) =>
       play({ on }, async (scene) => {
         const { alice, bob, mine, theirs } = await connectedPair(scene)
@@ -94,21 +94,21 @@ describe('a key that is not invited', () => {
       }),
   )
 
-  it('a key that is not invited tries again more and more seldom, down to the cap of its back-off', () =>
+  it('a refused dialer retries with growing delays, up to the cap of its back-off', () =>
     play({ on: 'memory', limits: { backoffMinMs: 100, backoffMaxMs: 10_000 } }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1], dials: [] })
       const carol = await scene.start({ key: 2, peers: [0], dials: [0] })
       await scene.clock.advance(120_000)
       const before = carol.faults.dials
       await scene.clock.advance(600_000)
-      // Full jitter: half the cap between two, on average.
+      // Full jitter: half the cap between two dials, on average.
       expect(carol.faults.dials - before).toBeGreaterThan(60)
       expect(carol.faults.dials - before).toBeLessThan(200)
       expect(alice.eventsOf('connection.rejected').length).toBe(carol.faults.dials)
     }))
 
   it.each(['tls', 'memory'] as const)(
-    'a key that is not invited behind an address is told apart over %s, set aside at once and tried again at the cap only',
+    'an address with another key than expected is reported over %s, and redialed only at the cap',
     (on) =>
       play({ on, limits: { backoffMinMs: 1, backoffMaxMs: on === 'memory' ? 60_000 : 300 } }, async (scene) => {
         const alice = await scene.start({ key: 0, peers: [1, 2], dials: [] })
@@ -120,7 +120,7 @@ describe('a key that is not invited', () => {
         })
         expect(bob.eventsOf('connection.failed')[0]?.cause.message).toContain(alice.id)
         if (on === 'tls') return
-        // From 1 ms on by a factor of 1.6 there would be a dozen within the first second.
+        // Starting at 1 ms and growing by a factor of 1.6, there would be a dozen within the first second.
         await scene.clock.advance(1000)
         expect(bob.faults.dials).toBeLessThan(4)
         await scene.clock.advance(600_000)
@@ -129,26 +129,26 @@ describe('a key that is not invited', () => {
       }),
   )
 
-  it('a key that is not invited does not keep the right one from its address later', () =>
+  it('a wrong key at an address does not keep the right one from that address later', () =>
     play({ on: 'memory', limits: { backoffMinMs: 1, backoffMaxMs: 1000 } }, async (scene) => {
       const dave = await scene.start({ key: 0, peers: [1, 2], dials: [] })
       const bob = await scene.start({ key: 1, peers: [2], dials: [2], misled: { 2: 0 } })
       await scene.until('bob was misled', () => bob.eventsOf('connection.failed').length > 2)
       await scene.crash(dave)
-      // The address is taken by the one whom bob expects there.
+      // The peer that bob expects there takes over the address.
       const carol = await scene.start({ key: 2, peers: [1], dials: [], listensAs: 0 })
       await expectLife(scene, carol, bob)
     }))
 })
 
-describe('a peer whose process restarts', () => {
+describe('a peer process that restarts', () => {
   it.each([0, 1, 2, 3, 4, 5])(
-    'a peer whose process restarts ends the sessions, and every value sent has one outcome, seed %i',
+    'a peer process that restarts ends the sessions, and every value sent has one outcome, seed %i',
     (seed) =>
       play({ on: 'memory', seed }, async (scene) => {
         const { alice, bob, mine, theirs } = await connectedPair(scene)
         const sends: Promise<void>[] = []
-        // Some are read, some lie unread there, some wait for credit here, some for the connection.
+        // Some values are read, some are unread there, some wait for credit here, some for the connection.
         for (let value = 0; value < 40; value++) sends.push(mine.send(bob.id, bytes(4_000, value)))
         for (let value = 0; value < 2 * seed; value++) await scene.run(theirs.receive(alice.id))
         await scene.clock.advance(10 * seed)
@@ -162,7 +162,7 @@ describe('a peer whose process restarts', () => {
         expect(error).toMatchObject({ name: 'LinkResetError', code: 'ERR_LINK_RESET', reason: 'peer-restarted' })
         const { acked, unknown, notSent } = error.outcomes
         expect(acked + unknown + notSent).toBe(60)
-        // Whoever was told "accepted" has a value that left or waited in a batch; whoever was not has one that did not.
+        // A value whose send resolved was sent or was in a write batch; the others were not.
         const accepted = (await scene.run(settled)).filter(({ status }) => status === 'fulfilled').length
         expect(acked + unknown).toBeLessThanOrEqual(accepted)
         expect(notSent).toBeGreaterThanOrEqual(60 - accepted)
@@ -174,7 +174,7 @@ describe('a peer whose process restarts', () => {
 
 describe('a link that stays down', () => {
   it.each([1_000, 120_000])(
-    'a link that stays down ends its sessions after resumeTimeoutMs (%i), not before, with an outcome for each value',
+    'a link that stays down ends its sessions after exactly resumeTimeoutMs (%i), with an outcome per value',
     (resumeTimeoutMs) =>
       play({ on: 'memory', limits: { resumeTimeoutMs } }, async (scene) => {
         const { alice, bob, mine } = await connectedPair(scene)
@@ -197,9 +197,9 @@ describe('a link that stays down', () => {
   )
 })
 
-describe('a peer that breaks the contract', () => {
+describe('a peer that violates the contract', () => {
   it.each([
-    ['a descriptor that nobody knows', 'ERR_UNKNOWN_DESCRIPTOR', (frame: Buffer) => frame.writeUInt8(0xee, 4)],
+    ['an unknown descriptor', 'ERR_UNKNOWN_DESCRIPTOR', (frame: Buffer) => frame.writeUInt8(0xee, 4)],
     [
       'a value on a session that was never credited',
       'ERR_CREDIT_EXCEEDED',
@@ -207,7 +207,7 @@ describe('a peer that breaks the contract', () => {
     ],
     ['a length beyond the limit', 'ERR_MESSAGE_TOO_LONG', (frame: Buffer) => frame.writeUInt32LE(0xffff_ffff, 5)],
   ] as const)(
-    'a peer that breaks the contract by %s ends the epoch on both sides; the frame never comes again',
+    'a peer that sends %s ends the epoch on both sides, and the frame is never sent again',
     (_, code, tamper) =>
       play({ on: 'memory' }, async (scene) => {
         const { alice, bob, mine, theirs } = await connectedPair(scene)
@@ -223,7 +223,7 @@ describe('a peer that breaks the contract', () => {
         expect(error.outcomes.acked + error.outcomes.unknown + error.outcomes.notSent).toBe(1)
         expect(error.outcomes.acked).toBe(0)
         expect(alice.eventsOf('connection.lost')[0]?.cause.code).toBe(code)
-        // The one who broke it reads in its own event what the other found.
+        // The offender's own event contains what the other side found.
         expect(bob.eventsOf('connection.lost')[0]?.cause.message).toMatch(/broke the protocol: "[A-Z].+"$/)
         await expectLife(scene, alice, bob)
         await scene.clock.advance(60_000)

@@ -1,4 +1,7 @@
-/** Owns: that the links of a node share one budget: the sum is right at every moment, a share is always there, and nobody waits for ever. */
+/**
+ * Owns: that the links of a node share one budget: the sum is right at every moment, each link always has its share,
+ * and no sender waits forever.
+ */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
@@ -8,8 +11,8 @@ import { SendRoom } from '../../protocol/native/lanes/send-room.ts'
 const kib = 1024
 const mib = 1024 * kib
 
-describe('a link', () => {
-  test('a link can use its share for sending whatever the others hold', () => {
+describe('the budget of a link', () => {
+  test('a link can use its share for sending whatever the other links hold', () => {
     const memory = new NodeMemory(mib, 2)
     const [greedy, modest] = [memory.open(), memory.open()]
     while (greedy.reserveReplay(16 * kib)) {}
@@ -21,7 +24,7 @@ describe('a link', () => {
     expect(memory.usedBytes).toBe(mib)
   })
 
-  test('a link gets no more windows than three quarters of what is not set aside, and grows to a half', () => {
+  test('the windows of a link get at most three quarters of the shared memory, and growth stops at a half', () => {
     const memory = new NodeMemory(2 * mib, 1)
     const link = memory.open()
     const poolBytes = 2 * mib - memory.shareBytes
@@ -34,7 +37,7 @@ describe('a link', () => {
     expect(link.held.windowsBytes).toBe((poolBytes * 3) / 4)
   })
 
-  test('a link lets the first value of a lane wait however little is left, and no further one', () => {
+  test('a link queues the first value of a lane however little memory is left, and no second one', () => {
     const memory = new NodeMemory(mib, 1)
     const link = memory.open()
     while (link.reserveReplay(1)) if (!link.reserveReplay(4 * kib)) break
@@ -44,7 +47,7 @@ describe('a link', () => {
     memory.invariants()
   })
 
-  test('a link that is closed gives everything back, and takes nothing more', () => {
+  test('a closed link returns all its memory, and takes no more', () => {
     const memory = new NodeMemory(mib, 2)
     const link = memory.open()
     link.openWindow(64 * kib)
@@ -66,7 +69,7 @@ describe('a link', () => {
 })
 
 describe('links that wait to send', () => {
-  test('links that wait to send are served first come, first served, a place each, and none is left out', () => {
+  test('links that wait to send are served first come, first served, one place each, and none is left out', () => {
     const memory = new NodeMemory(mib, 3)
     const links = [memory.open(), memory.open(), memory.open()]
     const rooms = links.map((link) => new SendRoom(link))
@@ -87,21 +90,21 @@ describe('links that wait to send', () => {
     }
     for (const index of [0, 1, 2]) fill(index)
     expect(memory.waiting).toBe(3)
-    // Whoever frees gets no more than its turn: the one that was acknowledged goes to the end as well.
-    for (let turn = 0; turn < 30; turn++) {
+    // A link that frees memory gets only its share: the acknowledged one also goes to the end of the queue.
+    for (let round = 0; round < 30; round++) {
       const index = held.indexOf(Math.max(...held))
       held[index]! -= 16 * kib + 32
       rooms[index]!.trim(held[index]!)
       memory.invariants()
-      // A value that waits is a copy, whether there is room or not.
+      // A value that waits is a copy, even if there is no room.
       expect(memory.usedBytes).toBeLessThanOrEqual(mib + links.length * (16 * kib + 64))
     }
-    const turns = [0, 1, 2].map((index) => served.filter((one) => one === index).length)
+    const counts = [0, 1, 2].map((index) => served.filter((one) => one === index).length)
     expect(served.length).toBeGreaterThan(20)
-    expect(Math.max(...turns) - Math.min(...turns)).toBeLessThanOrEqual(1)
+    expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1)
   })
 
-  test('links that wait to send get what a longer value needs than all there is, once nothing else is on its way', () => {
+  test('a value longer than the whole budget is sent once nothing else is in flight', () => {
     const memory = new NodeMemory(mib, 2)
     const [long, other] = [memory.open(), memory.open()]
     other.openWindow(64 * kib)
@@ -118,7 +121,7 @@ describe('links that wait to send', () => {
   })
 })
 
-describe('whatever links do', () => {
+describe('any sequence of operations', () => {
   const links = 3
   const step = fc.record({
     link: fc.nat(links - 1),
@@ -140,7 +143,7 @@ describe('whatever links do', () => {
     bytes: fc.integer({ min: 1, max: 300 * kib }),
   })
 
-  test('whatever links do the sum is that of its holders, within the budget but for the one that is alone, and 0 when all are closed', () => {
+  test('the sum of the links stays within the budget, except for a lone value, and is 0 when all are closed', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
         const memory = new NodeMemory(mib, links)
@@ -153,7 +156,7 @@ describe('whatever links do', () => {
           isClosed: false,
         }))
         const waits: (() => boolean)[] = []
-        // What is taken unasked, or by a value that is alone, may be beyond the budget.
+        // Memory forced without a check, or taken by a lone value, may exceed the budget.
         let unaskedBytes = 0
         for (const { link: index, what, bytes } of steps) {
           const link = all[index] as LinkMemory

@@ -1,6 +1,7 @@
 /**
- * Owns: which inbound connections a listener reports as rejected: those that it turned away, each once, and no simultaneous dial.
- * Independent of: what the dialer hears (network-endings.test.ts) and of limits on connections (security/).
+ * Owns: which inbound connections a listener reports as rejected: those it refused, each once, and no simultaneous
+ * dial.
+ * Independent of: what the dialer reports (network-endings.test.ts) and limits on connections (security/).
  */
 import { describe, expect, it } from 'vitest'
 import { Mesh } from '../bars/chaos/chaos-mesh.ts'
@@ -10,9 +11,9 @@ import { settle, until } from '../support/bounded-wait.ts'
 import { keys, play } from '../support/native-scene.ts'
 import type { NativeMember } from '../support/native-scene.ts'
 
-describe('dials in both directions at the same time', () => {
+describe('a simultaneous dial', () => {
   it.each(['plaintext', 'tls'] as const)(
-    'dials in both directions at the same time are not reported as rejected connections over %s, whichever of the two stays',
+    'a simultaneous dial is not reported as a rejected connection over %s, whichever of the two is kept',
     async (carrier) => {
       const mesh = await Mesh.start({ members: 2, carrier, bothDial: true })
       try {
@@ -46,25 +47,23 @@ describe('dials in both directions at the same time', () => {
 
 describe('a hello that the link refuses', () => {
   const refusals = ['stale', 'bad-hello', 'no-such-link', 'self', 'identity'] as const
-  it.each(refusals)(
-    'a hello that the link refuses as %s is reported by the listening side as a rejected connection of that peer',
-    (name) =>
-      play({ on: 'memory' }, async (scene) => {
-        const alice = await scene.start({ key: 0, peers: [1], dials: [] })
-        const { epoch } = alice.link(keys[1] as Pick<NativeMember, 'id'> as NativeMember)
-        let refused = 0
-        epoch.checkInbound = () => (refused++ === 0 ? { name, message: 'for this test' } : null)
-        const bob = await scene.start({ key: 1, peers: [0], dials: [0] })
-        await scene.sessions([alice, bob], 1)
-        const rejected = alice.eventsOf('connection.rejected')
-        expect(rejected).toMatchObject([
-          { peer: bob.id, cause: { code: 'ERR_HANDSHAKE_FAILED', message: expect.stringContaining(name) as string } },
-        ])
-        expect(bob.eventsOf('connection.failed')).toHaveLength(1)
-      }),
+  it.each(refusals)('a listener reports a hello refused as %s as a rejected connection of that peer', (name) =>
+    play({ on: 'memory' }, async (scene) => {
+      const alice = await scene.start({ key: 0, peers: [1], dials: [] })
+      const { epoch } = alice.link(keys[1] as Pick<NativeMember, 'id'> as NativeMember)
+      let refused = 0
+      epoch.checkInbound = () => (refused++ === 0 ? { name, message: 'for this test' } : null)
+      const bob = await scene.start({ key: 1, peers: [0], dials: [0] })
+      await scene.sessions([alice, bob], 1)
+      const rejected = alice.eventsOf('connection.rejected')
+      expect(rejected).toMatchObject([
+        { peer: bob.id, cause: { code: 'ERR_HANDSHAKE_FAILED', message: expect.stringContaining(name) as string } },
+      ])
+      expect(bob.eventsOf('connection.failed')).toHaveLength(1)
+    }),
   )
 
-  it('a hello that the link refuses because another process with the same key came later is reported by the listening side', () =>
+  it('a listener reports a hello refused because another process with the same key started later', () =>
     play({ on: 'tcp' }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1], dials: [] })
       const older = await scene.start({ key: 1, peers: [0], dials: [0] })
@@ -77,13 +76,13 @@ describe('a hello that the link refuses', () => {
       })
     }))
 
-  it('a hello that the link refuses because it is of a dial that the same process has dropped since is not reported', () =>
+  it('a listener does not report the refused hello of a dial that its process has already dropped', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const { epoch } = bob.link(alice)
       const compose = epoch.composeHello.bind(epoch)
       await scene.sessions([alice, bob], 1)
-      // The number of a hello that is older than the last one, as if it had been under way for long.
+      // The number of a hello older than the last one, as if it had been delayed for long.
       let isLate = true
       epoch.composeHello = () => ({ ...compose(), ...(isLate ? { helloNumber: 1 } : {}) })
       bob.kill()
@@ -94,9 +93,9 @@ describe('a hello that the link refuses', () => {
     }))
 })
 
-describe('a connection that is closed before it says who it is', () => {
-  /** Connects to a member, in memory. @returns what closes it */
-  const knock = (member: NativeMember): (() => void) => {
+describe('a connection closed before its hello', () => {
+  /** Connects to a member, in memory. @returns the function that closes the connection */
+  const connectBare = (member: NativeMember): (() => void) => {
     const pipe = member.faults.dial(
       { host: '127.0.0.1', port: Number(new URL(member.network.url as string).port) },
       { highWaterMarkBytes: 1024 },
@@ -106,10 +105,10 @@ describe('a connection that is closed before it says who it is', () => {
     return () => pipe.end()
   }
 
-  it('a connection that is closed before it says who it is is reported as rejected if no peer connects from its address', () =>
+  it('a connection closed before its hello is reported as rejected if no peer connects from its address', () =>
     play({ on: 'memory' }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1], dials: [] })
-      const close = knock(alice)
+      const close = connectBare(alice)
       await scene.clock.advance(10)
       close()
       await scene.clock.advance(5_000)
@@ -118,10 +117,10 @@ describe('a connection that is closed before it says who it is', () => {
       ])
     }))
 
-  it('a connection that is closed before it says who it is is reported at once if 64 others wait to be reported', () =>
+  it('a connection closed before its hello is reported at once if 64 others wait to be reported', () =>
     play({ on: 'memory', limits: { pendingInboundMax: 128, pendingInboundPerAddressMax: 128 } }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1], dials: [] })
-      const closes = Array.from({ length: 65 }, () => knock(alice))
+      const closes = Array.from({ length: 65 }, () => connectBare(alice))
       await scene.clock.advance(10)
       for (const close of closes) close()
       await scene.clock.advance(10)
@@ -130,10 +129,10 @@ describe('a connection that is closed before it says who it is', () => {
       expect(alice.eventsOf('connection.rejected')).toHaveLength(65)
     }))
 
-  it('a connection that is closed before it says who it is is not reported if a peer connects from its address, before or after it is closed', () =>
+  it('a connection closed before its hello is not reported if a peer connects from its address around that time', () =>
     play({ on: 'memory' }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1], dials: [] })
-      const [closeBefore, closeAfter] = [knock(alice), knock(alice)]
+      const [closeBefore, closeAfter] = [connectBare(alice), connectBare(alice)]
       await scene.clock.advance(10)
       closeBefore()
       await scene.clock.advance(10)

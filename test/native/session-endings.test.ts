@@ -1,6 +1,6 @@
 /**
- * Owns: how the calls of a session end: iterators end normally unless something was lost, and flush succeeds only for values
- * that reached the peer's session.
+ * Owns: how the calls of a session end: iterators end normally unless something was lost, and flush succeeds only for
+ * values that reached the peer's session.
  * Independent of: calls that wait while a whole network ends (network-endings.test.ts).
  */
 import { Readable } from 'node:stream'
@@ -31,7 +31,7 @@ async function read(values: AsyncIterable<NetworkValue>): Promise<number[]> {
 
 const carriers: Carrier[] = ['memory', 'tls']
 
-describe('the iterator of a session', () => {
+describe('a session iterator', () => {
   const orderly: [string, (pair: Pair) => unknown][] = [
     ['the peer closes the session', ({ theirs }) => theirs.close()],
     ['this side closes the session', ({ mine }) => mine.close()],
@@ -42,7 +42,7 @@ describe('the iterator of a session', () => {
   ]
 
   it.each(carriers.flatMap((on) => orderly.map(([how, end]) => [on, how, end] as const)))(
-    'the iterator of a session ends normally over %s when %s',
+    'a session iterator ends normally over %s when %s',
     (on, _, end) =>
       play({ on }, async (scene) => {
         const pair = await pairOf(scene)
@@ -58,7 +58,7 @@ describe('the iterator of a session', () => {
       }),
   )
 
-  it('the iterator of a session ends normally when the peer shuts down while a value of this side waits to be accepted', () =>
+  it('a session iterator ends normally when the peer shuts down while a value waits here to be accepted', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await pairOf(scene)
       while (mine.trySend(bob.id, bytes(4_000)));
@@ -74,7 +74,7 @@ describe('the iterator of a session', () => {
       expect(await scene.run(seen)).toEqual([7])
     }))
 
-  it('the iterator of a session throws when the process of the peer dies', () =>
+  it('a session iterator throws when the process of the peer dies', () =>
     play({ on: 'memory' }, async (scene) => {
       const { bob, mine } = await pairOf(scene)
       const seen = rejectionOf(read(mine.values(bob.id)))
@@ -83,7 +83,7 @@ describe('the iterator of a session', () => {
       expect(await scene.run(seen)).toMatchObject({ code: 'ERR_LINK_RESET', reason: 'peer-restarted' })
     }))
 
-  it('the iterator of a session throws when a handler of the peer fails', () =>
+  it('a session iterator throws when a handler of the peer fails', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await pairOf(scene)
       theirs.handle(alice.id, () => {
@@ -94,7 +94,7 @@ describe('the iterator of a session', () => {
       expect(await scene.run(seen)).toMatchObject({ code: 'ERR_SESSION_RESET' })
     }))
 
-  it('the iterator of a session throws when the own network fails', () =>
+  it('a session iterator throws when its own network fails', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine } = await pairOf(scene)
       const seen = rejectionOf(read(mine.values(bob.id)))
@@ -106,7 +106,7 @@ describe('the iterator of a session', () => {
       expect(await scene.run(seen)).toMatchObject({ code: alice.eventsOf('network.failed')[0]?.cause.code })
     }))
 
-  it('the iterator of a session returns at once while next waits, and takes no value away', () =>
+  it('return() ends a session iterator at once while next() waits, and consumes no value', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await pairOf(scene)
       const values = mine.values(bob.id)
@@ -122,7 +122,7 @@ describe('the iterator of a session', () => {
       expect(numberOf(await scene.run(mine.receive(bob.id)))).toBe(2)
     }))
 
-  it('the iterator of a session leaves unread values for the next reader when a loop breaks', () =>
+  it('a session iterator leaves unread values for the next reader when a loop breaks', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await pairOf(scene)
       for (const value of [1, 2]) await scene.run(theirs.send(alice.id, number(value)))
@@ -134,7 +134,7 @@ describe('the iterator of a session', () => {
       expect(numberOf(await scene.run(mine.receive(bob.id)))).toBe(2)
     }))
 
-  it('the iterator of a session can be destroyed as a Readable while it waits', () =>
+  it('a session iterator wrapped in a Readable can be destroyed while it waits', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await pairOf(scene)
       const readable = Readable.from(mine.values(bob.id))
@@ -147,7 +147,7 @@ describe('the iterator of a session', () => {
       expect(numberOf(await scene.run(mine.receive(bob.id)))).toBe(5)
     }))
 
-  it('the iterator of a session throws once when its signal aborts, and is over then', () =>
+  it('a session iterator throws once when its signal aborts, and is then done', () =>
     play({ on: 'memory' }, async (scene) => {
       const { bob, mine } = await pairOf(scene)
       const controller = new AbortController()
@@ -177,17 +177,17 @@ describe('flush', () => {
     }))
 
   it.each([
-    ['no list', 'bob', 'ERR_INVALID_OPTION'],
+    ['not a list', 'bob', 'ERR_INVALID_OPTION'],
     ['an empty list', [], 'ERR_INVALID_OPTION'],
-    ['a stranger', ['stranger'], 'ERR_UNKNOWN_PEER'],
-  ])('flush refuses peers that are %s', (_, peers, code) =>
+    ['a list with an unknown peer', ['stranger'], 'ERR_UNKNOWN_PEER'],
+  ])('flush refuses a peers option that is %s', (_, peers, code) =>
     play({ on: 'memory' }, async (scene) => {
       const { mine } = await pairOf(scene)
       expect(await scene.run(rejectionOf(mine.flush({ peers: peers as string[] })))).toMatchObject({ code })
     }),
   )
 
-  it.each(carriers)('flush rejects over %s when the peer closed the session before it had the values', (on) =>
+  it.each(carriers)('flush rejects over %s when the peer closed the session before it received the values', (on) =>
     play({ on }, async (scene) => {
       const { alice, bob, mine, theirs } = await pairOf(scene)
       theirs.close()
@@ -231,10 +231,10 @@ describe('flush', () => {
     }),
   )
 
-  it('flush rejects when the values were acknowledged by the hello of a resumed connection, and the Reset comes after it', () =>
+  it('flush rejects when the hello of a resumed connection acknowledges values and a Reset follows', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await pairOf(scene)
-      // What the peer sends from here on is lost with the connection, the Reset included.
+      // Everything the peer sends from here on is lost with the connection, including the Reset.
       for (const pipe of bob.faults.pipes) pipe.write = () => true
       theirs.close()
       const before = bob.link(alice).counters.framesDropped
@@ -251,7 +251,7 @@ describe('flush', () => {
     (when) =>
       play({ on: 'memory' }, async (scene) => {
         const { alice, bob, mine, theirs } = await pairOf(scene)
-        // What the peer sends from here on is lost with the connection: acknowledgements, and a Reset.
+        // Everything the peer sends from here on is lost with the connection: acknowledgements, and a Reset.
         for (const pipe of bob.faults.pipes) pipe.write = () => true
         for (let value = 0; value < 3; value++) expect(mine.trySend(bob.id, number(value))).toBe(true)
         const flushed = mine.flush()
@@ -264,7 +264,7 @@ describe('flush', () => {
       }),
   )
 
-  it('flush never succeeds for a value that the session of the peer did not get, whenever the peer closes and the link breaks', async () => {
+  it('flush never succeeds for a value that the session of the peer did not receive', async () => {
     let [succeeded, rejected] = [0, 0]
     for (let seed = 1; seed <= 40; seed++) {
       await play({ on: 'memory', seed }, async (scene) => {
@@ -307,7 +307,7 @@ describe('flush', () => {
   })
 })
 
-/** False once the session is over. */
+/** False once the session has ended. */
 function trySent(session: Session, peer: string, value: number): boolean {
   try {
     return session.trySend(peer, number(value))

@@ -1,4 +1,7 @@
-/** Owns: the contract of session ids on native links: the same on both sides, the same on all links of a peer, bounded ahead. */
+/**
+ * Owns: the contract of session ids on native links: the same on both sides, the same on all links of a peer, with a
+ * bound on ids used in advance.
+ */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { resetCodes } from '../../codec/native-frames.ts'
@@ -13,7 +16,7 @@ import { expectError, expectProtocolError } from '../codec/harness.ts'
 const range = (first: number, count: number): number[] => Array.from({ length: count }, (_, index) => first + index)
 
 describe('session ids', () => {
-  test('session ids begin at 0 on each link and epoch; a batch begins at the greatest next id of all links', () => {
+  test('session ids start at 0 on each link and epoch; a group starts at the greatest next id of all links', () => {
     expect(new LinkSessions().nextId).toBe(0)
     expect([firstIdOfBatch([0, 0], 4), firstIdOfBatch([3, 8, 0], 1)]).toEqual([0, 8])
     expect([0, 1, 2, 3].map((index) => linkOfSession(index, 3))).toEqual([0, 1, 2, 0])
@@ -24,7 +27,7 @@ describe('session ids', () => {
     expectError('ERR_SESSION_IDS_USED_UP', () => firstIdOfBatch([0x3fff_fffe], 3))
   })
 
-  test('session ids that were passed over, or ride on another link, count as closed', () => {
+  test('session ids that were skipped, or are on another link, count as closed', () => {
     const link = new LinkSessions()
     link.takeBatch(5, 4, [5, 7])
     expect([0, 4, 5, 6, 7, 8, 9].map((id) => link.placeOf(id))).toEqual([
@@ -45,8 +48,8 @@ describe('session ids', () => {
   })
 })
 
-describe('a session that was passed over, and that the peer waits for,', () => {
-  test('a session that was passed over, and that the peer waits for, is reset when the batch is made that passes over it, closed by the peer or not: it counts it as unanswered', () => {
+describe('a skipped session that the peer waits for', () => {
+  test('a skipped session is reset when the group that skips it is made, whether or not the peer closed it', () => {
     const link = new LinkSessions()
     link.rememberCredit(0, 10)
     link.rememberCredit(1, 10)
@@ -57,20 +60,20 @@ describe('a session that was passed over, and that the peer waits for,', () => {
     ])
   })
 
-  test('a session that was passed over, and that the peer waits for, is reset when its Credit comes later', () => {
+  test('a skipped session is reset when its Credit comes later', () => {
     const link = new LinkSessions()
     link.takeBatch(3, 2, [3, 4])
     expect(link.creditedLate(2)).toEqual([{ id: 2, kind: 'reset' }])
   })
 
-  test('a session that was passed over, and that the peer waits for, is reset where it was made on another link: the peer has other numbers', () => {
+  test('a skipped session is reset if it was made on another link, because the peer numbers it differently', () => {
     const link = new LinkSessions()
     link.rememberCredit(1, 10)
     expect(link.takeBatch(0, 4, [0, 2])).toEqual([{ id: 1, kind: 'reset' }])
     expect(link.creditedLate(3)).toEqual([{ id: 3, kind: 'reset' }])
   })
 
-  test('a session that was passed over, and that the peer waits for, is not confused with one that was made and closed, which was reset already', () => {
+  test('a skipped session is distinguished from one that was made, closed and already reset', () => {
     const link = new LinkSessions()
     expect(link.takeBatch(0, 1025, range(0, 1025))).toEqual([])
     for (const id of range(0, 1025)) link.make(id)
@@ -79,8 +82,8 @@ describe('a session that was passed over, and that the peer waits for,', () => {
   })
 })
 
-describe('a session that the peer made and closed before it was made here', () => {
-  test('a session that the peer made and closed before it was made here was given up: the next batch begins behind it', () => {
+describe('a session that the peer closed before it was made here', () => {
+  test('a session that the peer made and closed before it was made here is skipped by the next group', () => {
     const link = new LinkSessions()
     for (const id of [0, 1, 2]) link.rememberCredit(id, 10)
     expect(link.nextId).toBe(0)
@@ -90,15 +93,15 @@ describe('a session that the peer made and closed before it was made here', () =
     expect([link.nextId, link.make(2).early?.creditBytes]).toEqual([3, 10])
   })
 
-  test('a session that the peer made and closed before it was made here for a reason that the caller has to hear is not passed over', () => {
+  test('a session that the peer closed for a reason the caller must get is not skipped', () => {
     const link = new LinkSessions()
     link.rememberReset(0, { code: resetCodes.limit, reason: 'ERR_MEMORY_BUDGET' })
     expect(link.nextId).toBe(0)
   })
 })
 
-describe('what the peer says of sessions that are not made here yet', () => {
-  test('what the peer says of sessions that are not made here yet is remembered until they are made', () => {
+describe('early frames for sessions not made here yet', () => {
+  test("the peer's frames for sessions not made yet are kept until those are made", () => {
     const link = new LinkSessions()
     link.rememberCredit(2, 10)
     link.rememberCredit(2, 5)
@@ -111,7 +114,7 @@ describe('what the peer says of sessions that are not made here yet', () => {
     ])
   })
 
-  test('what the peer says of sessions that are not made here yet is remembered of 1,024 sessions; one more is a breach', () => {
+  test("the peer's frames are kept for 1,024 sessions not made yet, and one more is a protocol error", () => {
     const link = new LinkSessions()
     for (const id of range(0, earlySessionsMax)) link.rememberCredit(id, 1)
     link.rememberCredit(0, 1)
@@ -124,7 +127,7 @@ describe('what the peer says of sessions that are not made here yet', () => {
     })
   })
 
-  test('what the peer says of sessions that are not made here yet is bounded in its sum', () => {
+  test('the total credit kept for sessions not made yet is bounded', () => {
     const link = new LinkSessions()
     link.rememberCredit(0, 2 ** 31 - 1)
     expectProtocolError('ERR_CREDIT_OVERFLOW', () => {
@@ -132,7 +135,7 @@ describe('what the peer says of sessions that are not made here yet', () => {
     })
   })
 
-  test('what the peer says of sessions that are not made here yet is forgotten of sessions that are passed over', () => {
+  test("the peer's frames for skipped sessions are discarded", () => {
     const link = new LinkSessions()
     for (const id of range(0, earlySessionsMax)) link.rememberCredit(id, 1)
     link.takeBatch(earlySessionsMax, 1, [earlySessionsMax])
@@ -141,22 +144,22 @@ describe('what the peer says of sessions that are not made here yet', () => {
   })
 })
 
-describe('what this side says of sessions', () => {
-  test('what this side says of sessions goes out for 1,024 that the peer has not answered; the others wait, in order', () => {
+describe('announcements of new sessions', () => {
+  test('1,024 sessions that the peer has not answered are announced, and the others wait in order', () => {
     const link = new LinkSessions()
     link.takeBatch(0, 1030, range(0, 1030))
     const out = range(0, 1030).filter((id) => link.make(id).announce)
     expect([out.length, link.held]).toEqual([1024, 6])
     expect(link.answered(3)).toEqual([{ id: 1024, kind: 'credit' }])
     expect(link.answered(3)).toEqual([])
-    // The peer made one whose Credit waits: it goes out at once, and takes nobody's place.
+    // The peer made one whose Credit waits: it is sent at once, and takes no place in the queue.
     expect(link.answered(1027)).toEqual([{ id: 1027, kind: 'credit' }])
     expect([link.answered(0), link.answered(1), link.answered(2)].flat().map(({ id }) => id)).toEqual([
       1025, 1026, 1028,
     ])
   })
 
-  test('what this side says of sessions does not wait where the peer was first', () => {
+  test('an announcement does not wait if the peer announced the session first', () => {
     const link = new LinkSessions()
     for (const id of range(0, 1024)) link.rememberCredit(id, 1)
     link.takeBatch(0, 2048, range(0, 2048))
@@ -164,18 +167,18 @@ describe('what this side says of sessions', () => {
     expect(link.held).toBe(0)
   })
 
-  test('what this side says of sessions of one that is closed while its Credit waits is its Reset, in its place', () => {
+  test('a session closed while its Credit waits sends its Reset instead, in its place', () => {
     const link = new LinkSessions()
     link.takeBatch(0, 1025, range(0, 1025))
     for (const id of range(0, 1025)) link.make(id)
     expect(link.close(5)).toBe(true)
     expect(link.close(1024)).toBe(false)
-    // Closing what was announced frees no place: the peer still remembers it.
+    // Closing an announced session frees no place: the peer still remembers it.
     expect(link.held).toBe(1)
     expect(link.answered(9)).toEqual([{ id: 1024, kind: 'reset' }])
   })
 
-  test('what this side says of sessions of one that the peer has closed is nothing', () => {
+  test('a session that the peer has closed is not announced', () => {
     const link = new LinkSessions()
     link.takeBatch(0, 1026, range(0, 1026))
     for (const id of range(0, 1026)) link.make(id)
@@ -184,15 +187,15 @@ describe('what this side says of sessions', () => {
     expect([link.placeOf(0), link.held]).toEqual(['over', 0])
   })
 
-  test('what this side says of sessions never makes an honest peer break the bound, whatever the order of batches and deliveries', () => {
+  test('an honest peer never exceeds the bound, whatever the order of groups and deliveries', () => {
     const step = fc.oneof(
-      fc.record({ batch: fc.integer({ min: 1, max: 700 }), side: fc.nat(1) }),
+      fc.record({ group: fc.integer({ min: 1, max: 700 }), side: fc.nat(1) }),
       fc.record({ deliver: fc.integer({ min: 1, max: 600 }), side: fc.nat(1) }),
     )
     fc.assert(
       fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
-        // Both sides make the same batches, in the same order, at their own pace.
-        const batches = steps.flatMap((one) => ('batch' in one ? [one.batch] : []))
+        // Both sides make the same groups, in the same order, at their own pace.
+        const groups = steps.flatMap((one) => ('group' in one ? [one.group] : []))
         const sides = [0, 1].map(() => ({
           link: new LinkSessions(),
           made: 0,
@@ -211,7 +214,7 @@ describe('what this side says of sessions', () => {
         }
         const makeGroup = (who: number): void => {
           const [side, other] = [sides[who]!, sides[1 - who]!]
-          const count = batches[side.made]
+          const count = groups[side.made]
           if (count === undefined) return
           side.made += 1
           const first = firstIdOfBatch([side.link.nextId], count)
@@ -223,7 +226,7 @@ describe('what this side says of sessions', () => {
           }
         }
         for (const one of steps) {
-          if ('batch' in one) makeGroup(one.side)
+          if ('group' in one) makeGroup(one.side)
           else receive(one.side, one.deliver)
         }
         for (let round = 0; round < 200; round += 1) {
@@ -232,7 +235,7 @@ describe('what this side says of sessions', () => {
             receive(who, 1000)
           }
         }
-        const total = batches.reduce((sum, count) => sum + count, 0)
+        const total = groups.reduce((sum, count) => sum + count, 0)
         expect(sides.map(({ link, credited, inbox }) => [link.nextId, credited.size, link.held, inbox.length])).toEqual(
           [
             [total, total, 0, 0],

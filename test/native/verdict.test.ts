@@ -1,4 +1,6 @@
-/** Owns: the contract of the verdict: the table of docs/protocol.md, native, and that both sides come to the same pair. */
+/**
+ * Owns: the contract of the verdict: the native table of docs/protocol.md, and that both sides reach the same pair.
+ */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { verdictOf, type Fate, type LinkPosition } from '../../protocol/native/handshake/verdict.ts'
@@ -14,32 +16,32 @@ function position(
   return { epoch, nextEpoch, known, received, first, next }
 }
 
-describe('the verdict', () => {
+describe('the resumption verdict', () => {
   // Mine is epoch 1, then 2; theirs is epoch 11, then 12.
   test.each<[string, LinkPosition, LinkPosition, Fate, Fate]>([
     [
-      'a first meeting goes on from nothing',
+      'the peers connect for the first time',
       position(1n, 2n, 0n, 0, 0, 0),
       position(11n, 12n, 0n, 0, 0, 0),
       'RESUME',
       'RESUME',
     ],
     [
-      'a break in which both know each other',
+      'a connection broke and both sides know each other',
       position(1n, 2n, 11n, 7, 3, 9),
       position(11n, 12n, 1n, 5, 7, 7),
       'RESUME',
       'RESUME',
     ],
     [
-      'one side has not heard of the other yet',
+      'one side does not know the other yet',
       position(1n, 2n, 0n, 0, 0, 0),
       position(11n, 12n, 1n, 0, 0, 4),
       'RESUME',
       'RESUME',
     ],
     [
-      'nothing was received of what is held',
+      'none of the retained frames was received',
       position(1n, 2n, 11n, 0, 0, 4),
       position(11n, 12n, 1n, 0, 0, 0),
       'RESUME',
@@ -47,21 +49,21 @@ describe('the verdict', () => {
     ],
     ['everything was received', position(1n, 2n, 11n, 0, 0, 4), position(11n, 12n, 1n, 4, 0, 0), 'RESUME', 'RESUME'],
     [
-      'the other side says it has more than was sent',
+      'the other side claims more than was sent',
       position(1n, 2n, 11n, 0, 0, 4),
       position(11n, 12n, 1n, 5, 0, 0),
       'FRESH',
       'FRESH',
     ],
     [
-      'the other side says it has less than it acknowledged',
+      'the other side claims less than it acknowledged',
       position(1n, 2n, 11n, 0, 2, 4),
       position(11n, 12n, 1n, 1, 0, 0),
       'FRESH',
       'FRESH',
     ],
     [
-      'this side has more than the other sent',
+      'this side claims more than the other sent',
       position(1n, 2n, 11n, 3, 0, 0),
       position(11n, 12n, 1n, 0, 0, 2),
       'FRESH',
@@ -70,47 +72,53 @@ describe('the verdict', () => {
     ['the other side restarted', position(1n, 2n, 11n, 3, 0, 4), position(21n, 22n, 0n, 0, 0, 0), 'FRESH', 'KEEP'],
     ['this side restarted', position(5n, 6n, 0n, 0, 0, 0), position(11n, 12n, 1n, 3, 0, 0), 'KEEP', 'FRESH'],
     [
-      'the other side has been through a FRESH that this side has not heard of',
+      'the other side did a FRESH that this side does not know of',
       position(1n, 2n, 11n, 3, 1, 4),
       position(12n, 13n, 2n, 0, 0, 5),
       'FRESH',
       'KEEP',
     ],
     [
-      'this side has been through a FRESH that the other has not heard of',
+      'this side did a FRESH that the other does not know of',
       position(2n, 3n, 12n, 0, 0, 5),
       position(11n, 12n, 1n, 3, 1, 4),
       'KEEP',
       'FRESH',
     ],
     [
-      'ahead by its epoch, but it has received something',
+      'the other side is ahead by its epoch, but has received a frame',
       position(1n, 2n, 11n, 3, 1, 4),
       position(12n, 13n, 2n, 1, 0, 5),
       'FRESH',
       'FRESH',
     ],
     [
-      'ahead by its epoch, but something was acknowledged to it',
+      'the other side is ahead by its epoch, but has an acknowledgement',
       position(1n, 2n, 11n, 3, 1, 4),
       position(12n, 13n, 2n, 0, 1, 5),
       'FRESH',
       'FRESH',
     ],
-    ['both are ahead: neither is', position(2n, 3n, 12n, 0, 0, 0), position(11n, 12n, 3n, 0, 0, 0), 'FRESH', 'FRESH'],
     [
-      'both restarted and know strangers',
+      'both sides seem to be ahead, so neither is',
+      position(2n, 3n, 12n, 0, 0, 0),
+      position(11n, 12n, 3n, 0, 0, 0),
+      'FRESH',
+      'FRESH',
+    ],
+    [
+      'both sides restarted and know other epochs',
       position(1n, 2n, 31n, 0, 0, 0),
       position(11n, 12n, 41n, 0, 0, 0),
       'FRESH',
       'FRESH',
     ],
-  ])('the verdict %s', (_, mine, theirs, expectedMine, expectedTheirs) => {
+  ])('the resumption verdict is right when %s', (_, mine, theirs, expectedMine, expectedTheirs) => {
     expect(verdictOf(mine, theirs)).toEqual({ mine: expectedMine, theirs: expectedTheirs })
     expect(verdictOf(theirs, mine)).toEqual({ mine: expectedTheirs, theirs: expectedMine })
   })
 
-  test('the verdict is the same pair on both sides, over every combination of small values', () => {
+  test('the resumption verdict is the same pair on both sides, over every combination of small values', () => {
     const ids = [1n, 2n]
     const knowns = [0n, 1n, 2n, 3n]
     const counts = [0, 1, 2]
@@ -138,7 +146,7 @@ describe('the verdict', () => {
     expect([...seen.keys()].sort()).toEqual(['FRESH FRESH', 'FRESH KEEP', 'KEEP FRESH', 'KEEP KEEP', 'RESUME RESUME'])
   })
 
-  test('the verdict resumes both or none, and keeps nothing where frames could be counted twice', () => {
+  test('the resumption verdict resumes both sides or none, and never counts a frame twice', () => {
     const id = fc.bigInt({ min: 0n, max: 4n })
     const any = fc.record({
       epoch: fc.bigInt({ min: 1n, max: 4n }),
@@ -152,7 +160,7 @@ describe('the verdict', () => {
       fc.property(any, any, (mine, theirs) => {
         const verdict = verdictOf(mine, theirs)
         expect(verdict.mine === 'RESUME').toBe(verdict.theirs === 'RESUME')
-        // What a KEEP side sends again from 0 was not counted by the other in any epoch that lives on.
+        // What a KEEP side sends again from 0 was not counted by the other in any epoch that is still used.
         if (verdict.mine === 'KEEP')
           expect(mine.known === 0n || (mine.first === 0 && verdict.theirs === 'FRESH')).toBe(true)
       }),
