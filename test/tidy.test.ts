@@ -33,7 +33,6 @@ const ratchet: Record<string, number> = {
   'actors/network/network.ts': 445,
   'actors/session/session-group.ts': 424,
   'test/bars/security/limits/wire.ts': 402,
-  'test/examples/swarm.test.ts': 593,
   'test/codec/frame-reader.test.ts': 445,
   'test/actors/inspection.test.ts': 439,
   'test/security/tls-handshake.test.ts': 432,

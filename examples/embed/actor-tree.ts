@@ -1,6 +1,6 @@
 /**
- * Owns: an `inspect` observer that remembers which actors there are, who made them, and what state they are in.
- * Refuses to know: what any of them does.
+ * Owns: an `inspect` observer that records which actors exist, their parents, and their states.
+ * Independent of: what any of them does.
  */
 import type { AnyActorRef, InspectionEvent } from 'xstate'
 
@@ -25,13 +25,13 @@ export class ActorTree {
     const node = this.#nodes.get(ref)
     if (node === undefined) return
     this.#rootId = event.rootId
-    // An actor is told to begin by its parent.
+    // The parent sends an actor its first event.
     if (event.type === '@xstate.event' && event.event.type === 'xstate.init') {
       const parent = event.sourceRef === undefined ? undefined : this.#nodes.get(event.sourceRef as AnyActorRef)
       if (parent === undefined) this.#root ??= node
       else parent.children.push(node)
     }
-    // Who dies of an error sends no last snapshot; the parent hears of it.
+    // An actor that fails has no last snapshot; its parent gets the error.
     const dead =
       event.type === '@xstate.event' && event.event.type.startsWith('xstate.error.actor.')
         ? this.#nodes.get(event.sourceRef as AnyActorRef)
@@ -44,12 +44,12 @@ export class ActorTree {
     }
   }
 
-  /** How many actors there were, and how many of them still live. */
+  /** How many actors were created, and how many of them are still alive. */
   get counts(): { readonly made: number; readonly alive: number } {
     return { made: this.#nodes.size, alive: [...this.#nodes.values()].filter((node) => !node.hasEnded).length }
   }
 
-  /** For a viewer that attaches late: each living actor and its snapshot, as events like those that it has missed. */
+  /** For a viewer that attaches late: each living actor and its snapshot, as events like those that it missed. */
   announcements(): InspectionEvent[] {
     const events: InspectionEvent[] = []
     for (const [ref, { hasEnded }] of this.#nodes) {
@@ -66,7 +66,7 @@ export class ActorTree {
     return events
   }
 
-  /** The living actors, a line each. */
+  /** The living actors, one per line. */
   lines(): string[] {
     return this.#root === null ? [] : linesOf(this.#root, '', '')
   }
@@ -83,7 +83,7 @@ function linesOf(node: Node, first: string, rest: string): string[] {
   return lines
 }
 
-/** A peer's actor is called by its key, of which the beginning tells enough. */
+/** The actor of a peer is named after its key; the first characters are enough to identify it. */
 function shortened(id: string): string {
   return id.replace(/[0-9a-v]{52}/, (key) => `${key.slice(0, 7)}…`)
 }

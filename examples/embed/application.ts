@@ -1,13 +1,14 @@
 /**
  * Owns: the application's own machine, in which two statewire networks are children like any other actor.
- * Refuses to know: sockets, and who watches. It is the application of the example: a question, an answer, and goodbye.
+ * Independent of: sockets, and of what inspects it. The application of the example is a question, an answer, and
+ * goodbye.
  *
- *   listening   alice was spawned with the machine; she says where she listens
- *   connected   bob is invoked with that address: as long as this state lasts, so does he
+ * listening alice was spawned with the machine; she reports where she listens
+ *   connected   bob is invoked with that address and lives as long as this state
  *     joining → talking → idle → leaving
  *   parting     bob is done, and alice shuts down too
  *   stopped     both networks are done
- *   failed      one of them could not start, or gave up
+ *   failed      one of them could not start, or failed
  */
 import { assign, fromPromise, sendTo, setup } from 'xstate'
 import type { DoneActorEvent, ErrorActorEvent } from 'xstate'
@@ -17,21 +18,21 @@ import type { NetworkConfig, SupervisorInput, SupervisorRef } from '../../index.
 export interface ApplicationInput {
   /** Where alice listens; 0 is any free port. */
   readonly port: number
-  /** native: keys made on the fly, over mutual TLS. ampc: names, on plain TCP. */
+  /** native: keys generated at the start, over mutual TLS. ampc: names, on plain TCP. */
   readonly dialect: 'native' | 'ampc'
 }
 
 interface ApplicationContext {
   /** A spawned supervisor: its reference is kept like any other. */
   readonly alice: SupervisorRef
-  /** Bob's network waits for alice's address. An Identity is written as its id wherever a context is shown; the key stays in it. */
+  /** Bob's network waits for alice's address. A context shows an Identity as its id; the key stays inside. */
   readonly bob: (url: string) => NetworkConfig
   readonly url: string | null
   readonly answer: number | null
   readonly error: string | null
 }
 
-/** A spawned actor's end comes as an event; `invoke` has `onDone` and `onError` for it. */
+/** The end of a spawned actor arrives as an event; `invoke` has `onDone` and `onError` for it. */
 type ApplicationEvent =
   { readonly type: 'leave' } | DoneActorEvent<unknown, 'alice'> | ErrorActorEvent<unknown, 'alice'>
 
@@ -58,7 +59,7 @@ function bobInput({ bob, url }: ApplicationContext): SupervisorInput {
   return { config: bob(url ?? '') }
 }
 
-/** The facade of a reference: the same one wherever it is asked for. */
+/** The facade of a reference: the same one for every call. */
 const listening = fromPromise<string | null, SupervisorRef>(async ({ input }) => {
   const network = Network.from(input)
   await network.ready()
@@ -66,11 +67,11 @@ const listening = fromPromise<string | null, SupervisorRef>(async ({ input }) =>
 })
 
 const joined = fromPromise<void>(async ({ system }) => {
-  // An invoked actor has no reference in the context; this application gave bob a name in its actor system.
+  // An invoked actor has no reference in the context; this application named bob in its actor system.
   await Network.from(system.get('bob')).ready()
 })
 
-/** Alice asks bob for a product over a session, which both sides make. */
+/** Alice asks bob for a product over a session that both sides make. */
 const conversation = fromPromise<number, SupervisorRef>(async ({ input, system }) => {
   const [ofAlice, ofBob] = [Network.from(input), Network.from(system.get('bob'))]
   const made = await Promise.all(
@@ -167,7 +168,7 @@ export const application = setup({
           },
         },
         idle: { on: { leave: 'leaving' } },
-        // The command as a message; `network.shutdown()` is the same.
+        // The command as an event; `network.shutdown()` is the same.
         leaving: { entry: sendTo('bob', { type: 'network.shutdown' }) },
       },
     },

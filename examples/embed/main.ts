@@ -1,9 +1,9 @@
 /**
- * statewire inside an application's own XState machine: its networks are spawned and invoked, its events and errors are
- * the machine's, and one inspector sees the application and every connection below it.
+ * statewire inside an application's own XState machine: the machine spawns and invokes the networks and gets their
+ * events and errors, and one inspector sees the application and every connection below it.
  *
- * Owns: options, what is printed, the official inspector if it is asked for.
- * Refuses to know: what the application does (application.ts).
+ * Owns: options, printed text, and the official inspector if requested.
+ * Independent of: what the application does (application.ts).
  */
 import { connect } from 'node:net'
 import { parseArgs } from 'node:util'
@@ -15,14 +15,15 @@ import type { ApplicationInput } from './application.ts'
 
 const help = `node build/examples/embed/main.js [options]
 
-An application's machine spawns one network and invokes another; they talk, the tree of all actors is printed, and both shut down.
+An application's machine spawns one network and invokes another. They talk, the tree of all actors is printed, and both
+shut down.
 
-  --port N            where alice listens (default 0: any free port); a port in use shows how an error arrives
+  --port N            where alice listens (default 0: any free port); use a port that is taken to see the error
   --dialect D         native, by keys over TLS, or ampc, by names on plain TCP (default native)
   --inspect           also send everything to the official inspector, which needs: npm install @statelyai/inspect
-  --inspect-url URL   where its server listens (default ws://localhost:8080)
-  --hold              after the conversation stay connected until Ctrl-C, for a viewer that is opened later: every 2 s all
-                      actors that are alive are sent to the inspector again
+  --inspect-url URL   where the inspector's server listens (default ws://localhost:8080)
+  --hold              stay connected after the conversation until Ctrl-C, for a viewer that is opened later: all living
+                      actors are sent to the inspector again every 2 s
   --help, -h
 
 The inspector has two parts. Its server runs on this machine:
@@ -35,7 +36,7 @@ class UsageError extends Error {}
 
 interface Watcher {
   inspect(event: InspectionEvent): void
-  /** Sends what is still under way. */
+  /** Sends what is still queued. */
   finish(): Promise<void>
 }
 
@@ -47,18 +48,18 @@ async function officialInspector(url: string): Promise<Watcher> {
       { cause: error },
     )
   })
-  // It tries for ever and keeps the process alive meanwhile, so look first.
+  // The transport retries forever and keeps the process alive, so check first.
   if (!(await isReachable(url))) {
     throw new UsageError(
       `nothing listens at ${url}; start the inspector's own server in another terminal:\n  node -e "import('@statelyai/inspect/server').then((it) => it.createInspectorServer())"`,
     )
   }
-  // 10 levels, its default, would cut charts of states within states.
+  // Its default of 10 levels would cut charts of nested states.
   const inspector = module.createWebSocketInspector({ url, serializationDepthLimit: 40 })
   return {
     inspect: (event) => inspector.inspect.next?.(event),
     finish: async () => {
-      // It takes each event a timer's turn later.
+      // It sends each event one timer tick later.
       await new Promise((resolve) => setTimeout(resolve, 0))
       inspector.stop()
     },
@@ -81,10 +82,10 @@ function isReachable(url: string): Promise<boolean> {
 
 const announceEveryMs = 2000
 
-/** Until Ctrl-C. A viewer that attaches in between has missed how the actors were created, so they are announced again. */
+/** Until Ctrl-C. A viewer that attaches meanwhile missed the creation of the actors, so they are announced again. */
 async function hold(tree: ActorTree, official: Watcher | null): Promise<void> {
   console.log(
-    `connected${official === null ? '' : ', and announced to the inspector again and again'}; Ctrl-C to leave`,
+    `connected${official === null ? '' : '; the actors are sent to the inspector every 2 s'}; Ctrl-C to leave`,
   )
   const announce = (): void => {
     for (const event of tree.announcements()) official?.inspect(event)
@@ -113,7 +114,7 @@ async function run(input: ApplicationInput, official: Watcher | null, holds: boo
     { timeout: 30_000 },
   )
   if (talked.status === 'active') {
-    console.log(`alice asks bob for 6 times 7, and hears ${talked.context.answer}\n`)
+    console.log(`alice asks bob for 6 times 7; bob answers ${talked.context.answer}\n`)
     console.log(`${tree.lines().join('\n')}\n`)
     if (holds) await hold(tree, official)
     app.send({ type: 'leave' })
@@ -121,7 +122,7 @@ async function run(input: ApplicationInput, official: Watcher | null, holds: boo
   const { answer, error } = await toPromise(app)
   if (error !== null) console.error(`the application failed: ${error}`)
   const { made, alive } = tree.counts
-  console.log(`${made} actors were made, ${alive} are left`)
+  console.log(`${made} actors were created, ${alive} are left`)
   return answer === 42 && error === null && alive === 0
 }
 

@@ -1,7 +1,7 @@
 /**
- * Owns: where the parties run: each in a process of its own, or all in this one; and that a key is made where its party
- * runs, and only its id leaves it.
- * Refuses to know: what they compute.
+ * Owns: where the parties run: each in a process of its own, or all in this one. A key is generated where its party
+ * runs, and only its id leaves that process.
+ * Independent of: what they compute.
  */
 import { fork } from 'node:child_process'
 import { Identity } from '../../index.ts'
@@ -10,9 +10,9 @@ import type { PartyJob, PartyName, PartyReport } from './party.ts'
 
 export interface StartedParty {
   readonly name: PartyName
-  /** Of the key that it made as it started. */
+  /** The id of the key that it generated at its start. */
   readonly keyId: Promise<string>
-  /** Where it listens, once it runs; null if nobody has to dial it. */
+  /** Where it listens, once it runs; null if no other party dials it. */
   readonly listening: Promise<string | null>
   readonly report: Promise<PartyReport>
   run(job: PartyJob, dialect: Dialect): void
@@ -83,21 +83,21 @@ export function startProcess(name: PartyName, file: string): StartedParty {
 
 /** The other end of `startProcess`. */
 export function serveParty(): void {
-  const tell = (message: Message): void => void process.send?.(message)
+  const sendToParent = (message: Message): void => void process.send?.(message)
   const key = Identity.generate()
   process.once('message', ({ job, dialect }: Order) => {
-    runParty(job, dialect === 'native' ? key : null, (url) => tell({ type: 'listening', url }))
+    runParty(job, dialect === 'native' ? key : null, (url) => sendToParent({ type: 'listening', url }))
       .then((report) => {
         if (report.problem !== null) process.exitCode = 1
-        tell({ type: 'report', report })
+        sendToParent({ type: 'report', report })
       })
       .catch((error: unknown) => {
         process.exitCode = 1
-        tell({ type: 'failed', message: error instanceof Error ? error.message : String(error) })
+        sendToParent({ type: 'failed', message: error instanceof Error ? error.message : String(error) })
       })
       .finally(() => process.disconnect())
   })
-  tell({ type: 'started', keyId: key.id })
+  sendToParent({ type: 'started', keyId: key.id })
 }
 
 interface Latch<T> {
@@ -106,7 +106,7 @@ interface Latch<T> {
   reject(error: Error): void
 }
 
-/** `Promise.withResolvers`, which Node 20 has not. A rejection that nobody waits for any more is no crash. */
+/** `Promise.withResolvers`, which Node 20 lacks. A rejection that is no longer awaited does not crash the process. */
 function latch<T>(): Latch<T> {
   let settle!: Omit<Latch<T>, 'promise'>
   const promise = new Promise<T>((resolve, reject) => (settle = { resolve, reject }))

@@ -1,20 +1,22 @@
 /**
  * Three parties compute the dot product of two secret vectors, and none of them learns more than the result.
  *
- *   1. alice has x, bob has y, charlie has nothing. Reals become fixed-point integers in the ring Z_2^32.
- *   2. A secret is cut into random addends x = x0 + x1 + x2; party i gets x_i and x_(i-1). One party knows nothing.
- *   3. Each session comes with a key from `makeSessions({ agreePrfKeys: true })`: one's own, which next has too, and previous's.
+ * 1. alice has x, bob has y, charlie has nothing. Reals become fixed-point integers in the ring Z_2^32.
+ *   2. A secret is cut into random addends x = x0 + x1 + x2; party i gets x_i and x_(i-1). One alone learns nothing.
+ *   3. `makeSessions({ agreePrfKeys: true })` gives each session two keys: its own, shared with next, and previous's.
  *   4. Each party multiplies and sums what it holds: z_i = sum(x_i y_i + x_i y_(i-1) + x_(i-1) y_i). No message.
- *   5. It adds PRF(own key) - PRF(previous key): the three masks sum to zero, and z_i now looks random to anybody else.
+ *   5. It adds PRF(own key) - PRF(previous key): the three masks sum to zero, and z_i now looks random to others.
  *   6. Reshare: z_i goes to next as VecRing32, z_(i-1) comes from previous. One element each, whatever the length.
- *   7. Open: both others send the share that is missing; if their copies differ, somebody cheats, and the result is refused.
+ *   7. Open: both others send the missing share; if their copies differ, one of them cheats, and the result is refused.
  *   8. A barrier, and only then everything is closed.
- * Parties know each other by keys that they make as they start, and speak mutual TLS; `--dialect ampc` goes by name on plain TCP.
- * Araki, Furukawa, Lindell, Nof, Ohara: High-Throughput Semi-Honest Secure Three-Party Computation with an Honest Majority
- * (CCS 2016). Secure against a party that is curious but keeps to the protocol; the check in 7 is a courtesy, not a proof.
  *
- * Owns: options, inputs, the order in which parties start, what is printed. Refuses to know: the protocol (party.ts) and
- * its arithmetic (shares.ts).
+ * Parties know each other by keys that they generate at the start, and speak mutual TLS; `--dialect ampc` uses names on
+ * plain TCP. Araki, Furukawa, Lindell, Nof, Ohara: High-Throughput Semi-Honest Secure Three-Party Computation with an
+ * Honest Majority (CCS 2016). Secure against a party that is curious but follows the protocol; the check in 7 is a
+ * courtesy, not a proof.
+ *
+ * Owns: options, inputs, the order in which parties start, printed text.
+ * Independent of: the protocol (party.ts) and its arithmetic (shares.ts).
  */
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -30,8 +32,8 @@ const help = `node build/examples/mpc/main.js [options]
 Three parties, each a process of its own, compute a secret-shared dot product and compare it with the plain one.
 
   --length N     elements of the vectors, 1 to ${lengthMax} (default 1000)
-  --seed N       of the sample vectors (default 2016)
-  --sessions N   over which the work is spread, 1 to 64 (default 4)
+  --seed N       seed of the sample vectors (default 2016)
+  --sessions N   sessions that share the work, 1 to 64 (default 4)
   --dialect D    native or ampc (default native)
   --in-process   all three parties in one process, as three networks
   --cheat NAME   alice, bob or charlie opens a wrong share: the run must end with exit code 1
@@ -96,7 +98,13 @@ async function compute(options: Options): Promise<boolean> {
   const expected = plainDot(encodeFixed(x, fractionBits), encodeFixed(y, fractionBits))
   const say = (line: string): void => void (json || console.log(line))
   say(
-    `${length} elements in [-1, 1] from seed ${seed}, ${fractionBits} fraction bits, ${sessions} sessions, ${inProcess ? 'three networks in one process' : 'three processes'}, ${dialect === 'native' ? 'native over mutual TLS' : 'ampc on plain TCP'}`,
+    [
+      `${length} elements in [-1, 1] from seed ${seed}`,
+      `${fractionBits} fraction bits`,
+      `${sessions} sessions`,
+      inProcess ? 'three networks in one process' : 'three processes',
+      dialect === 'native' ? 'native over mutual TLS' : 'ampc on plain TCP',
+    ].join(', '),
   )
 
   const inputs: Record<PartyName, Float64Array | null> = { alice: x, bob: y, charlie: null }
@@ -150,7 +158,7 @@ async function compute(options: Options): Promise<boolean> {
   }
   say(`plain    ${expected} on the same fixed-point numbers: ${isRight ? 'equal, at all three parties' : 'NOT EQUAL'}`)
   say(
-    `plain    ${plain.toFixed(6)} on the reals: off by ${rounding.toFixed(6)}, and rounding may cost ${roundingMax.toFixed(6)}`,
+    `plain    ${plain.toFixed(6)} on the reals: differs by ${rounding.toFixed(6)}, at most ${roundingMax.toFixed(6)} by rounding`,
   )
   if (json)
     console.log(
@@ -203,6 +211,6 @@ async function main(): Promise<number> {
   }
 }
 
-// A party's process is this same program, told what to do over its channel.
+// A party's process is this same program; it gets its job over the channel of `fork`.
 if (process.send !== undefined && process.argv[2] === '--party') serveParty()
 else process.exitCode = await main()

@@ -1,6 +1,6 @@
 /**
- * Owns: what one party does, from its network to its verdict.
- * Refuses to know: where the parties run, and the other parties' inputs.
+ * Owns: what one party does, from its network to its report.
+ * Independent of: where the parties run, and the other parties' inputs.
  */
 import { createNetwork } from '../../index.ts'
 import type { Identity, Network, NetworkConfig, NetworkValue, Session } from '../../index.ts'
@@ -8,8 +8,8 @@ import { dealShares, encodeFixed, multiplyAccumulate, signed, zeroShare } from '
 import type { SharePair } from './shares.ts'
 
 /**
- * In the order in which they start, each dialling those before it. It says nothing of the ring: that is in the order of
- * identities, and a key made on the fly may be greater or less than another.
+ * In the order in which they start, each dialling those before it. The ring is ordered by identity instead, because a
+ * generated key may be greater or less than another.
  */
 export const partyNames = ['alice', 'bob', 'charlie'] as const
 export type PartyName = (typeof partyNames)[number]
@@ -21,7 +21,7 @@ export type Ids = Readonly<Record<PartyName, string>>
 
 export interface PartyJob {
   readonly name: PartyName
-  /** Who is who: keys in the dialect native, the names themselves in ampc. */
+  /** The identity of each party: keys in the native dialect, the names themselves in ampc. */
   readonly ids: Ids
   /** Where the parties listen that started earlier. */
   readonly urls: Readonly<Partial<Record<PartyName, string>>>
@@ -30,7 +30,7 @@ export interface PartyJob {
   readonly length: number
   readonly fractionBits: number
   readonly sessions: number
-  /** The plain result. In earnest nobody has it; here each party compares. */
+  /** The plain result. In a real run no party has it; here each party compares. */
   readonly expected: number
   /** Adds 1 to a share that it opens, to show that the others notice. */
   readonly cheats: boolean
@@ -39,15 +39,15 @@ export interface PartyJob {
 export interface PartyReport {
   readonly name: PartyName
   readonly processId: number
-  /** As a signed fixed-point number; null where the two copies of the missing share differ. */
+  /** As a signed fixed-point number; null if the two copies of the missing share differ. */
   readonly opened: number | null
   /** What is wrong, in a sentence; null if nothing is. */
   readonly problem: string | null
 }
 
 /**
- * @param key of this party, in the dialect native over mutual TLS; null for ampc on plain TCP
- * @param onListening gets the URL as soon as others may dial it, null for the party that nobody dials
+ * @param key of this party, in the native dialect over mutual TLS; null for ampc on plain TCP
+ * @param onListening gets the URL as soon as others may dial it, null for the party that the others do not dial
  */
 export async function runParty(
   job: PartyJob,
@@ -73,7 +73,7 @@ export async function runParty(
       job.cheats ? { own: add(sum.own, Uint32Array.of(1)), previous: sum.previous } : sum,
     )
 
-    // Closing is not coordinated: who leaves early ends the sessions of those who are not done.
+    // Closing is not coordinated: a party that leaves early ends the sessions of those that are not done.
     await (control === null ? barrier(first, network) : control.sync())
     for (const session of sessions) session.close()
     control?.close()
@@ -101,7 +101,10 @@ function configOf({ name, ids, urls }: PartyJob, key: Identity | null): NetworkC
   return { identity: key, peers, ...(isDialed ? { listen: 'tls://127.0.0.1:0' } : {}) }
 }
 
-/** The dialect native has no control channel: "done" to all, then expected from all. What comes before a close is still read. */
+/**
+ * The native dialect has no control channel: send "done" to all, then expect it from all. Values sent before a close
+ * are still read.
+ */
 async function barrier(session: Session, { peers }: Network): Promise<void> {
   const done = Buffer.from('done')
   await session.broadcast({ type: 'Bytes', value: done })
@@ -113,7 +116,7 @@ async function barrier(session: Session, { peers }: Network): Promise<void> {
 }
 
 function problemOf(opened: number | null, expected: number): string | null {
-  if (opened === null) return 'the two parties that hold the missing share sent different ones'
+  if (opened === null) return 'the two parties that hold the missing share sent different values'
   return opened === expected ? null : `opened ${opened}, and the plain result is ${expected}`
 }
 
@@ -125,14 +128,14 @@ async function partialDot(session: Session, job: PartyJob): Promise<SharePair> {
     job.input === null ? null : encodeFixed(Float64Array.from(job.input.slice(begin, end)), job.fractionBits)
   const x = await shareInput(session, job, ownerOf.x, secret)
   const y = await shareInput(session, job, ownerOf.y, secret)
-  if (session.prf === null) throw new Error('the session has no keys: makeSessions was not asked for them')
+  if (session.prf === null) throw new Error('the session has no keys: make it with agreePrfKeys: true')
   const masked = add(Uint32Array.of(multiplyAccumulate(x, y)), zeroShare(session.prf, 1))
   return reshare(session, masked)
 }
 
 /**
- * The owner deals; everybody ends up with the two shares of its place. Which share is called the first does not matter:
- * a party has its own and the one of the party before it, for every secret.
+ * The owner deals; every party ends up with the two shares of its place. Which share is called the first does not
+ * matter: for every secret, a party has its own share and that of the party before it.
  */
 async function shareInput(
   session: Session,
@@ -164,14 +167,20 @@ async function shareInput(
   return mine
 }
 
-/** From one addend each to replicated shares: to next goes the own, from previous comes theirs. Masked, it tells next nothing. */
+/**
+ * From one addend each to replicated shares: each sends its own to next and gets that of previous. It is masked, so it
+ * reveals nothing.
+ */
 async function reshare(session: Session, own: Uint32Array): Promise<SharePair> {
   const { next, previous } = session.ring
   await session.send(next, { type: 'VecRing32', value: own })
   return { own, previous: ring32(await session.receive(previous)) }
 }
 
-/** Both others hold the share that is missing here; both send it, so that one alone cannot change the result unseen. */
+/**
+ * Both others hold the share that is missing here, and both send it, so that one alone cannot change the result
+ * unnoticed.
+ */
 async function open(session: Session, share: SharePair): Promise<number | null> {
   const { next, previous } = session.ring
   await session.send(next, { type: 'VecRing32', value: share.previous })

@@ -1,10 +1,13 @@
 /**
  * Owns: the arithmetic of the example: fixed-point numbers, replicated shares over Z_2^32, masks from keys.
- * Refuses to know: networks and parties' names; a party is its place in the ring, 0, 1 or 2.
+ * Independent of: networks and the names of parties; a party is its place in the ring, 0, 1 or 2.
  */
 import { createCipheriv, randomFillSync } from 'node:crypto'
 
-/** Party `i` holds `x_i` and `x_(i-1)` of a secret `x = x_0 + x_1 + x_2 (mod 2^32)`: any two parties know it, one knows nothing. */
+/**
+ * Party `i` holds `x_i` and `x_(i-1)` of a secret `x = x_0 + x_1 + x_2 (mod 2^32)`: any two parties can compute it, one
+ * alone learns nothing.
+ */
 export interface SharePair {
   readonly own: Uint32Array
   readonly previous: Uint32Array
@@ -14,8 +17,8 @@ export const lengthMax = 100_000
 
 /**
  * The finest fixed point that cannot wrap. Reals in [-1, 1] become integers of at most `2^bits`, a product is at most
- * `4^bits`, a sum of `length` of them at most `length * 4^bits`; kept below 2^31, so that a ring element is read as a
- * signed number in one way only. 1,000 elements: 10 bits; 100,000: 7 bits.
+ * `4^bits`, a sum of `length` of them at most `length * 4^bits`. That stays below 2^31, so a ring element has one
+ * reading as a signed number. 1,000 elements: 10 bits; 100,000: 7 bits.
  */
 export function fractionBitsFor(length: number): number {
   if (!Number.isSafeInteger(length) || length < 1 || length > lengthMax)
@@ -57,7 +60,7 @@ export function dealShares(secret: Uint32Array): readonly [SharePair, SharePair,
 
 /**
  * A party's addend of the product: `x_i y_i + x_i y_(i-1) + x_(i-1) y_i`, summed over the elements. Over the three
- * parties that is every `x_j y_k` once. No message is needed for it.
+ * parties each `x_j y_k` occurs once. It needs no message.
  */
 export function multiplyAccumulate(x: SharePair, y: SharePair): number {
   let sum = 0
@@ -70,14 +73,17 @@ export function multiplyAccumulate(x: SharePair, y: SharePair): number {
   return sum >>> 0
 }
 
-/** The first `count` words of the pseudo-random function: AES-128 in counter mode from zero. A key is used for one call only. */
+/**
+ * The first `count` words of the pseudo-random function: AES-128 in counter mode from zero. Use a key for one call
+ * only.
+ */
 export function maskWords(key: Uint8Array, count: number): Uint32Array {
   const cipher = createCipheriv('aes-128-ctr', key, new Uint8Array(16))
   const stream = cipher.update(new Uint8Array(count * 4))
   return Uint32Array.from({ length: count }, (_, index) => stream.readUInt32LE(index * 4))
 }
 
-/** An addend of zero: each key is added by its owner and taken away by the next party, so the three sum to nothing. */
+/** An addend of zero: each key is added by its owner and subtracted by the next party, so the three sum to zero. */
 export function zeroShare(
   keys: { readonly mine: Uint8Array; readonly previous: Uint8Array },
   count: number,

@@ -1,6 +1,9 @@
 /**
- * A protocol of one's own, tested on a simulated network: bob adds up what alice sends, and the sum must be right however
- * often the connection breaks. The same seed gives the same run.
+ * A protocol of one's own, tested on a simulated network: bob adds up the numbers that alice sends, and the sum must be
+ * right however often the connection breaks. The same seed gives the same run.
+ *
+ * Owns: the smallest test of an application on a simulated network.
+ * Independent of: real sockets and real time.
  */
 import { createNetwork, Identity } from '../../index.ts'
 import type { Network } from '../../index.ts'
@@ -20,7 +23,7 @@ export async function sumOverBreaks(seed: number): Promise<number> {
       { environment: simulated.node(me).environment },
     )
   const [alice, bob] = [start('alice', 'bob'), start('bob', 'alice')]
-  // Every connection breaks after 300 bytes of alice's; bob never hears of it.
+  // Every connection breaks after 300 bytes from alice; bob's sessions go on.
   simulated.onConnected = (dialler) => simulated.breakAfter(dialler, 300, 'dialler')
 
   const { clock } = simulated

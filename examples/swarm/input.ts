@@ -1,6 +1,6 @@
 /**
- * Owns: the file that is sent: from a path, from stdin, or the sample beside this source; read once, in bounds.
- * Refuses to know: who sends it.
+ * Owns: reading the file to send, from a path, from stdin, or the sample beside this source; once, and bounded.
+ * Independent of: which peers send it.
  */
 import { existsSync } from 'node:fs'
 import { open } from 'node:fs/promises'
@@ -19,7 +19,10 @@ export async function readInput(input: string | null): Promise<SwarmFile> {
   return { name, bytes, sha256: digestOf(bytes) }
 }
 
-/** "Alice's Adventures in Wonderland" by Lewis Carroll, 1865, in the public domain. The compiler does not copy it beside the compiled files. */
+/**
+ * "Alice's Adventures in Wonderland" by Lewis Carroll, 1865, in the public domain. The compiler does not copy it beside
+ * the compiled files.
+ */
 function samplePath(): string {
   const beside = fileURLToPath(new URL('sample.txt', import.meta.url))
   return existsSync(beside) ? beside : fileURLToPath(new URL('../../../examples/swarm/sample.txt', import.meta.url))
@@ -54,6 +57,6 @@ async function readStdin(): Promise<Buffer> {
 
 function tooLong(input: string): UsageError {
   return new UsageError(
-    `--input ${input} is longer than ${fileBytesMax / 1024 / 1024} MiB, and every receiver holds one of each sender in memory`,
+    `--input ${input} is longer than ${fileBytesMax / 1024 / 1024} MiB, and receivers hold the files in memory`,
   )
 }

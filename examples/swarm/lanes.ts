@@ -1,10 +1,12 @@
 /**
- * Owns: the sessions with one other peer, as numbered lanes: made, read, written, and made anew where a link was reset.
- * Refuses to know: pieces and rounds; it carries bytes.
+ * Owns: the sessions with one other peer, as numbered lanes: made, read, written, and made again after a link was
+ * reset.
+ * Independent of: pieces and rounds; it carries bytes.
  *
- * In the native dialect a broken socket is not heard of here. Only a link that cannot be resumed ends its lanes, with
- * LinkResetError: then all lanes to that peer are closed, which tells the peer, and both sides make them anew. A value that
- * `send` had not handed over is sent on the new lane; what had been handed over and is unknown, the transfer asks about.
+ * In the native dialect a broken socket does not show here. Only a link that cannot be resumed ends its lanes, with
+ * LinkResetError. Then all lanes to that peer are closed, which ends them at the peer too, and both sides make them
+ * again. A value that `send` had not accepted is sent on the new lane. For values that it had accepted and whose
+ * outcome is unknown, the transfer asks.
  */
 import { ConnectionLostError, LinkResetError, StatewireError } from '../../index.ts'
 import type { ErrorCode, NetworkValue, Session } from '../../index.ts'
@@ -12,9 +14,9 @@ import { TransferError } from './messages.ts'
 
 export interface LaneHooks {
   onBytes(lane: number, bytes: Uint8Array): void
-  /** What was on its way on this lane may be lost. */
+  /** Values in flight on this lane may be lost. */
   onLost(lane: number): void
-  /** The lane is over for good, or what came on it could not be used. */
+  /** The lane is over for good, or its bytes could not be used. */
   onFailed(lane: number, error: Error): void
 }
 
@@ -22,29 +24,32 @@ export interface LanesOptions {
   /** The identity of the other peer. */
   readonly peer: string
   readonly connections: number
-  /** Makes the sessions of all lanes; null where they are not made anew. */
+  /** Makes the sessions of all lanes; null where they are not made again. */
   readonly makeSessions: ((timeoutMs: number) => Promise<Session[]>) | null
   readonly hooks: LaneHooks
 }
 
-/** All peers of the swarm are started within it; also for making sessions anew, over all attempts. */
+/** The time within which all peers of the swarm start; also for making sessions again, over all attempts. */
 const makeWithinMs = 20_000
-/** One attempt to make them anew. The sides may see resets of two links in another order, and then begin at different numbers. */
+/**
+ * One attempt to make them again. The two sides may see the resets of two links in different order, and then begin at
+ * different numbers.
+ */
 const attemptMs = 2_000
 
-/** How a lane ends at the side that closed it, at the side that was told so, and at both sides of a link that was reset. */
+/** How a lane ends: at the side that closed it, at the other side, and at both sides of a link that was reset. */
 const renewable: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_LINK_RESET',
   'ERR_SESSION_RESET',
   'ERR_SESSION_CLOSED',
 ])
 
-/** What another attempt may mend. */
+/** What another attempt may resolve. */
 function isLate(error: unknown): boolean {
   return error instanceof StatewireError && error.code === 'ERR_TIMED_OUT'
 }
 
-/** Before sessions are tried again that were reset while they were made. */
+/** The pause before another attempt, when sessions were reset while they were made. */
 const retryMs = 20
 
 export class Lanes {
@@ -52,9 +57,9 @@ export class Lanes {
   #sessions: readonly Session[] = []
   #renewal: Promise<void> | null = null
   #isStopped = false
-  /** Of the sessions of now: numbers of the connections whose links were reset. */
+  /** Of the current sessions: numbers of the connections whose links were reset. */
   readonly #reset = new Set<number>()
-  /** Links that were reset, and values of this side that may have arrived or not because of that. */
+  /** Links that were reset, and values of this side that may or may not have arrived because of that. */
   linkResets = 0
   unknown = 0
 
@@ -71,7 +76,7 @@ export class Lanes {
     this.use((await this.#options.makeSessions?.(timeoutMs)) ?? [])
   }
 
-  /** After a crash of this process: the other peer has to see first that its links were reset. */
+  /** After a crash of this process: the other peer first has to see that its links were reset. */
   makeAgain(): Promise<void> {
     return (this.#renewal ??= this.#makeAnew(this.#sessions))
   }
@@ -83,7 +88,9 @@ export class Lanes {
     for (const [lane, session] of sessions.entries()) void this.#read(sessions, lane, session)
   }
 
-  /** Resolves when the lane has taken the bytes: this is the back-pressure. @throws why the lane is over for good */
+  /**
+   * Resolves when the lane has accepted the bytes: this is the back-pressure. @throws why the lane is over for good
+   */
   async send(lane: number, bytes: Uint8Array): Promise<void> {
     for (;;) {
       const sessions = this.#sessions
@@ -91,19 +98,19 @@ export class Lanes {
         await (sessions[lane] as Session).send(this.#options.peer, { type: 'Bytes', value: bytes })
         return
       } catch (error) {
-        // A send that rejects has handed nothing over, so sending it again is no repetition.
+        // A send that rejects has accepted nothing, so sending it again is no repetition.
         if (!this.#isRenewable(error)) throw error
         await this.#renew(sessions)
       }
     }
   }
 
-  /** Makes nothing anew any more. */
+  /** Stops making lanes again. */
   stop(): void {
     this.#isStopped = true
   }
 
-  /** Reads one lane until it ends. What an ampc connection lost is heard at its place between the values. */
+  /** Reads one lane until it ends. A loss on an ampc connection is reported at its place between the values. */
   async #read(sessions: readonly Session[], lane: number, session: Session): Promise<void> {
     const { peer, hooks } = this.#options
     for (;;) {
@@ -122,7 +129,7 @@ export class Lanes {
         return
       }
       try {
-        if (value.type !== 'Bytes') throw new TransferError(`a ${value.type} came instead of Bytes`)
+        if (value.type !== 'Bytes') throw new TransferError(`received a ${value.type} instead of Bytes`)
         hooks.onBytes(lane, value.value)
       } catch (error) {
         hooks.onFailed(lane, error as Error)
@@ -131,7 +138,7 @@ export class Lanes {
     }
   }
 
-  /** Every lane of a reset link hears of it; the link counts once. */
+  /** Every lane of a reset link is notified; the link counts once. */
   #countReset(sessions: readonly Session[], lane: number, { reason, outcomes }: LinkResetError): void {
     this.unknown += outcomes.unknown
     const connection = lane % this.#options.connections
@@ -146,14 +153,15 @@ export class Lanes {
     return renewable.has(error.code) && !(error instanceof LinkResetError && error.reason === 'goodbye')
   }
 
-  /** Once for all who saw these sessions end; one who saw it late has them already. */
+  /** Once for all lanes that saw these sessions end; a lane that saw it late already has the new ones. */
   #renew(over: readonly Session[]): Promise<void> {
     if (this.#sessions !== over) return Promise.resolve()
     return (this.#renewal ??= this.#makeAnew(over))
   }
 
   async #makeAnew(over: readonly Session[]): Promise<void> {
-    // The lanes on links that were not reset too: the peer hears of it by their end, and the numbers of both sides stay alike.
+    // Also the lanes on links that were not reset: their end notifies the peer, and the numbers of both sides stay
+    // equal.
     for (const session of over) session.close()
     const untilMs = Date.now() + makeWithinMs
     for (;;) {

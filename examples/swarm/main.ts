@@ -1,6 +1,6 @@
 /**
- * `npm start`. Owns: the order of things, the signals, the output and the exit code.
- * Refuses to know: how peers run (swarm.ts), what is right (summary.ts), how it looks (table.ts).
+ * `npm start`. Owns: the order of the run, the signals, the output and the exit code.
+ * Independent of: how peers run (swarm.ts), what a good run is (summary.ts), how it looks (table.ts).
  */
 import { readInput } from './input.ts'
 import { exitCodes, help, parseOptions, UsageError } from './options.ts'
@@ -9,12 +9,12 @@ import { summarise, writeSummary } from './summary.ts'
 import { Swarm } from './swarm.ts'
 import { show } from './table.ts'
 
-/** A reader that has gone away (`| head`) must not end the run without its shutdown. */
+/** A reader that closes its end (`| head`) must not end the run without its shutdown. */
 function ignoreClosedOutput(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 }
 
-/** npm prints the script's name on stdout before anything else, which no parser of JSON takes. */
+/** npm prints the script's name on stdout before anything else, which no JSON parser accepts. */
 function silentHint(isJson: boolean, env: NodeJS.ProcessEnv): string | null {
   const isLoudNpm = env['npm_lifecycle_event'] === 'start' && env['npm_config_loglevel'] !== 'silent'
   return isJson && isLoudNpm && !process.stdout.isTTY

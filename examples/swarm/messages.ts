@@ -1,7 +1,7 @@
 /**
- * Owns: the four messages of the swarm as bytes: offer, piece, want, done. Each says whom it is from, on which lane and
- * in which round, so that a value that came out at the wrong place is noticed.
- * Refuses to know: sessions, timers, what a receiver does with them.
+ * Owns: the four messages of the swarm as bytes: offer, piece, want, done. Each names its sender, its lane and its
+ * round, so that a value delivered at the wrong place is detected.
+ * Independent of: sessions, timers, and how a receiver handles them.
  *
  * A piece is a fixed header and its bytes; the other three are rare and go as MessagePack.
  */
@@ -16,7 +16,10 @@ interface Addressed {
   readonly round: number
 }
 
-/** Wave 0 announces the round. A later wave asks: all that was wanted so far has been sent on this lane, what is missing? */
+/**
+ * Wave 0 announces the round. A later wave asks: all that was wanted so far has been sent on this lane, what is
+ * missing?
+ */
 export interface Offer extends Addressed {
   readonly type: 'offer'
   readonly wave: number
@@ -32,14 +35,16 @@ export interface Piece extends Addressed {
   readonly bytes: Uint8Array
 }
 
-/** Answers a wave: these pieces of this lane did not arrive. None: the lane is whole, others are not yet. */
+/**
+ * Answers a wave: these pieces of this lane did not arrive. An empty list: the lane is complete, others are not yet.
+ */
 export interface Want extends Addressed {
   readonly type: 'want'
   readonly wave: number
   readonly missing: readonly number[]
 }
 
-/** Answers a wave: the file is whole, and its SHA-256 is the one offered, or is not. */
+/** Answers a wave: the file is complete, and whether its SHA-256 is the one offered. */
 export interface Done extends Addressed {
   readonly type: 'done'
   readonly wave: number
@@ -48,16 +53,16 @@ export interface Done extends Addressed {
 
 export type Message = Offer | Piece | Want | Done
 
-/** A peer sent something that is not a message of the swarm, or makes no sense at this place. */
+/** A peer sent bytes that are not a message of the swarm, or a message that makes no sense at this place. */
 export class TransferError extends Error {}
 
 const pieceTag = 1
 const otherTag = 2
 /** tag u8, from u16, lane u16, round u32, number u32 */
 const pieceHeaderBytes = 13
-/** A want for every piece of the largest file in pieces of the least size stays below. */
+/** A want for every piece of the largest file in pieces of the smallest size stays below. */
 const wantedMax = 1 << 20
-/** Keeps its buffer from one message to the next. */
+/** Its buffer is reused for the next message. */
 const encoder = new Encoder()
 
 export function encodeMessage(message: Message): Uint8Array {
@@ -142,10 +147,10 @@ function checked(fields: Record<string, unknown>): Message {
     return { type: 'want', ...addressed, missing: missing as number[] }
   }
   if (fields['type'] === 'done') {
-    if (typeof fields['ok'] !== 'boolean') throw new TransferError('a done does not say whether it is well')
+    if (typeof fields['ok'] !== 'boolean') throw new TransferError('a done does not say whether the file is right')
     return { type: 'done', ...addressed, ok: fields['ok'] }
   }
-  throw new TransferError(`there is no message ${JSON.stringify(fields['type'])}`)
+  throw new TransferError(`unknown message type ${JSON.stringify(fields['type'])}`)
 }
 
 function whole(fields: Record<string, unknown>, name: string): number {

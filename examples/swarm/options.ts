@@ -1,6 +1,6 @@
 /**
- * Owns: the command line of the swarm: options, defaults, help, and one plain sentence for each that is wrong.
- * Refuses to know: what is done with them.
+ * Owns: the command line of the swarm: options, defaults, help, and one plain sentence for each error.
+ * Independent of: how the options are used.
  */
 import { parseArgs } from 'node:util'
 
@@ -38,7 +38,7 @@ const peersMax = 16
 const sessionsMax = 64
 const connectionsMax = 8
 const durationMaxMs = 3_600_000
-/** A connection needs a moment to come back before it is of use to break it again. */
+/** A connection takes a moment to come back, and only then is breaking it again useful. */
 const killEveryMinMs = 10
 const crashEveryMinMs = 100
 
@@ -53,26 +53,31 @@ const defaults = {
 
 export const help = `npm start -- [options]
 
-Starts a swarm of peers on loopback, each a process of its own, all connected with all. Each sends a file to all others,
-in numbered pieces over several sessions, again and again until the time is over; receivers check the SHA-256 of every file
-that arrived. Peers know each other by keys that they make as they start, and speak mutual TLS. Meanwhile random sockets are
-destroyed: the sessions go on, and no piece is sent twice. With --crash-every whole processes are killed: their links are
-reset, sessions are made again, and receivers ask for what is missing. In the dialect ampc a broken connection loses pieces.
+Starts a swarm of peers on loopback, each in a process of its own and connected to all others. Each sends a file to
+every other peer until the time is over, in numbered pieces over several sessions. Receivers check the SHA-256 of every
+file. Peers know each other by keys that they generate at the start, and speak mutual TLS. Meanwhile random sockets are
+destroyed: the sessions go on, and no piece is sent twice. With --crash-every, whole processes are killed: their links
+are reset, sessions are made again, and receivers ask for the missing pieces. In the ampc dialect a broken connection
+loses pieces.
 
   --peers N         processes, 2 to ${peersMax} (default ${defaults.peers})
   --input FILE      what every peer sends; - reads stdin (default: a book of 145 KiB that comes with the example)
   --dialect D       ${dialects.join(' or ')} (default ${defaults.dialect})
   --security S      ${securities.join(' or ')}; ampc is plaintext here (default: tls in native)
   --sessions N      sessions that the pieces are spread over, 1 to ${sessionsMax} (default ${defaults.sessions})
-  --connections N   TCP connections between two peers, 1 to ${connectionsMax}, not more than sessions (default ${defaults.connections})
-  --kill-every T    destroy a random socket of a random peer every T, such as 100ms or 2s, or never (default ${defaults.killEvery})
-  --crash-every T   native: kill a random process every T, or later if one is still starting, and start it again with its key
-  --resume-within T native: how long a link may be broken and still be resumed (default: two minutes); with 1ms links are
-                    reset instead, sessions made anew, and missing pieces asked for
-  --duration T      how long rounds are begun, such as 500ms, 20s or 2m (default ${defaults.duration}); those under way are finished
-  --json            the summary as one JSON object on stdout; progress goes to stderr. npm prints lines of its own on stdout
-                    unless it is silent: npm start --silent -- --json | jq
-  --corrupt         peer 1 flips one bit of one piece, to see that it is noticed: the run must end with 1
+  --connections N   TCP connections between two peers, 1 to ${connectionsMax}, not more than sessions
+                    (default ${defaults.connections})
+  --kill-every T    destroy a random socket of a random peer every T, such as 100ms or 2s, or never
+                    (default ${defaults.killEvery})
+  --crash-every T   native: kill a random process every T, or later if one is still starting, and start it again with
+                    its key
+  --resume-within T native: how long a link may be broken and still be resumed (default: two minutes); with 1ms links
+                    are reset instead, sessions are made again, and missing pieces are asked for
+  --duration T      how long new rounds begin, such as 500ms, 20s or 2m (default ${defaults.duration}); begun rounds
+                    are finished
+  --json            the summary as one JSON object on stdout; progress goes to stderr. npm prints its own lines on
+                    stdout unless it is silent: npm start --silent -- --json | jq
+  --corrupt         peer 1 flips one bit of one piece, which must be detected: the run exits with 1
   --help, -h
 
 Ctrl-C finishes the rounds under way, shuts the networks down and prints the summary; a second Ctrl-C ends at once.
@@ -84,7 +89,7 @@ Exit codes
   ${exitCodes.peerDied}    a peer's process ended, did not start or did not answer
   ${exitCodes.interrupted}  ended at once by a second Ctrl-C; nothing was verified`
 
-/** @returns null when help was asked for @throws UsageError */
+/** @returns null if help was requested @throws UsageError */
 export function parseOptions(argv: readonly string[]): SwarmOptions | null {
   const values = parsed(argv)
   if (values.help) return null
@@ -103,12 +108,12 @@ export function parseOptions(argv: readonly string[]): SwarmOptions | null {
   const security = oneOf('security', values.security ?? (dialect === 'native' ? 'tls' : 'plaintext'), securities)
   if (dialect === 'ampc' && security === 'tls')
     throw new UsageError(
-      '--security tls in the dialect ampc needs certificates, which the swarm does not make; leave it out',
+      '--security tls in the ampc dialect needs certificates, which the swarm does not make; leave it out',
     )
   if (dialect === 'ampc' && values['resume-within'] !== undefined)
-    throw new UsageError('--resume-within belongs to the dialect native; ampc resumes nothing')
+    throw new UsageError('--resume-within belongs to the native dialect; ampc cannot resume')
   if (dialect === 'ampc' && values['crash-every'] !== undefined)
-    throw new UsageError('--crash-every belongs to the dialect native; sessions of ampc do not survive a process')
+    throw new UsageError('--crash-every belongs to the native dialect; sessions of ampc do not survive a process')
   return {
     dialect,
     security,

@@ -1,7 +1,7 @@
 /**
- * A process of the swarm. Owns: the conversation with the parent over the channel of `fork`, and that this process never
- * outlives it.
- * Refuses to know: networks and files; that is the peer (peer.ts).
+ * A process of the swarm. Owns: the conversation with the parent over the channel of `fork`, and that this process
+ * never outlives it.
+ * Independent of: networks and files; that is the peer (peer.ts).
  */
 import { existsSync } from 'node:fs'
 import { Identity } from '../../index.ts'
@@ -10,7 +10,10 @@ import type { ParentMessage, PeerMessage } from './reports.ts'
 
 const reportEveryMs = 200
 
-/** A peer that is to be known again after a crash keeps its key in a file; others make one for as long as the process lives. */
+/**
+ * A peer that keeps its identity over a crash stores its key in a file; others generate one for the life of the
+ * process.
+ */
 const key = await keyFrom(process.argv[2])
 let peer: SwarmPeer | null = null
 let reports: NodeJS.Timeout | undefined
@@ -23,7 +26,7 @@ async function keyFrom(file: string | undefined): Promise<Identity> {
   return made
 }
 
-function tell(message: PeerMessage, onSent: () => void = () => {}): void {
+function sendToParent(message: PeerMessage, onSent: () => void = () => {}): void {
   // The parent may be gone already; 'disconnect' ends this process.
   if (process.connected) process.send?.(message, undefined, {}, onSent)
 }
@@ -32,15 +35,17 @@ async function act(message: ParentMessage): Promise<void> {
   if (message.type === 'stop') isStopping = true
   if (message.type === 'start') {
     peer = new SwarmPeer(message, key)
-    tell({ type: 'listening', url: await peer.listen() })
+    sendToParent({ type: 'listening', url: await peer.listen() })
     const started = peer
-    if (!isStopping) reports = setInterval(() => tell({ type: 'report', report: started.report() }), reportEveryMs)
+    if (!isStopping)
+      reports = setInterval(() => sendToParent({ type: 'report', report: started.report() }), reportEveryMs)
     await peer.makeSessions()
-    tell({ type: 'ready' })
+    sendToParent({ type: 'ready' })
     return
   }
   if (peer === null) {
-    // Not in this turn: Node 20 is not done with the channel while it hands on what came before there was a listener.
+    // Not in this tick: Node 20 is still delivering messages that came before there was a listener, and needs the
+    // channel.
     if (message.type === 'stop') setImmediate(() => process.disconnect())
     return
   }
@@ -48,19 +53,19 @@ async function act(message: ParentMessage): Promise<void> {
   else if (message.type === 'kill') peer.kill()
   else if (message.type === 'drain') {
     await peer.drain()
-    tell({ type: 'drained', report: peer.report() })
+    sendToParent({ type: 'drained', report: peer.report() })
   } else {
     clearInterval(reports)
     const left = await peer.stop()
-    // Then nothing is left that would keep this process: it ends by itself, and would not if something were.
-    tell({ type: 'stopped', report: peer.report(), left }, () => process.disconnect())
+    // Then nothing keeps this process alive: it ends by itself, and would not if something did.
+    sendToParent({ type: 'stopped', report: peer.report(), left }, () => process.disconnect())
   }
 }
 
 function fail(error: unknown): void {
-  // A start that is broken off by the stop is none of its failures.
+  // A start that a stop interrupts is not a failure.
   if (isStopping) return
-  tell({ type: 'failed', message: error instanceof Error ? error.message : String(error) })
+  sendToParent({ type: 'failed', message: error instanceof Error ? error.message : String(error) })
 }
 
 process.on('message', (message) => {
@@ -72,4 +77,4 @@ process.on('disconnect', () => {
   setTimeout(() => process.exit(3), 1000).unref()
   void peer.stop()
 })
-tell({ type: 'booted', keyId: key.id })
+sendToParent({ type: 'booted', keyId: key.id })

@@ -1,6 +1,6 @@
 /**
  * Owns: one peer of the swarm: its network, its sessions, a sender and a receiver for each other peer, and its figures.
- * Refuses to know: that it is a process, and who tells it when.
+ * Independent of: the process it runs in, and who calls it when.
  */
 import { createNetwork, LinkResetError } from '../../index.ts'
 import type { Identity, Network, NetworkConfig } from '../../index.ts'
@@ -12,12 +12,15 @@ import type { ConnectionState, Left, PairReport, PeerReport, StartMessage } from
 import { Sender } from './sender.ts'
 import { checkAddress, Receiver } from './transfer.ts'
 
-/** A peer with more than so many problems has told enough. */
+/** The most problems that a peer reports. */
 const problemsMax = 10
 
 const sessionsTimeoutMs = 20_000
 
-/** All peers come from one address here, and sockets are destroyed on purpose: what would be abuse elsewhere is meant. */
+/**
+ * All peers come from one address here, and sockets are destroyed on purpose: what would be abuse elsewhere is
+ * intended.
+ */
 const loopbackLimits = {
   pendingInboundMax: 256,
   pendingInboundPerAddressMax: 256,
@@ -36,13 +39,13 @@ interface Pair {
   readonly lanes: Lanes
   readonly sender: Sender
   readonly receiver: Receiver
-  /** The answer that is on its way on each lane, and the one that waits behind it: a newer answer replaces one that waits. */
+  /** The answer being sent on each lane, and the one that waits after it: a newer answer replaces one that waits. */
   readonly answers: { isSending: boolean; next: Want | Done | null }[]
 }
 
 export class SwarmPeer {
   readonly #start: StartMessage
-  /** Its own, because it is asked for its pipes, to break them. */
+  /** A transport of its own, which can list the pipes to break. */
   readonly #transport: TcpTransport | TlsTransport
   readonly #network: Network
   readonly #pairs = new Map<string, Pair>()
@@ -73,7 +76,10 @@ export class SwarmPeer {
     return this.#network.url as string
   }
 
-  /** All peers of the swarm make them alike. Native: with each peer by itself, so that they can be made anew by themselves. */
+  /**
+   * All peers of the swarm make them the same way. Native: with each peer separately, so that they can be made again
+   * separately.
+   */
   async makeSessions(): Promise<void> {
     const pairs = [...this.#pairs.values()]
     if (this.#start.dialect === 'native') {
@@ -92,7 +98,7 @@ export class SwarmPeer {
         try {
           while (!this.#isDraining) await pair.sender.sendRound()
         } catch (error) {
-          // Stopped in the middle: that the round did not end is seen from the figures.
+          // Stopped mid-round: the figures show that the round did not end.
           if (!this.#isStopping) this.#problem(`sending to peer ${pair.number} failed: ${(error as Error).message}`)
         }
       }),
@@ -106,7 +112,7 @@ export class SwarmPeer {
     this.#isDrained = true
   }
 
-  /** All are told to stop at once, and another may be the first to hear of it: nothing was under way any more. */
+  /** All are stopped at once, and another may have stopped first: nothing was in flight any more. */
   #isFarewell(error: Error): boolean {
     return (
       this.#isDrained &&
@@ -211,13 +217,13 @@ export class SwarmPeer {
       this.#problem(`a handler for ${peer} failed: ${cause.message}`),
     )
     this.#network.on('sessions.closed', ({ cause }) => {
-      // Native: lanes say for themselves why they ended, and are made anew.
+      // Native: lanes report why they ended, and are made again.
       if (!this.#isStopping && this.#start.dialect === 'ampc') this.#problem(`the sessions ended: ${cause.message}`)
     })
     this.#network.on('network.failed', ({ cause }) => this.#problem(`the network failed: ${cause.message}`))
   }
 
-  /** Links are called link:0, link:1, … towards each peer. */
+  /** Links are named link:0, link:1, … for each peer. */
   #setState(peer: string, link: string, state: ConnectionState): Pair | undefined {
     const pair = this.#pairs.get(peer)
     const number = Number(link.split(':').at(-1))
@@ -244,7 +250,10 @@ export class SwarmPeer {
     else pair.sender.onAnswer(message)
   }
 
-  /** Not awaited by the reader: two readers that both wait to send would wait for each other. At most two answers a lane are held. */
+  /**
+   * Not awaited by the reader: two readers that both wait to send would wait for each other. At most two answers per
+   * lane are held.
+   */
   #answer(pair: Pair, answer: Want | Done | null): void {
     if (answer === null) return
     const slot = pair.answers[answer.lane] as Pair['answers'][number]
@@ -271,7 +280,7 @@ export class SwarmPeer {
     if (this.#problems.length < problemsMax) this.#problems.push(this.#lastError)
   }
 
-  /** Keys are hard to read: numbers of peers in their place. */
+  /** Keys are hard to read, so numbers of peers replace them. */
   #named(sentence: string): string {
     return [...this.#pairs.values()].reduce((text, { id, number }) => text.replaceAll(id, `peer ${number}`), sentence)
   }

@@ -1,7 +1,7 @@
 /**
- * Owns: the sending side of a transfer to one peer: the pieces of each lane, then the question what is missing, until the
- * receiver says that the file is whole and its digest right. A question that gets no answer is asked again.
- * Refuses to know: sessions and sockets; it sends through a function that waits while there is no room.
+ * Owns: the sending side of a transfer to one peer: the pieces of each lane, then the question what is missing, until
+ * the receiver confirms that the file is complete and its digest right. An unanswered question is asked again.
+ * Independent of: sessions and sockets; it sends through a function that waits while there is no room.
  */
 import { defaultPieceBytes, firstRoundOf, piecesOf, piecesOfLane } from './transfer.ts'
 import type { SwarmFile } from './transfer.ts'
@@ -13,20 +13,23 @@ export interface SenderOptions {
   readonly from: number
   readonly lanes: number
   readonly file: SwarmFile
-  /** Resolves when the lane has taken the bytes: this is the back-pressure. */
+  /** Resolves when the lane has accepted the bytes: this is the back-pressure. */
   readonly send: (lane: number, bytes: Uint8Array) => Promise<void>
   readonly pieceBytes?: number
-  /** An answer that has not come by then, or a connection that broke meanwhile: the question goes out again. 500 ms: many times a loaded loopback's round trip. */
+  /**
+   * The question is repeated if no answer came by then, or if a connection broke meanwhile. 500 ms: many times the
+   * round trip of a loaded loopback.
+   */
   readonly retryMs?: number
-  /** No answer to one question for so long: the transfer has failed. 20 s: two dial time-outs. */
+  /** If a question has no answer for this long, the transfer has failed. 20 s: two dial time-outs. */
   readonly stallMs?: number
-  /** How often this peer's process has crashed before: its rounds are numbered on from a place of their own. */
+  /** How often this peer's process has crashed before: each run has a range of round numbers. */
   readonly run?: number
   /** Flips one bit of the first piece of the first round, to show that the receiver notices. */
   readonly corrupt?: boolean
 }
 
-/** The receiver forgets a round each time it is killed, which is rarer than rounds are by far. */
+/** The receiver forgets a round each time it is killed, which is far rarer than rounds. */
 const passesMax = 100
 
 /** One question that waits for its answer. */
@@ -43,9 +46,9 @@ export class Sender {
   readonly #pieces: number
   readonly #questions: (Question | null)[]
   #stopped: Error | null = null
-  /** The round that is under way or was the last. */
+  /** The round under way, or the last one. */
   round: number
-  /** Rounds that the receiver has called whole and right. */
+  /** Rounds that the receiver has confirmed as complete and right. */
   delivered = 0
   piecesSent = 0
   piecesSentAgain = 0
@@ -64,21 +67,23 @@ export class Sender {
     return this.round - firstRoundOf(this.#options.run ?? 0)
   }
 
-  /** Sends the file once. Resolves when the receiver has verified it. @throws TransferError, or why a session is over */
+  /**
+   * Sends the file once. Resolves when the receiver has verified it. @throws TransferError, or why a session is over
+   */
   async sendRound(): Promise<void> {
     this.round++
     const waves = Array.from({ length: this.#options.lanes }, () => 0)
     let isDone = false
-    // A receiver that was killed and started again has forgotten what it had called whole: then all lanes are asked once more.
+    // A receiver that was killed and started again has forgotten what it confirmed: then all lanes are asked once more.
     for (let pass = 1; !isDone; pass++) {
       if (pass > passesMax)
-        throw new TransferError(`round ${this.round} ended ${passesMax} times without a verdict of the receiver`)
+        throw new TransferError(`the receiver did not confirm round ${this.round} in ${passesMax} attempts`)
       isDone = await this.#sendLanes(waves)
     }
     this.delivered++
   }
 
-  /** @returns whether any lane was answered that the file is whole and right */
+  /** @returns whether any lane got the answer that the file is complete and right */
   async #sendLanes(waves: number[]): Promise<boolean> {
     const isDone = async (lane: number): Promise<boolean> => {
       try {
@@ -89,12 +94,12 @@ export class Sender {
       }
     }
     const results = await Promise.allSettled(waves.map((_, lane) => isDone(lane)))
-    // The error that stopped the others, not what it led to on a lesser lane.
+    // The error that stopped the others, not its consequence on a lower lane.
     if (results.some((result) => result.status === 'rejected')) throw this.#stopped ?? new TransferError('stopped')
     return results.some((result) => result.status === 'fulfilled' && result.value)
   }
 
-  /** An answer of the receiver. Answers to questions of the past are repetitions, and ignored. */
+  /** An answer of the receiver. Answers to past questions are repetitions, and ignored. */
   onAnswer(answer: Want | Done): void {
     const question = this.#questions[answer.lane]
     if (
@@ -120,7 +125,10 @@ export class Sender {
     for (const question of this.#questions) question?.wake()
   }
 
-  /** @returns whether the answer was that the whole file is right; else this lane is whole, and another lane gets that answer */
+  /**
+   * @returns true if the answer was that the whole file is right; false if this lane is complete and another lane gets
+   *   that answer
+   */
   async #sendLane(lane: number, waves: number[]): Promise<boolean> {
     const isFirstPass = waves[lane] === 0
     if (isFirstPass) await this.#send(this.#offer(lane, 0))
@@ -143,7 +151,7 @@ export class Sender {
       const answer = await this.#ask(lane, wave)
       if (answer.type === 'done') {
         if (answer.ok) return true
-        throw new TransferError(`round ${this.round} arrived whole, and with the wrong SHA-256`)
+        throw new TransferError(`round ${this.round} arrived complete, but with the wrong SHA-256`)
       }
       if (answer.missing.length === 0) return false
       const wrong = answer.missing.find((number) => number >= this.#pieces || number % this.#options.lanes !== lane)
@@ -198,7 +206,7 @@ export class Sender {
   }
 }
 
-/** Until the time is over or somebody wakes the question. */
+/** Until the time is over or the question is answered or repeated. */
 function sleep(delayMs: number, question: Question): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, delayMs)

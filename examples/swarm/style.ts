@@ -1,6 +1,7 @@
 /**
  * Owns: colours of the terminal, and whether there are any.
- * Refuses to know: what is coloured. A styled text is as wide as its plain one; `plainLength` and `cut` count that width.
+ * Independent of: what is coloured. A styled text is as wide as its plain one; `plainLength` and `cut` count that
+ * width.
  */
 export interface Style {
   good(text: string): string
@@ -34,7 +35,7 @@ export function plainLength(text: string): number {
   return length
 }
 
-/** The first `columns` columns; what was opened is closed. */
+/** The first `columns` columns; styles that were opened are closed. */
 export function cut(text: string, columns: number): string {
   let used = 0
   let at = 0

@@ -1,6 +1,6 @@
 /**
- * Owns: the verdict on a run, and how it is said: to people and as JSON.
- * Refuses to know: how the run was made. Whatever is not shown to be right is a problem.
+ * Owns: the verdict on a run, for people and as JSON.
+ * Independent of: how the run was made. Whatever is not shown to be right is a problem.
  */
 import { exitCodes } from './options.ts'
 import type { Dialect, Security, SwarmOptions } from './options.ts'
@@ -28,14 +28,14 @@ export interface Summary {
   readonly bytes: number
   readonly valuesPerSecond: number
   readonly mebibytesPerSecond: number
-  /** Sockets destroyed on purpose. One that was still shaking hands is no connection lost. */
+  /** Sockets destroyed on purpose. One that was still shaking hands does not count as a lost connection. */
   readonly kills: number
   /** Processes killed on purpose and started again. */
   readonly crashes: number
   /** Counted once each, at the side that dials: the peer with the greater number. */
   readonly connectionsLost: number
   readonly reconnects: number
-  /** Native: links that could not be resumed, once each, and values sent that may have arrived or not. */
+  /** Native: links that could not be resumed, once each, and sent values of unknown outcome. */
   readonly linkResets: number
   readonly unknown: number
   readonly pieces: {
@@ -112,14 +112,14 @@ function findProblems(
 ): string[] {
   const problems: string[] = []
   if (transferMs === 0) return [`the transfer was ${isInterrupted ? 'interrupted' : 'over'} before the first round`]
-  if (!isComplete) problems.push('the transfer did not come to its end')
+  if (!isComplete) problems.push('the transfer did not finish')
   for (const report of crashed) problems.push(...findProblemsBeforeCrash(report))
   const crashedPeers = new Set(crashed.map(({ number }) => number))
   const byNumber = new Map(reports.map((report) => [report.number, report]))
   for (let from = 1; from <= options.peers; from++) {
     const report = byNumber.get(from)
     if (report === undefined) {
-      problems.push(`peer ${from} has reported nothing`)
+      problems.push(`peer ${from} sent no report`)
       continue
     }
     problems.push(...report.problems.map((problem) => `peer ${from}: ${problem}`))
@@ -140,13 +140,13 @@ function findProblems(
     if (rest === undefined) problems.push(`peer ${from} did not shut its network down`)
     else if (rest.actors + rest.deadlines + rest.handles > 0)
       problems.push(
-        `peer ${from} left ${rest.actors} actors, ${rest.deadlines} deadlines and ${rest.handles} sockets behind`,
+        `peer ${from} did not release ${rest.actors} actors, ${rest.deadlines} deadlines and ${rest.handles} sockets`,
       )
   }
   return problems
 }
 
-/** A process that was killed in the middle has unfinished rounds, but nothing that it received was wrong. */
+/** A process that was killed mid-round has unfinished rounds, but nothing that it received was wrong. */
 function findProblemsBeforeCrash({ number, pairs, problems }: PeerReport): string[] {
   const wrong = pairs.reduce((total, { roundsWrong }) => total + roundsWrong, 0)
   return [...problems, ...(wrong === 0 ? [] : [`${counted(wrong, 'file')} arrived with a wrong SHA-256`])].map(
@@ -159,7 +159,9 @@ interface Way {
   readonly to: PeerReport | undefined
   readonly toNumber: number
   readonly sha256: string
-  /** Neither process was killed, so both have counted the same rounds. Otherwise the receiver's confirmations must do. */
+  /**
+   * Neither process was killed, so both have counted the same rounds. Otherwise the receiver's confirmations must do.
+   */
   readonly isExact: boolean
 }
 
@@ -174,23 +176,26 @@ function findPairProblems({ from, to, toNumber, sha256, isExact }: Way): string[
     problems.push(`${way}: ${counted(received.roundsWrong, 'file')} arrived with a wrong SHA-256`)
   if (sent.roundsDelivered !== sent.roundsBegun || (isExact && received.roundsVerified !== sent.roundsBegun)) {
     problems.push(
-      `${way}: ${counted(sent.roundsBegun, 'file')} sent, ${received.roundsVerified} verified, ${sent.roundsDelivered} confirmed`,
+      `${way}: ${counted(sent.roundsBegun, 'file')} sent, ` +
+        `${received.roundsVerified} verified, ${sent.roundsDelivered} confirmed`,
     )
   }
-  // The receiver has compared with what the sender offered; this compares with the input itself.
+  // The receiver has compared with the sender's offer; this compares with the input itself.
   if (received.roundsVerified > 0 && received.lastDigest !== sha256)
-    problems.push(`${way}: what arrived is not the input`)
+    problems.push(`${way}: the received file is not the input`)
   return problems
 }
 
-/** The side that is told of a reset by the other, and has closed its lanes before it sees it itself, has not counted it. */
+/**
+ * A side that learns of a reset from the other, and has closed its lanes before it sees it itself, has not counted it.
+ */
 function linkResetsBetween(one: PeerReport, other: PeerReport): number {
   const seenBy = (report: PeerReport, peer: number): number =>
     report.pairs.find((pair) => pair.peer === peer)?.linkResets ?? 0
   return Math.max(seenBy(one, other.number), seenBy(other, one.number))
 }
 
-/** What a link carries arrives, as long as it is not reset: then nothing is unknown, and nothing is to be asked for again. */
+/** A link delivers what it carries unless it is reset: then nothing is unknown, and nothing is asked for again. */
 function findBrokenPromises(from: PeerReport, to: PeerReport | undefined): string[] {
   if (to === undefined || linkResetsBetween(from, to) > 0) return []
   const way = `peer ${from.number} to peer ${to.number}`
@@ -216,18 +221,24 @@ export function writeSummary(summary: Summary, style: Style): string {
       : style.bad('NOT verified'),
     row(
       'swarm',
-      `${summary.peers} peers, each a process; ${summary.dialect} over ${summary.security === 'tls' ? 'mutual TLS' : 'plain TCP'}; ${counted(summary.sessions, 'session')} over ${counted(summary.connections, 'connection')} between every two`,
+      [
+        `${summary.peers} peers, each a process`,
+        `${summary.dialect} over ${summary.security === 'tls' ? 'mutual TLS' : 'plain TCP'}`,
+        `${counted(summary.sessions, 'session')} over ${counted(summary.connections, 'connection')} between every two`,
+      ].join('; '),
     ),
     row('input', `${input.name}, ${number(input.bytes)} bytes, SHA-256 ${input.sha256.slice(0, 16)}…`),
     row('files', `${number(rounds.begun)} sent, ${number(rounds.delivered)} delivered`),
     row('digests', `${number(digests.verified)} verified, ${number(digests.wrong)} wrong`),
     row(
       'moved',
-      `${number(round(summary.bytes / 1024 / 1024))} MiB in ${number(summary.values)} values, ${summary.seconds} s: ${number(summary.mebibytesPerSecond)} MiB/s, ${number(summary.valuesPerSecond)} values/s`,
+      `${number(round(summary.bytes / 1024 / 1024))} MiB in ${number(summary.values)} values, ${summary.seconds} s: ` +
+        `${number(summary.mebibytesPerSecond)} MiB/s, ${number(summary.valuesPerSecond)} values/s`,
     ),
     row(
       'broken',
-      `${counted(summary.kills, 'socket')} destroyed, ${counted(summary.reconnects, 'connection')} made again${summary.crashes === 0 ? '' : `, ${counted(summary.crashes, 'process', 'es')} killed and started again`}`,
+      `${counted(summary.kills, 'socket')} destroyed, ${counted(summary.reconnects, 'connection')} made again` +
+        (summary.crashes === 0 ? '' : `, ${counted(summary.crashes, 'process', 'es')} killed and started again`),
     ),
     row('pieces', `${number(pieces.sent)} sent, ${number(pieces.askedAgain)} asked again after a break`),
     ...(summary.dialect === 'native'

@@ -1,6 +1,6 @@
 /**
- * Owns: the processes of the swarm: starts them, tells them what to do and when, destroys their sockets, crashes them, and
- * waits for the end of each.
+ * Owns: the processes of the swarm: starts and instructs them, destroys their sockets, crashes them, and waits for each
+ * to end.
  * Independent of: the terminal, and of what makes a run a good one (summary.ts).
  */
 import { fork } from 'node:child_process'
@@ -14,7 +14,7 @@ import type { SwarmFile } from './transfer.ts'
 
 /** Starting Node and making sessions, on a machine that is busy with fifteen others. */
 const startTimeoutMs = 30_000
-/** A round ends within its sender's patience (20 s without an answer) or not at all. */
+/** A round ends within its sender's time limit (20 s without an answer) or not at all. */
 const drainTimeoutMs = 30_000
 /** The network's own limit is 5 s. */
 const stopTimeoutMs = 10_000
@@ -46,7 +46,7 @@ export interface SwarmView {
   readonly down: ReadonlyMap<number, string>
 }
 
-/** What is left to judge when all processes have ended. */
+/** What the summary judges when all processes have ended. */
 export interface SwarmResult {
   readonly reports: readonly PeerReport[]
   /** The last reports of processes that were crashed on purpose. */
@@ -74,7 +74,7 @@ export class Swarm {
   #phase: Phase = 'starting'
   #isInterrupted = false
   #startedAtMs = 0
-  /** What is shown from the end of the transfer on: what peers see of each other's shutdown is no fault of theirs. */
+  /** The state shown from the end of the transfer on: what peers see of each other's shutdown is not a fault. */
   #lastView: SwarmView | null = null
 
   constructor(options: SwarmOptions, file: SwarmFile) {
@@ -111,7 +111,7 @@ export class Swarm {
     return this.#peers.filter(({ exit }) => exit === null).length
   }
 
-  /** Runs from the first process to the last exit. Never rejects: what went wrong is in the result. */
+  /** Runs from the first process to the last exit. Never rejects: errors are in the result. */
   async run(): Promise<SwarmResult> {
     let isComplete = false
     try {
@@ -119,12 +119,12 @@ export class Swarm {
       if (!this.#isInterrupted) {
         this.#phase = 'running'
         this.#startedAtMs = Date.now()
-        this.#tellAll({ type: 'go' })
+        this.#sendToAll({ type: 'go' })
         await this.#breakThingsUntilOver()
         // A process that was crashed takes part in the end again.
         await this.#allSeen('ready', startTimeoutMs)
         this.#phase = 'draining'
-        this.#tellAll({ type: 'drain' })
+        this.#sendToAll({ type: 'drain' })
         await this.#allSeen('drained', drainTimeoutMs)
         isComplete = true
       }
@@ -157,22 +157,23 @@ export class Swarm {
     this.#wake()
   }
 
-  /** Leaves no process behind, and asks nobody. */
+  /** Kills every process that is left, without asking. */
   killAll(): void {
     for (const { child, exit } of this.#peers) if (exit === null) child.kill('SIGKILL')
     if (this.#keys !== null) rmSync(this.#keys, { recursive: true, force: true })
   }
 
   /**
-   * The processes boot together and each makes its key: everybody needs the ids of all. Then they listen in order, each on
-   * a port that the system chose, so that no two runs can meet on one; the greater number dials the lesser one's address.
+   * The processes boot together and each generates its key, because every peer needs all ids. Then they listen in
+   * order, each on a port that the system chose, so that two runs cannot collide. The greater number dials the lesser
+   * one's address.
    */
   async #startAll(): Promise<void> {
     for (let number = 1; number <= this.#options.peers; number++) this.#fork(number)
     await this.#allSeen('booted', startTimeoutMs)
     for (const peer of this.#peers) {
       if (this.#isInterrupted) return
-      this.#tell(peer, this.#startMessage(peer))
+      this.#send(peer, this.#startMessage(peer))
       await this.#until(
         () => peer.seen.has('listening'),
         startTimeoutMs,
@@ -209,7 +210,8 @@ export class Swarm {
   }
 
   #fork(number: number): void {
-    // In the dialect ampc the greater name dials; names are compared as bytes, and two digits keep the order of the numbers.
+    // In the ampc dialect the greater name dials; names are compared as bytes, and two digits keep the order of the
+    // numbers.
     const peer: PeerProcess = {
       number,
       id: `peer-${String(number).padStart(2, '0')}`,
@@ -225,7 +227,8 @@ export class Swarm {
 
   #spawn(number: number): ChildProcess {
     const script = new URL(import.meta.url.endsWith('.ts') ? 'peer-process.ts' : 'peer-process.js', import.meta.url)
-    // In a group of its own: Ctrl-C is for the parent alone. It ends when the channel to the parent does (peer-process.ts).
+    // In a group of its own: Ctrl-C is for the parent alone. It ends when the channel to the parent does
+    // (peer-process.ts).
     const keyFile = this.#keys === null ? [] : [path.join(this.#keys, `peer-${number}.pem`)]
     return fork(script, keyFile, {
       detached: true,
@@ -237,7 +240,7 @@ export class Swarm {
   #listen(peer: PeerProcess): void {
     const { child, run } = peer
     child.on('message', (message) => {
-      // What a process that was crashed had still sent.
+      // Messages that a crashed process had still sent.
       if (peer.run === run) this.#onMessage(peer, message as PeerMessage)
     })
     child.on('error', (error) => this.#onExit(peer, run, error.message))
@@ -264,10 +267,10 @@ export class Swarm {
     child.kill('SIGKILL')
   }
 
-  /** A process that was crashed is told by itself what the others were told together. */
+  /** A restarted process gets by itself the messages that the others got together. */
   #onStartedAgain(peer: PeerProcess, message: PeerMessage): void {
-    if (message.type === 'booted') this.#tell(peer, this.#startMessage(peer))
-    if (message.type === 'ready') this.#tell(peer, { type: 'go' })
+    if (message.type === 'booted') this.#send(peer, this.#startMessage(peer))
+    if (message.type === 'ready') this.#send(peer, { type: 'go' })
   }
 
   #onMessage(peer: PeerProcess, message: PeerMessage): void {
@@ -286,22 +289,25 @@ export class Swarm {
     peer.exit = how
     if (how !== 'exit code 0' || (this.#phase !== 'stopping' && this.#deaths.length === 0)) {
       this.#deaths.push(
-        `the process of peer ${peer.number} ended with ${how} ${peer.seen.has('stopped') ? 'after its network had stopped' : 'before its work was done'}`,
+        `the process of peer ${peer.number} ended with ${how} ` +
+          (peer.seen.has('stopped') ? 'after its network had stopped' : 'before its work was done'),
       )
     }
     this.#wake()
   }
 
-  /** Until the duration is over, somebody interrupts, or a peer is gone. Random sockets and processes are killed meanwhile. */
+  /**
+   * Until the duration is over, an interrupt, or the end of a peer. Random sockets and processes are killed meanwhile.
+   */
   async #breakThingsUntilOver(): Promise<void> {
     const { durationMs, killEveryMs, crashEveryMs } = this.#options
     const every = (periodMs: number, act: (peer: PeerProcess) => void): NodeJS.Timeout | undefined =>
       periodMs === 0
         ? undefined
         : setInterval(() => act(this.#peers[Math.floor(Math.random() * this.#peers.length)] as PeerProcess), periodMs)
-    const kills = every(killEveryMs, (peer) => this.#tell(peer, { type: 'kill' }))
+    const kills = every(killEveryMs, (peer) => this.#send(peer, { type: 'kill' }))
     const crashes = every(crashEveryMs, (peer) => {
-      // One at a time: the others have to be there to start again with.
+      // One at a time: the others have to be up to start with again.
       if (this.#peers.every(({ seen }) => seen.has('ready'))) this.#crash(peer)
     })
     try {
@@ -317,7 +323,7 @@ export class Swarm {
   }
 
   async #stopAll(): Promise<void> {
-    this.#tellAll({ type: 'stop' })
+    this.#sendToAll({ type: 'stop' })
     try {
       await this.#waitFor(() => this.#peersRunning === 0, stopTimeoutMs)
     } finally {
@@ -341,7 +347,10 @@ export class Swarm {
     )
   }
 
-  /** @throws when a peer is gone, or the time is over and `late` has something to say; an interrupted start ends early */
+  /**
+   * @throws when a peer is gone, or when the time is over and `late` returns a sentence; an interrupted start ends
+   *   early
+   */
   async #until(condition: () => boolean, timeoutMs: number, late: () => string | null): Promise<void> {
     const isOver = (): boolean =>
       condition() || this.#deaths.length > 0 || (this.#isInterrupted && this.#phase === 'starting')
@@ -374,11 +383,11 @@ export class Swarm {
     for (const wake of this.#waiting) wake()
   }
 
-  #tellAll(message: ParentMessage): void {
-    for (const peer of this.#peers) this.#tell(peer, message)
+  #sendToAll(message: ParentMessage): void {
+    for (const peer of this.#peers) this.#send(peer, message)
   }
 
-  #tell({ child }: PeerProcess, message: ParentMessage): void {
+  #send({ child }: PeerProcess, message: ParentMessage): void {
     if (child.connected) child.send(message, () => {})
   }
 }

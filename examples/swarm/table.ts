@@ -1,12 +1,12 @@
 /**
- * Owns: how a running swarm looks: a table that is redrawn in place on a terminal, one line every second elsewhere.
- * Refuses to know: processes and peers; it draws reports.
+ * Owns: how a running swarm looks: a table that is redrawn in place on a terminal, one line every second otherwise.
+ * Independent of: processes and peers; it draws reports.
  */
 import type { ConnectionState, PairReport, PeerReport } from './reports.ts'
 import { cut, padEnd, padStart, plainLength, styleFor } from './style.ts'
 import type { Style } from './style.ts'
 
-/** What is drawn, as of one moment. */
+/** One frame to draw. */
 export interface Scene {
   readonly phase: string
   /** Since the first round began. */
@@ -18,7 +18,7 @@ export interface Scene {
   readonly kills: number
   readonly peers: number
   readonly reports: readonly PeerReport[]
-  /** Peers without a process, and why. What they reported before, and what others reported of connections to them, is not shown. */
+  /** Peers without a process, and why. Their old reports, and reports of connections to them, are not shown. */
   readonly down: ReadonlyMap<number, string>
 }
 
@@ -29,7 +29,7 @@ interface Rates {
   readonly mebibytesPerSecond: number
 }
 
-/** Rates between two moments, smoothed a little so that figures can be read. */
+/** Rates between two frames, smoothed a little so that they are readable. */
 export class RateMeter {
   readonly #last = new Map<number, { atMs: number; values: number; bytes: number; rates: Rates }>()
 
@@ -57,14 +57,14 @@ export class RateMeter {
 
 const header = ['peer', 'connections', 'sessions', 'values/s', 'MiB/s', 'verified', 'redials', 're-asked', 'last error']
 const leftAligned = new Set([0, 1, header.length - 1])
-/** Of an id of 52 characters, enough to tell peers apart. */
+/** How much of an id of 52 characters is shown, enough to distinguish peers. */
 const idShown = 7
-/** Of the last error, at least so much shall be seen. */
+/** The least that is shown of the last error. */
 const errorColumnsMin = 20
 
 /**
- * The table as lines, none wider than `columns`. Where the state of every connection does not fit, they are counted;
- * where the errors do not fit beside it, the last one stands below.
+ * The table as lines, none wider than `columns`. If the state of every connection does not fit, open ones are counted;
+ * if the errors do not fit beside it, the last one is below.
  */
 export function drawTable(scene: Scene, meter: RateMeter, nowMs: number, columns: number, style: Style): string[] {
   const reports = shownReports(scene)
@@ -102,7 +102,7 @@ export function drawTable(scene: Scene, meter: RateMeter, nowMs: number, columns
   )
 }
 
-/** The reports of the peers that run. What they last reported of connections to those that do not is out of date: those are lost. */
+/** The reports of the peers that run. Their reports of connections to other peers are out of date: those are lost. */
 function shownReports({ reports, down }: Scene): PeerReport[] {
   const shownPair = (pair: PairReport): PairReport =>
     down.has(pair.peer) ? { ...pair, connections: pair.connections.map(() => 'lost' as const) } : pair
@@ -162,7 +162,7 @@ function title(scene: Scene, style: Style): string {
   return `${style.bold('statewire swarm')}  ${peers} peers  ${style.bold(phase)}${clock}`
 }
 
-/** What is broken on purpose, and how often it was so far. */
+/** What is broken on purpose, and how often so far. */
 function faults({ killEveryMs, crashEveryMs, crashes, kills }: Scene, style: Style): string {
   const every = (periodMs: number): string => (periodMs < 1000 ? `${periodMs} ms` : `${periodMs / 1000} s`)
   const parts = [
@@ -196,7 +196,7 @@ function whole(value: number): string {
   return Math.round(value).toLocaleString('en-US')
 }
 
-/** One line for those who read a file. */
+/** One line, for output that is not a terminal. */
 export function drawLine(scene: Scene, meter: RateMeter, nowMs: number): string {
   const reports = shownReports(scene)
   const rates = reports.map((report) => meter.measure(report, nowMs))
@@ -229,10 +229,10 @@ interface Output {
 }
 
 const redrawEveryMs = 200
-/** Of the redraws, so many make one plain line. */
+/** Redraws per plain line. */
 const redrawsALine = 5
 
-/** Draws until it is stopped. On a terminal the last picture stays. */
+/** Draws until it is stopped. On a terminal the last frame stays. */
 export function show(output: Output, scene: () => Scene): { stop(): void } {
   const meter = new RateMeter()
   const style = styleFor(output)
@@ -241,7 +241,7 @@ export function show(output: Output, scene: () => Scene): { stop(): void } {
   let linesDrawn = 0
   const draw = (isLast: boolean): void => {
     const now = scene()
-    // One line less than there are rows: the cursor stands on the last one.
+    // One line less than there are rows: the cursor is on the last one.
     const lines = isTerminal
       ? drawTable(now, meter, Date.now(), (output.columns ?? 80) - 1, style).slice(0, (output.rows ?? 24) - 1)
       : [drawLine(now, meter, Date.now())]

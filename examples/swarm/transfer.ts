@@ -1,24 +1,24 @@
 /**
  * Owns: the receiving side of a transfer: which pieces of a file are there, what is missing on a lane, whether the
  * SHA-256 is right; and how a file is cut into pieces and lanes.
- * Refuses to know: sessions, sockets, clocks. It is told of messages and answers with messages, so that every loss and
- * every order can be tried without a network.
+ * Independent of: sessions, sockets, clocks. It takes messages and answers with messages, so that every loss and every
+ * order can be tested without a network.
  *
- * Why nothing is lost for good: a lane keeps its order, so once wave w has come through, whatever was sent before it on
- * the lane and is not here was lost by a broken connection. The answer names those pieces. Where the question or the
- * answer is lost, the sender asks the same wave again (sender.ts), and the answer to it is made anew.
+ * Why nothing is lost for good: a lane keeps its order. Once wave w has arrived, everything that was sent before it on
+ * the lane and is not here was lost by a broken connection. The answer names those pieces. If the question or the
+ * answer is lost, the sender asks the same wave again (sender.ts), and gets a new answer.
  */
 import { createHash } from 'node:crypto'
 import { TransferError } from './messages.ts'
 import type { Done, Message, Offer, Piece, Want } from './messages.ts'
 
-/** Eight to a 64 KiB write batch, and enough of them that a break loses some. */
+/** Eight fit into a 64 KiB write batch, so a break loses some. */
 export const defaultPieceBytes = 8 * 1024
 
 /** Receivers hold one file of each sender in memory. */
 export const fileBytesMax = 64 * 1024 * 1024
 
-/** A process that was started again does not know how many rounds it had sent: each run of it has its own numbers. */
+/** A restarted process does not know how many rounds it had sent: each run of it has its own numbers. */
 const roundsPerRun = 2 ** 20
 
 /** The number before the first round of a run. */
@@ -51,11 +51,11 @@ export function piecesOfLane(lane: number, lanes: number, pieces: number): numbe
   return numbers
 }
 
-/** @throws TransferError if the message came out at a place where it was not put in */
+/** @throws TransferError if the message was delivered on another lane, or from another peer, than it was sent */
 export function checkAddress(message: Message, from: number, lane: number): void {
   if (message.from === from && message.lane === lane) return
   throw new TransferError(
-    `a message of peer ${message.from} on lane ${message.lane} came out as of peer ${from} on lane ${lane}`,
+    `a message of peer ${message.from} on lane ${message.lane} was delivered as of peer ${from} on lane ${lane}`,
   )
 }
 
@@ -68,7 +68,7 @@ interface IncomingRound {
   readonly isFromStart: boolean
   /** The last wave of each lane whose missing pieces are counted already. */
   readonly answeredWave: number[]
-  /** null until the file is whole. */
+  /** null until the file is complete. */
   ok: boolean | null
 }
 
@@ -76,21 +76,21 @@ interface IncomingRound {
 export class Receiver {
   readonly #lanes: number
   #round: IncomingRound | null = null
-  /** Rounds whose SHA-256 was right, and was not. */
+  /** Rounds whose SHA-256 was right, and those whose SHA-256 was wrong. */
   verified = 0
   wrong = 0
   /** Pieces that a broken connection lost and that were asked for again. */
   askedAgain = 0
   /** Pieces that were here already. */
   duplicates = 0
-  /** SHA-256 of the last whole file, as computed here. */
+  /** SHA-256 of the last complete file, as computed here. */
   lastDigest: Uint8Array | null = null
 
   constructor(lanes: number) {
     this.#lanes = lanes
   }
 
-  /** Whether a round has begun and is not whole. */
+  /** Whether a round has begun and is not complete. */
   get isWaiting(): boolean {
     return this.#round !== null && this.#round.ok === null
   }
@@ -112,12 +112,12 @@ export class Receiver {
   /** @throws TransferError */
   onPiece(piece: Piece): void {
     const round = this.#round
-    // Its offer was lost with a connection, or it is of a round that is over: the next wave asks for what is missing.
+    // Its offer was lost with a connection, or its round is over: the next wave asks for what is missing.
     if (round === null || round.offer.round !== piece.round) return
     const { length, pieceBytes } = round.offer
     const pieces = round.has.length
     if (piece.number >= pieces || piece.number % this.#lanes !== piece.lane)
-      throw new TransferError(`piece ${piece.number} of ${pieces} came on lane ${piece.lane}`)
+      throw new TransferError(`piece ${piece.number} of ${pieces} arrived on the wrong lane ${piece.lane}`)
     const expectedBytes = piece.number === pieces - 1 ? length - piece.number * pieceBytes : pieceBytes
     if (piece.bytes.length !== expectedBytes)
       throw new TransferError(`piece ${piece.number} has ${piece.bytes.length} bytes instead of ${expectedBytes}`)
@@ -139,16 +139,17 @@ export class Receiver {
           throw new TransferError(`round ${offer.round} was offered as two different files`)
         return current
       }
-      // One that this side joined in the middle, after a crash, may have been finished by the process before it.
+      // A round that this side joined in the middle, after a crash, may have been finished by the process before it.
       if (current.ok === null && current.isFromStart && !isLaterRun(offer.round, current.offer.round))
-        throw new TransferError(`round ${offer.round} began before round ${current.offer.round} was whole`)
+        throw new TransferError(`round ${offer.round} began before round ${current.offer.round} was complete`)
     }
     if (offer.length < 1 || offer.length > fileBytesMax)
-      throw new TransferError(`an offer is of ${offer.length} bytes; 1 to ${fileBytesMax} are taken`)
+      throw new TransferError(`an offer has ${offer.length} bytes; 1 to ${fileBytesMax} are accepted`)
     if (offer.pieceBytes < 512)
-      throw new TransferError(`an offer has pieces of ${offer.pieceBytes} bytes; at least 512 are taken`)
+      throw new TransferError(`an offer has pieces of ${offer.pieceBytes} bytes; at least 512 are accepted`)
     const pieces = piecesOf(offer.length, offer.pieceBytes)
-    // The memory of the last round serves again, but not what is in it: a piece that is only believed to be here must spoil the digest.
+    // The memory of the last round is reused, but not its contents: a piece that is wrongly counted as present must
+    // change the digest.
     const bytes = current?.bytes.length === offer.length ? current.bytes.fill(0) : Buffer.alloc(offer.length)
     this.#round = {
       offer,

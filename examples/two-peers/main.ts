@@ -1,10 +1,11 @@
 /**
  * Two peers who know each other by their keys, and one value between them.
  *
- *     node build/examples/two-peers/main.js
+ * node build/examples/two-peers/main.js
  *
- * Owns: the least there is to a program with statewire. Refuses to know: where keys are kept (`Identity.load(file)`), and
- * how one process learns another's id and address: here both are in one process.
+ * Owns: the smallest program with statewire.
+ * Independent of: where keys are kept (`Identity.load(file)`), and how one process learns another's id and address:
+ * here both are in one process.
  */
 import { createNetwork, Identity } from '../../index.ts'
 

@@ -1,7 +1,7 @@
 /**
  * The process that dials: sends one value, and ends when it has arrived.
  *
- *     npx statewire keygen --out b.pem
+ * npx statewire keygen --out b.pem
  *     node dial.js "$(npx statewire keygen --id a.pem)"
  *
  * Owns: the dialling half of the smallest program in two processes.
@@ -17,4 +17,4 @@ network.on('connection.failed', ({ cause }) => console.error(cause.message))
 
 const [session] = await network.makeSessions({ count: 1 })
 await session.send(peer, { type: 'Bytes', value: Buffer.from('hello') })
-await network.shutdown() // first waits until what was sent is acknowledged
+await network.shutdown() // first waits until every sent value is acknowledged

@@ -1,6 +1,7 @@
 /**
- * The contract of examples/embed: networks inside an application's machine, and everything that an inspector is shown.
- * Owns: runs of the built program. Refuses to know: the application.
+ * Owns: runs of the built examples/embed: networks inside an application's machine, and everything that an inspector is
+ * shown.
+ * Independent of: the code of the application.
  */
 import { spawn } from 'node:child_process'
 import { createServer } from 'node:net'
@@ -42,16 +43,16 @@ async function listen(): Promise<{ port: number; close: () => Promise<void> }> {
   return { port: (server.address() as AddressInfo).port, close }
 }
 
-describe('the program', () => {
+describe('the embed example', () => {
   it.each([
     ['native', [], /peer:[0-9a-v]{7}… active$/, 'link:0'],
     ['ampc', ['--dialect', 'ampc'], /peer:bob active$/, 'link:group:0.0'],
   ] as const)(
-    'the program lets two networks talk, prints the tree of their actors by readable ids, and leaves none: %s',
+    'the embed example lets two networks talk, prints the tree of their actors, and leaves none (%s)',
     async (_, args, peer, link) => {
       const { code, out, err } = await run([...args])
       expect({ code, err }).toEqual({ code: 0, err: '' })
-      expect(out).toContain('alice asks bob for 6 times 7, and hears 42')
+      expect(out).toContain('alice asks bob for 6 times 7; bob answers 42')
       const tree = out
         .split('\n')
         .filter((line) => /^(application|[├│└ ])/.test(line))
@@ -71,17 +72,17 @@ describe('the program', () => {
         '│ └─ listener listening',
       ])
       expect(tree[12]).toBe('└─ bob running')
-      expect(out).toMatch(/\d+ actors were made, 0 are left/)
+      expect(out).toMatch(/\d+ actors were created, 0 are left/)
     },
   )
 
-  it('the program hears as an error of the actor that the port is in use, and exits 1', async () => {
+  it('the embed example gets a port in use as an error of the actor, and exits with code 1', async () => {
     const { port } = await listen()
     const { code, out, err } = await run(['--port', String(port)])
     expect(code).toBe(1)
     expect(err).toContain('the application failed')
     expect(err).toContain('EADDRINUSE')
-    expect(out).toMatch(/\d+ actors were made, 0 are left/)
+    expect(out).toMatch(/\d+ actors were created, 0 are left/)
   })
 
   it.each([
@@ -90,16 +91,16 @@ describe('the program', () => {
     ['--dialect', 'rust'],
     ['--nonsense'],
     ['--inspect', '--inspect-url', 'http://localhost:1'],
-  ])('the program exits 2 for %s %s', async (...args) => {
+  ])('the embed example exits with code 2 for %s %s', async (...args) => {
     expect(await run(args)).toMatchObject({ code: 2, out: '' })
   })
 
-  it.each(['--help', '-h'])('the program explains itself with %s', async (flag) => {
+  it.each(['--help', '-h'])('the embed example prints its help for %s', async (flag) => {
     expect(await run([flag])).toMatchObject({ code: 0, out: expect.stringContaining('--inspect-url') as string })
   })
 })
 
-describe('--inspect', () => {
+describe('the --inspect option of the embed example', () => {
   it('--inspect sends the actors of the application and of its networks to a WebSocket server', async () => {
     const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
     stops.push(() => new Promise((resolve) => server.close(resolve)))
@@ -124,7 +125,7 @@ describe('--inspect', () => {
     ).toContainEqual({ up: 'stable' })
   })
 
-  it('--inspect with --hold announces every living actor again, for a viewer that attaches late, and leaves on a signal', async () => {
+  it('--inspect with --hold announces every living actor again for a late viewer, and exits on a signal', async () => {
     const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
     stops.push(() => new Promise((resolve) => server.close(resolve)))
     await new Promise((resolve) => server.once('listening', resolve))
@@ -145,7 +146,7 @@ describe('--inspect', () => {
             sessionId: string
             snapshot: { value?: unknown }
           }
-          // What the inspector was sent before this viewer attached.
+          // The events that the inspector got before this viewer attached.
           if (!isLate) return
           if (message.type === '@xstate.actor') seen.set(message.sessionId, message.name)
           const names = [...seen.values()]
@@ -160,10 +161,10 @@ describe('--inspect', () => {
     await isAllSeen
     child.kill('SIGINT')
     expect(await new Promise((resolve) => child.on('close', resolve))).toBe(0)
-    expect(out).toMatch(/\d+ actors were made, 0 are left/)
+    expect(out).toMatch(/\d+ actors were created, 0 are left/)
   })
 
-  it('--inspect says what to start when nothing listens, and exits 2', async () => {
+  it('--inspect says what to start when nothing listens at its address, and exits with code 2', async () => {
     const { port, close } = await listen()
     await close()
     const { code, err } = await run(['--inspect', '--inspect-url', `ws://127.0.0.1:${port}`])
@@ -171,7 +172,7 @@ describe('--inspect', () => {
     expect(err).toContain(`nothing listens at ws://127.0.0.1:${port}`)
   })
 
-  it('--inspect says what to install when the official inspector is not there, and exits 2', async () => {
+  it('--inspect says what to install when the official inspector is missing, and exits with code 2', async () => {
     const hooks = `export function resolve(name, context, next) {
       if (name.startsWith('@statelyai/')) throw Object.assign(new Error('not there'), { code: 'ERR_MODULE_NOT_FOUND' })
       return next(name, context)
@@ -181,7 +182,7 @@ describe('--inspect', () => {
     const { code, err } = await run(['--inspect'], hidden)
     expect(code).toBe(2)
     expect(err).toContain('npm install @statelyai/inspect')
-    // Without it everything else works.
+    // Without the inspector everything else works.
     expect(await run([], hidden)).toMatchObject({ code: 0, err: '' })
   })
 })

@@ -1,18 +1,19 @@
 /**
- * The lanes of the swarm, on sessions that are not real: how they end, and how they are made anew.
- * Owns: what the program cannot be made to show each time. Refuses to know: networks.
+ * Owns: the lanes of the swarm on fake sessions: how they end, and how they are made again, in cases that a run of the
+ * program does not reach reliably.
+ * Independent of: networks.
  */
 import { describe, expect, it } from 'vitest'
 import { LinkResetError, StatewireError } from '../../index.ts'
 import type { NetworkValue, Session } from '../../index.ts'
 import { Lanes } from '../../examples/swarm/lanes.ts'
 
-/** A session that an array of values comes out of, and then an error, now or when it is told. */
+/** A session that yields an array of values, and then an error, at once or on request. */
 function fakeSession(values: readonly NetworkValue[]) {
   const left = [...values]
   let end: Error | null = null
-  let tell = (_: Error): void => {}
-  const over = new Promise<never>((_, reject) => (tell = reject))
+  let endWith = (_: Error): void => {}
+  const over = new Promise<never>((_, reject) => (endWith = reject))
   over.catch(() => {})
   const sent: NetworkValue[] = []
   const fake = {
@@ -26,7 +27,7 @@ function fakeSession(values: readonly NetworkValue[]) {
     close: () => fake.fail(new StatewireError('ERR_SESSION_CLOSED', 'closed here')),
     fail: (error: Error) => {
       end ??= error
-      tell(end)
+      endWith(end)
     },
   }
   return { ...fake, session: fake as unknown as Session }
@@ -59,7 +60,7 @@ describe('lanes', () => {
     new LinkResetError('other', reason, { acked: 1, unknown: 2, notSent: 0 })
   const soon = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 60))
 
-  it('lanes are made anew, all of them, when a link is reset, and each value that was not taken goes on the new ones', async () => {
+  it('all lanes are made again when a link is reset, and values not accepted yet go on the new ones', async () => {
     const [first, second] = [[0, 1, 2].map(() => fakeSession([one])), [0, 1, 2].map(() => fakeSession([one]))]
     const { lanes, seen, made } = lanesOf([
       first,
@@ -84,14 +85,14 @@ describe('lanes', () => {
       'lost 1',
       'lost 2',
     ])
-    // Also the lane whose link was well: only so does the peer hear of it.
+    // Also the lane whose link was up: its end notifies the peer.
     await expect(first[1]?.session.send('other', one)).rejects.toMatchObject({ code: 'ERR_SESSION_CLOSED' })
     // Two lanes of one link: one reset, and both lanes' outcomes.
     expect(lanes).toMatchObject({ linkResets: 1, unknown: 4 })
     expect(made).toHaveLength(4)
   })
 
-  it('lanes are over for good when the peer leaves in order, when they are stopped, and where they are not made anew', async () => {
+  it('lanes end for good when the peer leaves, when they are stopped, and when they cannot be made again', async () => {
     for (const [error, act] of [
       [reset('goodbye'), () => {}],
       [reset('expired'), (lanes: Lanes) => lanes.stop()],
@@ -108,11 +109,11 @@ describe('lanes', () => {
     }
   })
 
-  it('lanes end at what is no message, and nothing else ends', async () => {
+  it('a value that is not a message ends its lane and no other', async () => {
     const sessions = [fakeSession([{ type: 'RingElement32', value: 1 }, one]), fakeSession([one])]
     const { lanes, seen } = lanesOf([sessions])
     await lanes.make()
     await soon()
-    expect(seen.sort()).toEqual(['bytes 1', 'failed 0 a RingElement32 came instead of Bytes'])
+    expect(seen.sort()).toEqual(['bytes 1', 'failed 0 received a RingElement32 instead of Bytes'])
   })
 })

@@ -9,14 +9,14 @@ import { runProgram } from '../support/run-program.ts'
 
 const run = (...args: string[]): ReturnType<typeof runProgram> => runProgram('examples/mpc/main.js', args)
 
-describe('the program', () => {
-  it('the program does the same in the dialect ampc', async () => {
+describe('the mpc example', () => {
+  it('the mpc example computes the same result in the ampc dialect', async () => {
     const { code, stdout } = await run('--dialect', 'ampc', '--length', '100', '--json')
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({ ok: true, dialect: 'ampc' })
   })
 
-  it('the program prints one object with --json, the same result for the same seed, in one process as in three', async () => {
+  it('the mpc example prints one JSON object with --json, the same in one process as in three', async () => {
     const [apart, together] = await Promise.all([
       run('--json', '--seed', '7', '--length', '50'),
       run('--json', '--seed', '7', '--length', '50', '--in-process'),
@@ -39,15 +39,15 @@ describe('the program', () => {
   it.each([
     ['one element over many sessions', '--length', '1', '--sessions', '64'],
     ['the longest vectors', '--length', String(lengthMax), '--sessions', '1'],
-  ])('the program does %s', async (_, ...args) => {
+  ])('the mpc example computes %s', async (_, ...args) => {
     expect(await run(...args, '--in-process')).toMatchObject({ code: 0, stderr: '' })
   })
 
-  it('the program exits 1 when a party opens a wrong share', async () => {
+  it('the mpc example exits with code 1 when a party opens a wrong share', async () => {
     const { code, stdout } = await run('--cheat', 'bob', '--length', '10')
     expect(code).toBe(1)
-    // Which of the others gets the wrong share depends on the order of keys that are made anew each time.
-    expect(stdout).toMatch(/(alice|charlie) +WRONG: the two parties that hold the missing share sent different ones/)
+    // Which of the others gets the wrong share depends on the order of the keys, which are new in each run.
+    expect(stdout).toMatch(/(alice|charlie) +WRONG: the two parties that hold the missing share sent different values/)
     expect(stdout).toContain('NOT EQUAL')
   })
 
@@ -59,7 +59,7 @@ describe('the program', () => {
     ['--sessions', '65'],
     ['--dialect', 'rust'],
     ['--nonsense'],
-  ])('the program exits 2 for %s %s', async (...args) => {
+  ])('the mpc example exits with code 2 for %s %s', async (...args) => {
     const { code, stderr } = await run(...args)
     expect(code).toBe(2)
     expect(stderr).toContain(args[0])

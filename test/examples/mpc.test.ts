@@ -1,6 +1,7 @@
 /**
- * The contract of examples/mpc: its arithmetic, its three parties, its program, and the barrier it relies on.
- * Owns: runs of the built program. Refuses to know: what it prints beyond what is promised.
+ * Owns: the mpc example: its arithmetic, its three parties, runs of the built program, and the barrier that it relies
+ * on.
+ * Independent of: printed text beyond what is promised.
  */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -57,8 +58,8 @@ function sum(words: readonly number[]): number {
   return words.reduce((total, one) => (total + one) >>> 0, 0)
 }
 
-describe('the arithmetic', () => {
-  it('the arithmetic takes the finest fixed point whose dot product cannot leave the signed range', () => {
+describe('the arithmetic of the mpc example', () => {
+  it('the arithmetic uses the finest fixed point whose dot product stays in the signed range', () => {
     for (const length of [1, 2, 3, 511, 512, 1000, 2047, 2048, 32_767, 32_768, lengthMax]) {
       const bits = fractionBitsFor(length)
       const ones = Array.from({ length: 2 }, () => encodeFixed(new Float64Array(length).fill(-1), bits)) as [
@@ -71,22 +72,22 @@ describe('the arithmetic', () => {
     }
   })
 
-  it.each([0, -1, 1.5, lengthMax + 1, Number.NaN])('the arithmetic refuses the length %d', (length) => {
+  it.each([0, -1, 1.5, lengthMax + 1, Number.NaN])('the arithmetic refuses vectors of length %d', (length) => {
     expect(() => fractionBitsFor(length)).toThrow(RangeError)
   })
 
-  it.each([1.0001, -1.0001, Number.NaN, Infinity])('the arithmetic refuses the real %d', (real) => {
+  it.each([1.0001, -1.0001, Number.NaN, Infinity])('the arithmetic refuses the number %d', (real) => {
     expect(() => encodeFixed(Float64Array.of(0, real), 10)).toThrow('element 1')
   })
 
-  it('the arithmetic rounds to the nearest step, and reads negative products back', () => {
+  it('the arithmetic rounds to the nearest step, and decodes negative products', () => {
     expect([...encodeFixed(Float64Array.of(-1, -0.5, 0.00049, 0.0004, 1), 10)].map(signed)).toEqual([
       -1024, -512, 1, 0, 1024,
     ])
     expect(decodeProduct(-(2 ** 20) >>> 0, 10)).toBe(-1)
   })
 
-  it('the arithmetic deals shares that add up, of which each neighbour has the same', () => {
+  it('the arithmetic deals shares that add up to the secret, and neighbours hold the same ones', () => {
     fc.assert(
       fc.property(fc.array(word, { minLength: 1, maxLength: 20 }), (secret) => {
         const shares = dealShares(Uint32Array.from(secret))
@@ -110,7 +111,7 @@ describe('the arithmetic', () => {
     )
   })
 
-  it('the arithmetic masks with words that sum to zero, and are those of AES-128 in counter mode', () => {
+  it('the arithmetic masks with words of AES-128 in counter mode that sum to zero', () => {
     fc.assert(
       fc.property(key, key, key, (first, second, third) => {
         const masks = [
@@ -126,8 +127,8 @@ describe('the arithmetic', () => {
   })
 })
 
-describe('three parties', () => {
-  /** `keys`: of alice, bob and charlie; null for the dialect ampc. */
+describe('the three parties of the mpc example', () => {
+  /** `keys`: of alice, bob and charlie; null for the ampc dialect. */
   async function runAll(
     keys: readonly Identity[] | null,
     change: (job: PartyJob) => PartyJob = (job) => job,
@@ -161,7 +162,7 @@ describe('three parties', () => {
   }
 
   const keys = Array.from({ length: 3 }, () => Identity.generate()).sort((a, b) => (a.id < b.id ? -1 : 1))
-  /** Every order that three keys made on the fly can have in the ring. */
+  /** Every order that three generated keys can have in the ring. */
   const orders = [
     [0, 1, 2],
     [0, 2, 1],
@@ -190,18 +191,18 @@ describe('three parties', () => {
     const reports = await runAll(order, (job) => ({ ...job, cheats: job.name === 'charlie' }))
     expect(reports.find(({ name }) => name === 'bob')).toMatchObject({
       opened: null,
-      problem: expect.stringContaining('sent different ones') as string,
+      problem: expect.stringContaining('sent different values') as string,
     })
   })
 
-  it('three parties notice a result that is not the plain one', async () => {
+  it('three parties notice that their result differs from the plain one', async () => {
     const reports = await runAll(keys, (job) => ({ ...job, expected: job.expected + 1 }))
     expect(reports.every(({ problem }) => problem?.includes('the plain result is') === true)).toBe(true)
   })
 })
 
-describe('the program', () => {
-  it('the program runs three processes, which open the plain result, and exits 0', async () => {
+describe('the mpc example', () => {
+  it('the mpc example runs three processes that open the plain result, and exits with code 0', async () => {
     const { code, out, err } = await run('--length', '100')
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(out).toContain('100 elements in [-1, 1] from seed 2016')
@@ -213,13 +214,13 @@ describe('the program', () => {
     expect(out.match(/listens on tls:/g)).toHaveLength(2)
   })
 
-  it.each([['--length', '0'], ['--nonsense']])('the program exits 2 for %s %s', async (...args) => {
+  it.each([['--length', '0'], ['--nonsense']])('the mpc example exits with code 2 for %s %s', async (...args) => {
     const { code, err } = await run(...args)
     expect(code).toBe(2)
     expect(err).toContain(args[0])
   })
 
-  it('the program explains itself with --help', async () => {
+  it('the mpc example prints its help for --help', async () => {
     const { code, out } = await run('--help')
     expect(code).toBe(0)
     for (const option of ['--length', '--seed', '--sessions', '--in-process', '--cheat', '--json'])
@@ -227,8 +228,8 @@ describe('the program', () => {
   })
 })
 
-describe('the barrier', () => {
-  it('the barrier lets a party leave as soon as its own sync() is over, however slow the third one is', async () => {
+describe('the barrier of the control channel', () => {
+  it('a party may close as soon as its own sync() is over, however slow the third party is', async () => {
     const names = ['alice', 'bob', 'charlie']
     const networks: Record<string, Network> = {}
     for (const identity of names) {
@@ -254,7 +255,7 @@ describe('the barrier', () => {
       (name) => new Promise((resolve) => networks[name]?.on('connection.lost', resolve)),
     )
 
-    // Charlie has told alice and not yet bob when alice closes.
+    // Charlie has sent to alice and not yet to bob when alice closes.
     const bobSynced = bob.sync()
     const aliceSynced = alice.sync()
     await charlie.send('alice', ok)
@@ -266,7 +267,7 @@ describe('the barrier', () => {
     expect(await charlie.receive('alice')).toEqual({ type: 'Bytes', value: ok.value })
     expect(await charlie.receive('bob')).toEqual({ type: 'Bytes', value: ok.value })
 
-    // What alice said before she left was read; what she will never say is an error.
+    // Values that alice sent before she closed were read; reading further is an error.
     await expect(charlie.receive('alice')).rejects.toMatchObject({ code: 'ERR_CONNECTION_LOST' })
     await Promise.all(names.map((name) => networks[name]?.shutdown()))
     expect(names.map((name) => networks[name]?.resources)).toEqual(

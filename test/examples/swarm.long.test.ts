@@ -1,6 +1,6 @@
 /**
- * Owns: the built swarm as a process, in each dialect: sockets destroyed while it runs, links reset, an interrupt.
- * Independent of: its parts and its options (swarm.test.ts).
+ * Owns: runs of the built swarm in each dialect: sockets destroyed meanwhile, links reset, an interrupt.
+ * Independent of: its parts and its options (swarm-transfer, swarm-options, swarm-output).
  */
 import { execFile, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -14,12 +14,12 @@ const program = fileURLToPath(new URL('../../build/examples/swarm/main.js', impo
 const bytes = Buffer.from(Array.from({ length: 5_000 }, (_, index) => (index * 31 + (index >> 8)) % 256))
 const sha256 = Buffer.from(digestOf(bytes)).toString('hex')
 
-describe('the program', { timeout: 60_000 }, () => {
+describe('the swarm', { timeout: 60_000 }, () => {
   it.each([
     ['native', 'tls', '3s'],
     ['native', 'plaintext', '1500ms'],
     ['ampc', 'plaintext', '1500ms'],
-  ])('the program verifies every file while its sockets are destroyed: %s, %s', async (dialect, security, duration) => {
+  ])('the swarm verifies every file while its sockets are destroyed: %s, %s', async (dialect, security, duration) => {
     const asked = dialect === 'native' && security === 'tls' ? [] : ['--dialect', dialect, '--security', security]
     const { code: exitCode, stdout } = await runProgram('examples/swarm/main.js', [
       '--peers',
@@ -52,7 +52,7 @@ describe('the program', { timeout: 60_000 }, () => {
     expect(summary.pieces.sentAgain).toBe(summary.pieces.askedAgain)
   })
 
-  it('the program destroys sockets if it is not told otherwise, and loses nothing', async () => {
+  it('the swarm destroys sockets by default and loses nothing', async () => {
     const { code, stdout } = await runProgram('examples/swarm/main.js', ['--peers', '3', '--duration', '3s', '--json'])
     const summary = JSON.parse(stdout) as ReturnType<typeof summarise>
     expect({ code, ...summary }).toMatchObject({ code: exitCodes.verified, verified: true, crashes: 0 })
@@ -60,7 +60,7 @@ describe('the program', { timeout: 60_000 }, () => {
     expect(summary.kills).toBeGreaterThan(0)
   })
 
-  it('the program verifies every file while whole processes are killed and started again', async () => {
+  it('the swarm verifies every file while whole processes are killed and started again', async () => {
     const options = ['--peers', '3', '--duration', '4s', '--crash-every', '500ms', '--json']
     const { code, stdout } = await runProgram('examples/swarm/main.js', options)
     const summary = JSON.parse(stdout) as ReturnType<typeof summarise>
@@ -74,7 +74,7 @@ describe('the program', { timeout: 60_000 }, () => {
     expect(summary.linkResets).toBeGreaterThan(0)
   })
 
-  it('the program ends with 3 when a process is gone, and counts neither it nor its connections any more', async () => {
+  it('the swarm exits with code 3 when a process dies, and no longer counts it or its connections', async () => {
     const options = ['--peers', '2', '--duration', '10m', '--kill-every', 'never', '--json']
     const child = spawn(process.execPath, [program, ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
     let [stdout, stderr, isKilled] = ['', '', false]
@@ -91,7 +91,7 @@ describe('the program', { timeout: 60_000 }, () => {
     expect(problems[0]).toMatch(/^the process of peer \d ended with SIGKILL before its work was done$/)
   })
 
-  it('the program makes sessions anew and asks for what is missing when links are reset', async () => {
+  it('the swarm makes sessions again and asks for missing pieces when links are reset', async () => {
     const { code: exitCode, stdout } = await runProgram('examples/swarm/main.js', [
       '--peers',
       '2',
@@ -113,7 +113,7 @@ describe('the program', { timeout: 60_000 }, () => {
     expect(exitCode).toBe(exitCodes.verified)
   })
 
-  it('the program drains when it is interrupted, and sends what it was given', async () => {
+  it('the swarm drains when it is interrupted, and sends the file from stdin', async () => {
     const child = spawn(process.execPath, [program, '--peers', '2', '--duration', '10m', '--input', '-', '--json'], {
       stdio: ['pipe', 'pipe', 'pipe'],
     })

@@ -1,6 +1,6 @@
 /**
- * The contract of examples/two-peers: the least program there is works, and ends by itself.
- * Owns: a run of the built program. Refuses to know: what is in it.
+ * Owns: a run of the built examples/two-peers: it works and ends by itself.
+ * Independent of: its code.
  */
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { expect, it } from 'vitest'
 const program = fileURLToPath(new URL('../../build/examples/two-peers/main.js', import.meta.url))
 const source = fileURLToPath(new URL('../../examples/two-peers/main.ts', import.meta.url))
 
-it('carries a value from one key to another, and leaves nothing that would keep the process', async () => {
+it('the two-peers example carries a value from one key to another, and its process ends by itself', async () => {
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [program], { timeout: 10_000 })
   expect({ stdout, stderr }).toEqual({
     stdout: "bob received { type: 'VecRing32', value: Uint32Array(3) [ 1, 2, 3 ] }\n",
@@ -19,6 +19,6 @@ it('carries a value from one key to another, and leaves nothing that would keep 
   })
 })
 
-it('is short enough to be read in a minute', () => {
+it('the two-peers example is short enough to be read in a minute', () => {
   expect(readFileSync(source, 'utf8').trimEnd().split('\n').length).toBeLessThanOrEqual(32)
 })

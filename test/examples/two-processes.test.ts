@@ -1,6 +1,6 @@
 /**
  * Owns: that the two programs of examples/two-processes, each in a process of its own, pass a value and end.
- * Independent of: what is in them.
+ * Independent of: their code.
  */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -40,7 +40,7 @@ function start(
   return { url, ended }
 }
 
-it('passes a value from one process to another, and both end by themselves', async () => {
+it('the two-processes example passes a value from one process to another, and both end by themselves', async () => {
   const [a, b] = [Identity.generate(), Identity.generate()]
   await a.save(path.join(folder, 'a.pem'))
   await b.save(path.join(folder, 'b.pem'))
