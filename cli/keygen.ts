@@ -5,8 +5,8 @@
 import { parseArgs } from 'node:util'
 import { Identity } from '../actors/tls/identity.ts'
 import { StatewireError } from '../codec/errors.ts'
-import { escaped } from '../codec/sanitize.ts'
-import { show } from '../codec/format-value.ts'
+import { escapeControls } from '../codec/sanitize.ts'
+import { formatValue } from '../codec/format-value.ts'
 import { UsageError } from './command.ts'
 import type { Output } from './command.ts'
 
@@ -34,7 +34,7 @@ function inWordsOfTheCommandLine(error: unknown, file: string): unknown {
   if (!(error instanceof StatewireError) || error.code !== 'ERR_KEY_FILE_EXISTS') return error
   return new StatewireError(
     error.code,
-    `${show(file)} exists already and was left as it is: name another file, or add --force to overwrite it (a lost key can not be made again); --id FILE prints the id of a key that exists`,
+    `${formatValue(file)} exists already and was left as it is: name another file, or add --force to overwrite it (a lost key can not be made again); --id FILE prints the id of a key that exists`,
   )
 }
 
@@ -52,7 +52,7 @@ function parse(args: readonly string[]): {
     }).values
   } catch (error) {
     // Messages of the argument parser, which repeat an argument unchanged.
-    throw new UsageError(escaped((error as Error).message))
+    throw new UsageError(escapeControls((error as Error).message))
   }
   const { out: keyFile, id: existingKeyFile, force: overwrite = false } = values
   if (keyFile === '') throw new UsageError('--out needs a file')

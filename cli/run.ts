@@ -4,7 +4,7 @@
  */
 import { createRequire } from 'node:module'
 import { StatewireError } from '../codec/errors.ts'
-import { show } from '../codec/format-value.ts'
+import { formatValue } from '../codec/format-value.ts'
 import { UsageError } from './command.ts'
 import type { Output } from './command.ts'
 import { keygen } from './keygen.ts'
@@ -42,7 +42,10 @@ export async function run(args: readonly string[], output: Output): Promise<numb
     if (args.includes('--help') || args.includes('-h')) output.out(help)
     else if (command === '--version' || command === '-v') output.out(`${version()}\n`)
     else if (command === 'keygen') await keygen(rest, output)
-    else throw new UsageError(command === undefined ? 'a command is missing' : `there is no command ${show(command)}`)
+    else
+      throw new UsageError(
+        command === undefined ? 'a command is missing' : `there is no command ${formatValue(command)}`,
+      )
     return exitCodes.ok
   } catch (error) {
     if (error instanceof UsageError) {

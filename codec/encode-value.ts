@@ -20,7 +20,7 @@ import {
   stateChecksumLengthBytes,
 } from './constants.ts'
 import { InvalidValueError } from './errors.ts'
-import { show } from './format-value.ts'
+import { formatValue } from './format-value.ts'
 import type { NetworkValue, NetworkValueType } from './values.ts'
 
 const prefixLengthBytes = 1 + lengthFieldLengthBytes
@@ -103,7 +103,7 @@ export function encodedLength(value: NetworkValue): number {
       return lengthPrefixed(requireList(value.value), 'NetworkVec')
     default:
       throw new InvalidValueError(
-        `type must be the name of a network value (${typeNames}); it is ${show((value as { type: unknown }).type)}.`,
+        `type must be the name of a network value (${typeNames}); it is ${formatValue((value as { type: unknown }).type)}.`,
       )
   }
 }

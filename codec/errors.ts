@@ -3,7 +3,7 @@
  * Refuses to know: who throws them, sockets, peers, and how an error is logged or counted.
  */
 
-import { legible } from './sanitize.ts'
+import { sanitize } from './sanitize.ts'
 
 /** What a row of the table says about a code. */
 export interface ErrorCodeEntry {
@@ -144,7 +144,7 @@ export class StatewireError extends Error {
       Object.defineProperty(prototype, 'name', { value: new.target.name, configurable: true, writable: true })
     }
     // Here and not where it is thrown: names, reasons and addresses in it are often chosen by somebody else.
-    super(legible(message), options)
+    super(sanitize(message), options)
     const entry: ErrorCodeEntry = errorCodes[code]
     this.code = code
     this.retryable = entry.retryable

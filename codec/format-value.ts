@@ -3,13 +3,13 @@
  * Independent of: what was expected. Never throws for any value.
  */
 
-import { escaped } from './sanitize.ts'
+import { escapeControls } from './sanitize.ts'
 
 /** Including escapes: a megabyte, or a text of control characters only, is shown as one short line. */
 const shownLengthMax = 160
 
 /** `"text"`, `7`, `a function`, `a list of 3`, `a Uint8Array of 32 bytes`, `an Identity`. */
-export function show(value: unknown): string {
+export function formatValue(value: unknown): string {
   if (typeof value === 'string') return showText(value)
   if (typeof value === 'bigint') return cut(`${value}n`)
   if (typeof value === 'symbol') return cut(String(value))
@@ -18,8 +18,8 @@ export function show(value: unknown): string {
 }
 
 /** A step in the path to an option: unquoted if it is a plain name. */
-export function showName(name: string): string {
-  return /^[\w$]{1,64}$/.test(name) ? name : show(name)
+export function formatName(name: string): string {
+  return /^[\w$]{1,64}$/.test(name) ? name : formatValue(name)
 }
 
 function showText(text: string): string {
@@ -31,7 +31,7 @@ function showText(text: string): string {
 function cut(text: string): string {
   let shown = ''
   for (const character of text.slice(0, shownLengthMax + 1)) {
-    const next = escaped(JSON.stringify(character).slice(1, -1))
+    const next = escapeControls(JSON.stringify(character).slice(1, -1))
     if (shown.length + next.length > shownLengthMax) return `${shown}…`
     shown += next
   }

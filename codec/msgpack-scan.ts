@@ -159,7 +159,7 @@ class Scan {
     if (head >= 0xdc) return this.#container(head)
     const fixed = fixedPayloadLengthBytes[head]!
     if (fixed !== no) {
-      if ((head === uint64Head || head === 0xd3) && this.#end - this.#offset >= 8) this.#noteWide(head)
+      if ((head === uint64Head || head === 0xd3) && this.#end - this.#offset >= 8) this.#recordWide(head)
       return this.#skip(fixed)
     }
     const field = lengthFieldBytes[head]!
@@ -215,7 +215,7 @@ class Scan {
   }
 
   /** Within ±2^53 or not, from the next 8 bytes, without creating a bigint. */
-  #noteWide(head: number): void {
+  #recordWide(head: number): void {
     const unsigned = this.#readUint32(this.#offset)
     const high = head === uint64Head ? unsigned : unsigned | 0
     const low = this.#readUint32(this.#offset + 4)

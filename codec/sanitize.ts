@@ -20,7 +20,7 @@ const privateKey = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[^]*?(?:-----END [A-Z0-
 const userInfo = /(\w:\/\/)[^\s/@]*@/g
 
 /** Returns the text in one line of bounded length, without private keys and without passwords in URLs. */
-export function legible(text: string, lengthMax: number = sentenceLengthMax): string {
+export function sanitize(text: string, lengthMax: number = sentenceLengthMax): string {
   const clean = text
     .slice(0, lookedAtLength)
     .replace(privateKey, '<private key>')
@@ -30,7 +30,7 @@ export function legible(text: string, lengthMax: number = sentenceLengthMax): st
 }
 
 /** Without the bound and without the search for secrets: for a text that is shown in part. */
-export function escaped(text: string): string {
+export function escapeControls(text: string): string {
   return text.replace(unprintable, codeUnit)
 }
 
@@ -39,11 +39,11 @@ function codeUnit(character: string): string {
 }
 
 /** Sanitizes every text in plain data, field names included: for a log line. */
-export function legibleData(value: unknown, depth = 0): unknown {
-  if (typeof value === 'string') return legible(value)
+export function sanitizeData(value: unknown, depth = 0): unknown {
+  if (typeof value === 'string') return sanitize(value)
   if (typeof value !== 'object' || value === null || depth > 4) return value
-  if (Array.isArray(value)) return value.map((item) => legibleData(item, depth + 1))
+  if (Array.isArray(value)) return value.map((item) => sanitizeData(item, depth + 1))
   return Object.fromEntries(
-    Object.entries(value).map(([name, inner]) => [legible(name), legibleData(inner, depth + 1)]),
+    Object.entries(value).map(([name, inner]) => [sanitize(name), sanitizeData(inner, depth + 1)]),
   )
 }

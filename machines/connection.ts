@@ -44,14 +44,14 @@ export type ConnectionEvent =
 export const connectionActions = [
   'secure',
   'greet',
-  'tellClaimed',
-  'tellAuthenticated',
+  'notifyClaimed',
+  'notifyAuthenticated',
   'handOn',
   'endPipe',
   'destroyPipe',
-  'noteCause',
-  'tellErrored',
-  'tellClosed',
+  'recordCause',
+  'notifyErrored',
+  'notifyClosed',
 ] as const
 
 export const connectionMachine = setup({
@@ -72,13 +72,13 @@ export const connectionMachine = setup({
   context: ({ input }) => ({ facts: input.facts, body: input.body }),
   initial: 'opening',
   on: {
-    'connection.close': { target: '.closing', actions: 'noteCause' },
-    'connection.fail': { target: '.errored', actions: 'noteCause' },
-    'pipe.failed': { target: '.errored', actions: 'noteCause' },
-    'handshake.failed': { target: '.errored', actions: 'noteCause' },
-    'deadline.passed': { target: '.errored', actions: 'noteCause' },
-    'pipe.ended': { target: '.closing', actions: 'noteCause' },
-    'pipe.closed': { target: '.closed', actions: 'noteCause' },
+    'connection.close': { target: '.closing', actions: 'recordCause' },
+    'connection.fail': { target: '.errored', actions: 'recordCause' },
+    'pipe.failed': { target: '.errored', actions: 'recordCause' },
+    'handshake.failed': { target: '.errored', actions: 'recordCause' },
+    'deadline.passed': { target: '.errored', actions: 'recordCause' },
+    'pipe.ended': { target: '.closing', actions: 'recordCause' },
+    'pipe.closed': { target: '.closed', actions: 'recordCause' },
   },
   states: {
     opening: {
@@ -115,7 +115,7 @@ export const connectionMachine = setup({
           description:
             'The other side said who it is and which link it is for. The link takes the socket over, or it is refused.',
           meta: { deadline: 'handshakeTimeoutMs' },
-          entry: 'tellClaimed',
+          entry: 'notifyClaimed',
           on: {
             'connection.handOn': { target: '#connection.closed', actions: 'handOn' },
           },
@@ -124,7 +124,7 @@ export const connectionMachine = setup({
           description:
             'Both sides agreed; nothing is read until a link adopts the connection. The link or its batch has the deadline.',
           tags: resting,
-          entry: 'tellAuthenticated',
+          entry: 'notifyAuthenticated',
           on: { 'connection.adopt': '#connection.open' },
         },
       },
@@ -145,7 +145,7 @@ export const connectionMachine = setup({
     errored: {
       description: 'Destroyed, and not yet released by the carrier.',
       meta: { deadline: 'closeTimeoutMs' },
-      entry: ['destroyPipe', 'tellErrored'],
+      entry: ['destroyPipe', 'notifyErrored'],
       on: {
         'connection.close': {},
         'connection.fail': {},
@@ -156,6 +156,6 @@ export const connectionMachine = setup({
         'deadline.passed': 'closed',
       },
     },
-    closed: { type: 'final', entry: 'tellClosed' },
+    closed: { type: 'final', entry: 'notifyClosed' },
   },
 })

@@ -33,7 +33,7 @@ export interface LinkFacts {
 export type LinkEvent<Offer = unknown> =
   | { readonly type: 'dial.granted'; readonly addresses: readonly string[] }
   | { readonly type: 'dial.unresolved'; readonly cause: Cause }
-  | { readonly type: 'link.claimed'; readonly offer: Offer }
+  | { readonly type: 'link.claimed'; readonly handover: Offer }
   | { readonly type: 'connection.authenticated'; readonly connection: string }
   | { readonly type: 'connection.errored'; readonly connection: string }
   | {
@@ -64,17 +64,17 @@ export const linkActions = [
   'accept',
   'replace',
   'endDial',
-  'tellReady',
+  'notifyReady',
   'adopt',
   'resetBackoff',
-  'noteErrored',
-  'noteLost',
-  'noteUnresolved',
+  'recordErrored',
+  'recordLost',
+  'recordUnresolved',
   'failConnection',
   'dropConnection',
   'closeConnection',
-  'tellFailed',
-  'noteRestart',
+  'notifyFailed',
+  'recordRestart',
   'escalate',
 ] as const
 
@@ -101,16 +101,16 @@ export const linkMachine = setup({
   initial: 'down',
   on: {
     'link.close': '.closing',
-    'child.restarted': { actions: 'noteRestart' },
-    'child.failed': { actions: 'noteRestart' },
+    'child.restarted': { actions: 'recordRestart' },
+    'child.failed': { actions: 'recordRestart' },
     'child.escalated': { actions: 'escalate' },
     // A pump that finds a broken wire contract, or breaks itself, costs the connection; the chart hears of the end from it.
     'pump.failed': { actions: 'failConnection' },
     // The peer has no such link any more.
     'link.unwanted': { actions: 'dropConnection' },
     'connection.closed': [
-      { guard: 'mayReconnect', target: '.down', actions: 'noteLost' },
-      { target: '.failed', actions: 'noteLost' },
+      { guard: 'mayReconnect', target: '.down', actions: 'recordLost' },
+      { target: '.failed', actions: 'recordLost' },
     ],
   },
   states: {
@@ -126,7 +126,7 @@ export const linkMachine = setup({
           exit: 'cancelDial',
           on: {
             'dial.granted': '#link.connecting',
-            'dial.unresolved': { target: 'requesting', reenter: true, actions: 'noteUnresolved' },
+            'dial.unresolved': { target: 'requesting', reenter: true, actions: 'recordUnresolved' },
             'link.claimed': '#link.accepting',
             'reconnector.restarted': { actions: 'requestDial' },
             'link.wanted': { actions: 'requestOnce' },
@@ -167,7 +167,7 @@ export const linkMachine = setup({
     ready: {
       description: 'Nothing is read before the sessions exist; the batch that makes them has the deadline.',
       tags: resting,
-      entry: ['endDial', 'tellReady'],
+      entry: ['endDial', 'notifyReady'],
       on: { 'link.adopt': 'up', 'link.claimed': { target: 'accepting', actions: 'replace' } },
     },
     up: {
@@ -175,7 +175,7 @@ export const linkMachine = setup({
       // The reconnector can wait for bytes, and not they for it.
       entry: ['adopt', 'endDial'],
       on: {
-        'connection.errored': { actions: 'noteErrored' },
+        'connection.errored': { actions: 'recordErrored' },
         // Only the dialer dials, so a new claim means that the peer has given up the connection we still hold.
         'link.claimed': { target: 'accepting', actions: 'replace' },
       },
@@ -195,11 +195,11 @@ export const linkMachine = setup({
       entry: 'closeConnection',
       on: {
         'link.close': {},
-        'connection.closed': { target: 'closed', actions: 'noteLost' },
+        'connection.closed': { target: 'closed', actions: 'recordLost' },
         'deadline.passed': 'closed',
       },
     },
     closed: { type: 'final' },
-    failed: { type: 'final', entry: 'tellFailed' },
+    failed: { type: 'final', entry: 'notifyFailed' },
   },
 })

@@ -23,7 +23,7 @@ export type ListenerEvent<Pipe = unknown, Offer = unknown> =
   | {
       readonly type: 'admission.decided'
       readonly connection: string
-      readonly offer: Offer
+      readonly handover: Offer
       readonly refused: Cause | null
     }
   | {
@@ -44,15 +44,15 @@ export type ListenerEvent<Pipe = unknown, Offer = unknown> =
 
 export const listenerActions = [
   'bind',
-  'tellListening',
+  'notifyListening',
   'admit',
   'place',
   'decide',
   'forget',
-  'noteFailed',
+  'recordFailed',
   'refusePipe',
-  'noteFailure',
-  'tellFailed',
+  'recordFailure',
+  'notifyFailed',
   'unbind',
   'fail',
 ] as const
@@ -73,8 +73,8 @@ export const listenerMachine = setup({
   on: {
     'connection.claimed': { actions: 'place' },
     'admission.decided': { actions: 'decide' },
-    'connection.errored': { actions: 'noteFailed' },
-    'connection.closed': { actions: ['noteFailed', 'forget'] },
+    'connection.errored': { actions: 'recordFailed' },
+    'connection.closed': { actions: ['recordFailed', 'forget'] },
     'child.done': { actions: 'forget' },
     'child.failed': { actions: 'forget' },
     'pipe.accepted': { actions: 'refusePipe' },
@@ -86,20 +86,20 @@ export const listenerMachine = setup({
       entry: 'bind',
       on: {
         'listener.bound': 'listening',
-        'listener.failed': { target: 'errored', actions: 'noteFailure' },
-        'deadline.passed': { target: 'errored', actions: 'noteFailure' },
+        'listener.failed': { target: 'errored', actions: 'recordFailure' },
+        'deadline.passed': { target: 'errored', actions: 'recordFailure' },
       },
     },
     listening: {
       description: 'Accepts. Each accepted socket has its own deadlines.',
       tags: resting,
-      entry: 'tellListening',
-      on: { 'pipe.accepted': { actions: 'admit' }, 'listener.failed': { target: 'errored', actions: 'noteFailure' } },
+      entry: 'notifyListening',
+      on: { 'pipe.accepted': { actions: 'admit' }, 'listener.failed': { target: 'errored', actions: 'recordFailure' } },
     },
     errored: {
       description: 'Fails the actor: its supervisor restarts it, and fails with it when that does not help.',
       tags: resting,
-      entry: ['unbind', 'tellFailed', 'fail'],
+      entry: ['unbind', 'notifyFailed', 'fail'],
     },
     closed: { type: 'final', entry: 'unbind' },
   },

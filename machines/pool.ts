@@ -19,7 +19,7 @@ export type PoolEvent<Spec = unknown, Event = unknown> =
   | { readonly type: 'pool.empty' }
   | ChildEvent
 
-export const poolActions = ['begin', 'add', 'drain', 'pass', 'noteEnd', 'tellEmpty'] as const
+export const poolActions = ['begin', 'add', 'drain', 'pass', 'recordEnd', 'notifyEmpty'] as const
 
 export const poolMachine = setup({
   types: {
@@ -35,10 +35,10 @@ export const poolMachine = setup({
   context: ({ input }) => ({ facts: input.facts, body: input.body }),
   initial: 'running',
   on: {
-    'child.done': { actions: 'noteEnd' },
-    'child.failed': { actions: 'noteEnd' },
-    'child.restarted': { actions: 'noteEnd' },
-    'child.escalated': { actions: 'noteEnd' },
+    'child.done': { actions: 'recordEnd' },
+    'child.failed': { actions: 'recordEnd' },
+    'child.restarted': { actions: 'recordEnd' },
+    'child.escalated': { actions: 'recordEnd' },
     'pool.pass': { actions: 'pass' },
   },
   states: {
@@ -54,6 +54,6 @@ export const poolMachine = setup({
       entry: 'drain',
       on: { 'pool.empty': 'empty' },
     },
-    empty: { type: 'final', entry: 'tellEmpty' },
+    empty: { type: 'final', entry: 'notifyEmpty' },
   },
 })

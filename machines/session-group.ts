@@ -41,15 +41,15 @@ export type SessionGroupEvent =
 export const sessionGroupActions = [
   'takeTurn',
   'openLinks',
-  'noteReady',
+  'recordReady',
   'validate',
   'settle',
-  'noteDown',
-  'noteGone',
-  'noteFailure',
+  'recordDown',
+  'recordGone',
+  'recordFailure',
   'releaseLinks',
   'reject',
-  'tellClosed',
+  'notifyClosed',
 ] as const
 
 export const sessionGroupMachine = setup({
@@ -70,10 +70,10 @@ export const sessionGroupMachine = setup({
   context: ({ input }) => ({ facts: input.facts, body: input.body }),
   initial: 'queued',
   on: {
-    'link.failed': { target: '.failed', actions: 'noteFailure' },
-    'group.fail': { target: '.failed', actions: 'noteFailure' },
-    'group.close': { target: '.failed', actions: 'noteFailure' },
-    'deadline.passed': { target: '.failed', actions: 'noteFailure' },
+    'link.failed': { target: '.failed', actions: 'recordFailure' },
+    'group.fail': { target: '.failed', actions: 'recordFailure' },
+    'group.close': { target: '.failed', actions: 'recordFailure' },
+    'deadline.passed': { target: '.failed', actions: 'recordFailure' },
   },
   states: {
     queued: {
@@ -85,9 +85,9 @@ export const sessionGroupMachine = setup({
       meta: { deadline: 'makeSessionsTimeoutMs' },
       entry: 'openLinks',
       on: {
-        'link.ready': { actions: 'noteReady' },
-        'link.up': { actions: 'noteReady' },
-        'link.down': { actions: 'noteDown' },
+        'link.ready': { actions: 'recordReady' },
+        'link.up': { actions: 'recordReady' },
+        'link.down': { actions: 'recordDown' },
         'group.whole': 'validating',
       },
     },
@@ -98,8 +98,8 @@ export const sessionGroupMachine = setup({
         'group.validated': 'open',
         // A validation that may have been lost cannot be told from one that never came: the whole call is made again.
         'link.down': [
-          { guard: 'resumes', actions: 'noteDown' },
-          { target: 'failed', actions: 'noteFailure' },
+          { guard: 'resumes', actions: 'recordDown' },
+          { target: 'failed', actions: 'recordFailure' },
         ],
       },
     },
@@ -108,15 +108,15 @@ export const sessionGroupMachine = setup({
       tags: resting,
       entry: 'settle',
       on: {
-        'link.down': { actions: 'noteDown' },
+        'link.down': { actions: 'recordDown' },
         'link.failed': [
-          { guard: 'isControl', actions: 'noteGone' },
-          { target: 'failed', actions: 'noteFailure' },
+          { guard: 'isControl', actions: 'recordGone' },
+          { target: 'failed', actions: 'recordFailure' },
         ],
-        'group.close': { target: 'closed', actions: 'noteFailure' },
+        'group.close': { target: 'closed', actions: 'recordFailure' },
       },
     },
-    closed: { type: 'final', entry: ['releaseLinks', 'tellClosed'] },
-    failed: { type: 'final', entry: ['releaseLinks', 'reject', 'tellClosed'] },
+    closed: { type: 'final', entry: ['releaseLinks', 'notifyClosed'] },
+    failed: { type: 'final', entry: ['releaseLinks', 'reject', 'notifyClosed'] },
   },
 })

@@ -40,17 +40,17 @@ export type SupervisorChartEvent<Request = unknown> =
 
 export const supervisorActions = [
   'begin',
-  'tellReady',
+  'notifyReady',
   'makeGroup',
-  'noteLink',
+  'recordLink',
   'refuse',
-  'noteRestart',
-  'noteFailure',
+  'recordRestart',
+  'recordFailure',
   'drain',
   'drainGroups',
   'drainPeers',
-  'tellStopped',
-  'tellFailed',
+  'notifyStopped',
+  'notifyFailed',
   'fail',
 ] as const
 
@@ -70,12 +70,12 @@ export const supervisorMachine = setup({
   on: {
     'sessions.make': { actions: 'refuse' },
     'control.open': { actions: 'refuse' },
-    'link.ready': { actions: 'noteLink' },
-    'link.up': { actions: 'noteLink' },
-    'link.down': { actions: 'noteLink' },
-    'link.failed': { actions: 'noteLink' },
-    'child.restarted': { actions: 'noteRestart' },
-    'child.escalated': { target: '.failed', actions: 'noteFailure' },
+    'link.ready': { actions: 'recordLink' },
+    'link.up': { actions: 'recordLink' },
+    'link.down': { actions: 'recordLink' },
+    'link.failed': { actions: 'recordLink' },
+    'child.restarted': { actions: 'recordRestart' },
+    'child.escalated': { target: '.failed', actions: 'recordFailure' },
     'network.shutdown': '.draining',
   },
   states: {
@@ -86,8 +86,8 @@ export const supervisorMachine = setup({
         'listener.listening': 'running',
         'listener.notWanted': 'running',
         // A port that cannot be bound at the start is a mistake of the configuration: say so at once.
-        'listener.failed': { target: 'failed', actions: 'noteFailure' },
-        'deadline.passed': { target: 'failed', actions: 'noteFailure' },
+        'listener.failed': { target: 'failed', actions: 'recordFailure' },
+        'deadline.passed': { target: 'failed', actions: 'recordFailure' },
         'sessions.make': { actions: 'makeGroup' },
         'control.open': { actions: 'makeGroup' },
       },
@@ -95,7 +95,7 @@ export const supervisorMachine = setup({
     running: {
       description: 'Until the application has enough of it.',
       tags: resting,
-      entry: 'tellReady',
+      entry: 'notifyReady',
       on: {
         'sessions.make': { actions: 'makeGroup' },
         'control.open': { actions: 'makeGroup' },
@@ -114,11 +114,11 @@ export const supervisorMachine = setup({
         'child.escalated': {},
       },
     },
-    stopped: { type: 'final', entry: 'tellStopped' },
+    stopped: { type: 'final', entry: 'notifyStopped' },
     failed: {
       description: 'Fails the actor with the cause, so that whoever spawned it hears of an error and not of an end.',
       tags: resting,
-      entry: ['tellFailed', 'fail'],
+      entry: ['notifyFailed', 'fail'],
     },
   },
 })

@@ -4,11 +4,11 @@
  * tests.
  */
 import { invalid } from '../actors/base/checks.ts'
-import { show } from '../codec/format-value.ts'
+import { formatValue } from '../codec/format-value.ts'
 import type { Random } from '../actors/base/environment.ts'
 
 export function seededRandom(seed: number): Random {
-  if (!Number.isSafeInteger(seed)) throw invalid(`seed must be a whole number, got ${show(seed)}`)
+  if (!Number.isSafeInteger(seed)) throw invalid(`seed must be a whole number, got ${formatValue(seed)}`)
   let state = seed >>> 0
   const next = (): number => {
     state = (state + 0x6d2b79f5) >>> 0

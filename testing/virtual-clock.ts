@@ -3,7 +3,7 @@
  * Independent of: the system's clock.
  */
 import { checkFunction, invalid } from '../actors/base/checks.ts'
-import { show } from '../codec/format-value.ts'
+import { formatValue } from '../codec/format-value.ts'
 import type { Clock, TimerHandle } from '../actors/base/environment.ts'
 import { TimerHeap } from './timer-heap.ts'
 import type { HeapTimer } from './timer-heap.ts'
@@ -26,7 +26,7 @@ export class VirtualClock implements Clock {
   setTimeout(callback: () => void, delayMs: number): TimerHandle {
     checkFunction(callback, 'the callback of setTimeout')
     if (typeof delayMs !== 'number' || Number.isNaN(delayMs))
-      throw invalid(`delayMs of setTimeout must be a number, got ${show(delayMs)}`)
+      throw invalid(`delayMs of setTimeout must be a number, got ${formatValue(delayMs)}`)
     return this.#timers.add(this.#nowMs + Math.max(0, delayMs), callback)
   }
 
@@ -160,5 +160,5 @@ export class VirtualClock implements Clock {
 /** Time advances by a finite amount: an endless run would never return. @throws StatewireError ERR_INVALID_OPTION */
 function checkSpan(spanMs: unknown, what: string): void {
   if (typeof spanMs !== 'number' || !Number.isFinite(spanMs) || spanMs < 0)
-    throw invalid(`${what} must be a number of milliseconds from 0 on, got ${show(spanMs)}`)
+    throw invalid(`${what} must be a number of milliseconds from 0 on, got ${formatValue(spanMs)}`)
 }

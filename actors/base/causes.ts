@@ -4,7 +4,7 @@
  */
 import { StatewireError } from '../../codec/errors.ts'
 import type { ErrorCode } from '../../codec/errors.ts'
-import { legible } from '../../codec/sanitize.ts'
+import { sanitize } from '../../codec/sanitize.ts'
 import type { Cause as ChartCause } from '../../machines/chart.ts'
 import { HelloRefusedError } from '../../protocol/native/link/native-handshake.ts'
 
@@ -21,11 +21,14 @@ export function errorOf(cause: Cause): StatewireError {
 /** Makes a cause out of anything that was thrown. */
 export function causeOf(error: unknown, code: ErrorCode = 'ERR_INTERNAL', prefix = ''): Cause {
   if (error instanceof StatewireError)
-    return { code: error.code, message: legible(prefix + error.message), ...retryOf(error) }
+    return { code: error.code, message: sanitize(prefix + error.message), ...retryOf(error) }
   const message = error instanceof Error ? error.message : String(error)
   const systemCode =
     error instanceof Error && 'code' in error ? ` (${String((error as NodeJS.ErrnoException).code)})` : ''
-  return { code, message: legible(`${prefix}${message}${message.includes(systemCode.slice(2, -1)) ? '' : systemCode}`) }
+  return {
+    code,
+    message: sanitize(`${prefix}${message}${message.includes(systemCode.slice(2, -1)) ? '' : systemCode}`),
+  }
 }
 
 /** A cause that does not resolve by itself is retried at the cap of the back-off: somebody may change something, and addresses get reused. */
@@ -40,5 +43,5 @@ function retryOf(error: StatewireError): Pick<Cause, 'retry'> {
 }
 
 export function cause(code: ErrorCode, message: string): Cause {
-  return { code, message: legible(message) }
+  return { code, message: sanitize(message) }
 }

@@ -4,7 +4,7 @@
  * Refuses to know: what the options are for.
  */
 import { StatewireError } from '../../codec/errors.ts'
-import { show, showName } from '../../codec/format-value.ts'
+import { formatValue, formatName } from '../../codec/format-value.ts'
 
 /** The greatest delay that a Node timer keeps: above it, it fires at once. */
 export const timerMsMax = 2 ** 31 - 1
@@ -16,7 +16,7 @@ export function invalid(sentence: string): StatewireError {
 /** An object, and no list. `what` begins the sentence. @throws StatewireError ERR_INVALID_OPTION */
 export function checkObject(value: unknown, what: string): Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw invalid(`${what} must be an object, got ${show(value)}`)
+    throw invalid(`${what} must be an object, got ${formatValue(value)}`)
   return value as Readonly<Record<string, unknown>>
 }
 
@@ -33,22 +33,22 @@ export function checkNames(options: object, names: readonly string[], kind: stri
 export function unknownName(name: unknown, names: readonly string[], kind: string, path = ''): StatewireError {
   const nearest = typeof name === 'string' ? nearestOf(name, names) : undefined
   return invalid(
-    `${path}${typeof name === 'string' ? showName(name) : show(name)} is not ${kind}${nearest === undefined ? '' : ` (did you mean ${nearest}?)`}; there are: ${names.join(', ')}`,
+    `${path}${typeof name === 'string' ? formatName(name) : formatValue(name)} is not ${kind}${nearest === undefined ? '' : ` (did you mean ${nearest}?)`}; there are: ${names.join(', ')}`,
   )
 }
 
 export function checkFunction(value: unknown, what: string): void {
-  if (typeof value !== 'function') throw invalid(`${what} must be a function, got ${show(value)}`)
+  if (typeof value !== 'function') throw invalid(`${what} must be a function, got ${formatValue(value)}`)
 }
 
 export function checkBoolean(value: unknown, what: string): void {
   if (value !== undefined && typeof value !== 'boolean')
-    throw invalid(`${what} must be true or false, got ${show(value)}`)
+    throw invalid(`${what} must be true or false, got ${formatValue(value)}`)
 }
 
 function checkSignal(signal: unknown, what: string): void {
   if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw invalid(`${what} must be an AbortSignal, got ${show(signal)}`)
+    throw invalid(`${what} must be an AbortSignal, got ${formatValue(signal)}`)
 }
 
 /** In milliseconds, fractions too: whoever subtracts two times has them. */
@@ -57,7 +57,7 @@ export function checkTimeoutMs(timeoutMs: unknown, what: string, isZeroAllowed =
   if (typeof timeoutMs === 'number' && timeoutMs <= timerMsMax && (isZeroAllowed ? timeoutMs >= 0 : timeoutMs > 0))
     return
   throw invalid(
-    `${what} must be a number ${isZeroAllowed ? 'from 0' : 'above 0,'} to ${timerMsMax}, got ${show(timeoutMs)}`,
+    `${what} must be a number ${isZeroAllowed ? 'from 0' : 'above 0,'} to ${timerMsMax}, got ${formatValue(timeoutMs)}`,
   )
 }
 
@@ -67,7 +67,7 @@ const callNames = ['signal', 'timeoutMs']
 export function checkCall(options: unknown, call: string, names: readonly string[] = callNames): void {
   if (options === undefined) return
   if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw invalid(`${call} takes an object of options, got ${show(options)}`)
+    throw invalid(`${call} takes an object of options, got ${formatValue(options)}`)
   checkNames(options, names, `an option of ${call}`)
   const { signal, timeoutMs } = options as { signal?: unknown; timeoutMs?: unknown }
   checkSignal(signal, `signal of ${call}`)

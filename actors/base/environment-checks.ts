@@ -5,7 +5,7 @@
 import { checkFunction, checkNames, checkObject, invalid } from './checks.ts'
 import type { Environment, Log } from './environment.ts'
 import { harmlessLog } from './log.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 
 const methods: { readonly [Part in keyof Environment]: readonly string[] } = {
   clock: ['nowMs', 'wallMs', 'setTimeout', 'clearTimeout', 'nextTick', 'setImmediate'],
@@ -35,5 +35,5 @@ export function checkPart(value: unknown, part: keyof Environment, path: string)
   const offered = checkObject(value, path)
   for (const method of methods[part]) checkFunction(offered[method], `${path}.${method}`)
   if (part === 'transport' && typeof offered['openHandles'] !== 'number')
-    throw invalid(`${path}.openHandles must be a number, got ${show(offered['openHandles'])}`)
+    throw invalid(`${path}.openHandles must be a number, got ${formatValue(offered['openHandles'])}`)
 }

@@ -30,7 +30,7 @@ export interface PipeHandlers {
 }
 
 /** Hears nothing: of a pipe that nobody listens to any more. */
-export const deaf: PipeHandlers = { onOpen() {}, onBytes() {}, onDrain() {}, onEnd() {}, onClose() {} }
+export const noopHandlers: PipeHandlers = { onOpen() {}, onBytes() {}, onDrain() {}, onEnd() {}, onClose() {} }
 
 export interface Pipe {
   /** For logs and events: "127.0.0.1:15600". */

@@ -3,7 +3,7 @@
  * Refuses to know: rates and caps (protocol/admission.ts), and how identities are proved.
  */
 import { BlockList, isIP } from 'node:net'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import { checkFunction, invalid } from '../base/checks.ts'
 
 /** What the application is told of a peer that asks to come in. */
@@ -32,7 +32,7 @@ export function resolveAdmission(options: AdmissionOptions): ResolvedAdmission {
   const { allowAddresses, admit } = options
   if (admit !== undefined) checkFunction(admit, 'admit')
   if (allowAddresses === undefined) return { isAddressAllowed: () => true, admit: admit ?? null }
-  if (!Array.isArray(allowAddresses)) throw invalid(`allowAddresses must be a list, got ${show(allowAddresses)}`)
+  if (!Array.isArray(allowAddresses)) throw invalid(`allowAddresses must be a list, got ${formatValue(allowAddresses)}`)
   const list = new BlockList()
   for (const [index, entry] of (allowAddresses as readonly unknown[]).entries())
     addRange(list, entry, `allowAddresses[${index}]`)
@@ -40,13 +40,15 @@ export function resolveAdmission(options: AdmissionOptions): ResolvedAdmission {
 }
 
 function addRange(list: BlockList, entry: unknown, where: string): void {
-  if (typeof entry !== 'string') throw invalid(`${where} must be an address or a range, got ${show(entry)}`)
+  if (typeof entry !== 'string') throw invalid(`${where} must be an address or a range, got ${formatValue(entry)}`)
   const [address = '', prefix, ...more] = entry.split('/')
   const version = isIP(address)
   const bits = version === 4 ? 32 : 128
   const length = prefix === undefined ? bits : /^\d{1,3}$/.test(prefix) ? Number(prefix) : -1
   if (version === 0 || more.length > 0 || length < 0 || length > bits)
-    throw invalid(`${where} must be an address like "127.0.0.1" or a range like "10.0.0.0/8", got ${show(entry)}`)
+    throw invalid(
+      `${where} must be an address like "127.0.0.1" or a range like "10.0.0.0/8", got ${formatValue(entry)}`,
+    )
   list.addSubnet(address, length, version === 4 ? 'ipv4' : 'ipv6')
 }
 

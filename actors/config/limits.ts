@@ -4,7 +4,7 @@
  */
 import { windowBytesMax } from '../../codec/hello.ts'
 import { defaultMaxMessageLengthBytes } from '../../codec/limits.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import { firstWindowBytes } from '../../protocol/native/lanes/credit.ts'
 import { defaultReplayWindowBytes } from '../../protocol/native/epoch/retransmit-buffer.ts'
 import { checkNames, checkObject, invalid, timerMsMax } from '../base/checks.ts'
@@ -130,7 +130,7 @@ export function resolveLimits(overrides: LimitsOption | undefined, dialect: 'nat
     const isFactor = name === 'backoffFactor' || name === 'connectRatePerSecond'
     if (typeof value !== 'number' || !(isFactor ? Number.isFinite(value) : Number.isSafeInteger(value)) || value < 1) {
       throw invalid(
-        `limits.${name} must be ${isFactor ? 'a number' : 'a whole number'} of at least 1, got ${show(value)}`,
+        `limits.${name} must be ${isFactor ? 'a number' : 'a whole number'} of at least 1, got ${formatValue(value)}`,
       )
     }
     if (name.endsWith('Ms') && value > timerMsMax)

@@ -3,7 +3,7 @@
  * Refuses to know: what is done with it.
  */
 import { StatewireError } from '../../codec/errors.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import { helloMaxMessageLengthBytesMin, linksMax } from '../../codec/hello.ts'
 import { decodePeerId } from '../../protocol/key-id.ts'
 import { defaultMemoryBudgetBytes } from '../../protocol/native/memory/memory-budget.ts'
@@ -133,15 +133,15 @@ export function resolveOptions(config: NetworkConfig): ResolvedOptions {
   const identity = key === null ? checkName(given) : key.id
   const dialect: unknown = config.dialect === undefined ? (key === null ? 'ampc' : 'native') : config.dialect
   if (dialect !== 'ampc' && dialect !== 'native')
-    throw invalid(`dialect must be 'native' or 'ampc', got ${show(dialect)}`)
+    throw invalid(`dialect must be 'native' or 'ampc', got ${formatValue(dialect)}`)
   const limits = resolveLimits(config.limits, dialect)
   if (dialect === 'native' && key === null)
-    throw invalid(`identity must be an Identity in the native dialect (${identitySources}), got ${show(given)}`)
+    throw invalid(`identity must be an Identity in the native dialect (${identitySources}), got ${formatValue(given)}`)
   if (dialect === 'ampc' && key !== null) throw invalid('identity must be a name in the ampc dialect, got an Identity')
   // A name alone says nothing about which of the two was meant.
   if (key === null && config.dialect === undefined && config.security === undefined)
     throw invalid(
-      `identity must be an Identity (${identitySources}), got ${show(given)}; for the ampc dialect, which knows peers by name, security must be said: 'tls' or 'plaintext', got undefined`,
+      `identity must be an Identity (${identitySources}), got ${formatValue(given)}; for the ampc dialect, which knows peers by name, security must be said: 'tls' or 'plaintext', got undefined`,
     )
   const security = resolveSecurity(config.security, dialect)
   const ampcTls = resolveAmpcTls(config, dialect, security)
@@ -153,20 +153,20 @@ export function resolveOptions(config: NetworkConfig): ResolvedOptions {
     connectionParallelism > limits.connectionsPerPeerMax
   ) {
     throw invalid(
-      `connectionParallelism must be a whole number from 1 to ${limits.connectionsPerPeerMax}, got ${show(connectionParallelism)}`,
+      `connectionParallelism must be a whole number from 1 to ${limits.connectionsPerPeerMax}, got ${formatValue(connectionParallelism)}`,
     )
   }
   if (dialect === 'native') checkHelloLimits(limits, connectionParallelism)
   const listen = config.listen === undefined ? null : parseUrl(config.listen, 'listen', security)
-  if (!Array.isArray(config.peers)) throw invalid(`peers must be a list, got ${show(config.peers)}`)
+  if (!Array.isArray(config.peers)) throw invalid(`peers must be a list, got ${formatValue(config.peers)}`)
   const peers = new Map<string, ResolvedPeer>()
   for (const [index, peer] of (config.peers as readonly PeerOption[]).entries()) {
     const resolved = resolvePeer(peer, `peers[${index}]`, { identity, dialect, security })
     if (peers.has(resolved.id))
-      throw invalid(`peers[${index}].id is ${show(resolved.id)}, which is in the list already`)
+      throw invalid(`peers[${index}].id is ${formatValue(resolved.id)}, which is in the list already`)
     if (resolved.role === 'acceptor' && listen === null) {
       throw invalid(
-        `peers[${index}] (${show(resolved.id)}) ${dialect === 'ampc' ? 'has the greater identity and dials' : 'has no url, so it dials'}, so listen must be set`,
+        `peers[${index}] (${formatValue(resolved.id)}) ${dialect === 'ampc' ? 'has the greater identity and dials' : 'has no url, so it dials'}, so listen must be set`,
       )
     }
     peers.set(resolved.id, resolved)
@@ -194,7 +194,7 @@ function checkName(identity: unknown): string {
   if (typeof identity !== 'string')
     throw new StatewireError(
       'ERR_INVALID_PEER_ID',
-      `identity must be an Identity (${identitySources}) or, in the ampc dialect, a name, got ${show(identity)}`,
+      `identity must be an Identity (${identitySources}) or, in the ampc dialect, a name, got ${formatValue(identity)}`,
     )
   return checkIdentity(identity, 'identity')
 }
@@ -211,7 +211,7 @@ function resolveMemoryBudget(config: NetworkConfig, dialect: DialectName, links:
   const leastBytes = Math.max(leastBudgetBytes, links * leastBudgetPerLinkBytes)
   if (!Number.isSafeInteger(memoryBudgetBytes) || memoryBudgetBytes < leastBytes)
     throw invalid(
-      `memoryBudgetBytes must be a whole number of at least ${leastBytes} for ${links} links, got ${show(memoryBudgetBytes)}`,
+      `memoryBudgetBytes must be a whole number of at least ${leastBytes} for ${links} links, got ${formatValue(memoryBudgetBytes)}`,
     )
   return memoryBudgetBytes
 }
@@ -232,7 +232,7 @@ function resolveSecurity(security: unknown, dialect: DialectName): Security {
   // In the ampc dialect there is no default: plain TCP is asked for by name, and TLS needs certificates.
   const resolved = security === undefined && dialect === 'native' ? 'tls' : security
   if (resolved !== 'tls' && resolved !== 'plaintext')
-    throw invalid(`security must be 'tls' or 'plaintext', got ${show(resolved)}`)
+    throw invalid(`security must be 'tls' or 'plaintext', got ${formatValue(resolved)}`)
   return resolved
 }
 
@@ -256,11 +256,11 @@ function resolveAmpcTls(config: NetworkConfig, dialect: DialectName, security: S
 function resolveMode(mode: unknown, dialect: DialectName): OnConnectionLost {
   const resolved = mode === undefined ? (dialect === 'native' ? 'resume' : 'fail') : mode
   if (resolved !== 'resume' && resolved !== 'fail' && resolved !== 'reconnect')
-    throw invalid(`onConnectionLost must be 'resume', 'reconnect' or 'fail', got ${show(resolved)}`)
+    throw invalid(`onConnectionLost must be 'resume', 'reconnect' or 'fail', got ${formatValue(resolved)}`)
   if ((resolved === 'resume') !== (dialect === 'native'))
     throw new StatewireError(
       'ERR_DIALECT_UNSUPPORTED',
-      `onConnectionLost ${show(resolved)} is not what the ${dialect} dialect can do: native has 'resume', ampc has 'fail' and 'reconnect'`,
+      `onConnectionLost ${formatValue(resolved)} is not what the ${dialect} dialect can do: native has 'resume', ampc has 'fail' and 'reconnect'`,
     )
   return resolved
 }
@@ -273,18 +273,18 @@ interface Own {
 
 function resolvePeer(peer: unknown, where: string, own: Own): ResolvedPeer {
   if (typeof peer !== 'object' || peer === null || Array.isArray(peer))
-    throw invalid(`${where} must be an object with an id, got ${show(peer)}`)
+    throw invalid(`${where} must be an object with an id, got ${formatValue(peer)}`)
   checkPlaces(peer, peerNames, 'an option of a peer', `${where}.`)
   const { id, url } = peer as PeerOption
   if (own.dialect === 'native') decodePeerId(id, `${where}.id`)
   else checkIdentity(id, `${where}.id`)
-  if (compareIdentities(id, own.identity) === 0) throw invalid(`${where}.id is the own identity ${show(id)}`)
+  if (compareIdentities(id, own.identity) === 0) throw invalid(`${where}.id is the own identity ${formatValue(id)}`)
   const address = url === undefined ? null : parseUrl(url, `${where}.url`, own.security)
   if (address?.port === 0) throw wrongUrl(`${where}.url has port 0, on which nobody listens`, url, own.security)
   if (own.dialect === 'native') return { id, role: address === null ? 'acceptor' : 'dialer', address }
   const role = roleTowards(own.identity, id)
   if (role === 'dialer' && address === null)
-    throw invalid(`${where}.url is missing: ${show(own.identity)} is greater than ${show(id)} and dials`)
+    throw invalid(`${where}.url is missing: ${formatValue(own.identity)} is greater than ${formatValue(id)} and dials`)
   return { id, role, address }
 }
 
@@ -323,7 +323,7 @@ export function parseUrl(text: unknown, where: string, security: Security = 'pla
 function wrongUrl(problem: string, text: unknown, security: Security): StatewireError {
   return new StatewireError(
     'ERR_INVALID_URL',
-    `${problem}, got ${show(text)}; a right one is ${formatUrl({ host: '127.0.0.1', port: 15600 }, security)}`,
+    `${problem}, got ${formatValue(text)}; a right one is ${formatUrl({ host: '127.0.0.1', port: 15600 }, security)}`,
   )
 }
 

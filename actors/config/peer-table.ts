@@ -3,7 +3,7 @@
  * Independent of: actors, connections and memory; what must follow a change registers with `onChange`.
  */
 import { StatewireError } from '../../codec/errors.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import type { ResolvedPeer } from './options.ts'
 
 /** Called after each change with the table as it is then. `added` may throw to refuse the peer, which is then not added. */
@@ -52,7 +52,7 @@ export class PeerTable {
    */
   add(peer: ResolvedPeer): void {
     if (this.#peers.has(peer.id))
-      throw new StatewireError('ERR_INVALID_OPTION', `${show(peer.id)} is a peer of this network already`)
+      throw new StatewireError('ERR_INVALID_OPTION', `${formatValue(peer.id)} is a peer of this network already`)
     this.#peers.set(peer.id, peer)
     const called: PeerTableListener[] = []
     try {

@@ -5,7 +5,7 @@
 import { checkObject, invalid } from '../base/checks.ts'
 import { resolveEnvironment } from '../base/environment-checks.ts'
 import { checkPlaces, runtimeNames } from './option-places.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 
 /** @throws StatewireError ERR_INVALID_OPTION */
 export function checkRuntime(runtime: unknown): void {
@@ -15,5 +15,5 @@ export function checkRuntime(runtime: unknown): void {
   const inspect = options['inspect']
   if (inspect === undefined || typeof inspect === 'function') return
   if (typeof inspect !== 'object' || inspect === null || typeof (inspect as { next?: unknown }).next !== 'function')
-    throw invalid(`inspect must be a function, or an observer with next, got ${show(inspect)}`)
+    throw invalid(`inspect must be a function, or an observer with next, got ${formatValue(inspect)}`)
 }

@@ -3,15 +3,15 @@
  * Refuses to know: sockets. Nobody who was not asked for gets in.
  */
 import type { Claim } from '../../protocol/dialect.ts'
-import type { Offer } from './handover.ts'
+import type { Handover } from './handover.ts'
 
 /**
- * Takes the offer, or says no because it has one already. @returns false if it is turned away for its conduct: that
+ * Takes the handover, or says no because it has one already. @returns false if it is turned away for its conduct: that
  * costs it a token
  */
-export type ClaimHolder = (offer: Offer) => boolean
+export type ClaimHolder = (handover: Handover) => boolean
 
-export class Claims {
+export class AcceptRegistry {
   /**
    * By identity, then by connection id: a key of both would be put together, and looked up by its characters, for
    * every hello.

@@ -5,7 +5,7 @@
 import type { Dialect } from '../../protocol/dialect.ts'
 import type { PeerAddresses } from '../../protocol/peer-addresses.ts'
 import type { ActorHost } from '../statechart/chart-actor.ts'
-import type { Claims } from './accept-registry.ts'
+import type { AcceptRegistry } from './accept-registry.ts'
 import type { Environment } from '../base/environment.ts'
 import type { NetworkEvent } from '../base/events.ts'
 import type { ResolvedOptions } from '../config/options.ts'
@@ -18,7 +18,7 @@ export interface ConnectionContext extends ActorHost {
   /** The peers as they are now. */
   readonly peers: PeerTable
   /** The inbound connections that links of this network wait for. */
-  readonly claims: Claims
+  readonly acceptRegistry: AcceptRegistry
   /** The addresses where peers were connected. */
   readonly peerAddresses: PeerAddresses
   emit(event: NetworkEvent): void

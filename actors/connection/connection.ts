@@ -4,7 +4,7 @@
  *
  * A pipe has one owner at a time. A dialled one is its link's connection from the first packet on. An accepted one
  * belongs to a connection of the listener until the other side has said which link it is for; that connection is then
- * an Offer, and the link that takes it gets the pipe into a connection of its own. Bytes go past either to the pumps
+ * a Handover, and the link that takes it gets the pipe into a connection of its own. Bytes go past either to the pumps
  * of the link once `release` was called; the end of the pipe stays with its connection.
  */
 import { StatewireError } from '../../codec/errors.ts'
@@ -23,8 +23,8 @@ import type { LinkCore } from '../../protocol/link-core.ts'
 import { bodyOf, chartActor } from '../statechart/chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from '../statechart/chart-actor.ts'
 import { AuthenticatedPipe } from './handover.ts'
-import type { Offer } from './handover.ts'
-import { deaf } from '../base/pipe.ts'
+import type { Handover } from './handover.ts'
+import { noopHandlers } from '../base/pipe.ts'
 import type { Pipe, PipeHandlers } from '../base/pipe.ts'
 import { cause, causeOf, errorOf } from '../base/causes.ts'
 import type { Cause } from '../base/causes.ts'
@@ -52,7 +52,7 @@ export type ConnectionInput = { readonly services: ConnectionContext } & (
 )
 
 /** The events a connection sends to its parent; all carry `connection`, its id. */
-export class ConnectionBody implements Body, PipeHandlers, Offer {
+export class ConnectionBody implements Body, PipeHandlers, Handover {
   readonly #services: ConnectionContext
   readonly #port: ActorPort<ConnectionEvent>
   readonly #begins: ConnectionFacts['begins']
@@ -114,7 +114,7 @@ export class ConnectionBody implements Body, PipeHandlers, Offer {
     const pipe = this.#pipe
     this.#pipe = null
     if (pipe === null) return
-    pipe.handle(deaf)
+    pipe.handle(noopHandlers)
     pipe.destroy()
   }
 
@@ -191,12 +191,12 @@ export class ConnectionBody implements Body, PipeHandlers, Offer {
     this.#pipe?.resume()
   }
 
-  tellClaimed(): void {
+  notifyClaimed(): void {
     this.#pipe?.pause()
-    this.#port.tell({ type: 'connection.claimed', connection: this.#port.id, offer: this })
+    this.#port.tell({ type: 'connection.claimed', connection: this.#port.id, handover: this })
   }
 
-  tellAuthenticated(): void {
+  notifyAuthenticated(): void {
     this.#authenticated = true
     this.#pipe?.pause()
     this.#port.tell({ type: 'connection.authenticated', connection: this.#port.id })
@@ -222,7 +222,7 @@ export class ConnectionBody implements Body, PipeHandlers, Offer {
         cause: cause('ERR_CONNECTION_LOST', `${this.#remoteAddress} went on sending after the end`),
       })
     }
-    this.#pipe?.handle({ ...deaf, onBytes: discard, onClose: (error) => this.onClose(error), onEnd: () => {} })
+    this.#pipe?.handle({ ...noopHandlers, onBytes: discard, onClose: (error) => this.onClose(error), onEnd: () => {} })
     this.#pipe?.resume()
   }
 
@@ -234,12 +234,12 @@ export class ConnectionBody implements Body, PipeHandlers, Offer {
       this.#port.send({ type: 'pipe.closed', cause: this.#cause })
       return
     }
-    pipe.handle({ ...deaf, onClose: (error) => this.onClose(error) })
+    pipe.handle({ ...noopHandlers, onClose: (error) => this.onClose(error) })
     pipe.destroy(this.#cause === null ? undefined : errorOf(this.#cause))
   }
 
   /** The first cause counts; what follows from it is noise. */
-  noteCause(event: { type: string; cause?: Cause | null; deadline?: DeadlineName }): void {
+  recordCause(event: { type: string; cause?: Cause | null; deadline?: DeadlineName }): void {
     if (this.#cause !== null) return
     if (event.type === 'deadline.passed') {
       this.#cause =
@@ -255,7 +255,7 @@ export class ConnectionBody implements Body, PipeHandlers, Offer {
     } else this.#cause = event.cause ?? null
   }
 
-  tellErrored(): void {
+  notifyErrored(): void {
     this.#port.tell({
       type: 'connection.errored',
       connection: this.#port.id,
@@ -264,7 +264,7 @@ export class ConnectionBody implements Body, PipeHandlers, Offer {
     })
   }
 
-  tellClosed(): void {
+  notifyClosed(): void {
     if (this.#isHandedOn) return
     const reason = this.#cause ?? cause('ERR_CONNECTION_LOST', `the connection with ${this.#remoteAddress} ended`)
     this.#port.tell({
@@ -283,7 +283,7 @@ export class ConnectionBody implements Body, PipeHandlers, Offer {
     const rest = this.#rest
     this.#rest = nothing
     const onEnd = (): void => this.onEnd()
-    pipe.handle({ ...deaf, onBytes, onDrain, onEnd, onClose: (error) => this.onClose(error) })
+    pipe.handle({ ...noopHandlers, onBytes, onDrain, onEnd, onClose: (error) => this.onClose(error) })
     return new AuthenticatedPipe(pipe, this.#agreed, rest)
   }
 
@@ -335,7 +335,7 @@ export class ConnectionBody implements Body, PipeHandlers, Offer {
     }
   }
 
-  // As an offer, for the listener and the link: a dialer that has said who it is and which link it is for.
+  // As an handover, for the listener and the link: a dialer that has said who it is and which link it is for.
 
   get claim(): Claim {
     if (this.#claim === null) throw new StatewireError('ERR_INTERNAL', 'a connection is offered before its claim')
@@ -346,7 +346,7 @@ export class ConnectionBody implements Body, PipeHandlers, Offer {
     return this.#acceptor.judge?.(state, hasSentHello) ?? null
   }
 
-  refusal(...[name, message]: Parameters<Offer['refusal']>): HandshakeFault | null {
+  refusal(...[name, message]: Parameters<Handover['refusal']>): HandshakeFault | null {
     return this.#acceptor.refusal?.(name, message) ?? null
   }
 
@@ -370,7 +370,7 @@ export class ConnectionBody implements Body, PipeHandlers, Offer {
     }
     pipe.write([answer.write])
     this.#pipe = null
-    pipe.handle(deaf)
+    pipe.handle(noopHandlers)
     this.#port.send({ type: 'connection.handOn' })
     const rest = this.#rest.length === 0 ? answer.rest : Buffer.concat([answer.rest, this.#rest])
     return new AuthenticatedPipe(pipe, answer.agreed, rest)
@@ -381,7 +381,7 @@ export class ConnectionBody implements Body, PipeHandlers, Offer {
     return this.#handshake as AcceptorHandshake
   }
 
-  /** It travels in events, as an offer: an inspector sees a word. */
+  /** It travels in events, as an handover: an inspector sees a word. */
   toJSON(): string {
     return `<connection with ${this.#remoteAddress}>`
   }

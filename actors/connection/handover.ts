@@ -1,5 +1,5 @@
 /**
- * Owns: the two shapes in which a socket changes hands: an offer, from the connection that has heard a claim to the
+ * Owns: the two shapes in which a socket changes hands: an handover, from the connection that has heard a claim to the
  * link that the claim is for, and an authenticated pipe, which is what the link gets.
  * Independent of: how either comes about.
  */
@@ -35,7 +35,7 @@ export class AuthenticatedPipe {
 }
 
 /** A socket that has claimed a place and looks for its link: the link takes it, or nobody does and it is closed. */
-export interface Offer {
+export interface Handover {
   readonly claim: Claim
   readonly remoteAddress: string
   /**

@@ -12,9 +12,9 @@ import type { AdmitInfo } from '../config/admission-options.ts'
 import { chartActor } from '../statechart/chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from '../statechart/chart-actor.ts'
 import { connection } from './connection.ts'
-import type { Offer } from './handover.ts'
+import type { Handover } from './handover.ts'
 import { formatUrl } from '../config/options.ts'
-import { deaf } from '../base/pipe.ts'
+import { noopHandlers } from '../base/pipe.ts'
 import type { Address, Pipe, PipeListener } from '../base/pipe.ts'
 import { cause, causeOf, errorOf } from '../base/causes.ts'
 import type { Cause } from '../base/causes.ts'
@@ -46,7 +46,7 @@ const reasons = {
 class ListenerBody implements Body {
   readonly #services: ConnectionContext
   readonly #input: ListenerInput
-  readonly #port: ActorPort<ListenerEvent<Pipe, Offer>>
+  readonly #port: ActorPort<ListenerEvent<Pipe, Handover>>
   readonly #admission: Admission
   #listener: PipeListener | null = null
   /** Inbound connections that were let in or refused, and have not ended here yet. */
@@ -57,7 +57,7 @@ class ListenerBody implements Body {
   #cause: Cause = { code: 'ERR_LISTEN_FAILED', message: 'unknown' }
   #disposed = false
 
-  constructor(input: ListenerInput, port: ActorPort<ListenerEvent<Pipe, Offer>>) {
+  constructor(input: ListenerInput, port: ActorPort<ListenerEvent<Pipe, Handover>>) {
     this.#services = input.services
     this.#input = input
     this.#port = port
@@ -167,16 +167,17 @@ class ListenerBody implements Body {
   }
 
   /** The socket said whom it is for. Only what is asked for right now gets in. */
-  place(event: { connection: string; offer: Offer }): void {
-    const { connection: id, offer } = event
-    const holder = this.#services.claims.find(offer.claim)
+  place(event: { connection: string; handover: Handover }): void {
+    const { connection: id, handover } = event
+    const holder = this.#services.acceptRegistry.find(handover.claim)
     if (holder !== undefined) {
-      if (this.#services.options.admission.admit === null) return this.decide({ connection: id, offer, refused: null })
+      if (this.#services.options.admission.admit === null)
+        return this.decide({ connection: id, handover, refused: null })
       if (this.#isProving) this.#admission.prove(id)
-      this.#askApplication(id, offer, this.#services.options.admission.admit)
+      this.#askApplication(id, handover, this.#services.options.admission.admit)
       return
     }
-    const { identity, connectionId } = offer.claim
+    const { identity, connectionId } = handover.claim
     const isKnown = this.#services.peers.has(identity)
     const reason = isKnown
       ? cause('ERR_NOT_REQUESTED', `connection ${connectionId} of ${JSON.stringify(identity)} is not asked for now`)
@@ -185,27 +186,27 @@ class ListenerBody implements Body {
     // A known peer that comes early will try again: it has not misbehaved, and gets its token back.
     this.#admission.settle(id, isKnown, isKnown && this.#isProving)
     // A key that is not allowed is closed without one byte; a peer hears why, where the dialect has words for it.
-    const words = this.#wordsFor(offer)
+    const words = this.#wordsFor(handover)
     if (words === null) send(this.#port.children.get(id), { type: 'connection.fail', cause: reason })
-    else offer.refuse(words)
-    this.#reject(offer.remoteAddress, identity, reason, connectionId)
+    else handover.refuse(words)
+    this.#reject(handover.remoteAddress, identity, reason, connectionId)
   }
 
-  #wordsFor(offer: Offer): HandshakeFault | null {
-    const { identity, connectionId } = offer.claim
+  #wordsFor(handover: Handover): HandshakeFault | null {
+    const { identity, connectionId } = handover.claim
     const { options, peers } = this.#services
-    if (identity === options.identity) return offer.refusal('self', 'this is the key of this side itself')
+    if (identity === options.identity) return handover.refusal('self', 'this is the key of this side itself')
     if (!peers.has(identity)) return null
-    if (connectionId < options.connectionParallelism) return offer.refusal('stopping', 'this link is not wanted now')
-    return offer.refusal('no-such-link', `this side has ${options.connectionParallelism} links`)
+    if (connectionId < options.connectionParallelism) return handover.refusal('stopping', 'this link is not wanted now')
+    return handover.refusal('no-such-link', `this side has ${options.connectionParallelism} links`)
   }
 
   /** Its answer has a deadline, and what it throws is a no: an application's bug must not let anybody in. */
-  #askApplication(id: string, offer: Offer, admit: (info: AdmitInfo) => boolean | Promise<boolean>): void {
-    const { identity: peer, connectionId } = offer.claim
+  #askApplication(id: string, handover: Handover, admit: (info: AdmitInfo) => boolean | Promise<boolean>): void {
+    const { identity: peer, connectionId } = handover.claim
     const decide = (refused: Cause | null): void => {
       deadline.cancel()
-      this.#port.send({ type: 'admission.decided', connection: id, offer, refused })
+      this.#port.send({ type: 'admission.decided', connection: id, handover, refused })
     }
     const { admitTimeoutMs } = this.#services.options.limits
     const deadline = this.#services.wheel.schedule(admitTimeoutMs, () =>
@@ -214,7 +215,7 @@ class ListenerBody implements Body {
       ),
     )
     Promise.resolve()
-      .then(() => admit({ peer, connectionId, remoteAddress: offer.remoteAddress }))
+      .then(() => admit({ peer, connectionId, remoteAddress: handover.remoteAddress }))
       .then(
         (isWelcome) =>
           decide(isWelcome === true ? null : cause('ERR_NOT_ALLOWED', `admit() refused ${JSON.stringify(peer)}`)),
@@ -224,24 +225,24 @@ class ListenerBody implements Body {
   }
 
   /** The first answer counts: one that comes after the deadline finds the connection gone. */
-  decide(event: { connection: string; offer: Offer; refused: Cause | null }): void {
-    const { connection: id, offer, refused } = event
+  decide(event: { connection: string; handover: Handover; refused: Cause | null }): void {
+    const { connection: id, handover, refused } = event
     if (this.#port.children.get(id) === undefined || this.#decided.has(id)) return
     this.#decided.add(id)
-    const holder = refused === null ? this.#services.claims.find(offer.claim) : undefined
-    const isWelcome = holder?.(offer) ?? false
+    const holder = refused === null ? this.#services.acceptRegistry.find(handover.claim) : undefined
+    const isWelcome = holder?.(handover) ?? false
     this.#admission.settle(id, isWelcome, isWelcome && this.#isProving)
     if (holder !== undefined) return
     const reason =
       refused ??
       cause(
         'ERR_NOT_REQUESTED',
-        `connection ${offer.claim.connectionId} of ${JSON.stringify(offer.claim.identity)} is not asked for any more`,
+        `connection ${handover.claim.connectionId} of ${JSON.stringify(handover.claim.identity)} is not asked for any more`,
       )
-    const words = offer.refusal(refused === null ? 'stopping' : 'not-allowed', refused === null ? '' : 'not let in')
+    const words = handover.refusal(refused === null ? 'stopping' : 'not-allowed', refused === null ? '' : 'not let in')
     if (words === null) send(this.#port.children.get(id), { type: 'connection.fail', cause: reason })
-    else offer.refuse(words)
-    this.#reject(offer.remoteAddress, offer.claim.identity, reason, offer.claim.connectionId)
+    else handover.refuse(words)
+    this.#reject(handover.remoteAddress, handover.claim.identity, reason, handover.claim.connectionId)
   }
 
   forget(event: { connection?: string; id?: string }): void {
@@ -252,7 +253,7 @@ class ListenerBody implements Body {
   }
 
   /** It broke, or it ended before anything could break: either is said once, and not again where it was decided. */
-  noteFailed(event: { connection: string; remoteAddress: string; cause: Cause | null }): void {
+  recordFailed(event: { connection: string; remoteAddress: string; cause: Cause | null }): void {
     const reason = event.cause
     if (reason === null || this.#decided.has(event.connection)) return
     this.#decided.add(event.connection)
@@ -278,11 +279,11 @@ class ListenerBody implements Body {
     this.#services.emit({ type: 'connection.rejected', remoteAddress, peer, ...link, cause: reason })
   }
 
-  tellListening(event: { address: string }): void {
+  notifyListening(event: { address: string }): void {
     this.#port.tell({ type: 'listener.listening', address: event.address })
   }
 
-  noteFailure(event: { cause?: Cause }): void {
+  recordFailure(event: { cause?: Cause }): void {
     this.#cause =
       event.cause ??
       cause(
@@ -291,7 +292,7 @@ class ListenerBody implements Body {
       )
   }
 
-  tellFailed(): void {
+  notifyFailed(): void {
     this.#port.tell({ type: 'listener.failed', cause: this.#cause })
   }
 
@@ -312,11 +313,15 @@ function hostOf(remoteAddress: string): string {
 }
 
 function destroyQuietly(pipe: Pipe): void {
-  pipe.handle(deaf)
+  pipe.handle(noopHandlers)
   pipe.destroy()
 }
 
-export const listener: ChartLogic<ListenerInput> = chartActor<ListenerInput, ListenerBody, ListenerEvent<Pipe, Offer>>({
+export const listener: ChartLogic<ListenerInput> = chartActor<
+  ListenerInput,
+  ListenerBody,
+  ListenerEvent<Pipe, Handover>
+>({
   machine: listenerMachine,
   host: (input) => input.services,
   body: ListenerBody,

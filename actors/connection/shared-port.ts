@@ -14,7 +14,7 @@ import type { Clock } from '../base/environment.ts'
 import { checkPart } from '../base/environment-checks.ts'
 import { resolveLimits } from '../config/limits.ts'
 import type { Limits } from '../config/limits.ts'
-import { deaf } from '../base/pipe.ts'
+import { noopHandlers } from '../base/pipe.ts'
 import type {
   Address,
   DialOptions,
@@ -134,7 +134,7 @@ export class SharedPort {
     const id = `shared.${++this.#number}`
     const verdict = this.#admission.ask(id, pipe.remoteHost, this.#clock.nowMs())
     if (!verdict.admitted) {
-      pipe.handle(deaf)
+      pipe.handle(noopHandlers)
       pipe.destroy()
       return
     }
@@ -150,13 +150,13 @@ export class SharedPort {
       this.#admission.settle(id, dialect !== null, false)
       const target = dialect === null ? undefined : handlers[dialect]
       if (target !== undefined) return target.onPipe(new RoutedPipe(pipe, first))
-      pipe.handle(deaf)
+      pipe.handle(noopHandlers)
       pipe.destroy()
     }
     const deadline = this.#clock.setTimeout(() => settle(null, Buffer.alloc(0)), this.#limits.handshakeTimeoutMs)
     this.#pending.set(id, () => settle(null, Buffer.alloc(0)))
     if (pipe instanceof TlsPipe) {
-      pipe.handle({ ...deaf, onClose: () => settle(null, Buffer.alloc(0)) })
+      pipe.handle({ ...noopHandlers, onClose: () => settle(null, Buffer.alloc(0)) })
       pipe.secure().then(
         () => settle(pipe.dialect ?? null, Buffer.alloc(0)),
         () => settle(null, Buffer.alloc(0)),
@@ -169,7 +169,7 @@ export class SharedPort {
 function sniff(pipe: Pipe, settle: (dialect: DialectName | null, first: Buffer) => void): void {
   let first = Buffer.alloc(0)
   pipe.handle({
-    ...deaf,
+    ...noopHandlers,
     onBytes: (bytes) => {
       first = Buffer.concat([first, bytes])
       const known = Math.min(first.length, magic.length)
@@ -189,7 +189,7 @@ class RoutedPipe implements Pipe {
   readonly #pipe: Pipe
   #first: Buffer
   #isPaused = true
-  #handlers: PipeHandlers = deaf
+  #handlers: PipeHandlers = noopHandlers
 
   constructor(pipe: Pipe, first: Buffer) {
     this.#pipe = pipe

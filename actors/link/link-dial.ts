@@ -7,7 +7,7 @@ import { StatewireError } from '../../codec/errors.ts'
 import type { AnyActorRef, AnyEventObject } from '../../machines/xstate.ts'
 import { BreachPenalty } from '../../protocol/protocol-error-penalty.ts'
 import type { ClaimHolder } from '../connection/accept-registry.ts'
-import type { Offer } from '../connection/handover.ts'
+import type { Handover } from '../connection/handover.ts'
 import { cause } from '../base/causes.ts'
 import type { Cause } from '../base/causes.ts'
 import { DialAddresses } from './dial-addresses.ts'
@@ -23,7 +23,7 @@ export interface LinkDialOptions {
   readonly connectionId: number
   readonly ref: AnyActorRef
   /** Gets whoever comes for this link. */
-  readonly onOffer: (offer: Offer) => void
+  readonly onHandover: (handover: Handover) => void
 }
 
 /** A connection that is being dialled. */
@@ -131,18 +131,19 @@ export class LinkDial {
     this.#penalty.note(this.#options.services.nowMs())
   }
 
-  readonly #onOffer: ClaimHolder = (offer) => {
-    const { services, peer, onOffer } = this.#options
+  readonly #onHandover: ClaimHolder = (handover) => {
+    const { services, peer, onHandover } = this.#options
     const leftMs = Math.ceil(this.#penalty.leftMs(services.nowMs()))
-    const words = leftMs > 0 ? offer.refusal('busy', `the protocol was broken too often; in ${leftMs} ms again`) : null
+    const words =
+      leftMs > 0 ? handover.refusal('busy', `the protocol was broken too often; in ${leftMs} ms again`) : null
     if (words === null) {
-      onOffer(offer)
+      onHandover(handover)
       return true
     }
-    offer.refuse(words)
+    handover.refuse(words)
     services.emit({
       type: 'connection.rejected',
-      remoteAddress: offer.remoteAddress,
+      remoteAddress: handover.remoteAddress,
       peer: peer.id,
       connectionId: this.#options.connectionId,
       cause: cause('ERR_NOT_ALLOWED', `${peer.id} broke the protocol too often and is not let in for ${leftMs} ms`),
@@ -159,18 +160,18 @@ export class LinkDial {
   openClaim(): void {
     if (this.#isClaimOpen) return
     this.#isClaimOpen = true
-    this.#options.services.claims.open(
+    this.#options.services.acceptRegistry.open(
       { identity: this.#options.peer.id, connectionId: this.#options.connectionId },
-      this.#onOffer,
+      this.#onHandover,
     )
   }
 
   closeClaim(): void {
     if (!this.#isClaimOpen) return
     this.#isClaimOpen = false
-    this.#options.services.claims.close(
+    this.#options.services.acceptRegistry.close(
       { identity: this.#options.peer.id, connectionId: this.#options.connectionId },
-      this.#onOffer,
+      this.#onHandover,
     )
   }
 

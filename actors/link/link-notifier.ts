@@ -16,7 +16,7 @@ export interface LinkNewsOptions {
   readonly pumps: LinkPumps
 }
 
-export class LinkNews {
+export class LinkNotifier {
   readonly #options: LinkNewsOptions
 
   constructor(options: LinkNewsOptions) {

@@ -13,13 +13,13 @@ import { idleHooks } from '../../protocol/link-core.ts'
 import type { HandshakeFault } from '../../protocol/dialect.ts'
 import type { DueAction, LinkCore } from '../../protocol/link-core.ts'
 import { ProtocolError, StatewireError } from '../../codec/errors.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import { chartActor } from '../statechart/chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from '../statechart/chart-actor.ts'
 import { CurrentConnection } from './current-connection.ts'
-import type { Offer } from '../connection/handover.ts'
+import type { Handover } from '../connection/handover.ts'
 import { LinkDial } from './link-dial.ts'
-import { LinkNews } from './link-notifier.ts'
+import { LinkNotifier } from './link-notifier.ts'
 import { LinkPumps } from './link-pumps.ts'
 import { LinkTimer } from './link-timer.ts'
 import type { OnConnectionLost, ResolvedPeer } from '../config/options.ts'
@@ -45,18 +45,18 @@ class LinkBody implements Body {
   readonly #services: LinkContext
   readonly #peer: ResolvedPeer
   readonly #spec: LinkSpec
-  readonly #port: ActorPort<LinkEvent<Offer>>
+  readonly #port: ActorPort<LinkEvent<Handover>>
   readonly #dial: LinkDial
   readonly #pumps: LinkPumps
   readonly #timer: LinkTimer
-  readonly #news: LinkNews
+  readonly #news: LinkNotifier
   readonly #current: CurrentConnection
   /** Bytes flow on the current connection. */
   #isUp = false
   #cause: Cause | null = null
   #closing: Cause | null = null
 
-  constructor(input: LinkInput, port: ActorPort<LinkEvent<Offer>>) {
+  constructor(input: LinkInput, port: ActorPort<LinkEvent<Handover>>) {
     const { services, peer, spec } = input
     this.#services = services
     this.#peer = peer
@@ -68,11 +68,11 @@ class LinkBody implements Body {
       link: spec.id,
       connectionId: spec.connectionId,
       ref: port.ref,
-      onOffer: (offer) => this.#onOffer(offer),
+      onHandover: (handover) => this.#onHandover(handover),
     })
     this.#current = new CurrentConnection(port.children, spec.connectionId)
     this.#pumps = new LinkPumps(services, port.children, spec.state)
-    this.#news = new LinkNews({ services, peer: peer.id, spec, port, pumps: this.#pumps })
+    this.#news = new LinkNotifier({ services, peer: peer.id, spec, port, pumps: this.#pumps })
     this.#timer = new LinkTimer(services, spec.state, (action) => this.#onDue(action))
     if (!spec.state.readsAtOnce) spec.state.onLaneOpened = () => port.send({ type: 'link.adopt' })
     this.#setHooks()
@@ -105,23 +105,23 @@ class LinkBody implements Body {
       },
       onBroken: (error) => this.#port.send({ type: 'pump.failed', cause: causeOf(error) }),
       requestTimer: () => this.#timer.set(),
-      onGoodbye: (step, reason) => this.#answerGoodbye(step, reason === '' ? '' : `: ${show(reason)}`),
+      onGoodbye: (step, reason) => this.#answerGoodbye(step, reason === '' ? '' : `: ${formatValue(reason)}`),
     })
   }
 
-  #onOffer(offer: Offer): void {
-    const fault = offer.judge(this.#spec.state, this.#current.body?.hasSentHello ?? false)
-    if (fault !== null) return this.#refuse(offer, fault)
-    this.#port.send({ type: 'link.claimed', offer })
+  #onHandover(handover: Handover): void {
+    const fault = handover.judge(this.#spec.state, this.#current.body?.hasSentHello ?? false)
+    if (fault !== null) return this.#refuse(handover, fault)
+    this.#port.send({ type: 'link.claimed', handover })
   }
 
-  #refuse(offer: Offer, fault: HandshakeFault): void {
-    offer.refuse(fault)
+  #refuse(handover: Handover, fault: HandshakeFault): void {
+    handover.refuse(fault)
     if (fault.isExpected) return
     const reason = cause('ERR_HANDSHAKE_FAILED', `the hello of ${this.#peer.id} was refused (${fault.reason})`)
     this.#services.emit({
       type: 'connection.rejected',
-      remoteAddress: offer.remoteAddress,
+      remoteAddress: handover.remoteAddress,
       peer: this.#peer.id,
       connectionId: this.#spec.connectionId,
       cause: reason,
@@ -220,9 +220,9 @@ class LinkBody implements Body {
     if (this.#isUp) this.#announceLoss(cause('ERR_CONNECTION_LOST', `${this.#peer.id} connected anew`), replaced)
   }
 
-  accept(event: { offer: Offer }): void {
+  accept(event: { handover: Handover }): void {
     this.#news.started()
-    const taken = event.offer.take(this.#spec.state)
+    const taken = event.handover.take(this.#spec.state)
     if (taken === undefined) {
       const reason = cause('ERR_CONNECTION_LOST', 'the connection ended before it was taken over')
       this.#port.send({ type: 'connection.closed', cause: reason, authenticated: false })
@@ -233,7 +233,7 @@ class LinkBody implements Body {
     this.#dial.end()
   }
 
-  tellReady(): void {
+  notifyReady(): void {
     this.#news.ready()
     if (this.#spec.state.laneCount > 0) this.#port.send({ type: 'link.adopt' })
   }
@@ -278,13 +278,13 @@ class LinkBody implements Body {
   }
 
   /** The name of its address was not resolved. */
-  noteUnresolved(event: { cause: Cause }): void {
+  recordUnresolved(event: { cause: Cause }): void {
     this.#cause = event.cause
     this.#news.failed(this.#current.skip(), event.cause, false)
     this.#services.connectFailed(this.#peer.id, event.cause)
   }
 
-  noteLost(event: { connection?: string; cause: Cause; authenticated: boolean }): void {
+  recordLost(event: { connection?: string; cause: Cause; authenticated: boolean }): void {
     const lost = this.#current.forget()
     this.#cause = event.cause
     if (this.#isUp) {
@@ -322,7 +322,7 @@ class LinkBody implements Body {
     this.#news.lost(connectionId, reason, isEnd ? lost : reason)
   }
 
-  noteErrored(): void {
+  recordErrored(): void {
     if (this.#isUp) this.#news.errored()
   }
 
@@ -369,14 +369,14 @@ class LinkBody implements Body {
     this.#current.send({ type: 'connection.close', cause: reason })
   }
 
-  tellFailed(): void {
+  notifyFailed(): void {
     const reason = this.#cause ?? cause('ERR_CONNECTION_LOST', `the link to ${this.#peer.id} failed`)
     this.#spec.state.close(errorOf(reason))
     this.#news.over(reason)
   }
 
   /** A child died of a bug. A pump that broke has lost its place in the stream, so its connection goes with it. */
-  noteRestart(event: ChildEvent): void {
+  recordRestart(event: ChildEvent): void {
     const reason = causeOf('error' in event ? event.error : undefined, 'ERR_INTERNAL', `${event.id}: `)
     this.#services.emit({ type: 'child.restarted', parent: this.#port.id, child: event.id, cause: reason })
     if (event.kind === 'connection') {
@@ -441,7 +441,7 @@ class LinkBody implements Body {
   }
 }
 
-export const link: ChartLogic<LinkInput> = chartActor<LinkInput, LinkBody, LinkEvent<Offer>>({
+export const link: ChartLogic<LinkInput> = chartActor<LinkInput, LinkBody, LinkEvent<Handover>>({
   machine: linkMachine,
   host: (input) => input.services,
   body: LinkBody,

@@ -4,7 +4,7 @@
  * Refuses to know: how any of it happens; it is a thin dress over Network.
  */
 import { StatewireError } from '../../codec/errors.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import { onAbort } from '../base/abort-listeners.ts'
 import { errorOf } from '../base/causes.ts'
 import { checkCall, checkFunction, checkObject, invalid } from '../base/checks.ts'
@@ -55,7 +55,7 @@ export class PeerConnectionBuilder {
 
   /** A peer to be connected with; the url is needed for those that this side dials. Everyone else is closed at the door. */
   includePeer(id: string, url?: string): this {
-    if (this.#isBuilt) throw invalid(`${show(id)} was included after build was called`)
+    if (this.#isBuilt) throw invalid(`${formatValue(id)} was included after build was called`)
     this.#peers.push(url === undefined ? { id } : { id, url })
     return this
   }
@@ -130,7 +130,7 @@ export class TcpNetworkHandle {
   constructor(built: BuiltPeers) {
     const connections = (built as Partial<BuiltPeers> | null | undefined)?.connections
     if (!(connections instanceof PeerConnections))
-      throw invalid(`a TcpNetworkHandle takes what build gave, got ${show(built)}`)
+      throw invalid(`a TcpNetworkHandle takes what build gave, got ${formatValue(built)}`)
     this.#network = connections.network
   }
 

@@ -4,7 +4,7 @@
  * Refuses to know: who asked for it; what follows for sessions, which end with their links.
  */
 import { StatewireError } from '../../codec/errors.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import type { LinkCore } from '../../protocol/link-core.ts'
 import { NativeLinkState } from '../../protocol/native/link/native-link.ts'
 import { checkTimeoutMs, invalid } from '../base/checks.ts'
@@ -135,5 +135,5 @@ export function checkDrain(services: Services, { timeoutMs, reason }: DrainOptio
     throw new StatewireError('ERR_DIALECT_UNSUPPORTED', 'drain needs acknowledgements, which the ampc dialect has not')
   checkTimeoutMs(timeoutMs, 'timeoutMs', false)
   if (reason !== undefined && (typeof reason !== 'string' || Buffer.byteLength(reason) > 256))
-    throw invalid(`reason must be a text of at most 256 bytes, got ${show(reason)}`)
+    throw invalid(`reason must be a text of at most 256 bytes, got ${formatValue(reason)}`)
 }

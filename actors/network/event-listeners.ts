@@ -3,7 +3,7 @@
  * further.
  * Independent of: which events there are, and of who emits them.
  */
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import type { ActorRefFrom } from '../../machines/xstate.ts'
 import { causeOf } from '../base/causes.ts'
 import { checkFunction, unknownName } from '../base/checks.ts'
@@ -89,5 +89,5 @@ function isPromise(value: unknown): boolean {
 
 function checkListener(type: NetworkEventType, listener: unknown): void {
   if (!networkEventTypes.includes(type)) throw unknownName(type, networkEventTypes, 'an event of a network')
-  if (typeof listener !== 'function') checkFunction(listener, `the listener of ${show(type)}`)
+  if (typeof listener !== 'function') checkFunction(listener, `the listener of ${formatValue(type)}`)
 }

@@ -3,7 +3,7 @@
  * Refuses to know: anything that the supervisor's actors do; it sends them requests and listens to their events.
  */
 import { StatewireError } from '../../codec/errors.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import { createActor } from '../../machines/xstate.ts'
 import type { ActorRefFrom, InspectionEvent, Observer } from '../../machines/xstate.ts'
 import { onAbort } from '../base/abort-listeners.ts'
@@ -108,7 +108,8 @@ export class Network {
     const services = typeof ref === 'object' && ref !== null ? supervisorServices(ref) : undefined
     if (services === undefined)
       throw (
-        stillborn(ref) ?? new StatewireError('ERR_NOT_A_NETWORK', 'this is not the reference of a statewire supervisor')
+        failedBeforeStart(ref) ??
+        new StatewireError('ERR_NOT_A_NETWORK', 'this is not the reference of a statewire supervisor')
       )
     let network = facades.get(ref as object)
     if (network === undefined) facades.set(ref as object, (network = new Network(ref as SupervisorRef, services)))
@@ -172,7 +173,7 @@ export class Network {
     checkBoolean(options.agreePrfKeys, 'agreePrfKeys')
     const { sessionsPerPeerMax } = this.#services.options.limits
     if (!Number.isSafeInteger(options.count) || options.count < 1 || options.count > sessionsPerPeerMax) {
-      throw invalid(`count must be a whole number from 1 to ${sessionsPerPeerMax}, got ${show(options.count)}`)
+      throw invalid(`count must be a whole number from 1 to ${sessionsPerPeerMax}, got ${formatValue(options.count)}`)
     }
     return (await this.#request('sessions', options.count, options)) as Sessions
   }
@@ -194,14 +195,15 @@ export class Network {
     options: Omit<MakeSessionsOptions, 'count'>,
   ): Promise<Session[] | ControlChannel> {
     const peers = options.peers === undefined ? this.peers : options.peers
-    if (!Array.isArray(peers)) throw invalid(`peers must be a list, got ${show(peers)}`)
+    if (!Array.isArray(peers)) throw invalid(`peers must be a list, got ${formatValue(peers)}`)
     for (const [index, peer] of (peers as readonly string[]).entries()) {
       if (!this.#services.peers.has(peer))
         throw new StatewireError(
           'ERR_UNKNOWN_PEER',
-          `peers[${index}] is ${show(peer)}, which is not a peer of this network; there are: ${this.peers.join(', ')}`,
+          `peers[${index}] is ${formatValue(peer)}, which is not a peer of this network; there are: ${this.peers.join(', ')}`,
         )
-      if (peers.indexOf(peer) !== index) throw invalid(`peers[${index}] is ${show(peer)}, which is in the list already`)
+      if (peers.indexOf(peer) !== index)
+        throw invalid(`peers[${index}] is ${formatValue(peer)}, which is in the list already`)
       if (this.#drains.has(peer)) throw drainedError(peer)
     }
     if (peers.length === 0) throw invalid('peers must name at least one peer, and names none')
@@ -312,7 +314,7 @@ export class Network {
     this.#abortRequests((request) => request.peers.includes(peer), drainedError(peer))
     settle(
       drainPeer(this.#services, peer, reason, limitMs, (withinMs) =>
-        this.#services.tellPeer(peer, { type: 'peer.close', cause: reason, withinMs }),
+        this.#services.notifyPeer(peer, { type: 'peer.close', cause: reason, withinMs }),
       ),
     )
     return started
@@ -323,7 +325,7 @@ export class Network {
     if (!this.#services.peers.has(peer))
       throw new StatewireError(
         'ERR_UNKNOWN_PEER',
-        `${show(peer)} is not a peer of this network; there are: ${this.peers.join(', ')}`,
+        `${formatValue(peer)} is not a peer of this network; there are: ${this.peers.join(', ')}`,
       )
     checkDrain(this.#services, options)
   }
@@ -419,7 +421,7 @@ function asError(error: unknown): Error {
 }
 
 /** An actor whose input was wrong fails before there is anything to be a facade of. */
-function stillborn(ref: unknown): unknown {
+function failedBeforeStart(ref: unknown): unknown {
   const { logic, getSnapshot } = (ref ?? {}) as Partial<{
     logic: unknown
     getSnapshot: () => { status: string; error: unknown }

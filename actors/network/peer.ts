@@ -107,7 +107,7 @@ class PeerBody implements Body {
     if (!wasUp && this.#up.size > 0) this.#services.emit({ type: 'peer.up', peer: this.#peer.id })
     if (wasUp && this.#up.size === 0)
       this.#services.emit({ type: 'peer.down', peer: this.#peer.id, cause: event.cause ?? this.#cause })
-    if (event.type === 'link.up' || event.type === 'link.down') this.#heedLinks()
+    if (event.type === 'link.up' || event.type === 'link.down') this.#watchLinks()
     const { type, link: id, cause: reason } = event
     const peerId = this.#peer.id
     const replyTo = this.#requests.get(id)?.replyTo
@@ -133,10 +133,10 @@ class PeerBody implements Body {
 
   #forget(id: string): void {
     this.#requests.delete(id)
-    this.#tellIfIdle()
+    this.#notifyIfIdle()
   }
 
-  #tellIfIdle(): void {
+  #notifyIfIdle(): void {
     if (!this.#closing) return
     if (this.#port.children.size === 0) this.#port.send({ type: 'peer.empty' })
     else if (this.#port.children.size === 1) this.#leaveLast()
@@ -167,7 +167,7 @@ class PeerBody implements Body {
   }
 
   /** A peer tells on link 0 how many links it has. */
-  #heedLinks(): void {
+  #watchLinks(): void {
     const { baseLinks } = this.#services
     for (const { id } of baseLinks.inUse(this.#peer.id).slice(1))
       send(this.#port.children.get(id), { type: 'link.wanted' })
@@ -181,7 +181,7 @@ class PeerBody implements Body {
     }
   }
 
-  noteRestart(event: ChildEvent): void {
+  recordRestart(event: ChildEvent): void {
     const reason = causeOf('error' in event ? event.error : undefined, 'ERR_INTERNAL', `${event.id}: `)
     this.#services.emit({ type: 'child.restarted', parent: this.#port.id, child: event.id, cause: reason })
     // The crash took the connection: the lanes live on and are told what may be missing.
@@ -195,7 +195,7 @@ class PeerBody implements Body {
   }
 
   /** A link is beyond help: whoever asked for it hears so. */
-  noteEscalation(event: ChildEvent): void {
+  recordEscalation(event: ChildEvent): void {
     this.#cause = causeOf('error' in event ? event.error : undefined, 'ERR_RESTART_INTENSITY', `${event.id}: `)
     const request = this.#requests.get(event.id)
     if (request === undefined) return
@@ -210,7 +210,7 @@ class PeerBody implements Body {
     }
   }
 
-  tellErrored(): void {
+  notifyErrored(): void {
     this.#services.emit({ type: 'peer.errored', peer: this.#peer.id, cause: this.#cause })
   }
 
@@ -233,7 +233,7 @@ class PeerBody implements Body {
       // A link whose Goodbye is not answered leaves half of the time for the last one.
       this.#lastDeadline = this.#services.wheel.schedule(withinMs / 2, () => this.#leaveLast())
     }
-    this.#tellIfIdle()
+    this.#notifyIfIdle()
   }
 
   refuseLink(event: { request: LinkRequest }): void {

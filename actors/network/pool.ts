@@ -69,17 +69,17 @@ class PoolBody implements Body {
   drain(event: { cause: Cause }): void {
     this.#draining = true
     for (const ref of this.#port.children.refs()) send(ref, this.#input.closing(event.cause))
-    this.#tellIfEmpty()
+    this.#notifyIfEmpty()
   }
 
-  noteEnd(event: ChildEvent): void {
+  recordEnd(event: ChildEvent): void {
     if (event.type === 'child.restarted' || event.type === 'child.escalated' || event.type === 'child.failed') {
       const reason = causeOf(event.error, 'ERR_INTERNAL', `${event.id}: `)
       this.#input.services.emit({ type: 'child.restarted', parent: this.#port.id, child: event.id, cause: reason })
       if (event.type === 'child.restarted') this.#input.onRestarted?.(event.id)
       if (event.type === 'child.escalated') this.#putAside(event.id, reason)
     }
-    this.#tellIfEmpty()
+    this.#notifyIfEmpty()
   }
 
   #putAside(id: string, reason: Cause): void {
@@ -94,11 +94,11 @@ class PoolBody implements Body {
     this.#setAside.add(deadline)
   }
 
-  #tellIfEmpty(): void {
+  #notifyIfEmpty(): void {
     if (this.#draining && this.#port.children.size === 0) this.#port.send({ type: 'pool.empty' })
   }
 
-  tellEmpty(): void {
+  notifyEmpty(): void {
     this.#port.tell({ type: 'pool.emptied', kind: this.#input.kind })
   }
 }

@@ -2,7 +2,7 @@
  * Owns: what all actors of one network share: environment, options, timer wheel, the claims that are open, events, counters.
  * Refuses to know: any actor. There is no module state: several networks live in one process, each with its own services.
  */
-import { legibleData } from '../../codec/sanitize.ts'
+import { sanitizeData } from '../../codec/sanitize.ts'
 import type { AnyActorRef, AnyEventObject } from '../../machines/xstate.ts'
 import type { Dialect } from '../../protocol/dialect.ts'
 import { ampcDialect } from '../../protocol/ampc/ampc-dialect.ts'
@@ -14,7 +14,7 @@ import type { Cause } from '../base/causes.ts'
 import { BaseLinks } from '../link/base-links.ts'
 import { createLinkStates } from '../link/link-states.ts'
 import type { SessionContext, WaitingCall } from '../session/session-context.ts'
-import { Claims } from '../connection/accept-registry.ts'
+import { AcceptRegistry } from '../connection/accept-registry.ts'
 import type { Environment } from '../base/environment.ts'
 import type { NetworkEvent } from '../base/events.ts'
 import { ConnectDiagnostics } from './connect-diagnostics.ts'
@@ -24,7 +24,7 @@ import { NameLookups } from '../base/name-lookups.ts'
 import { FatalFailures } from '../session/fatal-failures.ts'
 import { LiveActors } from '../statechart/live-actors.ts'
 import { TimerWheel } from '../base/timer-wheel.ts'
-import { Turns } from '../session/keyed-queue.ts'
+import { KeyedQueue } from '../session/keyed-queue.ts'
 import { WriteScheduler } from '../link/write-scheduler.ts'
 
 /** Events that are logged as warnings. */
@@ -41,9 +41,9 @@ export class Services implements SessionContext {
   readonly dialect: Dialect
   readonly peers: PeerTable
   readonly wheel: TimerWheel
-  readonly claims = new Claims()
+  readonly acceptRegistry = new AcceptRegistry()
   readonly peerAddresses = new PeerAddresses()
-  readonly turns = new Turns()
+  readonly callQueue = new KeyedQueue()
   /** When the batches of all links leave, and Acks without one. */
   readonly writes: WriteScheduler
   readonly numbering = new SessionNumbering()
@@ -65,7 +65,7 @@ export class Services implements SessionContext {
   /** Set by the supervisor: events leave the network through it. */
   emitter: (event: NetworkEvent) => void = () => {}
   /** Set by the supervisor. */
-  tellPeer: (peer: string, event: AnyEventObject) => void = () => {}
+  notifyPeer: (peer: string, event: AnyEventObject) => void = () => {}
   readonly fatalFailures: FatalFailures
   readonly #diagnostics: ConnectDiagnostics
 
@@ -141,7 +141,7 @@ export class Services implements SessionContext {
     const { log } = this.environment
     if (log.isRead?.() !== false) {
       const { type, ...fields } = event
-      log.write(warnings.has(type) ? 'warn' : 'info', type, legibleData(fields) as Readonly<Record<string, unknown>>)
+      log.write(warnings.has(type) ? 'warn' : 'info', type, sanitizeData(fields) as Readonly<Record<string, unknown>>)
     }
     this.emitter(event)
   }

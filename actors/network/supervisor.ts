@@ -66,7 +66,7 @@ class SupervisorBody implements Body {
     this.services = services
     this.#port = port
     services.emitter = (event) => port.emit(event)
-    services.tellPeer = (id, event) => send(this.#child('peers'), { type: 'pool.pass', to: `peer:${id}`, event })
+    services.notifyPeer = (id, event) => send(this.#child('peers'), { type: 'pool.pass', to: `peer:${id}`, event })
   }
 
   facts(): SupervisorFacts {
@@ -171,7 +171,7 @@ class SupervisorBody implements Body {
     }
   }
 
-  tellReady(event: { type: string; address?: string }): void {
+  notifyReady(event: { type: string; address?: string }): void {
     this.services.url = event.address ?? null
     if (this.services.options.security === 'plaintext')
       this.services.emit({
@@ -202,13 +202,13 @@ class SupervisorBody implements Body {
   }
 
   /** Of the set of connections that serves all batches: those that wait for it hear too, and all hear of its end. */
-  noteLink(event: { type: string; peer: string; link: string }): void {
+  recordLink(event: { type: string; peer: string; link: string }): void {
     this.services.baseLinks.note(event.peer, event.link, event.type === 'link.ready' || event.type === 'link.up')
     if (this.services.waitingCalls.size > 0 || event.type === 'link.failed')
       send(this.#child('groups'), { type: 'pool.pass', event })
   }
 
-  noteRestart(event: ChildEvent): void {
+  recordRestart(event: ChildEvent): void {
     const reason = causeOf('error' in event ? event.error : undefined, 'ERR_INTERNAL', `${event.id}: `)
     this.services.emit({ type: 'child.restarted', parent: this.#port.id, child: event.id, cause: reason })
     if (event.id === 'reconnector') {
@@ -218,7 +218,7 @@ class SupervisorBody implements Body {
     if (event.id === 'peers') this.#openBaseLinks()
   }
 
-  noteFailure(event: { type: string; cause?: Cause; error?: unknown; id?: string }): void {
+  recordFailure(event: { type: string; cause?: Cause; error?: unknown; id?: string }): void {
     this.#cause =
       event.cause ??
       (event.type === 'child.escalated'
@@ -235,7 +235,7 @@ class SupervisorBody implements Body {
     let unsettled = peers.length
     const settled = (peer: string): void => {
       // Goodbye to one peer does not wait for the others. In ampc the sessions are closed first, which flushes them.
-      if (dialect === 'native') services.tellPeer(peer, { type: 'peer.close', cause: stopping })
+      if (dialect === 'native') services.notifyPeer(peer, { type: 'peer.close', cause: stopping })
       if (--unsettled === 0) this.#port.send({ type: 'links.settled' })
     }
     if (unsettled === 0) this.#port.send({ type: 'links.settled' })
@@ -267,12 +267,12 @@ class SupervisorBody implements Body {
     )
   }
 
-  tellStopped(): void {
+  notifyStopped(): void {
     this.#closeBaseLinks()
     this.services.emit({ type: 'network.stopped' })
   }
 
-  tellFailed(): void {
+  notifyFailed(): void {
     this.#closeBaseLinks()
     this.services.emit({ type: 'network.failed', cause: this.#cause })
   }

@@ -4,7 +4,7 @@
  * Refuses to know: links and frames.
  */
 import { StatewireError } from '../../codec/errors.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import type { NetworkValue } from '../../codec/values.ts'
 import { ringAround } from '../../protocol/ampc/party-ring.ts'
 import type { Ring } from '../../protocol/ampc/party-ring.ts'
@@ -116,7 +116,7 @@ export class ControlChannel {
     if (channel === undefined)
       throw new StatewireError(
         'ERR_UNKNOWN_PEER',
-        `${show(peer)} is not on this control channel; there are: ${this.peers.join(', ')}`,
+        `${formatValue(peer)} is not on this control channel; there are: ${this.peers.join(', ')}`,
       )
     return channel
   }

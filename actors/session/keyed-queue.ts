@@ -11,7 +11,7 @@ interface Call {
   running: boolean
 }
 
-export class Turns {
+export class KeyedQueue {
   readonly #queues = new Map<string, Call[]>()
 
   /** Calls that run or wait. */

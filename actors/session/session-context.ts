@@ -5,7 +5,7 @@
 import type { SessionNumbering } from '../../protocol/ampc/session-numbering.ts'
 import type { Cause } from '../base/causes.ts'
 import type { LinkContext } from '../link/link-context.ts'
-import type { Turns } from './keyed-queue.ts'
+import type { KeyedQueue } from './keyed-queue.ts'
 
 /** A call that waits for connections with peers. */
 export interface WaitingCall {
@@ -15,7 +15,7 @@ export interface WaitingCall {
 }
 
 export interface SessionContext extends LinkContext {
-  readonly turns: Turns
+  readonly callQueue: KeyedQueue
   readonly numbering: SessionNumbering
   /** Calls that are not complete yet; only they need to know which links are ready. */
   readonly waitingCalls: Set<WaitingCall>

@@ -125,8 +125,8 @@ class SessionGroupBody implements Body, WaitingCall {
   takeTurn(): void {
     // Links of its own are dialled anew. Shared ones wait for the cap of the back-off; the caller may know better.
     const failed = this.#mode === 'fail' ? [] : this.peers.filter((peer) => this.#services.fatalCauseOf(peer) !== null)
-    for (const peer of failed) this.#tellPeer(peer, { type: 'link.retry' })
-    this.#endTurn = this.#services.turns.take(this.#request.peers, () => this.#port.send({ type: 'turn.granted' }))
+    for (const peer of failed) this.#notifyPeer(peer, { type: 'link.retry' })
+    this.#endTurn = this.#services.callQueue.take(this.#request.peers, () => this.#port.send({ type: 'turn.granted' }))
   }
 
   #giveTurnBack(): void {
@@ -179,7 +179,7 @@ class SessionGroupBody implements Body, WaitingCall {
         state: link.state,
         onConnectionLost: 'fail' as const,
       }
-      this.#tellPeer(link.peer, { type: 'link.open', request: { spec, replyTo: this.#port.ref } })
+      this.#notifyPeer(link.peer, { type: 'link.open', request: { spec, replyTo: this.#port.ref } })
     }
   }
 
@@ -204,7 +204,7 @@ class SessionGroupBody implements Body, WaitingCall {
         if (base.isReady) this.#ready.add(`${peer} ${base.id}`)
       }
     }
-    this.#tellIfWhole()
+    this.#notifyIfWhole()
   }
 
   #openLanes(): void {
@@ -218,25 +218,25 @@ class SessionGroupBody implements Body, WaitingCall {
     }
   }
 
-  noteReady(event: { peer: string; link: string }): void {
+  recordReady(event: { peer: string; link: string }): void {
     if (this.#mode !== 'fail') return this.#useBaseLinks()
     const link = this.#links.find((candidate) => candidate.peer === event.peer && candidate.id === event.link)
     if (link === undefined) return
     this.#ready.add(`${event.peer} ${event.link}`)
-    this.#tellIfWhole()
+    this.#notifyIfWhole()
   }
 
-  noteDown(event: { peer: string; link: string }): void {
+  recordDown(event: { peer: string; link: string }): void {
     this.#ready.delete(`${event.peer} ${event.link}`)
   }
 
   /** Of a control channel: the lane to that peer is over, the others go on. */
-  noteGone(event: { peer: string; link: string; cause: Cause }): void {
+  recordGone(event: { peer: string; link: string; cause: Cause }): void {
     this.#gone.add(`${event.peer} ${event.link}`)
     if (this.#gone.size === this.#links.length) this.#port.send({ type: 'group.close', cause: event.cause })
   }
 
-  #tellIfWhole(): void {
+  #notifyIfWhole(): void {
     if (this.#ready.size === this.#links.length) this.#port.send({ type: 'group.whole' })
   }
 
@@ -352,7 +352,7 @@ class SessionGroupBody implements Body, WaitingCall {
     if (!this.#isReleased) this.#port.send({ type: 'group.close', cause: reason })
   }
 
-  noteFailure(event: { cause?: Cause; peer?: string }): void {
+  recordFailure(event: { cause?: Cause; peer?: string }): void {
     this.#cause ??= event.cause ?? cause('ERR_TIMED_OUT', this.#timeoutMessage())
   }
 
@@ -376,7 +376,7 @@ class SessionGroupBody implements Body, WaitingCall {
       for (const link of this.#links) {
         // Where the application itself is done, what it sent leaves first: the link closes its lanes once that is written.
         if (reason.code !== 'ERR_SESSION_CLOSED' && reason.code !== 'ERR_NETWORK_STOPPED') link.state.close(error)
-        this.#tellPeer(link.peer, { type: 'link.release', link: link.id, cause: reason })
+        this.#notifyPeer(link.peer, { type: 'link.release', link: link.id, cause: reason })
       }
     } else if (this.#mode !== 'resume' || reason.code !== 'ERR_NETWORK_STOPPED') {
       // (The Goodbye of a native link ends its lanes, at both sides and with outcomes: a Reset before it would hide them.)
@@ -386,7 +386,8 @@ class SessionGroupBody implements Body, WaitingCall {
       // With a cause of its own: whoever calls next has not aborted anything.
       const unclean = cause('ERR_CONNECTION_LOST', `an earlier makeSessions did not end cleanly (${reason.message})`)
       if (this.#validating && this.#mode === 'reconnect')
-        for (const link of this.#links) this.#tellPeer(link.peer, { type: 'link.break', link: link.id, cause: unclean })
+        for (const link of this.#links)
+          this.#notifyPeer(link.peer, { type: 'link.break', link: link.id, cause: unclean })
     }
     if (this.#validating && this.#mode === 'resume') this.#giveTurnBackLater()
     else this.#giveTurnBack()
@@ -398,7 +399,7 @@ class SessionGroupBody implements Body, WaitingCall {
     this.#request.reject(errorOf(reason))
   }
 
-  tellClosed(): void {
+  notifyClosed(): void {
     if (this.#request.purpose === 'sessions')
       this.#services.emit({
         type: 'sessions.closed',
@@ -407,7 +408,7 @@ class SessionGroupBody implements Body, WaitingCall {
       })
   }
 
-  #tellPeer(peer: string, event: AnyEventObject): void {
+  #notifyPeer(peer: string, event: AnyEventObject): void {
     send(this.#peersPool, { type: 'pool.pass', to: `peer:${peer}`, event })
   }
 }

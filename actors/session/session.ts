@@ -3,7 +3,7 @@
  * Refuses to know: links, connections, frames: to it a lane is an opaque handle.
  */
 import { StatewireError } from '../../codec/errors.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import type { NetworkValue } from '../../codec/values.ts'
 import type { ConnectionLostError, HandlerOptions, Lane, LaneHandler } from '../../protocol/lane.ts'
 import type { LinkCore } from '../../protocol/link-core.ts'
@@ -175,7 +175,7 @@ export class Session {
   #channelsOf(peers: readonly string[] | undefined): ReadonlyMap<string, Channel> {
     if (peers === undefined) return this.#channels
     if (!Array.isArray(peers) || peers.length === 0)
-      throw invalid(`peers of flush must be a list of at least one peer, got ${show(peers)}`)
+      throw invalid(`peers of flush must be a list of at least one peer, got ${formatValue(peers)}`)
     return new Map((peers as readonly string[]).map((peer) => [peer, this.#channel(peer)]))
   }
 
@@ -342,6 +342,6 @@ function checkSend(options: object, call: string, names: readonly string[]): voi
 function unknownPeer(peer: unknown, peers: readonly string[]): StatewireError {
   return new StatewireError(
     'ERR_UNKNOWN_PEER',
-    `${show(peer)} is not a peer of this session; there are: ${peers.join(', ')}`,
+    `${formatValue(peer)} is not a peer of this session; there are: ${peers.join(', ')}`,
   )
 }

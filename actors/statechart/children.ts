@@ -125,7 +125,7 @@ export class Children {
     for (const id of ids) this.stop(id)
   }
 
-  /** Turns XState's end of a child into what charts speak; undefined for any other event and for children not known. */
+  /** KeyedQueue XState's end of a child into what charts speak; undefined for any other event and for children not known. */
   interpret(event: AnyEventObject): ChildEvent | undefined {
     // Most events are no end of a child, and have none.
     const actorId = event['actorId'] as string | undefined

@@ -14,7 +14,7 @@ import type { SecureContext } from 'node:tls'
 import path from 'node:path'
 import { inspect } from 'node:util'
 import { StatewireError } from '../../codec/errors.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import { encodePeerId } from '../../protocol/key-id.ts'
 import { checkBoolean, checkNames, checkObject, invalid } from '../base/checks.ts'
 import { createCertificate, rawPublicKey } from './certificate.ts'
@@ -62,7 +62,7 @@ export class Identity {
     checkFile(file)
     const handle = await open(file, 'r').catch((error: unknown) => {
       throw codeOf(error) === 'ENOENT'
-        ? new StatewireError('ERR_KEY_FILE_NOT_FOUND', `there is no key file ${show(file)}`)
+        ? new StatewireError('ERR_KEY_FILE_NOT_FOUND', `there is no key file ${formatValue(file)}`)
         : unusable(file, error)
     })
     try {
@@ -70,20 +70,20 @@ export class Identity {
       const { mode, size, isFile } = await handle
         .stat()
         .then((stat) => ({ mode: stat.mode, size: stat.size, isFile: stat.isFile() }))
-      if (!isFile) throw new StatewireError('ERR_KEY_FILE_UNUSABLE', `${show(file)} is not a file`)
+      if (!isFile) throw new StatewireError('ERR_KEY_FILE_UNUSABLE', `${formatValue(file)} is not a file`)
       if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
         const permissions = (mode & 0o777).toString(8).padStart(4, '0')
         throw new StatewireError(
           'ERR_KEY_FILE_PERMISSIONS',
-          `the key file ${show(file)} has mode ${permissions}, so others than its owner can reach it: run chmod 600 on it, and make a new key if others may have read this one`,
+          `the key file ${formatValue(file)} has mode ${permissions}, so others than its owner can reach it: run chmod 600 on it, and make a new key if others may have read this one`,
         )
       }
       if (size > keyFileLengthBytesMax)
-        throw new StatewireError('ERR_KEY_FILE_UNUSABLE', `${show(file)} has ${size} bytes, too many for a key`)
+        throw new StatewireError('ERR_KEY_FILE_UNUSABLE', `${formatValue(file)} has ${size} bytes, too many for a key`)
       const pem = await handle.readFile('utf8').catch((error: unknown) => {
         throw unusable(file, error)
       })
-      return new Identity(readPrivateKey(pem, `the key in ${show(file)}`))
+      return new Identity(readPrivateKey(pem, `the key in ${formatValue(file)}`))
     } finally {
       await handle.close()
     }
@@ -152,7 +152,8 @@ export class Identity {
 
 /** Errors of the parser are not passed on as a cause: what they quote is not in our hands. */
 function readPrivateKey(pem: unknown, what: string): KeyObject {
-  if (typeof pem !== 'string') throw new StatewireError('ERR_KEY_FORMAT', `${what} must be PEM text, got ${show(pem)}`)
+  if (typeof pem !== 'string')
+    throw new StatewireError('ERR_KEY_FORMAT', `${what} must be PEM text, got ${formatValue(pem)}`)
   if (pem.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----'))
     throw new StatewireError('ERR_KEY_FORMAT', `${what} is encrypted; take the password off first`)
   if (!pem.includes('-----BEGIN PRIVATE KEY-----'))
@@ -184,7 +185,7 @@ async function writeAndClose(handle: FileHandle, text: string): Promise<void> {
 function unusable(file: string, error: unknown): StatewireError {
   return new StatewireError(
     'ERR_KEY_FILE_UNUSABLE',
-    `the key file ${show(file)} can not be used (${codeOf(error) ?? 'unknown reason'})`,
+    `the key file ${formatValue(file)} can not be used (${codeOf(error) ?? 'unknown reason'})`,
   )
 }
 
@@ -200,22 +201,22 @@ async function unwritable(file: string, error: unknown): Promise<StatewireError>
   if (isFolder)
     return new StatewireError(
       'ERR_KEY_FILE_UNUSABLE',
-      `${show(file)} is a folder: name a file in it for the key (${code ?? 'unknown reason'})`,
+      `${formatValue(file)} is a folder: name a file in it for the key (${code ?? 'unknown reason'})`,
     )
   if (code === 'EEXIST')
     return new StatewireError(
       'ERR_KEY_FILE_EXISTS',
-      `${show(file)} exists already; a lost key can not be made again, so it is not overwritten unless that is asked for`,
+      `${formatValue(file)} exists already; a lost key can not be made again, so it is not overwritten unless that is asked for`,
     )
   const isFolderMissing = code === 'ENOENT' || code === 'ENOTDIR'
   if (isFolderMissing)
     return new StatewireError(
       'ERR_KEY_FILE_UNUSABLE',
-      `the key file ${show(file)} can not be written, for ${show(path.dirname(file))} is not a folder that exists: make it first (${code})`,
+      `the key file ${formatValue(file)} can not be written, for ${formatValue(path.dirname(file))} is not a folder that exists: make it first (${code})`,
     )
   return new StatewireError(
     'ERR_KEY_FILE_UNUSABLE',
-    `the key file ${show(file)} can not be written (${code ?? 'unknown reason'})`,
+    `the key file ${formatValue(file)} can not be written (${code ?? 'unknown reason'})`,
   )
 }
 
@@ -226,5 +227,5 @@ function codeOf(error: unknown): string | undefined {
 /** A path with a zero in it names no file, and the system would say so in words of its own. */
 function checkFile(file: unknown): void {
   if (typeof file !== 'string' || file === '' || file.includes('\0'))
-    throw invalid(`file must be the path of a key file, got ${show(file)}`)
+    throw invalid(`file must be the path of a key file, got ${formatValue(file)}`)
 }

@@ -11,7 +11,7 @@ import type { KeyObject } from 'node:crypto'
 import net from 'node:net'
 import tls from 'node:tls'
 import { StatewireError } from '../../codec/errors.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import { checkIdentity } from '../../protocol/ampc/peer-id.ts'
 import { checkBoolean, checkFunction, checkNames, checkObject } from '../base/checks.ts'
 import { verifyErrorOf } from '../transport/node-internals.ts'
@@ -51,7 +51,7 @@ export class AmpcTls {
     const leaf = parseCertificate(certificate, 'the certificate')
     if (!leaf.checkPrivateKey(parseKey(key))) throw unusable('the certificate belongs to another key')
     for (const [identity, pem] of Object.entries(roots)) {
-      const root = parseCertificate(pem, `the root of ${show(checkIdentity(identity, 'a name in roots'))}`)
+      const root = parseCertificate(pem, `the root of ${formatValue(checkIdentity(identity, 'a name in roots'))}`)
       if (!root.ca) throw unusable(`the root of ${JSON.stringify(identity)} is no certificate of an authority (CA)`)
       for (const [other, { publicKey }] of this.#roots) {
         if (publicKey.equals(root.publicKey))
@@ -170,7 +170,8 @@ export class AmpcTls {
     const known = this.#dialContexts.get(identity)
     if (known !== undefined) return known
     const root = this.#roots.get(identity)
-    if (root === undefined) throw new StatewireError('ERR_UNKNOWN_PEER', `there is no root for ${show(identity)}`)
+    if (root === undefined)
+      throw new StatewireError('ERR_UNKNOWN_PEER', `there is no root for ${formatValue(identity)}`)
     const context = tls.createSecureContext({
       ...ampcParameters,
       key: this.#key,
@@ -187,12 +188,15 @@ export function checkAmpcTls(value: unknown, path: string): void {
   const options = checkObject(value, path)
   checkNames(options, ['key', 'certificate', 'roots', 'checkHostName', 'wallTimeMs'], 'an option', `${path}.`)
   if (typeof options['key'] !== 'string')
-    throw new StatewireError('ERR_KEY_FORMAT', `${path}.key must be a private key in PEM, got ${show(options['key'])}`)
+    throw new StatewireError(
+      'ERR_KEY_FORMAT',
+      `${path}.key must be a private key in PEM, got ${formatValue(options['key'])}`,
+    )
   if (typeof options['certificate'] !== 'string')
-    throw unusable(`${path}.certificate must be a certificate in PEM, got ${show(options['certificate'])}`)
+    throw unusable(`${path}.certificate must be a certificate in PEM, got ${formatValue(options['certificate'])}`)
   for (const [identity, root] of Object.entries(checkObject(options['roots'], `${path}.roots`)))
     if (typeof root !== 'string')
-      throw unusable(`${path}.roots[${show(identity)}] must be a certificate in PEM, got ${show(root)}`)
+      throw unusable(`${path}.roots[${formatValue(identity)}] must be a certificate in PEM, got ${formatValue(root)}`)
   checkBoolean(options['checkHostName'], `${path}.checkHostName`)
   if (options['wallTimeMs'] !== undefined) checkFunction(options['wallTimeMs'], `${path}.wallTimeMs`)
 }

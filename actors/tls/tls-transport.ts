@@ -5,7 +5,7 @@
  */
 import { readClientHello } from '../../codec/client-hello.ts'
 import { StatewireError } from '../../codec/errors.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import { checkFunction, checkNames, checkObject, invalid } from '../base/checks.ts'
 import { Identity } from './identity.ts'
 import { lentReadBytes } from '../transport/borrowed-reads.ts'
@@ -62,7 +62,7 @@ export class TlsTransport implements Transport {
       )
     }
     if (identity !== undefined && !(identity instanceof Identity)) {
-      throw invalid(`identity must be an Identity, got ${show(identity)}`)
+      throw invalid(`identity must be an Identity, got ${formatValue(identity)}`)
     }
     if (authorize !== undefined) checkFunction(authorize, 'authorize')
     checkTlsRuntime()

@@ -104,7 +104,7 @@ export const application = setup({
   },
   actors: { supervisor, listening, joined, conversation },
   actions: {
-    noteError: assign({ error: (_, params: { error: unknown }) => messageOf(params.error) }),
+    recordError: assign({ error: (_, params: { error: unknown }) => messageOf(params.error) }),
   },
 }).createMachine({
   id: 'application',
@@ -122,7 +122,7 @@ export const application = setup({
   on: {
     'xstate.error.actor.alice': {
       target: '.failed',
-      actions: { type: 'noteError', params: ({ event }) => ({ error: event.error }) },
+      actions: { type: 'recordError', params: ({ event }) => ({ error: event.error }) },
     },
   },
   states: {
@@ -131,7 +131,10 @@ export const application = setup({
         src: 'listening',
         input: ({ context }) => context.alice,
         onDone: { target: 'connected', actions: assign({ url: ({ event }) => event.output }) },
-        onError: { target: 'failed', actions: { type: 'noteError', params: ({ event }) => ({ error: event.error }) } },
+        onError: {
+          target: 'failed',
+          actions: { type: 'recordError', params: ({ event }) => ({ error: event.error }) },
+        },
       },
     },
     connected: {
@@ -142,7 +145,10 @@ export const application = setup({
         input: ({ context }) => bobInput(context),
         // A network is done when it has shut down in order.
         onDone: 'parting',
-        onError: { target: 'failed', actions: { type: 'noteError', params: ({ event }) => ({ error: event.error }) } },
+        onError: {
+          target: 'failed',
+          actions: { type: 'recordError', params: ({ event }) => ({ error: event.error }) },
+        },
       },
       initial: 'joining',
       states: {
@@ -152,7 +158,7 @@ export const application = setup({
             onDone: 'talking',
             onError: {
               target: '#application.failed',
-              actions: { type: 'noteError', params: ({ event }) => ({ error: event.error }) },
+              actions: { type: 'recordError', params: ({ event }) => ({ error: event.error }) },
             },
           },
         },
@@ -163,7 +169,7 @@ export const application = setup({
             onDone: { target: 'idle', actions: assign({ answer: ({ event }) => event.output }) },
             onError: {
               target: '#application.failed',
-              actions: { type: 'noteError', params: ({ event }) => ({ error: event.error }) },
+              actions: { type: 'recordError', params: ({ event }) => ({ error: event.error }) },
             },
           },
         },

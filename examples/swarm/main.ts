@@ -7,7 +7,7 @@ import { exitCodes, help, parseOptions, UsageError } from './options.ts'
 import { styleFor } from './style.ts'
 import { summarise, writeSummary } from './summary.ts'
 import { Swarm } from './swarm.ts'
-import { show } from './table.ts'
+import { formatValue } from './table.ts'
 
 /** A reader that closes its end (`| head`) must not end the run without its shutdown. */
 function ignoreClosedOutput(): void {
@@ -46,7 +46,7 @@ async function main(argv: readonly string[]): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
   // Whatever ends this process, no peer outlives it.
   process.on('exit', () => swarm.killAll())
-  const display = show(progress, () => ({
+  const display = formatValue(progress, () => ({
     ...swarm.view,
     durationMs: options.durationMs,
     killEveryMs: options.killEveryMs,

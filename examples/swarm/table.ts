@@ -233,7 +233,7 @@ const redrawEveryMs = 200
 const redrawsALine = 5
 
 /** Draws until it is stopped. On a terminal the last frame stays. */
-export function show(output: Output, scene: () => Scene): { stop(): void } {
+export function formatValue(output: Output, scene: () => Scene): { stop(): void } {
   const meter = new RateMeter()
   const style = styleFor(output)
   const isTerminal = output.isTTY === true

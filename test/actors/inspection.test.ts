@@ -351,11 +351,11 @@ describe("the official inspector's Node transport", () => {
 
     const messages: StatelyInspectionEvent[] = []
     let isEnough = (): boolean => false
-    let tellEnough = (): void => {}
+    let notifyEnough = (): void => {}
     const connected = new Promise((resolve) => relay.once('connection', resolve))
     createWebSocketReceiver({ server: url }).subscribe((message) => {
       messages.push(message)
-      if (isEnough()) tellEnough()
+      if (isEnough()) notifyEnough()
     })
     await connected
     const inspector = createWebSocketInspector({ url, serializationDepthLimit: 40, maxDeferredEvents: 100_000 })
@@ -372,7 +372,7 @@ describe("the official inspector's Node transport", () => {
       links().includes(message.sessionId) &&
       JSON.stringify((message.snapshot as unknown as { value: unknown }).value) === '{"up":"stable"}'
     isEnough = () => messages.some(isUp)
-    const enough = new Promise<void>((resolve) => (tellEnough = resolve))
+    const enough = new Promise<void>((resolve) => (notifyEnough = resolve))
     for (const value of carried) {
       await fromAlice?.send('bob', value)
       await fromBob?.send('alice', value)

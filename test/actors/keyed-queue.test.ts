@@ -1,11 +1,11 @@
 /** Owns: the order of calls that share a peer, and the table of who is asked for. Refuses to know: what a call does. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Claims } from '../../actors/connection/accept-registry.ts'
-import { Turns } from '../../actors/session/keyed-queue.ts'
+import { AcceptRegistry } from '../../actors/connection/accept-registry.ts'
+import { KeyedQueue } from '../../actors/session/keyed-queue.ts'
 
 class Calls {
-  readonly turns = new Turns()
+  readonly turns = new KeyedQueue()
   readonly began: string[] = []
   readonly #ends = new Map<string, () => void>()
 
@@ -103,7 +103,7 @@ describe('claims', () => {
   const holder = (): boolean => true
 
   it('claims are found by identity and connection id, both of them', () => {
-    const claims = new Claims()
+    const claims = new AcceptRegistry()
     claims.open(bob0, holder)
     expect([
       claims.find(bob0),
@@ -113,7 +113,7 @@ describe('claims', () => {
   })
 
   it('claims are not mixed up by identities that look like numbers', () => {
-    const claims = new Claims()
+    const claims = new AcceptRegistry()
     claims.open({ identity: '0 x', connectionId: 1 }, holder)
     expect([claims.find({ identity: 'x', connectionId: 10 }), claims.find({ identity: 'x', connectionId: 1 })]).toEqual(
       [undefined, undefined],
@@ -121,13 +121,13 @@ describe('claims', () => {
   })
 
   it('claims are open for one at a time', () => {
-    const claims = new Claims()
+    const claims = new AcceptRegistry()
     claims.open(bob0, holder)
     expect(() => claims.open(bob0, () => true)).toThrow('connection 0 of bob is asked for already')
   })
 
   it('claims are closed by their holder and by nobody else', () => {
-    const claims = new Claims()
+    const claims = new AcceptRegistry()
     claims.open(bob0, holder)
     claims.close(bob0, () => true)
     expect(claims.find(bob0)).toBe(holder)

@@ -126,7 +126,7 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       const made = await scene.sessions(1)
       const alice = scene.of('alice')
       const { url } = alice.network
-      scene.tell('alice', 'listener', { type: 'connection.claimed', offer: null })
+      scene.tell('alice', 'listener', { type: 'connection.claimed', handover: null })
       await scene.until('it was restarted', () =>
         alice.eventsOf('child.restarted').some(({ child }) => child === 'listener'),
       )
@@ -220,7 +220,7 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       const alice = scene.of('alice')
       const made = await scene.sessions(1)
       for (let crash = 1; crash <= 6; crash++) {
-        scene.tell('alice', 'listener', { type: 'connection.claimed', offer: null })
+        scene.tell('alice', 'listener', { type: 'connection.claimed', handover: null })
         await scene.until(
           `crash ${crash} was noticed`,
           () => alice.eventsOf('child.restarted').length === crash || alice.eventsOf('network.failed').length === 1,

@@ -6,7 +6,7 @@
 import { describe, expect, it } from 'vitest'
 import { createNetwork } from '../../actors/index.ts'
 import type { Pipe } from '../../actors/index.ts'
-import { deaf } from '../../actors/base/pipe.ts'
+import { noopHandlers } from '../../actors/base/pipe.ts'
 import { AmpcAcceptorHandshake } from '../../protocol/ampc/ampc-handshake.ts'
 import { connectionOf } from '../../protocol/ampc/session-numbering.ts'
 import { MemoryTransport, seededRandom, VirtualClock } from '../../testing/index.ts'
@@ -49,7 +49,7 @@ class RustAcceptor {
   #accept(pipe: Pipe): void {
     const handshake = new AmpcAcceptorHandshake()
     pipe.handle({
-      ...deaf,
+      ...noopHandlers,
       onBytes: (bytes) => {
         const { write, claim } = handshake.feed(bytes)
         if (write !== undefined) pipe.write([write])
@@ -62,7 +62,7 @@ class RustAcceptor {
   #claimed(pipe: Pipe, connectionId: number, handshake: AmpcAcceptorHandshake): void {
     if (this.#group.has(connectionId)) return pipe.destroy()
     this.#group.set(connectionId, pipe)
-    pipe.handle(deaf)
+    pipe.handle(noopHandlers)
     pipe.write([handshake.confirm().write])
     if (this.#group.size < this.#connections) return
     this.#isComplete = true
@@ -145,7 +145,7 @@ describe('a timeout with some connections open', () => {
             if (write !== undefined) pipe.write([write])
             if (claim !== undefined) pipe.write([handshake.confirm().write])
           }
-          pipe.handle({ ...deaf, onBytes })
+          pipe.handle({ ...noopHandlers, onBytes })
           pipe.resume()
         },
         onError() {},

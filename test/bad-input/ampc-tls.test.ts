@@ -3,7 +3,7 @@
  * Independent of: the handshake with right ones (test/security/tls-ampc.test.ts).
  */
 import { describe, it } from 'vitest'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import { ampcTls, network, other, refuses, tls } from './rows.ts'
 import type { Row } from './rows.ts'
 
@@ -12,10 +12,10 @@ describe('TLS options of the ampc dialect', () => {
   it.each<Row>([
     ['that are missing', network({ ...ampcTls, tls: undefined }), 'ERR_INVALID_OPTION', 'tls must hold the key'],
     ...[null, 'x', []].map((value): Row => [
-      `that are ${show(value)}`,
+      `that are ${formatValue(value)}`,
       network({ ...ampcTls, tls: value }),
       'ERR_INVALID_OPTION',
-      `tls must be an object, got ${show(value)}`,
+      `tls must be an object, got ${formatValue(value)}`,
     ]),
     [
       'with an option name close to a known one',
@@ -24,10 +24,10 @@ describe('TLS options of the ampc dialect', () => {
       'tls.cert is not an option; there are: key, certificate',
     ],
     ...[undefined, null, Buffer.from(tls.key)].map((key): Row => [
-      `whose key is ${show(key)}`,
+      `whose key is ${formatValue(key)}`,
       withTls({ key }),
       'ERR_KEY_FORMAT',
-      `tls.key must be a private key in PEM, got ${show(key)}`,
+      `tls.key must be a private key in PEM, got ${formatValue(key)}`,
     ]),
     ['whose key is not a key', withTls({ key: 'x' }), 'ERR_KEY_FORMAT', 'the key of the ampc dialect'],
     [
@@ -37,10 +37,10 @@ describe('TLS options of the ampc dialect', () => {
       'belongs to another key',
     ],
     ...[undefined, null, 7].map((certificate): Row => [
-      `whose certificate is ${show(certificate)}`,
+      `whose certificate is ${formatValue(certificate)}`,
       withTls({ certificate }),
       'ERR_CERTIFICATE_UNUSABLE',
-      `tls.certificate must be a certificate in PEM, got ${show(certificate)}`,
+      `tls.certificate must be a certificate in PEM, got ${formatValue(certificate)}`,
     ]),
     [
       'whose certificate is not a certificate',
@@ -49,10 +49,10 @@ describe('TLS options of the ampc dialect', () => {
       'the certificate is not a certificate',
     ],
     ...[undefined, null, 'x', []].map((roots): Row => [
-      `whose roots are ${show(roots)}`,
+      `whose roots are ${formatValue(roots)}`,
       withTls({ roots }),
       'ERR_INVALID_OPTION',
-      `tls.roots must be an object, got ${show(roots)}`,
+      `tls.roots must be an object, got ${formatValue(roots)}`,
     ]),
     [
       'with a root that is a number',

@@ -11,7 +11,7 @@ import {
   TcpNetworkHandle,
   TlsTransport,
 } from '../../actors/index.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import { seededRandom, VirtualClock } from '../../testing/index.ts'
 import { ampc, other, own, refuses } from './rows.ts'
 import type { Row } from './rows.ts'
@@ -95,7 +95,7 @@ describe('classes and test tools', () => {
       'did you mean authorize?',
     ],
     ...[undefined, null, 7, Buffer.from('x'), 'x', ''].map((pem): Row => [
-      `a key that is ${show(pem)}`,
+      `a key that is ${formatValue(pem)}`,
       () => Identity.fromPem(pem as never),
       'ERR_KEY_FORMAT',
       'the key',
@@ -114,16 +114,16 @@ describe('classes and test tools', () => {
       'the clock of a MemoryTransport must be an object, got undefined',
     ],
     ...[undefined, null, '1', 1.5, Number.NaN].map((seed): Row => [
-      `a seed that is ${show(seed)}`,
+      `a seed that is ${formatValue(seed)}`,
       () => seededRandom(seed as never),
       'ERR_INVALID_OPTION',
-      `seed must be a whole number, got ${show(seed)}`,
+      `seed must be a whole number, got ${formatValue(seed)}`,
     ]),
     ...[undefined, Number.NaN, '5'].map((delay): Row => [
-      `a timer with a delay of ${show(delay)}`,
+      `a timer with a delay of ${formatValue(delay)}`,
       () => new VirtualClock().setTimeout(() => {}, delay as never),
       'ERR_INVALID_OPTION',
-      `delayMs of setTimeout must be a number, got ${show(delay)}`,
+      `delayMs of setTimeout must be a number, got ${formatValue(delay)}`,
     ]),
     [
       'a timer without a callback',

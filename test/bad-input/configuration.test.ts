@@ -4,7 +4,7 @@
  */
 import { describe, it } from 'vitest'
 import { defaultLimits } from '../../actors/index.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import {
   ampc,
   inCalls,
@@ -28,11 +28,11 @@ import type { Row } from './rows.ts'
 describe('a configuration', () => {
   it.each<Row>([
     ...[undefined, ...wrongTypes].map((value): Row => [
-      `that is ${show(value)}`,
+      `that is ${formatValue(value)}`,
       network(value),
       'ERR_INVALID_OPTION',
       'the configuration must be an object',
-      show(value),
+      formatValue(value),
     ]),
     [
       'with an option name close to a known one',
@@ -134,11 +134,11 @@ describe('a configuration', () => {
       '__proto__ is not an option',
     ],
     ...[undefined, null, 7, [], {}].map((identity): Row => [
-      `whose identity is ${show(identity)}`,
+      `whose identity is ${formatValue(identity)}`,
       network({ ...native, identity }),
       'ERR_INVALID_PEER_ID',
       'identity must be an Identity (Identity.generate(), or await Identity.load(file))',
-      `or, in the ampc dialect, a name, got ${show(identity)}`,
+      `or, in the ampc dialect, a name, got ${formatValue(identity)}`,
     ]),
     [
       'whose identity is a key in PEM',
@@ -173,16 +173,16 @@ describe('a configuration', () => {
       'identity must be a name in the ampc dialect, got an Identity',
     ],
     ...[null, 'Native', 7, ''].map((dialect): Row => [
-      `whose dialect is ${show(dialect)}`,
+      `whose dialect is ${formatValue(dialect)}`,
       network({ ...native, dialect }),
       'ERR_INVALID_OPTION',
-      `dialect must be 'native' or 'ampc', got ${show(dialect)}`,
+      `dialect must be 'native' or 'ampc', got ${formatValue(dialect)}`,
     ]),
     ...[null, 'none', true].map((security): Row => [
-      `whose security is ${show(security)}`,
+      `whose security is ${formatValue(security)}`,
       network({ ...native, security }),
       'ERR_INVALID_OPTION',
-      `security must be 'tls' or 'plaintext', got ${show(security)}`,
+      `security must be 'tls' or 'plaintext', got ${formatValue(security)}`,
     ]),
     [
       'without security, whose identity is a name',
@@ -192,11 +192,11 @@ describe('a configuration', () => {
       'got undefined',
     ],
     ...[null, 'later', {}].map((mode): Row => [
-      `whose onConnectionLost is ${show(mode)}`,
+      `whose onConnectionLost is ${formatValue(mode)}`,
       network({ ...native, onConnectionLost: mode }),
       'ERR_INVALID_OPTION',
       'onConnectionLost must be',
-      `got ${show(mode)}`,
+      `got ${formatValue(mode)}`,
     ]),
     [
       'whose onConnectionLost belongs to the other dialect',
@@ -206,17 +206,17 @@ describe('a configuration', () => {
       'native',
     ],
     ...[null, 0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 65, '2', 2n].map((value): Row => [
-      `whose connectionParallelism is ${show(value)}`,
+      `whose connectionParallelism is ${formatValue(value)}`,
       network({ ...native, connectionParallelism: value }),
       'ERR_INVALID_OPTION',
       'connectionParallelism must be a whole number from 1 to 64',
-      `got ${show(value)}`,
+      `got ${formatValue(value)}`,
     ]),
     ...[undefined, null, 'alice', {}, 7].map((peers): Row => [
-      `whose peers are ${show(peers)}`,
+      `whose peers are ${formatValue(peers)}`,
       network({ ...native, peers }),
       'ERR_INVALID_OPTION',
-      `peers must be a list, got ${show(peers)}`,
+      `peers must be a list, got ${formatValue(peers)}`,
     ]),
     [
       'with tls in the native dialect',

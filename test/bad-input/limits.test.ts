@@ -4,7 +4,7 @@
  */
 import { describe, it } from 'vitest'
 import { defaultLimits } from '../../actors/index.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import { inCalls, inFirst, inSecond, misplaced, native, network, refuses } from './rows.ts'
 import type { Row } from './rows.ts'
 
@@ -12,10 +12,10 @@ describe('limits', () => {
   const wrong = [null, '1', Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -1, 0, 1.5, 1n, true, {}]
   it.each<Row>([
     ...[null, 7, 'x', true, []].map((limits): Row => [
-      `that are ${show(limits)}`,
+      `that are ${formatValue(limits)}`,
       network({ ...native, limits }),
       'ERR_INVALID_OPTION',
-      `limits must be an object, got ${show(limits)}`,
+      `limits must be an object, got ${formatValue(limits)}`,
     ]),
     [
       'with an option name close to a known one',
@@ -40,11 +40,11 @@ describe('limits', () => {
       'limits.toString is not a limit',
     ],
     ...wrong.map((value): Row => [
-      `with a value that is ${show(value)}`,
+      `with a value that is ${formatValue(value)}`,
       network({ ...native, limits: { dialTimeoutMs: value } }),
       'ERR_INVALID_OPTION',
       'limits.dialTimeoutMs must be a whole number of at least 1',
-      `got ${show(value)}`,
+      `got ${formatValue(value)}`,
     ]),
     [
       'that do not fit into a native hello',

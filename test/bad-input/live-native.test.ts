@@ -5,7 +5,7 @@
  * (test/native/network-endings.test.ts).
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import type { Session } from '../../index.ts'
 import { NativeScene, number, numberOf } from '../support/native-scene.ts'
 import type { NativeMember } from '../support/native-scene.ts'
@@ -27,10 +27,10 @@ const sessionRows: Row[] = [
   ...callRows('receive', ({ session, peer }, options) => session.receive(peer, options)),
   ...callRows('flush', ({ session }, options) => session.flush(options)),
   ...[undefined, 7, 'x', {}].map((handler): Row => [
-    `handle with ${show(handler)} as the handler`,
+    `handle with ${formatValue(handler)} as the handler`,
     ({ session, peer }) => session.handle(peer, handler as never),
     'ERR_INVALID_OPTION',
-    `the handler must be a function, got ${show(handler)}`,
+    `the handler must be a function, got ${formatValue(handler)}`,
   ]),
   [
     'handle with a misspelled option',
@@ -51,11 +51,11 @@ const sessionRows: Row[] = [
     'onLost must be a function, got 7',
   ],
   ...[undefined, null, 7].map((listener): Row => [
-    `onConnectionLost with ${show(listener)} as the listener`,
+    `onConnectionLost with ${formatValue(listener)} as the listener`,
     ({ session }) => session.onConnectionLost(listener as never),
     'ERR_INVALID_OPTION',
     'onConnectionLost must be a function',
-    show(listener),
+    formatValue(listener),
   ]),
 ]
 
@@ -74,11 +74,11 @@ const networkRows: Row[] = [
     ),
   ),
   ...[undefined, 0, 1025, ...wrongTimes.filter((value) => value !== 2 ** 31), 2 ** 31].map((count): Row => [
-    `makeSessions with ${show(count)} as count`,
+    `makeSessions with ${formatValue(count)} as count`,
     ({ network }) => network.makeSessions({ count } as never),
     'ERR_INVALID_OPTION',
     'count must be a whole number from 1 to 1024',
-    `got ${show(count)}`,
+    `got ${formatValue(count)}`,
   ]),
   [
     'makeSessions with a timeoutMs of 0',
@@ -88,10 +88,10 @@ const networkRows: Row[] = [
     'got 0',
   ],
   ...[null, 'bob', 7, {}].map((peers): Row => [
-    `makeSessions with ${show(peers)} as peers`,
+    `makeSessions with ${formatValue(peers)} as peers`,
     ({ network }) => network.makeSessions({ count: 1, peers } as never),
     'ERR_INVALID_OPTION',
-    `peers must be a list, got ${show(peers)}`,
+    `peers must be a list, got ${formatValue(peers)}`,
   ]),
   [
     'makeSessions with an empty list of peers',
@@ -107,10 +107,10 @@ const networkRows: Row[] = [
     'in the list already',
   ],
   ...unknownPeers.map((peer): Row => [
-    `makeSessions with the peer ${show(peer)}`,
+    `makeSessions with the peer ${formatValue(peer)}`,
     ({ network, peer: known }) => network.makeSessions({ count: 1, peers: [known, peer] as never }),
     'ERR_UNKNOWN_PEER',
-    `peers[1] is ${show(peer)}, which is not a peer of this network`,
+    `peers[1] is ${formatValue(peer)}, which is not a peer of this network`,
   ]),
   [
     'makeSessions with a string as agreePrfKeys',
@@ -133,16 +133,16 @@ const networkRows: Row[] = [
     'did you mean peer.up?',
   ],
   ...[undefined, null, 7, '*', Symbol('s')].map((type): Row => [
-    `on with ${show(type)} as the event`,
+    `on with ${formatValue(type)} as the event`,
     ({ network }) => network.on(type as never, () => {}),
     'ERR_INVALID_OPTION',
-    `${type === '*' ? '"*"' : show(type)} is not an event of a network; there are: network.ready`,
+    `${type === '*' ? '"*"' : formatValue(type)} is not an event of a network; there are: network.ready`,
   ]),
   ...[undefined, null, 7, {}].map((listener): Row => [
-    `on with ${show(listener)} as the listener`,
+    `on with ${formatValue(listener)} as the listener`,
     ({ network }) => network.on('peer.up', listener as never),
     'ERR_INVALID_OPTION',
-    `the listener of "peer.up" must be a function, got ${show(listener)}`,
+    `the listener of "peer.up" must be a function, got ${formatValue(listener)}`,
   ]),
   [
     'events with a misspelled option',

@@ -5,7 +5,7 @@
 import { expect } from 'vitest'
 import { StatewireError } from '../../codec/errors.ts'
 import type { ErrorCode } from '../../codec/errors.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import type { ControlChannel, Network, Session } from '../../index.ts'
 
 export interface Live {
@@ -34,23 +34,23 @@ export const wrongTimes = [
 /** Options that every call with a deadline refuses. */
 export const callRows = (name: string, call: (live: Live, options: never) => unknown): Row[] => [
   ...[null, 7, 'x', [], () => {}].map((options): Row => [
-    `${name} with ${show(options)} as options`,
+    `${name} with ${formatValue(options)} as options`,
     (live) => call(live, options as never),
     'ERR_INVALID_OPTION',
-    `${name} takes an object of options, got ${show(options)}`,
+    `${name} takes an object of options, got ${formatValue(options)}`,
   ]),
   ...wrongTimes.map((timeoutMs): Row => [
-    `${name} with ${show(timeoutMs)} as timeoutMs`,
+    `${name} with ${formatValue(timeoutMs)} as timeoutMs`,
     (live) => call(live, { timeoutMs } as never),
     'ERR_INVALID_OPTION',
     `timeoutMs of ${name} must be a number`,
-    `got ${show(timeoutMs)}`,
+    `got ${formatValue(timeoutMs)}`,
   ]),
   ...[null, {}, true, new AbortController()].map((signal): Row => [
-    `${name} with ${show(signal)} as signal`,
+    `${name} with ${formatValue(signal)} as signal`,
     (live) => call(live, { signal } as never),
     'ERR_INVALID_OPTION',
-    `signal of ${name} must be an AbortSignal, got ${show(signal)}`,
+    `signal of ${name} must be an AbortSignal, got ${formatValue(signal)}`,
   ]),
   [
     `${name} with an option name close to a known one`,
@@ -62,10 +62,10 @@ export const callRows = (name: string, call: (live: Live, options: never) => unk
 export const unknownPeers = [undefined, null, 7, '', 'carol', {}, [], Symbol('s')]
 export const peerRows = (name: string, call: (live: Live, peer: never) => unknown, where: string): Row[] =>
   unknownPeers.map((peer): Row => [
-    `${name} with ${show(peer)} as the peer`,
+    `${name} with ${formatValue(peer)} as the peer`,
     (live) => call(live, peer as never),
     'ERR_UNKNOWN_PEER',
-    `${show(peer)} is not ${where}; there are:`,
+    `${formatValue(peer)} is not ${where}; there are:`,
   ])
 
 const typeNames =
@@ -115,17 +115,17 @@ export const valueRows = (name: string, call: (live: Live, value: never) => unkn
 export const drainRows: Row[] = [
   ...peerRows('drain', ({ network }, peer) => network.drain(peer), 'a peer of this network'),
   ...[null, 7, 'x', []].map((options): Row => [
-    `drain with ${show(options)} as options`,
+    `drain with ${formatValue(options)} as options`,
     ({ network, peer }) => network.drain(peer, options as never),
     'ERR_INVALID_OPTION',
-    `drain takes an object of options, got ${show(options)}`,
+    `drain takes an object of options, got ${formatValue(options)}`,
   ]),
   ...wrongTimes.map((timeoutMs): Row => [
-    `drain with ${show(timeoutMs)} as timeoutMs`,
+    `drain with ${formatValue(timeoutMs)} as timeoutMs`,
     ({ network, peer }) => network.drain(peer, { timeoutMs } as never),
     'ERR_INVALID_OPTION',
     'timeoutMs of drain must be a number',
-    `got ${show(timeoutMs)}`,
+    `got ${formatValue(timeoutMs)}`,
   ]),
   [
     'drain with a timeoutMs of 0',
@@ -141,11 +141,11 @@ export const drainRows: Row[] = [
     'timeoutMS is not an option of drain (did you mean timeoutMs?)',
   ],
   ...[null, 7, 'x'.repeat(257)].map((reason): Row => [
-    `drain with ${show(reason)} as reason`,
+    `drain with ${formatValue(reason)} as reason`,
     ({ network, peer }) => network.drain(peer, { reason } as never),
     'ERR_INVALID_OPTION',
     'reason must be a text of at most 256 bytes',
-    `got ${show(reason)}`,
+    `got ${formatValue(reason)}`,
   ]),
 ]
 

@@ -3,7 +3,7 @@
  * Independent of: calls on a running network (live-*.test.ts).
  */
 import { describe, expect, it } from 'vitest'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import { expectError } from '../codec/harness.ts'
 import {
   ampc,
@@ -24,10 +24,10 @@ import type { Row } from './rows.ts'
 describe('a peer in the list', () => {
   it.each<Row>([
     ...[null, 'alice', 7, []].map((peer): Row => [
-      `that is ${show(peer)}`,
+      `that is ${formatValue(peer)}`,
       network({ ...native, peers: [native.peers[1], peer] }),
       'ERR_INVALID_OPTION',
-      `peers[1] must be an object with an id, got ${show(peer)}`,
+      `peers[1] must be an object with an id, got ${formatValue(peer)}`,
     ]),
     [
       'with an option name close to a known one',
@@ -52,11 +52,11 @@ describe('a peer in the list', () => {
       'peers[1].',
     ),
     ...[undefined, null, 7, ''].map((id): Row => [
-      `whose id is ${show(id)}`,
+      `whose id is ${formatValue(id)}`,
       network(peerWith({ id })),
       'ERR_INVALID_PEER_ID',
       'peers[1].id must',
-      typeof id === 'string' ? 'has 0' : `got ${show(id)}`,
+      typeof id === 'string' ? 'has 0' : `got ${formatValue(id)}`,
     ]),
     [
       'whose id is too short',
@@ -64,7 +64,7 @@ describe('a peer in the list', () => {
       'ERR_INVALID_PEER_ID',
       'peers[1].id',
       'has 51',
-      show(other.id.slice(1)),
+      formatValue(other.id.slice(1)),
     ],
     [
       'whose id is in upper case',
@@ -72,7 +72,7 @@ describe('a peer in the list', () => {
       'ERR_INVALID_PEER_ID',
       'peers[1].id',
       'lower case',
-      show(other.id.toUpperCase()),
+      formatValue(other.id.toUpperCase()),
     ],
     [
       'whose id holds a line end',
@@ -135,12 +135,12 @@ describe('a peer in the list', () => {
         [`tls://${'a'.repeat(400)}:1`, 'more than 300'],
       ] as [unknown, string][]
     ).map(([url, said]): Row => [
-      `whose url is ${show(url)}`,
+      `whose url is ${formatValue(url)}`,
       network(peerWith({ url })),
       'ERR_INVALID_URL',
       'peers[1].url',
       said,
-      show(url),
+      formatValue(url),
       'a right one is tls://127.0.0.1:15600',
     ]),
     [

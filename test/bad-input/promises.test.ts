@@ -9,7 +9,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { createNetwork, Identity, PeerConnectionBuilder } from '../../actors/index.ts'
 import { StatewireError } from '../../codec/errors.ts'
 import type { ErrorCode } from '../../codec/errors.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import { VirtualClock } from '../../testing/index.ts'
 import { native, own, refuses } from './rows.ts'
 
@@ -23,16 +23,16 @@ describe('calls that return a promise', () => {
     ...[undefined, null, 7, '', 'a\0b', {}].flatMap(
       (name): [string, () => Promise<unknown>, ErrorCode, ...string[]][] => [
         [
-          `loading a key from ${show(name)}`,
+          `loading a key from ${formatValue(name)}`,
           () => Identity.load(name as never),
           'ERR_INVALID_OPTION',
-          `file must be the path of a key file, got ${show(name)}`,
+          `file must be the path of a key file, got ${formatValue(name)}`,
         ],
         [
-          `saving a key to ${show(name)}`,
+          `saving a key to ${formatValue(name)}`,
           () => own.save(name as never),
           'ERR_INVALID_OPTION',
-          `file must be the path of a key file, got ${show(name)}`,
+          `file must be the path of a key file, got ${formatValue(name)}`,
         ],
       ],
     ),
@@ -42,7 +42,7 @@ describe('calls that return a promise', () => {
       'ERR_KEY_FILE_NOT_FOUND',
       'none.pem',
     ],
-    ['loading a key from a folder', () => Identity.load(folder), 'ERR_KEY_FILE_UNUSABLE', show(folder)],
+    ['loading a key from a folder', () => Identity.load(folder), 'ERR_KEY_FILE_UNUSABLE', formatValue(folder)],
     ['loading a key from a file that holds none', () => Identity.load(file), 'ERR_KEY_FORMAT', 'not-a-key.pem'],
     ['saving a key over an existing file', () => own.save(file), 'ERR_KEY_FILE_EXISTS', 'not-a-key.pem'],
     [
@@ -65,11 +65,11 @@ describe('calls that return a promise', () => {
     ],
     ...[-1, Number.NaN, Number.POSITIVE_INFINITY, '5', null].map(
       (ms): [string, () => Promise<unknown>, ErrorCode, ...string[]] => [
-        `advancing virtual time by ${show(ms)}`,
+        `advancing virtual time by ${formatValue(ms)}`,
         () => new VirtualClock().advance(ms as never),
         'ERR_INVALID_OPTION',
         'byMs of advance',
-        `got ${show(ms)}`,
+        `got ${formatValue(ms)}`,
       ],
     ),
     [

@@ -4,7 +4,7 @@
  */
 import { describe, it } from 'vitest'
 import { createNetwork, Network, supervisor } from '../../actors/index.ts'
-import { show } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import { createActor } from '../../machines/xstate.ts'
 import { VirtualClock } from '../../testing/index.ts'
 import { native, network, refuses, wrongTypes } from './rows.ts'
@@ -15,11 +15,11 @@ describe('the runtime of a network', () => {
   const inside = (environment: unknown): (() => unknown) => network(native, { environment })
   it.each<Row>([
     ...[null, 7, 'x', []].map((runtime): Row => [
-      `${show(runtime)} as the second argument of createNetwork`,
+      `${formatValue(runtime)} as the second argument of createNetwork`,
       network(native, runtime),
       'ERR_INVALID_OPTION',
       'the second argument of createNetwork must be an object',
-      show(runtime),
+      formatValue(runtime),
     ]),
     [
       'a runtime option name close to a known one',
@@ -28,10 +28,10 @@ describe('the runtime of a network', () => {
       'enviroment is not an option of the runtime (did you mean environment?)',
     ],
     ...[null, 7, []].map((value): Row => [
-      `${show(value)} as the environment`,
+      `${formatValue(value)} as the environment`,
       inside(value),
       'ERR_INVALID_OPTION',
-      `environment must be an object, got ${show(value)}`,
+      `environment must be an object, got ${formatValue(value)}`,
     ]),
     [
       'a name of a part of the environment close to a known one',
@@ -61,20 +61,20 @@ describe('the runtime of a network', () => {
       'environment.transport.openHandles must be a number, got undefined',
     ],
     ...[null, 7, {}, 'x'].map((inspect): Row => [
-      `${show(inspect)} as inspect`,
+      `${formatValue(inspect)} as inspect`,
       network(native, { inspect }),
       'ERR_INVALID_OPTION',
       'inspect must be a function',
-      show(inspect),
+      formatValue(inspect),
     ]),
     ...[undefined, null, 7, { config: native, environment: {}, limits: {} }].map((input): Row => [
-      `${show(input)} as the input of the supervisor`,
+      `${formatValue(input)} as the input of the supervisor`,
       () => Network.from(createActor(supervisor, { input } as never)),
       'ERR_INVALID_OPTION',
       'of the supervisor',
     ]),
     ...[...wrongTypes, {}].map((ref): Row => [
-      `${show(ref)} as the reference of a network`,
+      `${formatValue(ref)} as the reference of a network`,
       () => Network.from(ref),
       'ERR_NOT_A_NETWORK',
       'statewire supervisor',

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { StatewireError } from '../../codec/errors.ts'
-import { legible, legibleData, sentenceLengthMax } from '../../codec/sanitize.ts'
+import { sanitize, sanitizeData, sentenceLengthMax } from '../../codec/sanitize.ts'
 
 // oxlint-disable-next-line no-control-regex -- control characters are what must not be there
 const raw = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/
@@ -28,12 +28,12 @@ describe('a legible text', () => {
     ['has no beginning of one', 'x -----BEGIN ENCRYPTED PRIVATE KEY-----\nMC4C', 'x <private key>'],
     ['has no password in front of a host', '"tls://me:secret@host:1" is wrong', '"tls://…@host:1" is wrong'],
   ])('%s', (_, text, expected) => {
-    expect(legible(text)).toBe(expected)
+    expect(sanitize(text)).toBe(expected)
   })
 
   test('of one character below U+00A0 is that character where it can be printed, and nowhere else', () => {
     const kept = Array.from({ length: 0xa0 }, (_, code) => code).filter(
-      (code) => legible(String.fromCharCode(code)) === String.fromCharCode(code),
+      (code) => sanitize(String.fromCharCode(code)) === String.fromCharCode(code),
     )
     expect(kept).toEqual(Array.from({ length: 95 }, (_, index) => 0x20 + index))
   })
@@ -44,17 +44,17 @@ describe('a legible text', () => {
     [sentenceLengthMax + 1, true],
     [1 << 20, true],
   ])('of %i characters is cut: %s', (length, isCut) => {
-    const text = legible('a'.repeat(length))
+    const text = sanitize('a'.repeat(length))
     expect([text.length, text.endsWith('…')]).toEqual([Math.min(length, sentenceLengthMax), isCut])
   })
 
   test('is one line of bounded length, whatever comes, and stays what it is', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 2000 }), (text) => {
-        const clean = legible(text)
+        const clean = sanitize(text)
         expect(clean).not.toMatch(raw)
         expect(clean.length).toBeLessThanOrEqual(sentenceLengthMax)
-        expect(legible(clean)).toBe(clean)
+        expect(sanitize(clean)).toBe(clean)
       }),
     )
   })
@@ -66,7 +66,7 @@ describe('a legible text', () => {
   })
 
   test('stands in plain data wherever a text does', () => {
-    expect(legibleData({ 'a\n': ['b\n', { c: 'd\n', e: 5, f: null }] })).toEqual({
+    expect(sanitizeData({ 'a\n': ['b\n', { c: 'd\n', e: 5, f: null }] })).toEqual({
       'a\\u000a': ['b\\u000a', { c: 'd\\u000a', e: 5, f: null }],
     })
   })

@@ -10,70 +10,70 @@ const table = `
 # dialled: begins opening.connecting
 opening.connecting
   pipe.opened                        -> opening.connected              secure
-  pipe.failed                        -> errored                        noteCause destroyPipe tellErrored
-  pipe.ended                         -> closing                        noteCause endPipe
-  pipe.closed                        -> closed                         noteCause tellClosed
-  handshake.failed                   -> errored                        noteCause destroyPipe tellErrored
-  connection.close                   -> closing                        noteCause endPipe
-  connection.fail                    -> errored                        noteCause destroyPipe tellErrored
-  deadline.passed                    -> errored                        noteCause destroyPipe tellErrored
+  pipe.failed                        -> errored                        recordCause destroyPipe notifyErrored
+  pipe.ended                         -> closing                        recordCause endPipe
+  pipe.closed                        -> closed                         recordCause notifyClosed
+  handshake.failed                   -> errored                        recordCause destroyPipe notifyErrored
+  connection.close                   -> closing                        recordCause endPipe
+  connection.fail                    -> errored                        recordCause destroyPipe notifyErrored
+  deadline.passed                    -> errored                        recordCause destroyPipe notifyErrored
 opening.connected
   pipe.secured                       -> authenticating.greeting        greet
-  pipe.failed                        -> errored                        noteCause destroyPipe tellErrored
-  pipe.ended                         -> closing                        noteCause endPipe
-  pipe.closed                        -> closed                         noteCause tellClosed
-  handshake.failed                   -> errored                        noteCause destroyPipe tellErrored
-  connection.close                   -> closing                        noteCause endPipe
-  connection.fail                    -> errored                        noteCause destroyPipe tellErrored
-  deadline.passed                    -> errored                        noteCause destroyPipe tellErrored
+  pipe.failed                        -> errored                        recordCause destroyPipe notifyErrored
+  pipe.ended                         -> closing                        recordCause endPipe
+  pipe.closed                        -> closed                         recordCause notifyClosed
+  handshake.failed                   -> errored                        recordCause destroyPipe notifyErrored
+  connection.close                   -> closing                        recordCause endPipe
+  connection.fail                    -> errored                        recordCause destroyPipe notifyErrored
+  deadline.passed                    -> errored                        recordCause destroyPipe notifyErrored
 errored
-  pipe.closed                        -> closed                         tellClosed
-  deadline.passed                    -> closed                         tellClosed
+  pipe.closed                        -> closed                         notifyClosed
+  deadline.passed                    -> closed                         notifyClosed
 closing
-  pipe.failed                        -> errored                        noteCause destroyPipe tellErrored
-  pipe.closed                        -> closed                         noteCause tellClosed
-  handshake.failed                   -> errored                        noteCause destroyPipe tellErrored
-  connection.fail                    -> errored                        noteCause destroyPipe tellErrored
-  deadline.passed                    -> errored                        destroyPipe tellErrored
+  pipe.failed                        -> errored                        recordCause destroyPipe notifyErrored
+  pipe.closed                        -> closed                         recordCause notifyClosed
+  handshake.failed                   -> errored                        recordCause destroyPipe notifyErrored
+  connection.fail                    -> errored                        recordCause destroyPipe notifyErrored
+  deadline.passed                    -> errored                        destroyPipe notifyErrored
 closed, final
 authenticating.greeting
-  pipe.failed                        -> errored                        noteCause destroyPipe tellErrored
-  pipe.ended                         -> closing                        noteCause endPipe
-  pipe.closed                        -> closed                         noteCause tellClosed
-  handshake.claimed                  -> authenticating.claimed         tellClaimed
-  handshake.verified                 -> authenticating.authenticated   tellAuthenticated
-  handshake.failed                   -> errored                        noteCause destroyPipe tellErrored
-  connection.close                   -> closing                        noteCause endPipe
-  connection.fail                    -> errored                        noteCause destroyPipe tellErrored
-  deadline.passed                    -> errored                        noteCause destroyPipe tellErrored
+  pipe.failed                        -> errored                        recordCause destroyPipe notifyErrored
+  pipe.ended                         -> closing                        recordCause endPipe
+  pipe.closed                        -> closed                         recordCause notifyClosed
+  handshake.claimed                  -> authenticating.claimed         notifyClaimed
+  handshake.verified                 -> authenticating.authenticated   notifyAuthenticated
+  handshake.failed                   -> errored                        recordCause destroyPipe notifyErrored
+  connection.close                   -> closing                        recordCause endPipe
+  connection.fail                    -> errored                        recordCause destroyPipe notifyErrored
+  deadline.passed                    -> errored                        recordCause destroyPipe notifyErrored
 authenticating.claimed
-  pipe.failed                        -> errored                        noteCause destroyPipe tellErrored
-  pipe.ended                         -> closing                        noteCause endPipe
-  pipe.closed                        -> closed                         noteCause tellClosed
-  handshake.failed                   -> errored                        noteCause destroyPipe tellErrored
-  connection.handOn                  -> closed                         handOn tellClosed
-  connection.close                   -> closing                        noteCause endPipe
-  connection.fail                    -> errored                        noteCause destroyPipe tellErrored
-  deadline.passed                    -> errored                        noteCause destroyPipe tellErrored
+  pipe.failed                        -> errored                        recordCause destroyPipe notifyErrored
+  pipe.ended                         -> closing                        recordCause endPipe
+  pipe.closed                        -> closed                         recordCause notifyClosed
+  handshake.failed                   -> errored                        recordCause destroyPipe notifyErrored
+  connection.handOn                  -> closed                         handOn notifyClosed
+  connection.close                   -> closing                        recordCause endPipe
+  connection.fail                    -> errored                        recordCause destroyPipe notifyErrored
+  deadline.passed                    -> errored                        recordCause destroyPipe notifyErrored
 authenticating.authenticated
-  pipe.failed                        -> errored                        noteCause destroyPipe tellErrored
-  pipe.ended                         -> closing                        noteCause endPipe
-  pipe.closed                        -> closed                         noteCause tellClosed
-  handshake.failed                   -> errored                        noteCause destroyPipe tellErrored
+  pipe.failed                        -> errored                        recordCause destroyPipe notifyErrored
+  pipe.ended                         -> closing                        recordCause endPipe
+  pipe.closed                        -> closed                         recordCause notifyClosed
+  handshake.failed                   -> errored                        recordCause destroyPipe notifyErrored
   connection.adopt                   -> open
-  connection.close                   -> closing                        noteCause endPipe
-  connection.fail                    -> errored                        noteCause destroyPipe tellErrored
-  deadline.passed                    -> errored                        noteCause destroyPipe tellErrored
+  connection.close                   -> closing                        recordCause endPipe
+  connection.fail                    -> errored                        recordCause destroyPipe notifyErrored
+  deadline.passed                    -> errored                        recordCause destroyPipe notifyErrored
 open
-  pipe.failed                        -> errored                        noteCause destroyPipe tellErrored
-  pipe.ended                         -> closing                        noteCause endPipe
-  pipe.closed                        -> closed                         noteCause tellClosed
-  handshake.failed                   -> errored                        noteCause destroyPipe tellErrored
-  connection.close                   -> closing                        noteCause endPipe
-  connection.fail                    -> errored                        noteCause destroyPipe tellErrored
-  deadline.passed                    -> errored                        noteCause destroyPipe tellErrored
+  pipe.failed                        -> errored                        recordCause destroyPipe notifyErrored
+  pipe.ended                         -> closing                        recordCause endPipe
+  pipe.closed                        -> closed                         recordCause notifyClosed
+  handshake.failed                   -> errored                        recordCause destroyPipe notifyErrored
+  connection.close                   -> closing                        recordCause endPipe
+  connection.fail                    -> errored                        recordCause destroyPipe notifyErrored
+  deadline.passed                    -> errored                        recordCause destroyPipe notifyErrored
 # accepted: begins opening.connected secure
-# taken by its link: begins authenticating.authenticated tellAuthenticated
+# taken by its link: begins authenticating.authenticated notifyAuthenticated
 `
 
 interface Node {

@@ -9,24 +9,24 @@ import { chartContract, childEvents, named } from './chart-contract.ts'
 const table = `
 # a listener: begins binding bind
 binding
-  listener.bound                     -> listening                      tellListening
-  listener.failed                    -> errored                        noteFailure unbind tellFailed fail
+  listener.bound                     -> listening                      notifyListening
+  listener.failed                    -> errored                        recordFailure unbind notifyFailed fail
   pipe.accepted                      -> stays                          refusePipe
   connection.claimed                 -> stays                          place
   admission.decided                  -> stays                          decide
-  connection.errored                 -> stays                          noteFailed
-  connection.closed                  -> stays                          noteFailed forget
+  connection.errored                 -> stays                          recordFailed
+  connection.closed                  -> stays                          recordFailed forget
   listener.close                     -> closed                         unbind
   child.done                         -> stays                          forget
   child.failed                       -> stays                          forget
-  deadline.passed                    -> errored                        noteFailure unbind tellFailed fail
+  deadline.passed                    -> errored                        recordFailure unbind notifyFailed fail
 listening
-  listener.failed                    -> errored                        noteFailure unbind tellFailed fail
+  listener.failed                    -> errored                        recordFailure unbind notifyFailed fail
   pipe.accepted                      -> stays                          admit
   connection.claimed                 -> stays                          place
   admission.decided                  -> stays                          decide
-  connection.errored                 -> stays                          noteFailed
-  connection.closed                  -> stays                          noteFailed forget
+  connection.errored                 -> stays                          recordFailed
+  connection.closed                  -> stays                          recordFailed forget
   listener.close                     -> closed                         unbind
   child.done                         -> stays                          forget
   child.failed                       -> stays                          forget
@@ -34,8 +34,8 @@ errored
   pipe.accepted                      -> stays                          refusePipe
   connection.claimed                 -> stays                          place
   admission.decided                  -> stays                          decide
-  connection.errored                 -> stays                          noteFailed
-  connection.closed                  -> stays                          noteFailed forget
+  connection.errored                 -> stays                          recordFailed
+  connection.closed                  -> stays                          recordFailed forget
   listener.close                     -> closed                         unbind
   child.done                         -> stays                          forget
   child.failed                       -> stays                          forget

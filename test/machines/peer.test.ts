@@ -20,9 +20,9 @@ idle
   reconnector.restarted              -> stays                          wakeLinks
   link.retry                         -> stays                          wakeLinks
   child.done                         -> stays                          forgetLink
-  child.failed                       -> stays                          noteEscalation
-  child.restarted                    -> stays                          noteRestart
-  child.escalated                    -> errored                        noteEscalation tellErrored
+  child.failed                       -> stays                          recordEscalation
+  child.restarted                    -> stays                          recordRestart
+  child.escalated                    -> errored                        recordEscalation notifyErrored
 active
   link.open                          -> stays                          openLink
   link.release                       -> stays                          releaseLink
@@ -35,9 +35,9 @@ active
   reconnector.restarted              -> stays                          wakeLinks
   link.retry                         -> stays                          wakeLinks
   child.done                         -> stays                          forgetLink
-  child.failed                       -> stays                          noteEscalation
-  child.restarted                    -> stays                          noteRestart
-  child.escalated                    -> errored                        noteEscalation tellErrored
+  child.failed                       -> stays                          recordEscalation
+  child.restarted                    -> stays                          recordRestart
+  child.escalated                    -> errored                        recordEscalation notifyErrored
 closing
   link.open                          -> stays                          refuseLink
   link.release                       -> stays                          releaseLink
@@ -51,7 +51,7 @@ closing
   link.retry                         -> stays                          wakeLinks
   child.done                         -> stays                          forgetLink
   child.failed                       -> stays                          forgetLink
-  child.restarted                    -> stays                          noteRestart
+  child.restarted                    -> stays                          recordRestart
   child.escalated                    -> stays                          forgetLink
   deadline.passed                    -> closed
 errored
@@ -66,9 +66,9 @@ errored
   reconnector.restarted              -> stays                          wakeLinks
   link.retry                         -> stays                          wakeLinks
   child.done                         -> stays                          forgetLink
-  child.failed                       -> stays                          noteEscalation
-  child.restarted                    -> stays                          noteRestart
-  child.escalated                    -> stays                          noteEscalation
+  child.failed                       -> stays                          recordEscalation
+  child.restarted                    -> stays                          recordRestart
+  child.escalated                    -> stays                          recordEscalation
   deadline.passed                    -> active                         reopenLinks
 closed, final
 `

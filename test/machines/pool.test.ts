@@ -12,17 +12,17 @@ running
   pool.add                           -> stays                          add
   pool.drain                         -> draining                       drain
   pool.pass                          -> stays                          pass
-  child.done                         -> stays                          noteEnd
-  child.failed                       -> stays                          noteEnd
-  child.restarted                    -> stays                          noteEnd
-  child.escalated                    -> stays                          noteEnd
+  child.done                         -> stays                          recordEnd
+  child.failed                       -> stays                          recordEnd
+  child.restarted                    -> stays                          recordEnd
+  child.escalated                    -> stays                          recordEnd
 draining
   pool.pass                          -> stays                          pass
-  pool.empty                         -> empty                          tellEmpty
-  child.done                         -> stays                          noteEnd
-  child.failed                       -> stays                          noteEnd
-  child.restarted                    -> stays                          noteEnd
-  child.escalated                    -> stays                          noteEnd
+  pool.empty                         -> empty                          notifyEmpty
+  child.done                         -> stays                          recordEnd
+  child.failed                       -> stays                          recordEnd
+  child.restarted                    -> stays                          recordEnd
+  child.escalated                    -> stays                          recordEnd
 empty, final
 `
 

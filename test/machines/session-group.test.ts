@@ -10,49 +10,49 @@ const table = `
 # sessions: begins queued takeTurn
 queued
   turn.granted                       -> connecting                     openLinks
-  link.failed                        -> failed                         noteFailure releaseLinks reject tellClosed
-  group.fail                         -> failed                         noteFailure releaseLinks reject tellClosed
-  group.close                        -> failed                         noteFailure releaseLinks reject tellClosed
-  deadline.passed                    -> failed                         noteFailure releaseLinks reject tellClosed
+  link.failed                        -> failed                         recordFailure releaseLinks reject notifyClosed
+  group.fail                         -> failed                         recordFailure releaseLinks reject notifyClosed
+  group.close                        -> failed                         recordFailure releaseLinks reject notifyClosed
+  deadline.passed                    -> failed                         recordFailure releaseLinks reject notifyClosed
 connecting
-  link.ready                         -> stays                          noteReady
-  link.up                            -> stays                          noteReady
-  link.down                          -> stays                          noteDown
-  link.failed                        -> failed                         noteFailure releaseLinks reject tellClosed
+  link.ready                         -> stays                          recordReady
+  link.up                            -> stays                          recordReady
+  link.down                          -> stays                          recordDown
+  link.failed                        -> failed                         recordFailure releaseLinks reject notifyClosed
   group.whole                        -> validating                     validate
-  group.fail                         -> failed                         noteFailure releaseLinks reject tellClosed
-  group.close                        -> failed                         noteFailure releaseLinks reject tellClosed
-  deadline.passed                    -> failed                         noteFailure releaseLinks reject tellClosed
+  group.fail                         -> failed                         recordFailure releaseLinks reject notifyClosed
+  group.close                        -> failed                         recordFailure releaseLinks reject notifyClosed
+  deadline.passed                    -> failed                         recordFailure releaseLinks reject notifyClosed
 failed, final
 validating
-  link.down                          -> failed                         noteFailure releaseLinks reject tellClosed
-  link.failed                        -> failed                         noteFailure releaseLinks reject tellClosed
+  link.down                          -> failed                         recordFailure releaseLinks reject notifyClosed
+  link.failed                        -> failed                         recordFailure releaseLinks reject notifyClosed
   group.validated                    -> open                           settle
-  group.fail                         -> failed                         noteFailure releaseLinks reject tellClosed
-  group.close                        -> failed                         noteFailure releaseLinks reject tellClosed
-  deadline.passed                    -> failed                         noteFailure releaseLinks reject tellClosed
+  group.fail                         -> failed                         recordFailure releaseLinks reject notifyClosed
+  group.close                        -> failed                         recordFailure releaseLinks reject notifyClosed
+  deadline.passed                    -> failed                         recordFailure releaseLinks reject notifyClosed
 open
-  link.down                          -> stays                          noteDown
-  link.failed                        -> failed                         noteFailure releaseLinks reject tellClosed
-  group.fail                         -> failed                         noteFailure releaseLinks reject tellClosed
-  group.close                        -> closed                         noteFailure releaseLinks tellClosed
-  deadline.passed                    -> failed                         noteFailure releaseLinks reject tellClosed
+  link.down                          -> stays                          recordDown
+  link.failed                        -> failed                         recordFailure releaseLinks reject notifyClosed
+  group.fail                         -> failed                         recordFailure releaseLinks reject notifyClosed
+  group.close                        -> closed                         recordFailure releaseLinks notifyClosed
+  deadline.passed                    -> failed                         recordFailure releaseLinks reject notifyClosed
 closed, final
 # sessions that resume: begins queued takeTurn
 validating
-  link.down                          -> stays                          noteDown
-  link.failed                        -> failed                         noteFailure releaseLinks reject tellClosed
+  link.down                          -> stays                          recordDown
+  link.failed                        -> failed                         recordFailure releaseLinks reject notifyClosed
   group.validated                    -> open                           settle
-  group.fail                         -> failed                         noteFailure releaseLinks reject tellClosed
-  group.close                        -> failed                         noteFailure releaseLinks reject tellClosed
-  deadline.passed                    -> failed                         noteFailure releaseLinks reject tellClosed
+  group.fail                         -> failed                         recordFailure releaseLinks reject notifyClosed
+  group.close                        -> failed                         recordFailure releaseLinks reject notifyClosed
+  deadline.passed                    -> failed                         recordFailure releaseLinks reject notifyClosed
 # a control channel: begins queued takeTurn
 open
-  link.down                          -> stays                          noteDown
-  link.failed                        -> stays                          noteGone
-  group.fail                         -> failed                         noteFailure releaseLinks reject tellClosed
-  group.close                        -> closed                         noteFailure releaseLinks tellClosed
-  deadline.passed                    -> failed                         noteFailure releaseLinks reject tellClosed
+  link.down                          -> stays                          recordDown
+  link.failed                        -> stays                          recordGone
+  group.fail                         -> failed                         recordFailure releaseLinks reject notifyClosed
+  group.close                        -> closed                         recordFailure releaseLinks notifyClosed
+  deadline.passed                    -> failed                         recordFailure releaseLinks reject notifyClosed
 `
 
 describe('the session group chart', () => {

@@ -9,50 +9,50 @@ import { chartContract, childEvents, named } from './chart-contract.ts'
 const table = `
 # a network: begins starting begin
 starting
-  listener.listening                 -> running                        tellReady
-  listener.failed                    -> failed                         noteFailure tellFailed fail
-  listener.notWanted                 -> running                        tellReady
+  listener.listening                 -> running                        notifyReady
+  listener.failed                    -> failed                         recordFailure notifyFailed fail
+  listener.notWanted                 -> running                        notifyReady
   sessions.make                      -> stays                          makeGroup
   control.open                       -> stays                          makeGroup
-  link.ready                         -> stays                          noteLink
-  link.up                            -> stays                          noteLink
-  link.down                          -> stays                          noteLink
-  link.failed                        -> stays                          noteLink
+  link.ready                         -> stays                          recordLink
+  link.up                            -> stays                          recordLink
+  link.down                          -> stays                          recordLink
+  link.failed                        -> stays                          recordLink
   network.shutdown                   -> draining                       drain
-  child.restarted                    -> stays                          noteRestart
-  child.escalated                    -> failed                         noteFailure tellFailed fail
-  deadline.passed                    -> failed                         noteFailure tellFailed fail
+  child.restarted                    -> stays                          recordRestart
+  child.escalated                    -> failed                         recordFailure notifyFailed fail
+  deadline.passed                    -> failed                         recordFailure notifyFailed fail
 running
   sessions.make                      -> stays                          makeGroup
   control.open                       -> stays                          makeGroup
-  link.ready                         -> stays                          noteLink
-  link.up                            -> stays                          noteLink
-  link.down                          -> stays                          noteLink
-  link.failed                        -> stays                          noteLink
+  link.ready                         -> stays                          recordLink
+  link.up                            -> stays                          recordLink
+  link.down                          -> stays                          recordLink
+  link.failed                        -> stays                          recordLink
   network.shutdown                   -> draining                       drain
-  child.restarted                    -> stays                          noteRestart
-  child.escalated                    -> failed                         noteFailure tellFailed fail
+  child.restarted                    -> stays                          recordRestart
+  child.escalated                    -> failed                         recordFailure notifyFailed fail
 failed
   sessions.make                      -> stays                          refuse
   control.open                       -> stays                          refuse
-  link.ready                         -> stays                          noteLink
-  link.up                            -> stays                          noteLink
-  link.down                          -> stays                          noteLink
-  link.failed                        -> stays                          noteLink
+  link.ready                         -> stays                          recordLink
+  link.up                            -> stays                          recordLink
+  link.down                          -> stays                          recordLink
+  link.failed                        -> stays                          recordLink
   network.shutdown                   -> draining                       drain
-  child.restarted                    -> stays                          noteRestart
-  child.escalated                    -> stays                          noteFailure tellFailed fail
+  child.restarted                    -> stays                          recordRestart
+  child.escalated                    -> stays                          recordFailure notifyFailed fail
 draining
   sessions.make                      -> stays                          refuse
   control.open                       -> stays                          refuse
-  link.ready                         -> stays                          noteLink
-  link.up                            -> stays                          noteLink
-  link.down                          -> stays                          noteLink
-  link.failed                        -> stays                          noteLink
+  link.ready                         -> stays                          recordLink
+  link.up                            -> stays                          recordLink
+  link.down                          -> stays                          recordLink
+  link.failed                        -> stays                          recordLink
   links.settled                      -> stays                          drainGroups
   pool.emptied                       -> stays                          drainPeers
-  network.quiet                      -> stopped                        tellStopped
-  deadline.passed                    -> stopped                        tellStopped
+  network.quiet                      -> stopped                        notifyStopped
+  deadline.passed                    -> stopped                        notifyStopped
 stopped, final
 `
 

@@ -4,14 +4,27 @@ import { describe, expect, test } from 'vitest'
 import { encodeFrame } from '../../codec/frame-writer.ts'
 import { refusalMessageLengthBytesMax, type Hello } from '../../codec/hello.ts'
 import { encodeCredit, encodeMessageHeader } from '../../codec/native-frames.ts'
-import { checkAnswerHello, checkInboundHello, linksInUse, resolveCrossing, type HelloContext, type HelloOrigin } from '../../protocol/native/handshake/hello-checks.ts'
+import {
+  checkAnswerHello,
+  checkInboundHello,
+  linksInUse,
+  resolveCrossing,
+  type HelloContext,
+  type HelloOrigin,
+} from '../../protocol/native/handshake/hello-checks.ts'
 import { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
 import { laneOutcome, settleHeld } from '../../protocol/native/epoch/outcomes.ts'
 import { expectError, expectProtocolError } from '../codec/harness.ts'
 
 const keyA = new Uint8Array(32).fill(1)
 const keyB = new Uint8Array(32).fill(2)
-const limits = { maxMessageLengthBytes: 65_536, laneWindowBytes: 4096, resumeTimeoutMs: 1000, links: 2, replayWindowBytes: 8192 }
+const limits = {
+  maxMessageLengthBytes: 65_536,
+  laneWindowBytes: 4096,
+  resumeTimeoutMs: 1000,
+  links: 2,
+  replayWindowBytes: 8192,
+}
 
 function createLink(own = keyA, peer = keyB, bootId = 100n, epochs = 1n): LinkEpoch {
   let drawn = epochs
@@ -35,8 +48,28 @@ function meet(dialer: LinkEpoch, acceptor: LinkEpoch): ReturnType<LinkEpoch['ado
   return [dialer.adopt(asked, answered), adopted]
 }
 
-const hello: Hello = { ...limits, connectionId: 0, bootId: 200n, epoch: 11n, nextEpoch: 12n, known: 0n, received: 0, first: 0, next: 0, publicKey: keyB, helloNumber: 5 }
-const context: HelloContext = { connectionId: 0, ownKey: keyA, peerKey: keyB, ownLinks: 2, known: 0n, knownLimits: null, lastAdopted: null }
+const hello: Hello = {
+  ...limits,
+  connectionId: 0,
+  bootId: 200n,
+  epoch: 11n,
+  nextEpoch: 12n,
+  known: 0n,
+  received: 0,
+  first: 0,
+  next: 0,
+  publicKey: keyB,
+  helloNumber: 5,
+}
+const context: HelloContext = {
+  connectionId: 0,
+  ownKey: keyA,
+  peerKey: keyB,
+  ownLinks: 2,
+  known: 0n,
+  knownLimits: null,
+  lastAdopted: null,
+}
 
 describe('the checks of a hello', () => {
   test.each<[string, Partial<Hello>, Partial<HelloContext>, string | undefined]>([
@@ -49,20 +82,49 @@ describe('the checks of a hello', () => {
     ['of an earlier boot', {}, { lastAdopted: { bootId: 201n, helloNumber: 1 } }, 'stale'],
     ['of the same boot and number', {}, { lastAdopted: { bootId: 200n, helloNumber: 5 } }, 'stale'],
     ['of the same boot, the next number', {}, { lastAdopted: { bootId: 200n, helloNumber: 4 } }, undefined],
-    ['of a later boot, number 1', { bootId: 201n, helloNumber: 1 }, { lastAdopted: { bootId: 200n, helloNumber: 5 } }, undefined],
+    [
+      'of a later boot, number 1',
+      { bootId: 201n, helloNumber: 1 },
+      { lastAdopted: { bootId: 200n, helloNumber: 5 } },
+      undefined,
+    ],
     ['of the known epoch with its limits', {}, { known: 11n, knownLimits: limits }, undefined],
-    ['of the known epoch with another window', { laneWindowBytes: 1 }, { known: 11n, knownLimits: limits }, 'bad-hello'],
-    ['of the known epoch with another maxMessageLength', { maxMessageLengthBytes: 70_000 }, { known: 11n, knownLimits: limits }, 'bad-hello'],
-    ['of the known epoch with another resume time-out', { resumeTimeoutMs: 1 }, { known: 11n, knownLimits: limits }, 'bad-hello'],
+    [
+      'of the known epoch with another window',
+      { laneWindowBytes: 1 },
+      { known: 11n, knownLimits: limits },
+      'bad-hello',
+    ],
+    [
+      'of the known epoch with another maxMessageLength',
+      { maxMessageLengthBytes: 70_000 },
+      { known: 11n, knownLimits: limits },
+      'bad-hello',
+    ],
+    [
+      'of the known epoch with another resume time-out',
+      { resumeTimeoutMs: 1 },
+      { known: 11n, knownLimits: limits },
+      'bad-hello',
+    ],
     ['of the known epoch with another number of links', { links: 3 }, { known: 11n, knownLimits: limits }, 'bad-hello'],
-    ['of the known epoch with another replay window', { replayWindowBytes: 1 }, { known: 11n, knownLimits: limits }, 'bad-hello'],
+    [
+      'of the known epoch with another replay window',
+      { replayWindowBytes: 1 },
+      { known: 11n, knownLimits: limits },
+      'bad-hello',
+    ],
     ['of another epoch with other limits', { laneWindowBytes: 1 }, { known: 10n, knownLimits: limits }, undefined],
   ])('%s', (_, fields, known, expected) => {
     expect(checkInboundHello({ ...hello, ...fields }, { ...context, ...known })?.name).toBe(expected)
   })
 
   test.each<[string, HelloOrigin, boolean]>([
-    ['a hello of an earlier boot say that two nodes may be using one key', { bootId: 2n ** 64n - 1n, helloNumber: 2 ** 32 - 1 }, true],
+    [
+      'a hello of an earlier boot say that two nodes may be using one key',
+      { bootId: 2n ** 64n - 1n, helloNumber: 2 ** 32 - 1 },
+      true,
+    ],
     ['a late hello of the same boot do not', { bootId: 200n, helloNumber: 2 ** 32 - 1 }, false],
   ])('to %s, in a refusal that fits', (_, lastAdopted, isHinted) => {
     const { message } = checkInboundHello(hello, { ...context, lastAdopted })!
@@ -86,7 +148,11 @@ describe('the checks of a hello', () => {
   })
 
   test('cross only with an own dial that has sent its hello, and then the greater key stays', () => {
-    expect([resolveCrossing(true, keyB, keyA), resolveCrossing(true, keyA, keyB), resolveCrossing(false, keyB, keyA)]).toEqual(['refuse', 'accept', 'accept'])
+    expect([
+      resolveCrossing(true, keyB, keyA),
+      resolveCrossing(true, keyA, keyB),
+      resolveCrossing(false, keyB, keyA),
+    ]).toEqual(['refuse', 'accept', 'accept'])
   })
 
   test('number the links: one until the first hello, then the lesser of both', () => {
@@ -103,7 +169,15 @@ describe('one side of a link', () => {
     a.window.ack(1)
     a.countFrame(10, 0)
     a.connectionLost(0)
-    expect(a.composeHello()).toMatchObject({ helloNumber: 2, known: 50n, epoch: 1n, nextEpoch: 2n, received: 1, first: 1, next: 2 })
+    expect(a.composeHello()).toMatchObject({
+      helloNumber: 2,
+      known: 50n,
+      epoch: 1n,
+      nextEpoch: 2n,
+      received: 1,
+      first: 1,
+      next: 2,
+    })
     b.connectionLost(0)
     expect(b.composeHello().helloNumber).toBe(2)
   })
@@ -120,7 +194,10 @@ describe('one side of a link', () => {
 
   test('RESUME: sends again from exactly what was heard, and every balance stays', () => {
     const [a, b] = [createLink(), createLink(keyB, keyA, 100n, 50n)]
-    expect(meet(a, b).map(({ verdict, endpointWindowBytes }) => [verdict.mine, endpointWindowBytes])).toEqual([['RESUME', 4096], ['RESUME', 4096]])
+    expect(meet(a, b).map(({ verdict, endpointWindowBytes }) => [verdict.mine, endpointWindowBytes])).toEqual([
+      ['RESUME', 4096],
+      ['RESUME', 4096],
+    ])
     push(a, 7, 8, 9)
     b.countFrame(10, 0)
     a.connectionLost(0)
@@ -140,8 +217,17 @@ describe('one side of a link', () => {
     a.connectionLost(0)
     const restarted = createLink(keyB, keyA, 101n, 60n)
     const [fresh, kept] = meet(a, restarted)
-    expect([fresh!.verdict, kept!.verdict]).toEqual([{ mine: 'FRESH', theirs: 'KEEP' }, { mine: 'KEEP', theirs: 'FRESH' }])
-    expect(fresh!.end).toEqual({ reason: 'peer-restarted', held: new Map([[7, { acked: 0, unknown: 1, notSent: 0 }], [8, { acked: 0, unknown: 1, notSent: 0 }]]) })
+    expect([fresh!.verdict, kept!.verdict]).toEqual([
+      { mine: 'FRESH', theirs: 'KEEP' },
+      { mine: 'KEEP', theirs: 'FRESH' },
+    ])
+    expect(fresh!.end).toEqual({
+      reason: 'peer-restarted',
+      held: new Map([
+        [7, { acked: 0, unknown: 1, notSent: 0 }],
+        [8, { acked: 0, unknown: 1, notSent: 0 }],
+      ]),
+    })
     expect([fresh!.endpointWindowBytes, kept!.endpointWindowBytes]).toEqual([4096, 4096])
     expect([a.epoch, a.received, a.window.next, a.known, restarted.known]).toEqual([2n, 0, 0, 60n, 2n])
     expect(laneOutcome(fresh!.end!, 7, 2, 3)).toEqual({ acked: 1, unknown: 1, notSent: 3 })
@@ -155,7 +241,14 @@ describe('one side of a link', () => {
     push(a, 7, 7, 7)
     a.connectionLost(0)
     // It knows epoch 1 of this side, and this side's own known is of an epoch that is over there.
-    const { end, verdict } = a.adopt(a.composeHello(), { ...hello, epoch: 12n, nextEpoch: 13n, known: 1n, received: 2, helloNumber: 6 })
+    const { end, verdict } = a.adopt(a.composeHello(), {
+      ...hello,
+      epoch: 12n,
+      nextEpoch: 13n,
+      known: 1n,
+      received: 2,
+      helloNumber: 6,
+    })
     expect(verdict).toEqual({ mine: 'FRESH', theirs: 'FRESH' })
     expect(end).toEqual({ reason: 'expired', held: new Map([[7, { acked: 2, unknown: 0, notSent: 1 }]]) })
     expect(a.known).toBe(13n)
@@ -173,7 +266,14 @@ describe('one side of a link', () => {
     a.adopt(a.composeHello(), hello)
     push(a, 7)
     a.connectionLost(0)
-    const { end } = a.adopt(a.composeHello(), { ...hello, known: 1n, received: Number.MAX_SAFE_INTEGER, first: 9, next: 3, helloNumber: 6 })
+    const { end } = a.adopt(a.composeHello(), {
+      ...hello,
+      known: 1n,
+      received: Number.MAX_SAFE_INTEGER,
+      first: 9,
+      next: 3,
+      helloNumber: 6,
+    })
     expect(end).toEqual({ reason: 'protocol-error', held: new Map([[7, { acked: 0, unknown: 1, notSent: 0 }]]) })
   })
 
@@ -192,12 +292,31 @@ describe('one side of a link', () => {
     a.adopt(a.composeHello(), hello)
     a.connectionLost(0)
     // The peer lost its state: this side begins anew, and its answer is cut off before the peer reads it.
-    const fresh = a.adopt(a.composeHello(), { ...hello, epoch: 21n, nextEpoch: 22n, known: 1n, received: 3, helloNumber: 6 })
+    const fresh = a.adopt(a.composeHello(), {
+      ...hello,
+      epoch: 21n,
+      nextEpoch: 22n,
+      known: 1n,
+      received: 3,
+      helloNumber: 6,
+    })
     expect([fresh.verdict, fresh.endpointWindowBytes, a.known]).toEqual([{ mine: 'FRESH', theirs: 'FRESH' }, 4096, 22n])
     push(a, 7, 8)
     a.connectionLost(0)
-    const kept = a.adopt(a.composeHello(), { ...hello, epoch: 21n, nextEpoch: 22n, known: 1n, received: 3, helloNumber: 7 })
-    expect([kept.verdict, kept.endpointWindowBytes, kept.end, a.known]).toEqual([{ mine: 'KEEP', theirs: 'FRESH' }, null, null, 22n])
+    const kept = a.adopt(a.composeHello(), {
+      ...hello,
+      epoch: 21n,
+      nextEpoch: 22n,
+      known: 1n,
+      received: 3,
+      helloNumber: 7,
+    })
+    expect([kept.verdict, kept.endpointWindowBytes, kept.end, a.known]).toEqual([
+      { mine: 'KEEP', theirs: 'FRESH' },
+      null,
+      null,
+      22n,
+    ])
     expect([Buffer.concat(kept.replay).length, a.window.first, a.window.next]).toEqual([20, 0, 2])
   })
 
@@ -205,9 +324,24 @@ describe('one side of a link', () => {
     const id = fc.constantFrom(1n, 2n, 3n, 11n, 12n, 77n, 2n ** 64n - 1n)
     const counter = fc.constantFrom(0, 1, 2, 3, 4, 5, 2 ** 31, 2 ** 32, Number.MAX_SAFE_INTEGER)
     const hostile = fc.oneof(
-      fc.record({ epoch: id, nextEpoch: id, known: fc.oneof(id, fc.constant(0n)), received: counter, first: counter, next: counter, bootId: fc.constantFrom(200n, 201n) }),
+      fc.record({
+        epoch: id,
+        nextEpoch: id,
+        known: fc.oneof(id, fc.constant(0n)),
+        received: counter,
+        first: counter,
+        next: counter,
+        bootId: fc.constantFrom(200n, 201n),
+      }),
       // Near the truth, so that lies get as far as a RESUME.
-      fc.record({ epoch: fc.constant(11n), nextEpoch: id, known: fc.constantFrom(0n, 1n), received: fc.nat(5), first: fc.nat(2), next: fc.integer({ min: 1, max: 4 }) }),
+      fc.record({
+        epoch: fc.constant(11n),
+        nextEpoch: id,
+        known: fc.constantFrom(0n, 1n),
+        received: fc.nat(5),
+        first: fc.nat(2),
+        next: fc.integer({ min: 1, max: 4 }),
+      }),
     )
     let resumed = 0
     fc.assert(
@@ -232,7 +366,9 @@ describe('one side of a link', () => {
             expect(a.window.first).toBe(theirs.received)
             resumed += 1
           }
-          expect([a.received, a.window.first, a.window.next].every((count) => Number.isSafeInteger(count) && count >= 0)).toBe(true)
+          expect(
+            [a.received, a.window.first, a.window.next].every((count) => Number.isSafeInteger(count) && count >= 0),
+          ).toBe(true)
         }
       }),
       { numRuns: 2000 },
@@ -242,8 +378,15 @@ describe('one side of a link', () => {
 
   test('counts values in outcomes, and none of the link’s own frames', () => {
     const link = createLink()
-    const frames = [encodeCredit(7, 5), Buffer.concat([encodeMessageHeader(1), Buffer.from('m')]), encodeFrame(7, { type: 'RingElementBit', value: true })]
-    link.window.push(frames, frames.map((frame) => frame.length))
+    const frames = [
+      encodeCredit(7, 5),
+      Buffer.concat([encodeMessageHeader(1), Buffer.from('m')]),
+      encodeFrame(7, { type: 'RingElementBit', value: true }),
+    ]
+    link.window.push(
+      frames,
+      frames.map((frame) => frame.length),
+    )
     expect([...link.renew('internal-error').held.keys()]).toEqual([0x7fff_ffff, 7])
   })
 
@@ -308,7 +451,9 @@ describe('a Goodbye', () => {
     const a = createUp()
     a.goodbye.checkCounted()
     a.hearGoodbye(said)
-    expectProtocolError('ERR_GOODBYE_ORDER', () => { a.goodbye.checkCounted() })
+    expectProtocolError('ERR_GOODBYE_ORDER', () => {
+      a.goodbye.checkCounted()
+    })
     expectProtocolError('ERR_GOODBYE_ORDER', () => a.hearGoodbye(said))
   })
 
@@ -331,7 +476,12 @@ describe('a Goodbye', () => {
   })
 
   test('said or heard ends the link with its socket, and without one the end of a socket is a break', () => {
-    for (const begin of [(link: LinkEpoch) => { link.goodbye.say() }, (link: LinkEpoch) => link.hearGoodbye(said)]) {
+    for (const begin of [
+      (link: LinkEpoch) => {
+        link.goodbye.say()
+      },
+      (link: LinkEpoch) => link.hearGoodbye(said),
+    ]) {
       const a = createUp()
       begin(a)
       expect(a.connectionLost(0)?.reason).toBe('goodbye')

@@ -13,21 +13,44 @@ import { resolveCrossing } from '../../protocol/native/handshake/hello-checks.ts
 import { LinkEpoch, type Adoption } from '../../protocol/native/epoch/link-epoch.ts'
 import { laneOutcome, type EpochEnd } from '../../protocol/native/epoch/outcomes.ts'
 
-export const limits = { maxMessageLengthBytes: 65_536, laneWindowBytes: 65_536, resumeTimeoutMs: 1000, links: 1, replayWindowBytes: 4 * 1024 * 1024 }
+export const limits = {
+  maxMessageLengthBytes: 65_536,
+  laneWindowBytes: 65_536,
+  resumeTimeoutMs: 1000,
+  links: 1,
+  replayWindowBytes: 4 * 1024 * 1024,
+}
 const lanes = [1, 2]
 
 type Outcome = 'acked' | 'unknown' | 'notSent'
 
 /** One value: what its sender was told, and how often it arrived. */
-interface Value { readonly id: number; outcome: Outcome | null; arrivals: number }
+interface Value {
+  readonly id: number
+  outcome: Outcome | null
+  arrivals: number
+}
 
 /** A lane since it began, as its sender sees it. */
-interface SenderLane { values: Value[]; handedOver: number }
+interface SenderLane {
+  values: Value[]
+  handedOver: number
+}
 
 type Item = Hello | 'refusal' | 'fin' | Buffer
 
-interface End { readonly side: Side; readonly queue: Item[]; isOpen: boolean; finSent: boolean; reader: NativeFrameReader; mine: Hello | null }
-interface Connection { readonly dialer: End; readonly acceptor: End }
+interface End {
+  readonly side: Side
+  readonly queue: Item[]
+  isOpen: boolean
+  finSent: boolean
+  reader: NativeFrameReader
+  mine: Hello | null
+}
+interface Connection {
+  readonly dialer: End
+  readonly acceptor: End
+}
 
 export class Side {
   readonly key: Uint8Array
@@ -48,15 +71,46 @@ export class Side {
   }
 
   boot(): void {
-    this.link = new LinkEpoch({ connectionId: 0, ownKey: this.key, peerKey: this.peer.key, limits, bootId: this.bootId, drawEpoch: this.#draw })
+    this.link = new LinkEpoch({
+      connectionId: 0,
+      ownKey: this.key,
+      peerKey: this.peer.key,
+      limits,
+      bootId: this.bootId,
+      drawEpoch: this.#draw,
+    })
   }
 }
 
 /** Counts of what a run met, so that a test can say that it met it. */
-export interface Tally { resumes: number; keeps: number; freshes: number; crashes: number; acked: number; unknown: number; notSent: number; arrived: number; stale: number; crossings: number; goodbyes: number }
+export interface Tally {
+  resumes: number
+  keeps: number
+  freshes: number
+  crashes: number
+  acked: number
+  unknown: number
+  notSent: number
+  arrived: number
+  stale: number
+  crossings: number
+  goodbyes: number
+}
 
 export class SimulatedLink {
-  readonly tally: Tally = { resumes: 0, keeps: 0, freshes: 0, crashes: 0, acked: 0, unknown: 0, notSent: 0, arrived: 0, stale: 0, crossings: 0, goodbyes: 0 }
+  readonly tally: Tally = {
+    resumes: 0,
+    keeps: 0,
+    freshes: 0,
+    crashes: 0,
+    acked: 0,
+    unknown: 0,
+    notSent: 0,
+    arrived: 0,
+    stale: 0,
+    crossings: 0,
+    goodbyes: 0,
+  }
   readonly sides: readonly [Side, Side]
   readonly #connections = new Set<Connection>()
   readonly #values = new Map<number, Value>()
@@ -98,7 +152,9 @@ export class SimulatedLink {
 
   /** Delivers the oldest item of one direction of one connection; a buffer in part if `bytes` says so. */
   deliver(pick: number, bytes = Infinity): void {
-    const ends = [...this.#connections].flatMap((connection) => [connection.dialer, connection.acceptor].map((end) => ({ connection, end }))).filter(({ end }) => end.queue.length > 0)
+    const ends = [...this.#connections]
+      .flatMap((connection) => [connection.dialer, connection.acceptor].map((end) => ({ connection, end })))
+      .filter(({ end }) => end.queue.length > 0)
     if (ends.length === 0) return
     const { connection, end } = ends[pick % ends.length]!
     const item = end.queue.shift()!
@@ -123,7 +179,8 @@ export class SimulatedLink {
   /** The process dies and starts again: it remembers nothing, and nobody is told anything by it. */
   crash(side: Side): void {
     this.tally.crashes += 1
-    for (const connection of this.#connections) for (const end of [connection.dialer, connection.acceptor]) if (end.side === side) end.isOpen = false
+    for (const connection of this.#connections)
+      for (const end of [connection.dialer, connection.acceptor]) if (end.side === side) end.isOpen = false
     side.connection = side.dial = null
     side.bootId += 1n
     side.waiting = []
@@ -163,18 +220,26 @@ export class SimulatedLink {
     for (let round = 0; round < 400; round += 1) {
       for (let step = 0; step < 50; step += 1) this.deliver(step)
       this.noticeEnds()
-      for (const side of this.sides) if (side.dial !== null && !side.dial.acceptor.isOpen && side.dial.dialer.queue.length === 0) this.#dropDial(side)
+      for (const side of this.sides)
+        if (side.dial !== null && !side.dial.acceptor.isOpen && side.dial.dialer.queue.length === 0)
+          this.#dropDial(side)
       if (this.sides.every((side) => side.connection === null && side.dial === null)) this.dial(this.sides[round % 2]!)
       for (const side of this.sides) {
         this.#flush(side)
         this.ack(side)
       }
-      const isQuiet = this.sides.every((side) => side.connection !== null && side.waiting.length === 0 && side.link.window.heldFrames === 0)
+      const isQuiet = this.sides.every(
+        (side) => side.connection !== null && side.waiting.length === 0 && side.link.window.heldFrames === 0,
+      )
       if (isQuiet) break
     }
     for (const side of this.sides) {
-      expect([side.link.isUp, side.waiting.length, side.link.window.heldFrames], 'after calm both sides are up, and all is acknowledged').toEqual([true, 0, 0])
-      for (const lane of side.lanes.values()) for (const value of lane.values) expect(value.arrivals, 'a value without an outcome arrived').toBe(1)
+      expect(
+        [side.link.isUp, side.waiting.length, side.link.window.heldFrames],
+        'after calm both sides are up, and all is acknowledged',
+      ).toEqual([true, 0, 0])
+      for (const lane of side.lanes.values())
+        for (const value of lane.values) expect(value.arrivals, 'a value without an outcome arrived').toBe(1)
     }
   }
 
@@ -182,7 +247,12 @@ export class SimulatedLink {
   noticeEnds(): void {
     for (const side of this.sides) {
       const { connection } = side
-      if (connection === null || this.#endOf(connection, side.peer).isOpen || this.#endOf(connection, side).queue.length > 0) continue
+      if (
+        connection === null ||
+        this.#endOf(connection, side.peer).isOpen ||
+        this.#endOf(connection, side).queue.length > 0
+      )
+        continue
       this.#close(connection, this.#endOf(connection, side))
     }
   }
@@ -192,7 +262,11 @@ export class SimulatedLink {
     for (const lane of this.#all) {
       // In order and without a gap: what arrived is a beginning of what was sent.
       const arrived = lane.values.findIndex((value) => value.arrivals === 0)
-      if (arrived >= 0) expect(lane.values.slice(arrived).every((value) => value.arrivals === 0), 'no gap').toBe(true)
+      if (arrived >= 0)
+        expect(
+          lane.values.slice(arrived).every((value) => value.arrivals === 0),
+          'no gap',
+        ).toBe(true)
       for (const value of lane.values) {
         expect(value.arrivals, 'nothing arrives twice').toBeLessThanOrEqual(1)
         if (value.outcome === 'acked') expect(value.arrivals, 'acked means received').toBe(1)
@@ -203,12 +277,15 @@ export class SimulatedLink {
 
   #end(side: Side): End {
     const end: End = { side, queue: [], isOpen: true, finSent: false, reader: undefined as never, mine: null }
-    end.reader = new NativeFrameReader({ maxMessageLengthBytes: limits.maxMessageLengthBytes, connectionId: 0 }, {
-      onFrame: (lane, descriptor, buffer, start, stop) => {
-        this.#frame(end, lane, descriptor, buffer, start, stop)
-        return true
+    end.reader = new NativeFrameReader(
+      { maxMessageLengthBytes: limits.maxMessageLengthBytes, connectionId: 0 },
+      {
+        onFrame: (lane, descriptor, buffer, start, stop) => {
+          this.#frame(end, lane, descriptor, buffer, start, stop)
+          return true
+        },
       },
-    })
+    )
     return end
   }
 
@@ -241,7 +318,10 @@ export class SimulatedLink {
       if (crossing) this.tally.crossings += 1
       else {
         expect(fault!.name).toBe('stale')
-        expect(side.peer.link.isNewest(hello) && side.peer.dial === connection, 'the newest hello of a live dial is never stale').toBe(false)
+        expect(
+          side.peer.link.isNewest(hello) && side.peer.dial === connection,
+          'the newest hello of a live dial is never stale',
+        ).toBe(false)
         this.tally.stale += 1
       }
       connection.dialer.queue.push('refusal')
@@ -308,7 +388,10 @@ export class SimulatedLink {
 
   #sayGoodbye(side: Side): void {
     side.link.goodbye.say()
-    this.#write(side, encodeGoodbye({ code: 0, next: side.link.window.next, received: side.link.received, reason: 'over' }))
+    this.#write(
+      side,
+      encodeGoodbye({ code: 0, next: side.link.window.next, received: side.link.received, reason: 'over' }),
+    )
   }
 
   #flush(side: Side): void {
@@ -356,7 +439,9 @@ export class SimulatedLink {
       const waiting = side.waiting.filter((item) => item.lane === id).length
       const counts = laneOutcome(end, id, lane.handedOver, waiting)
       expect(counts.acked + counts.unknown + counts.notSent, 'one outcome for each value').toBe(lane.values.length)
-      const outcomes: Outcome[] = (['acked', 'unknown', 'notSent'] as const).flatMap((outcome) => Array.from({ length: counts[outcome] }, () => outcome))
+      const outcomes: Outcome[] = (['acked', 'unknown', 'notSent'] as const).flatMap((outcome) =>
+        Array.from({ length: counts[outcome] }, () => outcome),
+      )
       for (const [index, value] of lane.values.entries()) {
         value.outcome = outcomes[index]!
         if (value.outcome === 'acked') expect(value.arrivals, 'acked means received by then').toBe(1)
@@ -377,7 +462,15 @@ export class SimulatedLink {
   #forget(connection: Connection): void {
     const { dialer, acceptor } = connection
     const isOver = !dialer.isOpen && !acceptor.isOpen
-    if (isOver || (dialer.queue.length === 0 && acceptor.queue.length === 0 && (!dialer.isOpen || !acceptor.isOpen) && dialer.side.connection !== connection && acceptor.side.connection !== connection && dialer.side.dial !== connection)) {
+    if (
+      isOver ||
+      (dialer.queue.length === 0 &&
+        acceptor.queue.length === 0 &&
+        (!dialer.isOpen || !acceptor.isOpen) &&
+        dialer.side.connection !== connection &&
+        acceptor.side.connection !== connection &&
+        dialer.side.dial !== connection)
+    ) {
       this.#connections.delete(connection)
     }
   }

@@ -52,7 +52,7 @@ describe('the marks in the code', () => {
 })
 
 /** Notes when a method is entered; the method itself runs as ever. */
-function noteCalls(prototype: object, method: string, note: () => void, after: (self: never) => void = () => {}): void {
+function recordCalls(prototype: object, method: string, note: () => void, after: (self: never) => void = () => {}): void {
   const original = (prototype as Record<string, (...args: unknown[]) => unknown>)[method] as (...args: unknown[]) => unknown
   vi.spyOn(prototype as Record<string, () => unknown>, method).mockImplementation(function (this: unknown, ...args: unknown[]): unknown {
     note()
@@ -73,28 +73,28 @@ class Trace {
   }
 
   install(): void {
-    noteCalls(Session.prototype, 'send', () => this.note('1 send'))
-    noteCalls(LinkState.prototype, 'trySend', () => this.note('2 trySend'))
-    noteCalls(OutPump.prototype, 'requestFlush', () => this.note('3 requestFlush'))
-    noteCalls(LinkState.prototype, 'takeBatch', () => this.note('4 takeBatch'))
-    noteCalls(OutPump.prototype, 'flush', () => (this.#isFlushing = true), () => (this.#isFlushing = false))
+    recordCalls(Session.prototype, 'send', () => this.note('1 send'))
+    recordCalls(LinkState.prototype, 'trySend', () => this.note('2 trySend'))
+    recordCalls(OutPump.prototype, 'requestFlush', () => this.note('3 requestFlush'))
+    recordCalls(LinkState.prototype, 'takeBatch', () => this.note('4 takeBatch'))
+    recordCalls(OutPump.prototype, 'flush', () => (this.#isFlushing = true), () => (this.#isFlushing = false))
     const { write, handle } = TcpPipe.prototype
-    const noteWrite = (bytes: readonly Buffer[]): void => {
+    const recordWrite = (bytes: readonly Buffer[]): void => {
       // The batch has been taken, and `flush` hands it over: that is the fifth hop, and the pipe's own part is the sixth.
       this.note(this.#isFlushing ? '5 flush' : 'a write outside of flush')
       this.note('6 write')
       if (this.isOn) this.written.push(...bytes)
     }
-    const noteBytes = (): void => this.note('7 onBytes')
+    const recordBytes = (): void => this.note('7 onBytes')
     vi.spyOn(TcpPipe.prototype, 'write').mockImplementation(function (this: TcpPipe, bytes, onFlushed) {
-      noteWrite(bytes)
+      recordWrite(bytes)
       return write.call(this, bytes, onFlushed)
     })
     vi.spyOn(TcpPipe.prototype, 'handle').mockImplementation(function (this: TcpPipe, handlers: PipeHandlers) {
       handle.call(this, {
         onOpen: () => handlers.onOpen(),
         onBytes: (bytes) => {
-          noteBytes()
+          recordBytes()
           handlers.onBytes(bytes)
         },
         onDrain: () => handlers.onDrain(),
@@ -102,12 +102,12 @@ class Trace {
         onClose: (error) => handlers.onClose(error),
       })
     })
-    noteCalls(FrameReader.prototype, 'push', () => this.note('8 push'))
-    noteCalls(LinkState.prototype, 'onFrame', () => this.note('9 onFrame'))
-    noteCalls(Lane.prototype, 'deliver', () => this.note('10 deliver'), (lane: Lane) => {
+    recordCalls(FrameReader.prototype, 'push', () => this.note('8 push'))
+    recordCalls(LinkState.prototype, 'onFrame', () => this.note('9 onFrame'))
+    recordCalls(Lane.prototype, 'deliver', () => this.note('10 deliver'), (lane: Lane) => {
       if (lane.unreadValues > 0) this.note('11 queue')
     })
-    noteCalls(Session.prototype, 'receive', () => this.note('12 receive'))
+    recordCalls(Session.prototype, 'receive', () => this.note('12 receive'))
   }
 }
 

@@ -39,7 +39,7 @@ const keptElsewhere = new Set([
   'dialersMax',
   'discardedLengthBytesMax',
   'discardedReadsMax',
-  'crowdMin',
+  'coalesceMinLinks',
   'turnsMax',
   'batchTicksMax',
   'parkedLengthBytesMax',

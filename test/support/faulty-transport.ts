@@ -75,7 +75,7 @@ export class FaultyPipe implements Pipe {
       },
       onClose: (error) => {
         if (this.#isSilent) this.#closeHeld = true
-        else this.#tellClosed(error)
+        else this.#notifyClosed(error)
       },
     })
   }
@@ -114,7 +114,7 @@ export class FaultyPipe implements Pipe {
     this.#inner.destroy(cause)
     if (!this.#isSilent) return
     this.#isSilent = this.#closeHeld
-    if (this.#closeHeld) this.#clock.setImmediate(() => this.#tellClosed(cause ?? null))
+    if (this.#closeHeld) this.#clock.setImmediate(() => this.#notifyClosed(cause ?? null))
     this.#isSilent = false
   }
 
@@ -128,7 +128,7 @@ export class FaultyPipe implements Pipe {
     this.#inner.destroy(new Error('cut'))
   }
 
-  #tellClosed(error: Error | null): void {
+  #notifyClosed(error: Error | null): void {
     if (this.#closeTold) return
     this.#closeTold = true
     this.#onGone()

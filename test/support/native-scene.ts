@@ -193,7 +193,7 @@ export class NativeScene {
       },
       {
         environment: { ...(this.isVirtual ? { clock: this.clock, random: this.random } : {}), transport },
-        inspect: (event) => noteActor(actors, event),
+        inspect: (event) => recordActor(actors, event),
       },
     )
     const member = new NativeMember(plan, network, transport, actors)
@@ -227,7 +227,7 @@ export class NativeScene {
   }
 }
 
-function noteActor(actors: Map<string, AnyActorRef>, event: InspectionEvent): void {
+function recordActor(actors: Map<string, AnyActorRef>, event: InspectionEvent): void {
   if (event.type !== '@xstate.actor') return
   const ref = event.actorRef as AnyActorRef
   const path: string[] = []

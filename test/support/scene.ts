@@ -90,7 +90,7 @@ export class Scene {
           connectionParallelism: options.connectionParallelism ?? 1,
           ...(options.limits === undefined ? {} : { limits: options.limits }),
         },
-        { environment: this.#environment, inspect: (event) => this.#noteActor(identity, event) },
+        { environment: this.#environment, inspect: (event) => this.#recordActor(identity, event) },
       )
       const member = new Member(network)
       this.members.set(identity, member)
@@ -99,7 +99,7 @@ export class Scene {
     }
   }
 
-  #noteActor(identity: string, event: InspectionEvent): void {
+  #recordActor(identity: string, event: InspectionEvent): void {
     if (event.type !== '@xstate.actor') return
     const ref = event.actorRef as AnyActorRef
     const path: string[] = []

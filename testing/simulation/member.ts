@@ -73,7 +73,7 @@ export class Member {
       },
       { environment: node.environment },
     ))
-    network.ref.on('*', (event) => this.#world.noteEvent(this, event))
+    network.ref.on('*', (event) => this.#world.recordEvent(this, event))
     this.#world.track(this.name, 'ready', network.ready()).catch(() => {})
     for (const other of others) void this.#useSessions(process, network, other)
   }

@@ -82,7 +82,7 @@ export class SessionTraffic {
       )
     world.network.trace.note(this.#options.me, `gets ${found.place} of #${found.life}`)
     world.model.got(this.inbox, found.life, found.place)
-    world.noteProgress()
+    world.recordProgress()
   }
 
   async #read(): Promise<void> {
@@ -207,7 +207,7 @@ export class SessionTraffic {
     this.#isLastFlushCalled = true
     void this.flush().then(() => {
       this.isFlushed = !this.isOver
-      this.#options.world.noteProgress()
+      this.#options.world.recordProgress()
     })
   }
 
@@ -233,7 +233,7 @@ export class SessionTraffic {
     )
     if (error instanceof LinkResetError) {
       this.life.reset = { reason: error.reason, outcomes: error.outcomes }
-      world.noteReset({
+      world.recordReset({
         node: me,
         peer,
         link: place.link,

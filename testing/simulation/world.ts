@@ -266,13 +266,13 @@ export class World {
     this.#promises.delete(owner)
   }
 
-  noteProgress(): void {
+  recordProgress(): void {
     this.#hasProgressed = true
   }
 
-  noteReset(reset: Reset): void {
+  recordReset(reset: Reset): void {
     const { node, peer, link, epoch, reason, outcomes } = reset
-    this.noteProgress()
+    this.recordProgress()
     this.resets.set(`${node} ${peer} ${link} ${epoch}`, reset)
     const { canExpire } = this.plan
     const ends = this.members
@@ -298,7 +298,7 @@ export class World {
       )
   }
 
-  noteEvent(member: Member, event: NetworkEvent): void {
+  recordEvent(member: Member, event: NetworkEvent): void {
     const { trace } = this.network
     switch (event.type) {
       case 'connection.opened':

@@ -6,7 +6,7 @@
 import { frameHeaderLengthBytes } from '../../../codec/constants.ts'
 import { ProtocolError, StatewireError } from '../../../codec/errors.ts'
 import { encodeCredit, encodeReset, encodeResponseHeader, endpointLane, isPaying, nativeDescriptors, resetCodes, responseStatuses } from '../../../codec/native-frames.ts'
-import { show } from '../../../codec/format-value.ts'
+import { formatValue } from '../../../codec/format-value.ts'
 import { ReceiveWindow } from './credit.ts'
 import type { FloodGuard } from './flood-guard.ts'
 import { decodeRequest } from '../frame-bodies.ts'
@@ -68,5 +68,5 @@ export class SessionResetError extends StatewireError {
 
 export function resetError(peer: string, id: number, reset: { readonly code: number; readonly reason: string }): SessionResetError {
   const name = Object.entries(resetCodes).find(([, code]) => code === reset.code)?.[0] ?? 'application'
-  return new SessionResetError(name === 'application', `${peer} reset session ${id} (${name})${reset.reason === '' ? '' : `: ${show(reset.reason)}`}`)
+  return new SessionResetError(name === 'application', `${peer} reset session ${id} (${name})${reset.reason === '' ? '' : `: ${formatValue(reset.reason)}`}`)
 }

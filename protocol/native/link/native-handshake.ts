@@ -6,7 +6,7 @@
 import { ProtocolError, StatewireError } from '../../../codec/errors.ts'
 import { encodeHello, encodeRefusal, HelloReader } from '../../../codec/hello.ts'
 import type { Hello, HelloFault, RefusalEffect } from '../../../codec/hello.ts'
-import { show } from '../../../codec/format-value.ts'
+import { formatValue } from '../../../codec/format-value.ts'
 import type { AcceptorHandshake, DialerHandshake, HandshakeFault, HandshakeStep } from '../../dialect.ts'
 import { encodePeerId } from '../../key-id.ts'
 import type { LinkCore } from '../../link-core.ts'
@@ -31,7 +31,7 @@ export class HelloRefusedError extends StatewireError {
   readonly effect: RefusalEffect
   readonly refusal: string
   constructor(name: string, message: string, effect: RefusalEffect) {
-    super(forGood.has(name) ? 'ERR_NOT_ALLOWED' : 'ERR_HANDSHAKE_REFUSED', `the hello was refused (${name})${message === '' ? '' : `: ${show(message)}`}`)
+    super(forGood.has(name) ? 'ERR_NOT_ALLOWED' : 'ERR_HANDSHAKE_REFUSED', `the hello was refused (${name})${message === '' ? '' : `: ${formatValue(message)}`}`)
     this.effect = effect
     this.refusal = name
   }

@@ -6,18 +6,19 @@
 import { expect, it } from 'vitest'
 import type { ActionName, ActorPort } from '../../../actors/statechart/chart-actor.ts'
 
-interface Offer {
+interface Handover {
   readonly remoteAddress: string
 }
 
 type Event =
-  { readonly type: 'link.claimed'; readonly offer: Offer } | { readonly type: 'link.closed'; readonly reason: string }
+  | { readonly type: 'link.claimed'; readonly handover: Handover }
+  | { readonly type: 'link.closed'; readonly reason: string }
 
 class Body {
   begin(): void {}
-  accept(_event: { offer: Offer }): void {}
+  accept(_event: { handover: Handover }): void {}
   note(_event: { type: string; reason?: string }): void {}
-  takesAnotherOffer(_event: { offer: number }): void {}
+  takesAnotherOffer(_event: { handover: number }): void {}
   takesWhatNoEventHas(_event: { peer: string }): void {}
 }
 

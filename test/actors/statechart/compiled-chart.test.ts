@@ -43,7 +43,7 @@ function act(lines: Lines, name: string, event: ProbeEvent, send: (event: ProbeE
   if (event.throwsIn === name) throw new Error(`a bug in ${name}`)
 }
 
-function show({ status, value, tags }: AnyMachineSnapshot): string {
+function formatValue({ status, value, tags }: AnyMachineSnapshot): string {
   return `${status} ${JSON.stringify(value)} ${[...tags].join(',')}`
 }
 
@@ -56,7 +56,9 @@ function live(logic: unknown, input: unknown, lines: Lines, events: readonly Pro
     const { children, historyValue, output, error } = JSON.parse(JSON.stringify(snapshot)) as Record<string, unknown>
     const more = JSON.stringify({ children, historyValue, output, error })
     const { value } = snapshot
-    lines.push(`snapshot by ${event.event.type}: ${show(snapshot)} ${String(snapshot.matches(value as never))} ${more}`)
+    lines.push(
+      `snapshot by ${event.event.type}: ${formatValue(snapshot)} ${String(snapshot.matches(value as never))} ${more}`,
+    )
   }
   const ref = createActor(logic as never, { input, inspect } as never) as unknown as AnyActorRef
   ref.subscribe({ error: (error) => lines.push(`failed: ${String(error)}`) })

@@ -24,7 +24,7 @@ export interface Round {
 }
 
 /**
- * Turns off retransmission and acknowledgement, to show the wire without resumption. @returns a function that restores
+ * KeyedQueue off retransmission and acknowledgement, to show the wire without resumption. @returns a function that restores
  * both
  */
 function withoutResumption(): () => void {

@@ -8,7 +8,7 @@ import { clientHelloLengthBytesMax, readClientHello } from '../../../../codec/cl
 import { FrameWriter } from '../../../../codec/frame-writer.ts'
 import { decodeValue } from '../../../../codec/decode-value.ts'
 import { windowBytesMax } from '../../../../codec/hello.ts'
-import { legible, sentenceLengthMax } from '../../../../codec/sanitize.ts'
+import { sanitize, sentenceLengthMax } from '../../../../codec/sanitize.ts'
 import * as limits from '../../../../codec/limits.ts'
 import { SpareMemory } from '../../../../codec/spare-memory.ts'
 import { msgpackDepthMax } from '../../../../codec/msgpack-scan.ts'
@@ -321,7 +321,7 @@ function memoryCases(): LimitCase[] {
       'cut',
       sentenceLengthMax,
       ['999 characters', '1000 characters', '1000 characters'],
-      (length) => `${legible('a'.repeat(length)).length} characters`,
+      (length) => `${sanitize('a'.repeat(length)).length} characters`,
     ),
     ...around(
       'exactAssemblyLimitBytes',
