@@ -13,6 +13,7 @@ import { validationKey } from '../../protocol/index.ts'
 import { within } from './bounded-wait.ts'
 import { dialUntilOk, RustSeat } from './rust-seat.ts'
 import type { RawSocket } from './raw-socket.ts'
+import { SocketClock } from './socket-clock.ts'
 
 /** All tests come from one address and retry at once: the caps for strangers have tests of their own. */
 export const testLimits: Partial<Limits> = {
@@ -29,6 +30,8 @@ export type PartyConfig = Partial<AmpcPlaintextConfig> & Pick<AmpcPlaintextConfi
 
 const networks: Network[] = []
 const transports = new WeakMap<Network, TcpTransport>()
+/** Of networks whose time a test advances. */
+const clocks = new WeakMap<Network, SocketClock>()
 const seats: RustSeat[] = []
 const sockets: RawSocket[] = []
 
@@ -43,6 +46,7 @@ export async function party(
     { ...runtime, environment: { ...runtime.environment, transport } },
   )
   track(network, transport)
+  if (runtime.environment?.clock instanceof SocketClock) clocks.set(network, runtime.environment.clock)
   await within(network.ready(), `${config.identity} is ready`)
   return network
 }
@@ -132,7 +136,8 @@ export async function aliceWithRawBob(
 }
 
 export async function shutDown(network: Network): Promise<void> {
-  await within(network.shutdown(), `${network.identity} shuts down`)
+  const stopped = network.shutdown()
+  await within(clocks.get(network)?.run(stopped) ?? stopped, `${network.identity} shuts down`)
   expect({ of: network.identity, ...network.resources }).toEqual({
     of: network.identity,
     actors: 0,
