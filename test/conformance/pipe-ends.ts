@@ -7,9 +7,9 @@ import { describe, expect } from 'vitest'
 import { fill, numbered } from '../support/pipe-bench.ts'
 import type { Pair } from '../support/pipe-bench.ts'
 
-export function endsContract(sentence: (text: string, body: (pair: Pair) => Promise<void>) => void): void {
+export function endsContract(contractTest: (text: string, body: (pair: Pair) => Promise<void>) => void): void {
   describe('end', () => {
-    sentence(
+    contractTest(
       'end() sends the queued bytes, then both sides get the end and the close exactly once',
       async ({ bench, near, far }) => {
         const written = fill(near)
@@ -24,7 +24,7 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       },
     )
 
-    sentence('a second end() has no effect', async ({ bench, near, far }) => {
+    contractTest('a second end() has no effect', async ({ bench, near, far }) => {
       near.pipe.resume()
       far.pipe.resume()
       near.pipe.end()
@@ -33,7 +33,7 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       expect([far.count('end'), near.closedWith, far.closedWith]).toEqual([1, [null], [null]])
     })
 
-    sentence('end() from both sides at once closes both in order', async ({ bench, near, far }) => {
+    contractTest('end() from both sides at once closes both in order', async ({ bench, near, far }) => {
       near.pipe.resume()
       far.pipe.resume()
       near.pipe.end()
@@ -42,7 +42,7 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       expect([near.count('end'), far.count('end'), near.closedWith, far.closedWith]).toEqual([1, 1, [null], [null]])
     })
 
-    sentence('end() of one side ends the other too: a half-close becomes a close', async ({ bench, near, far }) => {
+    contractTest('end() of one side ends the other too: a half-close becomes a close', async ({ bench, near, far }) => {
       near.pipe.resume()
       far.pipe.resume()
       near.pipe.end()
@@ -51,16 +51,19 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       expect([near.count('end'), far.count('end')]).toEqual([1, 1])
     })
 
-    sentence('end() delivers what the other side wrote before it received the end', async ({ bench, near, far }) => {
-      near.pipe.resume()
-      const written = fill(far)
-      near.pipe.end()
-      far.pipe.resume()
-      await bench.until('both are closed', () => near.isClosed && far.isClosed)
-      expect(near.receivedBytes).toBe(written)
-    })
+    contractTest(
+      'end() delivers what the other side wrote before it received the end',
+      async ({ bench, near, far }) => {
+        near.pipe.resume()
+        const written = fill(far)
+        near.pipe.end()
+        far.pipe.resume()
+        await bench.until('both are closed', () => near.isClosed && far.isClosed)
+        expect(near.receivedBytes).toBe(written)
+      },
+    )
 
-    sentence(
+    contractTest(
       'a pipe whose peer has ended refuses further writes, and keeps the bytes written before',
       async ({ bench, near, far }) => {
         near.pipe.resume()
@@ -75,35 +78,38 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       },
     )
 
-    sentence('the end is delivered after the bytes, also when reading starts later', async ({ bench, near, far }) => {
-      near.pipe.write([numbered(1000)])
-      near.pipe.end()
-      await bench.quiet()
-      expect(far.told).not.toContain('end')
-      near.pipe.resume()
-      far.pipe.resume()
-      await bench.until('both are closed', () => near.isClosed && far.isClosed)
-      expect(far.receivedBytes).toBe(1000)
-      expect(far.told.indexOf('end')).toBeGreaterThan(far.told.lastIndexOf('bytes'))
-    })
+    contractTest(
+      'the end is delivered after the bytes, also when reading starts later',
+      async ({ bench, near, far }) => {
+        near.pipe.write([numbered(1000)])
+        near.pipe.end()
+        await bench.quiet()
+        expect(far.told).not.toContain('end')
+        near.pipe.resume()
+        far.pipe.resume()
+        await bench.until('both are closed', () => near.isClosed && far.isClosed)
+        expect(far.receivedBytes).toBe(1000)
+        expect(far.told.indexOf('end')).toBeGreaterThan(far.told.lastIndexOf('bytes'))
+      },
+    )
   })
 
   describe('destroy', () => {
-    sentence('destroy() closes this side at once, without an error if it has no cause', async ({ bench, near }) => {
+    contractTest('destroy() closes this side at once, without an error if it has no cause', async ({ bench, near }) => {
       near.pipe.destroy()
       await bench.until('it is closed', () => near.isClosed)
       expect(near.closedWith).toEqual([null])
       expect(near.told).not.toContain('end')
     })
 
-    sentence('destroy() closes this side with the given cause', async ({ bench, near }) => {
+    contractTest('destroy() closes this side with the given cause', async ({ bench, near }) => {
       const cause = new Error('enough')
       near.pipe.destroy(cause)
       await bench.until('it is closed', () => near.isClosed)
       expect(near.closedWith).toEqual([cause])
     })
 
-    sentence('destroy() closes the other side once, with an end or an error', async ({ bench, near, far }) => {
+    contractTest('destroy() closes the other side once, with an end or an error', async ({ bench, near, far }) => {
       far.pipe.resume()
       near.pipe.destroy()
       await bench.until('both are closed', () => near.isClosed && far.isClosed)
@@ -111,7 +117,7 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       expect(far.count('close')).toBe(1)
     })
 
-    sentence('a second destroy() has no effect', async ({ bench, near }) => {
+    contractTest('a second destroy() has no effect', async ({ bench, near }) => {
       near.pipe.destroy()
       near.pipe.destroy(new Error('too late'))
       await bench.until('it is closed', () => near.isClosed)
@@ -119,7 +125,7 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       expect(near.count('close')).toBe(1)
     })
 
-    sentence('destroy() discards the bytes that still wait', async ({ bench, near, far }) => {
+    contractTest('destroy() discards the bytes that still wait', async ({ bench, near, far }) => {
       fill(near)
       near.pipe.destroy()
       await bench.until('it is closed', () => near.isClosed)
@@ -127,7 +133,7 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       await bench.until('both are closed', () => far.isClosed)
     })
 
-    sentence('destroy() from within a delivery makes it the last delivery', async ({ bench, near, far }) => {
+    contractTest('destroy() from within a delivery makes it the last delivery', async ({ bench, near, far }) => {
       far.reaction = () => far.pipe.destroy()
       for (let i = 0; i < 20; i++) near.pipe.write([numbered(20_000)])
       near.pipe.resume()
@@ -136,7 +142,7 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       expect(far.chunks).toHaveLength(1)
     })
 
-    sentence('destroy() from within the end callback is an orderly close', async ({ bench, near, far }) => {
+    contractTest('destroy() from within the end callback is an orderly close', async ({ bench, near, far }) => {
       near.pipe.resume()
       far.endReaction = () => far.pipe.destroy()
       far.pipe.resume()
@@ -145,7 +151,7 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       expect(far.closedWith).toEqual([null])
     })
 
-    sentence('destroy() marks the pipe as closed and leaves no handle', async ({ bench, near, far, listener }) => {
+    contractTest('destroy() marks the pipe as closed and leaves no handle', async ({ bench, near, far, listener }) => {
       expect([near.pipe.closed, bench.transport.openHandles]).toEqual([false, 3])
       far.pipe.resume()
       near.pipe.destroy()
@@ -156,7 +162,7 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
   })
 
   describe('the properties of a pipe', () => {
-    sentence(
+    contractTest(
       'a pipe without TLS secures itself before the first byte, and authenticates no peer',
       async ({ near, far }) => {
         await expect(near.pipe.secure()).resolves.toBeUndefined()
@@ -164,18 +170,18 @@ export function endsContract(sentence: (text: string, body: (pair: Pair) => Prom
       },
     )
 
-    sentence('a pipe reports the remote host and port', async ({ near, dialled, listener }) => {
+    contractTest('a pipe reports the remote host and port', async ({ near, dialled, listener }) => {
       expect(near.pipe.remoteHost).toBe('127.0.0.1')
       expect(near.pipe.remoteAddress).toMatch(/^127\.0\.0\.1:[1-9]\d*$/)
       expect(dialled.pipe.remoteAddress).toBe(`127.0.0.1:${listener.address.port}`)
     })
 
-    sentence('a pipe is serialized as a short label without any of its bytes', async ({ near }) => {
+    contractTest('a pipe is serialized as a short label without any of its bytes', async ({ near }) => {
       near.pipe.write([Buffer.from('secret')])
       expect(JSON.stringify(near.pipe)).toMatch(/^"\w+ 127\.0\.0\.1:\d+"$/)
     })
 
-    sentence('a dialed pipe calls onOpen once, and an accepted pipe never', async ({ bench, near, dialled }) => {
+    contractTest('a dialed pipe calls onOpen once, and an accepted pipe never', async ({ bench, near, dialled }) => {
       await bench.quiet()
       expect(near.count('open')).toBe(near === dialled ? 1 : 0)
     })

@@ -13,7 +13,7 @@ import { endsContract } from './pipe-ends.ts'
 
 export function pipeContract(carrier: Carrier): void {
   describe.each<Role>(['dialler', 'acceptor'])('at the %s', (role) => {
-    const sentence = (text: string, body: (pair: Pair) => Promise<void>): void =>
+    const contractTest = (text: string, body: (pair: Pair) => Promise<void>): void =>
       it(text, () => withPair(carrier, role, body))
 
     describe('bytes', () => {
@@ -35,20 +35,23 @@ export function pipeContract(carrier: Carrier): void {
         )
       })
 
-      sentence('the parts of a gathered write arrive in order', async ({ bench, near, far }) => {
+      contractTest('the parts of a gathered write arrive in order', async ({ bench, near, far }) => {
         far.pipe.resume()
         near.pipe.write(['one ', 'two ', 'three'].map((text) => Buffer.from(text)))
         await bench.until('all has arrived', () => far.receivedBytes === 13)
         expect(far.received.toString()).toBe('one two three')
       })
 
-      sentence('a pipe starts paused and delivers no bytes before the first resume', async ({ bench, near, far }) => {
-        near.pipe.write([numbered(1000)])
-        await bench.quiet()
-        expect(far.told).not.toContain('bytes')
-      })
+      contractTest(
+        'a pipe starts paused and delivers no bytes before the first resume',
+        async ({ bench, near, far }) => {
+          near.pipe.write([numbered(1000)])
+          await bench.quiet()
+          expect(far.told).not.toContain('bytes')
+        },
+      )
 
-      sentence(
+      contractTest(
         'all bytes that arrived before the first resume are delivered after it',
         async ({ bench, near, far }) => {
           near.pipe.write([numbered(1000)])
@@ -60,7 +63,7 @@ export function pipeContract(carrier: Carrier): void {
         },
       )
 
-      sentence('pause() stops the delivery at once, in the middle of the stream', async ({ bench, near, far }) => {
+      contractTest('pause() stops the delivery at once, in the middle of the stream', async ({ bench, near, far }) => {
         far.reaction = () => far.pipe.pause()
         far.pipe.resume()
         for (let i = 0; i < 40; i++) near.pipe.write([numbered(20_000)])
@@ -69,7 +72,7 @@ export function pipeContract(carrier: Carrier): void {
         expect(far.chunks).toHaveLength(1)
       })
 
-      sentence('delivery continues after each pause without a loss', async ({ bench, near, far }) => {
+      contractTest('delivery continues after each pause without a loss', async ({ bench, near, far }) => {
         const all = numbered(800_000)
         far.reaction = () => far.pipe.pause()
         for (let at = 0; at < all.length; at += 20_000) near.pipe.write([all.subarray(at, at + 20_000)])
@@ -81,7 +84,7 @@ export function pipeContract(carrier: Carrier): void {
         expect(far.received.equals(all)).toBe(true)
       })
 
-      sentence(
+      contractTest(
         'bytes arrive as written, even if the sender reuses its memory once they are flushed',
         async ({ bench, near, far }) => {
           far.pipe.resume()
@@ -96,7 +99,7 @@ export function pipeContract(carrier: Carrier): void {
         },
       )
 
-      sentence(
+      contractTest(
         'delivered bytes stay valid until the callback returns, even if it writes meanwhile',
         async ({ bench, near, far }) => {
           let changed = 0
@@ -115,7 +118,7 @@ export function pipeContract(carrier: Carrier): void {
         },
       )
 
-      sentence('8 MiB travel in both directions at once', async ({ bench, near, far }) => {
+      contractTest('8 MiB travel in both directions at once', async ({ bench, near, far }) => {
         const there = numbered(8 * 1024 * 1024, 1)
         const back = numbered(8 * 1024 * 1024, 2)
         near.pipe.resume()
@@ -129,7 +132,7 @@ export function pipeContract(carrier: Carrier): void {
         expect([far.received.equals(there), near.received.equals(back)]).toEqual([true, true])
       })
 
-      sentence('a callback may write an answer while bytes are being delivered', async ({ bench, near, far }) => {
+      contractTest('a callback may write an answer while bytes are being delivered', async ({ bench, near, far }) => {
         far.reaction = (bytes) => void far.pipe.write([Buffer.from(bytes.toString().toUpperCase())])
         near.pipe.resume()
         far.pipe.resume()
@@ -138,7 +141,7 @@ export function pipeContract(carrier: Carrier): void {
         expect(near.received.toString()).toBe('ECHO')
       })
 
-      sentence('an empty write delivers no bytes and is flushed', async ({ bench, near, far }) => {
+      contractTest('an empty write delivers no bytes and is flushed', async ({ bench, near, far }) => {
         far.pipe.resume()
         const flushed: (Error | null)[] = []
         near.pipe.write([Buffer.alloc(0)], (error) => flushed.push(error))
@@ -151,7 +154,7 @@ export function pipeContract(carrier: Carrier): void {
     })
 
     describe('changing the handler', () => {
-      sentence('changing the handler loses no bytes, however often it happens', async ({ bench, near, far }) => {
+      contractTest('changing the handler loses no bytes, however often it happens', async ({ bench, near, far }) => {
         const all = numbered(500_000)
         const pieces: Buffer[] = []
         const owner = (): void =>
@@ -172,7 +175,7 @@ export function pipeContract(carrier: Carrier): void {
         expect(Buffer.concat(pieces).equals(all)).toBe(true)
       })
 
-      sentence(
+      contractTest(
         'changing the handler while paused gives the waiting bytes to the new handler only',
         async ({ bench, near, far }) => {
           far.reaction = () => far.pipe.pause()
@@ -197,14 +200,17 @@ export function pipeContract(carrier: Carrier): void {
     })
 
     describe('back-pressure', () => {
-      sentence('write() returns true while fewer bytes wait than the high-water mark', async ({ near, far, bench }) => {
-        far.pipe.resume()
-        expect(near.pipe.write([numbered(100)])).toBe(true)
-        await bench.until('it has arrived', () => far.receivedBytes === 100)
-        expect(near.told).not.toContain('drain')
-      })
+      contractTest(
+        'write() returns true while fewer bytes wait than the high-water mark',
+        async ({ near, far, bench }) => {
+          far.pipe.resume()
+          expect(near.pipe.write([numbered(100)])).toBe(true)
+          await bench.until('it has arrived', () => far.receivedBytes === 100)
+          expect(near.told).not.toContain('drain')
+        },
+      )
 
-      sentence(
+      contractTest(
         'write() returns false above the high-water mark, and still takes the bytes',
         async ({ bench, near, far }) => {
           const written = fill(near)
@@ -215,7 +221,7 @@ export function pipeContract(carrier: Carrier): void {
         },
       )
 
-      sentence(
+      contractTest(
         'onDrain is called once the other side has read, and then there is room',
         async ({ bench, near, far }) => {
           fill(near)
@@ -228,7 +234,7 @@ export function pipeContract(carrier: Carrier): void {
         },
       )
 
-      sentence('onDrain is called again each time write() has returned false', async ({ bench, near, far }) => {
+      contractTest('onDrain is called again each time write() has returned false', async ({ bench, near, far }) => {
         far.pipe.resume()
         for (let round = 1; round <= 3; round++) {
           far.pipe.pause()
@@ -240,7 +246,7 @@ export function pipeContract(carrier: Carrier): void {
     })
 
     describe('onFlushed', () => {
-      sentence('onFlushed is called for each write, in order, without an error', async ({ bench, near, far }) => {
+      contractTest('onFlushed is called for each write, in order, without an error', async ({ bench, near, far }) => {
         far.pipe.resume()
         const flushed: string[] = []
         for (let i = 0; i < 50; i++)
@@ -249,7 +255,7 @@ export function pipeContract(carrier: Carrier): void {
         expect(flushed).toEqual(Array.from({ length: 50 }, (_, i) => `${i} ok`))
       })
 
-      sentence(
+      contractTest(
         'onFlushed is called for every write, with an error for those that a destroy prevented',
         async ({ bench, near }) => {
           fill(near)
@@ -261,15 +267,18 @@ export function pipeContract(carrier: Carrier): void {
         },
       )
 
-      sentence('onFlushed is called with an error when the write in progress is destroyed', async ({ bench, near }) => {
-        const answers: unknown[] = []
-        near.pipe.write([Buffer.alloc(64 * 1024 * 1024)], (error) => answers.push(error))
-        near.pipe.destroy()
-        await bench.until('it was answered', () => answers.length === 1)
-        expect(answers[0]).toBeInstanceOf(Error)
-      })
+      contractTest(
+        'onFlushed is called with an error when the write in progress is destroyed',
+        async ({ bench, near }) => {
+          const answers: unknown[] = []
+          near.pipe.write([Buffer.alloc(64 * 1024 * 1024)], (error) => answers.push(error))
+          near.pipe.destroy()
+          await bench.until('it was answered', () => answers.length === 1)
+          expect(answers[0]).toBeInstanceOf(Error)
+        },
+      )
 
-      sentence(
+      contractTest(
         'onFlushed is called with an error after destroy() or end(), and write() returns false',
         async ({ bench, near, far }) => {
           far.pipe.resume()
@@ -286,6 +295,6 @@ export function pipeContract(carrier: Carrier): void {
       )
     })
 
-    endsContract(sentence)
+    endsContract(contractTest)
   })
 }

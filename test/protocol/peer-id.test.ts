@@ -23,8 +23,8 @@ describe('an identity', () => {
       '-----BEGIN PRIVATE KEY-----\nMC4',
       'peers[0].id must be a name, got a text in PEM: a key belongs into Identity.fromPem',
     ],
-  ])('an identity %s', (_, value, sentence) => {
-    expect(expectError('ERR_INVALID_PEER_ID', () => checkIdentity(value, 'peers[0].id')).message).toBe(sentence)
+  ])('an identity %s', (_, value, message) => {
+    expect(expectError('ERR_INVALID_PEER_ID', () => checkIdentity(value, 'peers[0].id')).message).toBe(message)
   })
 
   it.each(['x', 'x'.repeat(127), 'x'.repeat(128), 'é'.repeat(64), '🙂'])('an identity may be %j', (value) => {

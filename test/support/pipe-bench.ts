@@ -158,13 +158,13 @@ export class Pair {
   }
 }
 
-export interface Door {
+export interface Server {
   readonly listener: PipeListener
   readonly accepted: End[]
 }
 
 /** A listener on a free port that keeps the pipes it accepts. */
-export async function openDoor(bench: Bench, address: Address = { host: '127.0.0.1', port: 0 }): Promise<Door> {
+export async function openServer(bench: Bench, address: Address = { host: '127.0.0.1', port: 0 }): Promise<Server> {
   const accepted: End[] = []
   const listener = await bench.transport.listen(address, options, {
     onPipe: (pipe) => accepted.push(new End(pipe)),
@@ -181,7 +181,7 @@ export function dial(bench: Bench, address: Address): End {
 
 export async function connect(carrier: Carrier, role: Role): Promise<Pair> {
   const bench = carrier.create()
-  const { listener, accepted } = await openDoor(bench)
+  const { listener, accepted } = await openServer(bench)
   const dialled = dial(bench, listener.address)
   await bench.until('the pipe is open at both ends', () => accepted.length === 1 && dialled.count('open') === 1)
   return new Pair(bench, dialled, accepted[0] as End, role, listener)
