@@ -35,7 +35,6 @@ const ratchet: Record<string, number> = {
   'test/actors/embedding.test.ts': 401,
   'test/actors/inspection.test.ts': 439,
   'test/bars/security/limits/wire.ts': 402,
-  'test/codec/frame-reader.test.ts': 445,
   'test/native/link-epoch.test.ts': 507,
   'test/native/simulated-link.ts': 477,
   'test/security/tls-handshake.test.ts': 432,
