@@ -116,7 +116,8 @@ export class Admission {
     const spared: Source[] = []
     const others: Source[] = []
     for (const source of sources) {
-      const isSpared = source.pending.size <= this.#limits.pendingInboundPerAddressMax && this.#peers.isProved(source.address)
+      const isSpared =
+        source.pending.size <= this.#limits.pendingInboundPerAddressMax && this.#peers.isProved(source.address)
       ;(isSpared ? spared : others).push(source)
     }
     return this.#oldestIn(others) ?? (isForPeer ? this.#oldestIn(spared) : undefined)

@@ -2,6 +2,8 @@
  * Owns: what a dialect is: a strategy that a link and its connections are given, so that no pump asks which one it speaks.
  * Refuses to know: any particular dialect (ampc.ts is one).
  */
+import { StatewireError } from '../codec/errors.ts'
+import type { ErrorCode } from '../codec/errors.ts'
 import type { FrameSink } from '../codec/frame-reader.ts'
 import type { NetworkValue } from '../codec/values.ts'
 import type { LinkCore } from './link-core.ts'
@@ -27,6 +29,15 @@ export interface HandshakeStep {
   readonly agreed?: unknown
   /** The other side is to be told no, and why, and then it is over. */
   readonly refuse?: HandshakeFault
+}
+
+/** The other side refused the handshake. `retry` is what that means for the next dial, if it differs from any other failure. */
+export class HandshakeRefusedError extends StatewireError {
+  readonly retry: 'free' | 'cap' | 'stale' | null
+  constructor(code: ErrorCode, message: string, retry: 'free' | 'cap' | 'stale' | null) {
+    super(code, message)
+    this.retry = retry
+  }
 }
 
 /** Why a handshake is refused: the bytes that tell the other side, in one write, and a sentence for this side. */

@@ -10,12 +10,31 @@ export { AmpcAcceptorHandshake, AmpcDialerHandshake } from './ampc/ampc-handshak
 export { backoffMs } from './backoff.ts'
 export type { BackoffOptions } from './backoff.ts'
 export { connectionOf, connectionsFor, SessionNumbering, validationKey } from './ampc/session-numbering.ts'
-export type { AcceptorHandshake, Claim, DialerHandshake, Dialect, FrameSource, Framing, HandshakeStep } from './dialect.ts'
+export type {
+  AcceptorHandshake,
+  Claim,
+  DialerHandshake,
+  Dialect,
+  FrameSource,
+  Framing,
+  HandshakeStep,
+} from './dialect.ts'
 export { ConnectionLostError, Lane } from './lane.ts'
 export type { HandlerOptions, LaneHandler, LaneWaiter } from './lane.ts'
-export { LinkState } from './ampc/ampc-link.ts'
+export { AmpcLink } from './ampc/ampc-link.ts'
 export type { LinkLimits } from './ampc/ampc-link.ts'
-export type { DueAction, LinkCore, LinkCounters, LinkHooks } from './link-core.ts'
+export { HandshakeRefusedError } from './dialect.ts'
+export type {
+  DeliveryReports,
+  DueAction,
+  LinkCore,
+  LinkCounters,
+  LinkHooks,
+  LinkLifecycle,
+  LinkReceiving,
+  LinkSending,
+} from './link-core.ts'
+export type { HeldMemory, LinkFigures, RoundTrip } from './link-figures.ts'
 export { checkIdentity, compareIdentities, roleTowards } from './ampc/peer-id.ts'
 export { ringAround } from './ampc/party-ring.ts'
 export type { Ring } from './ampc/party-ring.ts'

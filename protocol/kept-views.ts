@@ -33,7 +33,13 @@ export class KeptViews {
 
   /** A body becomes a value. @param isBorrowed it is looked at within this chunk only. @throws ProtocolError */
   decode(descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, isBorrowed: boolean): NetworkValue {
-    return decodeBody(descriptor, isBorrowed || !isViewed(descriptor) ? buffer : this.#keepable(buffer), bodyStart, bodyEnd, this.#views)
+    return decodeBody(
+      descriptor,
+      isBorrowed || !isViewed(descriptor) ? buffer : this.#keepable(buffer),
+      bodyStart,
+      bodyEnd,
+      this.#views,
+    )
   }
 
   /** The same bytes at the same place, in memory that is not used again. */
@@ -60,7 +66,7 @@ export class KeptViews {
     if (this.#unread.length === 0) return
     const all = this.#unread
     this.#unread = []
-    for (let start = 0; start < all.length; ) {
+    for (let start = 0; start < all.length;) {
       const memory = memoryOf(all[start]!.value)
       let end = start
       let keptBytes = 0
@@ -121,7 +127,10 @@ function withViews(value: NetworkValue, copied: (view: Uint8Array) => Buffer): N
     case 'VecRingBit':
       return { type: 'VecRingBit', value: { bits: value.value.bits, packed: copied(value.value.packed) } }
     case 'NetworkVec':
-      return { type: 'NetworkVec', value: value.value.map((element) => withViews(element, copied)) as typeof value.value }
+      return {
+        type: 'NetworkVec',
+        value: value.value.map((element) => withViews(element, copied)) as typeof value.value,
+      }
     default:
       return value
   }

@@ -18,7 +18,8 @@ const valueOf = new Map(Array.from(alphabet, (character, value) => [character, v
 
 /** @throws StatewireError ERR_INVALID_PEER_ID if there are not 32 bytes */
 export function encodePeerId(publicKey: Uint8Array): string {
-  if (publicKey.length !== publicKeyLengthBytes) throw invalid('a public key', `has ${publicKey.length} bytes, not ${publicKeyLengthBytes}`)
+  if (publicKey.length !== publicKeyLengthBytes)
+    throw invalid('a public key', `has ${publicKey.length} bytes, not ${publicKeyLengthBytes}`)
   let at = 0
   let bits = 0
   let held = 0
@@ -38,15 +39,21 @@ export function encodePeerId(publicKey: Uint8Array): string {
 
 /** The 32 bytes of the key. `what` names the place in errors. @throws StatewireError ERR_INVALID_PEER_ID */
 export function decodePeerId(text: unknown, what = 'the peer id'): Buffer {
-  if (typeof text !== 'string') throw invalid(what, `must be a string of ${peerIdLength} characters, got ${formatValue(text)}`)
-  if (text.length !== peerIdLength) throw invalid(what, `must have ${peerIdLength} characters, has ${text.length}: ${formatValue(text)}`)
+  if (typeof text !== 'string')
+    throw invalid(what, `must be a string of ${peerIdLength} characters, got ${formatValue(text)}`)
+  if (text.length !== peerIdLength)
+    throw invalid(what, `must have ${peerIdLength} characters, has ${text.length}: ${formatValue(text)}`)
   const publicKey = Buffer.alloc(publicKeyLengthBytes)
   let bits = 0
   let held = 0
   let at = 0
   for (let i = 0; i < peerIdLength; i++) {
     const value = valueOf.get(text.charAt(i))
-    if (value === undefined) throw invalid(what, `${/[A-V]/.test(text.charAt(i)) ? `must be lower case, character ${i} is not` : `may hold 0-9 and a-v only, character ${i} is another`}: ${formatValue(text)}`)
+    if (value === undefined)
+      throw invalid(
+        what,
+        `${/[A-V]/.test(text.charAt(i)) ? `must be lower case, character ${i} is not` : `may hold 0-9 and a-v only, character ${i} is another`}: ${formatValue(text)}`,
+      )
     held = (held << 5) | value
     bits += 5
     if (bits < 8) continue
@@ -54,7 +61,11 @@ export function decodePeerId(text: unknown, what = 'the peer id'): Buffer {
     publicKey[at++] = held >>> bits
     held &= (1 << bits) - 1
   }
-  if (held !== 0) throw invalid(what, `has spare bits set in its last character, and only one text stands for a key: ${formatValue(text)}`)
+  if (held !== 0)
+    throw invalid(
+      what,
+      `has spare bits set in its last character, and only one text stands for a key: ${formatValue(text)}`,
+    )
   return publicKey
 }
 

@@ -8,7 +8,7 @@ import { StatewireError } from '../codec/errors.ts'
 import type { NetworkValue } from '../codec/values.ts'
 import { Deque } from './deque.ts'
 import type { UnreadValue } from './kept-views.ts'
-import { isParkable, isParkableBody, ParkedValues } from './waiting-values.ts'
+import { isPackable, isPackableBody, WaitingValues } from './waiting-values.ts'
 
 /**
  * A broken connection, at its place in the order of values: those before it arrived, of those after it some may be missing.
@@ -59,7 +59,7 @@ export interface LaneOwner {
 export class Lane {
   readonly id: number
   readonly #owner: LaneOwner
-  readonly #unread = new Deque<UnreadValue | ParkedValues | ConnectionLostError>()
+  readonly #unread = new Deque<UnreadValue | WaitingValues | ConnectionLostError>()
   #unreadItems = 0
   readonly #waiters = new Deque<LaneWaiter>()
   /** Hears of every loss at once, besides its place in the order of values. */
@@ -100,8 +100,8 @@ export class Lane {
   }
 
   /** A value with such a body would be copied by `deliver`, so it may be a view of memory that is lent. */
-  parks(bodyLengthBytes: number): boolean {
-    return this.#handler === null && this.#waiters.length === 0 && isParkableBody(bodyLengthBytes)
+  packs(bodyLengthBytes: number): boolean {
+    return this.#handler === null && this.#waiters.length === 0 && isPackableBody(bodyLengthBytes)
   }
 
   /** The handler looks at a value during its call only, so the memory below it can be used again. */
@@ -127,7 +127,7 @@ export class Lane {
       return 0
     }
     this.#unreadItems++
-    if (isParkable(value, costBytes)) this.#park(value, costBytes)
+    if (isPackable(value, costBytes)) this.#park(value, costBytes)
     else {
       const unread: UnreadValue = { value, costBytes }
       this.#unread.push(unread)
@@ -138,9 +138,9 @@ export class Lane {
 
   #park(value: NetworkValue, costBytes: number): void {
     const last = this.#unread.last()
-    const before = last instanceof ParkedValues ? last : undefined
+    const before = last instanceof WaitingValues ? last : undefined
     if (before?.add(value, costBytes) === true) return
-    const parked = new ParkedValues(before)
+    const parked = new WaitingValues(before)
     parked.add(value, costBytes)
     this.#unread.push(parked)
   }
@@ -149,7 +149,7 @@ export class Lane {
     const first = this.#unread.peek()
     if (first === undefined) return undefined
     this.#unreadItems--
-    if (!(first instanceof ParkedValues)) return this.#unread.shift() as UnreadValue | ConnectionLostError
+    if (!(first instanceof WaitingValues)) return this.#unread.shift() as UnreadValue | ConnectionLostError
     const next = first.take() as UnreadValue
     if (first.values === 0) this.#unread.shift()
     return next
@@ -194,7 +194,12 @@ export class Lane {
       return () => {}
     }
     if (this.#waiters.length >= waitersMax) {
-      waiter.reject(new StatewireError('ERR_RECEIVE_QUEUE_FULL', `${waitersMax} calls of receive wait on session ${this.id} already`))
+      waiter.reject(
+        new StatewireError(
+          'ERR_RECEIVE_QUEUE_FULL',
+          `${waitersMax} calls of receive wait on session ${this.id} already`,
+        ),
+      )
       return () => {}
     }
     this.#waiters.push(waiter)
@@ -234,7 +239,10 @@ export class Lane {
   }
 
   #handled(): StatewireError {
-    return new StatewireError('ERR_HANDLER_SET', `the values of session ${this.id} go to its handler, so receive gets none; handle(peer, null) takes the handler away`)
+    return new StatewireError(
+      'ERR_HANDLER_SET',
+      `the values of session ${this.id} go to its handler, so receive gets none; handle(peer, null) takes the handler away`,
+    )
   }
 
   /** Ends the lane. What arrived before can still be read; whoever waits hears why nothing more comes. */
@@ -251,7 +259,8 @@ export class Lane {
   /** Forgets what was not read. @returns what it had cost */
   discardUnread(): number {
     let costBytes = 0
-    for (let item = this.#next(); item !== undefined; item = this.#next()) if (!(item instanceof ConnectionLostError)) costBytes += item.costBytes
+    for (let item = this.#next(); item !== undefined; item = this.#next())
+      if (!(item instanceof ConnectionLostError)) costBytes += item.costBytes
     return costBytes
   }
 }

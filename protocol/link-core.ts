@@ -1,33 +1,40 @@
 /**
- * Owns: what pumps, link actors and batches ask of the state of a link, whatever its dialect.
- * Refuses to know: how a dialect keeps its promises: link-state.ts (ampc), native/native-link-state.ts.
+ * Owns: what pumps, link actors and session groups ask of a link, whatever its dialect: sending, receiving and lifecycle.
+ * Independent of: how a dialect does it (ampc/ampc-link.ts, native/link/native-link.ts).
  */
 import type { FrameSink } from '../codec/frame-assembler.ts'
 import type { NetworkValue } from '../codec/values.ts'
 import type { FrameSource } from './dialect.ts'
 import type { KeptViews } from './kept-views.ts'
 import type { Lane } from './lane.ts'
+import type { LinkFigures } from './link-figures.ts'
 
-/** The pumps and the actor above, as the state sees them. */
+/** What a link reports at once. The rest is state that its pumps and its actor read after each call. */
 export interface LinkHooks {
-  /** Something is to be sent: leave in this turn. */
+  /** There is something to send: write it in this tick. */
   requestFlush(): void
-  /** An Ack is due and nothing else: leave when all that this turn of the loop has to read is read. */
-  requestAck(): void
-  /** Enough is to be sent: leave now. */
+  /** There is enough to send: write it now. */
   flushNow(): void
-  onReceiveFull(): void
+  /** `isReceiveFull` has become false. */
   onReceiveRoom(): void
   onHandlerFailed(lane: Lane, error: unknown): void
-  /** A kept frame turned out not to keep to the wire contract. */
+  /** The peer broke the protocol, found outside of a call that could throw. */
   onBroken(error: unknown): void
   /** `nextDueAtMs` has become earlier. */
   requestTimer(): void
-  /** The peer says Goodbye: answer it, or finish; see native/goodbye.ts. `reason` is in its words. */
+  /** The peer sent a Goodbye: answer it, or finish; see native/epoch/goodbye.ts. `reason` is the peer's text. */
   onGoodbye(step: 'answer' | 'finish' | 'protocol-error', reason: string): void
 }
 
-export const idleHooks: LinkHooks = { requestFlush() {}, requestAck() {}, flushNow() {}, onReceiveFull() {}, onReceiveRoom() {}, onHandlerFailed() {}, onBroken() {}, requestTimer() {}, onGoodbye() {} }
+export const noopHooks: LinkHooks = {
+  requestFlush() {},
+  flushNow() {},
+  onReceiveRoom() {},
+  onHandlerFailed() {},
+  onBroken() {},
+  requestTimer() {},
+  onGoodbye() {},
+}
 
 export interface LinkCounters {
   valuesSent: number
@@ -39,77 +46,124 @@ export interface LinkCounters {
 
 /** What a link has to write. */
 export interface Outbound {
-  /** Something to write now; an Ack that is due waits for the end of the turn. */
+  /** There is something to write now. An Ack that is due waits for the end of the tick. */
   readonly hasPending: boolean
+  /** An Ack is due. Read after each chunk, `flow` and `poll`. */
   readonly isAckDue: boolean
   /** Encoded, and not handed to a connection. */
   readonly pendingBytes: number
 }
 
-export interface LinkCore extends FrameSink {
-  readonly counters: LinkCounters
-  /** Its name for inspectors; absent if the dialect does not resume. */
-  readonly epoch?: { readonly name: string }
-  /** A link does not read before it has a lane, where the dialect asks for that: its actor waits for this. */
-  onLaneOpened: (() => void) | null
-  readonly laneCount: number
-  /** A connection is adopted: values that wait do so for room or for the reader. */
-  readonly isConnected: boolean
-  readonly isReceiveFull: boolean
+/** The sending half: sessions add values, the outbound pump takes write batches. */
+export interface LinkSending {
   readonly outbound: Outbound
-  readonly end: Error | null
-  setHooks(hooks: LinkHooks): void
-  createReader(): FrameSource
-  openLane(id: number): Lane
-  /** Ends a lane: later frames for it are counted and dropped. `discard` also forgets what was not read. */
-  closeLane(lane: Lane, error: Error, discard: boolean): void
   /**
    * Copies the value into the write batch, or takes its memory over (`transfer`). False: it was not accepted, use `waitToSend`.
    * Throws ERR_INVALID_VALUE, ERR_NOT_TRANSFERABLE.
    */
   trySend(lane: Lane, value: NetworkValue, transfer?: boolean): boolean
-  /** Copies the value, or takes its memory over, before it returns. The returned function withdraws it. Throws as `trySend`. */
-  waitToSend(lane: Lane, value: NetworkValue, resolve: () => void, reject: (error: Error) => void, transfer?: boolean): () => boolean
-  takeBatch(): Buffer[]
-  /** A chunk from the socket is about to be read. Throws ProtocolError. */
-  chunkBegins(lengthBytes: number): void
-  /** What is unread of the chunk that is being read; whoever reads it settles this at its end. */
-  readonly kept: KeptViews
-  /** All of it is read, but for a frame that is there in part. */
-  chunkEnds?(): void
-  flow(): void
-  block(): void
-  /** Whether a connection is read from the moment it is authenticated; else only once the link has a lane. */
-  readonly readsAtOnce: boolean
-  /** A connection is adopted: what goes to it first. `agreed` is what its handshake came to. */
-  established(agreed: unknown): readonly Buffer[]
-  /** Whether lanes hear of a lost connection, so that somebody has to say why; else what was sent on it is sent again. */
-  readonly tellsOfLoss: boolean
-  connectionLost(message: string, cause: unknown): void
-  /** A bug of this side: where frames are replayed, the one that met it must not come again and again. */
-  crashed(): void
   /**
-   * Calls back when all that the lane has handed to the link so far is acknowledged, or with why it never will be
-   * (ERR_DIALECT_UNSUPPORTED where nothing is acknowledged). The returned function gives up.
+   * Copies the value, or takes its memory over, before it returns. The returned function withdraws it. Throws as `trySend`.
+   */
+  waitToSend(
+    lane: Lane,
+    value: NetworkValue,
+    resolve: () => void,
+    reject: (error: Error) => void,
+    transfer?: boolean,
+  ): () => boolean
+  takeBatch(): Buffer[]
+  /** A connection was adopted, or its socket has room again. */
+  flow(): void
+  /** The socket accepts no more, or there is none. */
+  block(): void
+  /**
+   * Calls back when the peer has acknowledged everything that the lane has handed to the link so far, or with the reason
+   * why it never will (ERR_DIALECT_UNSUPPORTED in a dialect without acknowledgements). The returned function cancels.
    */
   whenAcked(lane: Lane, resolve: () => void, reject: (error: Error) => void): () => void
-  /** The peer has no such link any more: what this one held is over now, and not when it expires. Only where peers tell how many they have. */
+}
+
+/** The receiving half: the inbound pump pushes chunks through a reader, frames come back to the link. */
+export interface LinkReceiving extends FrameSink {
+  /** The pump must not read on. Read after each chunk; `LinkHooks.onReceiveRoom` reports the end of it. */
+  readonly isReceiveFull: boolean
+  /** Whether a connection is read as soon as it is authenticated. Otherwise only once the link has a lane. */
+  readonly readsAtOnce: boolean
+  /** Unread values that point into the current chunk. The caller settles it at the end of the chunk. */
+  readonly kept: KeptViews
+  createReader(): FrameSource
+  /** A chunk from the socket is about to be read. Throws ProtocolError. */
+  chunkBegins(lengthBytes: number): void
+  /** The chunk was read, except for a frame of which only a part has arrived. */
+  chunkEnds?(): void
+}
+
+/** What only a dialect with acknowledgements can tell about the values it accepted. */
+export interface DeliveryReports {
+  /** Values that were accepted, and whose epoch ended before they were acknowledged. */
+  readonly lost: { readonly unknown: number; readonly notSent: number }
+  /** Resolves when the link has ended for good. */
+  readonly whenClosed: Promise<void>
+  readonly isConnected: boolean
+  /** Accepts nothing new. What was accepted is still delivered, and what the peer sends still arrives. */
+  leave(error: Error): void
+  /** Values accepted by `send` and not acknowledged yet. Costs a walk over what is held. */
+  acceptedValues(): number
+  /** Calls back when all of them are acknowledged, or never will be. */
+  whenAllAcked(onSettled: () => void): void
+  close(error: Error): void
+}
+
+/** Lanes, connections, time and the end of a link: what its actor drives. */
+export interface LinkLifecycle {
+  readonly counters: LinkCounters
+  /** Its name for inspectors; absent if the dialect does not resume. */
+  readonly epoch?: { readonly name: string }
+  /** Null in a dialect without figures beyond `counters`. */
+  readonly figures: LinkFigures | null
+  /** Null in a dialect without acknowledgements. */
+  readonly deliveries: DeliveryReports | null
+  /** How many links the peer has configured; null before it has said so, undefined in a dialect where it never does. */
+  readonly peerLinks: number | null | undefined
+  /** Called when a lane opens: a link that does not read at once starts to read then. */
+  onLaneOpened: (() => void) | null
+  readonly laneCount: number
+  /** A connection is adopted. Values that wait do so for room or for the reader. */
+  readonly isConnected: boolean
+  readonly end: Error | null
+  setHooks(hooks: LinkHooks): void
+  openLane(id: number): Lane
+  /** Ends a lane: later frames for it are counted and dropped. `discard` also drops what is unread. */
+  closeLane(lane: Lane, error: Error, discard: boolean): void
+  /** Keeps frames for sessions from this id on until their lanes are opened. Only where both sides count session ids. */
+  expectLanesFrom?(id: number): void
+  /** A connection is adopted. `agreed` is the result of its handshake. @returns what is written to it first */
+  established(agreed: unknown): readonly Buffer[]
+  /** Whether lanes are notified of a lost connection. Otherwise what was sent on it is sent again. */
+  readonly reportsLoss: boolean
+  connectionLost(message: string, cause: unknown): void
+  /** An internal error of this side. Where frames are replayed, the frame that caused it must not come again. */
+  crashed(): void
+  /** The peer no longer has this link: what it held ends now, not when it expires. */
   retire?(): void
-  /** The peer broke the wire contract. @returns what to tell it before the end, if the dialect has words for it */
-  contractBroken(reason: string): Buffer | null
-  /** This side leaves. @returns the last words, where the dialect has any and the other side answers them */
-  farewell(reason: string): Buffer | null
-  /** The answer to the peer's last words has come: what goes out before the end. */
-  lastWords(): Buffer | null
-  /** The peer knows a newer hello of this side than this one. */
+  /** The peer broke the protocol. @returns the Goodbye to send, if the dialect has one */
+  protocolBroken(reason: string): Buffer | null
+  /** This side leaves. @returns the Goodbye to send; null if there is no connection, or the dialect has none */
+  goodbye(reason: string): Buffer | null
+  /** The answer to this side's Goodbye has arrived. @returns what is sent before the FIN */
+  finalAck(): Buffer | null
+  /** The peer has seen a newer hello of this side than this one. */
   replaced(): void
-  /** When `poll` is to be called next, or null. Where nothing is due by time, always null. */
+  /** When `poll` is to be called next, or null if nothing is due. */
   readonly nextDueAtMs: number | null
   poll(nowMs: number, dueAtMs: number): readonly DueAction[]
-  /** One more turn of the event loop is over, after `poll` said `look-again`. */
+  /** One more tick of the event loop has passed since `poll` or this call returned `look-again`. */
   lookAgain(): DueAction | null
   close(error: Error): void
 }
 
-/** What time asks of the link actor; `ping` is in the batch already. */
-export type DueAction = 'ping' | 'suspect' | 'look-again' | 'dead' | 'expired'
+export interface LinkCore extends LinkSending, LinkReceiving, LinkLifecycle {}
+
+/** What the link actor does when time is up. The Ping of `ping` is in the write batch already; the Ack of `ack` waits. */
+export type DueAction = 'ack' | 'ping' | 'suspect' | 'look-again' | 'dead' | 'expired'

@@ -7,7 +7,7 @@
 const forgottenAfterMs = 60_000
 const firstPenaltyMs = 250
 
-export class BreachPenalty {
+export class ProtocolErrorPenalty {
   readonly #penaltyMsMax: number
   #breaches = 0
   #lastAtMs = -Infinity
@@ -23,7 +23,8 @@ export class BreachPenalty {
     const sinceMs = nowMs - Math.max(this.#lastAtMs, this.#untilMs)
     this.#breaches = sinceMs > forgottenAfterMs ? 1 : this.#breaches + 1
     this.#lastAtMs = nowMs
-    if (this.#breaches > 1) this.#untilMs = nowMs + Math.min(this.#penaltyMsMax, firstPenaltyMs * 2 ** (this.#breaches - 2))
+    if (this.#breaches > 1)
+      this.#untilMs = nowMs + Math.min(this.#penaltyMsMax, firstPenaltyMs * 2 ** (this.#breaches - 2))
   }
 
   /** For how long yet nobody is let in; 0 or less for nobody kept out. */

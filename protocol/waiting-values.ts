@@ -10,16 +10,16 @@ import { encodedLength, writeCheckedValue } from '../codec/encode-value.ts'
 import type { NetworkValue } from '../codec/values.ts'
 
 /** Descriptor and body. A longer value costs little more as an object than its own bytes. */
-const parkedLengthBytesMax = 255
+const packedLengthBytesMax = 255
 
 /** By the length of its body, before it is decoded. */
-export function isParkableBody(bodyLengthBytes: number): boolean {
-  return bodyLengthBytes < parkedLengthBytesMax
+export function isPackableBody(bodyLengthBytes: number): boolean {
+  return bodyLengthBytes < packedLengthBytesMax
 }
 
 /** @param costBytes is not far from its length, so that long lists need not be walked through */
-export function isParkable(value: NetworkValue, costBytes: number): boolean {
-  return costBytes <= 2 * parkedLengthBytesMax && encodedLength(value) <= parkedLengthBytesMax
+export function isPackable(value: NetworkValue, costBytes: number): boolean {
+  return costBytes <= 2 * packedLengthBytesMax && encodedLength(value) <= packedLengthBytesMax
 }
 
 /** Room for the longest. */
@@ -29,7 +29,7 @@ const grownLengthBytes = 4 * 1024
 /** The length of the value, and what it costs its link. */
 const headLengthBytes = 1 + 2
 
-export class ParkedValues {
+export class WaitingValues {
   readonly #memory: Buffer
   /** With those before it. */
   readonly #sumLengthBytes: number
@@ -38,7 +38,7 @@ export class ParkedValues {
   #values = 0
 
   /** @param before what is full, and this goes on from */
-  constructor(before?: ParkedValues) {
+  constructor(before?: WaitingValues) {
     // As much again as there is already.
     const lengthBytes = before === undefined ? firstLengthBytes : Math.min(grownLengthBytes, before.#sumLengthBytes)
     this.#memory = Buffer.allocUnsafeSlow(lengthBytes)
@@ -49,7 +49,7 @@ export class ParkedValues {
     return this.#values
   }
 
-  /** @param value {@link isParkable} @returns false if there is no room left */
+  /** @param value {@link isPackable} @returns false if there is no room left */
   add(value: NetworkValue, costBytes: number): boolean {
     const lengthBytes = encodedLength(value)
     const at = this.#end
@@ -71,6 +71,9 @@ export class ParkedValues {
     const end = start + (memory[at] as number)
     this.#start = end
     this.#values--
-    return { value: decodeBody(memory[start] as number, memory, start + 1, end), costBytes: (memory[at + 1] as number) | ((memory[at + 2] as number) << 8) }
+    return {
+      value: decodeBody(memory[start] as number, memory, start + 1, end),
+      costBytes: (memory[at + 1] as number) | ((memory[at + 2] as number) << 8),
+    }
   }
 }

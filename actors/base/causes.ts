@@ -6,7 +6,7 @@ import { StatewireError } from '../../codec/errors.ts'
 import type { ErrorCode } from '../../codec/errors.ts'
 import { sanitize } from '../../codec/sanitize.ts'
 import type { Cause as ChartCause } from '../../machines/chart.ts'
-import { HelloRefusedError } from '../../protocol/native/link/native-handshake.ts'
+import { HandshakeRefusedError } from '../../protocol/dialect.ts'
 
 /** Why something ended, as events and logs carry it: a stable code, and a sentence for people. */
 export interface Cause extends ChartCause {
@@ -33,13 +33,8 @@ export function causeOf(error: unknown, code: ErrorCode = 'ERR_INTERNAL', prefix
 
 /** A cause that does not resolve by itself is retried at the cap of the back-off: somebody may change something, and addresses get reused. */
 function retryOf(error: StatewireError): Pick<Cause, 'retry'> {
-  if (!(error instanceof HelloRefusedError)) return error.fatal ? { retry: 'cap' } : {}
-  if (error.refusal === 'stale') return { retry: 'stale' }
-  return error.effect === 'configuration' || error.fatal
-    ? { retry: 'cap' }
-    : error.effect === 'none'
-      ? { retry: 'free' }
-      : {}
+  if (error instanceof HandshakeRefusedError) return error.retry === null ? {} : { retry: error.retry }
+  return error.fatal ? { retry: 'cap' } : {}
 }
 
 export function cause(code: ErrorCode, message: string): Cause {

@@ -6,7 +6,7 @@ import { windowBytesMax } from '../../codec/hello.ts'
 import { defaultMaxMessageLengthBytes } from '../../codec/limits.ts'
 import { formatValue } from '../../codec/format-value.ts'
 import { firstWindowBytes } from '../../protocol/native/lanes/credit.ts'
-import { defaultReplayWindowBytes } from '../../protocol/native/epoch/retransmit-buffer.ts'
+import { defaultRetransmitBufferBytes } from '../../protocol/native/epoch/retransmit-buffer.ts'
 import { checkNames, checkObject, invalid, timerMsMax } from '../base/checks.ts'
 
 export interface Limits {
@@ -100,7 +100,7 @@ export const defaultLimits: Limits = {
   connectionsPerPeerMax: 64,
   highWaterMarkBytes: 256 * 1024,
   resumeTimeoutMs: defaultResumeTimeoutMs,
-  replayWindowBytes: defaultReplayWindowBytes,
+  replayWindowBytes: defaultRetransmitBufferBytes,
   laneWindowBytes: firstWindowBytes,
   sendQueueBytesMax: 64 * mebibyte,
   sendQueueValuesMax: 65_536,

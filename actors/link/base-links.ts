@@ -3,10 +3,8 @@
  * Refuses to know: who uses them.
  */
 import { StatewireError } from '../../codec/errors.ts'
-import { LinkState } from '../../protocol/ampc/ampc-link.ts'
 import type { LinkCore } from '../../protocol/link-core.ts'
 import { linksInUse } from '../../protocol/native/handshake/hello-checks.ts'
-import { NativeLinkState } from '../../protocol/native/link/native-link.ts'
 import type { ResolvedOptions } from '../config/options.ts'
 import type { PeerTable } from '../config/peer-table.ts'
 
@@ -58,7 +56,7 @@ export class BaseLinks {
   inUse(peer: string): readonly BaseLink[] {
     const links = this.of(peer)
     const state = links[0]?.state
-    return state instanceof NativeLinkState ? links.slice(0, linksInUse(links.length, state.epoch.peerLinks)) : links
+    return state?.peerLinks === undefined ? links : links.slice(0, linksInUse(links.length, state.peerLinks))
   }
 
   isInUse(peer: string, connectionId: number): boolean {
@@ -68,8 +66,8 @@ export class BaseLinks {
   /** Those that the peer has not, or not any more. */
   unused(peer: string): readonly BaseLink[] {
     const links = this.of(peer)
-    const state = links[0]?.state
-    return state instanceof NativeLinkState && state.epoch.peerLinks !== null ? links.slice(state.epoch.peerLinks) : []
+    const peerLinks = links[0]?.state.peerLinks ?? null
+    return peerLinks === null ? [] : links.slice(peerLinks)
   }
 
   entries(): IterableIterator<[string, BaseLink[]]> {
@@ -94,7 +92,6 @@ export class BaseLinks {
 
   /** Sessions below are made or over; frames for later ones are kept until their sessions are made. */
   expectLanesFrom(id: number): void {
-    for (const links of this.#links.values())
-      for (const { state } of links) if (state instanceof LinkState) state.expectLanesFrom(id)
+    for (const links of this.#links.values()) for (const { state } of links) state.expectLanesFrom?.(id)
   }
 }

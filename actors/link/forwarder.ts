@@ -8,7 +8,7 @@ import type { ForwarderEvent, ForwarderFacts } from '../../machines/forwarder.ts
 import type { DeadlineName } from '../../machines/chart.ts'
 import type { AnyActorRef } from '../../machines/xstate.ts'
 import type { FrameSource } from '../../protocol/dialect.ts'
-import type { LinkCore } from '../../protocol/link-core.ts'
+import type { LinkCore, LinkReceiving, LinkSending } from '../../protocol/link-core.ts'
 import { ProtocolError } from '../../codec/errors.ts'
 import { bodyOf, chartActor } from '../statechart/chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from '../statechart/chart-actor.ts'
@@ -31,7 +31,7 @@ interface OutPumpEvents {
 
 /** Writes the batch of a tick at once. */
 export class OutPump implements LinkWrites {
-  readonly #state: LinkCore
+  readonly #state: LinkSending
   readonly #scheduler: WriteScheduler
   readonly #onBlocked: () => void
   readonly #onDrained: () => void
@@ -47,7 +47,7 @@ export class OutPump implements LinkWrites {
   #ackPending = false
   #isBlocked = false
 
-  constructor(state: LinkCore, scheduler: WriteScheduler, events: OutPumpEvents) {
+  constructor(state: LinkSending, scheduler: WriteScheduler, events: OutPumpEvents) {
     this.#state = state
     this.#scheduler = scheduler
     this.#onBlocked = events.onBlocked
@@ -104,8 +104,8 @@ export class OutPump implements LinkWrites {
    * A standalone ack waits at least until everything is read that this tick has to read: TLS hands out a read of the socket in
    * up to four records, and an ack for each is a write and a read too many at each end.
    */
-  requestAck(): void {
-    if (this.#ackPending) return
+  requestDueAck(): void {
+    if (this.#ackPending || !this.isAckDue) return
     this.#ackPending = true
     this.#scheduler.requestAck(this)
   }
@@ -171,6 +171,7 @@ export class OutPump implements LinkWrites {
       return this.#fail(error)
     }
     this.flush()
+    this.requestDueAck()
   }
 
   /** Calls back when everything sent so far is with the kernel. */
@@ -188,7 +189,7 @@ interface InPumpEvents extends OutPumpEvents {
 
 /** From the socket's chunk to frames, and so into the link's lanes. */
 export class InPump {
-  readonly #state: LinkCore
+  readonly #state: LinkReceiving
   readonly #source: FrameSource
   /** What the handlers send in reaction to a chunk leaves with it, through the other pump: the link connects them. */
   replies: OutPump | null = null
@@ -199,8 +200,9 @@ export class InPump {
   readonly #onCrashed: (error: unknown) => void
   #pipe: Pipe | null = null
   #started = false
+  #isPaused = false
 
-  constructor(state: LinkCore, events: InPumpEvents) {
+  constructor(state: LinkReceiving, events: InPumpEvents) {
     this.#state = state
     this.#source = state.createReader()
     this.#onBlocked = events.onBlocked
@@ -214,8 +216,10 @@ export class InPump {
     this.#pipe = pipe
     this.#started = false
     this.#source.reset()
+    this.#isPaused = false
     if (rest.length > 0) this.bytes(rest)
-    if (this.#state.isReceiveFull) this.#pipe?.pause()
+    this.#isPaused = this.#state.isReceiveFull
+    if (this.#isPaused) this.#pipe?.pause()
     else this.#pipe?.resume()
   }
 
@@ -224,14 +228,16 @@ export class InPump {
   }
 
   /** The application has too much unread on this link: TCP passes the pressure on to the sender. */
-  pause(): void {
-    if (this.#pipe === null) return
+  #pauseIfFull(): void {
+    if (this.#pipe === null || this.#isPaused || !this.#state.isReceiveFull) return
+    this.#isPaused = true
     this.#pipe.pause()
     this.#onBlocked()
   }
 
   resume(): void {
-    if (this.#pipe === null) return
+    if (this.#pipe === null || !this.#isPaused) return
+    this.#isPaused = false
     this.#pipe.resume()
     this.#onDrained()
   }
@@ -255,7 +261,9 @@ export class InPump {
       this.#state.kept.settle()
       replies?.chunkEnds()
     }
+    this.#pauseIfFull()
     replies?.flushReplies()
+    replies?.requestDueAck()
     if (this.#started) return
     this.#started = true
     this.#onStarted()

@@ -5,7 +5,7 @@
  */
 import { StatewireError } from '../../codec/errors.ts'
 import type { AnyActorRef, AnyEventObject } from '../../machines/xstate.ts'
-import { BreachPenalty } from '../../protocol/protocol-error-penalty.ts'
+import { ProtocolErrorPenalty } from '../../protocol/protocol-error-penalty.ts'
 import type { ClaimHolder } from '../connection/accept-registry.ts'
 import type { Handover } from '../connection/handover.ts'
 import { cause } from '../base/causes.ts'
@@ -42,7 +42,7 @@ const otherAddressAfterMs = 2_000
 export class LinkDial {
   readonly #options: LinkDialOptions
   readonly #key: string
-  readonly #penalty: BreachPenalty
+  readonly #penalty: ProtocolErrorPenalty
   readonly #addresses: DialAddresses
   #isDialing = false
   #isClaimOpen = false
@@ -53,7 +53,7 @@ export class LinkDial {
     this.#options = options
     this.#key = `${options.peer.id} ${options.link}`
     const { backoffMaxMs } = options.services.options.limits
-    this.#penalty = new BreachPenalty(backoffMaxMs)
+    this.#penalty = new ProtocolErrorPenalty(backoffMaxMs)
     this.#addresses = new DialAddresses(backoffMaxMs)
   }
 

@@ -8,10 +8,10 @@ import { SpareMemory } from '../../codec/spare-memory.ts'
 import type { Dialect } from '../../protocol/dialect.ts'
 import { decodePeerId } from '../../protocol/key-id.ts'
 import type { LinkCore } from '../../protocol/link-core.ts'
-import { LinkState } from '../../protocol/ampc/ampc-link.ts'
+import { AmpcLink } from '../../protocol/ampc/ampc-link.ts'
 import { defaultKeepAlive } from '../../protocol/native/epoch/keep-alive.ts'
 import { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
-import { NativeLinkState } from '../../protocol/native/link/native-link.ts'
+import { NativeLink } from '../../protocol/native/link/native-link.ts'
 import type { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
 import type { Environment } from '../base/environment.ts'
 import type { NetworkEvent } from '../base/events.ts'
@@ -42,7 +42,7 @@ export function createLinkStates({
 }: LinkStatesOptions): (peer: string, connectionId: number) => LinkCore {
   if (options.dialect === 'ampc') {
     return () => {
-      const state = new LinkState(dialect.sessions(options.limits.maxMessageLengthBytes), options.limits)
+      const state = new AmpcLink(dialect.sessions(options.limits.maxMessageLengthBytes), options.limits)
       state.expectLanesFrom(0)
       return state
     }
@@ -72,7 +72,7 @@ export function createLinkStates({
         replayWindowBytes: limits.replayWindowBytes,
       },
     })
-    return new NativeLinkState({
+    return new NativeLink({
       peer,
       connectionId,
       epoch,

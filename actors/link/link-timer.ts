@@ -3,18 +3,18 @@
  * wheel a link.
  * Refuses to know: what is due; the state says it, and the link does it.
  */
-import type { DueAction, LinkCore } from '../../protocol/link-core.ts'
+import type { DueAction, LinkLifecycle } from '../../protocol/link-core.ts'
 import type { LinkContext } from './link-context.ts'
 import type { Deadline } from '../base/timer-wheel.ts'
 
 export class LinkTimer {
   readonly #services: LinkContext
-  readonly #state: LinkCore
+  readonly #state: LinkLifecycle
   readonly #onDue: (action: Exclude<DueAction, 'look-again'>) => void
   #deadline: Deadline | null = null
   #dueAtMs = 0
 
-  constructor(services: LinkContext, state: LinkCore, onDue: (action: Exclude<DueAction, 'look-again'>) => void) {
+  constructor(services: LinkContext, state: LinkLifecycle, onDue: (action: Exclude<DueAction, 'look-again'>) => void) {
     this.#services = services
     this.#state = state
     this.#onDue = onDue

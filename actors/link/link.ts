@@ -9,7 +9,7 @@ import { linkActions, linkMachine } from '../../machines/link.ts'
 import type { LinkEvent, LinkFacts } from '../../machines/link.ts'
 import type { ChildEvent, DeadlineName } from '../../machines/chart.ts'
 import type { AnyEventObject } from '../../machines/xstate.ts'
-import { idleHooks } from '../../protocol/link-core.ts'
+import { noopHooks } from '../../protocol/link-core.ts'
 import type { HandshakeFault } from '../../protocol/dialect.ts'
 import type { DueAction, LinkCore } from '../../protocol/link-core.ts'
 import { ProtocolError, StatewireError } from '../../codec/errors.ts'
@@ -84,9 +84,7 @@ class LinkBody implements Body {
     const pumps = this.#pumps
     this.#spec.state.setHooks({
       requestFlush: () => pumps.out?.requestFlush(),
-      requestAck: () => pumps.out?.requestAck(),
       flushNow: () => pumps.out?.flush(),
-      onReceiveFull: () => pumps.into?.pause(),
       onReceiveRoom: () => pumps.into?.resume(),
       onHandlerFailed: (lane, error) => {
         const reason = causeOf(error, 'ERR_HANDLER_FAILED', `the handler of session ${lane.id} threw: `)
@@ -167,7 +165,7 @@ class LinkBody implements Body {
     this.#dial.dispose()
     this.#spec.state.onLaneOpened = null
     if (this.#closing !== null) this.#spec.state.close(errorOf(this.#closing))
-    this.#spec.state.setHooks(idleHooks)
+    this.#spec.state.setHooks(noopHooks)
     this.#spec.state.block()
   }
 
@@ -311,14 +309,14 @@ class LinkBody implements Body {
     const isEnd = onConnectionLost === 'fail'
     // Put into words for those who hear of it.
     const lost =
-      isEnd || state.tellsOfLoss
+      isEnd || state.reportsLoss
         ? cause('ERR_CONNECTION_LOST', `the connection to ${this.#peer.id} was lost: ${reason.message}`)
         : reason
     if (isEnd) {
       state.close(errorOf(lost))
       // The lanes of the batch's other links hear the same.
       this.#cause = lost
-    } else state.connectionLost(lost.message, state.tellsOfLoss ? errorOf(reason) : null)
+    } else state.connectionLost(lost.message, state.reportsLoss ? errorOf(reason) : null)
     this.#news.lost(connectionId, reason, isEnd ? lost : reason)
   }
 
@@ -328,7 +326,7 @@ class LinkBody implements Body {
 
   failConnection(event: { type: string; cause?: Cause }): void {
     const reason = event.cause ?? cause('ERR_TIMED_OUT', `${this.#peer.id} was not connected in time`)
-    const words = event.type === 'pump.failed' && this.#isUp ? this.#spec.state.contractBroken(reason.message) : null
+    const words = event.type === 'pump.failed' && this.#isUp ? this.#spec.state.protocolBroken(reason.message) : null
     if (words === null) this.#current.send({ type: 'connection.fail', cause: reason })
     else {
       this.#dial.breached()
@@ -344,7 +342,7 @@ class LinkBody implements Body {
     this.#cause = event.cause
     this.#dial.closeClaim()
     this.#pumps.out?.flush(true)
-    const words = this.#isUp ? this.#spec.state.farewell(event.cause.message) : null
+    const words = this.#isUp ? this.#spec.state.goodbye(event.cause.message) : null
     // Where it waits for an answer to its last words, it still reads what the peer had sent before: the end is in `dispose`.
     if (words === null) this.#spec.state.close(errorOf(event.cause))
     this.#closing = event.cause
@@ -404,6 +402,7 @@ class LinkBody implements Body {
         connectionId: this.#spec.connectionId,
         connection: this.#current.id ?? '',
       })
+    else if (action === 'ack') this.#pumps.out?.requestDueAck()
     else if (action === 'dead') {
       const said = this.#closing === null ? 'sent nothing for too long' : 'did not answer the Goodbye in time'
       this.#current.send({ type: 'connection.fail', cause: cause('ERR_TIMED_OUT', `${this.#peer.id} ${said}`) })
@@ -422,16 +421,16 @@ class LinkBody implements Body {
       this.#pumps.out?.flush(true)
       this.#current.body?.expectEnd(cause('ERR_CONNECTION_LOST', `${this.#peer.id} said Goodbye${reason}`))
       // From here on the peer has the word: its last Ack, then its FIN.
-      this.#say(state.farewell(''))
+      this.#say(state.goodbye(''))
     } else if (step === 'finish') {
       // The peer answers this side's Goodbye, or said its own at the same moment: this side's reason is reported.
       this.#leave(
-        state.lastWords(),
+        state.finalAck(),
         this.#closing ?? cause('ERR_CONNECTION_LOST', `${this.#peer.id} said Goodbye${reason}`),
       )
     }
     if (step === 'protocol-error') {
-      state.contractBroken('')
+      state.protocolBroken('')
       this.#leave(
         null,
         cause('ERR_CONNECTION_LOST', `${this.#peer.id} says that this side broke the protocol${reason}`),

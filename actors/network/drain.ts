@@ -5,8 +5,7 @@
  */
 import { StatewireError } from '../../codec/errors.ts'
 import { formatValue } from '../../codec/format-value.ts'
-import type { LinkCore } from '../../protocol/link-core.ts'
-import { NativeLinkState } from '../../protocol/native/link/native-link.ts'
+import type { DeliveryReports, LinkCore } from '../../protocol/link-core.ts'
 import { checkTimeoutMs, invalid } from '../base/checks.ts'
 import { causeOf, errorOf } from '../base/causes.ts'
 import type { Cause } from '../base/causes.ts'
@@ -35,8 +34,8 @@ function partingMs(services: Services, limitMs: number): number {
   return Math.min(services.options.limits.closeTimeoutMs, limitMs / 10)
 }
 
-function nativeOf(states: Iterable<LinkCore>): NativeLinkState[] {
-  return [...states].filter((state): state is NativeLinkState => state instanceof NativeLinkState && state.end === null)
+function reportsOf(states: Iterable<LinkCore>): DeliveryReports[] {
+  return [...states].flatMap(({ deliveries, end }) => (deliveries !== null && end === null ? [deliveries] : []))
 }
 
 /**
@@ -51,7 +50,7 @@ export function settleLinks(
   limitMs: number,
   onSettled: () => void,
 ): void {
-  const links = new Set(nativeOf(states))
+  const links = new Set(reportsOf(states))
   for (const state of links) state.leave(errorOf(reason))
   if (links.size === 0) return onSettled()
   let isOver = false
@@ -63,7 +62,7 @@ export function settleLinks(
   }
   const restMs = partingMs(services, limitMs)
   let deadline = services.wheel.schedule(limitMs - restMs, () => {
-    if ([...links].some(({ epoch }) => epoch.isUp)) settle()
+    if ([...links].some(({ isConnected }) => isConnected)) settle()
     else deadline = services.wheel.schedule(restMs, settle)
   })
   for (const state of links) {
@@ -91,7 +90,8 @@ export function drainPeer(
   limitMs: number,
   close: (withinMs: number) => void,
 ): Promise<DrainReport> {
-  const links = nativeOf(services.baseLinks.of(peer).map(({ state }) => state))
+  const states = services.baseLinks.of(peer).map(({ state }) => state)
+  const links = reportsOf(states)
   const before = links.map((state) => ({ accepted: state.acceptedValues(), ...state.lost }))
   const report = (): DrainReport => {
     let [accepted, unknown, notSent] = [0, 0, 0]
@@ -105,7 +105,7 @@ export function drainPeer(
   const drained = causeOf(drainedError(peer, reason.message))
   const startedAtMs = services.nowMs()
   return new Promise((resolve) => {
-    settleLinks(services, peer, links, drained, limitMs, () => {
+    settleLinks(services, peer, states, drained, limitMs, () => {
       const leftMs = Math.max(startedAtMs + limitMs - services.nowMs(), 1)
       const restMs = Math.min(services.options.limits.closeTimeoutMs, leftMs)
       close(restMs)

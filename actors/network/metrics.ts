@@ -3,9 +3,7 @@
  * Refuses to know: who collects it, and how the figures come about.
  */
 import type { LinkCounters } from '../../protocol/link-core.ts'
-import type { LinkFigures } from '../../protocol/native/lanes/native-link-options.ts'
-import { NativeLinkState } from '../../protocol/native/link/native-link.ts'
-import type { HeldMemory } from '../../protocol/native/memory/node-memory.ts'
+import type { HeldMemory, LinkFigures } from '../../protocol/link-figures.ts'
 import type { BaseLink } from '../link/base-links.ts'
 import type { Services } from './services.ts'
 
@@ -69,6 +67,6 @@ function linkMetrics({ connectionId, isReady, state }: BaseLink): LinkMetrics {
     connectionId,
     isUp: isReady,
     ...state.counters,
-    native: state instanceof NativeLinkState ? state.figures : null,
+    native: state.figures,
   }
 }

@@ -6,7 +6,7 @@
 import { connectionOf } from '../../protocol/ampc/session-numbering.ts'
 import type { LinkCore } from '../../protocol/link-core.ts'
 import type { NativeLane } from '../../protocol/native/lanes/native-lane.ts'
-import type { NativeLinkState } from '../../protocol/native/link/native-link.ts'
+import type { NativeLink } from '../../protocol/native/link/native-link.ts'
 import { firstIdOfBatch } from '../../protocol/native/lanes/session-numbering.ts'
 import type { SessionContext } from './session-context.ts'
 import type { Channel } from './session.ts'
@@ -27,7 +27,7 @@ export function openNativeLanes(
   for (const peer of peers) {
     const own = links
       .filter((link) => link.peer === peer)
-      .map(({ number, state }) => ({ number, state: state as NativeLinkState }))
+      .map(({ number, state }) => ({ number, state: state as NativeLink }))
     const first = firstIdOfBatch(
       own.map(({ state }) => state.nextSessionId),
       count,

@@ -9,7 +9,7 @@ import type { AnyActorRef, AnyEventObject } from '../../machines/xstate.ts'
 import { StatewireError } from '../../codec/errors.ts'
 import { connectionOf, connectionsFor, validationKey } from '../../protocol/ampc/session-numbering.ts'
 import type { LinkCore } from '../../protocol/link-core.ts'
-import { LinkState } from '../../protocol/ampc/ampc-link.ts'
+import { AmpcLink } from '../../protocol/ampc/ampc-link.ts'
 import { ringAround } from '../../protocol/ampc/party-ring.ts'
 import type { SessionGroupRequest } from './session-group-request.ts'
 import { notMade, timeoutMessage } from './session-group-failure.ts'
@@ -167,7 +167,7 @@ class SessionGroupBody implements Body, WaitingCall {
           number,
           connectionId,
           id: `link:${this.#port.id}.${number}`,
-          state: new LinkState(framing, options.limits),
+          state: new AmpcLink(framing, options.limits),
         })
       }
     }

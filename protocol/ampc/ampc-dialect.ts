@@ -19,8 +19,12 @@ const measured = new Set(['VecRing16', 'VecRing32', 'VecRing48', 'VecRing64', 'V
 function checkLength(value: NetworkValue, maxLengthBytes: number): void {
   // Most values are short Bytes: one comparison. What is no value at all is the encoder's to name.
   const type = value?.type
-  const lengthBytes = type === 'Bytes' ? value.value?.length : measured.has(type) ? encodedLength(value) - prefixLengthBytes : 0
-  if (lengthBytes > maxLengthBytes) throw new InvalidValueError(`A value may have at most ${maxLengthBytes} bytes (maxMessageLengthBytes); this one has ${lengthBytes}.`)
+  const lengthBytes =
+    type === 'Bytes' ? value.value?.length : measured.has(type) ? encodedLength(value) - prefixLengthBytes : 0
+  if (lengthBytes > maxLengthBytes)
+    throw new InvalidValueError(
+      `A value may have at most ${maxLengthBytes} bytes (maxMessageLengthBytes); this one has ${lengthBytes}.`,
+    )
 }
 
 function controlFrame(value: NetworkValue): EncodedFrame {

@@ -65,7 +65,11 @@ export class AmpcDialerHandshake implements DialerHandshake {
     if (this.#step === 'echo') {
       if (this.#inbox.length < 4) return {}
       const echo = this.#inbox.take(4).readUInt32BE(0)
-      if (echo !== this.#connectionId) throw new ProtocolError('ERR_HANDSHAKE_FAILED', `the acceptor echoed connection id ${echo} instead of ${this.#connectionId}`)
+      if (echo !== this.#connectionId)
+        throw new ProtocolError(
+          'ERR_HANDSHAKE_FAILED',
+          `the acceptor echoed connection id ${echo} instead of ${this.#connectionId}`,
+        )
       this.#step = 'ok'
       return { ...this.#readOk(), write: Buffer.concat([u32be(this.#identity.length), this.#identity]) }
     }
@@ -75,7 +79,11 @@ export class AmpcDialerHandshake implements DialerHandshake {
   #readOk(): HandshakeStep {
     if (this.#inbox.length < ok.length) return {}
     const answer = this.#inbox.take(ok.length)
-    if (!answer.equals(ok)) throw new ProtocolError('ERR_HANDSHAKE_FAILED', `the acceptor answered ${answer.toString('hex')} instead of "2ok"`)
+    if (!answer.equals(ok))
+      throw new ProtocolError(
+        'ERR_HANDSHAKE_FAILED',
+        `the acceptor answered ${answer.toString('hex')} instead of "2ok"`,
+      )
     this.#step = 'done'
     return { verified: true, rest: this.#inbox.rest() }
   }
@@ -89,7 +97,11 @@ export class AmpcAcceptorHandshake implements AcceptorHandshake {
 
   feed(bytes: Buffer): HandshakeStep {
     this.#inbox.push(bytes)
-    if (this.#inbox.length > maxPreAuthenticationBytes) throw new ProtocolError('ERR_HANDSHAKE_FAILED', `more than ${maxPreAuthenticationBytes} bytes arrived before the handshake was over${this.#perhapsTls()}`)
+    if (this.#inbox.length > maxPreAuthenticationBytes)
+      throw new ProtocolError(
+        'ERR_HANDSHAKE_FAILED',
+        `more than ${maxPreAuthenticationBytes} bytes arrived before the handshake was over${this.#perhapsTls()}`,
+      )
     if (this.#claim !== null) return {}
     let write: Buffer | undefined
     if (this.#connectionId < 0) {
@@ -100,13 +112,17 @@ export class AmpcAcceptorHandshake implements AcceptorHandshake {
     if (this.#identityLengthBytes < 0 && this.#inbox.length >= 4) {
       this.#identityLengthBytes = this.#inbox.take(4).readUInt32BE(0)
       if (this.#identityLengthBytes === 0 || this.#identityLengthBytes > maxIdentityLengthBytes) {
-        throw new ProtocolError('ERR_HANDSHAKE_FAILED', `the dialer declared an identity of ${this.#identityLengthBytes} bytes; allowed are 1 to ${maxIdentityLengthBytes}${this.#perhapsTls()}`)
+        throw new ProtocolError(
+          'ERR_HANDSHAKE_FAILED',
+          `the dialer declared an identity of ${this.#identityLengthBytes} bytes; allowed are 1 to ${maxIdentityLengthBytes}${this.#perhapsTls()}`,
+        )
       }
     }
     const step: HandshakeStep = write === undefined ? {} : { write }
     if (this.#identityLengthBytes < 0 || this.#inbox.length < this.#identityLengthBytes) return step
     const identity = decodeIdentity(this.#inbox.take(this.#identityLengthBytes))
-    if (identity === undefined) throw new ProtocolError('ERR_HANDSHAKE_FAILED', 'the dialer sent an identity that is not UTF-8')
+    if (identity === undefined)
+      throw new ProtocolError('ERR_HANDSHAKE_FAILED', 'the dialer sent an identity that is not UTF-8')
     this.#claim = { identity, connectionId: this.#connectionId }
     return { ...step, claim: this.#claim }
   }
@@ -114,7 +130,9 @@ export class AmpcAcceptorHandshake implements AcceptorHandshake {
   /** A ClientHello is a strange connection id, and then never an identity. */
   #perhapsTls(): string {
     const first = this.#connectionId < 0 ? this.#inbox.peekU32() : this.#connectionId
-    return first >>> 8 === clientHelloBeginning ? '; it began as TLS does: the dialer speaks TLS, and this side does not' : ''
+    return first >>> 8 === clientHelloBeginning
+      ? '; it began as TLS does: the dialer speaks TLS, and this side does not'
+      : ''
   }
 
   /** One buffer: a Rust dialer takes the answer with a single read, and three separate bytes fail it. */

@@ -11,13 +11,23 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** UTF-8, 1 to 128 bytes (docs/protocol.md). @throws StatewireError ERR_INVALID_PEER_ID naming `what` */
 export function checkIdentity(identity: unknown, what: string): string {
-  if (typeof identity !== 'string') throw new StatewireError('ERR_INVALID_PEER_ID', `${what} must be a string, got ${formatValue(identity)}`)
+  if (typeof identity !== 'string')
+    throw new StatewireError('ERR_INVALID_PEER_ID', `${what} must be a string, got ${formatValue(identity)}`)
   const lengthBytes = Buffer.byteLength(identity, 'utf8')
   if (lengthBytes === 0) throw new StatewireError('ERR_INVALID_PEER_ID', `${what} must not be empty`)
-  if (lengthBytes > maxIdentityLengthBytes) throw new StatewireError('ERR_INVALID_PEER_ID', `${what} has ${lengthBytes} bytes, more than ${maxIdentityLengthBytes}: ${formatValue(identity)}`)
-  if (Buffer.from(identity, 'utf8').toString('utf8') !== identity) throw new StatewireError('ERR_INVALID_PEER_ID', `${what} holds half of a surrogate pair: ${formatValue(identity)}`)
+  if (lengthBytes > maxIdentityLengthBytes)
+    throw new StatewireError(
+      'ERR_INVALID_PEER_ID',
+      `${what} has ${lengthBytes} bytes, more than ${maxIdentityLengthBytes}: ${formatValue(identity)}`,
+    )
+  if (Buffer.from(identity, 'utf8').toString('utf8') !== identity)
+    throw new StatewireError('ERR_INVALID_PEER_ID', `${what} holds half of a surrogate pair: ${formatValue(identity)}`)
   // It would be claimed in the open, as the name of this side.
-  if (identity.includes('-----BEGIN')) throw new StatewireError('ERR_INVALID_PEER_ID', `${what} must be a name, got ${formatValue(identity)}: a key belongs into Identity.fromPem`)
+  if (identity.includes('-----BEGIN'))
+    throw new StatewireError(
+      'ERR_INVALID_PEER_ID',
+      `${what} must be a name, got ${formatValue(identity)}: a key belongs into Identity.fromPem`,
+    )
   return identity
 }
 

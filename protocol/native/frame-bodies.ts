@@ -14,15 +14,26 @@ import { goodbyeCodes, resetCodes, responseStatuses } from '../../codec/native-f
 const uncountable = Number.MAX_SAFE_INTEGER + 1
 const resetCodeMax = Math.max(...Object.values(resetCodes))
 
-export interface PongBody { readonly echo: bigint; readonly received: number }
-export interface GoodbyeBody { readonly code: number; readonly next: number; readonly received: number; readonly reason: string }
+export interface PongBody {
+  readonly echo: bigint
+  readonly received: number
+}
+export interface GoodbyeBody {
+  readonly code: number
+  readonly next: number
+  readonly received: number
+  readonly reason: string
+}
 export interface OpenBody {
   readonly windowBytes: number
   readonly protocol: string
   /** A view. */
   readonly extra: Buffer
 }
-export interface ResetBody { readonly code: number; readonly reason: string }
+export interface ResetBody {
+  readonly code: number
+  readonly reason: string
+}
 export interface RequestBody {
   readonly nonce: number
   /** A view. */
@@ -66,7 +77,11 @@ export function decodeCredit(buffer: Buffer, start: number): number {
 /** Throws ProtocolError ERR_CREDIT_OVERFLOW for a window above 2^31 - 1. */
 export function decodeOpen(buffer: Buffer, start: number, end: number): OpenBody {
   const nameEnd = start + 6 + buffer.readUInt16LE(start + 4)
-  return { windowBytes: readWindow(buffer, start), protocol: buffer.toString('utf8', start + 6, nameEnd), extra: buffer.subarray(nameEnd + 4, end) }
+  return {
+    windowBytes: readWindow(buffer, start),
+    protocol: buffer.toString('utf8', start + 6, nameEnd),
+    extra: buffer.subarray(nameEnd + 4, end),
+  }
 }
 
 /** The acceptor's window. Throws ProtocolError ERR_CREDIT_OVERFLOW. */
@@ -93,7 +108,8 @@ export function decodeResponse(buffer: Buffer, start: number, end: number): Resp
   const nonce = readUint32(buffer, start + 4)
   const status = buffer[start + 8]!
   if (status === responseStatuses.ok) return { nonce, status: 'ok', payload: buffer.subarray(start + 9, end) }
-  if (status === responseStatuses.error) return { nonce, status: 'error', message: buffer.toString('utf8', start + 9, end) }
+  if (status === responseStatuses.error)
+    return { nonce, status: 'error', message: buffer.toString('utf8', start + 9, end) }
   throw new ProtocolError('ERR_RESPONSE_STATUS', `A Response has the status ${status}; 0 is ok and 1 an error.`)
 }
 
@@ -105,6 +121,10 @@ function readCounter(buffer: Buffer, offset: number): number {
 
 function readWindow(buffer: Buffer, offset: number): number {
   const windowBytes = readUint32(buffer, offset)
-  if (windowBytes > windowBytesMax) throw new ProtocolError('ERR_CREDIT_OVERFLOW', `A window of ${windowBytes} bytes was announced; it is at most 2^31 - 1.`)
+  if (windowBytes > windowBytesMax)
+    throw new ProtocolError(
+      'ERR_CREDIT_OVERFLOW',
+      `A window of ${windowBytes} bytes was announced; it is at most 2^31 - 1.`,
+    )
   return windowBytes
 }

@@ -6,7 +6,7 @@
 import { describe, expect, test } from 'vitest'
 import type { NetworkValue } from '../../index.ts'
 import { encodeFrame } from '../../codec/index.ts'
-import { ampcDialect, LinkState } from '../../protocol/index.ts'
+import { ampcDialect, AmpcLink } from '../../protocol/index.ts'
 import { defaultLimits } from '../../index.ts'
 import { aliceWithRawBob, dialed, leaveNothingBehind, ring16, validation } from '../support/ampc-parties.ts'
 import { nextEvent, rejection, settle, turn, until, within } from '../support/bounded-wait.ts'
@@ -86,7 +86,7 @@ describe('frames', () => {
   })
 
   test('that are dropped are counted', () => {
-    const state = new LinkState(ampcDialect.sessions(defaultLimits.maxMessageLengthBytes), defaultLimits)
+    const state = new AmpcLink(ampcDialect.sessions(defaultLimits.maxMessageLengthBytes), defaultLimits)
     const reader = state.framing.createReader(state)
     const lane = state.openLane(5)
     reader.push(Buffer.concat([oddVector(99), oddVector(4), encodeFrame(5, ring16(1))]))

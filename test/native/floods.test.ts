@@ -10,7 +10,7 @@ import {
   encodeReset,
   firstStreamLane,
 } from '../../codec/native-frames.ts'
-import { idleHooks, type LinkHooks } from '../../protocol/link-core.ts'
+import { noopHooks, type LinkHooks } from '../../protocol/link-core.ts'
 import { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
 import { NativeOutbox } from '../../protocol/native/lanes/native-outbox.ts'
 import { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
@@ -102,7 +102,7 @@ describe('a long value is not collected', () => {
 
 it('answers that a peer never reads end the link once, at one frame too many', () => {
   const broken: Error[] = []
-  const hooks: LinkHooks = { ...idleHooks, onBroken: (error) => void broken.push(error as Error) }
+  const hooks: LinkHooks = { ...noopHooks, onBroken: (error) => void broken.push(error as Error) }
   const limits = {
     maxMessageLengthBytes: 1 << 20,
     laneWindowBytes: 65_536,

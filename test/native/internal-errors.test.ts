@@ -113,7 +113,7 @@ describe('a bug met while a frame is handled', () => {
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [mine] = await oneEach(scene, alice, bob)
-      const { window } = alice.link(bob).epoch
+      const { retransmit: window } = alice.link(bob).epoch
       const { replayFrom } = window
       window.replayFrom = (received) => {
         if (window.heldFrames > 0) throw new TypeError('cannot read properties of undefined')

@@ -34,7 +34,7 @@ function createLink(own = keyA, peer = keyB, bootId = 100n, epochs = 1n): LinkEp
 function push(link: LinkEpoch, ...lanes: number[]): void {
   for (const lane of lanes) {
     const frame = encodeFrame(lane, { type: 'Bytes', value: Buffer.from('x') })
-    link.window.push([frame], [frame.length])
+    link.retransmit.push([frame], [frame.length])
   }
 }
 
@@ -166,7 +166,7 @@ describe('one side of a link', () => {
     meet(a, b)
     expectError('ERR_INTERNAL', () => a.composeHello())
     push(a, 7, 7)
-    a.window.ack(1)
+    a.retransmit.ack(1)
     a.countFrame(10, 0)
     a.connectionLost(0)
     expect(a.composeHello()).toMatchObject({
@@ -205,14 +205,14 @@ describe('one side of a link', () => {
     const [resumed] = meet(a, b)
     expect([resumed!.end, resumed!.endpointWindowBytes]).toEqual([null, null])
     expect(Buffer.concat(resumed!.replay).readUInt32LE(0)).toBe(8)
-    expect([a.window.first, a.window.next, a.epoch]).toEqual([1, 3, 1n])
+    expect([a.retransmit.first, a.retransmit.next, a.epoch]).toEqual([1, 3, 1n])
   })
 
   test('FRESH: the peer restarted, so what is held is unknown, and the peer learns the next epoch', () => {
     const [a, b] = [createLink(), createLink(keyB, keyA, 100n, 50n)]
     meet(a, b)
     push(a, 7, 7, 8)
-    a.window.ack(1)
+    a.retransmit.ack(1)
     a.countFrame(10, 0)
     a.connectionLost(0)
     const restarted = createLink(keyB, keyA, 101n, 60n)
@@ -229,7 +229,7 @@ describe('one side of a link', () => {
       ]),
     })
     expect([fresh!.endpointWindowBytes, kept!.endpointWindowBytes]).toEqual([4096, 4096])
-    expect([a.epoch, a.received, a.window.next, a.known, restarted.known]).toEqual([2n, 0, 0, 60n, 2n])
+    expect([a.epoch, a.received, a.retransmit.next, a.known, restarted.known]).toEqual([2n, 0, 0, 60n, 2n])
     expect(laneOutcome(fresh!.end!, 7, 2, 3)).toEqual({ acked: 1, unknown: 1, notSent: 3 })
     expect(laneOutcome(fresh!.end!, 9, 4, 0)).toEqual({ acked: 4, unknown: 0, notSent: 0 })
   })
@@ -257,8 +257,8 @@ describe('one side of a link', () => {
   test('FRESH: what the peer says it has counts only within what was sent', () => {
     const link = createLink()
     push(link, 7)
-    expect(settleHeld(link.window, 2)).toEqual(new Map([[7, { acked: 0, unknown: 1, notSent: 0 }]]))
-    expect(settleHeld(link.window, 0)).toEqual(new Map([[7, { acked: 0, unknown: 0, notSent: 1 }]]))
+    expect(settleHeld(link.retransmit, 2)).toEqual(new Map([[7, { acked: 0, unknown: 1, notSent: 0 }]]))
+    expect(settleHeld(link.retransmit, 0)).toEqual(new Map([[7, { acked: 0, unknown: 0, notSent: 1 }]]))
   })
 
   test('FRESH with epochs in order is a protocol error of someone, and counters that lie do no harm', () => {
@@ -317,7 +317,7 @@ describe('one side of a link', () => {
       null,
       22n,
     ])
-    expect([Buffer.concat(kept.replay).length, a.window.first, a.window.next]).toEqual([20, 0, 2])
+    expect([Buffer.concat(kept.replay).length, a.retransmit.first, a.retransmit.next]).toEqual([20, 0, 2])
   })
 
   test('holds against any hello: nothing outside the window is replayed, nothing throws, counters stay numbers', () => {
@@ -349,25 +349,25 @@ describe('one side of a link', () => {
         const a = createLink()
         a.adopt(a.composeHello(), hello)
         push(a, 7, 7, 7)
-        a.window.ack(1)
+        a.retransmit.ack(1)
         a.countFrame(10, 0)
         for (const [index, lie] of fields.entries()) {
           a.connectionLost(0)
           const theirs = { ...hello, ...lie, helloNumber: 10 + index }
           if (a.checkInbound(theirs) !== null) continue
-          const heldBefore = a.window.heldFrames
+          const heldBefore = a.retransmit.heldFrames
           const { replay, verdict } = a.adopt(a.composeHello(), theirs)
-          a.window.invariants()
+          a.retransmit.invariants()
           const replayed = Buffer.concat(replay).length / 10
-          expect(replayed).toBe(a.window.heldFrames)
+          expect(replayed).toBe(a.retransmit.heldFrames)
           expect(replayed).toBeLessThanOrEqual(heldBefore)
           if (verdict.mine === 'FRESH') expect(replayed).toBe(0)
           if (verdict.mine === 'RESUME') {
-            expect(a.window.first).toBe(theirs.received)
+            expect(a.retransmit.first).toBe(theirs.received)
             resumed += 1
           }
           expect(
-            [a.received, a.window.first, a.window.next].every((count) => Number.isSafeInteger(count) && count >= 0),
+            [a.received, a.retransmit.first, a.retransmit.next].every((n) => Number.isSafeInteger(n) && n >= 0),
           ).toBe(true)
         }
       }),
@@ -383,7 +383,7 @@ describe('one side of a link', () => {
       Buffer.concat([encodeMessageHeader(1), Buffer.from('m')]),
       encodeFrame(7, { type: 'RingElementBit', value: true }),
     ]
-    link.window.push(
+    link.retransmit.push(
       frames,
       frames.map((frame) => frame.length),
     )
@@ -440,38 +440,38 @@ describe('a Goodbye', () => {
 
   test('that comes first is answered; one that comes after the own is finished with a last Ack and FIN', () => {
     const second = createUp()
-    expect(second.hearGoodbye(said)).toBe('answer')
+    expect(second.receiveGoodbye(said)).toBe('answer')
     const first = createUp()
     first.goodbye.say()
-    expect(first.hearGoodbye(said)).toBe('finish')
+    expect(first.receiveGoodbye(said)).toBe('finish')
   })
 
   test('must name what has arrived; a counted frame or another Goodbye behind it is a breach', () => {
-    expectProtocolError('ERR_GOODBYE_MISMATCH', () => createUp().hearGoodbye({ ...said, next: 2 }))
+    expectProtocolError('ERR_GOODBYE_MISMATCH', () => createUp().receiveGoodbye({ ...said, next: 2 }))
     const a = createUp()
     a.goodbye.checkCounted()
-    a.hearGoodbye(said)
+    a.receiveGoodbye(said)
     expectProtocolError('ERR_GOODBYE_ORDER', () => {
       a.goodbye.checkCounted()
     })
-    expectProtocolError('ERR_GOODBYE_ORDER', () => a.hearGoodbye(said))
+    expectProtocolError('ERR_GOODBYE_ORDER', () => a.receiveGoodbye(said))
   })
 
   test('is an Ack', () => {
     const a = createUp()
     push(a, 7, 7)
-    a.hearGoodbye({ ...said, received: 2 })
-    expect(a.window.heldFrames).toBe(0)
-    expectProtocolError('ERR_ACK_OUT_OF_RANGE', () => createUp().hearGoodbye({ ...said, received: 1 }))
+    a.receiveGoodbye({ ...said, received: 2 })
+    expect(a.retransmit.heldFrames).toBe(0)
+    expectProtocolError('ERR_ACK_OUT_OF_RANGE', () => createUp().receiveGoodbye({ ...said, received: 1 }))
   })
 
   test('of the kind protocol may follow, is not checked, and acknowledges only what can be', () => {
     const a = createUp()
     push(a, 7, 7)
-    a.hearGoodbye(said)
-    expect(a.hearGoodbye({ code: 1, next: 999, received: 2 ** 53, reason: '' })).toBe('protocol-error')
-    expect(a.window.heldFrames).toBe(2)
-    a.hearGoodbye({ code: 1, next: 999, received: 1, reason: '' })
+    a.receiveGoodbye(said)
+    expect(a.receiveGoodbye({ code: 1, next: 999, received: 2 ** 53, reason: '' })).toBe('protocol-error')
+    expect(a.retransmit.heldFrames).toBe(2)
+    a.receiveGoodbye({ code: 1, next: 999, received: 1, reason: '' })
     expect(a.renew('protocol-error').held).toEqual(new Map([[7, { acked: 0, unknown: 1, notSent: 0 }]]))
   })
 
@@ -480,7 +480,7 @@ describe('a Goodbye', () => {
       (link: LinkEpoch) => {
         link.goodbye.say()
       },
-      (link: LinkEpoch) => link.hearGoodbye(said),
+      (link: LinkEpoch) => link.receiveGoodbye(said),
     ]) {
       const a = createUp()
       begin(a)

@@ -3,13 +3,14 @@ import { expect, test } from 'vitest'
 import { FrameWriter, SpareMemory } from '../../codec/index.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
 import { encodeReset } from '../../codec/native-frames.ts'
-import { idleHooks } from '../../protocol/link-core.ts'
+import { noopHooks } from '../../protocol/link-core.ts'
 import { firstWindowBytes } from '../../protocol/native/lanes/credit.ts'
 import { LaneMemory } from '../../protocol/native/memory/lane-memory.ts'
 import { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
 import { NativeLane } from '../../protocol/native/lanes/native-lane.ts'
 import { NativeOutbox } from '../../protocol/native/lanes/native-outbox.ts'
 import { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
+import { valueFrames } from '../../protocol/native/lanes/sending-lane.ts'
 import { bytes } from '../support/native-scene.ts'
 
 const lanes = 8
@@ -37,7 +38,7 @@ test('lanes take turns where acknowledgements let go few values at a time', () =
     { peer: 'bob', memory, sendQueueBytesMax: 1e9, sendQueueValuesMax: 1e6, nowMs: () => 0 },
     epoch,
     counters,
-    () => idleHooks,
+    () => noopHooks,
   )
   const all = Array.from(
     { length: lanes },
@@ -47,9 +48,10 @@ test('lanes take turns where acknowledgements let go few values at a time', () =
   for (const lane of all) {
     lane.credit.grant(firstWindowBytes)
     for (let value = 0; value < 20; value++)
-      if (!outbox.trySend(lane, bytes(100)))
+      if (!outbox.trySendFrame(lane, valueFrames, bytes(100)))
         outbox.waitToSend(
           lane,
+          valueFrames,
           bytes(100),
           () => {},
           () => {},
@@ -66,7 +68,7 @@ test('lanes take turns where acknowledgements let go few values at a time', () =
   take()
   const before = [...sent]
   for (let turn = 0; turn < 8; turn++) {
-    epoch.window.ack(epoch.window.first + 3)
+    epoch.retransmit.ack(epoch.retransmit.first + 3)
     outbox.acknowledged()
     take()
   }
@@ -103,7 +105,7 @@ test('memory of frames that are not acknowledged is not used again, also where v
     },
     epoch,
     counters,
-    () => idleHooks,
+    () => noopHooks,
   )
   let made = 0
   const write = (count: number): void => {
@@ -115,19 +117,21 @@ test('memory of frames that are not acknowledged is not used again, also where v
   for (let place = 0; place < 60; place++) {
     write(73)
     outbox.takeBatch()
-    epoch.window.ack(epoch.window.next)
+    epoch.retransmit.ack(epoch.retransmit.next)
     write(5200)
     expect(outbox.pendingValues).toBe(0)
     const batch = outbox.takeBatch()
     const sent = Buffer.concat(batch)
     const received = Math.floor(batch[0]!.length / frameLengthBytes)
-    epoch.window.ack(epoch.window.first + received)
+    epoch.retransmit.ack(epoch.retransmit.first + received)
     for (let value = 0; value < 12_000; value++) other.writeFrame(7, bytes(32, 0xab))
     other.take()
     expect(
-      Buffer.concat(epoch.window.replayFrom(epoch.window.first)).equals(sent.subarray(received * frameLengthBytes)),
+      Buffer.concat(epoch.retransmit.replayFrom(epoch.retransmit.first)).equals(
+        sent.subarray(received * frameLengthBytes),
+      ),
       `place ${place}`,
     ).toBe(true)
-    epoch.window.ack(epoch.window.next)
+    epoch.retransmit.ack(epoch.retransmit.next)
   }
 })

@@ -109,7 +109,7 @@ describe.each(carriers)('native sessions over %s', (on) => {
       for (let value = 0; value < 100; value++) void mine.send(bob.id, number(value))
       await scene.run(mine.flush())
       expect(theirs.unread(alice.id)).toBe(100)
-      expect(alice.link(bob).epoch.window.heldFrames).toBe(0)
+      expect(alice.link(bob).epoch.retransmit.heldFrames).toBe(0)
       await scene.run(mine.flush())
     }))
 })

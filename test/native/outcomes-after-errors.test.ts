@@ -7,20 +7,22 @@ import { describe, expect, it } from 'vitest'
 import { FrameWriter, SpareMemory, type NetworkValue } from '../../codec/index.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
 import { Deque } from '../../protocol/deque.ts'
-import { idleHooks, type LinkHooks } from '../../protocol/link-core.ts'
+import { noopHooks, type LinkHooks } from '../../protocol/link-core.ts'
 import { AckSchedule } from '../../protocol/native/epoch/ack-schedule.ts'
 import { ControlFrames } from '../../protocol/native/lanes/control-frames.ts'
 import { firstWindowBytes, SendCredit } from '../../protocol/native/lanes/credit.ts'
-import { GoodbyeState } from '../../protocol/native/epoch/goodbye.ts'
+import { GoodbyeExchange } from '../../protocol/native/epoch/goodbye.ts'
 import { defaultKeepAlive } from '../../protocol/native/epoch/keep-alive.ts'
 import { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
 import { LinkUpkeep } from '../../protocol/native/link/link-upkeep.ts'
 import { LinkResetError } from '../../protocol/native/lanes/native-lane.ts'
 import type { NativeLane } from '../../protocol/native/lanes/native-lane.ts'
-import { NativeLinkState } from '../../protocol/native/link/native-link.ts'
+import { NativeLink } from '../../protocol/native/link/native-link.ts'
 import { NativeOutbox } from '../../protocol/native/lanes/native-outbox.ts'
 import { LinkMemory, NodeMemory } from '../../protocol/native/memory/node-memory.ts'
-import { ReplayWindow } from '../../protocol/native/epoch/retransmit-buffer.ts'
+import { RetransmitBuffer } from '../../protocol/native/epoch/retransmit-buffer.ts'
+import { SendQueue } from '../../protocol/native/lanes/send-queue.ts'
+import { PendingSend } from '../../protocol/native/lanes/sending-lane.ts'
 import { SendRoom } from '../../protocol/native/lanes/send-room.ts'
 import { WriteBatch } from '../../protocol/native/lanes/write-batch.ts'
 
@@ -45,7 +47,7 @@ class Fault {
 }
 
 class End {
-  readonly state: NativeLinkState
+  readonly state: NativeLink
   readonly reader
   readonly received = Array.from({ length: lanes }, () => 0)
   readonly #wire: Buffer[] = []
@@ -71,7 +73,7 @@ class End {
       },
     })
     const nowMs = (): number => (step('nowMs'), 0)
-    this.state = new NativeLinkState({
+    this.state = new NativeLink({
       peer: 'bob',
       connectionId: 0,
       epoch,
@@ -85,12 +87,11 @@ class End {
       arenas: new SpareMemory(1 << 22),
     })
     const hooks: LinkHooks = {
-      ...idleHooks,
+      ...noopHooks,
       requestFlush: () => {
         step('requestFlush')
         this.#isFlushDue = true
       },
-      requestAck: () => step('requestAck'),
       requestTimer: () => step('requestTimer'),
       flushNow: () => this.flush(),
     }
@@ -256,7 +257,7 @@ function converse(stepName: string, at: number): Report {
 
 const classes: Record<string, { readonly prototype: object }> = {
   FrameWriter,
-  ReplayWindow,
+  RetransmitBuffer,
   WriteBatch,
   SendRoom,
   SendCredit,
@@ -266,10 +267,12 @@ const classes: Record<string, { readonly prototype: object }> = {
   Deque,
   SpareMemory,
   NativeOutbox,
-  NativeLinkState,
+  SendQueue,
+  PendingSend,
+  NativeLink,
   LinkEpoch,
   LinkUpkeep,
-  GoodbyeState,
+  GoodbyeExchange,
 }
 /** The end of the epoch itself is not a step of sending. */
 const endings = new Set([
@@ -279,6 +282,7 @@ const endings = new Set([
   'dropPending',
   'invariants',
   'rejectWaiting',
+  'reject',
   'clear',
   'forgetControl',
   'forget',
@@ -310,7 +314,6 @@ const steps = [
   ...Object.entries(classes).flatMap(([name, type]) => methodsOf(type).map((method) => `${name}.${method}`)),
   'nowMs',
   'requestFlush',
-  'requestAck',
   'requestTimer',
 ]
   .map((step) => ({ step, calls: converse(step, Infinity).fault.calls }))

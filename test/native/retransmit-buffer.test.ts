@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { FrameWriter } from '../../codec/frame-writer.ts'
-import { ReplayWindow, replayWindowFramesMax } from '../../protocol/native/epoch/retransmit-buffer.ts'
+import { RetransmitBuffer, retransmitFramesMax } from '../../protocol/native/epoch/retransmit-buffer.ts'
 import { expectError, expectProtocolError } from '../codec/harness.ts'
 
 function bytes(length: number, fill = 1): Buffer {
@@ -12,7 +12,7 @@ function bytes(length: number, fill = 1): Buffer {
 describe('the replay window', () => {
   test('holds the very memory that was written', () => {
     const writer = new FrameWriter()
-    const window = new ReplayWindow()
+    const window = new RetransmitBuffer()
     const lengths = [
       writer.writeFrame(1, { type: 'Bytes', value: bytes(10) }),
       writer.writeFrame(2, { type: 'Bytes', value: bytes(40_000) }),
@@ -27,7 +27,7 @@ describe('the replay window', () => {
 
   test('joins the slices of one arena, so that lone frames do not become lone parts', () => {
     const writer = new FrameWriter()
-    const window = new ReplayWindow()
+    const window = new RetransmitBuffer()
     for (let index = 0; index < 100; index += 1) {
       const length = writer.writeFrame(1, { type: 'Bytes', value: bytes(8, index) })
       window.push(writer.take(), [length])
@@ -38,7 +38,7 @@ describe('the replay window', () => {
   })
 
   test('numbers frames by itself, and goes on from exactly where the peer stopped hearing', () => {
-    const window = new ReplayWindow()
+    const window = new RetransmitBuffer()
     window.push([Buffer.from('aabbb'), Buffer.from('cccc')], [2, 3, 4])
     expect([window.first, window.next, window.heldFrames, window.heldBytes]).toEqual([0, 3, 3, 9])
     expect(window.ack(1)).toBe(1)
@@ -50,7 +50,7 @@ describe('the replay window', () => {
   })
 
   test('takes an Ack above next, or below what was acknowledged, for a breach and changes nothing', () => {
-    const window = new ReplayWindow()
+    const window = new RetransmitBuffer()
     window.push([bytes(6)], [2, 2, 2])
     window.ack(2)
     for (const wrong of [1, 4, 2 ** 53, Number.NaN, -1])
@@ -59,7 +59,7 @@ describe('the replay window', () => {
   })
 
   test('admits a frame while what is held, with 32 bytes a frame, is below its size', () => {
-    const window = new ReplayWindow(1000)
+    const window = new RetransmitBuffer(1000)
     expect(window.admits()).toBe(true)
     window.push([bytes(967)], [967])
     expect(window.admits()).toBe(true)
@@ -74,14 +74,14 @@ describe('the replay window', () => {
   })
 
   test('admits 65,536 frames and holds twice as many of those that must not wait', () => {
-    const window = new ReplayWindow(2 ** 31)
-    const lengths = new Uint32Array(replayWindowFramesMax - 1).fill(1)
+    const window = new RetransmitBuffer(2 ** 31)
+    const lengths = new Uint32Array(retransmitFramesMax - 1).fill(1)
     window.push([bytes(lengths.length)], lengths)
     expect([window.admits(), window.admits(1)]).toEqual([true, false])
     window.push([bytes(1)], [1])
     expect(window.admits()).toBe(false)
-    window.push([bytes(replayWindowFramesMax)], new Uint32Array(replayWindowFramesMax).fill(1))
-    expect(window.heldFrames).toBe(2 * replayWindowFramesMax)
+    window.push([bytes(retransmitFramesMax)], new Uint32Array(retransmitFramesMax).fill(1))
+    expect(window.heldFrames).toBe(2 * retransmitFramesMax)
     expectProtocolError('ERR_REPLAY_WINDOW_OVERRUN', () => {
       window.push([bytes(1)], [1])
     })
@@ -89,12 +89,12 @@ describe('the replay window', () => {
 
   test('does not believe lengths that do not add up', () => {
     expectError('ERR_INTERNAL', () => {
-      new ReplayWindow().push([bytes(3)], [2])
+      new RetransmitBuffer().push([bytes(3)], [2])
     })
   })
 
   test('is numbered from 0 again when the link is kept, and empty when it is not', () => {
-    const window = new ReplayWindow()
+    const window = new RetransmitBuffer()
     window.push([Buffer.from('aabbb')], [2, 3])
     window.ack(1)
     window.renumber()
@@ -119,7 +119,7 @@ describe('the replay window', () => {
     )
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const window = new ReplayWindow()
+        const window = new RetransmitBuffer()
         const model: Buffer[] = []
         let first = 0
         let made = 0
@@ -163,7 +163,7 @@ describe('the replay window', () => {
   })
 
   test('costs the same for each of a million frames', () => {
-    const window = new ReplayWindow()
+    const window = new RetransmitBuffer()
     const part = bytes(64 * 10)
     const lengths = new Uint32Array(64).fill(10)
     for (let round = 0; round < 16_000; round += 1) {

@@ -5,7 +5,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { encodeGoodbye, encodeReset, goodbyeCodes, nativeDescriptors } from '../../codec/native-frames.ts'
-import { idleHooks } from '../../protocol/link-core.ts'
+import { noopHooks } from '../../protocol/link-core.ts'
 import { FloodGuard } from '../../protocol/native/lanes/flood-guard.ts'
 import { defaultKeepAlive } from '../../protocol/native/epoch/keep-alive.ts'
 import { LaneMemory } from '../../protocol/native/memory/lane-memory.ts'
@@ -14,7 +14,8 @@ import { LinkUpkeep } from '../../protocol/native/link/link-upkeep.ts'
 import { NativeLane } from '../../protocol/native/lanes/native-lane.ts'
 import { NativeOutbox } from '../../protocol/native/lanes/native-outbox.ts'
 import { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
-import { replayFrameOverheadBytes, replayWindowFramesMax } from '../../protocol/native/epoch/retransmit-buffer.ts'
+import { retransmitFrameOverheadBytes, retransmitFramesMax } from '../../protocol/native/epoch/retransmit-buffer.ts'
+import { valueFrames } from '../../protocol/native/lanes/sending-lane.ts'
 import { bytes } from '../support/native-scene.ts'
 
 const lanesPerLink = 3
@@ -55,7 +56,7 @@ class Sender {
       { peer: 'bob', memory: this.#memory, sendQueueBytesMax: 1e9, sendQueueValuesMax: 1e6, nowMs: () => 0 },
       this.epoch,
       counters,
-      () => ({ ...idleHooks, flushNow }),
+      () => ({ ...noopHooks, flushNow }),
     )
     this.lanes = Array.from(
       { length: lanesPerLink },
@@ -65,8 +66,8 @@ class Sender {
   }
 
   get costBytes(): number {
-    const pendingFrames = this.outbox.unackedFrames - this.epoch.window.heldFrames
-    return this.epoch.window.costBytes + this.outbox.pendingBytes + replayFrameOverheadBytes * pendingFrames
+    const pendingFrames = this.outbox.unackedFrames - this.epoch.retransmit.heldFrames
+    return this.epoch.retransmit.costBytes + this.outbox.pendingBytes + retransmitFrameOverheadBytes * pendingFrames
   }
 
   get reservedBytes(): number {
@@ -80,15 +81,15 @@ class Sender {
       lane.waiting.length === 0 &&
       lane.credit.canSend &&
       !this.epoch.goodbye.isEnding &&
-      this.outbox.unackedFrames < replayWindowFramesMax &&
+      this.outbox.unackedFrames < retransmitFramesMax &&
       this.costBytes < this.#windowBytes
     )
   }
 
   trySend(lane: NativeLane, lengthBytes: number): boolean {
     const isAdmitted = this.admits(lane)
-    const neededBytes = this.costBytes + 9 + lengthBytes + replayFrameOverheadBytes
-    const isTaken = this.outbox.trySend(lane, bytes(lengthBytes))
+    const neededBytes = this.costBytes + 9 + lengthBytes + retransmitFrameOverheadBytes
+    const isTaken = this.outbox.trySendFrame(lane, valueFrames, bytes(lengthBytes))
     if (isTaken) {
       expect(isAdmitted, 'it was taken, so it is admitted').toBe(true)
       expect(this.costBytes).toBe(neededBytes)
@@ -145,6 +146,7 @@ function run(sender: Sender, step: Step): void {
     case 'wait':
       outbox.waitToSend(
         lanes[step.lane]!,
+        valueFrames,
         bytes(step.lengthBytes),
         () => {},
         () => {},
@@ -157,7 +159,7 @@ function run(sender: Sender, step: Step): void {
       outbox.takeBatch()
       return
     case 'ack':
-      epoch.window.ack(epoch.window.first + Math.ceil(epoch.window.heldFrames * step.share))
+      epoch.retransmit.ack(epoch.retransmit.first + Math.ceil(epoch.retransmit.heldFrames * step.share))
       outbox.acknowledged()
       return
     case 'grant':
@@ -173,7 +175,7 @@ function run(sender: Sender, step: Step): void {
       outbox.flow()
       return
     case 'drop':
-      epoch.window.clear()
+      epoch.retransmit.clear()
       outbox.dropPending()
   }
 }
@@ -201,9 +203,9 @@ describe('a value is taken exactly if it would be admitted alone', () => {
     const [lane] = sender.lanes
     lane!.credit.grant(1_000_000_000)
     // Memory is taken by 64 KiB: without it the last frame would use up both.
-    let taken = Number(sender.outbox.trySend(lane!, bytes(100)))
-    while (sender.outbox.trySend(lane!, bytes(1))) taken++
-    expect(taken).toBe(replayWindowFramesMax)
+    let taken = Number(sender.outbox.trySendFrame(lane!, valueFrames, bytes(100)))
+    while (sender.outbox.trySendFrame(lane!, valueFrames, bytes(1))) taken++
+    expect(taken).toBe(retransmitFramesMax)
   })
 
   it('and none once the peer has said Goodbye', () => {
@@ -215,8 +217,8 @@ describe('a value is taken exactly if it would be admitted alone', () => {
       defaultKeepAlive,
       sender.epoch,
       sender.outbox,
-      new FloodGuard({ valuesSent: 0, valuesReceived: 0 }, 0),
-      () => idleHooks,
+      new FloodGuard({ carriedFrames: () => 0 }, 0),
+      () => noopHooks,
     )
     const goodbye = encodeGoodbye({ code: goodbyeCodes.normal, next: 0, received: 0, reason: '' })
     upkeep.onControl(nativeDescriptors.Goodbye, goodbye, 5, goodbye.length, 0)

@@ -134,7 +134,7 @@ describe('an error of this side while values are handed over', () => {
     (_, isAwaited) =>
       play({ on: 'memory' }, async (scene) => {
         const { alice, bob, mine } = await twoSessions(scene)
-        const { window } = alice.link(bob).epoch
+        const { retransmit: window } = alice.link(bob).epoch
         let errors = 0
         window.push = () => {
           delete (window as { push?: unknown }).push

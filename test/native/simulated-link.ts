@@ -204,7 +204,7 @@ export class SimulatedLink {
 
   protocolError(side: Side): void {
     if (side.connection === null) return
-    const { next } = side.link.window
+    const { next } = side.link.retransmit
     this.#write(side, encodeGoodbye({ code: 1, next, received: side.link.received, reason: '' }))
     this.#close(side.connection, this.#endOf(side.connection, side), 'protocol-error')
   }
@@ -229,13 +229,13 @@ export class SimulatedLink {
         this.ack(side)
       }
       const isQuiet = this.sides.every(
-        (side) => side.connection !== null && side.waiting.length === 0 && side.link.window.heldFrames === 0,
+        (side) => side.connection !== null && side.waiting.length === 0 && side.link.retransmit.heldFrames === 0,
       )
       if (isQuiet) break
     }
     for (const side of this.sides) {
       expect(
-        [side.link.isUp, side.waiting.length, side.link.window.heldFrames],
+        [side.link.isUp, side.waiting.length, side.link.retransmit.heldFrames],
         'after calm both sides are up, and all is acknowledged',
       ).toEqual([true, 0, 0])
       for (const lane of side.lanes.values())
@@ -342,7 +342,7 @@ export class SimulatedLink {
     this.#count(adoption)
     side.connection = connection
     if (adoption.end !== null) this.#ended(side, adoption.end)
-    side.link.window.invariants()
+    side.link.retransmit.invariants()
     for (const part of adoption.replay) this.#write(side, part)
     this.#flush(side)
   }
@@ -357,8 +357,8 @@ export class SimulatedLink {
     const { side } = end
     // The connection was dropped by an earlier frame of the same chunk.
     if (side.connection === null || this.#endOf(side.connection, side) !== end) return
-    if (descriptor === 0x32) side.link.window.ack(decodeAck(buffer, start))
-    else if (descriptor === 0x33) this.#heard(side, side.link.hearGoodbye(decodeGoodbye(buffer, start, stop)))
+    if (descriptor === 0x32) side.link.retransmit.ack(decodeAck(buffer, start))
+    else if (descriptor === 0x33) this.#heard(side, side.link.receiveGoodbye(decodeGoodbye(buffer, start, stop)))
     else {
       side.link.goodbye.checkCounted()
       const value = this.#values.get(buffer.readUInt32LE(start + 4))!
@@ -390,7 +390,7 @@ export class SimulatedLink {
     side.link.goodbye.say()
     this.#write(
       side,
-      encodeGoodbye({ code: 0, next: side.link.window.next, received: side.link.received, reason: 'over' }),
+      encodeGoodbye({ code: 0, next: side.link.retransmit.next, received: side.link.received, reason: 'over' }),
     )
   }
 
@@ -400,7 +400,7 @@ export class SimulatedLink {
       const body = Buffer.alloc(4)
       body.writeUInt32LE(value.id)
       const frame = encodeFrame(lane, { type: 'Bytes', value: body })
-      side.link.window.push([frame], [frame.length])
+      side.link.retransmit.push([frame], [frame.length])
       side.lanes.get(lane)!.handedOver += 1
       this.#write(side, frame)
     }

@@ -3,7 +3,7 @@
  * Refuses to know: sockets and pumps; receiving is link-receiving.test.ts.
  */
 import { describe, expect, it } from 'vitest'
-import { ampcDialect, ConnectionLostError, LinkState } from '../../protocol/index.ts'
+import { ampcDialect, ConnectionLostError, AmpcLink } from '../../protocol/index.ts'
 import type { Lane } from '../../protocol/index.ts'
 import { encodeControlFrame, StatewireError } from '../../codec/index.ts'
 import { bytes, LinkBench, number, overheadBytes, smallLimits } from '../support/link-bench.ts'
@@ -30,7 +30,7 @@ describe('sending', () => {
   })
 
   it('of a control value that had to wait keeps to the framing of the control channel', () => {
-    const state = new LinkState(ampcDialect.control(), smallLimits)
+    const state = new AmpcLink(ampcDialect.control(), smallLimits)
     const lane = state.openLane(0)
     state.waitToSend(lane, number(7), () => {}, () => {})
     state.flow()
@@ -100,7 +100,7 @@ describe('sending', () => {
     bench.state.flow()
     expect(() => bench.state.trySend(lane, number(-1))).toThrow(StatewireError)
     expect(() => bench.state.waitToSend(lane, number(2 ** 32), () => {}, () => {})).toThrow(StatewireError)
-    expect([bench.state.hasPending, bench.state.waitingSends, lane.sentSinceUp]).toEqual([false, 0, 0])
+    expect([bench.state.outbound.hasPending, bench.state.waitingSends, lane.sentSinceUp]).toEqual([false, 0, 0])
   })
 })
 
@@ -321,7 +321,7 @@ describe('the end of a link', () => {
     bench.state.close(reason)
     bench.state.close(new Error('too late'))
     expect([waiting.outcome, waiting.error, lane.end, bench.state.end]).toEqual(['failed', reason, reason, reason])
-    expect([bench.state.hasPending, bench.state.laneCount, bench.state.waitingSends]).toEqual([false, 0, 0])
+    expect([bench.state.outbound.hasPending, bench.state.laneCount, bench.state.waitingSends]).toEqual([false, 0, 0])
   })
 
   it('lets nothing flow any more, and a lane that is opened later is over from the start', () => {

@@ -10,7 +10,7 @@ import { NativeRig } from '../bars/fuzz/native-rig.ts'
 import { Trace } from '../bars/fuzz/target.ts'
 import { encodeFrame } from '../../codec/index.ts'
 import type { NetworkValue } from '../../codec/index.ts'
-import { ampcDialect, LinkState } from '../../protocol/index.ts'
+import { ampcDialect, AmpcLink } from '../../protocol/index.ts'
 import type { Lane, LinkCore } from '../../protocol/index.ts'
 
 const fillerLane = 7
@@ -40,7 +40,7 @@ function native(): Link {
 }
 
 function ampc(): Link {
-  const state = new LinkState(ampcDialect.sessions(chunkBytes), { maxMessageLengthBytes: chunkBytes, receiveQueueBytesMax: 1 << 26, sendQueueBytesMax: 1, sendQueueValuesMax: 1, earlyBytesMax: 1 })
+  const state = new AmpcLink(ampcDialect.sessions(chunkBytes), { maxMessageLengthBytes: chunkBytes, receiveQueueBytesMax: 1 << 26, sendQueueBytesMax: 1, sendQueueValuesMax: 1, earlyBytesMax: 1 })
   return { state, lane: state.openLane(0), filler: encodeFrame(fillerLane, { type: 'Bytes', value: Buffer.alloc(4) }) }
 }
 

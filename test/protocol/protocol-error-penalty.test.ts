@@ -2,10 +2,10 @@
  * Owns: how long a peer that repeatedly breaks the protocol is kept out. Independent of: what a protocol error is.
  */
 import { expect, it } from 'vitest'
-import { BreachPenalty } from '../../protocol/protocol-error-penalty.ts'
+import { ProtocolErrorPenalty } from '../../protocol/protocol-error-penalty.ts'
 
 it('the first protocol error costs nothing, each further one twice the time of the last, up to the cap', () => {
-  const penalty = new BreachPenalty(2_000)
+  const penalty = new ProtocolErrorPenalty(2_000)
   const left: number[] = []
   for (let nowMs = 0; left.length < 7; nowMs += 3_000) {
     penalty.note(nowMs)
@@ -15,14 +15,14 @@ it('the first protocol error costs nothing, each further one twice the time of t
 })
 
 it('a penalty is over when its time has passed', () => {
-  const penalty = new BreachPenalty(30_000)
+  const penalty = new ProtocolErrorPenalty(30_000)
   penalty.note(0)
   penalty.note(10)
   expect([penalty.leftMs(259), penalty.leftMs(260)]).toEqual([1, 0])
 })
 
 it('penalties are forgotten a minute after the last one ended, and not while it lasts', () => {
-  const penalty = new BreachPenalty(1_000_000)
+  const penalty = new ProtocolErrorPenalty(1_000_000)
   for (let breach = 0; breach < 12; breach++) penalty.note(breach)
   const untilMs = 11 + 250 * 2 ** 10
   expect(penalty.leftMs(11)).toBe(untilMs - 11)

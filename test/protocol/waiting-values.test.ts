@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { encodedLength, encodeFrame } from '../../codec/index.ts'
 import type { NetworkValue } from '../../codec/index.ts'
 import { Lane } from '../../protocol/index.ts'
-import { isParkable, isParkableBody, ParkedValues } from '../../protocol/waiting-values.ts'
+import { isPackable, isPackableBody, WaitingValues } from '../../protocol/waiting-values.ts'
 import { anyValue } from '../codec/harness.ts'
 
 const bytesOf = (length: number): NetworkValue => ({ type: 'Bytes', value: Buffer.alloc(length, length) })
@@ -65,16 +65,16 @@ describe('values on a lane that nobody reads', () => {
 })
 
 it('whether a value is parked can be told from the length of its body', () => {
-  for (let length = 0; length < 300; length++) expect(isParkableBody(length + 4)).toBe(isParkable(bytesOf(length), length + 9))
+  for (let length = 0; length < 300; length++) expect(isPackableBody(length + 4)).toBe(isPackable(bytesOf(length), length + 9))
 })
 
 it('a long list is not walked through to find out that it is long', () => {
   const list = { type: 'NetworkVec', get value(): never { throw new Error('it was looked at') } } as const
-  expect(isParkable(list as unknown as NetworkValue, 100_000)).toBe(false)
+  expect(isPackable(list as unknown as NetworkValue, 100_000)).toBe(false)
 })
 
 it('a piece that is full says so and keeps what it has', () => {
-  const parked = new ParkedValues()
+  const parked = new WaitingValues()
   let added = 0
   while (parked.add(bytesOf(added % 7), 10)) added++
   expect(parked.values).toBe(added)

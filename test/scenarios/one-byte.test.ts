@@ -12,7 +12,7 @@ import type { PipeHandlers } from '../../actors/base/pipe.ts'
 import { Session } from '../../actors/session/session.ts'
 import { TcpPipe } from '../../actors/transport/tcp-pipe.ts'
 import { FrameReader } from '../../codec/index.ts'
-import { Lane, LinkState } from '../../protocol/index.ts'
+import { Lane, AmpcLink } from '../../protocol/index.ts'
 import { LeakCheck } from '../support/leak-check.ts'
 
 const hops = 12
@@ -74,9 +74,9 @@ class Trace {
 
   install(): void {
     recordCalls(Session.prototype, 'send', () => this.note('1 send'))
-    recordCalls(LinkState.prototype, 'trySend', () => this.note('2 trySend'))
+    recordCalls(AmpcLink.prototype, 'trySend', () => this.note('2 trySend'))
     recordCalls(OutPump.prototype, 'requestFlush', () => this.note('3 requestFlush'))
-    recordCalls(LinkState.prototype, 'takeBatch', () => this.note('4 takeBatch'))
+    recordCalls(AmpcLink.prototype, 'takeBatch', () => this.note('4 takeBatch'))
     recordCalls(OutPump.prototype, 'flush', () => (this.#isFlushing = true), () => (this.#isFlushing = false))
     const { write, handle } = TcpPipe.prototype
     const recordWrite = (bytes: readonly Buffer[]): void => {
@@ -103,7 +103,7 @@ class Trace {
       })
     })
     recordCalls(FrameReader.prototype, 'push', () => this.note('8 push'))
-    recordCalls(LinkState.prototype, 'onFrame', () => this.note('9 onFrame'))
+    recordCalls(AmpcLink.prototype, 'onFrame', () => this.note('9 onFrame'))
     recordCalls(Lane.prototype, 'deliver', () => this.note('10 deliver'), (lane: Lane) => {
       if (lane.unreadValues > 0) this.note('11 queue')
     })

@@ -42,7 +42,7 @@ const keptElsewhere = new Set([
   'coalesceMinLinks',
   'turnsMax',
   'batchTicksMax',
-  'parkedLengthBytesMax',
+  'packedLengthBytesMax',
   'maxUint16',
   'maxUint32',
   'maxUint48',

@@ -1,10 +1,10 @@
 /**
- * Owns: a LinkState with hooks that record their calls, and what its tests need to make and read frames.
+ * Owns: a AmpcLink with hooks that record their calls, and what its tests need to make and read frames.
  * Independent of: what any single test is about.
  */
 import { encodeFrame, FrameReader } from '../../codec/index.ts'
 import type { NetworkValue } from '../../codec/index.ts'
-import { ampcDialect, LinkState } from '../../protocol/index.ts'
+import { ampcDialect, AmpcLink } from '../../protocol/index.ts'
 import type { Lane, LinkHooks, LinkLimits } from '../../protocol/index.ts'
 
 export const smallLimits: LinkLimits = {
@@ -25,19 +25,17 @@ export const bytes = (length: number, fill = 1): NetworkValue => ({
 export const number = (value: number): NetworkValue => ({ type: 'RingElement32', value })
 
 export class LinkBench {
-  readonly state: LinkState
+  readonly state: AmpcLink
   readonly told: string[] = []
   readonly failures: unknown[] = []
 
   constructor(limits: Partial<LinkLimits> = {}) {
     const all = { ...smallLimits, ...limits }
-    this.state = new LinkState(ampcDialect.sessions(all.maxMessageLengthBytes), all)
+    this.state = new AmpcLink(ampcDialect.sessions(all.maxMessageLengthBytes), all)
     const note = (word: string) => () => void this.told.push(word)
     const hooks: LinkHooks = {
       requestFlush: note('flush requested'),
-      requestAck: note('ack requested'),
       flushNow: note('flush now'),
-      onReceiveFull: note('full'),
       onReceiveRoom: note('room'),
       onHandlerFailed: (lane, error) => {
         this.failures.push(error)
@@ -56,7 +54,10 @@ export class LinkBench {
   /** A frame as the reader delivers it. @returns whether its memory may be reused */
   arrive(laneId: number, value: NetworkValue): boolean {
     const frame = encodeFrame(laneId, value)
-    return this.state.onFrame(laneId, frame[4] as number, frame, 5, frame.length)
+    const wasFull = this.state.isReceiveFull
+    const isFree = this.state.onFrame(laneId, frame[4] as number, frame, 5, frame.length)
+    if (!wasFull && this.state.isReceiveFull) this.told.push('full')
+    return isFree
   }
 
   /** Queues a value; the outcome is recorded. */

@@ -11,7 +11,7 @@ import type { Services } from '../../actors/network/services.ts'
 import { TlsTransport } from '../../actors/tls/tls-transport.ts'
 import type { NetworkValue } from '../../codec/index.ts'
 import type { AnyActorRef, AnyEventObject, InspectionEvent } from '../../machines/xstate.ts'
-import type { NativeLinkState } from '../../protocol/native/link/native-link.ts'
+import type { NativeLink } from '../../protocol/native/link/native-link.ts'
 import { MemoryTransport, seededRandom, VirtualClock } from '../../testing/index.ts'
 import { FaultyTransport } from './faulty-transport.ts'
 import { LeakCheck } from './leak-check.ts'
@@ -95,9 +95,9 @@ export class NativeMember {
     return this.transport as FaultyTransport
   }
 
-  link(peer: NativeMember, number = 0): NativeLinkState {
+  link(peer: NativeMember, number = 0): NativeLink {
     const services = supervisorServices(this.network.ref) as Services
-    return services.baseLinks.of(peer.id)[number]?.state as NativeLinkState
+    return services.baseLinks.of(peer.id)[number]?.state as NativeLink
   }
 
   /** Sends an event to one actor of this member, for example one that makes it fail. */

@@ -9,7 +9,7 @@ import type { Identity } from '../../actors/tls/identity.ts'
 import type { SimulatedNode, SimulatedProcess } from '../simulated-node.ts'
 import { supervisorServices } from '../../actors/network/supervisor.ts'
 import type { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
-import type { NativeLinkState } from '../../protocol/native/link/native-link.ts'
+import type { NativeLink } from '../../protocol/native/link/native-link.ts'
 import type { Place } from './model.ts'
 import { Chance } from './chance.ts'
 import type { Plan } from './plan.ts'
@@ -179,16 +179,14 @@ export class Member {
 
   #linksTo(peer: string): readonly LinkEpoch[] {
     const services = this.network === null ? undefined : supervisorServices(this.network.ref)
-    return services === undefined
-      ? []
-      : services.baseLinks.of(peer).map(({ state }) => (state as NativeLinkState).epoch)
+    return services === undefined ? [] : services.baseLinks.of(peer).map(({ state }) => (state as NativeLink).epoch)
   }
 
   /** Of every link: frames that were sent and are not acknowledged. */
   get heldFrames(): number {
     return this.#world.members
       .flatMap(({ key }) => this.#linksTo(key.id))
-      .reduce((sum, { window }) => sum + window.heldFrames, 0)
+      .reduce((sum, { retransmit }) => sum + retransmit.heldFrames, 0)
   }
 
   crash(isSilent: boolean): void {

@@ -3,7 +3,7 @@
  * 50 ms after the first frame that is not acknowledged.
  * Refuses to know: timers, the frames themselves, and what else carries an acknowledgement; its owner says when one left.
  */
-import { replayFrameOverheadBytes } from './retransmit-buffer.ts'
+import { retransmitFrameOverheadBytes } from './retransmit-buffer.ts'
 
 const framesPerAck = 64
 const ackDelayMs = 50
@@ -22,7 +22,7 @@ export class AckSchedule {
   /** @returns whether an Ack is due now; `nowMs` may be the time of the chunk that the frame came in */
   counted(frameLengthBytes: number, nowMs: number): boolean {
     this.#frames += 1
-    this.#costBytes += frameLengthBytes + replayFrameOverheadBytes
+    this.#costBytes += frameLengthBytes + retransmitFrameOverheadBytes
     this.#dueAtMs ??= nowMs + ackDelayMs
     return this.#frames >= framesPerAck || this.#costBytes >= this.#bytesPerAck
   }
@@ -43,7 +43,11 @@ export class AckSchedule {
    */
   isRipe(nowMs: number): boolean {
     if (this.#dueAtMs === null) return false
-    return this.#frames >= framesPerAck / 2 || this.#costBytes >= this.#bytesPerAck / 2 || nowMs >= this.#dueAtMs - ackDelayMs / 2
+    return (
+      this.#frames >= framesPerAck / 2 ||
+      this.#costBytes >= this.#bytesPerAck / 2 ||
+      nowMs >= this.#dueAtMs - ackDelayMs / 2
+    )
   }
 
   /** When the Ack leaves alone at the latest, or null if none is owed. */

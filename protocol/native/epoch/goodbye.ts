@@ -24,7 +24,7 @@ export const goodbyeSilenceMs = 5_000
  */
 export type GoodbyeStep = 'answer' | 'finish' | 'protocol-error'
 
-export class GoodbyeState {
+export class GoodbyeExchange {
   #isSaid = false
   #isHeard = false
 
@@ -51,7 +51,11 @@ export class GoodbyeState {
   hear(goodbye: GoodbyeBody, counted: number): GoodbyeStep {
     if (goodbye.code === goodbyeCodes.protocol) return 'protocol-error'
     if (this.#isHeard) throw new ProtocolError('ERR_GOODBYE_ORDER', 'A second Goodbye arrived.')
-    if (goodbye.next !== counted) throw new ProtocolError('ERR_GOODBYE_MISMATCH', `The peer says it has sent ${goodbye.next} frames; ${counted} arrived.`)
+    if (goodbye.next !== counted)
+      throw new ProtocolError(
+        'ERR_GOODBYE_MISMATCH',
+        `The peer says it has sent ${goodbye.next} frames; ${counted} arrived.`,
+      )
     this.#isHeard = true
     return this.#isSaid ? 'finish' : 'answer'
   }

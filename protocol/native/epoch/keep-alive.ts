@@ -8,6 +8,7 @@
  * event loop runs its timers first.
  */
 import { StatewireError } from '../../../codec/errors.ts'
+import type { RoundTrip } from '../../link-figures.ts'
 
 export interface KeepAliveOptions {
   readonly pingIntervalMs: number
@@ -15,7 +16,11 @@ export interface KeepAliveOptions {
   readonly deadAfterMs: number
 }
 
-export const defaultKeepAlive: KeepAliveOptions = { pingIntervalMs: 10_000, suspectAfterMs: 15_000, deadAfterMs: 20_000 }
+export const defaultKeepAlive: KeepAliveOptions = {
+  pingIntervalMs: 10_000,
+  suspectAfterMs: 15_000,
+  deadAfterMs: 20_000,
+}
 
 /** The receiver of one long frame sends nothing else: a longer interval would let its peer take it for dead. */
 const pingIntervalMsMax = 10_000
@@ -25,19 +30,15 @@ const turnsBeforeDeath = 2
 /** Of 10 s: 250 ms. */
 const stepsPerInterval = 40
 
-/** Of one connection, in milliseconds. */
-export interface RoundTrip {
-  readonly lastMs: number
-  /** The new one counts an eighth, as TCP has it (RFC 6298). */
-  readonly smoothedMs: number
-  readonly minMs: number
-}
-
 const newestWeight = 1 / 8
 
 function withMeasured(before: RoundTrip | null, lastMs: number): RoundTrip {
   if (before === null) return { lastMs, smoothedMs: lastMs, minMs: lastMs }
-  return { lastMs, smoothedMs: before.smoothedMs + newestWeight * (lastMs - before.smoothedMs), minMs: Math.min(before.minMs, lastMs) }
+  return {
+    lastMs,
+    smoothedMs: before.smoothedMs + newestWeight * (lastMs - before.smoothedMs),
+    minMs: Math.min(before.minMs, lastMs),
+  }
 }
 
 /** `ping`: send one now with the echo of {@link KeepAlive.ping}. `look-again`: call lookAgain after the next turn. */
@@ -61,9 +62,17 @@ export class KeepAlive {
   /** Throws ERR_INVALID_OPTION. */
   constructor(options: KeepAliveOptions, nowMs: number) {
     const { pingIntervalMs, suspectAfterMs, deadAfterMs } = options
-    const isOk = pingIntervalMs > 0 && pingIntervalMs <= pingIntervalMsMax && deadAfterMs >= 2 * pingIntervalMs && suspectAfterMs > pingIntervalMs && suspectAfterMs <= deadAfterMs
+    const isOk =
+      pingIntervalMs > 0 &&
+      pingIntervalMs <= pingIntervalMsMax &&
+      deadAfterMs >= 2 * pingIntervalMs &&
+      suspectAfterMs > pingIntervalMs &&
+      suspectAfterMs <= deadAfterMs
     if (!isOk || !Number.isFinite(deadAfterMs)) {
-      throw new StatewireError('ERR_INVALID_OPTION', `Keep-alive of ping ${pingIntervalMs} ms, suspect ${suspectAfterMs} ms, dead ${deadAfterMs} ms: ping is at most 10000, suspect lies between ping and dead, dead is at least twice ping.`)
+      throw new StatewireError(
+        'ERR_INVALID_OPTION',
+        `Keep-alive of ping ${pingIntervalMs} ms, suspect ${suspectAfterMs} ms, dead ${deadAfterMs} ms: ping is at most 10000, suspect lies between ping and dead, dead is at least twice ping.`,
+      )
     }
     this.#options = options
     this.#receivedAtMs = this.#sentAtMs = this.#pingedAtMs = this.#silentSinceMs = nowMs
@@ -130,7 +139,10 @@ export class KeepAlive {
   /** When to call {@link poll} next. */
   get nextAtMs(): number {
     if (this.#pausedAtMs !== null) return this.#pingDueAtMs()
-    return Math.min(this.#pingDueAtMs(), this.#silentSinceMs + (this.#isSuspect ? this.#options.deadAfterMs : this.#options.suspectAfterMs))
+    return Math.min(
+      this.#pingDueAtMs(),
+      this.#silentSinceMs + (this.#isSuspect ? this.#options.deadAfterMs : this.#options.suspectAfterMs),
+    )
   }
 
   /** The timer fired. @param dueAtMs when it should have: `nextAtMs` as it was when the timer was set */
@@ -177,6 +189,9 @@ export class KeepAlive {
     if (this.#pausedAtMs !== null) return sentDueAtMs
     // A ping that went out for this silence begins the next interval; one that went out earlier, for want of sending, does not.
     const receivedDueAtMs = this.#receivedAtMs + pingIntervalMs
-    return Math.min(sentDueAtMs, this.#pingedAtMs >= receivedDueAtMs ? this.#pingedAtMs + pingIntervalMs : receivedDueAtMs)
+    return Math.min(
+      sentDueAtMs,
+      this.#pingedAtMs >= receivedDueAtMs ? this.#pingedAtMs + pingIntervalMs : receivedDueAtMs,
+    )
   }
 }

@@ -17,10 +17,18 @@ import { StatewireError } from '../../../codec/errors.ts'
 import type { Hello, HelloFault } from '../../../codec/hello.ts'
 import { AckSchedule } from './ack-schedule.ts'
 import type { GoodbyeBody } from '../frame-bodies.ts'
-import { GoodbyeState, type GoodbyeStep } from './goodbye.ts'
-import { checkAnswerHello, checkInboundHello, epochLimitsOf, isStale, type EpochLimits, type HelloContext, type HelloOrigin } from '../handshake/hello-checks.ts'
+import { GoodbyeExchange, type GoodbyeStep } from './goodbye.ts'
+import {
+  checkAnswerHello,
+  checkInboundHello,
+  epochLimitsOf,
+  isStale,
+  type EpochLimits,
+  type HelloContext,
+  type HelloOrigin,
+} from '../handshake/hello-checks.ts'
 import { settleHeld, type EpochEnd, type ResetReason } from './outcomes.ts'
-import { ReplayWindow } from './retransmit-buffer.ts'
+import { RetransmitBuffer } from './retransmit-buffer.ts'
 import { areEpochsOk, canGoOnFrom, verdictOf, type Verdict } from '../handshake/verdict.ts'
 
 export interface LinkEpochOptions {
@@ -46,8 +54,8 @@ export interface Adoption {
 }
 
 export class LinkEpoch {
-  readonly window: ReplayWindow
-  readonly goodbye = new GoodbyeState()
+  readonly retransmit: RetransmitBuffer
+  readonly goodbye = new GoodbyeExchange()
   readonly #options: LinkEpochOptions
   #acks: AckSchedule
   #bootId: bigint
@@ -70,7 +78,7 @@ export class LinkEpoch {
     this.#bootId = options.bootId
     this.#epoch = options.drawEpoch()
     this.#nextEpoch = options.drawEpoch()
-    this.window = new ReplayWindow(options.limits.replayWindowBytes)
+    this.retransmit = new RetransmitBuffer(options.limits.replayWindowBytes)
     this.#acks = new AckSchedule(options.limits.replayWindowBytes)
   }
 
@@ -134,7 +142,11 @@ export class LinkEpoch {
 
   /** The next hello of this side, to be sent at once. Throws ERR_INTERNAL while a connection is up: its frames still count. */
   composeHello(): Hello {
-    if (this.#isUp) throw new StatewireError('ERR_INTERNAL', 'A hello was asked for while a connection is up: its counters could still move.')
+    if (this.#isUp)
+      throw new StatewireError(
+        'ERR_INTERNAL',
+        'A hello was asked for while a connection is up: its counters could still move.',
+      )
     this.#helloNumber += 1
     const { maxMessageLengthBytes, laneWindowBytes, resumeTimeoutMs, links, replayWindowBytes } = this.#options.limits
     this.#sentHello = {
@@ -149,8 +161,8 @@ export class LinkEpoch {
       nextEpoch: this.#nextEpoch,
       known: this.#known,
       received: this.#received,
-      first: this.window.first,
-      next: this.window.next,
+      first: this.retransmit.first,
+      next: this.retransmit.next,
       publicKey: this.#options.ownKey,
       helloNumber: this.#helloNumber,
     }
@@ -167,13 +179,18 @@ export class LinkEpoch {
    * @param mine the hello that composeHello returned for this connection. Throws ERR_INTERNAL if it is not the newest.
    */
   adopt(mine: Hello, theirs: Hello): Adoption {
-    if (mine !== this.#sentHello) throw new StatewireError('ERR_INTERNAL', 'A hello was answered that is not the newest of its link, or of an epoch that is over.')
+    if (mine !== this.#sentHello)
+      throw new StatewireError(
+        'ERR_INTERNAL',
+        'A hello was answered that is not the newest of its link, or of an epoch that is over.',
+      )
     const verdict = verdictOf(mine, theirs)
     let end: EpochEnd | null = null
-    if (verdict.mine === 'RESUME') this.window.ack(theirs.received)
+    if (verdict.mine === 'RESUME') this.retransmit.ack(theirs.received)
     else {
-      if (verdict.mine === 'FRESH') end = this.#beginEpoch(this.#freshReason(mine, theirs), theirs.known === mine.epoch ? theirs.received : null)
-      else this.window.renumber()
+      if (verdict.mine === 'FRESH')
+        end = this.#beginEpoch(this.#freshReason(mine, theirs), theirs.known === mine.epoch ? theirs.received : null)
+      else this.retransmit.renumber()
       this.#received = 0
     }
     this.#known = verdict.theirs === 'FRESH' ? theirs.nextEpoch : theirs.epoch
@@ -185,7 +202,7 @@ export class LinkEpoch {
     this.#isUp = true
     this.#acks = new AckSchedule(theirs.replayWindowBytes)
     this.goodbye.reset()
-    const replay = this.window.replayFrom(this.window.first)
+    const replay = this.retransmit.replayFrom(this.retransmit.first)
     // A side that is ahead (KEEP although it knows the other) has paid already for what it sends again: its balance stays.
     const isFirstOfEpoch = verdict.mine === 'FRESH' || mine.known === 0n
     return { verdict, replay, end, endpointWindowBytes: isFirstOfEpoch ? theirs.laneWindowBytes : null }
@@ -198,9 +215,10 @@ export class LinkEpoch {
   }
 
   /** The peer's Goodbye. Throws ProtocolError as its parts do; then the owner ends the epoch with `protocol-error`. */
-  hearGoodbye(goodbye: GoodbyeBody): GoodbyeStep {
+  receiveGoodbye(goodbye: GoodbyeBody): GoodbyeStep {
     const step = this.goodbye.hear(goodbye, this.#received)
-    if (step !== 'protocol-error' || canGoOnFrom(this.window, goodbye.received)) this.window.ack(goodbye.received)
+    if (step !== 'protocol-error' || canGoOnFrom(this.retransmit, goodbye.received))
+      this.retransmit.ack(goodbye.received)
     return step
   }
 
@@ -264,7 +282,15 @@ export class LinkEpoch {
 
   #context(): HelloContext {
     const { connectionId, ownKey, peerKey, limits } = this.#options
-    return { connectionId, ownKey, peerKey, ownLinks: limits.links, known: this.#known, knownLimits: this.#knownLimits, lastAdopted: this.#lastAdopted }
+    return {
+      connectionId,
+      ownKey,
+      peerKey,
+      ownLinks: limits.links,
+      known: this.#known,
+      knownLimits: this.#knownLimits,
+      lastAdopted: this.#lastAdopted,
+    }
   }
 
   #freshReason(mine: Hello, theirs: Hello): ResetReason {
@@ -274,8 +300,8 @@ export class LinkEpoch {
 
   /** @param heard what the peer has of the epoch that ends, if it knows it */
   #beginEpoch(reason: ResetReason, heard: number | null): EpochEnd {
-    const held = settleHeld(this.window, heard)
-    this.window.clear()
+    const held = settleHeld(this.retransmit, heard)
+    this.retransmit.clear()
     this.#epoch = this.#nextEpoch
     this.#nextEpoch = this.#options.drawEpoch()
     return { reason, held }

@@ -8,7 +8,7 @@
  */
 import { isPaying, laneKindOf } from '../../../codec/native-frames.ts'
 import { canGoOnFrom } from '../handshake/verdict.ts'
-import type { ReplayWindow } from './retransmit-buffer.ts'
+import type { RetransmitBuffer } from './retransmit-buffer.ts'
 
 export type ResetReason = 'peer-restarted' | 'protocol-error' | 'expired' | 'goodbye' | 'internal-error'
 
@@ -50,7 +50,7 @@ const noneHeld: OutcomeCounts = { acked: 0, unknown: 0, notSent: 0 }
  * Settles what a window holds. `heard` is what the peer says it has of this epoch, if it knows this epoch: then every
  * outcome is certain. Null if it does not: what is held may have arrived or not.
  */
-export function settleHeld(window: ReplayWindow, heard: number | null): ReadonlyMap<number, OutcomeCounts> {
+export function settleHeld(window: RetransmitBuffer, heard: number | null): ReadonlyMap<number, OutcomeCounts> {
   const certain = heard !== null && canGoOnFrom(window, heard)
   const held = new Map<number, { acked: number; unknown: number; notSent: number }>()
   window.forEachHeld((sequence, lane, descriptor) => {

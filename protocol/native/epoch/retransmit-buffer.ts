@@ -17,10 +17,10 @@ import { ProtocolError, StatewireError } from '../../../codec/errors.ts'
 import { readUint32 } from '../../../codec/frame-length.ts'
 
 /** 4 MiB: the product of 1 GB/s and 4 ms. */
-export const defaultReplayWindowBytes = 4 * 1024 * 1024
-export const replayWindowFramesMax = 65_536
+export const defaultRetransmitBufferBytes = 4 * 1024 * 1024
+export const retransmitFramesMax = 65_536
 /** What each frame costs besides its bytes, so that tiny frames are bounded too. Both sides count like this. */
-export const replayFrameOverheadBytes = 32
+export const retransmitFrameOverheadBytes = 32
 
 const firstRingLength = 64
 /** Twice what an Ack covers where each frame is a write of its own. */
@@ -30,7 +30,7 @@ const released = Buffer.alloc(0)
 /** Looks at one held frame; the lane and the descriptor are read from its bytes. */
 export type HeldFrameVisitor = (sequence: number, lane: number, descriptor: number) => void
 
-export class ReplayWindow {
+export class RetransmitBuffer {
   readonly #windowBytes: number
   #parts: Buffer[] = []
   /** Index of the first part that is held; those before it are released. */
@@ -44,7 +44,7 @@ export class ReplayWindow {
   /** Hears where the newest byte lies that was acknowledged: the peer has all that was written before it. */
   onReceived: ((memory: ArrayBufferLike) => void) | null = null
 
-  constructor(windowBytes: number = defaultReplayWindowBytes) {
+  constructor(windowBytes: number = defaultRetransmitBufferBytes) {
     this.#windowBytes = windowBytes
   }
 
@@ -69,7 +69,7 @@ export class ReplayWindow {
 
   /** Those, and what each frame costs besides: what counts against the window. */
   get costBytes(): number {
-    return this.#heldBytes + replayFrameOverheadBytes * (this.#next - this.#first)
+    return this.#heldBytes + retransmitFrameOverheadBytes * (this.#next - this.#first)
   }
 
   /**
@@ -78,12 +78,18 @@ export class ReplayWindow {
    */
   admits(pendingFrames = 0, pendingBytes = 0): boolean {
     const frames = this.heldFrames + pendingFrames
-    return frames < replayWindowFramesMax && this.#heldBytes + pendingBytes + replayFrameOverheadBytes * frames < this.#windowBytes
+    return (
+      frames < retransmitFramesMax &&
+      this.#heldBytes + pendingBytes + retransmitFrameOverheadBytes * frames < this.#windowBytes
+    )
   }
 
   /** How much may be added, overheads included, before {@link admits} says no. @param costBytes of all frames, also of those that are pending */
   leftBytes(costBytes: number, pendingFrames: number): number {
-    return Math.min(this.#windowBytes - costBytes, replayFrameOverheadBytes * (replayWindowFramesMax - this.heldFrames - pendingFrames))
+    return Math.min(
+      this.#windowBytes - costBytes,
+      retransmitFrameOverheadBytes * (retransmitFramesMax - this.heldFrames - pendingFrames),
+    )
   }
 
   /**
@@ -94,8 +100,11 @@ export class ReplayWindow {
    */
   push(parts: readonly Buffer[], lengthsBytes: ArrayLike<number>, count: number = lengthsBytes.length): void {
     const heldFrames = this.heldFrames + count
-    if (heldFrames > 2 * replayWindowFramesMax) {
-      throw new ProtocolError('ERR_REPLAY_WINDOW_OVERRUN', `${heldFrames} frames wait for an acknowledgement; the peer sends none.`)
+    if (heldFrames > 2 * retransmitFramesMax) {
+      throw new ProtocolError(
+        'ERR_REPLAY_WINDOW_OVERRUN',
+        `${heldFrames} frames wait for an acknowledgement; the peer sends none.`,
+      )
     }
     let pushedBytes = 0
     this.#reserve(count)
@@ -107,7 +116,8 @@ export class ReplayWindow {
     }
     let partBytes = 0
     for (const part of parts) partBytes += part.length
-    if (partBytes !== pushedBytes) throw new StatewireError('ERR_INTERNAL', `Frames of ${pushedBytes} bytes were handed over in ${partBytes} bytes.`)
+    if (partBytes !== pushedBytes)
+      throw new StatewireError('ERR_INTERNAL', `Frames of ${pushedBytes} bytes were handed over in ${partBytes} bytes.`)
     if (this.#parts.length - this.#headPart >= this.#joinAtParts) this.#joinParts()
     for (const part of parts) if (part.length > 0) this.#parts.push(part)
     this.#next += count
@@ -120,7 +130,10 @@ export class ReplayWindow {
    */
   ack(received: number): number {
     if (!(received >= this.#first && received <= this.#next)) {
-      throw new ProtocolError('ERR_ACK_OUT_OF_RANGE', `The peer acknowledged ${received} frames; ${this.#first} were acknowledged before and ${this.#next} were sent.`)
+      throw new ProtocolError(
+        'ERR_ACK_OUT_OF_RANGE',
+        `The peer acknowledged ${received} frames; ${this.#first} were acknowledged before and ${this.#next} were sent.`,
+      )
     }
     const count = received - this.#first
     const mask = this.#lengths.length - 1
@@ -185,10 +198,20 @@ export class ReplayWindow {
   invariants(): void {
     const mask = this.#lengths.length - 1
     let lengthBytes = 0
-    for (let sequence = this.#first; sequence < this.#next; sequence += 1) lengthBytes += this.#lengths[sequence & mask]!
-    const partBytes = this.#parts.slice(this.#headPart).reduce((total, part) => total + part.length, 0) - this.#headOffset
-    if (lengthBytes !== this.#heldBytes || partBytes !== this.#heldBytes || this.#first < 0 || this.#next < this.#first) {
-      throw new StatewireError('ERR_INTERNAL', `Replay window: ${lengthBytes} bytes by length, ${partBytes} in parts, ${this.#heldBytes} counted.`)
+    for (let sequence = this.#first; sequence < this.#next; sequence += 1)
+      lengthBytes += this.#lengths[sequence & mask]!
+    const partBytes =
+      this.#parts.slice(this.#headPart).reduce((total, part) => total + part.length, 0) - this.#headOffset
+    if (
+      lengthBytes !== this.#heldBytes ||
+      partBytes !== this.#heldBytes ||
+      this.#first < 0 ||
+      this.#next < this.#first
+    ) {
+      throw new StatewireError(
+        'ERR_INTERNAL',
+        `Replay window: ${lengthBytes} bytes by length, ${partBytes} in parts, ${this.#heldBytes} counted.`,
+      )
     }
   }
 
@@ -242,7 +265,8 @@ export class ReplayWindow {
     while (length < needed) length *= 2
     const grown = new Uint32Array(length)
     const oldMask = this.#lengths.length - 1
-    for (let sequence = this.#first; sequence < this.#next; sequence += 1) grown[sequence & (length - 1)] = this.#lengths[sequence & oldMask]!
+    for (let sequence = this.#first; sequence < this.#next; sequence += 1)
+      grown[sequence & (length - 1)] = this.#lengths[sequence & oldMask]!
     this.#lengths = grown
   }
 

@@ -6,9 +6,18 @@
 import { publicKeyLengthBytes, type Hello, type HelloFault, type RefusalName } from '../../../codec/hello.ts'
 
 /** What must not change while an epoch lives: a hello of an epoch repeats what the epoch began with. */
-export type EpochLimits = Pick<Hello, 'maxMessageLengthBytes' | 'laneWindowBytes' | 'resumeTimeoutMs' | 'links' | 'replayWindowBytes'>
+export type EpochLimits = Pick<
+  Hello,
+  'maxMessageLengthBytes' | 'laneWindowBytes' | 'resumeTimeoutMs' | 'links' | 'replayWindowBytes'
+>
 
-const epochLimitNames = ['maxMessageLengthBytes', 'laneWindowBytes', 'resumeTimeoutMs', 'links', 'replayWindowBytes'] as const
+const epochLimitNames = [
+  'maxMessageLengthBytes',
+  'laneWindowBytes',
+  'resumeTimeoutMs',
+  'links',
+  'replayWindowBytes',
+] as const
 
 /** Which process a hello came from, and which of its hellos it was. */
 export type HelloOrigin = Pick<Hello, 'bootId' | 'helloNumber'>
@@ -34,13 +43,21 @@ export function epochLimitsOf(hello: EpochLimits): EpochLimits {
 
 /** A dialer's hello. The first rule that is broken, or null. */
 export function checkInboundHello(hello: Hello, context: HelloContext): HelloFault | null {
-  return checkParty(hello, context) ?? checkLink(hello, context) ?? checkFreshness(hello, context) ?? checkLimits(hello, context)
+  return (
+    checkParty(hello, context) ??
+    checkLink(hello, context) ??
+    checkFreshness(hello, context) ??
+    checkLimits(hello, context)
+  )
 }
 
 /** An acceptor's answer. It is never stale: it was made for the hello that it answers. */
 export function checkAnswerHello(hello: Hello, context: HelloContext): HelloFault | null {
   if (hello.connectionId !== context.connectionId) {
-    return fault('bad-hello', `The answer is for the connection id ${hello.connectionId}; ${context.connectionId} was asked for.`)
+    return fault(
+      'bad-hello',
+      `The answer is for the connection id ${hello.connectionId}; ${context.connectionId} was asked for.`,
+    )
   }
   return checkParty(hello, context) ?? checkLink(hello, context) ?? checkLimits(hello, context)
 }
@@ -48,7 +65,10 @@ export function checkAnswerHello(hello: Hello, context: HelloContext): HelloFaul
 /** A dial that was dropped has sent its hello all the same, and the kernel delivers it after the socket was destroyed. */
 export function isStale(hello: HelloOrigin, lastAdopted: HelloOrigin | null): boolean {
   if (lastAdopted === null) return false
-  return hello.bootId < lastAdopted.bootId || (hello.bootId === lastAdopted.bootId && hello.helloNumber <= lastAdopted.helloNumber)
+  return (
+    hello.bootId < lastAdopted.bootId ||
+    (hello.bootId === lastAdopted.bootId && hello.helloNumber <= lastAdopted.helloNumber)
+  )
 }
 
 /**
@@ -75,21 +95,28 @@ export function linksInUse(ownLinks: number, peerLinks: number | null): number {
 
 function checkParty(hello: Hello, { ownKey, peerKey }: HelloContext): HelloFault | null {
   if (compareKeys(hello.publicKey, ownKey) === 0) return fault('self', 'This is the key of this side itself.')
-  if (compareKeys(hello.publicKey, peerKey) !== 0) return fault('identity', 'The key in the hello is not the key of the peer.')
+  if (compareKeys(hello.publicKey, peerKey) !== 0)
+    return fault('identity', 'The key in the hello is not the key of the peer.')
   return null
 }
 
 function checkLink(hello: Hello, { ownLinks }: HelloContext): HelloFault | null {
   const links = Math.min(ownLinks, hello.links)
   if (hello.connectionId < links) return null
-  return fault('no-such-link', `There is no link ${hello.connectionId}: this side has ${ownLinks} links and the other ${hello.links}.`)
+  return fault(
+    'no-such-link',
+    `There is no link ${hello.connectionId}: this side has ${ownLinks} links and the other ${hello.links}.`,
+  )
 }
 
 function checkFreshness(hello: Hello, { lastAdopted }: HelloContext): HelloFault | null {
   if (!isStale(hello, lastAdopted)) return null
   // A hello of the same process that came late is a matter of the network, and nobody need look for anything.
   const hint = hello.bootId === lastAdopted!.bootId ? '' : ' Two nodes may be using this key, or a clock went back.'
-  return fault('stale', `Hello ${hello.helloNumber} of boot ${hello.bootId} is not newer than hello ${lastAdopted!.helloNumber} of boot ${lastAdopted!.bootId}.${hint}`)
+  return fault(
+    'stale',
+    `Hello ${hello.helloNumber} of boot ${hello.bootId} is not newer than hello ${lastAdopted!.helloNumber} of boot ${lastAdopted!.bootId}.${hint}`,
+  )
 }
 
 function checkLimits(hello: Hello, { known, knownLimits }: HelloContext): HelloFault | null {

@@ -23,7 +23,8 @@ export interface Verdict {
 /** @param mine this side's hello as sent, not its state at a later moment */
 export function verdictOf(mine: LinkPosition, theirs: LinkPosition): Verdict {
   const amAhead = isAhead(mine, theirs)
-  if (amAhead !== isAhead(theirs, mine)) return amAhead ? { mine: 'KEEP', theirs: 'FRESH' } : { mine: 'FRESH', theirs: 'KEEP' }
+  if (amAhead !== isAhead(theirs, mine))
+    return amAhead ? { mine: 'KEEP', theirs: 'FRESH' } : { mine: 'FRESH', theirs: 'KEEP' }
   if (areEpochsOk(mine, theirs) && areRangesOk(mine, theirs)) return { mine: 'RESUME', theirs: 'RESUME' }
   return { mine: withoutResume(mine), theirs: withoutResume(theirs) }
 }

@@ -37,7 +37,8 @@ export class SendCredit {
 
   /** Before a paying frame is encoded. Throws ERR_INTERNAL without credit: the peer would end the epoch. */
   spend(frameLengthBytes: number): void {
-    if (this.#balanceBytes <= 0) throw new StatewireError('ERR_INTERNAL', `A frame of ${frameLengthBytes} bytes was to be sent without credit.`)
+    if (this.#balanceBytes <= 0)
+      throw new StatewireError('ERR_INTERNAL', `A frame of ${frameLengthBytes} bytes was to be sent without credit.`)
     this.#balanceBytes -= frameLengthBytes
   }
 
@@ -109,7 +110,8 @@ export class ReceiveWindow {
 
   /** Before a paying frame is collected. Throws as {@link arrive}. */
   check(): void {
-    if (this.#ownCountBytes <= 0) throw new ProtocolError('ERR_CREDIT_EXCEEDED', 'A frame arrived on a lane whose credit is used up.')
+    if (this.#ownCountBytes <= 0)
+      throw new ProtocolError('ERR_CREDIT_EXCEEDED', 'A frame arrived on a lane whose credit is used up.')
   }
 
   /**
@@ -139,6 +141,7 @@ export class ReceiveWindow {
 }
 
 function checkedBalance(bytes: number): number {
-  if (bytes > windowBytesMax) throw new ProtocolError('ERR_CREDIT_OVERFLOW', `A balance of ${bytes} bytes was granted; it is at most 2^31 - 1.`)
+  if (bytes > windowBytesMax)
+    throw new ProtocolError('ERR_CREDIT_OVERFLOW', `A balance of ${bytes} bytes was granted; it is at most 2^31 - 1.`)
   return bytes
 }

@@ -13,7 +13,7 @@ export const floodBurst = 8_192
 /** At this rate a peer costs this side less than a hundredth of its time. */
 const refillPerSecond = 1_000
 /** A value has reason for a Credit or an Ack, and for a Ping where the application flushes it; twice that for good measure. */
-const refillPerValue = 4
+const refillPerFrame = 4
 /** Making and closing a session brings a Credit and a Reset. */
 const refillPerSession = 8
 /** A record of one byte costs this side as much as one of a thousand. */
@@ -21,21 +21,20 @@ const shortChunkLengthBytes = 256
 const shortChunkCost = 1 / 8
 /** Bytes that nobody wants cost as well; but a frame at most 64, for it may be a late one. */
 const bytesPerToken = 1024
-const dearestFrameCost = 64
+const maxFrameCost = 64
 /** What makes this side answer, with frames that it must hold until they are acknowledged. */
 const answerCost = 3
 
-/** Values of a link so far, both ways. */
+/** Frames of a link so far that carried something for an application, both ways, over all kinds of lanes. */
 export interface Carried {
-  readonly valuesSent: number
-  readonly valuesReceived: number
+  carriedFrames(): number
 }
 
 export class FloodGuard {
   readonly #carried: Carried
   #tokens = floodBurst
   #filledAtMs: number
-  #valuesSeen = 0
+  #framesSeen = 0
   #sessionsMade = 0
   /** Credit that the peer had on sessions when this side closed them: what was under way is no flood. */
   #lateBytes = 0
@@ -70,7 +69,7 @@ export class FloodGuard {
 
   /** Bytes for nobody: messages and streams where none are served. */
   unwanted(lengthBytes: number, nowMs: number): void {
-    this.#spend(1 + Math.min(dearestFrameCost, lengthBytes / bytesPerToken), nowMs)
+    this.#spend(1 + Math.min(maxFrameCost, lengthBytes / bytesPerToken), nowMs)
   }
 
   /** A frame that is answered with one of this side's, besides what it costs itself. */
@@ -93,14 +92,20 @@ export class FloodGuard {
   #spend(cost: number, nowMs: number): void {
     this.#tokens -= cost
     if (this.#tokens >= 0) return
-    const values = this.#carried.valuesSent + this.#carried.valuesReceived
-    const earned = (values - this.#valuesSeen) * refillPerValue + this.#sessionsMade * refillPerSession
-    this.#tokens = Math.min(floodBurst - cost, this.#tokens + earned + ((nowMs - this.#filledAtMs) / 1000) * refillPerSecond)
-    this.#valuesSeen = values
+    const carriedFrames = this.#carried.carriedFrames()
+    const earned = (carriedFrames - this.#framesSeen) * refillPerFrame + this.#sessionsMade * refillPerSession
+    this.#tokens = Math.min(
+      floodBurst - cost,
+      this.#tokens + earned + ((nowMs - this.#filledAtMs) / 1000) * refillPerSecond,
+    )
+    this.#framesSeen = carriedFrames
     this.#sessionsMade = 0
     this.#filledAtMs = nowMs
     if (this.#tokens >= 0) return
     this.#tokens = 0
-    throw new ProtocolError('ERR_FLOOD', 'The peer sends far more frames that carry nothing than the values of this link give reason for.')
+    throw new ProtocolError(
+      'ERR_FLOOD',
+      'The peer sends far more frames that carry nothing than the values of this link give reason for.',
+    )
   }
 }

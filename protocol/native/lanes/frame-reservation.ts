@@ -3,7 +3,7 @@
  * that is being put together (docs/protocol.md, native).
  * Refuses to know: bytes; sockets, which stop and go on by its word.
  */
-import type { NativeLane } from './native-lane.ts'
+import type { ReceivingLane } from './receiving-lane.ts'
 import type { LinkMemory } from '../memory/node-memory.ts'
 
 export interface ReadingControl {
@@ -14,7 +14,7 @@ export interface ReadingControl {
 export class FrameReservation {
   readonly #memory: LinkMemory
   readonly #control: ReadingControl
-  #lane: NativeLane | null = null
+  #lane: ReceivingLane | null = null
   #giveUp: (() => boolean) | null = null
 
   constructor(memory: LinkMemory, control: ReadingControl) {
@@ -28,7 +28,7 @@ export class FrameReservation {
   }
 
   /** At the end of a chunk, a frame of this lane is there in part. */
-  reserve(lane: NativeLane, frameLengthBytes: number): void {
+  reserve(lane: ReceivingLane, frameLengthBytes: number): void {
     if (this.#giveUp !== null || lane.end !== null) return
     this.#lane = lane
     const lackBytes = frameLengthBytes - lane.window.ownCountBytes - lane.memory.frameBytes
@@ -47,7 +47,7 @@ export class FrameReservation {
   }
 
   /** The lane is over: what still comes on it is dropped. */
-  laneEnded(lane: NativeLane): void {
+  laneEnded(lane: ReceivingLane): void {
     if (this.#lane === lane) this.forget()
   }
 

@@ -10,7 +10,14 @@
 export function joined(batch: Buffer[], tail: Buffer[]): Buffer[] {
   const last = batch.at(-1)
   const first = tail[0]
-  if (last === undefined || first === undefined || tail.length > 1 || last.buffer !== first.buffer || last.byteOffset + last.length !== first.byteOffset) return batch.concat(tail)
+  if (
+    last === undefined ||
+    first === undefined ||
+    tail.length > 1 ||
+    last.buffer !== first.buffer ||
+    last.byteOffset + last.length !== first.byteOffset
+  )
+    return batch.concat(tail)
   batch[batch.length - 1] = Buffer.from(last.buffer, last.byteOffset, last.length + first.length)
   return batch
 }

@@ -10,7 +10,16 @@ import { InvalidValueError, ProtocolError, type ErrorCode } from '../../../codec
 import { msgpackDepthMax, scanMsgPack, type MsgPackRule } from '../../../codec/msgpack-scan.ts'
 
 /** What a MessagePack value is in TypeScript. A `bigint` within ±2^53 arrives as a `number`; -0 as 0; a Buffer as a Uint8Array. */
-export type MsgPackValue = null | boolean | number | bigint | string | Uint8Array | Date | readonly MsgPackValue[] | { readonly [key: string]: MsgPackValue | undefined }
+export type MsgPackValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | Date
+  | readonly MsgPackValue[]
+  | { readonly [key: string]: MsgPackValue | undefined }
 
 const exactIntegerMax = 2n ** 53n
 const uint64Max = 2n ** 64n - 1n
@@ -20,7 +29,10 @@ const codes: Readonly<Record<MsgPackRule, { code: ErrorCode; what: string }>> = 
   truncated: { code: 'ERR_MSGPACK_TRUNCATED', what: 'ends before it is complete' },
   'trailing-bytes': { code: 'ERR_MSGPACK_TRAILING_BYTES', what: 'has bytes left over behind it' },
   depth: { code: 'ERR_MSGPACK_DEPTH', what: `has a container inside ${msgpackDepthMax} containers` },
-  length: { code: 'ERR_MSGPACK_LENGTH', what: 'has a container that declares more than the bytes that remain can hold' },
+  length: {
+    code: 'ERR_MSGPACK_LENGTH',
+    what: 'has a container that declares more than the bytes that remain can hold',
+  },
   ext: { code: 'ERR_MSGPACK_EXT', what: 'has an extension that is no timestamp of 4, 8 or 12 bytes' },
   reserved: { code: 'ERR_MSGPACK_RESERVED', what: 'holds the reserved byte c1' },
   'key-type': { code: 'ERR_MSGPACK_KEY_TYPE', what: 'has a key that is not a string' },
@@ -32,8 +44,13 @@ const codes: Readonly<Record<MsgPackRule, { code: ErrorCode; what: string }>> = 
  * not say.
  */
 function checkKey(key: unknown): string {
-  if (typeof key !== 'string') throw new ProtocolError('ERR_MSGPACK_KEY_TYPE', 'A key of a MessagePack map is not a string.')
-  if (isForbiddenKey(key)) throw new ProtocolError('ERR_MSGPACK_KEY_FORBIDDEN', `A key of a MessagePack map is ${key}, spelt in over-long UTF-8.`)
+  if (typeof key !== 'string')
+    throw new ProtocolError('ERR_MSGPACK_KEY_TYPE', 'A key of a MessagePack map is not a string.')
+  if (isForbiddenKey(key))
+    throw new ProtocolError(
+      'ERR_MSGPACK_KEY_FORBIDDEN',
+      `A key of a MessagePack map is ${key}, spelt in over-long UTF-8.`,
+    )
   return key
 }
 
@@ -60,7 +77,8 @@ export function decodeMsgPack(buffer: Uint8Array, start: number, end: number): M
   const bytes = buffer.subarray(start, end)
   // Numbers are exact up to 2^53, and the library has one answer for all 64-bit integers of a value: the second look at
   // what was decoded is needed only where both kinds occur.
-  if (scan.wideIntegers === 'none' || scan.wideIntegers === 'small') return decoderOfNumbers.decode(bytes) as MsgPackValue
+  if (scan.wideIntegers === 'none' || scan.wideIntegers === 'small')
+    return decoderOfNumbers.decode(bytes) as MsgPackValue
   const decoded = decoderOfBigInts.decode(bytes) as MsgPackValue
   return scan.wideIntegers === 'large' ? decoded : narrowed(decoded)
 }
@@ -92,7 +110,8 @@ function checkValue(value: unknown, place: string, depth: number, check: { hasBi
     case 'string':
       return
     case 'bigint':
-      if (value < int64Min || value > uint64Max) throw new InvalidValueError(`${place} is a bigint of more than 64 bits.`)
+      if (value < int64Min || value > uint64Max)
+        throw new InvalidValueError(`${place} is a bigint of more than 64 bits.`)
       check.hasBigInt = true
       return
     case 'object':
@@ -109,10 +128,12 @@ function checkObject(value: object, place: string, depth: number, check: { hasBi
     if (Number.isNaN(value.getTime())) throw new InvalidValueError(`${place} is an invalid Date.`)
     return
   }
-  if (depth === msgpackDepthMax) throw new InvalidValueError(`${place} lies inside ${msgpackDepthMax} containers already.`)
+  if (depth === msgpackDepthMax)
+    throw new InvalidValueError(`${place} lies inside ${msgpackDepthMax} containers already.`)
   if (Array.isArray(value)) {
     // Not `forEach`, which skips holes: they would arrive as null.
-    for (let index = 0; index < value.length; index += 1) checkValue(value[index], `${place}[${index}]`, depth + 1, check)
+    for (let index = 0; index < value.length; index += 1)
+      checkValue(value[index], `${place}[${index}]`, depth + 1, check)
     return
   }
   const prototype: unknown = Object.getPrototypeOf(value)

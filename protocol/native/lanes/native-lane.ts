@@ -1,13 +1,14 @@
 /**
- * Owns: one session lane of the native dialect: its credit in both directions, who waits to send on it, its outcomes.
- * Refuses to know: frames and sockets; other lanes.
+ * Owns: one session lane of the native dialect: its credit in both directions, what waits to be sent on it, its outcomes.
+ * Independent of: frames and sockets; other lanes.
  */
 import { StatewireError } from '../../../codec/errors.ts'
-import type { EncodedFrame } from '../../../codec/frame-writer.ts'
 import { Deque } from '../../deque.ts'
 import { Lane } from '../../lane.ts'
 import type { LaneOwner } from '../../lane.ts'
 import { ReceiveWindow, SendCredit } from './credit.ts'
+import type { ReceivingLane } from './receiving-lane.ts'
+import type { PendingSend, SendingLane } from './sending-lane.ts'
 import type { LaneMemory } from '../memory/lane-memory.ts'
 import type { OutcomeCounts, ResetReason } from '../epoch/outcomes.ts'
 
@@ -20,31 +21,23 @@ export class LinkResetError extends StatewireError {
   readonly isOrderly: boolean
   /** @param waiting values that were not accepted yet, among `outcomes.notSent` */
   constructor(peer: string, reason: ResetReason, outcomes: OutcomeCounts, waiting = 0) {
-    super('ERR_LINK_RESET', `the link to ${peer} was reset (${reason}): of the values sent on this session ${outcomes.acked} were acknowledged, ${outcomes.unknown} may have arrived, ${outcomes.notSent} were not sent`)
+    super(
+      'ERR_LINK_RESET',
+      `the link to ${peer} was reset (${reason}): of the values sent on this session ${outcomes.acked} were acknowledged, ${outcomes.unknown} may have arrived, ${outcomes.notSent} were not sent`,
+    )
     this.reason = reason
     this.outcomes = outcomes
     this.isOrderly = reason === 'goodbye' && outcomes.unknown + outcomes.notSent === waiting
   }
 }
 
-/** A value that waits: copied, or its memory taken over. */
-export interface LaneSend {
-  readonly frame: EncodedFrame
-  /** Of the send queue. */
-  readonly costBytes: number
-  /** Of the node's memory budget; 0 once it has become room of the link. */
-  memoryBytes: number
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
-}
-
-export class NativeLane extends Lane {
+export class NativeLane extends Lane implements SendingLane, ReceivingLane {
   readonly credit = new SendCredit(0)
   /** Nothing may come before this side's first Credit has left. */
   readonly window: ReceiveWindow
   /** What the window, and what is beyond it, holds of the node's budget. */
   readonly memory: LaneMemory
-  readonly waiting = new Deque<LaneSend>()
+  readonly waiting = new Deque<PendingSend>()
   /** Values encoded since the lane began. */
   encoded = 0
   /** Which frame of the link its last value was; see NativeOutbox.ackedFrames. */

@@ -5,14 +5,14 @@
  */
 import { sendQuantumBytes } from '../memory/node-memory.ts'
 import type { LinkMemory } from '../memory/node-memory.ts'
-import { replayFrameOverheadBytes } from '../epoch/retransmit-buffer.ts'
+import { retransmitFrameOverheadBytes } from '../epoch/retransmit-buffer.ts'
 
 /** Where memory is scarce a link asks for so much, if its next value needs no more. */
 const scarceQuantumBytes = sendQuantumBytes / 4
 
 /** What a value that waits holds of the node's memory: at least what its frame will cost. */
 export interface QueuedMemory {
-  readonly frame: { readonly lengthBytes: number }
+  readonly lengthBytes: number
   /** 0 once it has become room of the link. */
   memoryBytes: number
 }
@@ -28,7 +28,7 @@ export class SendRoom {
 
   /** Whether one more frame fits, besides those that cost `costBytes`. One comparison a value, nearly always. */
   fits(costBytes: number, frameLengthBytes: number): boolean {
-    const lackBytes = costBytes + frameLengthBytes + replayFrameOverheadBytes - this.#roomBytes
+    const lackBytes = costBytes + frameLengthBytes + retransmitFrameOverheadBytes - this.#roomBytes
     return lackBytes <= 0 || this.#reserve(lackBytes)
   }
 
@@ -49,7 +49,7 @@ export class SendRoom {
 
   /** Whether a value that waits may go. Its memory is reserved, so that only others can be in its way. */
   fitsQueued(costBytes: number, send: QueuedMemory): boolean {
-    if (this.fits(costBytes, send.frame.lengthBytes)) return true
+    if (this.fits(costBytes, send.lengthBytes)) return true
     if (!this.#memory.mayMove) return false
     this.#move(costBytes, send)
     return true

@@ -17,7 +17,7 @@ import type { EpochEnd, OutcomeCounts } from '../epoch/outcomes.ts'
 import { LinkSessions } from './session-numbering.ts'
 import type { Announcement } from './session-numbering.ts'
 import { checkUnknownSession, onUnknownSession } from './unknown-session.ts'
-import { resetError } from './unserved.ts'
+import { resetError } from './session-reset.ts'
 
 /** What sessions need of their link's acknowledgements. */
 export interface LaneAcks {
@@ -49,7 +49,13 @@ export class SessionLanes {
   /** The one that had the last frame: values come in bursts. */
   #last: NativeLane | null = null
 
-  constructor(options: NativeLinkOptions, outbox: NativeOutbox, acks: LaneAcks, guard: FloodGuard, events: SessionLaneEvents) {
+  constructor(
+    options: NativeLinkOptions,
+    outbox: NativeOutbox,
+    acks: LaneAcks,
+    guard: FloodGuard,
+    events: SessionLaneEvents,
+  ) {
     this.#options = options
     this.#outbox = outbox
     this.#acks = acks
@@ -121,7 +127,12 @@ export class SessionLanes {
     this.#guard.sessionClosed(lane.window.ownCountBytes)
     this.#end(lane, error)
     const isHandler = error instanceof StatewireError && error.code === 'ERR_HANDLER_FAILED'
-    this.#reset(lane, isHandler ? resetCodes.refused : resetCodes.application, isHandler ? 'a handler of the application failed' : 'closed', true)
+    this.#reset(
+      lane,
+      isHandler ? resetCodes.refused : resetCodes.application,
+      isHandler ? 'a handler of the application failed' : 'closed',
+      true,
+    )
     if (discard) lane.discardUnread()
   }
 
@@ -133,7 +144,14 @@ export class SessionLanes {
   }
 
   /** Credit or Reset for a session that is open here. Throws ProtocolError ERR_CREDIT_OVERFLOW, ERR_FLOOD. */
-  onOwnFrame(lane: NativeLane, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, nowMs: number): void {
+  onOwnFrame(
+    lane: NativeLane,
+    descriptor: number,
+    buffer: Buffer,
+    bodyStart: number,
+    bodyEnd: number,
+    nowMs: number,
+  ): void {
     if (descriptor === nativeDescriptors.Reset) {
       const error = resetError(this.#options.peer, lane.id, decodeReset(buffer, bodyStart, bodyEnd))
       this.#acks.laneEnded(lane, error)
@@ -151,12 +169,20 @@ export class SessionLanes {
   }
 
   /** A frame for a session that is not open here. @returns whether it was of use. Throws ProtocolError for a value without credit. */
-  onUnknown(id: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, nowMs: number): boolean {
+  onUnknown(
+    id: number,
+    descriptor: number,
+    buffer: Buffer,
+    bodyStart: number,
+    bodyEnd: number,
+    nowMs: number,
+  ): boolean {
     const isEarly = this.#sessions.placeOf(id) === 'early'
     const isValue = descriptor !== nativeDescriptors.Credit && descriptor !== nativeDescriptors.Reset
     if (isValue && !isEarly) this.#recordDrop()
     const unacked = descriptor === nativeDescriptors.Reset ? this.#unackedLanes.get(id) : undefined
-    if (unacked !== undefined) this.#acks.laneEnded(unacked, resetError(this.#options.peer, id, decodeReset(buffer, bodyStart, bodyEnd)))
+    if (unacked !== undefined)
+      this.#acks.laneEnded(unacked, resetError(this.#options.peer, id, decodeReset(buffer, bodyStart, bodyEnd)))
     this.#announce(onUnknownSession(this.#sessions, this.#guard, id, descriptor, buffer, bodyStart, bodyEnd, nowMs))
     return isEarly
   }
@@ -174,14 +200,19 @@ export class SessionLanes {
   }
 
   /** Every value of every lane gets its outcome, once. @param pending encoded and never handed over, by lane; @param leaving why this side itself ends the link, which is all there is to say of a lane that lost nothing */
-  endEpoch(end: EpochEnd, pending: ReadonlyMap<number, number>, leaving: Error | null): OutcomeCounts {
+  epochEnded(end: EpochEnd, pending: ReadonlyMap<number, number>, leaving: Error | null): OutcomeCounts {
     let sum: OutcomeCounts = { acked: 0, unknown: 0, notSent: 0 }
     for (const lane of this.#lanes.values()) {
       const pendingOfLane = pending.get(lane.id) ?? 0
       const outcomes = laneOutcome(end, lane.id, lane.encoded - pendingOfLane, pendingOfLane + lane.waiting.length)
       sum = outcomeSum(sum, outcomes)
       const isSettled = outcomes.unknown + outcomes.notSent === 0
-      this.#end(lane, leaving !== null && isSettled ? leaving : new LinkResetError(this.#options.peer, end.reason, outcomes, lane.waiting.length))
+      this.#end(
+        lane,
+        leaving !== null && isSettled
+          ? leaving
+          : new LinkResetError(this.#options.peer, end.reason, outcomes, lane.waiting.length),
+      )
     }
     this.#sessions = new LinkSessions()
     this.#unackedLanes.clear()
@@ -199,7 +230,8 @@ export class SessionLanes {
 
   #reset(lane: NativeLane, code: number, reason: string, isTaken: boolean): void {
     this.#keepUnacked(lane)
-    if (this.#sessions.close(lane.id)) this.#outbox.writeReset(encodeReset(lane.id, { code, reason }), this.#acks.handledFrames(isTaken))
+    if (this.#sessions.close(lane.id))
+      this.#outbox.writeReset(encodeReset(lane.id, { code, reason }), this.#acks.handledFrames(isTaken))
   }
 
   #recordDrop(): void {
@@ -231,7 +263,14 @@ export class SessionLanes {
     if (lane === undefined) return
     const windowBytes = lane.memory.open(this.#options.laneWindowBytes)
     if (windowBytes === 0) {
-      this.refuse(lane, new StatewireError('ERR_MEMORY_BUDGET', `the memory budget of this side has no room for session ${id}: raise memoryBudgetBytes, or close sessions`), 'limit')
+      this.refuse(
+        lane,
+        new StatewireError(
+          'ERR_MEMORY_BUDGET',
+          `the memory budget of this side has no room for session ${id}: raise memoryBudgetBytes, or close sessions`,
+        ),
+        'limit',
+      )
       return
     }
     lane.window.grant(windowBytes)

@@ -35,7 +35,10 @@ export type SessionPlace = 'open' | 'over' | 'early'
 export function firstIdOfBatch(nextIds: readonly number[], count: number): number {
   const first = Math.max(...nextIds)
   if (first + count > sessionLanesEnd) {
-    throw new StatewireError('ERR_SESSION_IDS_USED_UP', `${count} sessions were asked for; the next id is ${first} and ids end at ${sessionLanesEnd}.`)
+    throw new StatewireError(
+      'ERR_SESSION_IDS_USED_UP',
+      `${count} sessions were asked for; the next id is ${first} and ids end at ${sessionLanesEnd}.`,
+    )
   }
   return first
 }
@@ -72,7 +75,8 @@ export class LinkSessions {
    * itself count as unanswered there until it hears of them
    */
   takeBatch(first: number, count: number, ids: readonly number[]): Announcement[] {
-    if (first < this.#nextId) throw new StatewireError('ERR_INTERNAL', `A batch begins at ${first}; ids below ${this.#nextId} are taken.`)
+    if (first < this.#nextId)
+      throw new StatewireError('ERR_INTERNAL', `A batch begins at ${first}; ids below ${this.#nextId} are taken.`)
     this.#nextId = first + count
     for (const id of ids) this.#open.add(id)
     const awaited: Announcement[] = []
@@ -105,7 +109,11 @@ export class LinkSessions {
   rememberCredit(id: number, creditBytes: number): void {
     const early = this.#remember(id)
     early.creditBytes += creditBytes
-    if (early.creditBytes > windowBytesMax) throw new ProtocolError('ERR_CREDIT_OVERFLOW', `Session ${id} was granted ${early.creditBytes} bytes before it was made here; a balance is at most 2^31 - 1.`)
+    if (early.creditBytes > windowBytesMax)
+      throw new ProtocolError(
+        'ERR_CREDIT_OVERFLOW',
+        `Session ${id} was granted ${early.creditBytes} bytes before it was made here; a balance is at most 2^31 - 1.`,
+      )
   }
 
   /** A Reset for a session that is not made here yet. Throws ProtocolError ERR_EARLY_SESSIONS. */
@@ -186,7 +194,10 @@ export class LinkSessions {
     let early = this.#early.get(id)
     if (early === undefined) {
       if (this.#early.size >= earlySessionsMax) {
-        throw new ProtocolError('ERR_EARLY_SESSIONS', `The peer is ${earlySessionsMax} sessions ahead already; session ${id} is one more.`)
+        throw new ProtocolError(
+          'ERR_EARLY_SESSIONS',
+          `The peer is ${earlySessionsMax} sessions ahead already; session ${id} is one more.`,
+        )
       }
       early = { creditBytes: 0, reset: null }
       this.#early.set(id, early)

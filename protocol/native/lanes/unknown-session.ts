@@ -11,11 +11,21 @@ import type { Announcement, LinkSessions } from './session-numbering.ts'
 const nothing: readonly Announcement[] = []
 
 /** Throws ProtocolError ERR_CREDIT_EXCEEDED for a value before any credit. @returns what may go out now */
-export function onUnknownSession(sessions: LinkSessions, guard: FloodGuard, id: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, nowMs: number): readonly Announcement[] {
+export function onUnknownSession(
+  sessions: LinkSessions,
+  guard: FloodGuard,
+  id: number,
+  descriptor: number,
+  buffer: Buffer,
+  bodyStart: number,
+  bodyEnd: number,
+  nowMs: number,
+): readonly Announcement[] {
   const isValue = descriptor !== nativeDescriptors.Credit && descriptor !== nativeDescriptors.Reset
   const isEarly = sessions.placeOf(id) === 'early'
   if (isValue) {
-    if (isEarly) throw new ProtocolError('ERR_CREDIT_EXCEEDED', `A value arrived on session ${id}, for which no credit was given.`)
+    if (isEarly)
+      throw new ProtocolError('ERR_CREDIT_EXCEEDED', `A value arrived on session ${id}, for which no credit was given.`)
     guard.late(bodyEnd - bodyStart + 5, nowMs)
     return nothing
   }

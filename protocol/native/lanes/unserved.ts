@@ -1,34 +1,53 @@
 /**
- * Owns: the answers to what this release does not serve (messages, requests, streams), each as the protocol has it, and the
- * credit of the endpoint lane; what a Reset of a session means to its application.
- * Refuses to know: links and sessions.
+ * Owns: the answers to what this release does not serve (messages, requests, streams), as the protocol has them, and the
+ * credit of the endpoint lane.
+ * Independent of: links and sessions.
  */
 import { frameHeaderLengthBytes } from '../../../codec/constants.ts'
-import { ProtocolError, StatewireError } from '../../../codec/errors.ts'
-import { encodeCredit, encodeReset, encodeResponseHeader, endpointLane, isPaying, nativeDescriptors, resetCodes, responseStatuses } from '../../../codec/native-frames.ts'
-import { formatValue } from '../../../codec/format-value.ts'
+import { ProtocolError } from '../../../codec/errors.ts'
+import {
+  encodeCredit,
+  encodeReset,
+  encodeResponseHeader,
+  endpointLane,
+  isPaying,
+  nativeDescriptors,
+  resetCodes,
+  responseStatuses,
+} from '../../../codec/native-frames.ts'
+import type { LinkCounters } from '../../link-core.ts'
 import { ReceiveWindow } from './credit.ts'
 import type { FloodGuard } from './flood-guard.ts'
 import { decodeRequest } from '../frame-bodies.ts'
+import { LaneKindWithoutState, type AdoptedWindows } from './lane-kind.ts'
 
-/** What comes is taken at once, since nobody reads it; more than was granted is a breach all the same. */
-export class UnservedLanes {
+/** Frames are dropped at once, so they count as taken. More than was granted is a protocol error all the same. */
+export class UnservedLanes extends LaneKindWithoutState {
   readonly #write: (frame: Buffer) => void
   readonly #guard: FloodGuard
+  readonly #counters: LinkCounters
   #window: ReceiveWindow | null = null
 
-  constructor(write: (frame: Buffer) => void, guard: FloodGuard) {
+  constructor(write: (frame: Buffer) => void, guard: FloodGuard, counters: LinkCounters) {
+    super()
     this.#write = write
     this.#guard = guard
+    this.#counters = counters
   }
 
-  /** The peer's balance on the endpoint lane begins with this side's hello. */
-  begin(windowBytes: number): void {
-    this.#window = new ReceiveWindow({ windowBytes, mayGrow: () => false })
+  override adopted({ receiveBytes }: AdoptedWindows): void {
+    if (receiveBytes !== null) this.#window = new ReceiveWindow({ windowBytes: receiveBytes, mayGrow: () => false })
   }
 
   /** Throws ProtocolError ERR_CREDIT_EXCEEDED, ERR_FLOOD, and for a stream that was never opened. */
-  onFrame(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, nowMs: number): void {
+  onFrame(
+    laneId: number,
+    descriptor: number,
+    buffer: Buffer,
+    bodyStart: number,
+    bodyEnd: number,
+    nowMs: number,
+  ): boolean {
     this.#guard.unwanted(bodyEnd - bodyStart, nowMs)
     const window = this.#window
     if (laneId === endpointLane && window !== null && isPaying('endpoint', descriptor)) {
@@ -38,35 +57,30 @@ export class UnservedLanes {
       if (creditBytes > 0) this.#write(encodeCredit(endpointLane, creditBytes))
     }
     const answer = answerUnserved(laneId, descriptor, buffer, bodyStart, bodyEnd)
-    if (answer === null) return
-    this.#guard.answer(nowMs)
-    this.#write(answer)
+    if (answer !== null) {
+      this.#guard.answer(nowMs)
+      this.#write(answer)
+    }
+    this.#counters.framesDropped++
+    return false
   }
 }
 
 /** @returns the frame to answer with, or null. Throws ProtocolError for a stream that was never opened. */
-export function answerUnserved(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): Buffer | null {
+export function answerUnserved(
+  laneId: number,
+  descriptor: number,
+  buffer: Buffer,
+  bodyStart: number,
+  bodyEnd: number,
+): Buffer | null {
   if (laneId === endpointLane) {
     if (descriptor !== nativeDescriptors.Request) return null
     const { nonce } = decodeRequest(buffer, bodyStart, bodyEnd)
     const message = Buffer.from('this side serves no requests')
     return Buffer.concat([encodeResponseHeader(nonce, responseStatuses.error, message.length), message])
   }
-  if (descriptor !== nativeDescriptors.Open) throw new ProtocolError('ERR_UNKNOWN_DESCRIPTOR', `A frame arrived for stream ${laneId}, which was never opened.`)
+  if (descriptor !== nativeDescriptors.Open)
+    throw new ProtocolError('ERR_UNKNOWN_DESCRIPTOR', `A frame arrived for stream ${laneId}, which was never opened.`)
   return encodeReset(laneId, { code: resetCodes['no-such-protocol'], reason: 'this side serves no streams' })
-}
-
-/** The peer ended the session. */
-export class SessionResetError extends StatewireError {
-  /** The peer's application closed it, as opposed to an error there. */
-  readonly isOrderly: boolean
-  constructor(isOrderly: boolean, message: string) {
-    super('ERR_SESSION_RESET', message)
-    this.isOrderly = isOrderly
-  }
-}
-
-export function resetError(peer: string, id: number, reset: { readonly code: number; readonly reason: string }): SessionResetError {
-  const name = Object.entries(resetCodes).find(([, code]) => code === reset.code)?.[0] ?? 'application'
-  return new SessionResetError(name === 'application', `${peer} reset session ${id} (${name})${reset.reason === '' ? '' : `: ${formatValue(reset.reason)}`}`)
 }

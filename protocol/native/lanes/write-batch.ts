@@ -1,20 +1,27 @@
 /**
  * Owns: the frames of a native link that are encoded and not handed to a connection: their bytes, their lengths, and how
- * many values of which lane are among them.
+ * many paying frames of which lane are among them.
  * Independent of: when a frame may be sent, and what happens to it afterwards.
  */
 import { FrameWriter, type EncodedFrame } from '../../../codec/frame-writer.ts'
+import { largeFrameThresholdBytes } from '../../../codec/limits.ts'
 import type { SpareMemory } from '../../../codec/spare-memory.ts'
-import type { NetworkValue } from '../../../codec/values.ts'
 import type { LinkCounters } from '../../link-core.ts'
 import { countValues } from './count-values.ts'
+import type { FrameEncoder, PendingSend } from './sending-lane.ts'
 import { joined } from './joined-batch.ts'
-import { replayFrameOverheadBytes } from '../epoch/retransmit-buffer.ts'
-import type { ReplayWindow } from '../epoch/retransmit-buffer.ts'
+import { retransmitFrameOverheadBytes } from '../epoch/retransmit-buffer.ts'
+import type { RetransmitBuffer } from '../epoch/retransmit-buffer.ts'
+
+/** A write batch of this length is written before the tick ends. TLS copies it twice, so a longer one leaves the cache. */
+const flushAtBytes = 64 * 1024
+const flushLargeAtBytes = 512 * 1024
+/** Below it a write of its own costs more than a second buffer. */
+const arenaFlushAtBytes = 16 * 1024
 
 export class WriteBatch {
   readonly #writer: FrameWriter
-  readonly #window: ReplayWindow
+  readonly #window: RetransmitBuffer
   readonly #counters: LinkCounters
   /** Lengths of the frames, of which the first `#frames` are valid: the array is reused. */
   readonly #lengths: number[] = []
@@ -24,7 +31,7 @@ export class WriteBatch {
   #ownFrames = 0
   #ownBytes = 0
 
-  constructor(arenas: SpareMemory | undefined, window: ReplayWindow, counters: LinkCounters) {
+  constructor(arenas: SpareMemory | undefined, window: RetransmitBuffer, counters: LinkCounters) {
     this.#writer = new FrameWriter(arenas)
     this.#window = window
     this.#counters = counters
@@ -46,28 +53,36 @@ export class WriteBatch {
 
   /** As the replay window counts. */
   get costBytes(): number {
-    return this.#writer.pendingBytes + replayFrameOverheadBytes * this.#frames
+    return this.#writer.pendingBytes + retransmitFrameOverheadBytes * this.#frames
   }
 
-  /** Whether a short frame of this length goes where the frames before it are. */
-  hasRoomFor(lengthBytes: number): boolean {
-    return this.#writer.hasRoomFor(lengthBytes)
+  /**
+   * Whether the batch should be written before a frame of this length: it is not short, and the frame does not fit into its
+   * arena. A batch in one arena is one buffer. Two are a gathered write, which TLS copies again.
+   */
+  endsBefore(lengthBytes: number): boolean {
+    return this.#writer.pendingBytes >= arenaFlushAtBytes && !this.#writer.hasRoomFor(lengthBytes)
   }
 
-  /** A frame that has to wait: {@link addEncoded} adds it. Errors as {@link add}. */
-  encode(lane: number, value: NetworkValue, transfer: boolean): EncodedFrame {
-    return this.#writer.encode(lane, value, transfer)
+  /** Whether the batch should be written now. @param lengthBytes of the last frame */
+  isLong(lengthBytes: number): boolean {
+    return this.#writer.pendingBytes >= (lengthBytes < largeFrameThresholdBytes ? flushAtBytes : flushLargeAtBytes)
   }
 
-  /** Returns the frame's length. Throws ERR_INVALID_VALUE, ERR_NOT_TRANSFERABLE; then nothing was added. */
-  add(lane: number, value: NetworkValue, transfer: boolean): number {
-    const lengthBytes = this.#writer.writeFrame(lane, value, transfer)
+  /** A frame that has to wait; {@link addPending} adds it. Throws as {@link add}. */
+  encode<Content>(encoder: FrameEncoder<Content>, laneId: number, content: Content, transfer: boolean): EncodedFrame {
+    return encoder.encode(this.#writer, laneId, content, transfer)
+  }
+
+  /** @returns the frame's length. Throws ERR_INVALID_VALUE, ERR_NOT_TRANSFERABLE; then nothing was added. */
+  add<Content>(encoder: FrameEncoder<Content>, laneId: number, content: Content, transfer: boolean): number {
+    const lengthBytes = encoder.write(this.#writer, laneId, content, transfer)
     this.#lengths[this.#frames++] = lengthBytes
     return lengthBytes
   }
 
-  addEncoded(frame: EncodedFrame): number {
-    const lengthBytes = this.#writer.writeEncoded(frame)
+  addPending(send: PendingSend): number {
+    const lengthBytes = send.write(this.#writer)
     this.#lengths[this.#frames++] = lengthBytes
     return lengthBytes
   }

@@ -10,7 +10,8 @@ import type { FloodGuard } from '../lanes/flood-guard.ts'
 import { decodeAck, decodeGoodbye, decodePing, decodePong } from '../frame-bodies.ts'
 import { goodbyeSilenceMs } from '../epoch/goodbye.ts'
 import { KeepAlive } from '../epoch/keep-alive.ts'
-import type { KeepAliveOptions, RoundTrip } from '../epoch/keep-alive.ts'
+import type { RoundTrip } from '../../link-figures.ts'
+import type { KeepAliveOptions } from '../epoch/keep-alive.ts'
 import type { LinkEpoch } from '../epoch/link-epoch.ts'
 import type { NativeLane } from '../lanes/native-lane.ts'
 import type { NativeOutbox } from '../lanes/native-outbox.ts'
@@ -48,7 +49,13 @@ export class LinkUpkeep {
   /** Why the peer said Goodbye last, in its own words. */
   peersReason = ''
 
-  constructor(options: KeepAliveOptions, epoch: LinkEpoch, outbox: NativeOutbox, guard: FloodGuard, hooks: () => LinkHooks) {
+  constructor(
+    options: KeepAliveOptions,
+    epoch: LinkEpoch,
+    outbox: NativeOutbox,
+    guard: FloodGuard,
+    hooks: () => LinkHooks,
+  ) {
     this.#options = options
     this.#epoch = epoch
     this.#outbox = outbox
@@ -144,19 +151,19 @@ export class LinkUpkeep {
         this.#onAck(decodeAck(buffer, bodyStart))
         return
       default: {
-        const heldFrames = this.#epoch.window.heldFrames
+        const heldFrames = this.#epoch.retransmit.heldFrames
         const goodbye = decodeGoodbye(buffer, bodyStart, bodyEnd)
         this.peersReason = goodbye.reason
         this.#outbox.endAllowance()
-        const step = this.#epoch.hearGoodbye(goodbye)
-        this.acknowledged(heldFrames - this.#epoch.window.heldFrames)
+        const step = this.#epoch.receiveGoodbye(goodbye)
+        this.acknowledged(heldFrames - this.#epoch.retransmit.heldFrames)
         this.#hooks().onGoodbye(step, goodbye.reason)
       }
     }
   }
 
   #onAck(received: number): void {
-    const frames = this.#epoch.window.ack(received)
+    const frames = this.#epoch.retransmit.ack(received)
     if (frames > 0) this.#outbox.acknowledged()
     this.acknowledged(frames)
   }
@@ -214,13 +221,17 @@ export class LinkUpkeep {
 
   /** @returns what the link has to do about the connection; a Ping is in the batch already */
   poll(nowMs: number, dueAtMs: number): readonly DueAction[] {
-    const ackAtMs = this.#epoch.acks.dueAtMs
-    if (ackAtMs !== null && ackAtMs <= nowMs) this.#outbox.ackIsDue()
     if (this.#epoch.goodbye.isSaid && nowMs >= this.#goodbyeSilentSinceMs + goodbyeSilenceMs) return ['dead']
+    const actions: DueAction[] = []
+    const ackAtMs = this.#epoch.acks.dueAtMs
+    if (ackAtMs !== null && ackAtMs <= nowMs) {
+      this.#outbox.ackIsDue()
+      actions.push('ack')
+    }
     if (nowMs >= this.#measureAtMs) this.ping(nowMs)
     const keepAlive = this.#keepAlive
-    if (keepAlive === null || keepAlive.nextAtMs > nowMs) return []
-    const actions = keepAlive.poll(nowMs, dueAtMs)
+    if (keepAlive === null || keepAlive.nextAtMs > nowMs) return actions
+    actions.push(...keepAlive.poll(nowMs, dueAtMs))
     if (actions.includes('ping')) this.ping(nowMs)
     return actions
   }

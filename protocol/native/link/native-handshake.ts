@@ -5,13 +5,14 @@
  */
 import { ProtocolError, StatewireError } from '../../../codec/errors.ts'
 import { encodeHello, encodeRefusal, HelloReader } from '../../../codec/hello.ts'
-import type { Hello, HelloFault, RefusalEffect } from '../../../codec/hello.ts'
+import type { Hello, HelloFault, Refusal } from '../../../codec/hello.ts'
 import { formatValue } from '../../../codec/format-value.ts'
+import { HandshakeRefusedError } from '../../dialect.ts'
 import type { AcceptorHandshake, DialerHandshake, HandshakeFault, HandshakeStep } from '../../dialect.ts'
 import { encodePeerId } from '../../key-id.ts'
 import type { LinkCore } from '../../link-core.ts'
 import { resolveCrossing } from '../handshake/hello-checks.ts'
-import { NativeLinkState } from './native-link.ts'
+import { NativeLink } from './native-link.ts'
 
 /** What two hellos lead to once the connection is adopted. */
 export class ExchangedHellos {
@@ -23,22 +24,19 @@ export class ExchangedHellos {
   }
 }
 
-/** Refusals that stay until someone changes a configuration. A link that the peer does not have is none: peers agree on their number. */
-const forGood: ReadonlySet<string> = new Set(['not-allowed', 'identity', 'version', 'self'])
+/** Refusals that stay until someone changes a configuration. `no-such-link` is not one: peers agree on their number. */
+const permanent: ReadonlySet<string> = new Set(['not-allowed', 'identity', 'version', 'self'])
 
-/** The acceptor said no, and why; `effect` tells what that means for the next try. */
-export class HelloRefusedError extends StatewireError {
-  readonly effect: RefusalEffect
-  readonly refusal: string
-  constructor(name: string, message: string, effect: RefusalEffect) {
-    super(forGood.has(name) ? 'ERR_NOT_ALLOWED' : 'ERR_HANDSHAKE_REFUSED', `the hello was refused (${name})${message === '' ? '' : `: ${formatValue(message)}`}`)
-    this.effect = effect
-    this.refusal = name
-  }
+function refusedError({ name, code, message, effect }: Refusal): HandshakeRefusedError {
+  const text = `the hello was refused (${name ?? `code ${code}`})${message === '' ? '' : `: ${formatValue(message)}`}`
+  const isPermanent = name !== undefined && permanent.has(name)
+  const isConfiguration = isPermanent || effect === 'configuration'
+  const retry = name === 'stale' ? 'stale' : isConfiguration ? 'cap' : effect === 'none' ? 'free' : null
+  return new HandshakeRefusedError(isPermanent ? 'ERR_NOT_ALLOWED' : 'ERR_HANDSHAKE_REFUSED', text, retry)
 }
 
 export class NativeDialerHandshake implements DialerHandshake {
-  readonly #state: NativeLinkState
+  readonly #state: NativeLink
   readonly #reader = new HelloReader('dialer')
   #mine: Hello | null = null
 
@@ -54,11 +52,17 @@ export class NativeDialerHandshake implements DialerHandshake {
   feed(bytes: Buffer): HandshakeStep {
     const step = this.#reader.feed(bytes)
     if (step.kind === 'more') return {}
-    if (step.kind === 'fault') throw new ProtocolError('ERR_HANDSHAKE_FAILED', `the answer to the hello is wrong: ${step.fault.message}`)
-    if (step.kind === 'refusal') throw new HelloRefusedError(step.refusal.name ?? `code ${step.refusal.code}`, step.refusal.message, step.refusal.effect)
+    if (step.kind === 'fault')
+      throw new ProtocolError('ERR_HANDSHAKE_FAILED', `the answer to the hello is wrong: ${step.fault.message}`)
+    if (step.kind === 'refusal') throw refusedError(step.refusal)
     const fault = this.#state.epoch.checkAnswer(step.hello)
-    if (fault?.name === 'identity') throw new StatewireError('ERR_UNEXPECTED_PEER', `${encodePeerId(step.hello.publicKey)} answered, who is not the peer that was dialled`)
-    if (fault !== null) throw new ProtocolError('ERR_HANDSHAKE_FAILED', `the acceptor's hello is wrong (${fault.name}): ${fault.message}`)
+    if (fault?.name === 'identity')
+      throw new StatewireError(
+        'ERR_UNEXPECTED_PEER',
+        `${encodePeerId(step.hello.publicKey)} answered, who is not the peer that was dialled`,
+      )
+    if (fault !== null)
+      throw new ProtocolError('ERR_HANDSHAKE_FAILED', `the acceptor's hello is wrong (${fault.name}): ${fault.message}`)
     return { verified: true, rest: step.rest, agreed: new ExchangedHellos(this.#mine as Hello, step.hello) }
   }
 }
@@ -69,13 +73,20 @@ export class NativeAcceptorHandshake implements AcceptorHandshake {
   #rest: Buffer = Buffer.alloc(0)
 
   feed(bytes: Buffer): HandshakeStep {
-    if (this.#hello !== null) throw new ProtocolError('ERR_HANDSHAKE_FAILED', 'the dialer sent bytes between its hello and the answer')
+    if (this.#hello !== null)
+      throw new ProtocolError('ERR_HANDSHAKE_FAILED', 'the dialer sent bytes between its hello and the answer')
     const step = this.#reader.feed(bytes)
     if (step.kind === 'more') return {}
-    if (step.kind !== 'hello') return { refuse: refusalOf(step.kind === 'fault' ? step.fault : { name: 'bad-hello', message: 'a dialer began with a refusal' }) }
+    if (step.kind !== 'hello')
+      return {
+        refuse: refusalOf(
+          step.kind === 'fault' ? step.fault : { name: 'bad-hello', message: 'a dialer began with a refusal' },
+        ),
+      }
     this.#hello = step.hello
     this.#rest = step.rest
-    if (step.rest.length > 0) return { refuse: refusalOf({ name: 'bad-hello', message: 'bytes came between the hello and the answer' }) }
+    if (step.rest.length > 0)
+      return { refuse: refusalOf({ name: 'bad-hello', message: 'bytes came between the hello and the answer' }) }
     return { claim: { identity: encodePeerId(step.hello.publicKey), connectionId: step.hello.connectionId } }
   }
 
@@ -84,7 +95,8 @@ export class NativeAcceptorHandshake implements AcceptorHandshake {
     const hello = this.#hello as Hello
     const fault = native.epoch.checkInbound(hello)
     if (fault !== null) return refusalOf(fault, native.epoch.isLate(hello))
-    if (resolveCrossing(hasSentHello, native.epoch.ownKey, hello.publicKey) === 'refuse') return refusalOf({ name: 'crossing', message: 'this side has dialled already' }, true)
+    if (resolveCrossing(hasSentHello, native.epoch.ownKey, hello.publicKey) === 'refuse')
+      return refusalOf({ name: 'crossing', message: 'this side has dialled already' }, true)
     return null
   }
 
@@ -102,7 +114,8 @@ function refusalOf({ name, message }: HelloFault, isExpected = false): Handshake
   return { write: encodeRefusal(name, message), reason: `${name}: ${message}`, isExpected }
 }
 
-function asNative(state: LinkCore): NativeLinkState {
-  if (!(state instanceof NativeLinkState)) throw new StatewireError('ERR_INTERNAL', 'the state of this link is not of the native dialect')
+function asNative(state: LinkCore): NativeLink {
+  if (!(state instanceof NativeLink))
+    throw new StatewireError('ERR_INTERNAL', 'the state of this link is not of the native dialect')
   return state
 }

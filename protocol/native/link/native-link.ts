@@ -1,56 +1,67 @@
 /**
- * Owns: the state of one native link that outlives its sockets: its sessions, what waits for credit or for room, what was
- * handed over and not acknowledged, what is owed to the peer.
- * Refuses to know: sockets, clocks, actors. Two pumps drive it, its link tells it when a connection comes and goes, and
- * asks it at `nextDueAtMs`. Its parts are files of their own, such as link-epoch.ts (counting, verdict, replay) and session-lanes.ts.
+ * Owns: one native link, which outlives its sockets: its parts, and what a connection, a frame or an ended epoch means to
+ * each of them. Kinds of lanes are in ../lanes/, counting, verdict and retransmission in ../epoch/.
+ * Independent of: sockets, clocks, actors, and what lanes carry. Two pumps drive it; its actor tells it when a connection
+ * comes and goes, and calls `poll` at `nextDueAtMs`.
  */
-import { ProtocolError } from '../../../codec/errors.ts'
-import { isView } from '../../../codec/decode-value.ts'
+import { frameHeaderLengthBytes } from '../../../codec/constants.ts'
 import type { Hello } from '../../../codec/hello.ts'
 import { NativeFrameReader } from '../../../codec/native-frame-reader.ts'
-import { controlLane, encodeAck, encodeCredit, encodeGoodbye, goodbyeCodes, nativeDescriptors, sessionLanesEnd } from '../../../codec/native-frames.ts'
+import { controlLane, encodeAck, encodeGoodbye, goodbyeCodes } from '../../../codec/native-frames.ts'
 import type { NetworkValue } from '../../../codec/values.ts'
 import type { FrameSource } from '../../dialect.ts'
 import { KeptViews } from '../../kept-views.ts'
 import type { Lane } from '../../lane.ts'
-import { idleHooks, type DueAction, type LinkCore, type LinkCounters, type LinkHooks, type Outbound } from '../../link-core.ts'
+import { noopHooks } from '../../link-core.ts'
+import type { DeliveryReports, DueAction, LinkCore, LinkCounters, LinkHooks, Outbound } from '../../link-core.ts'
+import type { LinkFigures } from '../../link-figures.ts'
+import type { Adoption, LinkEpoch } from '../epoch/link-epoch.ts'
+import { settleHeld, withLost, type EpochEnd, type Lost, type ResetReason } from '../epoch/outcomes.ts'
 import { FloodGuard } from '../lanes/flood-guard.ts'
 import { FrameReservation } from '../lanes/frame-reservation.ts'
-import type { Adoption, LinkEpoch } from '../epoch/link-epoch.ts'
-import { LinkUpkeep } from './link-upkeep.ts'
+import { LaneTable } from '../lanes/lane-kind.ts'
 import { LinkResetError, NativeLane } from '../lanes/native-lane.ts'
-import { creditOf, type LinkFigures, type NativeLinkOptions } from '../lanes/native-link-options.ts'
+import { creditOf, type NativeLinkOptions } from '../lanes/native-link-options.ts'
 import { NativeOutbox } from '../lanes/native-outbox.ts'
-import { settleHeld, withLost, type EpochEnd, type Lost, type ResetReason } from '../epoch/outcomes.ts'
+import { valueFrames } from '../lanes/sending-lane.ts'
+import { SessionFrames } from '../lanes/session-frames.ts'
 import { SessionLanes } from '../lanes/session-lanes.ts'
 import { UnservedLanes } from '../lanes/unserved.ts'
+import { ControlLane } from './control-lane.ts'
+import { LinkUpkeep } from './link-upkeep.ts'
 
-export class NativeLinkState implements LinkCore {
+const noneLost = { acked: 0, unknown: 0, notSent: 0 }
+
+export class NativeLink implements LinkCore, DeliveryReports {
   readonly epoch: LinkEpoch
-  readonly counters: LinkCounters = { valuesSent: 0, bytesSent: 0, valuesReceived: 0, bytesReceived: 0, framesDropped: 0 }
+  readonly counters: LinkCounters = {
+    valuesSent: 0,
+    bytesSent: 0,
+    valuesReceived: 0,
+    bytesReceived: 0,
+    framesDropped: 0,
+  }
   onLaneOpened: (() => void) | null = null
   end: Error | null = null
   readonly kept = new KeptViews()
   readonly readsAtOnce = true
-  readonly tellsOfLoss = false
-  /** What the last hellos came to on this side. */
+  readonly reportsLoss = false
+  /** This side's verdict of the last adoption. */
   lastVerdict: Adoption['verdict']['mine'] | null = null
+  lost: Lost = { unknown: 0, notSent: 0 }
+  readonly whenClosed: Promise<void>
   readonly #options: NativeLinkOptions
-  readonly #lanes: SessionLanes
+  readonly #sessions: SessionLanes
+  readonly #table: LaneTable
   readonly #outbox: NativeOutbox
   readonly #upkeep: LinkUpkeep
-  readonly #unserved: UnservedLanes
   readonly #guard: FloodGuard
-  readonly #largeFrame: FrameReservation
+  readonly #longFrame: FrameReservation
   #reader: NativeFrameReader | null = null
-  #hooks: LinkHooks = idleHooks
+  #hooks: LinkHooks = noopHooks
   #chunkAtMs = 0
-  /** Values that were accepted, and ended with an epoch unconfirmed. */
-  lost: Lost = { unknown: 0, notSent: 0 }
-  /** Why this side takes nothing new on this link. */
+  /** Why this side accepts nothing new on this link. */
   #leaving: Error | null = null
-  /** Resolves when the link is over for good. */
-  readonly whenClosed: Promise<void>
   #settleClosed: () => void = () => {}
   readonly #counts = { connections: 0, resumes: 0, resets: 0 }
 
@@ -58,17 +69,44 @@ export class NativeLinkState implements LinkCore {
     this.#options = options
     this.epoch = options.epoch
     this.whenClosed = new Promise((resolve) => (this.#settleClosed = resolve))
-    this.#outbox = new NativeOutbox(options, options.epoch, this.counters, () => this.#hooks)
-    this.#guard = new FloodGuard(this.counters, options.nowMs())
-    this.#unserved = new UnservedLanes((frame) => this.#outbox.writeOwn(frame), this.#guard)
-    this.#upkeep = new LinkUpkeep(options.keepAlive, options.epoch, this.#outbox, this.#guard, () => this.#hooks)
-    this.#lanes = new SessionLanes(options, this.#outbox, this.#upkeep, this.#guard, { onTaken: (lane, lengthBytes) => this.#onTaken(lane, lengthBytes), onUnread: (unread) => this.kept.add(unread), onEnded: (lane) => this.#largeFrame.laneEnded(lane), onHandlerRejected: (lane, error) => this.#hooks.onHandlerFailed(lane, error) })
-    this.#largeFrame = new FrameReservation(options.memory, { onReadingStops: () => this.#readingStops(), onReadingGoesOn: () => this.#readingGoesOn() })
+    const onHandlerFailed = (lane: Lane, error: unknown): void => this.#hooks.onHandlerFailed(lane, error)
+    const outbox = new NativeOutbox(options, options.epoch, this.counters, () => this.#hooks)
+    const guard = new FloodGuard({ carriedFrames: () => this.#table.carriedFrames }, options.nowMs())
+    const upkeep = new LinkUpkeep(options.keepAlive, options.epoch, outbox, guard, () => this.#hooks)
+    this.#sessions = new SessionLanes(options, outbox, upkeep, guard, {
+      onTaken: (lane, lengthBytes) => sessionFrames.taken(lane, lengthBytes),
+      onUnread: (unread) => this.kept.add(unread),
+      onEnded: (lane) => this.#longFrame.laneEnded(lane),
+      onHandlerRejected: onHandlerFailed,
+    })
+    const credit = {
+      nowMs: options.nowMs,
+      roundTripMs: () => upkeep.roundTripMs,
+      measure: (nowMs: number) => upkeep.measure(nowMs),
+      writeOwn: (frame: Buffer) => outbox.writeOwn(frame),
+    }
+    const { counters, kept } = this
+    const sessionFrames = new SessionFrames(this.#sessions, { counters, kept, credit, onHandlerFailed })
+    const unserved = new UnservedLanes((frame) => outbox.writeOwn(frame), guard, counters)
+    this.#table = new LaneTable({
+      session: sessionFrames,
+      endpoint: unserved,
+      stream: unserved,
+      unassigned: unserved,
+      control: new ControlLane(upkeep),
+    })
+    this.#longFrame = new FrameReservation(options.memory, {
+      onReadingStops: () => this.#upkeep.readingPaused(options.nowMs()),
+      onReadingGoesOn: () => this.#readingGoesOn(),
+    })
+    this.#outbox = outbox
+    this.#upkeep = upkeep
+    this.#guard = guard
   }
 
-  /** Credit bounds what arrives, lane by lane; reading stops only for want of memory for one value longer than its window. */
+  /** Credit limits what arrives, lane by lane. Reading stops only when a value longer than its window finds no memory. */
   get isReceiveFull(): boolean {
-    return this.#largeFrame.isWaiting
+    return this.#longFrame.isWaiting
   }
 
   get isConnected(): boolean {
@@ -76,11 +114,19 @@ export class NativeLinkState implements LinkCore {
   }
 
   get laneCount(): number {
-    return this.#lanes.size
+    return this.#sessions.size
   }
 
   get outbound(): Outbound {
     return this.#outbox
+  }
+
+  get deliveries(): DeliveryReports {
+    return this
+  }
+
+  get peerLinks(): number | null {
+    return this.epoch.peerLinks
   }
 
   get roundTripMs(): number | null {
@@ -88,7 +134,7 @@ export class NativeLinkState implements LinkCore {
   }
 
   get nextSessionId(): number {
-    return this.#lanes.nextId
+    return this.#sessions.nextId
   }
 
   setHooks(hooks: LinkHooks): void {
@@ -96,30 +142,37 @@ export class NativeLinkState implements LinkCore {
   }
 
   createReader(): FrameSource {
-    return (this.#reader = new NativeFrameReader({ maxMessageLengthBytes: this.#options.maxMessageLengthBytes, connectionId: this.#options.connectionId, spares: this.#options.spares }, this))
+    const { maxMessageLengthBytes, connectionId, spares } = this.#options
+    return (this.#reader = new NativeFrameReader({ maxMessageLengthBytes, connectionId, spares }, this))
   }
 
-  /** A batch takes its ids on this link; it makes those of `ids` here, each with `openLane`. */
+  /** A session group takes its ids on this link. Those of `ids` are made here, each with `openLane`. */
   takeIds(first: number, count: number, ids: readonly number[]): void {
-    this.#lanes.takeIds(first, count, ids)
+    this.#sessions.takeIds(first, count, ids)
   }
 
   openLane(id: number): NativeLane {
-    const lane = this.#lanes.open(id, this.end)
+    const lane = this.#sessions.open(id, this.end)
     if (this.end === null) this.onLaneOpened?.()
     return lane
   }
 
   closeLane(lane: Lane, error: Error, discard: boolean): void {
-    this.#lanes.close(lane as NativeLane, error, discard)
+    this.#sessions.close(lane as NativeLane, error, discard)
   }
 
   trySend(lane: Lane, value: NetworkValue, transfer?: boolean): boolean {
-    return this.#outbox.trySend(lane as NativeLane, value, transfer)
+    return this.#outbox.trySendFrame(lane as NativeLane, valueFrames, value, transfer)
   }
 
-  waitToSend(lane: Lane, value: NetworkValue, resolve: () => void, reject: (error: Error) => void, transfer?: boolean): () => boolean {
-    return this.#outbox.waitToSend(lane as NativeLane, value, resolve, reject, transfer)
+  waitToSend(
+    lane: Lane,
+    value: NetworkValue,
+    resolve: () => void,
+    reject: (error: Error) => void,
+    transfer?: boolean,
+  ): () => boolean {
+    return this.#outbox.waitToSend(lane as NativeLane, valueFrames, value, resolve, reject, transfer)
   }
 
   takeBatch(): Buffer[] {
@@ -142,23 +195,18 @@ export class NativeLinkState implements LinkCore {
     this.#guard.chunk(lengthBytes, this.#chunkAtMs)
   }
 
-  /** A session's value that spans chunks: what can not be taken is not collected either. */
   mayBegin(laneId: number): void {
-    if (laneId < sessionLanesEnd && this.epoch.isUp) this.#lanes.mayBegin(laneId)
+    if (this.epoch.isUp) this.#table.of(laneId).mayBegin(laneId)
   }
 
-  /** A value that will not fit into its window may be on its way: its memory is reserved before it is there. */
+  /** A value longer than its window may be arriving: its memory is reserved before all of it is here. */
   chunkEnds(): void {
     this.#upkeep.isReading = false
     const lengthBytes = this.#reader?.assemblingBytes ?? 0
-    if (lengthBytes < this.#options.laneWindowBytes) return // bounded by the chunk that it began in
-    const lane = this.#lanes.find(this.#reader?.assemblingLane ?? 0)
-    if (lane !== undefined) this.#largeFrame.reserve(lane, lengthBytes)
-  }
-
-  #readingStops(): void {
-    this.#upkeep.readingPaused(this.#options.nowMs())
-    this.#hooks.onReceiveFull()
+    if (lengthBytes < this.#options.laneWindowBytes) return // no longer than the chunk that it began in
+    const laneId = this.#reader?.assemblingLane ?? 0
+    const lane = this.#table.of(laneId).receiving(laneId)
+    if (lane !== undefined) this.#longFrame.reserve(lane, lengthBytes)
   }
 
   #readingGoesOn(): void {
@@ -168,140 +216,100 @@ export class NativeLinkState implements LinkCore {
   }
 
   onFrame(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): boolean {
-    // The epoch ended within this chunk: what follows belongs to a connection that is not the link's any more.
+    // The epoch ended within this chunk: the rest belongs to a connection that is not the link's any more.
     if (!this.epoch.isUp) return true
-    if (laneId === controlLane) {
-      this.#upkeep.onControl(descriptor, buffer, bodyStart, bodyEnd, this.#chunkAtMs)
-      return true
-    }
-    this.epoch.goodbye.checkCounted()
-    const frameLengthBytes = bodyEnd - bodyStart + 5
-    let isKept = false
-    if (laneId < sessionLanesEnd) isKept = this.#onSession(laneId, descriptor, buffer, bodyStart, bodyEnd, frameLengthBytes)
-    else {
-      this.#unserved.onFrame(laneId, descriptor, buffer, bodyStart, bodyEnd, this.#chunkAtMs)
-      this.counters.framesDropped++
-    }
-    if (!this.epoch.isUp) return !isKept
+    const isCounted = laneId !== controlLane
+    if (isCounted) this.epoch.goodbye.checkCounted()
+    const isKept = this.#table.of(laneId).onFrame(laneId, descriptor, buffer, bodyStart, bodyEnd, this.#chunkAtMs)
+    if (!isCounted || !this.epoch.isUp) return !isKept
+    const frameLengthBytes = bodyEnd - bodyStart + frameHeaderLengthBytes
     if (this.epoch.countFrame(frameLengthBytes, this.#chunkAtMs)) this.#outbox.ackIsDue()
     else if (this.epoch.acks.owedFrames === 1) this.#hooks.requestTimer() // later ones are due with the first
     return !isKept
   }
 
-  /** @returns whether the buffer is kept */
-  #onSession(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, frameLengthBytes: number): boolean {
-    const lane = this.#lanes.find(laneId)
-    if (lane === undefined) {
-      if (!this.#lanes.onUnknown(laneId, descriptor, buffer, bodyStart, bodyEnd, this.#chunkAtMs)) this.counters.framesDropped++
-      return false
-    }
-    if (descriptor === nativeDescriptors.Credit || descriptor === nativeDescriptors.Reset) {
-      this.#lanes.onOwnFrame(lane, descriptor, buffer, bodyStart, bodyEnd, this.#chunkAtMs)
-      return false
-    }
-    lane.window.arrive(frameLengthBytes)
-    if (lane.window.ownCountBytes < 0) lane.memory.overdraw(-lane.window.ownCountBytes)
-    this.counters.valuesReceived++
-    this.counters.bytesReceived += bodyEnd - bodyStart
-    let value: NetworkValue
-    try {
-      value = this.kept.decode(descriptor, buffer, bodyStart, bodyEnd, lane.isBorrowing || lane.parks(bodyEnd - bodyStart))
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error
-      // The frame was of sound length, so the socket and the other lanes stay.
-      this.#lanes.refuse(lane, error, 'bad-value')
-      return false
-    }
-    return this.#deliver(lane, value, frameLengthBytes)
-  }
-
-  #deliver(lane: NativeLane, value: NetworkValue, frameLengthBytes: number): boolean {
-    // Asked before the call, in which the handler may change.
-    const { isBorrowing } = lane
-    let unreadBytes = 0
-    try {
-      unreadBytes = lane.deliver(value, frameLengthBytes)
-    } catch (error) {
-      this.#hooks.onHandlerFailed(lane, error)
-    }
-    if (unreadBytes === 0) this.#onTaken(lane, frameLengthBytes)
-    return isView(value) && !isBorrowing
-  }
-
-  #onTaken(lane: NativeLane, frameLengthBytes: number): void {
-    if (!this.#lanes.has(lane)) return
-    // The time of the last chunk would make a reader look quick who takes what came long ago.
-    const nowMs = lane.window.refillsWith(frameLengthBytes) ? this.#options.nowMs() : 0
-    const creditBytes = lane.window.take(frameLengthBytes, nowMs, this.roundTripMs)
-    if (creditBytes === 0) return
-    this.#upkeep.measure(nowMs)
-    lane.memory.settle(Math.max(0, -lane.window.ownCountBytes))
-    this.#outbox.writeOwn(encodeCredit(lane.id, creditBytes))
-  }
-
-  /** `agreed` are the two hellos. Lanes of an epoch that ended have been told. @returns the replay, which goes first */
+  /** `agreed` are the two hellos. @returns the frames that are sent again */
   established(agreed: unknown): readonly Buffer[] {
     const { mine, theirs } = agreed as { readonly mine: Hello; readonly theirs: Hello }
-    const heldFrames = this.epoch.window.heldFrames
-    const isAgain = mine.known !== 0n
-    const { verdict, end, replay } = this.epoch.adopt(mine, theirs)
+    const { retransmit } = this.epoch
+    const heldFrames = retransmit.heldFrames
+    const { verdict, end, replay, endpointWindowBytes } = this.epoch.adopt(mine, theirs)
     this.lastVerdict = verdict.mine
     this.#counts.connections++
-    if (isAgain && verdict.mine === 'RESUME') {
+    if (mine.known !== 0n && verdict.mine === 'RESUME') {
       this.#counts.resumes++
-      this.#options.witness?.onResumed(this.epoch.window.heldFrames)
+      this.#options.witness?.onResumed(retransmit.heldFrames)
     }
-    if (end !== null) this.#endEpoch(end)
-    // The peer's balance on the endpoint lane begins with this side's hello, unless both go on where they were.
-    if (verdict.mine === 'FRESH' || verdict.theirs === 'FRESH' || theirs.known === 0n) this.#unserved.begin(mine.laneWindowBytes)
-    this.#upkeep.begin(this.#options.nowMs(), end === null ? heldFrames - this.epoch.window.heldFrames : 0)
-    // The hello does not say whether what it counts came before the Resets that follow; this Ack does.
-    return verdict.mine === 'RESUME' && !this.#lanes.hasUnreportedDrop ? [encodeAck(this.epoch.received), ...replay] : replay
+    if (end !== null) this.#epochEnded(end)
+    const begins = verdict.mine === 'FRESH' || verdict.theirs === 'FRESH' || theirs.known === 0n
+    this.#table.adopted({ receiveBytes: begins ? mine.laneWindowBytes : null, sendBytes: endpointWindowBytes })
+    this.#upkeep.begin(this.#options.nowMs(), end === null ? heldFrames - retransmit.heldFrames : 0)
+    // The hello does not say whether the frames it counts came before the Resets that follow. This Ack does.
+    const isAckFirst = verdict.mine === 'RESUME' && !this.#sessions.hasUnreportedDrop
+    return isAckFirst ? [encodeAck(this.epoch.received), ...replay] : replay
   }
 
   connectionLost(): void {
-    this.block()
-    this.#upkeep.end()
-    this.#largeFrame.forget()
+    this.#connectionEnds()
     const end = this.epoch.connectionLost(this.#options.nowMs())
-    if (end !== null) this.#endEpoch(end)
+    if (end !== null) this.#epochEnded(end)
     if (this.#outbox.waitingValues > 0) this.epoch.valueWaits(this.#options.nowMs())
     this.#hooks.requestTimer()
   }
 
-  /** The peer broke the contract: outcomes, and a new epoch. @returns the Goodbye that says so */
-  contractBroken(reason: string): Buffer {
-    const goodbye = this.#goodbye(goodbyeCodes.protocol, reason)
+  protocolBroken(reason: string): Buffer {
+    const goodbye = this.#encodeGoodbye(goodbyeCodes.protocol, reason)
     this.#renew('protocol-error')
     return goodbye
   }
 
-  /** Else the peer would send again, for ever, what this side has a bug about. */
   crashed(): void {
     this.#renew('internal-error')
   }
 
-  #renew(reason: ResetReason): void {
-    this.block()
-    this.#upkeep.end()
-    this.#largeFrame.forget()
-    this.#endEpoch(this.epoch.renew(reason))
+  retire(): void {
+    const isEmpty = this.#sessions.size === 0 && this.#outbox.unackedFrames === 0
+    if (this.end === null && !this.epoch.isUp && !isEmpty) this.#renew('expired')
   }
 
-  /** Takes nothing new: what was accepted goes on its way, what waits is refused, and what the peer sends still arrives. */
+  #renew(reason: ResetReason): void {
+    this.#connectionEnds()
+    this.#epochEnded(this.epoch.renew(reason))
+  }
+
+  #connectionEnds(): void {
+    this.block()
+    this.#upkeep.end()
+    this.#longFrame.forget()
+  }
+
+  replaced(): void {
+    this.#epochEnded(this.epoch.replaced(BigInt(Math.ceil(this.#options.nowMs() * 1000))))
+  }
+
+  #epochEnded(end: EpochEnd): void {
+    const { witness, peer } = this.#options
+    const pending = this.#outbox.dropPending()
+    this.lost = withLost(this.lost, end, pending)
+    const sum = this.#table.epochEnded(end, pending, this.#leaving)
+    this.#counts.resets++
+    witness?.onReset(end.reason, sum, end.reason === 'goodbye' ? this.#upkeep.peersReason : '')
+    this.#upkeep.rejectFlushes((lane) => {
+      return lane?.end instanceof LinkResetError ? lane.end : new LinkResetError(peer, end.reason, noneLost)
+    })
+  }
+
   leave(error: Error): void {
     this.#leaving ??= error
     this.#outbox.refuse(error)
   }
 
-  /** By `send`, and not acknowledged yet. Not on the byte path. */
   acceptedValues(): number {
     let sum = this.#outbox.pendingValues
-    for (const { unknown } of settleHeld(this.epoch.window, null).values()) sum += unknown
+    for (const { unknown } of settleHeld(this.epoch.retransmit, null).values()) sum += unknown
     return sum
   }
 
-  /** Or never will be. */
   whenAllAcked(onSettled: () => void): void {
     if (this.end !== null || this.acceptedValues() === 0) onSettled()
     else this.#upkeep.whenAcked(null, this.#options.nowMs(), onSettled, onSettled)
@@ -314,37 +322,33 @@ export class NativeLinkState implements LinkCore {
     return () => {}
   }
 
-  /** The own Goodbye: after it no counted frame is sent. What waits was not sent. Null if there is no connection. */
-  farewell(reason: string): Buffer | null {
+  /** After its own Goodbye this side sends no counted frame: values that wait are not sent. */
+  goodbye(reason: string): Buffer | null {
     this.block()
     if (!this.epoch.isUp) return null
-    // Said already, as an answer: nothing more to say, and the peer's end to wait for.
+    // Sent already, as an answer: there is nothing to add, and the peer's FIN to wait for.
     if (this.epoch.goodbye.isSaid) return Buffer.alloc(0)
     this.#upkeep.sayGoodbye(this.#options.nowMs())
-    return this.#goodbye(goodbyeCodes.normal, reason)
+    return this.#encodeGoodbye(goodbyeCodes.normal, reason)
   }
 
-  lastWords(): Buffer {
+  finalAck(): Buffer {
     return encodeAck(this.epoch.received)
   }
 
-  replaced(): void {
-    this.#endEpoch(this.epoch.replaced(BigInt(Math.ceil(this.#options.nowMs() * 1000))))
-  }
-
-  #goodbye(code: number, reason: string): Buffer {
-    return encodeGoodbye({ code, next: this.epoch.window.next, received: this.epoch.received, reason })
+  #encodeGoodbye(code: number, reason: string): Buffer {
+    return encodeGoodbye({ code, next: this.epoch.retransmit.next, received: this.epoch.received, reason })
   }
 
   close(error: Error): void {
     if (this.end !== null) return
-    // What was accepted and is not confirmed has its outcome in any case. Why this side left is nearer than how the link ended.
+    // What was accepted and not confirmed gets its outcome in any case. Why this side left is closer than how the link ended.
     const end = (this.#leaving ??= error)
     if (this.acceptedValues() > 0) this.#renew('goodbye')
     this.end = end
     this.block()
-    this.#lanes.endAll(end)
-    this.#largeFrame.forget()
+    this.#table.close(end)
+    this.#longFrame.forget()
     this.#outbox.dropPending()
     this.#options.memory.close()
     this.#settleClosed()
@@ -352,17 +356,6 @@ export class NativeLinkState implements LinkCore {
     this.#upkeep.end()
   }
 
-  /** Every value of every lane gets its outcome, once. */
-  #endEpoch(end: EpochEnd): void {
-    const pending = this.#outbox.dropPending()
-    this.lost = withLost(this.lost, end, pending)
-    const sum = this.#lanes.endEpoch(end, pending, this.#leaving)
-    this.#counts.resets++
-    this.#options.witness?.onReset(end.reason, sum, end.reason === 'goodbye' ? this.#upkeep.peersReason : '')
-    this.#upkeep.rejectFlushes((lane) => (lane?.end instanceof LinkResetError ? lane.end : new LinkResetError(this.#options.peer, end.reason, { acked: 0, unknown: 0, notSent: 0 })))
-  }
-
-  /** When `poll` is to be called next, or null. */
   get nextDueAtMs(): number | null {
     if (this.end !== null) return null
     return this.epoch.isUp ? this.#upkeep.nextDueAtMs : this.epoch.expiresAtMs
@@ -372,29 +365,25 @@ export class NativeLinkState implements LinkCore {
     if (this.epoch.isUp) return this.#upkeep.poll(nowMs, dueAtMs)
     const end = this.epoch.expire(nowMs)
     if (end === null) return []
-    this.#endEpoch(end)
+    this.#epochEnded(end)
     return ['expired']
-  }
-
-  retire(): void {
-    if (this.end === null && !this.epoch.isUp && (this.#lanes.size > 0 || this.#outbox.unackedFrames > 0)) this.#renew('expired')
-  }
-
-  /** Costs a walk over the lanes. */
-  get figures(): LinkFigures {
-    const { window } = this.epoch
-    return {
-      roundTrip: this.#upkeep.roundTrip,
-      replay: { frames: window.heldFrames, bytes: window.heldBytes },
-      sendQueue: this.#outbox.figures,
-      credit: creditOf(this.#lanes.all),
-      memory: this.#options.memory.held,
-      lanes: this.#lanes.size,
-      ...this.#counts,
-    }
   }
 
   lookAgain(): DueAction | null {
     return this.#upkeep.lookAgain()
+  }
+
+  /** Costs a walk over the lanes. */
+  get figures(): LinkFigures {
+    const { retransmit } = this.epoch
+    return {
+      roundTrip: this.#upkeep.roundTrip,
+      replay: { frames: retransmit.heldFrames, bytes: retransmit.heldBytes },
+      sendQueue: this.#outbox.figures,
+      credit: creditOf(this.#sessions.all),
+      memory: this.#options.memory.held,
+      lanes: this.#sessions.size,
+      ...this.#counts,
+    }
   }
 }

@@ -89,7 +89,8 @@ export class MemoryBudget {
    * @returns bytes reserved, or 0 if that is under 4 KiB: then there is no room for another lane
    */
   reserveWindow(wantedBytes: number): number {
-    const bytes = this.waiting > 0 ? 0 : Math.min(wantedBytes, this.leftBytes, this.#windowsBytesMax - this.#heldBytes.windows)
+    const bytes =
+      this.waiting > 0 ? 0 : Math.min(wantedBytes, this.leftBytes, this.#windowsBytesMax - this.#heldBytes.windows)
     if (bytes < Math.min(wantedBytes, leastWindowBytes)) return 0
     this.#take('windows', bytes)
     return bytes
@@ -120,7 +121,11 @@ export class MemoryBudget {
 
   /** Throws ERR_INTERNAL if more is given back than was taken. */
   release(purpose: MemoryPurpose, bytes: number): void {
-    if (bytes > this.#heldBytes[purpose]) throw new StatewireError('ERR_INTERNAL', `${bytes} bytes of ${purpose} were released; ${this.#heldBytes[purpose]} are held.`)
+    if (bytes > this.#heldBytes[purpose])
+      throw new StatewireError(
+        'ERR_INTERNAL',
+        `${bytes} bytes of ${purpose} were released; ${this.#heldBytes[purpose]} are held.`,
+      )
     this.#heldBytes[purpose] -= bytes
     this.#usedBytes -= bytes
     this.#serve()

@@ -8,6 +8,7 @@
  * A link can always send within its share, whatever others do. Nothing here is called once a value: a link takes room for
  * sending by the quantum and gives it back in the same way. Reasons: docs/decisions/0006-memory-budget.md.
  */
+import type { HeldMemory } from '../../link-figures.ts'
 import { StatewireError } from '../../../codec/errors.ts'
 import { defaultMemoryBudgetBytes, MemoryBudget } from './memory-budget.ts'
 
@@ -20,18 +21,6 @@ export const sendQuantumBytes = 64 * 1024
 /** Windows of new lanes may take so much of the pool, growing ones less: growth is what can be done without. */
 const windowsOfPool = 3 / 4
 const growthOfPool = 1 / 2
-
-/** What one node, or one link of it, holds, in bytes. */
-export interface HeldMemory {
-  /** Granted to peers as credit, or arrived and unread. */
-  readonly windowsBytes: number
-  /** Of single values longer than their window: arriving or unread. */
-  readonly largeFramesBytes: number
-  /** Values that wait to be sent. */
-  readonly sendQueueBytes: number
-  /** Room for values that are encoded, or sent and not acknowledged. */
-  readonly replayBytes: number
-}
 
 export class NodeMemory {
   readonly budgetBytes: number
@@ -60,7 +49,10 @@ export class NodeMemory {
   setLinks(links: number): void {
     const leastBytes = links * leastBudgetPerLinkBytes
     if (leastBytes > this.budgetBytes) {
-      throw new StatewireError('ERR_MEMORY_BUDGET', `memoryBudgetBytes is ${this.budgetBytes}; ${links} links need at least ${leastBytes}`)
+      throw new StatewireError(
+        'ERR_MEMORY_BUDGET',
+        `memoryBudgetBytes is ${this.budgetBytes}; ${links} links need at least ${leastBytes}`,
+      )
     }
     this.#shareBytes = this.#shareFor(links)
     const poolBytes = this.budgetBytes - links * this.#shareBytes
@@ -108,7 +100,11 @@ export class NodeMemory {
   invariants(): void {
     let pooledBytes = 0
     for (const link of this.#links) pooledBytes += link.pooledBytes
-    if (pooledBytes !== this.#pool.usedBytes) throw new StatewireError('ERR_INTERNAL', `The links hold ${pooledBytes} bytes of the pool; it counts ${this.#pool.usedBytes}.`)
+    if (pooledBytes !== this.#pool.usedBytes)
+      throw new StatewireError(
+        'ERR_INTERNAL',
+        `The links hold ${pooledBytes} bytes of the pool; it counts ${this.#pool.usedBytes}.`,
+      )
   }
 }
 
@@ -135,7 +131,12 @@ export class LinkMemory {
   }
 
   get held(): HeldMemory {
-    return { windowsBytes: this.#windowsBytes, largeFramesBytes: this.#largeFramesBytes, sendQueueBytes: this.#sendQueueBytes, replayBytes: this.#replayBytes }
+    return {
+      windowsBytes: this.#windowsBytes,
+      largeFramesBytes: this.#largeFramesBytes,
+      sendQueueBytes: this.#sendQueueBytes,
+      replayBytes: this.#replayBytes,
+    }
   }
 
   get pooledBytes(): number {
@@ -256,7 +257,10 @@ export class LinkMemory {
   /** The caller counts it, and settles. */
   #reserveSend(bytes: number): boolean {
     if (this.#isClosed) return false
-    const moreBytes = this.#beyondShare(this.#sendQueueBytes + this.#replayBytes + bytes) - this.#pooledQueueBytes - this.#pooledReplayBytes
+    const moreBytes =
+      this.#beyondShare(this.#sendQueueBytes + this.#replayBytes + bytes) -
+      this.#pooledQueueBytes -
+      this.#pooledReplayBytes
     if (moreBytes > 0) {
       if (!this.#pool.tryReserve('replay', moreBytes)) return false
       this.#pooledReplayBytes += moreBytes
@@ -271,7 +275,10 @@ export class LinkMemory {
   #settleSend(): void {
     const replayBytes = this.#beyondShare(this.#replayBytes)
     const queueBytes = this.#beyondShare(this.#sendQueueBytes + this.#replayBytes) - replayBytes
-    const [moreReplayBytes, moreQueueBytes] = [replayBytes - this.#pooledReplayBytes, queueBytes - this.#pooledQueueBytes]
+    const [moreReplayBytes, moreQueueBytes] = [
+      replayBytes - this.#pooledReplayBytes,
+      queueBytes - this.#pooledQueueBytes,
+    ]
     this.#pooledReplayBytes = replayBytes
     this.#pooledQueueBytes = queueBytes
     // Taken before anything is given back, which others would get.

@@ -6,7 +6,7 @@
 import { TlsPipe } from '../../../actors/tls/tls-pipe.ts'
 import type { NetworkValue } from '../../../codec/index.ts'
 import { AckSchedule } from '../../../protocol/native/epoch/ack-schedule.ts'
-import { ReplayWindow } from '../../../protocol/native/epoch/retransmit-buffer.ts'
+import { RetransmitBuffer } from '../../../protocol/native/epoch/retransmit-buffer.ts'
 import { eventually, median } from '../bar.ts'
 import type { Bar, BarContext } from '../bar.ts'
 import { linkStateOf, makeSessionPairs, startTlsPair, stopTlsPair } from './tls-pair.ts'
@@ -29,7 +29,7 @@ export interface Round {
  */
 function withoutResumption(): () => void {
   const schedule = AckSchedule.prototype
-  const window = ReplayWindow.prototype
+  const window = RetransmitBuffer.prototype
   const { counted } = schedule
   const isRipe = schedule.isRipe
   const { push, ack } = window

@@ -10,11 +10,11 @@ import { NativeFrameReader } from '../../../codec/native-frame-reader.ts'
 import { controlLane } from '../../../codec/native-frames.ts'
 import type { FrameSource } from '../../../protocol/dialect.ts'
 import { decodePeerId } from '../../../protocol/key-id.ts'
-import { idleHooks } from '../../../protocol/link-core.ts'
+import { noopHooks } from '../../../protocol/link-core.ts'
 import { defaultKeepAlive } from '../../../protocol/native/epoch/keep-alive.ts'
 import { LinkEpoch } from '../../../protocol/native/epoch/link-epoch.ts'
 import { NativeAcceptorHandshake, NativeDialerHandshake } from '../../../protocol/native/link/native-handshake.ts'
-import { NativeLinkState } from '../../../protocol/native/link/native-link.ts'
+import { NativeLink } from '../../../protocol/native/link/native-link.ts'
 import { NodeMemory } from '../../../protocol/native/memory/node-memory.ts'
 import type { Direction } from './chaos-proxy.ts'
 import { sessionsOfConversation } from './conversation.ts'
@@ -71,7 +71,7 @@ export class ReplayedSide {
     const told = createHash('sha1')
     let epochs = 1n
     const epoch = new LinkEpoch({ connectionId: 0, ...this.#keys, limits, bootId: 1n, drawEpoch: () => (epochs += 1n) })
-    const state = new NativeLinkState({
+    const state = new NativeLink({
       peer: 'peer',
       connectionId: 0,
       epoch,
@@ -85,12 +85,12 @@ export class ReplayedSide {
     })
     let values = 0
     state.setHooks({
-      ...idleHooks,
+      ...noopHooks,
       onGoodbye: (step) => void told.update(`goodbye ${step}`),
       onHandlerFailed: (_lane, error) => void told.update(String(error)),
     })
     const feed = this.#handshake(state, () => {
-      for (const frame of this.#own) state.epoch.window.push([frame], [frame.length])
+      for (const frame of this.#own) state.epoch.retransmit.push([frame], [frame.length])
       const ids = Array.from({ length: sessionsOfConversation }, (_, id) => id)
       state.takeIds(0, ids.length, ids)
       for (const lane of ids.map((id) => state.openLane(id))) {
@@ -113,10 +113,10 @@ export class ReplayedSide {
       told.update(String(error))
       return `${String(error)} ${told.digest('hex')}`
     }
-    return `${values} values, ${epoch.received} frames, acknowledged ${epoch.window.first}, ${told.digest('hex')}`
+    return `${values} values, ${epoch.received} frames, acknowledged ${epoch.retransmit.first}, ${told.digest('hex')}`
   }
 
-  #handshake(state: NativeLinkState, begin: () => void): (bytes: Buffer) => void {
+  #handshake(state: NativeLink, begin: () => void): (bytes: Buffer) => void {
     let source: FrameSource | null = null
     const handshake = this.#role === 'dialer' ? new NativeDialerHandshake(state) : new NativeAcceptorHandshake()
     if ('begin' in handshake) handshake.begin()

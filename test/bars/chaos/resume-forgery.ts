@@ -7,7 +7,7 @@ import { createNetwork, Identity } from '../../../actors/index.ts'
 import type { Network, Session } from '../../../actors/index.ts'
 import { encodeCredit, nativeDescriptors } from '../../../codec/native-frames.ts'
 import { LinkResetError } from '../../../protocol/native/lanes/native-lane.ts'
-import { BreachPenalty } from '../../../protocol/protocol-error-penalty.ts'
+import { ProtocolErrorPenalty } from '../../../protocol/protocol-error-penalty.ts'
 import { seededRandom } from '../../../testing/index.ts'
 import { pause } from '../bar.ts'
 import type { Bar, BarContext } from '../bar.ts'
@@ -216,8 +216,8 @@ export async function forgeHellos(
     if (!isOver) counts.disturbed++
   })
   // Repeated protocol errors normally block a peer; here every hello must be processed.
-  const { leftMs } = BreachPenalty.prototype
-  BreachPenalty.prototype.leftMs = () => 0
+  const { leftMs } = ProtocolErrorPenalty.prototype
+  ProtocolErrorPenalty.prototype.leftMs = () => 0
   const told: Told[] = []
   try {
     const stopHonest = await keepHonestLink(victim, honest, counts)
@@ -238,7 +238,7 @@ export async function forgeHellos(
     return counts
   } finally {
     isOver = true
-    BreachPenalty.prototype.leftMs = leftMs
+    ProtocolErrorPenalty.prototype.leftMs = leftMs
     await Promise.all([victim.shutdown(), honest.shutdown()])
   }
 }
@@ -247,7 +247,7 @@ function imitate(memory: LinkMemory, victim: Network, friend: string): void {
   const { epoch } = linkStateOf(victim, friend)
   memory.epoch = epoch.known
   memory.known = epoch.epoch
-  memory.received = epoch.window.first
+  memory.received = epoch.retransmit.first
   memory.sent = epoch.received
 }
 

@@ -7,7 +7,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createNetwork, Identity } from '../../../actors/index.ts'
 import type { Session } from '../../../actors/index.ts'
-import { defaultReplayWindowBytes } from '../../../protocol/native/epoch/retransmit-buffer.ts'
+import { defaultRetransmitBufferBytes } from '../../../protocol/native/epoch/retransmit-buffer.ts'
 import { mebibyte, pause, quantile, settledRssBytes } from '../bar.ts'
 import type { Bar, BarContext } from '../bar.ts'
 import { chaosProgram } from './flood-bar.ts'
@@ -125,7 +125,7 @@ export async function slowReader({ isQuick, progress }: BarContext): Promise<rea
   const seconds = isQuick ? 3 : 60
   progress(`C13 a session that nobody reads for ${seconds} s, and as long without`)
   const { idle, blocked, taken, rssGrowthBytes } = await leaveUnreadApart(seconds)
-  const allowedBytes = defaultReplayWindowBytes + 2 * mebibyte
+  const allowedBytes = defaultRetransmitBufferBytes + 2 * mebibyte
   const peakGrowthBytes = blocked.peakRssBytes - idle.peakRssBytes
   const passed =
     taken > 0 &&

@@ -6,7 +6,7 @@ import { createNetwork, Identity } from '../../../actors/index.ts'
 import type { Limits, Network, Session } from '../../../actors/index.ts'
 import { supervisorServices } from '../../../actors/network/supervisor.ts'
 import type { Services } from '../../../actors/network/services.ts'
-import type { NativeLinkState } from '../../../protocol/native/link/native-link.ts'
+import type { NativeLink } from '../../../protocol/native/link/native-link.ts'
 
 /** Many fast connects from one address: the limits for strangers have checks of their own. */
 export const bareLimits: Partial<Limits> = {
@@ -53,7 +53,7 @@ export async function stopTlsPair({ acceptor, dialer }: TlsPair): Promise<void> 
 }
 
 /** The state of the first link to a peer. */
-export function linkStateOf(network: Network, peer: string): NativeLinkState {
+export function linkStateOf(network: Network, peer: string): NativeLink {
   const services = supervisorServices(network.ref) as Services
-  return services.baseLinks.of(peer)[0]?.state as NativeLinkState
+  return services.baseLinks.of(peer)[0]?.state as NativeLink
 }

@@ -11,7 +11,7 @@ import { ampcDialect } from '../../../protocol/ampc/ampc-dialect.ts'
 import { AmpcAcceptorHandshake, AmpcDialerHandshake } from '../../../protocol/ampc/ampc-handshake.ts'
 import { ConnectionLostError } from '../../../protocol/lane.ts'
 import type { Lane } from '../../../protocol/lane.ts'
-import { LinkState } from '../../../protocol/ampc/ampc-link.ts'
+import { AmpcLink } from '../../../protocol/ampc/ampc-link.ts'
 import { ampcHandshakeSeeds, ampcSeeds, controlSeeds, maxMessageLengthBytes } from './corpus.ts'
 import type { Dice } from './dice.ts'
 import { Seeds, slicesOf } from './mutate.ts'
@@ -31,14 +31,14 @@ const value: NetworkValue = { type: 'Bytes', value: Buffer.alloc(20, 1) }
 const overheadBytes = 64
 
 interface Built {
-  readonly state: LinkState
+  readonly state: AmpcLink
   readonly lanes: readonly Lane[]
 }
 
 type Build = () => Built
 
 function link(framing: 'sessions' | 'control', lanes: number, early = false): Built {
-  const state = new LinkState(
+  const state = new AmpcLink(
     framing === 'sessions' ? ampcDialect.sessions(maxMessageLengthBytes) : ampcDialect.control(),
     linkLimits,
   )
@@ -99,9 +99,7 @@ function run(built: Built, input: Buffer, dice: Dice, trace: Trace, framing: 'se
   const endedWith = new Map<Lane, number>()
   state.setHooks({
     requestFlush() {},
-    requestAck() {},
     flushNow() {},
-    onReceiveFull() {},
     onReceiveRoom() {},
     onBroken: (error) => void codeOfBreach(error),
     requestTimer() {},

@@ -15,9 +15,9 @@ import { defaultKeepAlive } from '../../../protocol/native/epoch/keep-alive.ts'
 import { LinkEpoch } from '../../../protocol/native/epoch/link-epoch.ts'
 import { LinkResetError } from '../../../protocol/native/lanes/native-lane.ts'
 import type { NativeLane } from '../../../protocol/native/lanes/native-lane.ts'
-import { NativeLinkState } from '../../../protocol/native/link/native-link.ts'
+import { NativeLink } from '../../../protocol/native/link/native-link.ts'
 import { NodeMemory } from '../../../protocol/native/memory/node-memory.ts'
-import { replayWindowFramesMax } from '../../../protocol/native/epoch/retransmit-buffer.ts'
+import { retransmitFramesMax } from '../../../protocol/native/epoch/retransmit-buffer.ts'
 import { limits, maxMessageLengthBytes, ownKey, peerHello, peerKey } from './corpus.ts'
 import { codeOfBreach, holds, isCount } from './target.ts'
 import type { Trace } from './target.ts'
@@ -38,7 +38,7 @@ export interface RigLane {
 }
 
 export class NativeRig implements LinkHooks {
-  readonly state: NativeLinkState
+  readonly state: NativeLink
   readonly lanes: RigLane[] = []
   readonly #reader: NativeFrameReader
   readonly #own: NativeFrameReader
@@ -65,7 +65,7 @@ export class NativeRig implements LinkHooks {
       bootId: 100n,
       drawEpoch: () => this.#epochs++,
     })
-    this.state = new NativeLinkState({
+    this.state = new NativeLink({
       peer: 'peer',
       connectionId,
       epoch,
@@ -101,13 +101,9 @@ export class NativeRig implements LinkHooks {
   requestFlush(): void {
     this.#flushRequested = true
   }
-  requestAck(): void {
-    this.#flushRequested = true
-  }
   flushNow(): void {
     this.flush()
   }
-  onReceiveFull(): void {}
   onReceiveRoom(): void {}
   requestTimer(): void {}
   onHandlerFailed(lane: Lane): void {
@@ -120,12 +116,12 @@ export class NativeRig implements LinkHooks {
     this.#outcome ??= `goodbye ${step}`
     if (step === 'answer') {
       this.flush()
-      this.#say(this.state.farewell(''))
+      this.#say(this.state.goodbye(''))
     } else if (step === 'finish') {
-      this.#say(this.state.lastWords())
+      this.#say(this.state.finalAck())
       this.isReading = false
     } else {
-      this.state.contractBroken('')
+      this.state.protocolBroken('')
       this.isReading = false
     }
   }
@@ -146,7 +142,7 @@ export class NativeRig implements LinkHooks {
   #broken(error: unknown): void {
     this.#outcome = codeOfBreach(error)
     this.#own.reset()
-    this.#own.push(this.state.contractBroken((error as ProtocolError).message))
+    this.#own.push(this.state.protocolBroken((error as ProtocolError).message))
     holds(!this.state.epoch.isUp, 'the epoch goes on behind a protocol error')
     holds(this.state.laneCount === 0, `${this.state.laneCount} lanes live on behind a protocol error`)
     this.isReading = false
@@ -168,7 +164,7 @@ export class NativeRig implements LinkHooks {
       this.#own.push(part)
       replayedBytes += part.length
     }
-    const { window } = this.state.epoch
+    const { retransmit: window } = this.state.epoch
     // A resumed connection may begin with an Ack.
     const ackBytes = this.state.lastVerdict === 'RESUME' ? encodeAck(0).length : 0
     const isWhole = replayedBytes === window.heldBytes || replayedBytes === window.heldBytes + ackBytes
@@ -240,7 +236,7 @@ export class NativeRig implements LinkHooks {
       if (lane.unreadValues === 0) continue
       lane.take()
     }
-    if (this.#flushRequested) this.flush()
+    if (this.#flushRequested || this.state.outbound.isAckDue) this.flush()
   }
 
   get outcome(): string {
@@ -255,13 +251,13 @@ export class NativeRig implements LinkHooks {
       this.#reader.bufferedBytes <= maxMessageLengthBytes + 10 || !this.isReading,
       `the reader keeps ${this.#reader.bufferedBytes} bytes`,
     )
-    epoch.window.invariants()
-    const { first, next, heldBytes, heldFrames } = epoch.window
+    epoch.retransmit.invariants()
+    const { first, next, heldBytes, heldFrames } = epoch.retransmit
     holds(
       [epoch.received, first, next, heldBytes, heldFrames].every(isCount),
       `received ${epoch.received}, first ${first}, next ${next}, held ${heldFrames} of ${heldBytes} bytes`,
     )
-    holds(heldFrames <= 2 * replayWindowFramesMax, `${heldFrames} frames are held`)
+    holds(heldFrames <= 2 * retransmitFramesMax, `${heldFrames} frames are held`)
     holds(Object.values(counters).every(isCount), `counters: ${JSON.stringify(counters)}`)
     const dueAtMs = this.state.nextDueAtMs
     holds(dueAtMs === null || !Number.isNaN(dueAtMs), 'the next deadline is not a number')

@@ -135,7 +135,7 @@ const open: readonly State[] = [
     build: (rig) => {
       rig.connect()
       openWithValues(rig)
-      holds(rig.state.farewell('over') !== null, 'there is no Goodbye')
+      holds(rig.state.goodbye('over') !== null, 'there is no Goodbye')
     },
   },
   {
@@ -143,7 +143,7 @@ const open: readonly State[] = [
     build: (rig) => {
       rig.connect()
       openWithValues(rig)
-      rig.state.farewell('over')
+      rig.state.goodbye('over')
       rig.state.close(new Error('over'))
     },
   },
@@ -152,7 +152,7 @@ const open: readonly State[] = [
     build: (rig) => {
       rig.connect()
       openWithValues(rig)
-      const { received, window } = rig.state.epoch
+      const { received, retransmit: window } = rig.state.epoch
       rig.push(encodeGoodbye({ code: 0, next: received, received: window.first, reason: 'over' }))
     },
   },

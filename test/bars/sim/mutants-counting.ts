@@ -6,13 +6,13 @@ import { readUint32 } from '../../../codec/frame-length.ts'
 import { NativeFrameReader } from '../../../codec/native-frame-reader.ts'
 import { controlLane } from '../../../codec/native-frames.ts'
 import { AckSchedule } from '../../../protocol/native/epoch/ack-schedule.ts'
-import { GoodbyeState } from '../../../protocol/native/epoch/goodbye.ts'
+import { GoodbyeExchange } from '../../../protocol/native/epoch/goodbye.ts'
 import { KeepAlive } from '../../../protocol/native/epoch/keep-alive.ts'
 import { LinkEpoch } from '../../../protocol/native/epoch/link-epoch.ts'
 import { LinkUpkeep } from '../../../protocol/native/link/link-upkeep.ts'
-import { NativeLinkState } from '../../../protocol/native/link/native-link.ts'
+import { NativeLink } from '../../../protocol/native/link/native-link.ts'
 import { NativeOutbox } from '../../../protocol/native/lanes/native-outbox.ts'
-import { ReplayWindow } from '../../../protocol/native/epoch/retransmit-buffer.ts'
+import { RetransmitBuffer } from '../../../protocol/native/epoch/retransmit-buffer.ts'
 import { replace, replaceGetter } from './plant.ts'
 import type { Mutant } from './plant.ts'
 
@@ -20,7 +20,7 @@ import type { Mutant } from './plant.ts'
 interface HalfRead {
   readonly header: Buffer
   readonly assembledEnd: number
-  readonly sink: NativeLinkState
+  readonly sink: NativeLink
 }
 
 /** Counts a frame when its header is there; the rest may never arrive. */
@@ -54,7 +54,7 @@ export const countingMutants: Readonly<Record<string, Mutant>> = {
   'window-trimmed-too-far': {
     sentence: 'An Ack lets go of one frame more than it acknowledges.',
     plant: () =>
-      replace(ReplayWindow, 'ack', (window, ack, received) =>
+      replace(RetransmitBuffer, 'ack', (window, ack, received) =>
         ack(received > window.first && received < window.next ? received + 1 : received),
       ),
   },
@@ -65,7 +65,7 @@ export const countingMutants: Readonly<Record<string, Mutant>> = {
   'control-frames-counted': {
     sentence: 'Frames of the control lane count like others.',
     plant: () =>
-      replace(NativeLinkState, 'onFrame', (state, onFrame, laneId, ...rest) => {
+      replace(NativeLink, 'onFrame', (state, onFrame, laneId, ...rest) => {
         const isFree = onFrame(laneId, ...rest)
         if (laneId === controlLane) state.epoch.countFrame(0, 0)
         return isFree
@@ -74,7 +74,7 @@ export const countingMutants: Readonly<Record<string, Mutant>> = {
   'outcomes-off-by-one': {
     sentence: 'One frame that is held is left out when outcomes are counted.',
     plant: () =>
-      replace(ReplayWindow, 'forEachHeld', (window, forEach, visit) =>
+      replace(RetransmitBuffer, 'forEachHeld', (window, forEach, visit) =>
         forEach((sequence, lane, descriptor) => {
           if (sequence > window.first) visit(sequence, lane, descriptor)
         }),
@@ -82,16 +82,16 @@ export const countingMutants: Readonly<Record<string, Mutant>> = {
   },
   'no-last-ack': {
     sentence: 'The last Ack, before the FIN, is left out.',
-    plant: () => replace(NativeLinkState, 'lastWords', () => Buffer.alloc(0)),
+    plant: () => replace(NativeLink, 'finalAck', () => Buffer.alloc(0)),
   },
   'goodbye-taken-for-a-break': {
     sentence: 'A Goodbye ends a connection, and not the link.',
-    plant: () => replaceGetter(GoodbyeState, 'isEnding', () => false),
+    plant: () => replaceGetter(GoodbyeExchange, 'isEnding', () => false),
   },
   'goodbye-not-answered': {
     sentence: 'A Goodbye is heard and not answered.',
     plant: () =>
-      replace(LinkEpoch, 'hearGoodbye', (_, hear, goodbye) => {
+      replace(LinkEpoch, 'receiveGoodbye', (_, hear, goodbye) => {
         const step = hear(goodbye)
         return step === 'answer' ? 'finish' : step
       }),

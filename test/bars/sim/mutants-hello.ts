@@ -5,7 +5,7 @@
 import { NativeAcceptorHandshake } from '../../../protocol/native/link/native-handshake.ts'
 import { nativeDialect } from '../../../protocol/native/link/native-dialect.ts'
 import { LinkEpoch } from '../../../protocol/native/epoch/link-epoch.ts'
-import { NativeLinkState } from '../../../protocol/native/link/native-link.ts'
+import { NativeLink } from '../../../protocol/native/link/native-link.ts'
 import { verdictOf } from '../../../protocol/native/handshake/verdict.ts'
 import type { Hello } from '../../../codec/hello.ts'
 import type { AcceptorHandshake } from '../../../protocol/dialect.ts'
@@ -154,28 +154,28 @@ export const helloMutants: Readonly<Record<string, Mutant>> = {
   'replay-one-too-late': {
     sentence: 'After a resume the first frame that the peer misses is left out.',
     plant: () =>
-      inVerdict((mine, theirs, { window }) => {
-        if (verdictOf(mine, theirs).mine === 'RESUME' && theirs.received < window.next) theirs.received += 1
+      inVerdict((mine, theirs, { retransmit }) => {
+        if (verdictOf(mine, theirs).mine === 'RESUME' && theirs.received < retransmit.next) theirs.received += 1
       }),
   },
   'replay-one-too-early': {
     sentence: 'After a resume the last frame that the peer has is sent again.',
     plant: () =>
-      inVerdict((mine, theirs, { window }) => {
-        if (verdictOf(mine, theirs).mine === 'RESUME' && theirs.received > window.first) theirs.received -= 1
+      inVerdict((mine, theirs, { retransmit }) => {
+        if (verdictOf(mine, theirs).mine === 'RESUME' && theirs.received > retransmit.first) theirs.received -= 1
       }),
   },
   'replay-of-all-that-is-held': {
     sentence: 'After a resume everything that was not acknowledged is sent again, whatever the peer says it has.',
     plant: () =>
-      inVerdict((mine, theirs, { window }) => {
-        if (verdictOf(mine, theirs).mine === 'RESUME') theirs.received = window.first
+      inVerdict((mine, theirs, { retransmit }) => {
+        if (verdictOf(mine, theirs).mine === 'RESUME') theirs.received = retransmit.first
       }),
   },
   'replay-left-out': {
     sentence: 'After a resume nothing is sent again.',
     plant: () =>
-      replace(NativeLinkState, 'established', (_, establish, agreed) => {
+      replace(NativeLink, 'established', (_, establish, agreed) => {
         establish(agreed)
         return []
       }),

@@ -4,7 +4,7 @@
  */
 import { BaseLinks } from '../../../actors/link/base-links.ts'
 import { ReceiveWindow, SendCredit } from '../../../protocol/native/lanes/credit.ts'
-import { NativeLinkState } from '../../../protocol/native/link/native-link.ts'
+import { NativeLink } from '../../../protocol/native/link/native-link.ts'
 import { NativeOutbox } from '../../../protocol/native/lanes/native-outbox.ts'
 import { LinkSessions } from '../../../protocol/native/lanes/session-numbering.ts'
 import { Lane } from '../../../protocol/lane.ts'
@@ -55,7 +55,7 @@ export const laneMutants: Readonly<Record<string, Mutant>> = {
   },
   'flush-too-early': {
     sentence: 'A flush does not wait.',
-    plant: () => replace(NativeLinkState, 'whenAcked', (_, __, ___, resolve) => (resolve(), () => {})),
+    plant: () => replace(NativeLink, 'whenAcked', (_, __, ___, resolve) => (resolve(), () => {})),
   },
   'links-of-its-own-number': {
     sentence: 'A side takes all of its links for links that the peer has too.',
@@ -63,7 +63,7 @@ export const laneMutants: Readonly<Record<string, Mutant>> = {
   },
   'link-kept-that-is-gone': {
     sentence: 'What was sent on a link that the peer has no more is not told its outcome.',
-    plant: () => replace(NativeLinkState, 'retire', () => {}),
+    plant: () => replace(NativeLink, 'retire', () => {}),
   },
   'passed-over-not-reset': {
     sentence: 'The peer is not told of sessions that were passed over.',

@@ -3,7 +3,7 @@
  * Independent of: any particular mutant.
  */
 import type { NativeLane } from '../../../protocol/native/lanes/native-lane.ts'
-import { NativeLinkState } from '../../../protocol/native/link/native-link.ts'
+import { NativeLink } from '../../../protocol/native/link/native-link.ts'
 
 export interface Mutant {
   readonly sentence: string
@@ -44,9 +44,9 @@ export function replaceGetter<T extends object, K extends keyof T & string>(
 export type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** The lanes that a link has had; its own list is private. */
-export function lanesOf(): (state: NativeLinkState) => readonly NativeLane[] {
-  const lanes = new WeakMap<NativeLinkState, NativeLane[]>()
-  replace(NativeLinkState, 'openLane', (state, open, id) => {
+export function lanesOf(): (state: NativeLink) => readonly NativeLane[] {
+  const lanes = new WeakMap<NativeLink, NativeLane[]>()
+  replace(NativeLink, 'openLane', (state, open, id) => {
     const lane = open(id)
     const known = lanes.get(state) ?? []
     lanes.set(state, known)
@@ -57,9 +57,9 @@ export function lanesOf(): (state: NativeLinkState) => readonly NativeLane[] {
 }
 
 /** Something that goes wrong whenever a link is resumed. */
-export function onResume(bug: (state: NativeLinkState, lanes: readonly NativeLane[]) => void): void {
+export function onResume(bug: (state: NativeLink, lanes: readonly NativeLane[]) => void): void {
   const lanes = lanesOf()
-  replace(NativeLinkState, 'established', (state, establish, agreed) => {
+  replace(NativeLink, 'established', (state, establish, agreed) => {
     const replay = establish(agreed)
     if (state.lastVerdict === 'RESUME') bug(state, lanes(state))
     return replay

@@ -12,7 +12,7 @@ import { PeerTable } from '../../../../actors/config/peer-table.ts'
 import { resolveOptions } from '../../../../actors/config/options.ts'
 import { encodeFrame } from '../../../../codec/index.ts'
 import type { NetworkValue } from '../../../../codec/index.ts'
-import { ampcDialect, LinkState } from '../../../../protocol/index.ts'
+import { ampcDialect, AmpcLink } from '../../../../protocol/index.ts'
 import { EarlyFrames } from '../../../../protocol/ampc/early-frames.ts'
 import { nativeDialect } from '../../../../protocol/native/link/native-dialect.ts'
 import { NodeMemory } from '../../../../protocol/native/memory/node-memory.ts'
@@ -151,7 +151,7 @@ interface Queueing {
 /** A link without a connection: what is sent waits. */
 function link(dialect: 'ampc' | 'native', limits: Partial<Limits>): Queueing {
   if (dialect === 'ampc')
-    return new LinkState(ampcDialect.sessions(1 << 20), { ...linkLimits, ...limits }) as unknown as Queueing
+    return new AmpcLink(ampcDialect.sessions(1 << 20), { ...linkLimits, ...limits }) as unknown as Queueing
   const [own, peer] = [Identity.generate(), Identity.generate().id]
   const options = resolveOptions({ identity: own, peers: [{ id: peer, url: 'tls://127.0.0.1:1' }], limits })
   return createLinkStates({
@@ -204,7 +204,7 @@ function sendQueueCases(dialect: 'ampc' | 'native'): LimitCase[] {
 
 /** A body costs its bytes, including the length field, and 64. */
 function unread(cost: number): string {
-  const state = new LinkState(ampcDialect.sessions(1 << 20), linkLimits)
+  const state = new AmpcLink(ampcDialect.sessions(1 << 20), linkLimits)
   state.openLane(1)
   const frame = encodeFrame(1, bytes(cost - 64 - 4))
   state.onFrame(1, frame[4] as number, frame, 5, frame.length)

@@ -6,7 +6,7 @@ import { MemoryPipe } from '../../../../actors/transport/memory-pipe.ts'
 import type { Limits, Network, Session, Transport } from '../../../../actors/index.ts'
 import type { StatewireError } from '../../../../codec/errors.ts'
 import { Admission } from '../../../../protocol/index.ts'
-import { idleHooks } from '../../../../protocol/link-core.ts'
+import { noopHooks } from '../../../../protocol/link-core.ts'
 import { FloodGuard } from '../../../../protocol/native/lanes/flood-guard.ts'
 import { goodbyeSilenceMs } from '../../../../protocol/native/epoch/goodbye.ts'
 import { defaultKeepAlive } from '../../../../protocol/native/epoch/keep-alive.ts'
@@ -222,8 +222,8 @@ function afterGoodbye(ms: number): string {
     defaultKeepAlive,
     link,
     outbox,
-    new FloodGuard({ valuesSent: 0, valuesReceived: 0 }, 0),
-    () => idleHooks,
+    new FloodGuard({ carriedFrames: () => 0 }, 0),
+    () => noopHooks,
   )
   upkeep.begin(0)
   link.goodbye.say()

@@ -29,10 +29,10 @@ import {
 } from '../../../../protocol/native/memory/memory-budget.ts'
 import { decodeMsgPack } from '../../../../protocol/native/lanes/msgpack.ts'
 import {
-  defaultReplayWindowBytes,
-  replayFrameOverheadBytes,
-  ReplayWindow,
-  replayWindowFramesMax,
+  defaultRetransmitBufferBytes,
+  retransmitFrameOverheadBytes,
+  RetransmitBuffer,
+  retransmitFramesMax,
 } from '../../../../protocol/native/epoch/retransmit-buffer.ts'
 import { earlySessionsMax, LinkSessions } from '../../../../protocol/native/lanes/session-numbering.ts'
 import { around } from './case.ts'
@@ -142,7 +142,7 @@ function identityOf(lengthBytes: number): string {
 }
 
 function fillsWindow(frameBytes: number, windowBytes: number): string {
-  const window = new ReplayWindow(windowBytes)
+  const window = new RetransmitBuffer(windowBytes)
   window.push([Buffer.alloc(frameBytes)], [frameBytes])
   return window.admits() ? fine : 'senders wait'
 }
@@ -201,7 +201,7 @@ function crosses(length: number): void {
 }
 
 function memoryCases(): LimitCase[] {
-  const frameCount = replayWindowFramesMax
+  const frameCount = retransmitFramesMax
   const budget = defaultMemoryBudgetBytes
   return [
     ...around(
@@ -248,27 +248,27 @@ function memoryCases(): LimitCase[] {
     ),
     ...around('earlySessionsMax', 'kept', earlySessionsMax, [fine, fine, 'ERR_EARLY_SESSIONS'], early),
     ...around('waitersMax', 'kept', waitersMax, [fine, fine, 'ERR_RECEIVE_QUEUE_FULL'], waiters),
-    ...around('replayWindowFramesMax', 'kept', frameCount, [fine, 'senders wait', 'senders wait'], (pending) =>
-      new ReplayWindow(1 << 30).admits(pending) ? fine : 'senders wait',
+    ...around('retransmitFramesMax', 'kept', frameCount, [fine, 'senders wait', 'senders wait'], (pending) =>
+      new RetransmitBuffer(1 << 30).admits(pending) ? fine : 'senders wait',
     ),
     ...around(
-      'replayWindowFramesMax',
+      'retransmitFramesMax',
       'twice, to what goes on without asking',
       2 * frameCount,
       [fine, fine, 'ERR_REPLAY_WINDOW_OVERRUN'],
-      (count) => new ReplayWindow(1 << 30).push([Buffer.alloc(count)], new Uint32Array(count).fill(1)),
+      (count) => new RetransmitBuffer(1 << 30).push([Buffer.alloc(count)], new Uint32Array(count).fill(1)),
     ),
     ...around(
-      'defaultReplayWindowBytes',
+      'defaultRetransmitBufferBytes',
       'kept',
-      defaultReplayWindowBytes - replayFrameOverheadBytes,
+      defaultRetransmitBufferBytes - retransmitFrameOverheadBytes,
       [fine, 'senders wait', 'senders wait'],
-      (length) => fillsWindow(length, defaultReplayWindowBytes),
+      (length) => fillsWindow(length, defaultRetransmitBufferBytes),
     ),
     ...around(
-      'replayFrameOverheadBytes',
+      'retransmitFrameOverheadBytes',
       'kept',
-      replayFrameOverheadBytes + 8,
+      retransmitFrameOverheadBytes + 8,
       ['senders wait', 'senders wait', fine],
       (window) => fillsWindow(8, window),
     ),
