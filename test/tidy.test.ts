@@ -32,8 +32,6 @@ const ratchet: Record<string, number> = {
   'actors/link/link.ts': 450,
   'actors/network/network.ts': 447,
   'actors/session/session-group.ts': 425,
-  'test/actors/embedding.test.ts': 401,
-  'test/actors/inspection.test.ts': 439,
   'test/bars/security/limits/wire.ts': 402,
   'test/native/link-epoch.test.ts': 507,
   'test/native/simulated-link.ts': 477,

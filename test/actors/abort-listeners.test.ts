@@ -1,4 +1,7 @@
-/** Owns: that many calls which share an AbortSignal put one listener on it, and that each of them is aborted or released. */
+/**
+ * Owns: that many calls that share an AbortSignal put one listener on it, and that each of them is aborted or released.
+ * Independent of: what the calls do.
+ */
 import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import type { Session } from '../../index.ts'
@@ -7,8 +10,8 @@ import { number, play, rejectionOf } from '../support/native-scene.ts'
 
 const listenersOf = (signal: AbortSignal): number => getEventListeners(signal, 'abort').length
 
-describe('one AbortSignal for many waits', () => {
-  it('one AbortSignal for many waits has one listener while any of them waits, and none afterwards', () => {
+describe('a shared AbortSignal', () => {
+  it('a shared AbortSignal has one listener while any call waits on it, and none afterwards', () => {
     const { signal } = new AbortController()
     const removals = Array.from({ length: 20 }, () => onAbort(signal, () => {}))
     expect(listenersOf(signal)).toBe(1)
@@ -21,7 +24,7 @@ describe('one AbortSignal for many waits', () => {
     expect(listenersOf(signal)).toBe(0)
   })
 
-  it('one AbortSignal for many waits calls none back that another callback has removed', () => {
+  it('a shared AbortSignal does not call a callback that an earlier callback has removed', () => {
     const controller = new AbortController()
     const calls: string[] = []
     const removals: (() => void)[] = []
@@ -37,7 +40,7 @@ describe('one AbortSignal for many waits', () => {
     expect(listenersOf(controller.signal)).toBe(0)
   })
 
-  it('one AbortSignal for many waits has one listener for calls of every kind on a network, and all of them are aborted', () =>
+  it('a shared AbortSignal has one listener for all kinds of calls on a network, and aborts all of them', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [[mine]] = (await scene.sessions([alice, bob], 1)) as [[Session]]

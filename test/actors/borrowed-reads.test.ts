@@ -1,7 +1,7 @@
 /**
- * Owns: that sockets are read into one memory which is lent, on this version of Node, and that nothing but speed is lost where
- * it can not be. What arrives, pauses and ends is the contract of pipes (test/conformance).
- * Refuses to know: TLS and frames.
+ * Owns: that sockets are read into one borrowed buffer on this version of Node, and that only speed is lost where that
+ * is impossible. What arrives, pauses and ends is the contract of pipes (test/conformance).
+ * Independent of: TLS and frames.
  */
 import { once } from 'node:events'
 import net from 'node:net'
@@ -31,44 +31,44 @@ async function pair(): Promise<{ dialled: net.Socket; accepted: net.Socket }> {
 }
 
 describe.each(['dialled', 'accepted'] as const)('a socket that was %s', (which) => {
-  it('is read into the memory that is given, again and again', async () => {
+  it(`a ${which} socket is read into the given memory every time`, async () => {
     const ends = await pair()
     const [near, far] = which === 'dialled' ? [ends.dialled, ends.accepted] : [ends.accepted, ends.dialled]
     const memory = Buffer.allocUnsafeSlow(lentReadBytes)
     const seen = new Set<ArrayBufferLike>()
     const texts: string[] = []
-    let heard = (): void => {}
+    let onText = (): void => {}
     expect(
       lendReads(near, memory, (bytes) => {
         seen.add(bytes.buffer)
         texts.push(String(bytes))
-        heard()
+        onText()
       }),
     ).toBe(true)
     near.resume()
     for (const text of ['one', 'two', 'three']) {
-      const isHeard = new Promise<void>((resolve) => (heard = resolve))
+      const isRead = new Promise<void>((resolve) => (onText = resolve))
       far.write(text)
-      await isHeard
+      await isRead
     }
     expect([[...seen], texts]).toEqual([[memory.buffer], ['one', 'two', 'three']])
   })
 
-  it('stays paused if it was, and tells of its end', async () => {
+  it(`a ${which} socket stays paused if it was, and reports its end`, async () => {
     const ends = await pair()
     const [near, far] = which === 'dialled' ? [ends.dialled, ends.accepted] : [ends.accepted, ends.dialled]
-    const told: string[] = []
-    lendReads(near, Buffer.allocUnsafeSlow(lentReadBytes), (bytes) => told.push(String(bytes)))
+    const reads: string[] = []
+    lendReads(near, Buffer.allocUnsafeSlow(lentReadBytes), (bytes) => reads.push(String(bytes)))
     expect(near.isPaused()).toBe(true)
-    near.on('end', () => told.push('end'))
+    near.on('end', () => reads.push('end'))
     far.end('last')
     near.resume()
     await once(near, 'end')
-    expect(told).toEqual(['last', 'end'])
+    expect(reads).toEqual(['last', 'end'])
   })
 })
 
-it('that the other side has gone is heard while it is paused', async () => {
+it('a reset is reported while the socket is paused', async () => {
   const { dialled, accepted } = await pair()
   lendReads(accepted, Buffer.allocUnsafeSlow(lentReadBytes), () => {})
   accepted.resume()
@@ -80,20 +80,20 @@ it('that the other side has gone is heard while it is paused', async () => {
   expect(((await hasFailed) as [NodeJS.ErrnoException])[0].code).toBe('ECONNRESET')
 })
 
-it('what comes while it is paused waits in the socket, whole and in order', async () => {
+it('bytes that arrive while the socket is paused wait in it, complete and in order', async () => {
   const { dialled, accepted } = await pair()
   const all = Buffer.from(Array.from({ length: 200_000 }, (_, index) => index % 251))
-  const pieces: Buffer[] = []
+  const chunks: Buffer[] = []
   let receivedBytes = 0
   let whilePaused = 0
   const isComplete = new Promise<void>((resolve) => {
     lendReads(accepted, Buffer.allocUnsafeSlow(lentReadBytes), (bytes) => {
       if (accepted.isPaused()) whilePaused++
-      pieces.push(Buffer.from(bytes))
+      chunks.push(Buffer.from(bytes))
       receivedBytes += bytes.length
       pauseReads(accepted)
-      // As records of TLS do that were in hand already.
-      if (pieces.length === 1) {
+      // As TLS does with records that it had received already.
+      if (chunks.length === 1) {
         deliverAgain(accepted, all.subarray(bytes.length, bytes.length + 1000))
         dialled.write(all.subarray(bytes.length + 1000))
       }
@@ -104,7 +104,7 @@ it('what comes while it is paused waits in the socket, whole and in order', asyn
   accepted.resume()
   dialled.write(all.subarray(0, 1000))
   await isComplete
-  expect(Buffer.concat(pieces).equals(all)).toBe(true)
+  expect(Buffer.concat(chunks).equals(all)).toBe(true)
   expect(whilePaused).toBe(0)
 })
 
@@ -120,19 +120,19 @@ function deliverAgain(socket: net.Socket, bytes: Buffer): void {
   ;(parts['kBufferCb'] as (lengthBytes: number) => boolean)(bytes.length)
 }
 
-it('a stream without what Node keeps for it is read as ever', async () => {
+it('a stream without the private parts of a Node socket is read as usual', async () => {
   const stream = new PassThrough()
   stream.pause()
-  const told: string[] = []
-  expect(lendReads(stream as unknown as net.Socket, Buffer.alloc(16), (bytes) => told.push(String(bytes)))).toBe(false)
+  const reads: string[] = []
+  expect(lendReads(stream as unknown as net.Socket, Buffer.alloc(16), (bytes) => reads.push(String(bytes)))).toBe(false)
   expect(stream.isPaused()).toBe(true)
-  stream.end('as ever')
+  stream.end('as usual')
   stream.resume()
   await once(stream, 'end')
-  expect(told).toEqual(['as ever'])
+  expect(reads).toEqual(['as usual'])
 })
 
-it('what carriers without a socket lend is spoilt once it was given back', () => {
+it('the buffers that carriers without sockets give to a handler are overwritten after the call', () => {
   let kept: Buffer = Buffer.alloc(0)
   let text = ''
   const sent = Buffer.from('lent')

@@ -1,6 +1,6 @@
 /**
- * Owns: recognisable values for sessions to carry, and the search for them in anything, however they are written down.
- * Refuses to know: networks and inspectors.
+ * Owns: recognisable values for sessions to carry, and the search for them in anything, in every encoding.
+ * Independent of: networks and inspectors.
  */
 import type { NetworkValue } from '../../index.ts'
 
@@ -36,11 +36,11 @@ export const carried: NetworkValue[] = [
   { type: 'Bytes', value: Buffer.concat(Array.from({ length: 1000 }, () => marker)) },
 ]
 
-/** However a byte, a word or a long word of the marker could be written down. */
+/** Every form in which a byte, a word or a long word of the marker could be written. */
 const spellings: string[] = [
   marker.toString('hex').slice(0, 16),
   marker.toString('hex').slice(16),
-  // Base64 looks different at each of three alignments; the inner characters are those that do not depend on neighbours.
+  // Base64 differs with the alignment, which is one of three; the inner characters do not depend on neighbours.
   ...[0, 1, 2].map((skip) => marker.subarray(skip, skip + 9).toString('base64')),
   ...[0, 1, 2].map((skip) => marker.subarray(skip, skip + 9).toString('base64url')),
   marker.subarray(0, 8).join(','),
@@ -64,7 +64,7 @@ export function spelt(text: string): string[] {
   return spellings.filter((spelling) => text.includes(spelling))
 }
 
-/** What console.log or a careless serialiser could reach: all own properties, `toJSON` or not. */
+/** What console.log or a careless serializer could reach: all own properties, `toJSON` or not. */
 export function bytesReachable(root: unknown): boolean {
   const seen = new Set<object>()
   const pending = [root]

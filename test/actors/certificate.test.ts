@@ -1,4 +1,7 @@
-/** Owns: what a certificate of ours is, and that the key of one is its own, whoever wrote it. Refuses to know: TLS. */
+/**
+ * Owns: the content of a generated certificate, and how the key of any certificate is read.
+ * Independent of: TLS.
+ */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
@@ -13,7 +16,7 @@ import { issue } from '../security/test-authority.ts'
 const keyOf = (privateKey: KeyObject): Buffer =>
   createPublicKey(privateKey).export({ type: 'spki', format: 'der' }).subarray(-32)
 
-/** Undefined: it cannot be read. */
+/** Undefined if it cannot be read. */
 function parsed(der: Buffer): X509Certificate | undefined {
   try {
     return new X509Certificate(der)
@@ -31,18 +34,18 @@ function keyByOpenSsl(certificate: X509Certificate): Buffer | undefined {
 }
 
 describe('the key of a certificate', () => {
-  test('the key of a certificate is its own, among many', () => {
+  test('each of many certificates yields its own key', () => {
     const shown = Array.from({ length: 100 }, () => generateKeyPairSync('ed25519').privateKey)
     for (const privateKey of shown)
       expect(publicKeyOf(new X509Certificate(createCertificate(privateKey)))?.equals(keyOf(privateKey))).toBe(true)
   })
 
-  test('the key of a certificate is its own in a certificate that another hand wrote', () => {
+  test('the key of a certificate that another program wrote is read', () => {
     const { key, pem } = issue({ name: 'x', kind: 'ed25519' })
     expect(publicKeyOf(new X509Certificate(pem))?.equals(keyOf(key))).toBe(true)
   })
 
-  test("the key of a certificate is what TLS takes for it, or nobody's, whichever byte of the certificate is another one", () => {
+  test('the key of a certificate with a changed byte is the key that TLS uses, or none', () => {
     const { privateKey } = generateKeyPairSync('ed25519')
     const whole = new X509Certificate(createCertificate(privateKey)).raw
     for (let at = 0; at < whole.length; at++) {
@@ -53,7 +56,7 @@ describe('the key of a certificate', () => {
     }
   })
 
-  test('the key of a certificate is a copy: whoever changes it changes nothing for others', () => {
+  test('the key of a certificate is a copy, so changing it does not affect others', () => {
     const certificate = new X509Certificate(createCertificate(generateKeyPairSync('ed25519').privateKey))
     const first = publicKeyOf(certificate) as Buffer
     const untouched = Buffer.from(first)
@@ -62,10 +65,10 @@ describe('the key of a certificate', () => {
   })
 })
 
-describe('a certificate', () => {
+describe('a generated certificate', () => {
   const alice = Identity.generate()
 
-  test('a certificate is a function of its key, names that key, and is valid by its own signature', () => {
+  test('a generated certificate depends only on its key, names it, and has a valid signature of its own', () => {
     const certificate = new X509Certificate(alice.certificate)
     expect(Identity.fromPem(alice.toPem()).certificate).toBe(alice.certificate)
     expect([certificate.verify(certificate.publicKey), certificate.ca, certificate.checkIssued(certificate)]).toEqual([
@@ -81,7 +84,7 @@ describe('a certificate', () => {
     ])
   })
 
-  test('a certificate of another kind of key has no key for us', () => {
+  test('a certificate with another kind of key yields no key', () => {
     for (const kind of ['rsa', 'ec'] as const)
       expect(publicKeyOf(new X509Certificate(issue({ name: 'x', kind }).pem))).toBeUndefined()
   })

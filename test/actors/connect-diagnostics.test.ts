@@ -1,6 +1,7 @@
 /**
- * Owns: what a makeSessions that timed out says of a peer that is not there: by table, and by networks that can not meet.
- * Refuses to know: how connections fail (security/, native/), and the rest of that sentence (ampc/sessions.test.ts).
+ * Owns: what a makeSessions that timed out says about an unconnected peer: by table, and with networks that cannot
+ * meet.
+ * Independent of: how connections fail (security/, native/), and the rest of that sentence (ampc/sessions.test.ts).
  */
 import { describe, expect, it } from 'vitest'
 import { createNetwork, Identity } from '../../actors/index.ts'
@@ -54,30 +55,30 @@ function diagnosticsOf(config: NetworkConfig): ConnectDiagnostics {
   return new ConnectDiagnostics(options, new PeerTable(options.peers))
 }
 
-describe('of a peer that is not connected is said', () => {
+describe('the diagnostics of an unconnected peer', () => {
   it.each<[what: string, config: NetworkConfig, events: NetworkEvent[], said: string]>([
-    ['nothing, while the first dial is under way', dialing, [], ''],
-    ['what became of the one dial', dialing, [failed('refused')], ' (1 attempt; the last: refused)'],
+    ['nothing while the first dial is under way', dialing, [], ''],
+    ['the outcome of the only dial', dialing, [failed('refused')], ' (1 attempt; the last: refused)'],
     [
-      'how many dials failed, and the last',
+      'the number of failed dials and the last error',
       dialing,
       [failed('refused'), failed('too late')],
       ' (2 attempts; the last: too late)',
     ],
     [
-      'nothing of failures before it was connected',
+      'no failure from before it was connected',
       dialing,
       [failed('refused'), rejected(peer.id, 'no'), rejected(null, 'no'), opened],
       '',
     ],
     [
-      'what became of the dial of another link, once the first is open',
+      'the outcome of the dial of another link once the first is open',
       dialing,
       [{ ...failed('refused'), connectionId: 1 } as NetworkEvent, opened],
       ' (1 attempt; the last: refused)',
     ],
     [
-      'why another link was refused, once the first is open',
+      'the refusal of another link once the first is open',
       dialing,
       [
         { ...rejected(peer.id, 'no'), connectionId: 1 } as NetworkEvent,
@@ -87,74 +88,74 @@ describe('of a peer that is not connected is said', () => {
       ' (1 of its connections was refused here, the last: no)',
     ],
     [
-      'that nobody dials, and what is missing',
+      'the missing dial and the option that it needs',
       waiting,
       [],
       ` (${waits}, and did not come: one of the two sides needs the url of the other)`,
     ],
-    ['that it came before', waiting, [opened], ` (${waits} again, and did not come yet)`],
+    ['an earlier connection of the peer', waiting, [opened], ` (${waits} again, and did not come yet)`],
     [
-      'nothing of fewer connections, of which native peers agree',
+      'no count of connections, on which native peers agree',
       { ...waiting, connectionParallelism: 2 },
       [opened],
       ` (${waits} again, and did not come yet)`,
     ],
     [
-      'why it was refused',
+      'the reason of its refusal',
       waiting,
       [rejected(peer.id, 'admit() refused it')],
       ` (${waits}; 1 of its connections was refused here, the last: admit() refused it)`,
     ],
     [
-      'why it was refused, before what may be others',
+      'the reason of its refusal before that of possible others',
       waiting,
       [rejected(peer.id, 'no'), rejected(peer.id, 'not again'), rejected(null, 'noise')],
       ` (${waits}; 2 of its connections were refused here, the last: not again)`,
     ],
     [
-      'what may have been its own',
+      'a refusal that may have been its own',
       waiting,
       [rejected(null, 'it does not speak TLS')],
       ` (${waits}; 1 connection that may have been its own was refused here, the last: it does not speak TLS)`,
     ],
     [
-      'what may have been its own under another key',
+      'a refusal that may have been its own under another key',
       waiting,
       [rejected(null, 'noise'), rejected(stranger.id, 'not allowed here')],
       ` (${waits}; 2 connections that may have been its own were refused here, the last: not allowed here)`,
     ],
     [
-      'that it came when nothing asked for it',
+      'a connection that it opened while nothing waited for it',
       waiting,
       [rejected(peer.id, 'not asked for now', 'ERR_NOT_REQUESTED')],
       ` (${waits}; 1 of its connections was refused here, the last: not asked for now)`,
     ],
     [
-      'both, where both dial',
+      'both sides where both dial',
       dialing,
       [failed('refused'), rejected(peer.id, 'no')],
       ' (1 attempt; the last: refused; 1 of its connections was refused here, the last: no)',
     ],
     [
-      'that a listener with TLS takes no dial without it',
+      'a listener with TLS that accepts no dial without it',
       plain,
       [failed('closed', 'ERR_HANDSHAKE_REFUSED')],
       ` (1 attempt; the last: closed; ${without})`,
     ],
-    ['nothing of TLS, where nobody listens', plain, [failed('refused')], ' (1 attempt; the last: refused)'],
+    ['no TLS where nothing listens', plain, [failed('refused')], ' (1 attempt; the last: refused)'],
     [
-      'nothing of it, where this side dials with TLS',
+      'no missing TLS where this side dials with TLS',
       dialing,
       [failed('closed', 'ERR_HANDSHAKE_REFUSED')],
       ' (1 attempt; the last: closed)',
     ],
-  ])('of a peer that is not connected is said %s', (_, config, events, said) => {
+  ])('the diagnostics of an unconnected peer name %s', (_, config, events, said) => {
     const diagnostics = diagnosticsOf(config)
     for (const event of events) diagnostics.record(event)
     expect(diagnostics.sentenceFor(peer.id, hereIs)).toBe(said)
   })
 
-  it('of a peer that is not connected is said who dials in the ampc dialect, where a url of its would change nothing', () => {
+  it('the diagnostics name the dialling side in the ampc dialect, where a url here would change nothing', () => {
     expect(diagnosticsOf(ampc).sentenceFor('charlie', 'tcp://127.0.0.1:7')).toBe(
       ' (it has the greater identity, so it has to dial tcp://127.0.0.1:7, and did not come: it needs that url)',
     )
@@ -164,7 +165,7 @@ describe('of a peer that is not connected is said', () => {
     [1, ''],
     [2, ': it may be set to fewer connections than connectionParallelism is here, 2'],
   ])(
-    'of a peer that is not connected is said of the ampc dialect that came before, with connectionParallelism %i, that it may be set to fewer: %j',
+    'the diagnostics of an ampc peer that was connected before, with a connectionParallelism of %i, add %j',
     (connectionParallelism, said) => {
       const diagnostics = diagnosticsOf({ ...ampc, connectionParallelism })
       diagnostics.record({ ...opened, peer: 'charlie' } as NetworkEvent)
@@ -174,19 +175,19 @@ describe('of a peer that is not connected is said', () => {
     },
   )
 
-  it('of a peer that is not connected is said only what concerns the links that are asked about', () => {
+  it('the diagnostics cover only the links that are asked about', () => {
     const diagnostics = diagnosticsOf(dialing)
     for (const [connectionId, message] of ['first', 'second', 'third'].entries())
       diagnostics.record({ ...failed(message), connectionId } as NetworkEvent)
     expect(diagnostics.sentenceFor(peer.id, hereIs, new Set([0, 1]))).toBe(' (2 attempts; the last: second)')
   })
 
-  it('of a peer that is not connected is said the url that was configured, while nothing is bound', () => {
+  it('the diagnostics name the configured url while nothing is bound', () => {
     expect(diagnosticsOf(waiting).sentenceFor(peer.id, null)).toContain(`it has to dial ${listen},`)
   })
 })
 
-describe('two sides that can not meet', () => {
+describe('two sides that cannot meet', () => {
   type Side = Omit<NetworkConfig, 'identity' | 'peers'>
   const [tls, plaintext]: Side[] = [{ listen }, { listen: 'tcp://127.0.0.1:0', security: 'plaintext' }] as never
   const atPort = (network: Network, scheme: string): string => `${scheme}:${network.url?.split(':').slice(1).join(':')}`
@@ -228,7 +229,7 @@ describe('two sides that can not meet', () => {
       /it has to dial tls:\/\/127\.0\.0\.1:[1-9]\d*, and did not come/,
     ],
   ])(
-    'two sides that can not meet %s: both are told',
+    'both sides get an error that names the cause when %s',
     async (_, listens, dials, scheme, saysListener, saysDialer, code = 'ERR_TIMED_OUT') => {
       const near = createNetwork({ identity: own, peers: [{ id: peer.id }], ...listens } as NetworkConfig)
       await near.ready()

@@ -8,7 +8,7 @@ import { DialAddresses } from '../../actors/link/dial-addresses.ts'
 const both = ['::1', '127.0.0.1']
 
 describe('the addresses of a host', () => {
-  it('the addresses of a host dials each address of a host once before the host counts as failed', () => {
+  it('each address of a host is dialled once before the host counts as failed', () => {
     const addresses = new DialAddresses(1000)
     for (let round = 0; round < 3; round++) {
       expect(addresses.next(both, 0)).toEqual({ host: '::1', isLast: false })
@@ -18,7 +18,7 @@ describe('the addresses of a host', () => {
     }
   })
 
-  it('the addresses of a host begins with the address on which a connection worked last', () => {
+  it('the address on which a connection worked last is dialled first', () => {
     const addresses = new DialAddresses(1000)
     addresses.next(both, 0)
     addresses.failed(false, 0)
@@ -29,7 +29,7 @@ describe('the addresses of a host', () => {
     expect(addresses.next(both, 0)).toEqual({ host: '::1', isLast: true })
   })
 
-  it('the addresses of a host skips an address that is set aside until its time has passed', () => {
+  it('an address that was set aside is skipped until its time has passed', () => {
     const addresses = new DialAddresses(1000)
     addresses.next(both, 0)
     expect(addresses.failed(true, 0)).toBe(true)
@@ -40,7 +40,7 @@ describe('the addresses of a host', () => {
     expect(addresses.next(both, 1000).host).toBe('::1')
   })
 
-  it('the addresses of a host dials the first address when all of a host are set aside', () => {
+  it('the first address is dialled when all of a host are set aside', () => {
     const addresses = new DialAddresses(1000)
     for (const hasOther of [true, false]) {
       addresses.next(both, 0)
@@ -49,14 +49,14 @@ describe('the addresses of a host', () => {
     expect(addresses.next(both, 1)).toEqual({ host: '::1', isLast: true })
   })
 
-  it('the addresses of a host forgets addresses that the name does not have any more', () => {
+  it('addresses that a name no longer has are forgotten', () => {
     const addresses = new DialAddresses(1000)
     addresses.next(['10.0.0.1'], 0)
     expect(addresses.failed(true, 0)).toBe(false)
     expect(addresses.next(['10.0.0.2'], 0)).toEqual({ host: '10.0.0.2', isLast: true })
   })
 
-  it('the addresses of a host draws no conclusion from a dial that was replaced by another connection', () => {
+  it('a dial that was replaced by another connection does not count for or against its address', () => {
     const addresses = new DialAddresses(1000)
     addresses.next(both, 0)
     addresses.forget()

@@ -1,6 +1,6 @@
 /**
- * The types of `supervisor` as actor logic: what an application may write, and what the compiler must refuse.
- * Owns: sentences for the compiler. Refuses to know: what happens when they run; they never do.
+ * Owns: what an application may write where it uses `supervisor` as actor logic, and what the compiler must refuse.
+ * Independent of: what the code does when it runs; it never does.
  */
 import { createActor, setup, spawnChild } from 'xstate'
 import type { ActorRefFrom, InspectionEvent } from 'xstate'
@@ -12,8 +12,8 @@ const listening: SupervisorInput = {
   config: { identity: 'alice', listen: 'tcp://127.0.0.1:0', peers: [{ id: 'bob' }], security: 'plaintext' },
 }
 
-describe('the types', () => {
-  /** Never run: the compiler is the judge, and each `@ts-expect-error` is an error that must be there. */
+describe('the types of the supervisor', () => {
+  /** Never run: only the compiler reads it, and each `@ts-expect-error` is an error that must be there. */
   const checked = (ref: SupervisorRef): void => {
     createActor(supervisor, { input: listening })
     createActor(supervisor, {
@@ -58,7 +58,7 @@ describe('the types', () => {
     network.on('sessions.mad', () => {})
   }
 
-  it('the types are checked by the compiler', () => {
+  it('the types of the supervisor as actor logic are checked by the compiler', () => {
     expect(checked).toBeTypeOf('function')
     expectTypeOf<ActorRefFrom<SupervisorLogic>>().toEqualTypeOf<SupervisorRef>()
   })

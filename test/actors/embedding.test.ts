@@ -1,7 +1,7 @@
 /**
- * The contract of `supervisor` as ordinary actor logic: every way in which XState makes an actor makes a network, with
- * types, errors and an end like those of any other actor.
- * Owns: small applications around one network. Refuses to know: what is inside a network.
+ * Owns: the contract of `supervisor` as ordinary actor logic: every way in which XState creates an actor creates a
+ * network, with the types, errors and end of any other actor.
+ * Independent of: the inside of a network.
  */
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -9,40 +9,11 @@ import { assign, createActor, fromPromise, setup, spawnChild, toPromise, waitFor
 import type { ActorRefFrom, ErrorActorEvent } from 'xstate'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createNetwork, Network, supervisor } from '../../index.ts'
-import type { AmpcConfig, NetworkEvent, SupervisorInput, SupervisorLogic, SupervisorRef } from '../../index.ts'
+import type { NetworkEvent, SupervisorInput, SupervisorLogic, SupervisorRef } from '../../index.ts'
+import { dial, listening, nothing, stopAll, stops, until } from './embedding-bench.ts'
 
-const listening: SupervisorInput & { config: AmpcConfig } = {
-  config: {
-    identity: 'alice',
-    listen: 'tcp://127.0.0.1:0',
-    peers: [{ id: 'bob' }],
-    security: 'plaintext',
-    limits: { backoffMinMs: 1 },
-  },
-}
+afterEach(stopAll)
 
-const stops: (() => unknown)[] = []
-afterEach(async () => {
-  for (const stop of stops.splice(0).reverse()) await stop()
-})
-
-function dial(url: string | null): Network {
-  const network = createNetwork({
-    identity: 'bob',
-    peers: [{ id: 'alice', url: url ?? '' }],
-    security: 'plaintext',
-    limits: { backoffMinMs: 1 },
-  })
-  stops.push(() => network.shutdown())
-  return network
-}
-
-/** Until it holds; the test's own time limit is the bound. */
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise((resolve) => setImmediate(resolve))
-}
-
-const nothing = { actors: 0, deadlines: 0, handles: 0 }
 const openTcp = (): string[] => process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP'))
 
 interface Application {
@@ -50,7 +21,7 @@ interface Application {
   stop(): void
 }
 
-/** Each makes the same network in another way. */
+/** Each creates the same network in another way. */
 const ways: Record<string, () => Application> = {
   'createActor(supervisor)': () => {
     const ref = createActor(supervisor, { input: listening }).start()
@@ -100,8 +71,8 @@ const ways: Record<string, () => Application> = {
   },
 }
 
-describe.each(Object.entries(ways))('a network made by %s', (_, start) => {
-  it('talks, and leaves no actor, timer or socket when its parent is stopped', async () => {
+describe.each(Object.entries(ways))('a network made by %s', (way, start) => {
+  it(`a network made by ${way} works, and leaves no actor, timer or socket when its parent is stopped`, async () => {
     const before = openTcp()
     const application = start()
     stops.push(() => application.stop())
@@ -124,7 +95,7 @@ describe.each(Object.entries(ways))('a network made by %s', (_, start) => {
     expect(openTcp()).toEqual(before)
   })
 
-  it('rejects what waits for it when its parent is stopped, and leaves nothing although it had only begun', async () => {
+  it(`a network made by ${way} rejects waiting calls when its parent is stopped during its start`, async () => {
     const before = openTcp()
     const application = start()
     const alice = Network.from(application.ref)
@@ -175,14 +146,14 @@ describe('an invoked network', () => {
     expect(app.getSnapshot().value).toBe('stopped')
   })
 
-  it('an invoked network shuts down by a message as well', async () => {
+  it('an invoked network also shuts down on an event', async () => {
     const app = createActor(application, { input: listening }).start()
     app.getSnapshot().children.network?.send({ type: 'network.shutdown' })
     await toPromise(app)
     expect(app.getSnapshot().value).toBe('stopped')
   })
 
-  it('an invoked network gives onError the reason when its port is in use', async () => {
+  it('an invoked network calls onError with the reason when its port is in use', async () => {
     const server = createServer().listen(0, '127.0.0.1')
     await new Promise((resolve) => server.once('listening', resolve))
     stops.push(() => new Promise((resolve) => server.close(resolve)))
@@ -199,14 +170,14 @@ describe('an invoked network', () => {
     expect(network.resources).toEqual(nothing)
   })
 
-  it('an invoked network gives onError the reason when its configuration is wrong', async () => {
+  it('an invoked network calls onError with the reason when its configuration is wrong', async () => {
     const app = createActor(application, { input: { config: { ...listening.config, identity: '' } } }).start()
     expect((await toPromise(app)).error).toMatchObject({ code: 'ERR_INVALID_PEER_ID' })
   })
 })
 
 describe('a spawned network', () => {
-  it('a spawned network tells its parent by an error event when it fails', async () => {
+  it('a spawned network sends its parent an error event when it fails', async () => {
     const machine = setup({
       types: {
         context: {} as { network: SupervisorRef; error: unknown },
@@ -233,7 +204,7 @@ describe('a spawned network', () => {
     expect(() => Network.from(context.network)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }))
   })
 
-  it('a spawned network begins to speak a tick later, so that a listener put on at once misses nothing', async () => {
+  it('a spawned network emits its first event a tick later, so an immediate listener misses nothing', async () => {
     const ref = createActor(supervisor, {
       input: { config: { identity: 'alice', peers: [], security: 'plaintext' } },
     }).start()
@@ -255,7 +226,7 @@ describe('Network.from', () => {
     expect(() => Network.from(wrong)).toThrow(expect.objectContaining({ code: 'ERR_NOT_A_NETWORK' }))
   })
 
-  it('Network.from gives the same facade for the same reference, and createNetwork gives that one too', async () => {
+  it('Network.from and createNetwork return the same facade for the same reference', async () => {
     const network = createNetwork(listening.config)
     stops.push(() => network.shutdown())
     expect(Network.from(network.ref)).toBe(network)
@@ -263,7 +234,7 @@ describe('Network.from', () => {
     await network.ready()
   })
 
-  it('Network.from knows what it came too late to hear: that the network runs, and where it listens', async () => {
+  it('Network.from of a running network is ready and has its url', async () => {
     const ref = createActor(supervisor, { input: listening }).start()
     stops.push(() => ref.stop())
     const { url } = await new Promise<{ url: string | null }>((resolve) => ref.on('network.ready', resolve))
@@ -271,91 +242,6 @@ describe('Network.from', () => {
     await network.ready()
     expect(url).toMatch(/^tcp:\/\/127\.0\.0\.1:[1-9]/)
     expect(network.url).toBe(url)
-  })
-})
-
-describe('a network whose snapshot is persisted and restored', () => {
-  const persisted: [string, (snapshot: unknown) => unknown][] = [
-    ['as JSON', (snapshot) => JSON.parse(JSON.stringify(snapshot))],
-    ['as it is', (snapshot) => snapshot],
-  ]
-  const failure = expect.objectContaining({ code: 'ERR_NOT_RESTORABLE' }) as unknown
-
-  const offline = setup({
-    types: { context: {} as { starts: number; error: unknown } },
-    actors: { supervisor },
-  }).createMachine({
-    context: { starts: 0, error: null },
-    initial: 'online',
-    states: {
-      online: {
-        entry: assign({ starts: ({ context }) => context.starts + 1 }),
-        invoke: {
-          id: 'network',
-          src: 'supervisor',
-          input: listening,
-          onError: { target: 'online', reenter: true, actions: assign({ error: ({ event }) => event.error }) },
-        },
-      },
-    },
-  })
-  const plain = setup({ actors: { supervisor } }).createMachine({
-    invoke: { id: 'network', src: 'supervisor', input: listening },
-  })
-
-  it.each(persisted)(
-    'a network whose snapshot is persisted and restored %s fails its application with a named error',
-    async (_, persist) => {
-      const first = createActor(plain).start()
-      await Network.from(first.getSnapshot().children['network']).ready()
-      const snapshot = persist(first.getPersistedSnapshot())
-      first.stop()
-      const second = createActor(plain, { snapshot: snapshot as never })
-      const failed = new Promise((resolve) => void second.subscribe({ error: resolve }))
-      expect(() => Network.from(second.getSnapshot().children['network'])).toThrow(failure as Error)
-      second.start()
-      expect(await failed).toEqual(failure)
-      expect(second.getSnapshot().status).toBe('error')
-    },
-  )
-
-  it.each(persisted)(
-    'a network whose snapshot is persisted and restored %s can be started again by the onError of its invoke',
-    async (_, persist) => {
-      const first = createActor(offline).start()
-      await Network.from(first.getSnapshot().children['network']).ready()
-      const snapshot = persist(first.getPersistedSnapshot())
-      first.stop()
-      const second = createActor(offline, { snapshot: snapshot as never }).start()
-      stops.push(() => second.stop())
-      await waitFor(second, ({ context }) => context.starts === 2)
-      expect(second.getSnapshot().context.error).toEqual(failure)
-      const network = Network.from(second.getSnapshot().children['network'])
-      await network.ready()
-      await network.shutdown()
-    },
-  )
-
-  it('a network whose snapshot is persisted and restored holds no key, no address and no live object in what is persisted', async () => {
-    const ref = createActor(supervisor, { input: listening }).start()
-    stops.push(() => ref.stop())
-    await Network.from(ref).ready()
-    expect(ref.getPersistedSnapshot()).toEqual({
-      status: 'active',
-      output: undefined,
-      error: undefined,
-      value: 'running',
-    })
-  })
-
-  it('a network whose snapshot is persisted and restored stays over if it had shut down before', async () => {
-    const ref = createActor(supervisor, { input: listening }).start()
-    await Network.from(ref).shutdown()
-    const again = createActor(supervisor, { input: listening, snapshot: ref.getPersistedSnapshot() as never })
-    const done = toPromise(again)
-    again.start()
-    await done
-    expect(again.getSnapshot().status).toBe('done')
   })
 })
 
@@ -368,7 +254,7 @@ describe('createNetwork', () => {
 })
 
 describe('two networks in one process', () => {
-  it('two networks in one process share nothing, though they are made of the same input and their sessions have the same numbers', async () => {
+  it('two networks in one process with the same options and session numbers share nothing', async () => {
     const pairs = await Promise.all(
       [1, 2].map(async (value) => {
         const ref = createActor(supervisor, { input: listening }).start()

@@ -1,4 +1,7 @@
-/** Owns: the bounded queue of events: order, what was missed, its end. Refuses to know: who emits them. */
+/**
+ * Owns: the bounded queue of events: order, missed events, its end.
+ * Independent of: what emits them.
+ */
 import { describe, expect, it } from 'vitest'
 import { EventQueue } from '../../actors/base/event-queue.ts'
 import type { NetworkEvent } from '../../actors/index.ts'
@@ -17,7 +20,7 @@ async function drain(queue: EventQueue): Promise<string[]> {
 }
 
 describe('the queue of events', () => {
-  it('the queue of events gives events in order, those from before and those that come', async () => {
+  it('the event queue yields earlier and later events in order', async () => {
     const queue = new EventQueue(10)
     queue.push(event(1))
     expect(await queue.next()).toEqual({ done: false, value: event(1) })
@@ -31,13 +34,13 @@ describe('the queue of events', () => {
     [3, ['0', '1', '2']],
     [4, ['0', '1', '2', 'missed 1']],
     [13, ['0', '1', '2', 'missed 10']],
-  ])('the queue of events with room for 3, of %i events that nobody read gives %j', async (count, seen) => {
+  ])('the event queue with room for 3 yields, after %i unread events, %j', async (count, seen) => {
     const queue = new EventQueue(3)
     for (let i = 0; i < count; i++) queue.push(event(i))
     expect(await drain(queue)).toEqual(seen)
   })
 
-  it('the queue of events says once how many were missed, and goes on with what comes after', async () => {
+  it('the event queue reports once how many events were missed, and continues with the next', async () => {
     const queue = new EventQueue(1)
     for (let i = 0; i < 5; i++) queue.push(event(i))
     expect([await queue.next(), await queue.next()]).toEqual([
@@ -48,7 +51,7 @@ describe('the queue of events', () => {
     expect(await queue.next()).toEqual({ done: false, value: event(9) })
   })
 
-  it('the queue of events says what was missed at its place: before what came later', async () => {
+  it('the event queue reports missed events at their place, before later events', async () => {
     const queue = new EventQueue(2)
     for (let i = 0; i < 5; i++) queue.push(event(i))
     await queue.next()
@@ -56,26 +59,26 @@ describe('the queue of events', () => {
     expect(await drain(queue)).toEqual(['1', 'missed 3', '5'])
   })
 
-  it('the queue of events ends those who wait, tells its owner once, and takes nothing more', async () => {
+  it('the event queue ends waiting readers, notifies its owner once, and accepts nothing more', async () => {
     const queue = new EventQueue(3)
-    let told = 0
-    queue.onEnd = () => told++
+    let ends = 0
+    queue.onEnd = () => ends++
     const both = [queue.next(), queue.next()]
     queue.end()
     queue.end()
     queue.push(event(1))
-    expect([await Promise.all(both), await queue.next(), told]).toEqual([[ended, ended], ended, 1])
+    expect([await Promise.all(both), await queue.next(), ends]).toEqual([[ended, ended], ended, 1])
   })
 
-  it('the queue of events lets go when its reader breaks out of the loop', async () => {
+  it('the event queue is released when its reader breaks out of the loop', async () => {
     const queue = new EventQueue(3)
-    let told = 0
-    queue.onEnd = () => told++
+    let ends = 0
+    queue.onEnd = () => ends++
     queue.push(event(1))
     for await (const item of queue) {
       expect(item).toEqual(event(1))
       break
     }
-    expect([told, await queue.next()]).toEqual([1, ended])
+    expect([ends, await queue.next()]).toEqual([1, ended])
   })
 })

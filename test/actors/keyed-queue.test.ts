@@ -1,4 +1,7 @@
-/** Owns: the order of calls that share a peer, and the table of who is asked for. Refuses to know: what a call does. */
+/**
+ * Owns: the order of calls that share a peer, and the registry of connections that are waited for.
+ * Independent of: what a call does.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { AcceptRegistry } from '../../actors/connection/accept-registry.ts'
@@ -39,7 +42,7 @@ describe('calls', () => {
     expect(calls.began).toEqual(['1', '2'])
   })
 
-  it('calls that share one peer of several wait for it, and hold up those behind them', () => {
+  it('a call waits for any peer that it shares, and delays later calls that share one with it', () => {
     const calls = new Calls()
     calls.take('bob', ['bob'])
     calls.take('both', ['bob', 'carol'])
@@ -60,7 +63,7 @@ describe('calls', () => {
     expect(calls.began).toEqual(['1', '3'])
   })
 
-  it('calls end once: a second end lets nobody in', () => {
+  it('ending a call twice does not start another call twice', () => {
     const calls = new Calls()
     for (const name of ['1', '2', '3']) calls.take(name, ['bob'])
     calls.end('1')
@@ -68,7 +71,7 @@ describe('calls', () => {
     expect(calls.began).toEqual(['1', '2'])
   })
 
-  it('calls never overlap where they share a peer, keep their order, and all get their turn', () => {
+  it('calls that share a peer never overlap, keep their order, and all run', () => {
     const peers = fc.subarray(['a', 'b', 'c', 'd'], { minLength: 1 })
     fc.assert(
       fc.property(fc.array(peers, { minLength: 1, maxLength: 15 }), fc.infiniteStream(fc.nat()), (all, choices) => {
@@ -80,7 +83,7 @@ describe('calls', () => {
           for (; seen < calls.began.length; seen++) {
             const call = Number(calls.began[seen])
             for (const other of running) expect(all[call]?.some((peer) => all[other]?.includes(peer))).toBe(false)
-            // Everything earlier that shares a peer has begun before.
+            // Every earlier call that shares a peer has begun before.
             for (let earlier = 0; earlier < call; earlier++) {
               if (all[earlier]?.some((peer) => all[call]?.includes(peer)))
                 expect(calls.began.indexOf(String(earlier))).toBeLessThan(seen)
@@ -98,11 +101,11 @@ describe('calls', () => {
   })
 })
 
-describe('claims', () => {
+describe('the accept registry', () => {
   const bob0 = { identity: 'bob', connectionId: 0 }
   const holder = (): boolean => true
 
-  it('claims are found by identity and connection id, both of them', () => {
+  it('an entry of the accept registry is found by identity and link index together', () => {
     const claims = new AcceptRegistry()
     claims.open(bob0, holder)
     expect([
@@ -112,7 +115,7 @@ describe('claims', () => {
     ]).toEqual([holder, undefined, undefined])
   })
 
-  it('claims are not mixed up by identities that look like numbers', () => {
+  it('the accept registry does not confuse identities that look like numbers', () => {
     const claims = new AcceptRegistry()
     claims.open({ identity: '0 x', connectionId: 1 }, holder)
     expect([claims.find({ identity: 'x', connectionId: 10 }), claims.find({ identity: 'x', connectionId: 1 })]).toEqual(
@@ -120,13 +123,13 @@ describe('claims', () => {
     )
   })
 
-  it('claims are open for one at a time', () => {
+  it('an entry of the accept registry is open for one waiter at a time', () => {
     const claims = new AcceptRegistry()
     claims.open(bob0, holder)
     expect(() => claims.open(bob0, () => true)).toThrow('connection 0 of bob is asked for already')
   })
 
-  it('claims are closed by their holder and by nobody else', () => {
+  it('an entry of the accept registry is closed only by its holder', () => {
     const claims = new AcceptRegistry()
     claims.open(bob0, holder)
     claims.close(bob0, () => true)

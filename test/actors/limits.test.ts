@@ -1,8 +1,8 @@
 /**
  * Owns: the limits that a running network keeps, each at n−1, n and n+1: times in virtual time, counts by trying.
- * Refuses to know: limits that a class keeps by itself; those are with the class: queues of a link in
+ * Independent of: limits that one class keeps by itself, which are tested with the class: queues of a link in
  * test/protocol/ampc-link.test.ts and link-receiving.test.ts, admission in test/protocol/admission.test.ts, messages in
- * test/codec/frame-reader.test.ts, and the check of the figures themselves in options.test.ts.
+ * test/codec/frame-reader-limits.test.ts, and the check of the figures themselves in options.test.ts.
  */
 import { describe, expect, it } from 'vitest'
 import type { Pipe, Session } from '../../actors/index.ts'
@@ -38,8 +38,8 @@ const alone = duo({ ids: ['alice'] })
 /** Deadlines are rounded up to 4 ms. */
 const slotMs = 4
 
-describe('times', () => {
-  it(`times handshakeTimeoutMs: a stranger that says nothing is closed after ${defaultLimits.handshakeTimeoutMs} ms, and not before`, () =>
+describe('limits of time', () => {
+  it(`a silent stranger is closed after handshakeTimeoutMs (${defaultLimits.handshakeTimeoutMs} ms), not before`, () =>
     play(alone, async (scene) => {
       const stranger = knock(scene, 'alice')
       await scene.clock.settle()
@@ -50,7 +50,7 @@ describe('times', () => {
       expect(scene.of('alice').eventsOf('connection.rejected')).toMatchObject([{ cause: { code: 'ERR_TIMED_OUT' } }])
     }))
 
-  it('times handshakeTimeoutMs: it is one deadline for the whole handshake: a byte a second does not stretch it', () =>
+  it('handshakeTimeoutMs is one deadline for the whole handshake, which a byte a second does not extend', () =>
     play(alone, async (scene) => {
       const stranger = knock(scene, 'alice')
       await scene.clock.settle()
@@ -68,7 +68,7 @@ describe('times', () => {
   it.each([
     [499, false],
     [500 + slotMs, true],
-  ])('times makeSessionsTimeoutMs and timeoutMs: after %i of 500 ms the call has failed: %s', (afterMs, hasFailed) =>
+  ])('makeSessions with a time limit of 500 ms has failed after %i ms: %s', (afterMs, hasFailed) =>
     play(duo(), async (scene) => {
       let error: unknown
       // Bob does not call.
@@ -92,7 +92,7 @@ describe('times', () => {
   it.each([
     [999, 'waits'],
     [1000 + slotMs, 'ERR_SEND_TIMED_OUT'],
-  ])('times sendTimeoutMs: after %i of 1000 ms a send to a peer that is down: %s', (afterMs, outcome) =>
+  ])('a send to an unconnected peer with a sendTimeoutMs of 1000 after %i ms: %s', (afterMs, outcome) =>
     play(duo({ onConnectionLost: 'reconnect', limits: { sendTimeoutMs: 1000 } }), async (scene) => {
       const made = await scene.sessions(1)
       await scene.run(scene.of('bob').network.shutdown())
@@ -108,7 +108,7 @@ describe('times', () => {
     }),
   )
 
-  it('times says that the link was down when a send to a peer that left timed out', () =>
+  it('a send that timed out after its peer left says that the link was down', () =>
     play(duo({ onConnectionLost: 'reconnect', limits: { sendTimeoutMs: 1000 } }), async (scene) => {
       const made = await scene.sessions(1)
       await scene.run(scene.of('alice').network.shutdown())
@@ -125,7 +125,7 @@ describe('times', () => {
   it.each([
     [99, 'waits'],
     [100 + slotMs, 'ERR_TIMED_OUT'],
-  ])('times receive with timeoutMs: after %i of 100 ms: %s', (afterMs, outcome) =>
+  ])('a receive with a timeoutMs of 100 after %i ms: %s', (afterMs, outcome) =>
     play(duo(), async (scene) => {
       const made = await scene.sessions(1)
       let seen = 'waits'
@@ -140,23 +140,21 @@ describe('times', () => {
     }),
   )
 
-  it.each([NaN, -1, Infinity])(
-    'times a call with timeoutMs %d is refused, and leaves no deadline that never passes',
-    (timeoutMs) =>
-      play(duo({ onConnectionLost: 'reconnect' }), async (scene) => {
-        const made = await scene.sessions(1)
-        await expect(made.get('alice')?.[0]?.receive('bob', { timeoutMs })).rejects.toMatchObject({
-          code: 'ERR_INVALID_OPTION',
-          message: expect.stringContaining('timeoutMs') as string,
-        })
-        await scene.run(scene.of('bob').network.shutdown())
-        await expect(made.get('alice')?.[0]?.send('bob', number(1), { timeoutMs })).rejects.toMatchObject({
-          code: 'ERR_INVALID_OPTION',
-        })
-      }),
+  it.each([NaN, -1, Infinity])('a call with a timeoutMs of %d is refused and leaves no deadline', (timeoutMs) =>
+    play(duo({ onConnectionLost: 'reconnect' }), async (scene) => {
+      const made = await scene.sessions(1)
+      await expect(made.get('alice')?.[0]?.receive('bob', { timeoutMs })).rejects.toMatchObject({
+        code: 'ERR_INVALID_OPTION',
+        message: expect.stringContaining('timeoutMs') as string,
+      })
+      await scene.run(scene.of('bob').network.shutdown())
+      await expect(made.get('alice')?.[0]?.send('bob', number(1), { timeoutMs })).rejects.toMatchObject({
+        code: 'ERR_INVALID_OPTION',
+      })
+    }),
   )
 
-  it('times a time-out takes the waiter with it: the next value goes to the next call', () =>
+  it('a receive that timed out no longer takes a value: the next call gets it', () =>
     play(duo(), async (scene) => {
       const made = await scene.sessions(1)
       const [alice, bob] = [made.get('alice')?.[0] as Session, made.get('bob')?.[0] as Session]
@@ -166,13 +164,13 @@ describe('times', () => {
     }))
 })
 
-describe('counts', () => {
+describe('limits of counts', () => {
   it.each([
     [3, 3, 0],
     [4, 4, 0],
     [5, 4, 1],
   ])(
-    'counts pendingInboundPerAddressMax 4: of %i strangers at once %i are let in and %i are closed',
+    'a pendingInboundPerAddressMax of 4: of %i simultaneous strangers, %i are admitted and %i are closed',
     (count, pending, closed) =>
       play({ ...alone, limits: { pendingInboundPerAddressMax: 4 } }, async (scene) => {
         const strangers = Array.from({ length: count }, () => knock(scene, 'alice'))
@@ -192,7 +190,7 @@ describe('counts', () => {
     [19, 0],
     [20, 0],
     [21, 1],
-  ])('counts connectBurst 20: of %i strangers that come and go at once %i are refused', (count, refused) =>
+  ])('a connectBurst of 20: of %i strangers that connect and leave at once, %i are refused', (count, refused) =>
     play(alone, async (scene) => {
       for (let i = 0; i < count; i++) {
         const stranger = knock(scene, 'alice')
@@ -214,7 +212,7 @@ describe('counts', () => {
     [3, true],
     [4, false],
     [1.5, false],
-  ])('counts sessionsPerPeerMax 3: a call for %d sessions is allowed: %s', (count, allowed) =>
+  ])('a sessionsPerPeerMax of 3 allows a call for %d sessions: %s', (count, allowed) =>
     play(duo({ limits: { sessionsPerPeerMax: 3 } }), async (scene) => {
       const calls = Promise.allSettled(
         [...scene.members.values()].map(({ network }) => network.makeSessions({ count })),
@@ -235,34 +233,32 @@ describe('counts', () => {
     [2, 2],
     [3, 3],
     [6, 6],
-  ])(
-    'counts dialsMax %i: of six dials that get no answer %i run at once, and the others have their turn after them',
-    (dialsMax, atOnce) =>
-      play(
-        duo({
-          onConnectionLost: 'reconnect',
-          connectionParallelism: 6,
-          limits: { dialsMax, backoffMinMs: 1, backoffMaxMs: 1 },
-        }),
-        async (scene) => {
-          const { environment, baseLinks, options } = scene.of('bob').services
-          await scene.until('all are up', () => baseLinks.of('alice').every(({ isReady }) => isReady))
-          const transport = environment.transport as MemoryTransport
-          const { dial } = transport
-          let dials = 0
-          // A pipe that is never joined to another one: nobody answers, and nobody refuses.
-          transport.dial = ({ host, port }) => (
-            dials++,
-            new MemoryPipe({ host, port }, environment.clock, options.limits, () => {})
-          )
-          for (const pipe of transport.pipes) pipe.destroy()
-          await scene.clock.advance(options.limits.dialTimeoutMs - 1)
-          expect(dials).toBe(atOnce)
-          await scene.clock.advance(50)
-          expect(dials).toBeGreaterThanOrEqual(Math.min(6, 2 * atOnce))
-          transport.dial = dial
-          await scene.until('all are up again', () => baseLinks.of('alice').every(({ isReady }) => isReady))
-        },
-      ),
+  ])('a dialsMax of %i: of six unanswered dials, %i run at once and the others run after them', (dialsMax, atOnce) =>
+    play(
+      duo({
+        onConnectionLost: 'reconnect',
+        connectionParallelism: 6,
+        limits: { dialsMax, backoffMinMs: 1, backoffMaxMs: 1 },
+      }),
+      async (scene) => {
+        const { environment, baseLinks, options } = scene.of('bob').services
+        await scene.until('all are up', () => baseLinks.of('alice').every(({ isReady }) => isReady))
+        const transport = environment.transport as MemoryTransport
+        const { dial } = transport
+        let dials = 0
+        // A pipe that is never connected: the dial is neither accepted nor refused.
+        transport.dial = ({ host, port }) => (
+          dials++,
+          new MemoryPipe({ host, port }, environment.clock, options.limits, () => {})
+        )
+        for (const pipe of transport.pipes) pipe.destroy()
+        await scene.clock.advance(options.limits.dialTimeoutMs - 1)
+        expect(dials).toBe(atOnce)
+        await scene.clock.advance(50)
+        expect(dials).toBeGreaterThanOrEqual(Math.min(6, 2 * atOnce))
+        transport.dial = dial
+        await scene.until('all are up again', () => baseLinks.of('alice').every(({ isReady }) => isReady))
+      },
+    ),
   )
 })

@@ -1,4 +1,7 @@
-/** Owns: what links of one node share. Refuses to know: what a link does with it. */
+/**
+ * Owns: what links of one node share.
+ * Independent of: what a link does with it.
+ */
 import { expect, it } from 'vitest'
 import { spareArenasLengthBytes } from '../../actors/link/link-states.ts'
 
@@ -10,6 +13,6 @@ it.each([
   [33, 4.125],
   [64, 8],
   [100_000, 8],
-])('%i links keep up to %d MiB of free batch buffers', (links, mebibytes) => {
+])('%i links share up to %d MiB of free batch buffers', (links, mebibytes) => {
   expect(spareArenasLengthBytes(links)).toBe(mebibytes * mebibyte)
 })

@@ -6,7 +6,7 @@ import { expect, it } from 'vitest'
 import type { AnyActorRef, InspectionEvent } from 'xstate'
 import { createNetwork, Identity } from '../../index.ts'
 
-it('shows inspectors the facts of the moment: the epoch, attempt and address of a link, and how far TLS has come', async () => {
+it('an inspector sees the current epoch, attempt and address of a link, and the phase of TLS', async () => {
   const [keyA, keyB] = [Identity.generate(), Identity.generate()]
   const seen = new Map<string, Record<string, unknown>[]>()
   const inspect = (event: InspectionEvent): void => {

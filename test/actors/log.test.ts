@@ -1,6 +1,6 @@
 /**
- * Owns: that a log which throws disturbs nobody, and is told of once.
- * Refuses to know: what is logged (inspection.test.ts).
+ * Owns: that a log that throws affects nothing else and is reported once, and that `isRead` can switch it off.
+ * Independent of: what is logged (inspection.test.ts).
  */
 import diagnosticsChannel from 'node:diagnostics_channel'
 import { expect, it } from 'vitest'
@@ -15,7 +15,7 @@ const oops = (): never => {
 it.each<[string, Log]>([
   ['write', { write: oops }],
   ['isRead', { isRead: oops, write: oops }],
-])('a log whose %s throws ends nothing, and is told of once', async (_, log) => {
+])('a log whose %s throws ends nothing and is reported once', async (_, log) => {
   const lines: LogLine[] = []
   const listen = (line: unknown): void => void lines.push(line as LogLine)
   diagnosticsChannel.subscribe(logChannelName, listen)
@@ -34,4 +34,23 @@ it.each<[string, Log]>([
   expect(lines.map(({ level, event, fields }) => [level, event, fields])).toEqual([
     ['error', 'log.threw', { message: 'the disk is full' }],
   ])
+})
+
+it.each([
+  [undefined, true],
+  [() => true, true],
+  [() => false, false],
+])('a log whose isRead is %o is written: %s', async (isRead, isWritten) => {
+  const lines: string[] = []
+  const network = createNetwork(
+    { identity: 'alice', peers: [], security: 'plaintext' },
+    {
+      environment: {
+        log: { write: (_level, event) => void lines.push(event), ...(isRead === undefined ? {} : { isRead }) },
+      },
+    },
+  )
+  await network.ready()
+  await network.shutdown()
+  expect(lines.length > 0).toBe(isWritten)
 })

@@ -1,5 +1,6 @@
 /**
- * Owns: how the lookups of host names share two places: which are one, whose turn it is, when one is given up.
+ * Owns: how the lookups of host names share two places: which requests are one, in which order they run, when one is
+ * given up.
  * Independent of: dials and links (test/simulation/names.test.ts), and of the system's resolver.
  */
 import { describe, expect, it } from 'vitest'
@@ -34,7 +35,7 @@ class Scene {
     return this.asked.map(({ host }) => host)
   }
 
-  /** @returns cancels */
+  /** @returns a function that cancels the requests */
   ask(...hosts: string[]): () => void {
     const cancels = hosts.map((host) =>
       this.lookups.resolve(host, {
@@ -60,19 +61,19 @@ class Scene {
 const notFound = Object.assign(new Error('getaddrinfo ENOTFOUND x'), { code: 'ENOTFOUND' })
 
 describe('name lookups', () => {
-  it('name lookups uses an address in the place of a name without a lookup', () => {
+  it('name lookups use an address in place of a name without a lookup', () => {
     const scene = new Scene()
     scene.ask('127.0.0.1', '::1')
     expect([scene.said, scene.askedHosts]).toEqual([['127.0.0.1: 127.0.0.1', '::1: ::1'], []])
   })
 
-  it('name lookups resolves localhost without a lookup, also while other names hang', () => {
+  it('name lookups resolve localhost without a lookup, even while other names hang', () => {
     const scene = new Scene()
     scene.ask('a', 'b', 'localhost')
     expect([scene.said, scene.askedHosts]).toEqual([['localhost: 127.0.0.1 ::1'], ['a', 'b']])
   })
 
-  it('name lookups looks up a name once for all requests of the same time', async () => {
+  it('name lookups look up a name once for all requests of the same time', async () => {
     const scene = new Scene()
     scene.ask('a', 'a', 'a')
     await scene.answer('a', '10.0.0.1', '10.0.0.2')
@@ -82,7 +83,7 @@ describe('name lookups', () => {
   })
 
   it.each([1, 2, 3])(
-    'name lookups runs %i lookups at once and the others in the order of the requests',
+    'name lookups run %i lookups at once and the others in the order of the requests',
     async (runningMax) => {
       const scene = new Scene(runningMax)
       const hosts = ['a', 'b', 'c', 'd', 'e']
@@ -95,7 +96,7 @@ describe('name lookups', () => {
     },
   )
 
-  it('name lookups fails a lookup with ERR_NAME_NOT_RESOLVED at its deadline and runs the next', async () => {
+  it('name lookups fail a lookup with ERR_NAME_NOT_RESOLVED at its deadline and run the next', async () => {
     const scene = new Scene()
     scene.ask('a', 'b', 'c', 'good')
     await scene.clock.advance(4_999)
@@ -109,7 +110,7 @@ describe('name lookups', () => {
     expect(scene.said.at(-1)).toBe('good: 10.0.0.1')
   })
 
-  it('name lookups uses the late answer of a lookup that has passed its deadline and does not start another', async () => {
+  it('name lookups use an answer that arrives after the deadline, and do not start another lookup', async () => {
     const scene = new Scene()
     scene.ask('slow')
     await scene.clock.advance(5_004)
@@ -119,7 +120,7 @@ describe('name lookups', () => {
     expect([scene.askedHosts, scene.said.at(-1)]).toEqual([['slow'], 'slow: 10.0.0.1'])
   })
 
-  it('name lookups fails each request for a name whose lookup never returns', async () => {
+  it('name lookups fail each request for a name whose lookup never returns', async () => {
     const scene = new Scene()
     for (let round = 1; round <= 3; round++) {
       scene.ask('never')
@@ -128,13 +129,13 @@ describe('name lookups', () => {
     }
   })
 
-  it('name lookups runs names that failed last time after the others and never in every place', async () => {
+  it('name lookups run names that failed last time after the others, and never in every place', async () => {
     const scene = new Scene()
     const bad = ['bad1', 'bad2', 'bad3']
     scene.ask(...bad)
     for (const host of bad) await scene.fail(host, notFound)
     scene.ask(...bad, 'good1', 'good2')
-    // One that failed before took the first place; the other place is for names that did not.
+    // A name that failed before took the first place; the other place is for names that did not.
     expect(scene.askedHosts.slice(3)).toEqual(['bad1', 'good1'])
     await scene.answer('good1', '10.0.0.1')
     expect(scene.askedHosts.slice(5)).toEqual(['good2'])
@@ -152,21 +153,21 @@ describe('name lookups', () => {
       'the name server does not answer (EAI_AGAIN)',
     ],
     ['an error of a name service of its own', new Error('the registry is closed'), 'the registry is closed'],
-  ])('name lookups gives the reason in the error for %s', async (_, error, reason) => {
+  ])('name lookups give the reason in the error for %s', async (_, error, reason) => {
     const scene = new Scene()
     scene.ask('a')
     await scene.fail('a', error)
     expect(scene.said).toEqual([`ERR_NAME_NOT_RESOLVED: a was not resolved: ${reason}`])
   })
 
-  it('name lookups reports a name without an address as not resolved', async () => {
+  it('name lookups report a name without an address as not resolved', async () => {
     const scene = new Scene()
     scene.ask('a')
     await scene.answer('a')
     expect(scene.said).toEqual(['ERR_NAME_NOT_RESOLVED: a was not resolved: it has no address'])
   })
 
-  it('name lookups calls no handler of a cancelled request and skips a name without requests', async () => {
+  it('name lookups call no handler of a cancelled request, and skip a name without requests', async () => {
     const scene = new Scene()
     scene.ask('a', 'b')
     const cancel = scene.ask('a', 'c')
@@ -179,7 +180,7 @@ describe('name lookups', () => {
     [4_095, 'waits'],
     [4_096, 'waits'],
     [4_097, 'fails'],
-  ])('name lookups with %i names at once the last request %s', (count, outcome) => {
+  ])('name lookups with %i names at once: the last request %s', (count, outcome) => {
     const scene = new Scene()
     scene.ask(...Array.from({ length: count }, (_, index) => `host${index}`))
     expect(scene.said.length > 0 ? 'fails' : 'waits').toBe(outcome)

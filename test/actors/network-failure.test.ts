@@ -1,5 +1,6 @@
 /**
- * Owns: what the calls of a network that failed say: its own cause, whatever the call and whenever it was made.
+ * Owns: what the calls of a failed network reject with: the cause of its failure, whatever the call and whenever it was
+ * made.
  * Independent of: how failures come about (supervision.test.ts) and of calls after an orderly end.
  */
 import { createServer } from 'node:net'
@@ -51,7 +52,7 @@ describe('a network whose port is in use', () => {
   }
 
   it.each(calls)(
-    'a network whose port is in use rejects a call of %s that was made while it started with that cause',
+    'a network whose port is in use rejects a call of %s made during its start with that cause',
     async (_name, config, call) => {
       const network = createNetwork(config(await usedPort()))
       expect(await within(rejectionOf(call(network)), 'the call is rejected')).toMatchObject(cause)
@@ -93,7 +94,7 @@ describe('a network whose port is in use', () => {
 })
 
 describe.each(['fail', 'reconnect'] as const)('a network that fails while it runs (%s)', (onConnectionLost) => {
-  it('rejects waiting calls, and calls on its sessions, with the cause of its failure', () =>
+  it(`a network that fails in mode ${onConnectionLost} rejects waiting calls with the cause of its failure`, () =>
     play({ on: 'memory', ids: ['alice', 'bob'], onConnectionLost }, async (scene) => {
       const alice = scene.of('alice')
       const session = (await scene.sessions(1)).get('alice')![0]!

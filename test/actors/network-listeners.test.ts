@@ -1,5 +1,5 @@
 /**
- * Owns: `network.on`, `once` and `off`, and that whatever a listener throws is reported and does nothing else.
+ * Owns: `network.on`, `once` and `off`, and that an error thrown by a listener is reported and has no other effect.
  * Independent of: the events themselves.
  */
 import { describe, expect, it } from 'vitest'
@@ -14,7 +14,9 @@ interface LogLine {
   readonly fields: Readonly<Record<string, unknown>>
 }
 
-/** Runs a network without peers, which emits `warning`, `network.ready` and `network.stopped`, and collects the reports. */
+/**
+ * Runs a network without peers, which emits `warning`, `network.ready` and `network.stopped`, and collects the reports.
+ */
 async function withNetwork(listen: (network: Network) => void): Promise<{ logged: LogLine[]; warnings: Error[] }> {
   const leaks = new LeakCheck()
   const logged: LogLine[] = []
@@ -29,7 +31,7 @@ async function withNetwork(listen: (network: Network) => void): Promise<{ logged
     listen(network)
     await network.ready()
     await network.shutdown()
-    // XState throws on a timer what a listener of its own threw, and Node emits process warnings a tick later.
+    // XState rethrows errors of its own listeners on a timer, and Node emits process warnings a tick later.
     await new Promise((resolve) => setTimeout(resolve, 1))
   } finally {
     process.off('warning', onWarning)
@@ -46,7 +48,7 @@ const throwing: [string, () => void][] = [
     },
   ],
   [
-    'throws something that is no error',
+    'throws a value that is not an error',
     () => {
       throw 'oops' as unknown as Error
     },
@@ -55,17 +57,17 @@ const throwing: [string, () => void][] = [
 ]
 const events: NetworkEventType[] = ['warning', 'network.ready', 'network.stopped']
 
-describe('a listener that fails', () => {
-  describe.each(throwing)('because it %s', (_, listener) => {
+describe('a failing listener', () => {
+  describe.each(throwing)('that %s', (how, listener) => {
     it.each(events)(
-      'is reported once as a process warning, and the process, the network and other listeners go on: %s',
+      `a listener of %s that ${how} is reported by one process warning and affects nothing else`,
       async (type) => {
-        const heard: string[] = []
+        const calls: string[] = []
         const { logged, warnings } = await withNetwork((network) => {
           network.on(type, listener)
-          network.on(type, () => void heard.push(type))
+          network.on(type, () => void calls.push(type))
         })
-        expect(heard).toEqual([type])
+        expect(calls).toEqual([type])
         expect(warnings).toMatchObject([
           { name: 'StatewireWarning', message: `A listener of the network event '${type}' failed: oops` },
         ])
@@ -77,7 +79,7 @@ describe('a listener that fails', () => {
     )
   })
 
-  it('a listener that fails is reported on the log for every event, and as a process warning only once for each listener', async () => {
+  it('a failing listener is logged for every event, and gives one process warning for each listener', async () => {
     let calls = 0
     const fail = (): void => {
       calls++
@@ -94,24 +96,24 @@ describe('a listener that fails', () => {
 })
 
 describe('the listeners of a network', () => {
-  it('the listeners of a network are called once where they were put on with once', async () => {
-    const heard: string[] = []
+  it('a listener added with once is called once', async () => {
+    const calls: string[] = []
     await withNetwork((network) => {
       network.once('warning', ({ type }) => {
-        heard.push(`once ${type}`)
+        calls.push(`once ${type}`)
         // A second event of the type, emitted by an actor logic's own means.
-        if (heard.length === 1) supervisorServices(network.ref)?.emit({ type: 'warning', message: 'again' })
+        if (calls.length === 1) supervisorServices(network.ref)?.emit({ type: 'warning', message: 'again' })
       })
-      network.on('warning', ({ type }) => void heard.push(`on ${type}`))
+      network.on('warning', ({ type }) => void calls.push(`on ${type}`))
     })
-    expect(heard).toEqual(['once warning', 'on warning', 'on warning'])
+    expect(calls).toEqual(['once warning', 'on warning', 'on warning'])
   })
 
-  it('the listeners of a network are taken off by off, and by the function that on and once return', async () => {
-    const heard: string[] = []
+  it('listeners are removed by off, and by the function that on and once return', async () => {
+    const calls: string[] = []
     await withNetwork((network) => {
       const [first, second, third, stays] = ['first', 'second', 'third', 'stays'].map(
-        (name) => () => void heard.push(name),
+        (name) => () => void calls.push(name),
       ) as [() => void, () => void, () => void, () => void]
       network.on('network.ready', first)
       network.once('network.ready', second)
@@ -123,21 +125,21 @@ describe('the listeners of a network', () => {
       network.off('network.ready', second)
       network.off('network.stopped', stays)
     })
-    expect(heard).toEqual(['stays'])
+    expect(calls).toEqual(['stays'])
   })
 
-  it('the listeners of a network are taken off one registration at a time, the newest first', async () => {
-    const heard: string[] = []
+  it('listeners are removed one registration at a time, the newest first', async () => {
+    const calls: string[] = []
     await withNetwork((network) => {
-      const listener = ({ type }: { type: string }): void => void heard.push(type)
+      const listener = ({ type }: { type: string }): void => void calls.push(type)
       network.on('network.ready', listener)
       network.once('network.ready', listener)
       network.off('network.ready', listener)
     })
-    expect(heard).toEqual(['network.ready'])
+    expect(calls).toEqual(['network.ready'])
   })
 
-  it('the listeners of a network must be functions, for events that exist', async () => {
+  it('a listener must be a function and its event must exist', async () => {
     await withNetwork((network) => {
       for (const call of ['on', 'once', 'off'] as const) {
         expect(() => network[call]('peer.upp' as 'peer.up', () => {})).toThrow(

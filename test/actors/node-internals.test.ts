@@ -1,6 +1,7 @@
 /**
- * Owns: a canary for each private name of Node that actors/transport/node-internals.ts uses: it fails when Node changes one.
- * Refuses to know: what the names are used for (lent-reads.test.ts, test/security).
+ * Owns: a canary for each private name of Node that actors/transport/node-internals.ts uses: it fails when Node changes
+ * one.
+ * Independent of: what the names are used for (borrowed-reads.test.ts, test/security).
  */
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -44,8 +45,8 @@ function acceptTls(raw: net.Socket): tls.TLSSocket {
   return socket.on('error', () => {})
 }
 
-describe('on this version of Node', () => {
-  it('on this version of Node an accepted socket can be read into memory that is given to it', async () => {
+describe('the private names of Node', () => {
+  it('on this version of Node, an accepted socket can be read into given memory', async () => {
     const { dialled, accepted } = await pair()
     const memory = Buffer.alloc(1024)
     const read = new Promise<number>((resolve) => {
@@ -56,7 +57,7 @@ describe('on this version of Node', () => {
     expect(memory.subarray(0, await read).toString()).toBe('hello')
   })
 
-  it('on this version of Node a dialled TLS socket upon a raw one can be read into memory that is given to it', async () => {
+  it('on this version of Node, a dialled TLS socket on top of a raw one can be read into given memory', async () => {
     const { dialled, accepted } = await pair()
     const server = acceptTls(accepted)
     const client = tls.connect({ socket: dialled, secureContext, rejectUnauthorized: false })
@@ -71,7 +72,7 @@ describe('on this version of Node', () => {
     expect(memory.subarray(0, await read).toString()).toBe('hello')
   })
 
-  it('on this version of Node an accepted TLS socket tells that its handshake is through, and what OpenSSL says of the client', async () => {
+  it("on this version of Node, an accepted TLS socket reports its handshake and OpenSSL's verdict", async () => {
     const { dialled, accepted } = await pair()
     const server = acceptTls(accepted)
     const secure = new Promise<void>((resolve) => onAcceptedSecure(server, resolve))
@@ -82,7 +83,7 @@ describe('on this version of Node', () => {
     expect((verifyErrorOf(server) as NodeJS.ErrnoException).code).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
   })
 
-  it('on this version of Node an accepted TLS socket tells of an error of TLS', async () => {
+  it('on this version of Node, an accepted TLS socket reports an error of TLS', async () => {
     const { dialled, accepted } = await pair()
     const failed = new Promise<Error>((resolve) => onTlsError(acceptTls(accepted), resolve))
     dialled.write('GET / HTTP/1.1\r\n\r\n')
@@ -90,12 +91,12 @@ describe('on this version of Node', () => {
   })
 })
 
-describe('on a version of Node without a private name', () => {
-  it('on a version of Node without a private name nothing is read into memory, and whoever asks is told', () => {
+describe('Node without a private name', () => {
+  it('without the private names of Node, nothing is read into given memory, and the caller is informed', () => {
     expect(readIntoMemory(new PassThrough() as unknown as net.Socket, Buffer.alloc(1), () => true)).toBe(false)
   })
 
-  it('on a version of Node without a private name no client is taken for verified', () => {
+  it('without the private names of Node, no client counts as verified', () => {
     expect(verifyErrorOf({ ssl: {} } as unknown as tls.TLSSocket)).toBeInstanceOf(Error)
     expect(verifyErrorOf({ ssl: null } as unknown as tls.TLSSocket)).toBeInstanceOf(Error)
   })

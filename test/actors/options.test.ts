@@ -1,6 +1,7 @@
 /**
- * Owns: that every bad option is refused with one plain sentence that names it, and a code; and that good ones arrive.
- * Refuses to know: what is done with them.
+ * Owns: that every bad option is refused with a code and one plain sentence that names it, and that good ones are
+ * resolved.
+ * Independent of: what is done with them.
  */
 import { describe, expect, it } from 'vitest'
 import { createNetwork, defaultLimits, Identity } from '../../actors/index.ts'
@@ -17,7 +18,7 @@ const good: NetworkConfig = {
 }
 const withPeer = (...peers: unknown[]): object => ({ peers })
 
-describe('a bad option', () => {
+describe('bad options', () => {
   it.each<[object, string]>([
     [{ surprise: 1 }, 'surprise is not an option; there are: identity, listen, peers'],
     [{ onConnectionLost: 'later' }, `onConnectionLost must be 'resume', 'reconnect' or 'fail', got "later"`],
@@ -37,7 +38,7 @@ describe('a bad option', () => {
     ],
     [{ limits: { dialTimeoutMs: 0 } }, 'limits.dialTimeoutMs must be a whole number of at least 1, got 0'],
     [{ limits: { surprise: 1 } }, 'limits.surprise is not a limit; there are: dialTimeoutMs'],
-  ])('a bad option %j: %s', (bad, sentence) => {
+  ])('the configuration change %j is refused: %s', (bad, sentence) => {
     const config = { ...good, ...bad } as NetworkConfig
     expect(expectError('ERR_INVALID_OPTION', () => resolveOptions(config)).message).toContain(sentence)
   })
@@ -51,12 +52,12 @@ describe('a bad option', () => {
       { limits: { connectionsPerPeerMax: 100_000 }, connectionParallelism: 65_536 },
       'connectionParallelism must be at most 65535 in the native dialect, got 65536',
     ],
-  ])('a bad option %j: %s', (bad, sentence) => {
+  ])('the native option %j is refused: %s', (bad, sentence) => {
     const config: NetworkConfig = { identity: Identity.generate(), peers: [], ...bad }
     expect(expectError('ERR_INVALID_OPTION', () => resolveOptions(config)).message).toBe(sentence)
   })
 
-  it.each([null, undefined, 7, 'x'])('a bad option the configuration %j: it must be an object', (config) => {
+  it.each([null, undefined, 7, 'x'])('the configuration %j is refused, because it must be an object', (config) => {
     expect(expectError('ERR_INVALID_OPTION', () => resolveOptions(config as never)).message).toContain(
       'the configuration must be an object',
     )
@@ -71,13 +72,13 @@ describe('a bad option', () => {
     [{ identity: Promise.resolve(7) }, 'identity is a Promise: await Identity.load(file) first'],
     [withPeer({ id: 'x'.repeat(129) }), `peers[0].id has 129 bytes, more than 128: "${'x'.repeat(129)}"`],
     [withPeer({}), 'peers[0].id must be a string, got undefined'],
-  ])('a bad option %j: %s', (bad, sentence) => {
+  ])('the identity %j is refused: %s', (bad, sentence) => {
     expect(expectError('ERR_INVALID_PEER_ID', () => resolveOptions({ ...good, ...bad } as NetworkConfig)).message).toBe(
       sentence,
     )
   })
 
-  it('a bad option names what stands at fault in a url, and where', () => {
+  it('the error of a bad url names the url and where it is', () => {
     expect(
       expectError('ERR_INVALID_URL', () =>
         resolveOptions({ ...good, ...withPeer({ id: 'alice', url: 'nowhere' }) } as NetworkConfig),
@@ -88,11 +89,11 @@ describe('a bad option', () => {
     )
   })
 
-  it('a bad option is heard by whoever calls createNetwork, before anything is begun', () => {
+  it('a bad option makes createNetwork throw before anything is begun', () => {
     expectError('ERR_INVALID_OPTION', () => createNetwork({ ...good, connectionParallelism: 0 }))
   })
 
-  it('a bad option does not show a long string whole', () => {
+  it('the error of a bad option shortens a long string', () => {
     const { message } = expectError('ERR_INVALID_OPTION', () =>
       resolveOptions({ ...good, onConnectionLost: 'x'.repeat(5000) as never }),
     )
@@ -112,7 +113,7 @@ describe('the memory budget', () => {
       ...(memoryBudgetBytes === undefined ? {} : { memoryBudgetBytes }),
     } as unknown as NetworkConfig).memoryBudgetBytes
 
-  it('the memory budget is 256 MiB if it is not given', () => {
+  it('the memory budget is 256 MiB by default', () => {
     expect(resolve()).toBe(256 * 1024 * 1024)
   })
 
@@ -133,7 +134,7 @@ describe('the memory budget', () => {
     expect(expectError('ERR_INVALID_OPTION', () => resolve(1024 * 1024 - 1, 1)).message).toContain('at least 1048576')
   })
 
-  it('the memory budget is no option of the ampc dialect', () => {
+  it('the memory budget is not an option of the ampc dialect', () => {
     expect(
       expectError('ERR_INVALID_OPTION', () => resolveOptions({ ...good, memoryBudgetBytes: 2 ** 30 } as NetworkConfig))
         .message,
@@ -141,7 +142,7 @@ describe('the memory budget', () => {
   })
 })
 
-describe('a url', () => {
+describe('urls', () => {
   it.each<[unknown, string]>([
     [7, 'must be a string'],
     ['', 'is not a URL'],
@@ -154,7 +155,7 @@ describe('a url', () => {
     ['tcp://127.0.0.1:80/path', 'may hold a host and a port only'],
     ['tcp://127.0.0.1:80?x=1', 'may hold a host and a port only'],
     ['tcp://127.0.0.1:80#x', 'may hold a host and a port only'],
-  ])('a url %j is refused: %s', (text, sentence) => {
+  ])('the url %j is refused: %s', (text, sentence) => {
     expect(expectError('ERR_INVALID_URL', () => parseUrl(text, 'url')).message).toContain(sentence)
   })
 
@@ -163,7 +164,7 @@ describe('a url', () => {
     ['tcp://127.0.0.1:65535/', '127.0.0.1', 65535],
     ['tcp://[::1]:80', '::1', 80],
     ['tcp://bob.example:15600', 'bob.example', 15600],
-  ])('a url %s is host %s and port %i, and back', (text, host, port) => {
+  ])('the url %s is parsed into host %s and port %i, and formatted back', (text, host, port) => {
     const address = parseUrl(text, 'url')
     expect(address).toMatchObject({ host, port })
     expect(formatUrl(address)).toBe(text.replace(/\/$/, ''))
@@ -171,7 +172,7 @@ describe('a url', () => {
 })
 
 describe('a good configuration', () => {
-  it('a good configuration resolves to roles, addresses and defaults', () => {
+  it('a good configuration is resolved to roles, addresses and defaults', () => {
     const options = resolveOptions(good)
     expect(options).toMatchObject({
       identity: 'bob',
@@ -190,7 +191,7 @@ describe('a good configuration', () => {
     expect(resolveOptions({ ...good, connectionParallelism }).connectionParallelism).toBe(connectionParallelism)
   })
 
-  it('a good configuration may listen nowhere where it dials everybody, and may have no peers at all', () => {
+  it('a good configuration may omit listen if it dials every peer, and may have no peers', () => {
     expect(
       resolveOptions({ identity: 'z', peers: [{ id: 'a', url: 'tcp://127.0.0.1:1' }], security: 'plaintext' }).listen,
     ).toBeNull()
@@ -202,8 +203,8 @@ describe('limits', () => {
   const names = Object.keys(defaultLimits) as (keyof typeof defaultLimits)[]
   const isFactor = (name: string): boolean => name === 'backoffFactor' || name === 'connectRatePerSecond'
 
-  it.each(names)('limits %s may be 1 and may not be 0, a text, a NaN or endless', (name) => {
-    // Lesser ones may not pass greater ones.
+  it.each(names)('the limit %s may be 1, but not 0, a string, NaN or infinite', (name) => {
+    // A lesser limit must not be above its greater one.
     const partner =
       { backoffMaxMs: { backoffMinMs: 1 }, pendingInboundMax: { pendingInboundPerAddressMax: 1 } }[name as string] ?? {}
     expect(resolveLimits({ ...partner, [name]: 1 })[name]).toBe(1)
@@ -214,11 +215,11 @@ describe('limits', () => {
     }
   })
 
-  it.each(names.filter((name) => !isFactor(name)))('limits %s may not be a fraction', (name) => {
+  it.each(names.filter((name) => !isFactor(name)))('the limit %s may not be a fraction', (name) => {
     expectError('ERR_INVALID_OPTION', () => resolveLimits({ [name]: 1.5 }))
   })
 
-  it.each(names.filter((name) => name.endsWith('Ms')))('limits %s is at most what a timer can take', (name) => {
+  it.each(names.filter((name) => name.endsWith('Ms')))('the limit %s is at most what a timer can hold', (name) => {
     const partner = name === 'backoffMinMs' ? { backoffMaxMs: 2 ** 31 - 1 } : {}
     expect(resolveLimits({ ...partner, [name]: 2 ** 31 - 1 })[name]).toBe(2 ** 31 - 1)
     expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ ...partner, [name]: 2 ** 31 })).message).toContain(
@@ -226,7 +227,7 @@ describe('limits', () => {
     )
   })
 
-  it('limits fit together: the wire can carry the longest message, and the lesser bounds are not above the greater', () => {
+  it('limits must fit into the wire format, and lesser limits must not be above greater ones', () => {
     expect(resolveLimits({ replayWindowBytes: 2 ** 32 - 1, laneWindowBytes: 2 ** 31 - 1 })).toMatchObject({
       replayWindowBytes: 2 ** 32 - 1,
       laneWindowBytes: 2 ** 31 - 1,
@@ -258,11 +259,11 @@ describe('limits', () => {
   })
 })
 
-describe('an option that is undefined', () => {
+describe('undefined options', () => {
   it.each<[string, NetworkConfig]>([
     ['native', { identity: Identity.generate(), listen: 'tls://127.0.0.1:0', peers: [{ id: Identity.generate().id }] }],
     ['ampc', { identity: 'bob', listen: 'tcp://127.0.0.1:0', peers: [{ id: 'carol' }], security: 'plaintext' }],
-  ])('an option that is undefined means the same as one that is left out: %s', (_, config) => {
+  ])('an undefined option means the same as a missing one (%s)', (_, config) => {
     const nothing = {
       dialect: undefined,
       onConnectionLost: undefined,

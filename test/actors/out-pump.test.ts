@@ -1,4 +1,8 @@
-/** Owns: that the outgoing pump adds nothing to a queue that nobody drains, and what leaves with a chunk that was read. Refuses to know: what its batches hold. */
+/**
+ * Owns: that the outgoing pump adds nothing to a queue that is not drained, and what it writes together with a received
+ * chunk.
+ * Independent of: what its write batches hold.
+ */
 import { expect, it } from 'vitest'
 import { OutPump } from '../../actors/link/forwarder.ts'
 import { WriteScheduler } from '../../actors/link/write-scheduler.ts'
@@ -35,7 +39,7 @@ function bench(): {
   return { pump, outbound, writes, room, crashes }
 }
 
-it('writes nothing while the pipe is blocked, and what waits once it has drained', () => {
+it('the outgoing pump writes nothing while the pipe is blocked, and the rest once it has drained', () => {
   const { pump, writes, room } = bench()
   pump.flush()
   for (let time = 0; time < 100; time++) pump.flush()
@@ -47,14 +51,14 @@ it('writes nothing while the pipe is blocked, and what waits once it has drained
   expect(writes).toHaveLength(3)
 })
 
-it('writes the last batch of a link however full the pipe is', () => {
+it('the outgoing pump writes the last batch of a link however full the pipe is', () => {
   const { pump, writes } = bench()
   pump.flush()
   pump.flush(true)
   expect(writes).toHaveLength(2)
 })
 
-it('writes what was sent in reaction to a chunk at its end, and leaves a batch that was there before to its schedule', () => {
+it('the outgoing pump writes replies at the end of a chunk, and leaves an earlier batch to its schedule', () => {
   const { pump, outbound, writes, room } = bench()
   room.left = true
   pump.drained()
@@ -74,7 +78,7 @@ it('writes what was sent in reaction to a chunk at its end, and leaves a batch t
   expect(read(0)).toBe(1)
 })
 
-it('reports an internal error that it meets when the pipe has room again', () => {
+it('the outgoing pump reports an internal error that occurs when the pipe has room again', () => {
   const { pump, crashes, outbound } = bench()
   pump.flush()
   outbound.flowError = new TypeError('an injected error')

@@ -18,14 +18,14 @@ const mib = 1024 * 1024
 const peer = (): ResolvedPeer => ({ id: Identity.generate().id, role: 'acceptor', address: null })
 
 describe('the table of peers', () => {
-  it('the table of peers refuses a peer that is in it already, and says whether a removed one was there', () => {
+  it('the peer table refuses a peer that is already in it, and reports whether a removed one was there', () => {
     const alice = peer()
     const table = new PeerTable([alice])
     expect(() => table.add(alice)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }))
     expect([table.remove(alice.id), table.remove(alice.id), table.size]).toEqual([true, false, 0])
   })
 
-  it('the table of peers takes a refused peer back from the listeners that had accepted it', () => {
+  it('a refused peer is removed again from the listeners that had accepted it', () => {
     const table = new PeerTable([])
     const calls: string[] = []
     table.onChange({ added: () => void calls.push('added'), removed: () => void calls.push('removed') })
@@ -39,7 +39,7 @@ describe('the table of peers', () => {
     expect([calls, table.size]).toEqual([['added', 'removed'], 0])
   })
 
-  it('the table of peers stops calling a listener that was removed', () => {
+  it('a removed listener of the peer table is not called any more', () => {
     const table = new PeerTable([])
     const seen: string[] = []
     const stop = table.onChange({ added: ({ id }) => void seen.push(id) })
@@ -51,7 +51,7 @@ describe('the table of peers', () => {
   })
 })
 
-describe('a peer that is added while the network runs', () => {
+describe('a peer that is added to a running network', () => {
   const own = Identity.generate()
   const services = (memoryBudgetBytes: number, peers: number): Services => {
     const config = {
@@ -64,7 +64,7 @@ describe('a peer that is added while the network runs', () => {
     return new Services(systemEnvironment(), options, new PeerTable(options.peers))
   }
 
-  it('a peer that is added while the network runs shrinks the share of the others as far as the budget asks for, and grows it again when it is removed', () => {
+  it('adding a peer shrinks the memory shares of the others as far as needed; removing it restores them', () => {
     const { memory, peers } = services(mib, 2)
     expect(memory.shareBytes).toBe(mib / 4)
     const added = [peer(), peer()]
@@ -74,14 +74,14 @@ describe('a peer that is added while the network runs', () => {
     expect(memory.shareBytes).toBe(mib / 4)
   })
 
-  it('a peer that is added while the network runs is refused with ERR_MEMORY_BUDGET where the budget has less than 64 KiB for each link, and changes nothing', () => {
+  it('a peer is refused with ERR_MEMORY_BUDGET, without effect, if the budget leaves less than 64 KiB per link', () => {
     const { memory, peers, baseLinks } = services(mib, 16)
     const late = peer()
     expect(() => peers.add(late)).toThrow(expect.objectContaining({ code: 'ERR_MEMORY_BUDGET' }))
     expect([peers.size, baseLinks.of(late.id), memory.shareBytes]).toEqual([16, [], mib / 32])
   })
 
-  it('a peer that is added while the network runs has links from then on, which are closed when it is removed', () => {
+  it('a peer that is added has links from then on, which are closed when it is removed', () => {
     const options = resolveOptions({ identity: own, listen: 'tls://127.0.0.1:0', connectionParallelism: 2, peers: [] })
     const peers = new PeerTable([])
     const links = new BaseLinks(
@@ -108,7 +108,7 @@ describe('a peer that is added while the network runs', () => {
     ])
   })
 
-  it('a peer that is added while the network runs counts what links hold beyond a smaller share against the pool', () => {
+  it('memory that links hold beyond a reduced share counts against the pool', () => {
     const memory = new NodeMemory(2 * mib, 1)
     const link = memory.open()
     expect(link.reserveReplay(200 * 1024)).toBe(true)

@@ -1,8 +1,8 @@
 /**
- * Owns: supervision among real networks: where a bug stops, what is restarted, and that others never notice.
- * Refuses to know: the rules for one parent and its children (children.test.ts) and for one actor (chart-actor.test.ts).
+ * Owns: supervision in real networks: where a fault stops, what is restarted, and that other peers are not affected.
+ * Independent of: the rules for one parent and its children (children.test.ts) and for one actor (chart-actor.test.ts).
  *
- * On memory time is virtual, so that a back-off of 30 s costs nothing. Every scene ends with nothing left.
+ * In memory time is virtual, so that a back-off of 30 s costs nothing. Every scene ends with nothing left.
  */
 import { describe, expect, it } from 'vitest'
 import type { Session } from '../../actors/index.ts'
@@ -17,7 +17,7 @@ const trio = (on: SceneOptions['on'], more: Partial<SceneOptions> = {}): SceneOp
   ...more,
 })
 
-/** A bug in the decoder of `at` for everything that comes from `from`; returns what mends it. */
+/** Makes the decoder of `at` fail for every frame from `from`; returns a function that repairs it. */
 function breakDecoder(scene: Scene, at: string, from: string): () => void {
   const [link] = scene.of(at).services.baseLinks.of(from)
   const state = link?.state as unknown as { onFrame?: unknown }
@@ -54,8 +54,8 @@ async function nextAfterLosses(scene: Scene, session: Session, from: string): Pr
   }
 }
 
-describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
-  it('a bug in a handler of the application ends that lane and nothing else', () =>
+describe.each<SceneOptions['on']>(['memory', 'tcp'])('supervision on %s', (on) => {
+  it('a fault in a handler of the application ends only its lane', () =>
     play(trio(on), async (scene) => {
       const made = await scene.sessions(2)
       at(made, 'bob').handle('alice', () => {
@@ -72,7 +72,7 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       for (const member of scene.members.values()) expect(member.eventsOf('connection.lost')).toEqual([])
     }))
 
-  it('a bug in the decoder restarts the forwarder and costs the connection, of that peer only', () =>
+  it('a fault in the decoder restarts the forwarder and closes the connection of that peer only', () =>
     play(trio(on), async (scene) => {
       const made = await scene.sessions(1)
       const bob = scene.of('bob')
@@ -98,7 +98,7 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       expect(scene.of('carol').eventsOf('connection.lost')).toEqual([])
     }))
 
-  it('in mode fail the same bug ends the batch at all parties with one cause, and the next batch is whole', () =>
+  it('a decoder fault in mode fail ends the session group everywhere with one cause; the next is intact', () =>
     play(trio(on, { onConnectionLost: 'fail' }), async (scene) => {
       const made = await scene.sessions(1)
       scene.tell('bob', 'peers/peer:alice/link:group:0.0/forwarder:in', {
@@ -121,7 +121,7 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       await exchange(scene, at(again, 'carol'), 'bob', at(again, 'bob'), 'carol', 1)
     }))
 
-  it('a listener that crashes is restarted on the same port, and what it had placed stays', () =>
+  it('a listener that crashes is restarted on the same port, and the connections that it had handed over stay', () =>
     play(trio(on), async (scene) => {
       const made = await scene.sessions(1)
       const alice = scene.of('alice')
@@ -142,11 +142,11 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       expect(await nextAfterLosses(scene, at(made, 'alice'), 'bob')).toBe(77)
     }))
 
-  it('a reconnector that crashes is restarted, and links that wait for it ask again', () =>
+  it('links that wait for a reconnector ask again after it crashed and was restarted', () =>
     play(trio(on), async (scene) => {
       const made = await scene.sessions(1)
       const bob = scene.of('bob')
-      scene.tell('bob', 'reconnector', { type: 'dial.request', key: 'nobody', link: null, host: '127.0.0.1' })
+      scene.tell('bob', 'reconnector', { type: 'dial.request', key: 'unknown', link: null, host: '127.0.0.1' })
       await scene.until('it was restarted', () =>
         bob.eventsOf('child.restarted').some(({ child }) => child === 'reconnector'),
       )
@@ -162,7 +162,7 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       expect(await nextAfterLosses(scene, at(made, 'bob'), 'alice')).toBe(5)
     }))
 
-  it('a peer actor that crashes itself is restarted, and its links are made anew with the lanes that they had', () =>
+  it('a peer actor that crashes is restarted, and its links are created again with the lanes that they had', () =>
     play(trio(on), async (scene) => {
       const made = await scene.sessions(1)
       const bob = scene.of('bob')
@@ -180,7 +180,7 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       expect(scene.of('carol').eventsOf('connection.lost')).toEqual([])
     }))
 
-  it('a peer actor that crashes in mode fail ends the batches with that peer, and the next one is whole', () =>
+  it('a peer actor that crashes in mode fail ends the session groups of that peer, and the next is intact', () =>
     play(trio(on, { onConnectionLost: 'fail' }), async (scene) => {
       const made = await scene.sessions(1)
       scene.tell('bob', 'peers/peer:alice', { type: 'link.open', request: null })
@@ -195,7 +195,7 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       await exchange(scene, at(again, 'alice'), 'bob', at(again, 'bob'), 'alice', 1)
     }))
 
-  it('a value that the peer would refuse as too long is refused here, and costs nothing', () =>
+  it('a value that is too long for the peer is refused by the sender and does not end the link', () =>
     play(trio(on, { limits: { maxMessageLengthBytes: 1000 } }), async (scene) => {
       const made = await scene.sessions(1)
       for (const length of [999, 1000, 1001, 20_000]) {
@@ -215,7 +215,7 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
       expect(scene.of('bob').eventsOf('connection.lost')).toEqual([])
     }))
 
-  it('a listener beyond its intensity fails the network, which says so and holds nothing', () =>
+  it('a listener that crashes beyond its intensity fails the network, which reports it and releases everything', () =>
     play(trio(on), async (scene) => {
       const alice = scene.of('alice')
       const made = await scene.sessions(1)
@@ -236,8 +236,8 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('on %s', (on) => {
     }))
 })
 
-describe('a reconnector that crashes', () => {
-  it('a reconnector that crashes is asked again by links that were waiting for it: they do not wait for their own deadline', () =>
+describe('a crashing reconnector', () => {
+  it('links that wait for a crashed reconnector ask again before their own deadline passes', () =>
     play({ ...trio('memory'), limits: { backoffMinMs: 20_000, backoffMaxMs: 20_000 } }, async (scene) => {
       const { transport } = scene.of('bob').services.environment
       const { dial } = transport
@@ -253,21 +253,21 @@ describe('a reconnector that crashes', () => {
       )
       await scene.clock.settle()
       const before = dials
-      scene.tell('bob', 'reconnector', { type: 'dial.request', key: 'nobody', link: null, host: '127.0.0.1' })
+      scene.tell('bob', 'reconnector', { type: 'dial.request', key: 'unknown', link: null, host: '127.0.0.1' })
       await scene.clock.settle()
-      // The new one knows of no failure, so it grants at once.
+      // The restarted reconnector has no record of a failure, so it grants at once.
       expect(dials).toBe(before + 1)
       transport.dial = dial
     }))
 })
 
-describe('a forwarder that crashes again and again', () => {
-  it('a forwarder that crashes again and again escalates through its link to its peer, which is set aside; other peers never notice; it is tried again at the cap', () =>
+describe('a forwarder that crashes repeatedly', () => {
+  it('a forwarder that crashes repeatedly escalates to its peer, which is tried again at the back-off cap', () =>
     play(trio('memory', { limits: { backoffMaxMs: 30_000 } }), async (scene) => {
       const made = await scene.sessions(1)
       const bob = scene.of('bob')
       const mend = breakDecoder(scene, 'bob', 'alice')
-      // Alice has something to say each time that a connection is there.
+      // Alice sends a value each time that a connection is up.
       const offOpened = scene
         .of('alice')
         .network.on(
@@ -297,7 +297,7 @@ describe('a forwarder that crashes again and again', () => {
       await exchange(scene, at(made, 'carol'), 'bob', at(made, 'bob'), 'carol', carried)
       await scene.clock.advance(2_000)
       expect(bob.events.slice(before).map(({ type }) => type)).toEqual(['connection.opened', 'peer.up'])
-      // The lanes have outlived it all.
+      // The lanes have survived all of it.
       await scene.run(at(made, 'alice').send('bob', number(4242)))
       expect(await nextAfterLosses(scene, at(made, 'bob'), 'alice')).not.toBe(-1)
       expect(bob.eventsOf('connection.lost').every(({ peer }) => peer === 'alice')).toBe(true)

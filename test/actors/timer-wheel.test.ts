@@ -1,6 +1,6 @@
 /**
- * Owns: the one timer wheel: never early, in order, cancelled means cancelled, whatever a callback does to the wheel.
- * Refuses to know: what deadlines are for.
+ * Owns: the timer wheel: never early, in order, no call after a cancel, whatever a callback does to the wheel.
+ * Independent of: what deadlines are for.
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -44,7 +44,7 @@ describe('a deadline', () => {
     expect(log).toEqual([`x at ${atMs}`])
   })
 
-  it('a deadline in the past passes now', async () => {
+  it('a deadline in the past passes at once', async () => {
     const { clock, log, at } = create()
     at(-500, 'x')
     await clock.settle()
@@ -52,7 +52,7 @@ describe('a deadline', () => {
   })
 
   it.each([2 ** 31, 2 ** 40])(
-    'a deadline of %i ms asks the clock for no more than a timer of Node can hold, and passes when it is time',
+    'a deadline of %i ms asks the clock only for delays that a Node timer can hold, and passes on time',
     async (delayMs) => {
       const { clock, log, at } = create()
       const asked: number[] = []
@@ -65,7 +65,7 @@ describe('a deadline', () => {
     },
   )
 
-  it('a deadline that was cancelled does not pass, and cancelling twice is no harm', async () => {
+  it('a cancelled deadline does not pass, and cancelling it twice has no effect', async () => {
     const { clock, wheel, log, at } = create()
     const deadline = at(10, 'x')
     deadline.cancel()
@@ -74,7 +74,7 @@ describe('a deadline', () => {
     expect([log, wheel.size, clock.timers]).toEqual([[], 0, 0])
   })
 
-  it('a deadline set and cancelled over and over leaves nothing, whether there are others or not', async () => {
+  it('deadlines that are set and cancelled repeatedly leave nothing in the wheel', async () => {
     const { clock, wheel, at } = create()
     for (const others of [0, 1]) {
       const other = others === 0 ? null : at(100_000, 'other')
@@ -87,7 +87,7 @@ describe('a deadline', () => {
     }
   })
 
-  it('a deadline that has passed is cancelled for nothing', async () => {
+  it('cancelling a deadline that has passed has no effect', async () => {
     const { clock, wheel, at } = create()
     const deadline = at(10, 'x')
     at(20, 'y')
@@ -98,8 +98,8 @@ describe('a deadline', () => {
   })
 })
 
-describe('the wheel', () => {
-  it('the wheel uses one timer of the clock for any number of deadlines, and none for none', async () => {
+describe('the timer wheel', () => {
+  it('the timer wheel uses one clock timer for any number of deadlines, and none without', async () => {
     const { clock, wheel, at } = create()
     const all = Array.from({ length: 1000 }, (_, i) => at(i, `${i}`))
     expect([wheel.size, clock.timers]).toEqual([1000, 1])
@@ -109,7 +109,7 @@ describe('the wheel', () => {
     expect([wheel.size, clock.timers]).toEqual([0, 0])
   })
 
-  it('the wheel is set earlier when an earlier deadline comes', async () => {
+  it('the timer wheel resets its timer when an earlier deadline is set', async () => {
     const { clock, log, at } = create()
     at(1000, 'late')
     at(8, 'soon')
@@ -117,7 +117,7 @@ describe('the wheel', () => {
     expect(log).toEqual(['soon at 8'])
   })
 
-  it('the wheel keeps the order of time between slots, and the order of setting within one', async () => {
+  it('the timer wheel keeps the order of time between slots, and the order of setting within one', async () => {
     const { clock, log, at } = create()
     at(40, 'c')
     at(8, 'a')
@@ -126,13 +126,13 @@ describe('the wheel', () => {
     expect(log).toEqual(['a at 8', 'b at 8', 'c at 40'])
   })
 
-  it('the wheel keeps that order when it is late and several are due at once', () => {
+  it('the timer wheel keeps that order when it is late and several deadlines are due at once', () => {
     let nowMs = 0
-    let turn = (): void => {}
+    let fire = (): void => {}
     const late = new TimerWheel({
       wallMs: () => 0,
       nowMs: () => nowMs,
-      setTimeout: (callback) => ((turn = callback), 1),
+      setTimeout: (callback) => ((fire = callback), 1),
       clearTimeout() {},
       nextTick() {},
       setImmediate() {},
@@ -140,18 +140,18 @@ describe('the wheel', () => {
     const log: string[] = []
     for (const delayMs of [30, 10, 20]) late.schedule(delayMs, () => log.push(`${delayMs}`))
     nowMs = 500
-    turn()
+    fire()
     expect([log, late.size]).toEqual([['10', '20', '30'], 0])
   })
 
-  it('the wheel does not act early when the clock wakes it early', () => {
+  it('the timer wheel fires nothing early when the clock wakes it early', () => {
     let nowMs = 0
-    let turn = (): void => {}
+    let fire = (): void => {}
     let armedMs = -1
     const wheel = new TimerWheel({
       wallMs: () => 0,
       nowMs: () => nowMs,
-      setTimeout: (callback, delayMs) => ((turn = callback), (armedMs = delayMs), 1),
+      setTimeout: (callback, delayMs) => ((fire = callback), (armedMs = delayMs), 1),
       clearTimeout() {},
       nextTick() {},
       setImmediate() {},
@@ -159,15 +159,15 @@ describe('the wheel', () => {
     let passed = 0
     wheel.schedule(100, () => passed++)
     nowMs = 99.2
-    turn()
+    fire()
     expect(passed).toBe(0)
     expect(armedMs).toBeCloseTo(0.8)
     nowMs = 100
-    turn()
+    fire()
     expect(passed).toBe(1)
   })
 
-  it('the wheel forgets everything at clear', async () => {
+  it('the timer wheel drops every deadline at clear', async () => {
     const { clock, wheel, log, at } = create()
     for (const delayMs of [1, 10, 100]) at(delayMs, 'x')
     wheel.clear()
@@ -176,22 +176,22 @@ describe('the wheel', () => {
   })
 })
 
-describe('a callback', () => {
-  it('a callback may set a deadline for now: it passes now', async () => {
+describe('a callback of the timer wheel', () => {
+  it('a callback may set a deadline for now, which passes at once', async () => {
     const { clock, wheel, log, at } = create()
     wheel.schedule(8, () => void at(0, 'inner'))
     await clock.advance(8)
     expect(log).toEqual(['inner at 8'])
   })
 
-  it('a callback may set a later one', async () => {
+  it('a callback may set a later deadline', async () => {
     const { clock, wheel, log, at } = create()
     wheel.schedule(8, () => void at(8, 'inner'))
     await clock.advance(100)
     expect(log).toEqual(['inner at 16'])
   })
 
-  it('a callback may cancel another one of the same moment', async () => {
+  it('a callback may cancel another deadline of the same moment', async () => {
     const { clock, wheel, log, at } = create()
     wheel.schedule(8, () => other.cancel())
     const other = at(8, 'other')
@@ -199,7 +199,7 @@ describe('a callback', () => {
     expect([log, wheel.size]).toEqual([[], 0])
   })
 
-  it('a callback may cancel the last one of its moment and set another for now: that one is not lost', async () => {
+  it('a callback may cancel the last deadline of its moment and set another for now, which still passes', async () => {
     const { clock, wheel, log, at } = create()
     wheel.schedule(8, () => {
       other.cancel()
@@ -210,7 +210,7 @@ describe('a callback', () => {
     expect([log, wheel.size]).toEqual([['inner at 8'], 0])
   })
 
-  it('a callback may cancel all that is left and set another for later: that one is not lost', async () => {
+  it('a callback may cancel all other deadlines and set one for later, which still passes', async () => {
     const { clock, wheel, log, at } = create()
     wheel.schedule(8, () => {
       other.cancel()
@@ -230,7 +230,7 @@ describe('a callback', () => {
     expect([log, wheel.size]).toEqual([[], 0])
   })
 
-  it('a callback that throws takes no other deadline with it', async () => {
+  it('a callback that throws does not prevent other deadlines', async () => {
     const { clock, wheel, log, at } = create()
     wheel.schedule(8, () => {
       throw new Error('a bug')
@@ -243,8 +243,8 @@ describe('a callback', () => {
   })
 })
 
-describe('whatever is set and cancelled', () => {
-  it('whatever is set and cancelled each deadline passes once, never early, never a slot late, in order; cancelled ones never', async () => {
+describe('random use of the timer wheel', () => {
+  it('each deadline passes once, in order, never early, at most one slot late; cancelled ones never', async () => {
     const step = fc.record({
       delayMs: fc.nat(60),
       waitMs: fc.nat(20),

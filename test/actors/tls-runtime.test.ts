@@ -1,5 +1,5 @@
 /**
- * Owns: that a runtime on which TLS does not work is refused at once and by name, whatever asks for TLS.
+ * Owns: that a runtime on which TLS does not work is refused at once and by name, by every call that needs TLS.
  * Independent of: the runtimes themselves.
  */
 import { afterAll, describe, expect, it, vi } from 'vitest'
@@ -12,7 +12,7 @@ vi.mock('../../actors/tls/tls-runtime.ts', async (original) => {
   return { checkTlsRuntime: (versions = hoisted.versions) => real.checkTlsRuntime(versions) }
 })
 
-// Test files share their modules: those that were loaded without the mock are loaded anew, here and by whoever comes next.
+// Test files share their modules: those that were loaded without the mock are loaded again, here and by the next file.
 vi.resetModules()
 const { createNetwork, Identity, TlsTransport } = await import('../../actors/index.ts')
 afterAll(() => void vi.resetModules())
@@ -49,7 +49,7 @@ describe('TLS', () => {
   it.each([
     ['Node', { node: '20.19.0' }],
     ['Bun', { node: '24.3.0', bun: '1.4.5' }],
-  ])('TLS is used on %s', (_, versions) => {
+  ])('TLS is allowed on %s', (_, versions) => {
     expect(() => checkTlsRuntime(versions as Record<string, string>)).not.toThrow()
   })
 

@@ -1,9 +1,12 @@
-/** Owns: the clock and the chance that tests and simulations stand on. Refuses to know: what runs on them. */
+/**
+ * Owns: the clock and the random numbers that tests and simulations use.
+ * Independent of: what runs on them.
+ */
 import { describe, expect, it } from 'vitest'
 import { seededRandom, VirtualClock } from '../../testing/index.ts'
 
 describe('the virtual clock', () => {
-  it('the virtual clock stands still until it is told to go on', async () => {
+  it('the virtual clock stands still until it is advanced', async () => {
     const clock = new VirtualClock()
     const log: number[] = []
     clock.setTimeout(() => log.push(clock.nowMs()), 10)
@@ -30,7 +33,7 @@ describe('the virtual clock', () => {
     expect(log).toEqual(['promise', 'tick', 'promise of the tick', 'tick of the tick', 'immediate', 'timer'])
   })
 
-  it('the virtual clock fires timers in the order of time, and those of one moment in the order of setting', async () => {
+  it('the virtual clock fires timers in the order of time, then in the order of setting', async () => {
     const clock = new VirtualClock()
     const log: string[] = []
     for (const [delayMs, name] of [
@@ -44,7 +47,7 @@ describe('the virtual clock', () => {
     expect([log, clock.nowMs()]).toEqual([['first at 0', 'a at 10', 'b at 10', 'c at 20'], 100])
   })
 
-  it('the virtual clock stops at each timer on the way: what a timer sets is seen in time', async () => {
+  it('the virtual clock stops at each timer on the way, so timers that it sets are on time', async () => {
     const clock = new VirtualClock()
     const log: number[] = []
     const again = (): void => {
@@ -56,7 +59,7 @@ describe('the virtual clock', () => {
     expect(log).toEqual([30, 60, 90])
   })
 
-  it('the virtual clock does not fire what was cleared', async () => {
+  it('the virtual clock does not fire cleared timers', async () => {
     const clock = new VirtualClock()
     let fired = 0
     clock.clearTimeout(clock.setTimeout(() => fired++, 5))
@@ -64,14 +67,14 @@ describe('the virtual clock', () => {
     expect([fired, clock.timers]).toEqual([0, 0])
   })
 
-  it('the virtual clock fails with what is pending when it does not become quiet', async () => {
+  it('the virtual clock fails with a list of pending work when it does not become quiet', async () => {
     const clock = new VirtualClock()
     const again = (): void => clock.setImmediate(again)
     again()
     await expect(clock.settle(50)).rejects.toThrow('did not become quiet: 0 ticks, 1 immediates, 0 timers pending')
   })
 
-  it('the virtual clock goes on until something holds, and no further', async () => {
+  it('the virtual clock advances until a condition holds, and no further', async () => {
     const clock = new VirtualClock()
     let count = 0
     const again = (): void => void (count++, clock.setTimeout(again, 100))
@@ -83,7 +86,7 @@ describe('the virtual clock', () => {
   it.each([
     ['nothing is left to happen', 0],
     ['the next thing happens at 5000 ms', 5000],
-  ])('the virtual clock says why something did not come about: %s', async (why, timerMs) => {
+  ])('the virtual clock explains why a condition was not reached: %s', async (why, timerMs) => {
     const clock = new VirtualClock()
     if (timerMs > 0) clock.setTimeout(() => {}, timerMs)
     await expect(clock.until('peace', () => false, 1000)).rejects.toThrow(
@@ -91,7 +94,7 @@ describe('the virtual clock', () => {
     )
   })
 
-  it('the virtual clock goes on until a promise is settled, and gives its result or its error', async () => {
+  it('the virtual clock advances until a promise settles, and returns its result or its error', async () => {
     const clock = new VirtualClock()
     const later = new Promise((resolve) => clock.setTimeout(() => resolve('done'), 1000))
     expect(await clock.run(later)).toBe('done')
@@ -101,7 +104,7 @@ describe('the virtual clock', () => {
 })
 
 describe('seeded random', () => {
-  it('seeded random gives the same for the same seed, and something else for another', () => {
+  it('seeded random numbers are the same for the same seed and differ for another', () => {
     const numbers = (seed: number): number[] => {
       const random = seededRandom(seed)
       return Array.from({ length: 50 }, () => random.fraction())
@@ -111,7 +114,7 @@ describe('seeded random', () => {
     expect(seededRandom(5).bytes(32)).toEqual(seededRandom(5).bytes(32))
   })
 
-  it('seeded random gives fractions from 0 up to and without 1, spread evenly', () => {
+  it('seeded random fractions are from 0 up to but not including 1, and evenly spread', () => {
     const random = seededRandom(42)
     const tenths = Array<number>(10).fill(0)
     for (let i = 0; i < 10_000; i++) {
@@ -122,7 +125,7 @@ describe('seeded random', () => {
     for (const count of tenths) expect(Math.abs(count - 1000)).toBeLessThan(150)
   })
 
-  it.each([0, 1, 16, 1000])('seeded random gives %i bytes where so many are asked for', (length) => {
+  it.each([0, 1, 16, 1000])('seeded random returns %i bytes on request', (length) => {
     expect(seededRandom(1).bytes(length)).toHaveLength(length)
   })
 })

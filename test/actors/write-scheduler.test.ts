@@ -1,6 +1,7 @@
 /**
- * Owns: when links write: batches of few links at the end of their tick, those of many when they are long or nothing more
- * comes; standalone acks after a few ticks. Independent of: what is written.
+ * Owns: when links write: batches of few links at the end of their tick, those of many when they are long or nothing
+ * more arrives; standalone acks after a few ticks.
+ * Independent of: what is written.
  */
 import { describe, expect, it } from 'vitest'
 import type { Clock } from '../../actors/base/environment.ts'
@@ -38,12 +39,12 @@ class TestLink implements LinkWrites {
   pendingBytes = 0
   isAckDue = false
   readonly batches: number[] = []
-  /** In which ticks its ack was written. */
+  /** The ticks in which its ack was written. */
   readonly acks: number[] = []
   readonly #loop: Loop
   readonly #scheduler: WriteScheduler
   #isRequested = false
-  /** What the write of an ack brings about. */
+  /** What the write of an ack causes. */
   onAck = (): void => {}
 
   constructor(loop: Loop, scheduler: WriteScheduler) {
@@ -89,7 +90,7 @@ describe('write batches', () => {
     expect(loop.isIdle).toBe(true)
   })
 
-  it('write batches of many links are written a tick later if nothing more comes', () => {
+  it('write batches of many links are written a tick later if nothing more arrives', () => {
     const { loop, scheduler, links } = bench(16)
     for (const link of links) link.add(100)
     loop.endTick()
@@ -99,10 +100,10 @@ describe('write batches', () => {
     expect([scheduler.heldBatches, loop.isIdle]).toEqual([0, true])
   })
 
-  it('write batches of many links wait while more comes to each, until they are long enough', () => {
+  it('write batches of many links wait while each gets more data, until they are long enough', () => {
     const { loop, links } = bench(16)
     for (let tick = 0; tick < 4; tick++) {
-      // The application's tick comes first, as it asked first.
+      // The application's tick comes first, as it requested first.
       for (const link of links) link.add(10_000)
       loop.endTick()
       if (tick > 0) loop.nextTick()
@@ -110,7 +111,7 @@ describe('write batches', () => {
     expect(written(links)).toEqual(links.map(() => [40_000]))
   })
 
-  it('write batches wait for eight ticks at most', () => {
+  it('write batches wait for at most eight ticks', () => {
     const { loop, links } = bench(16)
     for (let tick = 0; tick <= 8; tick++) {
       expect(written(links).flat()).toEqual([])
@@ -121,7 +122,7 @@ describe('write batches', () => {
     expect(written(links)).toEqual(links.map(() => [90]))
   })
 
-  it('write batches that are long do not wait, however many links there are', () => {
+  it('long write batches do not wait, however many links there are', () => {
     const { loop, links } = bench(16)
     for (const [index, link] of links.entries()) link.add(index === 3 ? 32 * 1024 : 10)
     loop.endTick()
@@ -141,7 +142,7 @@ describe('write batches', () => {
   it.each([
     ['batches of many links', false],
     ['an ack', true],
-  ])('write batches that come while %s wait do so for a tick of their own', (_, isAck) => {
+  ])('write batches that are requested while %s wait get a tick of their own', (_, isAck) => {
     const { loop, links } = bench(isAck ? 17 : 33)
     const [owing, ...others] = links as [TestLink, ...TestLink[]]
     const [first, late] = isAck ? [[], others] : [others.slice(0, 16), others.slice(16)]
@@ -151,7 +152,7 @@ describe('write batches', () => {
     for (const link of late) link.add(7)
     loop.endTick()
     loop.nextTick()
-    // Nothing more can have come within their own tick.
+    // Nothing more can have arrived within their own tick.
     expect([written(first), written(late)]).toEqual([first.map(() => [5]), late.map(() => [])])
     loop.nextTick()
     expect(written(late)).toEqual(late.map(() => [7]))
@@ -160,7 +161,7 @@ describe('write batches', () => {
   })
 })
 
-describe('a standalone ack', () => {
+describe('standalone acks', () => {
   function owing(count: number): { loop: Loop; links: TestLink[] } {
     const { loop, links } = bench(count)
     for (const link of links) link.owe()
@@ -176,7 +177,7 @@ describe('a standalone ack', () => {
     expect([link!.acks, loop.checksDue]).toEqual([[3], 0])
   })
 
-  it('a standalone ack that has gone along with something is not asked for again', () => {
+  it('an ack that was sent along with data is not written again', () => {
     const {
       loop,
       links: [link],
@@ -199,7 +200,7 @@ describe('a standalone ack', () => {
     expect([first!.acks, second!.acks]).toEqual([[3], [4]])
   })
 
-  it('a standalone ack that is due again by its own write waits again, with one check a tick', () => {
+  it('a standalone ack that becomes due again by its own write waits again, with one check per tick', () => {
     const {
       loop,
       links: [link, other],
@@ -216,7 +217,7 @@ describe('a standalone ack', () => {
     [15, 3],
     [16, 1],
     [64, 1],
-  ])('a standalone ack of each of %d links is written in tick %d', (count, tick) => {
+  ])('the standalone acks of each of %d links are written in tick %d', (count, tick) => {
     const { loop, links } = owing(count)
     loop.ticks(5)
     expect(links.map(({ acks }) => acks)).toEqual(links.map(() => [tick]))

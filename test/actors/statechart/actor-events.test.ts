@@ -33,8 +33,8 @@ type Of<Type extends ActorEvent['type']> = Extract<ActorEvent, { type: Type }>
 const of = <Type extends ActorEvent['type']>(events: readonly ActorEvent[], type: Type): Of<Type>[] =>
   events.filter((event): event is Of<Type> => event.type === type)
 
-describe('an observer of a network', () => {
-  it('that comes late is told of every living actor, parents first, with its chart, state and facts', async () => {
+describe('observers of a network', () => {
+  it('an observer that starts late gets every living actor, parents first, with chart, state and facts', async () => {
     const { alice, bob } = await pair()
     await Promise.all([alice.makeSessions({ count: 1 }), bob.makeSessions({ count: 1 })])
     const events: ActorEvent[] = []
@@ -50,7 +50,7 @@ describe('an observer of a network', () => {
     expect(actors.filter(({ session, parent }) => !seen.add(session) || !seen.has(parent))).toEqual([])
   })
 
-  it('is told of actors that start, of each transition with its sender, and of their ends', async () => {
+  it('an observer gets the start of actors, each transition with its sender, and their ends', async () => {
     const { alice, bob } = await pair()
     const events: ActorEvent[] = []
     bob.observe((event) => events.push(event))
@@ -69,7 +69,7 @@ describe('an observer of a network', () => {
     )
   })
 
-  it('samples figures of links, and is told nothing after it has stopped', async () => {
+  it('an observer gets samples of the figures of links, and nothing after it has stopped', async () => {
     const { alice, bob } = await pair()
     const [sessions] = await Promise.all([bob.makeSessions({ count: 1 }), alice.makeSessions({ count: 1 })])
     const events: ActorEvent[] = []
@@ -87,7 +87,7 @@ describe('an observer of a network', () => {
     expect(events).toHaveLength(length)
   })
 
-  it('that throws disturbs nothing, and is not called again', async () => {
+  it('an observer that throws affects nothing and is not called again', async () => {
     const { alice, bob } = await pair()
     let calls = 0
     bob.observe(() => {
@@ -99,8 +99,8 @@ describe('an observer of a network', () => {
   })
 })
 
-describe('an observer of a chart pool', () => {
-  it('gets the same events for its members as for actors', () => {
+describe('observers of a chart pool', () => {
+  it('an observer of a chart pool gets the same events for its members as for actors', () => {
     class Member extends PoolMember {
       readonly id: string
       constructor(id: string) {

@@ -56,9 +56,9 @@ function bodyFor(actions: readonly string[]): new () => Body {
   return IdleBody
 }
 
-describe('a state with a deadline', () => {
+describe('states with a deadline', () => {
   it.each(waitingStates)(
-    'keeps a deadline armed in state $state of $name, however often it has passed',
+    'the state $state of $name keeps a deadline armed, however often it has passed',
     async ({ machine, path }) => {
       const clock = new VirtualClock()
       const wheel = new TimerWheel(clock)
@@ -76,7 +76,7 @@ describe('a state with a deadline', () => {
       })
       const ref = createActor(logic as never, { id: 'waiting', input: {} as never }) as unknown as AnyActorRef
       ref.start()
-      const wanted = (): number => {
+      const expectedDeadlines = (): number => {
         const snapshot = ref.getSnapshot() as AnyMachineSnapshot
         const metas = Object.values(snapshot.getMeta() as Record<string, StateMeta | undefined>)
         const names = metas.flatMap((meta) => meta?.deadline ?? [])
@@ -85,7 +85,7 @@ describe('a state with a deadline', () => {
       expect(wheel.size).toBe(1)
       for (let passed = 0; passed < 4; passed++) {
         await clock.advance(deadlineMs)
-        expect(wheel.size).toBe(wanted())
+        expect(wheel.size).toBe(expectedDeadlines())
       }
       ref.stop()
     },

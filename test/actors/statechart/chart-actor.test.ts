@@ -1,7 +1,7 @@
 /**
  * Owns: what holds for every actor of this package, however it ends: its body is disposed of once, its children are
  * stopped, its deadlines are gone, and it is not counted as alive any more.
- * Refuses to know: any chart of the package; it brings tiny ones of its own.
+ * Independent of: the charts of the package; it brings tiny ones of its own.
  */
 import { describe, expect, it, vi } from 'vitest'
 import { createActor } from 'xstate'
@@ -134,14 +134,14 @@ function assertNothingLeft(world: World): void {
   expect([world.aliveActors, world.wheel.size, world.clock.timers]).toEqual([0, 0, 0])
 }
 
-describe('an actor', () => {
-  it('that lives counts as alive, with its children and its deadline', () => {
+describe('chart actors', () => {
+  it('a living actor counts as alive, with its children and its deadline', () => {
     const { world, ref } = begin()
     expect([world.aliveActors, world.wheel.size, world.disposed]).toEqual([3, 1, []])
     ref.stop()
   })
 
-  it('has a body as long as it lives, and none where its making threw', () => {
+  it('an actor has a body while it lives, and none if the constructor of the body threw', () => {
     const [{ ref }, born] = [begin(), begin('birth')]
     expect(bodyOf(ref)).toBeInstanceOf(TinyBody)
     ref.stop()
@@ -152,20 +152,20 @@ describe('an actor', () => {
     ])
   })
 
-  it('that is done leaves nothing', () => {
+  it('an actor that is done leaves nothing', () => {
     const { world, ref, errors } = begin()
     ref.send({ type: 'end' })
     expect([ref.getSnapshot().status, errors]).toEqual(['done', []])
     assertNothingLeft(world)
   })
 
-  it('that is stopped leaves nothing, although no exit action runs then', () => {
+  it('an actor that is stopped leaves nothing, although no exit action runs then', () => {
     const { world, ref } = begin()
     ref.stop()
     assertNothingLeft(world)
   })
 
-  it('whose action throws leaves nothing: children do not outlive it without an owner', () => {
+  it('an actor whose action throws leaves nothing: its children are stopped with it', () => {
     const { world, ref, errors } = begin()
     ref.send({ type: 'bug' })
     expect(errors).toMatchObject([{ name: 'TypeError', message: 'a bug in an action' }])
@@ -173,19 +173,19 @@ describe('an actor', () => {
     assertNothingLeft(world)
   })
 
-  it('whose action throws in the first snapshot leaves nothing either', () => {
+  it('an actor whose action throws in the first snapshot leaves nothing', () => {
     const { world, errors } = begin('start')
     expect(errors).toMatchObject([{ message: 'a bug in an action' }])
     assertNothingLeft(world)
   })
 
-  it('stops its children before it disposes of its body, the last one first', () => {
+  it('an actor stops its children, the last one first, before it disposes of its body', () => {
     const { world, ref } = begin()
     ref.stop()
     expect(world.disposed).toEqual(['second', 'first', 'tiny'])
   })
 
-  it('is disposed of once, whatever comes after its end', () => {
+  it('an actor is disposed of once, whatever comes after its end', () => {
     const { world, ref } = begin()
     ref.send({ type: 'bug' })
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
@@ -195,7 +195,7 @@ describe('an actor', () => {
     expect(world.disposed.filter((id) => id === 'tiny')).toHaveLength(1)
   })
 
-  it('shows an inspector the facts of the moment, also those of its last moment when it has ended', () => {
+  it('an inspector sees the current facts of an actor, and the last ones after its end', () => {
     const { world, ref } = begin()
     const factsNow = (): unknown => (JSON.parse(JSON.stringify(ref.getSnapshot())) as { context: unknown }).context
     expect(factsNow()).toEqual({ facts: { begins: 'good', asked: 0 }, body: '<body of tiny>' })
@@ -206,7 +206,7 @@ describe('an actor', () => {
     expect(factsNow()).toEqual({ facts: { begins: 'good', asked: 7 }, body: '<body of tiny>' })
   })
 
-  it('shows an inspector a word and nothing of its body', () => {
+  it('an inspector sees a word in place of the body of an actor', () => {
     const { ref } = begin()
     expect(JSON.parse(JSON.stringify(ref.getSnapshot().context))).toEqual({
       facts: { begins: 'good', asked: 0 },
@@ -217,7 +217,7 @@ describe('an actor', () => {
 })
 
 describe('the deadline of a state', () => {
-  it('passes when the state lasts that long, and not a moment earlier', async () => {
+  it('the deadline of a state passes when the state has lasted that long, and not earlier', async () => {
     const { world, ref } = begin()
     await world.clock.advance(999)
     expect(ref.getSnapshot().value).toBe('a')
@@ -226,7 +226,7 @@ describe('the deadline of a state', () => {
     ref.stop()
   })
 
-  it('goes on over states that follow each other and name the same one', async () => {
+  it('a deadline continues over successive states that name the same one', async () => {
     const { world, ref } = begin()
     await world.clock.advance(600)
     ref.send({ type: 'go' })
@@ -236,7 +236,7 @@ describe('the deadline of a state', () => {
     ref.stop()
   })
 
-  it('dies with the last state that names it', async () => {
+  it('a deadline ends with the last state that names it', async () => {
     const { world, ref } = begin()
     ref.send({ type: 'go' })
     ref.send({ type: 'go' })
@@ -246,7 +246,7 @@ describe('the deadline of a state', () => {
     ref.stop()
   })
 
-  it('arms a deadline again when the state re-enters itself on it', async () => {
+  it('a deadline is armed again when the state re-enters itself on it', async () => {
     const { world, ref } = begin()
     ref.send({ type: 'ask' })
     for (let passed = 1; passed <= 3; passed++) {
@@ -256,7 +256,7 @@ describe('the deadline of a state', () => {
     ref.stop()
   })
 
-  it('arms a deadline again when the state only runs an action on it', async () => {
+  it('a deadline is armed again when the state only runs an action on it', async () => {
     const { world, ref } = begin()
     ref.send({ type: 'stay' })
     for (let passed = 1; passed <= 3; passed++) {
@@ -266,7 +266,7 @@ describe('the deadline of a state', () => {
     ref.stop()
   })
 
-  it('is a new one in a state that names another', async () => {
+  it('a state that names another deadline arms a new one', async () => {
     const { world, ref } = begin()
     await world.clock.advance(900)
     for (let i = 0; i < 3; i++) ref.send({ type: 'go' })

@@ -1,6 +1,6 @@
 /**
  * Owns: the life of members of a chart pool: start, run to completion, deadlines, and that a member is disposed of once
- * however it ends. That transitions are those of XState is in compiled-chart.test.ts.
+ * however it ends. compiled-chart.test.ts shows that transitions are those of XState.
  * Independent of: the charts of this package.
  */
 import { beforeEach, describe, expect, it } from 'vitest'
@@ -79,22 +79,22 @@ function started(begins?: string): Member {
   return member
 }
 
-describe('a member of a chart pool', () => {
-  it('a member of a chart pool enters the first state of the chart, and follows its events', () => {
+describe('a chart pool', () => {
+  it('a pool member enters the first state of its chart and follows its events', () => {
     const member = started()
     expect([pool.size, pool.valueOf(member), [...pool.members()]]).toEqual([1, 'a', [member]])
     pool.send(member, { type: 'go' })
-    pool.send(member, { type: 'nobody.knows' })
+    pool.send(member, { type: 'unknown.event' })
     expect(pool.valueOf(member)).toBe('b')
   })
 
-  it('a member of a chart pool handles an event that it sends to itself after the one under way', () => {
+  it('a pool member handles an event that it sends to itself after the current one', () => {
     const member = started()
     pool.send(member, { type: 'chain' })
     expect([lines, pool.valueOf(member)]).toEqual([['asked in "a" by chain'], 'b'])
   })
 
-  it('a member of a chart pool is disposed of once when it reaches a final state, and drops later events', () => {
+  it('a pool member is disposed of once when it reaches a final state, and drops later events', () => {
     const member = started()
     for (const type of ['go', 'go', 'go', 'bug']) pool.send(member, { type })
     pool.end(member)
@@ -104,21 +104,21 @@ describe('a member of a chart pool', () => {
   it.each([
     ['in a transition', 'well'],
     ['when it starts', 'bad'],
-  ])('a member of a chart pool is disposed of, and its error is reported, if an action throws %s', (_when, begins) => {
+  ])('a pool member is disposed of and its error is reported if an action throws %s', (_when, begins) => {
     const member = started(begins)
     pool.send(member, { type: 'bug' })
     pool.send(member, { type: 'go' })
     expect([lines, pool.size, wheel.size]).toEqual([['disposed', 'TypeError: a bug'], 0, 0])
   })
 
-  it('a member of a chart pool leaves nothing when all members are ended', () => {
+  it('a chart pool holds nothing after all its members were ended', () => {
     for (let i = 0; i < 3; i++) started()
     expect([pool.size, wheel.size]).toEqual([3, 3])
     pool.endAll()
     expect([lines, pool.size, wheel.size]).toEqual([['disposed', 'disposed', 'disposed'], 0, 0])
   })
 
-  it('a member of a chart pool gets the deadline of its state, and loses it with the state', async () => {
+  it('a pool member gets the deadline of its state, and loses it with the state', async () => {
     const [late, early] = [started(), started()]
     pool.send(early, { type: 'go' })
     expect(wheel.size).toBe(1)
@@ -126,14 +126,14 @@ describe('a member of a chart pool', () => {
     expect([pool.valueOf(late), pool.valueOf(early), wheel.size]).toEqual(['late', 'b', 0])
   })
 
-  it('a member of a chart pool cannot be started twice', () => {
+  it('a pool member cannot be started twice', () => {
     const member = started()
     expect(() => pool.start(member)).toThrow('started once')
   })
 })
 
 describe('a watcher of a chart pool', () => {
-  it('a watcher of a chart pool is told of each transition and each end, as long as it is set', () => {
+  it('the watcher of a chart pool gets each transition and each end while it is set', () => {
     const seen: string[] = []
     pool.watch({
       onTransition: (_member, value, event) => void seen.push(`${event.type}: ${JSON.stringify(value)}`),

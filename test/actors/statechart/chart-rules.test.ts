@@ -55,7 +55,7 @@ describe('compiling a chart', () => {
     expect(() => compile(plainChart(state))).toThrow(message)
   })
 
-  it('compiling a chart refuses an action that is an assign of XState behind a name', () => {
+  it('compiling a chart refuses a named action that is an assign of XState', () => {
     expect(() => compile(chart({}))).toThrow('chart x cannot be compiled: the action assigns is not a plain function')
   })
 

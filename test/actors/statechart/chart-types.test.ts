@@ -1,6 +1,6 @@
 /**
- * Owns: that types join a chart and its body: what a body sends to its chart, and what its actions take, are events that
- * the chart has. Each `@ts-expect-error` below is an error of the compiler that must stay one.
+ * Owns: that types join a chart and its body: what a body sends to its chart, and what its actions take, are events
+ * that the chart has. Each `@ts-expect-error` below is an error of the compiler that must stay one.
  * Independent of: what any chart is for.
  */
 import { expect, it } from 'vitest'
@@ -22,7 +22,7 @@ class Body {
   takesWhatNoEventHas(_event: { peer: string }): void {}
 }
 
-it('lets a chart name the methods of a body that take what an event has, and no other', () => {
+it('the types let a chart name only body methods that take what its event has', () => {
   const names: ActionName<Body, Event>[] = ['begin', 'accept', 'note']
   // @ts-expect-error -- the payload has another type
   names.push('takesAnotherOffer')
@@ -33,7 +33,7 @@ it('lets a chart name the methods of a body that take what an event has, and no 
   expect(names.filter((name) => name in Body.prototype)).toHaveLength(5)
 })
 
-it('lets a body send its chart only events that the chart has', () => {
+it('the types let a body send only events that its chart has', () => {
   const sent: string[] = []
   const port: Pick<ActorPort<Event>, 'send'> = { send: ({ type }) => void sent.push(type) }
   port.send({ type: 'link.closed', reason: 'idle' })

@@ -1,7 +1,7 @@
 /**
  * Owns: the rules of supervision for one parent and its children: restart type × reason of the end, intensity and
  * period, counting per child, the order of stopping.
- * Refuses to know: charts, networks (supervision.test.ts).
+ * Independent of: charts, networks (supervision.test.ts).
  */
 import { describe, expect, it } from 'vitest'
 import { createActor } from 'xstate'
@@ -10,10 +10,10 @@ import { Children, defaultIntensity, inputOf } from '../../../actors/statechart/
 import type { AnyChildLogic, AnyScope, ChildSpec, Intensity, RestartType } from '../../../actors/statechart/children.ts'
 import type { ChildEvent } from '../../../machines/index.ts'
 
-/** A parent that does nothing but have children, and remembers what it hears of them. */
+/** A parent that only has children, and records the events that it gets of them. */
 class Parent {
   nowMs = 0
-  readonly heard: ChildEvent[] = []
+  readonly events: ChildEvent[] = []
   readonly log: string[] = []
   readonly children: Children
   readonly ref: AnyActorRef
@@ -26,8 +26,8 @@ class Parent {
         return { status: 'active' }
       },
       transition: (snapshot: object, event: AnyEventObject) => {
-        const heard = this.children.interpret(event)
-        if (heard !== undefined) this.heard.push(heard)
+        const childEvent = this.children.interpret(event)
+        if (childEvent !== undefined) this.events.push(childEvent)
         return snapshot
       },
       getPersistedSnapshot: (snapshot: object) => snapshot,
@@ -37,7 +37,7 @@ class Parent {
     this.children = children as unknown as Children
   }
 
-  /** A child that ends as it is told: `normal`, or with a thrown bug. */
+  /** A child that ends on request: `normal`, or with a thrown error. */
   readonly #child: AnyChildLogic = {
     getInitialSnapshot: (_scope: AnyScope, given: { id: string; failsAtStart: boolean }) => {
       const { id, failsAtStart } = inputOf(given)
@@ -77,32 +77,32 @@ class Parent {
   }
 
   get words(): string[] {
-    return this.heard.map(({ type, id }) => `${type.replace('child.', '')} ${id}`)
+    return this.events.map(({ type, id }) => `${type.replace('child.', '')} ${id}`)
   }
 }
 
-describe('a child', () => {
-  /** normal: it is done. shutdown: its parent stops it. abnormal: it has a bug. */
+describe('children of an actor', () => {
+  /** normal: it is done. shutdown: its parent stops it. abnormal: it throws. */
   const grid: [RestartType, 'normal' | 'shutdown' | 'abnormal', string, string[]][] = [
     ['permanent', 'normal', 'is restarted', ['restarted x']],
     ['permanent', 'shutdown', 'stays stopped', []],
     ['permanent', 'abnormal', 'is restarted', ['restarted x']],
-    ['transient', 'normal', 'is over, and its output is told', ['done x']],
+    ['transient', 'normal', 'is over, and its parent gets its output', ['done x']],
     ['transient', 'shutdown', 'stays stopped', []],
     ['transient', 'abnormal', 'is restarted', ['restarted x']],
-    ['temporary', 'normal', 'is over, and its output is told', ['done x']],
+    ['temporary', 'normal', 'is over, and its parent gets its output', ['done x']],
     ['temporary', 'shutdown', 'stays stopped', []],
-    ['temporary', 'abnormal', 'is over, and its error is told', ['failed x']],
+    ['temporary', 'abnormal', 'is over, and its parent gets its error', ['failed x']],
   ]
 
-  it.each(grid)('a child that is %s and ends %s %s', (restart, reason, _, heard) => {
+  it.each(grid)('a %s child with a %s end %s', (restart, reason, _, expected) => {
     const parent = new Parent()
     const before = parent.spawn('x', restart)
     if (reason === 'shutdown') parent.children.stop('x')
     else before.send({ type: reason === 'normal' ? 'end' : 'fail' })
-    expect(parent.words).toEqual(heard)
+    expect(parent.words).toEqual(expected)
     const after = parent.children.get('x')
-    if (heard[0] === 'restarted x') {
+    if (expected[0] === 'restarted x') {
       expect(after).toBeDefined()
       expect(after).not.toBe(before)
       expect(after?.getSnapshot().status).toBe('active')
@@ -110,17 +110,17 @@ describe('a child', () => {
     expect(before.getSnapshot().status).not.toBe('active')
   })
 
-  it('a child tells its output when it is done, and its error when it failed', () => {
+  it('a parent gets the output of a child that is done, and the error of one that failed', () => {
     const parent = new Parent()
     parent.spawn('x', 'transient').send({ type: 'end' })
     parent.spawn('y', 'temporary').send({ type: 'fail' })
-    expect(parent.heard).toMatchObject([
+    expect(parent.events).toMatchObject([
       { type: 'child.done', kind: 'child', output: 'bye' },
       { type: 'child.failed', error: { message: 'a bug' } },
     ])
   })
 
-  it('a child cannot be spawned twice under one id, and can be again when it is over', () => {
+  it('a child cannot be spawned while its id is taken, and can be after that child has ended', () => {
     const parent = new Parent()
     parent.spawn('x', 'temporary')
     expect(() => parent.spawn('x', 'temporary')).toThrow('x exists already')
@@ -130,34 +130,37 @@ describe('a child', () => {
   })
 })
 
-describe('intensity', () => {
+describe('the intensity of restarts', () => {
   const intensity = { restartsMax: 3, periodMs: 1000 }
 
   it.each([
     [2, ['restarted', 'restarted'], true],
     [3, ['restarted', 'restarted', 'restarted'], true],
     [4, ['restarted', 'restarted', 'restarted', 'escalated'], false],
-  ])('intensity with 3 restarts in a period, failure number %i is %j', (failures, heard, isAlive) => {
-    const parent = new Parent()
-    parent.spawn('x', 'permanent', { intensity })
-    for (let i = 0; i < failures; i++) parent.send('x', 'fail')
-    expect(parent.words).toEqual(heard.map((word) => `${word} x`))
-    expect(parent.children.get('x') !== undefined).toBe(isAlive)
-  })
+  ])(
+    'a child with an intensity of 3 restarts per period causes, after failure %i, %j',
+    (failures, expected, isAlive) => {
+      const parent = new Parent()
+      parent.spawn('x', 'permanent', { intensity })
+      for (let i = 0; i < failures; i++) parent.send('x', 'fail')
+      expect(parent.words).toEqual(expected.map((word) => `${word} x`))
+      expect(parent.children.get('x') !== undefined).toBe(isAlive)
+    },
+  )
 
   it.each([
     [999, 'escalated x'],
     [1000, 'restarted x'],
-  ])('intensity forgets restarts that are a period old: after %i ms the next failure is %s', (afterMs, heard) => {
+  ])('restarts older than a period do not count: after %i ms the next failure is %s', (afterMs, expected) => {
     const parent = new Parent()
     parent.spawn('x', 'permanent', { intensity })
     for (let i = 0; i < 3; i++) parent.send('x', 'fail')
     parent.nowMs = afterMs
     parent.send('x', 'fail')
-    expect(parent.words.at(-1)).toBe(heard)
+    expect(parent.words.at(-1)).toBe(expected)
   })
 
-  it('intensity is counted per child: one bad child does not use up the budget of its sisters', () => {
+  it('restarts are counted per child, so one failing child does not use up the intensity of another', () => {
     const parent = new Parent()
     parent.spawn('bad', 'permanent', { intensity })
     parent.spawn('good', 'permanent', { intensity })
@@ -166,21 +169,21 @@ describe('intensity', () => {
     expect(parent.words.slice(-2)).toEqual(['escalated bad', 'restarted good'])
   })
 
-  it('intensity counts the normal ends of a permanent child too', () => {
+  it('normal ends of a permanent child count towards its intensity', () => {
     const parent = new Parent()
     parent.spawn('x', 'permanent', { intensity })
     for (let i = 0; i < 4; i++) parent.send('x', 'end')
     expect(parent.words.at(-1)).toBe('escalated x')
   })
 
-  it('intensity ends a child that fails at every start, instead of trying for ever', () => {
+  it('a child that fails at every start is given up at its intensity', () => {
     const parent = new Parent()
     parent.spawn('x', 'permanent', { intensity, failsAtStart: true })
     expect(parent.words).toEqual(['restarted x', 'restarted x', 'restarted x', 'escalated x'])
     expect(parent.children.size).toBe(0)
   })
 
-  it('intensity is 5 in 10 s where nothing else is said', () => {
+  it('the default intensity is 5 restarts in 10 s', () => {
     expect(defaultIntensity).toEqual({ restartsMax: 5, periodMs: 10_000 })
     const parent = new Parent()
     parent.spawn('x', 'transient')
@@ -189,8 +192,8 @@ describe('intensity', () => {
   })
 })
 
-describe('stopping', () => {
-  it('stopping goes from the last child to the first, because later ones may lean on earlier ones', () => {
+describe('the order of stopping', () => {
+  it('children are stopped from the last to the first, because later ones may depend on earlier ones', () => {
     const parent = new Parent()
     for (const id of ['a', 'b', 'c']) parent.spawn(id, 'permanent')
     parent.children.stopAll()
@@ -198,7 +201,7 @@ describe('stopping', () => {
     expect([parent.children.size, parent.words]).toEqual([0, []])
   })
 
-  it('stopping keeps the place of a child that was restarted in between', () => {
+  it('a restarted child keeps its place in the order of stopping', () => {
     const parent = new Parent()
     for (const id of ['a', 'b', 'c']) parent.spawn(id, 'permanent')
     parent.send('a', 'fail')
@@ -206,9 +209,9 @@ describe('stopping', () => {
     expect(parent.log.slice(-3)).toEqual(['c stopped', 'b stopped', 'a stopped'])
   })
 
-  it('stopping a child that is not there is no mistake', () => {
+  it('stopping a child that does not exist has no effect', () => {
     const parent = new Parent()
-    parent.children.stop('nobody')
+    parent.children.stop('missing')
     expect(parent.children.size).toBe(0)
   })
 })

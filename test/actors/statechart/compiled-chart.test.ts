@@ -32,7 +32,7 @@ interface Life {
   readonly events: readonly ProbeEvent[]
 }
 
-/** What was done, in order. */
+/** The actions that ran, in order. */
 type Lines = string[]
 
 const actionNames = (machine: AnyStateMachine): string[] => Object.keys(machine.implementations.actions)
@@ -47,7 +47,7 @@ function formatValue({ status, value, tags }: AnyMachineSnapshot): string {
   return `${status} ${JSON.stringify(value)} ${[...tags].join(',')}`
 }
 
-/** Sends the events to an actor; returns what its actions did, and what an inspector saw. */
+/** Sends the events to an actor; returns the lines of its actions and of an inspector. */
 function live(logic: unknown, input: unknown, lines: Lines, events: readonly ProbeEvent[]): Lines {
   const inspect = (event: InspectionEvent): void => {
     if (event.type === '@xstate.action') lines.push(`action ${event.action.type}`)
@@ -157,7 +157,7 @@ function asMember(machine: AnyStateMachine): (life: Life) => Lines {
   }
 }
 
-/** What front end B can show of the lines of an actor. */
+/** The lines of an actor that front end B can show. */
 function withoutInspection(lines: Lines): Lines {
   const kept = lines.filter((line) => !line.startsWith('action ') && !line.startsWith('snapshot '))
   return kept.map((line) => (line.startsWith('error ') ? 'error' : line))
@@ -180,7 +180,7 @@ const guardFacts = [
 ]
 
 function eventTypes(machine: AnyStateMachine): string[] {
-  return [...(machine.events as readonly string[]), 'nobody.knows', 'child.done']
+  return [...(machine.events as readonly string[]), 'unknown.event', 'child.done']
 }
 
 function eventArbitrary(machine: AnyStateMachine): fc.Arbitrary<ProbeEvent> {
@@ -221,7 +221,7 @@ function everyStateAndEvent(machine: AnyStateMachine): Life[] {
   return lives
 }
 
-describe.each(charts.map((machine) => ({ machine, id: machine.id })))('the compiled chart $id', ({ machine }) => {
+describe.each(charts.map((machine) => ({ machine, id: machine.id })))('the compiled chart $id', ({ machine, id }) => {
   const expected = asMachine(machine)
   const actual = asActor(machine)
   const member = asMember(machine)
@@ -233,11 +233,11 @@ describe.each(charts.map((machine) => ({ machine, id: machine.id })))('the compi
     expect(member(life)).toEqual(withoutInspection(lines))
   }
 
-  it('does what XState does, in every state at every event', () => {
+  it(`the compiled ${id} chart does what XState does, in every state at every event`, () => {
     for (const life of everyStateAndEvent(machine)) compare(life)
   })
 
-  it('does what XState does on random walks, in which actions throw and send events to their own actor', () => {
+  it(`the compiled ${id} chart does what XState does on random walks whose actions throw and send events`, () => {
     const lives = fc.record({ facts: factsArbitrary, events: fc.array(eventArbitrary(machine), { maxLength: 30 }) })
     fc.assert(fc.property(lives, compare), { numRuns: 100 })
   })

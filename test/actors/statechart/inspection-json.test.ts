@@ -1,6 +1,6 @@
 /**
- * Owns: that every event and every snapshot that an inspector gets can be written as JSON by the plain `JSON.stringify`,
- * in each dialect and with each carrier: hellos hold BigInts, inputs hold keys and sockets.
+ * Owns: that every event and every snapshot that an inspector gets can be written as JSON by the plain
+ * `JSON.stringify`, in each dialect and with each carrier: hellos hold BigInts, inputs hold keys and sockets.
  * Independent of: what is in them (inspection.test.ts).
  */
 import { expect, it } from 'vitest'
@@ -14,7 +14,7 @@ it.each<[string, Pick<NetworkConfig, 'dialect' | 'security'>, 'tls' | 'tcp', rea
   ['native over TLS', { dialect: 'native', security: 'tls' }, 'tls', keys],
   ['native over plain TCP', { dialect: 'native', security: 'plaintext' }, 'tcp', keys],
   ['ampc over plain TCP', { dialect: 'ampc', security: 'plaintext' }, 'tcp', ['alice', 'bob']],
-])('gives inspectors only events that JSON.stringify can write: %s', async (_what, shared, scheme, [keyA, keyB]) => {
+])('inspectors get only events that JSON.stringify can write: %s', async (_what, shared, scheme, [keyA, keyB]) => {
   const failures: string[] = []
   const kinds = new Set<string>()
   const inspect = ({ actorRef, ...event }: InspectionEvent): void => {

@@ -1,4 +1,7 @@
-/** Owns: the set-up that tiny charts of tests share. Refuses to know: what they are for. */
+/**
+ * Owns: the set-up that tiny charts of tests share.
+ * Independent of: what they are for.
+ */
 import { setup as xstateSetup } from 'xstate'
 import { resting as restingTag } from '../../../machines/index.ts'
 import type { StateMeta } from '../../../machines/index.ts'

@@ -1,6 +1,6 @@
 /**
  * Owns: canaries for the names that XState does not document: if a release of XState changes one, a test here fails and
- * says which. And that everything but the sender's name still works without them.
+ * names it; and that everything but the sender's name still works without them.
  * Independent of: charts and bodies.
  */
 import { expect, it } from 'vitest'
@@ -21,17 +21,17 @@ function family(): { parent: AnyActorRef; child: AnyActorRef; events: Inspection
   return { parent, child, events: events.splice(0) && events }
 }
 
-it('runs against the release of XState that was asked for', () => {
+it('the installed release of XState is the requested one', () => {
   const isOldest = process.env['MODE'] === 'xstate-5-19'
   expect('getNextTransitions' in xstate).toBe(!isOldest)
 })
 
-it('finds the parent of an actor by `_parent`', () => {
+it('the parent of an actor is found by `_parent` of XState', () => {
   const { parent, child } = family()
   expect([parentOf(child), parentOf(parent)]).toEqual([parent, undefined])
 })
 
-it('shows inspectors who sent an event, by `_relay`', () => {
+it('inspectors see the sender of an event by `_relay` of XState', () => {
   const { parent, child, events } = family()
   sendFrom(child, parent, { type: 'hello' })
   expect(events).toContainEqual(
@@ -39,7 +39,7 @@ it('shows inspectors who sent an event, by `_relay`', () => {
   )
 })
 
-it('delivers an event without its sender if XState has no `_relay`', () => {
+it('an event is delivered without its sender if XState has no `_relay`', () => {
   const { parent, events } = family()
   sendFrom({ system: {} } as AnyActorRef, parent, { type: 'hello' })
   expect(events).toContainEqual(
