@@ -40,7 +40,7 @@ const discardedLengthBytesMax = 24 * 1024 * 1024
 /** Records of one byte cost as much each as long ones: so many are five times what the bytes are in full ones. */
 const discardedReadsMax = 8_192
 
-export type ConnectionInput = { readonly services: ConnectionContext } & (
+export type ConnectionInput = { readonly context: ConnectionContext } & (
   | {
       readonly begins: 'connecting'
       readonly pipe: Pipe
@@ -53,7 +53,7 @@ export type ConnectionInput = { readonly services: ConnectionContext } & (
 
 /** The events a connection sends to its parent; all carry `connection`, its id. */
 export class ConnectionBody implements Body, PipeHandlers, Handover {
-  readonly #services: ConnectionContext
+  readonly #context: ConnectionContext
   readonly #port: ActorPort<ConnectionEvent>
   readonly #begins: ConnectionFacts['begins']
   /** Null for one that was taken from the listener: its handshake is over. */
@@ -74,7 +74,7 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
   readonly #dialTimeoutMs: number
 
   constructor(input: ConnectionInput, port: ActorPort<ConnectionEvent>) {
-    this.#services = input.services
+    this.#context = input.context
     this.#port = port
     this.#begins = input.begins
     this.#dialTimeoutMs = input.begins === 'connecting' ? input.dialTimeoutMs : 0
@@ -97,14 +97,14 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
     return {
       role: this.#begins === 'connecting' ? 'dialer' : 'acceptor',
       remoteAddress: this.#remoteAddress,
-      tls: this.#services.options.security === 'plaintext' ? 'off' : this.#isSecured ? 'established' : 'pending',
+      tls: this.#context.options.security === 'plaintext' ? 'off' : this.#isSecured ? 'established' : 'pending',
       isAuthenticated: this.#authenticated,
       begins: this.#begins,
     }
   }
 
   deadlineMs(deadline: DeadlineName): number {
-    const { limits } = this.#services.options
+    const { limits } = this.#context.options
     if (deadline === 'dialTimeoutMs') return this.#dialTimeoutMs
     if (deadline === 'handshakeTimeoutMs' || deadline === 'closeTimeoutMs') return limits[deadline]
     throw new Error(`a connection has no deadline ${deadline}`)
@@ -144,7 +144,7 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
       ? cause('ERR_CONNECTION_LOST', `${this.#remoteAddress} closed the connection`)
       : cause(
           'ERR_HANDSHAKE_REFUSED',
-          `${this.#remoteAddress} closed the connection during the handshake; it may not know this side's key, ${this.#services.options.security === 'plaintext' ? 'speak TLS' : 'not speak TLS'}, or not have asked for the connection yet`,
+          `${this.#remoteAddress} closed the connection during the handshake; it may not know this side's key, ${this.#context.options.security === 'plaintext' ? 'speak TLS' : 'not speak TLS'}, or not have asked for the connection yet`,
         )
     this.#port.send({ type: 'pipe.ended', cause: reason })
   }
@@ -246,7 +246,7 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
         event.deadline === 'closeTimeoutMs'
           ? cause(
               'ERR_TIMED_OUT',
-              `${this.#remoteAddress} did not take the rest within ${this.#services.options.limits.closeTimeoutMs} ms`,
+              `${this.#remoteAddress} did not take the rest within ${this.#context.options.limits.closeTimeoutMs} ms`,
             )
           : cause(
               'ERR_TIMED_OUT',
@@ -288,8 +288,8 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
   }
 
   /** A few bytes of the link's own, behind everything that its pump wrote. */
-  say(words: Buffer): void {
-    this.#pipe?.write([words])
+  writeLast(bytes: Buffer): void {
+    this.#pipe?.write([bytes])
   }
 
   /** The other side has said why it ends: that counts, and not that its socket then does. */
@@ -307,7 +307,7 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
   }
 
   deadlineLimitMs(deadline: DeadlineName | undefined): number {
-    return deadline === 'dialTimeoutMs' ? this.#dialTimeoutMs : this.#services.options.limits.handshakeTimeoutMs
+    return deadline === 'dialTimeoutMs' ? this.#dialTimeoutMs : this.#context.options.limits.handshakeTimeoutMs
   }
 
   #apply(step: HandshakeStep): void {
@@ -394,7 +394,7 @@ export function connectionBody(ref: AnyActorRef): ConnectionBody | undefined {
 
 export const connection: ChartLogic<ConnectionInput> = chartActor<ConnectionInput, ConnectionBody, ConnectionEvent>({
   machine: connectionMachine,
-  host: (input) => input.services,
+  host: (input) => input.context,
   body: ConnectionBody,
   actions: connectionActions,
 })

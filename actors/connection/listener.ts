@@ -23,7 +23,7 @@ import type { ConnectionContext } from './connection-context.ts'
 import { send } from '../statechart/send.ts'
 
 export interface ListenerInput {
-  readonly services: ConnectionContext
+  readonly context: ConnectionContext
   readonly address: Address
   /** A restarted listener binds what the first one was given, not another free port. */
   readonly bound: { address: Address | null }
@@ -44,7 +44,7 @@ const reasons = {
 }
 
 class ListenerBody implements Body {
-  readonly #services: ConnectionContext
+  readonly #context: ConnectionContext
   readonly #input: ListenerInput
   readonly #port: ActorPort<ListenerEvent<Pipe, Handover>>
   readonly #admission: Admission
@@ -58,24 +58,24 @@ class ListenerBody implements Body {
   #disposed = false
 
   constructor(input: ListenerInput, port: ActorPort<ListenerEvent<Pipe, Handover>>) {
-    this.#services = input.services
+    this.#context = input.context
     this.#input = input
     this.#port = port
-    this.#admission = new Admission(input.services.options.limits, input.services.peerAddresses)
+    this.#admission = new Admission(input.context.options.limits, input.context.peerAddresses)
   }
 
   /** On plain TCP an identity is only claimed. */
   get #isProving(): boolean {
-    return this.#services.options.security === 'tls'
+    return this.#context.options.security === 'tls'
   }
 
   facts(): ListenerFacts {
     const address = this.#input.bound.address ?? this.#input.address
-    return { address: formatUrl(address, this.#services.options.security), handshakes: this.#port.children.size }
+    return { address: formatUrl(address, this.#context.options.security), handshakes: this.#port.children.size }
   }
 
   deadlineMs(deadline: DeadlineName): number {
-    if (deadline === 'bindTimeoutMs') return this.#services.options.limits.bindTimeoutMs
+    if (deadline === 'bindTimeoutMs') return this.#context.options.limits.bindTimeoutMs
     throw new Error(`the listener has no deadline ${deadline}`)
   }
 
@@ -86,10 +86,10 @@ class ListenerBody implements Body {
   }
 
   bind(): void {
-    const { transport } = this.#services.environment
+    const { transport } = this.#context.environment
     const address = this.#input.bound.address ?? this.#input.address
     transport
-      .listen(address, this.#services.options.limits, {
+      .listen(address, this.#context.options.limits, {
         onPipe: (pipe) => this.#onPipe(pipe),
         onError: (error) => this.#port.send({ type: 'listener.failed', cause: causeOf(error, 'ERR_LISTEN_FAILED') }),
       })
@@ -100,7 +100,7 @@ class ListenerBody implements Body {
           this.#input.bound.address = listener.address
           this.#port.send({
             type: 'listener.bound',
-            address: formatUrl(listener.address, this.#services.options.security),
+            address: formatUrl(listener.address, this.#context.options.security),
           })
         },
         (error: unknown) =>
@@ -109,7 +109,7 @@ class ListenerBody implements Body {
             cause: causeOf(
               error,
               'ERR_LISTEN_FAILED',
-              `${formatUrl(address, this.#services.options.security)} cannot be bound: `,
+              `${formatUrl(address, this.#context.options.security)} cannot be bound: `,
             ),
           }),
       )
@@ -125,7 +125,7 @@ class ListenerBody implements Body {
 
   /** @returns the id of its connection, or null: it was turned away */
   #ask(pipe: Pipe): string | null {
-    if (!this.#services.options.admission.isAddressAllowed(pipe.remoteHost)) {
+    if (!this.#context.options.admission.isAddressAllowed(pipe.remoteHost)) {
       destroyQuietly(pipe)
       this.#reject(
         pipe.remoteAddress,
@@ -135,7 +135,7 @@ class ListenerBody implements Body {
       return null
     }
     const id = `connection:in.${++this.#number}`
-    const verdict = this.#admission.ask(id, pipe.remoteHost, this.#services.nowMs())
+    const verdict = this.#admission.ask(id, pipe.remoteHost, this.#context.nowMs())
     if (!verdict.admitted) {
       destroyQuietly(pipe)
       this.#reject(pipe.remoteAddress, null, cause('ERR_ADMISSION_LIMIT', reasons[verdict.reason]))
@@ -151,12 +151,12 @@ class ListenerBody implements Body {
   }
 
   admit({ id, pipe }: { id: string; pipe: Pipe }): void {
-    const handshake = this.#services.dialect.createAcceptorHandshake()
+    const handshake = this.#context.dialect.createAcceptorHandshake()
     this.#port.children.spawn({
       id,
       kind: 'connection',
       logic: connection,
-      input: { services: this.#services, begins: 'connected', pipe, handshake },
+      input: { context: this.#context, begins: 'connected', pipe, handshake },
       restart: 'temporary',
     })
   }
@@ -169,16 +169,16 @@ class ListenerBody implements Body {
   /** The socket said whom it is for. Only what is asked for right now gets in. */
   place(event: { connection: string; handover: Handover }): void {
     const { connection: id, handover } = event
-    const holder = this.#services.acceptRegistry.find(handover.claim)
+    const holder = this.#context.acceptRegistry.find(handover.claim)
     if (holder !== undefined) {
-      if (this.#services.options.admission.admit === null)
+      if (this.#context.options.admission.admit === null)
         return this.decide({ connection: id, handover, refused: null })
       if (this.#isProving) this.#admission.prove(id)
-      this.#askApplication(id, handover, this.#services.options.admission.admit)
+      this.#askApplication(id, handover, this.#context.options.admission.admit)
       return
     }
     const { identity, connectionId } = handover.claim
-    const isKnown = this.#services.peers.has(identity)
+    const isKnown = this.#context.peers.has(identity)
     const reason = isKnown
       ? cause('ERR_NOT_REQUESTED', `connection ${connectionId} of ${JSON.stringify(identity)} is not asked for now`)
       : cause('ERR_UNKNOWN_PEER', `${JSON.stringify(identity)} is not a peer of this network`)
@@ -194,7 +194,7 @@ class ListenerBody implements Body {
 
   #wordsFor(handover: Handover): HandshakeFault | null {
     const { identity, connectionId } = handover.claim
-    const { options, peers } = this.#services
+    const { options, peers } = this.#context
     if (identity === options.identity) return handover.refusal('self', 'this is the key of this side itself')
     if (!peers.has(identity)) return null
     if (connectionId < options.connectionParallelism) return handover.refusal('stopping', 'this link is not wanted now')
@@ -208,8 +208,8 @@ class ListenerBody implements Body {
       deadline.cancel()
       this.#port.send({ type: 'admission.decided', connection: id, handover, refused })
     }
-    const { admitTimeoutMs } = this.#services.options.limits
-    const deadline = this.#services.wheel.schedule(admitTimeoutMs, () =>
+    const { admitTimeoutMs } = this.#context.options.limits
+    const deadline = this.#context.wheel.schedule(admitTimeoutMs, () =>
       decide(
         cause('ERR_NOT_ALLOWED', `admit() did not answer for ${JSON.stringify(peer)} within ${admitTimeoutMs} ms`),
       ),
@@ -229,7 +229,7 @@ class ListenerBody implements Body {
     const { connection: id, handover, refused } = event
     if (this.#port.children.get(id) === undefined || this.#decided.has(id)) return
     this.#decided.add(id)
-    const holder = refused === null ? this.#services.acceptRegistry.find(handover.claim) : undefined
+    const holder = refused === null ? this.#context.acceptRegistry.find(handover.claim) : undefined
     const isWelcome = holder?.(handover) ?? false
     this.#admission.settle(id, isWelcome, isWelcome && this.#isProving)
     if (holder !== undefined) return
@@ -258,7 +258,7 @@ class ListenerBody implements Body {
     if (reason === null || this.#decided.has(event.connection)) return
     this.#decided.add(event.connection)
     const sinceMs = this.#admission.sinceMs(event.connection)
-    const mayBeSimultaneous = reason.code === 'ERR_HANDSHAKE_REFUSED' && this.#services.dialect.bothMayDial
+    const mayBeSimultaneous = reason.code === 'ERR_HANDSHAKE_REFUSED' && this.#context.dialect.bothMayDial
     if (sinceMs === undefined || !mayBeSimultaneous || this.#unreported.size >= unreportedMax)
       return this.#reject(event.remoteAddress, null, reason)
     this.#rejectUnlessConnected(event.remoteAddress, sinceMs, reason)
@@ -266,9 +266,9 @@ class ListenerBody implements Body {
 
   /** A peer that is connected from that address since then has no use for the connection that it closed: it dialled twice, or both sides dialled. */
   #rejectUnlessConnected(remoteAddress: string, sinceMs: number, reason: Cause): void {
-    const deadline = this.#services.wheel.schedule(simultaneousOpenMs, () => {
+    const deadline = this.#context.wheel.schedule(simultaneousOpenMs, () => {
       this.#unreported.delete(deadline)
-      if (this.#services.peerAddresses.connectedAtMs(hostOf(remoteAddress)) < sinceMs)
+      if (this.#context.peerAddresses.connectedAtMs(hostOf(remoteAddress)) < sinceMs)
         this.#reject(remoteAddress, null, reason)
     })
     this.#unreported.add(deadline)
@@ -276,7 +276,7 @@ class ListenerBody implements Body {
 
   #reject(remoteAddress: string, peer: string | null, reason: Cause, connectionId?: number): void {
     const link = connectionId === undefined ? {} : { connectionId }
-    this.#services.emit({ type: 'connection.rejected', remoteAddress, peer, ...link, cause: reason })
+    this.#context.emit({ type: 'connection.rejected', remoteAddress, peer, ...link, cause: reason })
   }
 
   notifyListening(event: { address: string }): void {
@@ -288,7 +288,7 @@ class ListenerBody implements Body {
       event.cause ??
       cause(
         'ERR_LISTEN_FAILED',
-        `${formatUrl(this.#input.address, this.#services.options.security)} was not bound in time`,
+        `${formatUrl(this.#input.address, this.#context.options.security)} was not bound in time`,
       )
   }
 
@@ -323,7 +323,7 @@ export const listener: ChartLogic<ListenerInput> = chartActor<
   ListenerEvent<Pipe, Handover>
 >({
   machine: listenerMachine,
-  host: (input) => input.services,
+  host: (input) => input.context,
   body: ListenerBody,
   actions: listenerActions,
 })

@@ -1,6 +1,7 @@
 /**
- * Owns: in the modes `reconnect` and `resume`, the one set of links per peer that serves all batches, and which of them are ready.
- * Refuses to know: who uses them.
+ * Owns: in the modes `reconnect` and `resume`, the permanent links to each peer, shared by all session groups, and
+ * which of them are ready.
+ * Independent of: the session groups that use them.
  */
 import { StatewireError } from '../../codec/errors.ts'
 import type { LinkCore } from '../../protocol/link-core.ts'
@@ -17,10 +18,10 @@ export interface BaseLink {
 
 export class BaseLinks {
   readonly #links = new Map<string, BaseLink[]>()
-  /** Told when a link becomes ready or ceases to be. */
+  /** Called when a link becomes ready or stops being ready. */
   onChange: (() => void) | null = null
 
-  /** @param createState makes the state of one link, in the dialect of the network */
+  /** @param createState creates the state of one link, in the dialect of the network */
   constructor(
     options: ResolvedOptions,
     peers: PeerTable,
@@ -39,7 +40,7 @@ export class BaseLinks {
       added: ({ id }) => open(id),
       removed: ({ id }) => {
         for (const { state } of this.of(id))
-          state.close(new StatewireError('ERR_UNKNOWN_PEER', `${id} is not a peer of this network any more`))
+          state.close(new StatewireError('ERR_UNKNOWN_PEER', `${id} was removed from the peers of this network`))
         this.#links.delete(id)
       },
     })
@@ -50,8 +51,8 @@ export class BaseLinks {
   }
 
   /**
-   * Those that both sides have. In the native dialect a peer tells how many it has in its hello on link 0: until then only that
-   * one, then the first of them. Elsewhere all.
+   * The links that both sides have. In the native dialect a peer announces its number of links in the hello on link 0.
+   * Until then only link 0 is in use. In ampc all links are.
    */
   inUse(peer: string): readonly BaseLink[] {
     const links = this.of(peer)
@@ -63,7 +64,7 @@ export class BaseLinks {
     return connectionId >= this.of(peer).length || connectionId < this.inUse(peer).length
   }
 
-  /** Those that the peer has not, or not any more. */
+  /** The links that the peer does not have, or no longer has. */
   unused(peer: string): readonly BaseLink[] {
     const links = this.of(peer)
     const peerLinks = links[0]?.state.peerLinks ?? null
@@ -74,7 +75,7 @@ export class BaseLinks {
     return this.#links.entries()
   }
 
-  note(peer: string, link: string, isReady: boolean): void {
+  recordReady(peer: string, link: string, isReady: boolean): void {
     const found = this.#links.get(peer)?.find((candidate) => candidate.id === link)
     if (found === undefined) return
     found.isReady = isReady
@@ -85,12 +86,15 @@ export class BaseLinks {
     return peers.every((peer) => this.inUse(peer).every((link) => link.isReady))
   }
 
-  /** The network has ended: so have the lanes of all links. */
+  /** The network has ended, so the lanes of all links end with this error. */
   close(error: Error): void {
     for (const links of this.#links.values()) for (const { state } of links) state.close(error)
   }
 
-  /** Sessions below are made or over; frames for later ones are kept until their sessions are made. */
+  /**
+   * Ids below `id` belong to sessions that exist or have ended. Frames for later ids are kept until their sessions
+   * exist.
+   */
   expectLanesFrom(id: number): void {
     for (const links of this.#links.values()) for (const { state } of links) state.expectLanesFrom?.(id)
   }

@@ -1,6 +1,6 @@
 /**
- * Owns: the one connection that a link has at a time: its number and its actor.
- * Independent of: when there is to be another one, and what the end of one means.
+ * Owns: the current connection of a link (at most one): its number and its actor.
+ * Independent of: when a new connection is made, and what the end of one means.
  */
 import type { AnyActorRef, AnyEventObject } from '../../machines/xstate.ts'
 import type { Children } from '../statechart/children.ts'
@@ -20,12 +20,12 @@ export class CurrentConnection {
     this.#connectionId = connectionId
   }
 
-  /** Null: there is none. What comes while its actor is made is of this one already. */
+  /** Null if there is no connection. Set before its actor starts, so that events during the start count as its own. */
   get id(): string | null {
     return this.#id
   }
 
-  /** How many there were, this one included. */
+  /** The number of connections so far, including the current one. */
   get number(): number {
     return this.#number
   }
@@ -34,12 +34,15 @@ export class CurrentConnection {
     return this.#ref === null ? undefined : connectionBody(this.#ref)
   }
 
-  /** One that did not even get a pipe. @returns its id */
+  /**
+   * Uses up a number for a connection that failed before it had a pipe.
+   * @returns its id
+   */
   skip(): string {
     return `connection:${this.#connectionId}.${++this.#number}`
   }
 
-  /** A new actor, which owns the pipe in `input`. */
+  /** Starts an actor that owns the pipe in `input`. */
   begin(input: ConnectionInput): void {
     this.#ref = null
     const id = this.skip()
@@ -51,14 +54,20 @@ export class CurrentConnection {
     if (this.#ref !== null) send(this.#ref, event)
   }
 
-  /** It has ended. @returns its id */
+  /**
+   * The connection has ended.
+   * @returns its id
+   */
   forget(): string | null {
     const id = this.#id
     this.#id = this.#ref = null
     return id
   }
 
-  /** Ends it now, without an event. @returns its id */
+  /**
+   * Stops the actor immediately, without an event.
+   * @returns its id
+   */
   stop(): string | null {
     const id = this.forget()
     if (id !== null) this.#children.stop(id)

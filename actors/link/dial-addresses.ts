@@ -2,18 +2,18 @@
  * Owns: which of a host's addresses a link dials next.
  * Independent of: name lookups, back-off and connections; its owner reports how each dial ended.
  *
- * Each address is tried once before the host counts as failed. An address that belongs to someone else, or refuses for
- * reasons of configuration, is set aside for a while: the others are dialled meanwhile.
+ * Each address is tried once before the host counts as failed. An address that belongs to another peer, or refuses
+ * because of its configuration, is set aside for a while; the others are dialled in the meantime.
  */
 export class DialAddresses {
   readonly #setAsideMs: number
   #found: readonly string[] = []
-  /** Since the host last counted as failed. */
+  /** Addresses tried since the host last counted as failed. */
   readonly #tried = new Set<string>()
-  /** Until when, by address. */
+  /** The time until which each address is set aside. */
   readonly #setAside = new Map<string, number>()
   #current: string | null = null
-  /** The last one on which a connection proved itself. */
+  /** The last address with a working connection. */
   #preferred: string | null = null
 
   constructor(setAsideMs: number) {
@@ -29,7 +29,7 @@ export class DialAddresses {
       this.#tried.clear()
       candidates = this.#untried(nowMs)
     }
-    // Where all are set aside, the first is dialled all the same.
+    // If all addresses are set aside, the first one is dialled anyway.
     const isPreferred = this.#preferred !== null && candidates.includes(this.#preferred)
     const host = (isPreferred ? this.#preferred : (candidates[0] ?? found[0])) as string
     this.#tried.add(host)
@@ -37,7 +37,10 @@ export class DialAddresses {
     return { host, isLast: candidates.length <= 1 }
   }
 
-  /** The dial failed. @returns whether another address is to be tried before the host counts as failed */
+  /**
+   * The dial failed.
+   * @returns whether another address can be tried before the host counts as failed
+   */
   failed(isToSetAside: boolean, nowMs: number): boolean {
     const current = this.#current
     if (current === null) return false
@@ -46,7 +49,7 @@ export class DialAddresses {
     return this.#untried(nowMs).length > 0
   }
 
-  /** The connection that was dialled last works. */
+  /** The connection to the current address works. */
   proved(): void {
     if (this.#current === null) return
     this.#preferred = this.#current
@@ -54,7 +57,7 @@ export class DialAddresses {
     this.#tried.clear()
   }
 
-  /** The dial was given up for another connection: it says nothing about its address. */
+  /** The dial was abandoned for another connection, which says nothing about the address. */
   forget(): void {
     this.#current = null
   }

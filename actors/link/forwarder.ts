@@ -1,7 +1,9 @@
 /**
- * Owns: the two pumps of a link: out of its batch into the socket, and from the socket into its lanes.
- * Refuses to know: sessions, values, peers. The chart, machines/forwarder.ts, hears `blocked` and `drained` and nothing
- * else of the traffic: a transition costs 2–5 µs, and a value has 0.2.
+ * Owns: the two forwarder actors of a link, one for each direction.
+ * Independent of: sessions, values, peers.
+ *
+ * Values never pass through the chart (machines/forwarder.ts). It only gets `blocked` and `drained`, because a
+ * transition costs ten times as much as a value.
  */
 import { forwarderActions, forwarderMachine } from '../../machines/forwarder.ts'
 import type { ForwarderEvent, ForwarderFacts } from '../../machines/forwarder.ts'
@@ -17,7 +19,7 @@ import type { LinkContext } from './link-context.ts'
 import type { LinkWrites, WriteScheduler } from './write-scheduler.ts'
 
 export interface ForwarderInput {
-  readonly services: LinkContext
+  readonly context: LinkContext
   readonly direction: 'out' | 'in'
   readonly state: LinkCore
 }
@@ -29,7 +31,7 @@ interface OutPumpEvents {
   onCrashed(error: unknown): void
 }
 
-/** Writes the batch of a tick at once. */
+/** Writes the frames of a tick in one write. */
 export class OutPump implements LinkWrites {
   readonly #state: LinkSending
   readonly #scheduler: WriteScheduler
@@ -38,9 +40,9 @@ export class OutPump implements LinkWrites {
   readonly #onBroken: (error: ProtocolError) => void
   readonly #onCrashed: (error: unknown) => void
   #pipe: Pipe | null = null
-  /** What goes out before anything of the link's batch. */
+  /** Written before any frame of the link. */
   #first: readonly Buffer[] = []
-  /** A chunk is being read: what is sent in reaction leaves at its end, so no tick is needed. */
+  /** True while a chunk is being read: replies are written when it ends, so no flush is requested. */
   #isHeld = false
   #heldAtBytes = 0
   #isRequested = false
@@ -56,7 +58,10 @@ export class OutPump implements LinkWrites {
     this.#onCrashed = events.onCrashed
   }
 
-  /** What is there goes out at once, and actors hear of the connection while it is on its way. @param first goes before all else, in the same write */
+  /**
+   * Starts writing to the pipe, before any actor is notified of the connection.
+   * @param first written before everything else, in the same write
+   */
   attach(pipe: Pipe, first: readonly Buffer[] = []): void {
     this.#pipe = pipe
     this.#first = first
@@ -70,7 +75,10 @@ export class OutPump implements LinkWrites {
     this.#state.block()
   }
 
-  /** Byte path 3/12: the batch leaves at the end of this turn, or with those of many other links a little later. */
+  /**
+   * Byte path 3/12: the write batch is written at the end of this tick, or with those of many other links
+   * slightly later.
+   */
   requestFlush(): void {
     if (this.#isRequested || this.#isHeld) return
     this.#isRequested = true
@@ -86,7 +94,10 @@ export class OutPump implements LinkWrites {
     this.#isHeld = false
   }
 
-  /** A batch that waits for more goes on waiting if the chunk has added nothing to it: otherwise each Ack would end the wait. */
+  /**
+   * A write batch that is held back stays held if the chunk added nothing to it. Otherwise each incoming Ack would
+   * flush it.
+   */
   flushReplies(): void {
     if (!this.#isRequested || this.pendingBytes !== this.#heldAtBytes) this.flush()
   }
@@ -101,8 +112,8 @@ export class OutPump implements LinkWrites {
   }
 
   /**
-   * A standalone ack waits at least until everything is read that this tick has to read: TLS hands out a read of the socket in
-   * up to four records, and an ack for each is a write and a read too many at each end.
+   * Delays a standalone ack until everything that is readable in this tick has been read. TLS splits one socket read
+   * into up to four records; an ack for each would be a needless write and read at each end.
    */
   requestDueAck(): void {
     if (this.#ackPending || !this.isAckDue) return
@@ -119,14 +130,17 @@ export class OutPump implements LinkWrites {
     if (this.isAckDue) this.#write()
   }
 
-  /** Byte path 5/12: one write. Bytes leave before any actor hears of it. @param isLast nothing comes after it, so it waits for nothing */
+  /**
+   * Byte path 5/12: one write, before any actor is notified.
+   * @param isLast nothing follows, so it does not wait for a blocked pipe
+   */
   flush(isLast = false): void {
     if (this.#state.outbound.hasPending || this.#first.length > 0) this.#write(isLast)
   }
 
   #write(isLast = false): void {
     const pipe = this.#pipe
-    // While it is blocked nothing is added to its queue: a peer that reads nothing would let it grow without end.
+    // While blocked, nothing is added to the pipe's queue. It would grow without bound if the peer does not read.
     if (pipe === null || (this.#isBlocked && !isLast)) return
     try {
       if (pipe.write(this.#take())) return
@@ -137,7 +151,7 @@ export class OutPump implements LinkWrites {
   }
 
   #fail(error: unknown): void {
-    // A peer that never acknowledges is found here, at a frame too many.
+    // A peer that never acknowledges is detected here, when the retransmit buffer is full.
     if (error instanceof ProtocolError) this.#onBroken(error)
     else this.#onCrashed(error)
   }
@@ -174,7 +188,7 @@ export class OutPump implements LinkWrites {
     this.requestDueAck()
   }
 
-  /** Calls back when everything sent so far is with the kernel. */
+  /** Calls back when everything sent so far has been passed to the kernel. */
   whenFlushed(callback: (error: Error | null) => void): void {
     const pipe = this.#pipe
     if (pipe === null) return callback(new Error('there is no connection'))
@@ -187,11 +201,11 @@ interface InPumpEvents extends OutPumpEvents {
   onStarted(): void
 }
 
-/** From the socket's chunk to frames, and so into the link's lanes. */
+/** Cuts chunks from the socket into frames for the link's lanes. */
 export class InPump {
   readonly #state: LinkReceiving
   readonly #source: FrameSource
-  /** What the handlers send in reaction to a chunk leaves with it, through the other pump: the link connects them. */
+  /** The outbound pump of the same link. Replies to a chunk are written together when the chunk ends. */
   replies: OutPump | null = null
   readonly #onBlocked: () => void
   readonly #onDrained: () => void
@@ -227,7 +241,7 @@ export class InPump {
     this.#pipe = null
   }
 
-  /** The application has too much unread on this link: TCP passes the pressure on to the sender. */
+  /** The link holds too many unread values. Not reading lets TCP slow down the sender. */
   #pauseIfFull(): void {
     if (this.#pipe === null || this.#isPaused || !this.#state.isReceiveFull) return
     this.#isPaused = true
@@ -242,7 +256,9 @@ export class InPump {
     this.#onDrained()
   }
 
-  /** Byte path 8/12: cut into frames in place. What the handlers sent in reaction leaves with this chunk, in one write. */
+  /**
+   * Byte path 8/12: frames are parsed in place. Replies of handlers leave together when the chunk ends.
+   */
   readonly bytes = (chunk: Buffer): void => {
     if (this.#pipe === null) return
     const replies = this.replies
@@ -289,7 +305,7 @@ export class ForwarderBody implements Body {
     this.pump.detach()
   }
 
-  /** A bug met on the byte path becomes the end of this actor, so that its link restarts it by the rules of supervision. */
+  /** Ends this actor with the error, so that its link restarts it like any failed child. */
   crash(event: { error: unknown }): never {
     throw event.error
   }
@@ -307,13 +323,13 @@ export function inPumpOf(ref: AnyActorRef): InPump | undefined {
 
 export const forwarder: ChartLogic<ForwarderInput> = chartActor<ForwarderInput, ForwarderBody, ForwarderEvent>({
   machine: forwarderMachine,
-  host: (input) => input.services,
+  host: (input) => input.context,
   body: ForwarderBody,
   actions: forwarderActions,
 })
 
 function createOutPump(input: ForwarderInput, port: ActorPort<ForwarderEvent>): OutPump {
-  return new OutPump(input.state, input.services.writes, {
+  return new OutPump(input.state, input.context.writes, {
     onBlocked: () => port.send({ type: 'pump.blocked' }),
     onDrained: () => port.send({ type: 'pump.drained' }),
     onBroken: (error) => port.tell({ type: 'pump.failed', cause: { code: error.code, message: error.message } }),

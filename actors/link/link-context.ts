@@ -1,6 +1,6 @@
 /**
- * Owns: what links, their forwarders and the reconnector need of their network, beyond what connections need.
- * Independent of: who provides it (services.ts), and of sessions and peers.
+ * Owns: what links, their forwarders and the reconnector need of their network, in addition to what connections need.
+ * Independent of: who provides it (services.ts), sessions and peers.
  */
 import type { AnyActorRef } from '../../machines/xstate.ts'
 import type { Cause } from '../base/causes.ts'
@@ -13,8 +13,8 @@ export interface LinkContext extends ConnectionContext {
   readonly writes: WriteScheduler
   readonly baseLinks: BaseLinks
   readonly lookups: NameLookups
-  /** The current reconnector actor; null before the supervisor has started it. */
+  /** The current reconnector actor; null until the supervisor has started it. */
   readonly reconnector: AnyActorRef | null
-  /** A dial failed, and the link has no other address to dial at once. */
+  /** A dial failed, and the link has no other address to dial immediately. */
   connectFailed(peer: string, cause: Cause): void
 }

@@ -1,7 +1,7 @@
 /**
- * Owns: how a link gets its next connection: its requests to the reconnector, the address it dials, and its claim at the
- * listener.
- * Independent of: connections, and of what the link does with the one that it gets.
+ * Owns: how a link gets its next connection: its requests to the reconnector, the address it dials, and its claim at
+ * the listener.
+ * Independent of: connections, and what the link does with the one it gets.
  */
 import { StatewireError } from '../../codec/errors.ts'
 import type { AnyActorRef, AnyEventObject } from '../../machines/xstate.ts'
@@ -17,25 +17,25 @@ import type { Address, Pipe } from '../base/pipe.ts'
 import { send } from '../statechart/send.ts'
 
 export interface LinkDialOptions {
-  readonly services: LinkContext
+  readonly context: LinkContext
   readonly peer: ResolvedPeer
   readonly link: string
   readonly connectionId: number
   readonly ref: AnyActorRef
-  /** Gets whoever comes for this link. */
+  /** Called for an inbound connection to this link. */
   readonly onHandover: (handover: Handover) => void
 }
 
 /** A connection that is being dialled. */
 export interface Dialled {
   readonly pipe: Pipe
-  /** How long the transport may take to connect. */
+  /** The time limit for the transport to connect. */
   readonly timeoutMs: number
 }
 
 /**
- * How long an address may take to connect while its host has another one. The system repeats a lost SYN after 1 s, so one that is
- * reachable answers within 2 s.
+ * The time limit for one address while its host has others. The system repeats a lost SYN after 1 s, so a reachable
+ * address answers within 2 s.
  */
 const otherAddressAfterMs = 2_000
 
@@ -46,45 +46,45 @@ export class LinkDial {
   readonly #addresses: DialAddresses
   #isDialing = false
   #isClaimOpen = false
-  /** The reconnector knows this link. */
-  #isKnown = false
+  /** The reconnector has an entry for this link. */
+  #isRegistered = false
 
   constructor(options: LinkDialOptions) {
     this.#options = options
     this.#key = `${options.peer.id} ${options.link}`
-    const { backoffMaxMs } = options.services.options.limits
+    const { backoffMaxMs } = options.context.options.limits
     this.#penalty = new ProtocolErrorPenalty(backoffMaxMs)
     this.#addresses = new DialAddresses(backoffMaxMs)
   }
 
   request(): void {
-    const { services, ref, peer, connectionId } = this.#options
-    if (services.dialect.bothMayDial) this.openClaim()
-    // A link that the peer does not have, or may not have, is not dialled: whoever hears more from link 0 asks again.
-    if (!services.baseLinks.isInUse(peer.id, connectionId)) return
-    this.#isDialing = this.#isKnown = true
+    const { context, ref, peer, connectionId } = this.#options
+    if (context.dialect.bothMayDial) this.openClaim()
+    // Not dialled unless the peer has this link. It is requested again when the hello on link 0 announces it.
+    if (!context.baseLinks.isInUse(peer.id, connectionId)) return
+    this.#isDialing = this.#isRegistered = true
     this.#post({ type: 'dial.request', key: this.#key, link: ref, host: this.#address.host })
   }
 
-  /** As `request`, and nothing where that has been asked for: asking again counts as a failure. */
+  /** Like `request`, but does nothing if a dial is already requested: a second request would count as a failure. */
   requestOnce(): void {
     if (!this.#isDialing) this.request()
   }
 
-  /** Asks again without waiting for the back-off. */
+  /** Requests a dial without waiting for the back-off. */
   retry(): void {
-    if (this.#isKnown) this.#post({ type: 'dial.reset', key: this.#key })
+    if (this.#isRegistered) this.#post({ type: 'dial.reset', key: this.#key })
     this.request()
   }
 
-  /** The dial is granted: opens the transport to the next of the host's addresses. */
+  /** The dial was granted: opens the transport to the next address of the host. */
   open(addresses: readonly string[]): Dialled {
-    const { services, peer } = this.#options
-    const { highWaterMarkBytes, dialTimeoutMs } = services.options.limits
+    const { context, peer } = this.#options
+    const { highWaterMarkBytes, dialTimeoutMs } = context.options.limits
     const { host: name, port } = this.#address
-    const { host, isLast } = this.#addresses.next(addresses, services.nowMs())
+    const { host, isLast } = this.#addresses.next(addresses, context.nowMs())
     const serverName = host === name ? {} : { serverName: name }
-    const pipe = services.environment.transport.dial(
+    const pipe = context.environment.transport.dial(
       { host, port },
       { highWaterMarkBytes, expectedPeerId: peer.id, ...serverName },
     )
@@ -93,74 +93,80 @@ export class LinkDial {
 
   get #address(): Address {
     const { address, id } = this.#options.peer
-    if (address === null) throw new StatewireError('ERR_INTERNAL', `there is no address to dial ${id} at`)
+    if (address === null) throw new StatewireError('ERR_INTERNAL', `${id} has no address to dial`)
     return address
   }
 
-  /** A granted dial has ended, one way or the other. */
+  /** A granted dial has ended, successfully or not. */
   end(type: 'dial.ended' | 'dial.cancel' = 'dial.ended'): void {
     if (!this.#isDialing) return
     this.#isDialing = false
     this.#post({ type, key: this.#key })
   }
 
-  /** It ended before the connection was up. Another address of the host is dialled at once. @returns whether there is one */
+  /**
+   * The dial failed before the connection was up. If the host has another address, that one is dialled immediately.
+   * @returns whether it has
+   */
   failed({ cause: { retry }, authenticated }: { readonly cause: Cause; readonly authenticated: boolean }): boolean {
     this.end()
     if (authenticated) this.#addresses.proved()
-    const hasOther = this.#addresses.failed(retry === 'cap', this.#options.services.nowMs())
+    const hasOther = this.#addresses.failed(retry === 'cap', this.#options.context.nowMs())
     const triesOther = hasOther && (retry === undefined || retry === 'cap')
-    this.judge(triesOther ? 'next' : retry)
+    this.adjustBackoff(triesOther ? 'next' : retry)
     return triesOther
   }
 
-  /** Another connection takes its place. */
+  /** Another connection replaces the one that was dialled. */
   replaced(): void {
     this.end()
     this.#addresses.forget()
   }
 
-  /** What came to nothing means more than that for the next try. */
-  judge(retry: Cause['retry']): void {
+  /** Adjusts the back-off of the next dial, if the cause of the failure says so. */
+  adjustBackoff(retry: Cause['retry']): void {
     if (retry !== undefined) this.#post({ type: 'dial.judged', key: this.#key, retry })
   }
 
-  /** The peer broke the protocol. This side waits before it dials, and lets nobody in who does it again and again. */
-  breached(): void {
-    this.judge('wait')
-    this.#penalty.note(this.#options.services.nowMs())
+  /**
+   * The peer violated the protocol. This side waits before it dials again, and rejects the peer's connections if this
+   * happens repeatedly.
+   */
+  violated(): void {
+    this.adjustBackoff('wait')
+    this.#penalty.note(this.#options.context.nowMs())
   }
 
   readonly #onHandover: ClaimHolder = (handover) => {
-    const { services, peer, onHandover } = this.#options
-    const leftMs = Math.ceil(this.#penalty.leftMs(services.nowMs()))
-    const words =
-      leftMs > 0 ? handover.refusal('busy', `the protocol was broken too often; in ${leftMs} ms again`) : null
-    if (words === null) {
+    const { context, peer, onHandover } = this.#options
+    const leftMs = Math.ceil(this.#penalty.leftMs(context.nowMs()))
+    const fault =
+      leftMs > 0 ? handover.refusal('busy', `the protocol was violated too often; try again in ${leftMs} ms`) : null
+    if (fault === null) {
       onHandover(handover)
       return true
     }
-    handover.refuse(words)
-    services.emit({
+    handover.refuse(fault)
+    context.emit({
       type: 'connection.rejected',
       remoteAddress: handover.remoteAddress,
       peer: peer.id,
       connectionId: this.#options.connectionId,
-      cause: cause('ERR_NOT_ALLOWED', `${peer.id} broke the protocol too often and is not let in for ${leftMs} ms`),
+      cause: cause('ERR_NOT_ALLOWED', `${peer.id} violated the protocol too often and is refused for ${leftMs} ms`),
     })
     return false
   }
 
-  /** The connection has proved itself. */
+  /** The connection works. */
   resetBackoff(): void {
     this.#addresses.proved()
-    if (this.#isKnown) this.#post({ type: 'dial.reset', key: this.#key })
+    if (this.#isRegistered) this.#post({ type: 'dial.reset', key: this.#key })
   }
 
   openClaim(): void {
     if (this.#isClaimOpen) return
     this.#isClaimOpen = true
-    this.#options.services.acceptRegistry.open(
+    this.#options.context.acceptRegistry.open(
       { identity: this.#options.peer.id, connectionId: this.#options.connectionId },
       this.#onHandover,
     )
@@ -169,7 +175,7 @@ export class LinkDial {
   closeClaim(): void {
     if (!this.#isClaimOpen) return
     this.#isClaimOpen = false
-    this.#options.services.acceptRegistry.close(
+    this.#options.context.acceptRegistry.close(
       { identity: this.#options.peer.id, connectionId: this.#options.connectionId },
       this.#onHandover,
     )
@@ -181,7 +187,7 @@ export class LinkDial {
   }
 
   #post(event: AnyEventObject): void {
-    const { reconnector } = this.#options.services
+    const { reconnector } = this.#options.context
     if (reconnector !== null) send(reconnector, event)
   }
 }

@@ -1,15 +1,16 @@
 /**
- * Owns: what others hear of a link and its connections: forwarders, the peer above, the application.
- * Independent of: why any of it happened, and what the link does next.
+ * Owns: notifications about a link and its connections, to its forwarders, its peer actor and the application.
+ * Independent of: why something happened, and what the link does next.
  */
+import { cause } from '../base/causes.ts'
 import type { Cause } from '../base/causes.ts'
 import type { ActorPort } from '../statechart/chart-actor.ts'
-import type { LinkSpec } from './link.ts'
+import type { LinkSpec } from './link-spec.ts'
 import type { LinkPumps } from './link-pumps.ts'
 import type { LinkContext } from './link-context.ts'
 
-export interface LinkNewsOptions {
-  readonly services: LinkContext
+export interface LinkNotifierOptions {
+  readonly context: LinkContext
   readonly peer: string
   readonly spec: LinkSpec
   readonly port: ActorPort
@@ -17,21 +18,21 @@ export interface LinkNewsOptions {
 }
 
 export class LinkNotifier {
-  readonly #options: LinkNewsOptions
+  readonly #options: LinkNotifierOptions
 
-  constructor(options: LinkNewsOptions) {
+  constructor(options: LinkNotifierOptions) {
     this.#options = options
   }
 
   /** A connection is being made. */
   started(): void {
-    this.#options.pumps.tell({ type: 'connection.started' })
+    this.#options.pumps.notify({ type: 'connection.started' })
   }
 
   opened(connection: string, remoteAddress: string): void {
-    const { services, port, pumps, peer, spec } = this.#options
-    pumps.tell({ type: 'connection.opened' })
-    services.emit({
+    const { context, port, pumps, peer, spec } = this.#options
+    pumps.notify({ type: 'connection.opened' })
+    context.emit({
       type: 'connection.opened',
       peer,
       link: spec.id,
@@ -42,16 +43,19 @@ export class LinkNotifier {
     port.tell({ type: 'link.up', link: spec.id })
   }
 
-  /** It has broken, and is there until its socket is released. */
+  /** The connection failed; its socket is not released yet. */
   errored(): void {
-    this.#options.pumps.tell({ type: 'connection.errored' })
+    this.#options.pumps.notify({ type: 'connection.errored' })
   }
 
-  /** Bytes had flowed on it. @param told what the peer above hears as the reason */
-  lost(connection: string, reason: Cause, told: Cause): void {
-    const { services, port, pumps, peer, spec } = this.#options
-    pumps.tell({ type: 'connection.closed' })
-    services.emit({
+  /**
+   * The connection was lost after it had been up.
+   * @param notified the cause for the peer actor
+   */
+  lost(connection: string, reason: Cause, notified: Cause): void {
+    const { context, port, pumps, peer, spec } = this.#options
+    pumps.notify({ type: 'connection.closed' })
+    context.emit({
       type: 'connection.lost',
       peer,
       link: spec.id,
@@ -59,15 +63,19 @@ export class LinkNotifier {
       connection,
       cause: reason,
     })
-    port.tell({ type: 'link.down', link: spec.id, cause: told })
+    port.tell({ type: 'link.down', link: spec.id, cause: notified })
   }
 
-  /** @param connection null if there was none to dial or to take over. @param wasReady it had been ready */
+  /**
+   * The connection failed before it was up.
+   * @param connection null if there was nothing to dial or to take over
+   * @param wasReady it had been ready
+   */
   failed(connection: string | null, reason: Cause, wasReady: boolean): void {
-    const { services, port, pumps, peer, spec } = this.#options
-    pumps.tell({ type: 'connection.closed' })
+    const { context, port, pumps, peer, spec } = this.#options
+    pumps.notify({ type: 'connection.closed' })
     if (connection === null) return
-    services.emit({
+    context.emit({
       type: 'connection.failed',
       peer,
       link: spec.id,
@@ -82,8 +90,37 @@ export class LinkNotifier {
     this.#options.port.tell({ type: 'link.ready', link: this.#options.spec.id })
   }
 
-  /** The link is over. */
-  over(reason: Cause): void {
+  handlerFailed(session: number, reason: Cause): void {
+    const { context, peer, spec } = this.#options
+    context.emit({ type: 'handler.failed', peer, link: spec.id, session, cause: reason })
+  }
+
+  /** The peer has sent nothing for a while. */
+  suspect(connection: string): void {
+    const { context, peer, spec } = this.#options
+    context.emit({
+      type: 'connection.suspect',
+      peer,
+      link: spec.id,
+      connectionId: spec.connectionId,
+      connection,
+    })
+  }
+
+  /** The hello of an inbound connection was refused. */
+  rejected(remoteAddress: string, reason: string): void {
+    const { context, peer, spec } = this.#options
+    context.emit({
+      type: 'connection.rejected',
+      remoteAddress,
+      peer,
+      connectionId: spec.connectionId,
+      cause: cause('ERR_HANDSHAKE_FAILED', `the hello of ${peer} was refused (${reason})`),
+    })
+  }
+
+  /** The link has ended. */
+  ended(reason: Cause): void {
     this.#options.port.tell({ type: 'link.failed', link: this.#options.spec.id, cause: reason })
   }
 }

@@ -1,10 +1,9 @@
 /**
- * Owns: the two forwarders of a link: that they exist once bytes are to flow, which pumps are theirs now, and what they hear
- * of the connection.
- * Refuses to know: connections beyond their pipe; what the link does when a pump fails.
+ * Owns: the two forwarders of a link: their start, their current pumps, and the connection events they receive.
+ * Independent of: connections beyond their pipe, and what the link does when a pump fails.
  */
 import type { AnyEventObject } from '../../machines/xstate.ts'
-import type { LinkCore } from '../../protocol/link-core.ts'
+import type { LinkCore, LinkHooks } from '../../protocol/link-core.ts'
 import type { Children } from '../statechart/children.ts'
 import { forwarder, inPumpOf, outPumpOf } from './forwarder.ts'
 import type { InPump, OutPump } from './forwarder.ts'
@@ -12,17 +11,26 @@ import type { LinkContext } from './link-context.ts'
 import { send } from '../statechart/send.ts'
 
 export class LinkPumps {
-  readonly #services: LinkContext
+  readonly #context: LinkContext
   readonly #children: Children
   readonly #state: LinkCore
   out: OutPump | null = null
   into: InPump | null = null
 
-  constructor(services: LinkContext, children: Children, state: LinkCore) {
-    this.#services = services
+  constructor(context: LinkContext, children: Children, state: LinkCore) {
+    this.#context = context
     this.#children = children
     this.#state = state
     pumpsOf.set(state, this)
+  }
+
+  /** The hooks of the link's state that concern the pumps. */
+  get hooks(): Pick<LinkHooks, 'requestFlush' | 'flushNow' | 'onReceiveRoom'> {
+    return {
+      requestFlush: () => this.out?.requestFlush(),
+      flushNow: () => this.out?.flush(),
+      onReceiveRoom: () => this.into?.resume(),
+    }
   }
 
   ensure(): void {
@@ -32,16 +40,16 @@ export class LinkPumps {
           id: `forwarder:${direction}`,
           kind: 'forwarder',
           logic: forwarder,
-          input: { services: this.#services, direction, state: this.#state },
+          input: { context: this.#context, direction, state: this.#state },
           restart: 'permanent',
         })
       }
-      this.tell({ type: 'connection.started' })
+      this.notify({ type: 'connection.started' })
     }
     this.wire()
   }
 
-  /** A restarted forwarder has a new pump. */
+  /** Call this after a restart: a restarted forwarder has a new pump. */
   wire(): void {
     const outRef = this.#children.get('forwarder:out')
     const inRef = this.#children.get('forwarder:in')
@@ -58,7 +66,7 @@ export class LinkPumps {
     this.into?.detach()
   }
 
-  tell(event: AnyEventObject): void {
+  notify(event: AnyEventObject): void {
     for (const id of ['forwarder:out', 'forwarder:in']) {
       const ref = this.#children.get(id)
       if (ref !== undefined) send(ref, event)
@@ -68,9 +76,11 @@ export class LinkPumps {
 
 const pumpsOf = new WeakMap<LinkCore, LinkPumps>()
 
-/** Calls back when what was sent on this link is with the kernel: the control channel's promise. */
+/**
+ * Calls back when everything sent on this link has been passed to the kernel, as the control channel's `send` promises.
+ */
 export function whenFlushed(state: LinkCore, callback: (error: Error | null) => void): void {
   const out = pumpsOf.get(state)?.out ?? null
-  if (out === null) callback(new Error('there is no connection'))
+  if (out === null) callback(new Error('there is no connection to send on'))
   else out.whenFlushed(callback)
 }

@@ -1,6 +1,6 @@
 /**
- * Owns: how the state of a link is made from what is configured, in either dialect; the boot id of a network.
- * Refuses to know: what the states do.
+ * Owns: how the state of a link is created from the configuration, in either dialect; the boot id of a network.
+ * Independent of: what the states do.
  */
 import { StatewireError } from '../../codec/errors.ts'
 import { maxArenaLengthBytes, spareArenasLengthBytesMax, spareMemoryLengthBytesMax } from '../../codec/limits.ts'
@@ -23,12 +23,12 @@ export interface LinkStatesOptions {
   readonly options: ResolvedOptions
   readonly peers: PeerTable
   readonly dialect: Dialect
-  /** Native: the links count against it. */
+  /** Native only: the memory that the links share. */
   readonly memory: NodeMemory
   readonly emit: (event: NetworkEvent) => void
 }
 
-/** As codec/limits.ts says: one retransmit buffer's worth for few links, two batch buffers each for many. */
+/** See codec/limits.ts: one retransmit buffer's worth for few links, two write buffers per link for many. */
 const spareArenasForFewLinks = 64
 const spareArenasPerLink = 2
 
@@ -55,7 +55,8 @@ export function createLinkStates({
   const resize = (): void => arenas.resize(arenasLengthBytes())
   peers.onChange({ added: resize, removed: resize })
   if (key === null) throw new StatewireError('ERR_INTERNAL', 'the native dialect has no key')
-  // Microseconds since 1970 at the start of this network: greater than that of any earlier process with the same key.
+  // Microseconds since 1970 at the start of this network: greater than the boot id of any earlier process with the same
+  // key.
   const bootId = BigInt(Math.floor(clock.wallMs() * 1000))
   return (peer, connectionId) => {
     const epoch = new LinkEpoch({
@@ -95,7 +96,7 @@ export function createLinkStates({
   }
 }
 
-/** How many batch buffers so many links keep between batches. */
+/** The size of the write buffers that are kept for reuse, for a number of links. */
 export function spareArenasLengthBytes(links: number): number {
   return Math.min(
     spareArenasLengthBytesMax,
@@ -103,7 +104,7 @@ export function spareArenasLengthBytes(links: number): number {
   )
 }
 
-/** A u64 that is not 0. */
+/** A random u64 other than 0. */
 function drawEpoch(bytes: Uint8Array): bigint {
   return Buffer.from(bytes).readBigUInt64LE(0) | 1n
 }

@@ -1,69 +1,55 @@
 /**
- * Owns: one (peer, connection id): its connection, one at a time, how a new connection takes the place of a broken one, and
- * how the link ends.
- * Refuses to know: sessions, and who asked for the link. The lanes are in its LinkCore, which outlives sockets and
- * even this actor. The chart is machines/link.ts; its parts are current-connection.ts,
- * link-dial.ts, link-news.ts, link-pumps.ts and link-timer.ts.
+ * Owns: one link, which is one (peer, connection id): its connections, one at a time, how a new connection replaces a
+ * broken one, and how the link ends.
+ * Independent of: sessions, and who asked for the link. The lanes are in its LinkCore, which outlives sockets and this
+ * actor. The chart is machines/link.ts; its parts are the other files of this folder.
  */
 import { linkActions, linkMachine } from '../../machines/link.ts'
 import type { LinkEvent, LinkFacts } from '../../machines/link.ts'
 import type { ChildEvent, DeadlineName } from '../../machines/chart.ts'
 import type { AnyEventObject } from '../../machines/xstate.ts'
 import { noopHooks } from '../../protocol/link-core.ts'
-import type { HandshakeFault } from '../../protocol/dialect.ts'
-import type { DueAction, LinkCore } from '../../protocol/link-core.ts'
+import type { DueAction } from '../../protocol/link-core.ts'
 import { ProtocolError, StatewireError } from '../../codec/errors.ts'
 import { formatValue } from '../../codec/format-value.ts'
 import { chartActor } from '../statechart/chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from '../statechart/chart-actor.ts'
 import { CurrentConnection } from './current-connection.ts'
 import type { Handover } from '../connection/handover.ts'
+import { LinkClosing } from './link-closing.ts'
 import { LinkDial } from './link-dial.ts'
 import { LinkNotifier } from './link-notifier.ts'
 import { LinkPumps } from './link-pumps.ts'
 import { LinkTimer } from './link-timer.ts'
-import type { OnConnectionLost, ResolvedPeer } from '../config/options.ts'
+import type { LinkInput, LinkSpec } from './link-spec.ts'
+import type { ResolvedPeer } from '../config/options.ts'
 import { cause, causeOf, errorOf } from '../base/causes.ts'
 import type { Cause } from '../base/causes.ts'
 import type { LinkContext } from './link-context.ts'
 
-/** What a peer asks for: the link, and the state it shall carry. */
-export interface LinkSpec {
-  readonly id: string
-  readonly connectionId: number
-  readonly state: LinkCore
-  readonly onConnectionLost: OnConnectionLost
-}
-
-export interface LinkInput {
-  readonly services: LinkContext
-  readonly peer: ResolvedPeer
-  readonly spec: LinkSpec
-}
-
 class LinkBody implements Body {
-  readonly #services: LinkContext
+  readonly #context: LinkContext
   readonly #peer: ResolvedPeer
   readonly #spec: LinkSpec
   readonly #port: ActorPort<LinkEvent<Handover>>
   readonly #dial: LinkDial
   readonly #pumps: LinkPumps
   readonly #timer: LinkTimer
-  readonly #news: LinkNotifier
+  readonly #notifier: LinkNotifier
   readonly #current: CurrentConnection
+  readonly #closing: LinkClosing
   /** Bytes flow on the current connection. */
   #isUp = false
   #cause: Cause | null = null
-  #closing: Cause | null = null
 
   constructor(input: LinkInput, port: ActorPort<LinkEvent<Handover>>) {
-    const { services, peer, spec } = input
-    this.#services = services
+    const { context, peer, spec } = input
+    this.#context = context
     this.#peer = peer
     this.#spec = spec
     this.#port = port
     this.#dial = new LinkDial({
-      services,
+      context,
       peer,
       link: spec.id,
       connectionId: spec.connectionId,
@@ -71,77 +57,58 @@ class LinkBody implements Body {
       onHandover: (handover) => this.#onHandover(handover),
     })
     this.#current = new CurrentConnection(port.children, spec.connectionId)
-    this.#pumps = new LinkPumps(services, port.children, spec.state)
-    this.#news = new LinkNotifier({ services, peer: peer.id, spec, port, pumps: this.#pumps })
-    this.#timer = new LinkTimer(services, spec.state, (action) => this.#onDue(action))
+    this.#pumps = new LinkPumps(context, port.children, spec.state)
+    this.#notifier = new LinkNotifier({ context, peer: peer.id, spec, port, pumps: this.#pumps })
+    this.#timer = new LinkTimer(context, spec.state, (action) => this.#onDue(action))
+    this.#closing = new LinkClosing({
+      peer: peer.id,
+      state: spec.state,
+      port,
+      current: this.#current,
+      dial: this.#dial,
+      pumps: this.#pumps,
+      timer: this.#timer,
+    })
     if (!spec.state.readsAtOnce) spec.state.onLaneOpened = () => port.send({ type: 'link.adopt' })
     this.#setHooks()
     this.#timer.set()
   }
 
-  /** The link's state speaks to the pumps by plain calls. */
+  /** The state calls the pumps directly, without events. */
   #setHooks(): void {
-    const pumps = this.#pumps
-    this.#spec.state.setHooks({
-      requestFlush: () => pumps.out?.requestFlush(),
-      flushNow: () => pumps.out?.flush(),
-      onReceiveRoom: () => pumps.into?.resume(),
+    const { state } = this.#spec
+    state.setHooks({
+      ...this.#pumps.hooks,
       onHandlerFailed: (lane, error) => {
         const reason = causeOf(error, 'ERR_HANDLER_FAILED', `the handler of session ${lane.id} threw: `)
-        this.#services.emit({
-          type: 'handler.failed',
-          peer: this.#peer.id,
-          link: this.#spec.id,
-          session: lane.id,
-          cause: reason,
-        })
-        this.#spec.state.closeLane(
-          lane,
-          new StatewireError('ERR_HANDLER_FAILED', reason.message, { cause: error }),
-          true,
-        )
+        this.#notifier.handlerFailed(lane.id, reason)
+        state.closeLane(lane, new StatewireError('ERR_HANDLER_FAILED', reason.message, { cause: error }), true)
       },
       onBroken: (error) => this.#port.send({ type: 'pump.failed', cause: causeOf(error) }),
       requestTimer: () => this.#timer.set(),
-      onGoodbye: (step, reason) => this.#answerGoodbye(step, reason === '' ? '' : `: ${formatValue(reason)}`),
+      onGoodbye: (step, reason) => this.#closing.answerGoodbye(step, reason === '' ? '' : `: ${formatValue(reason)}`),
     })
   }
 
   #onHandover(handover: Handover): void {
     const fault = handover.judge(this.#spec.state, this.#current.body?.hasSentHello ?? false)
-    if (fault !== null) return this.#refuse(handover, fault)
-    this.#port.send({ type: 'link.claimed', handover })
-  }
-
-  #refuse(handover: Handover, fault: HandshakeFault): void {
+    if (fault === null) return this.#port.send({ type: 'link.claimed', handover })
     handover.refuse(fault)
-    if (fault.isExpected) return
-    const reason = cause('ERR_HANDSHAKE_FAILED', `the hello of ${this.#peer.id} was refused (${fault.reason})`)
-    this.#services.emit({
-      type: 'connection.rejected',
-      remoteAddress: handover.remoteAddress,
-      peer: this.#peer.id,
-      connectionId: this.#spec.connectionId,
-      cause: reason,
-    })
+    if (!fault.isExpected) this.#notifier.rejected(handover.remoteAddress, fault.reason)
   }
 
   facts(): LinkFacts {
-    const onConnectionLost = this.#spec.onConnectionLost === 'fail' ? 'fail' : 'reconnect'
-    const { readsAtOnce } = this.#spec.state
-    const epoch = this.#spec.state.epoch?.name ?? null
+    const { connectionId, onConnectionLost, state } = this.#spec
     const { number: attempt, body } = this.#current
-    const remoteAddress = body?.remoteAddress ?? null
-    const { connectionId } = this.#spec
     return {
       peer: this.#peer.id,
       connectionId,
       role: this.#peer.role,
-      epoch,
+      epoch: state.epoch?.name ?? null,
       attempt,
-      remoteAddress,
-      onConnectionLost,
-      readsAtOnce,
+      remoteAddress: body?.remoteAddress ?? null,
+      onConnectionLost: onConnectionLost === 'fail' ? 'fail' : 'reconnect',
+      readsAtOnce: state.readsAtOnce,
     }
   }
 
@@ -150,11 +117,11 @@ class LinkBody implements Body {
   }
 
   deadlineMs(deadline: DeadlineName): number {
-    const { limits } = this.#services.options
+    const { limits } = this.#context.options
     if (deadline === 'connectTimeoutMs')
       return limits.dialTimeoutMs + limits.handshakeTimeoutMs + 2 * limits.closeTimeoutMs + 1000
     if (deadline === 'grantTimeoutMs') return limits.backoffMaxMs + limits.nameLookupTimeoutMs + limits.dialTimeoutMs
-    // Longer than the connection's own, which comes first.
+    // Longer than the connection's own deadline, which should pass first.
     if (deadline === 'closeTimeoutMs') return 2 * limits.closeTimeoutMs + 1000
     if (deadline === 'stableAfterMs') return limits.stableAfterMs
     throw new Error(`a link has no deadline ${deadline}`)
@@ -164,7 +131,7 @@ class LinkBody implements Body {
     this.#timer.cancel()
     this.#dial.dispose()
     this.#spec.state.onLaneOpened = null
-    if (this.#closing !== null) this.#spec.state.close(errorOf(this.#closing))
+    this.#closing.finish()
     this.#spec.state.setHooks(noopHooks)
     this.#spec.state.block()
   }
@@ -186,7 +153,7 @@ class LinkBody implements Body {
     this.#dial.retry()
   }
 
-  /** Leaves `requesting`: by the grant, which stays used until the dial has ended, or without one. */
+  /** The link leaves `requesting`. A granted dial keeps its slot until it has ended. */
   cancelDial(event: AnyEventObject): void {
     if (event.type !== 'dial.granted') this.#dial.end('dial.cancel')
   }
@@ -195,36 +162,37 @@ class LinkBody implements Body {
     this.#dial.openClaim()
   }
 
-  /** After "2ok" the request is used up, except where the peer may come again at any time. */
+  /** In mode `fail` a link accepts one connection; in other modes the peer may connect again at any time. */
   closeClaim(): void {
     if (this.#spec.onConnectionLost === 'fail') this.#dial.closeClaim()
   }
 
-  /** What may throw comes before the pipe: from then on the connection owns it. */
+  /** Whatever may throw is done before the pipe exists, because the connection owns the pipe from then on. */
   dial(event: { addresses: readonly string[] }): void {
-    const { dialect, options } = this.#services
+    const { dialect, options } = this.#context
     const { connectionId, state } = this.#spec
     const handshake = dialect.createDialerHandshake({ identity: options.identity, connectionId, state })
-    this.#news.started()
+    this.#notifier.started()
     const { pipe, timeoutMs } = this.#dial.open(event.addresses)
-    this.#current.begin({ services: this.#services, begins: 'connecting', pipe, handshake, dialTimeoutMs: timeoutMs })
+    this.#current.begin({ context: this.#context, begins: 'connecting', pipe, handshake, dialTimeoutMs: timeoutMs })
   }
 
-  /** The peer has given up the connection that we still hold: end it before the new one is looked at. */
+  /** The peer has abandoned the connection that this side still holds. End it before the new one is used. */
   replace(): void {
     const replaced = this.#current.stop()
     if (replaced === null) return
     this.#dial.replaced()
-    if (this.#isUp) this.#announceLoss(cause('ERR_CONNECTION_LOST', `${this.#peer.id} connected anew`), replaced)
+    if (this.#isUp)
+      this.#announceLoss(cause('ERR_CONNECTION_LOST', `${this.#peer.id} opened a new connection`), replaced)
   }
 
   accept(event: { handover: Handover }): void {
-    this.#news.started()
+    this.#notifier.started()
     const taken = event.handover.take(this.#spec.state)
     if (taken === undefined) {
-      const reason = cause('ERR_CONNECTION_LOST', 'the connection ended before it was taken over')
+      const reason = cause('ERR_CONNECTION_LOST', 'the connection was closed during the handover')
       this.#port.send({ type: 'connection.closed', cause: reason, authenticated: false })
-    } else this.#current.begin({ services: this.#services, begins: 'authenticated', taken })
+    } else this.#current.begin({ context: this.#context, begins: 'authenticated', taken })
   }
 
   endDial(): void {
@@ -232,11 +200,11 @@ class LinkBody implements Body {
   }
 
   notifyReady(): void {
-    this.#news.ready()
+    this.#notifier.ready()
     if (this.#spec.state.laneCount > 0) this.#port.send({ type: 'link.adopt' })
   }
 
-  /** Bytes flow from here on, past this actor: first they, then the connection's chart. */
+  /** Passes the pipe to the pumps, before the connection's chart is notified. From here on bytes bypass this actor. */
   adopt(): void {
     this.#pumps.ensure()
     this.#takeOver()
@@ -253,20 +221,20 @@ class LinkBody implements Body {
     try {
       first = this.#spec.state.established(opened.agreed)
     } catch (error) {
-      // An internal error: it would come again at each new connection.
+      // An internal error would repeat on each new connection, so the state is reset.
       if (!(error instanceof ProtocolError)) this.#spec.state.crashed()
       this.#current.send({ type: 'connection.fail', cause: causeOf(error) })
       return
     }
     this.#isUp = true
     this.#cause = null
-    this.#services.peerAddresses.connected(
+    this.#context.peerAddresses.connected(
       opened.pipe.remoteHost,
-      this.#services.nowMs(),
-      this.#services.options.security === 'tls',
+      this.#context.nowMs(),
+      this.#context.options.security === 'tls',
     )
     out.attach(opened.pipe, first)
-    this.#news.opened(id, body.remoteAddress)
+    this.#notifier.opened(id, body.remoteAddress)
     into.attach(opened.pipe, opened.rest)
     this.#timer.set()
   }
@@ -275,11 +243,11 @@ class LinkBody implements Body {
     this.#dial.resetBackoff()
   }
 
-  /** The name of its address was not resolved. */
+  /** The host name of the peer was not resolved. */
   recordUnresolved(event: { cause: Cause }): void {
     this.#cause = event.cause
-    this.#news.failed(this.#current.skip(), event.cause, false)
-    this.#services.connectFailed(this.#peer.id, event.cause)
+    this.#notifier.failed(this.#current.skip(), event.cause, false)
+    this.#context.connectFailed(this.#peer.id, event.cause)
   }
 
   recordLost(event: { connection?: string; cause: Cause; authenticated: boolean }): void {
@@ -290,16 +258,14 @@ class LinkBody implements Body {
       return this.#announceLoss(event.cause, lost ?? '')
     }
     const hasOther = this.#dial.failed(event)
-    if (event.cause.retry === 'stale') this.#replaced()
-    // One that had been ready was never adopted, because no session needed it yet: it is not ready any more.
-    this.#news.failed(lost, event.cause, event.authenticated)
-    if (!hasOther && this.#closing === null) this.#services.connectFailed(this.#peer.id, event.cause)
-  }
-
-  /** Our newest hello is older than one the peer has seen: another process has this key, or the clock went back. */
-  #replaced(): void {
-    this.#spec.state.replaced()
-    this.#services.emit({ type: 'peer.duplicate', peer: this.#peer.id })
+    // Our newest hello is older than one the peer has seen: another process uses this key, or the clock went back.
+    if (event.cause.retry === 'stale') {
+      this.#spec.state.replaced()
+      this.#context.emit({ type: 'peer.duplicate', peer: this.#peer.id })
+    }
+    // It may have been ready without being adopted, because no session needed it yet.
+    this.#notifier.failed(lost, event.cause, event.authenticated)
+    if (!hasOther && this.#closing.cause === null) this.#context.connectFailed(this.#peer.id, event.cause)
   }
 
   #announceLoss(reason: Cause, connectionId: string): void {
@@ -307,31 +273,28 @@ class LinkBody implements Body {
     this.#pumps.detach()
     const { state, onConnectionLost } = this.#spec
     const isEnd = onConnectionLost === 'fail'
-    // Put into words for those who hear of it.
+    // Sessions report this cause, so it names the peer.
     const lost =
       isEnd || state.reportsLoss
         ? cause('ERR_CONNECTION_LOST', `the connection to ${this.#peer.id} was lost: ${reason.message}`)
         : reason
     if (isEnd) {
       state.close(errorOf(lost))
-      // The lanes of the batch's other links hear the same.
+      // The lanes of the group's other links end with the same cause.
       this.#cause = lost
     } else state.connectionLost(lost.message, state.reportsLoss ? errorOf(reason) : null)
-    this.#news.lost(connectionId, reason, isEnd ? lost : reason)
+    this.#notifier.lost(connectionId, reason, isEnd ? lost : reason)
   }
 
   recordErrored(): void {
-    if (this.#isUp) this.#news.errored()
+    if (this.#isUp) this.#notifier.errored()
   }
 
   failConnection(event: { type: string; cause?: Cause }): void {
     const reason = event.cause ?? cause('ERR_TIMED_OUT', `${this.#peer.id} was not connected in time`)
-    const words = event.type === 'pump.failed' && this.#isUp ? this.#spec.state.protocolBroken(reason.message) : null
-    if (words === null) this.#current.send({ type: 'connection.fail', cause: reason })
-    else {
-      this.#dial.breached()
-      this.#leave(words, reason)
-    }
+    const isViolation = event.type === 'pump.failed' && this.#isUp
+    if (isViolation && this.#closing.closeForViolation(reason)) return
+    this.#current.send({ type: 'connection.fail', cause: reason })
   }
 
   dropConnection(event: { cause: Cause }): void {
@@ -340,43 +303,19 @@ class LinkBody implements Body {
 
   closeConnection(event: { cause: Cause }): void {
     this.#cause = event.cause
-    this.#dial.closeClaim()
-    this.#pumps.out?.flush(true)
-    const words = this.#isUp ? this.#spec.state.goodbye(event.cause.message) : null
-    // Where it waits for an answer to its last words, it still reads what the peer had sent before: the end is in `dispose`.
-    if (words === null) this.#spec.state.close(errorOf(event.cause))
-    this.#closing = event.cause
-    if (this.#current.id === null)
-      this.#port.send({ type: 'connection.closed', cause: event.cause, authenticated: true })
-    // Where the dialect has last words, the peer answers them, and only then this side ends.
-    else if (words !== null) this.#say(words)
-    else this.#current.send({ type: 'connection.close', cause: event.cause })
-  }
-
-  /** The last bytes of this side on the current connection: nothing of the pump's comes after them. */
-  #say(words: Buffer | null): void {
-    this.#pumps.out?.detach()
-    if (words !== null && words.length > 0) this.#current.body?.say(words)
-    this.#timer.set()
-  }
-
-  #leave(words: Buffer | null, reason: Cause, retry?: Cause['retry']): void {
-    this.#say(words)
-    this.#pumps.into?.detach()
-    this.#dial.judge(retry)
-    this.#current.send({ type: 'connection.close', cause: reason })
+    this.#closing.begin(event.cause, this.#isUp)
   }
 
   notifyFailed(): void {
     const reason = this.#cause ?? cause('ERR_CONNECTION_LOST', `the link to ${this.#peer.id} failed`)
     this.#spec.state.close(errorOf(reason))
-    this.#news.over(reason)
+    this.#notifier.ended(reason)
   }
 
-  /** A child died of a bug. A pump that broke has lost its place in the stream, so its connection goes with it. */
+  /** A child crashed. A restarted pump does not know its position in the stream, so its connection is closed too. */
   recordRestart(event: ChildEvent): void {
     const reason = causeOf('error' in event ? event.error : undefined, 'ERR_INTERNAL', `${event.id}: `)
-    this.#services.emit({ type: 'child.restarted', parent: this.#port.id, child: event.id, cause: reason })
+    this.#context.emit({ type: 'child.restarted', parent: this.#port.id, child: event.id, cause: reason })
     if (event.kind === 'connection') {
       this.#port.send({ type: 'connection.closed', cause: reason, authenticated: this.#isUp })
       return
@@ -384,7 +323,7 @@ class LinkBody implements Body {
     this.#pumps.wire()
     if (this.#isUp) {
       this.#spec.state.crashed()
-      this.#dial.judge('wait')
+      this.#dial.adjustBackoff('wait')
     }
     this.#current.send({ type: 'connection.fail', cause: reason })
   }
@@ -394,55 +333,26 @@ class LinkBody implements Body {
   }
 
   #onDue(action: Exclude<DueAction, 'look-again'>): void {
-    if (action === 'suspect')
-      this.#services.emit({
-        type: 'connection.suspect',
-        peer: this.#peer.id,
-        link: this.#spec.id,
-        connectionId: this.#spec.connectionId,
-        connection: this.#current.id ?? '',
-      })
-    else if (action === 'ack') this.#pumps.out?.requestDueAck()
+    if (action === 'ack') this.#pumps.out?.requestDueAck()
+    else if (action === 'suspect') this.#notifier.suspect(this.#current.id ?? '')
     else if (action === 'dead') {
-      const said = this.#closing === null ? 'sent nothing for too long' : 'did not answer the Goodbye in time'
-      this.#current.send({ type: 'connection.fail', cause: cause('ERR_TIMED_OUT', `${this.#peer.id} ${said}`) })
+      const isAnswerDue = this.#closing.cause !== null
+      this.#timeOut(
+        `${this.#peer.id} ${isAnswerDue ? 'did not answer the Goodbye in time' : 'sent nothing for too long'}`,
+      )
     }
-    // A dial whose hello speaks for an epoch that is over must not be answered.
-    else if (action === 'expired' && !this.#isUp)
-      this.#current.send({
-        type: 'connection.fail',
-        cause: cause('ERR_TIMED_OUT', `the link to ${this.#peer.id} expired`),
-      })
+    // The hello of a dial in progress belongs to the expired epoch and must not be answered.
+    else if (action === 'expired' && !this.#isUp) this.#timeOut(`the link to ${this.#peer.id} expired`)
   }
 
-  #answerGoodbye(step: 'answer' | 'finish' | 'protocol-error', reason: string): void {
-    const { state } = this.#spec
-    if (step === 'answer') {
-      this.#pumps.out?.flush(true)
-      this.#current.body?.expectEnd(cause('ERR_CONNECTION_LOST', `${this.#peer.id} said Goodbye${reason}`))
-      // From here on the peer has the word: its last Ack, then its FIN.
-      this.#say(state.goodbye(''))
-    } else if (step === 'finish') {
-      // The peer answers this side's Goodbye, or said its own at the same moment: this side's reason is reported.
-      this.#leave(
-        state.finalAck(),
-        this.#closing ?? cause('ERR_CONNECTION_LOST', `${this.#peer.id} said Goodbye${reason}`),
-      )
-    }
-    if (step === 'protocol-error') {
-      state.protocolBroken('')
-      this.#leave(
-        null,
-        cause('ERR_CONNECTION_LOST', `${this.#peer.id} says that this side broke the protocol${reason}`),
-        'wait',
-      )
-    }
+  #timeOut(message: string): void {
+    this.#current.send({ type: 'connection.fail', cause: cause('ERR_TIMED_OUT', message) })
   }
 }
 
 export const link: ChartLogic<LinkInput> = chartActor<LinkInput, LinkBody, LinkEvent<Handover>>({
   machine: linkMachine,
-  host: (input) => input.services,
+  host: (input) => input.context,
   body: LinkBody,
   isCurrent: (body, event) => body.isCurrent(event),
   actions: linkActions,

@@ -1,7 +1,7 @@
 /**
- * Owns: when a link may dial: at once after an established connection, later and later after failures, and never more
- * than `dialsMax` at a time. The Reconnector of the first design; the chart is machines/reconnector.ts.
- * Refuses to know: sockets, and whether a dial is wanted: it grants only what was asked for.
+ * Owns: when a link may dial: immediately after an established connection, with a growing delay after failures, and
+ * never more than `dialsMax` dials at a time. The chart is machines/reconnector.ts.
+ * Independent of: sockets, and whether a dial is needed. It only grants what was requested.
  */
 import { reconnectorActions, reconnectorMachine } from '../../machines/reconnector.ts'
 import type { ReconnectorEvent, ReconnectorFacts } from '../../machines/reconnector.ts'
@@ -16,52 +16,52 @@ import type { Deadline } from '../base/timer-wheel.ts'
 import { send } from '../statechart/send.ts'
 
 export interface ReconnectorInput {
-  readonly services: LinkContext
+  readonly context: LinkContext
 }
 
-/** So many that the back-off is at its cap, whatever its factor. */
+/** Enough attempts to reach the cap of the back-off with any factor. */
 const attemptsAtCap = 1000
 
 interface Entry {
   link: AnyActorRef
   host: string
-  /** Failures since the last proof of life. */
+  /** Failures since the last working connection. */
   attempts: number
   waiting: Deadline | null
-  /** Asked for, and neither granted nor cancelled. */
+  /** Requested, and neither granted nor cancelled. */
   isWanted: boolean
-  /** Cancels the lookup of its host that is under way. */
+  /** Cancels the pending lookup of its host. */
   stopLookup: (() => void) | null
-  /** Of its host, as they were found last. */
+  /** The addresses of its host, as last resolved. */
   addresses: readonly string[]
-  /** Another address of its host comes next: at once, and without another lookup. */
+  /** The next dial uses another address of the host: immediately, and without a lookup. */
   isNext: boolean
-  /** Due, and held back by the cap. */
+  /** Due, but delayed because `dialsMax` dials are in progress. */
   isDue: boolean
   /** Granted, and not ended. */
   isDialing: boolean
 }
 
-/** The longest wait between dials of a peer that this side is about to leave: a drain and a shutdown take seconds. */
-const hurriedMaxMs = 250
+/** The longest delay between dials of a peer that is being drained: a drain or a shutdown takes seconds. */
+const urgentBackoffMaxMs = 250
 
 class ReconnectorBody implements Body {
-  readonly #services: LinkContext
+  readonly #context: LinkContext
   readonly #port: ActorPort<ReconnectorEvent<AnyActorRef>>
   readonly #entries = new Map<string, Entry>()
-  /** Peers that this side is about to leave. */
-  readonly #hurried = new Set<string>()
+  /** Peers that are being drained. */
+  readonly #urgentPeers = new Set<string>()
   #dialing = 0
-  /** The chart was told that no dial may begin. */
+  /** The chart was notified that no dial may begin. */
   #isSaturated = false
 
   constructor(input: ReconnectorInput, port: ActorPort<ReconnectorEvent<AnyActorRef>>) {
-    this.#services = input.services
+    this.#context = input.context
     this.#port = port
   }
 
   facts(): ReconnectorFacts {
-    const { dialsMax } = this.#services.options.limits
+    const { dialsMax } = this.#context.options.limits
     return { dialsMax, dialing: this.#dialing, links: this.#entries.size }
   }
 
@@ -75,7 +75,7 @@ class ReconnectorBody implements Body {
   }
 
   enqueue(event: { key: string; link: AnyActorRef; host: string }): void {
-    const { limits } = this.#services.options
+    const { limits } = this.#context.options
     const entry = this.#entries.get(event.key) ?? newEntry(event.link, event.host)
     this.#entries.set(event.key, entry)
     entry.link = event.link
@@ -87,50 +87,54 @@ class ReconnectorBody implements Body {
     }
     entry.isNext = false
     entry.host = event.host
-    // The first dial, and the first after an established connection, need no wait. `attempts` counts what came to nothing since.
-    const maxMs = Math.min(limits.backoffMaxMs, this.#isHurried(event.key) ? hurriedMaxMs : Infinity)
+    // The first dial, and the first one after an established connection, start immediately. `attempts` counts the
+    // failures since then.
+    const maxMs = Math.min(limits.backoffMaxMs, this.#isUrgent(event.key) ? urgentBackoffMaxMs : Infinity)
     const delayMs = entry.attempts === 0 ? 0 : this.#backoffMs(entry.attempts - 1, maxMs)
     entry.attempts++
     if (delayMs === 0) return this.resolve(event)
-    entry.waiting = this.#services.wheel.schedule(delayMs, () => {
+    entry.waiting = this.#context.wheel.schedule(delayMs, () => {
       entry.waiting = null
       this.#port.send({ type: 'dial.due', key: event.key })
     })
   }
 
   #backoffMs(attempt: number, maxMs: number): number {
-    const { backoffMinMs, backoffFactor: factor } = this.#services.options.limits
-    const fraction = this.#services.environment.random.fraction()
+    const { backoffMinMs, backoffFactor: factor } = this.#context.options.limits
+    const fraction = this.#context.environment.random.fraction()
     return backoffMs(attempt, fraction, { minMs: Math.min(backoffMinMs, maxMs), maxMs, factor })
   }
 
-  /** The peer has little time left to acknowledge what it was sent: dials that wait begin now, and later ones wait less. */
+  /**
+   * The peer is being drained and has little time left to acknowledge. Pending dials begin now, and later ones wait
+   * less.
+   */
   hurry(event: { peer: string }): void {
-    this.#hurried.add(event.peer)
+    this.#urgentPeers.add(event.peer)
     for (const [key, entry] of this.#entries) {
-      if (entry.waiting === null || !this.#isHurried(key)) continue
+      if (entry.waiting === null || !this.#isUrgent(key)) continue
       entry.waiting.cancel()
       entry.waiting = null
       this.#port.send({ type: 'dial.due', key })
     }
   }
 
-  #isHurried(key: string): boolean {
-    return this.#hurried.has(key.slice(0, key.indexOf(' ')))
+  #isUrgent(key: string): boolean {
+    return this.#urgentPeers.has(key.slice(0, key.indexOf(' ')))
   }
 
-  /** Before a place among the dials is taken: a name that is slow to resolve holds up no dial. */
+  /** Resolves the name before a dial slot is taken, so that a slow lookup does not delay other dials. */
   resolve(event: { key: string }): void {
     const { key } = event
     const entry = this.#entries.get(key)
     if (entry === undefined || !entry.isWanted) return
     let isNow = true
-    const stopLookup = this.#services.lookups.resolve(entry.host, {
+    const stopLookup = this.#context.lookups.resolve(entry.host, {
       onAddresses: (addresses) => {
         if (isNow) this.grant({ key, addresses })
         else this.#port.send({ type: 'dial.resolved', key, addresses })
       },
-      // By way of the chart: a bug below costs this actor, and not whoever asked for the name.
+      // Through the chart, so that a bug below ends this actor and not the caller.
       onFailed: (reason) => this.#port.send({ type: 'dial.unresolved', key, cause: reason }),
     })
     isNow = false
@@ -152,9 +156,9 @@ class ReconnectorBody implements Body {
     this.grantWaiting()
   }
 
-  /** In order of asking: a Map keeps it. */
+  /** Grants in order of requests; a Map keeps it. */
   grantWaiting(): void {
-    const { dialsMax } = this.#services.options.limits
+    const { dialsMax } = this.#context.options.limits
     for (const entry of this.#entries.values()) {
       if (!entry.isDue) continue
       if (this.#dialing >= dialsMax) {
@@ -186,16 +190,23 @@ class ReconnectorBody implements Body {
     this.#port.send({ type: 'slots.free' })
   }
 
-  /** The connection has proved itself: a full peer that accepts and hangs up does not get here, so it causes no storm. */
+  /**
+   * The connection works. An overloaded peer that accepts and then closes does not get here, so it is not flooded with
+   * dials.
+   */
   reset(event: { key: string }): void {
     const entry = this.#entries.get(event.key)
     if (entry !== undefined) entry.attempts = 0
   }
 
   /**
-   * `next`: the host has another address. `free`: no failure (the dials crossed), so the back-off does not grow; but the dial that stays may hang, so this side does
-   * not come again at once, again and again, until that one has timed out. `wait`: the connection was up and ended by a fault, so
-   * the next dial is not at once. `cap`, `stale`: a matter of configuration, so tried again at the cap only.
+   * Adjusts the back-off after a failed dial:
+   *
+   * - `next`: the host has another address.
+   * - `free`: a simultaneous open, which is no failure, so the back-off does not grow. It does not return to zero
+   *   either, because the connection that stays may hang until it times out.
+   * - `wait`: the connection was up and ended with an error, so the next dial is delayed.
+   * - `cap`, `stale`: the configuration has to change, so the next dial waits for the cap of the back-off.
    */
   judge(event: { key: string; retry: NonNullable<Cause['retry']> }): void {
     const entry = this.#entries.get(event.key)
@@ -232,7 +243,7 @@ function newEntry(link: AnyActorRef, host: string): Entry {
   }
 }
 
-/** It is not asked for any more: nothing that was begun for it goes on. */
+/** Withdraws the request: cancels its timer and its lookup. */
 function stop(entry: Entry): void {
   entry.waiting?.cancel()
   entry.waiting = null
@@ -247,7 +258,7 @@ export const reconnector: ChartLogic<ReconnectorInput> = chartActor<
   ReconnectorEvent<AnyActorRef>
 >({
   machine: reconnectorMachine,
-  host: (input) => input.services,
+  host: (input) => input.context,
   body: ReconnectorBody,
   actions: reconnectorActions,
 })

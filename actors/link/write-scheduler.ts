@@ -1,29 +1,29 @@
 /**
- * Owns: when the links of a network write: the write batches of a tick, and acks that nothing goes along with.
- * Independent of: links and sockets. A link says how much it has to write, and writes when it is called.
+ * Owns: when the links of a network write: the write batches of a tick, and standalone acks.
+ * Independent of: links and sockets. A link reports how much it has to write, and writes when it is called.
  *
- * A write costs some 10 µs at each end whatever it carries, and the ack for it as much again.
- * - A batch is written at the end of its tick. Where many links have one, a short batch waits for a few ticks while more
- *   keeps coming to it.
- * - A standalone ack waits for three ticks, so that it covers more values and often goes along with a batch. With many
- *   links it waits for one: senders need their buffers back.
+ * A write has a fixed cost at each end, whatever it carries, and so has the ack for it.
+ * - A write batch is written at the end of its tick. If many links have one, a short batch waits for a few ticks while
+ *   it keeps growing.
+ * - A standalone ack waits for three ticks, so that it covers more values and often shares a write. With many links it
+ *   waits for one tick: senders need their buffers back.
  */
 import type { Clock } from '../base/environment.ts'
 
 /** The writing side of one link. */
 export interface LinkWrites {
-  /** Bytes of the batch; 0 if it has been written already. */
+  /** The size of the write batch; 0 if it has been written already. */
   readonly pendingBytes: number
-  /** False once the ack has gone along with something. */
+  /** False if the ack has been sent with other frames. */
   readonly isAckDue: boolean
   writeBatch(): void
-  /** Writes the ack, if it is still due. */
+  /** Writes the ack if it is still due. */
   writeAck(): void
 }
 
-/** With fewer links than this nothing waits for more: a party should not wait for its other peers. */
+/** With fewer links than this, write batches are not held back: a peer should not wait for other peers. */
 export const coalesceMinLinks = 16
-/** As long as two TLS records: the cost of a write is small beside it. */
+/** The length of two TLS records: longer batches gain little from waiting. */
 const longBatchBytes = 32 * 1024
 const batchTicksMax = 8
 const ackTicks = 3
@@ -31,7 +31,7 @@ const ackTicks = 3
 interface HeldBatch {
   readonly writes: LinkWrites
   seenBytes: number
-  /** The first check that can find more bytes. */
+  /** The number of the first check that can find more bytes. */
   readonly fromCheck: number
 }
 
@@ -54,20 +54,20 @@ export class WriteScheduler {
     this.#clock = clock
   }
 
-  /** Batches that wait for more. */
+  /** The number of write batches that are held back. */
   get heldBatches(): number {
     return this.#batches.length
   }
 
   /**
-   * Once until `writeBatch` is called. The batch is written by nextTick, not in a microtask: an awaited `send` runs in
-   * microtasks, and a write between two of them would write every value alone.
+   * Requests one call of `writeBatch`. It is made in nextTick, not in a microtask: an awaited `send` runs in
+   * microtasks, so every value would be written separately.
    */
   requestBatch(writes: LinkWrites): void {
     if (this.#due.push(writes) === 1) this.#clock.nextTick(this.#endTick)
   }
 
-  /** Once until `writeAck` is called. */
+  /** Requests one call of `writeAck`. */
   requestAck(writes: LinkWrites): void {
     this.#acks.push({ writes, atCheck: this.#checks + ackTicks })
     this.#checkNextTick()
@@ -86,7 +86,7 @@ export class WriteScheduler {
       for (const writes of due) writes.writeBatch()
       return
     }
-    // A check that is due already may come in this very tick, when nothing more can have come.
+    // A pending check may run in this same tick, before more bytes can have been added.
     const fromCheck = this.#checks + (this.#isCheckDue ? 2 : 1)
     for (const writes of due) {
       const seenBytes = writes.pendingBytes

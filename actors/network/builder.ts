@@ -178,7 +178,7 @@ function connected(network: Network, services: Services, options: BuildOptions):
     const removeAbort = signal === undefined ? undefined : onAbort(signal, abort)
     const deadline = services.wheel.schedule(timeoutMs, () => {
       const missing = network.peers.filter((peer) => !services.baseLinks.areReady([peer]))
-      const reasons = missing.map((peer) => `${peer}${services.whyNotConnected(peer)}`).join(', ')
+      const reasons = missing.map((peer) => `${peer}${services.explainNotConnected(peer)}`).join(', ')
       finish(
         new StatewireError(
           'ERR_TIMED_OUT',

@@ -9,7 +9,7 @@ import type { AnyActorRef, AnyEventObject } from '../../machines/xstate.ts'
 import { chartActor } from '../statechart/chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from '../statechart/chart-actor.ts'
 import { link } from '../link/link.ts'
-import type { LinkSpec } from '../link/link.ts'
+import type { LinkSpec } from '../link/link-spec.ts'
 import type { ResolvedPeer } from '../config/options.ts'
 import { cause, causeOf, errorOf } from '../base/causes.ts'
 import type { Cause } from '../base/causes.ts'
@@ -83,7 +83,7 @@ class PeerBody implements Body {
       id: request.spec.id,
       kind: 'link',
       logic: link,
-      input: { services: this.#services, peer: this.#peer, spec: request.spec },
+      input: { context: this.#services, peer: this.#peer, spec: request.spec },
       // A link of a batch that ends together must not come back from a crash: its batch ends. Others outlive their crashes.
       restart: request.spec.onConnectionLost === 'fail' ? 'temporary' : 'transient',
     })

@@ -118,7 +118,7 @@ export class Services implements SessionContext {
   }
 
   /** Why a peer is not connected, in parentheses, for the end of an error message; or ''. */
-  whyNotConnected(peer: string, links?: ReadonlySet<number>): string {
+  explainNotConnected(peer: string, links?: ReadonlySet<number>): string {
     return this.#diagnostics.sentenceFor(peer, this.url, links)
   }
 
@@ -130,9 +130,9 @@ export class Services implements SessionContext {
     this.fatalFailures.failed(peer, cause)
   }
 
-  whyNotSent(peer: string, isConnected: boolean): string {
+  explainNotSent(peer: string, isConnected: boolean): string {
     if (isConnected) return ': it is connected, and its reader has fallen behind'
-    return `: it is not connected${this.whyNotConnected(peer)}`
+    return `: it is not connected${this.explainNotConnected(peer)}`
   }
 
   emit(event: NetworkEvent): void {

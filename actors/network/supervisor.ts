@@ -95,7 +95,7 @@ class SupervisorBody implements Body {
       id: 'reconnector',
       kind: 'reconnector',
       logic: reconnector,
-      input: { services },
+      input: { context: services },
       restart: 'transient',
     })
     const peers = [...services.peers.values()].map((resolved) => this.#peerSpec(resolved))
@@ -139,7 +139,7 @@ class SupervisorBody implements Body {
         id: 'listener',
         kind: 'listener',
         logic: listener,
-        input: { services, address: options.listen, bound: this.#bound },
+        input: { context: services, address: options.listen, bound: this.#bound },
         restart: 'transient',
       })
   }
@@ -203,7 +203,7 @@ class SupervisorBody implements Body {
 
   /** Of the set of connections that serves all batches: those that wait for it hear too, and all hear of its end. */
   recordLink(event: { type: string; peer: string; link: string }): void {
-    this.services.baseLinks.note(event.peer, event.link, event.type === 'link.ready' || event.type === 'link.up')
+    this.services.baseLinks.recordReady(event.peer, event.link, event.type === 'link.ready' || event.type === 'link.up')
     if (this.services.waitingCalls.size > 0 || event.type === 'link.failed')
       send(this.#child('groups'), { type: 'pool.pass', event })
   }

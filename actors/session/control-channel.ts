@@ -61,7 +61,7 @@ export class ControlChannel {
         const withdraw = state.waitToSend(lane, value, flushed, reject)
         return () => void withdraw()
       },
-      () => this.#services.whyNotSent(peer, state.isConnected),
+      () => this.#services.explainNotSent(peer, state.isConnected),
     )
   }
 

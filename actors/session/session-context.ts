@@ -22,9 +22,9 @@ export interface SessionContext extends LinkContext {
   /** Why the network failed; null as long as it has not. */
   readonly failure: Cause | null
   /** Why a peer is not connected, in parentheses, for the end of an error message; or ''. @param links the connection ids that are missing; all if not given */
-  whyNotConnected(peer: string, links?: ReadonlySet<number>): string
+  explainNotConnected(peer: string, links?: ReadonlySet<number>): string
   /** The cause that keeps a peer from connecting until something is changed; null if there is none. */
   fatalCauseOf(peer: string): Cause | null
   /** What a send to the peer waits for, for the end of an error message. */
-  whyNotSent(peer: string, isConnected: boolean): string
+  explainNotSent(peer: string, isConnected: boolean): string
 }

@@ -49,5 +49,5 @@ function missingConnections(services: SessionContext, peer: string, links: reado
   const missing = new Set(all.filter(({ isReady }) => !isReady).map(({ connectionId }) => connectionId))
   const what =
     missing.size === all.length ? 'no connection' : `only ${all.length - missing.size} of ${all.length} connections`
-  return `${what} with ${peer}${services.whyNotConnected(peer, missing)}`
+  return `${what} with ${peer}${services.explainNotConnected(peer, missing)}`
 }

@@ -315,7 +315,7 @@ export class Session {
         const withdraw = channel.state.waitToSend(channel.lane, value, resolve, reject, options?.transfer)
         return () => void withdraw()
       },
-      () => this.#services.whyNotSent(peer, channel.state.isConnected),
+      () => this.#services.explainNotSent(peer, channel.state.isConnected),
     )
     const settled = (): void => void this.#sending.delete(sending)
     this.#sending.set(sending, peer)

@@ -13,6 +13,6 @@ it('a peer that floods with pings is closed with a reason, and then refused for 
   const flood = floods(mebibyte).find(({ name }) => name === 'pings') as Flood
   const { stats, report, rssGrowthBytes } = await floodOnce(flood, 1)
   expect(report.goodbyes).toEqual([expect.stringContaining('carry nothing')])
-  expect(report.refusals.join()).toContain('busy: the protocol was broken too often')
+  expect(report.refusals.join()).toContain('busy: the protocol was violated too often')
   expect([stats.crashes, rssGrowthBytes < 32 * mebibyte]).toEqual([0, true])
 })

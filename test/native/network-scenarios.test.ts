@@ -224,7 +224,7 @@ describe('a peer that violates the contract', () => {
         expect(error.outcomes.acked).toBe(0)
         expect(alice.eventsOf('connection.lost')[0]?.cause.code).toBe(code)
         // The offender's own event contains what the other side found.
-        expect(bob.eventsOf('connection.lost')[0]?.cause.message).toMatch(/broke the protocol: "[A-Z].+"$/)
+        expect(bob.eventsOf('connection.lost')[0]?.cause.message).toMatch(/violated the protocol: "[A-Z].+"$/)
         await expectLife(scene, alice, bob)
         await scene.clock.advance(60_000)
         expect([alice, bob].map((member) => member.eventsOf('connection.opened').length)).toEqual([2, 2])
