@@ -1,7 +1,7 @@
 /**
- * Owns: what frames do once sessions are up (docs/protocol.md and 3): routed by session id, cut anywhere, dropped where nobody
- * has the session, and the end of the batch where they break the contract.
- * Refuses to know: how each value is written (the codec's tests have that).
+ * Owns: what frames do once sessions are open (docs/protocol.md, 2 and 3): routing by session id, splits at any byte,
+ * dropped frames of unknown sessions, and the end of the session group on a contract violation.
+ * Independent of: how each value is encoded (the codec's tests).
  */
 import { describe, expect, test } from 'vitest'
 import type { NetworkValue } from '../../index.ts'
@@ -11,14 +11,14 @@ import { defaultLimits } from '../../index.ts'
 import { aliceWithRawBob, dialed, leaveNothingBehind, ring16, validation } from '../support/ampc-parties.ts'
 import { nextEvent, rejection, settle, turn, until, within } from '../support/bounded-wait.ts'
 
-/** A VecRing16 of 3 bytes: its length is sound, its content is not. */
+/** A VecRing16 of 3 bytes: the length is valid, the content is not. */
 const oddVector = (session: number): Buffer => Buffer.from([session, 0, 0, 0, 0x06, 3, 0, 0, 0, 1, 2, 3])
 const bytes = (length: number): NetworkValue => ({ type: 'Bytes', value: Buffer.alloc(length, 7) })
 
-describe('frames', () => {
+describe('frames of sessions', () => {
   leaveNothingBehind()
 
-  test('decode wherever a segment cuts them', async () => {
+  test('frames are decoded wherever a segment splits them', async () => {
     const {
       sessions: [session],
       bob,
@@ -35,7 +35,7 @@ describe('frames', () => {
     for (const value of values) expect(await within(session!.receive('bob'), value.type)).toEqual(value)
   })
 
-  test('of a lone value leave at once, without another behind them', async () => {
+  test('a single frame is sent at once, without waiting for another', async () => {
     const {
       sessions: [session],
       bob,
@@ -44,7 +44,7 @@ describe('frames', () => {
     expect(await bob.read(7)).toEqual(encodeFrame(0, ring16(1)))
   })
 
-  test('find their session by id, each in its own order', async () => {
+  test('frames reach their session by id, each in its own order', async () => {
     const { sessions, bob } = await aliceWithRawBob(3)
     bob.write(Buffer.concat([2, 0, 1, 0, 2].map((session, index) => encodeFrame(session, ring16(index)))))
     const received = []
@@ -64,28 +64,28 @@ describe('frames', () => {
     ])
   })
 
-  test('for a session that nobody has are dropped, and their value is not parsed', async () => {
+  test('frames for an unknown session are dropped, and their value is not parsed', async () => {
     const {
       sessions: [session],
       bob,
     } = await aliceWithRawBob()
     bob.write(Buffer.concat([oddVector(99), encodeFrame(1, ring16(1)), encodeFrame(0, ring16(2))]))
-    expect(await within(session!.receive('bob'), 'the value behind them')).toEqual(ring16(2))
+    expect(await within(session!.receive('bob'), 'the value after them')).toEqual(ring16(2))
     expect(session!.unread('bob')).toBe(0)
   })
 
-  test('for a session that is closed here are dropped, and their value is not parsed', async () => {
+  test('frames for a session closed here are dropped, and their value is not parsed', async () => {
     const {
       sessions: [closed, open],
       bob,
     } = await aliceWithRawBob(2)
     closed!.close()
     bob.write(Buffer.concat([oddVector(0), encodeFrame(1, ring16(2))]))
-    expect(await within(open!.receive('bob'), 'the value behind it')).toEqual(ring16(2))
+    expect(await within(open!.receive('bob'), 'the value after it')).toEqual(ring16(2))
     expect((await rejection(closed!.receive('bob'), 'receive on the closed one')).code).toBe('ERR_SESSION_CLOSED')
   })
 
-  test('that are dropped are counted', () => {
+  test('dropped frames are counted', () => {
     const state = new AmpcLink(ampcDialect.sessions(defaultLimits.maxMessageLengthBytes), defaultLimits)
     const reader = state.framing.createReader(state)
     const lane = state.openLane(5)
@@ -102,11 +102,11 @@ describe('a frame that breaks the contract', () => {
 
   test.each([
     ['an unknown descriptor', Buffer.from('00000000ff', 'hex'), 'ERR_UNKNOWN_DESCRIPTOR'],
-    ['a descriptor of the other dialect', Buffer.from('0000000030', 'hex'), 'ERR_UNKNOWN_DESCRIPTOR'],
-    ['an unknown descriptor for a session that nobody has', Buffer.from('63000000ff', 'hex'), 'ERR_UNKNOWN_DESCRIPTOR'],
-    ['a vector whose length is no multiple', oddVector(0), 'ERR_VECTOR_LENGTH_NOT_MULTIPLE'],
+    ['a descriptor of the native dialect', Buffer.from('0000000030', 'hex'), 'ERR_UNKNOWN_DESCRIPTOR'],
+    ['an unknown descriptor for an unknown session', Buffer.from('63000000ff', 'hex'), 'ERR_UNKNOWN_DESCRIPTOR'],
+    ['a vector whose length is not a multiple', oddVector(0), 'ERR_VECTOR_LENGTH_NOT_MULTIPLE'],
     [
-      'a list that holds a key',
+      'a list that contains a key',
       Buffer.from(`000000000a1100000001${'00'.repeat(16)}`, 'hex'),
       'ERR_NETWORK_VEC_ELEMENT_NOT_ALLOWED',
     ],
@@ -115,12 +115,12 @@ describe('a frame that breaks the contract', () => {
       Buffer.from('000000000a0200000003ff', 'hex'),
       'ERR_NETWORK_VEC_LENGTH_MISMATCH',
     ],
-  ])('by %s ends the whole batch, and no other', async (_what, broken, code) => {
+  ])('a frame with %s ends its whole session group, and no other', async (_what, broken, code) => {
     const { alice, sessions, bob } = await aliceWithRawBob(2)
     const made = alice.makeSessions({ count: 1 })
     const other = await dialed(alice)
     other.write(validation([0], 2))
-    const [survivor] = await within(made, 'another batch')
+    const [survivor] = await within(made, 'another session group')
 
     const lost = nextEvent(alice, 'connection.lost')
     const pending = sessions.map((session) => rejection(session.receive('bob'), 'receive'))
@@ -129,10 +129,10 @@ describe('a frame that breaks the contract', () => {
     expect((await lost).cause.code).toBe(code)
     for (const error of pending) expect((await error).code).toBe('ERR_CONNECTION_LOST')
     other.write(encodeFrame(2, ring16(1)))
-    expect(await within(survivor!.receive('bob'), 'a value on the other batch')).toEqual(ring16(1))
+    expect(await within(survivor!.receive('bob'), 'a value on the other session group')).toEqual(ring16(1))
   })
 
-  test('leaves the values before it to be read', async () => {
+  test('a frame that breaks the contract leaves earlier values readable', async () => {
     const {
       sessions: [session],
       bob,
@@ -143,7 +143,7 @@ describe('a frame that breaks the contract', () => {
     expect((await rejection(session!.receive('bob'), 'receive')).code).toBe('ERR_CONNECTION_LOST')
   })
 
-  test.each([0, 99])('by a length above maxMessageLength is known after 9 bytes (session %i)', async (session) => {
+  test.each([0, 99])('a length above maxMessageLength is detected after 9 bytes (session %i)', async (session) => {
     const { alice, bob } = await aliceWithRawBob(1, { maxMessageLengthBytes: 1000 })
     const lost = nextEvent(alice, 'connection.lost')
     const header = encodeFrame(session, bytes(1001)).subarray(0, 9)
@@ -155,7 +155,7 @@ describe('a frame that breaks the contract', () => {
     expect((await lost).cause.code).toBe('ERR_MESSAGE_TOO_LONG')
   })
 
-  test('is not one of exactly maxMessageLength', async () => {
+  test('a value of exactly maxMessageLength is received', async () => {
     const {
       sessions: [session],
       bob,
@@ -168,7 +168,7 @@ describe('a frame that breaks the contract', () => {
 describe('unread values', () => {
   leaveNothingBehind()
 
-  test('stop the reading at the limit and not before, and go on when they are read', async () => {
+  test('unread values stop reading at the limit and not before, and reading resumes when they are read', async () => {
     const limit = 256 * 1024
     const {
       sessions: [session, other],
@@ -179,7 +179,7 @@ describe('unread values', () => {
     for (let i = 0; i < frames; i++) bob.write(frame)
     await until(() => session!.unread('bob') >= limit / (16 * 1024 + 64) - 1, 'as much as the limit is unread')
     await settle(50)
-    // One chunk may go over; 32 MiB do not fit into what two kernels hold, so the rest is still with bob.
+    // One chunk may exceed the limit. 32 MiB do not fit into the buffers of two kernels, so the rest is still at bob.
     expect(session!.unread('bob')).toBeLessThan(64)
     expect(bob.socket.writableLength).toBeGreaterThan(0)
 
@@ -187,6 +187,6 @@ describe('unread values', () => {
     let taken = 0
     session!.handle('bob', () => void taken++)
     await until(() => taken === frames, 'all of it arrives')
-    expect(await within(other!.receive('bob'), 'the other session, which waited behind it')).toEqual(ring16(9))
+    expect(await within(other!.receive('bob'), 'the other session, which waited for it')).toEqual(ring16(9))
   })
 })

@@ -1,4 +1,7 @@
-/** Owns: that a link ends with whoever floods it, and holds nothing for whoever reads nothing. Refuses to know: how floods are counted. */
+/**
+ * Owns: that a link ends when the peer floods it, and holds no data for a peer that does not read. Independent of: how
+ * floods are counted.
+ */
 import { describe, expect, it } from 'vitest'
 import type { Session } from '../../actors/index.ts'
 import { encodeFrame } from '../../codec/index.ts'
@@ -17,8 +20,8 @@ import { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
 import { bytes, play, rejectionOf } from '../support/native-scene.ts'
 import type { NativeMember, NativeScene } from '../support/native-scene.ts'
 
-/** What bob says by hand, through the reader of alice's link. */
-function say(alice: NativeMember, bob: NativeMember, frames: Buffer, times: number): void {
+/** Passes handmade frames of bob to the reader of alice's link. */
+function passFrames(alice: NativeMember, bob: NativeMember, frames: Buffer, times: number): void {
   const state = alice.link(bob)
   const reader = state.createReader()
   for (let time = 0; time < times; time++) {
@@ -37,11 +40,11 @@ async function connected(scene: NativeScene): Promise<[NativeMember, NativeMembe
   return [alice, bob]
 }
 
-describe('a flood of', () => {
+describe('a flood', () => {
   it.each<[string, Buffer]>([
     ['pings', encodePing(1n)],
     ['credits for a session', encodeCredit(0, 1)],
-    ['credits for a session that is over', Buffer.concat([reset(0), encodeCredit(0, 1)])],
+    ['credits for a closed session', Buffer.concat([reset(0), encodeCredit(0, 1)])],
     ['resets', reset(0)],
     ['streams', opened(1)],
     ['messages', encodeMessageHeader(0)],
@@ -49,44 +52,44 @@ describe('a flood of', () => {
       'values on a session that its sender has closed',
       Buffer.concat([reset(0), encodeFrame(0, { type: 'RingElementBit', value: true })]),
     ],
-  ])('a flood of %s breaks the protocol', (_, frames) =>
+  ])('a flood of %s is a protocol error', (_, frames) =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await connected(scene)
-      expect(() => say(alice, bob, frames, 20_000)).toThrow('carry nothing')
+      expect(() => passFrames(alice, bob, frames, 20_000)).toThrow('carry nothing')
     }),
   )
 
-  it('a flood of long messages breaks it after a few megabytes', () =>
+  it('a flood of long messages is a protocol error after a few megabytes', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await connected(scene)
       const message = Buffer.concat([encodeMessageHeader(16_384), Buffer.alloc(16_384)])
-      expect(() => say(alice, bob, message, 1_000)).toThrow('carry nothing')
+      expect(() => passFrames(alice, bob, message, 1_000)).toThrow('carry nothing')
     }))
 })
 
-describe('a long value is not collected', () => {
+describe('a long value without a reader', () => {
   it.each([
-    ['that is not made', 5],
+    ['that does not exist', 5],
     ['whose credit is used up', 0],
-  ])('a long value is not collected on a session %s', (_, lane) =>
+  ])('a long value is not buffered for a session %s', (_, lane) =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await connected(scene)
-      say(alice, bob, encodeFrame(0, bytes(65_536)), 1)
+      passFrames(alice, bob, encodeFrame(0, bytes(65_536)), 1)
       const begun = encodeFrame(lane, bytes(1_000)).subarray(0, 20)
-      expect(() => say(alice, bob, begun, 1)).toThrow(expect.objectContaining({ code: 'ERR_CREDIT_EXCEEDED' }))
+      expect(() => passFrames(alice, bob, begun, 1)).toThrow(expect.objectContaining({ code: 'ERR_CREDIT_EXCEEDED' }))
     }),
   )
 
-  it('a long value is not collected on a session that its sender has closed', () =>
+  it('a long value is not buffered for a session that its sender has closed', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await connected(scene)
-      say(alice, bob, reset(0), 1)
-      expect(() => say(alice, bob, encodeFrame(0, bytes(1_000)).subarray(0, 20), 1)).toThrow(
+      passFrames(alice, bob, reset(0), 1)
+      expect(() => passFrames(alice, bob, encodeFrame(0, bytes(1_000)).subarray(0, 20), 1)).toThrow(
         expect.objectContaining({ code: 'ERR_CREDIT_EXCEEDED' }),
       )
     }))
 
-  it('a long value is not collected but one that was on its way when this side closed its session is', () =>
+  it('a long value in flight when this side closes its session is accepted, and the next is not', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [[mine]] = (await scene.sessions([alice, bob], 1)) as [[Session]]
@@ -100,7 +103,7 @@ describe('a long value is not collected', () => {
     }))
 })
 
-it('answers that a peer never reads end the link once, at one frame too many', () => {
+it('answers that a peer never reads end the link once, one frame over the limit', () => {
   const broken: Error[] = []
   const hooks: LinkHooks = { ...noopHooks, onBroken: (error) => void broken.push(error as Error) }
   const limits = {

@@ -1,7 +1,7 @@
 /**
- * Owns: what a bug of this side costs in the native dialect: a frame that it has a bug about is not sent again for ever, every
- * value has its outcome, and a peer whose actors fail too often is set aside and tried again.
- * Refuses to know: the rules of restarts (test/actors/statechart/children.test.ts).
+ * Owns: what an internal error of this side costs in the native dialect: the frame that caused it is not sent again
+ * forever, every value has its outcome, and a peer whose actors fail too often is suspended and retried.
+ * Independent of: the rules of restarts (test/actors/statechart/children.test.ts).
  */
 import { describe, expect, it, vi } from 'vitest'
 import { LinkResetError } from '../../index.ts'
@@ -21,7 +21,7 @@ async function oneEach(scene: NativeScene, alice: NativeMember, bob: NativeMembe
   return [mine, theirs]
 }
 
-/** A bug in `method` of the link's state, as often as it is called. @returns what mends it */
+/** Injects an error into `method` of the link's state at every call. @returns the function that removes it */
 function breakLink(
   at: NativeMember,
   from: NativeMember,
@@ -39,18 +39,18 @@ function breakLink(
   }
 }
 
-describe('a bug met while a frame is handled', () => {
+describe('an internal error while a frame is handled', () => {
   it.each(['onFrame', 'chunkBegins'] as const)(
-    'a bug met while a frame is handled in %s ends the epoch: the frame is not sent again, both sides have outcomes, and new sessions work',
+    'an error in %s ends the epoch: the frame is not sent again, and new sessions work on both sides',
     (method) =>
       play({ on: 'memory' }, async (scene) => {
         const [alice, bob] = await scene.pair()
         const [mine, theirs] = await oneEach(scene, alice, bob)
-        const mend = breakLink(bob, alice, method)
+        const restore = breakLink(bob, alice, method)
         const ended = rejectionOf(mine.receive(bob.id))
         await scene.run(mine.send(bob.id, number(1)))
         await scene.until('bob has lost the connection', () => bob.eventsOf('connection.lost').length === 1)
-        expect(mend()).toBe(1)
+        expect(restore()).toBe(1)
         const error = (await scene.run(ended)) as Error
         expect(error).toBeInstanceOf(LinkResetError)
         expect((error as LinkResetError).outcomes).toMatchObject({ acked: 0, unknown: 1, notSent: 0 })
@@ -68,14 +68,14 @@ describe('a bug met while a frame is handled', () => {
       }),
   )
 
-  it('a bug met while a frame is handled in a link that fails at each connection does not pass the peer: it is set aside with peer.errored, and comes back', () =>
+  it('a link that fails on each connection suspends its peer with peer.errored, and comes back later', () =>
     play({ on: 'memory' }, async (scene) => {
       const bob = await scene.start({ key: 0, peers: [1, 2], dials: [] })
       const alice = await scene.start({ key: 1, peers: [0], dials: [0] })
       const carol = await scene.start({ key: 2, peers: [0], dials: [0] })
       const [ofCarol, withCarol] = await oneEach(scene, carol, bob)
       await oneEach(scene, alice, bob)
-      // The link's actor has a bug about this: it dies of it, six times.
+      // The event makes the actor of the link throw, six times.
       for (let time = 0; time < 6; time++)
         bob.tell(`peers/peer:${alice.id}/link:0`, { type: 'link.claimed', offer: null })
       await scene.until('the peer is errored', () => bob.eventsOf('peer.errored').length === 1)
@@ -87,7 +87,7 @@ describe('a bug met while a frame is handled', () => {
       expect(numberOf(await scene.run(theirs.receive(alice.id)))).toBe(6)
     }))
 
-  it('a bug met while a frame is handled in the actor of the peer, beyond its intensity, sets it aside with peer.errored, and it comes back at the cap of the back-off', () =>
+  it('a peer actor that fails too often is suspended with peer.errored, and retried at the back-off cap', () =>
     play({ on: 'memory', limits: { backoffMaxMs: 3000 } }, async (scene) => {
       const [alice, bob] = await scene.pair()
       await oneEach(scene, alice, bob)
@@ -102,14 +102,14 @@ describe('a bug met while a frame is handled', () => {
       expect(numberOf(await scene.run(theirs.receive(alice.id)))).toBe(7)
     }))
 
-  it('a bug met while a frame is handled a network that is shut down while a peer is set aside leaves nothing', () =>
+  it('shutdown while a peer is suspended leaves nothing open', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       for (let time = 0; time < 6; time++) bob.tell(`peers/peer:${alice.id}`, { type: 'link.open' })
       await scene.until('the peer is errored', () => bob.eventsOf('peer.errored').length === 1)
     }))
 
-  it('a bug met while a frame is handled in resuming a link ends the epoch instead of failing at each new connection', () =>
+  it('an error while a link resumes ends the epoch, and the next connection works', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [mine] = await oneEach(scene, alice, bob)
@@ -130,11 +130,11 @@ describe('a bug met while a frame is handled', () => {
       await oneEach(scene, alice, bob)
     }))
 
-  it('a bug met while a frame is handled in taking the batch ends the epoch of the sender, whose values have outcomes', () =>
+  it("an error while a write batch is taken ends the sender's epoch, and its values have outcomes", () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [mine] = await oneEach(scene, alice, bob)
-      const mend = breakLink(alice, bob, 'takeBatch')
+      const restore = breakLink(alice, bob, 'takeBatch')
       const ended = rejectionOf(mine.receive(bob.id))
       await scene.run(mine.send(bob.id, number(1)))
       expect(await scene.run(ended)).toMatchObject({
@@ -142,13 +142,13 @@ describe('a bug met while a frame is handled', () => {
         reason: 'internal-error',
         outcomes: { acked: 0, unknown: 0, notSent: 1 },
       })
-      mend()
+      restore()
       await oneEach(scene, alice, bob)
     }))
 })
 
-describe('a bug met while a hello is made or answered', () => {
-  it('a bug met while a hello is made or answered costs its connection alone: no socket is left without an owner, and the next one comes up', () =>
+describe('an internal error while a hello is made or answered', () => {
+  it('an error while a hello is made or answered closes that connection only, and the next one opens', () =>
     play({ on: 'memory' }, async (scene) => {
       const bug = (): never => {
         throw new TypeError('cannot read properties of undefined')

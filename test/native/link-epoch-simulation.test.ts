@@ -1,4 +1,7 @@
-/** Owns: the contract of resumption, over random breaks: exactly once and in order, or an outcome that is never wrong. */
+/**
+ * Owns: the contract of resumption, over random breaks: exactly once and in order, or an outcome that is never wrong.
+ * Independent of: sockets and actors.
+ */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { sized } from '../support/size.ts'
@@ -6,7 +9,7 @@ import { SimulatedLink, type Tally } from './simulated-link.ts'
 
 type Step = [kind: number, side: number, pick: number]
 
-/** Weights: mostly traffic, now and then a break, rarely a crash. */
+/** Weights: mostly traffic, sometimes a break, rarely a crash. */
 function run(link: SimulatedLink, [kind, who, pick]: Step): void {
   const side = link.sides[who]!
   if (kind < 25) link.send(side, 1 + (pick % 2))
@@ -23,8 +26,8 @@ function run(link: SimulatedLink, [kind, who, pick]: Step): void {
 const step = fc.tuple(fc.nat(99), fc.nat(1), fc.nat(1000))
 const runs = Number(process.env['STATEWIRE_LINK_RUNS'] ?? sized(400, 2000))
 
-describe('two ends of a link over connections that break', () => {
-  test('two ends of a link over connections that break every value arrives exactly once and in order, or its outcome is true, and calm heals everything', () => {
+describe('a simulated link with breaks', () => {
+  test('random breaks deliver each value exactly once and in order, or give it a true outcome', () => {
     const sum: Tally = { ...new SimulatedLink().tally }
     fc.assert(
       fc.property(fc.array(step, { minLength: 10, maxLength: 150, size: 'max' }), (steps) => {
@@ -37,11 +40,11 @@ describe('two ends of a link over connections that break', () => {
       { numRuns: runs },
     )
     if (process.env['STATEWIRE_LINK_RUNS'] !== undefined) process.stdout.write(`${JSON.stringify(sum)}\n`)
-    // The runs met what they are about.
+    // Checks that the runs covered these cases.
     for (const [what, count] of Object.entries(sum)) expect(count, what).toBeGreaterThan(runs / 50)
   }, 120_000)
 
-  test('two ends of a link over connections that break without a crash, an expiry, a protocol error or a Goodbye nothing is ever lost or reset', () => {
+  test('breaks without a crash, an expiry, a protocol error or a Goodbye lose and reset nothing', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.nat(91), fc.nat(1), fc.nat(1000)), { minLength: 10, maxLength: 150, size: 'max' }),
@@ -57,7 +60,7 @@ describe('two ends of a link over connections that break', () => {
     )
   }, 60_000)
 
-  test('two ends of a link over connections that break that say Goodbye, one or both, report nothing as unknown', () => {
+  test('a Goodbye by either side leaves no value with an unknown outcome', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.nat(61), fc.nat(1), fc.nat(1000)), { maxLength: 40 }),

@@ -1,4 +1,4 @@
-/** Owns: the contract of one side of a link: its hellos, the checks of the peer's, what each verdict does, and how an epoch ends. */
+/** Owns: one side of a link: hellos, their checks, verdicts, the end of an epoch. Independent of: sockets, actors. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { encodeFrame } from '../../codec/frame-writer.ts'
@@ -115,30 +115,30 @@ describe('the checks of a hello', () => {
       'bad-hello',
     ],
     ['of another epoch with other limits', { laneWindowBytes: 1 }, { known: 10n, knownLimits: limits }, undefined],
-  ])('%s', (_, fields, known, expected) => {
+  ])('a hello %s is accepted or refused by its rule', (_, fields, known, expected) => {
     expect(checkInboundHello({ ...hello, ...fields }, { ...context, ...known })?.name).toBe(expected)
   })
 
   test.each<[string, HelloOrigin, boolean]>([
     [
-      'a hello of an earlier boot say that two nodes may be using one key',
+      'a hello of an earlier boot says that two nodes may be using one key',
       { bootId: 2n ** 64n - 1n, helloNumber: 2 ** 32 - 1 },
       true,
     ],
-    ['a late hello of the same boot do not', { bootId: 200n, helloNumber: 2 ** 32 - 1 }, false],
-  ])('to %s, in a refusal that fits', (_, lastAdopted, isHinted) => {
+    ['a late hello of the same boot does not mention a second node', { bootId: 200n, helloNumber: 2 ** 32 - 1 }, false],
+  ])('the refusal of %s', (_, lastAdopted, isHinted) => {
     const { message } = checkInboundHello(hello, { ...context, lastAdopted })!
     expect(message.includes('Two nodes may be using this key')).toBe(isHinted)
     expect(Buffer.byteLength(message)).toBeLessThanOrEqual(refusalMessageLengthBytesMax)
   })
 
-  test('take an answer for the same connection id only, and never for stale', () => {
+  test('an answer is accepted for the same connection id only, and is never stale', () => {
     expect(checkAnswerHello({ ...hello, connectionId: 1 }, context)?.name).toBe('bad-hello')
     expect(checkAnswerHello(hello, { ...context, lastAdopted: { bootId: 200n, helloNumber: 9 } })).toBeNull()
     expect(checkAnswerHello({ ...hello, publicKey: keyA }, context)?.name).toBe('self')
   })
 
-  test('come before anything changes', () => {
+  test('the checks of a hello come before any change of state', () => {
     const link = createLink()
     meet(link, createLink(keyB, keyA, 100n, 50n))
     const before = JSON.stringify([String(link.epoch), String(link.known), link.received, link.isUp])
@@ -147,7 +147,7 @@ describe('the checks of a hello', () => {
     expect(JSON.stringify([String(link.epoch), String(link.known), link.received, link.isUp])).toBe(before)
   })
 
-  test('cross only with an own dial that has sent its hello, and then the greater key stays', () => {
+  test('hellos cross only with an own dial that has sent its hello, and the dial of the greater key is kept', () => {
     expect([
       resolveCrossing(true, keyB, keyA),
       resolveCrossing(true, keyA, keyB),
@@ -155,13 +155,13 @@ describe('the checks of a hello', () => {
     ]).toEqual(['refuse', 'accept', 'accept'])
   })
 
-  test('number the links: one until the first hello, then the lesser of both', () => {
+  test('one link is in use until the first hello, then the lesser number of both sides', () => {
     expect([linksInUse(4, null), linksInUse(4, 2), linksInUse(2, 4)]).toEqual([1, 2, 2])
   })
 })
 
 describe('one side of a link', () => {
-  test('numbers its hellos over both roles and reads its counters as late as it can', () => {
+  test('a link numbers its hellos across both roles and reads its counters as late as possible', () => {
     const [a, b] = [createLink(), createLink(keyB, keyA, 100n, 50n)]
     meet(a, b)
     expectError('ERR_INTERNAL', () => a.composeHello())
@@ -182,7 +182,7 @@ describe('one side of a link', () => {
     expect(b.composeHello().helloNumber).toBe(2)
   })
 
-  test('adopts with its newest hello only, and not with one of an epoch that is over', () => {
+  test('a link adopts only with its newest hello, and not with one of a past epoch', () => {
     const link = createLink()
     const old = link.composeHello()
     link.composeHello()
@@ -192,7 +192,7 @@ describe('one side of a link', () => {
     expectError('ERR_INTERNAL', () => link.adopt(newest, hello))
   })
 
-  test('RESUME: sends again from exactly what was heard, and every balance stays', () => {
+  test('RESUME sends again from exactly what was received, and keeps every credit balance', () => {
     const [a, b] = [createLink(), createLink(keyB, keyA, 100n, 50n)]
     expect(meet(a, b).map(({ verdict, endpointWindowBytes }) => [verdict.mine, endpointWindowBytes])).toEqual([
       ['RESUME', 4096],
@@ -208,7 +208,7 @@ describe('one side of a link', () => {
     expect([a.retransmit.first, a.retransmit.next, a.epoch]).toEqual([1, 3, 1n])
   })
 
-  test('FRESH: the peer restarted, so what is held is unknown, and the peer learns the next epoch', () => {
+  test('FRESH after a restart of the peer reports retained values as unknown, and names the next epoch', () => {
     const [a, b] = [createLink(), createLink(keyB, keyA, 100n, 50n)]
     meet(a, b)
     push(a, 7, 7, 8)
@@ -234,13 +234,13 @@ describe('one side of a link', () => {
     expect(laneOutcome(fresh!.end!, 9, 4, 0)).toEqual({ acked: 4, unknown: 0, notSent: 0 })
   })
 
-  test('FRESH: a peer that expired the link but knows this epoch says exactly what it has', () => {
+  test('FRESH with a peer that expired the link but knows its epoch gives exact outcomes', () => {
     const a = createLink()
     const first = a.composeHello()
     a.adopt(first, hello)
     push(a, 7, 7, 7)
     a.connectionLost(0)
-    // It knows epoch 1 of this side, and this side's own known is of an epoch that is over there.
+    // The peer knows epoch 1 of this side; the epoch that this side knows has ended at the peer.
     const { end, verdict } = a.adopt(a.composeHello(), {
       ...hello,
       epoch: 12n,
@@ -254,14 +254,14 @@ describe('one side of a link', () => {
     expect(a.known).toBe(13n)
   })
 
-  test('FRESH: what the peer says it has counts only within what was sent', () => {
+  test('FRESH counts what the peer claims only up to what was sent', () => {
     const link = createLink()
     push(link, 7)
     expect(settleHeld(link.retransmit, 2)).toEqual(new Map([[7, { acked: 0, unknown: 1, notSent: 0 }]]))
     expect(settleHeld(link.retransmit, 0)).toEqual(new Map([[7, { acked: 0, unknown: 0, notSent: 1 }]]))
   })
 
-  test('FRESH with epochs in order is a protocol error of someone, and counters that lie do no harm', () => {
+  test('FRESH between epochs in order is a protocol error, and false counters do no harm', () => {
     const a = createLink()
     a.adopt(a.composeHello(), hello)
     push(a, 7)
@@ -277,7 +277,7 @@ describe('one side of a link', () => {
     expect(end).toEqual({ reason: 'protocol-error', held: new Map([[7, { acked: 0, unknown: 1, notSent: 0 }]]) })
   })
 
-  test('KEEP takes the limits of the new hello, and holds the peer to them', () => {
+  test('KEEP takes the limits of the new hello, and enforces them on the peer', () => {
     const a = createLink()
     const { verdict } = a.adopt(a.composeHello(), { ...hello, known: 77n, resumeTimeoutMs: 10 })
     expect(verdict).toEqual({ mine: 'KEEP', theirs: 'FRESH' })
@@ -287,11 +287,11 @@ describe('one side of a link', () => {
     expect(a.checkInbound({ ...hello, epoch: 12n, nextEpoch: 13n, helloNumber: 6, resumeTimeoutMs: 10 })).toBeNull()
   })
 
-  test('KEEP of a side that is ahead sends all again from 0, and pays for nothing twice', () => {
+  test('KEEP on a side that is ahead sends all frames again from 0, and uses no credit twice', () => {
     const a = createLink()
     a.adopt(a.composeHello(), hello)
     a.connectionLost(0)
-    // The peer lost its state: this side begins anew, and its answer is cut off before the peer reads it.
+    // The peer lost its state: this side starts a new epoch, and its answer is cut off before the peer reads it.
     const fresh = a.adopt(a.composeHello(), {
       ...hello,
       epoch: 21n,
@@ -320,7 +320,7 @@ describe('one side of a link', () => {
     expect([Buffer.concat(kept.replay).length, a.retransmit.first, a.retransmit.next]).toEqual([20, 0, 2])
   })
 
-  test('holds against any hello: nothing outside the window is replayed, nothing throws, counters stay numbers', () => {
+  test('any hello leaves the counters valid: no frame outside the buffer is sent again, and nothing throws', () => {
     const id = fc.constantFrom(1n, 2n, 3n, 11n, 12n, 77n, 2n ** 64n - 1n)
     const counter = fc.constantFrom(0, 1, 2, 3, 4, 5, 2 ** 31, 2 ** 32, Number.MAX_SAFE_INTEGER)
     const hostile = fc.oneof(
@@ -333,7 +333,7 @@ describe('one side of a link', () => {
         next: counter,
         bootId: fc.constantFrom(200n, 201n),
       }),
-      // Near the truth, so that lies get as far as a RESUME.
+      // Near the true counters, so that false ones get as far as a RESUME.
       fc.record({
         epoch: fc.constant(11n),
         nextEpoch: id,
@@ -376,7 +376,7 @@ describe('one side of a link', () => {
     expect(resumed).toBeGreaterThan(100)
   })
 
-  test('counts values in outcomes, and none of the link’s own frames', () => {
+  test('outcomes count values, and none of the frames the link sends itself', () => {
     const link = createLink()
     const frames = [
       encodeCredit(7, 5),
@@ -390,7 +390,7 @@ describe('one side of a link', () => {
     expect([...link.renew('internal-error').held.keys()]).toEqual([0x7fff_ffff, 7])
   })
 
-  test('expires after the smaller of both time-outs, counted from the break', () => {
+  test('a link expires after the smaller of both resume timeouts, counted from the break', () => {
     const a = createLink()
     expect(a.expiresAtMs).toBeNull()
     a.adopt(a.composeHello(), { ...hello, resumeTimeoutMs: 300 })
@@ -405,7 +405,7 @@ describe('one side of a link', () => {
     expect([a.known, a.epoch, a.received, a.expiresAtMs]).toEqual([0n, 2n, 0, null])
   })
 
-  test('starts the clock of a link that was never up, or has expired, with the first value', () => {
+  test('the resume timeout of a link that is not up starts with its first value', () => {
     const a = createLink()
     a.valueWaits(50)
     a.valueWaits(60)
@@ -416,7 +416,7 @@ describe('one side of a link', () => {
     expect(a.expiresAtMs).toBe(3000)
   })
 
-  test('that was replaced by another process says a later boot, and only its newest hello tells that', () => {
+  test('a link replaced by another process reports a later boot, and only in response to its newest hello', () => {
     const a = createLink()
     const old = a.composeHello()
     const newest = a.composeHello()
@@ -429,7 +429,7 @@ describe('one side of a link', () => {
 })
 
 describe('a Goodbye', () => {
-  const said = { code: 0, next: 1, received: 0, reason: '' }
+  const peerGoodbye = { code: 0, next: 1, received: 0, reason: '' }
 
   function createUp(): LinkEpoch {
     const a = createLink()
@@ -438,49 +438,49 @@ describe('a Goodbye', () => {
     return a
   }
 
-  test('that comes first is answered; one that comes after the own is finished with a last Ack and FIN', () => {
+  test('a Goodbye that comes first is answered; one after our own is finished with a last Ack and FIN', () => {
     const second = createUp()
-    expect(second.receiveGoodbye(said)).toBe('answer')
+    expect(second.receiveGoodbye(peerGoodbye)).toBe('answer')
     const first = createUp()
     first.goodbye.say()
-    expect(first.receiveGoodbye(said)).toBe('finish')
+    expect(first.receiveGoodbye(peerGoodbye)).toBe('finish')
   })
 
-  test('must name what has arrived; a counted frame or another Goodbye behind it is a breach', () => {
-    expectProtocolError('ERR_GOODBYE_MISMATCH', () => createUp().receiveGoodbye({ ...said, next: 2 }))
+  test('a Goodbye must match what arrived, and a counted frame or second Goodbye after it is an error', () => {
+    expectProtocolError('ERR_GOODBYE_MISMATCH', () => createUp().receiveGoodbye({ ...peerGoodbye, next: 2 }))
     const a = createUp()
     a.goodbye.checkCounted()
-    a.receiveGoodbye(said)
+    a.receiveGoodbye(peerGoodbye)
     expectProtocolError('ERR_GOODBYE_ORDER', () => {
       a.goodbye.checkCounted()
     })
-    expectProtocolError('ERR_GOODBYE_ORDER', () => a.receiveGoodbye(said))
+    expectProtocolError('ERR_GOODBYE_ORDER', () => a.receiveGoodbye(peerGoodbye))
   })
 
-  test('is an Ack', () => {
+  test('a Goodbye is an Ack', () => {
     const a = createUp()
     push(a, 7, 7)
-    a.receiveGoodbye({ ...said, received: 2 })
+    a.receiveGoodbye({ ...peerGoodbye, received: 2 })
     expect(a.retransmit.heldFrames).toBe(0)
-    expectProtocolError('ERR_ACK_OUT_OF_RANGE', () => createUp().receiveGoodbye({ ...said, received: 1 }))
+    expectProtocolError('ERR_ACK_OUT_OF_RANGE', () => createUp().receiveGoodbye({ ...peerGoodbye, received: 1 }))
   })
 
-  test('of the kind protocol may follow, is not checked, and acknowledges only what can be', () => {
+  test('a Goodbye with code protocol may follow, is not checked, and acknowledges only valid counts', () => {
     const a = createUp()
     push(a, 7, 7)
-    a.receiveGoodbye(said)
+    a.receiveGoodbye(peerGoodbye)
     expect(a.receiveGoodbye({ code: 1, next: 999, received: 2 ** 53, reason: '' })).toBe('protocol-error')
     expect(a.retransmit.heldFrames).toBe(2)
     a.receiveGoodbye({ code: 1, next: 999, received: 1, reason: '' })
     expect(a.renew('protocol-error').held).toEqual(new Map([[7, { acked: 0, unknown: 1, notSent: 0 }]]))
   })
 
-  test('said or heard ends the link with its socket, and without one the end of a socket is a break', () => {
+  test('a Goodbye in either direction ends the link with its socket; without one, a closed socket is a break', () => {
     for (const begin of [
       (link: LinkEpoch) => {
         link.goodbye.say()
       },
-      (link: LinkEpoch) => link.receiveGoodbye(said),
+      (link: LinkEpoch) => link.receiveGoodbye(peerGoodbye),
     ]) {
       const a = createUp()
       begin(a)
@@ -492,7 +492,7 @@ describe('a Goodbye', () => {
 })
 
 describe('an Ack', () => {
-  test('is due after 64 frames, a quarter of the sender’s window, or 50 ms', () => {
+  test('an Ack is due after 64 frames, a quarter of the sender’s window, or 50 ms', () => {
     const a = createLink()
     a.adopt(a.composeHello(), { ...hello, replayWindowBytes: 100_000 })
     for (let count = 1; count < 64; count += 1) expect(a.countFrame(10, 1000 + count)).toBe(false)

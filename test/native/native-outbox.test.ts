@@ -1,4 +1,7 @@
-/** Owns: whose turn it is on one native link: lanes take turns also from one acknowledgement to the next; and that memory is used again only for what was received. Refuses to know: links among each other (node-memory.test.ts). */
+/**
+ * Owns: the order of sending on one native link: lanes take turns, also from one acknowledgement to the next; memory is
+ * used again only for frames that were received. Independent of: links among each other (node-memory.test.ts).
+ */
 import { expect, test } from 'vitest'
 import { FrameWriter, SpareMemory } from '../../codec/index.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
@@ -16,7 +19,7 @@ import { bytes } from '../support/native-scene.ts'
 const lanes = 8
 const frameCostBytes = 100 + 9 + 32
 
-test('lanes take turns where acknowledgements let go few values at a time', () => {
+test('lanes take turns when each acknowledgement admits only a few values', () => {
   let drawn = 0n
   const epoch = new LinkEpoch({
     connectionId: 0,
@@ -67,17 +70,17 @@ test('lanes take turns where acknowledgements let go few values at a time', () =
   }
   take()
   const before = [...sent]
-  for (let turn = 0; turn < 8; turn++) {
+  for (let round = 0; round < 8; round++) {
     epoch.retransmit.ack(epoch.retransmit.first + 3)
     outbox.acknowledged()
     take()
   }
-  const turns = sent.map((count, lane) => count - before[lane]!)
-  expect(turns.reduce((sum, count) => sum + count, 0)).toBe(24)
-  expect(Math.max(...turns) - Math.min(...turns), turns.join(' ')).toBeLessThanOrEqual(1)
+  const counts = sent.map((count, lane) => count - before[lane]!)
+  expect(counts.reduce((sum, count) => sum + count, 0)).toBe(24)
+  expect(Math.max(...counts) - Math.min(...counts), counts.join(' ')).toBeLessThanOrEqual(1)
 })
 
-test('memory of frames that are not acknowledged is not used again, also where values were counted before they left', () => {
+test('memory of unacknowledged frames is not used again, even if values were counted before they left', () => {
   const spares = new SpareMemory(1024 * 1024)
   const epoch = new LinkEpoch({
     connectionId: 0,
@@ -113,7 +116,7 @@ test('memory of frames that are not acknowledged is not used again, also where v
   }
   const frameLengthBytes = encodeReset(0, { code: 1, reason: 'closed' }).length
   const other = new FrameWriter(spares)
-  // Whatever place in its arena a batch begins at.
+  // Wherever in its arena a write batch starts.
   for (let place = 0; place < 60; place++) {
     write(73)
     outbox.takeBatch()

@@ -1,4 +1,7 @@
-/** Owns: that native sessions come up by Credit alone, carry values both ways, and end; over every carrier. Refuses to know: broken sockets. */
+/**
+ * Owns: that native sessions are made by Credit alone, carry values both ways, and end; over every carrier. Independent
+ * of: broken sockets.
+ */
 import { describe, expect, it } from 'vitest'
 import type { Session } from '../../index.ts'
 import { keys, number, numberOf, play, rejectionOf } from '../support/native-scene.ts'
@@ -7,7 +10,7 @@ import type { Carrier } from '../support/native-scene.ts'
 const carriers: Carrier[] = ['memory', 'tcp', 'tls']
 
 describe.each(carriers)('native sessions over %s', (on) => {
-  it('are made by Credit: nobody sends a value to validate them', () =>
+  it('native sessions are made by Credit alone, without a validation value', () =>
     play({ on }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [ofAlice, ofBob] = await scene.sessions([alice, bob], 3)
@@ -16,7 +19,7 @@ describe.each(carriers)('native sessions over %s', (on) => {
       expect([alice.link(bob).counters.valuesSent, bob.link(alice).counters.valuesSent]).toEqual([0, 0])
     }))
 
-  it('carry values both ways, each lane in order', () =>
+  it('native sessions carry values both ways, each lane in order', () =>
     play({ on }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [ofAlice, ofBob] = await scene.sessions([alice, bob], 2)
@@ -33,7 +36,7 @@ describe.each(carriers)('native sessions over %s', (on) => {
       }
     }))
 
-  it('with three parties on two links each: a batch takes the same ids everywhere, and the next goes on behind it', () =>
+  it('session groups of three parties on two links each have the same ids everywhere, in sequence', () =>
     play({ on, links: 2 }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1, 2], dials: [] })
       const bob = await scene.start({ key: 1, peers: [0, 2], dials: [0] })
@@ -59,7 +62,7 @@ describe.each(carriers)('native sessions over %s', (on) => {
   it.each([
     ['dialer', 1, 2],
     ['acceptor', 2, 1],
-  ])('ride on the lesser number of links where the %s has more', (_, ofAlice, ofBob) =>
+  ])('native sessions use the lesser number of links when the %s has more', (_, ofAlice, ofBob) =>
     play({ on }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1], dials: [], links: ofAlice })
       const bob = await scene.start({ key: 1, peers: [0], dials: [0], links: ofBob })
@@ -83,7 +86,7 @@ describe.each(carriers)('native sessions over %s', (on) => {
     }),
   )
 
-  it('closed by one side, end on the other with what came before still to be read', () =>
+  it('a session closed by one side ends on the other, with earlier values still readable', () =>
     play({ on }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [[mine], [theirs]] = (await scene.sessions([alice, bob], 1)) as [
@@ -99,7 +102,7 @@ describe.each(carriers)('native sessions over %s', (on) => {
       })
     }))
 
-  it('flush resolves when the peer has it all', () =>
+  it('flush resolves when the peer has received everything', () =>
     play({ on }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [[mine], [theirs]] = (await scene.sessions([alice, bob], 1)) as [
@@ -115,7 +118,7 @@ describe.each(carriers)('native sessions over %s', (on) => {
 })
 
 describe('a native session', () => {
-  it('in a text says which it is and with whom', () =>
+  it('a native session converted to a string shows its number and its peer', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [ofAlice] = await scene.sessions([alice, bob], 2)
@@ -123,11 +126,11 @@ describe('a native session', () => {
     }))
 })
 
-describe('a peer that comes again', () => {
+describe('a peer that connects again', () => {
   it.each([
     ['fewer', 2, 1],
     ['more', 1, 2],
-  ])('with %s links is talked to on as many as both have', (_, before, after) =>
+  ])('a peer that connects again with %s links uses as many as both sides have', (_, before, after) =>
     play({ on: 'memory', limits: { resumeTimeoutMs: 60_000 } }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1], dials: [1], links: 2 })
       let bob = await scene.start({ key: 1, peers: [0], dials: [0], links: before })
@@ -152,7 +155,7 @@ describe('a peer that comes again', () => {
 })
 
 describe('a native makeSessions that a peer does not answer', () => {
-  it('fails at its time-out and says how many sessions came from whom', () =>
+  it('makeSessions times out when a peer does not answer, and reports how many sessions each peer made', () =>
     play({ on: 'memory', limits: { makeSessionsTimeoutMs: 5_000 } }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1, 2], dials: [] })
       const bob = await scene.start({ key: 1, peers: [0], dials: [0] })
@@ -169,7 +172,7 @@ describe('a native makeSessions that a peer does not answer', () => {
   it.each([
     ['one', 1, 1],
     ['more sessions than links', 5, 2],
-  ])('and that was given up is not in the way of the next call of both: %s', (_, count, links) =>
+  ])('makeSessions succeeds on both sides after earlier calls timed out on one side: %s', (_, count, links) =>
     play({ on: 'memory', links }, async (scene) => {
       const [alice, bob] = await scene.pair()
       for (const [lonely, timeoutMs] of [
@@ -190,7 +193,7 @@ describe('a native makeSessions that a peer does not answer', () => {
   )
 
   it.each(carriers)(
-    'and that is given up while both call again, each at once after each failure, is forgotten after a few tries, over %s',
+    'makeSessions succeeds over %s after a few tries when both sides keep retrying after failures',
     (on) =>
       play({ on }, async (scene) => {
         const [alice, bob] = await scene.pair()
@@ -217,7 +220,7 @@ describe('a native makeSessions that a peer does not answer', () => {
       }),
   )
 
-  it('fails at its time-out and names the peer that is not there', () =>
+  it('makeSessions times out and names the peer that is not connected', () =>
     play({ on: 'memory' }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1], dials: [] })
       const error = await scene.run(rejectionOf(alice.network.makeSessions({ count: 1, timeoutMs: 100 })))

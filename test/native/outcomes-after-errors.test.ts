@@ -1,7 +1,8 @@
 /**
- * Owns: the outcome rule under errors of this side: whatever step of sending throws, no value is reported as acknowledged
- * that the peer does not have, none as not sent that it has, and none of an ended session is sent in the next epoch.
- * Independent of: actors and sockets. A step is any method of a class on the way of a value; each is made to throw in turn.
+ * Owns: the outcome rule after internal errors: whatever step of sending throws, no value is reported as acknowledged
+ * that the peer lacks, none as not sent that it has, and none of an ended session is sent in the next epoch.
+ * Independent of: actors and sockets. A step is any method of a class that a value passes through; each is made to
+ * throw in turn.
  */
 import { describe, expect, it } from 'vitest'
 import { FrameWriter, SpareMemory, type NetworkValue } from '../../codec/index.ts'
@@ -108,7 +109,7 @@ class End {
     })
   }
 
-  /** As the pump does it: an error ends the epoch, in this very call. */
+  /** Like the pump: an error ends the epoch, within the same call. */
   flush(): void {
     if (this.isFull || this.hasCrashed) return
     this.#isFlushDue = false
@@ -153,11 +154,11 @@ interface Report {
   readonly fault: Fault
   /** By lane. */
   readonly lanes: readonly { accepted: number; threw: number; delivered: number; end: Error | null }[]
-  /** Values in the first batch of the next epoch. */
+  /** Values in the first write batch of the next epoch. */
   readonly stray: number
 }
 
-/** One conversation in which everything happens that can happen to a value, with one fault. */
+/** One conversation that covers every case for a value, with one fault. */
 function converse(stepName: string, at: number): Report {
   const fault = new Fault(at)
   const step = (name: string): void => {
@@ -171,7 +172,7 @@ function converse(stepName: string, at: number): Report {
     bob.state.established({ mine: theirs, theirs: mine })
     const [own] = [alice.open(), bob.open()]
     const counts = own.map(() => ({ accepted: 0, threw: 0 }))
-    /** Only what Alice does can fail. */
+    /** Only Alice's steps can fail. */
     const doing = (act: () => void): void => {
       fault.isArmed = true
       try {
@@ -202,7 +203,7 @@ function converse(stepName: string, at: number): Report {
               value,
               () => {},
               (error) => {
-                // By an error at its own step; those that the end of the epoch rejects have an outcome.
+                // Rejected by an error at their own step. Values rejected by the end of the epoch have an outcome.
                 if (!(error instanceof LinkResetError))
                   [count.accepted, count.threw] = [count.accepted - 1, count.threw + 1]
               },
@@ -224,7 +225,7 @@ function converse(stepName: string, at: number): Report {
     exchange()
     send(0, 40_000, true)
     send(1, 100_000)
-    // Beyond its credit: these wait.
+    // More than its credit, so these wait.
     for (let value = 0; value < 3; value++) send(1, 30_000, value === 1)
     exchange()
     alice.isFull = true
@@ -233,7 +234,7 @@ function converse(stepName: string, at: number): Report {
     alice.isFull = false
     doing(() => alice.state.flow())
     exchange()
-    // Until arenas and batches are full.
+    // Until arenas and write batches are full.
     for (let value = 0; value < 100; value++) send(value % lanes, 1_500)
     exchange(1)
     for (let value = 0; value < 20; value++) send(value % lanes, 2_500)
@@ -326,8 +327,8 @@ function callsToFail(calls: number): number[] {
   ].filter((call) => call >= 1 && call <= calls)
 }
 
-describe('every value has a true outcome', () => {
-  it('in a conversation without errors, which meets at least 50 steps', () => {
+describe('true outcomes for every value', () => {
+  it('a conversation without errors gives true outcomes, and covers at least 50 steps', () => {
     const { lanes, stray } = converse('none', Infinity)
     expect(lanes.every(({ accepted, threw, delivered }) => threw === 0 && delivered > 15 && accepted > delivered)).toBe(
       true,
@@ -336,7 +337,7 @@ describe('every value has a true outcome', () => {
     expect(steps.length).toBeGreaterThanOrEqual(50)
   })
 
-  it.each(steps)('when $step throws', ({ step, calls }) => {
+  it.each(steps)('every value has a true outcome when $step throws', ({ step, calls }) => {
     for (const at of callsToFail(calls)) {
       const { fault, lanes, stray } = converse(step, at)
       expect(fault.hasThrown, `call ${at} of ${calls}`).toBe(true)

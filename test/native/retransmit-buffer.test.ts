@@ -1,4 +1,7 @@
-/** Owns: the contract of the replay window: what is held, what is replayed, when senders wait; and that it copies nothing. */
+/**
+ * Owns: the contract of the retransmit buffer: what is retained, what is sent again, when senders wait; and that it
+ * copies nothing. Independent of: links and sockets.
+ */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { FrameWriter } from '../../codec/frame-writer.ts'
@@ -9,8 +12,8 @@ function bytes(length: number, fill = 1): Buffer {
   return Buffer.alloc(length, fill)
 }
 
-describe('the replay window', () => {
-  test('holds the very memory that was written', () => {
+describe('the retransmit buffer', () => {
+  test('the retransmit buffer holds the memory that was written, without a copy', () => {
     const writer = new FrameWriter()
     const window = new RetransmitBuffer()
     const lengths = [
@@ -25,7 +28,7 @@ describe('the replay window', () => {
     )
   })
 
-  test('joins the slices of one arena, so that lone frames do not become lone parts', () => {
+  test('the retransmit buffer joins adjacent slices of one arena into one part', () => {
     const writer = new FrameWriter()
     const window = new RetransmitBuffer()
     for (let index = 0; index < 100; index += 1) {
@@ -37,7 +40,7 @@ describe('the replay window', () => {
     expect(window.heldBytes).toBe(17)
   })
 
-  test('numbers frames by itself, and goes on from exactly where the peer stopped hearing', () => {
+  test('the retransmit buffer numbers frames and sends again from exactly the first unreceived one', () => {
     const window = new RetransmitBuffer()
     window.push([Buffer.from('aabbb'), Buffer.from('cccc')], [2, 3, 4])
     expect([window.first, window.next, window.heldFrames, window.heldBytes]).toEqual([0, 3, 3, 9])
@@ -49,7 +52,7 @@ describe('the replay window', () => {
     expect([window.first, window.next, window.heldBytes]).toEqual([3, 3, 0])
   })
 
-  test('takes an Ack above next, or below what was acknowledged, for a breach and changes nothing', () => {
+  test('the retransmit buffer rejects an Ack out of range as a protocol error, and changes nothing', () => {
     const window = new RetransmitBuffer()
     window.push([bytes(6)], [2, 2, 2])
     window.ack(2)
@@ -58,7 +61,7 @@ describe('the replay window', () => {
     expect([window.first, window.next, window.heldBytes]).toEqual([2, 3, 2])
   })
 
-  test('admits a frame while what is held, with 32 bytes a frame, is below its size', () => {
+  test('the retransmit buffer admits a frame while it holds less than its size, at 32 bytes extra per frame', () => {
     const window = new RetransmitBuffer(1000)
     expect(window.admits()).toBe(true)
     window.push([bytes(967)], [967])
@@ -68,12 +71,12 @@ describe('the replay window', () => {
     expect(window.admits()).toBe(false)
     window.ack(1)
     expect(window.admits()).toBe(true)
-    // A frame larger than the window is admitted while there is room, and is never dropped for want of it.
+    // A frame larger than the buffer is admitted while there is room, and is never dropped for its size.
     window.push([bytes(5000)], [5000])
     expect([window.admits(), window.heldFrames]).toEqual([false, 2])
   })
 
-  test('admits 65,536 frames and holds twice as many of those that must not wait', () => {
+  test('the retransmit buffer admits 65,536 frames, and twice as many that must not wait', () => {
     const window = new RetransmitBuffer(2 ** 31)
     const lengths = new Uint32Array(retransmitFramesMax - 1).fill(1)
     window.push([bytes(lengths.length)], lengths)
@@ -87,13 +90,13 @@ describe('the replay window', () => {
     })
   })
 
-  test('does not believe lengths that do not add up', () => {
+  test('the retransmit buffer rejects lengths that do not add up', () => {
     expectError('ERR_INTERNAL', () => {
       new RetransmitBuffer().push([bytes(3)], [2])
     })
   })
 
-  test('is numbered from 0 again when the link is kept, and empty when it is not', () => {
+  test('the retransmit buffer is renumbered from 0 when the link is kept, and is otherwise empty', () => {
     const window = new RetransmitBuffer()
     window.push([Buffer.from('aabbb')], [2, 3])
     window.ack(1)
@@ -104,7 +107,7 @@ describe('the replay window', () => {
     expect([window.first, window.next, window.heldBytes, window.replayFrom(0)]).toEqual([0, 0, 0, []])
   })
 
-  test('is what a plain list of frames would be, whatever the parts, acknowledgements and wraps', () => {
+  test('the retransmit buffer behaves like a plain list of frames, whatever the parts, Acks and wraps', () => {
     const frame = fc.integer({ min: 5, max: 30 })
     const step = fc.oneof(
       {
@@ -141,7 +144,7 @@ describe('the replay window', () => {
             })
             const whole = Buffer.concat(frames)
             const cuts = [0, ...one.cuts.map((cut) => Math.min(cut, whole.length)).sort((a, b) => a - b), whole.length]
-            // Some parts lie behind each other in memory, some do not.
+            // Some parts are adjacent in memory, some are not.
             const parts = cuts
               .slice(1)
               .map((end, index) =>
@@ -162,7 +165,7 @@ describe('the replay window', () => {
     )
   })
 
-  test('costs the same for each of a million frames', () => {
+  test('the retransmit buffer costs the same for each of a million frames', () => {
     const window = new RetransmitBuffer()
     const part = bytes(64 * 10)
     const lengths = new Uint32Array(64).fill(10)

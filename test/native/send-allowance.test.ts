@@ -1,6 +1,6 @@
 /**
- * Owns: that a link which admits many values at a time admits exactly those that it would admit one by one: whoever waits is not
- * overtaken, and window, frames and memory stay within their bounds. Refuses to know: which lane's turn it is.
+ * Owns: that a link which admits many values at once admits exactly those that it would admit one by one: no waiting
+ * value is overtaken, and window, frames and memory stay within their bounds. Independent of: which lane sends next.
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -24,7 +24,7 @@ class Sender {
   readonly outbox: NativeOutbox
   readonly epoch: LinkEpoch
   readonly lanes: readonly NativeLane[]
-  /** The socket takes a batch, and no other for now. */
+  /** The socket takes one write batch, and no other for now. */
   isFull = false
   readonly #memory
   readonly #windowBytes: number
@@ -74,7 +74,7 @@ class Sender {
     return this.#memory.held.replayBytes
   }
 
-  /** By the rule, for one value, and asked anew: all but the memory. */
+  /** The rule for one value, checked from scratch: everything except memory. */
   admits(lane: NativeLane): boolean {
     return (
       this.outbox.isFlowing &&
@@ -180,12 +180,12 @@ function run(sender: Sender, step: Step): void {
   }
 }
 
-describe('a value is taken exactly if it would be admitted alone', () => {
+describe('the send allowance', () => {
   it.each([
-    ['where the window is short', 20_000, 4_000_000],
-    ['where two links share little memory', 4_000_000, 96_000],
-    ['where there is plenty', 4_000_000, 64_000_000],
-  ])('%s', (_, windowBytes, budgetBytes) => {
+    ['with a short window', 20_000, 4_000_000],
+    ['when two links share little memory', 4_000_000, 96_000],
+    ['with plenty of memory', 4_000_000, 64_000_000],
+  ])('a value is taken exactly if it would be admitted alone, %s', (_, windowBytes, budgetBytes) => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), (steps) => {
         const node = new NodeMemory(budgetBytes, 2)
@@ -198,17 +198,17 @@ describe('a value is taken exactly if it would be admitted alone', () => {
     )
   })
 
-  it('where only the number of frames is at its end', () => {
+  it('a value is taken exactly if it would be admitted alone, at the limit of frames', () => {
     const sender = new Sender(new NodeMemory(), 64 * 1024 * 1024)
     const [lane] = sender.lanes
     lane!.credit.grant(1_000_000_000)
-    // Memory is taken by 64 KiB: without it the last frame would use up both.
+    // Memory is taken 64 KiB at a time. Otherwise the last frame would use up both.
     let taken = Number(sender.outbox.trySendFrame(lane!, valueFrames, bytes(100)))
     while (sender.outbox.trySendFrame(lane!, valueFrames, bytes(1))) taken++
     expect(taken).toBe(retransmitFramesMax)
   })
 
-  it('and none once the peer has said Goodbye', () => {
+  it('no value is taken once the peer has sent a Goodbye', () => {
     const sender = new Sender(new NodeMemory(), 1_000_000)
     const [lane] = sender.lanes
     lane!.credit.grant(1_000_000)

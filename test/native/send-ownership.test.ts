@@ -1,6 +1,6 @@
 /**
  * Owns: that `send` copies before it returns, that `transfer` hands memory over, and that both hold across a broken
- * connection; and that an error of this side while a session ends is not passed on to the next epoch.
+ * connection; and that an internal error while a session ends does not affect the next epoch.
  * Independent of: how frames are encoded (test/codec) and counted (outcomes-after-errors.test.ts).
  */
 import { describe, expect, it } from 'vitest'
@@ -28,9 +28,9 @@ function isFilled(value: NetworkValue, lengthBytes: number, fill: number): boole
   return value.type === 'Bytes' && value.value.length === lengthBytes && value.value.every((byte) => byte === fill)
 }
 
-describe('a value that was sent', () => {
+describe('the memory of a sent value', () => {
   it.each<Carrier>(['memory', 'tcp', 'tls'])(
-    'a value that was sent arrives as it was when send was called, over %s, though its memory is reused and the connection breaks',
+    'a value arrives as it was when sent, over %s, even if its memory is reused and the connection breaks',
     (on) =>
       play({ on }, async (scene) => {
         const { alice, bob, mine, theirs } = await twoSessions(scene)
@@ -52,7 +52,7 @@ describe('a value that was sent', () => {
       }),
   )
 
-  it('a value that was sent from WebAssembly memory arrives, though the memory grows in the same tick', () =>
+  it('a value sent from WebAssembly memory arrives, even if the memory grows in the same tick', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await twoSessions(scene)
       const memory = wasmMemory(10)
@@ -70,7 +70,7 @@ describe('a value that was sent', () => {
       expect([alice.eventsOf('link.reset'), alice.eventsOf('child.restarted')]).toEqual([[], []])
     }))
 
-  it('a value that was sent counts against the memory budget while it waits, whatever its length', () =>
+  it('a sent value counts against the memory budget while it waits, whatever its length', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine } = await twoSessions(scene)
       const before = alice.usedBytes
@@ -83,7 +83,7 @@ describe('a value that was sent', () => {
     }))
 })
 
-describe('transfer', () => {
+describe('the transfer option', () => {
   it('transfer detaches the view, also of a value that waits and is sent again', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await twoSessions(scene)
@@ -97,7 +97,7 @@ describe('transfer', () => {
       }
     }))
 
-  it('transfer of memory that cannot be detached is refused by send and trySend, and the session goes on', () =>
+  it('send and trySend refuse to transfer memory that cannot be detached, and the session stays open', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await twoSessions(scene)
       const pooled: NetworkValue = { type: 'Bytes', value: Buffer.from('statewire') }
@@ -111,7 +111,7 @@ describe('transfer', () => {
       expect(numberOf(await scene.run(theirs[0].receive(alice.id)))).toBe(5)
     }))
 
-  it('transfer is no option of broadcast, and must be true or false', () =>
+  it('transfer is not an option of broadcast, and must be true or false', () =>
     play({ on: 'memory' }, async (scene) => {
       const { bob, mine } = await twoSessions(scene)
       const value: NetworkValue = { type: 'Bytes', value: new Uint8Array(10) }
@@ -125,53 +125,51 @@ describe('transfer', () => {
     }))
 })
 
-describe('an error of this side while values are handed over', () => {
+describe('an internal error while values are sent', () => {
   it.each([
     ['send', true],
     ['trySend', false],
-  ])(
-    'an error of this side while values are handed over ends the sessions once, and no value of them is sent in the next epoch by %s',
-    (_, isAwaited) =>
-      play({ on: 'memory' }, async (scene) => {
-        const { alice, bob, mine } = await twoSessions(scene)
-        const { retransmit: window } = alice.link(bob).epoch
-        let errors = 0
-        window.push = () => {
-          delete (window as { push?: unknown }).push
-          errors++
-          throw new TypeError('an injected error')
-        }
-        const ended = [mine[0].ended(bob.id), mine[1].ended(bob.id)]
-        const accepted = [1, 0]
-        mine[0].send(bob.id, { type: 'Bytes', value: new Uint8Array(14_000) }).catch(() => {})
-        const error = await scene.run(
-          rejectionOf(
-            (async () => {
-              for (;;) {
-                if (isAwaited) await mine[1].send(bob.id, number(1))
-                else if (!mine[1].trySend(bob.id, number(1))) await mine[1].send(bob.id, number(1))
-                accepted[1]!++
-              }
-            })(),
-          ),
-        )
-        expect(error).toMatchObject({ code: 'ERR_LINK_RESET', reason: 'internal-error' })
-        expect(errors).toBe(1)
-        const outcomes = (await scene.run(Promise.all(ended))).map(
-          (end) => (end as unknown as { outcomes: unknown }).outcomes,
-        )
-        expect(outcomes).toEqual(accepted.map((notSent) => ({ acked: 0, unknown: 0, notSent })))
-        await scene.until(
-          'both have reset the link',
-          () => bob.eventsOf('link.reset').length > 0 && alice.eventsOf('connection.opened').length > 1,
-        )
-        const [[again], [other]] = (await scene.sessions([alice, bob], 1)) as [[Session], [Session]]
-        await scene.run(again.send(bob.id, number(9)))
-        expect(numberOf(await scene.run(other.receive(alice.id)))).toBe(9)
-        expect(
-          [alice, bob].map((member) => member.eventsOf('link.reset').map(({ reason }) => reason)).flat(),
-        ).not.toContain('protocol-error')
-        expect(alice.eventsOf('link.reset')).toHaveLength(1)
-      }),
+  ])('an internal error in %s ends the sessions once, and none of their values are sent later', (_, isAwaited) =>
+    play({ on: 'memory' }, async (scene) => {
+      const { alice, bob, mine } = await twoSessions(scene)
+      const { retransmit: window } = alice.link(bob).epoch
+      let errors = 0
+      window.push = () => {
+        delete (window as { push?: unknown }).push
+        errors++
+        throw new TypeError('an injected error')
+      }
+      const ended = [mine[0].ended(bob.id), mine[1].ended(bob.id)]
+      const accepted = [1, 0]
+      mine[0].send(bob.id, { type: 'Bytes', value: new Uint8Array(14_000) }).catch(() => {})
+      const error = await scene.run(
+        rejectionOf(
+          (async () => {
+            for (;;) {
+              if (isAwaited) await mine[1].send(bob.id, number(1))
+              else if (!mine[1].trySend(bob.id, number(1))) await mine[1].send(bob.id, number(1))
+              accepted[1]!++
+            }
+          })(),
+        ),
+      )
+      expect(error).toMatchObject({ code: 'ERR_LINK_RESET', reason: 'internal-error' })
+      expect(errors).toBe(1)
+      const outcomes = (await scene.run(Promise.all(ended))).map(
+        (end) => (end as unknown as { outcomes: unknown }).outcomes,
+      )
+      expect(outcomes).toEqual(accepted.map((notSent) => ({ acked: 0, unknown: 0, notSent })))
+      await scene.until(
+        'both have reset the link',
+        () => bob.eventsOf('link.reset').length > 0 && alice.eventsOf('connection.opened').length > 1,
+      )
+      const [[again], [other]] = (await scene.sessions([alice, bob], 1)) as [[Session], [Session]]
+      await scene.run(again.send(bob.id, number(9)))
+      expect(numberOf(await scene.run(other.receive(alice.id)))).toBe(9)
+      expect(
+        [alice, bob].map((member) => member.eventsOf('link.reset').map(({ reason }) => reason)).flat(),
+      ).not.toContain('protocol-error')
+      expect(alice.eventsOf('link.reset')).toHaveLength(1)
+    }),
   )
 })

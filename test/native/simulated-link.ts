@@ -1,7 +1,7 @@
 /**
- * Owns: two ends of one link, each with the real LinkEpoch and the real frames, over connections in memory that lose, tear
- * and delay; and the model that knows what was sent and what arrived.
- * Refuses to know: actors and sockets. One event a call, so that a failing run shrinks to a few of them.
+ * Owns: two ends of one link, each with the real LinkEpoch and the real frames, over in-memory connections that lose,
+ * cut and delay data; and the model that knows what was sent and what arrived.
+ * Independent of: actors and sockets. One event per call, so that a failing run shrinks to a few of them.
  */
 import { expect } from 'vitest'
 import { encodeFrame } from '../../codec/frame-writer.ts'
@@ -24,14 +24,14 @@ const lanes = [1, 2]
 
 type Outcome = 'acked' | 'unknown' | 'notSent'
 
-/** One value: what its sender was told, and how often it arrived. */
+/** One value: the outcome its sender got, and how often it arrived. */
 interface Value {
   readonly id: number
   outcome: Outcome | null
   arrivals: number
 }
 
-/** A lane since it began, as its sender sees it. */
+/** A lane since it started, as its sender sees it. */
 interface SenderLane {
   values: Value[]
   handedOver: number
@@ -82,7 +82,7 @@ export class Side {
   }
 }
 
-/** Counts of what a run met, so that a test can say that it met it. */
+/** Counts of the cases that a run covered, so that a test can assert them. */
 export interface Tally {
   resumes: number
   keeps: number
@@ -150,7 +150,7 @@ export class SimulatedLink {
     side.dial = connection
   }
 
-  /** Delivers the oldest item of one direction of one connection; a buffer in part if `bytes` says so. */
+  /** Delivers the oldest item of one direction of one connection; part of a buffer if `bytes` is set. */
   deliver(pick: number, bytes = Infinity): void {
     const ends = [...this.#connections]
       .flatMap((connection) => [connection.dialer, connection.acceptor].map((end) => ({ connection, end })))
@@ -165,7 +165,7 @@ export class SimulatedLink {
     this.#forget(connection)
   }
 
-  /** The network breaks a connection. `ends`: 1 the dialer's end notices, 2 the acceptor's, 3 both; `lost` items of each direction never arrive. */
+  /** Breaks a connection. `ends`: 1 the dialer's end detects it, 2 the acceptor's, 3 both. `lost` items are dropped. */
   cut(pick: number, ends: number, lost: boolean): void {
     const connections = [...this.#connections]
     if (connections.length === 0) return
@@ -176,7 +176,7 @@ export class SimulatedLink {
     this.#forget(connection)
   }
 
-  /** The process dies and starts again: it remembers nothing, and nobody is told anything by it. */
+  /** The process dies and starts again: it has no state, and notifies neither side. */
   crash(side: Side): void {
     this.tally.crashes += 1
     for (const connection of this.#connections)
@@ -215,7 +215,7 @@ export class SimulatedLink {
     this.#sayGoodbye(side)
   }
 
-  /** Nothing more breaks: both sides must come together, and everything that lives must arrive and be acknowledged. */
+  /** Nothing more breaks: both sides must reconnect, and everything still alive must arrive and be acknowledged. */
   settle(): void {
     for (let round = 0; round < 400; round += 1) {
       for (let step = 0; step < 50; step += 1) this.deliver(step)
@@ -243,7 +243,7 @@ export class SimulatedLink {
     }
   }
 
-  /** Whose other end is closed, and who has read everything, hears of it: by a FIN, or by the watchdog. */
+  /** A side whose other end is closed, and which has read everything, detects it: by a FIN, or by the watchdog. */
   noticeEnds(): void {
     for (const side of this.sides) {
       const { connection } = side
@@ -257,10 +257,10 @@ export class SimulatedLink {
     }
   }
 
-  /** The promise of docs/protocol.md, native, for every value that was ever sent. */
+  /** The contract of docs/protocol.md (native) for every value that was ever sent. */
   check(): void {
     for (const lane of this.#all) {
-      // In order and without a gap: what arrived is a beginning of what was sent.
+      // In order and without a gap: what arrived is a prefix of what was sent.
       const arrived = lane.values.findIndex((value) => value.arrivals === 0)
       if (arrived >= 0)
         expect(
@@ -358,7 +358,7 @@ export class SimulatedLink {
     // The connection was dropped by an earlier frame of the same chunk.
     if (side.connection === null || this.#endOf(side.connection, side) !== end) return
     if (descriptor === 0x32) side.link.retransmit.ack(decodeAck(buffer, start))
-    else if (descriptor === 0x33) this.#heard(side, side.link.receiveGoodbye(decodeGoodbye(buffer, start, stop)))
+    else if (descriptor === 0x33) this.#onGoodbye(side, side.link.receiveGoodbye(decodeGoodbye(buffer, start, stop)))
     else {
       side.link.goodbye.checkCounted()
       const value = this.#values.get(buffer.readUInt32LE(start + 4))!
@@ -369,11 +369,11 @@ export class SimulatedLink {
     }
   }
 
-  #heard(side: Side, step: 'answer' | 'finish' | 'protocol-error'): void {
+  #onGoodbye(side: Side, step: 'answer' | 'finish' | 'protocol-error'): void {
     const connection = side.connection!
     if (step === 'answer') this.#sayGoodbye(side)
     else if (step === 'finish') {
-      // The last Ack, then FIN; the socket has ended with the other's FIN, and until then this side reads on.
+      // The last Ack, then FIN. The socket ends with the other's FIN, and until then this side keeps reading.
       this.ack(side)
       this.#fin(connection, this.#endOf(connection, side))
     } else this.#close(connection, this.#endOf(connection, side), 'protocol-error')
@@ -414,7 +414,7 @@ export class SimulatedLink {
 
   #dropDial(side: Side): void {
     if (side.dial === null) return
-    // Its hello may be with the kernel already: the other side still gets it.
+    // Its hello may already be in the kernel's buffer, so the other side still gets it.
     side.dial.dialer.isOpen = false
     side.dial = null
   }

@@ -1,6 +1,6 @@
 /**
  * Owns: sending on a link: what waits, in which order, within which bounds; what a lost connection may have cost.
- * Refuses to know: sockets and pumps; receiving is link-receiving.test.ts.
+ * Independent of: sockets and pumps. Receiving is link-receiving.test.ts.
  */
 import { describe, expect, it } from 'vitest'
 import { ampcDialect, ConnectionLostError, AmpcLink } from '../../protocol/index.ts'
@@ -8,18 +8,18 @@ import type { Lane } from '../../protocol/index.ts'
 import { encodeControlFrame, StatewireError } from '../../codec/index.ts'
 import { bytes, LinkBench, number, overheadBytes, smallLimits } from '../support/link-bench.ts'
 
-/** 5 bytes encoded: what each of these costs while it waits. */
+/** 5 bytes when encoded: the cost of each while it waits. */
 const numberCostBytes = 5 + overheadBytes
 
-/** Keeps what a lane is told of losses. */
+/** Records the losses reported to a lane. */
 function lossesOf(lane: Lane): number[] {
   const losses: number[] = []
   lane.onLoss = ({ outboundAtMost }) => losses.push(outboundAtMost)
   return losses
 }
 
-describe('sending', () => {
-  it('is refused while the link does not flow: then the value waits', () => {
+describe('sending on a link', () => {
+  it('a value waits while the link cannot send', () => {
     const { state } = new LinkBench()
     const lane = state.openLane(1)
     expect(state.trySend(lane, number(1))).toBe(false)
@@ -29,15 +29,20 @@ describe('sending', () => {
     expect(state.trySend(lane, number(1))).toBe(false)
   })
 
-  it('of a control value that had to wait keeps to the framing of the control channel', () => {
+  it('a control value that had to wait keeps the framing of the control channel', () => {
     const state = new AmpcLink(ampcDialect.control(), smallLimits)
     const lane = state.openLane(0)
-    state.waitToSend(lane, number(7), () => {}, () => {})
+    state.waitToSend(
+      lane,
+      number(7),
+      () => {},
+      () => {},
+    )
     state.flow()
     expect(Buffer.concat(state.takeBatch()).equals(encodeControlFrame(number(7)))).toBe(true)
   })
 
-  it('copies at once, also a large value that waits', () => {
+  it('send copies at once, also a large value that waits', () => {
     const bench = new LinkBench({ sendQueueBytesMax: 1e6 })
     const lane = bench.state.openLane(1)
     const values = [bytes(10), bytes(100_000)].map((value) => value as { type: 'Bytes'; value: Uint8Array })
@@ -54,7 +59,7 @@ describe('sending', () => {
     expect(sent.includes(Buffer.alloc(4, 9))).toBe(false)
   })
 
-  it('asks for one flush a batch, not one a value', () => {
+  it('sending requests one flush per write batch, not one per value', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     bench.state.flow()
@@ -65,11 +70,14 @@ describe('sending', () => {
     expect(bench.told).toEqual(['flush requested', 'flush requested'])
   })
 
-  it.each([[64 * 1024 - 1, 'flush requested'], [64 * 1024, 'flush now']])('of copied frames of %i bytes in all leads to: %s', (totalBytes, told) => {
+  it.each([
+    [64 * 1024 - 1, 'flush requested'],
+    [64 * 1024, 'flush now'],
+  ])('copied frames of %i bytes in all cause: %s', (totalBytes, told) => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     bench.state.flow()
-    for (let left = totalBytes; left > 0; ) {
+    for (let left = totalBytes; left > 0;) {
       const frameBytes = Math.min(8192, left)
       bench.state.trySend(lane, bytes(frameBytes - 9))
       left -= frameBytes
@@ -77,7 +85,10 @@ describe('sending', () => {
     expect(bench.told.at(-1)).toBe(told)
   })
 
-  it.each([[15, 'flush requested'], [16, 'flush now']])('of %i referenced frames of 64 KiB leads to: %s', (count, told) => {
+  it.each([
+    [15, 'flush requested'],
+    [16, 'flush now'],
+  ])('%i referenced frames of 64 KiB cause: %s', (count, told) => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     bench.state.flow()
@@ -85,7 +96,7 @@ describe('sending', () => {
     expect(bench.told.at(-1)).toBe(told)
   })
 
-  it('counts values and bytes', () => {
+  it('sending counts values and bytes', () => {
     const { state } = new LinkBench()
     const lane = state.openLane(1)
     state.flow()
@@ -94,18 +105,25 @@ describe('sending', () => {
     expect(state.counters).toMatchObject({ valuesSent: 2, bytesSent: 9 + 19 })
   })
 
-  it('of a value that cannot be encoded throws, and adds nothing', () => {
+  it('sending a value that cannot be encoded throws, and queues nothing', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     bench.state.flow()
     expect(() => bench.state.trySend(lane, number(-1))).toThrow(StatewireError)
-    expect(() => bench.state.waitToSend(lane, number(2 ** 32), () => {}, () => {})).toThrow(StatewireError)
+    expect(() =>
+      bench.state.waitToSend(
+        lane,
+        number(2 ** 32),
+        () => {},
+        () => {},
+      ),
+    ).toThrow(StatewireError)
     expect([bench.state.outbound.hasPending, bench.state.waitingSends, lane.sentSinceUp]).toEqual([false, 0, 0])
   })
 })
 
-describe('waiting', () => {
-  it('keeps the order of the calls over all lanes, and goes before what comes later', () => {
+describe('waiting values', () => {
+  it('waiting values keep the call order over all lanes, and go before later ones', () => {
     const bench = new LinkBench()
     const [a, b] = [bench.state.openLane(1), bench.state.openLane(2)]
     const all = [bench.wait(a, number(10)), bench.wait(b, number(20)), bench.wait(a, number(11))]
@@ -115,7 +133,11 @@ describe('waiting', () => {
     expect(bench.takeFrames()).toEqual(['1: 10', '2: 20', '1: 11', '2: 21'])
   })
 
-  it.each([[3, 'waits'], [4, 'waits'], [5, 'failed']])('is bounded to 4 values: number %i %s', (count, outcome) => {
+  it.each([
+    [3, 'waits'],
+    [4, 'waits'],
+    [5, 'failed'],
+  ])('at most 4 values wait: number %i %s', (count, outcome) => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     const all = Array.from({ length: count }, (_, i) => bench.wait(lane, number(i)))
@@ -124,24 +146,33 @@ describe('waiting', () => {
     expect(bench.state.waitingSends).toBe(Math.min(count, 4))
   })
 
-  // Behind one number there is room for 1000 − 69 bytes; a Bytes costs 5 + 64 besides its length.
-  it.each([[1000 - numberCostBytes - 69 - 1, 'waits'], [1000 - numberCostBytes - 69, 'waits'], [1000 - numberCostBytes - 69 + 1, 'failed']])('is bounded to 1000 bytes: a second value of %i %s', (length, outcome) => {
+  // After one number there is room for 1000 − 69 bytes; a Bytes costs 5 + 64 besides its length.
+  it.each([
+    [1000 - numberCostBytes - 69 - 1, 'waits'],
+    [1000 - numberCostBytes - 69, 'waits'],
+    [1000 - numberCostBytes - 69 + 1, 'failed'],
+  ])('waiting values have a bound of 1000 bytes: a second value of %i bytes %s', (length, outcome) => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     bench.wait(lane, number(1))
     expect(bench.wait(lane, bytes(length)).outcome).toBe(outcome)
   })
 
-  it('takes one value of any size where nothing else waits, or a large one could never be sent', () => {
+  it('one waiting value of any size is accepted when no other waits, so that a large one can be sent', () => {
     const bench = new LinkBench()
     expect(bench.wait(bench.state.openLane(1), bytes(500_000)).outcome).toBe('waits')
   })
 
-  it('gives its room back, in bytes and in number, when it is over', () => {
+  it('a waiting value returns its room, in bytes and in number, when it is done', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     for (let round = 0; round < 50; round++) {
-      const waiting = [bench.wait(lane, bytes(300)), bench.wait(lane, bytes(300)), bench.wait(lane, number(1)), bench.wait(lane, number(2))]
+      const waiting = [
+        bench.wait(lane, bytes(300)),
+        bench.wait(lane, bytes(300)),
+        bench.wait(lane, number(1)),
+        bench.wait(lane, number(2)),
+      ]
       expect(waiting.map(({ outcome }) => outcome)).toEqual(['waits', 'waits', 'waits', 'waits'])
       if (round % 2 === 0) for (const { withdraw } of waiting) expect(withdraw()).toBe(true)
       else {
@@ -153,17 +184,22 @@ describe('waiting', () => {
     }
   })
 
-  it('can be withdrawn until it is encoded, and not after', () => {
+  it('a waiting value can be withdrawn until it is encoded, and not after', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     const [first, second] = [bench.wait(lane, number(1)), bench.wait(lane, number(2))]
     expect(first.withdraw()).toBe(true)
     bench.state.flow()
-    expect([first.outcome, second.outcome, second.withdraw(), first.withdraw()]).toEqual(['waits', 'sent', false, false])
+    expect([first.outcome, second.outcome, second.withdraw(), first.withdraw()]).toEqual([
+      'waits',
+      'sent',
+      false,
+      false,
+    ])
     expect(bench.takeFrames()).toEqual(['1: 2'])
   })
 
-  it('copies a value below 16 KiB at the call: it may be changed after it', () => {
+  it('a waiting value below 16 KiB is copied at the call, and may be changed afterwards', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     const value = new Uint8Array([7, 7, 7, 7])
@@ -173,11 +209,21 @@ describe('waiting', () => {
     expect(Buffer.concat(bench.state.takeBatch()).toString('hex')).toBe('010000000c0400000007070707')
   })
 
-  it('stops in the middle when the socket is full again, and goes on in order', () => {
+  it('sending waiting values pauses when the socket is full, and continues in order', () => {
     const bench = new LinkBench({ sendQueueBytesMax: 1 << 20 })
     const lane = bench.state.openLane(1)
     const all = [0, 1, 2, 3].map((i) => bench.wait(lane, bytes(40_000, i)))
-    const hooks = { requestFlush() {}, requestAck() {}, flushNow: () => (bench.state.takeBatch(), bench.state.block()), onReceiveFull() {}, onReceiveRoom() {}, onHandlerFailed() {}, onBroken() {}, requestTimer() {}, onGoodbye() {} }
+    const hooks = {
+      requestFlush() {},
+      requestAck() {},
+      flushNow: () => (bench.state.takeBatch(), bench.state.block()),
+      onReceiveFull() {},
+      onReceiveRoom() {},
+      onHandlerFailed() {},
+      onBroken() {},
+      requestTimer() {},
+      onGoodbye() {},
+    }
     bench.state.setHooks({ ...hooks, requestFlush: hooks.flushNow })
     bench.state.flow()
     expect(all.map(({ outcome }) => outcome)).toEqual(['sent', 'waits', 'waits', 'waits'])
@@ -185,7 +231,7 @@ describe('waiting', () => {
     expect(all.map(({ outcome }) => outcome)).toEqual(['sent', 'sent', 'waits', 'waits'])
   })
 
-  it('on a lane that is over fails at once with the reason of its end', () => {
+  it('waiting on an ended lane fails at once with the reason of its end', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     const reason = new Error('over')
@@ -193,7 +239,7 @@ describe('waiting', () => {
     expect(bench.wait(lane, number(1))).toMatchObject({ outcome: 'failed', error: reason })
   })
 
-  it('fails with the lane it is for, and with no other one', () => {
+  it("a waiting value fails when its lane ends, and on no other lane's end", () => {
     const bench = new LinkBench()
     const [a, b] = [bench.state.openLane(1), bench.state.openLane(2)]
     const all = [bench.wait(a, number(1)), bench.wait(b, number(2)), bench.wait(a, number(3))]
@@ -205,7 +251,7 @@ describe('waiting', () => {
 })
 
 describe('a lost connection', () => {
-  it.each([0, 1, 7])('tells a lane that sent %i values that at most so many did not arrive', (count) => {
+  it.each([0, 1, 7])('a lost connection reports at most %i lost values to a lane that sent that many', (count) => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     const losses = lossesOf(lane)
@@ -216,7 +262,7 @@ describe('a lost connection', () => {
     expect(losses).toEqual([count])
   })
 
-  it('counts for each lane by itself', () => {
+  it('a lost connection counts lost values per lane', () => {
     const bench = new LinkBench()
     const lanes = [1, 2, 3].map((id) => bench.state.openLane(id))
     const losses = lanes.map(lossesOf)
@@ -227,7 +273,7 @@ describe('a lost connection', () => {
     expect(losses).toEqual([[0], [2], [4]])
   })
 
-  it('does not count what was not handed to it: that goes first on the next one', () => {
+  it('values not handed to a lost connection are sent first on the next one, and are not counted as lost', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     const losses = lossesOf(lane)
@@ -242,7 +288,7 @@ describe('a lost connection', () => {
     expect(bench.takeFrames()).toEqual(['1: 3', '1: 4', '1: 5', '1: 6'])
   })
 
-  it('counts frames that were carried over as sent on the connection that takes them', () => {
+  it('carried-over frames count as sent on the connection that takes them', () => {
     const bench = new LinkBench()
     const [a, b] = [bench.state.openLane(1), bench.state.openLane(2)]
     const losses = [lossesOf(a), lossesOf(b)]
@@ -250,17 +296,20 @@ describe('a lost connection', () => {
     bench.state.trySend(a, number(1))
     bench.state.trySend(b, number(2))
     bench.state.connectionLost('first', null)
-    // Carried over twice: still not handed to anybody.
+    // Carried over twice: still not handed to a connection.
     bench.state.flow()
     bench.state.connectionLost('second', null)
     bench.state.flow()
     bench.state.trySend(a, number(3))
     bench.state.takeBatch()
     bench.state.connectionLost('third', null)
-    expect(losses).toEqual([[0, 0, 2], [0, 0, 1]])
+    expect(losses).toEqual([
+      [0, 0, 2],
+      [0, 0, 1],
+    ])
   })
 
-  it('carries over large values that go by reference too', () => {
+  it('large values sent by reference are carried over too', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     const losses = lossesOf(lane)
@@ -271,7 +320,7 @@ describe('a lost connection', () => {
     expect([losses, bench.takeFrames().length]).toEqual([[0], 3])
   })
 
-  it('asks for a flush of what was carried over as soon as the link flows', () => {
+  it('a link requests a flush for carried-over frames as soon as it can send', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     bench.state.flow()
@@ -282,7 +331,7 @@ describe('a lost connection', () => {
     expect(bench.told).toEqual(['flush requested'])
   })
 
-  it('leaves waiting values alone, and does not count them', () => {
+  it('a lost connection leaves waiting values queued, and does not count them', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     const losses = lossesOf(lane)
@@ -293,7 +342,7 @@ describe('a lost connection', () => {
     expect(waiting.outcome).toBe('sent')
   })
 
-  it('is an error with a sentence, a number and its cause', async () => {
+  it('a lost connection is an error with a message, a number and its cause', async () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     bench.state.flow()
@@ -305,12 +354,14 @@ describe('a lost connection', () => {
     const error = await received.catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(ConnectionLostError)
     expect(error).toMatchObject({ code: 'ERR_CONNECTION_LOST', retryable: true, outboundAtMost: 1, cause })
-    expect((error as Error).message).toBe('the connection to bob was lost; of the values sent on this session since the connection came up, at most 1 did not arrive')
+    expect((error as Error).message).toBe(
+      'the connection to bob was lost; of the values sent on this session since the connection came up, at most 1 did not arrive',
+    )
   })
 })
 
 describe('the end of a link', () => {
-  it('ends its lanes, fails what waits and forgets what was to be sent, once', () => {
+  it('the end of a link ends its lanes, fails waiting values and drops unsent frames, once', () => {
     const bench = new LinkBench()
     const lane = bench.state.openLane(1)
     bench.state.flow()
@@ -324,7 +375,7 @@ describe('the end of a link', () => {
     expect([bench.state.outbound.hasPending, bench.state.laneCount, bench.state.waitingSends]).toEqual([false, 0, 0])
   })
 
-  it('lets nothing flow any more, and a lane that is opened later is over from the start', () => {
+  it('an ended link sends nothing, and a lane that is opened later has ended from the start', () => {
     const bench = new LinkBench()
     const reason = new Error('over')
     bench.state.close(reason)

@@ -1,7 +1,7 @@
 /**
- * Owns: that what nobody reads holds about its own bytes of memory, whatever came in the same chunk; in both dialects, through the
- * pump that reads from a socket.
- * Refuses to know: credit and queues, which bound the bytes.
+ * Owns: that unread values hold about their own size in memory, whatever came in the same chunk; in both dialects,
+ * through the pump that reads from a socket.
+ * Independent of: credit and queues, which bound the bytes.
  */
 import { describe, expect, it, test } from 'vitest'
 import { InPump } from '../../actors/link/forwarder.ts'
@@ -20,13 +20,23 @@ const views: readonly [string, NetworkValue][] = [
   ['Bytes', { type: 'Bytes', value: Buffer.from('ten bytes.') }],
   ['PrfKey', { type: 'PrfKey', value: Buffer.alloc(16, 3) }],
   ['VecRingBit', { type: 'VecRingBit', value: { bits: 9, packed: Uint8Array.of(0xff, 1) } }],
-  ['NetworkVec', { type: 'NetworkVec', value: [{ type: 'RingElement16', value: 1 }, { type: 'Bytes', value: Buffer.from('in a list') }, { type: 'VecRingBit', value: { bits: 3, packed: Uint8Array.of(5) } }] }],
+  [
+    'NetworkVec',
+    {
+      type: 'NetworkVec',
+      value: [
+        { type: 'RingElement16', value: 1 },
+        { type: 'Bytes', value: Buffer.from('in a list') },
+        { type: 'VecRingBit', value: { bits: 3, packed: Uint8Array.of(5) } },
+      ],
+    },
+  ],
 ]
 
 interface Link {
   readonly state: LinkCore
   readonly lane: Lane
-  /** So many bytes that cost the sender nothing: nobody will read them. */
+  /** This many bytes cost the sender no credit, because they are never read. */
   readonly filler: Buffer
 }
 
@@ -34,13 +44,23 @@ function native(): Link {
   const rig = new NativeRig(new Trace())
   rig.connect()
   const [session, other] = rig.open(2)
-  // What is read at once gives its credit back. Pings would do as well, and are a flood by so many.
+  // Values read at once return their credit. Pings would work as well, but so many are a flood.
   other!.lane.setHandler(() => {})
-  return { state: rig.state, lane: session!.lane, filler: encodeFrame(other!.lane.id, { type: 'RingElement32', value: 1 }) }
+  return {
+    state: rig.state,
+    lane: session!.lane,
+    filler: encodeFrame(other!.lane.id, { type: 'RingElement32', value: 1 }),
+  }
 }
 
 function ampc(): Link {
-  const state = new AmpcLink(ampcDialect.sessions(chunkBytes), { maxMessageLengthBytes: chunkBytes, receiveQueueBytesMax: 1 << 26, sendQueueBytesMax: 1, sendQueueValuesMax: 1, earlyBytesMax: 1 })
+  const state = new AmpcLink(ampcDialect.sessions(chunkBytes), {
+    maxMessageLengthBytes: chunkBytes,
+    receiveQueueBytesMax: 1 << 26,
+    sendQueueBytesMax: 1,
+    sendQueueValuesMax: 1,
+    earlyBytesMax: 1,
+  })
   return { state, lane: state.openLane(0), filler: encodeFrame(fillerLane, { type: 'Bytes', value: Buffer.alloc(4) }) }
 }
 
@@ -54,7 +74,7 @@ function fail(error: unknown): never {
   throw error
 }
 
-/** A chunk with memory of its own, as a socket reads it. */
+/** A chunk with memory of its own, as read from a socket. */
 function chunkOf(frame: Buffer, filler: Buffer): Buffer {
   const fillers = Math.floor((chunkBytes - frame.length) / filler.length)
   const chunk = Buffer.allocUnsafeSlow(frame.length + fillers * filler.length).fill(filler, frame.length)
@@ -74,78 +94,85 @@ function memoryOf(value: NetworkValue): ArrayBufferLike[] {
   return value.type === 'NetworkVec' ? value.value.flatMap(memoryOf) : []
 }
 
-const heldBytes = (values: readonly NetworkValue[]): number => [...new Set(values.flatMap(memoryOf))].reduce((sum, memory) => sum + memory.byteLength, 0)
+const heldBytes = (values: readonly NetworkValue[]): number =>
+  [...new Set(values.flatMap(memoryOf))].reduce((sum, memory) => sum + memory.byteLength, 0)
 
 const dialects: readonly [string, () => Link][] = [
   ['native', native],
   ['ampc', ampc],
 ]
 
-/** As a socket does: the memory of a chunk is used for the next. */
-function lend(pump: InPump, chunk: Buffer): void {
+/** Like a socket: the memory of a chunk is reused for the next one. */
+function pushBorrowed(pump: InPump, chunk: Buffer): void {
   pump.bytes(chunk)
   chunk.fill(0xee)
 }
 
-describe.each(dialects)('a chunk is lent, %s:', (_dialect, create) => {
+describe.each(dialects)('a borrowed chunk, %s:', (_dialect, create) => {
   const encoded = (value: NetworkValue): string => encodeFrame(0, value).toString('hex')
 
-  test.each(views)('an unread %s stays as it came', (_type, value) => {
+  test.each(views)('an unread %s keeps its content after the chunk is reused', (_type, value) => {
     const { state, lane } = create()
     const pump = pumpInto(state)
-    for (let count = 0; count < 3; count++) lend(pump, Buffer.concat([encodeFrame(0, value), encodeFrame(0, value)]))
+    for (let count = 0; count < 3; count++)
+      pushBorrowed(pump, Buffer.concat([encodeFrame(0, value), encodeFrame(0, value)]))
     expect(takeAll(lane).map(encoded)).toEqual(Array.from({ length: 6 }, () => encoded(value)))
   })
 
-  test.each(views)('a %s that a handler was given stays as it came', (_type, value) => {
+  test.each(views)('a %s passed to a handler keeps its content after the chunk is reused', (_type, value) => {
     const { state, lane } = create()
     const given: NetworkValue[] = []
     lane.setHandler((each) => given.push(each))
-    lend(pumpInto(state), Buffer.concat([encodeFrame(0, value), encodeFrame(0, value)]))
+    pushBorrowed(pumpInto(state), Buffer.concat([encodeFrame(0, value), encodeFrame(0, value)]))
     expect(given.map(encoded)).toEqual([encoded(value), encoded(value)])
-    // One copy serves all of a chunk.
+    // One copy serves all values of a chunk.
     expect(new Set(given.flatMap(memoryOf)).size).toBe(1)
   })
 
-  test.each(views)('a %s that a handler borrows is the chunk itself', (_type, value) => {
+  test.each(views)('a %s in a handler that borrows is a view of the chunk itself', (_type, value) => {
     const { state, lane } = create()
     const given: NetworkValue[] = []
     let text = ''
-    lane.setHandler((each) => {
-      given.push(each)
-      text = encoded(each)
-    }, { borrow: true })
+    lane.setHandler(
+      (each) => {
+        given.push(each)
+        text = encoded(each)
+      },
+      { borrow: true },
+    )
     const chunk = Buffer.concat([encodeFrame(0, value)])
-    lend(pumpInto(state), chunk)
+    pushBorrowed(pumpInto(state), chunk)
     expect(text).toBe(encoded(value))
     expect([...new Set(given.flatMap(memoryOf))]).toEqual([chunk.buffer])
   })
 
-  it('a value that spans chunks stays as it came, however it is cut', () => {
+  it('a value that spans chunks keeps its content, however it is cut', () => {
     const value: NetworkValue = { type: 'Bytes', value: Buffer.from('it spans chunks') }
     const frame = encodeFrame(0, value)
     for (let cut = 1; cut < frame.length; cut++) {
       const { state, lane } = create()
       const pump = pumpInto(state)
-      lend(pump, Buffer.from(frame.subarray(0, cut)))
-      lend(pump, Buffer.from(frame.subarray(cut)))
+      pushBorrowed(pump, Buffer.from(frame.subarray(0, cut)))
+      pushBorrowed(pump, Buffer.from(frame.subarray(cut)))
       expect(takeAll(lane).map(encoded)).toEqual([encoded(value)])
     }
   })
 })
 
-describe.each(dialects)('a lane that nobody reads, %s,', (_dialect, create) => {
-  test.each(views)('holds the bytes of a %s and not the chunk they came in', (_type, value) => {
+describe.each(dialects)('an unread lane, %s:', (_dialect, create) => {
+  test.each(views)('an unread %s holds its own bytes and not the chunk they came in', (_type, value) => {
     const { state, lane, filler } = create()
     const pump = pumpInto(state)
     for (let count = 0; count < 20; count++) pump.bytes(chunkOf(encodeFrame(0, value), filler))
     const values = takeAll(lane)
     expect(values).toHaveLength(20)
-    expect(values.map((each) => encodeFrame(0, each).toString('hex'))).toEqual(values.map(() => encodeFrame(0, value).toString('hex')))
+    expect(values.map((each) => encodeFrame(0, each).toString('hex'))).toEqual(
+      values.map(() => encodeFrame(0, value).toString('hex')),
+    )
     expect(heldBytes(values)).toBeLessThan(20 * 64)
   })
 
-  it('holds a chunk of its own values as it is', () => {
+  it('an unread lane holds a chunk that contains only its values without a copy', () => {
     const { state, lane } = create()
     const frame = encodeFrame(0, { type: 'Bytes', value: Buffer.alloc(1000, 4) })
     const chunk = chunkOf(frame, frame)
@@ -156,14 +183,14 @@ describe.each(dialects)('a lane that nobody reads, %s,', (_dialect, create) => {
     expect(heldBytes(values)).toBe(chunk.length)
   })
 
-  it('holds the bytes of a value that spans chunks and not the memory of a long one before it', () => {
+  it('an unread value that spans chunks does not hold the memory of a longer one before it', () => {
     const { state, lane } = create()
     const pump = pumpInto(state)
     const frame = encodeFrame(0, { type: 'Bytes', value: Buffer.alloc(10, 5) })
     const long = encodeFrame(999, { type: 'VecRing16', value: new Uint16Array(30_000) })
     const isNative = state.readsAtOnce
     for (let count = 0; count < 50; count++) {
-      // The memory of a frame that nobody kept is used again, for one that is kept.
+      // The memory of a frame that is not kept is used again, for one that is kept.
       const spread = isNative ? frame : Buffer.concat([long, frame])
       pump.bytes(spread.subarray(0, 12))
       pump.bytes(spread.subarray(12, spread.length - 4))

@@ -4,7 +4,7 @@
 import { expect, it } from 'vitest'
 import { ProtocolErrorPenalty } from '../../protocol/protocol-error-penalty.ts'
 
-it('the first protocol error costs nothing, each further one twice the time of the last, up to the cap', () => {
+it('the first protocol error has no penalty, and each further one doubles it, up to a cap', () => {
   const penalty = new ProtocolErrorPenalty(2_000)
   const left: number[] = []
   for (let nowMs = 0; left.length < 7; nowMs += 3_000) {
@@ -21,7 +21,7 @@ it('a penalty is over when its time has passed', () => {
   expect([penalty.leftMs(259), penalty.leftMs(260)]).toEqual([1, 0])
 })
 
-it('penalties are forgotten a minute after the last one ended, and not while it lasts', () => {
+it('penalties are forgotten a minute after the last one ended, and not before', () => {
   const penalty = new ProtocolErrorPenalty(1_000_000)
   for (let breach = 0; breach < 12; breach++) penalty.note(breach)
   const untilMs = 11 + 250 * 2 ** 10

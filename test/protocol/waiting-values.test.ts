@@ -1,4 +1,6 @@
-/** Owns: that small unread values cost what credit counts, and are what they were. Refuses to know: who reads them. */
+/**
+ * Owns: that small unread values cost what credit counts, and keep their content. Independent of: who reads them.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { encodedLength, encodeFrame } from '../../codec/index.ts'
@@ -16,8 +18,8 @@ function laneOf(): { lane: Lane; unread: number; taken: number } {
   return Object.assign(figures, { lane })
 }
 
-describe('values on a lane that nobody reads', () => {
-  it('come out as they went in, in order and at their cost, small ones and others', () => {
+describe('unread values on a lane', () => {
+  it('unread values are read as they arrived, in order and at their cost, small ones and others', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(anyValue, fc.boolean()), { maxLength: 60 }), (steps) => {
         const { lane } = laneOf()
@@ -34,7 +36,7 @@ describe('values on a lane that nobody reads', () => {
     )
   })
 
-  it('give back what they cost, taken or discarded', () => {
+  it('unread values return their cost when they are taken or discarded', () => {
     const figures = laneOf()
     let costBytes = 0
     for (let length = 0; length < 600; length++) costBytes += figures.lane.deliver(bytesOf(length), length + 9)
@@ -47,37 +49,46 @@ describe('values on a lane that nobody reads', () => {
     [249, 0],
     [250, 0],
     [251, 1],
-  ])('of %i bytes are objects of their own: %i', (length, objects) => {
+  ])('unread values of %i bytes are kept as separate objects: %i', (length, objects) => {
     // With descriptor and length field: 254, 255 and 256.
     const figures = laneOf()
     for (let count = 0; count < 20; count++) figures.lane.deliver(bytesOf(length), length + 9)
     expect(figures.unread).toBe(20 * objects)
-    for (let count = 0; count < 20; count++) expect(encoded(figures.lane.take() as NetworkValue)).toBe(encoded(bytesOf(length)))
+    for (let count = 0; count < 20; count++)
+      expect(encoded(figures.lane.take() as NetworkValue)).toBe(encoded(bytesOf(length)))
   })
 
-  it('that are small hold little more than their own bytes, however many there are', () => {
+  it('small unread values use little more memory than their own bytes, however many there are', () => {
     const { lane } = laneOf()
     for (let count = 0; count < 7_000; count++) lane.deliver(bytesOf(1), 10)
     const memories = new Set<ArrayBufferLike>()
-    for (let value = lane.take(); value !== undefined; value = lane.take()) if (value.type === 'Bytes') memories.add(value.value.buffer)
+    for (let value = lane.take(); value !== undefined; value = lane.take())
+      if (value.type === 'Bytes') memories.add(value.value.buffer)
     expect([...memories].reduce((sum, { byteLength }) => sum + byteLength, 0)).toBeLessThan(1.1 * 7_000 * 10)
   })
 })
 
-it('whether a value is parked can be told from the length of its body', () => {
-  for (let length = 0; length < 300; length++) expect(isPackableBody(length + 4)).toBe(isPackable(bytesOf(length), length + 9))
+it('whether a value is packed depends only on the length of its body', () => {
+  for (let length = 0; length < 300; length++)
+    expect(isPackableBody(length + 4)).toBe(isPackable(bytesOf(length), length + 9))
 })
 
-it('a long list is not walked through to find out that it is long', () => {
-  const list = { type: 'NetworkVec', get value(): never { throw new Error('it was looked at') } } as const
+it('a long list is recognized as long without reading its elements', () => {
+  const list = {
+    type: 'NetworkVec',
+    get value(): never {
+      throw new Error('its value was read')
+    },
+  } as const
   expect(isPackable(list as unknown as NetworkValue, 100_000)).toBe(false)
 })
 
-it('a piece that is full says so and keeps what it has', () => {
+it('a full store of waiting values refuses another and keeps what it has', () => {
   const parked = new WaitingValues()
   let added = 0
   while (parked.add(bytesOf(added % 7), 10)) added++
   expect(parked.values).toBe(added)
-  for (let count = 0; count < added; count++) expect(encoded(parked.take()?.value as NetworkValue)).toBe(encoded(bytesOf(count % 7)))
+  for (let count = 0; count < added; count++)
+    expect(encoded(parked.take()?.value as NetworkValue)).toBe(encoded(bytesOf(count % 7)))
   expect(parked.take()).toBeUndefined()
 })
