@@ -1,4 +1,7 @@
-/** Owns: what the reader of a ClientHello answers, for real ones, cut ones, spoilt ones and noise. Refuses to know: sockets. */
+/**
+ * Owns: what the reader of a ClientHello returns for real, truncated and corrupted ones, and for noise.
+ * Independent of: sockets.
+ */
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { clientHelloLengthBytesMax, readClientHello } from '../../codec/client-hello.ts'
@@ -48,7 +51,7 @@ beforeAll(async () => {
 })
 
 describe('a ClientHello', () => {
-  it('a ClientHello of Node is read, with and without ALPN, in each version', async () => {
+  it('a ClientHello of Node is read in each version, with and without ALPN', async () => {
     expect(readClientHello(real)).toEqual({ alpn: ['statewire/1', 'h2'] })
     expect(readClientHello(await captureClientHello({}))).toEqual({ alpn: [] })
     expect(readClientHello(await captureClientHello({ maxVersion: 'TLSv1.2' }))).toEqual({ alpn: [] })
@@ -57,13 +60,13 @@ describe('a ClientHello', () => {
     })
   })
 
-  it('a ClientHello cut at any byte wants more, and whole it is read, whatever comes behind', () => {
+  it('a ClientHello that is cut at any byte needs more, and a complete one is read whatever follows', () => {
     for (let at = 0; at < real.length; at++)
       expect([at, readClientHello(real.subarray(0, at))]).toEqual([at, 'need more'])
     expect(readClientHello(Buffer.concat([real, Buffer.from('anything')]))).toEqual({ alpn: ['statewire/1', 'h2'] })
   })
 
-  it('a ClientHello in records of any size is read the same, and cut anywhere wants more', () => {
+  it('a ClientHello in records of any size is read the same, and needs more if it is cut anywhere', () => {
     const content = handshake(alpn('statewire/1'))
     for (let size = 2; size <= content.length; size++) {
       const bytes = records(content, size)
@@ -72,14 +75,14 @@ describe('a ClientHello', () => {
     }
   })
 
-  it('a ClientHello may have other extensions before and behind, or none at all', () => {
+  it('a ClientHello may have other extensions before and after ALPN, or none at all', () => {
     const other = [0xff, 0x01, ...vector(2, [1, 2, 3])]
     expect(readClientHello(records(handshake([...other, ...alpn('a', 'b'), ...other])))).toEqual({ alpn: ['a', 'b'] })
     expect(readClientHello(records(handshake(null)))).toEqual({ alpn: [] })
     expect(readClientHello(records(handshake([])))).toEqual({ alpn: [] })
   })
 
-  it('a ClientHello tells names apart that are no UTF-8', () => {
+  it('protocol names that are not UTF-8 are distinguished', () => {
     expect(readClientHello(records(handshake(alpn('\u00ff', '\u00fe'))))).toEqual({ alpn: ['\u00ff', '\u00fe'] })
   })
 
@@ -97,14 +100,11 @@ describe('a ClientHello', () => {
     ['an empty name', records(handshake(alpn('')))],
     ['a name longer than the list', records(handshake([0, 16, ...vector(2, vector(2, [9, 65]))]))],
     ['a list longer than its extension', records(handshake([0, 16, ...vector(2, [0, 9, 1, 65])]))],
-    ['bytes behind the list', records(handshake([0, 16, ...vector(2, [...vector(2, [1, 65]), 0])]))],
+    ['bytes after the list', records(handshake([0, 16, ...vector(2, [...vector(2, [1, 65]), 0])]))],
     ['an extension longer than the message', records(handshake([0, 16, 0xff, 0xff]))],
     ['a cut extension', records(handshake([0, 16, 0]))],
-    [
-      'bytes behind the extensions',
-      records([1, 0, ...u16(handshake([]).length - 4 + 1), ...handshake([]).slice(4), 0]),
-    ],
-    ['a body of nothing', records([1, 0, 0, 0])],
+    ['bytes after the extensions', records([1, 0, ...u16(handshake([]).length - 4 + 1), ...handshake([]).slice(4), 0])],
+    ['an empty body', records([1, 0, 0, 0])],
     [
       'another record in the middle',
       Buffer.concat([records(handshake(alpn('statewire/1')).slice(0, 20)), Buffer.from([23, 3, 3, 0, 1, 0])]),
@@ -114,11 +114,11 @@ describe('a ClientHello', () => {
     ['a plain hello', Buffer.from('SWIR\x01\x01')],
     ['SSLv2', Buffer.from([0x80, 0x2e, 1, 0, 2])],
     ['one byte of text', Buffer.from('x')],
-  ])('a ClientHello is not %s', (_name, bytes) => {
+  ])('the reader of a ClientHello refuses %s', (_name, bytes) => {
     expect(readClientHello(bytes)).toBe('not-tls')
   })
 
-  it('a ClientHello has at most 16 KiB and 64 records: n is read, n + 1 is refused before it has come', () => {
+  it('a ClientHello is read up to 16 KiB and 64 records; more is refused before it has arrived', () => {
     const filler = (length: number): number[] => [
       0xff,
       0x01,
@@ -140,7 +140,7 @@ describe('a ClientHello', () => {
 })
 
 describe('noise', () => {
-  it('noise never throws, and never gets an answer that a longer input takes back', () => {
+  it('noise never makes the reader throw or change an answer that it gave for a shorter input', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 600 }), fc.nat(600), (bytes, cut) => {
         const whole = readClientHello(bytes)
@@ -151,7 +151,7 @@ describe('noise', () => {
     )
   })
 
-  it('noise in a real ClientHello, up to eight bytes of it: never throws, never wants more than 16 KiB', () => {
+  it('a ClientHello with up to eight random bytes never makes the reader throw or need more than 16 KiB', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.nat(real.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 }),
@@ -169,7 +169,7 @@ describe('noise', () => {
   })
 })
 
-describe('what speaks instead', () => {
+describe('other protocols', () => {
   it.each([
     ['GET / HTTP/1.1', 'HTTP'],
     ['HTTP/1.1 400 Bad Request', 'an HTTP answer'],
@@ -179,7 +179,7 @@ describe('what speaks instead', () => {
     ['\u0000\u0001', 'an unknown protocol'],
     ['\u0016\u0003\u0001', 'a TLS whose ClientHello can not be read'],
     ['', 'an unknown protocol'],
-  ])('what speaks instead %j is told apart', (text, name) => {
+  ])('the first bytes %j are recognised as %s', (text, name) => {
     expect(protocolOf(Buffer.from(text, 'latin1'))).toBe(name)
   })
 })

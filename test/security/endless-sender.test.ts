@@ -1,4 +1,7 @@
-/** Owns: that whoever goes on sending after it was told the end is cut off, and soon. Refuses to know: why it was told the end. */
+/**
+ * Owns: that a peer that continues to send after a close is cut off soon.
+ * Independent of: the reason of the close.
+ */
 import { once } from 'node:events'
 import net from 'node:net'
 import { expect, it } from 'vitest'
@@ -6,8 +9,8 @@ import { createNetwork, Identity } from '../../index.ts'
 import { MemoryTransport, VirtualClock } from '../../testing/index.ts'
 import { within } from '../support/bounded-wait.ts'
 
-it('a peer that was refused and does not stop sending is cut off before it has sent 64 MiB', async () => {
-  // A close that may take a minute: what ends it is what was sent.
+it('a refused peer that does not stop sending is cut off before it has sent 64 MiB', async () => {
+  // The time limit of the close is a minute, so the bytes that were sent end it.
   const network = createNetwork({
     identity: Identity.generate(),
     security: 'plaintext',
@@ -41,7 +44,7 @@ it('a peer that was refused and does not stop sending is cut off before it has s
   await network.shutdown()
 })
 
-it('the same one who sends a byte at a time is cut off after 8,192 of them', async () => {
+it('a refused peer that sends single bytes is cut off after 8,192 of them', async () => {
   const clock = new VirtualClock()
   const transport = new MemoryTransport(clock)
   const network = createNetwork(

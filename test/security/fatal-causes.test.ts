@@ -39,7 +39,7 @@ async function listening(config: NetworkConfig): Promise<number> {
 const listen = 'tls://127.0.0.1:0'
 const [own, other, third] = [1, 2, 3].map(() => Identity.generate()) as [Identity, Identity, Identity]
 const httpPort = (): Promise<number> => portOf(createServer((_, response) => response.end()))
-/** Closes what writes to it with a few words of its own, as mail and shell servers do. */
+/** Closes each client after a few words of its own, as mail and shell servers do. */
 const bannerPort = (): Promise<number> =>
   portOf(
     createTcpServer((socket) =>
@@ -136,14 +136,14 @@ const causes: Record<string, Cause> = {
   'ampc: an HTTP server': { port: httpPort, config: ampc, code: 'ERR_TLS_PROTOCOL', word: 'does not speak TLS' },
 }
 
-describe('a cause that will not resolve by itself', () => {
+describe('a fatal cause', () => {
   it.each(Object.entries(causes))(
-    'a cause that will not resolve by itself fails makeSessions at once with its code (%s)',
+    'a fatal cause makes makeSessions fail at once with its code (%s)',
     async (_name, { port, config, code, word }) => {
       const network = keep(createNetwork(config(await port())))
       const error = await rejection(network.makeSessions({ count: 1, timeoutMs: 60_000 }), 'makeSessions')
       expect(error).toMatchObject({ code, retryable: false, message: expect.stringContaining(word) as string })
-      // A call that is made later fails as well, whether it dials again or not.
+      // A later call fails as well, whether it dials again or not.
       expect(await rejection(network.makeSessions({ count: 1, timeoutMs: 60_000 }), 'the second call')).toMatchObject({
         code,
       })
@@ -151,7 +151,7 @@ describe('a cause that will not resolve by itself', () => {
   )
 
   it.each(Object.entries(causes).filter(([name]) => name.startsWith('ampc')))(
-    'a cause that will not resolve by itself fails build and openControlChannel at once with its code (%s)',
+    'a fatal cause makes build and openControlChannel fail at once with its code (%s)',
     async (_name, { port, config, code, word }) => {
       const at = await port()
       const { peers, ...rest } = config(at) as AmpcConfig
@@ -171,7 +171,7 @@ describe('a cause that will not resolve by itself', () => {
     },
   )
 
-  it('a cause that will not resolve by itself fails every call that waits for the peer, and no call for another peer', async () => {
+  it('a fatal cause fails every call that waits for the peer, and no call for another peer', async () => {
     const wrong = await listening({ identity: third, listen, peers: [{ id: own.id }] })
     const fourth = Identity.generate()
     const good = keep(createNetwork({ identity: fourth, listen, peers: [{ id: own.id }] }))
@@ -195,7 +195,7 @@ describe('a cause that will not resolve by itself', () => {
     )
   })
 
-  it('a cause that will not resolve by itself does not fail calls if the peer connects by itself', async () => {
+  it("a fatal cause of this side's dials fails no call if the peer connects by itself", async () => {
     const wrong = await listening({ identity: third, listen, peers: [{ id: own.id }] })
     const network = keep(
       createNetwork({ identity: own, listen, peers: [{ id: other.id, url: `tls://127.0.0.1:${wrong}` }] }),
@@ -208,7 +208,7 @@ describe('a cause that will not resolve by itself', () => {
     await within(Promise.all([made, peer.makeSessions({ count: 1 })]), 'sessions')
   })
 
-  it('a cause that will not resolve by itself is tried again for a new call, which does not wait for the back-off', async () => {
+  it('after a fatal cause, a new call dials again without waiting for the back-off', async () => {
     const wrong = keep(createNetwork({ identity: third, listen, peers: [{ id: own.id }] }))
     await wrong.ready()
     const at = wrong.url as string
@@ -228,7 +228,7 @@ describe('a cause that will not resolve by itself', () => {
     await within(Promise.all([network, right].map((each) => each.makeSessions({ count: 1 }))), 'sessions')
   })
 
-  it('a cause that will not resolve by itself is retried, and calls succeed once it is gone', async () => {
+  it('after a fatal cause, dials continue and calls succeed once the cause is gone', async () => {
     const wrong = keep(createNetwork({ identity: third, listen, peers: [{ id: own.id }] }))
     await wrong.ready()
     const at = wrong.url as string
@@ -266,7 +266,7 @@ describe('a process warning', () => {
     return emitWarning.mock.calls
   }
 
-  it('a process warning names such a cause once if nothing listens to connection.failed', async () => {
+  it('a fatal cause gives one process warning if nothing listens to connection.failed', async () => {
     const calls = await warned(() => {})
     expect(calls).toEqual([
       [expect.stringContaining(third.id), { type: 'StatewireWarning', code: 'ERR_UNEXPECTED_PEER' }],
@@ -276,7 +276,7 @@ describe('a process warning', () => {
   it.each<[string, (network: Network) => unknown]>([
     ['a listener', (network) => network.on('connection.failed', () => {})],
     ['a reader of events()', (network) => network.events()],
-  ])('a process warning is not printed if there is %s', async (_name, prepare) => {
+  ])('a fatal cause gives no process warning if there is %s', async (_name, prepare) => {
     expect(await warned(prepare)).toEqual([])
   })
 })

@@ -23,8 +23,8 @@ function frame(byte: number): Buffer {
 }
 
 /** A reader with a bug. */
-function spoilt(run: (input: Buffer, dice: Dice, trace: Trace) => void): Target {
-  return { name: 'spoilt', seeds: new Seeds([{ bytes: frame(3), weight: 1 }]), weight: 1, framesMax: 8, run }
+function brokenTarget(run: (input: Buffer, dice: Dice, trace: Trace) => void): Target {
+  return { name: 'broken', seeds: new Seeds([{ bytes: frame(3), weight: 1 }]), weight: 1, framesMax: 8, run }
 }
 
 describe('corrupted frames', () => {
@@ -42,15 +42,15 @@ describe('corrupted frames', () => {
     expect(outcomes.size).toBeGreaterThan(60)
   })
 
-  it('corrupted frames do the same for the same seed', () => {
-    const told = [1, 1, 2].map((each) => {
+  it('corrupted frames give the same result for the same seed', () => {
+    const results = [1, 1, 2].map((each) => {
       const fuzzer = new Fuzzer(targets, each)
       for (let count = 0; count < 40; count++) fuzzer.batch()
       const { frames, behaviours, outcomes } = fuzzer.result()
       return JSON.stringify([frames, behaviours, [...outcomes]])
     })
-    expect(told[0]).toBe(told[1])
-    expect(told[2]).not.toBe(told[0])
+    expect(results[0]).toBe(results[1])
+    expect(results[2]).not.toBe(results[0])
   })
 })
 
@@ -74,10 +74,10 @@ describe('the fuzzer', () => {
     }
   }
 
-  it('the fuzzer finds what is no typed error, and the few bytes that it takes', () => {
+  it('the fuzzer finds an untyped error and the few bytes that cause it', () => {
     const fuzzer = new Fuzzer(
       [
-        spoilt((input, _dice, trace) =>
+        brokenTarget((input, _dice, trace) =>
           reader(input, trace, (buffer, start, end) => {
             if (end - start === 7 && buffer[start + 5] === 0xff) throw new TypeError('a bug')
           }),
@@ -87,14 +87,14 @@ describe('the fuzzer', () => {
     )
     for (let count = 0; count < 500 && fuzzer.result().findings.length === 0; count++) fuzzer.batch()
     const [finding] = fuzzer.result().findings
-    expect(finding).toMatchObject({ kind: 'crash', target: 'spoilt' })
+    expect(finding).toMatchObject({ kind: 'crash', target: 'broken' })
     expect(finding?.what).toContain('TypeError: a bug')
     expect(finding?.input).toHaveLength(12)
   })
 
-  it('the fuzzer finds what breaks a rule of its state', () => {
+  it('the fuzzer finds a violation of a rule of its state', () => {
     let frames = 0
-    const target = spoilt((input, _dice, trace) => {
+    const target = brokenTarget((input, _dice, trace) => {
       frames = 0
       reader(input, trace, () => void frames++)
       holds(frames < 8, `${frames} frames were kept`)
@@ -103,18 +103,18 @@ describe('the fuzzer', () => {
     for (let count = 0; count < 500 && fuzzer.result().findings.length === 0; count++) fuzzer.batch()
     const [finding] = fuzzer.result().findings
     expect(finding?.what).toContain('8 frames were kept')
-    expect(() => replay([target], 'spoilt', finding!.input, finding!.dice)).toThrow('8 frames were kept')
+    expect(() => replay([target], 'broken', finding!.input, finding!.dice)).toThrow('8 frames were kept')
   })
 
-  it('the fuzzer finds what takes too long, and names the stream', () => {
-    const target = spoilt((input, _dice, trace) => {
+  it('the fuzzer finds an input that takes too long, and names its stream', () => {
+    const target = brokenTarget((input, _dice, trace) => {
       trace.frames++
       const untilMs = performance.now() + 70
       if (input.length > 60) while (performance.now() < untilMs);
     })
     const fuzzer = new Fuzzer([target], 7, 1)
     for (let count = 0; count < 20 && fuzzer.result().findings.length === 0; count++) fuzzer.batch()
-    expect(fuzzer.result().findings[0]).toMatchObject({ kind: 'hang', target: 'spoilt' })
+    expect(fuzzer.result().findings[0]).toMatchObject({ kind: 'hang', target: 'broken' })
     expect(fuzzer.result().findings[0]!.input.length).toBeGreaterThan(60)
   })
 })

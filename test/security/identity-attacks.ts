@@ -1,16 +1,17 @@
 /**
- * Owns: S3, everything by which somebody could pass for somebody else, tried on real sockets, in both roles.
- * Refuses to know: how it is reported. A script prints `BAR S3` from the counts; the test holds them to nothing accepted.
+ * Owns: S3, every way in which one peer could pass for another, tried on real sockets, in both roles.
+ * Independent of: how it is reported. A script prints `BAR S3` from the counts; the test requires that nothing is
+ * accepted.
  *
- * `accepted` counts attacks after which the attacked side would have gone on; `wrongId` counts handshakes, of attackers
- * or honest, after which a peer had an id whose key it does not hold.
+ * `accepted` counts attacks after which the attacked side would have continued; `wrongId` counts handshakes, of
+ * attackers or honest peers, after which a peer had an id whose key it does not hold.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import net from 'node:net'
 import tls from 'node:tls'
 import { Identity } from '../../actors/tls/identity.ts'
 import { TlsTransport } from '../../actors/tls/tls-transport.ts'
-import { dial, Door, outcomeOf, until } from './tls-bench.ts'
+import { dial, Endpoint, outcomeOf, until } from './tls-bench.ts'
 import { issue } from './test-authority.ts'
 import type { Issued } from './test-authority.ts'
 import { attempt } from './tls13-client.ts'
@@ -24,7 +25,7 @@ export interface AttackCounts {
   changedRefused: number
   /** Application bytes that an attacker got out of a dialling side. */
   leakedBytes: number
-  /** Names of the attacks that went through, for whoever has to find out why. */
+  /** Names of the attacks that succeeded, for finding the cause. */
   readonly failures: string[]
 }
 
@@ -50,7 +51,7 @@ const issuedPair = ({ keyPem, pem }: Issued): { key: string; cert: string } => (
 const derOf = (identity: Identity): Buffer => new X509Certificate(identity.certificate).raw
 const longAgo = new Date(Date.UTC(2001, 0, 1))
 
-/** A client of Node's own; says something as soon as it thinks that it is connected. @returns the tickets it was given */
+/** Node's own client; it sends as soon as it considers itself connected. @returns the tickets it was given */
 function nodeClient(port: number, options: tls.ConnectionOptions): Promise<Buffer[]> {
   return new Promise((resolve) => {
     const tickets: Buffer[] = []
@@ -62,18 +63,18 @@ function nodeClient(port: number, options: tls.ConnectionOptions): Promise<Buffe
   })
 }
 
-/** One attack on an accepting side: it must refuse. */
+/** One attack on an accepting side, which must refuse it. */
 async function onAcceptor(
   counts: AttackCounts,
-  door: Door,
+  endpoint: Endpoint,
   name: string,
   attack: (port: number) => Promise<unknown>,
 ): Promise<void> {
-  const index = door.accepted.length
-  const attacking = attack(door.address.port)
-  const { outcome, pipe, heard } = await door.outcome(index)
+  const index = endpoint.accepted.length
+  const attacking = attack(endpoint.address.port)
+  const { outcome, pipe, received } = await endpoint.outcome(index)
   counts.attacks++
-  if (outcome === null || heard.chunks.length > 0) {
+  if (outcome === null || received.chunks.length > 0) {
     counts.accepted++
     counts.failures.push(`${name}: accepted as ${String(pipe.peerId)}`)
   }
@@ -103,9 +104,9 @@ function certificatesOfOthers({ alice, mallory }: Cast): [string, tls.Connection
 async function attackAcceptor(counts: AttackCounts, cast: Cast): Promise<void> {
   const { server, alice, mallory } = cast
   const allowed = new Set([alice.id])
-  const door = await Door.open({ identity: server, authorize: (id) => allowed.has(id) })
+  const endpoint = await Endpoint.open({ identity: server, authorize: (id) => allowed.has(id) })
   const byNode = (name: string, options: tls.ConnectionOptions): Promise<void> =>
-    onAcceptor(counts, door, name, (port) => nodeClient(port, options))
+    onAcceptor(counts, endpoint, name, (port) => nodeClient(port, options))
   for (const [name, options] of certificatesOfOthers(cast)) await byNode(name, options)
   for (const [name, ALPNProtocols] of [
     ['no ALPN', []],
@@ -120,13 +121,13 @@ async function attackAcceptor(counts: AttackCounts, cast: Cast): Promise<void> {
     await byNode(`${maxVersion}, by Alice herself`, { ...pairOf(alice), minVersion: maxVersion, maxVersion })
   await byNode('the own key of the server', pairOf(server))
 
-  // A ticket is an identity, if it is ever taken.
-  const index = door.accepted.length
-  const honest = nodeClient(door.address.port, pairOf(alice))
-  const { outcome, pipe, heard } = await door.outcome(index)
+  // A ticket would be an identity, if it were ever accepted.
+  const index = endpoint.accepted.length
+  const honest = nodeClient(endpoint.address.port, pairOf(alice))
+  const { outcome, pipe, received } = await endpoint.outcome(index)
   if (outcome !== null) throw new Error('Alice herself was refused', { cause: outcome })
   if (pipe.peerId !== alice.id) counts.wrongId++
-  await until('her bytes are there', () => heard.text === 'let me in')
+  await until('her bytes are there', () => received.text === 'let me in')
   pipe.end()
   const tickets = await honest
   if (tickets.length === 0) throw new Error('the server gave no ticket: the attack proves nothing')
@@ -138,41 +139,43 @@ async function attackAcceptor(counts: AttackCounts, cast: Cast): Promise<void> {
   allowed.clear()
   for (const session of tickets) await byNode('a ticket of Alice after she was taken off the list', { session })
   await byNode('Alice after she was taken off the list', pairOf(alice))
-  await door.close()
+  await endpoint.close()
 }
 
-/** Every `step`th byte of her certificate changed: with Mallory's key it must open nothing, with hers at most her own door. */
+/**
+ * Every `step`th byte of her certificate changed: with Mallory's key it must give no access, with hers only her own.
+ */
 async function changeEachByte(counts: AttackCounts, { server, alice, mallory }: Cast, step: number): Promise<void> {
   // No list of allowed ids here: a handshake that passes shows the id it got.
-  const door = await Door.open({ identity: server })
-  await onAcceptor(counts, door, 'the own key of the server, where nobody is on a list', (port) =>
+  const endpoint = await Endpoint.open({ identity: server })
+  await onAcceptor(counts, endpoint, 'the own key of the server, with no list of ids', (port) =>
     nodeClient(port, pairOf(server)),
   )
   for (const [name, options] of certificatesOfOthers({ server, alice, mallory })) {
     if (['no certificate', 'RSA', 'ECDSA'].includes(name))
-      await onAcceptor(counts, door, `${name}, where nobody is on a list`, (port) => nodeClient(port, options))
+      await onAcceptor(counts, endpoint, `${name}, with no list of ids`, (port) => nodeClient(port, options))
   }
   const original = derOf(alice)
   const [hers, his] = [createPrivateKey(alice.toPem()), createPrivateKey(mallory.toPem())]
   for (let at = 0; at < original.length; at += step) {
     const changed = Buffer.from(original)
     changed[at] = (changed[at] as number) ^ (1 << (at % 8))
-    await onAcceptor(counts, door, `the certificate of Alice with byte ${at} changed, and another key`, (port) =>
+    await onAcceptor(counts, endpoint, `the certificate of Alice with byte ${at} changed, and another key`, (port) =>
       attempt(port, { certificates: [changed], signer: his, say: 'let me in' }),
     )
-    const index = door.accepted.length
-    const honest = attempt(door.address.port, { certificates: [changed], signer: hers })
-    const { outcome, pipe } = await door.outcome(index)
+    const index = endpoint.accepted.length
+    const honest = attempt(endpoint.address.port, { certificates: [changed], signer: hers })
+    const { outcome, pipe } = await endpoint.outcome(index)
     if (outcome !== null) counts.changedRefused++
     else if (pipe.peerId === alice.id) counts.changedAccepted++
     else counts.wrongId++
     pipe.destroy()
     await honest
   }
-  await door.close()
+  await endpoint.close()
 }
 
-/** Whoever answers at her address: the dialling side must not give it one byte. */
+/** Another server at her address: the dialling side must not send it a byte. */
 async function attackDialer(counts: AttackCounts, cast: Cast): Promise<void> {
   const { server: dialler, alice } = cast
   const servers: [string, tls.TlsOptions][] = [

@@ -1,4 +1,7 @@
-/** Owns: where a key may come from and go to, and that it shows nowhere else. Refuses to know: TLS. */
+/**
+ * Owns: where a key may come from and go to, and that it is shown nowhere else.
+ * Independent of: TLS.
+ */
 import { generateKeyPairSync } from 'node:crypto'
 import {
   chmodSync,
@@ -61,7 +64,7 @@ function secretsOf(identity: Identity): string[] {
 }
 
 describe('id52', () => {
-  it('id52 round trips any 32 bytes, and orders as they do', () => {
+  it('an id round-trips any 32 bytes and sorts as they do', () => {
     const keys = fc.uint8Array({ minLength: 32, maxLength: 32 })
     fc.assert(
       fc.property(keys, keys, (a, b) => {
@@ -73,7 +76,7 @@ describe('id52', () => {
     )
   })
 
-  it('id52 is RFC 4648 extended hex: known texts', () => {
+  it('an id is base32hex of RFC 4648: known texts', () => {
     expect(encodePeerId(Buffer.alloc(32))).toBe('0'.repeat(52))
     expect(encodePeerId(Buffer.alloc(32, 0xff))).toBe(`${'v'.repeat(51)}g`)
     // "foobar" is CPNMUOJ1E8 in the RFC.
@@ -83,7 +86,7 @@ describe('id52', () => {
   const good = encodePeerId(Buffer.alloc(32, 0xa5))
   it.each([
     ['a wrong type', 7, /must be a string of 52 characters, got 7/],
-    ['nothing', undefined, /got undefined/],
+    ['undefined', undefined, /got undefined/],
     ['the empty text', '', /must have 52 characters, has 0/],
     ['51 characters', good.slice(1), /has 51/],
     ['53 characters', `${good}0`, /has 53/],
@@ -92,15 +95,15 @@ describe('id52', () => {
     ['a letter beyond v', `w${good.slice(1)}`, /0-9 and a-v only, character 0/],
     ['padding', `${good.slice(0, 51)}=`, /character 51/],
     ['a line end', `${good.slice(0, 51)}\n`, /character 51/],
-    ['a letter that only looks right', `${good.slice(0, 51)}а`, /character 51/],
-  ])('id52 refuses %s', (_name, text, message) => {
+    ['a Cyrillic letter', `${good.slice(0, 51)}а`, /character 51/],
+  ])('decoding an id refuses %s', (_name, text, message) => {
     const error = thrown(() => decodePeerId(text, 'peers[3].id'))
     expect([error.code, error.fatal]).toEqual(['ERR_INVALID_PEER_ID', true])
     expect(error.message).toMatch(message)
     expect(error.message).toMatch(/^peers\[3\]\.id /)
   })
 
-  it('id52 refuses each of the 15 other texts of a key: spare bits', () => {
+  it('decoding an id refuses each of the 15 other spellings with spare bits', () => {
     const key = encodePeerId(Buffer.alloc(32))
     const others = '123456789abcdefghijklmnopqrstuv'
       .split('')
@@ -110,7 +113,7 @@ describe('id52', () => {
     expect(() => decodePeerId(`${key.slice(0, 51)}g`)).not.toThrow()
   })
 
-  it('id52 refuses keys of other lengths, and repeats of what it was given one short line without control characters', () => {
+  it('an id refuses keys of other lengths, with an error of one short line without control characters', () => {
     for (const length of [0, 31, 33])
       expect(thrown(() => encodePeerId(Buffer.alloc(length))).code).toBe('ERR_INVALID_PEER_ID')
     const { message } = thrown(() => decodePeerId('\u001b[31m'.repeat(1000)))
@@ -120,7 +123,7 @@ describe('id52', () => {
 })
 
 describe('a key', () => {
-  it('a key comes back from PEM and from a file as the same identity, and the file is for its owner only', async () => {
+  it('a key loads from PEM and from a file as the same identity, and only its owner can read the file', async () => {
     const identity = Identity.generate()
     const file = fresh()
     await identity.save(file)
@@ -131,22 +134,19 @@ describe('a key', () => {
     expect(Identity.generate().id).not.toBe(identity.id)
   })
 
-  it.each([0o640, 0o604, 0o660, 0o644, 0o601, 0o610, 0o620])(
-    'a key is not taken from a file of mode %o',
-    async (mode) => {
-      const file = fresh()
-      await Identity.generate().save(file)
-      chmodSync(file, mode)
-      const error = await Identity.load(file).then(
-        () => null,
-        (reason: StatewireError) => reason,
-      )
-      expect(error?.code).toBe('ERR_KEY_FILE_PERMISSIONS')
-      expect(error?.message).toMatch(new RegExp(`mode 0${mode.toString(8)}.*chmod 600`))
-    },
-  )
+  it.each([0o640, 0o604, 0o660, 0o644, 0o601, 0o610, 0o620])('a key file of mode %o is refused', async (mode) => {
+    const file = fresh()
+    await Identity.generate().save(file)
+    chmodSync(file, mode)
+    const error = await Identity.load(file).then(
+      () => null,
+      (reason: StatewireError) => reason,
+    )
+    expect(error?.code).toBe('ERR_KEY_FILE_PERMISSIONS')
+    expect(error?.message).toMatch(new RegExp(`mode 0${mode.toString(8)}.*chmod 600`))
+  })
 
-  it('a key is taken from files that its owner alone can read', async () => {
+  it('a key file that only its owner can read is loaded', async () => {
     const file = fresh()
     await Identity.generate().save(file)
     for (const mode of [0o400, 0o600, 0o700]) {
@@ -155,7 +155,7 @@ describe('a key', () => {
     }
   })
 
-  it('a key the mode of the file behind a link counts', async () => {
+  it('the mode that counts for a key file behind a link is that of the file', async () => {
     const file = fresh()
     const link = fresh()
     await Identity.generate().save(file)
@@ -165,7 +165,7 @@ describe('a key', () => {
     expect(await codeOf(Identity.load(link))).toBe('ERR_KEY_FILE_PERMISSIONS')
   })
 
-  it('a key that is missing, a folder, too large, or in a place that cannot be written, is told apart', async () => {
+  it('a missing key file, a folder, a large file and an unwritable place give different errors', async () => {
     expect(await codeOf(Identity.load(fresh()))).toBe('ERR_KEY_FILE_NOT_FOUND')
     expect(await codeOf(Identity.load(folder))).toBe('ERR_KEY_FILE_UNUSABLE')
     const file = fresh()
@@ -176,7 +176,7 @@ describe('a key', () => {
     )
   })
 
-  it('a key is not written over another one unless that is asked for, and then the mode is right whatever it was', async () => {
+  it('a key overwrites another one only on request, and then with the right mode', async () => {
     const file = fresh()
     const [first, second] = [Identity.generate(), Identity.generate()]
     await first.save(file)
@@ -220,7 +220,7 @@ describe('a key', () => {
     ['a cut key', (ed.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string).slice(0, 80), 'ERR_KEY_FORMAT'],
     ['damaged base64', '-----BEGIN PRIVATE KEY-----\n****\n-----END PRIVATE KEY-----\n', 'ERR_KEY_FORMAT'],
     ['a buffer', Buffer.from('x') as unknown as string, 'ERR_KEY_FORMAT'],
-  ])('a key is not %s', async (_name, pem, code) => {
+  ])('a key is not loaded from %s', async (_name, pem, code) => {
     expect(thrown(() => Identity.fromPem(pem)).code).toBe(code)
     const file = fresh()
     writeFileSync(file, pem, { mode: 0o600 })
@@ -228,8 +228,8 @@ describe('a key', () => {
   })
 })
 
-describe('key material', () => {
-  it('key material shows in no text that an identity, its certificate or its transport becomes', () => {
+describe('private key material', () => {
+  it('no text form of an identity, its certificate or its transport contains the private key', () => {
     const identity = Identity.generate()
     const transport = new TlsTransport({ identity })
     const pipe = transport.dial(
@@ -262,13 +262,13 @@ describe('key material', () => {
     expect(() => structuredClone(identity.toJSON())).not.toThrow()
   })
 
-  it('key material would be seen if it showed', () => {
+  it('the search for private key material finds it where it is', () => {
     const identity = Identity.generate()
     const leak = inspect({ pem: identity.toPem() })
     expect(secretsOf(identity).some((secret) => leak.includes(secret))).toBe(true)
   })
 
-  it('key material shows in no error about a key', async () => {
+  it('no error about a key contains the key', async () => {
     const identity = Identity.generate()
     const damaged = identity.toPem().replace('MC4CAQ', 'MC4CAg').replace('-----END PRIVATE', '-----END SECRET')
     const file = fresh()
@@ -292,7 +292,7 @@ describe('key material', () => {
         expect(inspect(error, { depth: 10, showHidden: true })).not.toContain(secret)
   })
 
-  it('key material is not reached through the public key that is handed out', () => {
+  it('the private key cannot be reached through the public key', () => {
     const identity = Identity.generate()
     identity.publicKey.fill(0)
     expect(decodePeerId(identity.id).equals(identity.publicKey)).toBe(true)

@@ -43,7 +43,7 @@ interface Siege {
   readonly form: StuckForm
   readonly sources: readonly string[]
   readonly perSource: number
-  /** Each one that the listener closes is replaced at once. */
+  /** Each connection that the listener closes is replaced at once. */
   readonly isRenewed: boolean
 }
 
@@ -78,7 +78,7 @@ async function besiege(target: Network, { form, sources, perSource, isRenewed }:
 const home = ['127.0.0.1']
 const others = Array.from({ length: 64 }, (_, index) => sourceAddress(index))
 
-describe('a peer that comes for the first time', () => {
+describe('a new peer', () => {
   it.each<[string, Siege]>([
     ['eight silent sockets come from its address', { form: 'silent', sources: home, perSource: 8, isRenewed: false }],
     [
@@ -93,14 +93,14 @@ describe('a peer that comes for the first time', () => {
       'silent sockets of 64 other addresses fill the table',
       { form: 'silent', sources: others, perSource: 1, isRenewed: false },
     ],
-  ])('a peer that comes for the first time connects with its first dial while %s', async (_name, siege) => {
+  ])('a new peer connects with its first dial while %s', async (_name, siege) => {
     const network = await listening()
     await besiege(network, siege)
     expect(await connectOnce(network)).toBe(0)
   })
 })
 
-describe('a peer that proved its key before', () => {
+describe('a known peer', () => {
   it.each<[string, Siege]>([
     ['silent sockets from its address', { form: 'silent', sources: home, perSource: 8, isRenewed: true }],
     [
@@ -116,7 +116,7 @@ describe('a peer that proved its key before', () => {
       { form: 'silent', sources: home, perSource: 72, isRenewed: true },
     ],
   ])(
-    'a peer that proved its key before connects twelve times of twelve while a listener is held by %s, renewed as soon as they are closed',
+    'a known peer connects twelve times of twelve while the listener is occupied by renewed %s',
     async (_name, plan) => {
       const network = await listening()
       await connectOnce(network)
@@ -126,8 +126,8 @@ describe('a peer that proved its key before', () => {
   )
 })
 
-describe('a connection that is evicted', () => {
-  it('a connection that is evicted is closed, and reported once as rejected', async () => {
+describe('an evicted connection', () => {
+  it('an evicted connection is closed and reported once as rejected', async () => {
     const network = await listening()
     const rejected: NetworkEventOf<'connection.rejected'>[] = []
     network.on('connection.rejected', (event) => void rejected.push(event))
@@ -141,7 +141,7 @@ describe('a connection that is evicted', () => {
     ])
   })
 
-  it('a connection that is evicted is closed on a port that two networks share, before it is routed to one', async () => {
+  it('an evicted connection on a port that two networks share is closed before it is routed to one', async () => {
     const root = issue({ name: 'root', isAuthority: true })
     const port = new SharedPort({
       tls: { identity: own, ampc: { key: root.keyPem, certificate: root.pem, roots: {} } },

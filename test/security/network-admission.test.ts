@@ -1,6 +1,7 @@
 /**
- * Owns: who gets into a whole network: the list of addresses, the application's own say, and the roots behind names.
- * Refuses to know: rates and caps, which test/protocol/admission.test.ts holds.
+ * Owns: who gets into a whole network: the list of addresses, the admit function of the application, and the roots
+ * behind names.
+ * Independent of: rates and caps (test/protocol/admission.test.ts).
  */
 import net from 'node:net'
 import tls from 'node:tls'
@@ -33,12 +34,12 @@ function keep(network: Network): Network {
 }
 
 interface Guarded {
-  readonly door: Network
+  readonly network: Network
   readonly guest: Network
   readonly guestId: string
 }
 
-/** A network that guards its door, and a guest that dials it. */
+/** A network with admission options, and a guest that dials it. */
 async function meet(guard: {
   allowAddresses?: readonly string[]
   admit?: (info: AdmitInfo) => boolean | Promise<boolean>
@@ -46,7 +47,7 @@ async function meet(guard: {
 }): Promise<Guarded> {
   const [own, other] = [Identity.generate(), Identity.generate()]
   const { admitTimeoutMs, ...admission } = guard
-  const door = keep(
+  const network = keep(
     createNetwork({
       identity: own,
       listen: 'tls://127.0.0.1:0',
@@ -55,34 +56,34 @@ async function meet(guard: {
       ...admission,
     }),
   )
-  await door.ready()
-  const guest = keep(createNetwork({ identity: other, peers: [{ id: own.id, url: door.url ?? '' }], limits }))
-  return { door, guest, guestId: other.id }
+  await network.ready()
+  const guest = keep(createNetwork({ identity: other, peers: [{ id: own.id, url: network.url ?? '' }], limits }))
+  return { network, guest, guestId: other.id }
 }
 
-async function sessionsOf({ door, guest }: Guarded): Promise<void> {
-  await within(Promise.all([door.makeSessions({ count: 1 }), guest.makeSessions({ count: 1 })]), 'sessions')
+async function sessionsOf({ network, guest }: Guarded): Promise<void> {
+  await within(Promise.all([network.makeSessions({ count: 1 }), guest.makeSessions({ count: 1 })]), 'sessions')
 }
 
-describe('a list of addresses', () => {
+describe('allowAddresses', () => {
   it.each(['127.0.0.1', '127.0.0.0/8', '0.0.0.0/0'])(
-    'a list of addresses that holds %s lets a peer on loopback in',
+    'an allowAddresses of %s lets a peer on loopback in',
     async (entry) => {
       await sessionsOf(await meet({ allowAddresses: [entry] }))
     },
   )
 
   it.each([['10.0.0.0/8'], []])(
-    'a list of addresses that does not hold the address closes it at once, and says so',
+    'an address that allowAddresses does not contain is closed at once with a reason',
     async (...entries) => {
-      const { door } = await meet({ allowAddresses: entries })
-      const event = await nextEvent(door, 'connection.rejected')
+      const { network } = await meet({ allowAddresses: entries })
+      const event = await nextEvent(network, 'connection.rejected')
       expect(event).toMatchObject({ peer: null, cause: { code: 'ERR_NOT_ALLOWED' } })
     },
   )
 
   it.each(['127.0.0.1/33', '10.0.0/8', 'localhost', '::1/129', '1.2.3.4/8/9', '1.2.3.4/-1', ''])(
-    'a list of addresses refuses the entry %j by name',
+    'allowAddresses refuses the entry %j by name',
     (entry) => {
       const create = (): Network =>
         createNetwork({
@@ -101,8 +102,8 @@ describe('a list of addresses', () => {
   )
 })
 
-describe('the application is asked of each peer', () => {
-  it('the application is asked of each peer and lets it in, knowing who it is and where it comes from', async () => {
+describe('the admit function', () => {
+  it('admit is called with the id and the address of a peer, and lets it in', async () => {
     const asked: AdmitInfo[] = []
     const pair = await meet({ admit: (info) => asked.push(info) > 0 })
     await sessionsOf(pair)
@@ -111,13 +112,13 @@ describe('the application is asked of each peer', () => {
     ])
   })
 
-  it('the application is asked of each peer and may take its time', async () => {
+  it('admit may answer asynchronously', async () => {
     await sessionsOf(await meet({ admit: () => new Promise((resolve) => setImmediate(() => resolve(true))) }))
   })
 
   const noes: [string, () => boolean | Promise<boolean>, string][] = [
-    ['says no', () => false, 'refused'],
-    ['says no later', () => Promise.resolve(false), 'refused'],
+    ['returns false', () => false, 'refused'],
+    ['returns false later', () => Promise.resolve(false), 'refused'],
     [
       'throws',
       () => {
@@ -126,25 +127,22 @@ describe('the application is asked of each peer', () => {
       'threw',
     ],
     ['rejects', () => Promise.reject(new Error('a bug')), 'threw'],
-    ['answers with something else than true', () => 'yes' as unknown as boolean, 'refused'],
+    ['returns a value that is not true', () => 'yes' as unknown as boolean, 'refused'],
     ['never answers', () => new Promise(() => {}), 'did not answer'],
   ]
-  it.each(noes)(
-    'the application is asked of each peer and where it %s, the peer is refused and told so',
-    async (_what, admit, word) => {
-      const { door, guest, guestId } = await meet({ admit, admitTimeoutMs: 50 })
-      const rejected = nextEvent(door, 'connection.rejected')
-      const failed = nextEvent(guest, 'connection.failed')
-      expect(await rejected).toMatchObject({
-        peer: guestId,
-        cause: { code: 'ERR_NOT_ALLOWED', message: expect.stringContaining(word) as string },
-      })
-      expect(((await failed) as NetworkEventOf<'connection.failed'>).cause.message).toContain('not-allowed')
-    },
-  )
+  it.each(noes)('a peer is refused with a reason when admit %s', async (_what, admit, word) => {
+    const { network, guest, guestId } = await meet({ admit, admitTimeoutMs: 50 })
+    const rejected = nextEvent(network, 'connection.rejected')
+    const failed = nextEvent(guest, 'connection.failed')
+    expect(await rejected).toMatchObject({
+      peer: guestId,
+      cause: { code: 'ERR_NOT_ALLOWED', message: expect.stringContaining(word) as string },
+    })
+    expect(((await failed) as NetworkEventOf<'connection.failed'>).cause.message).toContain('not-allowed')
+  })
 })
 
-describe('an inbound connection that came to nothing is told of once', () => {
+describe('failed inbound connections', () => {
   const clients: [string, (port: number) => net.Socket, string, string?][] = [
     [
       'speaks another protocol',
@@ -170,16 +168,16 @@ describe('an inbound connection that came to nothing is told of once', () => {
     ],
   ]
   it.each(clients)(
-    'an inbound connection that came to nothing is told of once because it %s',
+    'an inbound connection is reported once as rejected when it %s',
     async (_what, connect, word, code = 'ERR_HANDSHAKE_FAILED') => {
-      const door = keep(
+      const network = keep(
         createNetwork({ identity: Identity.generate(), listen: 'tls://127.0.0.1:0', peers: [], limits }),
       )
-      await door.ready()
+      await network.ready()
       const rejections: NetworkEventOf<'connection.rejected'>[] = []
-      door.on('connection.rejected', (event) => void rejections.push(event))
-      const rejected = nextEvent(door, 'connection.rejected')
-      const socket = connect(Number(new URL(door.url ?? '').port)).on('error', () => {})
+      network.on('connection.rejected', (event) => void rejections.push(event))
+      const rejected = nextEvent(network, 'connection.rejected')
+      const socket = connect(Number(new URL(network.url ?? '').port)).on('error', () => {})
       const closed = new Promise((resolve) => socket.on('close', resolve).resume())
       await within(closed, 'the client sees it closed')
       expect(await rejected).toMatchObject({
@@ -187,7 +185,7 @@ describe('an inbound connection that came to nothing is told of once', () => {
         remoteAddress: expect.stringContaining('127.0.0.1:') as string,
         cause: { code, message: expect.stringContaining(word) as string },
       })
-      await until(() => door.resources.handles === 1, 'only the listener is left')
+      await until(() => network.resources.handles === 1, 'only the listener is left')
       await settle()
       expect(rejections).toHaveLength(1)
     },
@@ -212,7 +210,7 @@ describe('the ampc dialect over mutual TLS', () => {
     checkHostName: false,
   })
 
-  it('the ampc dialect over mutual TLS carries sessions between names whose certificates are anchored in their roots', async () => {
+  it('ampc over mutual TLS carries sessions between names whose certificates are anchored in their roots', async () => {
     const alice = keep(
       createNetwork({
         identity: 'alice',
@@ -241,7 +239,7 @@ describe('the ampc dialect over mutual TLS', () => {
     expect(await a!.receive('bob')).toEqual({ type: 'RingElement32', value: 7 })
   })
 
-  it('the ampc dialect over mutual TLS does not let a known peer claim the name of another', async () => {
+  it('ampc over mutual TLS refuses a known peer that claims the name of another', async () => {
     const alice = keep(
       createNetwork({
         identity: 'alice',
@@ -271,7 +269,7 @@ describe('the ampc dialect over mutual TLS', () => {
     expect((await failed).code).toBe('ERR_TIMED_OUT')
   })
 
-  it('the ampc dialect over mutual TLS does not take a server for a peer whose root is another', async () => {
+  it('ampc over mutual TLS refuses a server whose root belongs to another peer', async () => {
     const mallory = keep(
       createNetwork({
         identity: 'alice',

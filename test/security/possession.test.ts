@@ -1,10 +1,13 @@
-/** Owns: S4, that a certificate without its key is worth nothing. Refuses to know: how TLS is made (tls13-client.ts). */
+/**
+ * Owns: S4, that a certificate without its key gives no access.
+ * Independent of: how TLS is made (tls13-client.ts).
+ */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Identity } from '../../actors/tls/identity.ts'
 import { attempt } from './tls13-client.ts'
 import type { Presented } from './tls13-client.ts'
-import { Door } from './tls-bench.ts'
+import { Endpoint } from './tls-bench.ts'
 
 const server = Identity.generate()
 const bob = Identity.generate()
@@ -12,33 +15,33 @@ const mallory = Identity.generate()
 const keyOf = (identity: Identity) => createPrivateKey(identity.toPem())
 const certificateOf = (identity: Identity): Buffer => new X509Certificate(identity.certificate).raw
 
-let door: Door
+let endpoint: Endpoint
 beforeEach(async () => {
-  door = await Door.open({ identity: server, authorize: (id) => id === bob.id })
+  endpoint = await Endpoint.open({ identity: server, authorize: (id) => id === bob.id })
 })
-afterEach(() => door.close())
+afterEach(() => endpoint.close())
 
 describe('a hand-made TLS 1.3 client', () => {
-  it('a hand-made TLS 1.3 client with the certificate of Bob and the key of Bob is let in as Bob, so the client is right', async () => {
+  it('a hand-made TLS 1.3 client with the certificate and the key of Bob is accepted as Bob', async () => {
     const presented: Presented = { certificates: [certificateOf(bob)], signer: keyOf(bob), say: 'hello, it is me' }
-    const attempted = attempt(door.address.port, presented, (client) => client.heard === 'welcome')
-    const { pipe, heard } = await door.outcome(0)
+    const attempted = attempt(endpoint.address.port, presented, (client) => client.received === 'welcome')
+    const { pipe, received } = await endpoint.outcome(0)
     pipe.write([Buffer.from('welcome')])
     const ending = await attempted
-    expect([ending.heard, heard.text, pipe.peerId]).toEqual(['welcome', 'hello, it is me', bob.id])
+    expect([ending.received, received.text, pipe.peerId]).toEqual(['welcome', 'hello, it is me', bob.id])
     expect(ending.finished).toBe(true)
   })
 
-  it('a hand-made TLS 1.3 client with the certificate of Bob and another key is refused, 100 of 100', async () => {
+  it('a hand-made TLS 1.3 client with the certificate of Bob and another key is refused 100 times of 100', async () => {
     let refused = 0
     for (let i = 0; i < 100; i++) {
-      const ending = await attempt(door.address.port, {
+      const ending = await attempt(endpoint.address.port, {
         certificates: [certificateOf(bob)],
         signer: keyOf(Identity.generate()),
         say: 'let me in',
       })
-      const { outcome, pipe, heard } = await door.outcome(i)
-      expect([ending.finished, ending.heard, heard.text, pipe.peerId]).toEqual([true, '', '', undefined])
+      const { outcome, pipe, received } = await endpoint.outcome(i)
+      expect([ending.finished, ending.received, received.text, pipe.peerId]).toEqual([true, '', '', undefined])
       expect(outcome?.message).toMatch(/does not hold the key of its certificate/)
       if (outcome !== null) refused++
     }
@@ -53,7 +56,7 @@ describe('a hand-made TLS 1.3 client', () => {
       {
         certificates: [certificateOf(bob)],
         signer: keyOf(bob),
-        spoil: (name, bytes) => (name === 'verify' ? flipped(bytes, 20) : bytes),
+        tamper: (name, bytes) => (name === 'verify' ? flipped(bytes, 20) : bytes),
       },
     ],
     [
@@ -61,22 +64,22 @@ describe('a hand-made TLS 1.3 client', () => {
       {
         certificates: [certificateOf(bob)],
         signer: keyOf(bob),
-        spoil: (name, bytes) => (name === 'finished' ? flipped(bytes, 10) : bytes),
+        tamper: (name, bytes) => (name === 'finished' ? flipped(bytes, 10) : bytes),
       },
     ],
     [
-      'with its own certificate in front of the one of Bob',
+      'with its own certificate before that of Bob',
       { certificates: [certificateOf(mallory), certificateOf(bob)], signer: keyOf(mallory) },
     ],
     [
-      'with its own certificate behind the one of Bob',
+      'with its own certificate after that of Bob',
       { certificates: [certificateOf(bob), certificateOf(mallory)], signer: keyOf(mallory) },
     ],
   ])('a hand-made TLS 1.3 client %s is refused', async (_name, presented) => {
-    const ending = await attempt(door.address.port, { ...presented, say: 'let me in' })
-    const { outcome, heard } = await door.outcome(0)
+    const ending = await attempt(endpoint.address.port, { ...presented, say: 'let me in' })
+    const { outcome, received } = await endpoint.outcome(0)
     expect(outcome).toBeInstanceOf(Error)
-    expect([ending.heard, heard.text]).toEqual(['', ''])
+    expect([ending.received, received.text]).toEqual(['', ''])
   })
 })
 

@@ -1,6 +1,6 @@
 /**
- * Owns: dialling by name over real sockets: the default name service, a second address after one where something else
- * answers, and which name a certificate has to be valid for.
+ * Owns: dialling by name over real sockets: the default name service, a second address after one where another program
+ * answers, and the name for which a certificate has to be valid.
  * Independent of: the order of addresses (test/actors/dial-addresses.test.ts) and the queue of lookups.
  */
 import dns from 'node:dns'
@@ -23,7 +23,7 @@ function begin(network: Network): Network {
   return network
 }
 
-/** Something at this address that speaks another protocol. */
+/** A server at this address that speaks another protocol. */
 async function speakHttp(host: string, port: number): Promise<void> {
   const server = net.createServer((socket) => socket.on('error', () => {}).end('HTTP/1.1 400 Bad Request\r\n\r\n'))
   await new Promise<void>((resolve) => server.listen(port, host, resolve))
@@ -42,7 +42,7 @@ const portOf = (network: Network): number => Number(new URL(network.url as strin
 const names = { lookup: () => Promise.resolve(['127.0.0.2', '127.0.0.1']) }
 
 describe('a peer that is dialled by name over TLS', () => {
-  it('a peer that is dialled by name over TLS connects over TLS at the second address of a name when an HTTP server answers at the first', async () => {
+  it('a peer dialled by name connects at its second address when an HTTP server answers at the first', async () => {
     const [alice, bob] = [Identity.generate(), Identity.generate()]
     const listener = begin(createNetwork({ identity: alice, listen: 'tls://127.0.0.1:0', peers: [{ id: bob.id }] }))
     await listener.ready()
@@ -62,7 +62,7 @@ describe('a peer that is dialled by name over TLS', () => {
     [['bob.test'], true],
     [['127.0.0.1'], false],
   ])(
-    'checks an ampc certificate against the dialled name and not its address (valid for %j, connects: %s)',
+    'an ampc certificate is checked against the dialled name, not its address (valid for %j, connects: %s)',
     async (hosts, connects) => {
       const ids = ['alice', 'bob'] as const
       const roots = ids.map((name) => issue({ name: `${name} root`, isAuthority: true }))
@@ -94,7 +94,7 @@ describe('a peer that is dialled by name over TLS', () => {
 })
 
 describe('the system name service', () => {
-  it('the system name service resolves names by dns.lookup with all addresses, so that the hosts file counts', async () => {
+  it('the system name service resolves names by dns.lookup with all addresses, so it uses the hosts file', async () => {
     const asked: unknown[] = []
     vi.spyOn(dns, 'lookup').mockImplementation(((
       host: string,

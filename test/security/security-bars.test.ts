@@ -1,6 +1,7 @@
 /**
- * Owns: the bars of security at the size that every commit can bear: what they assert, not how far it holds.
- * Refuses to know: figures that need a quiet machine (`npm run bars:security`), and what takes long (security-bars.long.test.ts).
+ * Owns: the security requirements at a size that every commit can afford: what they assert, not how far it holds.
+ * Independent of: figures that need a quiet machine (`npm run bars:security`), and long runs
+ * (security-bars.long.test.ts).
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
@@ -11,7 +12,7 @@ import { tryWrongProtocols } from '../bars/security/wrong-protocol-bar.ts'
 
 const root = new URL('../../', import.meta.url)
 
-/** Bounds that are kept by the class that has them, with a test beside it: its own kind of figure, or not a bound of input. */
+/** Bounds that one class keeps, with a test beside it: another kind of figure, or not a bound of input. */
 const keptElsewhere = new Set([
   'maxTimerMs',
   'keyFileLengthBytesMax',
@@ -33,6 +34,7 @@ const keptElsewhere = new Set([
   'heldPerByteMax',
   'shareBytesMax',
   'provedHostsMax',
+  'maxFrameCost',
   'waitingMax',
   'addressesMax',
   'nextReadBytesMax',
@@ -57,7 +59,7 @@ it('S9: every declared limit has its outcome at n-1, n and n+1', async () => {
   expect(cases).toBeGreaterThan(500)
 }, 30_000)
 
-it('S9: no number that is called a maximum or a minimum is left out', () => {
+it('S9: every number that is named a maximum or a minimum is covered', () => {
   const files = ['actors', 'codec', 'protocol'].flatMap((folder) =>
     readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts'))
@@ -75,18 +77,18 @@ it('S9: no number that is called a maximum or a minimum is left out', () => {
   expect(named.filter((name) => !declared.has(name) && !keptElsewhere.has(name))).toEqual([])
 })
 
-it('S10: whoever speaks another protocol is closed, with a reason, and little of it is read', async () => {
+it('S10: a peer of another protocol is closed with a reason after little of it was read', async () => {
   const { cases, closed, typed, worstReadBytes, notes } = await tryWrongProtocols()
   expect(notes).toEqual([])
   expect([closed, typed]).toEqual([cases, cases])
   expect(worstReadBytes).toBeLessThanOrEqual(1024)
 }, 60_000)
 
-it('S4: a certificate without its key is worth nothing', async () => {
+it('S4: a certificate without its key gives no access', async () => {
   expect(await provePossession(5)).toEqual({ attempts: 5, refused: 5, isClientSound: true })
 })
 
-it('S7: no bomb of the codec has another outcome than its own, takes much memory or pollutes', () => {
+it('S7: malicious input of the codec has its own outcome, takes little memory and pollutes no prototype', () => {
   const { cases, wrong, large, polluted } = detonate()
   expect([wrong, large, polluted]).toEqual([0, 0, 0])
   expect(cases).toBeGreaterThanOrEqual(30)

@@ -1,6 +1,6 @@
 /**
- * Owns: certificates of any kind for tests, made on the spot: authorities, leaves, wrong ones. Nothing of it is committed.
- * Refuses to know: who should take them.
+ * Owns: certificates of any kind for tests, generated on the spot: authorities, leaves, wrong ones. None is committed.
+ * Independent of: what accepts them.
  */
 import { createPublicKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'

@@ -1,4 +1,7 @@
-/** Owns: the ampc dialect over mutual TLS, and both dialects on one port. Refuses to know: the dialects above TLS. */
+/**
+ * Owns: the ampc dialect over mutual TLS, and both dialects on one port.
+ * Independent of: the dialects above TLS.
+ */
 import tls from 'node:tls'
 import { X509Certificate } from 'node:crypto'
 import { afterEach, describe, expect, it, vi } from 'vitest'
@@ -9,7 +12,7 @@ import type { AmpcTlsOptions } from '../../actors/tls/tls-ampc.ts'
 import { TlsTransport } from '../../actors/tls/tls-transport.ts'
 import { issue } from './test-authority.ts'
 import type { Issued } from './test-authority.ts'
-import { dial, Door, options, outcomeOf, putAway, until } from './tls-bench.ts'
+import { dial, Endpoint, options, outcomeOf, closeAll, until } from './tls-bench.ts'
 import type { Dialled } from './tls-bench.ts'
 
 const names = ['alice', 'bob', 'carol'] as const
@@ -26,35 +29,35 @@ const keysOf = (leaf: Issued, ...between: Issued[]): AmpcTlsOptions => ({
 })
 const [alice, bob, carol] = [keysOf(leafOf('alice')), keysOf(leafOf('bob')), keysOf(leafOf('carol'))]
 
-const doors: Door[] = []
+const endpoints: Endpoint[] = []
 const transports: TlsTransport[] = []
-afterEach(() => putAway(doors, transports))
+afterEach(() => closeAll(endpoints, transports))
 
-async function openDoor(ampc: AmpcTlsOptions, identity?: Identity): Promise<Door> {
-  const door = await Door.open({ ampc, ...(identity === undefined ? {} : { identity }) })
-  doors.push(door)
-  return door
+async function openEndpoint(ampc: AmpcTlsOptions, identity?: Identity): Promise<Endpoint> {
+  const endpoint = await Endpoint.open({ ampc, ...(identity === undefined ? {} : { identity }) })
+  endpoints.push(endpoint)
+  return endpoint
 }
 
-function dialAs(ampc: AmpcTlsOptions, door: Door, expectedPeerId: string, host = '127.0.0.1'): Dialled {
+function dialAs(ampc: AmpcTlsOptions, endpoint: Endpoint, expectedPeerId: string, host = '127.0.0.1'): Dialled {
   const transport = new TlsTransport({ ampc })
   transports.push(transport)
-  return dial(transport, { host, port: door.address.port }, { expectedPeerId })
+  return dial(transport, { host, port: endpoint.address.port }, { expectedPeerId })
 }
 
-describe('two sides with the roots of each other', () => {
+describe("two ampc sides with each other's roots", () => {
   it.each(['127.0.0.1', 'localhost'])(
-    'two sides with the roots of each other let bytes flow over %s, and each claim is covered by its own root only',
+    'two ampc sides exchange bytes over %s, and each identity is anchored in its own root only',
     async (host) => {
-      const door = await openDoor(bob)
-      const { pipe, heard } = dialAs(alice, door, 'bob', host)
+      const endpoint = await openEndpoint(bob)
+      const { pipe, received } = dialAs(alice, endpoint, 'bob', host)
       pipe.resume()
       await pipe.secure()
-      const accepted = await door.outcome(0)
+      const accepted = await endpoint.outcome(0)
       expect(accepted.outcome).toBeNull()
       accepted.pipe.write([Buffer.from('from bob')])
       pipe.write([Buffer.from('from alice')])
-      await until('both have heard', () => heard.text === 'from bob' && accepted.heard.text === 'from alice')
+      await until('both have received', () => received.text === 'from bob' && accepted.received.text === 'from alice')
       expect([pipe.dialect, pipe.peerId, accepted.pipe.peerId]).toEqual(['ampc', 'bob', undefined])
       expect(
         ['alice', 'bob', 'carol', 'mallory', '', '__proto__'].filter((name) => accepted.pipe.isAnchoredIn(name)),
@@ -63,40 +66,37 @@ describe('two sides with the roots of each other', () => {
     },
   )
 
-  it('two sides with the roots of each other take chains with authorities between, in both directions', async () => {
+  it('two ampc sides accept chains with intermediate authorities in both directions', async () => {
     const chained = (name: 'alice' | 'bob'): AmpcTlsOptions => {
       const upper = issue({ name: `${name} upper`, issuer: roots[name], isAuthority: true })
       const lower = issue({ name: `${name} lower`, issuer: upper, isAuthority: true })
       return keysOf(leafOf(name, { issuer: lower }), lower, upper)
     }
-    const door = await openDoor(chained('bob'))
-    const { pipe } = dialAs(chained('alice'), door, 'bob')
+    const endpoint = await openEndpoint(chained('bob'))
+    const { pipe } = dialAs(chained('alice'), endpoint, 'bob')
     await pipe.secure()
-    const accepted = await door.outcome(0)
+    const accepted = await endpoint.outcome(0)
     expect(accepted.outcome).toBeNull()
     expect(['alice', 'bob', 'carol'].map((name) => accepted.pipe.isAnchoredIn(name))).toEqual([true, false, false])
   })
 
-  it.each(['rsa', 'ec', 'ed25519'] as const)(
-    'two sides with the roots of each other take keys of kind %s',
-    async (kind) => {
-      const door = await openDoor(keysOf(leafOf('bob', { kind })))
-      await dialAs(keysOf(leafOf('alice', { kind })), door, 'bob').pipe.secure()
-      expect((await door.outcome(0)).pipe.isAnchoredIn('alice')).toBe(true)
-    },
-  )
+  it.each(['rsa', 'ec', 'ed25519'] as const)('two ampc sides accept keys of kind %s', async (kind) => {
+    const endpoint = await openEndpoint(keysOf(leafOf('bob', { kind })))
+    await dialAs(keysOf(leafOf('alice', { kind })), endpoint, 'bob').pipe.secure()
+    expect((await endpoint.outcome(0)).pipe.isAnchoredIn('alice')).toBe(true)
+  })
 
   it.each(['TLSv1.2', 'TLSv1.3'] as const)(
-    'two sides with the roots of each other take %s of a client without SNI, give it no ticket that works, and name their authorities',
+    'two ampc sides accept %s from a client without SNI, give it no usable ticket, and name their authorities',
     async (version) => {
-      const door = await openDoor(bob)
+      const endpoint = await openEndpoint(bob)
       const client = async (
         more: tls.ConnectionOptions,
       ): Promise<{ isReused: boolean; session: Buffer | undefined }> => {
-        const index = door.accepted.length
+        const index = endpoint.accepted.length
         let session: Buffer | undefined
         const socket = tls.connect({
-          ...door.address,
+          ...endpoint.address,
           rejectUnauthorized: false,
           minVersion: version,
           maxVersion: version,
@@ -104,21 +104,21 @@ describe('two sides with the roots of each other', () => {
         })
         socket.on('error', () => socket.destroy()).on('session', (ticket: Buffer) => (session = ticket))
         socket.resume()
-        const { pipe } = await door.outcome(index)
+        const { pipe } = await endpoint.outcome(index)
         const isReused = socket.isSessionReused()
         if (pipe.dialect !== undefined) pipe.end()
         await until('it is closed', () => socket.destroyed)
         return { isReused, session }
       }
       const first = await client({ key: alice.key, cert: alice.certificate })
-      expect(door.accepted[0]?.pipe.dialect).toBe('ampc')
+      expect(endpoint.accepted[0]?.pipe.dialect).toBe('ampc')
       const second = await client(first.session === undefined ? {} : { session: first.session })
-      expect([second.isReused === true, door.accepted[1]?.outcome instanceof Error]).toEqual([false, true])
+      expect([second.isReused === true, endpoint.accepted[1]?.outcome instanceof Error]).toEqual([false, true])
     },
   )
 })
 
-describe('the dialling side refuses a server', () => {
+describe('a dialling ampc side', () => {
   it.each<[string, AmpcTlsOptions, RegExp]>([
     ['of another peer', carol, /not valid for "bob"/],
     [
@@ -147,28 +147,28 @@ describe('the dialling side refuses a server', () => {
       keysOf(leafOf('bob', { issuer: issue({ name: 'bob root', isAuthority: true }) })),
       /not valid for "bob"/,
     ],
-  ])('the dialling side refuses a server %s', async (_name, server, sentence) => {
-    const door = await openDoor(server)
-    const { pipe } = dialAs(alice, door, 'bob')
+  ])('a dialling ampc side refuses a server %s', async (_name, server, sentence) => {
+    const endpoint = await openEndpoint(server)
+    const { pipe } = dialAs(alice, endpoint, 'bob')
     pipe.write([Buffer.from('a secret for Bob')])
     const outcome = await outcomeOf(pipe)
     expect(outcome).toMatchObject({ code: 'ERR_CERTIFICATE_REJECTED', fatal: true })
     expect(outcome?.message).toMatch(sentence)
-    expect((await door.outcome(0)).heard.text).toBe('')
+    expect((await endpoint.outcome(0)).received.text).toBe('')
   })
 
-  it('the dialling side refuses a server that speaks the native dialect, as a TLS error that is fatal', async () => {
-    const door = await Door.open({ identity: Identity.generate() })
-    doors.push(door)
-    expect(await outcomeOf(dialAs(alice, door, 'bob').pipe)).toBeInstanceOf(Error)
+  it('a dialling ampc side refuses a server that speaks the native dialect, with a fatal TLS error', async () => {
+    const endpoint = await Endpoint.open({ identity: Identity.generate() })
+    endpoints.push(endpoint)
+    expect(await outcomeOf(dialAs(alice, endpoint, 'bob').pipe)).toBeInstanceOf(Error)
   })
 
-  it('the dialling side refuses a server unless host names do not matter, by option', async () => {
-    const door = await openDoor(keysOf(leafOf('bob', { hosts: ['elsewhere.example'] })))
-    await expect(dialAs({ ...alice, checkHostName: false }, door, 'bob').pipe.secure()).resolves.toBeUndefined()
+  it('a dialling ampc side can be configured to ignore host names', async () => {
+    const endpoint = await openEndpoint(keysOf(leafOf('bob', { hosts: ['elsewhere.example'] })))
+    await expect(dialAs({ ...alice, checkHostName: false }, endpoint, 'bob').pipe.secure()).resolves.toBeUndefined()
   })
 
-  it('the dialling side refuses a server for whom it has no root, before it dials', () => {
+  it('a dialling ampc side refuses a server without a root for it before it dials', () => {
     const transport = new TlsTransport({ ampc: alice })
     expect(() => transport.dial({ host: '127.0.0.1', port: 1 }, { ...options, expectedPeerId: 'mallory' })).toThrow(
       expect.objectContaining({ code: 'ERR_UNKNOWN_PEER' }),
@@ -176,7 +176,7 @@ describe('the dialling side refuses a server', () => {
   })
 })
 
-describe('the accepting side refuses a client', () => {
+describe('an accepting ampc side', () => {
   it.each<[string, AmpcTlsOptions]>([
     [
       'whose root it does not know',
@@ -196,40 +196,40 @@ describe('the accepting side refuses a client', () => {
         return keysOf(leafOf('alice', { issuer: between }), between)
       })(),
     ],
-  ])('the accepting side refuses a client %s', async (_name, client) => {
-    const door = await openDoor(bob)
-    const { pipe } = dialAs(client, door, 'bob')
+  ])('an accepting ampc side refuses a client %s', async (_name, client) => {
+    const endpoint = await openEndpoint(bob)
+    const { pipe } = dialAs(client, endpoint, 'bob')
     pipe.write([Buffer.from('let me in')])
     await outcomeOf(pipe)
-    const accepted = await door.outcome(0)
+    const accepted = await endpoint.outcome(0)
     expect(accepted.outcome).toMatchObject({ code: 'ERR_HANDSHAKE_FAILED' })
-    expect([accepted.heard.text, names.some((name) => accepted.pipe.isAnchoredIn(name))]).toEqual(['', false])
+    expect([accepted.received.text, names.some((name) => accepted.pipe.isAnchoredIn(name))]).toEqual(['', false])
   })
 
-  it('the accepting side refuses a client without a certificate', async () => {
-    const door = await openDoor(bob)
-    const socket = tls.connect({ ...door.address, rejectUnauthorized: false })
+  it('an accepting ampc side refuses a client without a certificate', async () => {
+    const endpoint = await openEndpoint(bob)
+    const socket = tls.connect({ ...endpoint.address, rejectUnauthorized: false })
     socket.on('error', () => socket.destroy())
-    expect((await door.outcome(0)).outcome).toBeInstanceOf(Error)
+    expect((await endpoint.outcome(0)).outcome).toBeInstanceOf(Error)
     socket.destroy()
   })
 
-  it('the accepting side refuses a client that claims to be another: let in by TLS, not covered by the claim', async () => {
-    const door = await openDoor(bob)
-    await dialAs(carol, door, 'bob').pipe.secure()
-    const accepted = await door.outcome(0)
+  it('a client with a valid certificate that claims another name passes TLS but is not anchored there', async () => {
+    const endpoint = await openEndpoint(bob)
+    await dialAs(carol, endpoint, 'bob').pipe.secure()
+    const accepted = await endpoint.outcome(0)
     expect(accepted.outcome).toBeNull()
     expect([accepted.pipe.isAnchoredIn('alice'), accepted.pipe.isAnchoredIn('carol')]).toEqual([false, true])
   })
 })
 
-describe('a chain', () => {
+describe('a certificate chain', () => {
   const nowMs = new Date().getTime()
   const x = ({ pem }: Issued): X509Certificate => new X509Certificate(pem)
   const upper = issue({ name: 'upper', issuer: roots.alice, isAuthority: true })
   const leaf = issue({ name: 'leaf', issuer: upper })
 
-  it('a chain is anchored by way of what was shown, in any order, and by nothing else', () => {
+  it('a chain is anchored only through the certificates that were presented, in any order', () => {
     expect(isAnchored([x(leaf), x(upper)], x(roots.alice), nowMs)).toBe(true)
     expect(isAnchored([x(leaf), x(roots.bob), x(upper)], x(roots.alice), nowMs)).toBe(true)
     expect(isAnchored([x(leaf)], x(roots.alice), nowMs)).toBe(false)
@@ -237,7 +237,7 @@ describe('a chain', () => {
     expect(isAnchored([], x(roots.alice), nowMs)).toBe(false)
   })
 
-  it('a chain ends where a certificate in it is no authority, or at a time at which one is not valid', () => {
+  it('a chain ends at a certificate that is not an authority or not valid at the time', () => {
     const notAuthority = issue({ name: 'upper', issuer: roots.alice, key: upper.key })
     expect(isAnchored([x(leaf), x(notAuthority)], x(roots.alice), nowMs)).toBe(false)
     const over = { validFrom: new Date(0), validTo: new Date(1e12) }
@@ -252,7 +252,7 @@ describe('a chain', () => {
     expect(isAnchored([x(leaf)], x(leafOf('alice')), nowMs)).toBe(false)
   })
 
-  it('a chain is at most eight long, and authorities that sign each other do not make it endless', () => {
+  it('a chain has at most eight certificates, and authorities that sign each other do not make it endless', () => {
     const chain = [issue({ name: 'a1', issuer: roots.alice, isAuthority: true })]
     while (chain.length < 7)
       chain.unshift(issue({ name: `a${chain.length + 1}`, issuer: chain[0] as Issued, isAuthority: true }))
@@ -269,27 +269,37 @@ describe('a chain', () => {
   })
 })
 
-describe('options', () => {
+describe('the options of ampc TLS', () => {
   it.each<[string, Partial<AmpcTlsOptions>, string, RegExp]>([
-    ['a key that is none', { key: 'x' }, 'ERR_KEY_FORMAT', /private key in PEM/],
+    ['a key that is not a key', { key: 'x' }, 'ERR_KEY_FORMAT', /private key in PEM/],
     ['a key of another certificate', { key: bob.key }, 'ERR_CERTIFICATE_UNUSABLE', /another key/],
-    ['a certificate that is none', { certificate: 'x' }, 'ERR_CERTIFICATE_UNUSABLE', /the certificate is not/],
-    ['a root that is none', { roots: { bob: 'x' } }, 'ERR_CERTIFICATE_UNUSABLE', /the root of "bob" is not/],
-    ['a root that is no authority', { roots: { bob: bob.certificate } }, 'ERR_CERTIFICATE_UNUSABLE', /authority/],
     [
-      'one root for two',
+      'a certificate that is not a certificate',
+      { certificate: 'x' },
+      'ERR_CERTIFICATE_UNUSABLE',
+      /the certificate is not/,
+    ],
+    [
+      'a root that is not a certificate',
+      { roots: { bob: 'x' } },
+      'ERR_CERTIFICATE_UNUSABLE',
+      /the root of "bob" is not/,
+    ],
+    ['a root that is not an authority', { roots: { bob: bob.certificate } }, 'ERR_CERTIFICATE_UNUSABLE', /authority/],
+    [
+      'one root for two peers',
       { roots: { bob: roots.bob.pem, carol: roots.bob.pem } },
       'ERR_CERTIFICATE_UNUSABLE',
       /"carol" and "bob" have the same root/,
     ],
-    ['an identity that is none', { roots: { '': roots.bob.pem } }, 'ERR_INVALID_PEER_ID', /empty/],
-  ])('options refuse %s', (_name, change, code, sentence) => {
+    ['an empty identity', { roots: { '': roots.bob.pem } }, 'ERR_INVALID_PEER_ID', /empty/],
+  ])('ampc TLS refuses %s', (_name, change, code, sentence) => {
     const attempt = (): AmpcTls => new AmpcTls({ ...alice, ...change })
     expect(attempt).toThrow(expect.objectContaining({ code }))
     expect(attempt).toThrow(sentence)
   })
 
-  it('options refuse a transport without any keys, and dialects that it has no keys for', () => {
+  it('a TLS transport refuses to be made without keys, and to dial in a dialect without keys', () => {
     expect(() => new TlsTransport({})).toThrow(expect.objectContaining({ code: 'ERR_INVALID_OPTION' }))
     const address = { host: '127.0.0.1', port: 1 }
     expect(() =>
@@ -306,17 +316,17 @@ describe('options', () => {
 })
 
 describe('both dialects on one port', () => {
-  it('both dialects on one port get each the certificate and the version of their own, by the ALPN of the ClientHello', async () => {
+  it('two dialects on one port each get their own certificate and TLS version, by ALPN', async () => {
     const [nativeServer, nativeClient] = [Identity.generate(), Identity.generate()]
-    const door = await openDoor(bob, nativeServer)
+    const endpoint = await openEndpoint(bob, nativeServer)
     const both = new TlsTransport({ identity: nativeClient, ampc: alice })
     transports.push(both)
-    const native = dial(both, door.address, { expectedPeerId: nativeServer.id })
+    const native = dial(both, endpoint.address, { expectedPeerId: nativeServer.id })
     await native.pipe.secure()
-    const first = await door.outcome(0)
-    const ampc = dial(both, door.address, { expectedPeerId: 'bob', dialect: 'ampc' })
+    const first = await endpoint.outcome(0)
+    const ampc = dial(both, endpoint.address, { expectedPeerId: 'bob', dialect: 'ampc' })
     await ampc.pipe.secure()
-    const second = await door.outcome(1)
+    const second = await endpoint.outcome(1)
     expect([first.pipe.dialect, first.pipe.peerId]).toEqual(['native', nativeClient.id])
     expect([second.pipe.dialect, second.pipe.isAnchoredIn('alice')]).toEqual(['ampc', true])
     for (const [end, accepted] of [
@@ -324,23 +334,23 @@ describe('both dialects on one port', () => {
       [ampc, second],
     ] as const) {
       end.pipe.write([Buffer.from('hello')])
-      await until('it has arrived', () => accepted.heard.text === 'hello')
+      await until('it has arrived', () => accepted.received.text === 'hello')
     }
   })
 
-  it('both dialects on one port refuse a third, and a native client that leaves out its ALPN gets no further than the roots', async () => {
-    const door = await openDoor(bob, Identity.generate())
+  it('a port of two dialects refuses a third, and a native client without ALPN fails at the roots', async () => {
+    const endpoint = await openEndpoint(bob, Identity.generate())
     const mallory = Identity.generate()
     for (const [index, ALPNProtocols] of [['h2'], []].entries()) {
       const socket = tls.connect({
-        ...door.address,
+        ...endpoint.address,
         key: mallory.toPem(),
         cert: mallory.certificate,
         rejectUnauthorized: false,
         ALPNProtocols,
       })
       socket.on('error', () => socket.destroy())
-      expect((await door.outcome(index)).outcome).toBeInstanceOf(Error)
+      expect((await endpoint.outcome(index)).outcome).toBeInstanceOf(Error)
       socket.destroy()
     }
   })

@@ -1,7 +1,7 @@
 /**
- * Owns: what the tests of TLS stand on: a carrier for the conformance suite that secures each pipe by itself, a listener
+ * Owns: what the tests of TLS share: a carrier for the conformance suite that secures each pipe by itself, a listener
  * that keeps the outcome of each handshake, and waiting without sleeping.
- * Refuses to know: what is expected.
+ * Independent of: what is expected.
  */
 import { Identity } from '../../actors/tls/identity.ts'
 import type {
@@ -20,7 +20,7 @@ import type { TlsDialOptions, TlsTransportOptions } from '../../actors/tls/tls-t
 export const options = { highWaterMarkBytes: 64 * 1024 }
 export const loopback: Address = { host: '127.0.0.1', port: 0 }
 
-export function turn(): Promise<void> {
+export function nextTick(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
@@ -28,12 +28,12 @@ export async function until(what: string, holds: () => boolean, patienceMs = 10_
   const deadlineMs = performance.now() + patienceMs
   while (!holds()) {
     if (performance.now() > deadlineMs) throw new Error(`${what} did not come about within ${patienceMs} ms`)
-    await turn()
+    await nextTick()
   }
 }
 
-/** What one pipe was told. */
-export class Heard implements PipeHandlers {
+/** Records the callbacks of one pipe. */
+export class Received implements PipeHandlers {
   readonly chunks: Buffer[] = []
   readonly closedWith: (Error | null)[] = []
   isOpen = false
@@ -68,13 +68,13 @@ export async function outcomeOf(pipe: Pipe): Promise<Error | null> {
 
 export interface Accepted {
   readonly pipe: TlsPipe
-  readonly heard: Heard
+  readonly received: Received
   /** undefined while the handshake is under way. */
   outcome: Error | null | undefined
 }
 
-/** A listener that secures whatever comes and resumes it. */
-export class Door {
+/** A listener that secures and resumes every connection. */
+export class Endpoint {
   readonly transport: TlsTransport
   readonly accepted: Accepted[] = []
   readonly listener: PipeListener
@@ -85,14 +85,14 @@ export class Door {
     this.listener = listener
   }
 
-  static async open(transportOptions: TlsTransportOptions): Promise<Door> {
+  static async open(transportOptions: TlsTransportOptions): Promise<Endpoint> {
     const transport = new TlsTransport(transportOptions)
     const accepted: Accepted[] = []
     const listener = await transport.listen(loopback, options, {
       onPipe(pipe) {
-        const one: Accepted = { pipe: pipe as TlsPipe, heard: new Heard(), outcome: undefined }
+        const one: Accepted = { pipe: pipe as TlsPipe, received: new Received(), outcome: undefined }
         accepted.push(one)
-        pipe.handle(one.heard)
+        pipe.handle(one.received)
         pipe.resume()
         void outcomeOf(pipe).then((outcome) => (one.outcome = outcome))
       },
@@ -100,7 +100,7 @@ export class Door {
         throw error
       },
     })
-    return new Door(transport, accepted, listener)
+    return new Endpoint(transport, accepted, listener)
   }
 
   get address(): Address {
@@ -113,17 +113,17 @@ export class Door {
     return this.accepted[index] as Accepted
   }
 
-  /** Puts all away, and holds the transport to having nothing left. */
+  /** Closes all, and asserts that the transport holds nothing. */
   async close(): Promise<void> {
     await this.listener.close()
     for (const { pipe } of this.accepted) pipe.destroy()
-    await until('the door holds nothing', () => this.transport.openHandles === 0)
+    await until('the endpoint holds nothing', () => this.transport.openHandles === 0)
   }
 }
 
-/** For `afterEach`: puts all of it away, and holds both sides to having nothing left. */
-export async function putAway(doors: Door[], transports: TlsTransport[]): Promise<void> {
-  for (const door of doors.splice(0)) await door.close()
+/** For `afterEach`: closes all, and asserts that both sides hold nothing. */
+export async function closeAll(endpoints: Endpoint[], transports: TlsTransport[]): Promise<void> {
+  for (const endpoint of endpoints.splice(0)) await endpoint.close()
   for (const transport of transports.splice(0)) {
     for (const pipe of transport.pipes) pipe.destroy()
     await until('the dialling side holds nothing', () => transport.openHandles === 0)
@@ -132,7 +132,7 @@ export async function putAway(doors: Door[], transports: TlsTransport[]): Promis
 
 export interface Dialled {
   readonly pipe: TlsPipe
-  readonly heard: Heard
+  readonly received: Received
 }
 
 export function dial(
@@ -141,14 +141,14 @@ export function dial(
   dialOptions: Omit<TlsDialOptions, 'highWaterMarkBytes'>,
 ): Dialled {
   const pipe = transport.dial(address, { ...options, ...dialOptions })
-  const heard = new Heard()
-  pipe.handle(heard)
-  return { pipe, heard }
+  const received = new Received()
+  pipe.handle(received)
+  return { pipe, received }
 }
 
 /**
- * Two identities as one transport: it dials as one and accepts as the other. A pipe counts as open once it is secure, so
- * that the contract of carriers can be asked of it as of any other.
+ * Two identities as one transport: it dials as one and accepts as the other. A pipe counts as open once it is secure,
+ * so that the contract of carriers can be tested on it as on any other.
  */
 export class SecuringTransport implements Transport {
   readonly #acceptor = Identity.generate()
@@ -174,7 +174,7 @@ export class SecuringTransport implements Transport {
   }
 }
 
-/** Secures itself, and says `onOpen` after that. It hides the one thing that sets TLS apart, the proven id. */
+/** Secures itself, and calls `onOpen` after that. It hides the one thing that distinguishes TLS, the proven id. */
 class SecuredPipe implements Pipe {
   readonly peerId = undefined
   readonly #pipe: Pipe

@@ -1,14 +1,17 @@
-/** Owns: that a batch too large for one write leaves in pieces over TLS, and that nobody can tell. Refuses to know: how fast. */
+/**
+ * Owns: that a write batch too large for one TLS write leaves in chunks, and that this is not observable.
+ * Independent of: how fast.
+ */
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Identity } from '../../actors/tls/identity.ts'
 import { inPieces, isLong, lengthOf, pieceBytes } from '../../actors/tls/pieces.ts'
 import { TlsTransport } from '../../actors/tls/tls-transport.ts'
-import { dial, Door, putAway, until } from './tls-bench.ts'
+import { dial, Endpoint, closeAll, until } from './tls-bench.ts'
 import type { Accepted, Dialled } from './tls-bench.ts'
 
-describe('a batch cut in pieces', () => {
-  it('a batch cut in pieces is the same bytes in the same memory, in pieces alike and near the length that is meant; what is hardly longer is one', () => {
+describe('a batch that is split into chunks', () => {
+  it('a batch splits into equal chunks of the same memory near the intended length, unless it is hardly longer', () => {
     const memory = Buffer.alloc(4 * pieceBytes, 'statewire')
     const cutsAt = fc.array(
       fc.oneof(
@@ -47,38 +50,38 @@ describe('a batch cut in pieces', () => {
 })
 
 const [alice, bob] = [Identity.generate(), Identity.generate()]
-const doors: Door[] = []
+const endpoints: Endpoint[] = []
 const transports: TlsTransport[] = []
 
-afterEach(() => putAway(doors, transports))
+afterEach(() => closeAll(endpoints, transports))
 
 async function pair(): Promise<{ dialled: Dialled; accepted: Accepted }> {
-  const door = await Door.open({ identity: bob })
-  doors.push(door)
+  const endpoint = await Endpoint.open({ identity: bob })
+  endpoints.push(endpoint)
   const transport = new TlsTransport({ identity: alice })
   transports.push(transport)
-  const dialled = dial(transport, door.address, { expectedPeerId: bob.id })
+  const dialled = dial(transport, endpoint.address, { expectedPeerId: bob.id })
   dialled.pipe.resume()
   await dialled.pipe.secure()
-  return { dialled, accepted: await door.outcome(0) }
+  return { dialled, accepted: await endpoint.outcome(0) }
 }
 
-/** More than three pieces, no two alike. */
+/** More than three chunks, no two alike. */
 const large = Buffer.alloc(3 * pieceBytes + 1000)
 for (let at = 0; at + 4 <= large.length; at += 4) large.writeUInt32LE(at, at)
 const head = Buffer.from('head')
 const tail = Buffer.from('tail')
 
-describe('a large batch over TLS', () => {
-  it('a large batch over TLS comes whole and in order, with what was written behind it while it left, and before the end', async () => {
+describe('large batches over TLS', () => {
+  it('a large batch over TLS arrives complete and in order, with writes made meanwhile, before the end', async () => {
     const { dialled, accepted } = await pair()
     const flushed: [string, Error | null][] = []
     expect(dialled.pipe.write([head, large], (error) => flushed.push(['large', error]))).toBe(false)
     expect(dialled.pipe.bufferedBytes).toBeGreaterThan(2 * pieceBytes)
     expect(dialled.pipe.write([tail], (error) => flushed.push(['tail', error]))).toBe(false)
     dialled.pipe.end()
-    await until('the other side has heard the end', () => accepted.heard.ends === 1)
-    expect(Buffer.compare(Buffer.concat(accepted.heard.chunks), Buffer.concat([head, large, tail]))).toBe(0)
+    await until('the other side has received the end', () => accepted.received.ends === 1)
+    expect(Buffer.compare(Buffer.concat(accepted.received.chunks), Buffer.concat([head, large, tail]))).toBe(0)
     expect([flushed, dialled.pipe.bufferedBytes]).toEqual([
       [
         ['large', null],
@@ -89,45 +92,42 @@ describe('a large batch over TLS', () => {
   })
 
   it.each([
-    ['of two pieces', 2 * pieceBytes],
-    ['of three', 3 * pieceBytes],
-  ])(
-    'a large batch over TLS %s says once that there is room again, when all of it is with the kernel',
-    async (_, lengthBytes) => {
-      const { dialled, accepted } = await pair()
-      const buffered: number[] = []
-      dialled.heard.onDrain = () => buffered.push(dialled.pipe.bufferedBytes)
-      expect(dialled.pipe.write([large.subarray(0, lengthBytes)])).toBe(false)
-      await until('it is there', () => lengthOf(accepted.heard.chunks) === lengthBytes && buffered.length > 0)
-      expect([buffered.length, (buffered[0] as number) < 64 * 1024]).toEqual([1, true])
-    },
-  )
+    ['of two chunks', 2 * pieceBytes],
+    ['of three chunks', 3 * pieceBytes],
+  ])('a batch %s over TLS calls onDrain once, when all of it is with the kernel', async (_, lengthBytes) => {
+    const { dialled, accepted } = await pair()
+    const buffered: number[] = []
+    dialled.received.onDrain = () => buffered.push(dialled.pipe.bufferedBytes)
+    expect(dialled.pipe.write([large.subarray(0, lengthBytes)])).toBe(false)
+    await until('it is there', () => lengthOf(accepted.received.chunks) === lengthBytes && buffered.length > 0)
+    expect([buffered.length, (buffered[0] as number) < 64 * 1024]).toEqual([1, true])
+  })
 
-  it('a large batch over TLS tells whoever waits for it that it was cut off, once, if the connection is given up', async () => {
+  it('a large batch over TLS that is cut off by a destroy reports its failure once', async () => {
     const { dialled, accepted } = await pair()
     accepted.pipe.pause()
-    const told: (Error | null)[] = []
+    const results: (Error | null)[] = []
     dialled.pipe.write(
       Array.from({ length: 32 }, () => large),
-      (error) => told.push(error),
+      (error) => results.push(error),
     )
     dialled.pipe.destroy()
     await until('it is closed', () => dialled.pipe.closed)
-    expect([told.length, told[0] === null]).toEqual([1, false])
+    expect([results.length, results[0] === null]).toEqual([1, false])
   })
 
-  it('a large batch over TLS is cut off where the other side ends meanwhile, and says so first', async () => {
+  it("a large batch over TLS that is cut off by the other side's end reports its failure before onEnd", async () => {
     const { dialled, accepted } = await pair()
-    const told: (Error | null)[] = []
-    const toldAtTheEnd: number[] = []
-    dialled.heard.onEnd = () => toldAtTheEnd.push(told.length)
+    const results: (Error | null)[] = []
+    const resultsAtTheEnd: number[] = []
+    dialled.received.onEnd = () => resultsAtTheEnd.push(results.length)
     accepted.pipe.pause()
     dialled.pipe.write(
       Array.from({ length: 32 }, () => large),
-      (error) => told.push(error),
+      (error) => results.push(error),
     )
     accepted.pipe.end()
-    await until('the end is heard', () => toldAtTheEnd.length > 0)
-    expect([toldAtTheEnd, told[0] === null, dialled.pipe.bufferedBytes <= pieceBytes]).toEqual([[1], false, true])
+    await until('the end has arrived', () => resultsAtTheEnd.length > 0)
+    expect([resultsAtTheEnd, results[0] === null, dialled.pipe.bufferedBytes <= pieceBytes]).toEqual([[1], false, true])
   })
 })

@@ -1,7 +1,7 @@
 /**
- * Owns: a TLS 1.3 client made by hand (RFC 8446: X25519, TLS_AES_128_GCM_SHA256), because no library will present one
- * certificate and sign with the key of another.
- * Refuses to know: whether it should be let in, certificates of the server, and everything it does not need for that.
+ * Owns: a hand-made TLS 1.3 client (RFC 8446: X25519, TLS_AES_128_GCM_SHA256), because no library presents one
+ * certificate and signs with the key of another.
+ * Independent of: whether it should be let in, certificates of the server, and everything else that it does not need.
  */
 import {
   createCipheriv,
@@ -25,8 +25,8 @@ export interface Presented {
   readonly alpn?: string | null
   /** Sent as application data once the handshake is done. */
   readonly say?: string
-  /** Last chance to spoil a handshake message of the client before it is sent. */
-  readonly spoil?: (name: 'certificate' | 'verify' | 'finished', message: Buffer) => Buffer
+  /** May change a handshake message of the client before it is sent. */
+  readonly tamper?: (name: 'certificate' | 'verify' | 'finished', message: Buffer) => Buffer
 }
 
 export interface Ending {
@@ -35,7 +35,7 @@ export interface Ending {
   /** The alert of the server, if it sent one that could be read. */
   readonly alert: number | null
   /** Application data of the server. */
-  readonly heard: string
+  readonly received: string
 }
 
 const sha = (bytes: Uint8Array): Buffer => createHash('sha256').update(bytes).digest()
@@ -118,7 +118,7 @@ class Tls13Client {
   #master: Buffer = Buffer.alloc(0)
   finished = false
   alert: number | null = null
-  heard = ''
+  received = ''
 
   constructor(presented: Presented, send: (bytes: Buffer) => void) {
     this.#presented = presented
@@ -161,7 +161,7 @@ class Tls13Client {
           ? this.#reading.open(record)
           : { type: record[0] as number, content: record.subarray(5) }
       if (type === 21) this.alert = content[1] as number
-      else if (type === 23) this.heard += content.toString('latin1')
+      else if (type === 23) this.received += content.toString('latin1')
       else if (type === 22 && !this.finished) this.#handshake(content)
     }
   }
@@ -196,14 +196,16 @@ class Tls13Client {
     this.#master = hmac(expand(secret, 'derived', nothing, 32), zeros)
   }
 
-  /** After the server's Finished: the certificate, whose signature is the whole point, and the own Finished. */
+  /**
+   * After the server's Finished: the certificate, whose signature is the point of this client, and the own Finished.
+   */
   #answer(): void {
-    const { certificates, signer, say, spoil = (_name, bytes) => bytes } = this.#presented
+    const { certificates, signer, say, tamper = (_name, bytes) => bytes } = this.#presented
     const writing = this.#writing as Protection
     const applicationTranscript = sha(this.#transcript)
     const flight: Buffer[] = []
     const add = (name: 'certificate' | 'verify' | 'finished', bytes: Buffer): void => {
-      const sent = spoil(name, bytes)
+      const sent = tamper(name, bytes)
       flight.push(writing.seal(22, sent))
       this.#transcript = Buffer.concat([this.#transcript, sent])
     }
@@ -234,11 +236,11 @@ class Tls13Client {
   }
 }
 
-/** Connects, goes as far as it gets, and tells how it ended: when the server closes, or `done` says so. */
+/** Connects, goes as far as it gets, and returns how it ended: when the server closes, or when `done` says so. */
 export function attempt(
   port: number,
   presented: Presented,
-  done: (client: { readonly heard: string }) => boolean = () => false,
+  done: (client: { readonly received: string }) => boolean = () => false,
 ): Promise<Ending> {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ host: '127.0.0.1', port })
@@ -255,6 +257,6 @@ export function attempt(
     })
     // A reset is one of the ways to be refused.
     socket.on('error', () => {})
-    socket.on('close', () => resolve({ finished: client.finished, alert: client.alert, heard: client.heard }))
+    socket.on('close', () => resolve({ finished: client.finished, alert: client.alert, received: client.received }))
   })
 }

@@ -1,6 +1,6 @@
 /**
- * Owns: S10, that whoever speaks something else is gone within a second and costs a kilobyte, in both roles.
- * Refuses to know: peers that say nothing at all; those end with the deadline of whoever called `secure()`.
+ * Owns: S10, that a peer that speaks another protocol is closed within a second and costs a kilobyte, in both roles.
+ * Independent of: peers that send nothing at all; those end with the deadline of the caller of `secure()`.
  */
 import net from 'node:net'
 import tls from 'node:tls'
@@ -9,7 +9,7 @@ import { Identity } from '../../actors/tls/identity.ts'
 import { TlsTransport } from '../../actors/tls/tls-transport.ts'
 import { captureClientHello } from '../support/first-flight.ts'
 import { issue } from './test-authority.ts'
-import { dial, Door, outcomeOf, until } from './tls-bench.ts'
+import { dial, Endpoint, outcomeOf, until } from './tls-bench.ts'
 
 const own = Identity.generate()
 const peer = Identity.generate()
@@ -31,47 +31,47 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup()
 })
 
-async function openDoor(): Promise<Door> {
-  const door = await Door.open({ identity: own })
-  cleanups.push(() => door.close())
-  return door
+async function openEndpoint(): Promise<Endpoint> {
+  const endpoint = await Endpoint.open({ identity: own })
+  cleanups.push(() => endpoint.close())
+  return endpoint
 }
 
-/** Refused in time, with this sentence, and next to nothing was kept. */
+/** Refused in time, with this sentence, and with hardly any memory held. */
 async function expectGone(
-  door: Door,
+  endpoint: Endpoint,
   isClosed: () => boolean,
   sentence: RegExp,
   code = 'ERR_HANDSHAKE_FAILED',
 ): Promise<void> {
-  const { outcome, pipe } = await door.outcome(0)
+  const { outcome, pipe } = await endpoint.outcome(0)
   await until('the client sees it closed', isClosed, patienceMs)
   expect(outcome).toMatchObject({ code })
   expect(outcome?.message).toMatch(sentence)
   expect([pipe.closed, pipe.bufferedBytes]).toEqual([true, 0])
 }
 
-function rawClient(port: number, onConnect: (socket: net.Socket) => void): { isClosed: boolean; heard: number } {
-  const state = { isClosed: false, heard: 0 }
+function rawClient(port: number, onConnect: (socket: net.Socket) => void): { isClosed: boolean; received: number } {
+  const state = { isClosed: false, received: 0 }
   const socket = net.connect({ host: '127.0.0.1', port }, () => onConnect(socket))
-  socket.on('data', (bytes) => (state.heard += bytes.length))
+  socket.on('data', (bytes) => (state.received += bytes.length))
   socket.on('error', () => socket.destroy())
   socket.on('close', () => (state.isClosed = true))
   return state
 }
 
-describe('an accepting side closes on a client that speaks', () => {
+describe('an accepting side', () => {
   it.each(texts)('an accepting side closes on a client that speaks %s', async (_name, text, sentence) => {
-    const door = await openDoor()
-    const client = rawClient(door.address.port, (socket) => void socket.write(text, 'latin1'))
-    await expectGone(door, () => client.isClosed, sentence)
-    expect(client.heard).toBeLessThanOrEqual(keptBytesMax)
+    const endpoint = await openEndpoint()
+    const client = rawClient(endpoint.address.port, (socket) => void socket.write(text, 'latin1'))
+    await expectGone(endpoint, () => client.isClosed, sentence)
+    expect(client.received).toBeLessThanOrEqual(keptBytesMax)
   })
 
-  it('an accepting side closes on a client that speaks and goes on speaking: it takes no more than what had come by then', async () => {
-    const door = await openDoor()
+  it('an accepting side closes on a client that keeps speaking another protocol, and reads no more of it', async () => {
+    const endpoint = await openEndpoint()
     let sent = 0
-    const client = rawClient(door.address.port, (socket) => {
+    const client = rawClient(endpoint.address.port, (socket) => {
       const more = (): void => {
         if (socket.destroyed) return
         sent += 512
@@ -79,14 +79,14 @@ describe('an accepting side closes on a client that speaks', () => {
       }
       more()
     })
-    await expectGone(door, () => client.isClosed, /HTTP/)
+    await expectGone(endpoint, () => client.isClosed, /HTTP/)
     expect(sent).toBeGreaterThan(0)
   })
 
-  it('an accepting side closes on a client that speaks fewer bytes than the head of a record, when it ends', async () => {
-    const door = await openDoor()
-    const client = rawClient(door.address.port, (socket) => socket.end('GET'))
-    await expectGone(door, () => client.isClosed, /it closed the connection/, 'ERR_HANDSHAKE_REFUSED')
+  it('an accepting side closes on a client that sends less than a record header and ends', async () => {
+    const endpoint = await openEndpoint()
+    const client = rawClient(endpoint.address.port, (socket) => socket.end('GET'))
+    await expectGone(endpoint, () => client.isClosed, /it closed the connection/, 'ERR_HANDSHAKE_REFUSED')
   })
 
   it.each<[string, tls.ConnectionOptions, RegExp]>([
@@ -98,31 +98,36 @@ describe('an accepting side closes on a client that speaks', () => {
       /no version of TLS that is taken here/,
     ],
   ])('an accepting side closes on a client that speaks %s', async (_name, options, sentence) => {
-    const door = await openDoor()
+    const endpoint = await openEndpoint()
     let isClosed = false
-    const client = tls.connect({ host: '127.0.0.1', port: door.address.port, rejectUnauthorized: false, ...options })
+    const client = tls.connect({
+      host: '127.0.0.1',
+      port: endpoint.address.port,
+      rejectUnauthorized: false,
+      ...options,
+    })
     client.on('error', () => client.destroy()).on('close', () => (isClosed = true))
-    await expectGone(door, () => isClosed, sentence)
+    await expectGone(endpoint, () => isClosed, sentence)
   })
 
-  it('an accepting side closes on a client that speaks half a ClientHello and then ends', async () => {
-    const door = await openDoor()
-    const client = rawClient(door.address.port, (socket) => socket.end(Buffer.from([22, 3, 1, 1, 0, 1])))
-    await expectGone(door, () => client.isClosed, /it closed the connection/, 'ERR_HANDSHAKE_REFUSED')
+  it('an accepting side closes on a client that sends half a ClientHello and ends', async () => {
+    const endpoint = await openEndpoint()
+    const client = rawClient(endpoint.address.port, (socket) => socket.end(Buffer.from([22, 3, 1, 1, 0, 1])))
+    await expectGone(endpoint, () => client.isClosed, /it closed the connection/, 'ERR_HANDSHAKE_REFUSED')
   })
 
-  it('an accepting side closes on a client that speaks a ClientHello that names the right protocol and then noise', async () => {
-    const door = await openDoor()
+  it('an accepting side closes on a client that sends a valid ClientHello and then noise', async () => {
+    const endpoint = await openEndpoint()
     const hello = await captureClientHello({ ALPNProtocols: ['statewire/1'], minVersion: 'TLSv1.3' })
     const client = rawClient(
-      door.address.port,
+      endpoint.address.port,
       (socket) => void socket.write(Buffer.concat([hello, Buffer.from('noise')])),
     )
-    await expectGone(door, () => client.isClosed, /the TLS handshake .* failed/)
+    await expectGone(endpoint, () => client.isClosed, /the TLS handshake .* failed/)
   })
 })
 
-describe('a dialling side closes on a server that speaks', () => {
+describe('a dialling side', () => {
   const serve = async (server: net.Server): Promise<number> => {
     const sockets = new Set<net.Socket>()
     server.on('connection', (socket: net.Socket) => {
@@ -139,13 +144,13 @@ describe('a dialling side closes on a server that speaks', () => {
 
   async function expectRefused(port: number, sentence: RegExp, code = 'ERR_HANDSHAKE_FAILED'): Promise<void> {
     const transport = new TlsTransport({ identity: own })
-    const { pipe, heard } = dial(transport, { host: '127.0.0.1', port }, { expectedPeerId: peer.id })
+    const { pipe, received } = dial(transport, { host: '127.0.0.1', port }, { expectedPeerId: peer.id })
     pipe.write([Buffer.from('a secret')])
     const outcome = await outcomeOf(pipe)
     expect(outcome).toMatchObject({ code })
     expect(outcome?.message).toMatch(sentence)
     await until('the dialling side holds nothing', () => transport.openHandles === 0, patienceMs)
-    expect([heard.closedWith, heard.chunks, pipe.bufferedBytes]).toEqual([[outcome], [], 0])
+    expect([received.closedWith, received.chunks, pipe.bufferedBytes]).toEqual([[outcome], [], 0])
   }
 
   it.each([
@@ -161,7 +166,7 @@ describe('a dialling side closes on a server that speaks', () => {
     )
   })
 
-  it('a dialling side closes on a server that speaks nothing and hangs up', async () => {
+  it('a dialling side fails when a server hangs up without a word', async () => {
     await expectRefused(
       await serve(net.createServer((socket) => socket.end())),
       /TLS handshake .* failed/,
@@ -169,7 +174,7 @@ describe('a dialling side closes on a server that speaks', () => {
     )
   })
 
-  it('a dialling side closes on a server that speaks nothing and hangs up once it has the ClientHello', async () => {
+  it('a dialling side fails when a server hangs up after the ClientHello', async () => {
     await expectRefused(
       await serve(net.createServer((socket) => socket.once('data', () => socket.destroy()))),
       /TLS handshake .* failed/,
@@ -177,14 +182,14 @@ describe('a dialling side closes on a server that speaks', () => {
     )
   })
 
-  it('a dialling side closes on a server that speaks TLS of another kind: HTTPS with an RSA certificate', async () => {
+  it('a dialling side refuses an HTTPS server with an RSA certificate', async () => {
     const { keyPem, pem } = issue({ name: 'www', kind: 'rsa' })
     const server = tls.createServer({ key: keyPem, cert: pem, ALPNProtocols: ['h2'] })
     server.on('tlsClientError', (_error, socket) => socket.destroy())
     await expectRefused(await serve(server), /ALPN|share no parameters/, 'ERR_TLS_PROTOCOL')
   })
 
-  it('a dialling side closes on a server that speaks TLS 1.2 alone', async () => {
+  it('a dialling side refuses a server that only speaks TLS 1.2', async () => {
     const { keyPem, pem } = issue({ name: 'www', kind: 'rsa' })
     const server = tls.createServer({ key: keyPem, cert: pem, maxVersion: 'TLSv1.2' })
     server.on('tlsClientError', (_error, socket) => socket.destroy())

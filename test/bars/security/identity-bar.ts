@@ -173,7 +173,7 @@ async function attackWholeNetwork(rounds: number): Promise<WholeNetworkCounts> {
           signer: createPrivateKey(mallory.toPem()),
           say: forged.toString('latin1'),
         })
-      ).heard.length
+      ).received.length
       counts.attacks += 2
     }
     const openedByStrangers = counts.opened

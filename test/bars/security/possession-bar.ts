@@ -4,7 +4,7 @@
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { Identity } from '../../../actors/tls/identity.ts'
-import { Door } from '../../security/tls-bench.ts'
+import { Endpoint } from '../../security/tls-bench.ts'
 import { attempt } from '../../security/tls13-client.ts'
 import type { Bar, BarContext } from '../bar.ts'
 
@@ -19,31 +19,35 @@ export async function provePossession(attempts: number): Promise<PossessionCount
   const [server, bob] = [Identity.generate(), Identity.generate()]
   const certificates = [new X509Certificate(bob.certificate).raw]
   const keyOf = (identity: Identity) => createPrivateKey(identity.toPem())
-  const door = await Door.open({ identity: server, authorize: (id) => id === bob.id })
+  const endpoint = await Endpoint.open({ identity: server, authorize: (id) => id === bob.id })
   const counts: PossessionCounts = { attempts: 0, refused: 0, isClientSound: false }
   try {
     const sound = attempt(
-      door.address.port,
+      endpoint.address.port,
       { certificates, signer: keyOf(bob), say: 'it is me' },
-      ({ heard }) => heard === 'welcome',
+      ({ received }) => received === 'welcome',
     )
-    const first = await door.outcome(0)
+    const first = await endpoint.outcome(0)
     first.pipe.write([Buffer.from('welcome')])
-    counts.isClientSound = (await sound).heard === 'welcome' && first.pipe.peerId === bob.id
+    counts.isClientSound = (await sound).received === 'welcome' && first.pipe.peerId === bob.id
     for (let i = 1; i <= attempts; i++) {
-      const ending = await attempt(door.address.port, {
+      const ending = await attempt(endpoint.address.port, {
         certificates,
         signer: keyOf(Identity.generate()),
         say: 'let me in',
       })
-      const { outcome, pipe, heard } = await door.outcome(i)
+      const { outcome, pipe, received } = await endpoint.outcome(i)
       counts.attempts++
       const isRefused =
-        outcome !== null && ending.finished && ending.heard === '' && heard.text === '' && pipe.peerId === undefined
+        outcome !== null &&
+        ending.finished &&
+        ending.received === '' &&
+        received.text === '' &&
+        pipe.peerId === undefined
       if (isRefused && outcome?.message.includes('does not hold the key of its certificate') === true) counts.refused++
     }
   } finally {
-    await door.close()
+    await endpoint.close()
   }
   return counts
 }
