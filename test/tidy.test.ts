@@ -274,7 +274,7 @@ describe('the rules of this repository', () => {
     })
   })
 
-  it('ratchets only what is still too long', () => {
+  it('the ratchet lists only files that are still too long', () => {
     const lengths = new Map(files.map((file) => [file.path, file.text.split('\n').length - 1]))
     expect(Object.keys(ratchet).filter((file) => (lengths.get(file) ?? 0) <= linesMax)).toEqual([])
   })

@@ -8,14 +8,14 @@ import { AcceptRegistry } from '../../actors/connection/accept-registry.ts'
 import { KeyedQueue } from '../../actors/session/keyed-queue.ts'
 
 class Calls {
-  readonly turns = new KeyedQueue()
+  readonly queue = new KeyedQueue()
   readonly began: string[] = []
   readonly #ends = new Map<string, () => void>()
 
   take(name: string, peers: readonly string[]): void {
     this.#ends.set(
       name,
-      this.turns.take(peers, () => void this.began.push(name)),
+      this.queue.take(peers, () => void this.began.push(name)),
     )
   }
   end(name: string): void {
@@ -32,7 +32,7 @@ describe('calls', () => {
     expect(calls.began).toEqual(['1', '2'])
     calls.end('2')
     calls.end('3')
-    expect([calls.began, calls.turns.size]).toEqual([['1', '2', '3'], 0])
+    expect([calls.began, calls.queue.size]).toEqual([['1', '2', '3'], 0])
   })
 
   it('calls to different peers run at once', () => {
@@ -95,7 +95,7 @@ describe('calls', () => {
           running.delete(chosen)
           calls.end(String(chosen))
         }
-        expect([calls.began.length, calls.turns.size]).toEqual([all.length, 0])
+        expect([calls.began.length, calls.queue.size]).toEqual([all.length, 0])
       }),
     )
   })

@@ -102,7 +102,7 @@ describe.each(['fail', 'reconnect'] as const)('a network that fails while it run
       const waiting = [rejectionOf(alice.network.makeSessions({ count: 1 })), rejectionOf(session.receive('bob'))]
       for (let crash = 1; alice.eventsOf('network.failed').length === 0; crash++) {
         expect(crash).toBeLessThan(20)
-        scene.tell('alice', 'listener', { type: 'connection.claimed', handover: null })
+        scene.sendEvent('alice', 'listener', { type: 'connection.claimed', handover: null })
         await scene.until(
           'the crash is noticed',
           () => alice.eventsOf('child.restarted').length === crash || alice.eventsOf('network.failed').length === 1,

@@ -76,10 +76,10 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('supervision on %s', (on) =
     play(trio(on), async (scene) => {
       const made = await scene.sessions(1)
       const bob = scene.of('bob')
-      const mend = breakDecoder(scene, 'bob', 'alice')
+      const repair = breakDecoder(scene, 'bob', 'alice')
       await scene.run(at(made, 'alice').send('bob', number(1)))
       await scene.until('the connection was lost', () => bob.eventsOf('connection.lost').length === 1)
-      mend()
+      repair()
       await scene.until(
         'it is up again',
         () => bob.eventsOf('connection.opened').filter(({ peer }) => peer === 'alice').length === 2,
@@ -101,7 +101,7 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('supervision on %s', (on) =
   it('a decoder fault in mode fail ends the session group everywhere with one cause; the next is intact', () =>
     play(trio(on, { onConnectionLost: 'fail' }), async (scene) => {
       const made = await scene.sessions(1)
-      scene.tell('bob', 'peers/peer:alice/link:group:0.0/forwarder:in', {
+      scene.sendEvent('bob', 'peers/peer:alice/link:group:0.0/forwarder:in', {
         type: 'pump.crashed',
         error: new TypeError('a bug'),
       })
@@ -126,13 +126,13 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('supervision on %s', (on) =
       const made = await scene.sessions(1)
       const alice = scene.of('alice')
       const { url } = alice.network
-      scene.tell('alice', 'listener', { type: 'connection.claimed', handover: null })
+      scene.sendEvent('alice', 'listener', { type: 'connection.claimed', handover: null })
       await scene.until('it was restarted', () =>
         alice.eventsOf('child.restarted').some(({ child }) => child === 'listener'),
       )
       await exchange(scene, at(made, 'bob'), 'alice', at(made, 'alice'), 'bob', 1)
       // A new connection proves that the port is bound again: bob dials alice.
-      scene.tell('bob', 'peers/peer:alice/link:0/connection:0.1', {
+      scene.sendEvent('bob', 'peers/peer:alice/link:0/connection:0.1', {
         type: 'connection.fail',
         cause: { code: 'ERR_TRANSPORT', message: 'pulled' },
       })
@@ -146,14 +146,14 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('supervision on %s', (on) =
     play(trio(on), async (scene) => {
       const made = await scene.sessions(1)
       const bob = scene.of('bob')
-      scene.tell('bob', 'reconnector', { type: 'dial.request', key: 'unknown', link: null, host: '127.0.0.1' })
+      scene.sendEvent('bob', 'reconnector', { type: 'dial.request', key: 'unknown', link: null, host: '127.0.0.1' })
       await scene.until('it was restarted', () =>
         bob.eventsOf('child.restarted').some(({ child }) => child === 'reconnector'),
       )
-      const mend = breakDecoder(scene, 'bob', 'alice')
+      const repair = breakDecoder(scene, 'bob', 'alice')
       await scene.run(at(made, 'alice').send('bob', number(1)))
       await scene.until('the connection was lost', () => bob.eventsOf('connection.lost').length === 1)
-      mend()
+      repair()
       await scene.until(
         'it is up again',
         () => bob.eventsOf('connection.opened').filter(({ peer }) => peer === 'alice').length === 2,
@@ -166,7 +166,7 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('supervision on %s', (on) =
     play(trio(on), async (scene) => {
       const made = await scene.sessions(1)
       const bob = scene.of('bob')
-      scene.tell('bob', 'peers/peer:alice', { type: 'link.open', request: null })
+      scene.sendEvent('bob', 'peers/peer:alice', { type: 'link.open', request: null })
       await scene.until(
         'it is up again',
         () => bob.eventsOf('connection.opened').filter(({ peer }) => peer === 'alice').length === 2,
@@ -183,7 +183,7 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('supervision on %s', (on) =
   it('a peer actor that crashes in mode fail ends the session groups of that peer, and the next is intact', () =>
     play(trio(on, { onConnectionLost: 'fail' }), async (scene) => {
       const made = await scene.sessions(1)
-      scene.tell('bob', 'peers/peer:alice', { type: 'link.open', request: null })
+      scene.sendEvent('bob', 'peers/peer:alice', { type: 'link.open', request: null })
       for (const [id, other] of [
         ['bob', 'alice'],
         ['bob', 'carol'],
@@ -220,7 +220,7 @@ describe.each<SceneOptions['on']>(['memory', 'tcp'])('supervision on %s', (on) =
       const alice = scene.of('alice')
       const made = await scene.sessions(1)
       for (let crash = 1; crash <= 6; crash++) {
-        scene.tell('alice', 'listener', { type: 'connection.claimed', handover: null })
+        scene.sendEvent('alice', 'listener', { type: 'connection.claimed', handover: null })
         await scene.until(
           `crash ${crash} was noticed`,
           () => alice.eventsOf('child.restarted').length === crash || alice.eventsOf('network.failed').length === 1,
@@ -253,7 +253,7 @@ describe('a crashing reconnector', () => {
       )
       await scene.clock.settle()
       const before = dials
-      scene.tell('bob', 'reconnector', { type: 'dial.request', key: 'unknown', link: null, host: '127.0.0.1' })
+      scene.sendEvent('bob', 'reconnector', { type: 'dial.request', key: 'unknown', link: null, host: '127.0.0.1' })
       await scene.clock.settle()
       // The restarted reconnector has no record of a failure, so it grants at once.
       expect(dials).toBe(before + 1)
@@ -266,7 +266,7 @@ describe('a forwarder that crashes repeatedly', () => {
     play(trio('memory', { limits: { backoffMaxMs: 30_000 } }), async (scene) => {
       const made = await scene.sessions(1)
       const bob = scene.of('bob')
-      const mend = breakDecoder(scene, 'bob', 'alice')
+      const repair = breakDecoder(scene, 'bob', 'alice')
       // Alice sends a value each time that a connection is up.
       const offOpened = scene
         .of('alice')
@@ -291,7 +291,7 @@ describe('a forwarder that crashes repeatedly', () => {
       // Set aside: nothing is dialled until the cap of the back-off has passed.
       const before = bob.events.length
       offOpened()
-      mend()
+      repair()
       await scene.clock.advance(29_000)
       expect(bob.events.slice(before)).toEqual([])
       await exchange(scene, at(made, 'carol'), 'bob', at(made, 'bob'), 'carol', carried)

@@ -9,7 +9,7 @@ import { encodeFrame } from '../../codec/index.ts'
 import { ampcDialect, AmpcLink } from '../../protocol/index.ts'
 import { defaultLimits } from '../../index.ts'
 import { aliceWithRawBob, dialed, leaveNothingBehind, ring16, validation } from '../support/ampc-parties.ts'
-import { nextEvent, rejection, settle, turn, until, within } from '../support/bounded-wait.ts'
+import { nextEvent, rejection, settle, nextTick, until, within } from '../support/bounded-wait.ts'
 
 /** A VecRing16 of 3 bytes: the length is valid, the content is not. */
 const oddVector = (session: number): Buffer => Buffer.from([session, 0, 0, 0, 0x06, 3, 0, 0, 0, 1, 2, 3])
@@ -30,7 +30,7 @@ describe('frames of sessions', () => {
     ]
     for (const byte of Buffer.concat(values.map((value) => encodeFrame(0, value)))) {
       bob.write(Uint8Array.of(byte))
-      await turn()
+      await nextTick()
     }
     for (const value of values) expect(await within(session!.receive('bob'), value.type)).toEqual(value)
   })

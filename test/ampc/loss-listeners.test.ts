@@ -34,7 +34,10 @@ describe('a loss listener that throws', () => {
         second.onConnectionLost((peer) => void lostPeers.push(peer))
         const received = rejectionOf(third.receive('bob'))
         const connection = [...alice.actors.keys()].findLast((path) => path.includes('/connection:')) as string
-        scene.tell('alice', connection, { type: 'connection.fail', cause: { code: 'ERR_TRANSPORT', message: 'cut' } })
+        scene.sendEvent('alice', connection, {
+          type: 'connection.fail',
+          cause: { code: 'ERR_TRANSPORT', message: 'cut' },
+        })
         expect(await scene.run(received)).toMatchObject({ code: 'ERR_CONNECTION_LOST' })
         expect(lostPeers).toEqual(['bob'])
         expect(await scene.run(rejectionOf(first.receive('bob')))).toMatchObject({ code: 'ERR_HANDLER_FAILED' })

@@ -20,7 +20,7 @@ export function endsContract(contractTest: (text: string, body: (pair: Pair) => 
         expect(far.receivedBytes).toBe(written)
         expect([far.count('end'), far.count('close'), near.count('end'), near.count('close')]).toEqual([1, 1, 1, 1])
         expect([near.closedWith, far.closedWith]).toEqual([[null], [null]])
-        expect(far.told.slice(-2)).toEqual(['end', 'close'])
+        expect(far.calls.slice(-2)).toEqual(['end', 'close'])
       },
     )
 
@@ -84,12 +84,12 @@ export function endsContract(contractTest: (text: string, body: (pair: Pair) => 
         near.pipe.write([numbered(1000)])
         near.pipe.end()
         await bench.quiet()
-        expect(far.told).not.toContain('end')
+        expect(far.calls).not.toContain('end')
         near.pipe.resume()
         far.pipe.resume()
         await bench.until('both are closed', () => near.isClosed && far.isClosed)
         expect(far.receivedBytes).toBe(1000)
-        expect(far.told.indexOf('end')).toBeGreaterThan(far.told.lastIndexOf('bytes'))
+        expect(far.calls.indexOf('end')).toBeGreaterThan(far.calls.lastIndexOf('bytes'))
       },
     )
   })
@@ -99,7 +99,7 @@ export function endsContract(contractTest: (text: string, body: (pair: Pair) => 
       near.pipe.destroy()
       await bench.until('it is closed', () => near.isClosed)
       expect(near.closedWith).toEqual([null])
-      expect(near.told).not.toContain('end')
+      expect(near.calls).not.toContain('end')
     })
 
     contractTest('destroy() closes this side with the given cause', async ({ bench, near }) => {

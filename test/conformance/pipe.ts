@@ -47,7 +47,7 @@ export function pipeContract(carrier: Carrier): void {
         async ({ bench, near, far }) => {
           near.pipe.write([numbered(1000)])
           await bench.quiet()
-          expect(far.told).not.toContain('bytes')
+          expect(far.calls).not.toContain('bytes')
         },
       )
 
@@ -206,7 +206,7 @@ export function pipeContract(carrier: Carrier): void {
           far.pipe.resume()
           expect(near.pipe.write([numbered(100)])).toBe(true)
           await bench.until('it has arrived', () => far.receivedBytes === 100)
-          expect(near.told).not.toContain('drain')
+          expect(near.calls).not.toContain('drain')
         },
       )
 
@@ -226,7 +226,7 @@ export function pipeContract(carrier: Carrier): void {
         async ({ bench, near, far }) => {
           fill(near)
           await bench.quiet()
-          expect(near.told).not.toContain('drain')
+          expect(near.calls).not.toContain('drain')
           far.pipe.resume()
           await bench.until('onDrain has come', () => near.count('drain') === 1)
           expect(near.pipe.bufferedBytes).toBe(0)

@@ -28,7 +28,7 @@ export function transportContract(carrier: Carrier): void {
         const end = dial(bench, address)
         await bench.until('it is closed', () => end.isClosed)
         await bench.quiet()
-        expect(end.told).toEqual(['close'])
+        expect(end.calls).toEqual(['close'])
         expect(end.closedWith[0]).toBeInstanceOf(Error)
         expect(String(end.closedWith[0])).toContain('ECONNREFUSED')
         return [end]
@@ -42,7 +42,7 @@ export function transportContract(carrier: Carrier): void {
         end.pipe.destroy()
         await bench.until('it is closed', () => end.isClosed)
         await bench.quiet()
-        expect(end.told).toEqual(['close'])
+        expect(end.calls).toEqual(['close'])
         for (const accepted of server.accepted) accepted.pipe.resume()
         await bench.until('every accepted pipe is closed too', () =>
           server.accepted.every((accepted) => accepted.isClosed),
@@ -103,7 +103,7 @@ export function transportContract(carrier: Carrier): void {
       await bench.until('it is accepted', () => server.accepted.length === 1)
       server.accepted[0]?.pipe.destroy()
       await bench.until('it is closed', () => end.isClosed)
-      expect(end.told.filter((told) => told === 'close')).toHaveLength(1)
+      expect(end.calls.filter((told) => told === 'close')).toHaveLength(1)
       return [end]
     })
   })

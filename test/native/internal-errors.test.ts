@@ -77,7 +77,7 @@ describe('an internal error while a frame is handled', () => {
       await oneEach(scene, alice, bob)
       // The event makes the actor of the link throw, six times.
       for (let time = 0; time < 6; time++)
-        bob.tell(`peers/peer:${alice.id}/link:0`, { type: 'link.claimed', offer: null })
+        bob.sendEvent(`peers/peer:${alice.id}/link:0`, { type: 'link.claimed', offer: null })
       await scene.until('the peer is errored', () => bob.eventsOf('peer.errored').length === 1)
       expect(bob.eventsOf('peer.errored')).toMatchObject([{ peer: alice.id }])
       await scene.run(ofCarol.send(bob.id, number(5)))
@@ -92,7 +92,7 @@ describe('an internal error while a frame is handled', () => {
       const [alice, bob] = await scene.pair()
       await oneEach(scene, alice, bob)
       // An event without its request: the actor throws, and is restarted five times.
-      for (let time = 0; time < 6; time++) bob.tell(`peers/peer:${alice.id}`, { type: 'link.open' })
+      for (let time = 0; time < 6; time++) bob.sendEvent(`peers/peer:${alice.id}`, { type: 'link.open' })
       await scene.until('the peer is errored', () => bob.eventsOf('peer.errored').length === 1)
       expect(bob.eventsOf('peer.errored')).toMatchObject([{ peer: alice.id }])
       const setAsideAtMs = scene.clock.nowMs()
@@ -105,7 +105,7 @@ describe('an internal error while a frame is handled', () => {
   it('shutdown while a peer is suspended leaves nothing open', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
-      for (let time = 0; time < 6; time++) bob.tell(`peers/peer:${alice.id}`, { type: 'link.open' })
+      for (let time = 0; time < 6; time++) bob.sendEvent(`peers/peer:${alice.id}`, { type: 'link.open' })
       await scene.until('the peer is errored', () => bob.eventsOf('peer.errored').length === 1)
     }))
 

@@ -100,7 +100,7 @@ describe('a session iterator', () => {
       const seen = rejectionOf(read(mine.values(bob.id)))
       const failed = (): boolean => alice.eventsOf('network.failed').length === 1
       for (let crash = 1; !failed(); crash++) {
-        alice.tell('listener', { type: 'connection.claimed', offer: null })
+        alice.sendEvent('listener', { type: 'connection.claimed', offer: null })
         await scene.until('the crash is noticed', () => failed() || alice.eventsOf('child.restarted').length === crash)
       }
       expect(await scene.run(seen)).toMatchObject({ code: alice.eventsOf('network.failed')[0]?.cause.code })

@@ -64,10 +64,10 @@ describe('sending on a link', () => {
     const lane = bench.state.openLane(1)
     bench.state.flow()
     for (let i = 0; i < 10; i++) bench.state.trySend(lane, number(i))
-    expect(bench.told).toEqual(['flush requested'])
+    expect(bench.calls).toEqual(['flush requested'])
     expect(bench.takeFrames()).toHaveLength(10)
     bench.state.trySend(lane, number(10))
-    expect(bench.told).toEqual(['flush requested', 'flush requested'])
+    expect(bench.calls).toEqual(['flush requested', 'flush requested'])
   })
 
   it.each([
@@ -82,7 +82,7 @@ describe('sending on a link', () => {
       bench.state.trySend(lane, bytes(frameBytes - 9))
       left -= frameBytes
     }
-    expect(bench.told.at(-1)).toBe(told)
+    expect(bench.calls.at(-1)).toBe(told)
   })
 
   it.each([
@@ -93,7 +93,7 @@ describe('sending on a link', () => {
     const lane = bench.state.openLane(1)
     bench.state.flow()
     for (let i = 0; i < count; i++) bench.state.trySend(lane, bytes(64 * 1024))
-    expect(bench.told.at(-1)).toBe(told)
+    expect(bench.calls.at(-1)).toBe(told)
   })
 
   it('sending counts values and bytes', () => {
@@ -326,9 +326,9 @@ describe('a lost connection', () => {
     bench.state.flow()
     bench.state.trySend(lane, number(1))
     bench.state.connectionLost('gone', null)
-    bench.told.length = 0
+    bench.calls.length = 0
     bench.state.flow()
-    expect(bench.told).toEqual(['flush requested'])
+    expect(bench.calls).toEqual(['flush requested'])
   })
 
   it('a lost connection leaves waiting values queued, and does not count them', () => {

@@ -67,7 +67,7 @@ describe('a frame', () => {
     })
     bench.arrive(1, number(1))
     bench.arrive(1, number(2))
-    expect([seen.length, bench.told, bench.failures]).toEqual([2, ['handler of 1 failed'], [new Error('a bug')]])
+    expect([seen.length, bench.calls, bench.failures]).toEqual([2, ['handler of 1 failed'], [new Error('a bug')]])
   })
 })
 
@@ -81,7 +81,7 @@ describe('reading from a link', () => {
     const bench = new LinkBench()
     bench.state.openLane(1)
     for (let i = 0; i < count; i++) bench.arrive(1, number(i))
-    expect([bench.told, bench.state.isReceiveFull]).toEqual([told, told.length > 0])
+    expect([bench.calls, bench.state.isReceiveFull]).toEqual([told, told.length > 0])
   })
 
   it.each([
@@ -93,7 +93,7 @@ describe('reading from a link', () => {
     bench.state.openLane(1)
     // The body has a length field of 4 bytes.
     bench.arrive(1, bytes(length - 4))
-    expect(bench.told).toEqual(told)
+    expect(bench.calls).toEqual(told)
   })
 
   it('reading resumes at half the bound, and not before', () => {
@@ -102,10 +102,10 @@ describe('reading from a link', () => {
     for (let i = 0; i < 15; i++) bench.arrive(1, number(i))
     for (let left = 14; left * numberCostBytes > 500; left--) {
       lane.take()
-      expect([bench.told, bench.state.unreadBytes]).toEqual([['full'], left * numberCostBytes])
+      expect([bench.calls, bench.state.unreadBytes]).toEqual([['full'], left * numberCostBytes])
     }
     lane.take()
-    expect([bench.told, bench.state.unreadBytes]).toEqual([['full', 'room'], 7 * numberCostBytes])
+    expect([bench.calls, bench.state.unreadBytes]).toEqual([['full', 'room'], 7 * numberCostBytes])
   })
 
   it('the reading bound covers all lanes: one slow session pauses the link that it shares', () => {
@@ -113,11 +113,11 @@ describe('reading from a link', () => {
     const [slow, quick] = [bench.state.openLane(1), bench.state.openLane(2)]
     for (let i = 0; i < 14; i++) bench.arrive(1, number(i))
     bench.arrive(2, number(1))
-    expect(bench.told).toEqual(['full'])
+    expect(bench.calls).toEqual(['full'])
     quick.take()
-    expect(bench.told).toEqual(['full'])
+    expect(bench.calls).toEqual(['full'])
     for (let i = 0; i < 14; i++) slow.take()
-    expect([bench.told, bench.state.unreadBytes]).toEqual([['full', 'room'], 0])
+    expect([bench.calls, bench.state.unreadBytes]).toEqual([['full', 'room'], 0])
   })
 
   it('values taken at once by a handler or a waiting call do not count toward the reading bound', () => {
@@ -127,7 +127,7 @@ describe('reading from a link', () => {
     bench.arrive(1, bytes(5000))
     lane.setHandler(() => {})
     bench.arrive(1, bytes(5000))
-    expect([bench.state.unreadBytes, bench.told]).toEqual([0, []])
+    expect([bench.state.unreadBytes, bench.calls]).toEqual([0, []])
   })
 
   it('reading resumes when the unread values go to a handler or are discarded with their lane', () => {
@@ -137,7 +137,7 @@ describe('reading from a link', () => {
       for (let i = 0; i < 20; i++) bench.arrive(1, number(i))
       if (relief === 'handler') lane.setHandler(() => {})
       else bench.state.closeLane(lane, new Error('over'), true)
-      expect([bench.told, bench.state.unreadBytes], relief).toEqual([['full', 'room'], 0])
+      expect([bench.calls, bench.state.unreadBytes], relief).toEqual([['full', 'room'], 0])
     }
   })
 })
@@ -174,25 +174,25 @@ describe('early frames', () => {
     const bench = early()
     // 500 bytes: each costs 4 + 64.
     for (let i = 0; i < 7; i++) bench.arrive(5, number(i))
-    expect(bench.told).toEqual([])
+    expect(bench.calls).toEqual([])
     bench.arrive(5, number(7))
-    expect(bench.told).toEqual(['full'])
+    expect(bench.calls).toEqual(['full'])
     bench.state.openLane(5)
-    expect(bench.told).toEqual(['full', 'room'])
+    expect(bench.calls).toEqual(['full', 'room'])
   })
 
   it('early frames are dropped with the connection that they came on', () => {
     const bench = early()
     for (let i = 0; i < 8; i++) bench.arrive(5, number(i))
     bench.state.connectionLost('gone', null)
-    expect([bench.told, bench.state.openLane(5).unreadValues]).toEqual([['full', 'room'], 0])
+    expect([bench.calls, bench.state.openLane(5).unreadValues]).toEqual([['full', 'room'], 0])
   })
 
   it('early frames that can no longer be used are dropped and counted, and reading resumes', () => {
     const bench = early()
     for (let i = 0; i < 8; i++) bench.arrive(5, number(i))
     bench.state.expectLanesFrom(6)
-    expect([bench.told, bench.state.counters.framesDropped]).toEqual([['full', 'room'], 8])
+    expect([bench.calls, bench.state.counters.framesDropped]).toEqual([['full', 'room'], 8])
   })
 
   it('raising the expected lane number drops no frames of lanes that are open already', () => {
@@ -207,7 +207,7 @@ describe('early frames', () => {
     const bench = early()
     bench.state.onFrame(5, 0x04, Buffer.alloc(9), 0, 3)
     bench.state.openLane(5)
-    expect(bench.told).toEqual(['broken'])
+    expect(bench.calls).toEqual(['broken'])
     expect(bench.failures[0]).toBeInstanceOf(ProtocolError)
   })
 })

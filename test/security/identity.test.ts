@@ -155,7 +155,7 @@ describe('a key', () => {
     }
   })
 
-  it('the mode that counts for a key file behind a link is that of the file', async () => {
+  it('the mode of a linked key file is that of the file itself', async () => {
     const file = fresh()
     const link = fresh()
     await Identity.generate().save(file)

@@ -39,7 +39,7 @@ async function connectOnce(to: Network): Promise<number> {
   }
 }
 
-interface Siege {
+interface Occupation {
   readonly form: StuckForm
   readonly sources: readonly string[]
   readonly perSource: number
@@ -47,8 +47,11 @@ interface Siege {
   readonly isRenewed: boolean
 }
 
-async function besiege(target: Network, { form, sources, perSource, isRenewed }: Siege): Promise<{ renewed: number }> {
-  const siege = { renewed: 0 }
+async function occupy(
+  target: Network,
+  { form, sources, perSource, isRenewed }: Occupation,
+): Promise<{ renewed: number }> {
+  const occupation = { renewed: 0 }
   const hello = await clientHello()
   const port = Number(new URL(target.url as string).port)
   const open = new Set<Stuck>()
@@ -59,7 +62,7 @@ async function besiege(target: Network, { form, sources, perSource, isRenewed }:
     stuck.socket.once('close', () => {
       open.delete(stuck)
       if (isOver || !isRenewed) return
-      siege.renewed++
+      occupation.renewed++
       setImmediate(() => isOver || begin(localAddress))
     })
   }
@@ -72,14 +75,14 @@ async function besiege(target: Network, { form, sources, perSource, isRenewed }:
     () => [...open].filter(({ isStuck }) => isStuck).length >= Math.min(8, sources.length * perSource),
     'handshakes are under way',
   )
-  return siege
+  return occupation
 }
 
 const home = ['127.0.0.1']
 const others = Array.from({ length: 64 }, (_, index) => sourceAddress(index))
 
 describe('a new peer', () => {
-  it.each<[string, Siege]>([
+  it.each<[string, Occupation]>([
     ['eight silent sockets come from its address', { form: 'silent', sources: home, perSource: 8, isRenewed: false }],
     [
       'eight half-open handshakes come from its address',
@@ -93,15 +96,15 @@ describe('a new peer', () => {
       'silent sockets of 64 other addresses fill the table',
       { form: 'silent', sources: others, perSource: 1, isRenewed: false },
     ],
-  ])('a new peer connects with its first dial while %s', async (_name, siege) => {
+  ])('a new peer connects with its first dial while %s', async (_name, occupation) => {
     const network = await listening()
-    await besiege(network, siege)
+    await occupy(network, occupation)
     expect(await connectOnce(network)).toBe(0)
   })
 })
 
 describe('a known peer', () => {
-  it.each<[string, Siege]>([
+  it.each<[string, Occupation]>([
     ['silent sockets from its address', { form: 'silent', sources: home, perSource: 8, isRenewed: true }],
     [
       'half-open handshakes from its address',
@@ -120,7 +123,7 @@ describe('a known peer', () => {
     async (_name, plan) => {
       const network = await listening()
       await connectOnce(network)
-      await besiege(network, plan)
+      await occupy(network, plan)
       for (let i = 0; i < 12; i++) await connectOnce(network)
     },
   )
@@ -131,7 +134,7 @@ describe('an evicted connection', () => {
     const network = await listening()
     const rejected: NetworkEventOf<'connection.rejected'>[] = []
     network.on('connection.rejected', (event) => void rejected.push(event))
-    await besiege(network, { form: 'silent', sources: home, perSource: 9, isRenewed: false })
+    await occupy(network, { form: 'silent', sources: home, perSource: 9, isRenewed: false })
     await until(() => rejected.length > 0 && network.resources.handles === 9, 'eight sockets and the listener are left')
     expect(rejected).toMatchObject([
       {
@@ -152,7 +155,7 @@ describe('an evicted connection', () => {
     )
     cleanups.push(() => network.shutdown())
     await network.ready()
-    await besiege(network, { form: 'silent', sources: home, perSource: 12, isRenewed: false })
+    await occupy(network, { form: 'silent', sources: home, perSource: 12, isRenewed: false })
     await connectOnce(network)
   })
 })

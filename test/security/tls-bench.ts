@@ -24,10 +24,10 @@ export function nextTick(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
-export async function until(what: string, holds: () => boolean, patienceMs = 10_000): Promise<void> {
-  const deadlineMs = performance.now() + patienceMs
+export async function until(what: string, holds: () => boolean, timeLimitMs = 10_000): Promise<void> {
+  const deadlineMs = performance.now() + timeLimitMs
   while (!holds()) {
-    if (performance.now() > deadlineMs) throw new Error(`${what} did not come about within ${patienceMs} ms`)
+    if (performance.now() > deadlineMs) throw new Error(`${what} did not come about within ${timeLimitMs} ms`)
     await nextTick()
   }
 }

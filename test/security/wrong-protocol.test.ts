@@ -13,7 +13,7 @@ import { dial, Endpoint, outcomeOf, until } from './tls-bench.ts'
 
 const own = Identity.generate()
 const peer = Identity.generate()
-const patienceMs = 1000
+const timeLimitMs = 1000
 const keptBytesMax = 1024
 
 const notTls = /it does not speak TLS: a wrong protocol or port/
@@ -45,7 +45,7 @@ async function expectGone(
   code = 'ERR_HANDSHAKE_FAILED',
 ): Promise<void> {
   const { outcome, pipe } = await endpoint.outcome(0)
-  await until('the client sees it closed', isClosed, patienceMs)
+  await until('the client sees it closed', isClosed, timeLimitMs)
   expect(outcome).toMatchObject({ code })
   expect(outcome?.message).toMatch(sentence)
   expect([pipe.closed, pipe.bufferedBytes]).toEqual([true, 0])
@@ -149,7 +149,7 @@ describe('a dialling side', () => {
     const outcome = await outcomeOf(pipe)
     expect(outcome).toMatchObject({ code })
     expect(outcome?.message).toMatch(sentence)
-    await until('the dialling side holds nothing', () => transport.openHandles === 0, patienceMs)
+    await until('the dialling side holds nothing', () => transport.openHandles === 0, timeLimitMs)
     expect([received.closedWith, received.chunks, pipe.bufferedBytes]).toEqual([[outcome], [], 0])
   }
 

@@ -154,10 +154,10 @@ describe('a partition', () => {
     const end = new End(network.node('alice').dial({ host: 'bob', port: 7 }, { highWaterMarkBytes: 1 }))
     await network.clock.advance(5000)
     // The two existing ends, and the one that dials: it is not accepted yet.
-    expect([end.told, network.pipes.length]).toEqual([[], 3])
+    expect([end.calls, network.pipes.length]).toEqual([[], 3])
     network.heal()
     await network.clock.advance(4000)
-    expect(end.told).toEqual(['open'])
+    expect(end.calls).toEqual(['open'])
   })
 })
 

@@ -5,10 +5,10 @@
 import type { Network, NetworkEventOf, NetworkEventType } from '../../index.ts'
 
 /** Long enough for a loaded machine; a test that waits this long has failed. */
-const patienceMs = 8_000
+const timeLimitMs = 8_000
 
 /** Resolves as the promise does, or rejects with an error that names what did not happen. */
-export async function within<T>(promise: Promise<T>, what: string, timeoutMs = patienceMs): Promise<T> {
+export async function within<T>(promise: Promise<T>, what: string, timeoutMs = timeLimitMs): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`not within ${timeoutMs} ms: ${what}`)), timeoutMs)
@@ -22,15 +22,15 @@ export async function within<T>(promise: Promise<T>, what: string, timeoutMs = p
 
 /** Checks once in each tick of the event loop. For conditions that no event reports. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
-  const giveUpAtMs = performance.now() + patienceMs
+  const giveUpAtMs = performance.now() + timeLimitMs
   while (!condition()) {
-    if (performance.now() > giveUpAtMs) throw new Error(`not within ${patienceMs} ms: ${what}`)
-    await turn()
+    if (performance.now() > giveUpAtMs) throw new Error(`not within ${timeLimitMs} ms: ${what}`)
+    await nextTick()
   }
 }
 
 /** One poll phase of the event loop. */
-export function turn(): Promise<void> {
+export function nextTick(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
@@ -38,8 +38,8 @@ export function turn(): Promise<void> {
  * Lets several ticks pass: what would have happened "at once" has happened. Only for asserting that something does not
  * happen.
  */
-export async function settle(turns = 20): Promise<void> {
-  for (let i = 0; i < turns; i++) await turn()
+export async function settle(ticks = 20): Promise<void> {
+  for (let i = 0; i < ticks; i++) await nextTick()
 }
 
 /** The next matching event of a type. Call it before the cause, so that nothing is missed. */

@@ -13,9 +13,9 @@ function socketsOfProcess(): string[] {
   return process.getActiveResourcesInfo().filter((name) => /TCP|Pipe(?:Server)?Wrap$/.test(name))
 }
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+const nextTick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 /** The kernel releases a destroyed socket within a few ticks of the loop. */
-const turnsMax = 2000
+const ticksMax = 2000
 
 export class LeakCheck {
   readonly #networks: Network[] = []
@@ -35,11 +35,11 @@ export class LeakCheck {
 
   /** Call it when everything was shut down. */
   async assertNothingLeft(): Promise<void> {
-    for (let i = 0; i < turnsMax && socketsOfProcess().length > this.#socketsBefore; i++) await turn()
-    await turn()
+    for (let i = 0; i < ticksMax && socketsOfProcess().length > this.#socketsBefore; i++) await nextTick()
+    await nextTick()
     process.off('uncaughtException', this.#onUncaught)
     process.off('unhandledRejection', this.#onUncaught)
-    expect(this.#uncaught, 'nothing was thrown that nobody caught').toEqual([])
+    expect(this.#uncaught, 'no error was left uncaught').toEqual([])
     for (const network of this.#networks) {
       expect(network.metrics().memory.usedBytes, 'nothing of the memory budget is held').toBe(0)
       expect({ network: network.identity, ...network.resources }).toEqual({

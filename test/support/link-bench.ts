@@ -26,26 +26,26 @@ export const number = (value: number): NetworkValue => ({ type: 'RingElement32',
 
 export class LinkBench {
   readonly state: AmpcLink
-  readonly told: string[] = []
+  readonly calls: string[] = []
   readonly failures: unknown[] = []
 
   constructor(limits: Partial<LinkLimits> = {}) {
     const all = { ...smallLimits, ...limits }
     this.state = new AmpcLink(ampcDialect.sessions(all.maxMessageLengthBytes), all)
-    const note = (word: string) => () => void this.told.push(word)
+    const note = (word: string) => () => void this.calls.push(word)
     const hooks: LinkHooks = {
       requestFlush: note('flush requested'),
       flushNow: note('flush now'),
       onReceiveRoom: note('room'),
       onHandlerFailed: (lane, error) => {
         this.failures.push(error)
-        this.told.push(`handler of ${lane.id} failed`)
+        this.calls.push(`handler of ${lane.id} failed`)
       },
       requestTimer: () => undefined,
       onGoodbye: () => undefined,
       onBroken: (error) => {
         this.failures.push(error)
-        this.told.push('broken')
+        this.calls.push('broken')
       },
     }
     this.state.setHooks(hooks)
@@ -56,7 +56,7 @@ export class LinkBench {
     const frame = encodeFrame(laneId, value)
     const wasFull = this.state.isReceiveFull
     const isFree = this.state.onFrame(laneId, frame[4] as number, frame, 5, frame.length)
-    if (!wasFull && this.state.isReceiveFull) this.told.push('full')
+    if (!wasFull && this.state.isReceiveFull) this.calls.push('full')
     return isFree
   }
 

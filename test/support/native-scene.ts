@@ -59,8 +59,8 @@ const sceneLimits: Partial<Limits> = {
   pendingInboundPerAddressMax: 64,
 }
 
-const patienceMs = 20_000
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+const timeLimitMs = 20_000
+const nextTick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 /** In memory only; nothing is bound. */
 const portOf = (key: number): number => 100 + key
 
@@ -101,7 +101,7 @@ export class NativeMember {
   }
 
   /** Sends an event to one actor of this member, for example one that makes it fail. */
-  tell(path: string, event: AnyEventObject): void {
+  sendEvent(path: string, event: AnyEventObject): void {
     const ref = this.actors.get(path)
     if (ref === undefined)
       throw new Error(`there is no actor ${path}; there are: ${[...this.actors.keys()].join(', ')}`)
@@ -153,10 +153,10 @@ export class NativeScene {
 
   async until(what: string, holds: () => boolean, withinMs = 600_000): Promise<void> {
     if (this.isVirtual) return this.clock.until(what, holds, withinMs)
-    const untilMs = performance.now() + patienceMs
+    const untilMs = performance.now() + timeLimitMs
     while (!holds()) {
-      if (performance.now() > untilMs) throw new Error(`${what} did not come about within ${patienceMs} ms`)
-      await turn()
+      if (performance.now() > untilMs) throw new Error(`${what} did not come about within ${timeLimitMs} ms`)
+      await nextTick()
     }
   }
 

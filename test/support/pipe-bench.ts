@@ -13,7 +13,7 @@ import { SimulatedNetwork, VirtualClock } from '../../testing/index.ts'
 /** Small, so that a test reaches it soon. */
 export const highWaterMarkBytes = 64 * 1024
 const options: DialOptions = { highWaterMarkBytes }
-const patienceMs = 10_000
+const timeLimitMs = 10_000
 
 export interface Bench {
   readonly transport: Transport
@@ -28,21 +28,21 @@ export interface Carrier {
   create(): Bench
 }
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+const nextTick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 function onSystemClock(transport: Transport): Bench {
   return {
     transport,
     async until(what, holds) {
-      const until = performance.now() + patienceMs
+      const until = performance.now() + timeLimitMs
       while (!holds()) {
-        if (performance.now() > until) throw new Error(`${what} did not come about within ${patienceMs} ms`)
-        await turn()
+        if (performance.now() > until) throw new Error(`${what} did not come about within ${timeLimitMs} ms`)
+        await nextTick()
       }
     },
     /** On loopback a byte needs a tick or two; a hundred are plenty, and none of them waits for a clock. */
     async quiet() {
-      for (let i = 0; i < 100; i++) await turn()
+      for (let i = 0; i < 100; i++) await nextTick()
     },
   }
 }
@@ -76,7 +76,7 @@ export const simulatedCarrier: Carrier = {
     const network = new SimulatedNetwork({ seed: 1, chunkBytesMax: 40_000 })
     return {
       transport: network.node('127.0.0.1'),
-      until: (what, holds) => network.clock.until(what, holds, patienceMs),
+      until: (what, holds) => network.clock.until(what, holds, timeLimitMs),
       quiet: () => network.clock.advance(100),
     }
   },
@@ -86,7 +86,7 @@ export const simulatedCarrier: Carrier = {
 export class End implements PipeHandlers {
   readonly pipe: Pipe
   /** 'open', 'bytes', 'drain', 'end', 'close', in order. */
-  readonly told: string[] = []
+  readonly calls: string[] = []
   readonly chunks: Buffer[] = []
   readonly closedWith: (Error | null)[] = []
   receivedBytes = 0
@@ -100,28 +100,28 @@ export class End implements PipeHandlers {
   }
 
   onOpen(): void {
-    this.told.push('open')
+    this.calls.push('open')
   }
   onBytes(bytes: Buffer): void {
-    this.told.push('bytes')
+    this.calls.push('bytes')
     this.chunks.push(Buffer.from(bytes))
     this.receivedBytes += bytes.length
     this.reaction(bytes)
   }
   onDrain(): void {
-    this.told.push('drain')
+    this.calls.push('drain')
   }
   onEnd(): void {
-    this.told.push('end')
+    this.calls.push('end')
     this.endReaction()
   }
   onClose(error: Error | null): void {
-    this.told.push('close')
+    this.calls.push('close')
     this.closedWith.push(error)
   }
 
   count(what: string): number {
-    return this.told.filter((told) => told === what).length
+    return this.calls.filter((call) => call === what).length
   }
   get received(): Buffer {
     return Buffer.concat(this.chunks)

@@ -25,12 +25,12 @@ export class RawSocket {
     socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => {
       this.#keep(chunk)
-      this.#tell()
+      this.#notify()
     })
     this.ended = new Promise((resolve) => {
       const end = (): void => {
         this.#isOver = true
-        this.#tell()
+        this.#notify()
         resolve(this.#error)
       }
       socket.on('error', (error) => (this.#error = error))
@@ -117,7 +117,7 @@ export class RawSocket {
     this.#length = length
   }
 
-  #tell(): void {
+  #notify(): void {
     for (const resolve of this.#changes) resolve()
     this.#changes.clear()
   }

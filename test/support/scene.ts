@@ -21,8 +21,8 @@ export interface SceneOptions {
   readonly limits?: Partial<Limits>
 }
 
-const patienceMs = 15_000
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+const timeLimitMs = 15_000
+const nextTick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 export class Member {
   readonly network: Network
@@ -68,10 +68,10 @@ export class Scene {
 
   async until(what: string, holds: () => boolean, withinMs = 600_000): Promise<void> {
     if (this.#isVirtual) return this.clock.until(what, holds, withinMs)
-    const untilMs = performance.now() + patienceMs
+    const untilMs = performance.now() + timeLimitMs
     while (!holds()) {
-      if (performance.now() > untilMs) throw new Error(`${what} did not come about within ${patienceMs} ms`)
-      await turn()
+      if (performance.now() > untilMs) throw new Error(`${what} did not come about within ${timeLimitMs} ms`)
+      await nextTick()
     }
   }
 
@@ -109,7 +109,7 @@ export class Scene {
   }
 
   /** Sends an event to one actor of one member, for example one that makes it fail. */
-  tell(id: string, path: string, event: AnyEventObject): void {
+  sendEvent(id: string, path: string, event: AnyEventObject): void {
     const ref = this.of(id).actors.get(path)
     if (ref === undefined)
       throw new Error(`${id} has no actor ${path}; there are: ${[...this.of(id).actors.keys()].join(', ')}`)

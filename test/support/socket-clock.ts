@@ -4,7 +4,7 @@
  * Independent of: what is measured with it.
  */
 import { VirtualClock } from '../../testing/index.ts'
-import { turn } from './bounded-wait.ts'
+import { nextTick } from './bounded-wait.ts'
 
 export class SocketClock extends VirtualClock {
   override nextTick(callback: () => void): void {
@@ -15,13 +15,13 @@ export class SocketClock extends VirtualClock {
     setImmediate(callback)
   }
 
-  /** Advances by a millisecond in each turn of the event loop until a promise is settled, and returns its result. */
+  /** Advances by a millisecond in each tick of the event loop until a promise is settled, and returns its result. */
   override async run<T>(promise: Promise<T>): Promise<T> {
     const settled = promise.then(
       () => true,
       () => true,
     )
-    while (!(await Promise.race([settled, turn().then(() => false)]))) await this.advance(1)
+    while (!(await Promise.race([settled, nextTick().then(() => false)]))) await this.advance(1)
     return promise
   }
 }

@@ -142,10 +142,10 @@ describe('chart actors', () => {
   })
 
   it('an actor has a body while it lives, and none if the constructor of the body threw', () => {
-    const [{ ref }, born] = [begin(), begin('birth')]
+    const [{ ref }, failing] = [begin(), begin('birth')]
     expect(bodyOf(ref)).toBeInstanceOf(TinyBody)
     ref.stop()
-    expect([bodyOf(ref), bodyOf(born.ref), born.errors]).toMatchObject([
+    expect([bodyOf(ref), bodyOf(failing.ref), failing.errors]).toMatchObject([
       undefined,
       undefined,
       [{ message: 'a bug at birth' }],
