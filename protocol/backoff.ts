@@ -1,9 +1,9 @@
 /**
  * Owns: how long to wait before the next try.
- * Refuses to know: clocks and random sources; chance comes in as a number.
+ * Independent of: clocks and random sources; a random number is passed in.
  *
- * Full jitter (a wait anywhere between 0 and the bound): of the usual forms the one that spreads a herd best and needs
- * the fewest tries in all, see "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+ * Full jitter (a wait anywhere between 0 and the bound) spreads a herd best and needs the fewest tries of the usual
+ * forms, see "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
  */
 export interface BackoffOptions {
   readonly minMs: number

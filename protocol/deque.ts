@@ -1,6 +1,6 @@
 /**
  * Owns: a first-in first-out queue whose shift is O(1): `Array.shift` moves every element once queues are long.
- * Refuses to know: bounds; whoever fills it counts.
+ * Independent of: limits; the caller counts.
  */
 export class Deque<T> {
   #items: (T | undefined)[] = []
@@ -14,7 +14,7 @@ export class Deque<T> {
     this.#items.push(item)
   }
 
-  /** The one that was pushed last. */
+  /** The newest. */
   last(): T | undefined {
     return this.length === 0 ? undefined : this.#items.at(-1)
   }
@@ -28,7 +28,7 @@ export class Deque<T> {
     const item = this.#items[this.#head]
     this.#items[this.#head] = undefined
     this.#head++
-    // Half of the array is holes: give them back. Amortised, each item moves at most once.
+    // Half of the array is unused: release it. Each item moves at most once over time.
     if (this.#head > 32 && this.#head * 2 >= this.#items.length) {
       this.#items = this.#items.slice(this.#head)
       this.#head = 0
@@ -36,7 +36,7 @@ export class Deque<T> {
     return item
   }
 
-  /** Takes one item out of the middle; O(n), for waiters that give up. */
+  /** Removes one item from the middle, in O(n), for waiters that give up. */
   remove(item: T): boolean {
     const index = this.#items.indexOf(item, this.#head)
     if (index < 0) return false

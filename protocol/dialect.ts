@@ -1,6 +1,7 @@
 /**
- * Owns: what a dialect is: a strategy that a link and its connections are given, so that no pump asks which one it speaks.
- * Refuses to know: any particular dialect (ampc.ts is one).
+ * Owns: what a dialect is: a strategy that a link and its connections are given, so that no pump asks which dialect it
+ * uses.
+ * Independent of: any particular dialect.
  */
 import { StatewireError } from '../codec/errors.ts'
 import type { ErrorCode } from '../codec/errors.ts'
@@ -9,29 +10,29 @@ import type { NetworkValue } from '../codec/values.ts'
 import type { LinkCore } from './link-core.ts'
 import type { EncodedFrame, FrameWriter } from '../codec/frame-writer.ts'
 
-/** Who a dialer says it is, and for which link it comes. */
+/** The identity that a dialer claims, and the link that it asks for. */
 export interface Claim {
   readonly identity: string
   readonly connectionId: number
 }
 
-/** What one piece of a handshake led to; every field is optional because most pieces lead to nothing yet. */
+/** The result of one chunk of a handshake. Every field is optional, because most chunks have no result yet. */
 export interface HandshakeStep {
-  /** Goes out in one write. */
+  /** Written in one write. */
   readonly write?: Buffer
-  /** Acceptor: the dialer has said who it is. */
+  /** Acceptor: the dialer has sent its identity. */
   readonly claim?: Claim
   /** Dialer: the acceptor agreed. */
   readonly verified?: true
-  /** With `verified`: bytes behind the handshake, which are frames already. */
+  /** With `verified`: bytes after the handshake. They are frames. */
   readonly rest?: Buffer
-  /** With `verified`: what both sides agreed on, for the link's state. */
+  /** With `verified`: what both sides agreed on, for the link. */
   readonly agreed?: unknown
-  /** The other side is to be told no, and why, and then it is over. */
+  /** The handshake is refused: the other side is told the reason, and the connection ends. */
   readonly refuse?: HandshakeFault
 }
 
-/** The other side refused the handshake. `retry` is what that means for the next dial, if it differs from any other failure. */
+/** The other side refused the handshake. `retry` tells how the next dial differs from one after any other failure. */
 export class HandshakeRefusedError extends StatewireError {
   readonly retry: 'free' | 'cap' | 'stale' | null
   constructor(code: ErrorCode, message: string, retry: 'free' | 'cap' | 'stale' | null) {
@@ -40,15 +41,15 @@ export class HandshakeRefusedError extends StatewireError {
   }
 }
 
-/** Why a handshake is refused: the bytes that tell the other side, in one write, and a sentence for this side. */
+/** Why a handshake is refused: the bytes for the other side, in one write, and a sentence for this side. */
 export interface HandshakeFault {
   readonly write: Buffer
   readonly reason: string
-  /** Part of normal operation: both sides dialled, or a dial that was dropped arrives late. Nobody needs to hear of it. */
+  /** Part of normal operation: both sides dialled, or a dropped dial arrives late. Not reported. */
   readonly isExpected: boolean
 }
 
-/** @throws ProtocolError from `feed` when the other side does not keep to the handshake */
+/** @throws ProtocolError from `feed` if the other side breaks the handshake */
 export interface DialerHandshake {
   begin(): Buffer
   feed(bytes: Buffer): HandshakeStep
@@ -57,23 +58,24 @@ export interface DialerHandshake {
 export interface AcceptorHandshake {
   feed(bytes: Buffer): HandshakeStep
   /**
-   * Asked by the link that the claim is for, before anything changes. @param hasSentHello whether a dial of
-   * this side's own has sent its hello for the same link. Null: welcome. Dialects without this take whoever is asked for.
+   * Called for the link of the claim, before anything changes. @param hasSentHello whether this side's own dial has
+   * sent its hello for the same link. @returns null if the dialer is welcome. A dialect without this accepts every
+   * dialer that is waited for.
    */
   judge?(state: LinkCore, hasSentHello: boolean): HandshakeFault | null
-  /** The words for a refusal of another reason, where the dialect has any. */
+  /** The refusal for another reason, if the dialect has refusals. */
   refusal?(name: 'stopping' | 'busy' | 'not-allowed' | 'no-such-link' | 'self', message: string): HandshakeFault
-  /** What agrees, in one write; the bytes that arrived behind the claim; and what was agreed on. */
+  /** The answer that agrees, in one write; the bytes that followed the claim; and what was agreed on. */
   confirm(state: LinkCore): { write: Buffer; rest: Buffer; agreed?: unknown }
 }
 
-/** Cuts bytes into frames: codec's FrameReader, or its sister for the control channel. */
+/** Cuts bytes into frames: codec's FrameReader, or the reader of the control channel. */
 export interface FrameSource {
   push(chunk: Buffer): void
   reset(): void
 }
 
-/** How a link's frames look: by session id, or bare values with a length. */
+/** The form of a link's frames: by session id, or bare values with a length. */
 export interface Framing {
   readonly name: 'sessions' | 'control'
   createReader(sink: FrameSink): FrameSource
@@ -85,7 +87,9 @@ export interface Framing {
 
 export interface Dialect {
   readonly name: 'ampc' | 'native'
-  /** Whoever has an address dials, and dials may cross; else the greater identity dials and the other listens. */
+  /**
+   * Every peer with an address dials, and dials may cross. Otherwise the greater identity dials and the other listens.
+   */
   readonly bothMayDial: boolean
   createDialerHandshake(options: { identity: string; connectionId: number; state: LinkCore }): DialerHandshake
   createAcceptorHandshake(): AcceptorHandshake

@@ -1,5 +1,6 @@
 /**
- * The state of one link and the rules of the dialects, as plain classes and pure functions: no I/O, clock, chance or XState.
+ * The state of one link and the rules of the dialects, as plain classes and pure functions: no I/O, clock, randomness
+ * or XState.
  */
 /// <reference types="node" preserve="true" />
 export { Admission } from './admission.ts'

@@ -1,12 +1,13 @@
 /**
- * Owns: the views that values are of their chunk: how they are made, of which memory, and what unread ones hold of it.
- * Refuses to know: frames, lanes, and whether a value is read in the end.
+ * Owns: values that are views of a chunk: how they are made, of which memory, and what memory unread ones hold.
+ * Independent of: frames, lanes, and whether a value is read in the end.
  *
- * A chunk is lent by its carrier until it has been read. Whoever looks at a value during that time only gets a view of it;
- * the first value that may be kept longer has the whole chunk copied, once, and is a view of the copy.
+ * A chunk is a borrowed read buffer until it has been read. A value that is used during that time only is a view of it.
+ * The first value that may be kept longer has the whole chunk copied, once, and is a view of the copy.
  *
- * A value of ten bytes that nobody reads must not keep 64 KiB alive, or credit and queues bound nothing. Decided once a
- * chunk: where most of it is unread, the views stay; where little of it is, that little moves to memory of its own length.
+ * A value of ten bytes that stays unread must not keep 64 KiB alive, or credit and queues would limit nothing. This is
+ * decided once a chunk: if most of it is unread, the views stay; if little of it is, that part moves to memory of its
+ * own length.
  */
 import { ChunkViews } from '../codec/chunk-views.ts'
 import { decodeBody, isView, isViewed } from '../codec/decode-value.ts'
@@ -17,21 +18,21 @@ export interface UnreadValue {
   readonly costBytes: number
 }
 
-/** Unread values may hold so many times their own bytes. */
+/** Unread values may hold this many times their own bytes. */
 const heldPerByteMax = 4
 
 export class KeptViews {
   readonly #views = new ChunkViews()
   #unread: UnreadValue[] = []
-  #lent: Buffer | null = null
+  #borrowed: Buffer | null = null
   #copy: Buffer | null = null
 
-  /** This chunk is lent until `settle`. */
+  /** This chunk is borrowed until `settle`. */
   begin(chunk: Buffer): void {
-    this.#lent = chunk
+    this.#borrowed = chunk
   }
 
-  /** A body becomes a value. @param isBorrowed it is looked at within this chunk only. @throws ProtocolError */
+  /** Decodes a body. @param isBorrowed the value is used within this chunk only. @throws ProtocolError */
   decode(descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, isBorrowed: boolean): NetworkValue {
     return decodeBody(
       descriptor,
@@ -42,11 +43,11 @@ export class KeptViews {
     )
   }
 
-  /** The same bytes at the same place, in memory that is not used again. */
+  /** The same bytes at the same place, in memory that is not reused. */
   #keepable(buffer: Buffer): Buffer {
-    if (buffer !== this.#lent) return buffer
+    if (buffer !== this.#borrowed) return buffer
     if (this.#copy === null) {
-      // Not from Node's pool, which would be held whole by what is kept of it.
+      // Not from Node's pool: one kept view would hold all of it.
       this.#copy = Buffer.allocUnsafeSlow(buffer.length)
       buffer.copy(this.#copy)
     }
@@ -58,10 +59,12 @@ export class KeptViews {
     if (isView(unread.value)) this.#unread.push(unread)
   }
 
-  /** The chunk has been read. Values that were taken within it are nobody's here any more, and their copies cost little. */
+  /**
+   * The chunk has been read. Values that were taken within it belong to the application, and their copies cost little.
+   */
   settle(): void {
     this.#views.forget()
-    this.#lent = null
+    this.#borrowed = null
     this.#copy = null
     if (this.#unread.length === 0) return
     const all = this.#unread
@@ -88,7 +91,7 @@ function moveOut(all: readonly UnreadValue[], start: number, end: number, keptBy
   for (let index = start; index < end; index++) all[index]!.value = withViews(all[index]!.value, copied)
 }
 
-/** What a value is a view of; null for a list without views. */
+/** The memory that a value is a view of. Null for a list without views. */
 function memoryOf(value: NetworkValue): ArrayBufferLike | null {
   switch (value.type) {
     case 'Bytes':

@@ -1,6 +1,6 @@
 /**
  * Owns: the text of a key: "id52", the 32 bytes of an Ed25519 public key in 52 characters, one text per key.
- * Refuses to know: what a key can do, certificates, and the identities of the ampc dialect (peer-id.ts).
+ * Independent of: what a key can do, certificates, and the identities of the ampc dialect (ampc/peer-id.ts).
  */
 import { StatewireError } from '../codec/errors.ts'
 import { formatValue } from '../codec/format-value.ts'
@@ -11,7 +11,7 @@ export const publicKeyLengthBytes = 32
 export const peerIdLength = 52
 
 const codes = Buffer.from(alphabet, 'latin1')
-/** Where a text is written: put together of characters it would be 52 strings. */
+/** A text is written here: joining characters would create 52 strings. */
 const text = Buffer.alloc(peerIdLength)
 
 const valueOf = new Map(Array.from(alphabet, (character, value) => [character, value]))
@@ -69,7 +69,7 @@ export function decodePeerId(text: unknown, what = 'the peer id'): Buffer {
   return publicKey
 }
 
-/** Below 0, 0 or above 0, by the 32 bytes. @throws StatewireError ERR_INVALID_PEER_ID */
+/** Negative, 0 or positive, by the 32 bytes. @throws StatewireError ERR_INVALID_PEER_ID */
 export function comparePeerIds(a: string, b: string): number {
   return Buffer.compare(decodePeerId(a, 'the first peer id'), decodePeerId(b, 'the second peer id'))
 }

@@ -1,6 +1,6 @@
 /**
- * Owns: one lane of a link: what arrived on it and was not read, who waits for it, and whether it is over.
- * Refuses to know: frames, sockets, clocks; other lanes.
+ * Owns: one lane of a link: its unread values, the calls that wait for the next value, and its end.
+ * Independent of: frames, sockets, clocks; other lanes.
  *
  * A session is a lane on the link to each of its peers. To the rest of the runtime a lane is an opaque handle.
  */
@@ -11,11 +11,14 @@ import type { UnreadValue } from './kept-views.ts'
 import { isPackable, isPackableBody, WaitingValues } from './waiting-values.ts'
 
 /**
- * A broken connection, at its place in the order of values: those before it arrived, of those after it some may be missing.
- * Nothing is silent: `receive` rejects with this once for each break.
+ * A broken connection, at its place in the order of values: those before it arrived, some of those after it may be
+ * missing. `receive` rejects with this once for each break.
  */
 export class ConnectionLostError extends StatewireError {
-  /** At most so many of the values sent on this lane since the connection came up did not arrive. How many of the peer's were lost is not known in this dialect. */
+  /**
+   * At most this many of the values sent on this lane since the connection came up did not arrive. How many of the
+   * peer's values were lost is not known in this dialect.
+   */
   readonly outboundAtMost: number
   constructor(message: string, outboundAtMost: number, options?: { cause?: unknown }) {
     super('ERR_CONNECTION_LOST', message, options)
@@ -23,7 +26,7 @@ export class ConnectionLostError extends StatewireError {
   }
 }
 
-/** Calls of `receive` that wait on one lane; whoever has so many has forgotten to await. */
+/** Calls of `receive` that may wait on one lane. More are taken for a missing `await`. */
 export const waitersMax = 1024
 
 export interface LaneWaiter {
@@ -32,27 +35,27 @@ export interface LaneWaiter {
 }
 
 /**
- * Gets every value by plain call, as fast as they come. A handler that throws, or returns a promise that rejects, ends its
- * lane and nothing else. The next value does not wait for the promise.
+ * Called synchronously with every value. A handler that throws, or returns a promise that rejects, ends its lane and
+ * nothing else. The next value does not wait for the promise.
  */
 export type LaneHandler = (value: NetworkValue) => void
 
 export interface HandlerOptions {
-  /** Hears of broken connections, between the values (mode `reconnect`). */
+  /** Called for broken connections, at their place between the values (mode `reconnect`). */
   readonly onLost?: ((loss: ConnectionLostError) => void) | undefined
   /**
-   * The bytes of a value are looked at during the call only, never kept: then the runtime uses their memory again.
-   * Worth a third on streams of large `Bytes`.
+   * The handler uses the bytes of a value during the call only and keeps none of them: the runtime then reuses their
+   * memory. Streams of large `Bytes` become about a third faster.
    */
   readonly borrow?: boolean | undefined
 }
 
-/** What the lane tells its link. */
+/** What the lane reports to its link. */
 export interface LaneOwner {
   onTaken(costBytes: number): void
-  /** A value was queued: the link sees to it that it holds no more memory than its own. */
+  /** A value was queued. The link makes sure that it holds no more memory than its own. */
   onUnread(unread: UnreadValue): void
-  /** A handler has returned a promise that rejected. Called once. */
+  /** A handler returned a promise that rejected. Called once. */
   onHandlerRejected?(error: unknown): void
 }
 
@@ -62,9 +65,9 @@ export class Lane {
   readonly #unread = new Deque<UnreadValue | WaitingValues | ConnectionLostError>()
   #unreadItems = 0
   readonly #waiters = new Deque<LaneWaiter>()
-  /** Hears of every loss at once, besides its place in the order of values. */
+  /** Called for every loss at once, in addition to its place in the order of values. */
   onLoss: ((loss: ConnectionLostError) => void) | null = null
-  /** Called once, with why the lane is over. */
+  /** Called once, with the reason why the lane has ended. */
   onEnded: ((error: Error) => void) | null = null
   #handler: LaneHandler | null = null
   #onLost: ((loss: ConnectionLostError) => void) | null = null
@@ -73,7 +76,7 @@ export class Lane {
   #end: Error | null = null
   #whenEnded: Promise<Error> | null = null
   #settleEnded: ((error: Error) => void) | null = null
-  /** Values accepted for sending since the connection came up; the link counts and resets it. */
+  /** Values accepted for sending since the connection came up. The link counts and resets it. */
   sentSinceUp = 0
   received = 0
 
@@ -82,29 +85,29 @@ export class Lane {
     this.#owner = owner
   }
 
-  /** Why the lane is over, or null while it is not. */
+  /** Why the lane has ended, or null. */
   get end(): Error | null {
     return this.#end
   }
 
-  /** Resolves with why the lane is over. */
+  /** Resolves with the reason why the lane has ended. */
   whenEnded(): Promise<Error> {
     if (this.#end !== null) return Promise.resolve(this.#end)
     this.#whenEnded ??= new Promise((resolve) => (this.#settleEnded = resolve))
     return this.#whenEnded
   }
 
-  /** Losses among them included: what `take` has to give. */
+  /** What `take` can return, losses included. */
   get unreadValues(): number {
     return this.#unreadItems
   }
 
-  /** A value with such a body would be copied by `deliver`, so it may be a view of memory that is lent. */
+  /** `deliver` would copy a value with a body of this length, so it may be a view of borrowed memory. */
   packs(bodyLengthBytes: number): boolean {
     return this.#handler === null && this.#waiters.length === 0 && isPackableBody(bodyLengthBytes)
   }
 
-  /** The handler looks at a value during its call only, so the memory below it can be used again. */
+  /** The handler uses a value during its call only, so its memory can be reused. */
   get isBorrowing(): boolean {
     return this.#isBorrowing
   }
@@ -171,7 +174,7 @@ export class Lane {
     }
   }
 
-  /** The next value at once, if there is one. @throws what the queue holds: a loss, or the end of the lane */
+  /** The next value if there is one. @throws what is queued: a loss, or the end of the lane */
   take(): NetworkValue | undefined {
     const next = this.#next()
     if (next === undefined) {
@@ -183,7 +186,7 @@ export class Lane {
     return next.value
   }
 
-  /** Waits for the next value; the returned function gives up. Call only after `take` had nothing. */
+  /** Waits for the next value; the returned function gives up. Call only after `take` returned nothing. */
   wait(waiter: LaneWaiter): () => void {
     if (this.#end !== null) {
       waiter.reject(this.#end)
@@ -213,7 +216,7 @@ export class Lane {
     this.#onLost = onLost
     this.#isBorrowing = handler !== null && options.borrow === true
     if (handler === null) return
-    // Values go to the handler from here on: who waited would wait for ever, or take one from the middle when it is taken away.
+    // All later values go to the handler: a call that waits would wait forever, or take a value out of the middle.
     for (const waiter of this.#waiters.drain()) waiter.reject(this.#handled())
     for (;;) {
       const next = this.#next()
@@ -227,7 +230,7 @@ export class Lane {
     }
   }
 
-  /** An asynchronous handler fits the type of one that returns nothing. */
+  /** The type of a handler also allows an asynchronous function. */
   #watch(result: unknown): void {
     if (result instanceof Promise) result.catch((error: unknown) => this.#rejected(error))
   }
@@ -241,11 +244,11 @@ export class Lane {
   #handled(): StatewireError {
     return new StatewireError(
       'ERR_HANDLER_SET',
-      `the values of session ${this.id} go to its handler, so receive gets none; handle(peer, null) takes the handler away`,
+      `the values of session ${this.id} go to its handler, so receive gets none; handle(peer, null) removes the handler`,
     )
   }
 
-  /** Ends the lane. What arrived before can still be read; whoever waits hears why nothing more comes. */
+  /** Ends the lane. Unread values can still be read. Calls that wait reject with the error. */
   close(error: Error): void {
     if (this.#end !== null) return
     this.#end = error
@@ -256,7 +259,7 @@ export class Lane {
     this.onEnded?.(error)
   }
 
-  /** Forgets what was not read. @returns what it had cost */
+  /** Drops what is unread. @returns what it had cost */
   discardUnread(): number {
     let costBytes = 0
     for (let item = this.#next(); item !== undefined; item = this.#next())

@@ -1,9 +1,9 @@
 /**
- * Owns: how long a peer that breaks the protocol again and again is not let in: longer each time.
- * Refuses to know: what a breach is, and clocks (time comes in as a number).
+ * Owns: how long a peer that breaks the protocol repeatedly is kept out: longer each time.
+ * Independent of: what a protocol error is, and clocks (time is passed in).
  */
 
-/** A breach that comes so long after the last is a first one. */
+/** A protocol error this long after the last one counts as a first one. */
 const forgottenAfterMs = 60_000
 const firstPenaltyMs = 250
 
@@ -17,9 +17,9 @@ export class ProtocolErrorPenalty {
     this.#penaltyMsMax = penaltyMsMax
   }
 
-  /** The first costs nothing: it may be a bug that was hit once, and its dialer waits its back-off anyway. */
+  /** The first costs nothing: it may be a rare bug, and its dialer waits for its back-off anyway. */
   note(nowMs: number): void {
-    // Waiting out a penalty does not make it forgotten.
+    // Waiting out a penalty does not reset it.
     const sinceMs = nowMs - Math.max(this.#lastAtMs, this.#untilMs)
     this.#breaches = sinceMs > forgottenAfterMs ? 1 : this.#breaches + 1
     this.#lastAtMs = nowMs
@@ -27,7 +27,7 @@ export class ProtocolErrorPenalty {
       this.#untilMs = nowMs + Math.min(this.#penaltyMsMax, firstPenaltyMs * 2 ** (this.#breaches - 2))
   }
 
-  /** For how long yet nobody is let in; 0 or less for nobody kept out. */
+  /** How long the peer is still kept out; 0 or less if it is not. */
   leftMs(nowMs: number): number {
     return this.#untilMs - nowMs
   }

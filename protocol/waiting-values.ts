@@ -1,9 +1,9 @@
 /**
- * Owns: small values that arrived and were not read, as the bytes they came in: many behind each other in one piece of memory.
- * Refuses to know: lanes, and whether anybody reads them.
+ * Owns: small unread values, as the bytes they came in, packed one after the other into one piece of memory.
+ * Independent of: lanes, and whether the values are read.
  *
- * Credit counts bytes on the wire, and a value of no length is 9 of them but 200 as objects: 64 KiB of such values would be
- * 1.5 MB. Parked, they cost what credit counts.
+ * Credit counts bytes on the wire. An empty value is 9 bytes there but 200 bytes as objects: 64 KiB of such values
+ * would be 1.5 MB. Packed, they cost what credit counts.
  */
 import { decodeBody } from '../codec/decode-value.ts'
 import { encodedLength, writeCheckedValue } from '../codec/encode-value.ts'
@@ -17,27 +17,27 @@ export function isPackableBody(bodyLengthBytes: number): boolean {
   return bodyLengthBytes < packedLengthBytesMax
 }
 
-/** @param costBytes is not far from its length, so that long lists need not be walked through */
+/** @param costBytes is close to its length, so that long lists are not walked through */
 export function isPackable(value: NetworkValue, costBytes: number): boolean {
   return costBytes <= 2 * packedLengthBytesMax && encodedLength(value) <= packedLengthBytesMax
 }
 
-/** Room for the longest. */
+/** Room for the longest value. */
 const firstLengthBytes = 512
-/** Whoever takes a value out holds all of the memory that it was parked in, for as long as he keeps its bytes. */
+/** A value that is taken out keeps all of the memory that it was packed in alive. */
 const grownLengthBytes = 4 * 1024
 /** The length of the value, and what it costs its link. */
 const headLengthBytes = 1 + 2
 
 export class WaitingValues {
   readonly #memory: Buffer
-  /** With those before it. */
+  /** Including those before it. */
   readonly #sumLengthBytes: number
   #start = 0
   #end = 0
   #values = 0
 
-  /** @param before what is full, and this goes on from */
+  /** @param before the one that is full and that this one continues */
   constructor(before?: WaitingValues) {
     // As much again as there is already.
     const lengthBytes = before === undefined ? firstLengthBytes : Math.min(grownLengthBytes, before.#sumLengthBytes)

@@ -1,6 +1,6 @@
 /**
  * Owns: the ampc dialect as a strategy: which handshake, which framings.
- * Refuses to know: links and sockets.
+ * Independent of: links and sockets.
  */
 import { ControlFrameReader, encodeControlFrame } from '../../codec/control-frame-reader.ts'
 import { encodedLength } from '../../codec/encode-value.ts'
@@ -11,13 +11,15 @@ import type { NetworkValue } from '../../codec/values.ts'
 import { AmpcAcceptorHandshake, AmpcDialerHandshake } from './ampc-handshake.ts'
 import type { Dialect } from '../dialect.ts'
 
-/** Values with a length of their own; the reader's limit is for them, and counts what follows the length. */
+/** Types with a length field. The reader's limit applies to them and counts what follows the length field. */
 const prefixLengthBytes = 5
 const measured = new Set(['VecRing16', 'VecRing32', 'VecRing48', 'VecRing64', 'VecRingBit', 'NetworkVec'])
 
-/** What the other side would refuse is not sent: it would cost the connection, and with it what others had under way. */
+/**
+ * A value that the other side would refuse is not sent: the refusal would end the connection for all of its sessions.
+ */
 function checkLength(value: NetworkValue, maxLengthBytes: number): void {
-  // Most values are short Bytes: one comparison. What is no value at all is the encoder's to name.
+  // Most values are short Bytes: one comparison. The encoder reports what is not a value.
   const type = value?.type
   const lengthBytes =
     type === 'Bytes' ? value.value?.length : measured.has(type) ? encodedLength(value) - prefixLengthBytes : 0

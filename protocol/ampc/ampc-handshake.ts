@@ -1,6 +1,6 @@
 /**
  * Owns: the handshake of the ampc dialect (docs/protocol.md), both roles, as bytes in and bytes out.
- * Refuses to know: sockets, deadlines, and who is asked for now; its owner confirms or hangs up.
+ * Independent of: sockets, deadlines, and who is asked for now; its owner confirms or hangs up.
  *
  *    dialer                                   acceptor
  *      connection id      u32 BE  ──────────▶
@@ -18,9 +18,9 @@ import type { AcceptorHandshake, Claim, DialerHandshake, HandshakeStep } from '.
 
 const ok = Buffer.from('2ok', 'latin1')
 
-/** What a side may send before it is known: id, length, identity, and a first few frames. */
+/** Longest input before the peer is known: connection id, length, identity, and the first few frames. */
 const maxPreAuthenticationBytes = 512
-/** A handshake record, and the version that it has in a ClientHello for the sake of old servers. */
+/** A TLS handshake record, with the version that a ClientHello carries for old servers. */
 const clientHelloBeginning = 0x16_03_01
 
 class Inbox {
@@ -29,7 +29,7 @@ class Inbox {
     return this.#bytes.length
   }
   push(bytes: Buffer): void {
-    // A copy in any case: what arrives is lent.
+    // A copy in any case: the memory of what arrives is borrowed.
     this.#bytes = Buffer.concat([this.#bytes, bytes])
   }
   take(lengthBytes: number): Buffer {
@@ -100,7 +100,7 @@ export class AmpcAcceptorHandshake implements AcceptorHandshake {
     if (this.#inbox.length > maxPreAuthenticationBytes)
       throw new ProtocolError(
         'ERR_HANDSHAKE_FAILED',
-        `more than ${maxPreAuthenticationBytes} bytes arrived before the handshake was over${this.#perhapsTls()}`,
+        `more than ${maxPreAuthenticationBytes} bytes arrived before the handshake was complete${this.#perhapsTls()}`,
       )
     if (this.#claim !== null) return {}
     let write: Buffer | undefined
@@ -127,7 +127,7 @@ export class AmpcAcceptorHandshake implements AcceptorHandshake {
     return { ...step, claim: this.#claim }
   }
 
-  /** A ClientHello is a strange connection id, and then never an identity. */
+  /** Read as this handshake, a ClientHello is an odd connection id without an identity. */
   #perhapsTls(): string {
     const first = this.#connectionId < 0 ? this.#inbox.peekU32() : this.#connectionId
     return first >>> 8 === clientHelloBeginning
@@ -135,7 +135,7 @@ export class AmpcAcceptorHandshake implements AcceptorHandshake {
       : ''
   }
 
-  /** One buffer: a Rust dialer takes the answer with a single read, and three separate bytes fail it. */
+  /** One buffer: a Rust dialer reads the answer with a single read, and three separate bytes fail it. */
   confirm(): { write: Buffer; rest: Buffer } {
     return { write: ok, rest: this.#inbox.rest() }
   }

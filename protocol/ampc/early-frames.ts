@@ -1,9 +1,10 @@
 /**
- * Owns: frames for sessions that the peer has made and this side has not yet, in bounds.
- * Refuses to know: what is in them; they are decoded when their session exists.
+ * Owns: frames for sessions that the peer has made and this side has not made yet, within limits.
+ * Independent of: what is in them. They are decoded when their session exists.
  *
- * Only where one set of connections serves many batches (mode `reconnect`): the peer may send its validation of the next
- * batch before this side's call. Where each batch has its own connections, its sessions exist before the first byte.
+ * Needed only where one set of connections serves many session groups (mode `reconnect`): the peer may send its
+ * validation of the next group before this side's call. Where each group has its own connections, its sessions exist
+ * before the first byte.
  */
 interface EarlyFrame {
   readonly descriptor: number
@@ -13,7 +14,7 @@ interface EarlyFrame {
 const frameOverheadBytes = 64
 
 export class EarlyFrames {
-  /** Lanes below are not early: they are over, or never will be. */
+  /** Lanes below this id are not early: they have ended, or will never exist. */
   #from = Infinity
   readonly #bytesMax: number
   readonly #frames = new Map<number, EarlyFrame[]>()
@@ -29,8 +30,8 @@ export class EarlyFrames {
   }
 
   /**
-   * Lanes from here on are to come. Frames kept for lanes below are for nobody any more, and would hold their room for ever.
-   * @returns how many were let go
+   * Lanes from this id on are early. Frames kept for lanes below it can no longer be used.
+   * @returns how many were dropped
    */
   expectFrom(laneId: number): number {
     this.#from = laneId
@@ -39,12 +40,12 @@ export class EarlyFrames {
     return dropped
   }
 
-  /** @returns false if the lane is not one to come */
+  /** @returns false if the lane is not early */
   keep(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): boolean {
     if (laneId < this.#from) return false
     let frames = this.#frames.get(laneId)
     if (frames === undefined) this.#frames.set(laneId, (frames = []))
-    // Copied: a view would hold the whole chunk it came in for as long as the session is not made.
+    // Copied: a view would hold the whole chunk until the session is made.
     frames.push({ descriptor, buffer: Buffer.from(buffer.subarray(bodyStart, bodyEnd)) })
     this.#bytes += bodyEnd - bodyStart + frameOverheadBytes
     return true

@@ -1,6 +1,6 @@
 /**
  * Owns: the order of parties in a ring: who is next, who is previous.
- * Refuses to know: what is sent around it.
+ * Independent of: what is sent around it.
  */
 import { compareIdentities } from './peer-id.ts'
 

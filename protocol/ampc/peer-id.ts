@@ -1,12 +1,12 @@
 /**
  * Owns: what an identity of the ampc dialect is, and the order of identities.
- * Refuses to know: keys and certificates.
+ * Independent of: keys and certificates.
  */
 import { StatewireError } from '../../codec/errors.ts'
 import { maxIdentityLengthBytes } from '../../codec/limits.ts'
 import { formatValue } from '../../codec/format-value.ts'
 
-// `ignoreBOM` means that a byte order mark is kept, as any other character: without it two identities would be one.
+// `ignoreBOM` keeps a byte order mark like any other character. Otherwise two identities would read the same.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** UTF-8, 1 to 128 bytes (docs/protocol.md). @throws StatewireError ERR_INVALID_PEER_ID naming `what` */
@@ -22,16 +22,16 @@ export function checkIdentity(identity: unknown, what: string): string {
     )
   if (Buffer.from(identity, 'utf8').toString('utf8') !== identity)
     throw new StatewireError('ERR_INVALID_PEER_ID', `${what} holds half of a surrogate pair: ${formatValue(identity)}`)
-  // It would be claimed in the open, as the name of this side.
+  // It would be sent in the clear, as the name of this side.
   if (identity.includes('-----BEGIN'))
     throw new StatewireError(
       'ERR_INVALID_PEER_ID',
-      `${what} must be a name, got ${formatValue(identity)}: a key belongs into Identity.fromPem`,
+      `${what} must be a name, got ${formatValue(identity)}: pass a key to Identity.fromPem`,
     )
   return identity
 }
 
-/** @returns undefined for bytes that are no UTF-8 */
+/** @returns undefined for bytes that are not UTF-8 */
 export function decodeIdentity(bytes: Uint8Array): string | undefined {
   try {
     return decoder.decode(bytes)
@@ -40,7 +40,7 @@ export function decodeIdentity(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** As the wire compares them: byte by byte. JavaScript's own order of strings differs beyond the basic plane. */
+/** In the order of the wire: byte by byte. JavaScript orders strings differently beyond the basic plane. */
 export function compareIdentities(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a, 'utf8'), Buffer.from(b, 'utf8'))
 }

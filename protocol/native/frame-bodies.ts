@@ -1,10 +1,11 @@
 /**
- * Owns: what the bodies of the native dialect's own frames say (docs/protocol.md, native), as typed objects, and the rules that their
- * lengths do not tell: no Credit of 0, no unknown status.
- * Refuses to know: framing (codec/native-frame-reader.ts has checked every length), lanes, and what follows from a frame.
+ * Owns: the bodies of the native dialect's own frames (docs/protocol.md) as typed objects, and the rules that
+ * their lengths do not cover: no Credit of 0, no unknown status.
+ * Independent of: framing (codec/native-frame-reader.ts has checked every length), lanes, and what follows from a
+ * frame.
  *
  * A counter above 2^53 - 1 is read as 2^53, one more than any counter can be: it is above every `next` and equal to no
- * count, so each rule about counters refuses it without a rule of its own. Text that is not UTF-8 is replaced.
+ * count, so every rule about counters refuses it. Text that is not UTF-8 is replaced.
  */
 import { ProtocolError } from '../../codec/errors.ts'
 import { readUint32 } from '../../codec/frame-length.ts'

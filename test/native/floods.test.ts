@@ -55,7 +55,7 @@ describe('a flood', () => {
   ])('a flood of %s is a protocol error', (_, frames) =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await connected(scene)
-      expect(() => passFrames(alice, bob, frames, 20_000)).toThrow('carry nothing')
+      expect(() => passFrames(alice, bob, frames, 20_000)).toThrow('control frames faster')
     }),
   )
 
@@ -63,7 +63,7 @@ describe('a flood', () => {
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await connected(scene)
       const message = Buffer.concat([encodeMessageHeader(16_384), Buffer.alloc(16_384)])
-      expect(() => passFrames(alice, bob, message, 1_000)).toThrow('carry nothing')
+      expect(() => passFrames(alice, bob, message, 1_000)).toThrow('control frames faster')
     }))
 })
 

@@ -442,7 +442,7 @@ describe('a Goodbye', () => {
     const second = createUp()
     expect(second.receiveGoodbye(peerGoodbye)).toBe('answer')
     const first = createUp()
-    first.goodbye.say()
+    first.goodbye.sent()
     expect(first.receiveGoodbye(peerGoodbye)).toBe('finish')
   })
 
@@ -478,7 +478,7 @@ describe('a Goodbye', () => {
   test('a Goodbye in either direction ends the link with its socket; without one, a closed socket is a break', () => {
     for (const begin of [
       (link: LinkEpoch) => {
-        link.goodbye.say()
+        link.goodbye.sent()
       },
       (link: LinkEpoch) => link.receiveGoodbye(peerGoodbye),
     ]) {

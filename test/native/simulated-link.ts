@@ -210,7 +210,7 @@ export class SimulatedLink {
   }
 
   goodbye(side: Side): void {
-    if (side.connection === null || side.link.goodbye.isSaid) return
+    if (side.connection === null || side.link.goodbye.isSent) return
     this.tally.goodbyes += 1
     this.#sayGoodbye(side)
   }
@@ -387,7 +387,7 @@ export class SimulatedLink {
   }
 
   #sayGoodbye(side: Side): void {
-    side.link.goodbye.say()
+    side.link.goodbye.sent()
     this.#write(
       side,
       encodeGoodbye({ code: 0, next: side.link.retransmit.next, received: side.link.received, reason: 'over' }),
@@ -395,7 +395,7 @@ export class SimulatedLink {
   }
 
   #flush(side: Side): void {
-    if (side.connection === null || side.link.goodbye.isSaid || side.link.goodbye.isEnding) return
+    if (side.connection === null || side.link.goodbye.isSent || side.link.goodbye.isEnding) return
     for (const { lane, value } of side.waiting.splice(0)) {
       const body = Buffer.alloc(4)
       body.writeUInt32LE(value.id)

@@ -21,7 +21,7 @@ describe('an identity', () => {
     [
       'may not be a key',
       '-----BEGIN PRIVATE KEY-----\nMC4',
-      'peers[0].id must be a name, got a text in PEM: a key belongs into Identity.fromPem',
+      'peers[0].id must be a name, got a text in PEM: pass a key to Identity.fromPem',
     ],
   ])('an identity %s', (_, value, message) => {
     expect(expectError('ERR_INVALID_PEER_ID', () => checkIdentity(value, 'peers[0].id')).message).toBe(message)

@@ -1,6 +1,6 @@
 /**
- * Owns: the Ack that goes out in front of a Reset. A peer that waits for acknowledgements takes everything for dropped that
- * was not acknowledged before the session ended, so what was received before it must be acknowledged first.
+ * Owns: the Ack that is sent before a Reset. A peer that waits for acknowledgements counts as dropped whatever was not
+ * acknowledged before the session ended, so what was received before must be acknowledged first.
  * Independent of: sessions; the other Acks (ack-schedule.ts).
  */
 import { encodeAck } from '../../../codec/native-frames.ts'
@@ -24,7 +24,7 @@ export class AckBeforeReset {
     this.#received ??= received
   }
 
-  /** The Ack for the batch that is about to be sent. @returns null if there is nothing to say */
+  /** The Ack for the batch that is about to be sent. @returns null if nothing is owed */
   take(): Buffer | null {
     const received = this.#received
     this.#received = null

@@ -1,7 +1,7 @@
 /**
- * Owns: when a side owes its peer an Ack (docs/protocol.md, native): after 64 counted frames, a quarter of the sender's replay window, or
- * 50 ms after the first frame that is not acknowledged.
- * Refuses to know: timers, the frames themselves, and what else carries an acknowledgement; its owner says when one left.
+ * Owns: when a side owes its peer an Ack (docs/protocol.md): after 64 counted frames, a quarter of the sender's
+ * replay window, or 50 ms after the first frame that is not acknowledged.
+ * Independent of: timers, the frames themselves, and what else carries an acknowledgement: the owner calls `sent`.
  */
 import { retransmitFrameOverheadBytes } from './retransmit-buffer.ts'
 
@@ -14,12 +14,12 @@ export class AckSchedule {
   #costBytes = 0
   #dueAtMs: number | null = null
 
-  /** @param senderReplayWindowBytes as the peer's hello says: it waits for us when that much is not acknowledged */
+  /** @param senderReplayWindowBytes from the peer's hello: the peer waits once that much is not acknowledged */
   constructor(senderReplayWindowBytes: number) {
     this.#bytesPerAck = senderReplayWindowBytes / 4
   }
 
-  /** @returns whether an Ack is due now; `nowMs` may be the time of the chunk that the frame came in */
+  /** @returns whether an Ack is due now. `nowMs` may be the time of the chunk that the frame came in */
   counted(frameLengthBytes: number, nowMs: number): boolean {
     this.#frames += 1
     this.#costBytes += frameLengthBytes + retransmitFrameOverheadBytes
@@ -27,7 +27,7 @@ export class AckSchedule {
     return this.#frames >= framesPerAck || this.#costBytes >= this.#bytesPerAck
   }
 
-  /** Something to acknowledge: where a write leaves anyway, an Ack goes with it. */
+  /** There is something to acknowledge: an Ack goes with the next write. */
   get isOwed(): boolean {
     return this.#frames > 0
   }
@@ -38,10 +38,10 @@ export class AckSchedule {
   }
 
   /**
-   * Owed for half of what makes it due: it goes along with a write that leaves now. On every write it would be 13 bytes a
-   * round trip, and 8 µs at each end.
+   * Half of what makes an Ack due is owed: it goes with a write that leaves now. On every write it would cost 13 bytes
+   * a round trip and measurable time at each end.
    */
-  isRipe(nowMs: number): boolean {
+  isWorthSending(nowMs: number): boolean {
     if (this.#dueAtMs === null) return false
     return (
       this.#frames >= framesPerAck / 2 ||
@@ -50,12 +50,12 @@ export class AckSchedule {
     )
   }
 
-  /** When the Ack leaves alone at the latest, or null if none is owed. */
+  /** When the Ack is sent on its own at the latest, or null if none is owed. */
   get dueAtMs(): number | null {
     return this.#dueAtMs
   }
 
-  /** An Ack, a Pong, a Goodbye or a hello left, with the count as it is now. */
+  /** An Ack, a Pong, a Goodbye or a hello was sent, with the current count. */
   sent(): void {
     this.#frames = 0
     this.#costBytes = 0

@@ -1,73 +1,78 @@
 /**
- * Owns: the only clean end of a link, Goodbye (docs/protocol.md, native): who answers whom, and what comes before the FIN.
- * Refuses to know: sockets and timers; replay and outcomes, which link-epoch.ts keeps. Its owner carries out the steps.
+ * Owns: Goodbye, the only orderly end of a link (docs/protocol.md): who answers whom, and what comes before the
+ * FIN.
+ * Independent of: sockets and timers; retransmission and outcomes (link-epoch.ts). The owner carries out the steps.
  *
- *     first                                             second
+ * first second
  *       Goodbye(next, received)            ──────────▶
  *                                          ◀──────────  Goodbye(next, received), at once
  *       Ack, FIN                           ──────────▶
  *                                          ◀──────────  FIN
  *
- * Two that cross answer each other: then both sides send their last Ack and FIN. The last Ack is not for decoration: without
- * it the second side would report what the first has heard as unknown.
+ * Two that cross answer each other: both sides then send their last Ack and FIN. Without the last Ack the second side
+ * would report as unknown what the first has received.
  */
 import { ProtocolError } from '../../../codec/errors.ts'
 import { goodbyeCodes } from '../../../codec/native-frames.ts'
 import type { GoodbyeBody } from '../frame-bodies.ts'
 
-/** After its FIN, or while it waits for the other's, a side that received no byte for so long destroys the socket. */
+/**
+ * After its FIN, or while it waits for the peer's FIN, a side destroys the socket after this time without a received
+ * byte.
+ */
 export const goodbyeSilenceMs = 5_000
 
 /**
- * What the owner does now. `answer`: send the own Goodbye, then wait for the other's FIN. `finish`: send a last Ack, then
- * FIN, and read on until the other's. `protocol-error`: the peer found this side in breach; end the epoch, send nothing.
+ * What the owner does now. `answer`: send the own Goodbye, then wait for the peer's FIN. `finish`: send a last Ack,
+ * then FIN, and read on until the peer's FIN. `protocol-error`: the peer reports that this side broke the protocol; end
+ * the epoch, send nothing.
  */
 export type GoodbyeStep = 'answer' | 'finish' | 'protocol-error'
 
 export class GoodbyeExchange {
-  #isSaid = false
-  #isHeard = false
+  #isSent = false
+  #isReceived = false
 
-  /** No counted frame may be sent any more: what waits is not sent. */
-  get isSaid(): boolean {
-    return this.#isSaid
+  /** No counted frame may be sent any more. Frames that wait are not sent. */
+  get isSent(): boolean {
+    return this.#isSent
   }
 
-  /** If its socket ends or is replaced now, the link has ended with it. */
+  /** If the socket ends or is replaced now, the link ends with it. */
   get isEnding(): boolean {
-    return this.#isSaid || this.#isHeard
+    return this.#isSent || this.#isReceived
   }
 
-  /** This side's Goodbye goes out. */
-  say(): void {
-    this.#isSaid = true
+  /** This side's Goodbye is sent. */
+  sent(): void {
+    this.#isSent = true
   }
 
   /**
-   * The peer's Goodbye arrived. Its `received` is an Ack, which the owner applies before this call (see {@link isAck}).
-   * @param counted frames that this side has counted in this epoch. Throws ProtocolError ERR_GOODBYE_MISMATCH if the peer
-   * sent another number, ERR_GOODBYE_ORDER for a second Goodbye.
+   * The peer's Goodbye arrived. Its `received` is an Ack, which the owner applies before this call.
+   * @param counted frames that this side has counted in this epoch. Throws ProtocolError ERR_GOODBYE_MISMATCH if the
+   *   peer sent another number, ERR_GOODBYE_ORDER for a second Goodbye.
    */
-  hear(goodbye: GoodbyeBody, counted: number): GoodbyeStep {
+  received(goodbye: GoodbyeBody, counted: number): GoodbyeStep {
     if (goodbye.code === goodbyeCodes.protocol) return 'protocol-error'
-    if (this.#isHeard) throw new ProtocolError('ERR_GOODBYE_ORDER', 'A second Goodbye arrived.')
+    if (this.#isReceived) throw new ProtocolError('ERR_GOODBYE_ORDER', 'A second Goodbye arrived.')
     if (goodbye.next !== counted)
       throw new ProtocolError(
         'ERR_GOODBYE_MISMATCH',
         `The peer says it has sent ${goodbye.next} frames; ${counted} arrived.`,
       )
-    this.#isHeard = true
-    return this.#isSaid ? 'finish' : 'answer'
+    this.#isReceived = true
+    return this.#isSent ? 'finish' : 'answer'
   }
 
-  /** Before a counted frame is taken. Throws ProtocolError ERR_GOODBYE_ORDER behind the peer's Goodbye. */
+  /** Before a counted frame is accepted. Throws ProtocolError ERR_GOODBYE_ORDER after the peer's Goodbye. */
   checkCounted(): void {
-    if (this.#isHeard) throw new ProtocolError('ERR_GOODBYE_ORDER', 'A counted frame arrived behind a Goodbye.')
+    if (this.#isReceived) throw new ProtocolError('ERR_GOODBYE_ORDER', 'A counted frame arrived after a Goodbye.')
   }
 
-  /** Of another socket, or of a new epoch. */
+  /** There is another socket, or a new epoch. */
   reset(): void {
-    this.#isSaid = false
-    this.#isHeard = false
+    this.#isSent = false
+    this.#isReceived = false
   }
 }

@@ -1,11 +1,11 @@
 /**
- * Owns: the watchdog of one connection (docs/protocol.md, native): when to ping, when the peer is suspect, when it is dead; and the
- * round-trip time.
- * Refuses to know: timers and sockets. Time comes in as a number; its owner sets one timer for `nextAtMs`, calls `poll` when
- * it fires, and `lookAgain` after each of two more turns of the event loop if it is told so.
+ * Owns: the watchdog of one connection (docs/protocol.md): when to ping, when the peer is suspect, when it is
+ * dead; and the round-trip time.
+ * Independent of: timers and sockets. Time is passed in. The owner sets one timer for `nextAtMs`, calls `poll` when it
+ * fires, and `lookAgain` after each of two more ticks of the event loop if `poll` asks for it.
  *
- * Any received byte is life. This side's own stalls are not the peer's silence: bytes may wait in the kernel while a blocked
- * event loop runs its timers first.
+ * Any received byte is a sign of life. An event-loop stall of this side is not the peer's silence: bytes may wait in
+ * the kernel while a blocked event loop runs its timers first.
  */
 import { StatewireError } from '../../../codec/errors.ts'
 import type { RoundTrip } from '../../link-figures.ts'
@@ -22,12 +22,14 @@ export const defaultKeepAlive: KeepAliveOptions = {
   deadAfterMs: 20_000,
 }
 
-/** The receiver of one long frame sends nothing else: a longer interval would let its peer take it for dead. */
+/**
+ * The receiver of one long frame sends nothing in the meantime. With a longer interval its peer would take it for dead.
+ */
 const pingIntervalMsMax = 10_000
-/** A timer that comes so late says that this side stood still, not the peer. */
+/** A timer that is this late shows a stall of this side, not silence of the peer. */
 const lateTimerMs = 1_000
 const turnsBeforeDeath = 2
-/** Of 10 s: 250 ms. */
+/** 250 ms of 10 s. */
 const stepsPerInterval = 40
 
 const newestWeight = 1 / 8
@@ -41,7 +43,7 @@ function withMeasured(before: RoundTrip | null, lastMs: number): RoundTrip {
   }
 }
 
-/** `ping`: send one now with the echo of {@link KeepAlive.ping}. `look-again`: call lookAgain after the next turn. */
+/** `ping`: send one now with the echo of {@link KeepAlive.ping}. `look-again`: call lookAgain after the next tick. */
 export type KeepAliveAction = 'ping' | 'suspect' | 'look-again' | 'dead'
 
 export class KeepAlive {
@@ -51,7 +53,7 @@ export class KeepAlive {
   #pingedAtMs: number
   #isSuspect = false
   #turnsLeft = 0
-  /** The end of silence is counted from here: later than the last byte, after a stall of this side. */
+  /** Silence is measured from here. After a stall of this side it is later than the last byte. */
   #silentSinceMs: number
   #graceUsed = false
   #pausedAtMs: number | null = null
@@ -87,7 +89,7 @@ export class KeepAlive {
     return this.#roundTrip?.lastMs ?? null
   }
 
-  /** What the Pongs of this connection have told so far. */
+  /** What the Pongs of this connection have measured so far. */
   get roundTrip(): RoundTrip | null {
     return this.#roundTrip
   }
@@ -107,7 +109,9 @@ export class KeepAlive {
     this.#sentAtMs = nowMs
   }
 
-  /** This side stops reading: nothing can be heard, so nothing is held against the peer. It still pings, to be heard. */
+  /**
+   * This side stops reading, so the peer's silence does not count. Pings go on, so that the peer gets signs of life.
+   */
   readingPaused(nowMs: number): void {
     this.#pausedAtMs ??= nowMs
     this.#turnsLeft = 0
@@ -121,7 +125,7 @@ export class KeepAlive {
     this.#pausedAtMs = null
   }
 
-  /** What a Ping sent now carries. */
+  /** The echo of a Ping that is sent now. */
   ping(nowMs: number): bigint {
     this.#echo += 1n
     this.#outstanding = { echo: this.#echo, sentAtMs: nowMs }
@@ -129,7 +133,7 @@ export class KeepAlive {
     return this.#echo
   }
 
-  /** An echo that was not asked for last is ignored: it tells nothing about time. */
+  /** Only the echo of the last Ping measures time. */
   pong(echo: bigint, nowMs: number): void {
     if (this.#outstanding?.echo !== echo) return
     this.#roundTrip = withMeasured(this.#roundTrip, Math.max(0, nowMs - this.#outstanding.sentAtMs))
@@ -145,7 +149,7 @@ export class KeepAlive {
     )
   }
 
-  /** The timer fired. @param dueAtMs when it should have: `nextAtMs` as it was when the timer was set */
+  /** The timer fired. @param dueAtMs when it should have fired: `nextAtMs` when the timer was set */
   poll(nowMs: number, dueAtMs: number): KeepAliveAction[] {
     const actions: KeepAliveAction[] = []
     if (nowMs >= this.#pingDueAtMs()) actions.push('ping')
@@ -157,7 +161,7 @@ export class KeepAlive {
     }
     if (silentMs < this.#options.deadAfterMs || this.#turnsLeft > 0) return actions
     if (nowMs - dueAtMs > lateTimerMs && !this.#graceUsed) {
-      // Once for each silence, or a loop that is always late would never find a peer dead.
+      // Once for each silence: otherwise an event loop that is always late would never find a peer dead.
       this.#graceUsed = true
       this.#silentSinceMs = nowMs - this.#options.deadAfterMs + this.#options.pingIntervalMs
       return actions
@@ -167,7 +171,7 @@ export class KeepAlive {
     return actions
   }
 
-  /** One more turn of the event loop is over. @returns what now, or null if bytes came meanwhile */
+  /** One more tick of the event loop has passed. @returns the next action, or null if bytes came in the meantime */
   lookAgain(): KeepAliveAction | null {
     if (this.#turnsLeft === 0) return null
     this.#turnsLeft -= 1
@@ -175,8 +179,8 @@ export class KeepAlive {
   }
 
   /**
-   * A little early, at a time that is the same for all links: with a thousand idle ones, 25 Pings leave in one turn of the loop four
-   * times a second, and their answers come together, instead of each waking the process by itself.
+   * A little early, at a time that all links share: with a thousand idle links, 25 Pings leave in one tick four times a
+   * second, and their answers come together instead of waking the process one by one.
    */
   #pingDueAtMs(): number {
     const stepMs = this.#options.pingIntervalMs / stepsPerInterval
@@ -187,7 +191,7 @@ export class KeepAlive {
     const { pingIntervalMs } = this.#options
     const sentDueAtMs = this.#sentAtMs + pingIntervalMs
     if (this.#pausedAtMs !== null) return sentDueAtMs
-    // A ping that went out for this silence begins the next interval; one that went out earlier, for want of sending, does not.
+    // A Ping sent for this silence starts the next interval. One sent earlier, because nothing had been sent, does not.
     const receivedDueAtMs = this.#receivedAtMs + pingIntervalMs
     return Math.min(
       sentDueAtMs,

@@ -1,17 +1,18 @@
 /**
- * Owns: what one side of a link knows about the other across sockets: epochs, counts, what is held for replay, and how they
- * change by a hello, an expiry, a Goodbye or a protocol error (docs/protocol.md, native).
- * Refuses to know: sockets, clocks, lanes and values. Time comes in as a number, new epochs from a function; outcomes go out
- * by lane number, and the owner tells whoever sent.
+ * Owns: what one side of a link knows about the other across sockets: epochs, counts, what is held for retransmission,
+ * and how they change by a hello, an expiry, a Goodbye or a protocol error (docs/protocol.md).
+ * Independent of: sockets, clocks, lanes and values. Time and new epochs are passed in. Outcomes are returned by lane
+ * number, and the owner reports them.
  *
- * Order of steps on an inbound hello, which the owner keeps and this class insists on where it can:
- *   0  checkInbound: nothing has changed before every check has passed
+ * Order of steps on an inbound hello, which the owner keeps and this class enforces where it can:
+ *   0  checkInbound: nothing changes before every check has passed
  *   1  resolveCrossing (hello-checks.ts): refuse, or drop the own dial
  *   2  destroy the current connection, connectionLost()
- *   3  composeHello() reads the counters only now, and refuses to while a connection is up
+ *   3  composeHello() reads the counters only now, and throws while a connection is up
  *   4  send it
- *   5  adopt(): verdict, effects, and the replay that goes behind the hello
- * A dialer does 2 and 3, sends, waits, and goes on with checkAnswer and 5.
+ *   5  adopt(): verdict, effects, and the frames that follow the hello
+ *
+ * A dialer does 2 and 3, sends, waits, and continues with checkAnswer and 5.
  */
 import { StatewireError } from '../../../codec/errors.ts'
 import type { Hello, HelloFault } from '../../../codec/hello.ts'
@@ -29,15 +30,15 @@ import {
 } from '../handshake/hello-checks.ts'
 import { settleHeld, type EpochEnd, type ResetReason } from './outcomes.ts'
 import { RetransmitBuffer } from './retransmit-buffer.ts'
-import { areEpochsOk, canGoOnFrom, verdictOf, type Verdict } from '../handshake/verdict.ts'
+import { areEpochsOk, canContinueFrom, verdictOf, type Verdict } from '../handshake/verdict.ts'
 
 export interface LinkEpochOptions {
   readonly connectionId: number
   readonly ownKey: Uint8Array
   readonly peerKey: Uint8Array
-  /** What this side says in its hellos; a change of configuration makes a new LinkEpoch. */
+  /** What this side announces in its hellos. A change of configuration makes a new LinkEpoch. */
   readonly limits: EpochLimits
-  /** Microseconds since 1970 at the start of the process; above every one used before. */
+  /** Microseconds since 1970 at the start of the process. Greater than every one used before. */
   readonly bootId: bigint
   /** A random u64 that is not 0. */
   readonly drawEpoch: () => bigint
@@ -45,11 +46,13 @@ export interface LinkEpochOptions {
 
 export interface Adoption {
   readonly verdict: Verdict
-  /** Goes to the connection first, right behind the hello. */
+  /** Sent again: written to the connection first, after the hello. */
   readonly replay: readonly Buffer[]
   /** With FRESH: every lane of the link ends with this. */
   readonly end: EpochEnd | null
-  /** What the peer granted for the endpoint lane, if this side's balance there begins with this hello; null if it stays. */
+  /**
+   * What the peer grants on the endpoint lane, if this side's balance there begins with this hello. Null if it stays.
+   */
   readonly endpointWindowBytes: number | null
 }
 
@@ -67,10 +70,10 @@ export class LinkEpoch {
   #received = 0
   #helloNumber = 0
   #lastAdopted: HelloOrigin | null = null
-  /** The hello that waits for its verdict. A renewal forgets it: its answer is for an epoch that is over. */
+  /** The hello that waits for its verdict. A renewal drops it: its answer would be for an epoch that has ended. */
   #sentHello: Hello | null = null
   #isUp = false
-  /** Since when the link has been down, or has had something to send; null while no clock runs. */
+  /** Since when the link is down, or has something to send. Null while no clock runs. */
   #downSinceMs: number | null = null
 
   constructor(options: LinkEpochOptions) {
@@ -82,12 +85,12 @@ export class LinkEpoch {
     this.#acks = new AckSchedule(options.limits.replayWindowBytes)
   }
 
-  /** This side's public key, as its hellos say it. */
+  /** This side's public key, as in its hellos. */
   get ownKey(): Uint8Array {
     return this.#options.ownKey
   }
 
-  /** What an inspector shows of it. */
+  /** The text that an inspector shows. */
   get name(): string {
     return this.#epoch.toString(16)
   }
@@ -101,7 +104,7 @@ export class LinkEpoch {
     return this.#known
   }
 
-  /** Counted frames received in this epoch: what an Ack says. */
+  /** Counted frames received in this epoch: the content of an Ack. */
   get received(): number {
     return this.#received
   }
@@ -110,17 +113,17 @@ export class LinkEpoch {
     return this.#isUp
   }
 
-  /** When an Ack is due. A connection that is up sends it; each adoption begins with none owed. */
+  /** When an Ack is due. Each adoption starts with none owed. */
   get acks(): AckSchedule {
     return this.#acks
   }
 
-  /** For how many links the peer was configured when its last hello on this link was adopted; null before the first. */
+  /** The number of links that the peer announced in its last adopted hello on this link. Null before the first. */
   get peerLinks(): number | null {
     return this.#peerLinks
   }
 
-  /** What the peer allows, from the hello that began its epoch; null before the first. */
+  /** What the peer allows, from the hello that began its epoch. Null before the first. */
   get peerLimits(): EpochLimits | null {
     return this.#knownLimits
   }
@@ -130,17 +133,20 @@ export class LinkEpoch {
     return checkInboundHello(hello, this.#context())
   }
 
-  /** Whether it was sent by a process before its last hello that counted: by a dial that the process dropped since. */
+  /** Whether a dial sent it that its process has dropped since: the same process has had a newer hello adopted. */
   isLate(hello: HelloOrigin): boolean {
     return this.#lastAdopted?.bootId === hello.bootId && isStale(hello, this.#lastAdopted)
   }
 
-  /** @returns why the dialer hangs up, or null. Changes nothing. */
+  /** @returns why the dialer closes the connection, or null. Changes nothing. */
   checkAnswer(hello: Hello): HelloFault | null {
     return checkAnswerHello(hello, this.#context())
   }
 
-  /** The next hello of this side, to be sent at once. Throws ERR_INTERNAL while a connection is up: its frames still count. */
+  /**
+   * The next hello of this side, to be sent at once. Throws ERR_INTERNAL while a connection is up: its frames still
+   * count.
+   */
   composeHello(): Hello {
     if (this.#isUp)
       throw new StatewireError(
@@ -169,20 +175,20 @@ export class LinkEpoch {
     return this.#sentHello
   }
 
-  /** Whether this hello, which the peer refused as stale, is the newest: then another process has taken this side's place. */
+  /** Whether this hello, which the peer refused as stale, is the newest. Then another process uses the same key. */
   isNewest(hello: Hello): boolean {
     return hello.bootId === this.#bootId && hello.helloNumber === this.#helloNumber
   }
 
   /**
-   * Both hellos have been exchanged and checked: the verdict, and all that follows from it.
+   * Both hellos are exchanged and checked: computes the verdict and applies it.
    * @param mine the hello that composeHello returned for this connection. Throws ERR_INTERNAL if it is not the newest.
    */
   adopt(mine: Hello, theirs: Hello): Adoption {
     if (mine !== this.#sentHello)
       throw new StatewireError(
         'ERR_INTERNAL',
-        'A hello was answered that is not the newest of its link, or of an epoch that is over.',
+        'A hello was answered that is not the newest of its link, or of an epoch that has ended.',
       )
     const verdict = verdictOf(mine, theirs)
     let end: EpochEnd | null = null
@@ -203,7 +209,7 @@ export class LinkEpoch {
     this.#acks = new AckSchedule(theirs.replayWindowBytes)
     this.goodbye.reset()
     const replay = this.retransmit.replayFrom(this.retransmit.first)
-    // A side that is ahead (KEEP although it knows the other) has paid already for what it sends again: its balance stays.
+    // A side that is ahead (KEEP although it knows the other) has paid for what it sends again: its balance stays.
     const isFirstOfEpoch = verdict.mine === 'FRESH' || mine.known === 0n
     return { verdict, replay, end, endpointWindowBytes: isFirstOfEpoch ? theirs.laneWindowBytes : null }
   }
@@ -214,17 +220,17 @@ export class LinkEpoch {
     return this.#acks.counted(frameLengthBytes, nowMs)
   }
 
-  /** The peer's Goodbye. Throws ProtocolError as its parts do; then the owner ends the epoch with `protocol-error`. */
+  /** The peer's Goodbye. Throws ProtocolError like its parts; the owner then ends the epoch with `protocol-error`. */
   receiveGoodbye(goodbye: GoodbyeBody): GoodbyeStep {
-    const step = this.goodbye.hear(goodbye, this.#received)
-    if (step !== 'protocol-error' || canGoOnFrom(this.retransmit, goodbye.received))
+    const step = this.goodbye.received(goodbye, this.#received)
+    if (step !== 'protocol-error' || canContinueFrom(this.retransmit, goodbye.received))
       this.retransmit.ack(goodbye.received)
     return step
   }
 
   /**
-   * The connection has ended, or is about to be replaced: the counters stand still from here. After a Goodbye on it the link
-   * has ended too; the returned end is for every lane.
+   * The connection has ended, or is about to be replaced: the counters do not change from here on. After a Goodbye on
+   * it the link has ended too; the returned end is for every lane.
    */
   connectionLost(nowMs: number): EpochEnd | null {
     if (!this.#isUp) return null
@@ -238,26 +244,27 @@ export class LinkEpoch {
     if (!this.#isUp) this.#downSinceMs ??= nowMs
   }
 
-  /** When the link expires if nothing comes up before, or null while no clock runs. */
+  /** When the link expires if no connection comes up before. Null while no clock runs. */
   get expiresAtMs(): number | null {
     return this.#downSinceMs === null ? null : this.#downSinceMs + this.resumeTimeoutMs
   }
 
-  /** The smaller of the two sides' resume time-outs; the own one while no peer is known. */
+  /** The smaller of the two resume time-outs. This side's own while no peer is known. */
   get resumeTimeoutMs(): number {
     const own = this.#options.limits.resumeTimeoutMs
     return this.#knownLimits === null || this.#known === 0n ? own : Math.min(own, this.#knownLimits.resumeTimeoutMs)
   }
 
-  /** @returns what ended, or null if it is not time. A dial that has sent its hello must be dropped then. */
+  /** @returns the end, or null if it is not time yet. A dial that has sent its hello must be dropped then. */
   expire(nowMs: number): EpochEnd | null {
     const atMs = this.expiresAtMs
     return atMs === null || nowMs < atMs ? null : this.renew('expired')
   }
 
   /**
-   * The epoch ends on this side alone: outcomes, counters 0, the next epoch, and no peer known. For an expiry, the end after
-   * a Goodbye, a protocol error of either side, and a fault of this side. Any connection is lost with it.
+   * The epoch ends on this side alone: outcomes, counters 0, the next epoch, no known peer. For an expiry, the end
+   * after a Goodbye, a protocol error of either side, and an internal error of this side. Any connection is lost with
+   * it.
    */
   renew(reason: ResetReason): EpochEnd {
     const end = this.#beginEpoch(reason, null)
@@ -272,8 +279,8 @@ export class LinkEpoch {
   }
 
   /**
-   * The newest hello was refused as stale: another process uses this side's key, or the clock went back. The next hello says
-   * a new boot, later than the old one by at least the time since this process started.
+   * The newest hello was refused as stale: another process uses this side's key, or the clock went back. The next hello
+   * carries a new boot id, greater than the old one by at least the time since this process started.
    */
   replaced(sinceStartUs: bigint): EpochEnd {
     this.#bootId += sinceStartUs > 0n ? sinceStartUs : 1n
@@ -298,7 +305,7 @@ export class LinkEpoch {
     return areEpochsOk(mine, theirs) ? 'protocol-error' : 'expired'
   }
 
-  /** @param heard what the peer has of the epoch that ends, if it knows it */
+  /** @param heard what the peer has of the epoch that ends, if it knows that epoch */
   #beginEpoch(reason: ResetReason, heard: number | null): EpochEnd {
     const held = settleHeld(this.retransmit, heard)
     this.retransmit.clear()

@@ -1,13 +1,13 @@
 /**
- * Owns: what is reported when a link's epoch ends: of each lane, how many values were acknowledged, how many may have
- * arrived, and how many surely did not (docs/protocol.md, native, "Outcomes").
- * Refuses to know: who is told, sessions and promises.
+ * Owns: the outcomes of a link's epoch that ends: how many values of each lane were acknowledged, may have arrived, or
+ * were not sent (docs/protocol.md, native, "Outcomes").
+ * Independent of: who is notified, sessions and promises.
  *
- * Nothing is counted while values flow but one number a lane, the values handed over. What became of them follows from
- * the frames that the replay window still holds at the end: those no longer held are acknowledged.
+ * While values flow, only one number a lane is counted, the values encoded. Their outcomes follow from the frames that
+ * the retransmit buffer still holds at the end: those it no longer holds are acknowledged.
  */
 import { isPaying, laneKindOf } from '../../../codec/native-frames.ts'
-import { canGoOnFrom } from '../handshake/verdict.ts'
+import { canContinueFrom } from '../handshake/verdict.ts'
 import type { RetransmitBuffer } from './retransmit-buffer.ts'
 
 export type ResetReason = 'peer-restarted' | 'protocol-error' | 'expired' | 'goodbye' | 'internal-error'
@@ -16,7 +16,7 @@ export type ResetReason = 'peer-restarted' | 'protocol-error' | 'expired' | 'goo
 export interface OutcomeCounts {
   readonly acked: number
   readonly unknown: number
-  /** Never handed to a connection, or surely not received: safe to send again. */
+  /** Never handed to a connection, or certainly not received: safe to send again. */
   readonly notSent: number
 }
 
@@ -26,7 +26,7 @@ export function outcomeSum(a: OutcomeCounts, b: OutcomeCounts): OutcomeCounts {
 
 export type Lost = Pick<OutcomeCounts, 'unknown' | 'notSent'>
 
-/** Of all lanes, those that are over already too. @param pending encoded and never handed over, by lane */
+/** Of all lanes, including those that ended earlier. @param pending encoded and never handed over, by lane */
 export function withLost(before: Lost, end: EpochEnd, pending: ReadonlyMap<number, number>): Lost {
   let { unknown, notSent } = before
   for (const count of pending.values()) notSent += count
@@ -40,18 +40,21 @@ export function withLost(before: Lost, end: EpochEnd, pending: ReadonlyMap<numbe
 /** What the end of an epoch means for every lane of the link. */
 export interface EpochEnd {
   readonly reason: ResetReason
-  /** By lane, of the values that were held for replay; lanes that had none are left out. See {@link laneOutcome}. */
+  /**
+   * By lane, of the values that were held for retransmission. Lanes without any are left out. See {@link laneOutcome}.
+   */
   readonly held: ReadonlyMap<number, OutcomeCounts>
 }
 
 const noneHeld: OutcomeCounts = { acked: 0, unknown: 0, notSent: 0 }
 
 /**
- * Settles what a window holds. `heard` is what the peer says it has of this epoch, if it knows this epoch: then every
- * outcome is certain. Null if it does not: what is held may have arrived or not.
+ * The outcomes of what a buffer holds.
+ * @param heard what the peer says it has of this epoch, if it knows this epoch: then every outcome is certain. Null if
+ *   it does not: what is held may have arrived or not.
  */
 export function settleHeld(window: RetransmitBuffer, heard: number | null): ReadonlyMap<number, OutcomeCounts> {
-  const certain = heard !== null && canGoOnFrom(window, heard)
+  const certain = heard !== null && canContinueFrom(window, heard)
   const held = new Map<number, { acked: number; unknown: number; notSent: number }>()
   window.forEachHeld((sequence, lane, descriptor) => {
     if (!isPaying(laneKindOf(lane), descriptor)) return

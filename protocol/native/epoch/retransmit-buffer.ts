@@ -1,17 +1,17 @@
 /**
- * Owns: the frames of one link that were handed to a connection and are not acknowledged: their bytes as they were written,
- * their sequence, and when senders must wait (docs/protocol.md, native).
- * Refuses to know: sockets, lanes, when an acknowledgement is due, and what happens to values that can not be replayed.
+ * Owns: the frames of one link that were handed to a connection and are not acknowledged: their bytes as they were
+ * written, their sequence, and when senders must wait (docs/protocol.md).
+ * Independent of: sockets, lanes, when an acknowledgement is due, and what happens to values that cannot be sent again.
  *
- * No number travels with a frame, so none is kept either: the window knows the sequence of the oldest frame and the length
- * of each, four bytes a frame in one typed array, and holds the buffers of the gathered writes as they are. Nothing is
- * copied and no object is made for a frame. Slices that lie behind each other in one arena become one.
+ * No number travels with a frame, so none is stored: the buffer knows the sequence of the oldest frame and the length
+ * of each, four bytes a frame in one typed array, and holds the buffers of the writes as they are. Nothing is copied
+ * and no object is created for a frame. Adjacent slices of one arena become one.
  *
- *     parts      [ headOffset bytes acknowledged | frame | frame | fra ] [ me | frame ] …
+ * parts [ headOffset bytes acknowledged | frame | frame | fra ] [ me | frame ] …
  *     lengths    ring of the lengths of the frames `first … next - 1`
  *
- * Invariants: the lengths add up to the bytes of the parts behind headOffset; 0 <= first <= next. Frames are dropped by
- * acknowledgement alone, never for want of room.
+ * Invariants: the lengths add up to the bytes of the parts after headOffset; 0 <= first <= next. Frames are dropped
+ * only by acknowledgement, never for lack of room.
  */
 import { ProtocolError, StatewireError } from '../../../codec/errors.ts'
 import { readUint32 } from '../../../codec/frame-length.ts'
@@ -19,15 +19,15 @@ import { readUint32 } from '../../../codec/frame-length.ts'
 /** 4 MiB: the product of 1 GB/s and 4 ms. */
 export const defaultRetransmitBufferBytes = 4 * 1024 * 1024
 export const retransmitFramesMax = 65_536
-/** What each frame costs besides its bytes, so that tiny frames are bounded too. Both sides count like this. */
+/** What each frame costs besides its bytes, so that tiny frames are bounded too. Both sides count this way. */
 export const retransmitFrameOverheadBytes = 32
 
 const firstRingLength = 64
-/** Twice what an Ack covers where each frame is a write of its own. */
+/** Twice what an Ack covers if each frame is a write of its own. */
 const firstJoinAtParts = 128
 const released = Buffer.alloc(0)
 
-/** Looks at one held frame; the lane and the descriptor are read from its bytes. */
+/** Called with each held frame. The lane and the descriptor are read from its bytes. */
 export type HeldFrameVisitor = (sequence: number, lane: number, descriptor: number) => void
 
 export class RetransmitBuffer {
@@ -41,7 +41,7 @@ export class RetransmitBuffer {
   #first = 0
   #next = 0
   #heldBytes = 0
-  /** Hears where the newest byte lies that was acknowledged: the peer has all that was written before it. */
+  /** Called with the memory of the newest acknowledged byte: the peer has everything that was written before it. */
   onReceived: ((memory: ArrayBufferLike) => void) | null = null
 
   constructor(windowBytes: number = defaultRetransmitBufferBytes) {
@@ -53,7 +53,7 @@ export class RetransmitBuffer {
     return this.#first
   }
 
-  /** Frames handed to a connection in this epoch: the sequence that the next will get. */
+  /** Frames handed to a connection in this epoch: the sequence of the next one. */
   get next(): number {
     return this.#next
   }
@@ -67,14 +67,14 @@ export class RetransmitBuffer {
     return this.#heldBytes
   }
 
-  /** Those, and what each frame costs besides: what counts against the window. */
+  /** Held bytes and the overhead of each frame: what counts against the limit. */
   get costBytes(): number {
     return this.#heldBytes + retransmitFrameOverheadBytes * (this.#next - this.#first)
   }
 
   /**
-   * Whether one more frame may be encoded, with so many encoded already and not handed over. Credit, Accept, Reset and Fin
-   * do not ask. Otherwise the sender waits for an acknowledgement.
+   * Whether one more frame may be encoded, with this much encoded already and not handed over. Credit, Accept, Reset
+   * and Fin do not ask. Otherwise the sender waits for an acknowledgement.
    */
   admits(pendingFrames = 0, pendingBytes = 0): boolean {
     const frames = this.heldFrames + pendingFrames
@@ -84,7 +84,10 @@ export class RetransmitBuffer {
     )
   }
 
-  /** How much may be added, overheads included, before {@link admits} says no. @param costBytes of all frames, also of those that are pending */
+  /**
+   * How much may be added, overheads included, before {@link admits} returns false. @param costBytes of all frames,
+   * pending ones included
+   */
   leftBytes(costBytes: number, pendingFrames: number): number {
     return Math.min(
       this.#windowBytes - costBytes,
@@ -93,10 +96,10 @@ export class RetransmitBuffer {
   }
 
   /**
-   * Whole frames that go to a connection for the first time now. `parts` are the buffers of the write, `lengthsBytes[0 …
-   * count)` the lengths of the counted frames in them, in order; control frames are not in either.
-   * Throws ProtocolError ERR_REPLAY_WINDOW_OVERRUN above twice the frame limit, ERR_INTERNAL if the lengths do not add up;
-   * then nothing has changed.
+   * Whole frames that are handed to a connection for the first time now. `parts` are the buffers of the write,
+   * `lengthsBytes[0 … count)` the lengths of the counted frames in them, in order; control frames are in neither.
+   * Throws ProtocolError ERR_REPLAY_WINDOW_OVERRUN above twice the frame limit, ERR_INTERNAL if the lengths do not add
+   * up; then nothing has changed.
    */
   push(parts: readonly Buffer[], lengthsBytes: ArrayLike<number>, count: number = lengthsBytes.length): void {
     const heldFrames = this.heldFrames + count
@@ -125,8 +128,8 @@ export class RetransmitBuffer {
   }
 
   /**
-   * The peer has counted `received` frames in this epoch: those below are its own now. Returns how many were dropped.
-   * Throws ProtocolError ERR_ACK_OUT_OF_RANGE above `next` or below what was acknowledged; then nothing has changed.
+   * The peer has counted `received` frames in this epoch: those below are dropped. Returns how many that are. Throws
+   * ProtocolError ERR_ACK_OUT_OF_RANGE above `next` or below what was acknowledged; then nothing has changed.
    */
   ack(received: number): number {
     if (!(received >= this.#first && received <= this.#next)) {
@@ -146,8 +149,8 @@ export class RetransmitBuffer {
   }
 
   /**
-   * What goes to a new connection first: everything from exactly `received` on, as views of what is held. Frames below are
-   * dropped, as by an acknowledgement. Throws as {@link ack}.
+   * What is written to a new connection first: everything from exactly `received` on, as views of what is held. Frames
+   * below are dropped, as by an acknowledgement. Throws as {@link ack}.
    */
   replayFrom(received: number): Buffer[] {
     this.ack(received)
@@ -155,7 +158,7 @@ export class RetransmitBuffer {
     return [...this.#parts]
   }
 
-  /** Oldest first. For outcomes; not on the byte path. */
+  /** Oldest first. For outcomes; costs a walk over all frames. */
   forEachHeld(visit: HeldFrameVisitor): void {
     const mask = this.#lengths.length - 1
     let part = this.#headPart
@@ -182,7 +185,7 @@ export class RetransmitBuffer {
     this.#next = held
   }
 
-  /** A new epoch: nothing is held and numbers begin at 0. */
+  /** A new epoch: nothing is held and numbers start at 0. */
   clear(): void {
     this.#parts = []
     this.#headPart = 0
@@ -210,14 +213,14 @@ export class RetransmitBuffer {
     ) {
       throw new StatewireError(
         'ERR_INTERNAL',
-        `Replay window: ${lengthBytes} bytes by length, ${partBytes} in parts, ${this.#heldBytes} counted.`,
+        `Retransmit buffer: ${lengthBytes} bytes by length, ${partBytes} in parts, ${this.#heldBytes} counted.`,
       )
     }
   }
 
   /**
-   * Joins each slice to the one that it continues: lone frames out of one arena are one part, however many writes they were.
-   * Not at every write, because most are acknowledged before there are many, and asking a Buffer for its memory is dear.
+   * Joins each slice to the one before it where both are adjacent in one arena. Not at every write: most slices are
+   * acknowledged before there are many, and reading a Buffer's memory is expensive.
    */
   #joinParts(): void {
     const joined: Buffer[] = []
@@ -249,7 +252,7 @@ export class RetransmitBuffer {
     }
     this.#headOffset = offset
     if (offset > 0) last = this.#parts[this.#headPart]!
-    // Half of the array is places of released parts: each part moves at most once in all.
+    // Half of the array is released parts: each part moves at most once over time.
     if (this.#headPart > 0 && this.#headPart * 2 >= this.#parts.length) {
       this.#parts = this.#parts.slice(this.#headPart)
       this.#headPart = 0

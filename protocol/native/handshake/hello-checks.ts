@@ -1,11 +1,11 @@
 /**
- * Owns: the checks of a hello against what this side knows (docs/protocol.md, native), which all come before it changes anything; and the
- * crossing rule.
- * Refuses to know: bytes (codec/hello.ts has checked what one hello says by itself), certificates, sockets, and the verdict.
+ * Owns: the checks of a hello against what this side knows (docs/protocol.md), all of them before it changes
+ * anything; and the crossing rule.
+ * Independent of: bytes (codec/hello.ts has checked each hello by itself), certificates, sockets, and the verdict.
  */
 import { publicKeyLengthBytes, type Hello, type HelloFault, type RefusalName } from '../../../codec/hello.ts'
 
-/** What must not change while an epoch lives: a hello of an epoch repeats what the epoch began with. */
+/** What must not change within an epoch: every hello of an epoch repeats what the epoch began with. */
 export type EpochLimits = Pick<
   Hello,
   'maxMessageLengthBytes' | 'laneWindowBytes' | 'resumeTimeoutMs' | 'links' | 'replayWindowBytes'
@@ -25,7 +25,7 @@ export type HelloOrigin = Pick<Hello, 'bootId' | 'helloNumber'>
 export interface HelloContext {
   readonly connectionId: number
   readonly ownKey: Uint8Array
-  /** The key of the peer that this link belongs to: under TLS, that of the certificate. */
+  /** The key of the peer of this link. Under TLS, that of the certificate. */
   readonly peerKey: Uint8Array
   /** Number of links that this side is configured for. */
   readonly ownLinks: number
@@ -41,7 +41,7 @@ export function epochLimitsOf(hello: EpochLimits): EpochLimits {
   return { maxMessageLengthBytes, laneWindowBytes, resumeTimeoutMs, links, replayWindowBytes }
 }
 
-/** A dialer's hello. The first rule that is broken, or null. */
+/** A dialer's hello. @returns the first rule that it breaks, or null */
 export function checkInboundHello(hello: Hello, context: HelloContext): HelloFault | null {
   return (
     checkParty(hello, context) ??
@@ -62,7 +62,7 @@ export function checkAnswerHello(hello: Hello, context: HelloContext): HelloFaul
   return checkParty(hello, context) ?? checkLink(hello, context) ?? checkLimits(hello, context)
 }
 
-/** A dial that was dropped has sent its hello all the same, and the kernel delivers it after the socket was destroyed. */
+/** A dial may be dropped after it has sent its hello. The kernel still delivers that hello. */
 export function isStale(hello: HelloOrigin, lastAdopted: HelloOrigin | null): boolean {
   if (lastAdopted === null) return false
   return (
@@ -72,8 +72,9 @@ export function isStale(hello: HelloOrigin, lastAdopted: HelloOrigin | null): bo
 }
 
 /**
- * Two dials that cross: the one of the side with the greater key stays. Asked after all checks.
- * @param ownHelloSent whether this side's own dial has sent its hello; if not, or if the peer's key is greater, it is dropped
+ * Crossing dials: the dial of the side with the greater key stays. Called after all checks.
+ * @param ownHelloSent whether this side's own dial has sent its hello; if not, or if the peer's key is greater, it is
+ *   dropped
  */
 export function resolveCrossing(ownHelloSent: boolean, ownKey: Uint8Array, peerKey: Uint8Array): 'refuse' | 'accept' {
   return ownHelloSent && compareKeys(ownKey, peerKey) > 0 ? 'refuse' : 'accept'
@@ -88,7 +89,10 @@ export function compareKeys(a: Uint8Array, b: Uint8Array): number {
   return 0
 }
 
-/** Links in use towards a peer: the lesser of the own number and that of the peer's last adopted hello on link 0; before it, only link 0. */
+/**
+ * Links in use with a peer: the smaller of this side's number and that of the peer's last adopted hello on link 0.
+ * Before that hello, only link 0.
+ */
 export function linksInUse(ownLinks: number, peerLinks: number | null): number {
   return peerLinks === null ? 1 : Math.min(ownLinks, peerLinks)
 }
@@ -111,7 +115,7 @@ function checkLink(hello: Hello, { ownLinks }: HelloContext): HelloFault | null 
 
 function checkFreshness(hello: Hello, { lastAdopted }: HelloContext): HelloFault | null {
   if (!isStale(hello, lastAdopted)) return null
-  // A hello of the same process that came late is a matter of the network, and nobody need look for anything.
+  // A late hello of the same process is caused by the network. There is nothing to look into.
   const hint = hello.bootId === lastAdopted!.bootId ? '' : ' Two nodes may be using this key, or a clock went back.'
   return fault(
     'stale',

@@ -1,10 +1,10 @@
 /**
- * Owns: what two hellos mean for the two ends of a link: the verdict of docs/protocol.md, native, as a pure function.
- * Refuses to know: links, windows, lanes; what is done about a verdict is link-epoch.ts.
+ * Owns: the verdict of two hellos (docs/protocol.md), as a pure function.
+ * Independent of: links, buffers, lanes; link-epoch.ts applies a verdict.
  *
- * Both sides run this on the same two hellos and must come to the same pair, so it reads nothing else.
+ * Both sides run this on the same two hellos and must get the same pair, so it reads nothing else.
  *
- *   RESUME  the state of both sides fits: go on where the other side stopped hearing
+ * RESUME the state of both sides fits: continue where the other side stopped receiving
  *   KEEP    this side's state stays, and what it holds is numbered from 0
  *   FRESH   this side's state is lost: every value that is held gets an outcome, and a new epoch begins
  */
@@ -12,7 +12,7 @@ import type { Hello } from '../../../codec/hello.ts'
 
 export type Fate = 'RESUME' | 'KEEP' | 'FRESH'
 
-/** The six fields of a hello that a verdict looks at. */
+/** The six fields of a hello that a verdict reads. */
 export type LinkPosition = Pick<Hello, 'epoch' | 'nextEpoch' | 'known' | 'received' | 'first' | 'next'>
 
 export interface Verdict {
@@ -34,21 +34,21 @@ export function areEpochsOk(mine: LinkPosition, theirs: LinkPosition): boolean {
   return (theirs.known === mine.epoch || theirs.known === 0n) && (mine.known === theirs.epoch || mine.known === 0n)
 }
 
-/** What one side has heard is what the other can go on from: `from.first <= heard <= from.next`. */
-export function canGoOnFrom(from: Pick<LinkPosition, 'first' | 'next'>, heard: number): boolean {
+/** Whether the other side can continue from what this side has received: `from.first <= heard <= from.next`. */
+export function canContinueFrom(from: Pick<LinkPosition, 'first' | 'next'>, heard: number): boolean {
   return from.first <= heard && heard <= from.next
 }
 
 function areRangesOk(mine: LinkPosition, theirs: LinkPosition): boolean {
-  return canGoOnFrom(mine, theirs.received) && canGoOnFrom(theirs, mine.received)
+  return canContinueFrom(mine, theirs.received) && canContinueFrom(theirs, mine.received)
 }
 
-/** `x` has been through a FRESH that `y` has not heard of: the answer that told it was cut off. */
+/** `x` has been through a FRESH that `y` does not know of: the answer that reported it was cut off. */
 function isAhead(x: LinkPosition, y: LinkPosition): boolean {
   return x.known === y.nextEpoch && x.received === 0 && x.first === 0
 }
 
-/** A side that knows nobody never sent a frame in this epoch: it has nothing to lose. */
+/** A side that knows no peer never sent a frame in this epoch: it has nothing to lose. */
 function withoutResume(side: LinkPosition): Fate {
   return side.known === 0n ? 'KEEP' : 'FRESH'
 }

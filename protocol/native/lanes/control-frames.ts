@@ -8,7 +8,10 @@ import type { LinkEpoch } from '../epoch/link-epoch.ts'
 export class ControlFrames {
   readonly #epoch: LinkEpoch
   #ping: Buffer | null = null
-  /** Of the newest Ping: one answer is enough for all that wait, so a peer that pings and never reads fills no queue. */
+  /**
+   * The echo of the newest Ping. One answer serves all Pings that wait, so a peer that pings and never reads fills no
+   * queue.
+   */
   #pongEcho: bigint | null = null
   isAckDue = false
 
@@ -21,7 +24,7 @@ export class ControlFrames {
     return this.#ping !== null || this.#pongEcho !== null
   }
 
-  /** Only the newest is of use. */
+  /** Only the newest is needed. */
   ping(frame: Buffer): void {
     this.#ping = frame
   }
@@ -32,16 +35,16 @@ export class ControlFrames {
 
   take(nowMs: number): Buffer[] {
     const frames: Buffer[] = []
-    // A Pong is an Ack, so it says what is counted by now: an older number after a newer one would break the protocol.
+    // A Pong is an Ack, so it carries the current count: a lower number after a higher one would break the protocol.
     if (this.#pongEcho !== null) frames.push(encodePong(this.#pongEcho, this.#epoch.received))
-    else if (this.isAckDue || this.#epoch.acks.isRipe(nowMs)) frames.push(encodeAck(this.#epoch.received))
+    else if (this.isAckDue || this.#epoch.acks.isWorthSending(nowMs)) frames.push(encodeAck(this.#epoch.received))
     if (frames.length > 0) this.#epoch.acks.sent()
     if (this.#ping !== null) frames.push(this.#ping)
     this.forget()
     return frames
   }
 
-  /** There is a new connection, or none: what was to be said on the old one is not said. */
+  /** There is a new connection, or none: frames for the old one are dropped. */
   forget(): void {
     this.#ping = this.#pongEcho = null
     this.isAckDue = false

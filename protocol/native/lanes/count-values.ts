@@ -1,11 +1,11 @@
 /**
- * Owns: how many values of each lane a run of encoded frames has.
+ * Owns: how many paying frames of each lane are in a run of encoded frames.
  * Independent of: who sends them.
  */
 import { NativeFrameReader } from '../../../codec/native-frame-reader.ts'
 import { isPaying, laneKindOf } from '../../../codec/native-frames.ts'
 
-/** Not on the byte path. */
+/** Costs a walk over all frames. */
 export function countValues(batch: readonly Buffer[]): Map<number, number> {
   const counts = new Map<number, number>()
   const count = (lane: number, descriptor: number): boolean => {

@@ -1,23 +1,23 @@
 /**
- * Owns: flow control of one lane in both directions (docs/protocol.md, native): how much may be sent, how much may arrive, when the peer
- * gets more, and when the window grows.
- * Refuses to know: frames, other lanes, clocks (time comes in as a number), and where the memory for a window comes from:
- * growth is asked for.
+ * Owns: flow control of one lane in both directions (docs/protocol.md): how much may be sent, how much may
+ * arrive, when the peer gets more credit, and when the window grows.
+ * Independent of: frames, other lanes, clocks (time is passed in), and where the memory for a window comes from:
+ * `mayGrow` is called.
  *
- * Whole frames count, session id and descriptor included. A frame of any size may go while the balance is above 0, so a
- * value larger than the window passes and is paid off afterwards.
+ * Whole frames count, session id and descriptor included. A frame of any size may be sent while the balance is above 0,
+ * so a value larger than the window passes and is paid off afterwards.
  */
 import { ProtocolError, StatewireError } from '../../../codec/errors.ts'
 import { windowBytesMax } from '../../../codec/hello.ts'
 
-/** 64 KiB: what a lane that hardly anyone uses may cost. */
+/** 64 KiB: the cost of a lane that is hardly used. */
 export const firstWindowBytes = 64 * 1024
 /** 4 MiB: the product of 1 GB/s and 4 ms. */
 export const grownWindowBytesMax = 4 * 1024 * 1024
-/** A window is small for its reader if half of it is taken within so many round trips. */
+/** A window is too small for its reader if half of it is taken within this many round trips. */
 const roundTripsPerHalf = 2
 
-/** What this side may still send on a lane. A session's begins with 0 and opens with the peer's first Credit. */
+/** What this side may still send on a lane. A session starts with 0 and opens with the peer's first Credit. */
 export class SendCredit {
   #balanceBytes: number
 
@@ -42,7 +42,7 @@ export class SendCredit {
     this.#balanceBytes -= frameLengthBytes
   }
 
-  /** The peer's Credit. Throws ProtocolError ERR_CREDIT_OVERFLOW. @returns whether senders that waited may go on */
+  /** The peer's Credit. Throws ProtocolError ERR_CREDIT_OVERFLOW. @returns whether senders that waited may continue */
   grant(creditBytes: number): boolean {
     const hadNone = this.#balanceBytes <= 0
     this.#balanceBytes = checkedBalance(this.#balanceBytes + creditBytes)
@@ -51,18 +51,21 @@ export class SendCredit {
 }
 
 export interface ReceiveWindowOptions {
-  /** What was granted at the beginning: by the hello, an Open or an Accept; 0 for a session, whose first Credit may have to wait. */
+  /**
+   * What was granted at the beginning: by the hello, an Open or an Accept. 0 for a session, whose first Credit may have
+   * to wait.
+   */
   readonly windowBytes: number
-  /** Asked before the window grows by so many bytes; what it says yes to counts as granted. */
+  /** Called before the window grows by this many bytes. Returning true counts as granting them. */
   readonly mayGrow: (bytes: number) => boolean
 }
 
 /**
  * What the peer may still send on a lane. At every moment
  *
- *     window = own count + unread + taken and not granted again
+ * window = own count + unread + taken and not granted again
  *
- * so with nothing unread the own count is above half of the window: a lane can not come to a standstill.
+ * so with nothing unread the own count is above half of the window: a lane cannot stall.
  */
 export class ReceiveWindow {
   readonly #mayGrow: (bytes: number) => boolean
@@ -81,7 +84,9 @@ export class ReceiveWindow {
     return this.#windowBytes
   }
 
-  /** What the peer may send as this side counts. Frames under way make the peer's balance smaller, never larger. */
+  /**
+   * What the peer may still send, as this side counts. Frames in flight make the peer's balance smaller, never larger.
+   */
   get ownCountBytes(): number {
     return this.#ownCountBytes
   }
@@ -91,13 +96,13 @@ export class ReceiveWindow {
     return this.#windowBytes - this.#ownCountBytes - this.#takenBytes
   }
 
-  /** The first Credit of a session leaves. */
+  /** The first Credit of a session is sent. */
   grant(bytes: number): void {
     this.#windowBytes += bytes
     this.#ownCountBytes += bytes
   }
 
-  /** Whether {@link take} of this frame gives Credit: only then does it need to know the time. */
+  /** Whether {@link take} of this frame gives Credit: only then does it need the time. */
   refillsWith(frameLengthBytes: number): boolean {
     return 2 * (this.#takenBytes + frameLengthBytes) >= this.#windowBytes
   }
@@ -115,8 +120,8 @@ export class ReceiveWindow {
   }
 
   /**
-   * The application has taken a frame: a value was read, a handler or iterator has got it.
-   * @param roundTripMs the last measured, or null if none was yet: then the window does not grow
+   * The application has taken a frame: a value was read, or a handler or iterator got it.
+   * @param roundTripMs the last measured; null if none was: then the window does not grow
    * @returns bytes of the Credit to send now, 0 for none
    */
   take(frameLengthBytes: number, nowMs: number, roundTripMs: number | null): number {

@@ -1,28 +1,29 @@
 /**
- * Owns: how much a peer may say that carries nothing (docs/protocol.md, native): Ping, Ack, Credit, Reset and frames that nobody
- * wants, measured against the values that a link carries, which give reason for such frames.
- * Refuses to know: what any frame says; clocks (time comes in as a number).
+ * Owns: how many frames without content a peer may send (docs/protocol.md): Ping, Ack, Credit, Reset and frames
+ * that are not served, in proportion to the frames that carry something for an application.
+ * Independent of: what any frame says; clocks (time is passed in).
  *
- * A bucket of tokens. A frame that carries nothing costs one; values both ways and time give back. It is filled only when it
- * is empty, so that the usual case is one subtraction. It outlives connections and epochs: coming again fills nothing.
+ * A token bucket. A frame without content costs one token; frames with content, both ways, and time give tokens back.
+ * It is refilled only when it is empty, so that the usual case is one subtraction. It outlives connections and epochs,
+ * so reconnecting does not refill it.
  */
 import { ProtocolError } from '../../../codec/errors.ts'
 
-/** What may come at once without any reason: 8 of each of 1,024 sessions. */
+/** Burst allowance: 8 for each of 1,024 sessions. */
 export const floodBurst = 8_192
 /** At this rate a peer costs this side less than a hundredth of its time. */
 const refillPerSecond = 1_000
-/** A value has reason for a Credit or an Ack, and for a Ping where the application flushes it; twice that for good measure. */
+/** A value justifies a Credit or an Ack, and a Ping if the application flushes it. Twice that, as a margin. */
 const refillPerFrame = 4
-/** Making and closing a session brings a Credit and a Reset. */
+/** Making and closing a session takes a Credit and a Reset. */
 const refillPerSession = 8
-/** A record of one byte costs this side as much as one of a thousand. */
+/** A record of one byte costs this side as much as one of a thousand bytes. */
 const shortChunkLengthBytes = 256
 const shortChunkCost = 1 / 8
-/** Bytes that nobody wants cost as well; but a frame at most 64, for it may be a late one. */
+/** Bytes that are not served cost too. A frame costs at most 64 tokens, because it may be a late one. */
 const bytesPerToken = 1024
 const maxFrameCost = 64
-/** What makes this side answer, with frames that it must hold until they are acknowledged. */
+/** A frame that this side must answer costs more: the answer is held until it is acknowledged. */
 const answerCost = 3
 
 /** Frames of a link so far that carried something for an application, both ways, over all kinds of lanes. */
@@ -36,9 +37,9 @@ export class FloodGuard {
   #filledAtMs: number
   #framesSeen = 0
   #sessionsMade = 0
-  /** Credit that the peer had on sessions when this side closed them: what was under way is no flood. */
+  /** Credit that the peer had on sessions when this side closed them: what was in flight is not a flood. */
   #lateBytes = 0
-  /** A frame of any size may go while there is credit: one a session. */
+  /** A frame of any size may be sent while there is credit: one a session. */
   #lateLongFrames = 0
 
   constructor(carried: Carried, nowMs: number) {
@@ -50,41 +51,41 @@ export class FloodGuard {
     this.#sessionsMade += 1
   }
 
-  /** This side closes a session on which the peer may still send so much. */
+  /** This side closes a session on which the peer may still send this many bytes. */
   sessionClosed(creditBytes: number): void {
     if (creditBytes <= 0) return
     this.#lateBytes += creditBytes
     this.#lateLongFrames += 1
   }
 
-  /** Throws ProtocolError ERR_FLOOD, as all below. */
+  /** Throws ProtocolError ERR_FLOOD, as do all calls below. */
   chunk(lengthBytes: number, nowMs: number): void {
     if (lengthBytes < shortChunkLengthBytes) this.#spend(shortChunkCost, nowMs)
   }
 
-  /** A frame that carries no value for anybody. */
+  /** A frame without content. */
   frame(nowMs: number): void {
     this.#spend(1, nowMs)
   }
 
-  /** Bytes for nobody: messages and streams where none are served. */
+  /** A frame that is not served: messages and streams in this release. */
   unwanted(lengthBytes: number, nowMs: number): void {
     this.#spend(1 + Math.min(maxFrameCost, lengthBytes / bytesPerToken), nowMs)
   }
 
-  /** A frame that is answered with one of this side's, besides what it costs itself. */
+  /** A frame that this side answers, in addition to the cost of the frame itself. */
   answer(nowMs: number): void {
     this.#spend(answerCost, nowMs)
   }
 
-  /** A value on a session that is over. */
+  /** A value on a session that has ended. */
   late(lengthBytes: number, nowMs: number): void {
     if (lengthBytes <= this.#lateBytes) this.#lateBytes -= lengthBytes
     else if (this.#lateLongFrames > 0) this.#lateLongFrames -= 1
     else this.unwanted(lengthBytes, nowMs)
   }
 
-  /** Whether a value for a session that is over may have been on its way when the peer heard of it. */
+  /** Whether a value for a session that has ended may have been in flight when the peer received the Reset. */
   get expectsLate(): boolean {
     return this.#lateBytes > 0 || this.#lateLongFrames > 0
   }
@@ -105,7 +106,7 @@ export class FloodGuard {
     this.#tokens = 0
     throw new ProtocolError(
       'ERR_FLOOD',
-      'The peer sends far more frames that carry nothing than the values of this link give reason for.',
+      'The peer sends control frames faster than the limit for the data transferred.',
     )
   }
 }

@@ -1,14 +1,14 @@
 /**
- * Owns: that a value longer than the window of its lane is read on only once there is memory for it: the one frame of a link
- * that is being put together (docs/protocol.md, native).
- * Refuses to know: bytes; sockets, which stop and go on by its word.
+ * Owns: the memory for a value longer than the window of its lane: it is read on only once there is memory for it. It
+ * is the one frame of a link that is being assembled (docs/protocol.md).
+ * Independent of: bytes; sockets, which stop and continue when this reports it.
  */
 import type { ReceivingLane } from './receiving-lane.ts'
 import type { LinkMemory } from '../memory/node-memory.ts'
 
 export interface ReadingControl {
-  onReadingStops(): void
-  onReadingGoesOn(): void
+  pauseReading(): void
+  resumeReading(): void
 }
 
 export class FrameReservation {
@@ -27,7 +27,7 @@ export class FrameReservation {
     return this.#giveUp !== null
   }
 
-  /** At the end of a chunk, a frame of this lane is there in part. */
+  /** At the end of a chunk, part of a frame of this lane has arrived. */
   reserve(lane: ReceivingLane, frameLengthBytes: number): void {
     if (this.#giveUp !== null || lane.end !== null) return
     this.#lane = lane
@@ -39,19 +39,19 @@ export class FrameReservation {
       lane.memory.addFrame(lackBytes)
       if (this.#giveUp === null) return
       this.#giveUp = null
-      this.#control.onReadingGoesOn()
+      this.#control.resumeReading()
     })
     if (isReserved) return
     this.#giveUp = giveUp
-    this.#control.onReadingStops()
+    this.#control.pauseReading()
   }
 
-  /** The lane is over: what still comes on it is dropped. */
+  /** The lane has ended: what still comes on it is dropped. */
   laneEnded(lane: ReceivingLane): void {
     if (this.#lane === lane) this.forget()
   }
 
-  /** The connection has ended, and with it the frame that was there in part. */
+  /** The connection has ended, and with it the frame that had arrived in part. */
   forget(): void {
     const lane = this.#lane
     const giveUp = this.#giveUp
@@ -60,6 +60,6 @@ export class FrameReservation {
     if (lane !== null) lane.memory.settle(Math.max(0, -lane.window.ownCountBytes))
     if (giveUp === null) return
     giveUp()
-    this.#control.onReadingGoesOn()
+    this.#control.resumeReading()
   }
 }

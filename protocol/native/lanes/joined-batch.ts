@@ -1,11 +1,11 @@
 /**
- * Owns: one buffer for a batch and the control frames behind it, where both lie in one piece of memory.
+ * Owns: one buffer for a write batch and the control frames after it, if both are adjacent in memory.
  * Independent of: what the bytes are.
  */
 
 /**
- * Control frames lie right behind the batch in the arena, so one buffer holds both: a plain write instead of a gathered one,
- * which costs 3 µs less at each end of a round trip. The replay window has its own views, without them.
+ * Control frames follow the batch in the arena, so one buffer holds both: a plain write is faster than a gathered one
+ * (docs/performance.md). The retransmit buffer has its own views, without them.
  */
 export function joined(batch: Buffer[], tail: Buffer[]): Buffer[] {
   const last = batch.at(-1)

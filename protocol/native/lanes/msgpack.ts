@@ -1,7 +1,7 @@
 /**
- * Owns: MessagePack values in both directions: the scan's findings as errors, which 64-bit integers become `bigint`, and the
- * check of what an application hands in, so that nothing arrives as something else.
- * Refuses to know: frames and lanes; and how MessagePack is written, which is the library's part.
+ * Owns: MessagePack values in both directions: the findings of the MessagePack scan as errors, which 64-bit integers
+ * become `bigint`, and the check of what an application passes in, so that nothing arrives as something else.
+ * Independent of: frames and lanes; and how MessagePack is written, which is the library's part.
  *
  * Here and not in codec/, which imports nothing: this file is the one place that imports the library.
  */
@@ -40,8 +40,8 @@ const codes: Readonly<Record<MsgPackRule, { code: ErrorCode; what: string }>> = 
 }
 
 /**
- * Looked at again after decoding: the library takes over-long UTF-8 (c1 9f for "_"), so a key can become what its bytes do
- * not say.
+ * Checked again after decoding: the library accepts over-long UTF-8 (c1 9f for "_"), so a key can become text that its
+ * bytes do not contain.
  */
 function checkKey(key: unknown): string {
   if (typeof key !== 'string')
@@ -49,7 +49,7 @@ function checkKey(key: unknown): string {
   if (isForbiddenKey(key))
     throw new ProtocolError(
       'ERR_MSGPACK_KEY_FORBIDDEN',
-      `A key of a MessagePack map is ${key}, spelt in over-long UTF-8.`,
+      `A key of a MessagePack map is ${key}, written in over-long UTF-8.`,
     )
   return key
 }
@@ -60,13 +60,13 @@ function isForbiddenKey(key: string): boolean {
 
 const decoderOfNumbers = new Decoder({ mapKeyConverter: checkKey, useBigInt64: false })
 const decoderOfBigInts = new Decoder({ mapKeyConverter: checkKey, useBigInt64: true })
-// The depth is checked before; the library counts the values inside the innermost container too.
+// The depth is checked before. The library also counts the values inside the innermost container.
 const encoderOfNumbers = new Encoder({ ignoreUndefined: true, maxDepth: msgpackDepthMax + 1, useBigInt64: false })
 const encoderOfBigInts = new Encoder({ ignoreUndefined: true, maxDepth: msgpackDepthMax + 1, useBigInt64: true })
 
 /**
- * Decodes `buffer[start, end)`, one value and nothing else. Binary data inside are views of it.
- * Throws ProtocolError with one of the codes ERR_MSGPACK_…; a value that is refused costs its lane, not the connection.
+ * Decodes `buffer[start, end)`, which is exactly one value. Binary data inside are views of it. Throws ProtocolError
+ * with one of the codes ERR_MSGPACK_…; a value that is refused ends its lane, not the connection.
  */
 export function decodeMsgPack(buffer: Uint8Array, start: number, end: number): MsgPackValue {
   const scan = scanMsgPack(buffer, start, end)
@@ -75,15 +75,15 @@ export function decodeMsgPack(buffer: Uint8Array, start: number, end: number): M
     throw new ProtocolError(code, `A MessagePack value of ${end - start} bytes ${what}, at byte ${scan.fault.offset}.`)
   }
   const bytes = buffer.subarray(start, end)
-  // Numbers are exact up to 2^53, and the library has one answer for all 64-bit integers of a value: the second look at
-  // what was decoded is needed only where both kinds occur.
+  // Numbers are exact up to 2^53, and the library decodes all 64-bit integers of a value alike: the second pass over
+  // the result is needed only if both kinds occur.
   if (scan.wideIntegers === 'none' || scan.wideIntegers === 'small')
     return decoderOfNumbers.decode(bytes) as MsgPackValue
   const decoded = decoderOfBigInts.decode(bytes) as MsgPackValue
   return scan.wideIntegers === 'large' ? decoded : narrowed(decoded)
 }
 
-/** Turns each bigint within ±2^53 into a number, in place: the value was made a moment ago and nobody else has it. */
+/** Turns each bigint within ±2^53 into a number, in place: the value was just created and is not shared. */
 function narrowed(value: MsgPackValue): MsgPackValue {
   if (typeof value === 'bigint') return -exactIntegerMax <= value && value <= exactIntegerMax ? Number(value) : value
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array || value instanceof Date) return value
@@ -94,8 +94,8 @@ function narrowed(value: MsgPackValue): MsgPackValue {
 
 /**
  * Encodes one value, by the rules that the other side decodes with. Properties that are `undefined` are left out.
- * Throws InvalidValueError (ERR_INVALID_VALUE) that names the place: for what MessagePack has no type for, integers beyond 64
- * bits, more than 32 containers in each other, and the keys that the other side refuses.
+ * Throws InvalidValueError (ERR_INVALID_VALUE) that names the place: for what MessagePack has no type for, integers
+ * beyond 64 bits, more than 32 nested containers, and the keys that the other side refuses.
  */
 export function encodeMsgPack(value: MsgPackValue): Uint8Array {
   const check = { hasBigInt: false }
@@ -138,7 +138,7 @@ function checkObject(value: object, place: string, depth: number, check: { hasBi
   }
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== null && prototype !== Object.prototype) {
-    // A Map, a Set or an instance would be encoded as an empty map or as its fields, without a word.
+    // A Map, a Set or an instance would silently be encoded as an empty map or as its fields.
     throw new InvalidValueError(`${place} is neither a plain object, an array, a Uint8Array nor a Date.`)
   }
   for (const [key, property] of Object.entries(value)) {

@@ -15,9 +15,9 @@ import type { OutcomeCounts, ResetReason } from '../epoch/outcomes.ts'
 /** The link could not be resumed: its lanes end, and every value sent on this one has an outcome. */
 export class LinkResetError extends StatewireError {
   readonly reason: ResetReason
-  /** In the order the values were sent: so many acknowledged, then unknown, then surely not sent. */
+  /** In the order the values were sent: the acknowledged, then the unknown, then the not sent. */
   readonly outcomes: OutcomeCounts
-  /** A Goodbye that lost nothing: what was not sent is reported by each `send` that waits. */
+  /** A Goodbye that lost nothing: each `send` that waits reports its own value as not sent. */
   readonly isOrderly: boolean
   /** @param waiting values that were not accepted yet, among `outcomes.notSent` */
   constructor(peer: string, reason: ResetReason, outcomes: OutcomeCounts, waiting = 0) {
@@ -33,20 +33,23 @@ export class LinkResetError extends StatewireError {
 
 export class NativeLane extends Lane implements SendingLane, ReceivingLane {
   readonly credit = new SendCredit(0)
-  /** Nothing may come before this side's first Credit has left. */
+  /** The peer must not send before this side's first Credit is sent. */
   readonly window: ReceiveWindow
-  /** What the window, and what is beyond it, holds of the node's budget. */
+  /** What the window, and a value longer than it, hold of the memory budget. */
   readonly memory: LaneMemory
   readonly waiting = new Deque<PendingSend>()
   /** Values encoded since the lane began. */
   encoded = 0
   /** Which frame of the link its last value was; see NativeOutbox.ackedFrames. */
   lastFrame = 0
-  /** Why values of the lane may have been dropped although they were acknowledged: the peer had ended the session before. */
+  /**
+   * Why values of the lane may have been dropped although they were acknowledged: the peer had ended the session
+   * before.
+   */
   cutOff: Error | null = null
-  /** The peer has made the session too: its first Credit is here. */
+  /** The peer has made the session too: its first Credit arrived. */
   isOpened = false
-  /** Settles with that, or with why it will not be. */
+  /** Resolves when it has, rejects with the reason why it will not. */
   readonly whenOpened: Promise<void>
   #settleOpened: { resolve(): void; reject(error: Error): void } = { resolve() {}, reject() {} }
 
@@ -55,7 +58,7 @@ export class NativeLane extends Lane implements SendingLane, ReceivingLane {
     this.memory = memory
     this.window = new ReceiveWindow({ windowBytes: 0, mayGrow: memory.grow })
     this.whenOpened = new Promise((resolve, reject) => (this.#settleOpened = { resolve, reject }))
-    // Nobody may be waiting when a lane ends.
+    // Often not awaited when a lane ends.
     this.whenOpened.catch(() => {})
   }
 

@@ -1,6 +1,6 @@
 /**
- * Owns: what a native link is made of, what it tells besides its hooks, and the figures that it shows.
- * Refuses to know: how a link keeps its promises (native-link-state.ts).
+ * Owns: what a native link is made of, and what it reports besides its hooks.
+ * Independent of: how a link works (../link/native-link.ts).
  */
 import type { SpareMemory } from '../../../codec/spare-memory.ts'
 import type { KeepAliveOptions } from '../epoch/keep-alive.ts'
@@ -11,11 +11,13 @@ import type { OutboxOptions } from './native-outbox.ts'
 import type { LinkFigures } from '../../link-figures.ts'
 import type { OutcomeCounts, ResetReason } from '../epoch/outcomes.ts'
 
-/** Told at once, also where no actor has the link at the moment. */
+/** Called at once, also while no actor has the link. */
 export interface LinkWitness {
-  /** All lanes of the link ended; the counts are those of all their values. `said`: by the peer, with its Goodbye. */
+  /**
+   * All lanes of the link ended; the counts are those of all their values. `said`: the reason in the peer's Goodbye.
+   */
   onReset(reason: ResetReason, outcomes: OutcomeCounts, said: string): void
-  /** A new connection goes on where the last one ended. @param replayedFrames sent again */
+  /** A new connection resumed the last one. @param replayedFrames sent again */
   onResumed(replayedFrames: number): void
 }
 
@@ -25,7 +27,10 @@ export interface NativeLinkOptions extends OutboxOptions {
   readonly laneWindowBytes: number
   readonly maxMessageLengthBytes: number
   readonly keepAlive: KeepAliveOptions
-  /** Memory for values that come in several pieces, used again; one for all links of a node; without it each link has a little. */
+  /**
+   * Memory for values that span chunks, reused and shared by the links of a node. Without it each link has a little of
+   * its own.
+   */
   readonly spares?: SpareMemory
   readonly witness?: LinkWitness
 }

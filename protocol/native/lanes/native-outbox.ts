@@ -225,7 +225,7 @@ export class NativeOutbox implements Outbound {
     const lengthBytes = frameLengthBytes - headerLengthBytes
     if (lengthBytes <= limitBytes) return
     const { peer } = this.#options
-    throw new InvalidValueError(`a value of ${lengthBytes} bytes is longer than the ${limitBytes} that ${peer} takes`)
+    throw new InvalidValueError(`a value of ${lengthBytes} bytes is longer than the ${limitBytes} that ${peer} accepts`)
   }
 
   /** Before the frame is written, and not after: the flush may end the epoch. @returns whether the lane is still there */
@@ -287,8 +287,8 @@ export class NativeOutbox implements Outbound {
 
   /** Writes a frame of the link's own: Credit and Reset are always admitted and never queue behind values. */
   writeOwn(frame: Buffer): void {
-    // After the own Goodbye no counted frame may follow. The link ends with this connection.
-    if (this.#epoch.goodbye.isSaid) return
+    // After this side's Goodbye no counted frame may follow. The link ends with this connection.
+    if (this.#epoch.goodbye.isSent) return
     this.#allowanceBytes = 0
     this.#batch.addOwn(frame)
     // Once, and not thrown: the application may be on the stack.

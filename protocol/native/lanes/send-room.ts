@@ -1,16 +1,16 @@
 /**
- * Owns: the memory that a link has reserved for values on their way (encoded, or handed over and not acknowledged), taken and
- * given back by the quantum, and its place in the queue for more.
- * Refuses to know: values and lanes; what a link holds is told to it as one number.
+ * Owns: the memory that a link has reserved for frames that are encoded, or sent and not acknowledged. It is taken and
+ * given back in quanta, and a link that needs more waits in a queue.
+ * Independent of: values and lanes; what a link holds is passed in as one number.
  */
 import { sendQuantumBytes } from '../memory/node-memory.ts'
 import type { LinkMemory } from '../memory/node-memory.ts'
 import { retransmitFrameOverheadBytes } from '../epoch/retransmit-buffer.ts'
 
-/** Where memory is scarce a link asks for so much, if its next value needs no more. */
+/** What a link asks for where memory is scarce, if its next value needs no more. */
 const scarceQuantumBytes = sendQuantumBytes / 4
 
-/** What a value that waits holds of the node's memory: at least what its frame will cost. */
+/** What a frame that waits holds of the memory budget: at least what it will cost once it is encoded. */
 export interface QueuedMemory {
   readonly lengthBytes: number
   /** 0 once it has become room of the link. */
@@ -26,7 +26,7 @@ export class SendRoom {
     this.#memory = memory
   }
 
-  /** Whether one more frame fits, besides those that cost `costBytes`. One comparison a value, nearly always. */
+  /** Whether one more frame fits, besides those that cost `costBytes`. Nearly always one comparison. */
   fits(costBytes: number, frameLengthBytes: number): boolean {
     const lackBytes = costBytes + frameLengthBytes + retransmitFrameOverheadBytes - this.#roomBytes
     return lackBytes <= 0 || this.#reserve(lackBytes)
@@ -47,7 +47,7 @@ export class SendRoom {
     return false
   }
 
-  /** Whether a value that waits may go. Its memory is reserved, so that only others can be in its way. */
+  /** Whether a frame that waits may be sent. Its memory is reserved, so only other links can be in its way. */
   fitsQueued(costBytes: number, send: QueuedMemory): boolean {
     if (this.fits(costBytes, send.lengthBytes)) return true
     if (!this.#memory.mayMove) return false
@@ -55,7 +55,7 @@ export class SendRoom {
     return true
   }
 
-  /** It may not: calls back when it may. One place in the queue a link. */
+  /** Calls back when it may. A link has one place in the queue. */
   wait(costBytes: () => number, send: QueuedMemory, onRoom: () => void): void {
     if (this.#giveUp !== null) return
     let isServed = false
@@ -65,11 +65,11 @@ export class SendRoom {
       this.#move(costBytes(), send)
       onRoom()
     })
-    // Served at once: whoever asked again meanwhile has the place in the queue.
+    // Served at once. A call that asked again in the meantime has the place in the queue.
     if (!isServed) this.#giveUp = giveUp
   }
 
-  /** The memory of the queue becomes room. If the value was withdrawn, there is none. */
+  /** The memory of the queue becomes room. A withdrawn frame has none. */
   #move(costBytes: number, send: QueuedMemory): void {
     this.charge(costBytes)
     this.#memory.moveToReplay(send.memoryBytes)
@@ -82,14 +82,14 @@ export class SendRoom {
     this.#giveUp = null
   }
 
-  /** Frames of the link's own went out whether there was room or not. */
+  /** Frames of the link's own were sent whether there was room or not. */
   charge(costBytes: number): void {
     if (costBytes <= this.#roomBytes) return
     this.#memory.takeReplay(costBytes - this.#roomBytes)
     this.#roomBytes = costBytes
   }
 
-  /** Something was acknowledged. What is not needed soon is given back; while others wait, all that is not needed now. */
+  /** Frames were acknowledged. Gives back what is not needed soon; while others wait, all that is not needed now. */
   trim(costBytes: number): void {
     const excessBytes = this.#roomBytes - costBytes
     if (excessBytes <= 0) return
@@ -98,7 +98,7 @@ export class SendRoom {
     this.#give(excessBytes - keptBytes)
   }
 
-  /** Nothing is on its way any more. */
+  /** Nothing is held any more. */
   clear(): void {
     this.stopWaiting()
     this.#give(this.#roomBytes)

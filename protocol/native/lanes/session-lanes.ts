@@ -1,7 +1,7 @@
 /**
- * Owns: the session lanes of one native link in one epoch: how each begins by Credit on both sides, and how it ends, by a
- * Reset of either side or with its epoch.
- * Refuses to know: values, which go past it; counting and sockets. Ids are in session-numbering.ts.
+ * Owns: the session lanes of one native link in one epoch: how each begins by Credit of both sides, and how it ends, by
+ * a Reset of either side or with its epoch.
+ * Independent of: values (session-frames.ts); counting and sockets. Ids are in session-numbering.ts.
  */
 import { StatewireError } from '../../../codec/errors.ts'
 import { encodeCredit, encodeReset, nativeDescriptors, resetCodes } from '../../../codec/native-frames.ts'
@@ -41,12 +41,15 @@ export class SessionLanes {
   readonly #guard: FloodGuard
   readonly #events: SessionLaneEvents
   readonly #lanes = new Map<number, NativeLane>()
-  /** Ended by this side, with values that are not acknowledged yet: the peer may have ended them too, and dropped those. */
+  /**
+   * Ended by this side, with values that are not acknowledged: the peer may have ended them too, and dropped those
+   * values.
+   */
   readonly #unackedLanes = new Map<number, NativeLane>()
   /** How many frames were encoded when a value was last dropped. The Reset of its session is one of them. */
   #framesAtDrop = 0
   #sessions = new LinkSessions()
-  /** The one that had the last frame: values come in bursts. */
+  /** The lane of the last frame: values come in bursts. */
   #last: NativeLane | null = null
 
   constructor(
@@ -95,7 +98,7 @@ export class SessionLanes {
     this.#announce(this.#sessions.takeBatch(first, count, ids))
   }
 
-  /** @param end why the link is over, if it is */
+  /** @param end why the link has ended, if it has */
   open(id: number, end: Error | null): NativeLane {
     const owner = {
       onTaken: (frameLengthBytes: number): void => this.#events.onTaken(lane, frameLengthBytes),
@@ -121,7 +124,7 @@ export class SessionLanes {
     return lane
   }
 
-  /** By the application, or by a bug in its handler. */
+  /** By the application, or because its handler failed. */
   close(lane: NativeLane, error: Error, discard: boolean): void {
     if (!this.has(lane)) return
     this.#guard.sessionClosed(lane.window.ownCountBytes)
@@ -160,15 +163,18 @@ export class SessionLanes {
       return
     }
     this.#guard.frame(nowMs)
-    const mayGoOn = lane.credit.grant(decodeCredit(buffer, bodyStart))
+    const mayContinue = lane.credit.grant(decodeCredit(buffer, bodyStart))
     if (!lane.isOpened) {
       lane.opened()
       this.#announce(this.#sessions.answered(lane.id))
     }
-    if (mayGoOn && lane.waiting.length > 0) this.#outbox.sendWaiting()
+    if (mayContinue && lane.waiting.length > 0) this.#outbox.sendWaiting()
   }
 
-  /** A frame for a session that is not open here. @returns whether it was of use. Throws ProtocolError for a value without credit. */
+  /**
+   * A frame for a session that is not open here. @returns whether it was used. Throws ProtocolError for a value without
+   * credit.
+   */
   onUnknown(
     id: number,
     descriptor: number,
@@ -187,19 +193,23 @@ export class SessionLanes {
     return isEarly
   }
 
-  /** A value that does not lie whole in a chunk. Throws ProtocolError ERR_CREDIT_EXCEEDED. */
+  /** A value that spans chunks. Throws ProtocolError ERR_CREDIT_EXCEEDED. */
   mayBegin(id: number): void {
     const lane = this.#lanes.get(id)
     if (lane === undefined) checkUnknownSession(this.#sessions, this.#guard, id)
     else lane.window.check()
   }
 
-  /** The link is over, and nothing is owed to anybody. */
+  /** The link has ended, and nothing more is sent. */
   endAll(error: Error): void {
     for (const lane of this.#lanes.values()) this.#end(lane, error)
   }
 
-  /** Every value of every lane gets its outcome, once. @param pending encoded and never handed over, by lane; @param leaving why this side itself ends the link, which is all there is to say of a lane that lost nothing */
+  /**
+   * Every value of every lane gets its outcome, once.
+   * @param pending encoded and never handed over, by lane
+   * @param leaving why this side itself ends the link: the reason of every lane that lost nothing
+   */
   epochEnded(end: EpochEnd, pending: ReadonlyMap<number, number>, leaving: Error | null): OutcomeCounts {
     let sum: OutcomeCounts = { acked: 0, unknown: 0, notSent: 0 }
     for (const lane of this.#lanes.values()) {

@@ -1,10 +1,11 @@
 /**
- * Owns: the session ids of one link in one epoch (docs/protocol.md, native): which come next, which are over, what the peer said about
- * sessions that this side has not made yet, and how many this side may be ahead.
- * Refuses to know: what a session does, credit beyond the first, other links (but for the one rule that joins them).
+ * Owns: the session ids of one link in one epoch (docs/protocol.md): which come next, which have ended, what
+ * the peer said about sessions that this side has not made yet, and how many this side may be ahead.
+ * Independent of: what a session does, credit beyond the first, other links (except for the one rule that joins them).
  *
- * Both peers make their sessions in the same order, so an id says the same on both sides and nobody asks for one. A Credit
- * tells the peer that a session exists; each side remembers a bounded number that it has not made itself.
+ * Both peers make their sessions in the same order, so an id means the same on both sides and needs no negotiation. A
+ * Credit tells the peer that a session exists; each side remembers a bounded number of sessions that it has not made
+ * itself.
  */
 import { ProtocolError, StatewireError } from '../../../codec/errors.ts'
 import { windowBytesMax } from '../../../codec/hello.ts'
@@ -22,16 +23,16 @@ export interface EarlySession {
   reset: { readonly code: number; readonly reason: string } | null
 }
 
-/** Frames that announce a session to the peer: held back while too many are unanswered. */
+/** Frames that announce a session to the peer. They are held back while too many are unanswered. */
 export interface Announcement {
   readonly id: number
   readonly kind: 'credit' | 'reset'
 }
 
-/** What a frame for a session is to this side. `early`: to be remembered, if it is a Credit or a Reset. */
+/** The state of a session on this side. `early`: a Credit or a Reset for it is remembered. */
 export type SessionPlace = 'open' | 'over' | 'early'
 
-/** A batch takes the same ids on all links to a peer: it begins at the greatest of their next ids. */
+/** A session group takes the same ids on all links to a peer: it begins at the greatest of their next ids. */
 export function firstIdOfBatch(nextIds: readonly number[], count: number): number {
   const first = Math.max(...nextIds)
   if (first + count > sessionLanesEnd) {
@@ -43,7 +44,7 @@ export function firstIdOfBatch(nextIds: readonly number[], count: number): numbe
   return first
 }
 
-/** Session `index` of a batch rides on this link; `links` is the number that stands when the batch takes its ids. */
+/** The link that carries session `index` of a group. `links` is the number in use when the group takes its ids. */
 export function linkOfSession(index: number, links: number): number {
   return index % links
 }
@@ -52,15 +53,15 @@ export class LinkSessions {
   #nextId = 0
   readonly #open = new Set<number>()
   readonly #early = new Map<number, EarlySession>()
-  /** Announced by this side, and nothing heard of by the peer: each is one that it remembers for us. */
+  /** Announced by this side and not answered by the peer: the peer remembers each of them. */
   readonly #unanswered = new Set<number>()
   readonly #held = new Deque<Announcement>()
   readonly #heldIds = new Map<number, Announcement>()
 
   /**
-   * The first id that a batch may take on this link. The peer made those below it that it has closed again and that this side
-   * never made: it gave them up (nobody has a session before both have made it), and whoever took them would be a call behind
-   * for good.
+   * The first id that a session group may take on this link. It skips ids that the peer made, closed again, and that
+   * this side never made: the peer gave them up (a session needs both sides), and a group that took them would stay one
+   * call behind.
    */
   get nextId(): number {
     let next = this.#nextId
@@ -69,14 +70,17 @@ export class LinkSessions {
   }
 
   /**
-   * A batch takes the ids `first … first + count - 1` on all links to the peer; on this link it makes those of `ids`. All
-   * others below its end count as closed. `first` is not below {@link nextId}.
-   * @returns what the peer is to hear: it waits for sessions that this side passes over, and would for good; those it gave up
-   * itself count as unanswered there until it hears of them
+   * A session group takes the ids `first … first + count - 1` on all links to the peer, and makes those of `ids` on
+   * this link. All other ids below its end count as closed. `first` is not below {@link nextId}.
+   * @returns what to send: the peer waits for sessions that this side skips, and those it gave up itself count there as
+   *   unanswered until it receives their Reset
    */
   takeBatch(first: number, count: number, ids: readonly number[]): Announcement[] {
     if (first < this.#nextId)
-      throw new StatewireError('ERR_INTERNAL', `A batch begins at ${first}; ids below ${this.#nextId} are taken.`)
+      throw new StatewireError(
+        'ERR_INTERNAL',
+        `A session group begins at ${first}; ids below ${this.#nextId} are taken.`,
+      )
     this.#nextId = first + count
     for (const id of ids) this.#open.add(id)
     const awaited: Announcement[] = []
@@ -89,9 +93,9 @@ export class LinkSessions {
   }
 
   /**
-   * The peer's Credit for a session that is over here. Where this side never made it, because it took other ids or makes it on
-   * another link, the peer waits for it and is told. One that was made and closed was reset already, and its peer may hear it
-   * twice: which ids were made is not remembered for ever.
+   * The peer's Credit for a session that has ended here. If this side never made it, because it took other ids or makes
+   * it on another link, the peer waits for it and gets a Reset. One that was made and closed was reset already, and its
+   * peer may get a second Reset, because the ids that were made are not remembered forever.
    */
   creditedLate(id: number): Announcement[] {
     return this.#unanswered.has(id) || this.#heldIds.has(id) ? [] : [{ id, kind: 'reset' }]
@@ -122,13 +126,13 @@ export class LinkSessions {
   }
 
   /**
-   * This side makes the session. `early` is what the peer said about it before, forgotten with this call. `announce`: its
-   * first Credit goes out now; else it must wait, because the peer remembers too many already, and {@link answered} gives it
-   * back.
+   * This side makes the session. `early` is what the peer sent for it before; it is forgotten with this call.
+   * `announce`: its first Credit is sent now. Otherwise it waits, because the peer remembers too many already, and
+   * {@link answered} returns it later.
    */
   make(id: number): { readonly early: EarlySession | null; readonly announce: boolean } {
     const early = this.#early.get(id) ?? null
-    // The peer has made it already: it need not remember anything for us.
+    // The peer has made it already, so it does not have to remember it.
     if (early !== null) this.#early.delete(id)
     else if (this.#unanswered.size < earlySessionsMax) this.#unanswered.add(id)
     else {
@@ -141,8 +145,8 @@ export class LinkSessions {
   }
 
   /**
-   * This side has closed the session. @returns whether its Reset goes out now. One whose Credit still waits has that
-   * replaced by the Reset: the peer must hear of the session either way, and remembers it either way.
+   * This side has closed the session. @returns whether its Reset is sent now. If its Credit still waits, the Reset
+   * replaces it: the peer must get a frame for the session in either case.
    */
   close(id: number): boolean {
     this.#open.delete(id)
@@ -152,7 +156,7 @@ export class LinkSessions {
     return false
   }
 
-  /** The peer has closed the session: nothing more of this side's is to go out on it. @returns what may go out now */
+  /** The peer has closed the session: this side sends nothing more on it. @returns what may be sent now */
   closedByPeer(id: number): Announcement[] {
     this.#open.delete(id)
     this.#heldIds.delete(id)
@@ -160,9 +164,9 @@ export class LinkSessions {
   }
 
   /**
-   * The peer's first Credit for this session, or its Reset for one that is over here already: it has made it, and need not
-   * remember it any more.
-   * @returns what may go out now
+   * The peer's first Credit for this session, or its Reset for one that has ended here: the peer has made it and no
+   * longer has to remember it.
+   * @returns what may be sent now
    */
   answered(id: number): Announcement[] {
     this.#unanswered.delete(id)
@@ -176,7 +180,7 @@ export class LinkSessions {
       const next = this.#held.shift()
       if (next === undefined) break
       const current = this.#heldIds.get(next.id)
-      // Answered meanwhile, and sent then.
+      // Answered in the meantime, and sent then.
       if (current === undefined) continue
       this.#heldIds.delete(next.id)
       this.#unanswered.add(next.id)
@@ -196,7 +200,7 @@ export class LinkSessions {
       if (this.#early.size >= earlySessionsMax) {
         throw new ProtocolError(
           'ERR_EARLY_SESSIONS',
-          `The peer is ${earlySessionsMax} sessions ahead already; session ${id} is one more.`,
+          `The peer is ${earlySessionsMax} sessions ahead already; session ${id} would be one more.`,
         )
       }
       early = { creditBytes: 0, reset: null }

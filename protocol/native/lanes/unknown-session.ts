@@ -1,6 +1,6 @@
 /**
- * Owns: what a frame means for a session that is not open here: over, or not made yet (docs/protocol.md, native).
- * Refuses to know: sessions that are open, and how frames are sent.
+ * Owns: what a frame means for a session that is not open here: ended, or not made yet (docs/protocol.md).
+ * Independent of: sessions that are open, and how frames are sent.
  */
 import { ProtocolError } from '../../../codec/errors.ts'
 import { nativeDescriptors } from '../../../codec/native-frames.ts'
@@ -10,7 +10,7 @@ import type { Announcement, LinkSessions } from './session-numbering.ts'
 
 const nothing: readonly Announcement[] = []
 
-/** Throws ProtocolError ERR_CREDIT_EXCEEDED for a value before any credit. @returns what may go out now */
+/** Throws ProtocolError ERR_CREDIT_EXCEEDED for a value before any credit. @returns what may be sent now */
 export function onUnknownSession(
   sessions: LinkSessions,
   guard: FloodGuard,
@@ -30,7 +30,7 @@ export function onUnknownSession(
     return nothing
   }
   guard.frame(nowMs)
-  // Closed on both sides before it was credited: the peer need not remember it any more, so others may be announced.
+  // Closed on both sides before it got credit: the peer no longer has to remember it, so others may be announced.
   if (!isEarly) {
     const late = descriptor === nativeDescriptors.Credit ? sessions.creditedLate(id) : nothing
     if (late.length > 0) guard.answer(nowMs)
@@ -42,8 +42,8 @@ export function onUnknownSession(
 }
 
 /**
- * A value that does not lie whole in a chunk begins: its bytes are not collected where it could not be taken. Throws
- * ProtocolError ERR_CREDIT_EXCEEDED.
+ * A value that spans chunks begins: its bytes are not collected if it could not be accepted. Throws ProtocolError
+ * ERR_CREDIT_EXCEEDED.
  */
 export function checkUnknownSession(sessions: LinkSessions, guard: FloodGuard, id: number): void {
   if (sessions.placeOf(id) !== 'early' && guard.expectsLate) return

@@ -51,7 +51,7 @@ export class WriteBatch {
     return this.#takenFrames
   }
 
-  /** As the replay window counts. */
+  /** As the retransmit buffer counts. */
   get costBytes(): number {
     return this.#writer.pendingBytes + retransmitFrameOverheadBytes * this.#frames
   }
@@ -94,12 +94,12 @@ export class WriteBatch {
     this.#ownBytes += frame.length
   }
 
-  /** The frames go to a connection, and into the replay window: all, or none if it throws. */
+  /** The frames are handed to a connection and added to the retransmit buffer: all of them, or none if it throws. */
   take(): Buffer[] {
     const { pendingBytes } = this.#writer
     if (this.#frames > 0) {
       this.#window.push(this.#writer.peek(), this.#lengths, this.#frames)
-      // Counted here and not a value at a time: the counters of many links lie far apart.
+      // Counted here and not for each value: the counters of many links are far apart in memory.
       this.#counters.valuesSent += this.#frames - this.#ownFrames
       this.#counters.bytesSent += pendingBytes - this.#ownBytes
       this.#takenFrames += this.#frames
@@ -115,7 +115,10 @@ export class WriteBatch {
     return joined(batch, this.#writer.take())
   }
 
-  /** The epoch is over. Returns the values that were encoded and never handed over, by lane; they are dropped. */
+  /**
+   * The epoch has ended. Drops the frames that were encoded and never handed over. @returns the number of paying ones,
+   * by lane
+   */
   drop(): Map<number, number> {
     const batch = this.#pending()
     this.#writer.take()
@@ -124,7 +127,7 @@ export class WriteBatch {
     return countValues(batch)
   }
 
-  /** Not for use on each value. */
+  /** Costs a walk over all frames. */
   get values(): number {
     let sum = 0
     for (const count of countValues(this.#pending()).values()) sum += count

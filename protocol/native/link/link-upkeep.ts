@@ -1,7 +1,7 @@
 /**
- * Owns: what a native link does besides carrying lanes: Ping, Pong, Ack and Goodbye as they arrive, what is due by time, and
- * who waits for acknowledgements.
- * Refuses to know: sessions and values; sockets and timers. Its link's state asks it and tells it.
+ * Owns: what a native link does besides carrying lanes: Ping, Pong, Ack and Goodbye as they arrive, what is due at a
+ * time, and the calls that wait for acknowledgements.
+ * Independent of: sessions and values; sockets and timers.
  */
 import { encodePing, nativeDescriptors } from '../../../codec/native-frames.ts'
 import { Deque } from '../../deque.ts'
@@ -16,15 +16,15 @@ import type { LinkEpoch } from '../epoch/link-epoch.ts'
 import type { NativeLane } from '../lanes/native-lane.ts'
 import type { NativeOutbox } from '../lanes/native-outbox.ts'
 
-/** A round trip is measured soon after a connection is up, and not while others wait for the first bytes of it. */
+/** A round trip is measured soon after a connection is up, but not while the first bytes are being exchanged. */
 const firstPingAfterMs = 1_000
 
 interface Flush {
-  /** Null: of the whole link. */
+  /** Null: all lanes of the link. */
   readonly lane: NativeLane | null
   /** The lane's last frame. */
   readonly lastFrame: number
-  /** Frames that must be acknowledged yet. */
+  /** Frames that are still to be acknowledged. */
   frames: number
   readonly resolve: () => void
   readonly reject: (error: Error) => void
@@ -37,17 +37,17 @@ export class LinkUpkeep {
   readonly #guard: FloodGuard
   readonly #hooks: () => LinkHooks
   readonly #flushes = new Deque<Flush>()
-  /** Acknowledged by a hello alone. */
+  /** Acknowledged only by a hello so far. */
   #unconfirmedFrames = 0
   #keepAlive: KeepAlive | null = null
   /** A chunk is being read, so the frame that is handled is not counted yet. */
   isReading = false
   /** The later of this side's Goodbye and the last byte received. */
   #goodbyeSilentSinceMs = 0
-  /** When a round trip is measured at the latest; infinite once one is, or is being. */
+  /** When a round trip is measured at the latest. Infinite once it is, or is being, measured. */
   #measureAtMs = Infinity
-  /** Why the peer said Goodbye last, in its own words. */
-  peersReason = ''
+  /** The reason in the peer's last Goodbye. */
+  peerReason = ''
 
   constructor(
     options: KeepAliveOptions,
@@ -74,12 +74,12 @@ export class LinkUpkeep {
   }
 
   /**
-   * A connection is up. Its first Ping goes out when a window wants to grow, or a second later.
-   * @param frames acknowledged by the peer's hello. A Reset that the peer sent before it received them may still be on its
-   * way; none is once it acknowledges anything on this connection.
+   * A connection is up. Its first Ping is sent when a window wants to grow, or a second later.
+   * @param frames acknowledged by the peer's hello. A Reset that the peer sent before it received them may still be in
+   *   flight; none is once the peer acknowledges anything on this connection.
    */
   begin(nowMs: number, frames = 0): void {
-    this.peersReason = ''
+    this.peerReason = ''
     this.isReading = false
     this.#unconfirmedFrames += frames
     this.#keepAlive = new KeepAlive(this.#options, nowMs)
@@ -105,9 +105,9 @@ export class LinkUpkeep {
     this.#keepAlive?.received(nowMs)
   }
 
-  /** This side's Goodbye is sent. The time for its answer begins now, however long the link was idle before. */
-  sayGoodbye(nowMs: number): void {
-    this.#epoch.goodbye.say()
+  /** This side's Goodbye is sent. The time for its answer starts now, however long the link was idle before. */
+  goodbyeSent(nowMs: number): void {
+    this.#epoch.goodbye.sent()
     this.#goodbyeSilentSinceMs = nowMs
   }
 
@@ -120,7 +120,7 @@ export class LinkUpkeep {
     this.#keepAlive?.sent(nowMs)
   }
 
-  /** This side's own pause is not the peer's silence. */
+  /** A pause of this side is not silence of the peer. */
   readingPaused(nowMs: number): void {
     this.#keepAlive?.readingPaused(nowMs)
   }
@@ -134,7 +134,7 @@ export class LinkUpkeep {
     if (this.#keepAlive !== null) this.#outbox.ping(encodePing(this.#keepAlive.ping(nowMs)))
   }
 
-  /** A frame of the control lane; `nowMs` is the time of its chunk. Throws ProtocolError as its parts do. */
+  /** A frame of the control lane; `nowMs` is the time of its chunk. Throws ProtocolError like its parts. */
   onControl(descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, nowMs: number): void {
     this.#guard.frame(nowMs)
     switch (descriptor) {
@@ -153,7 +153,7 @@ export class LinkUpkeep {
       default: {
         const heldFrames = this.#epoch.retransmit.heldFrames
         const goodbye = decodeGoodbye(buffer, bodyStart, bodyEnd)
-        this.peersReason = goodbye.reason
+        this.peerReason = goodbye.reason
         this.#outbox.endAllowance()
         const step = this.#epoch.receiveGoodbye(goodbye)
         this.acknowledged(heldFrames - this.#epoch.retransmit.heldFrames)
@@ -168,7 +168,7 @@ export class LinkUpkeep {
     this.acknowledged(frames)
   }
 
-  /** The peer ended the lane: what it has not acknowledged yet, it may have dropped. */
+  /** The peer ended the lane: it may have dropped what it has not acknowledged. */
   laneEnded(lane: NativeLane, error: Error): void {
     const ackedFrames = this.#outbox.ackedFrames - this.#unconfirmedFrames
     if (lane.lastFrame > ackedFrames) lane.cutOff = error
@@ -179,7 +179,7 @@ export class LinkUpkeep {
     }
   }
 
-  /** So many frames, the oldest, are no longer held. */
+  /** This many frames, the oldest, are no longer held. */
   acknowledged(frames: number): void {
     frames += this.#unconfirmedFrames
     this.#unconfirmedFrames = 0
@@ -192,7 +192,7 @@ export class LinkUpkeep {
     }
   }
 
-  /** Of all that is encoded by now. A Ping asks for the acknowledgement: its Pong is one. */
+  /** Of everything that is encoded by now. A Ping asks for the acknowledgement: its Pong is one. */
   whenAcked(lane: NativeLane | null, nowMs: number, resolve: () => void, reject: (error: Error) => void): () => void {
     const frames = this.#outbox.unackedFrames + this.#unconfirmedFrames
     if (frames === 0) {
@@ -205,7 +205,7 @@ export class LinkUpkeep {
     return () => void this.#flushes.remove(flush)
   }
 
-  /** The epoch is over: what was not acknowledged by now never is. */
+  /** The epoch has ended: what is not acknowledged by now never will be. */
   rejectFlushes(reason: (lane: NativeLane | null) => Error): void {
     this.#unconfirmedFrames = 0
     for (const { lane, reject } of this.#flushes.drain()) reject(reason(lane))
@@ -213,15 +213,15 @@ export class LinkUpkeep {
 
   /** When `poll` is to be called next while a connection is up. */
   get nextDueAtMs(): number {
-    // One that was asked for leaves with the next batch.
+    // An Ack that is due already is sent with the next batch.
     const ackAtMs = this.#outbox.isAckDue ? Infinity : (this.#epoch.acks.dueAtMs ?? Infinity)
-    const silenceAtMs = this.#epoch.goodbye.isSaid ? this.#goodbyeSilentSinceMs + goodbyeSilenceMs : Infinity
+    const silenceAtMs = this.#epoch.goodbye.isSent ? this.#goodbyeSilentSinceMs + goodbyeSilenceMs : Infinity
     return Math.min(ackAtMs, silenceAtMs, this.#measureAtMs, this.#keepAlive?.nextAtMs ?? Infinity)
   }
 
-  /** @returns what the link has to do about the connection; a Ping is in the batch already */
+  /** @returns what the link does about the connection. A Ping is in the batch already. */
   poll(nowMs: number, dueAtMs: number): readonly DueAction[] {
-    if (this.#epoch.goodbye.isSaid && nowMs >= this.#goodbyeSilentSinceMs + goodbyeSilenceMs) return ['dead']
+    if (this.#epoch.goodbye.isSent && nowMs >= this.#goodbyeSilentSinceMs + goodbyeSilenceMs) return ['dead']
     const actions: DueAction[] = []
     const ackAtMs = this.#epoch.acks.dueAtMs
     if (ackAtMs !== null && ackAtMs <= nowMs) {

@@ -1,6 +1,6 @@
 /**
  * Owns: the native dialect as a strategy: its handshake in both roles.
- * Refuses to know: links and sockets; what it agrees on is kept in native-link-state.ts.
+ * Independent of: links and sockets; what it agrees on is kept in native-link.ts.
  */
 import { StatewireError } from '../../../codec/errors.ts'
 import type { Dialect } from '../../dialect.ts'

@@ -1,7 +1,7 @@
 /**
- * Owns: the exchange of hellos (docs/protocol.md, native) in both roles, as bytes in and bytes out.
- * Refuses to know: sockets, deadlines, and how a link is found; what an inbound hello means for its link is asked in `judge`,
- * before anything changes.
+ * Owns: the exchange of hellos (docs/protocol.md) in both roles, as bytes in and bytes out.
+ * Independent of: sockets, deadlines, and how a link is found. `judge` decides what an inbound hello means for its
+ * link, before anything changes.
  */
 import { ProtocolError, StatewireError } from '../../../codec/errors.ts'
 import { encodeHello, encodeRefusal, HelloReader } from '../../../codec/hello.ts'
@@ -14,7 +14,7 @@ import type { LinkCore } from '../../link-core.ts'
 import { resolveCrossing } from '../handshake/hello-checks.ts'
 import { NativeLink } from './native-link.ts'
 
-/** What two hellos lead to once the connection is adopted. */
+/** The two hellos of a connection, for its adoption. */
 export class ExchangedHellos {
   readonly mine: Hello
   readonly theirs: Hello
@@ -59,7 +59,7 @@ export class NativeDialerHandshake implements DialerHandshake {
     if (fault?.name === 'identity')
       throw new StatewireError(
         'ERR_UNEXPECTED_PEER',
-        `${encodePeerId(step.hello.publicKey)} answered, who is not the peer that was dialled`,
+        `${encodePeerId(step.hello.publicKey)} answered instead of the peer that was dialled`,
       )
     if (fault !== null)
       throw new ProtocolError('ERR_HANDSHAKE_FAILED', `the acceptor's hello is wrong (${fault.name}): ${fault.message}`)
@@ -115,7 +115,6 @@ function refusalOf({ name, message }: HelloFault, isExpected = false): Handshake
 }
 
 function asNative(state: LinkCore): NativeLink {
-  if (!(state instanceof NativeLink))
-    throw new StatewireError('ERR_INTERNAL', 'the state of this link is not of the native dialect')
+  if (!(state instanceof NativeLink)) throw new StatewireError('ERR_INTERNAL', 'this link is not of the native dialect')
   return state
 }

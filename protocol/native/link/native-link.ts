@@ -96,8 +96,8 @@ export class NativeLink implements LinkCore, DeliveryReports {
       control: new ControlLane(upkeep),
     })
     this.#longFrame = new FrameReservation(options.memory, {
-      onReadingStops: () => this.#upkeep.readingPaused(options.nowMs()),
-      onReadingGoesOn: () => this.#readingGoesOn(),
+      pauseReading: () => this.#upkeep.readingPaused(options.nowMs()),
+      resumeReading: () => this.#resumeReading(),
     })
     this.#outbox = outbox
     this.#upkeep = upkeep
@@ -209,7 +209,7 @@ export class NativeLink implements LinkCore, DeliveryReports {
     if (lane !== undefined) this.#longFrame.reserve(lane, lengthBytes)
   }
 
-  #readingGoesOn(): void {
+  #resumeReading(): void {
     this.#upkeep.readingResumed(this.#options.nowMs())
     this.#hooks.requestTimer()
     this.#hooks.onReceiveRoom()
@@ -293,7 +293,7 @@ export class NativeLink implements LinkCore, DeliveryReports {
     this.lost = withLost(this.lost, end, pending)
     const sum = this.#table.epochEnded(end, pending, this.#leaving)
     this.#counts.resets++
-    witness?.onReset(end.reason, sum, end.reason === 'goodbye' ? this.#upkeep.peersReason : '')
+    witness?.onReset(end.reason, sum, end.reason === 'goodbye' ? this.#upkeep.peerReason : '')
     this.#upkeep.rejectFlushes((lane) => {
       return lane?.end instanceof LinkResetError ? lane.end : new LinkResetError(peer, end.reason, noneLost)
     })
@@ -327,8 +327,8 @@ export class NativeLink implements LinkCore, DeliveryReports {
     this.block()
     if (!this.epoch.isUp) return null
     // Sent already, as an answer: there is nothing to add, and the peer's FIN to wait for.
-    if (this.epoch.goodbye.isSaid) return Buffer.alloc(0)
-    this.#upkeep.sayGoodbye(this.#options.nowMs())
+    if (this.epoch.goodbye.isSent) return Buffer.alloc(0)
+    this.#upkeep.goodbyeSent(this.#options.nowMs())
     return this.#encodeGoodbye(goodbyeCodes.normal, reason)
   }
 

@@ -1,7 +1,7 @@
 /**
- * Owns: the memory that one lane holds for what it may receive: its window, and what is beyond it while a value longer than
- * the window arrives or is unread.
- * Refuses to know: values and credit; where the memory comes from is its link's matter.
+ * Owns: the memory that one lane holds for what it may receive: its window, and what is beyond it while a value longer
+ * than the window arrives or is unread.
+ * Independent of: values and credit; and where the memory comes from.
  */
 import type { LinkMemory } from './node-memory.ts'
 
@@ -32,20 +32,20 @@ export class LaneMemory {
     return true
   }
 
-  /** So much was reserved for a frame of this lane. */
+  /** This much was reserved for a frame of this lane. */
   addFrame(bytes: number): void {
     if (this.#isOver) this.#link.releaseFrame(bytes)
     else this.#frameBytes += bytes
   }
 
-  /** More arrived than the window holds; where its length was known in time, that is reserved already. */
+  /** More arrived than the window holds. If the length was known in time, the memory is reserved already. */
   overdraw(lackBytes: number): void {
     if (lackBytes <= this.#frameBytes) return
     this.#link.takeFrame(lackBytes - this.#frameBytes)
     this.#frameBytes = lackBytes
   }
 
-  /** Only so much is beyond the window now. */
+  /** Only this much is beyond the window now. */
   settle(lackBytes: number): void {
     if (this.#isOver || lackBytes >= this.#frameBytes) return
     const excessBytes = this.#frameBytes - lackBytes
@@ -53,7 +53,7 @@ export class LaneMemory {
     this.#link.releaseFrame(excessBytes)
   }
 
-  /** Nothing more arrives. What is unread is the application's: nobody could say when it lets go of it. */
+  /** Nothing more arrives. What is unread belongs to the application from here on. */
   end(): void {
     if (this.#isOver) return
     this.settle(0)

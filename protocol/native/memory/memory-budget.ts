@@ -1,21 +1,22 @@
 /**
- * Owns: the memory that a node promises and holds, over all links and lanes, and who gets what is left (docs/protocol.md, native).
- * Refuses to know: what the memory is for. A purpose is a name, so that it can be seen who holds how much.
+ * Owns: the memory that a node promises and holds, over all links and lanes, and who gets what is left
+ * (docs/protocol.md).
+ * Independent of: what the memory is for. A purpose is a name, so that the holders can be shown.
  *
- * Fair: whoever must wait is served in the order of asking, and nobody who asks later, for less, goes first. There are two
- * queues, for sending and for receiving: what is unread may stay so for as long as the application likes, and must not hold
- * up senders. What can be done without (growth) is refused while anyone waits.
+ * Fair: waiting requests are served in order, and a later, smaller one does not go first. There are two queues, for
+ * sending and for receiving: what is unread may stay unread for as long as the application likes, and must not hold up
+ * senders. What is optional (growth) is refused while a request waits.
  *
- * Nobody waits for ever: what is held for sending goes away by itself (acknowledged, or the link expires), so the first of
- * its queue is served at the latest when nothing of its kind is held. Windows stay for as long as lanes live; a part of the
- * budget that they can not have keeps that from being more than the total.
+ * No request waits forever: what is held for sending is released on its own (acknowledged, or the link expires), so the
+ * first of its queue is served at the latest when nothing of its kind is held. Windows stay for as long as lanes live;
+ * a part of the budget that windows cannot have keeps them from taking all of it.
  */
 import { StatewireError } from '../../../codec/errors.ts'
 import { Deque } from '../../deque.ts'
 
 /** 256 MiB. */
 export const defaultMemoryBudgetBytes = 256 * 1024 * 1024
-/** A lane with less than this would crawl: rather none. */
+/** A lane with less than this would be too slow to be useful: better none. */
 export const leastWindowBytes = 4 * 1024
 
 export type MemoryPurpose = 'windows' | 'largeFrames' | 'sendQueues' | 'replay'
@@ -37,7 +38,7 @@ export class MemoryBudget {
   #usedBytes = 0
   #isServing = false
 
-  /** @param windowsBytesMax what windows may take of it, so that something is left for values that are on their way */
+  /** @param windowsBytesMax what windows may take, so that something is left for values in flight */
   constructor(totalBytes: number = defaultMemoryBudgetBytes, windowsBytesMax: number = totalBytes) {
     this.#totalBytes = totalBytes
     this.#windowsBytesMax = windowsBytesMax
@@ -58,12 +59,12 @@ export class MemoryBudget {
     return this.#usedBytes
   }
 
-  /** Never negative: what {@link force} takes beyond the total is paid back before anything is left again. */
+  /** Never negative: what {@link force} takes beyond the total is paid back first. */
   get leftBytes(): number {
     return Math.max(0, this.totalBytes - this.#usedBytes)
   }
 
-  /** More is held than there is, by what {@link force} took. */
+  /** {@link force} took more than there is. */
   get isOverdrawn(): boolean {
     return this.#usedBytes > this.#totalBytes
   }
@@ -76,7 +77,9 @@ export class MemoryBudget {
     return this.#heldBytes[purpose]
   }
 
-  /** All or nothing, and nothing while others of its kind wait. For the growth of windows: while anybody waits. */
+  /**
+   * All or nothing, and nothing while others of its kind wait. Growth of windows is refused while any request waits.
+   */
   tryReserve(purpose: MemoryPurpose, bytes: number): boolean {
     const waiting = purpose === 'windows' ? this.waiting : this.#waiters[lineOf[purpose]].length
     if (waiting > 0 || bytes > this.leftBytes) return false
@@ -96,15 +99,15 @@ export class MemoryBudget {
     return bytes
   }
 
-  /** Takes it whether there is room or not: for what must go on, such as the one frame that is all a link has. */
+  /** Takes it whether there is room or not: for what must continue, such as the only frame that a link has. */
   force(purpose: MemoryPurpose, bytes: number): void {
     this.#take(purpose, bytes)
   }
 
   /**
-   * Calls back once the bytes are reserved, at once if there is room and nobody waits. More than is ever left is served when
-   * no replay or no large frame is held, or it would never be. 0 bytes wait until nothing is overdrawn. The returned function
-   * gives up; it says whether that was in time.
+   * Calls back once the bytes are reserved, at once if there is room and no request waits. A request for more than is
+   * ever left is served when no replay or no large frame is held, or it would never be. A request for 0 bytes waits
+   * until nothing is overdrawn. The returned function gives up; it returns whether that was in time.
    */
   whenReserved(purpose: MemoryPurpose, bytes: number, onReserved: () => void): () => boolean {
     const waiter: Waiter = { purpose, bytes, onReserved }
@@ -113,7 +116,7 @@ export class MemoryBudget {
     this.#serve()
     return () => {
       const hadWaited = line.remove(waiter)
-      // Those behind it may fit where it did not.
+      // Later requests may fit where this one did not.
       if (hadWaited) this.#serve()
       return hadWaited
     }
@@ -136,12 +139,12 @@ export class MemoryBudget {
     this.#usedBytes += bytes
   }
 
-  /** A callback may release or ask again: the loop goes on, and does not nest. */
+  /** A callback may release or ask again: the loop continues, and does not nest. */
   #serve(): void {
     if (this.#isServing) return
     this.#isServing = true
     try {
-      // In turns, so that neither queue takes all that is given back.
+      // The queues take turns, so that neither gets all that is given back.
       for (let served = true; served;) {
         served = false
         for (const line of lines) served = this.#serveOne(line) || served
@@ -155,7 +158,7 @@ export class MemoryBudget {
     const waiters = this.#waiters[line]
     const waiter = waiters.peek()
     if (waiter === undefined) return false
-    // What waits to be sent does not go away by itself: only what is on its way does.
+    // Values that wait are not released on their own: only those in flight are.
     const isAlone = this.#heldBytes[line === 'sending' ? 'replay' : 'largeFrames'] === 0
     if (waiter.bytes > this.#totalBytes - this.#usedBytes && !isAlone) return false
     waiters.shift()

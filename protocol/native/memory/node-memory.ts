@@ -1,12 +1,12 @@
 /**
- * Owns: how the memory budget of a node is divided among its links: a share for sending that is set aside for each, and one
- * pool for all that is beyond it. The sum of what its links hold is what the node holds.
- * Refuses to know: frames, lanes, sockets.
+ * Owns: how the memory budget of a node is divided among its links: a share for sending that is set aside for each, and
+ * one pool for everything beyond it. The sum of what its links hold is what the node holds.
+ * Independent of: frames, lanes, sockets.
  *
- *     budget = links × share + pool        pool: windows (three quarters at most), values on their way beyond a share
+ * budget = links × share + pool pool: windows (three quarters at most), values in flight beyond a share
  *
- * A link can always send within its share, whatever others do. Nothing here is called once a value: a link takes room for
- * sending by the quantum and gives it back in the same way. Reasons: docs/decisions/0006-memory-budget.md.
+ * A link can always send within its share, whatever others do. Nothing here is called for each value: a link takes room
+ * for sending in quanta and gives it back in the same way. Reasons: docs/decisions/0006-memory-budget.md.
  */
 import type { HeldMemory } from '../../link-figures.ts'
 import { StatewireError } from '../../../codec/errors.ts'
@@ -16,9 +16,9 @@ import { defaultMemoryBudgetBytes, MemoryBudget } from './memory-budget.ts'
 const shareBytesMax = 256 * 1024
 /** The least of the budget that a link needs; half of it is its share for sending. */
 export const leastBudgetPerLinkBytes = 64 * 1024
-/** A link takes room for sending by so much; where there is little left, by less. */
+/** A link takes room for sending in this quantum; where there is little left, in a smaller one. */
 export const sendQuantumBytes = 64 * 1024
-/** Windows of new lanes may take so much of the pool, growing ones less: growth is what can be done without. */
+/** Windows of new lanes may take this much of the pool, growing ones less: growth is optional. */
 const windowsOfPool = 3 / 4
 const growthOfPool = 1 / 2
 
@@ -66,7 +66,7 @@ export class NodeMemory {
     return link
   }
 
-  /** A link is over for good and holds nothing any more. */
+  /** A link has ended for good and holds nothing any more. */
   forget(link: LinkMemory): void {
     this.#links.delete(link)
   }
@@ -115,7 +115,9 @@ export class LinkMemory {
   #largeFramesBytes = 0
   #sendQueueBytes = 0
   #replayBytes = 0
-  /** What of the last two is beyond the share, and so of the pool: the share is for what is on its way first. */
+  /**
+   * What of the last two is beyond the share, and so taken from the pool. In the share, values in flight come first.
+   */
   #pooledQueueBytes = 0
   #pooledReplayBytes = 0
   #isClosed = false
@@ -171,7 +173,10 @@ export class LinkMemory {
     this.#pool.release('windows', bytes)
   }
 
-  /** Calls back once a frame longer than its window may be read on, at once if there is room. The returned function gives up. */
+  /**
+   * Calls back once a frame longer than its window may be read on, at once if there is room. The returned function
+   * gives up.
+   */
   whenFrame(bytes: number, onReserved: () => void): () => boolean {
     return this.#pool.whenReserved('largeFrames', bytes, () => {
       this.#largeFramesBytes += bytes
@@ -179,7 +184,7 @@ export class LinkMemory {
     })
   }
 
-  /** It is here already. */
+  /** The frame is here already. */
   takeFrame(bytes: number): void {
     if (this.#isClosed) return
     this.#pool.force('largeFrames', bytes)
@@ -194,7 +199,7 @@ export class LinkMemory {
 
   // Sending.
 
-  /** Room for values on their way. */
+  /** Room for values in flight. */
   reserveReplay(bytes: number): boolean {
     if (!this.#reserveSend(bytes)) return false
     this.#replayBytes += bytes
@@ -207,7 +212,7 @@ export class LinkMemory {
     return !this.#pool.isOverdrawn && this.#pool.waiting === 0
   }
 
-  /** A value that waited is on its way: the sum stays. */
+  /** A value that waited is in flight: the sum stays. */
   moveToReplay(bytes: number): void {
     if (this.#isClosed || bytes === 0) return
     this.#sendQueueBytes -= bytes
@@ -217,7 +222,7 @@ export class LinkMemory {
 
   /** Calls back once there is room, in the order in which links have asked. The returned function gives up. */
   whenReplay(bytes: number, onReserved: () => void): () => boolean {
-    // Asked for in full, though a part of it may be of the share by then: what is too much is given back at once.
+    // Requested in full, though a part of it may be within the share by then: the excess is given back at once.
     return this.#pool.whenReserved('replay', bytes, () => {
       this.#pooledReplayBytes += bytes
       this.#replayBytes += bytes
@@ -226,7 +231,7 @@ export class LinkMemory {
     })
   }
 
-  /** What must go out always: frames of the link's own. */
+  /** Frames of the link's own, which are always sent. */
   takeReplay(bytes: number): void {
     if (this.#isClosed) return
     this.#replayBytes += bytes
@@ -239,7 +244,7 @@ export class LinkMemory {
     this.#settleSend()
   }
 
-  /** A value is to wait. @param mayOverdraw it may, whether there is room or not */
+  /** A value is to wait. @param mayOverdraw it waits whether there is room or not */
   queueValue(bytes: number, mayOverdraw: boolean): boolean {
     if (this.#isClosed) return mayOverdraw
     if (!mayOverdraw && !this.#reserveSend(bytes)) return false
@@ -281,14 +286,14 @@ export class LinkMemory {
     ]
     this.#pooledReplayBytes = replayBytes
     this.#pooledQueueBytes = queueBytes
-    // Taken before anything is given back, which others would get.
+    // Taken before anything is given back, because others would get that.
     if (moreReplayBytes > 0) this.#pool.force('replay', moreReplayBytes)
     if (moreQueueBytes > 0) this.#pool.force('sendQueues', moreQueueBytes)
     if (moreReplayBytes < 0) this.#pool.release('replay', -moreReplayBytes)
     if (moreQueueBytes < 0) this.#pool.release('sendQueues', -moreQueueBytes)
   }
 
-  /** The link is over for good. What was received and is unread now is the application's. */
+  /** The link has ended for good. Unread values belong to the application now. */
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true

@@ -31,16 +31,16 @@ function withoutResumption(): () => void {
   const schedule = AckSchedule.prototype
   const window = RetransmitBuffer.prototype
   const { counted } = schedule
-  const isRipe = schedule.isRipe
+  const isWorthSending = schedule.isWorthSending
   const { push, ack } = window
   const dueAtMs = Object.getOwnPropertyDescriptor(schedule, 'dueAtMs') as PropertyDescriptor
   schedule.counted = () => false
-  schedule.isRipe = () => false
+  schedule.isWorthSending = () => false
   Object.defineProperty(schedule, 'dueAtMs', { get: () => null, configurable: true })
   window.push = () => {}
   window.ack = () => 0
   return () => {
-    Object.assign(schedule, { counted, isRipe })
+    Object.assign(schedule, { counted, isWorthSending })
     Object.defineProperty(schedule, 'dueAtMs', dueAtMs)
     Object.assign(window, { push, ack })
   }

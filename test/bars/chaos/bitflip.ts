@@ -153,7 +153,7 @@ export async function flipMany(flips: number, seed: number, progress: (text: str
         flows,
         turns,
         () => flip.endedAtMs !== null,
-        () => mayGoOn(flip),
+        () => mayContinue(flip),
       )
       longestTurnMs = Math.max(longestTurnMs, turns.longestMs)
       const elapsedMs = (flip.endedAtMs as unknown as number) - (flip.flippedAtMs as unknown as number)
@@ -203,7 +203,7 @@ export async function flipMany(flips: number, seed: number, progress: (text: str
 }
 
 /** Whether to send more. A flipped length is only detected through the bytes that follow it. */
-function mayGoOn({ flippedAtMs, flippedByte, isLast, isInHead }: Flip): boolean {
+function mayContinue({ flippedAtMs, flippedByte, isLast, isInHead }: Flip): boolean {
   return flippedAtMs === null || isInHead || !isLast || flippedByte < handshakeBytes
 }
 

@@ -48,7 +48,7 @@ export const countingMutants: Readonly<Record<string, Mutant>> = {
     sentence: 'An Ack is sent for many frames only, never for a few after a while.',
     plant: () => {
       replaceGetter(AckSchedule, 'dueAtMs', () => null)
-      replace(AckSchedule, 'isRipe', () => false)
+      replace(AckSchedule, 'isWorthSending', () => false)
     },
   },
   'window-trimmed-too-far': {

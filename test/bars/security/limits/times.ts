@@ -226,7 +226,7 @@ function afterGoodbye(ms: number): string {
     () => noopHooks,
   )
   upkeep.begin(0)
-  link.goodbye.say()
+  link.goodbye.sent()
   return upkeep.poll(ms, ms).includes('dead') ? 'over' : waits
 }
 
