@@ -28,9 +28,10 @@ export interface CreditSource {
 }
 
 /** A frame that pays credit has arrived. Throws ProtocolError ERR_CREDIT_EXCEEDED. */
-export function frameArrived({ window, memory }: ReceivingLane, frameLengthBytes: number): void {
+export function frameArrived(lane: ReceivingLane, frameLengthBytes: number): void {
+  const { window } = lane
   window.arrive(frameLengthBytes)
-  if (window.ownCountBytes < 0) memory.overdraw(-window.ownCountBytes)
+  if (window.ownCountBytes < 0) lane.memory.overdraw(-window.ownCountBytes)
 }
 
 /** The application has taken a frame of a lane that has not ended. */
