@@ -8,7 +8,7 @@ import { formatValue } from '../../codec/format-value.ts'
 import { inCalls, inFirst, inSecond, misplaced, native, network, refuses } from './rows.ts'
 import type { Row } from './rows.ts'
 
-describe('limits', () => {
+describe('wrong limits', () => {
   const wrong = [null, '1', Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -1, 0, 1.5, 1n, true, {}]
   it.each<Row>([
     ...[null, 7, 'x', true, []].map((limits): Row => [

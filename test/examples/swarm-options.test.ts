@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest'
 import { parseOptions, UsageError } from '../../examples/swarm/options.ts'
 
-describe('options', () => {
+describe('the options of the swarm', () => {
   it('the options of the swarm have defaults in each dialect', () => {
     expect(parseOptions([])).toEqual({
       peers: 5,

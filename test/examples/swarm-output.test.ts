@@ -13,7 +13,7 @@ import { drawLine, drawTable, RateMeter } from '../../examples/swarm/table.ts'
 import type { Scene } from '../../examples/swarm/table.ts'
 import { file, pairReport, peerReport, resultOf } from './swarm-bench.ts'
 
-describe('summary', () => {
+describe('the summary of the swarm', () => {
   const options: SwarmOptions = {
     peers: 2,
     dialect: 'native',
@@ -106,7 +106,7 @@ function sceneOf(fields: Partial<Scene> = {}): Scene {
   }
 }
 
-describe('table', () => {
+describe('the table of the swarm', () => {
   it.each([200, 79])(
     'the table shows neither figures of a process that is gone nor open connections to it (%i columns)',
     (columns) => {

@@ -10,7 +10,7 @@ import { checkAddress, digestOf, fileBytesMax, piecesOfLane, Receiver } from '..
 import { seededRandom } from '../../testing/index.ts'
 import { file, lanes, offer, piece, pieceBytes } from './swarm-bench.ts'
 
-describe('messages', () => {
+describe('messages of the swarm', () => {
   it.each<Message>([
     offer(2, 3),
     { type: 'piece', from: 1, lane: 2, round: 3, number: 4, bytes: Buffer.from([5, 6]) },
@@ -41,7 +41,7 @@ describe('messages', () => {
   })
 })
 
-describe('receiver', () => {
+describe('the receiver of the swarm', () => {
   it('the receiver verifies a file when all its pieces have arrived', () => {
     const receiver = new Receiver(lanes)
     expect(receiver.onOffer(offer(0, 0))).toBeNull()
@@ -140,7 +140,7 @@ function connect(
   return { sender, receiver }
 }
 
-describe('sender', () => {
+describe('the sender of the swarm', () => {
   it('the sender delivers round after round', async () => {
     // No question is repeated, however slow the machine is.
     const { sender, receiver } = connect(() => false, { retryMs: 60_000 })
