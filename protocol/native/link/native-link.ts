@@ -17,18 +17,16 @@ import type { DeliveryReports, DueAction, LinkCore, LinkCounters, LinkHooks, Out
 import type { LinkFigures } from '../../link-figures.ts'
 import type { Adoption, LinkEpoch } from '../epoch/link-epoch.ts'
 import { settleHeld, withLost, type EpochEnd, type Lost, type ResetReason } from '../epoch/outcomes.ts'
-import { FloodGuard } from '../lanes/flood-guard.ts'
-import { FrameReservation } from '../lanes/frame-reservation.ts'
-import { LaneTable } from '../lanes/lane-kind.ts'
+import type { FloodGuard } from '../lanes/flood-guard.ts'
+import type { FrameReservation } from '../lanes/frame-reservation.ts'
+import type { LaneTable } from '../lanes/lane-kind.ts'
 import { LinkResetError, NativeLane } from '../lanes/native-lane.ts'
 import { creditOf, type NativeLinkOptions } from '../lanes/native-link-options.ts'
-import { NativeOutbox } from '../lanes/native-outbox.ts'
+import type { NativeOutbox } from '../lanes/native-outbox.ts'
 import { valueFrames } from '../lanes/sending-lane.ts'
-import { SessionFrames } from '../lanes/session-frames.ts'
-import { SessionLanes } from '../lanes/session-lanes.ts'
-import { UnservedLanes } from '../lanes/unserved.ts'
-import { ControlLane } from './control-lane.ts'
-import { LinkUpkeep } from './link-upkeep.ts'
+import type { SessionLanes } from '../lanes/session-lanes.ts'
+import { createLinkParts } from './link-parts.ts'
+import type { LinkUpkeep } from './link-upkeep.ts'
 
 const noneLost = { acked: 0, unknown: 0, notSent: 0 }
 
@@ -69,39 +67,14 @@ export class NativeLink implements LinkCore, DeliveryReports {
     this.#options = options
     this.epoch = options.epoch
     this.whenClosed = new Promise((resolve) => (this.#settleClosed = resolve))
-    const onHandlerFailed = (lane: Lane, error: unknown): void => this.#hooks.onHandlerFailed(lane, error)
-    const outbox = new NativeOutbox(options, options.epoch, this.counters, () => this.#hooks)
-    const guard = new FloodGuard({ carriedFrames: () => this.#table.carriedFrames }, options.nowMs())
-    const upkeep = new LinkUpkeep(options.keepAlive, options.epoch, outbox, guard, () => this.#hooks)
-    this.#sessions = new SessionLanes(options, outbox, upkeep, guard, {
-      onTaken: (lane, lengthBytes) => sessionFrames.taken(lane, lengthBytes),
-      onUnread: (unread) => this.kept.add(unread),
-      onEnded: (lane) => this.#longFrame.laneEnded(lane),
-      onHandlerRejected: onHandlerFailed,
-    })
-    const credit = {
-      nowMs: options.nowMs,
-      roundTripMs: () => upkeep.roundTripMs,
-      measure: (nowMs: number) => upkeep.measure(nowMs),
-      writeOwn: (frame: Buffer) => outbox.writeOwn(frame),
-    }
     const { counters, kept } = this
-    const sessionFrames = new SessionFrames(this.#sessions, { counters, kept, credit, onHandlerFailed })
-    const unserved = new UnservedLanes((frame) => outbox.writeOwn(frame), guard, counters)
-    this.#table = new LaneTable({
-      session: sessionFrames,
-      endpoint: unserved,
-      stream: unserved,
-      unassigned: unserved,
-      control: new ControlLane(upkeep),
-    })
-    this.#longFrame = new FrameReservation(options.memory, {
-      pauseReading: () => this.#upkeep.readingPaused(options.nowMs()),
-      resumeReading: () => this.#resumeReading(),
-    })
-    this.#outbox = outbox
-    this.#upkeep = upkeep
-    this.#guard = guard
+    const parts = createLinkParts(options, { counters, kept, hooks: () => this.#hooks })
+    this.#sessions = parts.sessions
+    this.#table = parts.table
+    this.#outbox = parts.outbox
+    this.#upkeep = parts.upkeep
+    this.#guard = parts.guard
+    this.#longFrame = parts.longFrame
   }
 
   /** Credit limits what arrives, lane by lane. Reading stops only when a value longer than its window finds no memory. */
@@ -207,12 +180,6 @@ export class NativeLink implements LinkCore, DeliveryReports {
     const laneId = this.#reader?.assemblingLane ?? 0
     const lane = this.#table.of(laneId).receiving(laneId)
     if (lane !== undefined) this.#longFrame.reserve(lane, lengthBytes)
-  }
-
-  #resumeReading(): void {
-    this.#upkeep.readingResumed(this.#options.nowMs())
-    this.#hooks.requestTimer()
-    this.#hooks.onReceiveRoom()
   }
 
   onFrame(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): boolean {

@@ -1,0 +1,71 @@
+/**
+ * Owns: how the parts of a native link are made and connected, and which handler serves which kind of lane.
+ * Independent of: what the parts do.
+ */
+import type { KeptViews } from '../../kept-views.ts'
+import type { Lane } from '../../lane.ts'
+import type { LinkCounters, LinkHooks } from '../../link-core.ts'
+import { FloodGuard } from '../lanes/flood-guard.ts'
+import { FrameReservation } from '../lanes/frame-reservation.ts'
+import { LaneTable } from '../lanes/lane-kind.ts'
+import type { NativeLinkOptions } from '../lanes/native-link-options.ts'
+import { NativeOutbox } from '../lanes/native-outbox.ts'
+import { SessionFrames } from '../lanes/session-frames.ts'
+import { SessionLanes } from '../lanes/session-lanes.ts'
+import { UnservedLanes } from '../lanes/unserved.ts'
+import { ControlLane } from './control-lane.ts'
+import { LinkUpkeep } from './link-upkeep.ts'
+
+interface LinkShared {
+  readonly counters: LinkCounters
+  readonly kept: KeptViews
+  /** The hooks that are set now. */
+  readonly hooks: () => LinkHooks
+}
+
+export interface LinkParts {
+  readonly sessions: SessionLanes
+  readonly table: LaneTable
+  readonly outbox: NativeOutbox
+  readonly upkeep: LinkUpkeep
+  readonly guard: FloodGuard
+  readonly longFrame: FrameReservation
+}
+
+export function createLinkParts(options: NativeLinkOptions, { counters, kept, hooks }: LinkShared): LinkParts {
+  const { epoch, memory, nowMs } = options
+  const onHandlerFailed = (lane: Lane, error: unknown): void => hooks().onHandlerFailed(lane, error)
+  const outbox = new NativeOutbox(options, epoch, counters, hooks)
+  const guard = new FloodGuard({ carriedFrames: () => table.carriedFrames }, nowMs())
+  const upkeep = new LinkUpkeep(options.keepAlive, epoch, outbox, guard, hooks)
+  const longFrame = new FrameReservation(memory, {
+    pauseReading: () => upkeep.readingPaused(nowMs()),
+    resumeReading: () => {
+      upkeep.readingResumed(nowMs())
+      hooks().requestTimer()
+      hooks().onReceiveRoom()
+    },
+  })
+  const sessions = new SessionLanes(options, outbox, upkeep, guard, {
+    onTaken: (lane, lengthBytes) => frames.taken(lane, lengthBytes),
+    onUnread: (unread) => kept.add(unread),
+    onEnded: (lane) => longFrame.laneEnded(lane),
+    onHandlerRejected: onHandlerFailed,
+  })
+  const credit = {
+    nowMs,
+    roundTripMs: () => upkeep.roundTripMs,
+    measure: (atMs: number) => upkeep.measure(atMs),
+    writeOwn: (frame: Buffer) => outbox.writeOwn(frame),
+  }
+  const frames = new SessionFrames(sessions, { counters, kept, credit, onHandlerFailed })
+  const unserved = new UnservedLanes((frame) => outbox.writeOwn(frame), guard, counters)
+  const table = new LaneTable({
+    session: frames,
+    endpoint: unserved,
+    stream: unserved,
+    unassigned: unserved,
+    control: new ControlLane(upkeep),
+  })
+  return { sessions, table, outbox, upkeep, guard, longFrame }
+}
