@@ -32,7 +32,6 @@ const ratchet: Record<string, number> = {
   'actors/network/network.ts': 447,
   'actors/session/session-group.ts': 425,
   'test/bars/security/limits/wire.ts': 402,
-  'test/native/link-epoch.test.ts': 507,
   'test/native/simulated-link.ts': 477,
 }
 
