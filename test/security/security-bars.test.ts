@@ -35,7 +35,6 @@ const keptElsewhere = new Set([
   'heldPerByteMax',
   'shareBytesMax',
   'provedHostsMax',
-  'maxFrameCost',
   'waitingMax',
   'addressesMax',
   'nextReadBytesMax',
