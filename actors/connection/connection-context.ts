@@ -1,5 +1,5 @@
 /**
- * Owns: what connections and the listener need of their network.
+ * Owns: what connections and the listener need from their network.
  * Independent of: who provides it (services.ts) and of every layer above connections.
  */
 import type { Dialect } from '../../protocol/dialect.ts'
@@ -15,11 +15,11 @@ export interface ConnectionContext extends ActorHost {
   readonly environment: Environment
   readonly options: ResolvedOptions
   readonly dialect: Dialect
-  /** The peers as they are now. */
+  /** The current peers. */
   readonly peers: PeerTable
-  /** The inbound connections that links of this network wait for. */
+  /** The inbound connections that links of this network are waiting for. */
   readonly acceptRegistry: AcceptRegistry
-  /** The addresses where peers were connected. */
+  /** The addresses from which peers have connected. */
   readonly peerAddresses: PeerAddresses
   emit(event: NetworkEvent): void
 }

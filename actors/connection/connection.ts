@@ -1,11 +1,11 @@
 /**
- * Owns: how one socket lives: the pipe, its handshake, and that the pipe is destroyed when the actor ends in any way.
+ * Owns: the life of one socket: the pipe, its handshake, and that the pipe is destroyed however the actor ends.
  * Independent of: frames, sessions, and what its link does with it. The chart is machines/connection.ts.
  *
- * A pipe has one owner at a time. A dialled one is its link's connection from the first packet on. An accepted one
- * belongs to a connection of the listener until the other side has said which link it is for; that connection is then
- * a Handover, and the link that takes it gets the pipe into a connection of its own. Bytes go past either to the pumps
- * of the link once `release` was called; the end of the pipe stays with its connection.
+ * A pipe has one owner at a time. A dialled pipe belongs to a connection of its link from the start. An accepted pipe
+ * belongs to a connection of the listener until the peer has claimed a link. That connection is then a Handover: the
+ * link that takes it moves the pipe into a connection of its own. After `release`, bytes go directly to the link's
+ * pumps, but the connection still handles the end of the pipe.
  */
 import { StatewireError } from '../../codec/errors.ts'
 import { connectionActions, connectionMachine } from '../../machines/connection.ts'
@@ -22,6 +22,7 @@ import type {
 import type { LinkCore } from '../../protocol/link-core.ts'
 import { bodyOf, chartActor } from '../statechart/chart-actor.ts'
 import type { ActorPort, Body, ChartLogic } from '../statechart/chart-actor.ts'
+import { DiscardLimit } from './discard-limit.ts'
 import { AuthenticatedPipe } from './handover.ts'
 import type { Handover } from './handover.ts'
 import { noopHandlers } from '../base/pipe.ts'
@@ -31,15 +32,6 @@ import type { Cause } from '../base/causes.ts'
 import type { ConnectionContext } from './connection-context.ts'
 
 const nothing: Buffer = Buffer.alloc(0)
-/**
- * After this side has ended, so much may still come: what an honest peer has under way is within its replay window, 4
- * MiB, and one value of 16 MiB that was admitted to it last. Whoever sends more does not listen, and each byte would
- * be decrypted for nothing.
- */
-const discardedLengthBytesMax = 24 * 1024 * 1024
-/** Records of one byte cost as much each as long ones: so many are five times what the bytes are in full ones. */
-const discardedReadsMax = 8_192
-
 export type ConnectionInput = { readonly context: ConnectionContext } & (
   | {
       readonly begins: 'connecting'
@@ -51,25 +43,25 @@ export type ConnectionInput = { readonly context: ConnectionContext } & (
   | { readonly begins: 'authenticated'; readonly taken: AuthenticatedPipe }
 )
 
-/** The events a connection sends to its parent; all carry `connection`, its id. */
+/** The actor's body. All events to its parent carry `connection`, its id. */
 export class ConnectionBody implements Body, PipeHandlers, Handover {
   readonly #context: ConnectionContext
   readonly #port: ActorPort<ConnectionEvent>
   readonly #begins: ConnectionFacts['begins']
-  /** Null for one that was taken from the listener: its handshake is over. */
+  /** Null for a connection taken from the listener: its handshake is complete. */
   readonly #handshake: DialerHandshake | AcceptorHandshake | null
   readonly #remoteAddress: string
-  /** Null once it is closed, or has another owner. */
+  /** Null once the pipe is closed or has another owner. */
   #pipe: Pipe | null
   #claim: Claim | null = null
-  /** Bytes behind the handshake. */
+  /** Bytes received after the handshake. */
   #rest: Buffer = nothing
   #agreed: unknown = undefined
   #cause: Cause | null = null
   #hasSentHello = false
   #isSecured = false
   #authenticated = false
-  #isHandedOn = false
+  #isHandedOver = false
   #isLeaving = false
   readonly #dialTimeoutMs: number
 
@@ -118,7 +110,7 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
     pipe.destroy()
   }
 
-  // What the pipe says.
+  // Events of the pipe.
 
   onOpen(): void {
     this.#port.send({ type: 'pipe.opened' })
@@ -126,7 +118,7 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
 
   onBytes(bytes: Buffer): void {
     if (this.#handshake === null || this.#authenticated || this.#claim !== null) {
-      // Frames before a link reads them. The pipe is paused, so this is at most what was on its way.
+      // Frames received before a link reads them. The pipe is paused, so this is bounded by what was in flight.
       this.#rest = Buffer.concat([this.#rest, bytes])
       return
     }
@@ -144,7 +136,7 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
       ? cause('ERR_CONNECTION_LOST', `${this.#remoteAddress} closed the connection`)
       : cause(
           'ERR_HANDSHAKE_REFUSED',
-          `${this.#remoteAddress} closed the connection during the handshake; it may not know this side's key, ${this.#context.options.security === 'plaintext' ? 'speak TLS' : 'not speak TLS'}, or not have asked for the connection yet`,
+          `${this.#remoteAddress} closed the connection during the handshake: it may not know this side's key, ${this.#context.options.security === 'plaintext' ? 'require TLS' : 'not use TLS'}, or not be waiting for this connection yet`,
         )
     this.#port.send({ type: 'pipe.ended', cause: reason })
   }
@@ -156,17 +148,17 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
       : this.#begins === 'connecting'
         ? 'ERR_CONNECTION_REFUSED'
         : 'ERR_HANDSHAKE_REFUSED'
-    // The first cause counts, so where there is one no other is put into words.
+    // Only the first cause is reported.
     const reason =
       this.#cause ??
       (error === null ? cause(code, `the connection with ${this.#remoteAddress} ended`) : causeOf(error, code))
-    // Of a socket that was let go before it said who it is, its owner hears why only from here: a key that is not
-    // invited ends so.
+    // A socket rejected before it was authenticated, for example for its key. Its owner learns the cause only from
+    // here.
     const isTurnedAway = error !== null && this.#begins === 'connected' && !this.#authenticated && !this.#isLeaving
     this.#port.send({ type: isTurnedAway ? 'pipe.failed' : 'pipe.closed', cause: reason })
   }
 
-  // What the chart does.
+  // Actions of the chart.
 
   secure(): void {
     this.#pipe?.secure().then(
@@ -175,7 +167,7 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
         this.#port.send({ type: 'pipe.secured' })
       },
       (error: unknown) => {
-        // A carrier that has closed already has said why in `onClose`.
+        // If the pipe has closed already, `onClose` has reported the cause.
         const reason = causeOf(error, 'ERR_HANDSHAKE_FAILED')
         if (this.#pipe !== null) this.#port.send({ type: 'pipe.failed', cause: reason })
       },
@@ -203,23 +195,23 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
   }
 
   handOn(): void {
-    this.#isHandedOn = true
+    this.#isHandedOver = true
   }
 
   endPipe(): void {
     this.#isLeaving = true
     this.#pipe?.end()
-    // What is still on its way to us is of no use any more, and a paused pipe would never end.
-    let discardedBytes = 0
-    let discardedReads = 0
+    // Discards what is still in flight. A paused pipe would never end.
+    const limit = new DiscardLimit()
     const discard = (bytes: Buffer): void => {
-      discardedBytes += bytes.length
-      discardedReads++
-      if (discardedBytes <= discardedLengthBytesMax && discardedReads <= discardedReadsMax) return
+      if (!limit.isExceededBy(bytes.length)) return
       this.#pipe?.pause()
       this.#port.send({
         type: 'connection.fail',
-        cause: cause('ERR_CONNECTION_LOST', `${this.#remoteAddress} went on sending after the end`),
+        cause: cause(
+          'ERR_CONNECTION_LOST',
+          `${this.#remoteAddress} kept sending after this side had ended the connection`,
+        ),
       })
     }
     this.#pipe?.handle({ ...noopHandlers, onBytes: discard, onClose: (error) => this.onClose(error), onEnd: () => {} })
@@ -230,7 +222,7 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
     this.#isLeaving = true
     const pipe = this.#pipe
     if (pipe === null) {
-      // Closed already: the chart must still hear it.
+      // Closed already, but the chart still needs the event.
       this.#port.send({ type: 'pipe.closed', cause: this.#cause })
       return
     }
@@ -238,7 +230,7 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
     pipe.destroy(this.#cause === null ? undefined : errorOf(this.#cause))
   }
 
-  /** The first cause counts; what follows from it is noise. */
+  /** Records the first cause only. Later ones are consequences of it. */
   recordCause(event: { type: string; cause?: Cause | null; deadline?: DeadlineName }): void {
     if (this.#cause !== null) return
     if (event.type === 'deadline.passed') {
@@ -246,11 +238,11 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
         event.deadline === 'closeTimeoutMs'
           ? cause(
               'ERR_TIMED_OUT',
-              `${this.#remoteAddress} did not take the rest within ${this.#context.options.limits.closeTimeoutMs} ms`,
+              `${this.#remoteAddress} did not accept the remaining data within ${this.#context.options.limits.closeTimeoutMs} ms`,
             )
           : cause(
               'ERR_TIMED_OUT',
-              `no ${event.deadline === 'dialTimeoutMs' ? 'connection' : 'handshake'} with ${this.#remoteAddress} within ${this.deadlineLimitMs(event.deadline)} ms`,
+              `no ${event.deadline === 'dialTimeoutMs' ? 'connection' : 'handshake'} with ${this.#remoteAddress} within ${this.timeoutMsOf(event.deadline)} ms`,
             )
     } else this.#cause = event.cause ?? null
   }
@@ -265,7 +257,7 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
   }
 
   notifyClosed(): void {
-    if (this.#isHandedOn) return
+    if (this.#isHandedOver) return
     const reason = this.#cause ?? cause('ERR_CONNECTION_LOST', `the connection with ${this.#remoteAddress} ended`)
     this.#port.tell({
       type: 'connection.closed',
@@ -276,7 +268,7 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
     })
   }
 
-  /** From here on bytes go past this actor, which still owns the end of the pipe. */
+  /** Sends bytes directly to these callbacks from now on. The actor still handles the end of the pipe. */
   release(onBytes: PipeHandlers['onBytes'], onDrain: PipeHandlers['onDrain']): AuthenticatedPipe | undefined {
     const pipe = this.#pipe
     if (pipe === null || !this.#authenticated || this.#isLeaving) return undefined
@@ -287,12 +279,12 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
     return new AuthenticatedPipe(pipe, this.#agreed, rest)
   }
 
-  /** A few bytes of the link's own, behind everything that its pump wrote. */
+  /** Writes bytes of the link after everything that its pump wrote. */
   writeLast(bytes: Buffer): void {
     this.#pipe?.write([bytes])
   }
 
-  /** The other side has said why it ends: that counts, and not that its socket then does. */
+  /** The peer has announced the end and its reason, which is reported instead of the closed socket. */
   expectEnd(reason: Cause): void {
     this.#cause ??= reason
   }
@@ -301,12 +293,12 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
     return this.#remoteAddress
   }
 
-  /** A dial whose hello has left and is not answered: where two cross, it counts. */
+  /** True for a dial whose hello was sent and is not answered. It decides a simultaneous open. */
   get hasSentHello(): boolean {
     return this.#hasSentHello && !this.#authenticated
   }
 
-  deadlineLimitMs(deadline: DeadlineName | undefined): number {
+  timeoutMsOf(deadline: DeadlineName | undefined): number {
     return deadline === 'dialTimeoutMs' ? this.#dialTimeoutMs : this.#context.options.limits.handshakeTimeoutMs
   }
 
@@ -320,7 +312,7 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
           type: 'handshake.failed',
           cause: cause(
             'ERR_UNEXPECTED_PEER',
-            `${this.#remoteAddress} claims to be ${JSON.stringify(identity)}, and its certificate does not prove it`,
+            `${this.#remoteAddress} claims to be ${JSON.stringify(identity)}, but its certificate does not prove it`,
           ),
         })
         return
@@ -335,10 +327,10 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
     }
   }
 
-  // As an handover, for the listener and the link: a dialer that has said who it is and which link it is for.
+  // The Handover: a dialer that has identified itself and claimed a link, for the listener and that link.
 
   get claim(): Claim {
-    if (this.#claim === null) throw new StatewireError('ERR_INTERNAL', 'a connection is offered before its claim')
+    if (this.#claim === null) throw new StatewireError('ERR_INTERNAL', 'a connection was handed over before its claim')
     return this.#claim
   }
 
@@ -350,7 +342,7 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
     return this.#acceptor.refusal?.(name, message) ?? null
   }
 
-  /** The reason goes out, then this side ends; what still comes is read and discarded until the socket is closed. */
+  /** Writes the reason, then ends this side. Incoming bytes are discarded until the socket is closed. */
   refuse(fault: HandshakeFault): void {
     this.#pipe?.write([fault.write])
     const reason = cause('ERR_HANDSHAKE_FAILED', `${this.#remoteAddress} was refused: ${fault.reason}`)
@@ -364,7 +356,7 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
     try {
       answer = this.#acceptor.confirm(state)
     } catch (error) {
-      // A bug. It costs this connection, and not the link.
+      // An internal error ends this connection, not the link.
       this.#port.send({ type: 'connection.fail', cause: causeOf(error) })
       return undefined
     }
@@ -381,13 +373,13 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
     return this.#handshake as AcceptorHandshake
   }
 
-  /** It travels in events, as an handover: an inspector sees a word. */
+  /** It travels in events, so inspectors serialize it. */
   toJSON(): string {
     return `<connection with ${this.#remoteAddress}>`
   }
 }
 
-/** The body behind a connection actor, for its link: bytes go by plain calls. */
+/** The body of a connection actor. Its link calls it directly for bytes. */
 export function connectionBody(ref: AnyActorRef): ConnectionBody | undefined {
   return bodyOf(ref) as ConnectionBody | undefined
 }

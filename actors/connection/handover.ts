@@ -1,13 +1,13 @@
 /**
- * Owns: the two shapes in which a socket changes hands: an handover, from the connection that has heard a claim to the
- * link that the claim is for, and an authenticated pipe, which is what the link gets.
- * Independent of: how either comes about.
+ * Owns: the two forms in which a socket changes owners: a handover, from the listener's connection to the claimed link,
+ * and the authenticated pipe that the link receives.
+ * Independent of: how either is created.
  */
 import type { Claim, HandshakeFault } from '../../protocol/dialect.ts'
 import type { LinkCore } from '../../protocol/link-core.ts'
 import type { Pipe } from '../base/pipe.ts'
 
-/** A pipe whose two sides have agreed. Paused; what comes next on it are frames. An inspector sees a word of it. */
+/** A pipe after its handshake. It is paused, and only frames follow. Inspectors see its address only. */
 export class AuthenticatedPipe {
   readonly pipe: Pipe
   readonly #agreed: unknown
@@ -24,7 +24,7 @@ export class AuthenticatedPipe {
     return this.#agreed
   }
 
-  /** Bytes that came behind the handshake: they are frames already. */
+  /** Bytes received after the handshake; they are frames. */
   get rest(): Buffer {
     return this.#rest
   }
@@ -34,19 +34,22 @@ export class AuthenticatedPipe {
   }
 }
 
-/** A socket that has claimed a place and looks for its link: the link takes it, or nobody does and it is closed. */
+/** A socket that has claimed a link. The link takes it, or it is closed. */
 export interface Handover {
   readonly claim: Claim
   readonly remoteAddress: string
   /**
-   * Null: welcome. Asked before anything of the link changes.
-   * @param hasSentHello whether a dial of this side's own has sent its hello
+   * Decides whether the link accepts the connection, before the link is changed. Null means yes.
+   * @param hasSentHello whether a dial of this side has sent its hello
    */
   judge(state: LinkCore, hasSentHello: boolean): HandshakeFault | null
-  /** The words for a refusal, where the dialect has any. */
+  /** The refusal to write; null if the dialect cannot express it. */
   refusal(name: 'stopping' | 'busy' | 'not-allowed' | 'no-such-link' | 'self', message: string): HandshakeFault | null
-  /** Tells the other side no, and why. */
+  /** Refuses the connection and sends the reason. */
   refuse(fault: HandshakeFault): void
-  /** Tells the other side yes and gives the pipe up. Once. @returns undefined if the pipe is gone */
+  /**
+   * Accepts the connection and gives up the pipe. Call it once.
+   * @returns undefined if the pipe is closed
+   */
   take(state: LinkCore): AuthenticatedPipe | undefined
 }

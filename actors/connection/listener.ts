@@ -1,7 +1,7 @@
 /**
- * Owns: the bound port and the handshakes that others began on it: admission before cost, a child for each socket,
- * and the hand-over of a socket to the link that asked for it.
- * Refuses to know: links; it finds who asks for a connection in the table of claims. The chart is machines/listener.ts.
+ * Owns: the bound port and the inbound handshakes: admission before any cost, one child per socket, and the handover of
+ * a socket to the link that waits for it.
+ * Independent of: links; it finds them through the accept registry. The chart is machines/listener.ts.
  */
 import { listenerActions, listenerMachine } from '../../machines/listener.ts'
 import type { ListenerEvent, ListenerFacts } from '../../machines/listener.ts'
@@ -25,16 +25,16 @@ import { send } from '../statechart/send.ts'
 export interface ListenerInput {
   readonly context: ConnectionContext
   readonly address: Address
-  /** A restarted listener binds what the first one was given, not another free port. */
+  /** The address that was bound first: a restarted listener binds it again instead of another free port. */
   readonly bound: { address: Address | null }
 }
 
 /**
- * How long a connection that the other side closed without a word is not reported yet. A peer that dials while this side does
- * drops its own dial; the connection that stays opens within a few round trips. 1 s covers a slow line.
+ * The delay before a connection that the peer closed silently is reported. In a simultaneous open the peer drops its
+ * own dial, and the other connection opens within a few round trips. 1 s covers a slow network.
  */
 const simultaneousOpenMs = 1_000
-/** So many wait for that at once; more are reported at once. */
+/** The maximum number of delayed reports. Beyond it, connections are reported immediately. */
 const unreportedMax = 64
 
 const reasons = {
@@ -49,9 +49,9 @@ class ListenerBody implements Body {
   readonly #port: ActorPort<ListenerEvent<Pipe, Handover>>
   readonly #admission: Admission
   #listener: PipeListener | null = null
-  /** Inbound connections that were let in or refused, and have not ended here yet. */
+  /** Inbound connections that were accepted or refused, and have not ended yet. */
   readonly #decided = new Set<string>()
-  /** Connections that were closed without a word, and whose report waits. */
+  /** Delayed reports of connections that were closed silently. */
   readonly #unreported = new Set<Deadline>()
   #number = 0
   #cause: Cause = { code: 'ERR_LISTEN_FAILED', message: 'unknown' }
@@ -64,8 +64,8 @@ class ListenerBody implements Body {
     this.#admission = new Admission(input.context.options.limits, input.context.peerAddresses)
   }
 
-  /** On plain TCP an identity is only claimed. */
-  get #isProving(): boolean {
+  /** On plain TCP an identity is claimed, not proven. */
+  get #provesIdentity(): boolean {
     return this.#context.options.security === 'tls'
   }
 
@@ -116,35 +116,34 @@ class ListenerBody implements Body {
       .catch(() => {})
   }
 
-  /** Byte-free and short: the accept loop never waits for anybody. */
+  /** Reads no bytes and never waits, so the accept loop is not delayed. */
   #onPipe(pipe: Pipe): void {
     if (this.#disposed) return destroyQuietly(pipe)
-    const id = this.#ask(pipe)
+    const id = this.#admitPipe(pipe)
     if (id !== null) this.#port.send({ type: 'pipe.accepted', id, pipe })
   }
 
-  /** @returns the id of its connection, or null: it was turned away */
-  #ask(pipe: Pipe): string | null {
+  /** @returns the id of its connection, or null if it was refused */
+  #admitPipe(pipe: Pipe): string | null {
     if (!this.#context.options.admission.isAddressAllowed(pipe.remoteHost)) {
       destroyQuietly(pipe)
-      this.#reject(
-        pipe.remoteAddress,
-        null,
-        cause('ERR_NOT_ALLOWED', `${pipe.remoteHost} is not among the addresses that may connect`),
-      )
+      this.#reject(pipe.remoteAddress, null, cause('ERR_NOT_ALLOWED', `${pipe.remoteHost} is not in allowAddresses`))
       return null
     }
     const id = `connection:in.${++this.#number}`
-    const verdict = this.#admission.ask(id, pipe.remoteHost, this.#context.nowMs())
-    if (!verdict.admitted) {
+    const decision = this.#admission.ask(id, pipe.remoteHost, this.#context.nowMs())
+    if (!decision.admitted) {
       destroyQuietly(pipe)
-      this.#reject(pipe.remoteAddress, null, cause('ERR_ADMISSION_LIMIT', reasons[verdict.reason]))
+      this.#reject(pipe.remoteAddress, null, cause('ERR_ADMISSION_LIMIT', reasons[decision.reason]))
       return null
     }
-    if ('evict' in verdict) {
-      send(this.#port.children.get(verdict.evict), {
+    if ('evict' in decision) {
+      send(this.#port.children.get(decision.evict), {
         type: 'connection.fail',
-        cause: cause('ERR_ADMISSION_LIMIT', 'a newer connection took the place of the oldest handshake'),
+        cause: cause(
+          'ERR_ADMISSION_LIMIT',
+          'too many handshakes are under way: the oldest was closed for a newer connection',
+        ),
       })
     }
     return id
@@ -166,42 +165,46 @@ class ListenerBody implements Body {
     destroyQuietly(pipe)
   }
 
-  /** The socket said whom it is for. Only what is asked for right now gets in. */
+  /** The peer has claimed a link. Only claims that a link is waiting for are accepted. */
   place(event: { connection: string; handover: Handover }): void {
     const { connection: id, handover } = event
     const holder = this.#context.acceptRegistry.find(handover.claim)
     if (holder !== undefined) {
       if (this.#context.options.admission.admit === null)
         return this.decide({ connection: id, handover, refused: null })
-      if (this.#isProving) this.#admission.prove(id)
+      if (this.#provesIdentity) this.#admission.prove(id)
       this.#askApplication(id, handover, this.#context.options.admission.admit)
       return
     }
     const { identity, connectionId } = handover.claim
     const isKnown = this.#context.peers.has(identity)
     const reason = isKnown
-      ? cause('ERR_NOT_REQUESTED', `connection ${connectionId} of ${JSON.stringify(identity)} is not asked for now`)
+      ? cause(
+          'ERR_NOT_REQUESTED',
+          `unexpected inbound connection: nothing is waiting for connection ${connectionId} of ${JSON.stringify(identity)}`,
+        )
       : cause('ERR_UNKNOWN_PEER', `${JSON.stringify(identity)} is not a peer of this network`)
     this.#decided.add(id)
-    // A known peer that comes early will try again: it has not misbehaved, and gets its token back.
-    this.#admission.settle(id, isKnown, isKnown && this.#isProving)
-    // A key that is not allowed is closed without one byte; a peer hears why, where the dialect has words for it.
-    const words = this.#wordsFor(handover)
-    if (words === null) send(this.#port.children.get(id), { type: 'connection.fail', cause: reason })
-    else handover.refuse(words)
+    // A known peer that connects too early will retry. It has not misbehaved, so it gets its token back.
+    this.#admission.settle(id, isKnown, isKnown && this.#provesIdentity)
+    // An unknown key is closed without an answer. A known peer gets the reason, if the dialect can express it.
+    const refusal = this.#refusalFor(handover)
+    if (refusal === null) send(this.#port.children.get(id), { type: 'connection.fail', cause: reason })
+    else handover.refuse(refusal)
     this.#reject(handover.remoteAddress, identity, reason, connectionId)
   }
 
-  #wordsFor(handover: Handover): HandshakeFault | null {
+  #refusalFor(handover: Handover): HandshakeFault | null {
     const { identity, connectionId } = handover.claim
     const { options, peers } = this.#context
-    if (identity === options.identity) return handover.refusal('self', 'this is the key of this side itself')
+    if (identity === options.identity) return handover.refusal('self', 'this key belongs to this side')
     if (!peers.has(identity)) return null
-    if (connectionId < options.connectionParallelism) return handover.refusal('stopping', 'this link is not wanted now')
-    return handover.refusal('no-such-link', `this side has ${options.connectionParallelism} links`)
+    if (connectionId < options.connectionParallelism)
+      return handover.refusal('stopping', 'nothing is waiting for this connection')
+    return handover.refusal('no-such-link', `this side has only ${options.connectionParallelism} links`)
   }
 
-  /** Its answer has a deadline, and what it throws is a no: an application's bug must not let anybody in. */
+  /** Has a deadline, and an error counts as a refusal: a bug in the application must not admit a peer. */
   #askApplication(id: string, handover: Handover, admit: (info: AdmitInfo) => boolean | Promise<boolean>): void {
     const { identity: peer, connectionId } = handover.claim
     const decide = (refused: Cause | null): void => {
@@ -217,31 +220,34 @@ class ListenerBody implements Body {
     Promise.resolve()
       .then(() => admit({ peer, connectionId, remoteAddress: handover.remoteAddress }))
       .then(
-        (isWelcome) =>
-          decide(isWelcome === true ? null : cause('ERR_NOT_ALLOWED', `admit() refused ${JSON.stringify(peer)}`)),
+        (isAccepted) =>
+          decide(isAccepted === true ? null : cause('ERR_NOT_ALLOWED', `admit() refused ${JSON.stringify(peer)}`)),
         (error: unknown) =>
           decide(cause('ERR_NOT_ALLOWED', `admit() threw for ${JSON.stringify(peer)}: ${causeOf(error).message}`)),
       )
   }
 
-  /** The first answer counts: one that comes after the deadline finds the connection gone. */
+  /** Only the first answer counts. After the deadline the connection is gone. */
   decide(event: { connection: string; handover: Handover; refused: Cause | null }): void {
     const { connection: id, handover, refused } = event
     if (this.#port.children.get(id) === undefined || this.#decided.has(id)) return
     this.#decided.add(id)
     const holder = refused === null ? this.#context.acceptRegistry.find(handover.claim) : undefined
-    const isWelcome = holder?.(handover) ?? false
-    this.#admission.settle(id, isWelcome, isWelcome && this.#isProving)
+    const isAccepted = holder?.(handover) ?? false
+    this.#admission.settle(id, isAccepted, isAccepted && this.#provesIdentity)
     if (holder !== undefined) return
     const reason =
       refused ??
       cause(
         'ERR_NOT_REQUESTED',
-        `connection ${handover.claim.connectionId} of ${JSON.stringify(handover.claim.identity)} is not asked for any more`,
+        `connection ${handover.claim.connectionId} of ${JSON.stringify(handover.claim.identity)} is no longer needed`,
       )
-    const words = handover.refusal(refused === null ? 'stopping' : 'not-allowed', refused === null ? '' : 'not let in')
-    if (words === null) send(this.#port.children.get(id), { type: 'connection.fail', cause: reason })
-    else handover.refuse(words)
+    const refusal = handover.refusal(
+      refused === null ? 'stopping' : 'not-allowed',
+      refused === null ? '' : 'not allowed',
+    )
+    if (refusal === null) send(this.#port.children.get(id), { type: 'connection.fail', cause: reason })
+    else handover.refuse(refusal)
     this.#reject(handover.remoteAddress, handover.claim.identity, reason, handover.claim.connectionId)
   }
 
@@ -252,7 +258,7 @@ class ListenerBody implements Body {
     this.#admission.settle(id, false)
   }
 
-  /** It broke, or it ended before anything could break: either is said once, and not again where it was decided. */
+  /** Reports a connection that failed before it was decided, once. */
   recordFailed(event: { connection: string; remoteAddress: string; cause: Cause | null }): void {
     const reason = event.cause
     if (reason === null || this.#decided.has(event.connection)) return
@@ -264,7 +270,10 @@ class ListenerBody implements Body {
     this.#rejectUnlessConnected(event.remoteAddress, sinceMs, reason)
   }
 
-  /** A peer that is connected from that address since then has no use for the connection that it closed: it dialled twice, or both sides dialled. */
+  /**
+   * Does not report a connection that the peer closed because it has another one: it dialled twice, or both sides
+   * dialled.
+   */
   #rejectUnlessConnected(remoteAddress: string, sinceMs: number, reason: Cause): void {
     const deadline = this.#context.wheel.schedule(simultaneousOpenMs, () => {
       this.#unreported.delete(deadline)
@@ -307,7 +316,7 @@ class ListenerBody implements Body {
   }
 }
 
-/** "127.0.0.1:40112" is of 127.0.0.1, and "[::1]:40112" of ::1. */
+/** Strips the port: "127.0.0.1:40112" gives 127.0.0.1, and "[::1]:40112" gives ::1. */
 function hostOf(remoteAddress: string): string {
   return remoteAddress.slice(0, remoteAddress.lastIndexOf(':')).replace(/^\[|\]$/g, '')
 }

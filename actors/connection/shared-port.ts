@@ -1,10 +1,10 @@
 /**
- * Owns: one port for two networks of one process, one in each dialect: who an accepted connection is for.
- * Refuses to know: links and sessions. To each network it is an ordinary transport.
+ * Owns: one port shared by two networks of a process, one per dialect: which network an accepted connection belongs to.
+ * Independent of: links and sessions. Each network uses it as an ordinary transport.
  *
- * Under TLS the ALPN in the ClientHello tells the dialects apart, before a certificate is shown (tls-transport.ts);
- * on plain TCP the first bytes do: an ampc connection id never looks like "SWIR". Either costs a wait for the other
- * side, so that wait has the caps and the deadline that handshakes have, before the networks' own.
+ * Under TLS the ALPN in the ClientHello selects the dialect, before a certificate is sent (tls-transport.ts). On plain
+ * TCP the first bytes do: an ampc connection id never looks like "SWIR". Either way the port waits for the peer, so
+ * that wait has its own caps and deadline, equal to those of handshakes.
  */
 import { StatewireError } from '../../codec/errors.ts'
 import { Admission } from '../../protocol/admission.ts'
@@ -32,7 +32,7 @@ import { TlsPipe } from '../tls/tls-pipe.ts'
 type DialectName = 'native' | 'ampc'
 
 export interface SharedPortOptions {
-  /** Keys of both dialects; without it the port speaks plain TCP. */
+  /** Keys of both dialects. Without them the port uses plain TCP. */
   readonly tls?: Required<Pick<TlsTransportOptions, 'identity' | 'ampc'>> & Pick<TlsTransportOptions, 'authorize'>
   readonly clock?: Clock
   readonly limits?: Partial<Limits>
@@ -47,8 +47,13 @@ interface Bound {
 const magic = Buffer.from('SWIR', 'latin1')
 
 /**
- * `createNetwork(nativeConfig, { environment: { transport: port.native } })`, and the same with `port.ampc`; both
- * listen on the same address.
+ * Lets a native and an ampc network listen on the same address.
+ *
+ * ```ts
+ * const port = new SharedPort()
+ * createNetwork(nativeConfig, { environment: { transport: port.native } })
+ * createNetwork(ampcConfig, { environment: { transport: port.ampc } })
+ * ```
  */
 export class SharedPort {
   readonly native: Transport
@@ -78,7 +83,7 @@ export class SharedPort {
     const base = this.#base
     const isShared = (): boolean => this.#bound.size > 0
     return {
-      // Handles are not told apart by dialect; those that are left when both networks have gone are nobody's.
+      // Handles are not counted per dialect. Each network counts none while the port is shared.
       get openHandles() {
         return isShared() ? 0 : base.openHandles
       },
@@ -87,7 +92,7 @@ export class SharedPort {
     }
   }
 
-  /** The first to ask binds, the second joins; where port 0 was asked for, both get the same one. */
+  /** The first network binds the port, the second one joins. With port 0 both get the same port. */
   async #listen(
     dialect: DialectName,
     address: Address,
@@ -103,7 +108,7 @@ export class SharedPort {
     }
     const bound = await binding
     if (bound.handlers[dialect] !== undefined)
-      throw new StatewireError('ERR_LISTEN_FAILED', `a network of the ${dialect} dialect listens on this port already`)
+      throw new StatewireError('ERR_LISTEN_FAILED', `another ${dialect} network already listens on this port`)
     bound.handlers[dialect] = handlers
     bound.users++
     return {
@@ -132,21 +137,20 @@ export class SharedPort {
 
   #onPipe(pipe: Pipe, handlers: Bound['handlers']): void {
     const id = `shared.${++this.#number}`
-    const verdict = this.#admission.ask(id, pipe.remoteHost, this.#clock.nowMs())
-    if (!verdict.admitted) {
+    const decision = this.#admission.ask(id, pipe.remoteHost, this.#clock.nowMs())
+    if (!decision.admitted) {
       pipe.handle(noopHandlers)
       pipe.destroy()
       return
     }
-    if ('evict' in verdict) this.#pending.get(verdict.evict)?.()
+    if ('evict' in decision) this.#pending.get(decision.evict)?.()
     let isSettled = false
     const settle = (dialect: DialectName | null, first: Buffer): void => {
       if (isSettled) return
       isSettled = true
       this.#pending.delete(id)
       this.#clock.clearTimeout(deadline)
-      // The networks count it from here on, each by its own limits. Which dialect it speaks proves nothing of whom it
-      // belongs to.
+      // From here on each network counts it against its own limits. The dialect does not prove an identity.
       this.#admission.settle(id, dialect !== null, false)
       const target = dialect === null ? undefined : handlers[dialect]
       if (target !== undefined) return target.onPipe(new RoutedPipe(pipe, first))
@@ -165,7 +169,7 @@ export class SharedPort {
   }
 }
 
-/** Plain TCP: as many bytes as tell the dialects apart, which go to the network that gets the pipe. */
+/** Plain TCP: reads enough bytes to tell the dialects apart. The network that gets the pipe gets them too. */
 function sniff(pipe: Pipe, settle: (dialect: DialectName | null, first: Buffer) => void): void {
   let first = Buffer.alloc(0)
   pipe.handle({
@@ -184,7 +188,7 @@ function sniff(pipe: Pipe, settle: (dialect: DialectName | null, first: Buffer) 
   pipe.resume()
 }
 
-/** A pipe that is past its first wait: what was read to tell its dialect comes first, and it is secured already. */
+/** A pipe whose dialect is known. It delivers the bytes that were read for that first, and is already secured. */
 class RoutedPipe implements Pipe {
   readonly #pipe: Pipe
   #first: Buffer
@@ -233,7 +237,7 @@ class RoutedPipe implements Pipe {
     const first = this.#first
     this.#first = Buffer.alloc(0)
     if (first.length > 0) this.#handlers.onBytes(first)
-    // Whoever read them may have had enough.
+    // The reader may have paused it again.
     if (!this.#isPaused) this.#pipe.resume()
   }
   end(): void {

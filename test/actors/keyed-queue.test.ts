@@ -126,7 +126,7 @@ describe('the accept registry', () => {
   it('an entry of the accept registry is open for one waiter at a time', () => {
     const claims = new AcceptRegistry()
     claims.open(bob0, holder)
-    expect(() => claims.open(bob0, () => true)).toThrow('connection 0 of bob is asked for already')
+    expect(() => claims.open(bob0, () => true)).toThrow('connection 0 of bob already has an owner')
   })
 
   it('an entry of the accept registry is closed only by its holder', () => {

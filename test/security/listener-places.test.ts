@@ -139,7 +139,7 @@ describe('an evicted connection', () => {
     expect(rejected).toMatchObject([
       {
         peer: null,
-        cause: { code: 'ERR_ADMISSION_LIMIT', message: expect.stringContaining('took the place') as string },
+        cause: { code: 'ERR_ADMISSION_LIMIT', message: expect.stringContaining('the oldest was closed for a newer connection') as string },
       },
     ])
   })
