@@ -131,7 +131,7 @@ export class Services implements SessionContext {
   }
 
   explainNotSent(peer: string, isConnected: boolean): string {
-    if (isConnected) return ': it is connected, and its reader has fallen behind'
+    if (isConnected) return ': it is connected but does not read fast enough'
     return `: it is not connected${this.explainNotConnected(peer)}`
   }
 

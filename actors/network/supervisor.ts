@@ -189,7 +189,7 @@ class SupervisorBody implements Body {
       id,
       kind: 'group',
       logic: sessionGroup,
-      input: { services: this.services, request, peersPool: this.#child('peers') },
+      input: { context: this.services, request, peersPool: this.#child('peers') },
       restart: 'temporary',
     }
     send(this.#child('groups'), { type: 'pool.add', spec })

@@ -1,7 +1,7 @@
 /**
- * Owns: what an application holds of a control channel (docs/protocol.md): values outside any session, on a connection of its
+ * Owns: the control channel of an application (docs/protocol.md): values outside any session, on a connection of its
  * own, and the barrier `sync()`.
- * Refuses to know: links and frames.
+ * Independent of: links and frames.
  */
 import { StatewireError } from '../../codec/errors.ts'
 import { formatValue } from '../../codec/format-value.ts'
@@ -20,28 +20,31 @@ const ok = Buffer.from('ok', 'latin1')
 export class ControlChannel {
   readonly peers: readonly string[]
   readonly ring: Ring
-  readonly #services: SessionContext
+  readonly #context: SessionContext
   readonly #channels: ReadonlyMap<string, Channel>
   readonly #onClosed: () => void
 
-  constructor(services: SessionContext, channels: ReadonlyMap<string, Channel>, onClosed: () => void) {
+  constructor(context: SessionContext, channels: ReadonlyMap<string, Channel>, onClosed: () => void) {
     this.peers = [...channels.keys()]
-    this.ring = ringAround(services.options.identity, this.peers)
-    this.#services = services
+    this.ring = ringAround(context.options.identity, this.peers)
+    this.#context = context
     this.#channels = channels
     this.#onClosed = onClosed
   }
 
-  /** Resolves when the value is with the kernel, which is what phases of a protocol wait for. @throws StatewireError */
+  /**
+   * Sends a value to a peer. Resolves when the kernel has accepted the bytes, so phases of a protocol can wait for it.
+   * @throws StatewireError
+   */
   async send(peer: string, value: NetworkValue, options?: CallOptions): Promise<void> {
     const { lane, state } = this.#channel(peer)
     checkCall(options, 'send')
-    const timeoutMs = options?.timeoutMs ?? this.#services.options.limits.sendTimeoutMs
+    const timeoutMs = options?.timeoutMs ?? this.#context.options.limits.sendTimeoutMs
     await bounded<void>(
-      this.#services,
+      this.#context,
       { ...options, timeoutMs },
       'ERR_SEND_TIMED_OUT',
-      `${peer} did not take a control value`,
+      `${peer} did not accept a control value`,
       (resolve, reject) => {
         const flushed = (): void =>
           whenFlushed(state, (error) =>
@@ -61,18 +64,18 @@ export class ControlChannel {
         const withdraw = state.waitToSend(lane, value, flushed, reject)
         return () => void withdraw()
       },
-      () => this.#services.explainNotSent(peer, state.isConnected),
+      () => this.#context.explainNotSent(peer, state.isConnected),
     )
   }
 
-  /** The next value of a peer. There is no time limit unless one is given. */
+  /** Returns the next value of a peer. Waits without a limit unless `timeoutMs` is given. */
   async receive(peer: string, options?: CallOptions): Promise<NetworkValue> {
     const { lane } = this.#channel(peer)
     checkCall(options, 'receive')
     const value = lane.take()
     if (value !== undefined) return value
     return bounded<NetworkValue>(
-      this.#services,
+      this.#context,
       options,
       'ERR_TIMED_OUT',
       `no control value from ${peer}`,
@@ -81,8 +84,10 @@ export class ControlChannel {
   }
 
   /**
-   * A barrier around the ring: returns when both neighbours have called it too. "ok" to next, then to previous, then
-   * expected from next, then from previous. @throws StatewireError ERR_SYNC_MISMATCH if a neighbour says something else
+   * A barrier with the two neighbours in the ring: resolves when both have called `sync` too.
+   *
+   * Sends "ok" to the next party, then to the previous one, and expects the same in that order.
+   * @throws StatewireError ERR_SYNC_MISMATCH if a neighbour sends anything else
    */
   async sync(options?: CallOptions): Promise<void> {
     checkCall(options, 'sync')
@@ -96,13 +101,10 @@ export class ControlChannel {
   async #expectOk(peer: string, options: CallOptions | undefined): Promise<void> {
     const value = await this.receive(peer, options)
     if (value.type === 'Bytes' && ok.equals(value.value)) return
-    throw new StatewireError(
-      'ERR_SYNC_MISMATCH',
-      `${peer} answered the barrier with ${value.type} instead of Bytes("ok")`,
-    )
+    throw new StatewireError('ERR_SYNC_MISMATCH', `${peer} answered sync() with ${value.type} instead of Bytes("ok")`)
   }
 
-  /** Ends the channel and its connections. Do it after a `sync()`: closing is not coordinated. */
+  /** Closes the channel and its connections. Call `sync()` first: closing is not coordinated. */
   close(): void {
     this.#onClosed()
   }
@@ -116,7 +118,7 @@ export class ControlChannel {
     if (channel === undefined)
       throw new StatewireError(
         'ERR_UNKNOWN_PEER',
-        `${formatValue(peer)} is not on this control channel; there are: ${this.peers.join(', ')}`,
+        `${formatValue(peer)} is not a peer of this control channel; there are: ${this.peers.join(', ')}`,
       )
     return channel
   }

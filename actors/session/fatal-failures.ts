@@ -1,13 +1,14 @@
 /**
- * Owns: which peers are not connected for a cause that will not resolve by itself, and that waiting calls fail with it at once.
- * Independent of: how dials fail, and of redials, which go on at the cap of the back-off.
+ * Owns: which peers cannot be connected without a change of configuration. Calls that wait for such a peer fail
+ * immediately.
+ * Independent of: how dials fail, and of redials, which continue at the cap of the back-off.
  */
 import { errorCodes } from '../../codec/errors.ts'
 import type { Cause } from '../base/causes.ts'
 import type { WaitingCall } from './session-context.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 
-/** How long a peer that cannot be dialled has to connect by itself, where it may, before calls fail. */
+/** How long a peer that cannot be dialled has to dial this side, before calls fail. */
 const inboundGraceMs = 1_000
 
 interface Failure {
@@ -20,7 +21,7 @@ export class FatalFailures {
   readonly #calls: ReadonlySet<WaitingCall>
   readonly #peerMayDial: boolean
   readonly #failures = new Map<string, Failure>()
-  /** Called once for each peer and code. Set by the facade. */
+  /** Called once per peer and error code. Set by the facade. */
   onFirst: (peer: string, cause: Cause) => void = () => {}
 
   /** @param peerMayDial this side listens, and a peer that it dials may dial it too */
@@ -35,7 +36,7 @@ export class FatalFailures {
     return failure?.isReported === true ? failure.cause : null
   }
 
-  /** A dial failed, and the peer has no other address to dial at once. */
+  /** A dial failed, and the peer has no other address to dial immediately. */
   failed(peer: string, cause: Cause): void {
     if (!errorCodes[cause.code].fatal) return this.clear(peer)
     const failure = this.#failures.get(peer)
@@ -54,7 +55,7 @@ export class FatalFailures {
     else report()
   }
 
-  /** The peer is connected, or fails for another reason that may resolve. */
+  /** The peer is connected, or fails with a cause that may resolve by itself. */
   clear(peer: string): void {
     this.#failures.delete(peer)
   }

@@ -1,9 +1,10 @@
 /**
- * Owns: the order of calls: those that share a peer run one after the other, in the order they were made.
- * Refuses to know: what a call does.
+ * Owns: the order of calls: calls that share a peer run one after the other, in the order they were made.
+ * Independent of: what a call does.
  *
- * In the ampc dialect every batch and every control channel begins with connection id 0 of the same peers, so two at
- * once could take each other's connections. All parties make their calls in the same order; this keeps it.
+ * In the ampc dialect every session group and every control channel starts with connection id 0 of the same peers, so
+ * two at a time could take each other's connections. All parties make their calls in the same order, and this queue
+ * keeps it.
  */
 interface Call {
   readonly peers: readonly string[]
@@ -14,12 +15,15 @@ interface Call {
 export class KeyedQueue {
   readonly #queues = new Map<string, Call[]>()
 
-  /** Calls that run or wait. */
+  /** The number of calls that run or wait. */
   get size(): number {
     return new Set([...this.#queues.values()].flat()).size
   }
 
-  /** `granted` is called, now or later, once every earlier call to any of these peers is over. @returns what ends the turn */
+  /**
+   * Queues a call. `granted` is called, now or later, once all earlier calls to any of these peers have ended.
+   * @returns a function that ends the call
+   */
   take(peers: readonly string[], granted: () => void): () => void {
     const call: Call = { peers, granted, running: false }
     for (const peer of peers) {

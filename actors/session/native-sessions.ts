@@ -1,7 +1,7 @@
 /**
- * Owns: how a batch of the native dialect makes its sessions: ids on all links of each peer, and the wait for the peers' first
- * Credits, which say that they have made them too.
- * Refuses to know: the batch's life (session-group.ts), and how links come up.
+ * Owns: how a session group of the native dialect creates its sessions: their ids on all links of each peer, and the
+ * wait for the peers' first Credits, which confirm that they have created them too.
+ * Independent of: the life of the group (session-group.ts), and how links come up.
  */
 import { connectionOf } from '../../protocol/ampc/session-numbering.ts'
 import type { LinkCore } from '../../protocol/link-core.ts'
@@ -17,7 +17,10 @@ interface PeerLink {
   readonly state: LinkCore
 }
 
-/** Ids are counted by link and epoch; a batch takes the same on all links to a peer. @returns by session, then by peer */
+/**
+ * Opens the lanes. Ids are counted per link and epoch; a group uses the same ids on all links to a peer.
+ * @returns by session, then by peer
+ */
 export function openNativeLanes(
   count: number,
   peers: readonly string[],
@@ -45,10 +48,13 @@ export function openNativeLanes(
   return channels
 }
 
-/** There is no other validation in this dialect. Rejects with what ended a session meanwhile. */
+/**
+ * Resolves when all lanes have credit; this dialect needs no other validation. Rejects with the error of a lane that
+ * ends first.
+ */
 export async function waitForCredit(channels: readonly ReadonlyMap<string, Channel>[]): Promise<void> {
   const lanes = channels.flatMap((ofPeers) => [...ofPeers.values()].map(({ lane }) => lane as NativeLane))
-  // An opened one too: a peer that has made and closed it has gone on, and will not answer for the others.
+  // Lanes with credit count too: a peer that created a session and closed it will not answer for the others.
   const ended = new Promise<never>((_, reject) => {
     for (const lane of lanes) {
       if (lane.end === null) lane.onEnded = reject
@@ -60,17 +66,19 @@ export async function waitForCredit(channels: readonly ReadonlyMap<string, Chann
   })
 }
 
-/** A peer that is away holds the next call no longer than this. */
-const heardWithinMs = 250
-/** A peer acknowledges what it has read, and closes in reaction what it had made a moment later. */
-const reactsWithinMs = 4
+/** The longest delay of the next call when a peer does not answer. */
+const ackTimeoutMs = 250
+/** After it acknowledges, a peer may still close sessions that it had just created. */
+const reactionMs = 4
 
 /**
- * Calls back when the peers have heard that these sessions are closed, and this side what they have closed for it. A call that began
- * earlier would take ids by what it knew before, and two sides that do so may miss each other again and again, by the same number.
+ * Calls back when the peers have received the close of these sessions, and this side has received theirs.
+ *
+ * A call that starts earlier would choose ids from outdated counters. Two sides that do so may miss each other
+ * repeatedly.
  */
-export function whenPeersHaveHeard(
-  services: SessionContext,
+export function whenPeersHaveClosed(
+  context: SessionContext,
   channels: readonly ReadonlyMap<string, Channel>[],
   callback: () => void,
 ): void {
@@ -78,19 +86,19 @@ export function whenPeersHaveHeard(
     channels.flatMap((ofPeers) => [...ofPeers.values()]).map((channel) => [channel.state, channel.lane]),
   )
   let left = oneOfEach.size
-  const isHeard = (): void => {
+  const onAcked = (): void => {
     if (--left > 0) return
     deadline.cancel()
-    services.wheel.schedule(reactsWithinMs, callback)
+    context.wheel.schedule(reactionMs, callback)
   }
-  const deadline = services.wheel.schedule(heardWithinMs, () => {
+  const deadline = context.wheel.schedule(ackTimeoutMs, () => {
     left = Infinity
     callback()
   })
-  for (const [state, lane] of oneOfEach) state.whenAcked(lane, isHeard, isHeard)
+  for (const [state, lane] of oneOfEach) state.whenAcked(lane, onAcked, onAcked)
 }
 
-/** How many of the sessions each peer has made. */
+/** Describes how many of the sessions each peer has created. */
 export function creditsMissing(channels: readonly ReadonlyMap<string, Channel>[], peers: readonly string[]): string {
   const made = peers.map((peer) => {
     const opened = channels.filter(
@@ -98,5 +106,5 @@ export function creditsMissing(channels: readonly ReadonlyMap<string, Channel>[]
     ).length
     return `${peer} has made ${opened}`
   })
-  return `of the sessions, ${made.join(', ')} (each side calls makeSessions, in the same order and for the same count)`
+  return `${made.join(', ')} of ${channels.length} (every party must call makeSessions with the same count, in the same order)`
 }

@@ -1,6 +1,7 @@
 /**
- * Owns: the sentence of a makeSessions or openControlChannel that failed: what was not made, and what was missing.
- * Independent of: how connections come up, and of why a single peer is not connected (connect-diagnostics.ts).
+ * Owns: the error message of a makeSessions or openControlChannel call that timed out: what was not made, and what was
+ * missing.
+ * Independent of: how connections come up, and why a peer is not connected (connect-diagnostics.ts).
  */
 import { creditsMissing } from './native-sessions.ts'
 import type { SessionContext } from './session-context.ts'
@@ -13,20 +14,20 @@ export interface WantedLink {
 }
 
 export interface UnfinishedCall {
-  readonly services: SessionContext
+  readonly context: SessionContext
   readonly request: {
     readonly purpose: 'sessions' | 'control'
     readonly count: number
     readonly peers: readonly string[]
     readonly timeoutMs: number
   }
-  /** Empty as long as the call waits for earlier ones. */
+  /** Empty while the call waits for earlier ones. */
   readonly links: readonly WantedLink[]
   readonly channels: readonly Map<string, Channel>[]
   readonly needsCredit: boolean
 }
 
-/** "1 session was not made" */
+/** For example "1 session was not made". */
 export function notMade({ purpose, count }: UnfinishedCall['request']): string {
   const what =
     purpose === 'control' ? 'the control channel was' : `${count} ${count === 1 ? 'session was' : 'sessions were'}`
@@ -34,20 +35,20 @@ export function notMade({ purpose, count }: UnfinishedCall['request']): string {
 }
 
 export function timeoutMessage(call: UnfinishedCall): string {
-  return `${notMade(call.request)} within ${call.request.timeoutMs} ms: ${whatIsMissing(call)}`
+  return `${notMade(call.request)} within ${call.request.timeoutMs} ms: ${describeMissing(call)}`
 }
 
-function whatIsMissing({ services, request, links, channels, needsCredit }: UnfinishedCall): string {
-  if (links.length === 0) return 'earlier calls to the same peers had not ended'
+function describeMissing({ context, request, links, channels, needsCredit }: UnfinishedCall): string {
+  if (links.length === 0) return 'earlier calls to the same peers have not ended'
   const peers = new Set(links.filter(({ isReady }) => !isReady).map(({ peer }) => peer))
-  if (peers.size > 0) return [...peers].map((peer) => missingConnections(services, peer, links)).join(', ')
-  return needsCredit ? creditsMissing(channels, request.peers) : 'validation was not complete'
+  if (peers.size > 0) return [...peers].map((peer) => describeMissingConnections(context, peer, links)).join(', ')
+  return needsCredit ? creditsMissing(channels, request.peers) : 'the validation of the sessions was not complete'
 }
 
-function missingConnections(services: SessionContext, peer: string, links: readonly WantedLink[]): string {
+function describeMissingConnections(context: SessionContext, peer: string, links: readonly WantedLink[]): string {
   const all = links.filter((link) => link.peer === peer)
   const missing = new Set(all.filter(({ isReady }) => !isReady).map(({ connectionId }) => connectionId))
   const what =
     missing.size === all.length ? 'no connection' : `only ${all.length - missing.size} of ${all.length} connections`
-  return `${what} with ${peer}${services.explainNotConnected(peer, missing)}`
+  return `${what} with ${peer}${context.explainNotConnected(peer, missing)}`
 }

@@ -1,12 +1,13 @@
 /**
- * Owns: a makeSessions or openControlChannel call as the facade hands it to the actors: what is asked for, and how it is settled.
+ * Owns: a makeSessions or openControlChannel call as the facade passes it to the actors: its options, and how it is
+ * settled.
  * Independent of: how it is served (session-group.ts).
  */
 import type { StatewireError } from '../../codec/errors.ts'
 import type { ControlChannel } from './control-channel.ts'
 import type { Session } from './session.ts'
 
-/** Travels through mailboxes as an opaque value. */
+/** Passed through mailboxes as an opaque value. */
 export class SessionGroupRequest {
   readonly purpose: 'sessions' | 'control'
   readonly count: number
@@ -15,9 +16,9 @@ export class SessionGroupRequest {
   readonly agreePrfKeys: boolean
   readonly #resolve: (result: Session[] | ControlChannel) => void
   readonly #reject: (error: Error) => void
-  /** Runs when the request is settled: takes signal listeners away. */
+  /** Called when the request is settled. Removes the abort listener. */
   onSettled: () => void = () => {}
-  /** Set by the batch that serves the request. */
+  /** Set by the session group that serves the request. */
   onAbort: (error: StatewireError) => void = () => {}
   isSettled = false
 
@@ -53,7 +54,7 @@ export class SessionGroupRequest {
     this.#reject(error)
   }
 
-  /** The caller has given up: it hears at once, and whatever was begun for it ends. */
+  /** The caller has aborted: rejects the call immediately and ends what was begun for it. */
   abort(error: StatewireError): void {
     this.reject(error)
     this.onAbort(error)

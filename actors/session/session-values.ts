@@ -1,6 +1,6 @@
 /**
- * Owns: the iterator over the values that a peer sends on a session: how it waits, how it is ended early, and that it ends
- * normally unless something was lost.
+ * Owns: the iterator over the values that a peer sends on a session: how it waits, how it is ended early, and that it
+ * ends normally unless values were lost.
  * Independent of: links and frames; other ways to read a session (session.ts).
  */
 import type { NetworkValue } from '../../codec/values.ts'
@@ -16,15 +16,15 @@ const finished: Result = { done: true, value: undefined }
 export interface SessionValuesOptions {
   readonly context: { readonly wheel: TimerWheel }
   readonly lane: Lane
-  /** Begins the messages of its errors. */
+  /** The start of its error messages. */
   readonly what: string
   readonly signal: AbortSignal | undefined
 }
 
-/** Unlike an async generator, it can be ended while `next` waits, and then takes no value away from later readers. */
+/** Can be ended while `next` waits, unlike an async generator, and then leaves unread values to later readers. */
 export class SessionValues implements AsyncIterableIterator<NetworkValue, undefined> {
   readonly #options: SessionValuesOptions
-  /** One for each `next` that waits. */
+  /** One for each pending `next`. */
   readonly #cancels = new Set<() => void>()
   #isOver = false
 
@@ -38,7 +38,7 @@ export class SessionValues implements AsyncIterableIterator<NetworkValue, undefi
       const value = this.#options.lane.take()
       return value === undefined ? await this.#wait() : { done: false, value }
     } catch (error) {
-      // Of several calls that wait, one is told; the others are done.
+      // Only one of several pending calls rejects; the others resolve as done.
       if (this.#isOver) return finished
       this.#end()
       if (isOrderlyEnd(error)) return finished
@@ -46,7 +46,7 @@ export class SessionValues implements AsyncIterableIterator<NetworkValue, undefi
     }
   }
 
-  /** Ends the iterator. Calls of `next` that wait resolve as done; unread values stay for the next reader. */
+  /** Ends the iterator. Pending calls of `next` resolve as done, and unread values stay for the next reader. */
   return(): Promise<Result> {
     this.#end()
     return Promise.resolve(finished)

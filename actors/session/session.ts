@@ -1,6 +1,6 @@
 /**
- * Owns: what an application holds of a session: send, receive, iterate, handle; deadlines and signals of its calls.
- * Refuses to know: links, connections, frames: to it a lane is an opaque handle.
+ * Owns: a session as the application uses it: send, receive, iterate, handle; timeouts and abort signals of its calls.
+ * Independent of: links, connections and frames; a lane is an opaque handle.
  */
 import { StatewireError } from '../../codec/errors.ts'
 import { formatValue } from '../../codec/format-value.ts'
@@ -17,65 +17,74 @@ import { SessionValues } from './session-values.ts'
 
 export interface SendOptions extends CallOptions {
   /**
-   * Hands the value's memory over instead of copying it, as `postMessage` does: its view is detached when the value is accepted.
-   * For Bytes, VecRing16, VecRing32 and VecRing64 that own all of their memory.
+   * Hands the value's memory over instead of copying it, as `postMessage` does: its view is detached once the value is
+   * accepted. For Bytes, VecRing16, VecRing32 and VecRing64 that own all of their memory.
    */
   readonly transfer?: boolean
 }
 
 const sendNames = ['signal', 'timeoutMs', 'transfer']
 
-/** A session's lane to one peer, and the link state it rides on. */
+/** A session's lane to one peer, and the link state that carries it. */
 export interface Channel {
   readonly lane: Lane
   readonly state: LinkCore
 }
 
-/** Keys for a pseudo-random function: one's own, which the next party has too, and that of the previous party. */
+/**
+ * Keys for a pseudo-random function: `mine` is shared with the next party in the ring, `previous` with the previous
+ * one.
+ */
 export interface PrfKeys {
   readonly mine: Uint8Array
   readonly previous: Uint8Array
 }
 
 export interface FlushOptions extends CallOptions {
-  /** Whose acknowledgements to wait for; all peers of the session by default. */
+  /** The peers whose acknowledgements to wait for; all peers of the session by default. */
   readonly peers?: readonly string[] | undefined
 }
 
 export interface SessionInput {
-  readonly services: SessionContext
+  readonly context: SessionContext
   readonly id: number
   readonly index: number
   readonly channels: ReadonlyMap<string, Channel>
   readonly prf: PrfKeys | null
-  /** The session is over: it was closed here (null), or its last lane ended with this error. */
+  /** Called when the session is over: it was closed here (null), or its last lane ended with this error. */
   readonly onClosed: (error: Error | null) => void
 }
 
-/** `await send` in the common case: accepted at once, so nothing is allocated. */
+/** Returned by `send` if the value is accepted immediately, so that nothing is allocated. */
 const accepted: Promise<void> = Promise.resolve()
 
 /**
- * An ordered lane of typed values to each of its peers, which all parties open alike.
+ * A session: an ordered channel of typed values to each of its peers. All parties create it together.
  *
- * `send` resolves when the value is accepted under back-pressure, not when it is delivered. The value is copied before `send`
- * returns, so its memory may be changed or reused at once; `{ transfer: true }` hands the memory over instead.
+ * `send` resolves when the value is accepted under back-pressure, not when it is delivered. The value is copied before
+ * `send` returns, so its memory can be reused immediately; `{ transfer: true }` hands the memory over instead.
+ *
+ * ```ts
+ * const [session] = await network.makeSessions({ count: 1 })
+ * await session.send('bob', { type: 'Bytes', value: Buffer.from('hello') })
+ * const reply = await session.receive('bob', { timeoutMs: 5_000 })
+ * ```
  */
 export class Session {
-  /** The number on the wire. */
+  /** The session id on the wire. */
   readonly id: number
-  /** The place in its batch. */
+  /** The position in its `makeSessions` call, from 0. */
   readonly index: number
   readonly peers: readonly string[]
-  /** Who comes next and who came before in the order of identities. */
+  /** The next and the previous party, in the order of identities. */
   readonly ring: Ring
-  /** Keys agreed with the neighbours in the ring, when `makeSessions` was asked for them. */
+  /** Keys agreed with the neighbours in the ring, if `makeSessions` was called with `agreePrfKeys`. */
   readonly prf: PrfKeys | null
-  readonly #services: SessionContext
+  readonly #context: SessionContext
   readonly #channels: ReadonlyMap<string, Channel>
   readonly #onClosed: (error: Error | null) => void
   #liveLanes = 0
-  /** Calls of `send` whose value is not accepted yet. */
+  /** Pending calls of `send`, by peer. */
   readonly #sending = new Map<Promise<void>, string>()
   #lastPeer: string | null = null
   #lastChannel: Channel | null = null
@@ -85,9 +94,9 @@ export class Session {
     this.id = input.id
     this.index = input.index
     this.peers = [...input.channels.keys()]
-    this.ring = ringAround(input.services.options.identity, this.peers)
+    this.ring = ringAround(input.context.options.identity, this.peers)
     this.prf = input.prf
-    this.#services = input.services
+    this.#context = input.context
     this.#channels = input.channels
     this.#onClosed = input.onClosed
     for (const { lane } of input.channels.values()) {
@@ -98,13 +107,16 @@ export class Session {
   }
 
   /**
-   * Byte path 1/12: a value for a peer. Resolves when accepted; waits while the link is down or blocked. Of a call that is not
-   * awaited, misuse is an unhandled rejection; that it could not be sent any more is none: {@link ended} tells.
+   * Sends a value to a peer. Resolves when the value is accepted, and waits while the connection is down or blocked.
+   *
+   * If you do not await the call, misuse surfaces as an unhandled rejection. A failed delivery does not; use {@link
+   * ended}.
    * @throws StatewireError ERR_UNKNOWN_PEER, ERR_INVALID_VALUE, ERR_NOT_TRANSFERABLE (the view is not detached then),
-   * ERR_SEND_QUEUE_FULL, ERR_SEND_TIMED_OUT (never handed to a connection: safe to send again), ERR_ABORTED, or why the session
-   * is over
+   *   ERR_SEND_QUEUE_FULL, ERR_SEND_TIMED_OUT (never handed to a connection: safe to send again), ERR_ABORTED, or the
+   *   error that ended the session
    */
   send(peer: string, value: NetworkValue, options?: SendOptions): Promise<void> {
+    // Byte path 1/12.
     try {
       const channel = this.#channel(peer)
       if (options !== undefined) checkSend(options, 'send', sendNames)
@@ -116,8 +128,9 @@ export class Session {
   }
 
   /**
-   * As `send`, for a loop at full speed: false means that the value was not taken; await `send` of it instead.
-   * @throws as `send`
+   * Sends a value if it can be accepted immediately, for loops at full speed. Otherwise returns false: await `send`
+   * instead.
+   * @throws like `send`
    */
   trySend(peer: string, value: NetworkValue, options?: Pick<SendOptions, 'transfer'>): boolean {
     const channel = this.#channel(peer)
@@ -126,22 +139,22 @@ export class Session {
     return channel.state.trySend(channel.lane, value, options?.transfer)
   }
 
-  /** The same value to every peer of the session; resolves when all have accepted it. It is copied for each: no `transfer`. */
+  /** Sends the same value to every peer of the session, as a copy each. Resolves when all have accepted it. */
   async broadcast(value: NetworkValue, options?: CallOptions): Promise<void> {
     checkCall(options, 'broadcast')
     await Promise.all(this.peers.map((peer) => this.send(peer, value, options)))
   }
 
   /**
-   * Resolves when everything sent so far to `peers` (default: all) has been acknowledged by their runtimes: it is in their
-   * queues, or their handlers have returned or thrown.
-   * @throws LinkResetError with the outcomes, or StatewireError ERR_SESSION_RESET if the peer closed the session before it
-   * acknowledged everything: the rest was dropped, or its acknowledgement was not sent any more;
-   * ERR_DIALECT_UNSUPPORTED (ampc acknowledges nothing), ERR_UNKNOWN_PEER, ERR_INVALID_OPTION, ERR_TIMED_OUT, ERR_ABORTED
+   * Resolves when the runtimes of `peers` (default: all) have acknowledged everything sent so far: the values are in
+   * their queues, or their handlers have returned or thrown.
+   * @throws LinkResetError with the outcomes; StatewireError ERR_SESSION_RESET if the peer closed the session before it
+   *   had acknowledged everything (the rest was dropped, or its acknowledgement was not sent); ERR_DIALECT_UNSUPPORTED
+   *   (ampc has no acknowledgements), ERR_UNKNOWN_PEER, ERR_INVALID_OPTION, ERR_TIMED_OUT, ERR_ABORTED
    */
   async flush(options?: FlushOptions): Promise<void> {
     checkCall(options, 'flush', ['signal', 'timeoutMs', 'peers'])
-    const { nowMs } = this.#services
+    const { nowMs } = this.#context
     const startedAtMs = nowMs()
     const channels = this.#channelsOf(options?.peers)
     const sending = [...this.#sending].flatMap(([sent, peer]) => (channels.has(peer) ? [sent] : []))
@@ -149,9 +162,9 @@ export class Session {
       await this.#bounded<void>(
         options,
         'ERR_TIMED_OUT',
-        `what was sent before on session ${this.id} did not leave`,
+        `earlier values of session ${this.id} were not accepted`,
         (resolve) => {
-          // Whoever called send hears of those that fail.
+          // A failed send rejects for its own caller.
           void Promise.allSettled(sending).then(() => resolve())
           return () => {}
         },
@@ -163,10 +176,10 @@ export class Session {
         : { ...options, timeoutMs: Math.max(0, Math.ceil(options.timeoutMs - (nowMs() - startedAtMs))) }
     const acked = (peer: string, { lane, state }: Channel): Promise<void> =>
       bounded<void>(
-        this.#services,
+        this.#context,
         rest,
         'ERR_TIMED_OUT',
-        `${peer} did not acknowledge what was sent on session ${this.id}`,
+        `${peer} did not acknowledge everything sent on session ${this.id}`,
         (resolve, reject) => state.whenAcked(lane, resolve, reject),
       )
     await Promise.all([...channels].map(([peer, channel]) => acked(peer, channel)))
@@ -180,13 +193,14 @@ export class Session {
   }
 
   /**
-   * Byte path 12/12: the next value of a peer, in order. Without `timeoutMs` it waits as long as the session lives.
+   * Returns the next value of a peer, in order. Without `timeoutMs` it waits for as long as the session lives.
    * @throws ConnectionLostError once for each broken connection, at its place between the values (mode `reconnect`);
-   * StatewireError ERR_TIMED_OUT, ERR_ABORTED, ERR_HANDLER_SET, or why the session is over
+   *   StatewireError ERR_TIMED_OUT, ERR_ABORTED, ERR_HANDLER_SET, or the error that ended the session
    */
   receive(peer: string, options?: CallOptions): Promise<NetworkValue> {
     const channel = this.#channels.get(peer)
     if (channel === undefined) return Promise.reject(unknownPeer(peer, this.peers))
+    // Byte path 12/12.
     try {
       checkCall(options, 'receive')
       const value = channel.lane.take()
@@ -204,14 +218,14 @@ export class Session {
 
   /**
    * Iterates over the values of a peer. Ends normally when either side closes the session, drains the peer or shuts its
-   * network down in an orderly way; `return` ends it at once and takes no value away.
-   * @throws what `receive` throws: a loss, an abort, a handler that is set
+   * network down. `return` ends it immediately and leaves unread values in place.
+   * @throws what `receive` throws: lost values, an abort, a handler that is set
    */
   values(peer: string, options?: { readonly signal?: AbortSignal | undefined }): SessionValues {
     const { lane } = this.#channel(peer)
     checkCall(options, 'values', ['signal'])
     return new SessionValues({
-      context: this.#services,
+      context: this.#context,
       lane,
       what: `no value from ${peer} on session ${this.id}`,
       signal: options?.signal,
@@ -219,8 +233,11 @@ export class Session {
   }
 
   /**
-   * Full speed: every value by plain call, nothing queued. A handler that throws, or returns a promise that
-   * rejects, ends this session's lane to this peer and nothing else. A `receive` that waits is rejected with ERR_HANDLER_SET; {@link ended} tells when no more come.
+   * Calls `handler` for every value of a peer, synchronously and without queueing: the fastest way to read. Null
+   * removes it.
+   *
+   * A handler that throws, or returns a promise that rejects, ends the session with this peer and nothing else. A
+   * pending `receive` rejects with ERR_HANDLER_SET. Use {@link ended} to learn when no more values come.
    */
   handle(peer: string, handler: LaneHandler | null, options?: HandlerOptions): void {
     const { lane, state } = this.#channel(peer)
@@ -231,7 +248,7 @@ export class Session {
     try {
       lane.setHandler(handler, options)
     } catch (error) {
-      // It threw at a value that waited: as at any other, its lane ends and nothing else.
+      // The handler threw for a value in the queue. As for any other value, only this lane ends.
       state.closeLane(
         lane,
         new StatewireError(
@@ -244,28 +261,36 @@ export class Session {
     }
   }
 
-  /** Hears of every broken connection at once; `receive` tells it at its place between the values. */
+  /**
+   * Calls `listener` as soon as a connection breaks. `receive` reports the same loss at its place between the values.
+   */
   onConnectionLost(listener: (peer: string, loss: ConnectionLostError) => void): void {
     checkFunction(listener, 'the listener of onConnectionLost')
     for (const [peer, { lane }] of this.#channels) lane.onLoss = (loss) => listener(peer, loss)
   }
 
   /**
-   * Resolves, once the session with a peer is over, with why: LinkResetError with the outcomes of what was sent, or
-   * StatewireError ERR_SESSION_RESET (the peer ended it), ERR_SESSION_CLOSED (this side did), ERR_HANDLER_FAILED and others. What
-   * came before can still be received. Rejects for a peer that the session does not have.
+   * Resolves with the error that ended the session with a peer, once it is over. Values received before can still be
+   * read.
+   *
+   * The error is a LinkResetError with the outcomes of what was sent, or a StatewireError: ERR_SESSION_RESET (the peer
+   * ended it), ERR_SESSION_CLOSED (this side did), ERR_HANDLER_FAILED and others.
+   * @throws StatewireError ERR_UNKNOWN_PEER if the peer is not part of the session
    */
   ended(peer: string): Promise<Error> {
     const channel = this.#channels.get(peer)
     return channel === undefined ? Promise.reject(unknownPeer(peer, this.peers)) : channel.lane.whenEnded()
   }
 
-  /** Unread values of a peer. */
+  /** The number of unread values of a peer. */
   unread(peer: string): number {
     return this.#channel(peer).lane.unreadValues
   }
 
-  /** Ends the session here. In the native dialect its peers hear ERR_SESSION_RESET; in ampc nobody is told. When the last session of a batch is closed, its connections end. */
+  /**
+   * Closes the session. In the native dialect its peers get ERR_SESSION_RESET; in ampc they are not notified. In mode
+   * `fail`, closing the last session of a `makeSessions` call also closes its connections.
+   */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -274,7 +299,7 @@ export class Session {
     this.#onClosed(null)
   }
 
-  /** False once every lane of it has ended. */
+  /** False once every lane has ended. */
   get isLive(): boolean {
     return this.#liveLanes > 0
   }
@@ -296,7 +321,7 @@ export class Session {
   }
 
   #channel(peer: string): Channel {
-    // Values go to one peer many times in a row: comparing a name with itself costs less than looking it up.
+    // Many values in a row go to the same peer: comparing a name with itself is cheaper than a lookup.
     if (peer === this.#lastPeer) return this.#lastChannel as Channel
     const channel = this.#channels.get(peer)
     if (channel === undefined) throw unknownPeer(peer, this.peers)
@@ -306,16 +331,16 @@ export class Session {
   }
 
   #waitToSend(channel: Channel, peer: string, value: NetworkValue, options: SendOptions | undefined): Promise<void> {
-    const timeoutMs = options?.timeoutMs ?? this.#services.options.limits.sendTimeoutMs
+    const timeoutMs = options?.timeoutMs ?? this.#context.options.limits.sendTimeoutMs
     const sending = this.#bounded<void>(
       { ...options, timeoutMs },
       'ERR_SEND_TIMED_OUT',
-      `${peer} did not take a value of session ${this.id}`,
+      `${peer} did not accept a value of session ${this.id}`,
       (resolve, reject) => {
         const withdraw = channel.state.waitToSend(channel.lane, value, resolve, reject, options?.transfer)
         return () => void withdraw()
       },
-      () => this.#services.explainNotSent(peer, channel.state.isConnected),
+      () => this.#context.explainNotSent(peer, channel.state.isConnected),
     )
     const settled = (): void => void this.#sending.delete(sending)
     this.#sending.set(sending, peer)
@@ -330,7 +355,7 @@ export class Session {
     start: (resolve: (value: T) => void, reject: (error: Error) => void) => () => void,
     why?: () => string,
   ): Promise<T> {
-    return bounded(this.#services, options, code, what, start, why)
+    return bounded(this.#context, options, code, what, start, why)
   }
 }
 

@@ -157,7 +157,7 @@ describe('a key at the wrong time', () => {
     const socket = connect(Number(port), '127.0.0.1').resume()
     stops.push(() => socket.destroy())
     socket.write(Buffer.concat([greeting, Buffer.from('bob'), ...writer.take()]))
-    expect(await made).toContain('a key that is no number')
+    expect(await made).toContain('a key that is not a session number')
     await alice.shutdown()
     expect(spelt(await made)).toEqual([])
     recorder.checkAgain()

@@ -10,8 +10,8 @@ import { callRows, none, peerRows, refuses, valueRows } from './live-rows.ts'
 import type { Live, Row } from './live-rows.ts'
 
 const channelRows: Row[] = [
-  ...peerRows('send', ({ channel }, peer) => channel.send(peer, number(1)), 'on this control channel'),
-  ...peerRows('receive', ({ channel }, peer) => channel.receive(peer), 'on this control channel'),
+  ...peerRows('send', ({ channel }, peer) => channel.send(peer, number(1)), 'a peer of this control channel'),
+  ...peerRows('receive', ({ channel }, peer) => channel.receive(peer), 'a peer of this control channel'),
   ...valueRows('send', ({ channel, peer }, value) => channel.send(peer, value)),
   ...callRows('send', ({ channel, peer }, options) => channel.send(peer, number(1), options)),
   ...callRows('receive', ({ channel, peer }, options) => channel.receive(peer, options)),

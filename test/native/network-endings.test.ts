@@ -122,7 +122,7 @@ describe('a pending call', () => {
       expect(await scene.run(late)).toMatchObject({
         code: 'ERR_SEND_TIMED_OUT',
         retryable: true,
-        message: expect.stringMatching(/within 50 ms: it is connected, and its reader has fallen behind$/) as string,
+        message: expect.stringMatching(/within 50 ms: it is connected but does not read fast enough$/) as string,
       })
       for (let value = 0; value < 17; value++)
         expect((await scene.run(theirs.receive(alice.id))).value).toEqual(Buffer.alloc(4_000, value))
