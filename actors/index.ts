@@ -1,15 +1,12 @@
 /**
- * The runtime: how the charts of statewire/machines happen on real sockets.
+ * The runtime: actors that run the charts of statewire/machines on real sockets.
  */
 /// <reference types="node" preserve="true" />
-export { createNetwork, Network } from './network/network.ts'
-export type {
-  MakeSessionsOptions,
-  NetworkRuntimeOptions,
-  OpenControlChannelOptions,
-  Sessions,
-  SupervisorRef,
-} from './network/network.ts'
+export { createNetwork } from './network/create-network.ts'
+export type { NetworkRuntimeOptions } from './network/create-network.ts'
+export { Network } from './network/network.ts'
+export type { SupervisorRef } from './network/network.ts'
+export type { MakeSessionsOptions, OpenControlChannelOptions, Sessions } from './network/session-calls.ts'
 export { supervisor } from './network/supervisor.ts'
 export type { SupervisorEvent, SupervisorInput, SupervisorLogic } from './network/supervisor.ts'
 export { Session } from './session/session.ts'

@@ -1,17 +1,17 @@
 /**
- * Owns: the events that an application can listen to, typed.
- * Independent of: who emits them. They carry facts and lengths, never payload and never key material.
+ * Owns: the types of the events that an application can listen to.
+ * Independent of: who emits them. Events carry facts and lengths, never payload or key material.
  */
 import type { OutcomeCounts, ResetReason } from '../../protocol/native/epoch/outcomes.ts'
 import type { ConnectionLostError } from '../../protocol/lane.ts'
 import type { Cause } from './causes.ts'
 
 export type NetworkEvent =
-  /** The network runs; `address` is what was bound, null where nothing listens. */
+  /** The network is running. `url` is where it listens, with the real port; null if it does not listen. */
   | { readonly type: 'network.ready'; readonly url: string | null }
   | { readonly type: 'network.stopped' }
   | { readonly type: 'network.failed'; readonly cause: Cause }
-  /** Something an operator should know, such as that identities are only claimed on plain TCP. */
+  /** Something an operator should know, for example that identities are not verified on plain TCP. */
   | { readonly type: 'warning'; readonly message: string }
   | {
       readonly type: 'connection.opened'
@@ -29,7 +29,7 @@ export type NetworkEvent =
       readonly connection: string
       readonly cause: Cause
     }
-  /** Nothing was heard for a while. Nothing closes yet. */
+  /** Nothing was received for a while. The connection stays open for now. */
   | {
       readonly type: 'connection.suspect'
       readonly peer: string
@@ -37,7 +37,7 @@ export type NetworkEvent =
       readonly connectionId: number
       readonly connection: string
     }
-  /** A dial or a handshake that came to nothing; it is tried again while the peer is wanted. */
+  /** A dial or a handshake failed. It is retried while the peer is needed. */
   | {
       readonly type: 'connection.failed'
       readonly peer: string
@@ -46,7 +46,7 @@ export type NetworkEvent =
       readonly connection: string
       readonly cause: Cause
     }
-  /** An inbound connection that was not let in. `peer` is what it claimed to be, where it got so far. */
+  /** An inbound connection was refused. `peer` is the identity that it claimed; null if it did not get that far. */
   | {
       readonly type: 'connection.rejected'
       readonly remoteAddress: string
@@ -54,7 +54,7 @@ export type NetworkEvent =
       readonly connectionId?: number
       readonly cause: Cause
     }
-  /** Native: a new connection goes on where the last one ended; nothing was lost. */
+  /** Native: a new connection continues where the last one ended. No value was lost. */
   | {
       readonly type: 'link.resumed'
       readonly peer: string
@@ -62,7 +62,10 @@ export type NetworkEvent =
       readonly connectionId: number
       readonly replayedFrames: number
     }
-  /** Native: the link could not be resumed. Its sessions have ended; the outcomes are those of all values sent on them. */
+  /**
+   * Native: the link could not be resumed and its sessions have ended. `outcomes` counts the outcomes of all values
+   * sent on them.
+   */
   | {
       readonly type: 'link.reset'
       readonly peer: string
@@ -70,11 +73,13 @@ export type NetworkEvent =
       readonly connectionId: number
       readonly reason: ResetReason
       readonly outcomes: OutcomeCounts
-      /** What the peer said with its Goodbye, or ''. */ readonly said: string
+      /** The reason in the peer's Goodbye, or ''. */ readonly said: string
     }
   | { readonly type: 'peer.up'; readonly peer: string }
   | { readonly type: 'peer.down'; readonly peer: string; readonly cause: Cause }
-  /** `network.drain` has let go of it; the counts are those of the values that were accepted and not acknowledged when it began. */
+  /**
+   * `network.drain` has finished. The counts cover the values that were accepted and not acknowledged when it began.
+   */
   | {
       readonly type: 'peer.drained'
       readonly peer: string
@@ -82,13 +87,19 @@ export type NetworkEvent =
       readonly unknown: number
       readonly notSent: number
     }
-  /** Another process uses this side's key towards the peer, or the clock went back. */
+  /** Another process uses this side's key to connect to the peer, or the clock was set back. */
   | { readonly type: 'peer.duplicate'; readonly peer: string }
-  /** Actors of this peer failed beyond their intensity. Other peers go on; it is tried again at the cap of the back-off. */
+  /**
+   * Actors of this peer crashed more often than their restart intensity allows. Other peers are not affected. The peer
+   * is tried again after `limits.backoffMaxMs`.
+   */
   | { readonly type: 'peer.errored'; readonly peer: string; readonly cause: Cause }
-  /** An actor failed; a new one has taken its place. */
+  /** An actor crashed and was replaced. */
   | { readonly type: 'child.restarted'; readonly parent: string; readonly child: string; readonly cause: Cause }
-  /** A handler of the application threw. Its session with this peer has ended; other sessions and peers are not affected. */
+  /**
+   * A handler of the application threw. Its session with this peer has ended; other sessions and peers are not
+   * affected.
+   */
   | {
       readonly type: 'handler.failed'
       readonly peer: string
@@ -107,7 +118,7 @@ export type NetworkEvent =
 
 export type NetworkEventType = NetworkEvent['type']
 
-/** The types of all events, for code that listens to each of them. */
+/** All event types, for code that listens to every event. */
 export const networkEventTypes = [
   'network.ready',
   'network.stopped',
@@ -134,7 +145,7 @@ export const networkEventTypes = [
 
 export type NetworkEventOf<T extends NetworkEventType> = Extract<NetworkEvent, { type: T }>
 
-/** What a session emits of one of its peers. */
+/** Emitted by a session when a connection to a peer is lost. */
 export interface SessionLoss {
   readonly peer: string
   readonly error: ConnectionLostError

@@ -1,7 +1,7 @@
 /**
- * Owns: the API of the first design, in its words: a builder collects peers, `build` gives a Reconnector and the
- * connections, and a TcpNetworkHandle makes sessions over them.
- * Refuses to know: how any of it happens; it is a thin dress over Network.
+ * Owns: the builder API that follows the Rust ampc crate: a builder collects peers, `build` returns a Reconnector and
+ * the connections, and a TcpNetworkHandle makes sessions over them.
+ * Independent of: how any of it works; it is a thin layer over Network.
  */
 import { StatewireError } from '../../codec/errors.ts'
 import { formatValue } from '../../codec/format-value.ts'
@@ -9,26 +9,22 @@ import { onAbort } from '../base/abort-listeners.ts'
 import { errorOf } from '../base/causes.ts'
 import { checkCall, checkFunction, checkObject, invalid } from '../base/checks.ts'
 import { checkRuntime } from '../config/runtime-options.ts'
-import { createNetwork } from './network.ts'
-import type {
-  MakeSessionsOptions,
-  Network,
-  NetworkRuntimeOptions,
-  OpenControlChannelOptions,
-  Sessions,
-} from './network.ts'
+import { createNetwork } from './create-network.ts'
+import type { NetworkRuntimeOptions } from './create-network.ts'
+import type { Network } from './network.ts'
+import type { MakeSessionsOptions, OpenControlChannelOptions, Sessions } from './session-calls.ts'
 import type { ControlChannel } from '../session/control-channel.ts'
 import type { AmpcPlaintextConfig, AmpcTlsConfig, PeerOption } from '../config/options.ts'
 import { supervisorServices } from './supervisor.ts'
 import type { Services } from './services.ts'
 import type { WaitingCall } from '../session/session-context.ts'
 
-/** As AmpcConfig, without the peers: those are included one by one. */
+/** AmpcConfig without the peers, which are added with `includePeer`. */
 export type BuilderConfig = Omit<AmpcTlsConfig, 'peers'> | Omit<AmpcPlaintextConfig, 'peers'>
 
 export interface BuildOptions {
   readonly signal?: AbortSignal | undefined
-  /** Until the port is bound and, in mode `reconnect`, all connections are up. */
+  /** The time limit in milliseconds for binding the port and, in mode `reconnect`, for connecting to all peers. */
   readonly timeoutMs?: number | undefined
 }
 
@@ -43,37 +39,40 @@ export class PeerConnectionBuilder {
   readonly #peers: PeerOption[] = []
   #isBuilt = false
 
-  /** @throws StatewireError ERR_INVALID_OPTION; the rest of what is wrong comes from `build` */
+  /** @throws StatewireError ERR_INVALID_OPTION; `build` checks the rest of the configuration */
   constructor(config: BuilderConfig, runtime: NetworkRuntimeOptions = {}) {
     checkObject(config, 'the configuration')
-    if ('peers' in config)
-      throw invalid('peers is not an option of the builder: they are included one by one, with includePeer')
+    if ('peers' in config) throw invalid('peers is not an option of the builder: add each peer with includePeer')
     checkRuntime(runtime)
     this.#config = config
     this.#runtime = runtime
   }
 
-  /** A peer to be connected with; the url is needed for those that this side dials. Everyone else is closed at the door. */
+  /**
+   * Adds a peer.
+   * @param url needed for peers that this side dials; connections from peers that are not included are closed
+   */
   includePeer(id: string, url?: string): this {
-    if (this.#isBuilt) throw invalid(`${formatValue(id)} was included after build was called`)
+    if (this.#isBuilt) throw invalid(`${formatValue(id)} cannot be included after build was called`)
     this.#peers.push(url === undefined ? { id } : { id, url })
     return this
   }
 
   /**
-   * Mode `reconnect`: resolves when the one set of connections that serves all batches is up. Mode `fail`: when the port
-   * is bound, because there each `makeSessions` opens its own set.
-   * @throws StatewireError as createNetwork and Network.ready do, ERR_TIMED_OUT, ERR_ABORTED; nothing is left open then
+   * Starts the network. In mode `reconnect` it resolves when all connections are up. In mode `fail` it resolves when
+   * the port is bound, because each `makeSessions` call opens its own connections.
+   * @throws StatewireError like createNetwork and Network.ready, ERR_TIMED_OUT, ERR_ABORTED; everything is closed again
+   *   then
    */
   async build(options: BuildOptions = {}): Promise<BuiltPeers> {
     checkCall(options, 'build')
-    if (this.#isBuilt) throw invalid('build was called on this builder before; make another one')
+    if (this.#isBuilt) throw invalid('build was already called on this builder; create another one')
     this.#isBuilt = true
     const network = createNetwork({ ...this.#config, peers: this.#peers }, this.#runtime)
     const services = supervisorServices(network.ref) as Services
     try {
       await network.ready()
-      await connected(network, services, options)
+      await waitForConnections(network, services, options)
     } catch (error) {
       await network.shutdown()
       throw error
@@ -82,14 +81,17 @@ export class PeerConnectionBuilder {
   }
 }
 
-/** Keeps alive what was once asked for. Stopping it ends everything it keeps. */
+/** Keeps the connections alive. Stopping it shuts the network down. */
 export class Reconnector {
   readonly #network: Network
   constructor(network: Network) {
     this.#network = network
   }
 
-  /** Hears when a connection is re-established after a break. */
+  /**
+   * Calls `listener` whenever a lost connection is re-established.
+   * @returns a function that removes the listener
+   */
   onReconnected(listener: (peer: string) => void): () => void {
     checkFunction(listener, 'the listener of onReconnected')
     const lost = new Set<string>()
@@ -112,7 +114,7 @@ export class Reconnector {
   }
 }
 
-/** What `build` made; a TcpNetworkHandle takes it over. */
+/** The result of `build`, for a TcpNetworkHandle. */
 export class PeerConnections {
   readonly network: Network
   constructor(network: Network) {
@@ -130,7 +132,7 @@ export class TcpNetworkHandle {
   constructor(built: BuiltPeers) {
     const connections = (built as Partial<BuiltPeers> | null | undefined)?.connections
     if (!(connections instanceof PeerConnections))
-      throw invalid(`a TcpNetworkHandle takes what build gave, got ${formatValue(built)}`)
+      throw invalid(`a TcpNetworkHandle takes the result of build, got ${formatValue(built)}`)
     this.#network = connections.network
   }
 
@@ -155,14 +157,14 @@ export class TcpNetworkHandle {
   }
 }
 
-function connected(network: Network, services: Services, options: BuildOptions): Promise<void> {
+function waitForConnections(network: Network, services: Services, options: BuildOptions): Promise<void> {
   const timeoutMs = options.timeoutMs ?? services.options.limits.makeSessionsTimeoutMs
   const { signal } = options
-  const isWhole = (): boolean =>
+  const areAllReady = (): boolean =>
     services.options.onConnectionLost === 'fail' || services.baseLinks.areReady(network.peers)
   if (signal?.aborted === true)
     return Promise.reject(new StatewireError('ERR_ABORTED', 'build was aborted', { cause: signal.reason }))
-  if (isWhole()) return Promise.resolve()
+  if (areAllReady()) return Promise.resolve()
   return new Promise((resolve, reject) => {
     const finish = (error?: Error): void => {
       deadline.cancel()
@@ -201,7 +203,7 @@ function connected(network: Network, services: Services, options: BuildOptions):
       if (failed !== null) return call.connectFailed(peer, failed)
     }
     services.baseLinks.onChange = () => {
-      if (isWhole()) finish()
+      if (areAllReady()) finish()
     }
   })
 }

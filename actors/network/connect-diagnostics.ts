@@ -1,7 +1,7 @@
 /**
- * Owns: why each peer is not connected, in words for the calls that wait for it: dials that failed, connections that were refused
- * here, or that nobody dials.
- * Independent of: who waits, and of what is done about it.
+ * Owns: explanations of why a peer is not connected, for error messages: dials that failed, connections that were
+ * refused here, or a missing dialer.
+ * Independent of: who waits, and what is done about it.
  */
 import type { Cause } from '../base/causes.ts'
 import type { NetworkEvent } from '../base/events.ts'
@@ -17,7 +17,7 @@ interface Failures {
 /** The key of failures that belong to no link of this side. */
 const noLink = -1
 
-/** Failures of each link to each peer. A link that opens has no failures any more; those of the other links stay. */
+/** The failures of each link to each peer. They are cleared for each link when it opens. */
 class FailureTable {
   readonly #failures = new Map<string, Map<number, Failures>>()
 
@@ -25,7 +25,7 @@ class FailureTable {
     const ofPeer = this.#failures.get(peer) ?? new Map<number, Failures>()
     this.#failures.set(peer, ofPeer)
     const count = (ofPeer.get(connectionId)?.count ?? 0) + 1
-    // Written anew, so that the last one is at the end.
+    // Inserted again, so that the latest one is last.
     ofPeer.delete(connectionId)
     ofPeer.set(connectionId, { count, last })
   }
@@ -36,7 +36,7 @@ class FailureTable {
     ofPeer?.delete(noLink)
   }
 
-  /** @param links those that are asked about; all if not given */
+  /** @param links the links to include; all by default */
   of(peer: string, links?: ReadonlySet<number>): Failures | null {
     const found = [...(this.#failures.get(peer) ?? [])].filter(
       ([id]) => links === undefined || links.has(id) || id === noLink,
@@ -53,8 +53,8 @@ export class ConnectDiagnostics {
   readonly #refusals = new FailureTable()
   /** Peers that were connected before, so they know how to reach this side. */
   readonly #known = new Set<string>()
-  /** Refusals of connections whose peer is unknown or not one of this network. */
-  #refusalsOfStrangers: Failures | null = null
+  /** Refusals of connections from unknown peers, or from peers that did not identify themselves. */
+  #unknownRefusals: Failures | null = null
 
   constructor(options: ResolvedOptions, peers: PeerTable) {
     this.#options = options
@@ -68,64 +68,65 @@ export class ConnectDiagnostics {
       this.#known.add(event.peer)
       this.#dials.opened(event.peer, event.connectionId)
       this.#refusals.opened(event.peer, event.connectionId)
-      // They may have been those of this peer. Any other stranger will be refused again.
-      this.#refusalsOfStrangers = null
+      // They may have come from this peer. Another unknown peer will be refused again.
+      this.#unknownRefusals = null
     }
   }
 
   #recordRefusal(peer: string | null, connectionId: number | undefined, last: Cause): void {
     const { connectionParallelism } = this.#options
-    // A control channel has the number after those of the sessions. A peer may claim any other number.
+    // A control channel uses the id after those of the sessions. A peer may claim any other id.
     const link = connectionId === undefined || connectionId > connectionParallelism ? noLink : connectionId
     if (peer !== null && this.#peers.has(peer)) this.#refusals.add(peer, link, last)
-    else this.#refusalsOfStrangers = { count: (this.#refusalsOfStrangers?.count ?? 0) + 1, last }
+    else this.#unknownRefusals = { count: (this.#unknownRefusals?.count ?? 0) + 1, last }
   }
 
   /**
-   * " (4 attempts; the last: connect ECONNREFUSED 127.0.0.1:1)", or nothing.
+   * For example " (4 attempts; the last: connect ECONNREFUSED 127.0.0.1:1)", or ''.
    * @param url where this side listens
-   * @param links the connection ids that are missing; all if not given
+   * @param links the connection ids that are missing; all by default
    */
   sentenceFor(peer: string, url: string | null, links?: ReadonlySet<number>): string {
     const refusals = this.#refusalsIn(peer, links)
     const dials = this.#dials.of(peer, links)
-    const said = dials === null ? this.#nobodyDials(peer, url, refusals !== '') : this.#dialsFailed(dials)
+    const said = dials === null ? this.#missingDial(peer, url, refusals !== '') : this.#failedDials(dials)
     const parts = [said, refusals].filter((part) => part !== '')
     return parts.length === 0 ? '' : ` (${parts.join('; ')})`
   }
 
-  #dialsFailed({ count, last }: Failures): string {
-    // A listener with TLS closes such a connection without a byte, so nothing that came can tell.
-    const isPerhapsTls = this.#options.security === 'plaintext' && last.code === 'ERR_HANDSHAKE_REFUSED'
-    return `${count} ${count === 1 ? 'attempt' : 'attempts'}; the last: ${last.message}${isPerhapsTls ? "; this side dials without TLS (security: 'plaintext'), which a listener with TLS does not take" : ''}`
+  #failedDials({ count, last }: Failures): string {
+    // A TLS listener closes a plain TCP connection without an answer, so this side can only guess.
+    const mayNeedTls = this.#options.security === 'plaintext' && last.code === 'ERR_HANDSHAKE_REFUSED'
+    return `${count} ${count === 1 ? 'attempt' : 'attempts'}; the last: ${last.message}${mayNeedTls ? "; this side dials without TLS (security: 'plaintext'), which a TLS listener does not accept" : ''}`
   }
 
-  #nobodyDials(peer: string, url: string | null, hasCome: boolean): string {
+  #missingDial(peer: string, url: string | null, wasRefused: boolean): string {
     const { role } = this.#peers.get(peer) ?? {}
     if (role !== 'acceptor') return ''
     const isNative = this.#options.dialect === 'native'
     const here =
       url ?? (this.#options.listen === null ? 'this side' : formatUrl(this.#options.listen, this.#options.security))
-    const dials = `${isNative ? 'it has no url here' : 'it has the greater identity'}, so it has to dial ${here}`
-    if (hasCome) return dials
-    if (this.#known.has(peer)) return `${dials} again, and did not come yet${isNative ? '' : this.#perhapsFewer()}`
-    return `${dials}, and did not come: ${isNative ? 'one of the two sides needs the url of the other' : 'it needs that url'}`
+    const dials = `${isNative ? 'it has no url here' : 'it has the greater identity'}, so it must dial ${here}`
+    if (wasRefused) return dials
+    if (this.#known.has(peer))
+      return `${dials} again, but has not connected yet${isNative ? '' : this.#parallelismHint()}`
+    return `${dials}, but has not connected: ${isNative ? 'one of the two sides needs the url of the other' : 'it needs that url'}`
   }
 
-  /** Native peers agree on the lesser number. */
-  #perhapsFewer(): string {
+  /** Native peers use the lower of both numbers. */
+  #parallelismHint(): string {
     const { connectionParallelism } = this.#options
     return connectionParallelism === 1
       ? ''
-      : `: it may be set to fewer connections than connectionParallelism is here, ${connectionParallelism}`
+      : `: its connectionParallelism may be lower than ${connectionParallelism}, which is set here`
   }
 
   #refusalsIn(peer: string, links: ReadonlySet<number> | undefined): string {
     const own = this.#refusals.of(peer, links)
     if (own !== null)
       return `${own.count} of its connections ${own.count === 1 ? 'was' : 'were'} refused here, the last: ${own.last.message}`
-    const others = this.#refusalsOfStrangers
+    const others = this.#unknownRefusals
     if (others === null) return ''
-    return `${others.count} ${others.count === 1 ? 'connection that may have been its own was' : 'connections that may have been its own were'} refused here, the last: ${others.last.message}`
+    return `${others.count} ${others.count === 1 ? 'connection from an unknown peer, possibly this one, was' : 'connections from unknown peers, possibly this one, were'} refused here, the last: ${others.last.message}`
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Owns: how links are let go of in order: nothing new is taken, what was accepted is acknowledged or reported, then Goodbye;
+ * Owns: how links are drained: no new values are accepted, accepted ones are acknowledged or reported, then Goodbye,
  * all within a time limit.
- * Refuses to know: who asked for it; what follows for sessions, which end with their links.
+ * Independent of: who requested it, and what happens to sessions, which end with their links.
  */
 import { StatewireError } from '../../codec/errors.ts'
 import { formatValue } from '../../codec/format-value.ts'
@@ -12,25 +12,27 @@ import type { Cause } from '../base/causes.ts'
 import type { Services } from './services.ts'
 import { send } from '../statechart/send.ts'
 
-/** Of the values that `send` had accepted for this peer and that were not acknowledged when the drain began. */
+/**
+ * What became of the values that `send` had accepted for this peer and that were not acknowledged when the drain began.
+ */
 export interface DrainReport {
   readonly peer: string
   readonly acked: number
-  /** Handed to a connection, and neither acknowledged nor surely lost. */
+  /** Handed to a connection, and neither acknowledged nor certainly lost. */
   readonly unknown: number
-  /** Surely not received: safe to send again. */
+  /** Certainly not received: safe to send again. */
   readonly notSent: number
 }
 
 export interface DrainOptions {
-  /** For all of it, Goodbye included; `limits.shutdownTimeoutMs` if not given. */
+  /** The time limit in milliseconds, including the Goodbye; `limits.shutdownTimeoutMs` by default. */
   readonly timeoutMs?: number | undefined
-  /** Goes to the peer with the Goodbye, and is shown in its `link.reset`. At most 256 bytes of UTF-8. */
+  /** Sent to the peer with the Goodbye and reported in its `link.reset`. At most 256 bytes of UTF-8. */
   readonly reason?: string | undefined
 }
 
-/** What a Goodbye and its answer are given at the end of the limit: a round trip. */
-function partingMs(services: Services, limitMs: number): number {
+/** The part of the limit reserved for the Goodbye and its answer, which take a round trip. */
+function goodbyeTimeoutMs(services: Services, limitMs: number): number {
   return Math.min(services.options.limits.closeTimeoutMs, limitMs / 10)
 }
 
@@ -39,10 +41,11 @@ function reportsOf(states: Iterable<LinkCore>): DeliveryReports[] {
 }
 
 /**
- * Takes nothing new from now on. Calls back once everything that was accepted is acknowledged, or when the time is up.
- * A link that is down has all of the time to come back. One that is up leaves some of it for its Goodbye.
+ * Refuses new values from now on. Calls back when all accepted values are acknowledged, or when the time is up.
+ *
+ * A link that is down has all of the time to come back. A link that is up leaves some of it for its Goodbye.
  */
-export function settleLinks(
+export function drainLinks(
   services: Services,
   peer: string,
   states: Iterable<LinkCore>,
@@ -60,7 +63,7 @@ export function settleLinks(
     deadline.cancel()
     onSettled()
   }
-  const restMs = partingMs(services, limitMs)
+  const restMs = goodbyeTimeoutMs(services, limitMs)
   let deadline = services.wheel.schedule(limitMs - restMs, () => {
     if ([...links].some(({ isConnected }) => isConnected)) settle()
     else deadline = services.wheel.schedule(restMs, settle)
@@ -74,15 +77,18 @@ export function settleLinks(
   if (links.size > 0) send(services.reconnector ?? undefined, { type: 'dial.hurry', peer })
 }
 
-/** What every call for the peer hears from now on: only another network takes something for it again. The peer hears the reason alone. */
+/** The error of every later call for the peer. The peer itself only gets the reason. */
 export function drainedError(peer: string, reason?: string): StatewireError {
   return new StatewireError(
     'ERR_PEER_DRAINED',
-    `${peer} was drained, and nothing new is taken for it as long as this network lives${reason === undefined ? '' : `: ${reason}`}`,
+    `${peer} was drained, and this network accepts nothing new for it${reason === undefined ? '' : `: ${reason}`}`,
   )
 }
 
-/** The drain of one peer, for `network.drain`. `close` asks its actor to say Goodbye, within so many milliseconds. */
+/**
+ * Drains one peer, for `network.drain`.
+ * @param close asks the peer's actor to say Goodbye within that many milliseconds
+ */
 export function drainPeer(
   services: Services,
   peer: string,
@@ -105,12 +111,12 @@ export function drainPeer(
   const drained = causeOf(drainedError(peer, reason.message))
   const startedAtMs = services.nowMs()
   return new Promise((resolve) => {
-    settleLinks(services, peer, states, drained, limitMs, () => {
+    drainLinks(services, peer, states, drained, limitMs, () => {
       const leftMs = Math.max(startedAtMs + limitMs - services.nowMs(), 1)
       const restMs = Math.min(services.options.limits.closeTimeoutMs, leftMs)
       close(restMs)
-      // An actor that was set aside, or is late, can not say Goodbye any more.
-      const deadline = services.wheel.schedule(restMs + lateMs, () => {
+      // An actor that was set aside, or is late, cannot say Goodbye any more.
+      const deadline = services.wheel.schedule(restMs + graceMs, () => {
         for (const state of links) state.close(errorOf(drained))
       })
       Promise.all(links.map(({ whenClosed }) => whenClosed)).then(
@@ -126,14 +132,17 @@ export function drainPeer(
   })
 }
 
-/** The peer's actor has the same deadline, and comes first. */
-const lateMs = 50
+/** Added to the deadline that the peer's actor has, which should pass first. */
+const graceMs = 50
 
 /** @throws StatewireError ERR_DIALECT_UNSUPPORTED, ERR_INVALID_OPTION */
 export function checkDrain(services: Services, { timeoutMs, reason }: DrainOptions): void {
   if (services.options.dialect !== 'native')
-    throw new StatewireError('ERR_DIALECT_UNSUPPORTED', 'drain needs acknowledgements, which the ampc dialect has not')
+    throw new StatewireError(
+      'ERR_DIALECT_UNSUPPORTED',
+      'drain needs acknowledgements, which the ampc dialect does not have',
+    )
   checkTimeoutMs(timeoutMs, 'timeoutMs', false)
   if (reason !== undefined && (typeof reason !== 'string' || Buffer.byteLength(reason) > 256))
-    throw invalid(`reason must be a text of at most 256 bytes, got ${formatValue(reason)}`)
+    throw invalid(`reason must be a string of at most 256 bytes, got ${formatValue(reason)}`)
 }

@@ -1,7 +1,7 @@
 /**
- * Owns: the listeners that an application adds to a network's events. What a listener throws is reported and goes no
- * further.
- * Independent of: which events there are, and of who emits them.
+ * Owns: the listeners that an application adds to a network's events. Errors thrown by a listener are reported and go
+ * no further.
+ * Independent of: the kinds of events, and who emits them.
  */
 import { formatValue } from '../../codec/format-value.ts'
 import type { ActorRefFrom } from '../../machines/xstate.ts'
@@ -30,7 +30,10 @@ export class EventListeners {
     this.#log = log
   }
 
-  /** @returns a function that removes the listener @throws StatewireError ERR_INVALID_OPTION */
+  /**
+   * @returns a function that removes the listener
+   * @throws StatewireError ERR_INVALID_OPTION
+   */
   add<T extends NetworkEventType>(type: T, listener: Listener<T>, isOnce: boolean): () => void {
     checkListener(type, listener)
     const report = this.#reporter(type)
@@ -66,7 +69,10 @@ export class EventListeners {
     found?.remove()
   }
 
-  /** Logs each failure of one listener. Only the first is a process warning: an event may come thousands of times. */
+  /**
+   * Logs each failure of a listener. Only the first one is a process warning, because an event may be emitted thousands
+   * of times.
+   */
   #reporter(type: NetworkEventType): (error: unknown) => void {
     let hasWarned = false
     return (error) => {

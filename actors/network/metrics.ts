@@ -1,25 +1,25 @@
 /**
- * Owns: the snapshot of figures that `network.metrics()` gives: plain, computed when asked for, units in the names.
- * Refuses to know: who collects it, and how the figures come about.
+ * Owns: the figures returned by `network.metrics()`: plain data, computed on each call, with units in the names.
+ * Independent of: who collects them, and how they are counted.
  */
 import type { LinkCounters } from '../../protocol/link-core.ts'
 import type { HeldMemory, LinkFigures } from '../../protocol/link-figures.ts'
 import type { BaseLink } from '../link/base-links.ts'
 import type { Services } from './services.ts'
 
-/** Counters grow from the start of the network on; everything else is of this moment. All of it is plain JSON. */
+/** Figures of a network, as plain JSON. Counters start with the network; all other figures are current. */
 export interface NetworkMetrics {
   readonly identity: string
   readonly actors: number
   readonly deadlines: number
-  /** Of the transport: sockets and listeners. */
+  /** Handles of the transport: sockets and listeners. */
   readonly handles: number
-  /** What the native links hold together of `memoryBudgetBytes`. */
+  /** The memory that the native links hold, out of `memoryBudgetBytes`. */
   readonly memory: HeldMemory & {
     readonly budgetBytes: number
-    /** The sum of what is held. */
+    /** The total that is held. */
     readonly usedBytes: number
-    /** Links that wait for room, to send or to read on. */
+    /** Links that wait for memory to send or to read. */
     readonly waitingLinks: number
   }
   readonly peers: readonly PeerMetrics[]
@@ -27,14 +27,14 @@ export interface NetworkMetrics {
 
 export interface PeerMetrics {
   readonly peer: string
-  /** Any of its links has a connection. */
+  /** At least one link has a connection. */
   readonly isUp: boolean
-  /** Those that outlive connections; none in mode `fail`, where each batch has its own. */
+  /** The permanent links; none in mode `fail`, where each `makeSessions` call has its own. */
   readonly links: readonly LinkMetrics[]
 }
 
 export interface LinkMetrics extends LinkCounters {
-  /** Its number: 0 to `connectionParallelism` - 1. */
+  /** The number of the link: 0 to `connectionParallelism` - 1. */
   readonly connectionId: number
   readonly isUp: boolean
   /** Null in the ampc dialect. */

@@ -1,6 +1,6 @@
 /**
- * Owns: the links to one peer and their supervision; where failures of this peer's actors stop.
- * Refuses to know: sockets, frames, sessions; other peers. The chart is machines/peer.ts.
+ * Owns: the links to one peer and their supervision. Failures of this peer's actors stop here.
+ * Independent of: sockets, frames, sessions; other peers. The chart is machines/peer.ts.
  */
 import { peerActions, peerMachine } from '../../machines/peer.ts'
 import type { PeerEvent, PeerFacts } from '../../machines/peer.ts'
@@ -17,7 +17,7 @@ import type { Services } from './services.ts'
 import type { Deadline } from '../base/timer-wheel.ts'
 import { send } from '../statechart/send.ts'
 
-/** Asks a peer for a link; `replyTo` hears `link.ready`, `link.up`, `link.down` and `link.failed`, with `peer`. */
+/** Requests a link from a peer. `replyTo` gets `link.ready`, `link.up`, `link.down` and `link.failed`, with `peer`. */
 export interface LinkRequest {
   readonly spec: LinkSpec
   readonly replyTo: AnyActorRef
@@ -53,11 +53,11 @@ class PeerBody implements Body {
     throw new Error(`a peer has no deadline ${deadline}`)
   }
 
-  /** After a crash the links of batches fail, and those that outlive crashes are down until they are asked for anew. */
+  /** After a crash the links of session groups fail. Permanent links are down until they are requested again. */
   dispose(): void {
     for (const { spec, replyTo } of this.#requests.values()) {
       const reason =
-        this.#services.failure ?? cause('ERR_NETWORK_STOPPED', `the network has let go of ${this.#peer.id}`)
+        this.#services.failure ?? cause('ERR_NETWORK_STOPPED', `the network closed its links to ${this.#peer.id}`)
       if (spec.onConnectionLost === 'fail') spec.state.close(errorOf(reason))
       else spec.state.connectionLost(reason.message, errorOf(reason))
       if (!this.#closing)
@@ -84,7 +84,7 @@ class PeerBody implements Body {
       kind: 'link',
       logic: link,
       input: { context: this.#services, peer: this.#peer, spec: request.spec },
-      // A link of a batch that ends together must not come back from a crash: its batch ends. Others outlive their crashes.
+      // A link of a session group is not restarted after a crash: its group ends. Permanent links are restarted.
       restart: request.spec.onConnectionLost === 'fail' ? 'temporary' : 'transient',
     })
   }
@@ -95,7 +95,7 @@ class PeerBody implements Body {
     else this.#forget(event.link)
   }
 
-  /** Its connection is dropped and made anew; the link and its lanes stay. */
+  /** Drops the connection of a link and makes a new one. The link and its lanes stay. */
   breakLink(event: { link: string; cause: Cause }): void {
     send(this.#port.children.get(event.link), { type: 'pump.failed', cause: event.cause })
   }
@@ -142,7 +142,7 @@ class PeerBody implements Body {
     else if (this.#port.children.size === 1) this.#leaveLast()
   }
 
-  /** The peer takes link 0 for the last of all links (docs/protocol.md, native). */
+  /** The peer expects link 0 to leave last (docs/protocol.md, native). */
   #lastToLeave(): AnyActorRef | undefined {
     const first = [...this.#requests.values()].find(
       ({ spec }) => spec.connectionId === 0 && spec.onConnectionLost === 'resume',
@@ -166,13 +166,13 @@ class PeerBody implements Body {
     for (const ref of this.#port.children.refs()) send(ref, event)
   }
 
-  /** A peer tells on link 0 how many links it has. */
+  /** A peer announces its number of links on link 0. */
   #watchLinks(): void {
     const { baseLinks } = this.#services
     for (const { id } of baseLinks.inUse(this.#peer.id).slice(1))
       send(this.#port.children.get(id), { type: 'link.wanted' })
     for (const { id, state } of baseLinks.unused(this.#peer.id)) {
-      // Its connection leads nowhere, and may not have noticed it. What the link held is over once it is down.
+      // Its connection is useless, and may not have failed yet. The link's state is reset once it is down.
       send(this.#port.children.get(id), {
         type: 'link.unwanted',
         cause: cause('ERR_CONNECTION_LOST', `${this.#peer.id} has fewer links now`),
@@ -184,17 +184,17 @@ class PeerBody implements Body {
   recordRestart(event: ChildEvent): void {
     const reason = causeOf('error' in event ? event.error : undefined, 'ERR_INTERNAL', `${event.id}: `)
     this.#services.emit({ type: 'child.restarted', parent: this.#port.id, child: event.id, cause: reason })
-    // The crash took the connection: the lanes live on and are told what may be missing.
+    // The crash closed the connection. The lanes live on and report what may be missing.
     const request = this.#requests.get(event.id)
     request?.spec.state.crashed()
     request?.spec.state.connectionLost(
-      `a bug ended the connection to ${this.#peer.id}: ${reason.message}`,
+      `an internal error ended the connection to ${this.#peer.id}: ${reason.message}`,
       errorOf(reason),
     )
     this.relay({ type: 'link.down', link: event.id, cause: reason })
   }
 
-  /** A link is beyond help: whoever asked for it hears so. */
+  /** A link crashed too often: notifies the actor that requested it. */
   recordEscalation(event: ChildEvent): void {
     this.#cause = causeOf('error' in event ? event.error : undefined, 'ERR_RESTART_INTENSITY', `${event.id}: `)
     const request = this.#requests.get(event.id)
@@ -214,13 +214,13 @@ class PeerBody implements Body {
     this.#services.emit({ type: 'peer.errored', peer: this.#peer.id, cause: this.#cause })
   }
 
-  /** The cap of the back-off has passed: what is still wanted is tried again. */
+  /** The cap of the back-off has passed: opens the requested links again. */
   reopenLinks(): void {
     for (const request of this.#requests.values())
       if (this.#port.children.get(request.spec.id) === undefined) this.#spawn(request)
   }
 
-  /** `withinMs`: when it must be over, if that is not as long as a shutdown may take. */
+  /** @param withinMs the time limit, if it is shorter than that of a shutdown */
   closeLinks(event: { cause: Cause; withinMs?: number }): void {
     this.#closing = true
     this.#closeWithinMs = event.withinMs ?? null
@@ -230,14 +230,14 @@ class PeerBody implements Body {
     if (last !== undefined) {
       this.#closeLast = () => send(last, { type: 'link.close', cause: event.cause })
       const withinMs = event.withinMs ?? this.#services.options.limits.shutdownTimeoutMs
-      // A link whose Goodbye is not answered leaves half of the time for the last one.
+      // If a Goodbye is not answered, half of the time is left for the last link.
       this.#lastDeadline = this.#services.wheel.schedule(withinMs / 2, () => this.#leaveLast())
     }
     this.#notifyIfIdle()
   }
 
   refuseLink(event: { request: LinkRequest }): void {
-    const reason = cause('ERR_NETWORK_STOPPED', `the network is letting go of ${this.#peer.id}`)
+    const reason = cause('ERR_NETWORK_STOPPED', `the network is closing its links to ${this.#peer.id}`)
     event.request.spec.state.close(errorOf(reason))
     send(event.request.replyTo, {
       type: 'link.failed',

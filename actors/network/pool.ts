@@ -1,6 +1,6 @@
 /**
- * Owns: a fan-out of actors of one kind below one name. The chart is machines/pool.ts; the children are a Map.
- * Refuses to know: what its children are; whoever makes the pool says how a child is made and how it is asked to close.
+ * Owns: a set of actors of one kind under one name. The chart is machines/pool.ts.
+ * Independent of: what its children are; the creator of the pool supplies their specs and the event that closes them.
  */
 import { poolActions, poolMachine } from '../../machines/pool.ts'
 import type { PoolEvent, PoolFacts } from '../../machines/pool.ts'
@@ -18,13 +18,16 @@ import { send } from '../statechart/send.ts'
 export interface PoolInput {
   readonly services: Services
   readonly kind: string
-  /** Children from the start. */
+  /** The initial children. */
   readonly first: readonly ChildSpec[]
-  /** What asks a child to close. */
+  /** Creates the event that asks a child to close. */
   readonly closing: (cause: Cause) => AnyEventObject
-  /** A child was restarted and knows nothing any more. */
+  /** A child was restarted and has lost its state. */
   readonly onRestarted?: (id: string) => void
-  /** One of the first children failed beyond its intensity: it is set aside, and made anew after so long. */
+  /**
+   * An initial child failed more often than its restart intensity allows. It is set aside, and started again after
+   * `forMs`.
+   */
   readonly setAside?: { readonly forMs: number; onSetAside(id: string, cause: Cause): void }
 }
 
@@ -60,7 +63,7 @@ class PoolBody implements Body {
     if (this.#input.first.includes(event.spec)) this.#input.onRestarted?.(event.spec.id)
   }
 
-  /** To one child by id, or to all. */
+  /** Sends the event to one child by id, or to all. */
   pass(event: { to?: string; event: AnyEventObject }): void {
     if (event.to !== undefined) send(this.#port.children.get(event.to), event.event)
     else for (const ref of this.#port.children.refs()) send(ref, event.event)

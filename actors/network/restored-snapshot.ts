@@ -1,14 +1,14 @@
 /**
- * Owns: what happens when an application persists and restores an actor that holds sockets: the restored actor fails with a
- * named error when it is started, as an actor fails that could not begin.
+ * Owns: what happens when an application persists and restores an actor that holds sockets: the restored actor fails
+ * with a named error when it is started.
  * Independent of: which actor it is.
  *
- * An actor without a body would look alive and do nothing. It fails at its start and not before, because XState does not
- * start a restored child that has failed already, and its parent would never learn of it.
+ * Without this the actor would look alive and do nothing. It fails when it starts and not earlier, because XState does
+ * not start a restored child that has failed already, and its parent would never be notified.
  */
 import { StatewireError } from '../../codec/errors.ts'
 
-/** The methods of actor logic that this file replaces; XState's own type is narrower than what it calls. */
+/** The methods of actor logic that are replaced here. XState's own type is narrower than what it calls. */
 interface Restorable {
   start(snapshot: unknown, scope: unknown): void
   transition(snapshot: unknown, event: unknown, scope: unknown): unknown
@@ -28,14 +28,17 @@ const message =
   'a network cannot be restored from a persisted snapshot, which has neither its sockets nor its key; ' +
   'start it again from its config (in a chart: in the onError of its invoke)'
 
-/** Why the actor behind this snapshot is going to fail, or undefined. */
+/** The error with which the actor of this snapshot will fail, or undefined. */
 export function restoreError(snapshot: unknown): StatewireError | undefined {
   return typeof snapshot === 'object' && snapshot !== null && restored.has(snapshot)
     ? new StatewireError('ERR_NOT_RESTORABLE', message)
     : undefined
 }
 
-/** The same logic, whose persisted snapshots are plain data and fail with ERR_NOT_RESTORABLE when they are started again. */
+/**
+ * Returns the same logic, except that its persisted snapshots are plain data and fail with ERR_NOT_RESTORABLE when
+ * started again.
+ */
 export function refusingRestore<L>(logic: L): L {
   const own = logic as unknown as Restorable
   const refusing: Restorable & { restoreSnapshot(snapshot: unknown): unknown } = {
@@ -53,7 +56,7 @@ export function refusingRestore<L>(logic: L): L {
     },
     restoreSnapshot(snapshot) {
       const { status, output, error, value } = snapshot as Status
-      // A network that had stopped or failed is over, and stays so.
+      // A network that had stopped or failed stays so.
       if (status === 'done' || status === 'error') return { status, output, error, value }
       const active = { status: 'active', output: undefined, error: undefined, value }
       restored.add(active)

@@ -1,6 +1,6 @@
 /**
- * Owns: what all actors of one network share: environment, options, timer wheel, the claims that are open, events, counters.
- * Refuses to know: any actor. There is no module state: several networks live in one process, each with its own services.
+ * Owns: what all actors of one network share: environment, options, timer wheel, open claims, events, counters.
+ * Independent of: any actor. There is no module state: each network of a process has its own services.
  */
 import { sanitizeData } from '../../codec/sanitize.ts'
 import type { AnyActorRef, AnyEventObject } from '../../machines/xstate.ts'
@@ -44,25 +44,25 @@ export class Services implements SessionContext {
   readonly acceptRegistry = new AcceptRegistry()
   readonly peerAddresses = new PeerAddresses()
   readonly callQueue = new KeyedQueue()
-  /** When the batches of all links leave, and Acks without one. */
+  /** Schedules the writes of all links. */
   readonly writes: WriteScheduler
   readonly numbering = new SessionNumbering()
-  /** Calls that are not complete yet: only they need to know which links are ready, and what keeps peers from connecting. */
+  /** Calls in progress. Only these are notified when links become ready, or when peers cannot be connected. */
   readonly waitingCalls = new Set<WaitingCall>()
   readonly baseLinks: BaseLinks
   readonly lookups: NameLookups
-  /** What all native links together may hold. */
+  /** The memory that all native links share. */
   readonly memory: NodeMemory
-  /** The living actors of this network. */
+  /** The live actors of this network. */
   readonly actors = new LiveActors()
   readonly nowMs: () => number
   /** Set by the supervisor; a restarted reconnector is found here. */
   reconnector: AnyActorRef | null = null
-  /** Set by the supervisor: why the network failed; null as long as it has not. */
+  /** Set by the supervisor: why the network failed; null if it has not. */
   failure: Cause | null = null
   /** Set by the supervisor: where it listens, with the real port. */
   url: string | null = null
-  /** Set by the supervisor: events leave the network through it. */
+  /** Set by the supervisor: emits events to the application. */
   emitter: (event: NetworkEvent) => void = () => {}
   /** Set by the supervisor. */
   notifyPeer: (peer: string, event: AnyEventObject) => void = () => {}
@@ -117,7 +117,6 @@ export class Services implements SessionContext {
     this.actors.delete(ref)
   }
 
-  /** Why a peer is not connected, in parentheses, for the end of an error message; or ''. */
   explainNotConnected(peer: string, links?: ReadonlySet<number>): string {
     return this.#diagnostics.sentenceFor(peer, this.url, links)
   }

@@ -1,8 +1,9 @@
 /**
- * Owns: a whole network as one actor: listener, reconnector, the peers and the batches, in the order they lean on each other.
- * Refuses to know: how an application calls it (network.ts is the facade). The chart is machines/supervisor.ts.
+ * Owns: a whole network as one actor: listener, reconnector, peers and session groups, started in order of dependency.
+ * Independent of: how an application calls it (network.ts is the facade). The chart is machines/supervisor.ts.
  *
- * It is ordinary actor logic: `setup({ actors: { supervisor } })`, `invoke`, `spawn`, `createActor(supervisor, { input })`.
+ * It is ordinary actor logic: `setup({ actors: { supervisor } })`, `invoke`, `spawn`, `createActor(supervisor, { input
+ * })`.
  */
 import { supervisorActions, supervisorMachine } from '../../machines/supervisor.ts'
 import type { SupervisorChartEvent, SupervisorFacts } from '../../machines/supervisor.ts'
@@ -15,7 +16,7 @@ import { chartActor } from '../statechart/chart-actor.ts'
 import type { ActorPort, Body } from '../statechart/chart-actor.ts'
 import { checkNames, checkObject } from '../base/checks.ts'
 import type { ChildSpec } from '../statechart/children.ts'
-import { settleLinks } from './drain.ts'
+import { drainLinks } from './drain.ts'
 import { systemEnvironment } from '../config/system-environment.ts'
 import { resolveEnvironment } from '../base/environment-checks.ts'
 import type { Environment, EnvironmentOption } from '../base/environment.ts'
@@ -36,11 +37,11 @@ import { send } from '../statechart/send.ts'
 
 export interface SupervisorInput {
   readonly config: NetworkConfig
-  /** Clock, random, transport and log; the real ones where not given. */
+  /** Replaces parts of the system environment: clock, random, transport, log. */
   readonly environment?: EnvironmentOption | undefined
 }
 
-/** What an application sends to the actor itself; most use the methods of Network. */
+/** Events that an application sends to the actor. Most applications call the methods of Network instead. */
 export type SupervisorEvent =
   | { readonly type: 'sessions.make'; readonly request: SessionGroupRequest }
   | { readonly type: 'control.open'; readonly request: SessionGroupRequest }
@@ -76,7 +77,7 @@ class SupervisorBody implements Body {
 
   deadlineMs(deadline: DeadlineName): number {
     const { limits } = this.services.options
-    // A little longer than the listener's own, which names what is wrong.
+    // Slightly longer than the listener's own deadline, whose error is more specific.
     if (deadline === 'bindTimeoutMs') return limits.bindTimeoutMs + 1000
     if (deadline === 'shutdownTimeoutMs') return limits.shutdownTimeoutMs
     throw new Error(`the supervisor has no deadline ${deadline}`)
@@ -131,7 +132,7 @@ class SupervisorBody implements Body {
       restart: 'transient',
     })
     this.#openBaseLinks()
-    // A tick later, so that whoever spawned the actor can still listen for it.
+    // In the next tick, so that the code that spawned the actor can still add listeners.
     if (options.listen === null)
       services.environment.clock.nextTick(() => this.#port.send({ type: 'listener.notWanted' }))
     else
@@ -154,12 +155,12 @@ class SupervisorBody implements Body {
     }
   }
 
-  /** All of them, or those of one peer, by the id of its actor. */
+  /** Opens the permanent links of all peers, or of one peer by the id of its actor. */
   #openBaseLinks(actorId?: string): void {
     for (const [id, links] of this.services.baseLinks.entries()) {
       if (actorId !== undefined && actorId !== `peer:${id}`) continue
       for (const { state, connectionId, id: linkId } of links) {
-        // The peer was let go of.
+        // The peer was drained.
         if (state.end !== null) continue
         const spec = { id: linkId, connectionId, state, onConnectionLost: this.services.options.onConnectionLost }
         send(this.#child('peers'), {
@@ -176,7 +177,8 @@ class SupervisorBody implements Body {
     if (this.services.options.security === 'plaintext')
       this.services.emit({
         type: 'warning',
-        message: 'plain TCP: identities are only claimed, and nothing is encrypted; for loopback and trusted networks',
+        message:
+          'plain TCP: identities are not verified and nothing is encrypted; use it on loopback and trusted networks only',
       })
     this.services.emit({ type: 'network.ready', url: this.services.url })
   }
@@ -196,12 +198,10 @@ class SupervisorBody implements Body {
   }
 
   refuse(event: { request: SessionGroupRequest }): void {
-    event.request.reject(
-      new StatewireError('ERR_NETWORK_STOPPED', 'the network is shutting down and takes nothing new'),
-    )
+    event.request.reject(shuttingDownError())
   }
 
-  /** Of the set of connections that serves all batches: those that wait for it hear too, and all hear of its end. */
+  /** A permanent link changed. Notifies the calls that wait for it, and all groups if it has failed. */
   recordLink(event: { type: string; peer: string; link: string }): void {
     this.services.baseLinks.recordReady(event.peer, event.link, event.type === 'link.ready' || event.type === 'link.up')
     if (this.services.waitingCalls.size > 0 || event.type === 'link.failed')
@@ -227,20 +227,24 @@ class SupervisorBody implements Body {
     this.services.failure = this.#cause
   }
 
-  /** The listener stays until then: a peer that is away may come back for what it has not got. */
+  /**
+   * Drains all peers. The listener stays until then, because a peer that is down may reconnect for values it has not
+   * received.
+   */
   drain(): void {
     const { services } = this
     const { limits, dialect } = services.options
     const peers = [...services.baseLinks.entries()]
     let unsettled = peers.length
     const settled = (peer: string): void => {
-      // Goodbye to one peer does not wait for the others. In ampc the sessions are closed first, which flushes them.
+      // The Goodbye to one peer does not wait for other peers. In ampc the sessions are closed first, which flushes
+      // them.
       if (dialect === 'native') services.notifyPeer(peer, { type: 'peer.close', cause: stopping })
       if (--unsettled === 0) this.#port.send({ type: 'links.settled' })
     }
     if (unsettled === 0) this.#port.send({ type: 'links.settled' })
     for (const [peer, links] of peers)
-      settleLinks(
+      drainLinks(
         services,
         peer,
         links.map(({ state }) => state),
@@ -255,7 +259,7 @@ class SupervisorBody implements Body {
     send(this.#child('groups'), { type: 'pool.drain', cause: stopping })
   }
 
-  /** First the batches, which flush through the links; then the links; then nothing is left. */
+  /** Closes the session groups first, because they flush through the links, then the links. */
   drainPeers(event: { kind: string }): void {
     if (event.kind === 'groups') send(this.#child('peers'), { type: 'pool.drain', cause: stopping })
     else this.#port.send({ type: 'network.quiet' })
@@ -286,17 +290,22 @@ class SupervisorBody implements Body {
   }
 }
 
+/** Rejects calls that are pending or made during a shutdown. */
+export function shuttingDownError(): StatewireError {
+  return new StatewireError('ERR_NETWORK_STOPPED', 'the network is shutting down and accepts nothing new')
+}
+
 const stopping = cause('ERR_NETWORK_STOPPED', 'the network is shutting down')
 
 const servicesOf = new WeakMap<object, Services>()
 const pending = new WeakMap<SupervisorInput, Services>()
 
-/** The services behind a supervisor's reference, for its facade. */
+/** Returns the services of a supervisor actor, for its facade. */
 export function supervisorServices(ref: object): Services | undefined {
   return servicesOf.get(ref)
 }
 
-/** TLS with the network's own key, for peers of its list only; where it was not asked for plain TCP by name. */
+/** TLS with the network's own key, and only for its peers, unless plain TCP was selected. */
 function transportFor(options: ResolvedOptions, peers: PeerTable): Partial<Environment> {
   if (options.security !== 'tls') return {}
   if (options.ampcTls !== null) return { transport: new TlsTransport({ ampc: options.ampcTls }) }
@@ -320,8 +329,8 @@ function createServices(input: SupervisorInput): Services {
 /**
  * A whole network as actor logic for `setup({ actors: { supervisor } })`, `invoke`, `spawn` and `createActor`.
  *
- * A persisted snapshot has neither sockets nor keys. An actor that is restored from one fails with ERR_NOT_RESTORABLE, which
- * reaches the `onError` of its invoke; start the network again from its config there.
+ * A persisted snapshot has neither sockets nor keys. An actor restored from one fails with ERR_NOT_RESTORABLE, which
+ * reaches the `onError` of its invoke. Start the network again from its config there.
  */
 export const supervisor = refusingRestore(
   chartActor<SupervisorInput, SupervisorBody, SupervisorChartEvent<SessionGroupRequest>>({

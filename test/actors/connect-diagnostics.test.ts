@@ -47,8 +47,8 @@ const opened: NetworkEvent = {
   remoteAddress: '127.0.0.1:2',
 }
 const hereIs = 'tls://127.0.0.1:7'
-const waits = `it has no url here, so it has to dial ${hereIs}`
-const without = "this side dials without TLS (security: 'plaintext'), which a listener with TLS does not take"
+const waits = `it has no url here, so it must dial ${hereIs}`
+const without = "this side dials without TLS (security: 'plaintext'), which a TLS listener does not accept"
 
 function diagnosticsOf(config: NetworkConfig): ConnectDiagnostics {
   const options = resolveOptions(config)
@@ -91,14 +91,14 @@ describe('the diagnostics of an unconnected peer', () => {
       'the missing dial and the option that it needs',
       waiting,
       [],
-      ` (${waits}, and did not come: one of the two sides needs the url of the other)`,
+      ` (${waits}, but has not connected: one of the two sides needs the url of the other)`,
     ],
-    ['an earlier connection of the peer', waiting, [opened], ` (${waits} again, and did not come yet)`],
+    ['an earlier connection of the peer', waiting, [opened], ` (${waits} again, but has not connected yet)`],
     [
       'no count of connections, on which native peers agree',
       { ...waiting, connectionParallelism: 2 },
       [opened],
-      ` (${waits} again, and did not come yet)`,
+      ` (${waits} again, but has not connected yet)`,
     ],
     [
       'the reason of its refusal',
@@ -116,13 +116,13 @@ describe('the diagnostics of an unconnected peer', () => {
       'a refusal that may have been its own',
       waiting,
       [rejected(null, 'it does not speak TLS')],
-      ` (${waits}; 1 connection that may have been its own was refused here, the last: it does not speak TLS)`,
+      ` (${waits}; 1 connection from an unknown peer, possibly this one, was refused here, the last: it does not speak TLS)`,
     ],
     [
       'a refusal that may have been its own under another key',
       waiting,
       [rejected(null, 'noise'), rejected(stranger.id, 'not allowed here')],
-      ` (${waits}; 2 connections that may have been its own were refused here, the last: not allowed here)`,
+      ` (${waits}; 2 connections from unknown peers, possibly this one, were refused here, the last: not allowed here)`,
     ],
     [
       'a connection that it opened while nothing waited for it',
@@ -157,20 +157,20 @@ describe('the diagnostics of an unconnected peer', () => {
 
   it('the diagnostics name the dialling side in the ampc dialect, where a url here would change nothing', () => {
     expect(diagnosticsOf(ampc).sentenceFor('charlie', 'tcp://127.0.0.1:7')).toBe(
-      ' (it has the greater identity, so it has to dial tcp://127.0.0.1:7, and did not come: it needs that url)',
+      ' (it has the greater identity, so it must dial tcp://127.0.0.1:7, but has not connected: it needs that url)',
     )
   })
 
   it.each([
     [1, ''],
-    [2, ': it may be set to fewer connections than connectionParallelism is here, 2'],
+    [2, ': its connectionParallelism may be lower than 2, which is set here'],
   ])(
     'the diagnostics of an ampc peer that was connected before, with a connectionParallelism of %i, add %j',
     (connectionParallelism, said) => {
       const diagnostics = diagnosticsOf({ ...ampc, connectionParallelism })
       diagnostics.record({ ...opened, peer: 'charlie' } as NetworkEvent)
       expect(diagnostics.sentenceFor('charlie', 'tcp://127.0.0.1:7')).toBe(
-        ` (it has the greater identity, so it has to dial tcp://127.0.0.1:7 again, and did not come yet${said})`,
+        ` (it has the greater identity, so it must dial tcp://127.0.0.1:7 again, but has not connected yet${said})`,
       )
     },
   )
@@ -183,7 +183,7 @@ describe('the diagnostics of an unconnected peer', () => {
   })
 
   it('the diagnostics name the configured url while nothing is bound', () => {
-    expect(diagnosticsOf(waiting).sentenceFor(peer.id, null)).toContain(`it has to dial ${listen},`)
+    expect(diagnosticsOf(waiting).sentenceFor(peer.id, null)).toContain(`it must dial ${listen},`)
   })
 })
 
@@ -225,8 +225,8 @@ describe('two sides that cannot meet', () => {
       tls,
       { listen },
       null,
-      /it has to dial tls:\/\/127\.0\.0\.1:[1-9]\d*, and did not come: one of the two sides needs the url/,
-      /it has to dial tls:\/\/127\.0\.0\.1:[1-9]\d*, and did not come/,
+      /it must dial tls:\/\/127\.0\.0\.1:[1-9]\d*, but has not connected: one of the two sides needs the url/,
+      /it must dial tls:\/\/127\.0\.0\.1:[1-9]\d*, but has not connected/,
     ],
   ])(
     'both sides get an error that names the cause when %s',

@@ -179,7 +179,7 @@ describe('build()', () => {
     expect((await rejection(builder.build(), 'a dialer without an address')).code).toBe('ERR_INVALID_OPTION')
     expect(await rejection(builder.build(), 'the second call')).toMatchObject({
       code: 'ERR_INVALID_OPTION',
-      message: expect.stringContaining('called on this builder before'),
+      message: expect.stringContaining('already called on this builder'),
     })
   })
 

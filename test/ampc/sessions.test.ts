@@ -188,7 +188,7 @@ describe('the deadline of makeSessions', () => {
     expect(await failing).toMatchObject({
       code: 'ERR_TIMED_OUT',
       message: expect.stringMatching(
-        /no connection with charlie \(it has the greater identity, so it has to dial \S+, and did not come: it needs that url\)$/,
+        /no connection with charlie \(it has the greater identity, so it must dial \S+, but has not connected: it needs that url\)$/,
       ),
     })
   })

@@ -42,13 +42,13 @@ describe('classes and test tools', () => {
       'a network handle made from null',
       () => new TcpNetworkHandle(null as never),
       'ERR_INVALID_OPTION',
-      'what build gave, got null',
+      'the result of build, got null',
     ],
     [
       'a network handle made from an unrelated object',
       () => new TcpNetworkHandle({ connections: {} } as never),
       'ERR_INVALID_OPTION',
-      'what build gave, got an object',
+      'the result of build, got an object',
     ],
     [
       'a shared port with an option name close to a known one',

@@ -8,7 +8,7 @@ import { NativeScene, number } from '../support/native-scene.ts'
 import { drainRows, errorOf, none, refuses } from './live-rows.ts'
 import type { Live, Row } from './live-rows.ts'
 
-const drained = 'was drained, and nothing new is taken for it as long as this network lives'
+const drained = 'was drained, and this network accepts nothing new for it'
 const drainedRows: Row[] = [
   ['send', ({ session, peer }) => session.send(peer, number(1)), 'ERR_PEER_DRAINED', drained, 'maintenance'],
   ['trySend', ({ session, peer }) => session.trySend(peer, number(1)), 'ERR_PEER_DRAINED', drained, 'maintenance'],

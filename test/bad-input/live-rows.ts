@@ -144,7 +144,7 @@ export const drainRows: Row[] = [
     `drain with ${formatValue(reason)} as reason`,
     ({ network, peer }) => network.drain(peer, { reason } as never),
     'ERR_INVALID_OPTION',
-    'reason must be a text of at most 256 bytes',
+    'reason must be a string of at most 256 bytes',
     `got ${formatValue(reason)}`,
   ]),
 ]

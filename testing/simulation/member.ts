@@ -3,7 +3,7 @@
  * with every peer, made again whenever one ends.
  * Independent of: faults, and what the sessions do.
  */
-import { createNetwork } from '../../actors/network/network.ts'
+import { createNetwork } from '../../actors/network/create-network.ts'
 import type { Network } from '../../actors/network/network.ts'
 import type { Identity } from '../../actors/tls/identity.ts'
 import type { SimulatedNode, SimulatedProcess } from '../simulated-node.ts'
