@@ -15,7 +15,10 @@ export class DiscardLimit {
   #bytes = 0
   #reads = 0
 
-  /** Counts one read. @returns whether the limit is exceeded */
+  /**
+   * Counts one read.
+   * @returns whether the limit is exceeded
+   */
   isExceededBy(lengthBytes: number): boolean {
     this.#bytes += lengthBytes
     this.#reads++

@@ -34,7 +34,10 @@ export class LinkClosing {
     return this.#cause
   }
 
-  /** Closes the link. @param isUp the current connection is up */
+  /**
+   * Closes the link.
+   * @param isUp whether the current connection is up
+   */
   begin(reason: Cause, isUp: boolean): void {
     const { state, dial, pumps, current, port } = this.#options
     dial.closeClaim()
@@ -53,7 +56,10 @@ export class LinkClosing {
     if (this.#cause !== null) this.#options.state.close(errorOf(this.#cause))
   }
 
-  /** The peer violated the protocol. @returns whether the dialect can say so, and the connection is being closed */
+  /**
+   * Closes the connection because the peer violated the protocol, and sends the reason.
+   * @returns false if the dialect cannot send a reason; nothing was done then
+   */
   closeForViolation(reason: Cause): boolean {
     const goodbye = this.#options.state.protocolBroken(reason.message)
     if (goodbye === null) return false
@@ -62,7 +68,10 @@ export class LinkClosing {
     return true
   }
 
-  /** @param text what the peer wrote in its Goodbye, as the end of an error message */
+  /**
+   * The peer sent a Goodbye.
+   * @param text its reason, as the end of an error message
+   */
   answerGoodbye(step: 'answer' | 'finish' | 'protocol-error', text: string): void {
     const { peer, state, pumps, current } = this.#options
     const saidGoodbye = cause('ERR_CONNECTION_LOST', `${peer} said Goodbye${text}`)

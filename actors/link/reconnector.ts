@@ -29,13 +29,13 @@ interface Entry {
   attempts: number
   waiting: Deadline | null
   /** Requested, and neither granted nor cancelled. */
-  isWanted: boolean
+  isRequested: boolean
   /** Cancels the pending lookup of its host. */
   stopLookup: (() => void) | null
   /** The addresses of its host, as last resolved. */
   addresses: readonly string[]
   /** The next dial uses another address of the host: immediately, and without a lookup. */
-  isNext: boolean
+  usesNextAddress: boolean
   /** Due, but delayed because `dialsMax` dials are in progress. */
   isDue: boolean
   /** Granted, and not ended. */
@@ -80,12 +80,12 @@ class ReconnectorBody implements Body {
     this.#entries.set(event.key, entry)
     entry.link = event.link
     stop(entry)
-    entry.isWanted = true
-    if (entry.isNext && entry.host === event.host) {
-      entry.isNext = false
+    entry.isRequested = true
+    if (entry.usesNextAddress && entry.host === event.host) {
+      entry.usesNextAddress = false
       return this.grant({ key: event.key, addresses: entry.addresses })
     }
-    entry.isNext = false
+    entry.usesNextAddress = false
     entry.host = event.host
     // The first dial, and the first one after an established connection, start immediately. `attempts` counts the
     // failures since then.
@@ -127,7 +127,7 @@ class ReconnectorBody implements Body {
   resolve(event: { key: string }): void {
     const { key } = event
     const entry = this.#entries.get(key)
-    if (entry === undefined || !entry.isWanted) return
+    if (entry === undefined || !entry.isRequested) return
     let isNow = true
     const stopLookup = this.#context.lookups.resolve(entry.host, {
       onAddresses: (addresses) => {
@@ -143,14 +143,14 @@ class ReconnectorBody implements Body {
 
   giveUp(event: { key: string; cause: Cause }): void {
     const entry = this.#entries.get(event.key)
-    if (entry === undefined || !entry.isWanted) return
+    if (entry === undefined || !entry.isRequested) return
     stop(entry)
     send(entry.link, { type: 'dial.unresolved', cause: event.cause })
   }
 
   grant(event: { key: string; addresses: readonly string[] }): void {
     const entry = this.#entries.get(event.key)
-    if (entry === undefined || !entry.isWanted) return
+    if (entry === undefined || !entry.isRequested) return
     entry.addresses = event.addresses
     entry.isDue = true
     this.grantWaiting()
@@ -166,7 +166,7 @@ class ReconnectorBody implements Body {
         this.#port.send({ type: 'slots.used' })
         return
       }
-      entry.isDue = entry.isWanted = false
+      entry.isDue = entry.isRequested = false
       entry.isDialing = true
       this.#dialing++
       send(entry.link, { type: 'dial.granted', addresses: entry.addresses })
@@ -211,7 +211,7 @@ class ReconnectorBody implements Body {
   judge(event: { key: string; retry: NonNullable<Cause['retry']> }): void {
     const entry = this.#entries.get(event.key)
     if (entry === undefined) return
-    entry.isNext = event.retry === 'next'
+    entry.usesNextAddress = event.retry === 'next'
     if (event.retry === 'next') return
     if (event.retry === 'free') entry.attempts = Math.max(1, entry.attempts - 1)
     else if (event.retry === 'wait') entry.attempts = Math.max(1, entry.attempts)
@@ -235,9 +235,9 @@ function newEntry(link: AnyActorRef, host: string): Entry {
     attempts: 0,
     waiting: null,
     stopLookup: null,
-    isWanted: false,
+    isRequested: false,
     addresses: [],
-    isNext: false,
+    usesNextAddress: false,
     isDue: false,
     isDialing: false,
   }
@@ -249,7 +249,7 @@ function stop(entry: Entry): void {
   entry.waiting = null
   entry.stopLookup?.()
   entry.stopLookup = null
-  entry.isWanted = entry.isDue = false
+  entry.isRequested = entry.isDue = false
 }
 
 export const reconnector: ChartLogic<ReconnectorInput> = chartActor<

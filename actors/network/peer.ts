@@ -107,7 +107,7 @@ class PeerBody implements Body {
     if (!wasUp && this.#up.size > 0) this.#services.emit({ type: 'peer.up', peer: this.#peer.id })
     if (wasUp && this.#up.size === 0)
       this.#services.emit({ type: 'peer.down', peer: this.#peer.id, cause: event.cause ?? this.#cause })
-    if (event.type === 'link.up' || event.type === 'link.down') this.#watchLinks()
+    if (event.type === 'link.up' || event.type === 'link.down') this.#updateLinks()
     const { type, link: id, cause: reason } = event
     const peerId = this.#peer.id
     const replyTo = this.#requests.get(id)?.replyTo
@@ -139,27 +139,27 @@ class PeerBody implements Body {
   #notifyIfIdle(): void {
     if (!this.#closing) return
     if (this.#port.children.size === 0) this.#port.send({ type: 'peer.empty' })
-    else if (this.#port.children.size === 1) this.#leaveLast()
+    else if (this.#port.children.size === 1) this.#closeLastNow()
   }
 
   /** The peer expects link 0 to leave last (docs/protocol.md, native). */
-  #lastToLeave(): AnyActorRef | undefined {
+  #lastLink(): AnyActorRef | undefined {
     const first = [...this.#requests.values()].find(
       ({ spec }) => spec.connectionId === 0 && spec.onConnectionLost === 'resume',
     )
     return first === undefined ? undefined : this.#port.children.get(first.spec.id)
   }
 
-  #leaveLast(): void {
-    const close = this.#closeLast
-    this.#closeLast = null
+  #closeLastNow(): void {
+    const close = this.#closeLastLink
+    this.#closeLastLink = null
     this.#lastDeadline?.cancel()
     close?.()
   }
 
   #closing = false
   #closeWithinMs: number | null = null
-  #closeLast: (() => void) | null = null
+  #closeLastLink: (() => void) | null = null
   #lastDeadline: Deadline | null = null
 
   wakeLinks(event: AnyEventObject): void {
@@ -167,7 +167,7 @@ class PeerBody implements Body {
   }
 
   /** A peer announces its number of links on link 0. */
-  #watchLinks(): void {
+  #updateLinks(): void {
     const { baseLinks } = this.#services
     for (const { id } of baseLinks.inUse(this.#peer.id).slice(1))
       send(this.#port.children.get(id), { type: 'link.wanted' })
@@ -224,14 +224,14 @@ class PeerBody implements Body {
   closeLinks(event: { cause: Cause; withinMs?: number }): void {
     this.#closing = true
     this.#closeWithinMs = event.withinMs ?? null
-    const last = this.#lastToLeave()
+    const last = this.#lastLink()
     for (const ref of this.#port.children.refs())
       if (ref !== last) send(ref, { type: 'link.close', cause: event.cause })
     if (last !== undefined) {
-      this.#closeLast = () => send(last, { type: 'link.close', cause: event.cause })
+      this.#closeLastLink = () => send(last, { type: 'link.close', cause: event.cause })
       const withinMs = event.withinMs ?? this.#services.options.limits.shutdownTimeoutMs
       // If a Goodbye is not answered, half of the time is left for the last link.
-      this.#lastDeadline = this.#services.wheel.schedule(withinMs / 2, () => this.#leaveLast())
+      this.#lastDeadline = this.#services.wheel.schedule(withinMs / 2, () => this.#closeLastNow())
     }
     this.#notifyIfIdle()
   }

@@ -82,10 +82,10 @@ export function whenPeersHaveClosed(
   channels: readonly ReadonlyMap<string, Channel>[],
   callback: () => void,
 ): void {
-  const oneOfEach = new Map(
+  const laneOfLink = new Map(
     channels.flatMap((ofPeers) => [...ofPeers.values()]).map((channel) => [channel.state, channel.lane]),
   )
-  let left = oneOfEach.size
+  let left = laneOfLink.size
   const onAcked = (): void => {
     if (--left > 0) return
     deadline.cancel()
@@ -95,11 +95,11 @@ export function whenPeersHaveClosed(
     left = Infinity
     callback()
   })
-  for (const [state, lane] of oneOfEach) state.whenAcked(lane, onAcked, onAcked)
+  for (const [state, lane] of laneOfLink) state.whenAcked(lane, onAcked, onAcked)
 }
 
 /** Describes how many of the sessions each peer has created. */
-export function creditsMissing(channels: readonly ReadonlyMap<string, Channel>[], peers: readonly string[]): string {
+export function describeCredits(channels: readonly ReadonlyMap<string, Channel>[], peers: readonly string[]): string {
   const made = peers.map((peer) => {
     const opened = channels.filter(
       (ofPeers) => (ofPeers.get(peer)?.lane as NativeLane | undefined)?.isOpened === true,

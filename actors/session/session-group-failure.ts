@@ -3,11 +3,11 @@
  * missing.
  * Independent of: how connections come up, and why a peer is not connected (connect-diagnostics.ts).
  */
-import { creditsMissing } from './native-sessions.ts'
+import { describeCredits } from './native-sessions.ts'
 import type { SessionContext } from './session-context.ts'
 import type { Channel } from './session.ts'
 
-export interface WantedLink {
+export interface RequiredLink {
   readonly peer: string
   readonly connectionId: number
   readonly isReady: boolean
@@ -22,7 +22,7 @@ export interface UnfinishedCall {
     readonly timeoutMs: number
   }
   /** Empty while the call waits for earlier ones. */
-  readonly links: readonly WantedLink[]
+  readonly links: readonly RequiredLink[]
   readonly channels: readonly Map<string, Channel>[]
   readonly needsCredit: boolean
 }
@@ -42,10 +42,10 @@ function describeMissing({ context, request, links, channels, needsCredit }: Unf
   if (links.length === 0) return 'earlier calls to the same peers have not ended'
   const peers = new Set(links.filter(({ isReady }) => !isReady).map(({ peer }) => peer))
   if (peers.size > 0) return [...peers].map((peer) => describeMissingConnections(context, peer, links)).join(', ')
-  return needsCredit ? creditsMissing(channels, request.peers) : 'the validation of the sessions was not complete'
+  return needsCredit ? describeCredits(channels, request.peers) : 'the validation of the sessions was not complete'
 }
 
-function describeMissingConnections(context: SessionContext, peer: string, links: readonly WantedLink[]): string {
+function describeMissingConnections(context: SessionContext, peer: string, links: readonly RequiredLink[]): string {
   const all = links.filter((link) => link.peer === peer)
   const missing = new Set(all.filter(({ isReady }) => !isReady).map(({ connectionId }) => connectionId))
   const what =

@@ -205,8 +205,9 @@ class SessionGroupBody implements Body, WaitingCall {
   async #agree(): Promise<void> {
     if (this.#mode === 'resume') await waitForCredit(this.#channels)
     else await validateIndexes(this.#channels, this.#firstId)
-    const { agreePrfKeys: isWanted, peers } = this.#request
-    if (isWanted) this.#prfKeys = await agreePrfKeys(this.#context, peers, this.#channels, this.#firstId)
+    const { peers } = this.#request
+    if (this.#request.agreePrfKeys)
+      this.#prfKeys = await agreePrfKeys(this.#context, peers, this.#channels, this.#firstId)
   }
 
   /** Passes the sessions to the application and lets the next call to these peers begin. */
