@@ -19,7 +19,7 @@ const alpnExtension = 16
 
 /**
  * Parses everything that has arrived so far. Returns 'need more' only while the bytes could still begin a ClientHello
- * of at most {@link clientHelloLengthBytesMax} bytes, in any records and chunks.
+ * of at most {@link clientHelloLengthBytesMax} bytes, in any number of records and chunks.
  */
 export function readClientHello(bytes: Uint8Array): ClientHelloVerdict {
   const handshake = joinRecords(bytes)
@@ -34,7 +34,7 @@ export function readClientHello(bytes: Uint8Array): ClientHelloVerdict {
   return isBroken || content.length > clientHelloLengthBytesMax ? 'not-tls' : 'need more'
 }
 
-/** The handshake bytes without record headers. `isBroken`: what follows is not another record of it. */
+/** The handshake bytes without record headers. `isBroken`: what follows is not another record of them. */
 function joinRecords(bytes: Uint8Array): 'not-tls' | { content: Uint8Array; isBroken: boolean } {
   const parts: Uint8Array[] = []
   let isBroken = false
@@ -63,7 +63,7 @@ function joinRecords(bytes: Uint8Array): 'not-tls' | { content: Uint8Array; isBr
   return { content: parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts), isBroken }
 }
 
-/** A view that is consumed from the front; reading beyond the end returns undefined from then on. */
+/** A view that is consumed from the front. Reading past the end returns undefined from then on. */
 class Reader {
   #rest: Uint8Array
   #isShort = false

@@ -12,8 +12,8 @@ import type { NetworkValue } from './values.ts'
 
 /**
  * Parses control frames from a byte stream and passes them to the sink with lane 0. Same interface as FrameReader.
- * Throws ProtocolError ERR_CONTROL_FRAME_LENGTH (0 or above 1,048,576, from 4 bytes), ERR_UNKNOWN_DESCRIPTOR, and
- * ERR_CONTROL_FRAME_NOT_FILLED when the value is shorter or longer than the frame.
+ * @throws ProtocolError ERR_CONTROL_FRAME_LENGTH (0 or above 1,048,576, from 4 bytes), ERR_UNKNOWN_DESCRIPTOR, and
+ *   ERR_CONTROL_FRAME_NOT_FILLED when the value is shorter or longer than the frame
  */
 export class ControlFrameReader extends FrameAssembler {
   private readonly sink: FrameSink
@@ -55,14 +55,15 @@ export class ControlFrameReader extends FrameAssembler {
 }
 
 /**
- * One control frame, length included, in a buffer of its own. Throws InvalidValueError (ERR_INVALID_VALUE), also when
- * the value is longer than 1,048,576 bytes.
+ * Encodes one control frame, length included, in a buffer of its own.
+ * @throws InvalidValueError ERR_INVALID_VALUE, also when the value is longer than 1,048,576 bytes
  */
 export function encodeControlFrame(value: NetworkValue): Buffer {
   const length = encodedLength(value)
   if (length > maxControlValueLengthBytes) {
     throw new InvalidValueError(
-      `A value on the control channel may have at most ${String(maxControlValueLengthBytes)} bytes; this one has ${String(length)}.`,
+      `A value on the control channel may have at most ${String(maxControlValueLengthBytes)} bytes; this one has ` +
+        `${String(length)}.`,
     )
   }
   const frame = Buffer.allocUnsafe(controlHeaderLengthBytes + length)

@@ -24,17 +24,18 @@ const bit0: RingElementBitValue = Object.freeze({ type: 'RingElementBit', value:
 const bit1: RingElementBitValue = Object.freeze({ type: 'RingElementBit', value: true })
 
 /**
- * A typed array of up to this many bytes lives on the V8 heap. Filling it element by element is three times as fast as
- * using its ArrayBuffer, which moves it off the heap.
+ * A typed array of up to this many bytes lives on the V8 heap. Filling it element by element is faster than using its
+ * ArrayBuffer, which moves it off the heap.
  */
 const onHeapLengthBytes = 64
 
 /**
- * Decodes the body `buffer[start, end)` of a value with this descriptor (the descriptor itself stands before `start`).
- * The body must be exactly that long. RingElementBit results are frozen and shared.
- * `views` come from who cut the frame by its own length field: that of Bytes is not looked at again then.
- * Throws ProtocolError: ERR_UNKNOWN_DESCRIPTOR, ERR_VALUE_TRUNCATED, ERR_VALUE_TRAILING_BYTES,
- * ERR_VECTOR_LENGTH_NOT_MULTIPLE, ERR_NETWORK_VEC_ELEMENT_NOT_ALLOWED, ERR_NETWORK_VEC_LENGTH_MISMATCH.
+ * Decodes the body `buffer[start, end)` of a value with this descriptor (which stands before `start`). The body must
+ * have exactly that length. RingElementBit results are frozen and shared.
+ * @param views passed by callers that cut the frame by its own length field; the length of Bytes is not checked again
+ *   then
+ * @throws ProtocolError ERR_UNKNOWN_DESCRIPTOR, ERR_VALUE_TRUNCATED, ERR_VALUE_TRAILING_BYTES,
+ *   ERR_VECTOR_LENGTH_NOT_MULTIPLE, ERR_NETWORK_VEC_ELEMENT_NOT_ALLOWED, ERR_NETWORK_VEC_LENGTH_MISMATCH
  */
 export function decodeBody(
   descriptor: number,
@@ -91,7 +92,7 @@ export function isView(value: NetworkValue): boolean {
   return value.type === 'Bytes' || value.type === 'PrfKey' || value.type === 'VecRingBit' || value.type === 'NetworkVec'
 }
 
-/** The same, from its descriptor, before it is decoded. */
+/** Like `isView`, from the descriptor, before the value is decoded. */
 export function isViewed(descriptor: number): boolean {
   return (
     descriptor === descriptors.Bytes ||
@@ -102,8 +103,8 @@ export function isViewed(descriptor: number): boolean {
 }
 
 /**
- * Decodes a whole buffer that contains exactly one value, descriptor first. Throws as {@link decodeBody}; an empty
- * buffer is ERR_VALUE_TRUNCATED.
+ * Decodes a whole buffer that contains exactly one value, descriptor first.
+ * @throws ProtocolError as {@link decodeBody}; ERR_VALUE_TRUNCATED for an empty buffer
  */
 export function decodeValue(bytes: Uint8Array): NetworkValue {
   if (bytes.length === 0)
@@ -129,7 +130,7 @@ function checkLength(descriptor: number, buffer: Uint8Array, start: number, end:
     }
   }
   if (actual === expected) return
-  const sizes = `The body of ${describeDescriptor(descriptor)} needs ${String(expected)} bytes; there are ${String(actual)}.`
+  const sizes = `The body of ${describeDescriptor(descriptor)} needs ${expected} bytes; there are ${actual}.`
   throw actual < expected
     ? new ProtocolError('ERR_VALUE_TRUNCATED', sizes)
     : new ProtocolError('ERR_VALUE_TRAILING_BYTES', sizes)
@@ -221,7 +222,8 @@ function decodeNetworkVec(buffer: Uint8Array, start: number, end: number): Netwo
     if (length < 0 || length > end - bodyStart) {
       throw new ProtocolError(
         'ERR_NETWORK_VEC_LENGTH_MISMATCH',
-        `The value at offset ${String(offset - start)} of a NetworkVec of ${String(end - start)} bytes does not fit into it.`,
+        `The value at offset ${String(offset - start)} of a NetworkVec of ${String(end - start)} bytes does not ` +
+          'fit into it.',
       )
     }
     offset = bodyStart + length

@@ -25,7 +25,7 @@ import type { NetworkValue, NetworkValueType } from './values.ts'
 
 const prefixLengthBytes = 1 + lengthFieldLengthBytes
 
-/** A record, so that the compiler requires every type. For the message about an unknown name. */
+/** A record, so that the compiler requires every type. Used in the message about an unknown name. */
 const knownTypes: Record<NetworkValueType, true> = {
   Bytes: true,
   NetworkVec: true,
@@ -46,11 +46,11 @@ const knownTypes: Record<NetworkValueType, true> = {
 const typeNames = Object.keys(knownTypes).join(', ')
 
 /**
- * Number of bytes of the encoded value: descriptor + body, without session id. Checks every field. Throws
- * InvalidValueError (ERR_INVALID_VALUE), which names the wrong field.
+ * Returns the length in bytes of the encoded value: descriptor + body, without session id. Checks every field.
+ * @throws InvalidValueError ERR_INVALID_VALUE, which names the wrong field
  */
 export function encodedLength(value: NetworkValue): number {
-  // JavaScript callers can pass anything, and `undefined.type` would be a TypeError that names nothing.
+  // JavaScript callers can pass anything, and `undefined.type` would be an unhelpful TypeError.
   requireObject(value, 'value')
   switch (value.type) {
     case 'Bytes':
@@ -103,21 +103,26 @@ export function encodedLength(value: NetworkValue): number {
       return lengthPrefixed(requireList(value.value), 'NetworkVec')
     default:
       throw new InvalidValueError(
-        `type must be the name of a network value (${typeNames}); it is ${formatValue((value as { type: unknown }).type)}.`,
+        `type must be the name of a network value (${typeNames}); it is ` +
+          `${formatValue((value as { type: unknown }).type)}.`,
       )
   }
 }
 
 /**
  * Checks `value`, writes it at `target[offset…]` and returns the offset after it. The target must have room for {@link
- * encodedLength} bytes. Throws as encodedLength, before anything is written.
+ * encodedLength} bytes.
+ * @throws as encodedLength, before anything is written
  */
 export function writeValue(value: NetworkValue, target: Uint8Array, offset: number): number {
   encodedLength(value)
   return writeCheckedValue(value, target, offset)
 }
 
-/** The encoded value, descriptor + body, in a buffer of its own. Throws as {@link encodedLength}. */
+/**
+ * Encodes a value, descriptor + body, in a buffer of its own.
+ * @throws as {@link encodedLength}
+ */
 export function encodeValue(value: NetworkValue): Uint8Array {
   const bytes = Buffer.allocUnsafe(encodedLength(value))
   writeCheckedValue(value, bytes, 0)
@@ -176,7 +181,7 @@ export function writeCheckedValue(value: NetworkValue, target: Uint8Array, offse
   }
 }
 
-/** Little-endian u32; returns the offset after it. */
+/** Writes a little-endian u32 and returns the offset after it. */
 export function writeUint32(target: Uint8Array, offset: number, value: number): number {
   target[offset] = value
   target[offset + 1] = value >>> 8
@@ -203,7 +208,7 @@ function writeUint48(target: Uint8Array, offset: number, value: number): number 
 function writeUint64s(target: Uint8Array, offset: number, first: bigint, second: bigint, lengthBytes: 8 | 16): number {
   scratchWords[0] = first
   scratchWords[1] = second
-  // A loop: `set` with a view of 8 or 16 bytes is no faster and would allocate the view.
+  // A loop: `set` with a view of 8 or 16 bytes is no faster, and would allocate the view.
   for (let index = 0; index < lengthBytes; index += 1) target[offset + index] = scratchBytes[index]!
   return offset + lengthBytes
 }
@@ -259,7 +264,8 @@ function requirePackedBits(bits: number, packed: Uint8Array): number {
   const needed = Math.ceil(bits / 8)
   if (packed.length !== needed) {
     throw new InvalidValueError(
-      `VecRingBit.value.packed must have ${String(needed)} bytes for ${String(bits)} bits; it has ${String(packed.length)}.`,
+      `VecRingBit.value.packed must have ${String(needed)} bytes for ${String(bits)} bits; it has ` +
+        `${String(packed.length)}.`,
     )
   }
   return prefixLengthBytes + needed
@@ -271,7 +277,8 @@ function requireVecRing48(vector: Float64Array): void {
     const element = vector[index]!
     if (!(element >= 0 && element <= maxUint48 && Math.floor(element) === element)) {
       throw new InvalidValueError(
-        `VecRing48.value[${String(index)}] must be an integer from 0 to ${String(maxUint48)}; it is ${String(element)}.`,
+        `VecRing48.value[${String(index)}] must be an integer from 0 to ${String(maxUint48)}; it is ` +
+          `${String(element)}.`,
       )
     }
   }
@@ -314,7 +321,7 @@ function wrongType(field: string, expected: string, value: unknown): InvalidValu
   return new InvalidValueError(`${field} must be ${expected}; it is ${describe(value)}.`)
 }
 
-/** For messages: numbers as they are, everything else by its type only, so that no payload gets into a log. */
+/** For messages: shows numbers as they are and anything else by its type only, so that no payload gets into a log. */
 function describe(value: unknown): string {
   if (typeof value === 'number') return String(value)
   if (typeof value === 'bigint') return 'a bigint out of range'

@@ -1,30 +1,35 @@
 /**
- * Owns: turning chunks of a byte stream into whole frames: what is kept between chunks, stop and resume, and what
- * happens when a sink throws. Both framings share it.
- * Refuses to know: what a frame looks like. A subclass measures and delivers.
+ * Owns: assembling chunks of a byte stream into whole frames: buffering between chunks, stop and resume, and recovery
+ * when a sink throws. Shared by both framings.
+ * Independent of: the layout of a frame. A subclass measures and delivers.
  */
 import { exactAssemblyLimitBytes } from './limits.ts'
 import { SpareMemory } from './spare-memory.ts'
 import { ProtocolError, StatewireError } from './errors.ts'
 import { readUint32 } from './frame-length.ts'
 
-/** Gets the frames of one stream, in order. */
+/** Receives the frames of one stream, in order. */
 export interface FrameSink {
   /**
-   * `buffer[bodyStart, bodyEnd)` is the body behind `descriptor`. For a frame that lay whole within one chunk it is that chunk,
-   * and good for as long as the chunk is; for one that spanned chunks it is the reader's own, and may be kept.
-   * Return true if nothing of the buffer is kept, so that the reader may use the memory of a frame that spanned chunks for
-   * the next one. An error thrown here propagates out of `push` or `resume`; the frame counts as delivered.
+   * Receives one frame, whose body after the descriptor is `buffer[bodyStart, bodyEnd)`. If the frame lay whole within
+   * one chunk, the buffer is that chunk and valid only as long as the chunk. If it spanned chunks, the buffer is the
+   * reader's own and may be kept.
+   * @returns true if nothing of the buffer is kept, so that the reader may reuse the memory of a frame that spanned
+   *   chunks
+   * @throws anything; it propagates out of `push` or `resume`, and the frame counts as delivered
    */
   onFrame(lane: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): boolean
-  /** A frame with a length of its own does not lie whole in this chunk. Throws ProtocolError if it could not be taken anyway. */
+  /**
+   * A frame with a length field does not lie whole in this chunk.
+   * @throws ProtocolError if the frame could not be accepted anyway
+   */
   mayBegin?(lane: number, descriptor: number): void
 }
 
-/** What `measure` answers while the header is incomplete. */
+/** Returned by `measure` while the header is incomplete. */
 export const lengthNotKnownYet = -1
 
-/** No header of either framing is longer: `measure` knows the length of a frame from this many bytes of it. */
+/** The longest header of either framing: `measure` knows the length of a frame from this many bytes. */
 const maxHeaderLengthBytes = 9
 
 const nothing = Buffer.alloc(0)
@@ -32,30 +37,30 @@ const nothing = Buffer.alloc(0)
 /**
  * Bytes arrive in the order  assembled → chunk → waiting  and leave in the same order:
  *
- *     assembled[0 … assembledEnd)    the beginning of one frame that spans chunks; frameLength is its whole length
+ *     assembled[0 … assembledEnd)    the start of one frame that spans chunks; frameLength is its total length
  *     chunk[0 … frameStart)          delivered, or moved to `assembled`
  *     chunk[frameStart … length)     received, not delivered
- *     waiting                        chunks that came while deliveries were stopped
+ *     waiting                        chunks that arrived while delivery was stopped
  *
  * Three cursors and their invariants (checked by {@link FrameAssembler.invariants}):
  *   0 <= frameStart <= chunk.length
  *   0 <= assembledEnd, and below frameLength as soon as frameLength is known: a whole frame is never kept assembled
- *   assembledEnd <= assembled.length <= max(exactAssemblyLimitBytes, 4 × assembledEnd): new memory follows what has arrived;
- *   only what was there already, and is used again, may be longer
- * and at rest (not stopped, nothing failed, sink did not throw) the chunk is used up and nothing waits.
+ *   assembledEnd <= assembled.length <= max(exactAssemblyLimitBytes, 4 × assembledEnd): new memory grows with what has
+ *   arrived; only reused memory may be longer
+ * when idle (not stopped, no failure, sink did not throw) the chunk is used up and nothing waits.
  */
 export abstract class FrameAssembler {
   private chunk: Buffer = nothing
   private frameStart = 0
-  /** The chunk is the one that `push` was called with. */
-  private isLent = false
+  /** Whether the current chunk is borrowed from the caller of `push`. */
+  private isBorrowed = false
   private readonly header: Buffer = Buffer.alloc(maxHeaderLengthBytes)
   private assembled: Buffer | undefined = undefined
   private assembledEnd = 0
   private frameLength = lengthNotKnownYet
-  /** Where the memory of frames that spanned chunks goes if their sink kept nothing of it, and comes from. */
+  /** Memory for frames that span chunks, returned here if their sink kept nothing of it. */
   private readonly spares: SpareMemory
-  /** The length of `assembled`, if it came from there: it may be longer than what has arrived allows. */
+  /** The length of `assembled` if it is spare memory, which may be longer than what has arrived allows. */
   private spareLengthBytes = 0
   private readonly waiting: Buffer[] = []
   private waitingBytes = 0
@@ -63,25 +68,31 @@ export abstract class FrameAssembler {
   private running = false
   private failure: ProtocolError | undefined = undefined
 
-  /** @param spares what readers share; each has its own if it is left out */
+  /** @param spares shared by several readers; default: one per reader */
   constructor(spares: SpareMemory = new SpareMemory(exactAssemblyLimitBytes)) {
     this.spares = spares
   }
 
   /**
-   * Length in bytes of the frame that begins at `buffer[start]`, of which the bytes up to `end` are there, or
-   * {@link lengthNotKnownYet}. Must know it from 9 bytes. Throws ProtocolError; applies the limits.
+   * Returns the length in bytes of the frame that begins at `buffer[start]` and has arrived up to `end`, or {@link
+   * lengthNotKnownYet}. Must know it from 9 bytes. Applies the limits.
+   * @throws ProtocolError
    */
   protected abstract measure(buffer: Buffer, start: number, end: number): number
 
-  /** Hands the whole frame `buffer[start, end)` to the sink. True: nothing of it is kept. Throws ProtocolError, or what the sink throws. */
+  /**
+   * Passes the whole frame `buffer[start, end)` to the sink.
+   * @returns true if nothing of it is kept
+   * @throws ProtocolError, or what the sink throws
+   */
   protected abstract deliver(buffer: Buffer, start: number, end: number): boolean
 
   /**
-   * Takes the next chunk of the stream and delivers every frame that it completes. The chunk is lent for the call: what of
-   * it is not delivered by then is copied. Called from inside the sink, or while stopped, it only keeps a copy.
-   * Throws ProtocolError when the peer broke the framing, from then on at every call until {@link reset}; and whatever
-   * the sink throws, after which `resume()` goes on with the next frame.
+   * Takes the next chunk of the stream and delivers every frame that it completes. The chunk is borrowed for the call:
+   * bytes that are not delivered by then are copied. Called from inside the sink, or while stopped, it only keeps a
+   * copy.
+   * @throws ProtocolError when the peer broke the framing, from then on at every call until {@link reset}
+   * @throws whatever the sink throws, after which `resume()` continues with the next frame
    */
   push(chunk: Buffer): void {
     if (this.failure !== undefined) throw this.failure
@@ -93,17 +104,17 @@ export abstract class FrameAssembler {
     } else {
       this.chunk = chunk
       this.frameStart = 0
-      this.isLent = true
+      this.isBorrowed = true
     }
     this.run()
   }
 
-  /** Delivers nothing more until {@link resume}. From inside the sink: the frame being delivered is the last one. */
+  /** Stops delivering until {@link resume}. From inside the sink: the frame being delivered is the last one. */
   stop(): void {
     this.stopped = true
   }
 
-  /** Goes on with what was kept, after `stop()` or after the sink threw. Throws as {@link push}. */
+  /** Continues with the buffered bytes, after `stop()` or after the sink threw. Throws as {@link push}. */
   resume(): void {
     this.stopped = false
     if (this.failure !== undefined) throw this.failure
@@ -125,7 +136,7 @@ export abstract class FrameAssembler {
     return this.assembled?.length ?? 0
   }
 
-  /** Forgets everything that was kept, and a failure: the next byte pushed is the first of a new stream. */
+  /** Discards everything that was buffered, and a failure. The next byte pushed is the first of a new stream. */
   reset(): void {
     this.chunk = nothing
     this.frameStart = 0
@@ -136,7 +147,10 @@ export abstract class FrameAssembler {
     this.failure = undefined
   }
 
-  /** Throws ERR_INTERNAL if one of the invariants above does not hold. For tests and fuzzers; costs a few comparisons. */
+  /**
+   * Checks the invariants above. For tests and fuzzers; costs a few comparisons.
+   * @throws StatewireError ERR_INTERNAL
+   */
   invariants(): void {
     const assembled = this.assembled
     const waitingBytes = this.waiting.reduce((total, chunk) => total + chunk.length, 0)
@@ -161,7 +175,7 @@ export abstract class FrameAssembler {
     }
   }
 
-  /** The length of the frame that is there in part, as soon as it is known; else 0. */
+  /** The length of the frame that has arrived in part, once it is known; otherwise 0. */
   get assemblingBytes(): number {
     return this.assembledEnd > 0 && this.frameLength !== lengthNotKnownYet ? this.frameLength : 0
   }
@@ -181,19 +195,22 @@ export abstract class FrameAssembler {
       }
     } finally {
       this.running = false
-      if (this.isLent) this.keepRest()
+      if (this.isBorrowed) this.keepRest()
     }
   }
 
-  /** Stopped, or broken off: the chunk is its owner's again. */
+  /** Stopped or interrupted: the chunk returns to its owner, so the rest is copied. */
   private keepRest(): void {
-    this.isLent = false
+    this.isBorrowed = false
     if (this.frameStart === this.chunk.length) return
     this.chunk = Buffer.from(this.chunk.subarray(this.frameStart))
     this.frameStart = 0
   }
 
-  /** Makes the first waiting chunk the current one. At rest no chunk is held, or an idle connection would keep 64 KiB. */
+  /**
+   * Makes the first waiting chunk the current one. An idle assembler holds no chunk, or an idle connection would keep
+   * 64 KiB.
+   */
   private nextChunk(): boolean {
     const next = this.waiting.shift()
     this.chunk = next ?? nothing
@@ -203,7 +220,7 @@ export abstract class FrameAssembler {
     return true
   }
 
-  /** Byte path, inbound: delivers the frames that lie whole in the chunk. Nothing is copied or allocated here. */
+  /** Delivers the frames that lie whole in the chunk. Nothing is copied or allocated here. */
   private scan(): void {
     const chunk = this.chunk
     const end = chunk.length
@@ -225,10 +242,10 @@ export abstract class FrameAssembler {
   }
 
   /**
-   * Moves bytes from the chunk to the assembly of a frame that spans chunks: first byte by byte until its header tells
-   * the length, then at once. Each byte of the body is copied once up to 256 KiB. A longer frame starts with that and
-   * grows fourfold, at the cost of copying at most a third of it again; collecting the chunks instead would copy once, but
-   * would let a peer that sends a byte at a time make this side hold a buffer object for every byte.
+   * Moves bytes from the chunk to the assembly of a frame that spans chunks: byte by byte until its header shows the
+   * length, then at once. Each body byte is copied once up to 256 KiB. Memory for a longer frame starts with that and
+   * grows fourfold, which copies at most a third of it again. Collecting the chunks instead would let a peer that sends
+   * single bytes make this side hold a buffer object for each.
    */
   private assemble(): void {
     const chunk = this.chunk
@@ -276,7 +293,7 @@ export abstract class FrameAssembler {
     this.frameLength = lengthNotKnownYet
   }
 
-  /** A framing error is final: where the next frame would begin is not known any more. */
+  /** A framing error is final: the start of the next frame is unknown. */
   private measureOrFail(buffer: Buffer, start: number, end: number): number {
     try {
       return this.measure(buffer, start, end)

@@ -48,11 +48,11 @@ export function readUint32(buffer: Uint8Array, offset: number): number {
 }
 
 /**
- * Number of body bytes that follow the descriptor at `buffer[descriptorOffset]`, length field included
- * (a VecRingBit of 9 bits: 4 + 2), or -1 if more bytes are needed to know it.
+ * Returns the number of body bytes that follow the descriptor at `buffer[descriptorOffset]`, length field included (a
+ * VecRingBit of 9 bits: 4 + 2), or -1 if more bytes are needed to know it.
  *
  * `availableBytes` counts from the descriptor on, the descriptor included. No limit is applied here.
- * Throws ProtocolError ERR_UNKNOWN_DESCRIPTOR.
+ * @throws ProtocolError ERR_UNKNOWN_DESCRIPTOR
  */
 export function bodyLength(buffer: Uint8Array, descriptorOffset: number, availableBytes: number): number {
   if (availableBytes < 1) return -1

@@ -1,6 +1,6 @@
 /**
- * Owns: the framing of sessions in both dialects (session u32 LE, descriptor, body), and the refusal of frames that are
- * too long.
+ * Owns: the framing of sessions in both dialects (session u32 LE, descriptor, body), and rejecting frames that are too
+ * long.
  * Independent of: what a body means, who owns the sessions, where chunks come from.
  */
 import { frameHeaderLengthBytes, lengthFieldLengthBytes, maxUint32 } from './constants.ts'
@@ -11,20 +11,21 @@ import { bodyKinds, bodyLength, maxFixedBodyLengthBytes, readUint32 } from './fr
 export type { FrameSink } from './frame-assembler.ts'
 
 export interface FrameReaderOptions {
-  /** Largest number of bytes that may follow the 9-byte header of a frame. Integer, 0 … 2^32 - 1. */
+  /** The most bytes that may follow the 9-byte header of a frame. Integer, 0 … 2^32 - 1. */
   readonly maxMessageLengthBytes: number
 }
 
 /**
- * Parses session frames from a byte stream. `push`, `stop`, `resume` and the rest: see FrameAssembler. Throws
- * ProtocolError ERR_UNKNOWN_DESCRIPTOR and ERR_MESSAGE_TOO_LONG (from the 9-byte header alone, before anything is
- * allocated). Does not parse bodies; decodeBody does.
+ * Parses session frames from a byte stream. For `push`, `stop`, `resume` and the rest see FrameAssembler. Does not
+ * parse bodies; decodeBody does.
+ * @throws ProtocolError ERR_UNKNOWN_DESCRIPTOR and ERR_MESSAGE_TOO_LONG (from the 9-byte header alone, before anything
+ *   is allocated)
  */
 export class FrameReader extends FrameAssembler {
   private readonly maxMessageLengthBytes: number
   private readonly sink: FrameSink
 
-  /** Throws ERR_INVALID_OPTION. */
+  /** @throws StatewireError ERR_INVALID_OPTION */
   constructor(options: FrameReaderOptions, sink: FrameSink) {
     super()
     const limit = options.maxMessageLengthBytes
@@ -49,7 +50,8 @@ export class FrameReader extends FrameAssembler {
     if (length - lengthFieldLengthBytes > this.maxMessageLengthBytes) {
       throw new ProtocolError(
         'ERR_MESSAGE_TOO_LONG',
-        `A frame declares ${String(length - lengthFieldLengthBytes)} bytes; maxMessageLengthBytes is ${String(this.maxMessageLengthBytes)}.`,
+        `A frame declares ${String(length - lengthFieldLengthBytes)} bytes; maxMessageLengthBytes is ` +
+          `${String(this.maxMessageLengthBytes)}.`,
       )
     }
     return frameHeaderLengthBytes + length

@@ -1,11 +1,11 @@
 /**
- * Owns: the write batch of one link: frames are laid out one after the other until the batch is taken, and the memory
- * that they lie in is reused once the peer has received them.
+ * Owns: the write batch of one link: frames are laid out consecutively until the batch is taken, and their memory is
+ * reused once the peer has received them.
  * Independent of: sockets, when a batch is taken, back-pressure and credit.
  *
- * Everything is copied here, so that what the caller does with its memory afterwards changes nothing. What `take` returns
- * is not written to again before the peer has acknowledged it: `receivedFrom` says so. Fresh memory for each
- * batch would cost more than the copy (docs/decisions/0016-send-copies.md).
+ * Everything is copied here, so the caller may reuse its memory. What `take` returns is not overwritten before the peer
+ * has acknowledged it (see `receivedFrom`). Fresh memory for each batch would cost more than the copy
+ * (docs/decisions/0016-send-copies.md).
  *
  * A frame is added in one step, after everything that can fail: an error leaves the batch as it was.
  */
@@ -26,40 +26,37 @@ import type { NetworkValue } from './values.ts'
 
 const laneLengthBytes = frameHeaderLengthBytes - 1
 const noArena = Buffer.alloc(0)
-/** A frame of Bytes below this is a short one. */
+/** Frames of Bytes with payloads shorter than this take the fast path. */
 const shortBytesMax = largeFrameThresholdBytes - lengthPrefixedHeaderLengthBytes
 
-/**
- * A payload up to 8 bytes is copied by a loop. Measured on Node 20, million frames/s, loop : Uint8Array.set : Buffer.copy:
- * 1 byte 87 : 42 : 24 · 8 bytes 48 : 43 : 25 · 12 bytes 38 : 42 : 23 · 64 bytes 35 : 38 : 20.
- */
+/** A payload of up to 8 bytes is copied by a loop, which is faster than `set` up to that length. */
 const loopCopyLimitBytes = 8
 
-/** A frame that is not part of a batch yet. */
+/** An encoded frame that is not part of a batch yet. */
 export interface EncodedFrame {
-  /** A whole frame, or the header and the payload of one whose memory was transferred. */
+  /** A whole frame, or header and payload if the payload's memory was transferred. */
   readonly parts: readonly Buffer[]
   readonly lengthBytes: number
-  /** Pooled memory that the frame lies in, if it does. */
+  /** The pooled memory that holds the frame, if any. */
   readonly block: Buffer | null
 }
 
 /**
- * Collects frames, one after the other in an arena. Large frames have longer arenas, so that a batch of them is one buffer
- * too: TLS copies a batch of several buffers once more.
+ * Collects frames consecutively in an arena. Large frames get longer arenas, so that a batch of them is one buffer too:
+ * TLS copies a batch of several buffers once more.
  *
- *     arena[0 … sliceStart)         taken, or in `parts` already
+ * arena[0 … sliceStart) taken, or in `parts` already
  *     arena[sliceStart … arenaEnd)  written, not yet in `parts`
  *     arena[arenaEnd … length)      free
  */
 export class FrameWriter {
   private arena: Buffer = noArena
-  /** Of the arena, which has all of it. */
+  /** The arena's memory, all of which belongs to the arena. */
   private memory: ArrayBufferLike = noArena.buffer
   private sliceStart = 0
   private arenaEnd = 0
   private nextArenaLengthBytes = firstArenaLengthBytes
-  /** Full, in order, and perhaps not received yet. */
+  /** Full arenas, in order, that the peer may not have received yet. */
   private retired: Buffer[] = []
   private readonly spares: SpareMemory | undefined
   private parts: Buffer[] = []
@@ -82,7 +79,8 @@ export class FrameWriter {
   }
 
   /**
-   * Adds one frame and returns its length in bytes, session id included. `lane` is the session id, 0 … 2^32 - 1.
+   * Adds one frame and returns its length in bytes, session id included.
+   * @param lane the session id, 0 … 2^32 - 1
    * @param transfer the value's memory is taken over, and its view detached, instead of being copied
    * @throws StatewireError ERR_INVALID_VALUE, ERR_NOT_TRANSFERABLE; then nothing was added
    */
@@ -98,19 +96,22 @@ export class FrameWriter {
     return this.addedToArena(frameLengthBytes)
   }
 
-  /** Encodes a frame that is to wait: {@link writeEncoded} adds it to the batch. Arguments and errors as {@link writeFrame}. */
+  /**
+   * Encodes a frame that has to wait; {@link writeEncoded} adds it to the batch. Arguments and errors as {@link
+   * writeFrame}.
+   */
   encode(lane: number, value: NetworkValue, transfer: boolean): EncodedFrame {
     checkLane(lane)
     const lengthBytes = laneLengthBytes + encodedLength(value)
     if (transfer) return transferred(lane, value)
     const block = lengthBytes >= largeFrameThresholdBytes ? this.takeMemory(roundedUp(lengthBytes)) : null
-    // Exactly what it needs where it is short: a queue may hold thousands of these.
+    // A short frame gets exactly what it needs: a queue may hold thousands of these.
     const frame = block === null ? Buffer.allocUnsafe(lengthBytes) : block.subarray(0, lengthBytes)
     writeWhole(lane, value, frame, 0, lengthBytes)
     return { parts: [frame], lengthBytes, block }
   }
 
-  /** Adds a frame of {@link encode} and returns its length. It is copied, except for a large payload that was transferred. */
+  /** Adds a frame from {@link encode} and returns its length. It is copied, except for a large transferred payload. */
   writeEncoded({ parts, lengthBytes, block }: EncodedFrame): number {
     const [first, payload] = parts as [Buffer, Buffer | undefined]
     if (payload === undefined || payload.length < largeFrameThresholdBytes) {
@@ -131,7 +132,10 @@ export class FrameWriter {
     return lengthBytes
   }
 
-  /** Adds bytes as they are (a handshake). Below 16 KiB they are copied; longer ones are the batch's from here on. Returns their number. */
+  /**
+   * Adds bytes as they are (a handshake) and returns their number. Below 16 KiB they are copied; longer ones belong to
+   * the batch from then on.
+   */
   writeRaw(bytes: Uint8Array): number {
     const { length } = bytes
     if (length >= largeFrameThresholdBytes) {
@@ -147,8 +151,8 @@ export class FrameWriter {
   }
 
   /**
-   * What was written since the last call, in order: the buffers of one gathered write. Empty if there is nothing.
-   * The buffers are not overwritten before {@link receivedFrom} allows it, and may be kept until then.
+   * Returns what was written since the last call, in order, as the buffers of one gathered write. Empty if nothing was
+   * written. The buffers are not overwritten before {@link receivedFrom} allows it, and may be kept until then.
    */
   take(): Buffer[] {
     this.sealSlice()
@@ -159,15 +163,18 @@ export class FrameWriter {
     return parts
   }
 
-  /** What `take` would return; it stays. Not to be written again: arenas are in the order of what was written. */
+  /**
+   * Returns what `take` would return, and leaves it in the batch. These buffers must not be written twice: arenas are
+   * in the order of writing.
+   */
   peek(): readonly Buffer[] {
     this.sealSlice()
     return this.parts
   }
 
   /**
-   * The peer has received bytes that lie in this memory, so it has all that was written before the arena that it belongs to,
-   * and nobody reads or sends that again. Memory that is none of the writer's arenas says nothing.
+   * Reports that the peer has received bytes in this memory. It then has everything that was written before the arena
+   * that contains them, so those arenas are free. Memory that is not an arena of this writer has no effect.
    */
   receivedFrom(memory: ArrayBufferLike): void {
     const { retired } = this
@@ -177,19 +184,18 @@ export class FrameWriter {
   }
 
   /**
-   * Apart, because it is rare: V8 leaves out what it has not seen yet, so with this loop inside, the first full arena threw away
-   * the machine code of every acknowledgement, and the second that of what had been compiled meanwhile (`--trace-deopt`).
+   * A method of its own because it is rare: inside the caller, its first run would deoptimise every acknowledgement.
    */
   private release(count: number): void {
     for (const arena of this.retired.splice(0, count)) if (arena.length >= maxArenaLengthBytes) this.spares?.give(arena)
   }
 
-  /** What was written so far is not acknowledged any more: its memory is left to the garbage collector. */
+  /** What was written so far will not be acknowledged any more: its memory is left to the garbage collector. */
   forgetArenas(): void {
     this.retired = []
   }
 
-  /** The most frequent frame: no table, no second pass over the value. */
+  /** The most frequent frame: no table lookup, no second pass over the value. */
   private writeShortBytes(lane: number, payload: Uint8Array): number {
     const length = payload.length
     const frameLengthBytes = lengthPrefixedHeaderLengthBytes + length
@@ -221,19 +227,21 @@ export class FrameWriter {
   }
 
   private takeMemory(lengthBytes: number): Buffer {
-    // Slow: memory from Node's shared pool would be kept alive by, and keep alive, memory of others.
+    // Slow: memory from Node's shared pool would keep unrelated memory alive.
     return (
       (lengthBytes >= maxArenaLengthBytes ? this.spares?.take(lengthBytes) : undefined) ??
       Buffer.allocUnsafeSlow(lengthBytes)
     )
   }
 
-  /** Whether a copied frame of this length goes into the arena that was begun. */
+  /** Whether a copied frame of this length fits into the current arena. */
   hasRoomFor(lengthBytes: number): boolean {
     return lengthBytes <= this.arena.length - this.arenaEnd
   }
 
-  /** Sees to it that so many bytes are free at `arenaEnd`, which it returns. Whoever has written them moves it on. */
+  /**
+   * Makes sure that this many bytes are free at `arenaEnd`, which it returns. The caller advances it after writing.
+   */
   private reserve(lengthBytes: number): number {
     if (lengthBytes > this.arena.length - this.arenaEnd) this.moveToNewArena(lengthBytes)
     return this.arenaEnd
@@ -249,7 +257,7 @@ export class FrameWriter {
     this.sealSlice()
     if (this.spares !== undefined && this.arena !== noArena) {
       this.retired.push(this.arena)
-      // Where nothing is ever acknowledged, the oldest are left to the collector.
+      // Without acknowledgements, the oldest are left to the garbage collector.
       if (this.retired.length > retiredArenasMax) this.retired.shift()
     }
     this.arena = arena
@@ -266,7 +274,7 @@ export class FrameWriter {
   }
 }
 
-/** Header and payload, whose memory is taken over last: nothing can fail after it. */
+/** Header and payload. The payload's memory is taken over last, after everything that can fail. */
 function transferred(lane: number, value: NetworkValue): EncodedFrame {
   const header = Buffer.allocUnsafe(lengthPrefixedHeaderLengthBytes)
   const payload = transferPayload(value)
@@ -275,7 +283,7 @@ function transferred(lane: number, value: NetworkValue): EncodedFrame {
   return { parts: [header, payload], lengthBytes: header.length + payload.length, block: null }
 }
 
-/** Memory for frames of similar lengths is of the same length. */
+/** Rounds up, so that memory for frames of similar lengths is interchangeable. */
 function roundedUp(lengthBytes: number): number {
   return Math.ceil(lengthBytes / arenaGranularityBytes) * arenaGranularityBytes
 }
@@ -287,13 +295,20 @@ const transferredDescriptors = {
   VecRing64: descriptors.VecRing64,
 } as const
 
-/** Throws ERR_INVALID_VALUE if the value is not as long as it was a moment ago: a getter that answers differently each time. */
+/**
+ * Writes a frame.
+ * @throws InvalidValueError ERR_INVALID_VALUE if the value's length has changed since it was measured, as with a getter
+ *   that returns different results
+ */
 function writeWhole(lane: number, value: NetworkValue, target: Buffer, start: number, lengthBytes: number): void {
   const end = writeCheckedValue(value, target, writeUint32(target, start, lane))
   if (end !== start + lengthBytes) throw new InvalidValueError('The value changed while it was being encoded.')
 }
 
-/** One frame, session id included, in a buffer of its own. Throws InvalidValueError (ERR_INVALID_VALUE). */
+/**
+ * Encodes one frame, session id included, in a buffer of its own.
+ * @throws InvalidValueError ERR_INVALID_VALUE
+ */
 export function encodeFrame(lane: number, value: NetworkValue): Buffer {
   checkLane(lane)
   const frame = Buffer.allocUnsafe(laneLengthBytes + encodedLength(value))

@@ -21,7 +21,7 @@ export const helloMaxMessageLengthBytesMin = 65_536
 /** Links between two peers: a u16 of the hello. */
 export const linksMax = 0xffff
 
-/** The first byte of TLS: a record with an alert or a handshake. */
+/** The first byte of TLS: a record that contains an alert or a handshake. */
 const tlsRecordTypes: readonly number[] = [0x15, 0x16]
 const magic = Buffer.from('SWIR', 'latin1')
 const protocolVersion = 1
@@ -35,7 +35,7 @@ const counterOffsets = { received: 56, first: 64, next: 72, 'hello number': 112 
 
 /** One side's hello, as sent. */
 export interface Hello {
-  /** Which link this connection is for; link 0 is the first. */
+  /** The index of the link that this connection is for; link 0 is the first. */
   readonly connectionId: number
   /** The longest message that the other side may send. */
   readonly maxMessageLengthBytes: number
@@ -67,8 +67,8 @@ export interface Hello {
 }
 
 /**
- * What follows a refusal. `configuration`: retried at the cap of the back-off only. `none`: no failure, the back-off
- * does not grow. `transient`: an ordinary failed attempt.
+ * What follows a refusal. `configuration`: retried only at the back-off cap. `none`: not a failure, the back-off does
+ * not grow. `transient`: an ordinary failed attempt.
  */
 export type RefusalEffect = 'configuration' | 'none' | 'transient'
 
@@ -102,10 +102,12 @@ export interface HelloFault {
   readonly message: string
 }
 
-/** Throws ERR_INTERNAL if this side's own hello breaks a rule for which the other side would refuse it. */
+/**
+ * @throws StatewireError ERR_INTERNAL if this side's own hello breaks a rule for which the other side would refuse it
+ */
 export function encodeHello(hello: Hello): Buffer {
   const fault = faultOf(hello)
-  if (fault !== null) throw new StatewireError('ERR_INTERNAL', `An own hello is wrong: ${fault.message}`)
+  if (fault !== null) throw new StatewireError('ERR_INTERNAL', `This side's own hello is invalid: ${fault.message}`)
   const bytes = Buffer.allocUnsafe(helloLengthBytes)
   const view = new DataView(bytes.buffer, bytes.byteOffset, helloLengthBytes)
   bytes.set(magic)
@@ -136,7 +138,7 @@ function setCounter(view: DataView, offset: number, counter: number): void {
   view.setUint32(offset + 4, counter / 0x1_0000_0000, true)
 }
 
-/** A message longer than 256 bytes is cut between two characters. */
+/** A message longer than 256 bytes is cut at a character boundary. */
 export function encodeRefusal(name: RefusalName, message: string): Buffer {
   const text = cutUtf8(message, refusalMessageLengthBytesMax)
   const bytes = Buffer.alloc(refusalHeaderLengthBytes + text.length)
@@ -149,7 +151,7 @@ export function encodeRefusal(name: RefusalName, message: string): Buffer {
   return bytes
 }
 
-/** The longest prefix of a text that fits, in whole characters. */
+/** Returns the longest prefix of a text that fits, in whole characters. */
 export function cutUtf8(text: string, lengthBytesMax: number): Buffer {
   const bytes = Buffer.from(text, 'utf8')
   let length = Math.min(bytes.length, lengthBytesMax)
@@ -216,7 +218,7 @@ export class HelloReader {
       // If this side uses TLS as well, TLS records never get here.
       if (offset === 0 && tlsRecordTypes.includes(bytes[0]!))
         return badHello(
-          `byte 0 is 0x${hexByte(bytes, 0)}, with which TLS begins: the other side speaks TLS, and this side does not`,
+          `byte 0 is 0x${hexByte(bytes, 0)}, the first byte of TLS: the other side uses TLS, and this side does not`,
         )
       return badHello(`byte ${String(offset)} is 0x${hexByte(bytes, offset)}; a hello begins with "SWIR"`)
     }
@@ -229,7 +231,7 @@ export class HelloReader {
     if (kind === kindHello && bytes.length > versionOffset && bytes[versionOffset] !== protocolVersion) {
       return {
         name: 'version',
-        message: `Version ${String(bytes[versionOffset])} of the hello is not spoken here; version 1 is.`,
+        message: `Version ${String(bytes[versionOffset])} of the hello is not supported here; version 1 is.`,
       }
     }
     return null

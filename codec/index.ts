@@ -1,6 +1,6 @@
 /**
  * Owns: the public surface of the codec.
- * Refuses to know: everything else; there is no code here.
+ * Independent of: everything else; there is no code here.
  */
 /// <reference types="node" preserve="true" />
 export * from './constants.ts'

@@ -9,7 +9,7 @@
  * A finding is a value, not an exception: a bad value ends its lane and not the connection.
  */
 
-/** A container inside this many containers is refused. */
+/** A container inside this many containers is rejected. */
 export const msgpackDepthMax = 32
 
 export type MsgPackRule =
@@ -34,10 +34,7 @@ const forbiddenKeys = ['__proto__', 'constructor', 'prototype'].map((key) => Buf
 
 const no = -1
 
-/**
- * By head byte. A byte array instead of an object: keys from c0 on would be looked up in a hash table for each nil and
- * number of a value.
- */
+/** Lookup table by head byte. A byte array, because an object with keys from c0 on would use a hash table. */
 function byHead(lengths: Readonly<Record<number, number>>): Int8Array {
   const table = new Int8Array(256).fill(no)
   for (const [head, lengthBytes] of Object.entries(lengths)) table[Number(head)] = lengthBytes

@@ -1,11 +1,11 @@
 /**
  * Owns: the framing of a native connection after its hello: which descriptor is allowed on which lane, and where each
- * frame ends; a frame over its limit is refused before anything is allocated.
+ * frame ends. A frame over its limit is rejected before anything is allocated.
  * Independent of: what bodies mean, whether a lane is open, credit and counters.
  *
- * The length of two frames, Open and Goodbye, is not in the 9 bytes that the assembler keeps as a header. One that lies
- * whole in a chunk is delivered in place like any other; one that spans chunks is read in parts of known length and
- * joined here. Both are short and rare.
+ * The lengths of two frames, Open and Goodbye, are not in the 9 bytes that the assembler keeps as a header. If such a
+ * frame lies whole in a chunk, it is delivered in place like any other. If it spans chunks, it is read in parts of
+ * known length and joined here. Both are short and rare.
  */
 import {
   describeDescriptor,
@@ -42,8 +42,7 @@ import {
 
 export interface NativeFrameReaderOptions {
   /**
-   * What this side allowed in its hello: the most bytes after the 9-byte header of a value, Message, Request or
-   * Response.
+   * The limit from this side's hello: the most bytes after the 9-byte header of a value, Message, Request or Response.
    */
   readonly maxMessageLengthBytes: number
   /** Streams and the endpoint lane exist on connection id 0 only. */
@@ -60,9 +59,9 @@ const openHeadLengthBytes = frameHeaderLengthBytes + 4 + 2
 const goodbyeHeadLengthBytes = frameHeaderLengthBytes + 2 + 8 + 8 + 2
 
 /**
- * Same interface as FrameReader: `push`, `stop`, `resume`, `reset`. Throws ProtocolError ERR_UNKNOWN_DESCRIPTOR (from 5
- * bytes: no such descriptor on this lane, or no such lane), ERR_MESSAGE_TOO_LONG, and ERR_VALUE_TRUNCATED for a length
- * too short for its fields.
+ * Parses native frames. Same interface as FrameReader: `push`, `stop`, `resume`, `reset`.
+ * @throws ProtocolError ERR_UNKNOWN_DESCRIPTOR (from 5 bytes: no such descriptor on this lane, or no such lane),
+ *   ERR_MESSAGE_TOO_LONG, and ERR_VALUE_TRUNCATED for a length too short for its fields
  */
 export class NativeFrameReader extends FrameAssembler {
   private readonly maxMessageLengthBytes: number
@@ -74,7 +73,7 @@ export class NativeFrameReader extends FrameAssembler {
   /** A wrong length between two parts: as final as one in a header. */
   private pieceFailure: ProtocolError | undefined = undefined
 
-  /** Throws ERR_INVALID_OPTION. */
+  /** @throws StatewireError ERR_INVALID_OPTION */
   constructor(options: NativeFrameReaderOptions, sink: FrameSink) {
     super(options.spares)
     const limit = options.maxMessageLengthBytes
@@ -178,11 +177,12 @@ export class NativeFrameReader extends FrameAssembler {
     const where = isElsewhere ? ` of a link other than 0` : ''
     throw new ProtocolError(
       'ERR_UNKNOWN_DESCRIPTOR',
-      `A frame with the descriptor ${describeDescriptor(descriptor)} must not stand on lane 0x${lane.toString(16)}, a lane of kind ${laneKind}${where}.`,
+      `A frame with the descriptor ${describeDescriptor(descriptor)} is not allowed on lane ` +
+        `0x${lane.toString(16)}, a lane of kind ${laneKind}${where}.`,
     )
   }
 
-  /** What cannot be accepted is refused before it is collected. */
+  /** Rejects a frame that cannot be accepted before it is buffered. */
   private begun(buffer: Buffer, start: number, available: number, descriptor: number, length: number): number {
     if (length > available && this.sink.mayBegin !== undefined)
       this.sink.mayBegin(readUint32(buffer, start), descriptor)
@@ -278,13 +278,15 @@ function checkedLength(descriptor: number, length: number, lengthMin: number, le
   if (length > lengthMax) {
     throw new ProtocolError(
       'ERR_MESSAGE_TOO_LONG',
-      `A frame with the descriptor ${describeDescriptor(descriptor)} declares ${String(length)} bytes; ${String(lengthMax)} are allowed.`,
+      `A frame with the descriptor ${describeDescriptor(descriptor)} declares ${String(length)} bytes; ` +
+        `${String(lengthMax)} are allowed.`,
     )
   }
   if (length < lengthMin) {
     throw new ProtocolError(
       'ERR_VALUE_TRUNCATED',
-      `A frame with the descriptor ${describeDescriptor(descriptor)} declares ${String(length)} bytes; it has at least ${String(lengthMin)}.`,
+      `A frame with the descriptor ${describeDescriptor(descriptor)} declares ${String(length)} bytes; it has at ` +
+        `least ${String(lengthMin)}.`,
     )
   }
   return length

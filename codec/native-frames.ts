@@ -1,7 +1,7 @@
 /**
- * Owns: the frames that only the native dialect has (docs/protocol.md, native): their numbers, which lane each may stand on, their
- * limits, and how they are written.
- * Refuses to know: links, credit, counters; and what the bodies say (protocol/native/frame-bodies.ts reads them).
+ * Owns: the frames that only the native dialect has (docs/protocol.md, native): their numbers, which lane each may use,
+ * their limits, and how they are written.
+ * Independent of: links, credit, counters, and what the bodies mean (protocol/native/frame-bodies.ts reads them).
  */
 import { frameHeaderLengthBytes, lengthFieldLengthBytes, maxUint32 } from './constants.ts'
 import { writeUint32 } from './encode-value.ts'
@@ -49,10 +49,10 @@ export const protocolNameLengthBytesMax = 255
 export const openExtraLengthBytesMax = 64 * 1024
 /** Reason of a Reset or a Goodbye, in UTF-8 bytes. */
 export const reasonLengthBytesMax = 256
-/** One frame of a stream, so that streams take turns. */
+/** The longest frame of a stream, so that streams share a link fairly. */
 export const streamFrameLengthBytesMax = 64 * 1024
 
-/** Codes of a Reset; one that is not known is taken as 0. */
+/** Codes of a Reset; an unknown code is read as 0. */
 export const resetCodes = {
   application: 0,
   protocol: 1,
@@ -63,7 +63,7 @@ export const resetCodes = {
   'no-such-lane': 6,
   'time-out': 7,
 } as const
-/** Codes of a Goodbye; one that is not known is taken as 0. */
+/** Codes of a Goodbye; an unknown code is read as 0. */
 export const goodbyeCodes = { normal: 0, protocol: 1 } as const
 export const responseStatuses = { ok: 0, error: 1 } as const
 
@@ -79,7 +79,7 @@ const { Accept, Ack, Credit, Fin, Goodbye, Message, MsgPack, Open, Ping, Pong, R
   nativeDescriptors
 const descriptorBytes = 0x0c
 
-/** By lane kind, the kind of body of each descriptor; {@link bodyKindUnknown} where the descriptor must not stand. */
+/** By lane kind, the kind of body of each descriptor; {@link bodyKindUnknown} where the descriptor is not allowed. */
 export const laneTables: Readonly<Record<LaneKind, Uint8Array>> = {
   session: table(
     [
@@ -119,8 +119,8 @@ function table(entries: [descriptor: number, bodyKind: number][], base?: Uint8Ar
 }
 
 /**
- * Values on sessions, Bytes on streams, Message and Request cost credit, count as values in outcomes, and are what an
- * application sent; the other frames are the link's own.
+ * Values on sessions, Bytes on streams, Message and Request come from the application: they cost credit and count as
+ * values in outcomes. The other frames are the link's own.
  */
 export function isPaying(laneKind: LaneKind, descriptor: number): boolean {
   switch (laneKind) {
@@ -156,7 +156,7 @@ export function encodeAck(received: number): Buffer {
   return frame
 }
 
-/** A reason longer than 256 bytes is cut between two characters, here and in a Reset. */
+/** A reason longer than 256 bytes is cut at a character boundary, as in a Reset. */
 export function encodeGoodbye(goodbye: { code: number; next: number; received: number; reason: string }): Buffer {
   const reason = cutUtf8(goodbye.reason, reasonLengthBytesMax)
   const { frame, body } = frameOf(controlLane, Goodbye, 20 + reason.length)
@@ -168,27 +168,30 @@ export function encodeGoodbye(goodbye: { code: number; next: number; received: n
   return frame
 }
 
-/** Throws InvalidValueError for 0 bytes, which the peer would take for a breach of the protocol. */
+/** @throws InvalidValueError for 0 bytes, which the peer would treat as a protocol error */
 export function encodeCredit(lane: number, creditBytes: number): Buffer {
   if (!Number.isInteger(creditBytes) || creditBytes < 1 || creditBytes > maxUint32) {
-    throw new InvalidValueError(`A Credit has 1 to ${String(maxUint32)} bytes; this one has ${String(creditBytes)}.`)
+    throw new InvalidValueError(
+      `A Credit must have 1 to ${String(maxUint32)} bytes; this one has ${String(creditBytes)}.`,
+    )
   }
   const { frame, body } = frameOf(lane, Credit, 4)
   frame.writeUInt32LE(creditBytes, body)
   return frame
 }
 
-/** Throws InvalidValueError if the name has not 1 to 255 bytes, or `extra` more than 64 KiB. */
+/** @throws InvalidValueError if the name is not 1 to 255 bytes long, or `extra` is longer than 64 KiB */
 export function encodeOpen(lane: number, open: { windowBytes: number; protocol: string; extra: Uint8Array }): Buffer {
   const name = Buffer.from(open.protocol, 'utf8')
   if (name.length < 1 || name.length > protocolNameLengthBytesMax) {
     throw new InvalidValueError(
-      `The name of a protocol has 1 to 255 bytes of UTF-8; this one has ${String(name.length)}.`,
+      `The name of a protocol must have 1 to 255 bytes of UTF-8; this one has ${String(name.length)}.`,
     )
   }
   if (open.extra.length > openExtraLengthBytesMax) {
     throw new InvalidValueError(
-      `The extra bytes of a stream's opening are at most ${String(openExtraLengthBytesMax)}; these are ${String(open.extra.length)}.`,
+      `The extra bytes of an Open must be at most ${String(openExtraLengthBytesMax)}; these are ` +
+        `${String(open.extra.length)}.`,
     )
   }
   const { frame, body } = frameOf(lane, Open, 10 + name.length + open.extra.length)
@@ -219,20 +222,20 @@ export function encodeFin(lane: number): Buffer {
   return frameOf(lane, Fin, 0).frame
 }
 
-/** The bytes in front of a Message's payload: the payload itself follows in memory of its own. */
+/** Encodes a Message up to its payload; the payload follows in its own memory. */
 export function encodeMessageHeader(payloadLengthBytes: number): Buffer {
   return payloadHeader(Message, 0, payloadLengthBytes).frame
 }
 
-/** The bytes in front of a Request's payload. `nonce` is the asker's own, not 0. */
+/** Encodes a Request up to its payload. `nonce` is chosen by the requester and is not 0. */
 export function encodeRequestHeader(nonce: number, payloadLengthBytes: number): Buffer {
-  if (nonce === 0) throw new InvalidValueError('The nonce of a Request is not 0.')
+  if (nonce === 0) throw new InvalidValueError('The nonce of a Request must not be 0.')
   const { frame, body } = payloadHeader(Request, 4, payloadLengthBytes)
   frame.writeUInt32LE(nonce, body)
   return frame
 }
 
-/** The bytes in front of a Response's payload. */
+/** Encodes a Response up to its payload. */
 export function encodeResponseHeader(nonce: number, status: number, payloadLengthBytes: number): Buffer {
   const { frame, body } = payloadHeader(Response, 5, payloadLengthBytes)
   frame.writeUInt32LE(nonce, body)
@@ -240,7 +243,10 @@ export function encodeResponseHeader(nonce: number, status: number, payloadLengt
   return frame
 }
 
-/** A frame on the endpoint lane whose length field counts `fieldsLengthBytes` and the payload; `body` is behind that field. */
+/**
+ * A frame on the endpoint lane whose length field counts `fieldsLengthBytes` and the payload; `body` follows that
+ * field.
+ */
 function payloadHeader(
   descriptor: number,
   fieldsLengthBytes: number,

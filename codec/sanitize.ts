@@ -14,7 +14,7 @@ const lookedAtLength = 16 * 1024
  * shown as escapes.
  */
 const unprintable = /[\p{Cc}\p{Cs}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu
-/** To its end, or to the end of the text: a truncated key is still a key. */
+/** To its end, or to the end of the text: a truncated key is still a secret. */
 const privateKey = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[^]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)/g
 /** User and password before a host. */
 const userInfo = /(\w:\/\/)[^\s/@]*@/g
@@ -29,7 +29,7 @@ export function sanitize(text: string, lengthMax: number = sentenceLengthMax): s
   return clean.length > lengthMax ? `${clean.slice(0, lengthMax - 1)}…` : clean
 }
 
-/** Without the bound and without the search for secrets: for a text that is shown in part. */
+/** Escapes only, without the bound and the search for secrets: for a text that is shown in part. */
 export function escapeControls(text: string): string {
   return text.replace(unprintable, codeUnit)
 }

@@ -1,15 +1,14 @@
 /**
- * Owns: memory in which frames that spanned chunks were put together, kept for the next such frames of all readers that share it.
- * Refuses to know: frames and readers.
+ * Owns: memory for frames that span chunks, kept for reuse by all readers that share it.
+ * Independent of: frames and readers.
  *
- * Fresh memory is cold in every cache, and garbage: for values of 64 KiB and 1 MiB over TLS it costs a third of the speed of both
- * ends (bench, rows 64KiB and 1MiB). Shared, because a thousand idle links must not hold a piece each; bounded, because what
- * came once may never come again.
+ * Fresh memory is cold in every cache and becomes garbage, which costs a third of the speed of long values. Shared,
+ * because a thousand idle links must not hold a buffer each; bounded, because a rare long frame may never come again.
  */
 
-/** What is shorter comes from Node's pool, and is there as quickly. */
+/** Shorter memory comes from Node's pool just as fast. */
 const shareFromLengthBytes = 4 * 1024
-/** A value that its reader keeps must not hold much more than its own bytes: as for chunks, protocol/kept-views.ts. */
+/** A value that its reader keeps must not hold much more than its own bytes; as for chunks, protocol/kept-views.ts. */
 const heldPerByteMax = 4
 
 export class SpareMemory {
@@ -17,12 +16,12 @@ export class SpareMemory {
   readonly #spares: Buffer[] = []
   #heldBytes = 0
 
-  /** @param heldBytesMax what lies here unused is never more; a frame that is longer has fresh memory each time */
+  /** @param heldBytesMax the most unused memory kept here; a longer frame gets fresh memory each time */
   constructor(heldBytesMax: number) {
     this.#heldBytesMax = heldBytesMax
   }
 
-  /** Changes the bound; what is beyond a smaller one is let go. */
+  /** Changes the bound, and releases memory beyond it. */
   resize(heldBytesMax: number): void {
     this.#heldBytesMax = heldBytesMax
     this.#trim()
@@ -32,7 +31,10 @@ export class SpareMemory {
     return this.#heldBytes
   }
 
-  /** The piece that was given last, of those that are long enough and not far too long; undefined if there is none. It is the caller's now. */
+  /**
+   * Takes the most recent buffer that is long enough and not far too long; undefined if there is none. It belongs to
+   * the caller.
+   */
   take(lengthBytes: number): Buffer | undefined {
     if (lengthBytes < shareFromLengthBytes) return undefined
     for (let index = this.#spares.length - 1; index >= 0; index--) {
@@ -45,7 +47,7 @@ export class SpareMemory {
     return undefined
   }
 
-  /** Nobody has a view of it any more. Where it does not fit, the oldest go. */
+  /** Returns a buffer that nothing refers to any more. If the bound is exceeded, the oldest are released. */
   give(memory: Buffer): void {
     if (memory.length < shareFromLengthBytes || memory.length > this.#heldBytesMax) return
     this.#spares.push(memory)

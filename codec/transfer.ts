@@ -1,6 +1,6 @@
 /**
- * Owns: taking over the memory of a value that its sender hands over (`transfer: true`), and refusing memory that cannot
- * be handed over.
+ * Owns: taking over the memory of a value that is sent with `transfer: true`, and rejecting memory that cannot be
+ * transferred.
  * Independent of: frames, links and sessions.
  */
 import { StatewireError } from './errors.ts'
@@ -10,7 +10,7 @@ const noMemory = Buffer.alloc(0)
 
 /**
  * Detaches the memory of a value and returns its payload in memory that only the caller has.
- * Throws StatewireError ERR_NOT_TRANSFERABLE; the value is unchanged then.
+ * @throws StatewireError ERR_NOT_TRANSFERABLE; the value is unchanged then
  */
 export function transferPayload(value: NetworkValue): Buffer {
   const view = transferableView(value)
@@ -29,7 +29,7 @@ export function transferPayload(value: NetworkValue): Buffer {
   } catch (cause) {
     throw refused(value, 'is in memory that cannot be detached', cause)
   }
-  // Node 20 copies WebAssembly memory here, and does not say so.
+  // Node 20 silently copies WebAssembly memory here.
   if (buffer.byteLength !== 0) throw refused(value, 'is in memory that cannot be detached')
   return Buffer.from(memory)
 }

@@ -56,8 +56,8 @@ export interface VecRing32Value {
   value: Uint32Array
 }
 /**
- * Integers 0 … 2^48 - 1 in a Float64Array: there is no 48-bit typed array, a double holds 48 bits exactly, and unlike
- * `number[]` it is one allocation of known size (8 bytes per element) whatever a peer sends.
+ * Integers 0 … 2^48 - 1 in a Float64Array. There is no 48-bit typed array; a double holds 48 bits exactly, and unlike
+ * `number[]` it is one allocation of known size (8 bytes per element).
  */
 export interface VecRing48Value {
   type: 'VecRing48'
@@ -86,7 +86,7 @@ export interface BytesValue {
 }
 /**
  * A list of ring elements, ring vectors and Bytes. PrfKey, StateChecksum, PrfCheck and nested lists are not allowed on
- * the wire, and refused by the encoder (ERR_INVALID_VALUE).
+ * the wire; the encoder rejects them with ERR_INVALID_VALUE.
  */
 export interface NetworkVecValue {
   type: 'NetworkVec'

@@ -1,15 +1,15 @@
 /**
- * Owns: the life of one socket, from the first packet to the last: opening → authenticating → open → closing → closed,
- * and errored in between where something broke. A connection is never reused; reconnecting makes a new one.
- * Independent of: which carrier, which dialect, and every byte.
+ * Owns: the life of one socket: opening → authenticating → open → closing → closed, with errored in between after a
+ * failure. A connection is never reused; reconnecting creates a new one.
+ * Independent of: the transport, the dialect, and the bytes.
  *
  *                 dialer                                       acceptor
  *   opening       connecting → connected (securing)            connected (securing)
- *   authenticating greeting → authenticated                    greeting → claimed (who are you for?) → closed: its link has
- *                                                              taken the socket into a connection that begins authenticated
+ *   authenticating greeting → authenticated                    greeting → claimed (which link is it for?) → closed: its
+ *                                                              link moves the socket to a new, authenticated connection
  *   open          adopted by its link: bytes flow
  *   closing       what was written is flushed, then the socket ends
- *   errored       lasts until the socket is really gone, so that it can be seen
+ *   errored       lasts until the socket is released, so that the state is visible
  *   closed        with a cause
  */
 import { setup } from './xstate.ts'
@@ -19,10 +19,13 @@ import type { Cause, ChartContext, ChartInput, DeadlinePassed, StateMeta } from 
 export interface ConnectionFacts {
   readonly role: 'dialer' | 'acceptor'
   readonly remoteAddress: string
-  /** `off`: the network uses none. Once it is established, the key of the other side was checked. */
+  /** `off`: the network does not use TLS. Once established, the other side's key has been verified. */
   readonly tls: 'off' | 'pending' | 'established'
   readonly isAuthenticated: boolean
-  /** The first state: a dialled pipe connects, an accepted one is connected, one that its link took has shaken hands. */
+  /**
+   * The initial state: a dialled pipe connects, an accepted one is connected, and one that its link took has completed
+   * its handshake.
+   */
   readonly begins: 'connecting' | 'connected' | 'authenticated'
 }
 
@@ -96,7 +99,7 @@ export const connectionMachine = setup({
           on: { 'pipe.opened': 'connected' },
         },
         connected: {
-          description: 'The socket is there; the carrier proves identities, if it is one that does.',
+          description: 'The socket is connected; the transport proves identities, if it can.',
           meta: { deadline: 'handshakeTimeoutMs' },
           entry: 'secure',
           on: { 'pipe.secured': '#connection.authenticating' },
@@ -112,8 +115,7 @@ export const connectionMachine = setup({
           on: { 'handshake.claimed': 'claimed', 'handshake.verified': 'authenticated' },
         },
         claimed: {
-          description:
-            'The other side said who it is and which link it is for. The link takes the socket over, or it is refused.',
+          description: 'The hello named the peer and the link. The link takes the socket over, or refuses it.',
           meta: { deadline: 'handshakeTimeoutMs' },
           entry: 'notifyClaimed',
           on: {
@@ -122,7 +124,8 @@ export const connectionMachine = setup({
         },
         authenticated: {
           description:
-            'Both sides agreed; nothing is read until a link adopts the connection. The link or its batch has the deadline.',
+            'Both sides agreed; nothing is read until a link adopts the connection. The link or its session group ' +
+            'has the deadline.',
           tags: resting,
           entry: 'notifyAuthenticated',
           on: { 'connection.adopt': '#connection.open' },
@@ -130,7 +133,7 @@ export const connectionMachine = setup({
       },
     },
     open: {
-      description: 'Bytes flow. Lasts as long as both sides like.',
+      description: 'Bytes flow until either side ends the connection.',
       tags: resting,
     },
     closing: {
@@ -143,7 +146,7 @@ export const connectionMachine = setup({
       },
     },
     errored: {
-      description: 'Destroyed, and not yet released by the carrier.',
+      description: 'Destroyed, and not yet released by the transport.',
       meta: { deadline: 'closeTimeoutMs' },
       entry: ['destroyPipe', 'notifyErrored'],
       on: {

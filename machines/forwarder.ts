@@ -1,11 +1,12 @@
 /**
- * Owns: the life of one direction of a link's bytes; one chart, two directions, and one pump each in actors/link/forwarder.ts.
- * Refuses to know: the bytes. A forwarder hears that it is blocked or drained, never that something was sent.
+ * Owns: the life of one direction of a link's bytes. One chart serves both directions, with one pump each in
+ * actors/link/forwarder.ts.
+ * Independent of: the bytes. The chart gets events when the flow blocks or drains, never for a transfer.
  *
- *   opening          there is no socket
- *   authenticating   a socket shakes hands; nothing is forwarded
- *   open             flowing, or blocked: out, the socket takes no more; in, the application has too much unread
- *   errored          the socket broke and is not released yet
+ * opening there is no socket
+ *   authenticating   a socket performs its handshake; nothing is forwarded
+ *   open             flowing, or blocked. Out: the socket's buffer is full. In: the application has too much unread
+ *   errored          the socket failed and is not released yet
  */
 import { setup } from './xstate.ts'
 import { placeholders, resting } from './chart.ts'
@@ -49,7 +50,7 @@ export const forwarderMachine = setup({
   },
   states: {
     opening: {
-      description: 'Waits for a socket; its link decides how long.',
+      description: 'Waits for a socket; its link has the deadline.',
       tags: resting,
       on: { 'connection.opened': 'open', 'connection.closed': {}, 'connection.errored': {} },
     },
@@ -62,12 +63,12 @@ export const forwarderMachine = setup({
       initial: 'flowing',
       states: {
         flowing: {
-          description: 'As fast as both sides like; what passes is not told to the chart.',
+          description: 'At full speed; transfers are not events of the chart.',
           tags: resting,
           on: { 'pump.blocked': 'blocked' },
         },
         blocked: {
-          description: 'Back-pressure: as long as the other side does not take more.',
+          description: 'Back-pressure: the receiving end accepts no more for now.',
           tags: resting,
           on: { 'pump.drained': 'flowing' },
         },

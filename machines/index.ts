@@ -1,5 +1,5 @@
 /**
- * The charts, pure: they can be drawn, walked and tested without a socket. How they happen is in statewire/actors.
+ * The pure charts: they can be drawn, traversed and tested without a socket. statewire/actors runs them.
  */
 export { sessionGroupMachine } from './session-group.ts'
 export { connectionMachine } from './connection.ts'

@@ -1,12 +1,12 @@
 /**
- * Owns: the life of one link: (peer, connection id), which outlives its sockets.
- * Refuses to know: frames, back-off, and how a connection shakes hands.
+ * Owns: the life of one link, identified by (peer, connection id), which outlives its sockets.
+ * Independent of: frames, back-off, and the handshake of a connection.
  *
- *   down.requesting   dialer: asked the reconnector for a dial
- *   down.expecting    acceptor: the claim (peer, connection id) is open; the listener will bring a socket
- *   connecting        a connection lives and is not authenticated
- *   ready             authenticated, held until the sessions it shall carry exist; passed by where bytes are read at once
- *   up                fresh, then stable: the back-off is forgotten at the first frame, or after 10 s
+ * down.requesting dialer: has asked the reconnector for a dial
+ *   down.expecting    acceptor: waits for the listener to bring a socket for (peer, connection id)
+ *   connecting        has a connection that is not authenticated
+ *   ready             authenticated; waits until its sessions exist. Skipped where bytes are read at once
+ *   up                fresh, then stable: the back-off is reset at the first frame, or after 10 s
  *   closing           the connection flushes
  *   closed | failed   final; failed only where a lost connection may not be replaced
  */
@@ -18,18 +18,18 @@ export interface LinkFacts {
   readonly peer: string
   readonly connectionId: number
   readonly role: 'dialer' | 'acceptor'
-  /** What identifies the lanes of now on the wire; null in a dialect that does not resume. */
+  /** Identifies the current lanes on the wire; null in a dialect that does not resume. */
   readonly epoch: string | null
-  /** The number of its connection, counted from 1; 0 before the first. */
+  /** The index of its current connection, counted from 1; 0 before the first. */
   readonly attempt: number
   readonly remoteAddress: string | null
-  /** What a lost connection means: another one, or the end. */
+  /** Whether a lost connection is replaced or ends the link. */
   readonly onConnectionLost: 'reconnect' | 'fail'
-  /** It takes a connection over at once, sessions or not, and is of use only then: what the hellos come to may end the lanes that it has. */
+  /** Whether it takes over a connection at once, with or without sessions: the hellos may end the lanes that exist. */
   readonly readsAtOnce: boolean
 }
 
-/** @typeParam Offer what an inbound connection offers; the chart passes it on */
+/** @typeParam Offer an inbound connection, which the chart passes on */
 export type LinkEvent<Offer = unknown> =
   | { readonly type: 'dial.granted'; readonly addresses: readonly string[] }
   | { readonly type: 'dial.unresolved'; readonly cause: Cause }
@@ -104,9 +104,9 @@ export const linkMachine = setup({
     'child.restarted': { actions: 'recordRestart' },
     'child.failed': { actions: 'recordRestart' },
     'child.escalated': { actions: 'escalate' },
-    // A pump that finds a broken wire contract, or breaks itself, costs the connection; the chart hears of the end from it.
+    // A protocol error or a bug in a pump ends the connection; the chart gets the event for that end.
     'pump.failed': { actions: 'failConnection' },
-    // The peer has no such link any more.
+    // The peer does not have this link any more.
     'link.unwanted': { actions: 'dropConnection' },
     'connection.closed': [
       { guard: 'mayReconnect', target: '.down', actions: 'recordLost' },
@@ -120,7 +120,8 @@ export const linkMachine = setup({
         deciding: { always: [{ guard: 'isDialer', target: 'requesting' }, { target: 'expecting' }] },
         requesting: {
           description:
-            'The reconnector grants at the latest at the cap of its back-off; if it was lost meanwhile, ask again. A link that the peer may not have asks when that is known. Where both sides may dial, the other may come first.',
+            'The reconnector grants a dial no later than the back-off cap; if the request is lost, it is sent again. ' +
+            'A link that the peer may not have waits until that is known. The other side may dial first if it can.',
           meta: { deadline: 'grantTimeoutMs' },
           entry: 'requestDial',
           exit: 'cancelDial',
@@ -135,7 +136,7 @@ export const linkMachine = setup({
           },
         },
         expecting: {
-          description: 'The other side dials when it can; whoever asked for the link has the deadline.',
+          description: 'The other side dials when it can; the session group has the deadline.',
           tags: resting,
           entry: 'openClaim',
           exit: 'closeClaim',
@@ -145,12 +146,12 @@ export const linkMachine = setup({
     },
     connecting: {
       description:
-        'Bounded by the deadlines of the connection; this one is for a connection that keeps silent about its end.',
+        'The connection has deadlines of its own; this one covers a connection that does not report its end.',
       meta: { deadline: 'connectTimeoutMs' },
       entry: 'dial',
       on: {
         'connection.authenticated': authenticated,
-        // Dials crossed, and the other one stays.
+        // Simultaneous open: the other connection stays.
         'link.claimed': { target: 'accepting', actions: 'replace' },
         'deadline.passed': { actions: 'failConnection' },
       },
@@ -165,18 +166,18 @@ export const linkMachine = setup({
       },
     },
     ready: {
-      description: 'Nothing is read before the sessions exist; the batch that makes them has the deadline.',
+      description: 'Nothing is read before the sessions exist; their session group has the deadline.',
       tags: resting,
       entry: ['endDial', 'notifyReady'],
       on: { 'link.adopt': 'up', 'link.claimed': { target: 'accepting', actions: 'replace' } },
     },
     up: {
       initial: 'fresh',
-      // The reconnector can wait for bytes, and not they for it.
+      // Lets the reconnector stay idle until bytes arrive, not the other way round.
       entry: ['adopt', 'endDial'],
       on: {
         'connection.errored': { actions: 'recordErrored' },
-        // Only the dialer dials, so a new claim means that the peer has given up the connection we still hold.
+        // Only the dialer dials, so a new claim means that the peer has given up the current connection.
         'link.claimed': { target: 'accepting', actions: 'replace' },
       },
       states: {

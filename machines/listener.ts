@@ -1,7 +1,7 @@
 /**
- * Owns: the life of the place where connections come in: bound or not.
- * Refuses to know: who is let in (protocol/admission.ts) and how they shake hands (the connection actors below it).
- * Its accept loop never waits for a handshake: each accepted socket is a child of its own.
+ * Owns: the life of the listener: bound or not.
+ * Independent of: who is admitted (protocol/admission.ts) and the handshakes (connection actors). Its accept loop never
+ * waits for a handshake: each accepted socket is a child of its own.
  */
 import { setup } from './xstate.ts'
 import { placeholders, resting } from './chart.ts'
@@ -10,11 +10,14 @@ import type { Cause, ChartContext, ChartInput, ChildEvent, DeadlinePassed, State
 export interface ListenerFacts {
   /** With the real port once it is bound. */
   readonly address: string
-  /** Accepted sockets that are no link's yet. */
+  /** Accepted sockets that do not belong to a link yet. */
   readonly handshakes: number
 }
 
-/** @typeParam Pipe an accepted socket @typeParam Offer an inbound connection that said for which link it is */
+/**
+ * @typeParam Pipe an accepted socket
+ * @typeParam Offer an inbound connection that has named its link
+ */
 export type ListenerEvent<Pipe = unknown, Offer = unknown> =
   | { readonly type: 'listener.bound'; readonly address: string }
   | { readonly type: 'listener.failed'; readonly cause: Cause }
@@ -97,7 +100,7 @@ export const listenerMachine = setup({
       on: { 'pipe.accepted': { actions: 'admit' }, 'listener.failed': { target: 'errored', actions: 'recordFailure' } },
     },
     errored: {
-      description: 'Fails the actor: its supervisor restarts it, and fails with it when that does not help.',
+      description: 'Fails the actor. Its supervisor restarts it, and fails if that does not help.',
       tags: resting,
       entry: ['unbind', 'notifyFailed', 'fail'],
     },

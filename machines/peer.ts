@@ -1,10 +1,10 @@
 /**
- * Owns: what is wanted of one peer: its links, and where the failures of its actors stop.
- * Refuses to know: sockets and frames; other peers.
+ * Owns: the links to one peer, and containing the failures of its actors.
+ * Independent of: sockets and frames; other peers.
  *
- *   idle      known, nothing asked of it
+ * idle has no links
  *   active    has links
- *   errored   its actors failed beyond their intensity; other peers never notice; tried again at the cap of the back-off
+ *   errored   its actors failed too often; retried at the back-off cap. Other peers are not affected
  *   closing   its links flush
  *   closed    final
  */
@@ -17,7 +17,7 @@ export interface PeerFacts {
   readonly links: number
 }
 
-/** @typeParam Request which link is wanted, and who asks */
+/** @typeParam Request which link is needed, and by whom */
 export type PeerEvent<Request = unknown> =
   | { readonly type: 'link.open'; readonly request: Request }
   | { readonly type: 'link.release'; readonly link: string; readonly cause: Cause }
@@ -78,7 +78,7 @@ export const peerMachine = setup({
   },
   states: {
     idle: {
-      description: 'Nothing is asked of it.',
+      description: 'It has no links.',
       tags: resting,
       on: { 'link.open': { target: 'active', actions: 'openLink' } },
     },

@@ -1,6 +1,7 @@
 /**
- * Owns: the life of a fan-out: many children of one kind below one name (peers, batches).
- * Refuses to know: what the children are. They sit in a Map of the actor, not in the snapshot: see actors/statechart/children.ts.
+ * Owns: the life of a parent of many children of one kind (peers, session groups).
+ * Independent of: what the children are. They are in a Map of the actor, not in the snapshot: see
+ * actors/statechart/children.ts.
  */
 import { setup } from './xstate.ts'
 import { placeholders, resting } from './chart.ts'
@@ -11,7 +12,10 @@ export interface PoolFacts {
   readonly children: number
 }
 
-/** @typeParam Spec how a child is made @typeParam Event what children are sent */
+/**
+ * @typeParam Spec how a child is created
+ * @typeParam Event what children are sent
+ */
 export type PoolEvent<Spec = unknown, Event = unknown> =
   | { readonly type: 'pool.add'; readonly spec: Spec }
   | { readonly type: 'pool.drain'; readonly cause: Cause }

@@ -1,7 +1,7 @@
 /**
- * Owns: whether dials are granted. The Reconnector of the first design: it re-creates only connections that somebody
- * once asked for, later and later while they fail, never too many at a time.
- * Refuses to know: sockets. It grants; links dial.
+ * Owns: when dials are granted. It re-creates only connections that were requested, with growing delays while they
+ * fail, and a bounded number at a time.
+ * Independent of: sockets. It grants; links dial.
  */
 import { setup } from './xstate.ts'
 import { placeholders, resting } from './chart.ts'
@@ -11,7 +11,7 @@ export interface ReconnectorFacts {
   readonly dialsMax: number
   /** Dials that were granted and have not ended. */
   readonly dialing: number
-  /** Links that it knows: those that dial, wait, or may ask again. */
+  /** Links that dial, wait, or may ask again. */
   readonly links: number
 }
 
@@ -79,7 +79,7 @@ export const reconnectorMachine = setup({
       on: { 'slots.used': 'saturated' },
     },
     saturated: {
-      description: 'As many dials as may run at once do; each has its own deadline.',
+      description: 'The limit of concurrent dials is reached; each dial has its own deadline.',
       tags: resting,
       on: { 'slots.free': { target: 'granting', actions: 'grantWaiting' } },
     },

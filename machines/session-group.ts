@@ -1,12 +1,11 @@
 /**
- * Owns: the life of one `makeSessions` call and of the sessions it made: they come up together, and in mode `fail`
- * they end together.
- * Refuses to know: sockets, frames, and how links come up.
+ * Owns: the life of one `makeSessions` call and its sessions: they open together, and in mode `fail` they end together.
+ * Independent of: sockets, frames, and how links come up.
  *
- *   queued       waits for its turn: calls to one peer are served in the order they were made
+ * queued waits in line: calls to one peer are served in the order they were made
  *   connecting   waits until the links to all its peers are ready
- *   validating   each session sends its number in the batch and expects the same from every peer
- *   open         the sessions are the application's
+ *   validating   each session sends its index in the group and expects the same from every peer
+ *   open         the application uses the sessions
  *   closing      its links flush
  *   closed | failed   final, with a cause
  */
@@ -18,11 +17,16 @@ export interface SessionGroupFacts {
   readonly peers: readonly string[]
   readonly sessions: number
   readonly connectionsPerPeer: number
-  /** Links that are up, of all that it needs. */
+  /** Links that are up, of those that it needs. */
   readonly readyLinks: number
-  /** The connections of a control channel stand each for itself: who leaves after the barrier must not end that of the others. */
+  /**
+   * The connections of a control channel are independent: a peer that leaves after the barrier must not end the others.
+   */
   readonly purpose: 'sessions' | 'control'
-  /** `fail`: one lost connection ends the batch. `reconnect`: its links outlive it. `resume`: nothing is lost with a connection. */
+  /**
+   * `fail`: one lost connection ends the group. `reconnect`: its links outlive it. `resume`: nothing is lost with a
+   * connection.
+   */
   readonly onConnectionLost: 'resume' | 'reconnect' | 'fail'
 }
 
@@ -96,7 +100,7 @@ export const sessionGroupMachine = setup({
       entry: 'validate',
       on: {
         'group.validated': 'open',
-        // A validation that may have been lost cannot be told from one that never came: the whole call is made again.
+        // A lost validation cannot be distinguished from one that was never sent, so the whole call starts over.
         'link.down': [
           { guard: 'resumes', actions: 'recordDown' },
           { target: 'failed', actions: 'recordFailure' },

@@ -1,12 +1,12 @@
 /**
- * Owns: the life of a whole network, from the application's point of view.
- * Refuses to know: peers, sockets, frames. Only the listener and the reconnector can fail it.
+ * Owns: the life of a whole network, as the application sees it.
+ * Independent of: peers, sockets, frames. Only the listener and the reconnector can fail it.
  *
- *   starting   until the listener is bound (at once where nothing listens)
+ * starting until the listener is bound (at once if it does not listen)
  *   running
- *   draining   takes nothing new; what was accepted is acknowledged; then batches end, and links say Goodbye
+ *   draining   accepts nothing new; accepted values are acknowledged; then session groups end, and links send Goodbye
  *   stopped    final
- *   failed     the actor fails with the cause: the port cannot be bound, or the listener or reconnector failed beyond its intensity
+ *   failed     with the cause: binding failed, or the listener or reconnector exceeded its restart intensity
  */
 import { setup } from './xstate.ts'
 import { placeholders, resting } from './chart.ts'
@@ -15,7 +15,7 @@ import type { Cause, ChartContext, ChartInput, ChildEvent, DeadlinePassed, State
 export interface SupervisorFacts {
   readonly identity: string
   readonly dialect: string
-  /** How many; each is an actor of its own. A list of a thousand would be in every snapshot that an inspector gets. */
+  /** The number of peers; each is an actor of its own. A list of them would be in every snapshot. */
   readonly peers: number
 }
 
@@ -85,7 +85,7 @@ export const supervisorMachine = setup({
       on: {
         'listener.listening': 'running',
         'listener.notWanted': 'running',
-        // A port that cannot be bound at the start is a mistake of the configuration: say so at once.
+        // If binding fails at the start, the configuration is wrong: fail at once.
         'listener.failed': { target: 'failed', actions: 'recordFailure' },
         'deadline.passed': { target: 'failed', actions: 'recordFailure' },
         'sessions.make': { actions: 'makeGroup' },
@@ -93,7 +93,7 @@ export const supervisorMachine = setup({
       },
     },
     running: {
-      description: 'Until the application has enough of it.',
+      description: 'Until the application shuts it down.',
       tags: resting,
       entry: 'notifyReady',
       on: {
@@ -116,7 +116,7 @@ export const supervisorMachine = setup({
     },
     stopped: { type: 'final', entry: 'notifyStopped' },
     failed: {
-      description: 'Fails the actor with the cause, so that whoever spawned it hears of an error and not of an end.',
+      description: 'Fails the actor with the cause, so that its parent gets an error event and not a done event.',
       tags: resting,
       entry: ['notifyFailed', 'fail'],
     },

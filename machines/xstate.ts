@@ -1,6 +1,6 @@
 /**
- * Owns: the one place where XState is imported, so that a next major version touches one file.
- * Refuses to know: anything of networking.
+ * Owns: the only import of XState, so that a new major version touches one file.
+ * Independent of: networking.
  */
 export { assign, createActor, createMachine, setup, transition } from 'xstate'
 export type {

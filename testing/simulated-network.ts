@@ -225,7 +225,7 @@ export class SimulatedNetwork {
       const target = this.#nodes.get(address.host)
       const listener = target === undefined || target.isCrashed ? undefined : target.process.listeners.get(address.port)
       if (target === undefined || listener === undefined) {
-        const refuse = (): void => near.reset(`nobody listens at ${address.host}:${address.port} (ECONNREFUSED)`)
+        const refuse = (): void => near.reset(`nothing listens at ${address.host}:${address.port} (ECONNREFUSED)`)
         this.#reach(address.host, node.name, near, () => process.run('socket', refuse))
         return
       }

@@ -4,7 +4,7 @@
  * Independent of: when faults happen; nodes and addresses. Latency, slicing and partitions come from its network.
  */
 import { StatewireError } from '../codec/errors.ts'
-import { lendCopy } from '../actors/transport/borrowed-reads.ts'
+import { deliverBorrowedCopy } from '../actors/transport/borrowed-reads.ts'
 import type { Address, DialOptions, Pipe, PipeHandlers } from '../actors/base/pipe.ts'
 
 /** What a pipe needs of the network around it. */
@@ -279,7 +279,7 @@ export class SimulatedPipe implements Pipe {
       const chunk = this.#arrived.length === 1 ? this.#arrived[0]! : Buffer.concat(this.#arrived)
       this.#arrived = []
       this.#carriage.note(this, `reads ${chunk.length} bytes`)
-      lendCopy(chunk, this.#handlers)
+      deliverBorrowedCopy(chunk, this.#handlers)
       this.far?.wasTaken(chunk.length)
     }
     if (!this.#endArrived || this.#endReceived || this.#isPaused || this.#isClosing) return

@@ -1,5 +1,6 @@
 /**
- * Owns: one listener for each AbortSignal, however many calls wait for it. Node 20 warns of a leak from eleven on.
+ * Owns: one 'abort' listener for each AbortSignal, shared by all calls that use it. Node 20 prints a MaxListeners
+ * warning from eleven listeners on.
  * Independent of: the calls, and what they do when the signal aborts.
  */
 interface AbortListener {
@@ -9,7 +10,10 @@ interface AbortListener {
 
 const listeners = new WeakMap<AbortSignal, AbortListener>()
 
-/** Calls back once, when the signal aborts. @returns removes the callback */
+/**
+ * Calls `onAbort` once, when the signal aborts.
+ * @returns a function that removes the callback
+ */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const { callbacks, listener } = listeners.get(signal) ?? listen(signal)
   const entry = { callback }

@@ -1,5 +1,5 @@
 /**
- * Owns: a call that waits: its deadline, its signal, and that both are released when it settles.
+ * Owns: a call that waits: its deadline, its signal, and releasing both when it settles.
  * Independent of: what the call waits for.
  */
 import { StatewireError } from '../../codec/errors.ts'
@@ -12,8 +12,8 @@ export interface CallOptions {
 }
 
 /**
- * Waits with a deadline and a signal. `start` begins the wait and returns what gives it up. `why` is called when the deadline
- * passes, and ends the message.
+ * Waits with a deadline and an abort signal. `start` begins the wait and returns a function that cancels it. `why` is
+ * called when the deadline passes; its text is appended to the error message.
  * @throws StatewireError ERR_ABORTED, ERR_INVALID_OPTION, or `code` when the deadline passes
  */
 export function bounded<T>(
@@ -31,7 +31,7 @@ export function bounded<T>(
       reject(new StatewireError('ERR_ABORTED', `${what}: aborted`, { cause: signal.reason }))
       return
     }
-    // Anything else would be a deadline that never passes.
+    // NaN or a negative number would be a deadline that never passes.
     if (timeoutMs !== undefined && !(Number.isFinite(timeoutMs) && timeoutMs >= 0)) {
       reject(
         new StatewireError('ERR_INVALID_OPTION', `timeoutMs must be a number of at least 0, got ${String(timeoutMs)}`),

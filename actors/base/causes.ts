@@ -1,6 +1,6 @@
 /**
- * Owns: causes, the plain form in which a reason travels in events, and their conversion from and to errors.
- * Independent of: any actor, and of who reports a cause.
+ * Owns: causes, the plain-data form of a reason in events, and their conversion from and to errors.
+ * Independent of: all actors, and who reports a cause.
  */
 import { StatewireError } from '../../codec/errors.ts'
 import type { ErrorCode } from '../../codec/errors.ts'
@@ -13,12 +13,12 @@ export interface Cause extends ChartCause {
   readonly code: ErrorCode
 }
 
-/** Makes an error out of a cause that travelled in an event. */
+/** Converts a cause from an event into an error. */
 export function errorOf(cause: Cause): StatewireError {
   return new StatewireError(cause.code, cause.message)
 }
 
-/** Makes a cause out of anything that was thrown. */
+/** Converts anything that was thrown into a cause. */
 export function causeOf(error: unknown, code: ErrorCode = 'ERR_INTERNAL', prefix = ''): Cause {
   if (error instanceof StatewireError)
     return { code: error.code, message: sanitize(prefix + error.message), ...retryOf(error) }
@@ -31,7 +31,10 @@ export function causeOf(error: unknown, code: ErrorCode = 'ERR_INTERNAL', prefix
   }
 }
 
-/** A cause that does not resolve by itself is retried at the cap of the back-off: somebody may change something, and addresses get reused. */
+/**
+ * Returns how to redial after `error`. A fatal error is retried at the back-off cap: configuration may change, and
+ * addresses are reused.
+ */
 function retryOf(error: StatewireError): Pick<Cause, 'retry'> {
   if (error instanceof HandshakeRefusedError) return error.retry === null ? {} : { retry: error.retry }
   return error.fatal ? { retry: 'cap' } : {}

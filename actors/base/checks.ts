@@ -1,19 +1,22 @@
 /**
- * Owns: the questions that are asked of everything an application hands in, and the sentences for what is wrong: where,
- * what was expected, what came.
- * Refuses to know: what the options are for.
+ * Owns: the checks for values that an application passes in, and the messages for wrong ones: where, what was expected,
+ * what was given.
+ * Independent of: what the options are for.
  */
 import { StatewireError } from '../../codec/errors.ts'
 import { formatValue, formatName } from '../../codec/format-value.ts'
 
-/** The greatest delay that a Node timer keeps: above it, it fires at once. */
+/** The longest delay of a Node timer. A longer one fires at once. */
 export const timerMsMax = 2 ** 31 - 1
 
 export function invalid(sentence: string): StatewireError {
   return new StatewireError('ERR_INVALID_OPTION', sentence)
 }
 
-/** An object, and no list. `what` begins the sentence. @throws StatewireError ERR_INVALID_OPTION */
+/**
+ * Checks that `value` is an object and not an array. `what` begins the message.
+ * @throws StatewireError ERR_INVALID_OPTION
+ */
 export function checkObject(value: unknown, what: string): Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw invalid(`${what} must be an object, got ${formatValue(value)}`)
@@ -21,8 +24,9 @@ export function checkObject(value: unknown, what: string): Readonly<Record<strin
 }
 
 /**
- * A misspelt option would be a silent default: every name must be known. `kind` ends "…is not"; `path` stands before the name.
- * @throws StatewireError ERR_INVALID_OPTION with the nearest name
+ * Checks that every property name is known, because a misspelt option would silently keep its default. `kind` completes
+ * the message "… is not"; `path` is prefixed to the name.
+ * @throws StatewireError ERR_INVALID_OPTION with the most similar known name
  */
 export function checkNames(options: object, names: readonly string[], kind: string, path = ''): void {
   for (const name of Object.keys(options)) {
@@ -33,7 +37,8 @@ export function checkNames(options: object, names: readonly string[], kind: stri
 export function unknownName(name: unknown, names: readonly string[], kind: string, path = ''): StatewireError {
   const nearest = typeof name === 'string' ? nearestOf(name, names) : undefined
   return invalid(
-    `${path}${typeof name === 'string' ? formatName(name) : formatValue(name)} is not ${kind}${nearest === undefined ? '' : ` (did you mean ${nearest}?)`}; there are: ${names.join(', ')}`,
+    `${path}${typeof name === 'string' ? formatName(name) : formatValue(name)} is not ${kind}` +
+      `${nearest === undefined ? '' : ` (did you mean ${nearest}?)`}; there are: ${names.join(', ')}`,
   )
 }
 
@@ -51,7 +56,7 @@ function checkSignal(signal: unknown, what: string): void {
     throw invalid(`${what} must be an AbortSignal, got ${formatValue(signal)}`)
 }
 
-/** In milliseconds, fractions too: whoever subtracts two times has them. */
+/** Checks a number of milliseconds. Fractions are allowed, since callers subtract two timestamps. */
 export function checkTimeoutMs(timeoutMs: unknown, what: string, isZeroAllowed = true): void {
   if (timeoutMs === undefined) return
   if (typeof timeoutMs === 'number' && timeoutMs <= timerMsMax && (isZeroAllowed ? timeoutMs >= 0 : timeoutMs > 0))
@@ -63,7 +68,10 @@ export function checkTimeoutMs(timeoutMs: unknown, what: string, isZeroAllowed =
 
 const callNames = ['signal', 'timeoutMs']
 
-/** The options of one call. Cheap where there are none, for `send`. @throws StatewireError ERR_INVALID_OPTION */
+/**
+ * Checks the options of one call. Cheap when there are none, because `send` calls it.
+ * @throws StatewireError ERR_INVALID_OPTION
+ */
 export function checkCall(options: unknown, call: string, names: readonly string[] = callNames): void {
   if (options === undefined) return
   if (typeof options !== 'object' || options === null || Array.isArray(options))
@@ -74,7 +82,7 @@ export function checkCall(options: unknown, call: string, names: readonly string
   checkTimeoutMs(timeoutMs, `timeoutMs of ${call}`)
 }
 
-/** The name that was probably meant, if one is near enough. */
+/** Returns the known name most similar to `name`, if one is close enough. */
 function nearestOf(name: string, names: readonly string[]): string | undefined {
   if (name.length > 64) return undefined
   const lower = name.toLowerCase()
@@ -87,7 +95,7 @@ function nearestOf(name: string, names: readonly string[]): string | undefined {
   return nearest
 }
 
-/** Letters put in, left out or changed (Levenshtein). */
+/** The number of inserted, deleted or replaced letters (Levenshtein distance). */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i++) {

@@ -1,5 +1,5 @@
 /**
- * Owns: the checks of the parts of an environment that an application passes in: clock, random, transport, names, log.
+ * Owns: the checks of the environment parts that an application passes in: clock, random, transport, names, log.
  * Independent of: what the runtime does with them, and whether they work.
  */
 import { checkFunction, checkNames, checkObject, invalid } from './checks.ts'
@@ -16,7 +16,10 @@ const methods: { readonly [Part in keyof Environment]: readonly string[] } = {
 }
 const parts = Object.keys(methods) as (keyof Environment)[]
 
-/** Those that were given; one that is `undefined` was not. @throws StatewireError ERR_INVALID_OPTION */
+/**
+ * Returns the parts that were given. A part that is `undefined` counts as not given.
+ * @throws StatewireError ERR_INVALID_OPTION
+ */
 export function resolveEnvironment(environment: unknown, path = 'environment'): Partial<Environment> {
   if (environment === undefined) return {}
   const offered = checkObject(environment, path)

@@ -1,26 +1,29 @@
 /**
- * Owns: the one door through which everything unrepeatable enters a run: time, chance, the network and the log.
- * Independent of: what the runtime does with them, and of the real world's part in it (config/system-environment.ts).
+ * Owns: the interface through which everything non-deterministic enters a run: time, randomness, the network and the
+ * log.
+ * Independent of: what the runtime does with them, and the real implementation (config/system-environment.ts).
  *
- * A simulated network passes its own Environment and gets the same runtime, unchanged, under a virtual clock
- * and a seeded random source. Nothing in codec/, protocol/, machines/ or actors/ reads a clock, draws a number
- * or opens a socket in any other way (test/tidy.test.ts holds that).
+ * A simulated network passes its own Environment and runs the same code under a virtual clock and a seeded random
+ * source. Nothing in codec/, protocol/, machines/ or actors/ reads a clock, draws a random number or opens a socket in
+ * any other way (checked by test/tidy.test.ts).
  */
 import type { NameService, Transport } from './pipe.ts'
 
-/** What `clearTimeout` takes back; opaque to its users. */
+/** The argument of `clearTimeout`; opaque to its users. */
 export type TimerHandle = unknown
 
 export interface Clock {
-  /** Milliseconds from an arbitrary start; never goes back. */
+  /** Milliseconds from an arbitrary start; monotonic. */
   nowMs(): number
-  /** Milliseconds since 1970; may jump. Only where a number must grow over restarts: the boot id. */
+  /** Milliseconds since 1970; may jump. Used only where a number must grow across restarts: the boot id. */
   wallMs(): number
   setTimeout(callback: () => void, delayMs: number): TimerHandle
   clearTimeout(handle: TimerHandle): void
-  /** Runs before the event loop goes on, after the current call stack. Batched writes leave here. */
+  /**
+   * Runs the callback after the current call stack and before the event loop continues. Batched writes are sent here.
+   */
   nextTick(callback: () => void): void
-  /** Runs after the event loop has looked at its sockets once more. */
+  /** Runs the callback after the event loop has polled its sockets once more. */
   setImmediate(callback: () => void): void
 }
 
@@ -33,9 +36,9 @@ export interface Random {
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 export interface Log {
-  /** One structured line; `fields` holds plain data only, never payload and never key material. */
+  /** Writes one structured line. `fields` holds plain data only, never payload or key material. */
   write(level: LogLevel, event: string, fields: Readonly<Record<string, unknown>>): void
-  /** False: nobody reads now, and no line needs to be made. Without it somebody always does. */
+  /** False means that nobody reads the log now, so callers need not build lines. If absent, every line is written. */
   isRead?(): boolean
 }
 
@@ -44,12 +47,12 @@ export interface Environment {
   readonly random: Random
   readonly transport: Transport
   /**
-   * Resolves host names before they are dialled; an address in a URL is used as it is. Default: the transport's own names,
-   * or those of the system.
+   * Resolves host names before they are dialled. IP addresses in URLs are used as they are. Default: the transport's
+   * `names`, or the system's resolver.
    */
   readonly names: NameService
   readonly log: Log
 }
 
-/** The parts that an application replaces; one that is `undefined` is the system's. */
+/** The parts that an application replaces. A part that is `undefined` is the system's. */
 export type EnvironmentOption = { readonly [Part in keyof Environment]?: Environment[Part] | undefined }

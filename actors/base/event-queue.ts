@@ -1,11 +1,11 @@
 /**
- * Owns: a bounded queue of events with an async iterator: what a slow reader missed is counted and said.
- * Refuses to know: the events.
+ * Owns: a bounded queue of events with an async iterator. Events that a slow reader misses are counted and reported.
+ * Independent of: what the events are.
  */
 import { Deque } from '../../protocol/deque.ts'
 import type { NetworkEvent } from './events.ts'
 
-/** Stands where events were dropped because the reader was too slow. */
+/** Replaces events that were dropped because the reader was too slow. */
 export interface MissedEvents {
   readonly type: 'events.missed'
   readonly count: number
@@ -18,7 +18,7 @@ export class EventQueue implements AsyncIterableIterator<Item> {
   readonly #max: number
   readonly #items = new Deque<Item>()
   #events = 0
-  /** The last item, while events are being missed: it stands at their place. */
+  /** The last item while events are being dropped: it counts them, in their place. */
   #missing: { type: 'events.missed'; count: number } | null = null
   #ended = false
   #waiting: ((result: IteratorResult<Item>) => void)[] = []

@@ -1,6 +1,6 @@
 /**
  * Owns: the default log, which publishes each line on the diagnostics channel `statewire:log`.
- * Refuses to know: who listens. Without a subscriber a line costs one boolean test.
+ * Independent of: who subscribes. Without a subscriber a line costs one boolean test.
  */
 import diagnosticsChannel from 'node:diagnostics_channel'
 import type { Log, LogLevel } from './environment.ts'
@@ -23,7 +23,9 @@ export const channelLog: Log = {
   },
 }
 
-/** A log of an application that throws would end whichever actor has something to say: it is told of once, on the channel. */
+/**
+ * An application's log that throws would end the actor that writes to it. The failure is reported once, on the channel.
+ */
 export function harmlessLog(log: Log): Log {
   let hasThrown = false
   const guarded = <T>(fallback: T, call: () => T): T => {

@@ -1,10 +1,10 @@
 /**
- * Owns: the lookups of host names of one network: how many run at once, whose turn it is, and when one is given up.
- * Independent of: links and dials, and of how a name is resolved (the environment's `names`).
+ * Owns: the host name lookups of one network: how many run at once, in which order, and when one is given up.
+ * Independent of: links and dials, and how a name is resolved (the environment's `names`).
  *
- * One name that is slow or does not resolve must not delay another. Lookups of the same name are one lookup. Names whose
- * last lookup failed go last, and never take the last free place. A lookup is over at its deadline: the system's call
- * cannot be cancelled, and the name is not looked up again before it returns.
+ * A name that is slow or does not resolve must not delay another. Lookups of the same name are coalesced. Names whose
+ * last lookup failed go last, and never take the last free place. The system's call cannot be cancelled: after its
+ * deadline, a name is not looked up again until that call returns.
  */
 import { isIP } from 'node:net'
 import type { Cause } from '../../machines/chart.ts'
@@ -12,18 +12,18 @@ import { cause } from './causes.ts'
 import type { NameService } from './pipe.ts'
 import type { Deadline, TimerWheel } from './timer-wheel.ts'
 
-/** Names that wait at most; each peer has one or a few. */
+/** The most names that may wait; each peer has one or a few. */
 const waitingMax = 4_096
-/** `localhost` is the loopback interface everywhere (RFC 6761, 6.3), so it waits for no other name. */
+/** `localhost` is the loopback interface everywhere (RFC 6761, 6.3), so it needs no lookup. */
 const loopback: readonly string[] = ['127.0.0.1', '::1']
-/** Addresses of one name that are used; each costs a dial before a name counts as failed. */
+/** The most addresses used per name; each costs a dial before the name counts as failed. */
 const addressesMax = 8
 
 export interface NameLookupsOptions {
   readonly names: NameService
   readonly wheel: TimerWheel
   readonly timeoutMs: number
-  /** Lookups at once. The system's resolver takes a thread of the pool that file access needs too. */
+  /** Concurrent lookups. The system's resolver blocks a thread of the pool that file access uses too. */
   readonly runningMax: number
 }
 
@@ -36,7 +36,7 @@ export interface LookupHandlers {
 interface Lookup {
   readonly host: string
   readonly waiting: Set<LookupHandlers>
-  /** `overdue`: its deadline has passed, and the name service has not answered. */
+  /** `overdue`: the deadline has passed, and the name service has not answered. */
   state: 'waiting' | 'running' | 'overdue'
   deadline: Deadline | null
 }
@@ -52,9 +52,9 @@ export class NameLookups {
   }
 
   /**
-   * Finds the addresses of a host. An address is its own result; for it and for `localhost` the handler is called before
-   * this returns.
-   * @returns cancels: no handler is called from then on
+   * Finds the addresses of a host. An IP address is its own result; for it and for `localhost` the handler is called
+   * synchronously.
+   * @returns a function that cancels the request: no handler is called afterwards
    */
   resolve(host: string, handlers: LookupHandlers): () => void {
     if (host === 'localhost' || isIP(host) !== 0) {
@@ -63,11 +63,13 @@ export class NameLookups {
     }
     const lookup = this.#lookups.get(host) ?? this.#add(host)
     if (lookup === null) {
-      handlers.onFailed(cause('ERR_NAME_NOT_RESOLVED', `${host} was not resolved: ${waitingMax} names wait already`))
+      handlers.onFailed(
+        cause('ERR_NAME_NOT_RESOLVED', `${host} was not resolved: ${waitingMax} other lookups are waiting`),
+      )
       return () => {}
     }
     lookup.waiting.add(handlers)
-    // Its answer may still come: this request waits for it as long as any other.
+    // Its answer may still arrive; this request waits for it like any other.
     if (lookup.state === 'overdue') lookup.deadline ??= this.#schedule(lookup)
     this.#runNext()
     return () => this.#cancel(lookup, handlers)
@@ -89,7 +91,7 @@ export class NameLookups {
     for (let lookup = this.#next(); lookup !== undefined; lookup = this.#next()) this.#run(lookup)
   }
 
-  /** In the order of asking, names that failed last time behind the others. */
+  /** In order of request, except that names that failed last time come last. */
   #next(): Lookup | undefined {
     const { runningMax } = this.#options
     const lookups = [...this.#lookups.values()]
@@ -106,7 +108,7 @@ export class NameLookups {
     lookup.state = 'running'
     lookup.deadline = this.#schedule(lookup)
     const { host } = lookup
-    // Within a promise, so that a name service that throws counts as one that rejects.
+    // Inside a promise, so that a name service that throws is handled like one that rejects.
     new Promise<readonly string[]>((resolve) => resolve(this.#options.names.lookup(host))).then(
       (addresses) => this.#settle(lookup, addresses.slice(0, addressesMax), 'it has no address'),
       (error: unknown) => this.#settle(lookup, [], reasonOf(error)),
@@ -142,7 +144,7 @@ export class NameLookups {
   }
 }
 
-/** A handler may ask again at once, and waits for the next answer then. */
+/** A handler may ask again immediately; it then waits for the next answer. */
 function takeAll(waiting: Set<LookupHandlers>): LookupHandlers[] {
   const all = [...waiting]
   waiting.clear()

@@ -1,14 +1,14 @@
 /**
- * Owns: every deadline of one network. Many deadlines share one timer of the clock.
+ * Owns: all deadlines of one network. Many deadlines share one timer of the clock.
  * Independent of: what a deadline is for.
  *
- * Deadlines are not delayed XState events: an actor that stops walks all timers of its actor system.
+ * Deadlines are not delayed XState events, because an actor that stops walks all timers of its actor system.
  */
 import type { Clock, TimerHandle } from './environment.ts'
 
-/** Deadlines are rounded up to a multiple of this, so that thousands of them share a few wake-ups. */
+/** Deadlines are rounded up to a multiple of this, so that thousands of them share a few timers. */
 const slotMs = 4
-/** The longest delay of a Node timer; a longer one fires at once. A slot further away is armed again when this has passed. */
+/** The longest delay of a Node timer; a longer one fires at once. For a slot further away the timer is armed again. */
 const maxTimerMs = 2 ** 31 - 1
 
 export interface Deadline {
@@ -33,7 +33,7 @@ class Entry implements Deadline {
 
 export class TimerWheel {
   readonly #clock: Clock
-  /** A slot's entries are in the order in which they were set. An emptied slot stays until its time has passed. */
+  /** Entries of a slot are in the order they were set. An emptied slot stays until its time has passed. */
   readonly #slots = new Map<number, Set<Entry>>()
   /** The keys of `#slots`, ascending. */
   #order: number[] = []
@@ -45,17 +45,20 @@ export class TimerWheel {
     this.#clock = clock
   }
 
-  /** Deadlines that are set and have not passed. */
+  /** The number of deadlines that are set and have not passed. */
   get size(): number {
     return this.#size
   }
 
-  /** Slots that are kept, including those whose deadlines were all cancelled. */
+  /** The number of slots, including those whose deadlines were all cancelled. */
   get moments(): number {
     return this.#order.length
   }
 
-  /** @param delayMs from now; rounded up to a slot, never early. */
+  /**
+   * Calls back after a delay.
+   * @param delayMs from now; rounded up to a slot, never early
+   */
   schedule(delayMs: number, callback: () => void): Deadline {
     const slot = Math.ceil((this.#clock.nowMs() + Math.max(0, delayMs)) / slotMs)
     const entry = new Entry(this, slot, callback)
@@ -68,13 +71,13 @@ export class TimerWheel {
   remove(entry: Entry): void {
     if (this.#slots.get(entry.slot)?.delete(entry) !== true) return
     this.#size--
-    // The clock's timer stays armed, except when no deadline is left: it must not keep the process alive.
+    // The clock's timer stays armed unless no deadline is left: it must not keep the process alive.
     if (this.#size === 0) this.#reset()
   }
 
-  /** Forgets every deadline. */
+  /** Cancels every deadline. */
   clear(): void {
-    // A slot whose callbacks are running is iterated right now, so it must be emptied too.
+    // A slot whose callbacks are running is being iterated, so it must be emptied too.
     for (const entries of this.#slots.values()) entries.clear()
     this.#size = 0
     this.#reset()
@@ -115,20 +118,20 @@ export class TimerWheel {
     try {
       for (let slot = this.#order[0]; slot !== undefined && slot <= due; slot = this.#order[0]) this.#pass(slot)
     } finally {
-      // Also after a callback threw: the other deadlines must still pass.
+      // Also after a callback threw: the other deadlines must still fire.
       this.#rearm()
     }
   }
 
   #pass(slot: number): void {
     const entries = this.#slots.get(slot)!
-    // Iteration also reaches an entry that a callback adds to this slot.
+    // The iteration also reaches entries that a callback adds to this slot.
     for (const entry of entries) {
       entries.delete(entry)
       this.#size--
       entry.callback()
     }
-    // A callback may have cancelled the last deadline, which resets the wheel, and then set a new one.
+    // A callback may have cancelled the last deadline, which resets the wheel, and then set another.
     if (this.#slots.get(slot) === entries) this.#dropFirst()
   }
 
@@ -147,7 +150,7 @@ export class TimerWheel {
   }
 }
 
-/** Where `value` belongs in an ascending list that does not contain it. */
+/** Returns the index at which `value` belongs in an ascending list that does not contain it. */
 function placeOf(value: number, list: readonly number[]): number {
   let low = 0
   for (let high = list.length; low < high;) {

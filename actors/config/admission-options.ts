@@ -1,12 +1,12 @@
 /**
- * Owns: what an application says about who may connect: addresses, and a question of its own; checked.
- * Refuses to know: rates and caps (protocol/admission.ts), and how identities are proved.
+ * Owns: the checked options that decide who may connect: addresses, and the application's `admit`.
+ * Independent of: rates and caps (protocol/admission.ts), and how identities are proved.
  */
 import { BlockList, isIP } from 'node:net'
 import { formatValue } from '../../codec/format-value.ts'
 import { checkFunction, invalid } from '../base/checks.ts'
 
-/** What the application is told of a peer that asks to come in. */
+/** What `admit` is told about a peer that connects. */
 export interface AdmitInfo {
   /** Proved over TLS; only claimed on plain TCP. */
   readonly peer: string
@@ -16,9 +16,15 @@ export interface AdmitInfo {
 }
 
 export interface AdmissionOptions {
-  /** Addresses and ranges that may connect, "10.0.0.0/8" or "::1"; all, if not given. Looked at before anything costs. */
+  /**
+   * Addresses and ranges that may connect, "10.0.0.0/8" or "::1". Default: all. Checked before anything else is spent
+   * on a connection.
+   */
   readonly allowAddresses?: readonly string[] | undefined
-  /** Asked of each peer before it is let in; refused if it says false, throws, or takes longer than `limits.admitTimeoutMs`. */
+  /**
+   * Called for each peer before it is admitted. The peer is refused if it returns false, throws, or takes longer than
+   * `limits.admitTimeoutMs`.
+   */
   readonly admit?: ((info: AdmitInfo) => boolean | Promise<boolean>) | undefined
 }
 
@@ -52,7 +58,7 @@ function addRange(list: BlockList, entry: unknown, where: string): void {
   list.addSubnet(address, length, version === 4 ? 'ipv4' : 'ipv6')
 }
 
-/** An IPv4 address on a socket of both kinds comes as "::ffff:127.0.0.1"; it is the same address. */
+/** An IPv4 address on a dual-stack socket appears as "::ffff:127.0.0.1"; it is the same address. */
 function isListed(list: BlockList, host: string): boolean {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(host)?.[1] ?? host
   const version = isIP(mapped)

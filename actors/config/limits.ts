@@ -1,6 +1,6 @@
 /**
- * Owns: every number that bounds something, with its reason, and the check that they fit together.
- * Refuses to know: who keeps them. test/actors/limits.test.ts holds each at n−1, n and n+1.
+ * Owns: every limit with its reason, and the check that they fit together.
+ * Independent of: who enforces them. test/actors/limits.test.ts tests each at n−1, n and n+1.
  */
 import { windowBytesMax } from '../../codec/hello.ts'
 import { defaultMaxMessageLengthBytes } from '../../codec/limits.ts'
@@ -10,69 +10,88 @@ import { defaultRetransmitBufferBytes } from '../../protocol/native/epoch/retran
 import { checkNames, checkObject, invalid, timerMsMax } from '../base/checks.ts'
 
 export interface Limits {
-  /** TCP connect. 10 s: libp2p's and our users' habit; a loaded machine answers well within it. */
+  /** TCP connect. 10 s, as in libp2p: a loaded machine answers well within it. */
   readonly dialTimeoutMs: number
-  /** One lookup of a host name. 5 s: the time after which a resolver asks again. A late answer still counts for the next dial. */
+  /**
+   * One lookup of a host name. 5 s: the interval after which a resolver repeats its query. A late answer is still used
+   * for the next dial.
+   */
   readonly nameLookupTimeoutMs: number
-  /** Lookups of host names at once. 2: each may block a thread of the pool, which has four. */
+  /** Concurrent host name lookups. 2: each may block a thread of the pool, which has four. */
   readonly nameLookupsMax: number
-  /** The whole handshake, from the accepted or connected socket on. 5 s: two round trips on the slowest link we mean to serve. */
+  /**
+   * The whole handshake, from the accepted or connected socket on. 5 s: two round trips on the slowest supported
+   * network.
+   */
   readonly handshakeTimeoutMs: number
-  /** The application's own say about a peer that asks to come in. */
+  /** The application's `admit`. */
   readonly admitTimeoutMs: number
-  /** A flush at the end, and the time that a destroyed socket may take to be released. */
+  /** The final flush of a connection, and the time that a destroyed socket may take to be released. */
   readonly closeTimeoutMs: number
-  /** A connection that has been up so long has proved itself: the back-off starts anew. Also at the first frame. */
+  /** How long a connection must be up before the back-off is reset. The first frame resets it too. */
   readonly stableAfterMs: number
-  /** Binding a port; it is a local matter. */
+  /** Binding a port; a local operation. */
   readonly bindTimeoutMs: number
-  /** `makeSessions` and control channels, when the call names no time-out of its own. */
+  /** `makeSessions` and control channels without a `timeoutMs` of their own. */
   readonly makeSessionsTimeoutMs: number
-  /** Draining at `shutdown`. */
+  /** Draining in `shutdown`. */
   readonly shutdownTimeoutMs: number
   /**
-   * A send that waits for a connection or for room. If it is not set, 10 s more than `resumeTimeoutMs`: a send waits for
-   * as long as its link may be resumed.
+   * A send that waits for a connection or for room. Default: 10 s more than `resumeTimeoutMs`, because a send waits as
+   * long as its link may be resumed.
    */
   readonly sendTimeoutMs: number
   readonly backoffMinMs: number
-  /** The longest wait before a redial. 30 s; in the ampc dialect 2 s, the pace at which parties of the Rust stack dial. */
+  /**
+   * The longest delay before a redial. 30 s; 2 s in the ampc dialect, the interval at which parties of the Rust stack
+   * dial.
+   */
   readonly backoffMaxMs: number
   readonly backoffFactor: number
-  /** Dials at once, over all peers: a start with a thousand peers must not be a storm. The same number as pending inbound. */
+  /**
+   * Concurrent dials over all peers: a start with a thousand peers must not be a storm. The same number as pending
+   * inbound.
+   */
   readonly dialsMax: number
-  /** Inbound handshakes under way, in total and from one address. One more evicts the oldest that has proved nothing. */
+  /**
+   * Inbound handshakes in progress, in total and from one address. One more evicts the oldest that has proved nothing.
+   */
   readonly pendingInboundMax: number
   readonly pendingInboundPerAddressMax: number
   readonly connectRatePerSecond: number
   readonly connectBurst: number
-  /** Body bytes of one value, known from its header. */
+  /** Body bytes of one value, checked against its header. */
   readonly maxMessageLengthBytes: number
   readonly sessionsPerPeerMax: number
   readonly connectionsPerPeerMax: number
-  /** Bytes in a socket above which `send` waits. 256 KiB: enough to keep a loopback busy while the reader has its turn. */
+  /** Bytes in a socket above which `send` waits. 256 KiB keeps a loopback connection busy while the reader runs. */
   readonly highWaterMarkBytes: number
-  /** Native: a link that stays down longer expires, and its values get their outcomes. 120 s, as Socket.IO and JetStream remember. */
+  /**
+   * Native: a link that is down for longer expires, and its values get their outcomes. 120 s, as in Socket.IO and
+   * JetStream.
+   */
   readonly resumeTimeoutMs: number
-  /** Native: what is sent and not acknowledged, above which senders wait; each frame counts 32 bytes more than it has. */
+  /**
+   * Native: bytes sent and not acknowledged, above which senders wait. Each frame counts 32 bytes on top of its length.
+   */
   readonly replayWindowBytes: number
-  /** Native: what a session may be sent before its reader takes anything. It grows while the reader keeps up. */
+  /** Native: bytes that a session may be sent before its reader takes any. Grows while the reader keeps up. */
   readonly laneWindowBytes: number
   readonly sendQueueBytesMax: number
   readonly sendQueueValuesMax: number
-  /** Unread values of one connection. Sessions share connections, so reading stops late. */
+  /** Unread values of one connection. The limit is large because sessions share connections. */
   readonly receiveQueueBytesMax: number
   readonly earlyBytesMax: number
   /** Events kept for a slow reader of `network.events()`. */
   readonly eventQueueMax: number
 }
 
-/** The limits that an application sets; one that is `undefined` keeps its default. */
+/** The limits that an application sets. One that is `undefined` keeps its default. */
 export type LimitsOption = { readonly [Name in keyof Limits]?: Limits[Name] | undefined }
 
 const mebibyte = 1024 * 1024
 const defaultResumeTimeoutMs = 120_000
-/** So that a link that expires is the reason that a waiting send is given, and not its own deadline. */
+/** Longer than the link's expiry, so that an expired link is reported as such and not as a send that timed out. */
 const sendOutlastsResumeMs = 10_000
 
 export const defaultLimits: Limits = {
@@ -110,8 +129,8 @@ export const defaultLimits: Limits = {
 }
 
 /**
- * Where the ampc dialect differs. Parties of the Rust stack dial every 2 s, and give up sessions that are not complete within 10 s:
- * a party that waits longer between two dials can miss all of their attempts.
+ * The limits that differ in the ampc dialect. Parties of the Rust stack dial every 2 s and give up sessions that are
+ * incomplete after 10 s, so a party with a longer delay can miss all their attempts.
  */
 const ampcLimits: Partial<Limits> = { backoffMaxMs: 2_000 }
 
@@ -119,7 +138,10 @@ export function isLimit(name: string): name is keyof Limits {
   return Object.hasOwn(defaultLimits, name)
 }
 
-/** @throws StatewireError ERR_INVALID_OPTION with one sentence that names the bad limit */
+/**
+ * Fills in defaults and checks all limits.
+ * @throws StatewireError ERR_INVALID_OPTION with one sentence that names the bad limit
+ */
 export function resolveLimits(overrides: LimitsOption | undefined, dialect: 'native' | 'ampc' = 'native'): Limits {
   const limits: Record<keyof Limits, number> = { ...defaultLimits, ...(dialect === 'ampc' ? ampcLimits : {}) }
   if (overrides === undefined) return limits
@@ -138,7 +160,7 @@ export function resolveLimits(overrides: LimitsOption | undefined, dialect: 'nat
     if (name === 'laneWindowBytes' && value > windowBytesMax)
       throw invalid(`limits.${name} must be at most ${windowBytesMax}, got ${value}`)
     if ((name === 'maxMessageLengthBytes' || name === 'replayWindowBytes') && value > 0xffff_ffff)
-      throw invalid(`limits.${name} must fit the u32 of the wire, got ${value}`)
+      throw invalid(`limits.${name} must be at most 4294967295, the range of its u32 field, got ${value}`)
     limits[name as keyof Limits] = value
   }
   if (overrides.sendTimeoutMs === undefined)
@@ -149,7 +171,8 @@ export function resolveLimits(overrides: LimitsOption | undefined, dialect: 'nat
     )
   if (limits.pendingInboundPerAddressMax > limits.pendingInboundMax)
     throw invalid(
-      `limits.pendingInboundPerAddressMax (${limits.pendingInboundPerAddressMax}) must not be above limits.pendingInboundMax (${limits.pendingInboundMax})`,
+      `limits.pendingInboundPerAddressMax (${limits.pendingInboundPerAddressMax}) must not be above ` +
+        `limits.pendingInboundMax (${limits.pendingInboundMax})`,
     )
   return limits
 }

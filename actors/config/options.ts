@@ -1,6 +1,6 @@
 /**
- * Owns: what an application configures, checked: one plain sentence names what is wrong, and where.
- * Refuses to know: what is done with it.
+ * Owns: checking the configuration of an application. One sentence names what is wrong, and where.
+ * Independent of: what is done with it.
  */
 import { StatewireError } from '../../codec/errors.ts'
 import { formatValue } from '../../codec/format-value.ts'
@@ -25,47 +25,56 @@ export interface PeerOption {
   /** The peer's identity: an id52 in the native dialect, any name in `ampc`. */
   readonly id: string
   /**
-   * Where it listens: `tls://host:port`, or `tcp://host:port` for plain TCP. Native: whoever has an address dials, and both
-   * may. `ampc`: needed for peers that this side dials, those with a lesser identity.
+   * Where the peer listens: `tls://host:port`, or `tcp://host:port` for plain TCP. Native: the side that has a URL
+   * dials; both may. `ampc`: required for peers that this side dials, those with a lesser identity.
    */
   readonly url?: string | undefined
 }
 
 /**
  * What happens to sessions when a connection is lost.
- * - `resume` (native only, and its default): the connection is replaced, and the sessions do not notice.
+ * - `resume` (native only, and its default): the connection is replaced; sessions are not affected.
  * - `fail` (the default of ampc, as in the Rust stack): all sessions of that `makeSessions` call end, at all peers.
- * - `reconnect` (ampc): the connection is replaced, and the sessions are told what may be missing. Only for peers of our own kind:
+ * - `reconnect` (ampc): the connection is replaced, and the sessions learn what may be missing. Only between statewire
+ *   peers:
  *   parties of the Rust stack end their sessions.
  */
 export type OnConnectionLost = 'resume' | 'fail' | 'reconnect'
 
 export type DialectName = 'native' | 'ampc'
-/** `tls`: mutual TLS 1.3, identities are proved. `plaintext`: nothing is encrypted and identities are only claimed; has to be asked for by name. */
+/**
+ * `tls`: mutual TLS 1.3; identities are proved. `plaintext`: nothing is encrypted and identities are only claimed; must
+ * be requested explicitly.
+ */
 export type Security = 'tls' | 'plaintext'
 
 export interface CommonConfig extends AdmissionOptions {
-  /** Where to listen: `tls://host:port` or `tcp://host:port`, port 0 for any. Needed if any peer dials. */
+  /**
+   * Where to listen: `tls://host:port` or `tcp://host:port`; port 0 picks a free port. Required if any peer dials this
+   * side.
+   */
   readonly listen?: string | undefined
   readonly peers: readonly PeerOption[]
-  /** Connections to each peer, over which sessions are spread. 1 to `limits.connectionsPerPeerMax`. */
+  /** Connections to each peer; sessions are distributed over them. 1 to `limits.connectionsPerPeerMax`. */
   readonly connectionParallelism?: number | undefined
   readonly limits?: LimitsOption | undefined
 }
 
-/** Peers known by their keys, over mutual TLS; sessions that do not notice when sockets die. */
+/** Peers identified by their keys, over mutual TLS; sessions survive lost sockets. */
 export interface NativeConfig extends CommonConfig {
   /** The key of this side. */
   readonly identity: Identity
   readonly dialect?: 'native' | undefined
-  /** `tls` if not given. */
+  /** Default: `tls`. */
   readonly security?: Security | undefined
   readonly onConnectionLost?: 'resume' | undefined
   /**
-   * Bytes that all links of this network together may hold: what peers may send unasked (credit) or have sent and nobody has
-   * read, values that wait to be sent, and those that are not acknowledged. 256 MiB if not given. When it is used up,
-   * senders wait and long values are read on later, in the order of asking; a new session may fail with ERR_MEMORY_BUDGET.
-   * At least 1 MiB, and 64 KiB for each link (peers × connectionParallelism). Sockets' own buffers are not counted.
+   * Bytes that all links of this network together may hold: credit given to peers, received values that are unread,
+   * values that wait to be sent, and unacknowledged values. Default: 256 MiB. At least 1 MiB, and 64 KiB for each link
+   * (peers × connectionParallelism).
+   *
+   * When the budget is used up, senders wait and long values are read later, in order of request; a new session may
+   * fail with ERR_MEMORY_BUDGET. Socket buffers are not counted.
    */
   readonly memoryBudgetBytes?: number | undefined
 }
@@ -77,25 +86,25 @@ interface AmpcCommonConfig extends CommonConfig {
   readonly onConnectionLost?: 'fail' | 'reconnect' | undefined
 }
 
-/** The dialect of the Rust stack over mutual TLS. */
+/** The Rust stack's dialect over mutual TLS. */
 export interface AmpcTlsConfig extends AmpcCommonConfig {
   readonly security: 'tls'
-  /** Key, certificate and the root of each peer: a claimed identity is checked against the root of that identity. */
+  /** Key, certificate, and the root of each peer. A claimed identity is checked against its root. */
   readonly tls: AmpcTlsOptions
 }
 
-/** The dialect of the Rust stack over plain TCP: nothing is encrypted, and identities are only claimed. */
+/** The Rust stack's dialect over plain TCP: nothing is encrypted, and identities are only claimed. */
 export interface AmpcPlaintextConfig extends AmpcCommonConfig {
   readonly security: 'plaintext'
   readonly tls?: undefined
 }
 
-/** The dialect of the Rust stack, byte for byte. There is no default for `security`. */
+/** The Rust stack's dialect, byte for byte. `security` has no default. */
 export type AmpcConfig = AmpcTlsConfig | AmpcPlaintextConfig
 
 export type NetworkConfig = NativeConfig | AmpcConfig
 
-/** The configuration that belongs to this kind of identity, a key or a name. */
+/** The configuration for this kind of identity, a key or a name. */
 export type ConfigOf<Id extends Identity | string> = { readonly identity: Id } & (Id extends Identity
   ? NativeConfig
   : AmpcConfig)
@@ -111,7 +120,7 @@ export interface ResolvedOptions {
   /** The key behind the identity, in the native dialect. */
   readonly key: Identity | null
   readonly listen: Address | null
-  /** Those of the configuration: what the network begins with. Who is a peer now stands in its PeerTable. */
+  /** The configured peers, with which the network starts. The current ones are in its PeerTable. */
   readonly peers: readonly ResolvedPeer[]
   readonly dialect: DialectName
   readonly security: Security
@@ -123,7 +132,10 @@ export interface ResolvedOptions {
   readonly ampcTls: AmpcTlsOptions | null
 }
 
-/** @throws StatewireError ERR_INVALID_OPTION, ERR_INVALID_URL or ERR_INVALID_PEER_ID */
+/**
+ * Checks a configuration and fills in defaults.
+ * @throws StatewireError ERR_INVALID_OPTION, ERR_INVALID_URL or ERR_INVALID_PEER_ID
+ */
 export function resolveOptions(config: NetworkConfig): ResolvedOptions {
   checkPlacesOf(checkObject(config, 'the configuration'))
   const given: unknown = config.identity
@@ -138,10 +150,11 @@ export function resolveOptions(config: NetworkConfig): ResolvedOptions {
   if (dialect === 'native' && key === null)
     throw invalid(`identity must be an Identity in the native dialect (${identitySources}), got ${formatValue(given)}`)
   if (dialect === 'ampc' && key !== null) throw invalid('identity must be a name in the ampc dialect, got an Identity')
-  // A name alone says nothing about which of the two was meant.
+  // A name alone does not say which of the two was meant.
   if (key === null && config.dialect === undefined && config.security === undefined)
     throw invalid(
-      `identity must be an Identity (${identitySources}), got ${formatValue(given)}; for the ampc dialect, which knows peers by name, security must be said: 'tls' or 'plaintext', got undefined`,
+      `identity must be an Identity (${identitySources}), got ${formatValue(given)}; a name is for the ampc ` +
+        `dialect, where security must be set to 'tls' or 'plaintext', got undefined`,
     )
   const security = resolveSecurity(config.security, dialect)
   const ampcTls = resolveAmpcTls(config, dialect, security)
@@ -153,7 +166,8 @@ export function resolveOptions(config: NetworkConfig): ResolvedOptions {
     connectionParallelism > limits.connectionsPerPeerMax
   ) {
     throw invalid(
-      `connectionParallelism must be a whole number from 1 to ${limits.connectionsPerPeerMax}, got ${formatValue(connectionParallelism)}`,
+      `connectionParallelism must be a whole number from 1 to ${limits.connectionsPerPeerMax}, got ` +
+        formatValue(connectionParallelism),
     )
   }
   if (dialect === 'native') checkHelloLimits(limits, connectionParallelism)
@@ -166,7 +180,10 @@ export function resolveOptions(config: NetworkConfig): ResolvedOptions {
       throw invalid(`peers[${index}].id is ${formatValue(resolved.id)}, which is in the list already`)
     if (resolved.role === 'acceptor' && listen === null) {
       throw invalid(
-        `peers[${index}] (${formatValue(resolved.id)}) ${dialect === 'ampc' ? 'has the greater identity and dials' : 'has no url, so it dials'}, so listen must be set`,
+        `peers[${index}] (${formatValue(resolved.id)}) ` +
+          (dialect === 'ampc'
+            ? 'has the greater identity, so it must dial this side: set listen'
+            : 'has no url, so it must dial this side: set listen, or give it a url'),
       )
     }
     peers.set(resolved.id, resolved)
@@ -206,21 +223,24 @@ function resolveMemoryBudget(config: NetworkConfig, dialect: DialectName, links:
   if (memoryBudgetBytes === undefined) return Math.max(defaultMemoryBudgetBytes, links * leastBudgetPerLinkBytes)
   if (dialect !== 'native')
     throw invalid(
-      'memoryBudgetBytes belongs to the native dialect; in ampc limits.sendQueueBytesMax and limits.receiveQueueBytesMax bound each link',
+      'memoryBudgetBytes belongs to the native dialect; in ampc limits.sendQueueBytesMax and ' +
+        'limits.receiveQueueBytesMax bound each link',
     )
   const leastBytes = Math.max(leastBudgetBytes, links * leastBudgetPerLinkBytes)
   if (!Number.isSafeInteger(memoryBudgetBytes) || memoryBudgetBytes < leastBytes)
     throw invalid(
-      `memoryBudgetBytes must be a whole number of at least ${leastBytes} for ${links} links, got ${formatValue(memoryBudgetBytes)}`,
+      `memoryBudgetBytes must be a whole number of at least ${leastBytes} for ${links} links, got ` +
+        formatValue(memoryBudgetBytes),
     )
   return memoryBudgetBytes
 }
 
-/** What a hello can say: the peers would refuse another, and this side would call it a bug of its own. */
+/** The ranges that a hello can represent. Peers would refuse any other value. */
 function checkHelloLimits({ maxMessageLengthBytes }: Limits, connectionParallelism: number): void {
   if (maxMessageLengthBytes < helloMaxMessageLengthBytesMin)
     throw invalid(
-      `limits.maxMessageLengthBytes must be at least ${helloMaxMessageLengthBytesMin} in the native dialect, got ${maxMessageLengthBytes}`,
+      `limits.maxMessageLengthBytes must be at least ${helloMaxMessageLengthBytesMin} in the native dialect, got ` +
+        `${maxMessageLengthBytes}`,
     )
   if (connectionParallelism > linksMax)
     throw invalid(
@@ -229,7 +249,7 @@ function checkHelloLimits({ maxMessageLengthBytes }: Limits, connectionParalleli
 }
 
 function resolveSecurity(security: unknown, dialect: DialectName): Security {
-  // In the ampc dialect there is no default: plain TCP is asked for by name, and TLS needs certificates.
+  // In the ampc dialect there is no default: plain TCP must be explicit, and TLS needs certificates.
   const resolved = security === undefined && dialect === 'native' ? 'tls' : security
   if (resolved !== 'tls' && resolved !== 'plaintext')
     throw invalid(`security must be 'tls' or 'plaintext', got ${formatValue(resolved)}`)
@@ -260,7 +280,8 @@ function resolveMode(mode: unknown, dialect: DialectName): OnConnectionLost {
   if ((resolved === 'resume') !== (dialect === 'native'))
     throw new StatewireError(
       'ERR_DIALECT_UNSUPPORTED',
-      `onConnectionLost ${formatValue(resolved)} is not what the ${dialect} dialect can do: native has 'resume', ampc has 'fail' and 'reconnect'`,
+      `onConnectionLost ${formatValue(resolved)} is not supported in the ${dialect} dialect: use 'resume' in ` +
+        `native, 'fail' or 'reconnect' in ampc`,
     )
   return resolved
 }
@@ -278,36 +299,44 @@ function resolvePeer(peer: unknown, where: string, own: Own): ResolvedPeer {
   const { id, url } = peer as PeerOption
   if (own.dialect === 'native') decodePeerId(id, `${where}.id`)
   else checkIdentity(id, `${where}.id`)
-  if (compareIdentities(id, own.identity) === 0) throw invalid(`${where}.id is the own identity ${formatValue(id)}`)
+  if (compareIdentities(id, own.identity) === 0)
+    throw invalid(`${where}.id is this side's own identity ${formatValue(id)}`)
   const address = url === undefined ? null : parseUrl(url, `${where}.url`, own.security)
-  if (address?.port === 0) throw wrongUrl(`${where}.url has port 0, on which nobody listens`, url, own.security)
+  if (address?.port === 0)
+    throw wrongUrl(`${where}.url has port 0: give the port that the peer listens on`, url, own.security)
   if (own.dialect === 'native') return { id, role: address === null ? 'acceptor' : 'dialer', address }
   const role = roleTowards(own.identity, id)
   if (role === 'dialer' && address === null)
-    throw invalid(`${where}.url is missing: ${formatValue(own.identity)} is greater than ${formatValue(id)} and dials`)
+    throw invalid(
+      `${where}.url is missing: this side (${formatValue(own.identity)}) has the greater identity and must dial ` +
+        formatValue(id),
+    )
   return { id, role, address }
 }
 
-/** A name of a host has 253 characters at most. */
+/** The longest host name has 253 characters. */
 const urlLengthMax = 300
 
-/** @throws StatewireError ERR_INVALID_URL naming `where`, with an example of a right one */
+/**
+ * Checks a URL.
+ * @throws StatewireError ERR_INVALID_URL naming `where`, with a valid example
+ */
 export function parseUrl(text: unknown, where: string, security: Security = 'plaintext'): Address {
   const scheme = security === 'tls' ? 'tls' : 'tcp'
   if (typeof text !== 'string') throw wrongUrl(`${where} must be a string`, text, security)
-  // The parser of URLs drops line ends and tabs without a word, and takes a host that no name service knows.
+  // The URL parser silently drops line ends and tabs, and accepts hosts that cannot be resolved.
   if (/[\s%]/.test(text) || text.length > urlLengthMax)
-    throw wrongUrl(`${where} holds blanks, escapes, or more than ${urlLengthMax} characters`, text, security)
+    throw wrongUrl(`${where} contains blanks or escapes, or has more than ${urlLengthMax} characters`, text, security)
   let url: URL
   try {
     url = new URL(text)
   } catch {
-    // Without a cause: that error repeats the whole text, and a password may be in it.
+    // No `cause`: that error repeats the whole text, which may contain a password.
     throw wrongUrl(`${where} is not a URL`, text, security)
   }
   if (url.protocol !== `${scheme}:`) throw wrongUrl(`${where} must begin with ${scheme}://`, text, security)
-  if (url.hostname === '') throw wrongUrl(`${where} names no host`, text, security)
-  if (url.port === '') throw wrongUrl(`${where} names no port`, text, security)
+  if (url.hostname === '') throw wrongUrl(`${where} has no host`, text, security)
+  if (url.port === '') throw wrongUrl(`${where} has no port`, text, security)
   if (
     url.username !== '' ||
     url.password !== '' ||
@@ -315,7 +344,7 @@ export function parseUrl(text: unknown, where: string, security: Security = 'pla
     url.search !== '' ||
     url.hash !== ''
   ) {
-    throw wrongUrl(`${where} may hold a host and a port only`, text, security)
+    throw wrongUrl(`${where} must have only a host and a port`, text, security)
   }
   return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) }
 }
@@ -323,7 +352,7 @@ export function parseUrl(text: unknown, where: string, security: Security = 'pla
 function wrongUrl(problem: string, text: unknown, security: Security): StatewireError {
   return new StatewireError(
     'ERR_INVALID_URL',
-    `${problem}, got ${formatValue(text)}; a right one is ${formatUrl({ host: '127.0.0.1', port: 15600 }, security)}`,
+    `${problem}, got ${formatValue(text)}; for example ${formatUrl({ host: '127.0.0.1', port: 15600 }, security)}`,
   )
 }
 

@@ -1,12 +1,15 @@
 /**
- * Owns: the peers of one network as they are now: one table, which everything that asks about peers reads each time it asks.
- * Independent of: actors, connections and memory; what must follow a change registers with `onChange`.
+ * Owns: the current peers of one network, in one table that is read wherever peers matter.
+ * Independent of: actors, connections and memory. Code that must follow a change registers with `onChange`.
  */
 import { StatewireError } from '../../codec/errors.ts'
 import { formatValue } from '../../codec/format-value.ts'
 import type { ResolvedPeer } from './options.ts'
 
-/** Called after each change with the table as it is then. `added` may throw to refuse the peer, which is then not added. */
+/**
+ * Called after each change with the current table. For `added` it may throw to refuse the peer, which is then not
+ * added.
+ */
 export interface PeerTableListener {
   added?(peer: ResolvedPeer): void
   removed?(peer: ResolvedPeer): void
@@ -40,15 +43,19 @@ export class PeerTable {
     return this.#peers.values()
   }
 
-  /** Registers what must follow the table. Listeners are called in the order of registration; the function returned removes this one. */
+  /**
+   * Registers a listener. Listeners are called in order of registration.
+   * @returns a function that removes this listener
+   */
   onChange(listener: PeerTableListener): () => void {
     this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)
   }
 
   /**
-   * Adds a peer. If a listener refuses it, those called before are told of its removal, so that a refusal changes nothing.
-   * @throws StatewireError what the listener threw, such as ERR_MEMORY_BUDGET, or ERR_INVALID_OPTION for a peer that is in the table
+   * Adds a peer. If a listener refuses it, the listeners called before are notified of its removal.
+   * @throws StatewireError what the listener threw, such as ERR_MEMORY_BUDGET, or ERR_INVALID_OPTION for a peer that is
+   *   in the table
    */
   add(peer: ResolvedPeer): void {
     if (this.#peers.has(peer.id))
@@ -67,7 +74,10 @@ export class PeerTable {
     }
   }
 
-  /** @returns whether it was there */
+  /**
+   * Removes a peer.
+   * @returns whether it was in the table
+   */
   remove(id: string): boolean {
     const peer = this.#peers.get(id)
     if (peer === undefined) return false

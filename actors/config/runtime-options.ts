@@ -7,7 +7,10 @@ import { resolveEnvironment } from '../base/environment-checks.ts'
 import { checkPlaces, runtimeNames } from './option-places.ts'
 import { formatValue } from '../../codec/format-value.ts'
 
-/** @throws StatewireError ERR_INVALID_OPTION */
+/**
+ * Checks the runtime options.
+ * @throws StatewireError ERR_INVALID_OPTION
+ */
 export function checkRuntime(runtime: unknown): void {
   const options = checkObject(runtime, 'the second argument of createNetwork')
   checkPlaces(options, runtimeNames, 'an option of the runtime')

@@ -1,5 +1,5 @@
 /**
- * Owns: the environment of a real process: system clock, system random source, TCP, the system's name service, and the log
+ * Owns: the environment of a real process: system clock, system random source, TCP, the system's resolver, and the log
  * on `diagnostics_channel`.
  * Independent of: what the runtime does with them.
  */
@@ -25,7 +25,7 @@ export const systemRandom: Random = {
   bytes: (length) => new Uint8Array(randomBytes(length)),
 }
 
-/** As the system's own tools resolve names: hosts file, nsswitch, DNS. */
+/** Resolves names like other programs on this system: hosts file, nsswitch, DNS. */
 export const systemNames: NameService = {
   lookup: (host) =>
     new Promise((resolve, reject) => {
@@ -35,7 +35,10 @@ export const systemNames: NameService = {
     }),
 }
 
-/** The real world: system clock, system random, TCP, the system's names, and a log on `diagnostics_channel`. */
+/**
+ * Creates the environment of a real process: system clock, system random source, TCP, the system's resolver, and a log
+ * on `diagnostics_channel`.
+ */
 export function systemEnvironment(overrides: Partial<Environment> = {}): Environment {
   const transport: Transport = overrides.transport ?? new TcpTransport()
   const names = transport.names ?? systemNames

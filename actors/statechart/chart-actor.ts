@@ -1,12 +1,13 @@
 /**
- * Owns: how a chart becomes a living actor: its body, children, deadlines, and a clean end.
+ * Owns: running a chart as an actor: its body, children, deadlines, and cleanup.
  * Independent of: any particular chart.
  *
  * XState leaves three gaps, which this file closes for every actor:
  * - An action that throws leaves children running, and `exit` actions do not run on stop. Here the body is disposed of
  *   and the children are stopped however the actor ends: done, stopped, or failed.
- * - `after` costs every actor of the system (see timer-wheel.ts). Here a state's `meta.deadline` is a timer in the wheel.
- * - The children of a machine are copied at each spawn. Here they are a Map (children.ts).
+ * - `after` costs every actor of the system (see timer-wheel.ts). Here a state's `meta.deadline` is a timer in the
+ *   wheel.
+ * - The children of a machine are copied at each spawn. Here they are in a Map (children.ts).
  */
 import type {
   ActorLogic,
@@ -26,12 +27,12 @@ import { isActive, send } from './send.ts'
 import { StateDeadlines } from './state-deadlines.ts'
 import { parentOf, sendFrom } from './xstate-internals.ts'
 
-/** What an actor's body may use of the actor around it. */
+/** What a body may use of its actor. */
 export interface ActorPort<Event extends AnyEventObject = AnyEventObject> {
   readonly id: string
   readonly children: Children
   readonly ref: AnyActorRef
-  /** Sends an event to the own chart. */
+  /** Sends an event to this actor's own chart. */
   send(event: Event): void
   /** Sends an event to the parent's chart. */
   tell(event: AnyEventObject): void
@@ -39,21 +40,21 @@ export interface ActorPort<Event extends AnyEventObject = AnyEventObject> {
   emit(event: AnyEventObject): void
 }
 
-/** What does the work of an actor. Each actor has its own; a restarted actor gets a new one. */
+/** Does the work of an actor. Each actor has its own body; a restarted actor gets a new one. */
 export interface Body {
   /**
-   * Shown by inspectors as `context.facts`, and read each time they ask: plain, small, and free of payload and keys.
-   * Guards see the facts as they were when the actor was created. Must not throw.
+   * Shown by inspectors as `context.facts`, and read each time an inspector asks: plain, small, without payload or
+   * keys. Guards see the facts of the moment at which the actor was created. Must not throw.
    */
   facts(): object
-  /** Counters, sampled while someone looks. */
+  /** Counters, sampled while an inspector is attached. */
   figures?(): object
-  /** Releases everything the body holds. Runs exactly once, however the actor ends. Must not throw. */
+  /** Releases everything that the body holds. Runs exactly once, however the actor ends. Must not throw. */
   dispose(): void
   deadlineMs(deadline: DeadlineName): number
 }
 
-/** What this file needs from the network; found in the input of every chart actor. */
+/** What this file needs from the network; part of the input of every chart actor. */
 export interface ActorHost {
   readonly wheel: TimerWheel
   readonly nowMs: () => number
@@ -61,11 +62,11 @@ export interface ActorHost {
   actorStopped(ref: AnyActorRef): void
 }
 
-/** Either may be the narrower one: a chart knows a cause's code as a string, a body as a code of errors. */
+/** Accepts either direction: a chart types a cause's code as a string, a body as an error code. */
 type Comparable<A, B> = [A] extends [B] ? true : [B] extends [A] ? true : false
 type RequiredKeys<T> = { [Key in keyof T]-?: object extends Pick<T, Key> ? never : Key }[keyof T]
 
-/** The events that have everything that a method takes. */
+/** The events that have every field that a method needs. */
 type Fitting<Event, Taken> = Event extends unknown
   ? [Exclude<RequiredKeys<Taken>, keyof Event>] extends [never]
     ? false extends { [Key in keyof Taken & keyof Event]-?: Comparable<Required<Taken>[Key], Event[Key]> }[keyof Taken &
@@ -75,7 +76,10 @@ type Fitting<Event, Taken> = Event extends unknown
     : never
   : never
 
-/** The methods of a body that a chart may name as actions: they take nothing, or what some event of the chart has. */
+/**
+ * The methods of a body that a chart may name as actions. They take no argument, or fields that some event of the chart
+ * has.
+ */
 export type ActionName<B, Event> = string &
   {
     [Name in keyof B]: B[Name] extends () => void
@@ -96,9 +100,9 @@ export interface ChartActorOptions<Input, B extends Body, Event extends AnyEvent
   readonly machine: AnyStateMachine
   readonly body: BodyClass<Input, B, Event>
   readonly host: (input: Input) => ActorHost
-  /** The placeholders of the chart. Each is a method of the body's class. */
+  /** The chart's action placeholders. Each is a method of the body's class. */
   readonly actions: readonly ActionName<B, Event>[]
-  /** Returns false for an event that comes too late to mean anything, such as one of a replaced connection. */
+  /** Returns false for an event that is too late to matter, such as one of a replaced connection. */
   readonly isCurrent?: (body: B, event: AnyEventObject) => boolean
 }
 
@@ -113,14 +117,14 @@ export interface ChartLogic<Input> extends ActorLogic<
   AnyEventObject
 > {
   readonly config: unknown
-  /** Logic travels in events that ask for a child; an inspector has the chart already. */
+  /** Hides the logic in events that ask for a child; an inspector has the chart already. */
   toJSON(): string
 }
 
 /** Runs one action of a chart. */
 type Run = (info: { readonly context: CellContext; readonly event: AnyEventObject }) => void
 
-/** Everything that one living actor holds: its body, children, deadlines, and its place in the chart. */
+/** Everything that one live actor holds: its body, children, deadlines, and its state in the chart. */
 class ActorCell {
   state: ChartState<Run> | null = null
   readonly children: Children
@@ -129,7 +133,7 @@ class ActorCell {
   readonly #ref: AnyActorRef
   readonly #deadlines: StateDeadlines
   #body: Body | null
-  /** As they were at first, for guards. */
+  /** The initial facts, for guards. */
   readonly #firstFacts: object
   #lastFacts: object = {}
 
@@ -152,7 +156,7 @@ class ActorCell {
     return this.#body
   }
 
-  /** What guards read. */
+  /** The context that guards read. */
   facts(): object {
     return this.#firstFacts
   }
@@ -166,7 +170,7 @@ class ActorCell {
     this.settle()
   }
 
-  /** Runs the actions of a transition. An actor that stays in its state keeps its snapshot, as XState does. */
+  /** Runs the actions of a transition. An actor that stays in its state keeps its snapshot, as in XState. */
   perform(
     outcome: Outcome<Run>,
     before: AnyMachineSnapshot | null,
@@ -178,7 +182,7 @@ class ActorCell {
     if (actions.length > 0) {
       const info = { context, event, self: scope.self as unknown, system: scope.system as unknown }
       for (const { type, params, run } of actions) {
-        // XState shows the action to inspectors, and keeps those of the first state until the actor starts.
+        // XState reports the action to inspectors, and holds back those of the initial state until the actor starts.
         scope.actionExecutor({ type, params, info, exec: run } as never)
       }
     }
@@ -187,7 +191,7 @@ class ActorCell {
     return { ...state.template, context } as unknown as AnyMachineSnapshot
   }
 
-  /** Follows the state that the actor is in now. */
+  /** Updates the deadlines and the snapshot to the actor's current state. */
   settle(): void {
     if (this.#body === null || this.state === null) return
     if (this.state.status === 'active') this.#deadlines.enter(this.state.deadlines)
@@ -210,7 +214,7 @@ class ActorCell {
   }
 }
 
-/** The context of an actor's snapshots. One object during its whole life; the facts are read when someone looks. */
+/** The context of an actor's snapshots: one object for its whole life. The facts are read when an inspector asks. */
 class CellContext {
   readonly body: ActorCell
 
@@ -227,7 +231,10 @@ class CellContext {
   }
 }
 
-/** The body of an actor, for calls that bypass the mailbox. Undefined once it has ended, and if creating it threw. */
+/**
+ * Returns the body of an actor, for calls that bypass the mailbox. Undefined once the actor has ended, or if creating
+ * its body threw.
+ */
 export function bodyOf(ref: AnyActorRef): Body | undefined {
   return (ref.getSnapshot() as { context?: CellContext }).context?.body.body ?? undefined
 }
@@ -279,7 +286,9 @@ export function chartActor<Input, B extends Body, Event extends AnyEventObject =
   }
 }
 
-/** A parent may end because of what a child tells it last. XState would report the child's end to the stopped parent. */
+/**
+ * A parent may end because of its child's last event. XState would then report the child's end to a stopped parent.
+ */
 function hasLostParent(scope: AnyActorScope): boolean {
   const parent = parentOf(scope.self as AnyActorRef)
   return parent !== undefined && !isActive(parent)
@@ -289,7 +298,7 @@ function stopped(snapshot: AnyMachineSnapshot): AnyMachineSnapshot {
   return { ...snapshot, status: 'stopped' } as unknown as AnyMachineSnapshot
 }
 
-/** Actions of a first state run outside `transition`, so each one ends the actor itself if it throws. */
+/** Actions of the initial state run outside `transition`, so each one ends the actor itself if it throws. */
 function runsOf<B extends Body>(prototype: B, names: readonly (string & keyof B)[]): Record<string, Run> {
   const result: Record<string, Run> = {}
   for (const name of names) {

@@ -1,10 +1,10 @@
 /**
- * Owns: many bodies that follow one chart without being actors: for streams, where an XState actor each would cost more
- * than the work. A member holds its state as a small integer and is sent events by plain calls.
- * Independent of: any particular chart, and of who looks: a watcher is called only while one is set.
+ * Owns: many members that follow one chart without being actors: for streams, where an XState actor each would cost
+ * more than the work. A member holds its state as a small integer and gets events by plain calls.
+ * Independent of: any particular chart, and who observes: a watcher is called only while one is set.
  *
- * Same rules as for actors (chart-actor.ts): an event sent while a member handles one waits for its turn; deadlines are
- * those of the states; a member is disposed of exactly once, however it ends.
+ * The rules are those of actors (chart-actor.ts). An event sent while a member handles another is queued. Deadlines
+ * belong to states. A member is disposed of exactly once, however it ends.
  */
 import type { AnyEventObject, AnyStateMachine } from '../../machines/xstate.ts'
 import type { DeadlineName } from '../../machines/chart.ts'
@@ -16,16 +16,16 @@ import { StateDeadlines } from './state-deadlines.ts'
 const notStarted = -1
 const ended = -2
 
-/** The base class of members: what the pool keeps for each of them. */
+/** The base class of members: what the pool stores for each of them. */
 export abstract class PoolMember {
   /** Owned by the pool: the index of the state in the compiled chart, or negative if the member is not active. */
   stateIndex = notStarted
-  /** Owned by the pool: events that wait. Null while the member handles none. */
+  /** Owned by the pool: queued events. Null while the member handles none. */
   inbox: AnyEventObject[] | null = null
-  /** Owned by the pool. Null as long as no state had a deadline. */
+  /** Owned by the pool. Null until a state has a deadline. */
   deadlines: StateDeadlines | null = null
 
-  /** See `Body.facts` in chart-actor.ts. Those that a guard reads must not change. */
+  /** See `Body.facts` in chart-actor.ts. Facts that a guard reads must not change. */
   abstract facts(): object
   figures?(): object
   abstract dispose(): void
@@ -50,9 +50,9 @@ export interface ChartPoolOptions<Member extends PoolMember> {
   readonly machine: AnyStateMachine
   readonly wheel: TimerWheel
   readonly member: { readonly prototype: Member }
-  /** The placeholders of the chart. Each is a method of the member's class. */
+  /** The chart's action placeholders. Each is a method of the member's class. */
   readonly actions: readonly MemberAction<Member>[]
-  /** An action of a member threw, and the member has ended because of it. */
+  /** An action of a member threw, which ended the member. */
   readonly onError: (member: Member, error: unknown) => void
 }
 
@@ -73,7 +73,7 @@ export class ChartPool<Member extends PoolMember> {
     this.#onError = onError
   }
 
-  /** What inspectors draw. */
+  /** The configuration of the machine, which inspectors draw. */
   get config(): unknown {
     return this.#chart.machine.config
   }
@@ -82,17 +82,17 @@ export class ChartPool<Member extends PoolMember> {
     return this.#members.size
   }
 
-  /** The living members, oldest first. */
+  /** The live members, oldest first. */
   members(): IterableIterator<Member> {
     return this.#members.values()
   }
 
-  /** The state of a living member, as XState writes it; undefined once it has ended. */
+  /** The state of a live member, in XState's notation; undefined once it has ended. */
   valueOf(member: Member): unknown {
     return this.#chart.states[member.stateIndex]?.template.value
   }
 
-  /** Null ends watching. */
+  /** Sets the watcher; null removes it. */
   watch(watcher: PoolWatcher<Member> | null): void {
     this.#watcher = watcher
   }
@@ -104,7 +104,7 @@ export class ChartPool<Member extends PoolMember> {
     this.#run(member, event, (): Outcome<Run<Member>> => this.#chart.first(member))
   }
 
-  /** An event to a member that has ended is dropped. */
+  /** Sends an event to a member. Dropped if the member has ended. */
   send(member: Member, event: AnyEventObject): void {
     if (member.inbox !== null) member.inbox.push(event)
     else if (member.stateIndex >= 0) this.#run(member, event, null)

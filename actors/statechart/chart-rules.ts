@@ -1,7 +1,7 @@
 /**
- * Owns: which charts can be compiled. A chart that does more than change its state is refused when it is compiled,
- * with a sentence that names the state and the construct.
- * Independent of: how a chart is compiled, and of any particular chart.
+ * Owns: which charts can be compiled. A chart that does more than change its state is refused, with a sentence that
+ * names the state and the construct.
+ * Independent of: how a chart is compiled, and any particular chart.
  */
 import type { AnyStateMachine, AnyStateNode } from '../../machines/xstate.ts'
 
@@ -28,7 +28,7 @@ export function checkChart(machine: AnyStateMachine, provided: readonly string[]
     }
   }
 
-  /** The name of an action or a guard in a chart, either alone or with constant params. */
+  /** The name of an action or a guard in a chart, alone or with constant params. */
   const checkName = (where: string, kind: string, used: unknown, known: readonly string[]): void => {
     const isNamed = typeof used === 'object' && used !== null
     const { type: name, params } = (isNamed ? used : { type: used }) as { type: unknown; params?: unknown }

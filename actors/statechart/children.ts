@@ -1,13 +1,14 @@
 /**
- * Owns: the children of one actor: a Map, their restart types, intensity and period; stopping them in reverse order.
- * Refuses to know: what the children do, and what their parent's chart makes of their end.
+ * Owns: the children of one actor in a Map: their restart types, intensity and period, and stopping them in reverse
+ * order.
+ * Independent of: what the children do, and how their parent's chart reacts to their end.
  *
- * A Map and not XState's own `spawnChild`, because that copies the whole record of children at each spawn and stop
- * (20,000 children: 3 ms a spawn, 57 s to stop; this: 12 µs and 49 ms). The actors are ordinary XState actors of the
- * same system all the same: one `inspect` observer sees them all.
+ * Not XState's `spawnChild`, which copies the whole record of children at each spawn and stop; with thousands of
+ * children that takes seconds. These are ordinary XState actors of the same system, so one `inspect` observer sees them
+ * all.
  *
- * Supervision in OTP's words. Permanent: always restarted. Transient: restarted when it failed. Temporary: never.
- * Restarts are counted per child, not per parent: one bad child must not use up the budget of its sisters.
+ * Supervision as in OTP. Permanent: always restarted. Transient: restarted after a failure. Temporary: never restarted.
+ * Restarts are counted per child: one bad child must not use up the budget of the others.
  */
 import { createActor } from '../../machines/xstate.ts'
 import type { ActorLogic, ActorScope, AnyActorRef, AnyEventObject } from '../../machines/xstate.ts'
@@ -15,13 +16,16 @@ import type { ChildEvent } from '../../machines/chart.ts'
 
 export type RestartType = 'permanent' | 'transient' | 'temporary'
 
-/** A burst of `restartsMax` restarts within `periodMs` is borne; one more escalates. */
+/** Up to `restartsMax` restarts within `periodMs` are tolerated; one more escalates. */
 export interface Intensity {
   readonly restartsMax: number
   readonly periodMs: number
 }
 
-/** 5 in 10 s: a burst from one bad input is borne, a child that fails at each start escalates within a moment. Levels multiply, so it is small. */
+/**
+ * 5 in 10 s: tolerates a burst from one bad input, while a child that fails at each start escalates quickly. Small
+ * because levels multiply.
+ */
 export const defaultIntensity: Intensity = { restartsMax: 5, periodMs: 10_000 }
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- XState's own variance: a parent holds children of all kinds
@@ -30,7 +34,7 @@ export type AnyChildLogic = ActorLogic<any, any, any, any, any>
 export interface ChildSpec {
   /** Readable and unique below this parent: "connection:0.3". */
   readonly id: string
-  /** The kind of actor, what an inspector shows as its source: "connection". */
+  /** The kind of actor, shown by inspectors as its source: "connection". */
   readonly kind: string
   readonly logic: AnyChildLogic
   readonly input: unknown
@@ -47,7 +51,10 @@ interface Child {
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- see above
 export type AnyScope = ActorScope<any, any, any, any>
 
-/** The input of a child on its way through XState, which shows it to inspectors. It may hold keys, sockets or BigInts. */
+/**
+ * The input of a child while it passes through XState, which shows it to inspectors. It may hold keys, sockets or
+ * BigInts.
+ */
 class HiddenInput {
   readonly #input: unknown
   readonly #kind: string
@@ -66,12 +73,12 @@ class HiddenInput {
   }
 }
 
-/** What a parent gave, in the logic of a child; an actor without such a parent has its input as it is. */
+/** Unwraps the input that a parent passed to a child; any other input is returned as it is. */
 export function inputOf<Input>(input: Input): Input {
   return input instanceof HiddenInput ? (input.value as Input) : input
 }
 
-/** Most actors are connections and have no children: they share this one, in which nothing is put. */
+/** Shared by actors without children, which are most of them. Always empty. */
 const none: Map<string, Child> = new Map()
 
 export class Children {
@@ -117,17 +124,20 @@ export class Children {
     this.#scope.stopChild(child.ref)
   }
 
-  /** Later children may lean on earlier ones, so the last goes first. */
+  /** Stops all children. Later ones may depend on earlier ones, so the last one stops first. */
   stopAll(): void {
-    // Most have none: every connection ends here.
+    // Most actors have none.
     if (this.#children.size === 0) return
     const ids = [...this.#children.keys()].reverse()
     for (const id of ids) this.stop(id)
   }
 
-  /** KeyedQueue XState's end of a child into what charts speak; undefined for any other event and for children not known. */
+  /**
+   * Converts XState's event for the end of a child into the chart's own event. Undefined for any other event and for
+   * unknown children.
+   */
   interpret(event: AnyEventObject): ChildEvent | undefined {
-    // Most events are no end of a child, and have none.
+    // The common case: most events are not about a child.
     const actorId = event['actorId'] as string | undefined
     if (actorId === undefined) return undefined
     const isDone = event.type.startsWith('xstate.done.actor.')

@@ -1,15 +1,15 @@
 /**
- * Owns: a chart as a look-up table. XState works out each transition once, on a copy of the machine; afterwards the
- * next state and the actions are looked up. Only public functions of XState are used.
- * Independent of: actors, and of what the actions do. chart-actor.ts and chart-pool.ts are the two users.
+ * Owns: a chart as a lookup table. XState computes each transition once, on a copy of the machine; afterwards the next
+ * state and the actions are looked up. Only public functions of XState are used.
+ * Independent of: actors, and what the actions do. Used by chart-actor.ts and chart-pool.ts.
  *
- * How a transition is learned: the copy's guards answer from a script. If XState asks a guard that the script does not
+ * How a transition is computed: the copy's guards answer from a script. If XState asks a guard that the script does not
  * cover, the table gets a question, and each answer is explored when it first occurs. This is valid because a chart
  * here changes nothing but its state, and decides by its state, the event type and named guards. A chart that uses
  * anything else is refused by chart-rules.ts.
  *
- * All guards of a transition are asked before its first action runs. XState asks the guards of eventless transitions
- * later. Therefore a guard reads nothing but the event and facts that do not change.
+ * All guards of a transition are asked before its first action runs; XState asks the guards of eventless transitions
+ * later. Therefore a guard may read only the event and facts that do not change.
  */
 import { createMachine, transition } from '../../machines/xstate.ts'
 import type { AnyActorScope, AnyEventObject, AnyMachineSnapshot, AnyStateMachine } from '../../machines/xstate.ts'
@@ -28,7 +28,7 @@ export interface ChartState<Run> {
   readonly index: number
   readonly status: AnyMachineSnapshot['status']
   readonly deadlines: readonly DeadlineName[]
-  /** A snapshot of the machine in this state; the context is the actor's own. */
+  /** A snapshot of the machine in this state. Each actor has a context of its own. */
   readonly template: AnyMachineSnapshot
   readonly branches: Map<string, Branch<Run>>
 }
@@ -43,7 +43,7 @@ export interface Outcome<Run> {
 interface Question<Run> {
   readonly guard: Guard
   readonly params: unknown
-  /** The answers to the guards asked before this one. */
+  /** The answers of the guards asked before this one. */
   readonly before: readonly boolean[]
   yes: Branch<Run> | null
   no: Branch<Run> | null
@@ -52,7 +52,7 @@ interface Question<Run> {
 type Branch<Run> = Question<Run> | Outcome<Run>
 type Guard = (args: { readonly context: unknown; readonly event: AnyEventObject }, params: unknown) => boolean
 
-/** Where guards find the facts of an actor. */
+/** Where guards find an actor's facts. */
 export interface FactSource {
   facts(): object
 }
@@ -67,11 +67,11 @@ export class CompiledChart<Run> {
   readonly #eventTypes: ReadonlySet<string>
   readonly #byKey = new Map<string, ChartState<Run>>()
   #first: Branch<Run> | null = null
-  /** The guards that XState has asked in the exploration under way. */
+  /** The guards that XState has asked in the current exploration. */
   #asked: { readonly name: string; readonly params: unknown }[] = []
   #script: readonly boolean[] = []
 
-  /** @param actions what runs for each action that the chart names */
+  /** @param actions the function for each action that the chart names */
   constructor(machine: AnyStateMachine, actions: Readonly<Record<string, Run>>) {
     checkChart(machine, Object.keys(actions))
     this.machine = machine
@@ -80,7 +80,7 @@ export class CompiledChart<Run> {
     this.#probe = this.#makeProbe()
   }
 
-  /** Entering the chart. */
+  /** The transition that enters the chart. */
   first(facts: FactSource): Outcome<Run> {
     this.#first ??= this.#learn(null, initEvent, [])
     return this.#decide(this.#first, null, facts, initEvent)
@@ -90,7 +90,7 @@ export class CompiledChart<Run> {
   next(state: ChartState<Run>, facts: FactSource, event: AnyEventObject): Outcome<Run> | null {
     let branch = state.branches.get(event.type)
     if (branch === undefined) {
-      // The types of events have no bound; the chart's own do.
+      // Event types are unbounded; those that the chart handles are not.
       if (!this.#eventTypes.has(event.type)) return null
       branch = this.#learn(state, event, [])
       state.branches.set(event.type, branch)
@@ -113,7 +113,7 @@ export class CompiledChart<Run> {
     return branch
   }
 
-  /** Lets XState work out what happens if the guards answer `script`. */
+  /** Lets XState compute what happens if the guards answer `script`. */
   #learn(from: ChartState<Run> | null, { type }: AnyEventObject, script: readonly boolean[]): Branch<Run> {
     this.#asked = []
     this.#script = script
@@ -171,7 +171,7 @@ export class CompiledChart<Run> {
       (_args: unknown, params: unknown) => this.#answer(name, params),
     ])
     const actions = Object.keys(implementations.actions).map((name) => [name, () => {}])
-    // The context is constant: a function would run as an `assign`, about which XState warns inside of another action.
+    // The context is constant: a function would run as an `assign`, about which XState warns inside another action.
     return createMachine({ ...config, context: {} } as never, {
       guards: Object.fromEntries(guards) as never,
       actions: Object.fromEntries(actions) as never,
@@ -182,7 +182,7 @@ export class CompiledChart<Run> {
     const asked = this.#asked
     let at = asked.findIndex((question) => question.name === name && question.params === params)
     if (at === -1) at = asked.push({ name, params }) - 1
-    // Past the script the result is thrown away. No is the answer that ends loops of eventless transitions.
+    // After the script the result is discarded. "No" is the answer that ends loops of eventless transitions.
     return this.#script[at] ?? false
   }
 }
@@ -195,7 +195,9 @@ interface RecordedAction {
 
 const idle = { status: 'active', output: undefined, error: undefined }
 
-/** Runs no action, but lists those that would run. A stand-in's `transition` keeps XState from entering the chart twice. */
+/**
+ * Runs no action, but lists those that would run. A stand-in's `transition` keeps XState from entering the chart twice.
+ */
 function dryRun(work: (scope: AnyActorScope) => unknown): [AnyMachineSnapshot, readonly RecordedAction[]] {
   const logic = {
     getInitialSnapshot: () => idle,

@@ -1,7 +1,8 @@
 /**
- * Owns: what an inspector is told, in three kinds of events of our own: an actor exists, an actor made a transition, and
- * figures of an actor. XState's inspection events end here, so that another major version of it changes one folder.
- * Independent of: who looks, and of any particular actor.
+ * Owns: what an inspector receives, as three kinds of events: an actor exists, an actor made a transition, and an
+ * actor's figures. They hide XState's own inspection events, so that a new major version of XState changes only this
+ * folder.
+ * Independent of: who inspects, and any particular actor.
  */
 import type { AnyActorRef, AnyMachineSnapshot, InspectionEvent } from '../../machines/xstate.ts'
 import { bodyOf } from './chart-actor.ts'
@@ -12,10 +13,10 @@ import { parentOf } from './xstate-internals.ts'
 export type ActorEvent =
   | {
       readonly type: 'actor'
-      /** Unique in the process, as are all of these. */
+      /** Unique in the process, like all session ids. */
       readonly session: string
       readonly id: string
-      /** The session of its parent; null at the top. */
+      /** The session id of its parent; null at the top. */
       readonly parent: string | null
       /** The configuration of its machine, for drawing. */
       readonly chart: unknown
@@ -26,7 +27,7 @@ export type ActorEvent =
       readonly type: 'transition'
       readonly session: string
       readonly event: string
-      /** The session of the actor that sent the event, if an actor did. */
+      /** The session id of the actor that sent the event, if an actor did. */
       readonly from: string | null
       readonly status: 'active' | 'done' | 'error' | 'stopped'
       readonly state: unknown
@@ -37,12 +38,12 @@ export type ActorEvent =
 export type ActorObserver = (event: ActorEvent) => void
 
 export interface Observation {
-  /** Sends the figures of this moment of all actors that have any. */
+  /** Sends the current figures of all actors that have any. */
   sampleFigures(): void
   stop(): void
 }
 
-/** An observer that throws would throw into the actor that it looks at: it is not called again. */
+/** An observer that throws would throw into the actor that it observes, so it is not called again. */
 function guarded(observer: ActorObserver): ActorObserver {
   let hasThrown = false
   return (event) => {
@@ -55,11 +56,14 @@ function guarded(observer: ActorObserver): ActorObserver {
   }
 }
 
-/** @param live the actors that exist already are told first, parents before children */
+/**
+ * Starts an inspection.
+ * @param live the existing actors, reported first, parents before children
+ */
 export function observeActors(root: AnyActorRef, live: LiveActors, given: ActorObserver): Observation {
   const observer = guarded(given)
   const known = new WeakSet<AnyActorRef>()
-  /** Who sent the events that an actor has not handled yet. */
+  /** The senders of events that an actor has not handled yet. */
   const senders = new WeakMap<AnyActorRef, Map<object, AnyActorRef>>()
 
   const onStarted = (ref: AnyActorRef): void => {
@@ -121,13 +125,13 @@ export function observeActors(root: AnyActorRef, live: LiveActors, given: ActorO
   }
 }
 
-/** How the members of a pool are called. */
+/** How the members of a pool are named. */
 export interface MemberNames<Member> {
   readonly parent: AnyActorRef
   idOf(member: Member): string
 }
 
-/** The same for the members of a pool, which are no actors. */
+/** Inspects the members of a pool, which are not actors. */
 export function observePool<Member extends PoolMember>(
   pool: ChartPool<Member>,
   names: MemberNames<Member>,

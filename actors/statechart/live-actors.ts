@@ -1,6 +1,6 @@
 /**
- * Owns: the list of the living actors of one network, in the order in which they started. An inspector that attaches
- * late begins with it, and tests of leaks look at it.
+ * Owns: the list of the live actors of one network, in the order in which they started. An inspector that attaches late
+ * starts with it, and leak tests check it.
  * Independent of: what the actors do.
  */
 import type { AnyActorRef } from '../../machines/xstate.ts'
@@ -22,7 +22,10 @@ export class LiveActors {
     this.#refs.delete(ref)
   }
 
-  /** Calls with each actor that starts from now on. @returns what ends it */
+  /**
+   * Calls back for each actor that starts from now on.
+   * @returns a function that stops the calls
+   */
   watch(onStarted: (ref: AnyActorRef) => void): () => void {
     this.#watchers.add(onStarted)
     return () => void this.#watchers.delete(onStarted)

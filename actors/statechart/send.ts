@@ -1,6 +1,6 @@
 /**
- * Owns: the way an event goes to an actor that may have ended. Such an event means nothing any more and is dropped here;
- * XState's development build would print a warning for each.
+ * Owns: sending an event to an actor that may have ended. Such an event is dropped here, because XState's development
+ * build would print a warning for each.
  * Independent of: who sends what.
  */
 import type { AnyActorRef, AnyEventObject } from '../../machines/xstate.ts'

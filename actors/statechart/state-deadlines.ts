@@ -1,6 +1,6 @@
 /**
- * Owns: the deadlines that the current state of one actor names, as entries in the timer wheel.
- * Independent of: charts, and of what happens when a deadline passes.
+ * Owns: the deadlines of one actor's current state, as entries in the timer wheel.
+ * Independent of: charts, and what happens when a deadline passes.
  */
 import type { DeadlineName } from '../../machines/chart.ts'
 import type { Deadline, TimerWheel } from '../base/timer-wheel.ts'
@@ -24,8 +24,8 @@ export class StateDeadlines {
   }
 
   /**
-   * Arms the deadlines of the state just entered and cancels the others. One that is armed already keeps running: that
-   * is how one deadline covers several states. One that has passed is armed again if the state still names it.
+   * Arms the deadlines of the state just entered and cancels the others. A deadline that is already armed keeps
+   * running, so one deadline can cover several states. One that has passed is armed again if the state still names it.
    */
   enter(wanted: readonly DeadlineName[]): void {
     const armed = this.#armed

@@ -1,5 +1,5 @@
 /**
- * Owns: every use of a name that XState does not document. Each has a reason, a fallback, and a canary test in
+ * Owns: every use of an undocumented XState name. Each has a reason, a fallback, and a canary test in
  * test/actors/statechart/xstate-internals.test.ts.
  * Independent of: charts and bodies.
  */
@@ -9,12 +9,12 @@ interface System {
   readonly _relay?: (source: AnyActorRef, target: AnyActorRef, event: AnyEventObject) => void
 }
 
-/** `_parent`: the parent is not given to actor logic in any other way. Fallback: undefined, as for an actor at the top. */
+/** `_parent`: actor logic gets its parent in no other way. Fallback: undefined, as for an actor at the top. */
 export function parentOf(ref: AnyActorRef): AnyActorRef | undefined {
   return (ref as { readonly _parent?: AnyActorRef })._parent
 }
 
-/** `_relay`: only this shows inspectors who sent an event. Fallback: the event arrives without its sender. */
+/** `_relay`: the only way to show inspectors who sent an event. Fallback: the event arrives without its sender. */
 export function sendFrom(source: AnyActorRef, target: AnyActorRef, event: AnyEventObject): void {
   const system = source.system as unknown as System
   if (system._relay === undefined) target.send(event)

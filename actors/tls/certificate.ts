@@ -1,9 +1,10 @@
 /**
- * Owns: the self-signed certificate that carries an Ed25519 key through TLS, made of DER by hand, and the way back.
- * Refuses to know: who is trusted, and everything in a certificate except its public key.
+ * Owns: the self-signed certificate that carries an Ed25519 key through TLS, encoded in DER by hand, and reading that
+ * key back.
+ * Independent of: who is trusted, and everything in a certificate except its public key.
  *
- * By hand because the libraries that were tried are ten times slower or make RSA without a word. The certificate is a
- * function of the key: Ed25519 signs without chance, and the serial number is drawn from the key.
+ * By hand because the certificate libraries are much slower or silently use RSA. The certificate is a function of the
+ * key: Ed25519 signatures are deterministic, and the serial number is derived from the key.
  */
 import { createHash, createPublicKey, sign } from 'node:crypto'
 import type { KeyObject, X509Certificate } from 'node:crypto'
@@ -20,7 +21,7 @@ const generalizedTime = 0x18
 const sequence = 0x30
 const set = 0x31
 
-/** Content of at most 65,535 bytes, behind its tag and length. */
+/** Prefixes the content, at most 65,535 bytes, with its tag and length. */
 function der(tag: number, ...parts: readonly Uint8Array[]): Buffer {
   const content = Buffer.concat(parts)
   const { length } = content
@@ -34,10 +35,7 @@ const text = (tag: number, value: string): Buffer => der(tag, Buffer.from(value,
 const ed25519 = der(sequence, der(objectId, Uint8Array.of(0x2b, 0x65, 0x70)))
 const commonName = der(objectId, Uint8Array.of(0x55, 0x04, 0x03))
 const subject = der(sequence, der(set, der(sequence, commonName, text(utf8String, 'statewire'))))
-/**
- * "Does not expire" (RFC 5280 4.1.2.5). Nobody looks: the key is the trust, and a clock that is wrong shuts nobody
- * out.
- */
+/** "Does not expire" (RFC 5280 4.1.2.5). Trust is in the key, so a wrong clock excludes no peer. */
 const validity = der(sequence, text(utcTime, '700101000000Z'), text(generalizedTime, '99991231235959Z'))
 const version3 = der(0xa0, der(integer, Uint8Array.of(2)))
 /** basicConstraints, critical: this key signs no other certificate. */
@@ -56,18 +54,18 @@ const extensions = der(
 
 const serialLengthBytes = 16
 
-/** In PEM. The caller has checked that the key is Ed25519. */
+/** Creates the certificate in PEM. The caller has checked that the key is Ed25519. */
 export function createCertificate(privateKey: KeyObject): string {
   const spki = createPublicKey(privateKey).export({ type: 'spki', format: 'der' })
   const serial = createHash('sha256').update(spki).digest().subarray(0, serialLengthBytes)
-  // Positive, and no leading zero.
+  // Positive, without a leading zero.
   serial[0] = ((serial[0] as number) & 0x7f) | 0x40
   const content = der(sequence, version3, der(integer, serial), ed25519, subject, validity, subject, spki, extensions)
   const certificate = der(sequence, content, ed25519, der(bitString, Uint8Array.of(0), sign(null, content, privateKey)))
   return `-----BEGIN CERTIFICATE-----\n${(certificate.toString('base64').match(/.{1,64}/g) as string[]).join('\n')}\n-----END CERTIFICATE-----\n`
 }
 
-/** The 32 bytes of an Ed25519 key, or undefined: another kind of key, or one that cannot be read. Never throws. */
+/** Returns the 32 bytes of an Ed25519 key, or undefined for another kind of key or an unreadable one. Never throws. */
 export function publicKeyOf(certificate: X509Certificate): Buffer | undefined {
   try {
     return rawPublicKey(certificate.publicKey)
@@ -76,7 +74,9 @@ export function publicKeyOf(certificate: X509Certificate): Buffer | undefined {
   }
 }
 
-/** The 32 bytes of an Ed25519 public key, or undefined for another kind. As a JWK, which is 70 µs cheaper than DER. */
+/**
+ * Returns the 32 bytes of an Ed25519 public key, or undefined for another kind. Via JWK, which is cheaper than DER.
+ */
 export function rawPublicKey(publicKey: KeyObject): Buffer | undefined {
   if (publicKey.asymmetricKeyType !== 'ed25519') return undefined
   const bytes = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url')

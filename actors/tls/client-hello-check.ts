@@ -1,7 +1,7 @@
 /**
- * Owns: that the first bytes of an accepted socket are looked at before TLS begins, on a port that speaks two dialects.
- * Independent of: what they say (the chooser's business), and deadlines: whoever waits for this destroys a socket
- * that says too little.
+ * Owns: checking the first bytes of an accepted socket before TLS begins, on a port that serves two dialects.
+ * Independent of: what the bytes mean (the chooser's job), and deadlines: the caller destroys a socket that sends too
+ * little.
  */
 import type net from 'node:net'
 import type { TlsChooser, TlsSide } from './tls-side.ts'
@@ -9,9 +9,9 @@ import type { TlsChooser, TlsSide } from './tls-side.ts'
 export interface LookHandlers {
   /** The bytes are back in the socket, for TLS to read. */
   onChosen(side: TlsSide): void
-  /** With what the chooser threw. */
+  /** With the error that the chooser threw. */
   onUnsuitable(error: Error): void
-  /** The other side has ended before it had said enough. */
+  /** The other side ended the connection before its ClientHello was complete. */
   onEnd(): void
 }
 

@@ -1,9 +1,9 @@
 /**
- * Owns: the long-lived Ed25519 key of one runtime: where it comes from, where it is kept, and that it shows nowhere
- * else.
- * Refuses to know: peers and sockets.
+ * Owns: the long-lived Ed25519 key of one runtime: how it is created, loaded and saved, and that it is never exposed
+ * elsewhere.
+ * Independent of: peers and sockets.
  *
- * The key stands in a private field. What an inspector, a log or a snapshot sees of an identity is its id.
+ * The key is in a private field. Inspectors, logs and snapshots see an identity's id only.
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
@@ -20,11 +20,11 @@ import { checkBoolean, checkNames, checkObject, invalid } from '../base/checks.t
 import { createCertificate, rawPublicKey } from './certificate.ts'
 import { nativeParameters } from './tls-parameters.ts'
 
-/** An Ed25519 key in PKCS#8 PEM has 119 bytes; comments may stand around it. */
+/** An Ed25519 key in PKCS#8 PEM has 119 bytes; comments may surround it. */
 const keyFileLengthBytesMax = 64 * 1024
 
 export interface SaveOptions {
-  /** Replace a file that exists. */
+  /** Whether to replace an existing file. Default: false. */
   readonly overwrite?: boolean
 }
 
@@ -43,30 +43,33 @@ export class Identity {
     Object.freeze(this)
   }
 
-  /** A new key, held in memory only until it is saved. */
+  /** Generates a new key, which is in memory only until it is saved. */
   static generate(): Identity {
     return new Identity(generateKeyPairSync('ed25519').privateKey)
   }
 
-  /** @throws StatewireError ERR_KEY_FORMAT or ERR_KEY_TYPE; nothing of the text is in the error. */
+  /**
+   * Reads a key from PKCS#8 PEM text.
+   * @throws StatewireError ERR_KEY_FORMAT or ERR_KEY_TYPE; the message contains nothing of the text
+   */
   static fromPem(pem: string): Identity {
     return new Identity(readPrivateKey(pem, 'the key'))
   }
 
   /**
-   * Reads a key in PKCS#8 PEM, and only from a file that nobody but its owner can read.
+   * Reads a key in PKCS#8 PEM from a file that only its owner can access.
    * @throws StatewireError ERR_KEY_FILE_NOT_FOUND, ERR_KEY_FILE_PERMISSIONS, ERR_KEY_FILE_UNUSABLE, ERR_KEY_FORMAT or
-   * ERR_KEY_TYPE
+   *   ERR_KEY_TYPE
    */
   static async load(file: string): Promise<Identity> {
     checkFile(file)
     const handle = await open(file, 'r').catch((error: unknown) => {
       throw codeOf(error) === 'ENOENT'
-        ? new StatewireError('ERR_KEY_FILE_NOT_FOUND', `there is no key file ${formatValue(file)}`)
+        ? new StatewireError('ERR_KEY_FILE_NOT_FOUND', `the key file ${formatValue(file)} does not exist`)
         : unusable(file, error)
     })
     try {
-      // Asked of the open file: what is checked is what is read.
+      // Checked on the open file, so that the checked file is the one that is read.
       const { mode, size, isFile } = await handle
         .stat()
         .then((stat) => ({ mode: stat.mode, size: stat.size, isFile: stat.isFile() }))
@@ -75,7 +78,8 @@ export class Identity {
         const permissions = (mode & 0o777).toString(8).padStart(4, '0')
         throw new StatewireError(
           'ERR_KEY_FILE_PERMISSIONS',
-          `the key file ${formatValue(file)} has mode ${permissions}, so others than its owner can reach it: run chmod 600 on it, and make a new key if others may have read this one`,
+          `the key file ${formatValue(file)} has mode ${permissions}, so other users can access it: run chmod 600 ` +
+            'on it, and generate a new key if someone may have read this one',
         )
       }
       if (size > keyFileLengthBytesMax)
@@ -90,7 +94,7 @@ export class Identity {
   }
 
   /**
-   * Writes the key as PKCS#8 PEM, mode 0600, whole or not at all.
+   * Writes the key as PKCS#8 PEM with mode 0600, atomically.
    * @throws StatewireError ERR_KEY_FILE_EXISTS or ERR_KEY_FILE_UNUSABLE
    */
   async save(file: string, options: SaveOptions = {}): Promise<void> {
@@ -99,7 +103,7 @@ export class Identity {
     checkNames(options, ['overwrite'], 'an option of save')
     checkBoolean(options.overwrite, 'overwrite')
     const overwrite = options.overwrite === true
-    // A replacement is written beside the old file and takes its place in one step; the old file's mode does not count.
+    // A replacement is written next to the old file and then renamed over it; the old file's mode does not matter.
     const target = overwrite ? `${file}.${randomBytes(6).toString('hex')}` : file
     const handle = await open(target, 'wx', 0o600).catch(async (error: unknown) => {
       throw await unwritable(file, error)
@@ -113,22 +117,22 @@ export class Identity {
     }
   }
 
-  /** A copy of the 32 bytes. */
+  /** A copy of the 32 bytes of the public key. */
   get publicKey(): Buffer {
     return Buffer.from(this.#publicKey)
   }
 
-  /** The private key in PKCS#8 PEM: the one way by which it leaves this object. */
+  /** Returns the private key in PKCS#8 PEM. This is the only way it leaves this object. */
   toPem(): string {
     return this.#privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
   }
 
-  /** The self-signed certificate in PEM; made when first asked for. */
+  /** The self-signed certificate in PEM, created on first use. */
   get certificate(): string {
     return (this.#certificate ??= createCertificate(this.#privateKey))
   }
 
-  /** TLS 1.3 with this key, for both roles; made once, because it costs more than a handshake. */
+  /** TLS 1.3 with this key, for both roles. Created once, because it costs more than a handshake. */
   get secureContext(): SecureContext {
     return (this.#secureContext ??= createSecureContext({
       ...nativeParameters,
@@ -150,12 +154,12 @@ export class Identity {
   }
 }
 
-/** Errors of the parser are not passed on as a cause: what they quote is not in our hands. */
+/** The parser's error is not passed on as `cause`, because it may quote the key. */
 function readPrivateKey(pem: unknown, what: string): KeyObject {
   if (typeof pem !== 'string')
     throw new StatewireError('ERR_KEY_FORMAT', `${what} must be PEM text, got ${formatValue(pem)}`)
   if (pem.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----'))
-    throw new StatewireError('ERR_KEY_FORMAT', `${what} is encrypted; take the password off first`)
+    throw new StatewireError('ERR_KEY_FORMAT', `${what} is encrypted: store it without a password`)
   if (!pem.includes('-----BEGIN PRIVATE KEY-----'))
     throw new StatewireError('ERR_KEY_FORMAT', `${what} is not PKCS#8 PEM: there is no line "BEGIN PRIVATE KEY"`)
   let privateKey: KeyObject
@@ -164,7 +168,7 @@ function readPrivateKey(pem: unknown, what: string): KeyObject {
   } catch {
     throw new StatewireError(
       'ERR_KEY_FORMAT',
-      `${what} is damaged: it begins like PKCS#8 PEM and can not be read as such`,
+      `${what} is damaged: its header says PKCS#8 PEM, but it cannot be parsed`,
     )
   }
   const type = privateKey.asymmetricKeyType
@@ -185,11 +189,11 @@ async function writeAndClose(handle: FileHandle, text: string): Promise<void> {
 function unusable(file: string, error: unknown): StatewireError {
   return new StatewireError(
     'ERR_KEY_FILE_UNUSABLE',
-    `the key file ${formatValue(file)} can not be used (${codeOf(error) ?? 'unknown reason'})`,
+    `the key file ${formatValue(file)} cannot be used (${codeOf(error) ?? 'unknown reason'})`,
   )
 }
 
-/** Of a path that a person typed: what stands in the way, and what to do. */
+/** Explains why a path cannot be written, and what to do. */
 async function unwritable(file: string, error: unknown): Promise<StatewireError> {
   const code = codeOf(error)
   const isFolder =
@@ -206,17 +210,19 @@ async function unwritable(file: string, error: unknown): Promise<StatewireError>
   if (code === 'EEXIST')
     return new StatewireError(
       'ERR_KEY_FILE_EXISTS',
-      `${formatValue(file)} exists already; a lost key can not be made again, so it is not overwritten unless that is asked for`,
+      `${formatValue(file)} exists already; a lost key cannot be recovered, so it is only overwritten with { ` +
+        'overwrite: true }',
     )
   const isFolderMissing = code === 'ENOENT' || code === 'ENOTDIR'
   if (isFolderMissing)
     return new StatewireError(
       'ERR_KEY_FILE_UNUSABLE',
-      `the key file ${formatValue(file)} can not be written, for ${formatValue(path.dirname(file))} is not a folder that exists: make it first (${code})`,
+      `the key file ${formatValue(file)} cannot be written: the folder ${formatValue(path.dirname(file))} does ` +
+        `not exist; create it first (${code})`,
     )
   return new StatewireError(
     'ERR_KEY_FILE_UNUSABLE',
-    `the key file ${formatValue(file)} can not be written (${code ?? 'unknown reason'})`,
+    `the key file ${formatValue(file)} cannot be written (${code ?? 'unknown reason'})`,
   )
 }
 
@@ -224,7 +230,7 @@ function codeOf(error: unknown): string | undefined {
   return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
 }
 
-/** A path with a zero in it names no file, and the system would say so in words of its own. */
+/** A path with a NUL character names no file; the system's own error would be less clear. */
 function checkFile(file: unknown): void {
   if (typeof file !== 'string' || file === '' || file.includes('\0'))
     throw invalid(`file must be the path of a key file, got ${formatValue(file)}`)

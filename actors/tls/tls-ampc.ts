@@ -1,10 +1,10 @@
 /**
  * Owns: the ampc dialect's mutual TLS: a leaf with its chain, and one root for each peer identity.
- * Refuses to know: the handshake of the dialect, in which the other side claims its identity only after TLS.
+ * Independent of: the handshake of the dialect, in which the other side claims its identity only after TLS.
  *
- * Both directions are held to the root that is pinned to one identity. The dialling side trusts nothing but the root of
- * the peer that it dials. The accepting side lets in what is anchored in any of the roots, and its proof then says
- * whether the claim that follows is covered: without that question every peer could claim to be every other.
+ * Each root is pinned to one identity, in both directions. The dialling side trusts only the root of the peer that it
+ * dials. The accepting side admits certificates anchored in any root; its proof then says whether it covers the claimed
+ * identity. Without that check every peer could claim to be any other.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
@@ -23,15 +23,16 @@ import type { Proof, TlsSide } from './tls-side.ts'
 export interface AmpcTlsOptions {
   /** The private key in PEM. */
   readonly key: string
-  /** The leaf in PEM, with the certificates between it and its root behind it. */
+  /** The leaf in PEM, followed by the certificates between it and its root. */
   readonly certificate: string
   /** The root certificate of each peer, in PEM, by identity. */
   readonly roots: Readonly<Record<string, string>>
-  /**
-   * Whether a server's certificate must name the host that was dialled, as it must for the Rust stack. Default true.
-   */
+  /** Whether a server's certificate must name the dialled host, as in the Rust stack. Default: true. */
   readonly checkHostName?: boolean | undefined
-  /** Wall time against which certificates are valid; OpenSSL asks the system in any case. Default: the system's. */
+  /**
+   * Wall time against which certificates are valid, in ms since 1970; OpenSSL uses the system's in any case. Default:
+   * the system's.
+   */
   readonly wallTimeMs?: (() => number) | undefined
 }
 
@@ -44,19 +45,24 @@ export class AmpcTls {
   readonly #dialContexts = new Map<string, tls.SecureContext>()
   #acceptContext: tls.SecureContext | undefined
 
-  /** @throws StatewireError ERR_KEY_FORMAT, ERR_CERTIFICATE_UNUSABLE or ERR_INVALID_PEER_ID, naming which */
+  /**
+   * Reads key, certificate and roots.
+   * @throws StatewireError ERR_KEY_FORMAT, ERR_CERTIFICATE_UNUSABLE or ERR_INVALID_PEER_ID, naming which
+   */
   constructor(options: AmpcTlsOptions) {
     checkAmpcTls(options, 'ampc')
     const { key, certificate, roots, checkHostName = true, wallTimeMs = () => new Date().getTime() } = options
     const leaf = parseCertificate(certificate, 'the certificate')
-    if (!leaf.checkPrivateKey(parseKey(key))) throw unusable('the certificate belongs to another key')
+    if (!leaf.checkPrivateKey(parseKey(key)))
+      throw unusable('the certificate belongs to another key; pass the key it was issued for')
     for (const [identity, pem] of Object.entries(roots)) {
       const root = parseCertificate(pem, `the root of ${formatValue(checkIdentity(identity, 'a name in roots'))}`)
-      if (!root.ca) throw unusable(`the root of ${JSON.stringify(identity)} is no certificate of an authority (CA)`)
+      if (!root.ca) throw unusable(`the root of ${JSON.stringify(identity)} is not a CA certificate`)
       for (const [other, { publicKey }] of this.#roots) {
         if (publicKey.equals(root.publicKey))
           throw unusable(
-            `${JSON.stringify(identity)} and ${JSON.stringify(other)} have the same root, so each could claim to be the other`,
+            `${JSON.stringify(identity)} and ${JSON.stringify(other)} have the same root, so each could claim to ` +
+              'be the other',
           )
       }
       this.#roots.set(identity, root)
@@ -68,6 +74,7 @@ export class AmpcTls {
   }
 
   /**
+   * Returns the dialling side towards one peer.
    * @param host the name, or the address, that the certificate has to name
    * @throws StatewireError ERR_UNKNOWN_PEER if there is no root for it
    */
@@ -80,7 +87,7 @@ export class AmpcTls {
           socket,
           secureContext,
           servername: net.isIP(host) === 0 ? host : '',
-          // Not here but in `check`, which then knows that it was the certificate.
+          // Verified in `check` instead, which can report that the certificate was the reason.
           rejectUnauthorized: false,
           checkServerIdentity: (_name, certificate) =>
             this.#checkHostName ? tls.checkServerIdentity(host, certificate) : undefined,
@@ -89,7 +96,7 @@ export class AmpcTls {
       },
       check: (socket) => {
         if (socket.isSessionReused() === true) throw refusal(remoteAddress, 'it resumed an old TLS session')
-        // Typed as an error; in fact a code, or the text of `checkServerIdentity`.
+        // Typed as an error, but in fact a code, or the text of `checkServerIdentity`.
         if (!socket.authorized)
           throw refusal(
             remoteAddress,
@@ -100,7 +107,7 @@ export class AmpcTls {
         if (!proof.covers(identity))
           throw refusal(
             remoteAddress,
-            `its certificate is not anchored in the root of ${JSON.stringify(identity)}`,
+            `its certificate does not chain to the root of ${JSON.stringify(identity)}`,
             'ERR_CERTIFICATE_REJECTED',
           )
         return proof
@@ -129,24 +136,24 @@ export class AmpcTls {
           ...({ highWaterMark } as object),
         }),
       check: (socket) => {
-        // A TLS socket without a server of its own verifies and tells nobody: the verdict has to be asked for.
+        // A TLS socket without a server verifies but does not report the result: it has to be asked for.
         const problem = verifyErrorOf(socket)
         if (problem !== undefined)
           throw refusal(
             remoteAddress,
-            `its certificate is anchored in none of the roots (${codeOf(problem) || problem.message})`,
+            `its certificate chains to none of the configured roots (${codeOf(problem) || problem.message})`,
           )
         if (socket.isSessionReused() === true) throw refusal(remoteAddress, 'it resumed an old TLS session')
         const proof = this.#proof(socket, undefined)
         if (![...this.#roots.keys()].some((identity) => proof.covers(identity)))
-          throw refusal(remoteAddress, 'its certificate is anchored in none of the roots')
+          throw refusal(remoteAddress, 'its certificate chains to none of the configured roots')
         return proof
       },
       failed: (error) => handshakeError(remoteAddress, error),
     }
   }
 
-  /** The chain is kept, and each question answered once. */
+  /** The chain is kept, and each answer is cached. */
   #proof(socket: tls.TLSSocket, peerId: string | undefined): Proof {
     const shown: X509Certificate[] = []
     for (
@@ -171,7 +178,10 @@ export class AmpcTls {
     if (known !== undefined) return known
     const root = this.#roots.get(identity)
     if (root === undefined)
-      throw new StatewireError('ERR_UNKNOWN_PEER', `there is no root for ${formatValue(identity)}`)
+      throw new StatewireError(
+        'ERR_UNKNOWN_PEER',
+        `there is no root certificate for ${formatValue(identity)}; add it to tls.roots`,
+      )
     const context = tls.createSecureContext({
       ...ampcParameters,
       key: this.#key,
@@ -183,7 +193,7 @@ export class AmpcTls {
   }
 }
 
-/** What has which type; what is in the texts is looked at when they are used. `path` is where the options stand. */
+/** Checks the types; contents are checked when they are used. `path` is where the options are. */
 export function checkAmpcTls(value: unknown, path: string): void {
   const options = checkObject(value, path)
   checkNames(options, ['key', 'certificate', 'roots', 'checkHostName', 'wallTimeMs'], 'an option', `${path}.`)
@@ -209,10 +219,7 @@ function parseKey(pem: string): KeyObject {
   try {
     return createPrivateKey({ key: pem, format: 'pem' })
   } catch {
-    throw new StatewireError(
-      'ERR_KEY_FORMAT',
-      'the key of the ampc dialect is not a private key in PEM without a password',
-    )
+    throw new StatewireError('ERR_KEY_FORMAT', 'tls.key must be a private key in PEM without a password')
   }
 }
 

@@ -1,16 +1,16 @@
 /**
  * Owns: whether a certificate chain is anchored in one given root, at one given time.
- * Refuses to know: whose root it is, and sockets. OpenSSL has checked the chain against all roots together before (path
- * lengths, name constraints, critical extensions); this says which root it was.
+ * Independent of: whose root it is, and sockets. OpenSSL has checked the chain against all roots together before (path
+ * lengths, name constraints, critical extensions); this determines which root it was.
  */
 import type { X509Certificate } from 'node:crypto'
 
 /** Leaf and root included. */
 const chainLengthMax = 8
 
-/** By certificates that were shown (the leaf first) and the root. Never throws. */
+/** Whether the certificates shown (the leaf first) lead to the root. Never throws. */
 export function isAnchored(shown: readonly X509Certificate[], root: X509Certificate, nowMs: number): boolean {
-  // Bounded before anything is tried: a peer could show hundreds that all sign each other.
+  // Bounded before anything is tried: a peer could send hundreds that all sign each other.
   const [leaf, ...others] = shown.slice(0, chainLengthMax)
   if (leaf === undefined) return false
   try {
@@ -30,7 +30,7 @@ function climb(
 ): boolean {
   if (lengthMax < 2 || !isValidAt(child, nowMs)) return false
   if (isIssued(child, root)) return true
-  // Each certificate is used once in a path, so that two that sign each other end.
+  // Each certificate is used once in a path, so that two that sign each other do not loop.
   return others.some(
     (issuer, index) =>
       issuer.ca && isIssued(child, issuer) && climb(issuer, others.toSpliced(index, 1), root, nowMs, lengthMax - 1),
@@ -41,7 +41,7 @@ function isIssued(child: X509Certificate, issuer: X509Certificate): boolean {
   return child.checkIssued(issuer) && child.verify(issuer.publicKey)
 }
 
-/** The dates of a certificate name their time zone, GMT. */
+/** Certificate dates include their time zone, GMT. */
 function isValidAt(certificate: X509Certificate, nowMs: number): boolean {
   return Date.parse(certificate.validFrom) <= nowMs && nowMs <= Date.parse(certificate.validTo)
 }

@@ -1,9 +1,9 @@
 /**
- * Owns: the native dialect's TLS: 1.3, mutual, keys without an authority, and every check of it on both sides.
- * Refuses to know: sockets beyond their handshake, hellos, and where the expected and allowed ids come from.
+ * Owns: the native dialect's TLS: 1.3, mutual, keys without an authority, and all checks of it on both sides.
+ * Independent of: sockets after their handshake, hellos, and where the expected and allowed ids come from.
  *
- * The id comes from the key of the certificate and from nothing else in it. The self-signature is not looked at: TLS
- * proves that the other side holds the key.
+ * The id is derived from the certificate's key and nothing else. The self-signature is not checked: TLS proves that the
+ * other side holds the key.
  */
 import tls from 'node:tls'
 import { StatewireError } from '../../codec/errors.ts'
@@ -19,7 +19,7 @@ import type { Proof, TlsSide } from './tls-side.ts'
 export interface NativeAcceptOptions {
   readonly identity: Identity
   readonly remote: Address
-  /** The allow-list. Without it any key gets as far as its hello. */
+  /** The allow-list. If absent, any key may proceed to its hello. */
   readonly authorize: ((peerId: string) => boolean) | undefined
 }
 
@@ -29,7 +29,7 @@ export interface NativeDialOptions {
   readonly expectedPeerId: string
 }
 
-/** Never `key` and `cert` in options of a socket: they stay on it, where an inspector prints them. */
+/** Never pass `key` and `cert` in a socket's options: they stay on it, where an inspector prints them. */
 const ALPNProtocols = [nativeAlpn]
 
 export function nativeDialer({ identity, remote, expectedPeerId }: NativeDialOptions): TlsSide {
@@ -78,17 +78,17 @@ export function nativeAcceptor({ identity, remote, authorize }: NativeAcceptOpti
   }
 }
 
-/** Each of these was seen to be needed: TLS itself lets all of it through. */
+/** Each check is necessary: TLS itself accepts all of these. */
 function provedKey(socket: tls.TLSSocket, remote: Address): Buffer {
   const protocol = socket.getProtocol()
   if (protocol !== 'TLSv1.3')
     throw refusedBecause(remote, `it speaks ${protocol ?? 'an unknown version of TLS'}, not TLSv1.3`)
   if (socket.alpnProtocol !== nativeAlpn) throw refusedBecause(remote, `it did not agree on ${nativeAlpn} by ALPN`)
-  // A ticket would stand for a certificate that is not shown. On a client this is null, not false.
+  // A resumed session would stand for a certificate that was not shown. On a client the value is null, not false.
   if (socket.isSessionReused() === true)
     throw refusedBecause(remote, 'it resumed an old TLS session, which proves no key')
   const certificate = socket.getPeerX509Certificate()
-  if (certificate === undefined) throw refusedBecause(remote, 'it showed no certificate with an Ed25519 key')
+  if (certificate === undefined) throw refusedBecause(remote, 'it sent no certificate with an Ed25519 key')
   const publicKey = publicKeyOf(certificate)
   if (publicKey === undefined) throw refusedBecause(remote, 'the key of its certificate is not Ed25519')
   return publicKey

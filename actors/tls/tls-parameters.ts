@@ -1,20 +1,20 @@
 /**
- * Owns: what both dialects ask of TLS, as plain constants.
- * Refuses to know: keys, sockets, and who the other side is.
+ * Owns: the TLS parameters of both dialects, as plain constants.
+ * Independent of: keys, sockets, and who the other side is.
  */
 import { constants } from 'node:crypto'
 import type { SecureContextOptions } from 'node:tls'
 
-/** The dialect and its version, in the ClientHello: a port tells the dialects apart by it. */
+/** The dialect and its version, in the ClientHello: a port distinguishes the dialects by it. */
 export const nativeAlpn = 'statewire/1'
 
 /**
- * No tickets: a TLS ticket is an identity, and a server with Node's defaults takes a client without a certificate for
- * whoever the ticket was given to.
+ * No tickets: a TLS ticket acts as an identity. With Node's defaults, a server accepts a client without a certificate
+ * if it shows a ticket.
  */
 const secureOptions = constants.SSL_OP_NO_TICKET
 
-/** AES-128 first: as strong as X25519, and the fastest of the three by a sixth. */
+/** AES-128 first: as strong as X25519, and the fastest of the three. */
 export const nativeParameters: SecureContextOptions = {
   minVersion: 'TLSv1.3',
   maxVersion: 'TLSv1.3',

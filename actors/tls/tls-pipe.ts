@@ -1,20 +1,20 @@
 /**
- * Owns: one connection over TLS as a Pipe: the raw socket, the TLS socket upon it, and that both are gone before it
- * says so.
- * Independent of: dialects (it is given a side, or a way to choose one), frames, deadlines: whoever calls `secure()`
+ * Owns: one connection over TLS as a Pipe: the raw socket, the TLS socket on top of it, and reporting its close only
+ * when both are released.
+ * Independent of: dialects (it is given a side, or a way to choose one), frames, deadlines: the caller of `secure()`
  * destroys a pipe whose handshake takes too long.
  *
- * Its life: connecting (a dialled one) → plain (the TCP connection stands, nothing is read) → choosing (only where a
- * port speaks two dialects: the ClientHello is looked at) → shaking → secure. What is written before `secure` waits
- * inside: not a byte of it leaves earlier. So does what is too long for one write (pieces.ts), piece by piece.
+ * Its life: connecting (dialled only) → plain (TCP is connected, nothing is read) → choosing (only where a port serves
+ * two dialects: the ClientHello is checked) → handshake → secure. Bytes written before `secure` wait inside; none
+ * leaves earlier. A batch too long for one write waits here as well, chunk by chunk (write-chunks.ts).
  */
 import type net from 'node:net'
 import type tls from 'node:tls'
 import { StatewireError } from '../../codec/errors.ts'
 import { chooseByFirstBytes } from './client-hello-check.ts'
-import { lendReads, pauseReads } from '../transport/borrowed-reads.ts'
+import { borrowReads, pauseReads } from '../transport/borrowed-reads.ts'
 import { onAcceptedSecure, onTlsError } from '../transport/node-internals.ts'
-import { inPieces, isLong, lengthOf } from './pieces.ts'
+import { cutIntoChunks, needsChunks, lengthOf } from './write-chunks.ts'
 import { formatAddress } from '../base/pipe.ts'
 import type { Address, Pipe, PipeHandlers } from '../base/pipe.ts'
 import { closedEarly, refusal } from './tls-errors.ts'
@@ -34,7 +34,7 @@ interface Securing {
 export interface TlsPipeOptions {
   readonly remote: Address
   readonly highWaterMarkBytes: number
-  /** What is read is lent from here. */
+  /** The read buffer that all pipes share. */
   readonly memory: Buffer
   readonly onReleased: (pipe: TlsPipe) => unknown
 }
@@ -52,11 +52,11 @@ export class TlsPipe implements Pipe {
   #securing: Securing | null = null
   #error: Error | null = null
   #handlers: PipeHandlers | null = null
-  /** Written before the handshake was through, or behind a piece that is leaving. */
+  /** Written before the handshake completed, or while earlier chunks are leaving. */
   #waiting: Waiting[] = []
   #waitingBytes = 0
   #flows = false
-  /** The raw one, and the TLS one upon it. Each tells of its close once. */
+  /** The raw socket, and the TLS socket on top of it. Each reports its close once. */
   #openSockets = 1
   #isConnected: boolean
   #isShaking = false
@@ -64,7 +64,7 @@ export class TlsPipe implements Pipe {
   #destroyed = false
   #closed = false
 
-  /** @param raw one that is about to connect, or that was accepted */
+  /** @param raw a socket that is about to connect, or that was accepted */
   constructor(raw: net.Socket, side: TlsSide | TlsChooser, options: TlsPipeOptions) {
     this.#raw = raw
     this.#side = side
@@ -95,8 +95,8 @@ export class TlsPipe implements Pipe {
   }
 
   /**
-   * Whether the peer may claim this identity: its own id in the native dialect; in ampc, where the claim comes after
-   * TLS, an identity in whose root its certificate is anchored. False until `secure()` has resolved.
+   * Whether the peer may claim this identity. Native: its own id. In ampc, where the claim follows TLS: an identity in
+   * whose root its certificate is anchored. False until `secure()` has resolved.
    */
   isAnchoredIn(identity: string): boolean {
     return this.#proof?.covers(identity) ?? false
@@ -115,10 +115,11 @@ export class TlsPipe implements Pipe {
   }
 
   /**
-   * The handshake, with every check of the dialect. Rejects with ERR_HANDSHAKE_FAILED, ERR_UNEXPECTED_PEER,
-   * ERR_UNKNOWN_PEER, ERR_CERTIFICATE_REJECTED or ERR_TLS_PROTOCOL, and the pipe is destroyed then. It has no deadline:
-   * `destroy()` ends it. On the dialling side it says nothing of the other side's verdict, which comes after it: up is
-   * a connection on which the peer's first bytes have arrived.
+   * Performs the handshake with every check of the dialect. On failure it destroys the pipe and rejects with
+   * ERR_HANDSHAKE_FAILED, ERR_UNEXPECTED_PEER, ERR_UNKNOWN_PEER, ERR_CERTIFICATE_REJECTED or ERR_TLS_PROTOCOL. It has
+   * no deadline; `destroy()` ends it.
+   *
+   * The dialling side does not learn here whether the other side accepts it: wait for the peer's first bytes.
    */
   secure(): Promise<void> {
     if (this.#securing !== null) return this.#securing.promise
@@ -135,7 +136,7 @@ export class TlsPipe implements Pipe {
     return promise
   }
 
-  /** Byte path 6/12: the batch of one turn leaves, gathered into few records and one system call. */
+  /** Byte path 6/12: the write batch of one tick is sent in few TLS records and one system call. */
   write(bytes: readonly Buffer[], onFlushed?: (error: Error | null) => void): boolean {
     if (this.#isEnding || this.#closed) {
       onFlushed?.(
@@ -147,13 +148,13 @@ export class TlsPipe implements Pipe {
       this.#wait(bytes, onFlushed)
       return this.#waitingBytes < this.#options.highWaterMarkBytes
     }
-    if (this.#waiting.length === 0 && !isLong(bytes)) return this.#writeNow(bytes, onFlushed)
-    const pieces = inPieces(bytes)
-    const last = pieces.pop() as Buffer[]
+    if (this.#waiting.length === 0 && !needsChunks(bytes)) return this.#writeNow(bytes, onFlushed)
+    const chunks = cutIntoChunks(bytes)
+    const last = chunks.pop() as Buffer[]
     const isLeaving = this.#waiting.length > 0
-    for (const piece of pieces) this.#wait(piece, undefined)
+    for (const chunk of chunks) this.#wait(chunk, undefined)
     this.#wait(last, onFlushed)
-    return !isLeaving && this.#writePieces()
+    return !isLeaving && this.#writeChunks()
   }
 
   #wait(bytes: readonly Buffer[], onFlushed: Waiting['onFlushed']): void {
@@ -161,11 +162,11 @@ export class TlsPipe implements Pipe {
     this.#waitingBytes += lengthOf(bytes)
   }
 
-  /** @returns whether all have left, and there is room for more */
-  #writePieces(): boolean {
-    for (let piece = this.#waiting.shift(); piece !== undefined; piece = this.#waiting.shift()) {
-      this.#waitingBytes -= lengthOf(piece.bytes)
-      if (!this.#writeNow(piece.bytes, piece.onFlushed)) return false
+  /** @returns whether all chunks have left, and there is room for more */
+  #writeChunks(): boolean {
+    for (let chunk = this.#waiting.shift(); chunk !== undefined; chunk = this.#waiting.shift()) {
+      this.#waitingBytes -= lengthOf(chunk.bytes)
+      if (!this.#writeNow(chunk.bytes, chunk.onFlushed)) return false
     }
     return true
   }
@@ -175,14 +176,14 @@ export class TlsPipe implements Pipe {
     const last = bytes.length - 1
     if (last > 0) socket.cork()
     for (let i = 0; i < last; i++) socket.write(bytes[i] as Buffer)
-    // A write that a destroy cuts off is reported as done by Node: whether it was, nobody knows then.
+    // Node reports a write that was cut off by a destroy as successful; here it counts as failed.
     const hasRoom = socket.write(
       bytes[last] ?? nothing,
       onFlushed === undefined ? undefined : (error) => onFlushed(error ?? (socket.destroyed ? this.#failure() : null)),
     )
     if (last > 0) socket.uncork()
     else if (hasRoom) return true
-    // As in the TCP pipe: what `write` returned was said before the kernel was asked.
+    // As in the TCP pipe: the result of `write` is decided before the kernel is asked.
     return socket.writableLength < socket.writableHighWaterMark
   }
 
@@ -208,20 +209,23 @@ export class TlsPipe implements Pipe {
     if (this.#destroyed) return
     this.#destroyed = true
     this.#dropWaiting()
-    // The TLS socket takes the raw one with it; should it ever not, its close does (see #watch).
+    // Destroying the TLS socket destroys the raw one too; if it ever does not, the close handler does (see #watch).
     const socket = this.#tls ?? this.#raw
     socket.destroy()
   }
 
-  /** A reset instead of an orderly end, for tests of chaos. A TLS socket can be reset only once it is established. */
+  /**
+   * Resets the connection instead of ending it in order. For fault injection. A TLS socket can be reset only once it is
+   * established.
+   */
   reset(): void {
     if (this.#proof === null) return this.destroy()
     if (this.#destroyed) return
     this.#isEnding = true
-    // From here on nothing touches the TLS socket: to destroy it in the same turn ends the process with a segfault.
+    // The TLS socket must not be touched from here on: destroying it in the same tick crashes the process.
     this.#destroyed = true
-    // `TLSSocket.resetAndDestroy` throws. While the socket's own end is under way libuv refuses to reset, and Node
-    // would then close it neither way.
+    // `TLSSocket.resetAndDestroy` throws. While the socket's own end is pending libuv refuses to reset, and Node would
+    // then close it neither way.
     if (this.#tls?.writableEnded === true) this.#tls.destroy()
     else this.#raw.resetAndDestroy()
   }
@@ -238,7 +242,8 @@ export class TlsPipe implements Pipe {
     chooseByFirstBytes(this.#raw, side, {
       onChosen: (chosen) => this.#begin(chosen),
       onUnsuitable: (error) => this.#fail(error),
-      onEnd: () => this.#fail(closedEarly(this.remoteAddress, 'it closed the connection before it had said enough')),
+      onEnd: () =>
+        this.#fail(closedEarly(this.remoteAddress, 'it closed the connection before its ClientHello was complete')),
     })
   }
 
@@ -255,7 +260,7 @@ export class TlsPipe implements Pipe {
   #watch(socket: tls.TLSSocket, side: TlsSide): void {
     this.#tls = socket
     this.#openSockets++
-    // A TLS error after the handshake closes nothing by itself.
+    // A TLS error after the handshake does not close the socket.
     const onError = (error: Error): void => this.#fail(this.#proof === null ? side.failed(error) : error)
     socket.on('error', onError)
     onTlsError(socket, onError)
@@ -266,7 +271,7 @@ export class TlsPipe implements Pipe {
     })
     socket.on('end', () => {
       if (this.#proof === null) return this.#fail(closedEarly(this.remoteAddress))
-      // The socket ends its own side by itself now; a write after that would destroy it, with what still waits in it.
+      // The socket now ends its own side automatically. A write after that would destroy it and lose what is buffered.
       this.#isEnding = true
       this.#dropWaiting()
       this.#handlers?.onEnd()
@@ -283,24 +288,24 @@ export class TlsPipe implements Pipe {
     } catch (error) {
       return this.#fail(error instanceof StatewireError ? error : side.failed(error))
     }
-    // What waits leaves first: the other side waits for it.
+    // Waiting bytes are sent first: the other side waits for them.
     this.#writeWaiting(socket)
     if (!this.#destroyed) this.#flow(socket)
     this.#securing?.resolve()
   }
 
-  /** Proved: bytes go both ways from here on. */
+  /** The peer is verified: bytes flow both ways from here on. */
   #flow(socket: tls.TLSSocket): void {
     socket.on('drain', () => {
       const isLeaving = this.#waiting.length > 0
-      const hasRoom = this.#writePieces()
+      const hasRoom = this.#writeChunks()
       if (isLeaving && this.#isEnding && this.#waiting.length === 0) socket.end()
       else if (hasRoom) this.#handlers?.onDrain()
     })
-    // Paused before there is a listener for bytes, which would set it flowing.
+    // Paused before there is a listener for bytes, which would start the flow.
     if (this.#flows) socket.resume()
     else socket.pause()
-    lendReads(socket, this.#options.memory, (bytes) => this.#handlers?.onBytes(bytes))
+    borrowReads(socket, this.#options.memory, (bytes) => this.#handlers?.onBytes(bytes))
   }
 
   #writeWaiting(socket: tls.TLSSocket): void {
@@ -322,7 +327,7 @@ export class TlsPipe implements Pipe {
     for (const { onFlushed } of waiting) onFlushed?.(this.#failure())
   }
 
-  /** The first error counts; what follows from it is noise. */
+  /** The first error counts; later ones are consequences of it. */
   #fail(error: Error): void {
     this.#error ??= error
     this.destroy()
@@ -333,7 +338,7 @@ export class TlsPipe implements Pipe {
       return this.#error ?? new StatewireError('ERR_CONNECTION_LOST', `the connection with ${this.remoteAddress} ended`)
     if (this.#error !== null) return this.#error
     return this.#destroyed
-      ? refusal(this.remoteAddress, 'the connection was given up')
+      ? refusal(this.remoteAddress, 'this side closed the connection')
       : closedEarly(this.remoteAddress)
   }
 
@@ -345,7 +350,7 @@ export class TlsPipe implements Pipe {
     if (this.#proof === null) this.#securing?.reject(this.#failure())
     this.#options.onReleased(this)
     const handlers = this.#handlers
-    // Node's handle of a closed socket lives until the heap is marked, and what it leads to with it: here that ends.
+    // Node's handle of a closed socket lives until garbage collection; this releases what it references.
     this.#handlers = null
     handlers?.onClose(this.#error)
   }

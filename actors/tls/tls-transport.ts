@@ -1,7 +1,7 @@
 /**
- * Owns: the TLS carrier: dialling and accepting TLS pipes, and which dialect a connection gets.
- * Refuses to know: what a dialect asks of TLS (tls-native.ts, tls-ampc.ts), back-off, deadlines, admission: an accepted
- * pipe has cost nothing but its socket until its owner calls `secure()`.
+ * Owns: the TLS transport: dialling and accepting TLS pipes, and which dialect a connection gets.
+ * Independent of: what a dialect requires of TLS (tls-native.ts, tls-ampc.ts), back-off, deadlines, admission: an
+ * accepted pipe costs only its socket until its owner calls `secure()`.
  */
 import { readClientHello } from '../../codec/client-hello.ts'
 import { StatewireError } from '../../codec/errors.ts'
@@ -23,11 +23,11 @@ import { checkTlsRuntime } from './tls-runtime.ts'
 import type { TlsChooser, TlsDialect, TlsSide } from './tls-side.ts'
 
 export interface TlsTransportOptions {
-  /** The key of the native dialect. With `ampc` as well, one port speaks both. */
+  /** The key of the native dialect. With `ampc` as well, one port serves both. */
   readonly identity?: Identity
   /**
-   * Native: which keys get in. Asked after the key is proved and before any byte; without it every key gets as far as
-   * its hello.
+   * Native: which keys are admitted. Called after the key is proved and before any byte. If absent, every key may
+   * proceed to its hello.
    */
   readonly authorize?: (peerId: string) => boolean
   /** Key, certificates and roots of the ampc dialect. */
@@ -35,9 +35,9 @@ export interface TlsTransportOptions {
 }
 
 export interface TlsDialOptions extends DialOptions {
-  /** Whom the address is to belong to: an id52, or an identity of the ampc dialect. A dial without it is refused. */
+  /** The expected owner of the address: an id52, or an identity of the ampc dialect. A dial without it is refused. */
   readonly expectedPeerId?: string
-  /** Needed where the transport speaks both; native then, if it is left out. */
+  /** Used if the transport has both dialects. Default: native. */
   readonly dialect?: TlsDialect
 }
 
@@ -46,11 +46,14 @@ export class TlsTransport implements Transport {
   readonly #authorize: TlsTransportOptions['authorize']
   readonly #ampc: AmpcTls | undefined
   readonly #pipes = new Set<TlsPipe>()
-  /** What is read is lent from here, by all of them. */
+  /** The read buffer that all pipes share. */
   readonly #memory = Buffer.allocUnsafeSlow(lentReadBytes)
   #listeners = 0
 
-  /** @throws StatewireError ERR_INVALID_OPTION, ERR_KEY_FORMAT, ERR_CERTIFICATE_UNUSABLE or ERR_UNSUPPORTED_HOST */
+  /**
+   * Creates a TLS transport.
+   * @throws StatewireError ERR_INVALID_OPTION, ERR_KEY_FORMAT, ERR_CERTIFICATE_UNUSABLE or ERR_UNSUPPORTED_HOST
+   */
   constructor(options: TlsTransportOptions) {
     checkObject(options, 'the options of a TLS transport')
     checkNames(options, ['identity', 'authorize', 'ampc'], 'an option of a TLS transport')
@@ -75,12 +78,15 @@ export class TlsTransport implements Transport {
     return this.#pipes.size + this.#listeners
   }
 
-  /** The open pipes, for tools that break them on purpose. */
+  /** The open pipes, for fault injection. */
   get pipes(): ReadonlySet<TlsPipe> {
     return this.#pipes
   }
 
-  /** @throws StatewireError ERR_INVALID_OPTION, ERR_INVALID_PEER_ID or ERR_UNKNOWN_PEER: before anything is opened */
+  /**
+   * Dials an address.
+   * @throws StatewireError ERR_INVALID_OPTION, ERR_INVALID_PEER_ID or ERR_UNKNOWN_PEER, before anything is opened
+   */
   dial(address: Address, options: TlsDialOptions): TlsPipe {
     const side = this.#dialer(address, options)
     const raw = createSocket(options)
@@ -109,7 +115,7 @@ export class TlsTransport implements Transport {
   #dialer(address: Address, { expectedPeerId, dialect, serverName }: TlsDialOptions): TlsSide {
     const remote = formatAddress(address)
     if (expectedPeerId === undefined) {
-      throw invalid(`nobody is expected at ${remote}: a TLS dial must say whose address it is`)
+      throw invalid(`the dial of ${remote} needs expectedPeerId, the identity of the other side`)
     }
     if ((dialect ?? (this.#identity === undefined ? 'ampc' : 'native')) === 'native') {
       const identity = this.#identity
@@ -121,8 +127,8 @@ export class TlsTransport implements Transport {
   }
 
   /**
-   * Certificate and version are chosen before the first byte of an answer, so where there are two dialects the
-   * ClientHello decides which one it is. Where there is one, OpenSSL alone reads it.
+   * Certificate and version must be chosen before the first byte of an answer. With two dialects the ClientHello
+   * decides; with one, only OpenSSL reads it.
    */
   #acceptor(remote: Address): TlsSide | TlsChooser {
     const [identity, ampc] = [this.#identity, this.#ampc]
@@ -150,7 +156,7 @@ function chooseDialect(first: Buffer, remote: Address, native: TlsSide, ampc: Am
   if (alpn.includes(nativeAlpn)) return native
   if (alpn.length === 0) return ampc.acceptor(formatAddress(remote))
   const offers = JSON.stringify(alpn.join(', ').slice(0, 100))
-  throw refusal(formatAddress(remote), `it offers other protocols by ALPN (${offers})`)
+  throw refusal(formatAddress(remote), `it offers only other protocols by ALPN (${offers})`)
 }
 
 function unsupported(sentence: string): StatewireError {

@@ -1,11 +1,9 @@
 /**
- * Owns: reading a socket into memory that is ours: used for every read, and lent to whoever hears of the bytes for
- * that call.
- * Independent of: what the bytes are, whether there is TLS, and how Node is made to do it (node-internals.ts).
+ * Owns: reading a socket into one shared buffer that its handler borrows during the call.
+ * Independent of: what the bytes are, whether there is TLS, and how Node does it (node-internals.ts).
  *
- * Node makes an ArrayBuffer for each read, under TLS for each record of 16 KiB. At a gigabyte a second that is
- * garbage which V8 counts against its heap, so that it marks the heap again and again
- * (docs/decisions/0010-borrowed-read-buffers.md).
+ * Otherwise Node allocates an ArrayBuffer per read, or per TLS record. At high rates that garbage makes V8 mark the
+ * heap repeatedly (docs/decisions/0010-borrowed-read-buffers.md).
  */
 import type net from 'node:net'
 import { Duplex } from 'node:stream'
@@ -13,20 +11,20 @@ import { viewOf } from '../../codec/chunk-views.ts'
 import { readIntoMemory } from './node-internals.ts'
 import type { PipeHandlers } from '../base/pipe.ts'
 
-/** As much as libuv asks the kernel for at once. */
+/** The most that libuv reads from the kernel at once. */
 export const lentReadBytes = 64 * 1024
 
 /**
- * Byte path 7/12: what the kernel had, or one record of TLS. From here on what the socket reads goes to `onBytes`, as
- * by its event 'data', which no one else must listen to. The bytes are lent: they are good until `onBytes` returns.
- * The socket is connected; one that is paused stays so.
- * @param memory one for all sockets of a thread, since a read and its call are one step
- * @returns whether it is read into this memory
+ * Byte path 7/12: the kernel's bytes, or one TLS record. Passes everything the socket reads to `onBytes` instead of the
+ * event 'data', which must have no listener. The bytes are valid until `onBytes` returns. The socket must be connected;
+ * a paused socket stays paused.
+ * @param memory one for all sockets of a thread, because a read and its callback are one step
+ * @returns whether the socket reads into this memory
  */
-export function lendReads(socket: net.Socket, memory: Buffer, onBytes: (bytes: Buffer) => void): boolean {
+export function borrowReads(socket: net.Socket, memory: Buffer, onBytes: (bytes: Buffer) => void): boolean {
   socket.on('data', onBytes)
   return readIntoMemory(socket, memory, (lengthBytes) => {
-    // TLS may have several records in hand when its reader has had enough: the rest waits in the socket, in order.
+    // TLS may hold several decrypted records when its reader pauses: the rest stays in the socket, in order.
     if (socket.isPaused() || socket.readableLength > 0) return socket.push(Buffer.from(memory.subarray(0, lengthBytes)))
     onBytes(viewOf(memory.buffer, memory.byteOffset, lengthBytes))
     return true
@@ -34,19 +32,19 @@ export function lendReads(socket: net.Socket, memory: Buffer, onBytes: (bytes: B
 }
 
 /**
- * Pauses a socket whose reads are lent. Its own `pause` would stop reading at once, and with it the news that the
- * other side has gone; as of a stream, it reads on until its buffer is full.
+ * Pauses a socket with borrowed reads. `socket.pause` would stop reading at once and so miss the other side's end; like
+ * a stream, this reads on until the socket's buffer is full.
  */
 export function pauseReads(socket: net.Socket): void {
   Duplex.prototype.pause.call(socket)
 }
 
 /**
- * What carriers without a socket do. A copy, since the sender may go on writing behind its own; and spoilt
- * afterwards, so that whoever keeps what is lent finds out here, and not on a socket, where it is right most of the
- * time.
+ * Passes a copy of bytes to a handler and overwrites it afterwards, for transports without a socket. The copy is needed
+ * because the sender may reuse its memory. Overwriting exposes handlers that keep borrowed bytes; on a socket that
+ * mistake would often go unnoticed.
  */
-export function lendCopy(bytes: Buffer, to: PipeHandlers | null): void {
+export function deliverBorrowedCopy(bytes: Buffer, to: PipeHandlers | null): void {
   const lent = Buffer.from(bytes)
   to?.onBytes(lent)
   lent.fill(0xee)

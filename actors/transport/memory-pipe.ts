@@ -1,12 +1,12 @@
 /**
- * Owns: the memory carrier: pipes inside one process, with the clock's order of things and bounded buffers.
- * Refuses to know: frames, peers, time. It does what TCP does where the runtime can see it: it passes the same
+ * Owns: the memory transport: pipes inside one process, ordered by the clock, with bounded buffers.
+ * Independent of: frames, peers, time. It behaves like TCP where the runtime can observe it, and passes the same
  * conformance suite (test/conformance/pipe.ts).
  */
 import { StatewireError } from '../../codec/errors.ts'
 import { checkPart } from '../base/environment-checks.ts'
 import type { Clock } from '../base/environment.ts'
-import { lendCopy } from './borrowed-reads.ts'
+import { deliverBorrowedCopy } from './borrowed-reads.ts'
 import { literalNames } from '../base/pipe.ts'
 import type {
   Address,
@@ -34,7 +34,7 @@ export class MemoryPipe implements Pipe {
   readonly #onReleased: () => void
   #handlers: PipeHandlers | null = null
   #far: MemoryPipe | null = null
-  /** What the far side has not taken. */
+  /** Bytes that the far side has not taken. */
   #outgoing: Sent[] = []
   #outgoingBytes = 0
   #needsDrain = false
@@ -63,7 +63,7 @@ export class MemoryPipe implements Pipe {
     return this.#closed
   }
 
-  /** Destroyed, and closed in a moment. */
+  /** Destroyed; `onClose` follows shortly. */
   get isClosing(): boolean {
     return this.#closing
   }
@@ -76,7 +76,7 @@ export class MemoryPipe implements Pipe {
     return Promise.resolve()
   }
 
-  /** Connects two ends; the dialling one hears `onOpen`. */
+  /** Connects two ends and calls `onOpen` of the dialling one. */
   join(far: MemoryPipe): void {
     this.#far = far
     this.#isConnected = true
@@ -141,7 +141,7 @@ export class MemoryPipe implements Pipe {
     else this.destroy(new StatewireError('ERR_TRANSPORT', 'the other side destroyed the connection (ECONNRESET)'))
   }
 
-  /** Carries everything that the far side will take, in the next turn of the loop. */
+  /** Delivers everything that the far side accepts, in the next tick. */
   #deliverSoon(): void {
     if (this.#deliveryPending || !this.#isConnected) return
     this.#deliveryPending = true
@@ -157,7 +157,7 @@ export class MemoryPipe implements Pipe {
     while (this.#outgoing.length > 0 && !far.#isPaused && !this.#closing && !far.#closing) {
       const sent = this.#outgoing.shift() as Sent
       this.#outgoingBytes -= sent.bytes.length
-      if (sent.bytes.length > 0) lendCopy(sent.bytes, far.#handlers)
+      if (sent.bytes.length > 0) deliverBorrowedCopy(sent.bytes, far.#handlers)
       sent.onFlushed?.(null)
     }
     if (this.#needsDrain && this.#outgoingBytes === 0 && !this.#closing) {
@@ -167,7 +167,8 @@ export class MemoryPipe implements Pipe {
     if (this.#isEnding && this.#outgoing.length === 0 && !this.#endDelivered && !far.#isPaused && !far.#closing) {
       this.#endDelivered = true
       far.#endReceived = true
-      // Half-close is a close: what the far side has written still leaves, and then its end follows by itself.
+      // There is no half-close: what the far side has written is still delivered, and then its end follows
+      // automatically.
       far.end()
       far.#handlers?.onEnd()
     }
@@ -194,7 +195,7 @@ interface MemoryListener {
   readonly handlers: ListenerHandlers
 }
 
-/** A network inside one process: transports that share a MemoryTransport reach each other. */
+/** A network inside one process. Transports that share a MemoryTransport can reach each other. */
 export class MemoryTransport implements Transport {
   readonly names = literalNames
   readonly #clock: Clock
@@ -222,7 +223,7 @@ export class MemoryTransport implements Transport {
       const listener = this.#listeners.get(address.port)
       if (listener === undefined) {
         near.destroy(
-          new StatewireError('ERR_TRANSPORT', `nobody listens at ${address.host}:${address.port} (ECONNREFUSED)`),
+          new StatewireError('ERR_TRANSPORT', `nothing listens at ${address.host}:${address.port} (ECONNREFUSED)`),
         )
         return
       }

@@ -1,5 +1,5 @@
 /**
- * Owns: every private name of Node that is used here: why, and what happens on a Node that has lost it.
+ * Owns: every private Node name in use, with its reason and what happens on a Node without it.
  * Independent of: pipes and dialects. test/actors/node-internals.test.ts fails when Node changes one of these.
  */
 import type net from 'node:net'
@@ -19,12 +19,10 @@ interface ReadableSocket {
 let knownSlots: ReadSlots | null | undefined
 
 /**
- * Reads a socket into `memory` from now on: what Node's option `onread` sets up.
- * Reason: `onread` is for sockets that dial with no other socket below. Accepted sockets without it have Node
- * allocate for each read: 64 KiB values run at 0.79 of raw TLS instead of 1.16
- * (docs/decisions/0010-borrowed-read-buffers.md).
- * Fallback: returns false, and the caller reads by the event 'data'.
- * @param onRead is told how many bytes of the memory were filled; false: no more for now
+ * Makes a socket read into `memory` from now on, like Node's option `onread`. Reason: `onread` only works for dialled
+ * plain sockets. Other sockets allocate for each read, which is measurably slower
+ * (docs/decisions/0010-borrowed-read-buffers.md). Fallback: returns false, and the caller reads by the event 'data'.
+ * @param onRead gets how many bytes of the memory were filled; returning false pauses reading
  */
 export function readIntoMemory(socket: net.Socket, memory: Buffer, onRead: (lengthBytes: number) => boolean): boolean {
   const slots = readSlotsOf(socket)
@@ -51,31 +49,30 @@ function readSlotsOf(socket: net.Socket): ReadSlots | null {
 }
 
 /**
- * Calls back when the handshake on an accepted socket is through.
- * Reason: only a `tls.Server` emits a documented event for it, and that hands out no socket before the handshake is
- * over.
- * Fallback: none is needed. The handshake runs into its deadline: nobody gets in.
+ * Calls back when the handshake on an accepted socket completes. Reason: only a `tls.Server` emits a documented event
+ * for it, and it does not expose a socket before the handshake. Fallback: none is needed. The handshake times out, so
+ * no unverified peer gets in.
  */
 export function onAcceptedSecure(socket: tls.TLSSocket, listener: () => void): void {
   socket.once('secure', listener)
 }
 
 /**
- * Calls back with an error of TLS on an accepted socket.
- * Reason: without a `tls.Server` Node tells of it by this event alone.
- * Fallback: none is needed. The socket closes all the same; its cause is then "it closed the connection".
+ * Calls back with a TLS error on an accepted socket. Reason: without a `tls.Server` Node reports it by this event only.
+ * Fallback: none is needed. The socket closes anyway, with the cause "it closed the connection".
  */
 export function onTlsError(socket: tls.TLSSocket, listener: (error: Error) => void): void {
   socket.on('_tlsError', listener)
 }
 
 /**
- * What OpenSSL says of the chain of certificates that the client showed; undefined: it is valid.
- * Reason: without a `tls.Server`, `authorized` is never set on an accepted socket.
- * Fallback: an error, so that nobody gets in.
+ * Returns OpenSSL's error for the client's certificate chain, or undefined if the chain is valid. Reason: without a
+ * `tls.Server`, `authorized` is never set on an accepted socket. Fallback: an error, so that no unverified peer gets
+ * in.
  */
 export function verifyErrorOf(socket: tls.TLSSocket): Error | undefined {
   const { ssl } = socket as unknown as { ssl: { verifyError(): Error | null } | null }
-  if (typeof ssl?.verifyError !== 'function') return new Error('this version of Node does not tell')
+  if (typeof ssl?.verifyError !== 'function')
+    return new Error('this version of Node does not report certificate errors')
   return ssl.verifyError() ?? undefined
 }

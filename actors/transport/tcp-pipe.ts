@@ -1,9 +1,9 @@
 /**
- * Owns: the TCP carrier: `net.Socket` as a Pipe.
+ * Owns: the TCP transport: `net.Socket` as a Pipe.
  * Independent of: frames, peers, back-off, deadlines.
  */
 import type net from 'node:net'
-import { lendReads, lentReadBytes, pauseReads } from './borrowed-reads.ts'
+import { borrowReads, lentReadBytes, pauseReads } from './borrowed-reads.ts'
 import { formatAddress } from '../base/pipe.ts'
 import type {
   Address,
@@ -25,10 +25,7 @@ export class TcpPipe implements Pipe {
   readonly #socket: net.Socket
   #error: Error | null = null
   #handlers: PipeHandlers | null = null
-  /**
-   * This side ended or destroyed it, or the other side ended. Kept here: `socket.writable` looks at six things at
-   * each call.
-   */
+  /** This side ended or destroyed it, or the other side ended. Cached because `socket.writable` is slow. */
   #isEnding = false
   #closed = false
 
@@ -37,9 +34,9 @@ export class TcpPipe implements Pipe {
     this.remoteHost = remote.host
     this.remoteAddress = formatAddress(remote)
     socket.pause()
-    // Listeners are put on once and look their target up, so that a pipe can change hands without a gap in which
-    // an 'error' would be unhandled and take the process with it.
-    const read = (): boolean => lendReads(socket, memory, (bytes) => this.#handlers?.onBytes(bytes))
+    // Listeners are added once and look up the current handlers, so that a pipe can change owners. An 'error' without a
+    // listener would end the process.
+    const read = (): boolean => borrowReads(socket, memory, (bytes) => this.#handlers?.onBytes(bytes))
     if (!socket.pending) read()
     socket.on('connect', () => {
       read()
@@ -47,7 +44,7 @@ export class TcpPipe implements Pipe {
     })
     socket.on('drain', () => this.#handlers?.onDrain())
     socket.on('end', () => {
-      // The socket ends its own side by itself now; a write after that would destroy it, with what still waits in it.
+      // The socket now ends its own side automatically. A write after that would destroy it and lose what is buffered.
       this.#isEnding = true
       this.#handlers?.onEnd()
     })
@@ -60,7 +57,7 @@ export class TcpPipe implements Pipe {
       this.#closed = true
       onReleased()
       const handlers = this.#handlers
-      // Node's handle of a closed socket lives until the heap is marked, and what it leads to with it: here that ends.
+      // Node's handle of a closed socket lives until garbage collection; this releases what it references.
       this.#handlers = null
       handlers?.onClose(this.#error)
     })
@@ -82,7 +79,7 @@ export class TcpPipe implements Pipe {
     return Promise.resolve()
   }
 
-  /** Byte path 6/12: the batch of one turn leaves, gathered into one system call. */
+  /** Byte path 6/12: the write batch of one tick is sent in one system call. */
   write(bytes: readonly Buffer[], onFlushed?: (error: Error | null) => void): boolean {
     const socket = this.#socket
     if (this.#isEnding || this.#closed) {
@@ -97,15 +94,15 @@ export class TcpPipe implements Pipe {
       for (let i = 0; i < last; i++) socket.write(bytes[i] as Buffer)
       const lastPart = bytes[last] ?? nothing
       if (onFlushed === undefined) socket.write(lastPart)
-      // Node calls a write that a destroy cut short a success: what ends after that is none.
+      // Node reports a write that was cut off by a destroy as successful; here it counts as failed.
       else
         socket.write(lastPart, (error) =>
           onFlushed(error ?? (socket.destroyed ? (this.#error ?? new Error('the socket was destroyed')) : null)),
         )
       socket.uncork()
     }
-    // Not what `write` returned: that is said before the kernel was asked, and it often takes all of it at once.
-    // Where this is false, `write` has returned false as well, so that 'drain' will come.
+    // Not the result of `write`, which is decided before the kernel is asked; the kernel often takes everything at
+    // once. If this is false, `write` has returned false as well, so 'drain' will follow.
     return socket.writableLength < socket.writableHighWaterMark
   }
 
@@ -129,10 +126,10 @@ export class TcpPipe implements Pipe {
     this.#socket.destroy()
   }
 
-  /** A reset instead of an orderly end: what chaos tests and the swarm's `--kill-every` use. */
+  /** Resets the connection instead of ending it in order. For fault injection. */
   reset(): void {
     this.#isEnding = true
-    // While its own end is under way libuv refuses to reset, and Node closes it neither way then.
+    // While its own end is pending libuv refuses to reset, and Node then closes it neither way.
     if (this.#socket.writableEnded) this.#socket.destroy()
     else this.#socket.resetAndDestroy()
   }
@@ -144,7 +141,7 @@ export class TcpPipe implements Pipe {
 
 export class TcpTransport implements Transport {
   readonly #pipes = new Set<TcpPipe>()
-  /** What is read is lent from here, by all of them. */
+  /** The read buffer that all pipes share. */
   readonly #memory = Buffer.allocUnsafeSlow(lentReadBytes)
   #listeners = 0
 
@@ -152,7 +149,7 @@ export class TcpTransport implements Transport {
     return this.#pipes.size + this.#listeners
   }
 
-  /** The open pipes, for tools that break them on purpose. */
+  /** The open pipes, for fault injection. */
   get pipes(): ReadonlySet<TcpPipe> {
     return this.#pipes
   }

@@ -1,15 +1,14 @@
 /**
- * Owns: how sockets of the kernel are set up, for every carrier that stands on TCP: dialled, and accepted by a
- * listener.
- * Independent of: pipes, and of what is said on the sockets.
+ * Owns: how kernel sockets are set up, dialled or accepted, for every transport based on TCP.
+ * Independent of: pipes, and what is sent on the sockets.
  */
 import net from 'node:net'
 import type { Address, DialOptions, ListenerHandlers, PipeListener } from '../base/pipe.ts'
 
-/** After 30 s of silence the kernel probes the other side: what the Rust stack sets as well. */
+/** The kernel probes the other side after 30 s of silence, as in the Rust stack. */
 const keepAliveAfterMs = 30_000
 
-/** A socket that does not connect yet. */
+/** A socket that is not connecting yet. */
 export function createSocket(options: DialOptions): net.Socket {
   const socket = new net.Socket(streamOptions(options))
   socket.setNoDelay(true)
@@ -19,10 +18,10 @@ export function createSocket(options: DialOptions): net.Socket {
 
 export interface SocketListenerOptions extends DialOptions {
   readonly address: Address
-  /** Accepted and paused. */
+  /** An accepted socket, paused. */
   readonly onSocket: (socket: net.Socket, remote: Address) => void
   readonly onError: ListenerHandlers['onError']
-  /** Called once, when the port could not be bound or is held no longer. Until then the listener is an open handle. */
+  /** Called once, when binding failed or the port is released. Until then the listener is an open handle. */
   readonly onReleased: () => void
 }
 
@@ -51,7 +50,7 @@ export async function listenForSockets(options: SocketListenerOptions): Promise<
   return {
     address: { host: bound.address, port: bound.port },
     close: () => {
-      // `net.Server.close` waits for accepted sockets; those belong to others here, so the promise does not.
+      // `net.Server.close` waits for accepted sockets. Those belong to others, so this promise does not wait for them.
       if (server.listening) server.close()
       return Promise.resolve()
     },

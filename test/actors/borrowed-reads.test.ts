@@ -8,7 +8,7 @@ import net from 'node:net'
 import { PassThrough } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
-import { lendCopy, lendReads, lentReadBytes, pauseReads } from '../../actors/transport/borrowed-reads.ts'
+import { deliverBorrowedCopy, borrowReads, lentReadBytes, pauseReads } from '../../actors/transport/borrowed-reads.ts'
 
 const open: net.Socket[] = []
 
@@ -39,7 +39,7 @@ describe.each(['dialled', 'accepted'] as const)('a socket that was %s', (which) 
     const texts: string[] = []
     let onText = (): void => {}
     expect(
-      lendReads(near, memory, (bytes) => {
+      borrowReads(near, memory, (bytes) => {
         seen.add(bytes.buffer)
         texts.push(String(bytes))
         onText()
@@ -58,7 +58,7 @@ describe.each(['dialled', 'accepted'] as const)('a socket that was %s', (which) 
     const ends = await pair()
     const [near, far] = which === 'dialled' ? [ends.dialled, ends.accepted] : [ends.accepted, ends.dialled]
     const reads: string[] = []
-    lendReads(near, Buffer.allocUnsafeSlow(lentReadBytes), (bytes) => reads.push(String(bytes)))
+    borrowReads(near, Buffer.allocUnsafeSlow(lentReadBytes), (bytes) => reads.push(String(bytes)))
     expect(near.isPaused()).toBe(true)
     near.on('end', () => reads.push('end'))
     far.end('last')
@@ -70,7 +70,7 @@ describe.each(['dialled', 'accepted'] as const)('a socket that was %s', (which) 
 
 it('a reset is reported while the socket is paused', async () => {
   const { dialled, accepted } = await pair()
-  lendReads(accepted, Buffer.allocUnsafeSlow(lentReadBytes), () => {})
+  borrowReads(accepted, Buffer.allocUnsafeSlow(lentReadBytes), () => {})
   accepted.resume()
   await nextTurn()
   pauseReads(accepted)
@@ -87,7 +87,7 @@ it('bytes that arrive while the socket is paused wait in it, complete and in ord
   let receivedBytes = 0
   let whilePaused = 0
   const isComplete = new Promise<void>((resolve) => {
-    lendReads(accepted, Buffer.allocUnsafeSlow(lentReadBytes), (bytes) => {
+    borrowReads(accepted, Buffer.allocUnsafeSlow(lentReadBytes), (bytes) => {
       if (accepted.isPaused()) whilePaused++
       chunks.push(Buffer.from(bytes))
       receivedBytes += bytes.length
@@ -124,7 +124,9 @@ it('a stream without the private parts of a Node socket is read as usual', async
   const stream = new PassThrough()
   stream.pause()
   const reads: string[] = []
-  expect(lendReads(stream as unknown as net.Socket, Buffer.alloc(16), (bytes) => reads.push(String(bytes)))).toBe(false)
+  expect(borrowReads(stream as unknown as net.Socket, Buffer.alloc(16), (bytes) => reads.push(String(bytes)))).toBe(
+    false,
+  )
   expect(stream.isPaused()).toBe(true)
   stream.end('as usual')
   stream.resume()
@@ -136,7 +138,7 @@ it('the buffers that carriers without sockets give to a handler are overwritten 
   let kept: Buffer = Buffer.alloc(0)
   let text = ''
   const sent = Buffer.from('data')
-  lendCopy(sent, {
+  deliverBorrowedCopy(sent, {
     onOpen() {},
     onBytes: (bytes) => void (text = String((kept = bytes))),
     onDrain() {},

@@ -208,7 +208,7 @@ describe('two sides that cannot meet', () => {
       tls,
       { security: 'plaintext' } as never,
       'tcp',
-      /refused here, the last: .*it does not speak TLS: a wrong protocol or port \(ERR_SSL_WRONG_VERSION_NUMBER\)\)$/,
+      /refused here, the last: .*it does not speak TLS; check the protocol and the port \(ERR_SSL_WRONG_VERSION_NUMBER\)\)$/,
       /this side dials without TLS/,
     ],
     [
@@ -216,7 +216,7 @@ describe('two sides that cannot meet', () => {
       plaintext,
       {},
       'tls',
-      /refused here, the last: .*the other side speaks TLS, and this side does not/,
+      /refused here, the last: .*the other side uses TLS, and this side does not/,
       /no connection with .*it does not speak TLS/,
       'ERR_TLS_PROTOCOL',
     ],

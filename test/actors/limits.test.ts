@@ -118,7 +118,7 @@ describe('limits of time', () => {
         .catch((error: Error) => error.message)
       await scene.clock.advance(1000 + slotMs)
       expect(await sent).toMatch(
-        /^alice did not accept a value of session \d+ within 1000 ms: it is not connected \(\d+ attempts?; the last: nobody listens at .*\)$/,
+        /^alice did not accept a value of session \d+ within 1000 ms: it is not connected \(\d+ attempts?; the last: nothing listens at .*\)$/,
       )
     }))
 

@@ -29,12 +29,15 @@ describe('bad options', () => {
     [{ peers: 'alice' }, 'peers must be a list, got "alice"'],
     [withPeer(null), 'peers[0] must be an object with an id, got null'],
     [withPeer('alice'), 'peers[0] must be an object with an id, got "alice"'],
-    [withPeer({ id: 'bob' }), 'peers[0].id is the own identity "bob"'],
-    [withPeer({ id: 'alice' }), 'peers[0].url is missing: "bob" is greater than "alice" and dials'],
+    [withPeer({ id: 'bob' }), `peers[0].id is this side's own identity "bob"`],
+    [
+      withPeer({ id: 'alice' }),
+      'peers[0].url is missing: this side ("bob") has the greater identity and must dial "alice"',
+    ],
     [withPeer({ id: 'carol' }, { id: 'carol' }), 'peers[1].id is "carol", which is in the list already'],
     [
       { listen: undefined, peers: [{ id: 'carol' }] },
-      'peers[0] ("carol") has the greater identity and dials, so listen must be set',
+      'peers[0] ("carol") has the greater identity, so it must dial this side: set listen',
     ],
     [{ limits: { dialTimeoutMs: 0 } }, 'limits.dialTimeoutMs must be a whole number of at least 1, got 0'],
     [{ limits: { surprise: 1 } }, 'limits.surprise is not a limit; there are: dialTimeoutMs'],
@@ -148,13 +151,13 @@ describe('urls', () => {
     ['', 'is not a URL'],
     ['127.0.0.1:80', 'url'],
     ['http://127.0.0.1:80', 'must begin with'],
-    ['tcp://127.0.0.1', 'names no port'],
+    ['tcp://127.0.0.1', 'has no port'],
     ['tcp://127.0.0.1:65536', 'is not a URL'],
     ['tcp://:80', 'url'],
-    ['tcp://user@127.0.0.1:80', 'may hold a host and a port only'],
-    ['tcp://127.0.0.1:80/path', 'may hold a host and a port only'],
-    ['tcp://127.0.0.1:80?x=1', 'may hold a host and a port only'],
-    ['tcp://127.0.0.1:80#x', 'may hold a host and a port only'],
+    ['tcp://user@127.0.0.1:80', 'must have only a host and a port'],
+    ['tcp://127.0.0.1:80/path', 'must have only a host and a port'],
+    ['tcp://127.0.0.1:80?x=1', 'must have only a host and a port'],
+    ['tcp://127.0.0.1:80#x', 'must have only a host and a port'],
   ])('the url %j is refused: %s', (text, sentence) => {
     expect(expectError('ERR_INVALID_URL', () => parseUrl(text, 'url')).message).toContain(sentence)
   })
@@ -233,7 +236,7 @@ describe('limits', () => {
       laneWindowBytes: 2 ** 31 - 1,
     })
     expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ replayWindowBytes: 2 ** 32 })).message).toContain(
-      'must fit the u32',
+      'must be at most 4294967295',
     )
     expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ laneWindowBytes: 2 ** 31 })).message).toContain(
       'limits.laneWindowBytes must be at most 2147483647',
@@ -241,7 +244,7 @@ describe('limits', () => {
     expect(resolveLimits({ maxMessageLengthBytes: 2 ** 32 - 1 }).maxMessageLengthBytes).toBe(2 ** 32 - 1)
     expect(
       expectError('ERR_INVALID_OPTION', () => resolveLimits({ maxMessageLengthBytes: 2 ** 32 })).message,
-    ).toContain('must fit the u32')
+    ).toContain('must be at most 4294967295')
     for (const [lesser, greater] of [
       ['backoffMinMs', 'backoffMaxMs'],
       ['pendingInboundPerAddressMax', 'pendingInboundMax'],

@@ -29,7 +29,7 @@ describe('TLS options of the ampc dialect', () => {
       'ERR_KEY_FORMAT',
       `tls.key must be a private key in PEM, got ${formatValue(key)}`,
     ]),
-    ['whose key is not a key', withTls({ key: 'x' }), 'ERR_KEY_FORMAT', 'the key of the ampc dialect'],
+    ['whose key is not a key', withTls({ key: 'x' }), 'ERR_KEY_FORMAT', 'tls.key must be a private key in PEM'],
     [
       'whose key belongs to another certificate',
       withTls({ key: other.toPem() }),

@@ -62,7 +62,7 @@ describe('a configuration', () => {
       `with the limit ${name} outside of limits`,
       network({ ...native, [name]: 1 }),
       'ERR_INVALID_OPTION',
-      `${name} is a limit: it belongs into limits, as limits: { ${name}: `,
+      `${name} is a limit: set it as limits: { ${name}: `,
     ]),
     ...misplaced(
       [
@@ -158,7 +158,7 @@ describe('a configuration', () => {
       network({ ...native, identity: 'key.pem' }),
       'ERR_INVALID_OPTION',
       'identity must be an Identity (Identity.generate(), or await Identity.load(file)), got "key.pem"',
-      "security must be said: 'tls' or 'plaintext'",
+      "security must be set to 'tls' or 'plaintext'",
     ],
     [
       'without security, whose dialect is ampc',

@@ -93,7 +93,7 @@ describe('a peer in the list', () => {
       'that is this side itself',
       network(peerWith({ id: own.id })),
       'ERR_INVALID_OPTION',
-      'peers[1].id is the own identity',
+      "peers[1].id is this side's own identity",
       own.id,
     ],
     [
@@ -107,7 +107,7 @@ describe('a peer in the list', () => {
       network({ identity: own, peers: [{ id: other.id }] }),
       'ERR_INVALID_OPTION',
       'peers[0]',
-      'listen must be set',
+      'so it must dial this side: set listen',
     ],
     ...(
       [
@@ -119,14 +119,14 @@ describe('a peer in the list', () => {
         ['127.0.0.1:80', 'peers[1].url'],
         ['tcp://127.0.0.1:80', 'must begin with tls://'],
         ['https://127.0.0.1:80', 'must begin with tls://'],
-        ['tls://127.0.0.1', 'names no port'],
+        ['tls://127.0.0.1', 'has no port'],
         ['tls://127.0.0.1:0', 'has port 0'],
         ['tls://127.0.0.1:65536', 'is not a URL'],
         ['tls://127.0.0.1:-1', 'is not a URL'],
         ['tls://127.0.0.1:8x', 'is not a URL'],
-        ['tls://127.0.0.1:1/a', 'a host and a port only'],
-        ['tls://127.0.0.1:1?a', 'a host and a port only'],
-        ['tls://127.0.0.1:1#a', 'a host and a port only'],
+        ['tls://127.0.0.1:1/a', 'only a host and a port'],
+        ['tls://127.0.0.1:1?a', 'only a host and a port'],
+        ['tls://127.0.0.1:1#a', 'only a host and a port'],
         ['tls://127.0.0.1:1\n', 'blanks'],
         [' tls://127.0.0.1:1', 'blanks'],
         ['tls://a\tb:1', 'blanks'],
@@ -141,21 +141,21 @@ describe('a peer in the list', () => {
       'peers[1].url',
       said,
       formatValue(url),
-      'a right one is tls://127.0.0.1:15600',
+      'for example tls://127.0.0.1:15600',
     ]),
     [
       'whose url is for TLS where plain TCP is configured',
       network({ ...ampc, peers: [{ id: 'alice', url: 'tls://127.0.0.1:1' }] }),
       'ERR_INVALID_URL',
       'peers[0].url must begin with tcp://',
-      'a right one is tcp://127.0.0.1:15600',
+      'for example tcp://127.0.0.1:15600',
     ],
     [
       'whose url holds a password, without repeating it',
       network(peerWith({ url: 'tls://u:p@127.0.0.1:1' })),
       'ERR_INVALID_URL',
       'peers[1].url',
-      'a host and a port only',
+      'only a host and a port',
       '"tls://…@127.0.0.1:1"',
     ],
   ])('refuses a peer %s', refuses)
@@ -164,7 +164,7 @@ describe('a peer in the list', () => {
     'refuses %j as the listen address',
     (listen) => {
       expect(expectError('ERR_INVALID_URL', network({ ...native, listen })).message).toMatch(
-        /^listen .*; a right one is tls:\/\/127\.0\.0\.1:15600$/,
+        /^listen .*; for example tls:\/\/127\.0\.0\.1:15600$/,
       )
     },
   )

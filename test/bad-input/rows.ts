@@ -47,14 +47,14 @@ export function refuses(_name: string, call: () => unknown, code: ErrorCode, ...
 
 export const wrongTypes: unknown[] = [null, 7, true, 'x', [], Symbol('s'), () => {}, 7n]
 
-export const inFirst = 'is an option of the network: it belongs into the first argument, as createNetwork({ '
-export const inLimits = 'is a limit: it belongs into limits, as limits: { '
-export const inSecond = 'belongs into the second argument, as createNetwork(config, { '
+export const inFirst = 'is an option of the network: pass it in the first argument, as createNetwork({ '
+export const inLimits = 'is a limit: set it as limits: { '
+export const inSecond = 'must be in the second argument: createNetwork(config, { '
 export const inEnvironment =
-  'is a part of the environment: it belongs into the second argument, as createNetwork(config, { environment: { '
-export const inTls = 'is an option of tls, in the ampc dialect: it belongs into tls, as tls: { '
-export const inPeers = 'is an option of a peer: it belongs into the list, as peers: [{ '
-export const inCalls = 'is an option of calls, as makeSessions({ '
+  'is a part of the environment: pass it in the second argument, as createNetwork(config, { environment: { '
+export const inTls = 'is an option of tls, of the ampc dialect: set it as tls: { '
+export const inPeers = 'is an option of a peer: set it in the list, as peers: [{ '
+export const inCalls = 'is an option of a call: pass it there, as in makeSessions({ '
 /** As the error for a misspelled one lists them. */
 export const namesOfTls =
   /there are: (.*)$/

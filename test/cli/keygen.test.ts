@@ -74,7 +74,7 @@ describe('keygen', () => {
         ...(isForced ? ['--force'] : []),
       )
       expect(err).toContain(
-        `${JSON.stringify(path.join(folder, 'missing'))} is not a folder that exists: make it first`,
+        `the folder ${JSON.stringify(path.join(folder, 'missing'))} does not exist; create it first`,
       )
     },
   )
@@ -97,7 +97,7 @@ describe('keygen', () => {
     const file = fresh()
     const { code, out, err } = await cli('keygen', '--id', file)
     expect([code, out]).toEqual([1, ''])
-    expect(err).toContain(`there is no key file ${JSON.stringify(file)}`)
+    expect(err).toContain(`the key file ${JSON.stringify(file)} does not exist`)
     expect(existsSync(file)).toBe(false)
   })
 

@@ -135,9 +135,9 @@ describe('bytes that are not a hello', () => {
     [
       'a ClientHello of TLS',
       Buffer.from([0x16, 3, 1]),
-      /bad-hello: .*byte 0 is 0x16, with which TLS begins: the other side speaks TLS, and this side does not/,
+      /bad-hello: .*byte 0 is 0x16, the first byte of TLS: the other side uses TLS, and this side does not/,
     ],
-    ['an alert of TLS', Buffer.from([0x15, 3, 3]), /bad-hello: .*byte 0 is 0x15, with which TLS begins/],
+    ['an alert of TLS', Buffer.from([0x15, 3, 3]), /bad-hello: .*byte 0 is 0x15, the first byte of TLS/],
     ['a wrong fourth byte', Buffer.from('SWIG'), /byte 3/],
     ['an unknown kind', patched(4, 3).subarray(0, 5), /kind is 3/],
     ['another version, from its sixth byte', patched(5, 2).subarray(0, 6), /^version: Version 2/],

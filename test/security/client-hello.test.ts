@@ -177,7 +177,7 @@ describe('other protocols', () => {
     ['SWIR', 'statewire without TLS'],
     ['hello', 'plain text'],
     ['\u0000\u0001', 'an unknown protocol'],
-    ['\u0016\u0003\u0001', 'a TLS whose ClientHello can not be read'],
+    ['\u0016\u0003\u0001', 'TLS with an invalid ClientHello'],
     ['', 'an unknown protocol'],
   ])('the first bytes %j are recognised as %s', (text, name) => {
     expect(protocolOf(Buffer.from(text, 'latin1'))).toBe(name)

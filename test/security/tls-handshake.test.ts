@@ -183,7 +183,9 @@ describe('a dialling native side', () => {
 
   it('an error about an IPv6 address separates the address from the port', () => {
     const transport = new TlsTransport({ identity: alice })
-    expect(() => transport.dial({ host: '::1', port: 15600 }, options)).toThrow('nobody is expected at [::1]:15600')
+    expect(() => transport.dial({ host: '::1', port: 15600 }, options)).toThrow(
+      'the dial of [::1]:15600 needs expectedPeerId',
+    )
     expect(() => transport.dial({ host: '::1', port: 15600 }, { ...options, expectedPeerId: alice.id })).toThrow(
       "the id expected at [::1]:15600 is this side's own",
     )
@@ -310,7 +312,7 @@ describe('an accepting native side', () => {
     )
     expect(
       endpoint.accepted.every(
-        ({ outcome, received }) => /given up/.test(outcome?.message ?? '') && received.closedWith.length === 1,
+        ({ outcome, received }) => /this side closed/.test(outcome?.message ?? '') && received.closedWith.length === 1,
       ),
     ).toBe(true)
     for (const client of clients) client.destroy()

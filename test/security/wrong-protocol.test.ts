@@ -16,7 +16,7 @@ const peer = Identity.generate()
 const timeLimitMs = 1000
 const keptBytesMax = 1024
 
-const notTls = /it does not speak TLS: a wrong protocol or port/
+const notTls = /it does not speak TLS; check the protocol and the port/
 const texts: [string, string, RegExp][] = [
   ['HTTP', 'GET / HTTP/1.1\r\nHost: example.org\r\nUser-Agent: test\r\n\r\n', /it speaks HTTP, not TLS/],
   ['HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', notTls],
@@ -91,11 +91,11 @@ describe('an accepting side', () => {
 
   it.each<[string, tls.ConnectionOptions, RegExp]>([
     ['TLS without ALPN', {}, /it did not agree on statewire\/1 by ALPN/],
-    ['HTTPS', { ALPNProtocols: ['h2', 'http/1.1'] }, /it offers TLS, but not this protocol \(ALPN\)/],
+    ['HTTPS', { ALPNProtocols: ['h2', 'http/1.1'] }, /it offers TLS, but not statewire \(ALPN\)/],
     [
       'TLS 1.2 with the right ALPN',
       { ALPNProtocols: ['statewire/1'], maxVersion: 'TLSv1.2' },
-      /no version of TLS that is taken here/,
+      /no TLS version that this side accepts/,
     ],
   ])('an accepting side closes on a client that speaks %s', async (_name, options, sentence) => {
     const endpoint = await openEndpoint()
@@ -186,13 +186,13 @@ describe('a dialling side', () => {
     const { keyPem, pem } = issue({ name: 'www', kind: 'rsa' })
     const server = tls.createServer({ key: keyPem, cert: pem, ALPNProtocols: ['h2'] })
     server.on('tlsClientError', (_error, socket) => socket.destroy())
-    await expectRefused(await serve(server), /ALPN|share no parameters/, 'ERR_TLS_PROTOCOL')
+    await expectRefused(await serve(server), /ALPN|share no TLS parameters/, 'ERR_TLS_PROTOCOL')
   })
 
   it('a dialling side refuses a server that only speaks TLS 1.2', async () => {
     const { keyPem, pem } = issue({ name: 'www', kind: 'rsa' })
     const server = tls.createServer({ key: keyPem, cert: pem, maxVersion: 'TLSv1.2' })
     server.on('tlsClientError', (_error, socket) => socket.destroy())
-    await expectRefused(await serve(server), /version of TLS/, 'ERR_TLS_PROTOCOL')
+    await expectRefused(await serve(server), /TLS version/, 'ERR_TLS_PROTOCOL')
   })
 })

@@ -5,25 +5,25 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Identity } from '../../actors/tls/identity.ts'
-import { inPieces, isLong, lengthOf, pieceBytes } from '../../actors/tls/pieces.ts'
+import { cutIntoChunks, needsChunks, lengthOf, writeChunkBytes } from '../../actors/tls/write-chunks.ts'
 import { TlsTransport } from '../../actors/tls/tls-transport.ts'
 import { dial, Endpoint, closeAll, until } from './tls-bench.ts'
 import type { Accepted, Dialled } from './tls-bench.ts'
 
 describe('a batch that is split into chunks', () => {
   it('a batch splits into equal chunks of the same memory near the intended length, unless it is hardly longer', () => {
-    const memory = Buffer.alloc(4 * pieceBytes, 'statewire')
+    const memory = Buffer.alloc(4 * writeChunkBytes, 'statewire')
     const cutsAt = fc.array(
       fc.oneof(
         fc.nat(memory.length),
         fc.constantFrom(
           1,
-          pieceBytes - 1,
-          pieceBytes,
-          pieceBytes + 1,
-          1.5 * pieceBytes - 1,
-          1.5 * pieceBytes,
-          2 * pieceBytes,
+          writeChunkBytes - 1,
+          writeChunkBytes,
+          writeChunkBytes + 1,
+          1.5 * writeChunkBytes - 1,
+          1.5 * writeChunkBytes,
+          2 * writeChunkBytes,
         ),
       ),
       { minLength: 1, maxLength: 8 },
@@ -32,16 +32,16 @@ describe('a batch that is split into chunks', () => {
       fc.property(cutsAt, (places) => {
         const cuts = [0, ...places.sort((a, b) => a - b)]
         const batch = cuts.slice(1).map((end, index) => memory.subarray(cuts[index], end))
-        const pieces = inPieces(batch)
+        const pieces = cutIntoChunks(batch)
         expect(Buffer.compare(Buffer.concat(pieces.flat()), Buffer.concat(batch))).toBe(0)
         const [lengthBytes, each] = [lengthOf(batch), pieces.map(lengthOf)]
         expect(
-          each.slice(0, -1).every((pieceLength) => pieceLength === each[0] && pieceLength > (2 / 3) * pieceBytes),
+          each.slice(0, -1).every((pieceLength) => pieceLength === each[0] && pieceLength > (2 / 3) * writeChunkBytes),
         ).toBe(true)
-        expect(Math.max(...each)).toBeLessThanOrEqual(1.5 * pieceBytes)
+        expect(Math.max(...each)).toBeLessThanOrEqual(1.5 * writeChunkBytes)
         expect((each[0] as number) - (each.at(-1) as number)).toBeLessThan(pieces.length)
-        expect(isLong(batch)).toBe(pieces.length > 1)
-        expect(pieces.length === 1, `${lengthBytes} bytes`).toBe(lengthBytes < 1.5 * pieceBytes)
+        expect(needsChunks(batch)).toBe(pieces.length > 1)
+        expect(pieces.length === 1, `${lengthBytes} bytes`).toBe(lengthBytes < 1.5 * writeChunkBytes)
         expect(pieces.flat().every(({ buffer }) => buffer === memory.buffer)).toBe(true)
       }),
       { numRuns: 50 },
@@ -67,7 +67,7 @@ async function pair(): Promise<{ dialled: Dialled; accepted: Accepted }> {
 }
 
 /** More than three chunks, no two alike. */
-const large = Buffer.alloc(3 * pieceBytes + 1000)
+const large = Buffer.alloc(3 * writeChunkBytes + 1000)
 for (let at = 0; at + 4 <= large.length; at += 4) large.writeUInt32LE(at, at)
 const head = Buffer.from('head')
 const tail = Buffer.from('tail')
@@ -77,7 +77,7 @@ describe('large batches over TLS', () => {
     const { dialled, accepted } = await pair()
     const flushed: [string, Error | null][] = []
     expect(dialled.pipe.write([head, large], (error) => flushed.push(['large', error]))).toBe(false)
-    expect(dialled.pipe.bufferedBytes).toBeGreaterThan(2 * pieceBytes)
+    expect(dialled.pipe.bufferedBytes).toBeGreaterThan(2 * writeChunkBytes)
     expect(dialled.pipe.write([tail], (error) => flushed.push(['tail', error]))).toBe(false)
     dialled.pipe.end()
     await until('the other side has received the end', () => accepted.received.ends === 1)
@@ -92,8 +92,8 @@ describe('large batches over TLS', () => {
   })
 
   it.each([
-    ['of two chunks', 2 * pieceBytes],
-    ['of three chunks', 3 * pieceBytes],
+    ['of two chunks', 2 * writeChunkBytes],
+    ['of three chunks', 3 * writeChunkBytes],
   ])('a batch %s over TLS calls onDrain once, when all of it is with the kernel', async (_, lengthBytes) => {
     const { dialled, accepted } = await pair()
     const buffered: number[] = []
@@ -128,6 +128,10 @@ describe('large batches over TLS', () => {
     )
     accepted.pipe.end()
     await until('the end has arrived', () => resultsAtTheEnd.length > 0)
-    expect([resultsAtTheEnd, results[0] === null, dialled.pipe.bufferedBytes <= pieceBytes]).toEqual([[1], false, true])
+    expect([resultsAtTheEnd, results[0] === null, dialled.pipe.bufferedBytes <= writeChunkBytes]).toEqual([
+      [1],
+      false,
+      true,
+    ])
   })
 })
