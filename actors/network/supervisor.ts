@@ -178,7 +178,7 @@ class SupervisorBody implements Body {
       this.services.emit({
         type: 'warning',
         message:
-          'plain TCP: identities are not verified and nothing is encrypted; use it on loopback and trusted networks only',
+          'plain TCP: identities are not verified and nothing is encrypted; use it only on trusted networks',
       })
     this.services.emit({ type: 'network.ready', url: this.services.url })
   }

@@ -1,5 +1,5 @@
 /**
- * Owns: the links of a session group: links of its own or the permanent links of its peers, and which of them are ready.
+ * Owns: the links of a session group (its own, or the permanent links of its peers), and which of them are ready.
  * Independent of: sessions and their validation, and how links come up.
  */
 import type { AnyActorRef, AnyEventObject } from '../../machines/xstate.ts'

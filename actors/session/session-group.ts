@@ -96,7 +96,7 @@ class SessionGroupBody implements Body, WaitingCall {
     )
   }
 
-  /** Ends the group with the error's own code, for example if no ids are left. Other errors are internal and crash the actor. */
+  /** Ends the group with the error's own code, for example if no ids are left. Internal errors crash the actor. */
   #failOnError(action: () => void): void {
     try {
       action()
@@ -119,7 +119,7 @@ class SessionGroupBody implements Body, WaitingCall {
   }
 
   takeTurn(): void {
-    // Permanent links to such a peer wait for the cap of the back-off. The caller may have fixed the cause, so retry now.
+    // Permanent links to such a peer wait for the cap of the back-off. The caller may have fixed the cause: retry now.
     const failed = this.#mode === 'fail' ? [] : this.peers.filter((peer) => this.#context.fatalCauseOf(peer) !== null)
     for (const peer of failed) this.#notifyPeer(peer, { type: 'link.retry' })
     this.#endCall = this.#context.callQueue.take(this.#request.peers, () => this.#port.send({ type: 'turn.granted' }))
@@ -289,8 +289,8 @@ class SessionGroupBody implements Body, WaitingCall {
       // At a shutdown the Goodbye of a native link ends its lanes with outcomes. A Reset before it would hide them.
       for (const channels of this.#channels)
         for (const { state, lane } of channels.values()) state.closeLane(lane, error, true)
-      // Part of a validation is in flight, so the next call needs new connections. They get a cause of their own, because
-      // the next caller has not aborted anything.
+      // Part of a validation is in flight, so the next call needs new connections. The old ones end with a cause of
+      // their own, because the next caller has not aborted anything.
       const unclean = cause('ERR_CONNECTION_LOST', `an earlier makeSessions did not end cleanly (${reason.message})`)
       if (this.#isValidating && this.#mode === 'reconnect')
         for (const link of this.#links.all)

@@ -1,6 +1,6 @@
 /**
- * Owns: what a session group sends and expects on its lanes before the application gets them: the index of each session,
- * and the keys of `agreePrfKeys`.
+ * Owns: what a session group sends and expects on its lanes before the application gets them: the index of each
+ * session, and the keys of `agreePrfKeys`.
  * Independent of: how the lanes were opened, and what follows from a failure (session-group.ts).
  */
 import { StatewireError } from '../../codec/errors.ts'
