@@ -177,8 +177,7 @@ class SupervisorBody implements Body {
     if (this.services.options.security === 'plaintext')
       this.services.emit({
         type: 'warning',
-        message:
-          'plain TCP: identities are not verified and nothing is encrypted; use it only on trusted networks',
+        message: 'plain TCP: identities are not verified and nothing is encrypted; use it only on trusted networks',
       })
     this.services.emit({ type: 'network.ready', url: this.services.url })
   }
