@@ -116,7 +116,7 @@ export class Lane {
     return this.#handler
   }
 
-  /** Byte path 10/12: a value finds its lane's handler, a waiter, or the queue. */
+  /** Life of a byte 11/12: a value finds its lane's handler, a waiter, or the queue. */
   deliver(value: NetworkValue, costBytes: number): number {
     this.received++
     if (this.#handler !== null) {
@@ -209,7 +209,7 @@ export class Lane {
     return () => void this.#waiters.remove(waiter)
   }
 
-  /** Byte path 11/12: for full speed. Values that wait go to the handler first. */
+  /** Sets the handler. Values that wait go to it first. */
   setHandler(handler: LaneHandler | null, options: HandlerOptions = {}): void {
     const onLost = options.onLost ?? null
     this.#handler = handler

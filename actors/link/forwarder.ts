@@ -76,7 +76,7 @@ export class OutPump implements LinkWrites {
   }
 
   /**
-   * Byte path 3/12: the write batch is written at the end of this tick, or with those of many other links
+   * Life of a byte 3/12: the write batch is written at the end of this tick, or with those of many other links
    * slightly later.
    */
   requestFlush(): void {
@@ -131,7 +131,7 @@ export class OutPump implements LinkWrites {
   }
 
   /**
-   * Byte path 5/12: one write, before any actor is notified.
+   * Life of a byte 5/12: one write, before any actor is notified.
    * @param isLast nothing follows, so it does not wait for a blocked pipe
    */
   flush(isLast = false): void {
@@ -257,7 +257,7 @@ export class InPump {
   }
 
   /**
-   * Byte path 8/12: frames are parsed in place. Replies of handlers leave together when the chunk ends.
+   * Life of a byte 9/12: frames are parsed in place. Replies of handlers leave together when the chunk ends.
    */
   readonly bytes = (chunk: Buffer): void => {
     if (this.#pipe === null) return

@@ -60,7 +60,7 @@ export class WriteScheduler {
   }
 
   /**
-   * Requests one call of `writeBatch`. It is made in nextTick, not in a microtask: an awaited `send` runs in
+   * Life of a byte 4/12: requests one call of `writeBatch`. It is made in nextTick, not in a microtask: an awaited `send` runs in
    * microtasks, so every value would be written separately.
    */
   requestBatch(writes: LinkWrites): void {

@@ -116,7 +116,7 @@ export class Session {
    *   error that ended the session
    */
   send(peer: string, value: NetworkValue, options?: SendOptions): Promise<void> {
-    // Byte path 1/12.
+    // Life of a byte 1/12.
     try {
       const channel = this.#channel(peer)
       if (options !== undefined) checkSend(options, 'send', sendNames)
@@ -200,7 +200,7 @@ export class Session {
   receive(peer: string, options?: CallOptions): Promise<NetworkValue> {
     const channel = this.#channels.get(peer)
     if (channel === undefined) return Promise.reject(unknownPeer(peer, this.peers))
-    // Byte path 12/12.
+    // Life of a byte 12/12.
     try {
       checkCall(options, 'receive')
       const value = channel.lane.take()

@@ -136,7 +136,7 @@ export class TlsPipe implements Pipe {
     return promise
   }
 
-  /** Byte path 6/12: the write batch of one tick is sent in few TLS records and one system call. */
+  /** Life of a byte 7/12: the write batch of one tick is sent in few TLS records and one system call. */
   write(bytes: readonly Buffer[], onFlushed?: (error: Error | null) => void): boolean {
     if (this.#isEnding || this.#closed) {
       onFlushed?.(

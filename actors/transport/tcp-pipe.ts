@@ -79,7 +79,7 @@ export class TcpPipe implements Pipe {
     return Promise.resolve()
   }
 
-  /** Byte path 6/12: the write batch of one tick is sent in one system call. */
+  /** Life of a byte 7/12: the write batch of one tick is sent in one system call. */
   write(bytes: readonly Buffer[], onFlushed?: (error: Error | null) => void): boolean {
     const socket = this.#socket
     if (this.#isEnding || this.#closed) {

@@ -180,7 +180,7 @@ export class AmpcLink implements LinkCore {
     this.#updateReading()
   }
 
-  /** Byte path 2/12: a value is encoded into the link's batch. */
+  /** A value is encoded into the link's batch. */
   trySend(lane: Lane, value: NetworkValue, transfer = false): boolean {
     return this.#outbox.trySend(lane, value, transfer)
   }
@@ -198,7 +198,7 @@ export class AmpcLink implements LinkCore {
     return () => false
   }
 
-  /** Byte path 4/12: takes what is to be written; whole frames, in order. */
+  /** Takes what is to be written; whole frames, in order. */
   takeBatch(): Buffer[] {
     return this.#outbox.takeBatch()
   }
@@ -246,7 +246,7 @@ export class AmpcLink implements LinkCore {
     this.#early.clear()
   }
 
-  /** Byte path 9/12: a frame finds its lane. Unknown lanes are counted and dropped; their value is not parsed. */
+  /** A frame finds its lane. Unknown lanes are counted and dropped; their value is not parsed. */
   onFrame(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): boolean {
     let lane = this.#lastLane
     if (lane === null || lane.id !== laneId) {

@@ -8,11 +8,16 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createNetwork } from '../../actors/index.ts'
 import type { Network } from '../../actors/index.ts'
 import { OutPump } from '../../actors/link/forwarder.ts'
+import { WriteScheduler } from '../../actors/link/write-scheduler.ts'
 import type { PipeHandlers } from '../../actors/base/pipe.ts'
 import { Session } from '../../actors/session/session.ts'
-import { TcpPipe } from '../../actors/transport/tcp-pipe.ts'
-import { FrameReader } from '../../codec/index.ts'
-import { Lane, AmpcLink } from '../../protocol/index.ts'
+import { Identity } from '../../actors/tls/identity.ts'
+import { TlsPipe } from '../../actors/tls/tls-pipe.ts'
+import { descriptors } from '../../codec/constants.ts'
+import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
+import { Lane } from '../../protocol/lane.ts'
+import { NativeOutbox } from '../../protocol/native/lanes/native-outbox.ts'
+import { NativeLink } from '../../protocol/native/link/native-link.ts'
 import { LeakCheck } from '../support/leak-check.ts'
 
 const hops = 12
@@ -29,7 +34,7 @@ function marksOf(folder: string): Mark[] {
   )
   return files.flatMap((name) => {
     const text = readFileSync(new URL(`${folder}/${name}`, root), 'utf8')
-    return [...text.matchAll(/Byte path (\d+)\/(\d+)/g)].map((match) => {
+    return [...text.matchAll(/Life of a byte (\d+)\/(\d+)/g)].map((match) => {
       expect(Number(match[2]), `${folder}/${name}: the number of hops`).toBe(hops)
       return { hop: Number(match[1]), file: `${folder}/${name}` }
     })
@@ -59,31 +64,35 @@ describe('the marks of the hops', () => {
   })
 })
 
-/** Records each call of a method; the method itself runs unchanged. */
+type Method = (this: unknown, ...args: unknown[]) => unknown
+
+/** Calls `before` and `after` around a method; the method itself is unchanged. */
 function recordCalls(
   prototype: object,
   method: string,
-  record: () => void,
-  after: (self: never) => void = () => {},
+  before: (self: unknown, args: readonly unknown[]) => void,
+  after: (self: unknown) => void = () => {},
 ): void {
-  const original = (prototype as Record<string, (...args: unknown[]) => unknown>)[method] as (
-    ...args: unknown[]
-  ) => unknown
-  vi.spyOn(prototype as Record<string, () => unknown>, method).mockImplementation(function (
-    this: unknown,
-    ...args: unknown[]
-  ): unknown {
-    record()
+  const original = (prototype as Record<string, Method>)[method] as Method
+  vi.spyOn(prototype as Record<string, Method>, method).mockImplementation(function (this: unknown, ...args): unknown {
+    before(this, args)
     const result = original.apply(this, args)
-    after(this as never)
+    after(this)
     return result
-  } as never)
+  })
 }
 
+const byte = 0x2a
+/** The frame in session 0: lane, descriptor, length, and the byte. */
+const frame = Buffer.from('000000000c010000002a', 'hex')
+const hasFrame = (bytes: Buffer): boolean => bytes.includes(frame)
+
+/** Records the hops of frames that carry the byte. The links' own frames (Ack, Credit) are left out. */
 class Trace {
   readonly hops: string[] = []
-  readonly written: Buffer[] = []
   isOn = false
+  #outbox: unknown = null
+  #pump: unknown = null
   #isFlushing = false
 
   record(hop: string): void {
@@ -92,32 +101,52 @@ class Trace {
 
   install(): void {
     recordCalls(Session.prototype, 'send', () => this.record('1 send'))
-    recordCalls(AmpcLink.prototype, 'trySend', () => this.record('2 trySend'))
-    recordCalls(OutPump.prototype, 'requestFlush', () => this.record('3 requestFlush'))
-    recordCalls(AmpcLink.prototype, 'takeBatch', () => this.record('4 takeBatch'))
+    recordCalls(NativeOutbox.prototype, 'trySendFrame', (outbox) => {
+      this.#outbox = outbox
+      this.record('2 trySendFrame')
+    })
+    recordCalls(OutPump.prototype, 'requestFlush', (pump) => {
+      if (this.hops.at(-1) !== '2 trySendFrame') return
+      this.#pump = pump
+      this.record('3 requestFlush')
+    })
+    recordCalls(WriteScheduler.prototype, 'requestBatch', (_, [pump]) => {
+      if (pump === this.#pump && this.hops.at(-1) === '3 requestFlush') this.record('4 requestBatch')
+    })
+    this.#installWrite()
+    this.#installRead()
+  }
+
+  #installWrite(): void {
+    const isOurs = (pump: unknown): boolean => pump === this.#pump && !this.hops.includes('5 flush')
     recordCalls(
       OutPump.prototype,
       'flush',
-      () => (this.#isFlushing = true),
+      (pump) => {
+        if (!isOurs(pump)) return
+        this.#isFlushing = true
+        this.record('5 flush')
+      },
       () => (this.#isFlushing = false),
     )
-    const { write, handle } = TcpPipe.prototype
-    const recordWrite = (bytes: readonly Buffer[]): void => {
-      // The write batch has been taken, and `flush` hands it over: that is hop 5; the pipe's own part is hop 6.
-      this.record(this.#isFlushing ? '5 flush' : 'a write outside of flush')
-      this.record('6 write')
-      if (this.isOn) this.written.push(...bytes)
-    }
-    const recordBytes = (): void => this.record('7 onBytes')
-    vi.spyOn(TcpPipe.prototype, 'write').mockImplementation(function (this: TcpPipe, bytes, onFlushed) {
-      recordWrite(bytes)
-      return write.call(this, bytes, onFlushed)
+    recordCalls(NativeOutbox.prototype, 'takeBatch', (outbox) => {
+      if (outbox === this.#outbox && this.#isFlushing) this.record('6 takeBatch')
     })
-    vi.spyOn(TcpPipe.prototype, 'handle').mockImplementation(function (this: TcpPipe, handlers: PipeHandlers) {
+    recordCalls(TlsPipe.prototype, 'write', (_, [bytes]) => {
+      if (hasFrame(Buffer.concat(bytes as Buffer[]))) this.record('7 write')
+    })
+  }
+
+  #installRead(): void {
+    const recordBytes = (bytes: Buffer): void => {
+      if (hasFrame(bytes)) this.record('8 onBytes')
+    }
+    const { handle } = TlsPipe.prototype
+    vi.spyOn(TlsPipe.prototype, 'handle').mockImplementation(function (this: TlsPipe, handlers: PipeHandlers) {
       handle.call(this, {
         onOpen: () => handlers.onOpen(),
         onBytes: (bytes) => {
-          recordBytes()
+          recordBytes(bytes)
           handlers.onBytes(bytes)
         },
         onDrain: () => handlers.onDrain(),
@@ -125,51 +154,54 @@ class Trace {
         onClose: (error) => handlers.onClose(error),
       })
     })
-    recordCalls(FrameReader.prototype, 'push', () => this.record('8 push'))
-    recordCalls(AmpcLink.prototype, 'onFrame', () => this.record('9 onFrame'))
+    recordCalls(NativeFrameReader.prototype, 'push', (_, [chunk]) => {
+      if (hasFrame(chunk as Buffer)) this.record('9 push')
+    })
+    recordCalls(NativeLink.prototype, 'onFrame', (_, [, descriptor]) => {
+      if (descriptor === descriptors.Bytes) this.record('10 onFrame')
+    })
     recordCalls(
       Lane.prototype,
       'deliver',
-      () => this.record('10 deliver'),
-      (lane: Lane) => {
-        if (lane.unreadValues > 0) this.record('11 queue')
+      () => this.record('11 deliver'),
+      (lane) => {
+        if ((lane as Lane).unreadValues > 0) this.record('queue')
       },
     )
     recordCalls(Session.prototype, 'receive', () => this.record('12 receive'))
   }
 }
 
-describe('the life of one byte', () => {
+describe('the life of a byte', () => {
   afterEach(() => {
     vi.restoreAllMocks()
   })
 
-  /** Two parties over TCP, one session; every hop is traced from the call of `body` on. */
-  async function follow(body: (trace: Trace, alice: Session, bob: Session) => Promise<void>): Promise<Trace> {
+  /** Two native peers over TLS with one session. Hops are recorded from the call of `body` on. */
+  async function follow(
+    body: (trace: Trace, near: Session, far: Session, peers: { near: string; far: string }) => Promise<void>,
+  ): Promise<Trace> {
     const trace = new Trace()
     trace.install()
     const leaks = new LeakCheck()
     const networks: Network[] = []
     const begin = (network: Network): Network => (networks.push(network), leaks.watch(network), network)
+    const keys = { near: Identity.generate(), far: Identity.generate() }
+    const ids = { near: keys.near.id, far: keys.far.id }
     try {
-      const alice = begin(
-        createNetwork({
-          identity: 'alice',
-          listen: 'tcp://127.0.0.1:0',
-          peers: [{ id: 'bob' }],
-          security: 'plaintext',
-        }),
+      const listening = begin(
+        createNetwork({ identity: keys.near, listen: 'tls://127.0.0.1:0', peers: [{ id: ids.far }] }),
       )
-      await alice.ready()
-      const bob = begin(
-        createNetwork({ identity: 'bob', peers: [{ id: 'alice', url: alice.url as string }], security: 'plaintext' }),
+      await listening.ready()
+      const dialling = begin(
+        createNetwork({ identity: keys.far, peers: [{ id: ids.near, url: listening.url as string }] }),
       )
       const [[near], [far]] = (await Promise.all([
-        alice.makeSessions({ count: 1 }),
-        bob.makeSessions({ count: 1 }),
+        listening.makeSessions({ count: 1 }),
+        dialling.makeSessions({ count: 1 }),
       ])) as [[Session], [Session]]
       trace.isOn = true
-      await body(trace, near, far)
+      await body(trace, near, far, ids)
       trace.isOn = false
     } finally {
       await Promise.all(networks.map((network) => network.shutdown()))
@@ -178,58 +210,58 @@ describe('the life of one byte', () => {
     return trace
   }
 
-  const value = { type: 'Bytes' as const, value: Uint8Array.of(0x2a) }
-  const wayToLane = [
+  const value = { type: 'Bytes' as const, value: Uint8Array.of(byte) }
+  const hopsToLane = [
     '1 send',
-    '2 trySend',
+    '2 trySendFrame',
     '3 requestFlush',
-    '4 takeBatch',
+    '4 requestBatch',
     '5 flush',
-    '6 write',
-    '7 onBytes',
-    '8 push',
-    '9 onFrame',
-    '10 deliver',
+    '6 takeBatch',
+    '7 write',
+    '8 onBytes',
+    '9 push',
+    '10 onFrame',
+    '11 deliver',
   ]
 
-  it('one byte passes the twelve hops from send to receive in order, each once', async () => {
-    const { hops: passed, written } = await follow(async (trace, alice, bob) => {
-      await alice.send('bob', value)
-      while (bob.unread('alice') === 0) await new Promise((resolve) => setImmediate(resolve))
-      expect(trace.hops).toEqual([...wayToLane, '11 queue'])
-      expect(await bob.receive('alice')).toMatchObject({ type: 'Bytes', value: Buffer.of(0x2a) })
+  it('a byte goes from send to receive by these twelve hops, in this order, each once', async () => {
+    const { hops: passed } = await follow(async (trace, near, far, ids) => {
+      await near.send(ids.far, value)
+      while (far.unread(ids.near) === 0) await new Promise((resolve) => setImmediate(resolve))
+      expect(trace.hops).toEqual([...hopsToLane, 'queue'])
+      expect(await far.receive(ids.near)).toMatchObject({ type: 'Bytes', value: Buffer.of(byte) })
     })
-    expect(passed).toEqual([...wayToLane, '11 queue', '12 receive'])
-    expect(Buffer.concat(written).toString('hex'), 'session 0, Bytes, length 1, the byte').toBe('000000000c010000002a')
+    expect(passed).toEqual([...hopsToLane, 'queue', '12 receive'])
   })
 
-  it('one byte reaches a handler by the same hops, without a receive', async () => {
+  it('a byte reaches a handler by the same hops, without a call of receive', async () => {
     const { hops: passed } = await follow(
-      (trace, alice, bob) =>
+      (trace, near, far, ids) =>
         new Promise((resolve, reject) => {
-          bob.handle('alice', (received) => {
-            trace.record('11 handler')
-            expect(received).toMatchObject({ type: 'Bytes', value: Buffer.of(0x2a) })
+          far.handle(ids.near, (received) => {
+            trace.record('handler')
+            expect(received).toMatchObject({ type: 'Bytes', value: Buffer.of(byte) })
             resolve()
           })
-          alice.send('bob', value).catch(reject)
+          near.send(ids.far, value).catch(reject)
         }),
     )
-    expect(passed).toEqual([...wayToLane, '11 handler'])
+    expect(passed).toEqual([...hopsToLane, 'handler'])
   })
 
-  it('one byte shares its write with all other values of its tick', async () => {
-    const { hops: passed } = await follow(async (_, alice, bob) => {
-      for (let i = 0; i < 100; i++) void alice.send('bob', value)
-      for (let i = 0; i < 100; i++) await bob.receive('alice')
+  it('values that are sent in one tick share one write', async () => {
+    const { hops: passed } = await follow(async (_, near, far, ids) => {
+      for (let i = 0; i < 100; i++) void near.send(ids.far, value)
+      for (let i = 0; i < 100; i++) await far.receive(ids.near)
     })
     const count = (hop: string): number => passed.filter((name) => name === hop).length
     expect([
       count('1 send'),
       count('3 requestFlush'),
-      count('4 takeBatch'),
-      count('6 write'),
-      count('9 onFrame'),
+      count('6 takeBatch'),
+      count('7 write'),
+      count('10 onFrame'),
     ]).toEqual([100, 1, 1, 1, 100])
   })
 })

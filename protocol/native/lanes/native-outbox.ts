@@ -112,7 +112,7 @@ export class NativeOutbox implements Outbound {
   }
 
   /**
-   * Encodes a paying frame into the write batch. False: it was not accepted, use {@link waitToSend}.
+   * Life of a byte 2/12: encodes a paying frame into the write batch. False: it was not accepted, use {@link waitToSend}.
    * @param transfer the content's memory is taken over instead of copied. Throws ERR_INVALID_VALUE, ERR_NOT_TRANSFERABLE.
    */
   trySendFrame<Content>(
@@ -329,7 +329,7 @@ export class NativeOutbox implements Outbound {
     this.#hooks().requestFlush()
   }
 
-  /** Frames get their sequence here: what is taken is handed to a connection. An Ack goes with it if one is owed. */
+  /** Life of a byte 6/12: takes the write batch, adding an Ack if one is owed. Frames are counted from here on. */
   takeBatch(nowMs: number = this.#options.nowMs()): Buffer[] {
     this.#flushRequested = false
     const batch = this.#batch.take()

@@ -182,6 +182,7 @@ export class NativeLink implements LinkCore, DeliveryReports {
     if (lane !== undefined) this.#longFrame.reserve(lane, lengthBytes)
   }
 
+  /** Life of a byte 10/12: a frame goes to the handler of its lane kind, and is counted for the next Ack. */
   onFrame(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): boolean {
     // The epoch ended within this chunk: the rest belongs to a connection that is not the link's any more.
     if (!this.epoch.isUp) return true
