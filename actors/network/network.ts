@@ -27,6 +27,7 @@ import type { SupervisorLogic } from './supervisor.ts'
 import { observeActors } from '../statechart/inspection.ts'
 import type { ActorObserver, Observation } from '../statechart/inspection.ts'
 import { send } from '../statechart/send.ts'
+import { parentOf } from '../statechart/xstate-internals.ts'
 
 export type SupervisorRef = ActorRefFrom<SupervisorLogic>
 
@@ -301,6 +302,18 @@ export class Network {
     })
   }
 
+  /**
+   * Without a listener and without a waiting call, a network that failed would end the process silently. A parent actor
+   * gets the error itself.
+   */
+  #warnFailed(error: Error): void {
+    if (parentOf(this.#ref) !== undefined) return
+    const isObserved = this.#listeners.has('network.failed') || this.#queues.size > 0 || this.#changeWaiters.size > 0
+    if (isObserved || this.#services.waitingCalls.size > 0) return
+    const { code, message } = causeOf(error)
+    process.emitWarning(`the network has failed: ${message}`, { type: 'StatewireWarning', code })
+  }
+
   #hasEnded(): boolean {
     return this.#state === 'stopped' || this.#state === 'failed'
   }
@@ -311,6 +324,7 @@ export class Network {
 
   #end(state: 'stopped' | 'failed', error: Error | null): void {
     if (this.#hasEnded()) return
+    if (state === 'failed' && error !== null) this.#warnFailed(error)
     this.#state = state
     this.#error = error
     this.#notifyChange()

@@ -3,6 +3,7 @@
  * made.
  * Independent of: how failures come about (supervision.test.ts) and of calls after an orderly end.
  */
+import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -50,6 +51,29 @@ describe('a network whose port is in use', () => {
     retryable: false,
     message: expect.stringContaining('EADDRINUSE') as string,
   }
+
+  it('a network whose port is in use emits a process warning when no call and no listener would report it', async () => {
+    const warned = once(process, 'warning') as Promise<[Error & { code?: string }]>
+    createNetwork(native(await usedPort()))
+    const [warning] = await within(warned, 'the warning is emitted')
+    expect(warning).toMatchObject({ name: 'StatewireWarning', code: 'ERR_LISTEN_FAILED' })
+    expect(warning.message).toContain('EADDRINUSE')
+  })
+
+  it('a network whose port is in use emits no process warning when a listener or a call reports it', async () => {
+    const warnings: Error[] = []
+    const record = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', record)
+    stops.push(async () => void process.off('warning', record))
+    const port = await usedPort()
+    const listened = createNetwork(native(port))
+    const failed = new Promise((resolve) => listened.once('network.failed', resolve))
+    await within(failed, 'the event is emitted')
+    await within(rejectionOf(createNetwork(native(port)).ready()), 'ready rejects')
+    await within(rejectionOf(createNetwork(native(port)).makeSessions({ count: 1 })), 'makeSessions rejects')
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(warnings).toEqual([])
+  })
 
   it.each(calls)(
     'a network whose port is in use rejects a call of %s made during its start with that cause',
