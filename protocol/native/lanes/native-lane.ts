@@ -12,6 +12,14 @@ import type { PendingSend, SendingLane } from './sending-lane.ts'
 import type { LaneMemory } from '../memory/lane-memory.ts'
 import type { OutcomeCounts, ResetReason } from '../epoch/outcomes.ts'
 
+const endings: Readonly<Record<ResetReason, string>> = {
+  goodbye: 'one of the two sides shut down',
+  'peer-restarted': 'the peer has restarted',
+  expired: 'the connection could not be resumed in time',
+  'protocol-error': 'one of the two sides broke the protocol',
+  'internal-error': 'an internal error occurred, which is a bug',
+}
+
 /** The link could not be resumed: its lanes end, and every value sent on this one has an outcome. */
 export class LinkResetError extends StatewireError {
   readonly reason: ResetReason
@@ -23,7 +31,8 @@ export class LinkResetError extends StatewireError {
   constructor(peer: string, reason: ResetReason, outcomes: OutcomeCounts, waiting = 0) {
     super(
       'ERR_LINK_RESET',
-      `the link to ${peer} was reset (${reason}): of the values sent on this session ${outcomes.acked} were acknowledged, ${outcomes.unknown} may have arrived, ${outcomes.notSent} were not sent`,
+      `the session with ${peer} has ended: ${endings[reason]}. Of the values sent on it, ${outcomes.acked} were ` +
+        `acknowledged, ${outcomes.unknown} may have arrived, and ${outcomes.notSent} were not sent`,
     )
     this.reason = reason
     this.outcomes = outcomes
