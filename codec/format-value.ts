@@ -17,6 +17,15 @@ export function formatValue(value: unknown): string {
   return typeof value === 'object' && value !== null ? showObject(value) : String(value)
 }
 
+/** What was thrown, as text for an error message. Applications and name services may throw anything. */
+export function messageOf(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown)
+  } catch {
+    return `${formatValue(thrown)} that has no text`
+  }
+}
+
 /** A step in the path to an option: unquoted if it is a plain name. */
 export function formatName(name: string): string {
   return /^[\w$]{1,64}$/.test(name) ? name : formatValue(name)

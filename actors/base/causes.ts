@@ -4,6 +4,7 @@
  */
 import { StatewireError } from '../../codec/errors.ts'
 import type { ErrorCode } from '../../codec/errors.ts'
+import { messageOf } from '../../codec/format-value.ts'
 import { sanitize } from '../../codec/sanitize.ts'
 import type { Cause as ChartCause } from '../../machines/chart.ts'
 import { HandshakeRefusedError } from '../../protocol/dialect.ts'
@@ -21,10 +22,9 @@ export function errorOf(cause: Cause): StatewireError {
 /** Converts anything that was thrown into a cause. */
 export function causeOf(error: unknown, code: ErrorCode = 'ERR_INTERNAL', prefix = ''): Cause {
   if (error instanceof StatewireError)
-    return { code: error.code, message: sanitize(prefix + error.message), ...retryOf(error) }
-  const message = error instanceof Error ? error.message : String(error)
-  const systemCode =
-    error instanceof Error && 'code' in error ? ` (${String((error as NodeJS.ErrnoException).code)})` : ''
+    return { code: error.code, message: sanitize(prefix + messageOf(error)), ...retryOf(error) }
+  const message = messageOf(error)
+  const systemCode = error instanceof Error && 'code' in error ? ` (${messageOf(error.code)})` : ''
   return {
     code,
     message: sanitize(`${prefix}${message}${message.includes(systemCode.slice(2, -1)) ? '' : systemCode}`),

@@ -3,6 +3,7 @@
  * Independent of: who subscribes. Without a subscriber a line costs one boolean test.
  */
 import diagnosticsChannel from 'node:diagnostics_channel'
+import { messageOf } from '../../codec/format-value.ts'
 import type { Log, LogLevel } from './environment.ts'
 
 /** Subscribe with `diagnostics_channel.subscribe('statewire:log', (line) => …)`. */
@@ -33,7 +34,7 @@ export function harmlessLog(log: Log): Log {
       return call()
     } catch (error) {
       if (!hasThrown)
-        channelLog.write('error', 'log.threw', { message: error instanceof Error ? error.message : String(error) })
+        channelLog.write('error', 'log.threw', { message: messageOf(error) })
       hasThrown = true
       return fallback
     }

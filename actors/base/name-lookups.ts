@@ -7,6 +7,7 @@
  * deadline, a name is not looked up again until that call returns.
  */
 import { isIP } from 'node:net'
+import { formatValue, messageOf } from '../../codec/format-value.ts'
 import type { Cause } from '../../machines/chart.ts'
 import { cause } from './causes.ts'
 import type { NameService } from './pipe.ts'
@@ -109,8 +110,8 @@ export class NameLookups {
     lookup.deadline = this.#schedule(lookup)
     const { host } = lookup
     // Inside a promise, so that a name service that throws is handled like one that rejects.
-    new Promise<readonly string[]>((resolve) => resolve(this.#options.names.lookup(host))).then(
-      (addresses) => this.#settle(lookup, addresses.slice(0, addressesMax), 'it has no address'),
+    new Promise<unknown>((resolve) => resolve(this.#options.names.lookup(host))).then(checkAddresses).then(
+      (addresses) => this.#settle(lookup, addresses, 'it has no address'),
       (error: unknown) => this.#settle(lookup, [], reasonOf(error)),
     )
   }
@@ -144,6 +145,17 @@ export class NameLookups {
   }
 }
 
+/** The name service is the application's, and `dns.lookup` with `all` finds objects. */
+function checkAddresses(found: unknown): readonly string[] {
+  if (!Array.isArray(found))
+    throw new Error(`the name service must find a list of addresses, got ${formatValue(found)}`)
+  const addresses: unknown[] = found.slice(0, addressesMax)
+  for (const address of addresses)
+    if (typeof address !== 'string' || address === '')
+      throw new Error(`the name service must find addresses as texts, got ${formatValue(address)}`)
+  return addresses as string[]
+}
+
 /** A handler may ask again immediately; it then waits for the next answer. */
 function takeAll(waiting: Set<LookupHandlers>): LookupHandlers[] {
   const all = [...waiting]
@@ -158,6 +170,6 @@ const meanings: Readonly<Record<string, string>> = {
 }
 
 function reasonOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return meanings[code] ?? (error instanceof Error ? error.message : String(error))
+  const code = error instanceof Error && 'code' in error ? messageOf(error.code) : ''
+  return meanings[code] ?? messageOf(error)
 }

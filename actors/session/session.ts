@@ -3,7 +3,7 @@
  * Independent of: links, connections and frames; a lane is an opaque handle.
  */
 import { StatewireError } from '../../codec/errors.ts'
-import { formatValue } from '../../codec/format-value.ts'
+import { formatValue, messageOf } from '../../codec/format-value.ts'
 import type { NetworkValue } from '../../codec/values.ts'
 import type { ConnectionLostError, HandlerOptions, Lane, LaneHandler } from '../../protocol/lane.ts'
 import type { LinkCore } from '../../protocol/link-core.ts'
@@ -253,7 +253,7 @@ export class Session {
         lane,
         new StatewireError(
           'ERR_HANDLER_FAILED',
-          `the handler of session ${this.id} threw: ${error instanceof Error ? error.message : String(error)}`,
+          `the handler of session ${this.id} threw: ${messageOf(error)}`,
           { cause: error },
         ),
         true,

@@ -58,6 +58,15 @@ class Scene {
   }
 }
 
+const wrongAnswers: [string, unknown, string][] = [
+  ['nothing', undefined, 'the name service must find a list of addresses, got undefined'],
+  ['null', null, 'the name service must find a list of addresses, got null'],
+  ['a text', '10.0.0.1', 'the name service must find a list of addresses, got "10.0.0.1"'],
+  ['objects', [{ address: '10.0.0.1', family: 4 }], 'the name service must find addresses as texts, got an object'],
+  ['numbers', ['10.0.0.1', 7], 'the name service must find addresses as texts, got 7'],
+  ['an empty text', [''], 'the name service must find addresses as texts, got ""'],
+]
+
 const notFound = Object.assign(new Error('getaddrinfo ENOTFOUND x'), { code: 'ENOTFOUND' })
 
 describe('name lookups', () => {
@@ -65,6 +74,24 @@ describe('name lookups', () => {
     const scene = new Scene()
     scene.ask('127.0.0.1', '::1')
     expect([scene.said, scene.askedHosts]).toEqual([['127.0.0.1: 127.0.0.1', '::1: ::1'], []])
+  })
+
+  it.each(wrongAnswers)('name lookups fail for a name service that finds %s', async (_what, found, reason) => {
+    const scene = new Scene()
+    scene.ask('a')
+    scene.asked[0]?.resolve(found as string[])
+    await scene.clock.settle()
+    expect(scene.said).toEqual([`ERR_NAME_NOT_RESOLVED: a was not resolved: ${reason}`])
+    scene.ask('a')
+    await scene.answer('a', '10.0.0.1')
+    expect(scene.said.slice(1)).toEqual(['a: 10.0.0.1'])
+  })
+
+  it('name lookups fail for a name service that rejects with an object that has no text', async () => {
+    const scene = new Scene()
+    scene.ask('a')
+    await scene.fail('a', Object.create(null) as Error)
+    expect(scene.said).toEqual(['ERR_NAME_NOT_RESOLVED: a was not resolved: an object that has no text'])
   })
 
   it('name lookups resolve localhost without a lookup, even while other names hang', () => {

@@ -40,25 +40,41 @@ async function withNetwork(listen: (network: Network) => void): Promise<{ logged
   return { logged, warnings }
 }
 
-const throwing: [string, () => void][] = [
+const throwing: [string, () => void, string][] = [
   [
     'throws',
     () => {
       throw new Error('oops')
     },
+    'oops',
   ],
   [
     'throws a value that is not an error',
     () => {
       throw 'oops' as unknown as Error
     },
+    'oops',
   ],
-  ['is asynchronous and rejects', (async () => Promise.reject(new Error('oops'))) as () => void],
+  [
+    'throws an object that has no text',
+    () => {
+      throw Object.create(null) as Error
+    },
+    'an object that has no text',
+  ],
+  [
+    'throws an error whose message is an object',
+    () => {
+      throw Object.assign(new Error('oops'), { message: { text: 'oops' } })
+    },
+    '[object Object]',
+  ],
+  ['is asynchronous and rejects', (async () => Promise.reject(new Error('oops'))) as () => void, 'oops'],
 ]
 const events: NetworkEventType[] = ['warning', 'network.ready', 'network.stopped']
 
 describe('a failing listener', () => {
-  describe.each(throwing)('that %s', (how, listener) => {
+  describe.each(throwing)('that %s', (how, listener, reason) => {
     it.each(events)(
       `a listener of %s that ${how} is reported by one process warning and affects nothing else`,
       async (type) => {
@@ -69,11 +85,11 @@ describe('a failing listener', () => {
         })
         expect(calls).toEqual([type])
         expect(warnings).toMatchObject([
-          { name: 'StatewireWarning', message: `A listener of the network event '${type}' failed: oops` },
+          { name: 'StatewireWarning', message: `A listener of the network event '${type}' failed: ${reason}` },
         ])
         const reports = logged.filter(({ event }) => event === 'listener.failed')
         expect(reports).toMatchObject([
-          { level: 'error', fields: { type, cause: { code: 'ERR_HANDLER_FAILED', message: 'oops' } } },
+          { level: 'error', fields: { type, cause: { code: 'ERR_HANDLER_FAILED', message: reason } } },
         ])
       },
     )

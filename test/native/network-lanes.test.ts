@@ -131,6 +131,21 @@ describe('a handler that throws', () => {
       ).toEqual([])
     }))
 
+  it('a handler that throws an object without a text ends its lane only', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const two = await twoLanes(scene)
+      const { alice, bob, mine, theirs } = two
+      mine[0].handle(bob.id, () => {
+        throw Object.create(null) as Error
+      })
+      await scene.run(theirs[0].send(alice.id, number(1)))
+      expect(await scene.run(mine[0].ended(bob.id))).toMatchObject({
+        code: 'ERR_HANDLER_FAILED',
+        message: `the handler of session ${mine[0].id} threw: an object that has no text`,
+      })
+      await expectOtherLane(scene, two)
+    }))
+
   it('a handler that throws on a queued value ends its lane as on any other value', () =>
     play({ on: 'memory' }, async (scene) => {
       const two = await twoLanes(scene)
