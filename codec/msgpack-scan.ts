@@ -79,7 +79,7 @@ class Scan {
   /** Missing values of all open containers together: each needs one of the remaining bytes. */
   #owed = 0
   #depth = 0
-  readonly #wanted = new Float64Array(msgpackDepthMax)
+  readonly #missing = new Float64Array(msgpackDepthMax)
   readonly #isMap = new Uint8Array(msgpackDepthMax)
   /** The text that was skipped last. */
   #textLengthBytes = 0
@@ -107,12 +107,12 @@ class Scan {
 
   /** Leaves the containers that are complete. @returns whether another value is expected */
   #closeFull(): boolean {
-    while (this.#depth > 0 && this.#wanted[this.#depth - 1] === 0) this.#depth -= 1
+    while (this.#depth > 0 && this.#missing[this.#depth - 1] === 0) this.#depth -= 1
     return this.#depth > 0
   }
 
   #isKeyNext(): boolean {
-    return this.#depth > 0 && this.#isMap[this.#depth - 1] === 1 && this.#wanted[this.#depth - 1]! % 2 === 0
+    return this.#depth > 0 && this.#isMap[this.#depth - 1] === 1 && this.#missing[this.#depth - 1]! % 2 === 0
   }
 
   #key(): MsgPackRule | null {
@@ -141,7 +141,7 @@ class Scan {
     const head = this.#buffer[this.#offset]!
     this.#offset += 1
     if (this.#depth > 0) {
-      this.#wanted[this.#depth - 1]! -= 1
+      this.#missing[this.#depth - 1]! -= 1
       this.#owed -= 1
     }
     if (head <= 0x7f || head >= 0xe0) return null
@@ -176,7 +176,7 @@ class Scan {
     if (this.#depth === msgpackDepthMax) return 'depth'
     const values = isMap ? 2 * count : count
     if (values > this.#end - this.#offset - this.#owed) return 'length'
-    this.#wanted[this.#depth] = values
+    this.#missing[this.#depth] = values
     this.#isMap[this.#depth] = isMap ? 1 : 0
     this.#depth += 1
     this.#owed += values

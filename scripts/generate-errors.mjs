@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * Writes docs/errors.md from the table of codec/errors.ts. Owns the words around the table and its order.
- * Refuses to know any code by name: the comments of the source are the headings.
+ * Independent of: any code by name: the comments of the source are the headings.
  *
  * Reads the source as text, so that nothing has to be compiled first. The test that the document is up to date compares
  * with the table as it runs, so a row that this reading missed would be seen.
@@ -64,7 +64,7 @@ export function errorsDocument(sections = readErrorTable()) {
     'Every error of this package is a `StatewireError` with a stable `code`; its message is one sentence for people and may change.',
     'The same flags stand on the error as `error.retryable` and `error.fatal`.',
     '',
-    '- **Retryable**: the same call may succeed later although nobody changed anything.',
+    '- **Retryable**: the same call may succeed later without any change.',
     '- **Fatal**: trying again is pointless until configuration or code changes; the runtime stops by itself.',
     '',
     'A code that is neither says that this one call, value, session or connection is over.',

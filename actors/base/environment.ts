@@ -38,7 +38,7 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 export interface Log {
   /** Writes one structured line. `fields` holds plain data only, never payload or key material. */
   write(level: LogLevel, event: string, fields: Readonly<Record<string, unknown>>): void
-  /** False means that nobody reads the log now, so callers need not build lines. If absent, every line is written. */
+  /** False means that the log has no reader now, so callers need not build lines. If absent, every line is written. */
   isRead?(): boolean
 }
 

@@ -27,15 +27,15 @@ export class StateDeadlines {
    * Arms the deadlines of the state just entered and cancels the others. A deadline that is already armed keeps
    * running, so one deadline can cover several states. One that has passed is armed again if the state still names it.
    */
-  enter(wanted: readonly DeadlineName[]): void {
+  enter(names: readonly DeadlineName[]): void {
     const armed = this.#armed
     for (let at = armed.length - 1; at >= 0; at--) {
       const { name, deadline } = armed[at] as ArmedDeadline
-      if (wanted.includes(name)) continue
+      if (names.includes(name)) continue
       deadline.cancel()
       armed.splice(at, 1)
     }
-    for (const name of wanted) if (!armed.some((one) => one.name === name)) this.#arm(name)
+    for (const name of names) if (!armed.some((one) => one.name === name)) this.#arm(name)
   }
 
   clear(): void {

@@ -8,7 +8,7 @@ import { StatewireError } from '../../codec/errors.ts'
 import { formatValue } from '../../codec/format-value.ts'
 import { checkFunction, checkNames, checkObject, invalid } from '../base/checks.ts'
 import { Identity } from './identity.ts'
-import { lentReadBytes } from '../transport/borrowed-reads.ts'
+import { readBufferBytes } from '../transport/borrowed-reads.ts'
 import { formatAddress } from '../base/pipe.ts'
 import type { Address, DialOptions, ListenerHandlers, PipeListener, Transport } from '../base/pipe.ts'
 import { createSocket, listenForSockets } from '../transport/tcp-sockets.ts'
@@ -47,7 +47,7 @@ export class TlsTransport implements Transport {
   readonly #ampc: AmpcTls | undefined
   readonly #pipes = new Set<TlsPipe>()
   /** The read buffer that all pipes share. */
-  readonly #memory = Buffer.allocUnsafeSlow(lentReadBytes)
+  readonly #memory = Buffer.allocUnsafeSlow(readBufferBytes)
   #listeners = 0
 
   /**
@@ -149,10 +149,10 @@ export class TlsTransport implements Transport {
 }
 
 function chooseDialect(first: Buffer, remote: Address, native: TlsSide, ampc: AmpcTls): TlsSide | 'need more' {
-  const verdict = readClientHello(first)
-  if (verdict === 'need more') return verdict
-  if (verdict === 'not-tls') throw refusal(formatAddress(remote), `it does not speak TLS but ${protocolOf(first)}`)
-  const { alpn } = verdict
+  const hello = readClientHello(first)
+  if (hello === 'need more') return hello
+  if (hello === 'not-tls') throw refusal(formatAddress(remote), `it does not speak TLS but ${protocolOf(first)}`)
+  const { alpn } = hello
   if (alpn.includes(nativeAlpn)) return native
   if (alpn.length === 0) return ampc.acceptor(formatAddress(remote))
   const offers = JSON.stringify(alpn.join(', ').slice(0, 100))

@@ -12,7 +12,7 @@ import { readIntoMemory } from './node-internals.ts'
 import type { PipeHandlers } from '../base/pipe.ts'
 
 /** The most that libuv reads from the kernel at once. */
-export const lentReadBytes = 64 * 1024
+export const readBufferBytes = 64 * 1024
 
 /**
  * Life of a byte 8/12: the kernel's bytes, or one TLS record. Passes everything the socket reads to `onBytes` instead of the
@@ -45,7 +45,7 @@ export function pauseReads(socket: net.Socket): void {
  * mistake would often go unnoticed.
  */
 export function deliverBorrowedCopy(bytes: Buffer, to: PipeHandlers | null): void {
-  const lent = Buffer.from(bytes)
-  to?.onBytes(lent)
-  lent.fill(0xee)
+  const copy = Buffer.from(bytes)
+  to?.onBytes(copy)
+  copy.fill(0xee)
 }

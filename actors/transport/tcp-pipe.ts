@@ -3,7 +3,7 @@
  * Independent of: frames, peers, back-off, deadlines.
  */
 import type net from 'node:net'
-import { borrowReads, lentReadBytes, pauseReads } from './borrowed-reads.ts'
+import { borrowReads, readBufferBytes, pauseReads } from './borrowed-reads.ts'
 import { formatAddress } from '../base/pipe.ts'
 import type {
   Address,
@@ -142,7 +142,7 @@ export class TcpPipe implements Pipe {
 export class TcpTransport implements Transport {
   readonly #pipes = new Set<TcpPipe>()
   /** The read buffer that all pipes share. */
-  readonly #memory = Buffer.allocUnsafeSlow(lentReadBytes)
+  readonly #memory = Buffer.allocUnsafeSlow(readBufferBytes)
   #listeners = 0
 
   get openHandles(): number {

@@ -8,7 +8,7 @@ import net from 'node:net'
 import { PassThrough } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
-import { deliverBorrowedCopy, borrowReads, lentReadBytes, pauseReads } from '../../actors/transport/borrowed-reads.ts'
+import { deliverBorrowedCopy, borrowReads, readBufferBytes, pauseReads } from '../../actors/transport/borrowed-reads.ts'
 
 const open: net.Socket[] = []
 
@@ -34,7 +34,7 @@ describe.each(['dialled', 'accepted'] as const)('a socket that was %s', (which) 
   it(`a ${which} socket is read into the given memory every time`, async () => {
     const ends = await pair()
     const [near, far] = which === 'dialled' ? [ends.dialled, ends.accepted] : [ends.accepted, ends.dialled]
-    const memory = Buffer.allocUnsafeSlow(lentReadBytes)
+    const memory = Buffer.allocUnsafeSlow(readBufferBytes)
     const seen = new Set<ArrayBufferLike>()
     const texts: string[] = []
     let onText = (): void => {}
@@ -58,7 +58,7 @@ describe.each(['dialled', 'accepted'] as const)('a socket that was %s', (which) 
     const ends = await pair()
     const [near, far] = which === 'dialled' ? [ends.dialled, ends.accepted] : [ends.accepted, ends.dialled]
     const reads: string[] = []
-    borrowReads(near, Buffer.allocUnsafeSlow(lentReadBytes), (bytes) => reads.push(String(bytes)))
+    borrowReads(near, Buffer.allocUnsafeSlow(readBufferBytes), (bytes) => reads.push(String(bytes)))
     expect(near.isPaused()).toBe(true)
     near.on('end', () => reads.push('end'))
     far.end('last')
@@ -70,7 +70,7 @@ describe.each(['dialled', 'accepted'] as const)('a socket that was %s', (which) 
 
 it('a reset is reported while the socket is paused', async () => {
   const { dialled, accepted } = await pair()
-  borrowReads(accepted, Buffer.allocUnsafeSlow(lentReadBytes), () => {})
+  borrowReads(accepted, Buffer.allocUnsafeSlow(readBufferBytes), () => {})
   accepted.resume()
   await nextTurn()
   pauseReads(accepted)
@@ -87,7 +87,7 @@ it('bytes that arrive while the socket is paused wait in it, complete and in ord
   let receivedBytes = 0
   let whilePaused = 0
   const isComplete = new Promise<void>((resolve) => {
-    borrowReads(accepted, Buffer.allocUnsafeSlow(lentReadBytes), (bytes) => {
+    borrowReads(accepted, Buffer.allocUnsafeSlow(readBufferBytes), (bytes) => {
       if (accepted.isPaused()) whilePaused++
       chunks.push(Buffer.from(bytes))
       receivedBytes += bytes.length
