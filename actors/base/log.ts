@@ -5,6 +5,7 @@
 import diagnosticsChannel from 'node:diagnostics_channel'
 import { messageOf } from '../../codec/format-value.ts'
 import type { Log, LogLevel } from './environment.ts'
+import { onRejection } from './rejections.ts'
 
 /** Subscribe with `diagnostics_channel.subscribe('statewire:log', (line) => …)`. */
 export const logChannelName = 'statewire:log'
@@ -28,19 +29,21 @@ export const channelLog: Log = {
  * An application's log that throws would end the actor that writes to it. The failure is reported once, on the channel.
  */
 export function harmlessLog(log: Log): Log {
-  let hasThrown = false
+  let hasFailed = false
+  const report = (error: unknown): void => {
+    if (!hasFailed) channelLog.write('error', 'log.threw', { message: messageOf(error) })
+    hasFailed = true
+  }
   const guarded = <T>(fallback: T, call: () => T): T => {
     try {
       return call()
     } catch (error) {
-      if (!hasThrown)
-        channelLog.write('error', 'log.threw', { message: messageOf(error) })
-      hasThrown = true
+      report(error)
       return fallback
     }
   }
   return {
     isRead: () => guarded(true, () => log.isRead?.() !== false),
-    write: (level, event, fields) => guarded(undefined, () => log.write(level, event, fields)),
+    write: (level, event, fields) => guarded(undefined, () => onRejection(log.write(level, event, fields), report)),
   }
 }

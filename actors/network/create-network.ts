@@ -5,6 +5,7 @@
 import { createActor } from '../../machines/xstate.ts'
 import type { InspectionEvent, Observer } from '../../machines/xstate.ts'
 import { causeOf } from '../base/causes.ts'
+import { onRejection } from '../base/rejections.ts'
 import { resolveEnvironment } from '../base/environment-checks.ts'
 import type { EnvironmentOption, Log } from '../base/environment.ts'
 import { channelLog } from '../base/log.ts'
@@ -62,15 +63,17 @@ function catchingErrors(
   inspect: NonNullable<NetworkRuntimeOptions['inspect']>,
   log: Log,
 ): (event: InspectionEvent) => void {
-  let hasThrown = false
+  let hasFailed = false
+  const report = (error: unknown): void => {
+    if (hasFailed) return
+    hasFailed = true
+    log.write('error', 'inspector.threw', { cause: causeOf(error) })
+  }
   return (event) => {
     try {
-      if (typeof inspect === 'function') inspect(event)
-      else inspect.next?.(event)
+      onRejection(typeof inspect === 'function' ? inspect(event) : inspect.next?.(event), report)
     } catch (error) {
-      if (hasThrown) return
-      hasThrown = true
-      log.write('error', 'inspector.threw', { cause: causeOf(error) })
+      report(error)
     }
   }
 }

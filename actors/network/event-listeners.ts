@@ -9,6 +9,7 @@ import { causeOf } from '../base/causes.ts'
 import { checkFunction, unknownName } from '../base/checks.ts'
 import type { Log } from '../base/environment.ts'
 import { networkEventTypes } from '../base/events.ts'
+import { onRejection } from '../base/rejections.ts'
 import type { NetworkEventOf, NetworkEventType } from '../base/events.ts'
 import type { SupervisorLogic } from './supervisor.ts'
 
@@ -40,8 +41,7 @@ export class EventListeners {
     const subscription = this.#ref.on(type as never, (event: never) => {
       if (isOnce) registration.remove()
       try {
-        const result = listener(event)
-        if (isPromise(result)) Promise.resolve(result).catch(report)
+        onRejection(listener(event), report)
       } catch (error) {
         report(error)
       }
@@ -87,10 +87,6 @@ export class EventListeners {
       })
     }
   }
-}
-
-function isPromise(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && 'then' in value
 }
 
 function checkListener(type: NetworkEventType, listener: unknown): void {

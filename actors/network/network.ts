@@ -274,13 +274,14 @@ export class Network {
    * LinkResetError of their session.
    */
   async shutdown(): Promise<void> {
-    if (this.#hasEnded()) return
-    this.#calls.abort(shuttingDownError())
-    send(this.#ref, { type: 'network.shutdown' })
-    while (!this.#hasEnded()) await this.#change()
+    const { clock, transport } = this.#services.environment
+    if (!this.#hasEnded()) {
+      this.#calls.abort(shuttingDownError())
+      send(this.#ref, { type: 'network.shutdown' })
+      while (!this.#hasEnded()) await this.#change()
+    } else if (transport.openHandles === 0) return
     // Sockets are closed at the end of this tick at the earliest. Wait with a timer, because a virtual clock only
     // advances for timers. Networks that share a transport may leave handles open.
-    const { clock, transport } = this.#services.environment
     const untilMs = this.#services.nowMs() + this.#services.options.limits.closeTimeoutMs
     do {
       await new Promise<void>((resolve) => void clock.setTimeout(resolve, 1))

@@ -5,6 +5,7 @@
  * Independent of: who inspects, and any particular actor.
  */
 import type { AnyActorRef, AnyMachineSnapshot, InspectionEvent } from '../../machines/xstate.ts'
+import { onRejection } from '../base/rejections.ts'
 import { bodyOf } from './chart-actor.ts'
 import type { ChartPool, PoolMember } from './chart-pool.ts'
 import type { LiveActors } from './live-actors.ts'
@@ -45,13 +46,16 @@ export interface Observation {
 
 /** An observer that throws would throw into the actor that it observes, so it is not called again. */
 function guarded(observer: ActorObserver): ActorObserver {
-  let hasThrown = false
+  let hasFailed = false
+  const stop = (): void => {
+    hasFailed = true
+  }
   return (event) => {
-    if (hasThrown) return
+    if (hasFailed) return
     try {
-      observer(event)
+      onRejection(observer(event), stop)
     } catch {
-      hasThrown = true
+      stop()
     }
   }
 }

@@ -89,12 +89,17 @@ describe('an inspector', () => {
     expect(snapshots).toBeGreaterThan(50)
   })
 
-  it('an inspector that throws does not affect the network and is logged once', async () => {
+  it.each([
+    ['throws', false],
+    ['is asynchronous and rejects', true],
+  ])('an inspector that %s does not affect the network and is logged once', async (_how, isAsync) => {
     const lines: string[] = []
     let calls = 0
-    const inspect = (): never => {
+    const inspect = (): void => {
       calls++
-      throw new Error('this inspector is broken')
+      const error = new Error('this inspector is broken')
+      if (isAsync) return Promise.reject(error) as unknown as undefined
+      throw error
     }
     const environment: Partial<Environment> = {
       log: { write: (level, event, fields) => void lines.push(`${level} ${event} ${JSON.stringify(fields)}`) },

@@ -15,6 +15,7 @@ const oops = (): never => {
 it.each<[string, Log]>([
   ['write', { write: oops }],
   ['isRead', { isRead: oops, write: oops }],
+  ['asynchronous write', { write: (async () => oops()) as Log['write'] }],
 ])('a log whose %s throws ends nothing and is reported once', async (_, log) => {
   const lines: LogLine[] = []
   const listen = (line: unknown): void => void lines.push(line as LogLine)

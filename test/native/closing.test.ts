@@ -163,6 +163,20 @@ describe('disconnecting from a peer with several links', () => {
 })
 
 describe('a listening handle', () => {
+  it('a listening handle is closed when shutdown resolves that was called after the network had stopped', async () => {
+    const network = createNetwork({
+      identity: Identity.generate(),
+      listen: 'tls://127.0.0.1:0',
+      peers: [{ id: Identity.generate().id }],
+    })
+    await network.ready()
+    const handles = new Promise<number>((resolve) => {
+      network.on('network.stopped', () => void network.shutdown().then(() => resolve(network.resources.handles)))
+    })
+    network.ref.send({ type: 'network.shutdown' })
+    expect(await handles).toBe(0)
+  })
+
   const listenAt: ['tls' | 'tcp', string][] = [
     ['tls', 'tls://127.0.0.1:0'],
     ['tls', 'tls://localhost:0'],

@@ -97,6 +97,19 @@ describe('observers of a network', () => {
     await Promise.all([alice.makeSessions({ count: 1 }), bob.makeSessions({ count: 1 })])
     expect(calls).toBe(1)
   })
+
+  it('an observer that is asynchronous and rejects affects nothing and is not called again', async () => {
+    const { alice, bob } = await pair()
+    let calls = 0
+    bob.observe((async () => {
+      calls++
+      return Promise.reject(new Error('a broken observer'))
+    }) as () => void)
+    await new Promise(setImmediate)
+    const called = calls
+    await Promise.all([alice.makeSessions({ count: 1 }), bob.makeSessions({ count: 1 })])
+    expect(calls).toBe(called)
+  })
 })
 
 describe('observers of a chart pool', () => {
