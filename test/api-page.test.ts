@@ -1,0 +1,40 @@
+/**
+ * Owns: that docs/api.md names every event of a network and every public member of the classes that it describes, and
+ * no others.
+ * Independent of: what the page says about them.
+ */
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { networkEventTypes } from '../actors/base/events.ts'
+import { Network } from '../actors/network/network.ts'
+import { ControlChannel } from '../actors/session/control-channel.ts'
+import { Session } from '../actors/session/session.ts'
+
+const page = readFileSync(new URL('../docs/api.md', import.meta.url), 'utf8')
+
+/** The names in code in the first cell of each row of the table under a heading, without arguments. */
+function namesUnder(heading: string): string[] {
+  const section = page.split(`\n${heading}\n`)[1]?.split(/^## /m)[0] ?? ''
+  return [...section.matchAll(/^\| (`[^|]*) \|/gm)].flatMap(([, cell = '']) =>
+    [...cell.matchAll(/`([\w.]+)[^`]*`/g)].map(([, name = '']) => name),
+  )
+}
+
+describe('docs/api.md', () => {
+  it('docs/api.md lists exactly the events of a network, in the order of networkEventTypes', () => {
+    expect(namesUnder('## Events')).toEqual([...networkEventTypes])
+  })
+
+  it.each([
+    ['Network', Network.prototype],
+    ['Session', Session.prototype],
+    ['ControlChannel', ControlChannel.prototype],
+  ])('docs/api.md lists exactly the public methods and properties of the class %s', (name, prototype) => {
+    const members = Object.getOwnPropertyNames(prototype).filter((member) => member !== 'constructor')
+    expect(namesUnder(`## \`${name}\``).sort()).toEqual(members.sort())
+  })
+
+  it.each(['README.md', 'docs/ARCHITECTURE.md'])('%s links to the page of events and methods', (file) => {
+    expect(readFileSync(new URL(`../${file}`, import.meta.url), 'utf8')).toMatch(/\((docs\/)?api\.md\)/)
+  })
+})
