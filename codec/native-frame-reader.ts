@@ -46,7 +46,7 @@ export interface NativeFrameReaderOptions {
    */
   readonly maxMessageLengthBytes: number
   /** Streams and the endpoint lane exist on connection id 0 only. */
-  readonly connectionId: number
+  readonly linkIndex: number
   /** Memory for frames that span chunks, shared with other readers. */
   readonly spares?: SpareMemory | undefined
 }
@@ -84,7 +84,7 @@ export class NativeFrameReader extends FrameAssembler {
       )
     }
     this.maxMessageLengthBytes = limit
-    this.isLinkZero = options.connectionId === 0
+    this.isLinkZero = options.linkIndex === 0
     this.sink = sink
   }
 

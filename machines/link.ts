@@ -16,7 +16,7 @@ import type { Cause, ChartContext, ChartInput, ChildEvent, DeadlinePassed, State
 
 export interface LinkFacts {
   readonly peer: string
-  readonly connectionId: number
+  readonly linkIndex: number
   readonly role: 'dialer' | 'acceptor'
   /** Identifies the current lanes on the wire; null in a dialect that does not resume. */
   readonly epoch: string | null

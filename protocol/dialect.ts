@@ -13,7 +13,7 @@ import type { EncodedFrame, FrameWriter } from '../codec/frame-writer.ts'
 /** The identity that a dialer claims, and the link that it asks for. */
 export interface Claim {
   readonly identity: string
-  readonly connectionId: number
+  readonly linkIndex: number
 }
 
 /** The result of one chunk of a handshake. Every field is optional, because most chunks have no result yet. */
@@ -91,7 +91,7 @@ export interface Dialect {
    * Every peer with an address dials, and dials may cross. Otherwise the greater identity dials and the other listens.
    */
   readonly bothMayDial: boolean
-  createDialerHandshake(options: { identity: string; connectionId: number; state: LinkCore }): DialerHandshake
+  createDialerHandshake(options: { identity: string; linkIndex: number; state: LinkCore }): DialerHandshake
   createAcceptorHandshake(): AcceptorHandshake
   sessions(maxMessageLengthBytes: number): Framing
   control(): Framing

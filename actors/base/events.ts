@@ -17,7 +17,7 @@ export type NetworkEvent =
       readonly type: 'connection.opened'
       readonly peer: string
       readonly link: string
-      readonly connectionId: number
+      readonly linkIndex: number
       readonly connection: string
       readonly remoteAddress: string
     }
@@ -25,7 +25,7 @@ export type NetworkEvent =
       readonly type: 'connection.lost'
       readonly peer: string
       readonly link: string
-      readonly connectionId: number
+      readonly linkIndex: number
       readonly connection: string
       readonly cause: Cause
     }
@@ -34,7 +34,7 @@ export type NetworkEvent =
       readonly type: 'connection.suspect'
       readonly peer: string
       readonly link: string
-      readonly connectionId: number
+      readonly linkIndex: number
       readonly connection: string
     }
   /** A dial or a handshake failed. It is retried while the peer is needed. */
@@ -42,7 +42,7 @@ export type NetworkEvent =
       readonly type: 'connection.failed'
       readonly peer: string
       readonly link: string
-      readonly connectionId: number
+      readonly linkIndex: number
       readonly connection: string
       readonly cause: Cause
     }
@@ -51,7 +51,7 @@ export type NetworkEvent =
       readonly type: 'connection.rejected'
       readonly remoteAddress: string
       readonly peer: string | null
-      readonly connectionId?: number
+      readonly linkIndex?: number
       readonly cause: Cause
     }
   /** Native: a new connection continues where the last one ended. No value was lost. */
@@ -59,7 +59,7 @@ export type NetworkEvent =
       readonly type: 'link.resumed'
       readonly peer: string
       readonly link: string
-      readonly connectionId: number
+      readonly linkIndex: number
       readonly replayedFrames: number
     }
   /**
@@ -70,7 +70,7 @@ export type NetworkEvent =
       readonly type: 'link.reset'
       readonly peer: string
       readonly link: string
-      readonly connectionId: number
+      readonly linkIndex: number
       readonly reason: ResetReason
       readonly outcomes: OutcomeCounts
       /** The reason in the peer's Goodbye, or ''. */ readonly said: string

@@ -10,7 +10,7 @@ import { checkFunction, invalid } from '../base/checks.ts'
 export interface AdmitInfo {
   /** Proved over TLS; only claimed on plain TCP. */
   readonly peer: string
-  readonly connectionId: number
+  readonly linkIndex: number
   /** "127.0.0.1:40112" */
   readonly remoteAddress: string
 }

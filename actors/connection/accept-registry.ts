@@ -17,21 +17,21 @@ export class AcceptRegistry {
   readonly #holders = new Map<string, Map<number, ClaimHolder>>()
 
   /** @throws if the claim is open already: one connection cannot have two owners */
-  open({ identity, connectionId }: Claim, holder: ClaimHolder): void {
+  open({ identity, linkIndex }: Claim, holder: ClaimHolder): void {
     const holders = this.#holders.get(identity) ?? new Map<number, ClaimHolder>()
-    if (holders.has(connectionId)) throw new Error(`connection ${connectionId} of ${identity} already has an owner`)
-    holders.set(connectionId, holder)
+    if (holders.has(linkIndex)) throw new Error(`connection ${linkIndex} of ${identity} already has an owner`)
+    holders.set(linkIndex, holder)
     this.#holders.set(identity, holders)
   }
 
-  close({ identity, connectionId }: Claim, holder: ClaimHolder): void {
+  close({ identity, linkIndex }: Claim, holder: ClaimHolder): void {
     const holders = this.#holders.get(identity)
-    if (holders?.get(connectionId) !== holder) return
-    holders.delete(connectionId)
+    if (holders?.get(linkIndex) !== holder) return
+    holders.delete(linkIndex)
     if (holders.size === 0) this.#holders.delete(identity)
   }
 
-  find({ identity, connectionId }: Claim): ClaimHolder | undefined {
-    return this.#holders.get(identity)?.get(connectionId)
+  find({ identity, linkIndex }: Claim): ClaimHolder | undefined {
+    return this.#holders.get(identity)?.get(linkIndex)
   }
 }

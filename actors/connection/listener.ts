@@ -176,12 +176,12 @@ class ListenerBody implements Body {
       this.#askApplication(id, handover, this.#context.options.admission.admit)
       return
     }
-    const { identity, connectionId } = handover.claim
+    const { identity, linkIndex } = handover.claim
     const isKnown = this.#context.peers.has(identity)
     const reason = isKnown
       ? cause(
           'ERR_NOT_REQUESTED',
-          `unexpected inbound connection: nothing is waiting for connection ${connectionId} of ${JSON.stringify(identity)}`,
+          `unexpected inbound connection: nothing is waiting for connection ${linkIndex} of ${JSON.stringify(identity)}`,
         )
       : cause('ERR_UNKNOWN_PEER', `${JSON.stringify(identity)} is not a peer of this network`)
     this.#decided.add(id)
@@ -191,22 +191,22 @@ class ListenerBody implements Body {
     const refusal = this.#refusalFor(handover)
     if (refusal === null) send(this.#port.children.get(id), { type: 'connection.fail', cause: reason })
     else handover.refuse(refusal)
-    this.#reject(handover.remoteAddress, identity, reason, connectionId)
+    this.#reject(handover.remoteAddress, identity, reason, linkIndex)
   }
 
   #refusalFor(handover: Handover): HandshakeFault | null {
-    const { identity, connectionId } = handover.claim
+    const { identity, linkIndex } = handover.claim
     const { options, peers } = this.#context
     if (identity === options.identity) return handover.refusal('self', 'this key belongs to this side')
     if (!peers.has(identity)) return null
-    if (connectionId < options.connectionParallelism)
+    if (linkIndex < options.connectionParallelism)
       return handover.refusal('stopping', 'nothing is waiting for this connection')
     return handover.refusal('no-such-link', `this side has only ${options.connectionParallelism} links`)
   }
 
   /** Has a deadline, and an error counts as a refusal: a bug in the application must not admit a peer. */
   #askApplication(id: string, handover: Handover, admit: (info: AdmitInfo) => boolean | Promise<boolean>): void {
-    const { identity: peer, connectionId } = handover.claim
+    const { identity: peer, linkIndex } = handover.claim
     const decide = (refused: Cause | null): void => {
       deadline.cancel()
       this.#port.send({ type: 'admission.decided', connection: id, handover, refused })
@@ -218,7 +218,7 @@ class ListenerBody implements Body {
       ),
     )
     Promise.resolve()
-      .then(() => admit({ peer, connectionId, remoteAddress: handover.remoteAddress }))
+      .then(() => admit({ peer, linkIndex, remoteAddress: handover.remoteAddress }))
       .then(
         (isAccepted) =>
           decide(isAccepted === true ? null : cause('ERR_NOT_ALLOWED', `admit() refused ${JSON.stringify(peer)}`)),
@@ -240,7 +240,7 @@ class ListenerBody implements Body {
       refused ??
       cause(
         'ERR_NOT_REQUESTED',
-        `connection ${handover.claim.connectionId} of ${JSON.stringify(handover.claim.identity)} is no longer needed`,
+        `connection ${handover.claim.linkIndex} of ${JSON.stringify(handover.claim.identity)} is no longer needed`,
       )
     const refusal = handover.refusal(
       refused === null ? 'stopping' : 'not-allowed',
@@ -248,7 +248,7 @@ class ListenerBody implements Body {
     )
     if (refusal === null) send(this.#port.children.get(id), { type: 'connection.fail', cause: reason })
     else handover.refuse(refusal)
-    this.#reject(handover.remoteAddress, handover.claim.identity, reason, handover.claim.connectionId)
+    this.#reject(handover.remoteAddress, handover.claim.identity, reason, handover.claim.linkIndex)
   }
 
   forget(event: { connection?: string; id?: string }): void {
@@ -283,8 +283,8 @@ class ListenerBody implements Body {
     this.#unreported.add(deadline)
   }
 
-  #reject(remoteAddress: string, peer: string | null, reason: Cause, connectionId?: number): void {
-    const link = connectionId === undefined ? {} : { connectionId }
+  #reject(remoteAddress: string, peer: string | null, reason: Cause, linkIndex?: number): void {
+    const link = linkIndex === undefined ? {} : { linkIndex }
     this.#context.emit({ type: 'connection.rejected', remoteAddress, peer, ...link, cause: reason })
   }
 

@@ -11,7 +11,7 @@ import type { PeerTable } from '../config/peer-table.ts'
 
 export interface BaseLink {
   readonly id: string
-  readonly connectionId: number
+  readonly linkIndex: number
   readonly state: LinkCore
   isReady: boolean
 }
@@ -22,16 +22,12 @@ export class BaseLinks {
   onChange: (() => void) | null = null
 
   /** @param createState creates the state of one link, in the dialect of the network */
-  constructor(
-    options: ResolvedOptions,
-    peers: PeerTable,
-    createState: (peer: string, connectionId: number) => LinkCore,
-  ) {
+  constructor(options: ResolvedOptions, peers: PeerTable, createState: (peer: string, linkIndex: number) => LinkCore) {
     if (options.onConnectionLost === 'fail') return
     const open = (peer: string): void => {
       const links: BaseLink[] = []
-      for (let connectionId = 0; connectionId < options.connectionParallelism; connectionId++) {
-        links.push({ id: `link:${connectionId}`, connectionId, state: createState(peer, connectionId), isReady: false })
+      for (let linkIndex = 0; linkIndex < options.connectionParallelism; linkIndex++) {
+        links.push({ id: `link:${linkIndex}`, linkIndex, state: createState(peer, linkIndex), isReady: false })
       }
       this.#links.set(peer, links)
     }
@@ -60,8 +56,8 @@ export class BaseLinks {
     return state?.peerLinks === undefined ? links : links.slice(0, linksInUse(links.length, state.peerLinks))
   }
 
-  isInUse(peer: string, connectionId: number): boolean {
-    return connectionId >= this.of(peer).length || connectionId < this.inUse(peer).length
+  isInUse(peer: string, linkIndex: number): boolean {
+    return linkIndex >= this.of(peer).length || linkIndex < this.inUse(peer).length
   }
 
   /** The links that the peer does not have, or no longer has. */

@@ -10,14 +10,14 @@ import { send } from '../statechart/send.ts'
 
 export class CurrentConnection {
   readonly #children: Children
-  readonly #connectionId: number
+  readonly #linkIndex: number
   #number = 0
   #id: string | null = null
   #ref: AnyActorRef | null = null
 
-  constructor(children: Children, connectionId: number) {
+  constructor(children: Children, linkIndex: number) {
     this.#children = children
-    this.#connectionId = connectionId
+    this.#linkIndex = linkIndex
   }
 
   /** Null if there is no connection. Set before its actor starts, so that events during the start count as its own. */
@@ -39,7 +39,7 @@ export class CurrentConnection {
    * @returns its id
    */
   skip(): string {
-    return `connection:${this.#connectionId}.${++this.#number}`
+    return `connection:${this.#linkIndex}.${++this.#number}`
   }
 
   /** Starts an actor that owns the pipe in `input`. */

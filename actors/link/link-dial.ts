@@ -20,7 +20,7 @@ export interface LinkDialOptions {
   readonly context: LinkContext
   readonly peer: ResolvedPeer
   readonly link: string
-  readonly connectionId: number
+  readonly linkIndex: number
   readonly ref: AnyActorRef
   /** Called for an inbound connection to this link. */
   readonly onHandover: (handover: Handover) => void
@@ -58,10 +58,10 @@ export class LinkDial {
   }
 
   request(): void {
-    const { context, ref, peer, connectionId } = this.#options
+    const { context, ref, peer, linkIndex } = this.#options
     if (context.dialect.bothMayDial) this.openClaim()
     // Not dialled unless the peer has this link. It is requested again when the hello on link 0 announces it.
-    if (!context.baseLinks.isInUse(peer.id, connectionId)) return
+    if (!context.baseLinks.isInUse(peer.id, linkIndex)) return
     this.#isDialing = this.#isRegistered = true
     this.#post({ type: 'dial.request', key: this.#key, link: ref, host: this.#address.host })
   }
@@ -151,7 +151,7 @@ export class LinkDial {
       type: 'connection.rejected',
       remoteAddress: handover.remoteAddress,
       peer: peer.id,
-      connectionId: this.#options.connectionId,
+      linkIndex: this.#options.linkIndex,
       cause: cause('ERR_NOT_ALLOWED', `${peer.id} violated the protocol too often and is refused for ${leftMs} ms`),
     })
     return false
@@ -167,7 +167,7 @@ export class LinkDial {
     if (this.#isClaimOpen) return
     this.#isClaimOpen = true
     this.#options.context.acceptRegistry.open(
-      { identity: this.#options.peer.id, connectionId: this.#options.connectionId },
+      { identity: this.#options.peer.id, linkIndex: this.#options.linkIndex },
       this.#onHandover,
     )
   }
@@ -176,7 +176,7 @@ export class LinkDial {
     if (!this.#isClaimOpen) return
     this.#isClaimOpen = false
     this.#options.context.acceptRegistry.close(
-      { identity: this.#options.peer.id, connectionId: this.#options.connectionId },
+      { identity: this.#options.peer.id, linkIndex: this.#options.linkIndex },
       this.#onHandover,
     )
   }

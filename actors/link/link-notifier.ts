@@ -36,7 +36,7 @@ export class LinkNotifier {
       type: 'connection.opened',
       peer,
       link: spec.id,
-      connectionId: spec.connectionId,
+      linkIndex: spec.linkIndex,
       connection,
       remoteAddress,
     })
@@ -59,7 +59,7 @@ export class LinkNotifier {
       type: 'connection.lost',
       peer,
       link: spec.id,
-      connectionId: spec.connectionId,
+      linkIndex: spec.linkIndex,
       connection,
       cause: reason,
     })
@@ -79,7 +79,7 @@ export class LinkNotifier {
       type: 'connection.failed',
       peer,
       link: spec.id,
-      connectionId: spec.connectionId,
+      linkIndex: spec.linkIndex,
       connection,
       cause: reason,
     })
@@ -102,7 +102,7 @@ export class LinkNotifier {
       type: 'connection.suspect',
       peer,
       link: spec.id,
-      connectionId: spec.connectionId,
+      linkIndex: spec.linkIndex,
       connection,
     })
   }
@@ -114,7 +114,7 @@ export class LinkNotifier {
       type: 'connection.rejected',
       remoteAddress,
       peer,
-      connectionId: spec.connectionId,
+      linkIndex: spec.linkIndex,
       cause: cause('ERR_HANDSHAKE_FAILED', `the hello of ${peer} was refused (${reason})`),
     })
   }

@@ -8,7 +8,7 @@ import type { LinkContext } from './link-context.ts'
 
 export interface LinkSpec {
   readonly id: string
-  readonly connectionId: number
+  readonly linkIndex: number
   /** Outlives connections, and crashes of the link's actor. */
   readonly state: LinkCore
   readonly onConnectionLost: OnConnectionLost

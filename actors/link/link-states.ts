@@ -39,7 +39,7 @@ export function createLinkStates({
   dialect,
   memory,
   emit,
-}: LinkStatesOptions): (peer: string, connectionId: number) => LinkCore {
+}: LinkStatesOptions): (peer: string, linkIndex: number) => LinkCore {
   if (options.dialect === 'ampc') {
     return () => {
       const state = new AmpcLink(dialect.sessions(options.limits.maxMessageLengthBytes), options.limits)
@@ -58,9 +58,9 @@ export function createLinkStates({
   // Microseconds since 1970 at the start of this network: greater than the boot id of any earlier process with the same
   // key.
   const bootId = BigInt(Math.floor(clock.wallMs() * 1000))
-  return (peer, connectionId) => {
+  return (peer, linkIndex) => {
     const epoch = new LinkEpoch({
-      connectionId,
+      linkIndex,
       ownKey: key.publicKey,
       peerKey: decodePeerId(peer),
       bootId,
@@ -75,7 +75,7 @@ export function createLinkStates({
     })
     return new NativeLink({
       peer,
-      connectionId,
+      linkIndex,
       epoch,
       laneWindowBytes: limits.laneWindowBytes,
       maxMessageLengthBytes: limits.maxMessageLengthBytes,
@@ -88,9 +88,9 @@ export function createLinkStates({
       arenas,
       witness: {
         onReset: (reason, outcomes, said) =>
-          emit({ type: 'link.reset', peer, link: `link:${connectionId}`, connectionId, reason, outcomes, said }),
+          emit({ type: 'link.reset', peer, link: `link:${linkIndex}`, linkIndex, reason, outcomes, said }),
         onResumed: (replayedFrames) =>
-          emit({ type: 'link.resumed', peer, link: `link:${connectionId}`, connectionId, replayedFrames }),
+          emit({ type: 'link.resumed', peer, link: `link:${linkIndex}`, linkIndex, replayedFrames }),
       },
     })
   }

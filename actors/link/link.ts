@@ -52,11 +52,11 @@ class LinkBody implements Body {
       context,
       peer,
       link: spec.id,
-      connectionId: spec.connectionId,
+      linkIndex: spec.linkIndex,
       ref: port.ref,
       onHandover: (handover) => this.#onHandover(handover),
     })
-    this.#current = new CurrentConnection(port.children, spec.connectionId)
+    this.#current = new CurrentConnection(port.children, spec.linkIndex)
     this.#pumps = new LinkPumps(context, port.children, spec.state)
     this.#notifier = new LinkNotifier({ context, peer: peer.id, spec, port, pumps: this.#pumps })
     this.#timer = new LinkTimer(context, spec.state, (action) => this.#onDue(action))
@@ -98,11 +98,11 @@ class LinkBody implements Body {
   }
 
   facts(): LinkFacts {
-    const { connectionId, onConnectionLost, state } = this.#spec
+    const { linkIndex, onConnectionLost, state } = this.#spec
     const { number: attempt, body } = this.#current
     return {
       peer: this.#peer.id,
-      connectionId,
+      linkIndex,
       role: this.#peer.role,
       epoch: state.epoch?.name ?? null,
       attempt,
@@ -170,8 +170,8 @@ class LinkBody implements Body {
   /** Whatever may throw is done before the pipe exists, because the connection owns the pipe from then on. */
   dial(event: { addresses: readonly string[] }): void {
     const { dialect, options } = this.#context
-    const { connectionId, state } = this.#spec
-    const handshake = dialect.createDialerHandshake({ identity: options.identity, connectionId, state })
+    const { linkIndex, state } = this.#spec
+    const handshake = dialect.createDialerHandshake({ identity: options.identity, linkIndex, state })
     this.#notifier.started()
     const { pipe, timeoutMs } = this.#dial.open(event.addresses)
     this.#current.begin({ context: this.#context, begins: 'connecting', pipe, handshake, dialTimeoutMs: timeoutMs })
@@ -268,7 +268,7 @@ class LinkBody implements Body {
     if (!hasOther && this.#closing.cause === null) this.#context.connectFailed(this.#peer.id, event.cause)
   }
 
-  #announceLoss(reason: Cause, connectionId: string): void {
+  #announceLoss(reason: Cause, linkIndex: string): void {
     this.#isUp = false
     this.#pumps.detach()
     const { state, onConnectionLost } = this.#spec
@@ -283,7 +283,7 @@ class LinkBody implements Body {
       // The lanes of the group's other links end with the same cause.
       this.#cause = lost
     } else state.connectionLost(lost.message, state.reportsLoss ? errorOf(reason) : null)
-    this.#notifier.lost(connectionId, reason, isEnd ? lost : reason)
+    this.#notifier.lost(linkIndex, reason, isEnd ? lost : reason)
   }
 
   recordErrored(): void {

@@ -21,18 +21,18 @@ const noLink = -1
 class FailureTable {
   readonly #failures = new Map<string, Map<number, Failures>>()
 
-  add(peer: string, connectionId: number, last: Cause): void {
+  add(peer: string, linkIndex: number, last: Cause): void {
     const ofPeer = this.#failures.get(peer) ?? new Map<number, Failures>()
     this.#failures.set(peer, ofPeer)
-    const count = (ofPeer.get(connectionId)?.count ?? 0) + 1
+    const count = (ofPeer.get(linkIndex)?.count ?? 0) + 1
     // Inserted again, so that the latest one is last.
-    ofPeer.delete(connectionId)
-    ofPeer.set(connectionId, { count, last })
+    ofPeer.delete(linkIndex)
+    ofPeer.set(linkIndex, { count, last })
   }
 
-  opened(peer: string, connectionId: number): void {
+  opened(peer: string, linkIndex: number): void {
     const ofPeer = this.#failures.get(peer)
-    ofPeer?.delete(connectionId)
+    ofPeer?.delete(linkIndex)
     ofPeer?.delete(noLink)
   }
 
@@ -62,21 +62,21 @@ export class ConnectDiagnostics {
   }
 
   record(event: NetworkEvent): void {
-    if (event.type === 'connection.failed') this.#dials.add(event.peer, event.connectionId, event.cause)
-    else if (event.type === 'connection.rejected') this.#recordRefusal(event.peer, event.connectionId, event.cause)
+    if (event.type === 'connection.failed') this.#dials.add(event.peer, event.linkIndex, event.cause)
+    else if (event.type === 'connection.rejected') this.#recordRefusal(event.peer, event.linkIndex, event.cause)
     else if (event.type === 'connection.opened') {
       this.#known.add(event.peer)
-      this.#dials.opened(event.peer, event.connectionId)
-      this.#refusals.opened(event.peer, event.connectionId)
+      this.#dials.opened(event.peer, event.linkIndex)
+      this.#refusals.opened(event.peer, event.linkIndex)
       // They may have come from this peer. Another unknown peer will be refused again.
       this.#unknownRefusals = null
     }
   }
 
-  #recordRefusal(peer: string | null, connectionId: number | undefined, last: Cause): void {
+  #recordRefusal(peer: string | null, linkIndex: number | undefined, last: Cause): void {
     const { connectionParallelism } = this.#options
     // A control channel uses the id after those of the sessions. A peer may claim any other id.
-    const link = connectionId === undefined || connectionId > connectionParallelism ? noLink : connectionId
+    const link = linkIndex === undefined || linkIndex > connectionParallelism ? noLink : linkIndex
     if (peer !== null && this.#peers.has(peer)) this.#refusals.add(peer, link, last)
     else this.#unknownRefusals = { count: (this.#unknownRefusals?.count ?? 0) + 1, last }
   }

@@ -35,7 +35,7 @@ export interface PeerMetrics {
 
 export interface LinkMetrics extends LinkCounters {
   /** The number of the link: 0 to `connectionParallelism` - 1. */
-  readonly connectionId: number
+  readonly linkIndex: number
   readonly isUp: boolean
   /** Null in the ampc dialect. */
   readonly native: LinkFigures | null
@@ -62,9 +62,9 @@ export function metricsOf(
   }
 }
 
-function linkMetrics({ connectionId, isReady, state }: BaseLink): LinkMetrics {
+function linkMetrics({ linkIndex, isReady, state }: BaseLink): LinkMetrics {
   return {
-    connectionId,
+    linkIndex,
     isUp: isReady,
     ...state.counters,
     native: state.figures,

@@ -145,7 +145,7 @@ class PeerBody implements Body {
   /** The peer expects link 0 to leave last (docs/protocol.md, native). */
   #lastLink(): AnyActorRef | undefined {
     const first = [...this.#requests.values()].find(
-      ({ spec }) => spec.connectionId === 0 && spec.onConnectionLost === 'resume',
+      ({ spec }) => spec.linkIndex === 0 && spec.onConnectionLost === 'resume',
     )
     return first === undefined ? undefined : this.#port.children.get(first.spec.id)
   }

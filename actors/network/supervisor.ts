@@ -159,10 +159,10 @@ class SupervisorBody implements Body {
   #openBaseLinks(actorId?: string): void {
     for (const [id, links] of this.services.baseLinks.entries()) {
       if (actorId !== undefined && actorId !== `peer:${id}`) continue
-      for (const { state, connectionId, id: linkId } of links) {
+      for (const { state, linkIndex, id: linkId } of links) {
         // The peer was drained.
         if (state.end !== null) continue
-        const spec = { id: linkId, connectionId, state, onConnectionLost: this.services.options.onConnectionLost }
+        const spec = { id: linkId, linkIndex, state, onConnectionLost: this.services.options.onConnectionLost }
         send(this.#child('peers'), {
           type: 'pool.pass',
           to: `peer:${id}`,

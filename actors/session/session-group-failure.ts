@@ -9,7 +9,7 @@ import type { Channel } from './session.ts'
 
 export interface RequiredLink {
   readonly peer: string
-  readonly connectionId: number
+  readonly linkIndex: number
   readonly isReady: boolean
 }
 
@@ -47,7 +47,7 @@ function describeMissing({ context, request, links, channels, needsCredit }: Unf
 
 function describeMissingConnections(context: SessionContext, peer: string, links: readonly RequiredLink[]): string {
   const all = links.filter((link) => link.peer === peer)
-  const missing = new Set(all.filter(({ isReady }) => !isReady).map(({ connectionId }) => connectionId))
+  const missing = new Set(all.filter(({ isReady }) => !isReady).map(({ linkIndex }) => linkIndex))
   const what =
     missing.size === all.length ? 'no connection' : `only ${all.length - missing.size} of ${all.length} connections`
   return `${what} with ${peer}${context.explainNotConnected(peer, missing)}`

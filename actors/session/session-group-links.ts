@@ -13,7 +13,7 @@ export interface GroupLink {
   readonly id: string
   /** Its index among the group's links to the peer, from 0. It decides which sessions the link carries. */
   readonly number: number
-  readonly connectionId: number
+  readonly linkIndex: number
   readonly state: LinkCore
 }
 
@@ -68,7 +68,7 @@ export class SessionGroupLinks {
         this.#links.push({
           peer,
           number,
-          connectionId: this.#firstConnectionId() + number,
+          linkIndex: this.#firstConnectionId() + number,
           id: `link:${groupId}.${number}`,
           state: new AmpcLink(framing, options.limits),
         })
@@ -78,8 +78,8 @@ export class SessionGroupLinks {
 
   /** @param replyTo gets the events of the links */
   requestOwn(replyTo: AnyActorRef): void {
-    for (const { peer, id, connectionId, state } of this.#links) {
-      const spec = { id, connectionId, state, onConnectionLost: 'fail' as const }
+    for (const { peer, id, linkIndex, state } of this.#links) {
+      const spec = { id, linkIndex, state, onConnectionLost: 'fail' as const }
       this.#options.notifyPeer(peer, { type: 'link.open', request: { spec, replyTo } })
     }
   }
@@ -96,8 +96,8 @@ export class SessionGroupLinks {
     this.#links.length = 0
     this.#ready.clear()
     for (const peer of peers) {
-      for (const { id, connectionId, state, isReady } of context.baseLinks.inUse(peer).slice(0, linksPerPeer)) {
-        this.#links.push({ peer, number: connectionId, connectionId, id, state })
+      for (const { id, linkIndex, state, isReady } of context.baseLinks.inUse(peer).slice(0, linksPerPeer)) {
+        this.#links.push({ peer, number: linkIndex, linkIndex, id, state })
         if (isReady) this.#ready.add(`${peer} ${id}`)
       }
     }

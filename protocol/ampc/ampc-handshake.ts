@@ -51,9 +51,9 @@ export class AmpcDialerHandshake implements DialerHandshake {
   readonly #inbox = new Inbox()
   #step: 'echo' | 'ok' | 'done' = 'echo'
 
-  constructor(options: { identity: string; connectionId: number }) {
+  constructor(options: { identity: string; linkIndex: number }) {
     this.#identity = Buffer.from(options.identity, 'utf8')
-    this.#connectionId = options.connectionId
+    this.#connectionId = options.linkIndex
   }
 
   begin(): Buffer {
@@ -123,7 +123,7 @@ export class AmpcAcceptorHandshake implements AcceptorHandshake {
     const identity = decodeIdentity(this.#inbox.take(this.#identityLengthBytes))
     if (identity === undefined)
       throw new ProtocolError('ERR_HANDSHAKE_FAILED', 'the dialer sent an identity that is not UTF-8')
-    this.#claim = { identity, connectionId: this.#connectionId }
+    this.#claim = { identity, linkIndex: this.#connectionId }
     return { ...step, claim: this.#claim }
   }
 

@@ -28,7 +28,7 @@ const failed = (message: string, code: ErrorCode = 'ERR_TRANSPORT'): NetworkEven
   type: 'connection.failed',
   peer: peer.id,
   link: 'link:0',
-  connectionId: 0,
+  linkIndex: 0,
   connection: 'connection:0.1',
   cause: { code, message },
 })
@@ -42,7 +42,7 @@ const opened: NetworkEvent = {
   type: 'connection.opened',
   peer: peer.id,
   link: 'link:0',
-  connectionId: 0,
+  linkIndex: 0,
   connection: 'connection:0.2',
   remoteAddress: '127.0.0.1:2',
 }
@@ -74,15 +74,15 @@ describe('the diagnostics of an unconnected peer', () => {
     [
       'the outcome of the dial of another link once the first is open',
       dialing,
-      [{ ...failed('refused'), connectionId: 1 } as NetworkEvent, opened],
+      [{ ...failed('refused'), linkIndex: 1 } as NetworkEvent, opened],
       ' (1 attempt; the last: refused)',
     ],
     [
       'the refusal of another link once the first is open',
       dialing,
       [
-        { ...rejected(peer.id, 'no'), connectionId: 1 } as NetworkEvent,
-        { ...rejected(peer.id, 'not yet'), connectionId: 0 } as NetworkEvent,
+        { ...rejected(peer.id, 'no'), linkIndex: 1 } as NetworkEvent,
+        { ...rejected(peer.id, 'not yet'), linkIndex: 0 } as NetworkEvent,
         opened,
       ],
       ' (1 of its connections was refused here, the last: no)',
@@ -177,8 +177,8 @@ describe('the diagnostics of an unconnected peer', () => {
 
   it('the diagnostics cover only the links that are asked about', () => {
     const diagnostics = diagnosticsOf(dialing)
-    for (const [connectionId, message] of ['first', 'second', 'third'].entries())
-      diagnostics.record({ ...failed(message), connectionId } as NetworkEvent)
+    for (const [linkIndex, message] of ['first', 'second', 'third'].entries())
+      diagnostics.record({ ...failed(message), linkIndex } as NetworkEvent)
     expect(diagnostics.sentenceFor(peer.id, hereIs, new Set([0, 1]))).toBe(' (2 attempts; the last: second)')
   })
 

@@ -102,7 +102,7 @@ describe('calls', () => {
 })
 
 describe('the accept registry', () => {
-  const bob0 = { identity: 'bob', connectionId: 0 }
+  const bob0 = { identity: 'bob', linkIndex: 0 }
   const holder = (): boolean => true
 
   it('an entry of the accept registry is found by identity and link index together', () => {
@@ -110,17 +110,18 @@ describe('the accept registry', () => {
     claims.open(bob0, holder)
     expect([
       claims.find(bob0),
-      claims.find({ identity: 'bob', connectionId: 1 }),
-      claims.find({ identity: 'carol', connectionId: 0 }),
+      claims.find({ identity: 'bob', linkIndex: 1 }),
+      claims.find({ identity: 'carol', linkIndex: 0 }),
     ]).toEqual([holder, undefined, undefined])
   })
 
   it('the accept registry does not confuse identities that look like numbers', () => {
     const claims = new AcceptRegistry()
-    claims.open({ identity: '0 x', connectionId: 1 }, holder)
-    expect([claims.find({ identity: 'x', connectionId: 10 }), claims.find({ identity: 'x', connectionId: 1 })]).toEqual(
-      [undefined, undefined],
-    )
+    claims.open({ identity: '0 x', linkIndex: 1 }, holder)
+    expect([claims.find({ identity: 'x', linkIndex: 10 }), claims.find({ identity: 'x', linkIndex: 1 })]).toEqual([
+      undefined,
+      undefined,
+    ])
   })
 
   it('an entry of the accept registry is open for one waiter at a time', () => {

@@ -53,7 +53,7 @@ class RustAcceptor {
       onBytes: (bytes) => {
         const { write, claim } = handshake.feed(bytes)
         if (write !== undefined) pipe.write([write])
-        if (claim !== undefined) this.#claimed(pipe, claim.connectionId, handshake)
+        if (claim !== undefined) this.#claimed(pipe, claim.linkIndex, handshake)
       },
     })
     pipe.resume()

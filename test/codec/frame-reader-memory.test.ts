@@ -81,7 +81,7 @@ test("frame readers that share spare memory reuse each other's", () => {
   const frame = encodeFrame(1, { type: 'Bytes', value: Buffer.alloc(300_000, 'a') })
   for (let count = 0; count < 4; count++) {
     const reader = new NativeFrameReader(
-      { maxMessageLengthBytes: 1 << 20, connectionId: 0, spares },
+      { maxMessageLengthBytes: 1 << 20, linkIndex: 0, spares },
       { onFrame: (_lane, _descriptor, { buffer }) => seen.add(buffer).size > 0 },
     )
     for (let cut = 0; cut < frame.length; cut += 90_000) {

@@ -143,7 +143,7 @@ describe('disconnecting from a peer with several links', () => {
         await scene.sessions([alice, bob], 3)
         await scene.run<unknown>(way === 'drain' ? alice.network.drain(bob.id) : alice.network.shutdown())
         await scene.until('all links are down', () => bob.eventsOf('connection.lost').length === 3)
-        const order = bob.eventsOf('link.reset').map(({ connectionId }) => connectionId)
+        const order = bob.eventsOf('link.reset').map(({ linkIndex }) => linkIndex)
         expect(order).toHaveLength(3)
         expect(order.at(-1)).toBe(0)
       }),
@@ -156,7 +156,7 @@ describe('disconnecting from a peer with several links', () => {
       // The newest pipe belongs to link 1.
       ;[...bob.faults.pipes].at(-1)?.fallSilent()
       await scene.run(alice.network.shutdown())
-      expect(bob.eventsOf('link.reset').filter(({ connectionId }) => connectionId === 0)).toMatchObject([
+      expect(bob.eventsOf('link.reset').filter(({ linkIndex }) => linkIndex === 0)).toMatchObject([
         { reason: 'goodbye' },
       ])
     }))

@@ -16,7 +16,7 @@ export const limits = {
 
 export function createLink(own = keyA, peer = keyB, bootId = 100n, epochs = 1n): LinkEpoch {
   let drawn = epochs
-  return new LinkEpoch({ connectionId: 0, ownKey: own, peerKey: peer, limits, bootId, drawEpoch: () => drawn++ })
+  return new LinkEpoch({ linkIndex: 0, ownKey: own, peerKey: peer, limits, bootId, drawEpoch: () => drawn++ })
 }
 
 export function push(link: LinkEpoch, ...lanes: number[]): void {

@@ -114,7 +114,7 @@ it('answers that a peer never reads end the link once, one frame over the limit'
     replayWindowBytes: 1 << 22,
   }
   const epoch = new LinkEpoch({
-    connectionId: 0,
+    linkIndex: 0,
     ownKey: Buffer.alloc(32, 1),
     peerKey: Buffer.alloc(32, 2),
     bootId: 1n,

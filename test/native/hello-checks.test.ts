@@ -12,7 +12,7 @@ import {
 import { createLink, hello, keyA, keyB, limits, meet } from './epoch-scene.ts'
 
 const context: HelloContext = {
-  connectionId: 0,
+  linkIndex: 0,
   ownKey: keyA,
   peerKey: keyB,
   ownLinks: 2,

@@ -59,7 +59,7 @@ describe('an internal error while a frame is handled', () => {
           reason: 'internal-error',
         })
         expect(bob.eventsOf('link.reset')).toMatchObject([
-          { peer: alice.id, connectionId: 0, reason: 'internal-error', outcomes: { acked: 0, unknown: 0, notSent: 0 } },
+          { peer: alice.id, linkIndex: 0, reason: 'internal-error', outcomes: { acked: 0, unknown: 0, notSent: 0 } },
         ])
         const [again, other] = await oneEach(scene, alice, bob)
         await scene.run(again.send(bob.id, number(2)))

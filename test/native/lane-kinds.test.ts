@@ -93,7 +93,7 @@ describe('the outbox with frames of streams', () => {
       replayWindowBytes: 1 << 22,
     }
     const epoch = new LinkEpoch({
-      connectionId: 0,
+      linkIndex: 0,
       ownKey: Buffer.alloc(32, 1),
       peerKey: Buffer.alloc(32, 2),
       bootId: 1n,
@@ -138,7 +138,7 @@ describe('the outbox with frames of streams', () => {
     outbox.writeOwn(encodeFin(first.id))
     const frames: [number, number][] = []
     const reader = new NativeFrameReader(
-      { maxMessageLengthBytes: 1 << 20, connectionId: 0 },
+      { maxMessageLengthBytes: 1 << 20, linkIndex: 0 },
       { onFrame: (lane, _descriptor, buffer, _start, end) => frames.push([lane, buffer[end - 1] as number]) > 0 },
     )
     for (const part of outbox.takeBatch()) reader.push(part)

@@ -133,7 +133,7 @@ describe('networks with a small memory budget', () => {
       const again = await scene.start(alice.plan)
       await scene.until('the link was reset', () => bob.eventsOf('link.reset').length === 1)
       expect(bob.eventsOf('link.reset')).toMatchObject([
-        { peer: alice.id, connectionId: 0, reason: 'peer-restarted', outcomes: { acked: 0, unknown: 0, notSent: 0 } },
+        { peer: alice.id, linkIndex: 0, reason: 'peer-restarted', outcomes: { acked: 0, unknown: 0, notSent: 0 } },
       ])
       // The rest is the window of carol's session, and at most one quantum per link for sending.
       expect(bob.usedBytes).toBeLessThanOrEqual(3 * 64 * kib)
@@ -162,6 +162,6 @@ describe('networks with a small memory budget', () => {
       for (const [index, session] of theirs.entries())
         expect(numberOf(await scene.run(session.receive(alice.id)))).toBe(index)
       await scene.run(sent)
-      expect(bob.eventsOf('link.resumed').filter(({ peer }) => peer === alice.id)).toMatchObject([{ connectionId: 0 }])
+      expect(bob.eventsOf('link.resumed').filter(({ peer }) => peer === alice.id)).toMatchObject([{ linkIndex: 0 }])
     }))
 })

@@ -21,7 +21,7 @@ it('metrics() is plain JSON, counts connections, resumes and resets, and shows w
     })
     expect(metrics.memory.usedBytes).toBe(bob.usedBytes)
     expect(linkOf(bob)).toMatchObject({
-      connectionId: 0,
+      linkIndex: 0,
       isUp: true,
       valuesReceived: 50,
       native: {

@@ -59,14 +59,14 @@ function decode(descriptor: number, buffer: Buffer, start: number, end: number):
 
 const { controlLane, endpointLane, firstStreamLane } = frames
 
-function createReader(options: { max?: number; connectionId?: number } = {}): {
+function createReader(options: { max?: number; linkIndex?: number } = {}): {
   reader: NativeFrameReader
   sink: Sink
 } {
   const sink = new Sink()
   return {
     reader: new NativeFrameReader(
-      { maxMessageLengthBytes: options.max ?? 100_000, connectionId: options.connectionId ?? 0 },
+      { maxMessageLengthBytes: options.max ?? 100_000, linkIndex: options.linkIndex ?? 0 },
       sink,
     ),
     sink,
@@ -248,12 +248,12 @@ describe('lanes', () => {
 
   test('lanes of streams and of the endpoint exist on link 0 only', () => {
     for (const bytes of [frames.encodeMessageHeader(0), frames.encodeFin(firstStreamLane)]) {
-      const { reader } = createReader({ connectionId: 1 })
+      const { reader } = createReader({ linkIndex: 1 })
       expectProtocolError('ERR_UNKNOWN_DESCRIPTOR', () => {
         reader.push(bytes.subarray(0, 5))
       })
     }
-    const { reader, sink } = createReader({ connectionId: 1 })
+    const { reader, sink } = createReader({ linkIndex: 1 })
     reader.push(Buffer.concat([frames.encodeAck(1), encodeFrame(0, { type: 'Bytes', value: Buffer.from('x') })]))
     expect(sink.seen).toHaveLength(2)
   })

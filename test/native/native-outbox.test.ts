@@ -22,7 +22,7 @@ const frameCostBytes = 100 + 9 + 32
 test('lanes take turns when each acknowledgement admits only a few values', () => {
   let drawn = 0n
   const epoch = new LinkEpoch({
-    connectionId: 0,
+    linkIndex: 0,
     ownKey: new Uint8Array(32).fill(1),
     peerKey: new Uint8Array(32).fill(2),
     bootId: 1n,
@@ -62,7 +62,7 @@ test('lanes take turns when each acknowledgement admits only a few values', () =
   }
   const sent = Array.from({ length: lanes }, () => 0)
   const reader = new NativeFrameReader(
-    { maxMessageLengthBytes: 65_536, connectionId: 0 },
+    { maxMessageLengthBytes: 65_536, linkIndex: 0 },
     { onFrame: (lane) => (sent[lane]! += 1) > 0 },
   )
   const take = (): void => {
@@ -83,7 +83,7 @@ test('lanes take turns when each acknowledgement admits only a few values', () =
 test('memory of unacknowledged frames is not used again, even if values were counted before they left', () => {
   const spares = new SpareMemory(1024 * 1024)
   const epoch = new LinkEpoch({
-    connectionId: 0,
+    linkIndex: 0,
     ownKey: new Uint8Array(32).fill(1),
     peerKey: new Uint8Array(32).fill(2),
     bootId: 1n,

@@ -60,7 +60,7 @@ class End {
   constructor(key: number, peerKey: number, step: (name: string) => void) {
     let drawn = BigInt(key) << 32n
     const epoch = new LinkEpoch({
-      connectionId: 0,
+      linkIndex: 0,
       ownKey: new Uint8Array(32).fill(key),
       peerKey: new Uint8Array(32).fill(peerKey),
       bootId: 1n,
@@ -76,7 +76,7 @@ class End {
     const nowMs = (): number => (step('nowMs'), 0)
     this.state = new NativeLink({
       peer: 'bob',
-      connectionId: 0,
+      linkIndex: 0,
       epoch,
       laneWindowBytes: firstWindowBytes,
       maxMessageLengthBytes: 1 << 24,
@@ -242,7 +242,7 @@ function converse(stepName: string, at: number): Report {
     if (!alice.hasCrashed) alice.crash()
     let stray = 0
     const reader = new NativeFrameReader(
-      { maxMessageLengthBytes: 1 << 24, connectionId: 0 },
+      { maxMessageLengthBytes: 1 << 24, linkIndex: 0 },
       { onFrame: (lane, descriptor) => (stray += Number(lane < lanes && descriptor === 0x0c)) >= 0 },
     )
     for (const part of alice.state.takeBatch()) reader.push(part)

@@ -34,7 +34,7 @@ class Sender {
     this.#windowBytes = replayWindowBytes
     this.#memory = node.open()
     this.epoch = new LinkEpoch({
-      connectionId: 0,
+      linkIndex: 0,
       ownKey: new Uint8Array(32).fill(1),
       peerKey: new Uint8Array(32).fill(2),
       bootId: 1n,

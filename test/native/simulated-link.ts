@@ -72,7 +72,7 @@ export class Side {
 
   boot(): void {
     this.link = new LinkEpoch({
-      connectionId: 0,
+      linkIndex: 0,
       ownKey: this.key,
       peerKey: this.peer.key,
       limits,
@@ -278,7 +278,7 @@ export class SimulatedLink {
   #end(side: Side): End {
     const end: End = { side, queue: [], isOpen: true, finSent: false, reader: undefined as never, mine: null }
     end.reader = new NativeFrameReader(
-      { maxMessageLengthBytes: limits.maxMessageLengthBytes, connectionId: 0 },
+      { maxMessageLengthBytes: limits.maxMessageLengthBytes, linkIndex: 0 },
       {
         onFrame: (lane, descriptor, buffer, start, stop) => {
           this.#frame(end, lane, descriptor, buffer, start, stop)

@@ -56,7 +56,7 @@ function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
   return [...sorted, bytes.length].map((place, i) => bytes.subarray(i === 0 ? 0 : sorted[i - 1], place))
 }
 
-const dialer = (): AmpcDialerHandshake => new AmpcDialerHandshake({ identity: 'bob', connectionId: 7 })
+const dialer = (): AmpcDialerHandshake => new AmpcDialerHandshake({ identity: 'bob', linkIndex: 7 })
 
 describe('the dialer', () => {
   it('the dialer starts with its connection id, u32 big-endian', () => {
@@ -91,10 +91,10 @@ describe('the dialer', () => {
     expect(expectProtocolError('ERR_HANDSHAKE_FAILED', () => dialer().feed(hex(bytes))).message).toContain(sentence)
   })
 
-  it.each([0, 1, 2 ** 31, 2 ** 32 - 1])('the dialer accepts the connection id %i', (connectionId) => {
-    const one = new AmpcDialerHandshake({ identity: 'bob', connectionId })
-    expect(one.begin().equals(u32(connectionId))).toBe(true)
-    expect(one.feed(Buffer.concat([u32(connectionId), Buffer.from('2ok')])).verified).toBe(true)
+  it.each([0, 1, 2 ** 31, 2 ** 32 - 1])('the dialer accepts the connection id %i', (linkIndex) => {
+    const one = new AmpcDialerHandshake({ identity: 'bob', linkIndex })
+    expect(one.begin().equals(u32(linkIndex))).toBe(true)
+    expect(one.feed(Buffer.concat([u32(linkIndex), Buffer.from('2ok')])).verified).toBe(true)
   })
 })
 
@@ -104,7 +104,7 @@ describe('the acceptor', () => {
       for (let b = a; b <= fromDialer.length; b++) {
         const { written, claims } = feedAcceptor(new AmpcAcceptorHandshake(), cut(fromDialer, [a, b]))
         expect(Buffer.concat(written).toString('hex'), `cut at ${a} and ${b}`).toBe('00000007')
-        expect(claims).toEqual([{ identity: 'bob', connectionId: 7 }])
+        expect(claims).toEqual([{ identity: 'bob', linkIndex: 7 }])
       }
     }
   })
@@ -144,7 +144,7 @@ describe('the acceptor', () => {
     else
       expect(one.feed(Buffer.concat([head, Buffer.alloc(lengthBytes, 'x')])).claim).toEqual({
         identity: 'x'.repeat(lengthBytes),
-        connectionId: 7,
+        linkIndex: 7,
       })
   })
 
@@ -192,12 +192,12 @@ describe('the dialer and the acceptor', () => {
         identities,
         fc.integer({ min: 0, max: 2 ** 32 - 1 }),
         fc.array(fc.nat(40), { maxLength: 6 }),
-        (identity, connectionId, places) => {
-          const one = new AmpcDialerHandshake({ identity, connectionId })
+        (identity, linkIndex, places) => {
+          const one = new AmpcDialerHandshake({ identity, linkIndex })
           const other = new AmpcAcceptorHandshake()
           const echo = feedAcceptor(other, [one.begin()]).written
           const named = feedDialer(one, cut(Buffer.concat(echo), places)).written
-          expect(feedAcceptor(other, cut(named, places)).claims).toEqual([{ identity, connectionId }])
+          expect(feedAcceptor(other, cut(named, places)).claims).toEqual([{ identity, linkIndex }])
           expect(feedDialer(one, cut(other.confirm().write, places)).rest).toBe('')
         },
       ),

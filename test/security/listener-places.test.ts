@@ -139,7 +139,10 @@ describe('an evicted connection', () => {
     expect(rejected).toMatchObject([
       {
         peer: null,
-        cause: { code: 'ERR_ADMISSION_LIMIT', message: expect.stringContaining('the oldest was closed for a newer connection') as string },
+        cause: {
+          code: 'ERR_ADMISSION_LIMIT',
+          message: expect.stringContaining('the oldest was closed for a newer connection') as string,
+        },
       },
     ])
   })

@@ -108,7 +108,7 @@ describe('the admit function', () => {
     const pair = await meet({ admit: (info) => asked.push(info) > 0 })
     await sessionsOf(pair)
     expect(asked).toEqual([
-      { peer: pair.guestId, connectionId: 0, remoteAddress: expect.stringMatching(/^127\.0\.0\.1:\d+$/) as string },
+      { peer: pair.guestId, linkIndex: 0, remoteAddress: expect.stringMatching(/^127\.0\.0\.1:\d+$/) as string },
     ])
   })
 

@@ -285,7 +285,12 @@ describe('the options of ampc TLS', () => {
       'ERR_CERTIFICATE_UNUSABLE',
       /the root of "bob" is not/,
     ],
-    ['a root that is not an authority', { roots: { bob: bob.certificate } }, 'ERR_CERTIFICATE_UNUSABLE', /not a CA certificate/],
+    [
+      'a root that is not an authority',
+      { roots: { bob: bob.certificate } },
+      'ERR_CERTIFICATE_UNUSABLE',
+      /not a CA certificate/,
+    ],
     [
       'one root for two peers',
       { roots: { bob: roots.bob.pem, carol: roots.bob.pem } },

@@ -33,7 +33,7 @@ import { RetransmitBuffer } from './retransmit-buffer.ts'
 import { areEpochsOk, canContinueFrom, verdictOf, type Verdict } from '../handshake/verdict.ts'
 
 export interface LinkEpochOptions {
-  readonly connectionId: number
+  readonly linkIndex: number
   readonly ownKey: Uint8Array
   readonly peerKey: Uint8Array
   /** What this side announces in its hellos. A change of configuration makes a new LinkEpoch. */
@@ -161,7 +161,7 @@ export class LinkEpoch {
       resumeTimeoutMs,
       links,
       replayWindowBytes,
-      connectionId: this.#options.connectionId,
+      connectionId: this.#options.linkIndex,
       bootId: this.#bootId,
       epoch: this.#epoch,
       nextEpoch: this.#nextEpoch,
@@ -288,9 +288,9 @@ export class LinkEpoch {
   }
 
   #context(): HelloContext {
-    const { connectionId, ownKey, peerKey, limits } = this.#options
+    const { linkIndex, ownKey, peerKey, limits } = this.#options
     return {
-      connectionId,
+      linkIndex,
       ownKey,
       peerKey,
       ownLinks: limits.links,

@@ -23,7 +23,7 @@ const epochLimitNames = [
 export type HelloOrigin = Pick<Hello, 'bootId' | 'helloNumber'>
 
 export interface HelloContext {
-  readonly connectionId: number
+  readonly linkIndex: number
   readonly ownKey: Uint8Array
   /** The key of the peer of this link. Under TLS, that of the certificate. */
   readonly peerKey: Uint8Array
@@ -53,10 +53,10 @@ export function checkInboundHello(hello: Hello, context: HelloContext): HelloFau
 
 /** An acceptor's answer. It is never stale: it was made for the hello that it answers. */
 export function checkAnswerHello(hello: Hello, context: HelloContext): HelloFault | null {
-  if (hello.connectionId !== context.connectionId) {
+  if (hello.connectionId !== context.linkIndex) {
     return fault(
       'bad-hello',
-      `The answer is for the connection id ${hello.connectionId}; ${context.connectionId} was asked for.`,
+      `The answer is for the connection id ${hello.connectionId}; ${context.linkIndex} was asked for.`,
     )
   }
   return checkParty(hello, context) ?? checkLink(hello, context) ?? checkLimits(hello, context)

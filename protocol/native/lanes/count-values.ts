@@ -12,7 +12,7 @@ export function countValues(batch: readonly Buffer[]): Map<number, number> {
     if (isPaying(laneKindOf(lane), descriptor)) counts.set(lane, (counts.get(lane) ?? 0) + 1)
     return false
   }
-  const reader = new NativeFrameReader({ maxMessageLengthBytes: 0xffff_ffff, connectionId: 0 }, { onFrame: count })
+  const reader = new NativeFrameReader({ maxMessageLengthBytes: 0xffff_ffff, linkIndex: 0 }, { onFrame: count })
   for (const part of batch) reader.push(part)
   return counts
 }

@@ -22,7 +22,7 @@ export interface LinkWitness {
 }
 
 export interface NativeLinkOptions extends OutboxOptions {
-  readonly connectionId: number
+  readonly linkIndex: number
   readonly epoch: LinkEpoch
   readonly laneWindowBytes: number
   readonly maxMessageLengthBytes: number

@@ -87,7 +87,7 @@ export class NativeAcceptorHandshake implements AcceptorHandshake {
     this.#rest = step.rest
     if (step.rest.length > 0)
       return { refuse: refusalOf({ name: 'bad-hello', message: 'bytes came between the hello and the answer' }) }
-    return { claim: { identity: encodePeerId(step.hello.publicKey), connectionId: step.hello.connectionId } }
+    return { claim: { identity: encodePeerId(step.hello.publicKey), linkIndex: step.hello.connectionId } }
   }
 
   judge(state: LinkCore, hasSentHello: boolean): HandshakeFault | null {

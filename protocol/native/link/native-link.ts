@@ -115,8 +115,8 @@ export class NativeLink implements LinkCore, DeliveryReports {
   }
 
   createReader(): FrameSource {
-    const { maxMessageLengthBytes, connectionId, spares } = this.#options
-    return (this.#reader = new NativeFrameReader({ maxMessageLengthBytes, connectionId, spares }, this))
+    const { maxMessageLengthBytes, linkIndex, spares } = this.#options
+    return (this.#reader = new NativeFrameReader({ maxMessageLengthBytes, linkIndex, spares }, this))
   }
 
   /** A session group takes its ids on this link. Those of `ids` are made here, each with `openLane`. */

@@ -97,7 +97,7 @@ export class HostilePeer {
   #read(): void {
     const hello = new HelloReader('dialer')
     const frames = new NativeFrameReader(
-      { maxMessageLengthBytes: 0xffff_ffff, connectionId: 0 },
+      { maxMessageLengthBytes: 0xffff_ffff, linkIndex: 0 },
       {
         onFrame: (lane, descriptor, buffer, start, end) => {
           this.heard.set(descriptor, (this.heard.get(descriptor) ?? 0) + 1)

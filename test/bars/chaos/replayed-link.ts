@@ -39,7 +39,7 @@ function countedFrames(bytes: Buffer, role: 'dialer' | 'acceptor'): Buffer[] {
       return true
     },
   }
-  new NativeFrameReader({ ...limits, connectionId: 0 }, sink).push(step.rest)
+  new NativeFrameReader({ ...limits, linkIndex: 0 }, sink).push(step.rest)
   return frames
 }
 
@@ -70,10 +70,10 @@ export class ReplayedSide {
   replay(ends: Iterable<number>): string {
     const told = createHash('sha1')
     let epochs = 1n
-    const epoch = new LinkEpoch({ connectionId: 0, ...this.#keys, limits, bootId: 1n, drawEpoch: () => (epochs += 1n) })
+    const epoch = new LinkEpoch({ linkIndex: 0, ...this.#keys, limits, bootId: 1n, drawEpoch: () => (epochs += 1n) })
     const state = new NativeLink({
       peer: 'peer',
-      connectionId: 0,
+      linkIndex: 0,
       epoch,
       laneWindowBytes: limits.laneWindowBytes,
       maxMessageLengthBytes: limits.maxMessageLengthBytes,

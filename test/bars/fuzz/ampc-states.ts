@@ -159,7 +159,7 @@ function run(built: Built, input: Buffer, dice: Dice, trace: Trace, framing: 'se
 }
 
 function dialer(input: Buffer, dice: Dice, trace: Trace): void {
-  const handshake = new AmpcDialerHandshake({ identity: 'alice', connectionId: 0 })
+  const handshake = new AmpcDialerHandshake({ identity: 'alice', linkIndex: 0 })
   handshake.begin()
   feed(handshake, input, dice, trace)
 }

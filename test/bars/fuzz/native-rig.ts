@@ -43,7 +43,7 @@ export class NativeRig implements LinkHooks {
   readonly #reader: NativeFrameReader
   readonly #own: NativeFrameReader
   readonly #trace: Trace
-  readonly #connectionId: number
+  readonly #linkIndex: number
   nowMs = 1000
   /** The application does not read. */
   isLazy = false
@@ -54,11 +54,11 @@ export class NativeRig implements LinkHooks {
   #flushRequested = false
   #epochs = firstEpochs.epoch
 
-  constructor(trace: Trace, connectionId = 0) {
+  constructor(trace: Trace, linkIndex = 0) {
     this.#trace = trace
-    this.#connectionId = connectionId
+    this.#linkIndex = linkIndex
     const epoch = new LinkEpoch({
-      connectionId,
+      linkIndex,
       ownKey,
       peerKey,
       limits,
@@ -67,7 +67,7 @@ export class NativeRig implements LinkHooks {
     })
     this.state = new NativeLink({
       peer: 'peer',
-      connectionId,
+      linkIndex,
       epoch,
       laneWindowBytes: limits.laneWindowBytes,
       maxMessageLengthBytes,
@@ -79,7 +79,7 @@ export class NativeRig implements LinkHooks {
     })
     this.state.setHooks(this)
     this.#reader = new NativeFrameReader(
-      { maxMessageLengthBytes, connectionId },
+      { maxMessageLengthBytes, linkIndex },
       {
         onFrame: (lane, descriptor, buffer, bodyStart, bodyEnd) => {
           trace.accepted((kindBits[laneKindOf(lane)] << 8) | descriptor)
@@ -93,7 +93,7 @@ export class NativeRig implements LinkHooks {
       },
     )
     // The reader of the other side must accept what this side writes.
-    this.#own = new NativeFrameReader({ maxMessageLengthBytes: 0xffff_ffff, connectionId }, { onFrame: () => true })
+    this.#own = new NativeFrameReader({ maxMessageLengthBytes: 0xffff_ffff, linkIndex }, { onFrame: () => true })
   }
 
   // Acts as the actor of a link.
@@ -154,7 +154,7 @@ export class NativeRig implements LinkHooks {
     const mine = this.state.epoch.composeHello()
     this.#own.reset()
     this.#reader.reset()
-    this.adopt({ mine, theirs: { ...peerHello, connectionId: this.#connectionId, ...theirs } })
+    this.adopt({ mine, theirs: { ...peerHello, connectionId: this.#linkIndex, ...theirs } })
   }
 
   adopt(agreed: { readonly mine: Hello; readonly theirs: Hello }): void {

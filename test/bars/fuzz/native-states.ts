@@ -40,7 +40,7 @@ function openWithValues(rig: NativeRig): void {
 
 interface State {
   readonly name: string
-  readonly connectionId?: number
+  readonly linkIndex?: number
   readonly weight?: number
   build(rig: NativeRig): void
 }
@@ -158,7 +158,7 @@ const open: readonly State[] = [
   },
   {
     name: 'another link than 0',
-    connectionId: 1,
+    linkIndex: 1,
     weight: 2,
     build: (rig) => {
       rig.connect()
@@ -185,14 +185,14 @@ function feed(rig: NativeRig, input: Buffer, dice: Dice): void {
   }
 }
 
-function stateTarget({ name, weight = 1, connectionId = 0, build }: State, seeds: Seeds): Target {
+function stateTarget({ name, weight = 1, linkIndex = 0, build }: State, seeds: Seeds): Target {
   return {
     name: `native: ${name}`,
     seeds,
     weight: 40 * weight,
     framesMax: 40,
     run: (input, dice, trace) => {
-      const rig = new NativeRig(trace, connectionId)
+      const rig = new NativeRig(trace, linkIndex)
       build(rig)
       feed(rig, input, dice)
       rig.check()

@@ -110,7 +110,7 @@ function binaryBombs(): Bomb[] {
   const native = (name: string, bytes: Buffer, code: string | null): Bomb => ({
     name: `native frame ${name}`,
     code,
-    run: () => new NativeFrameReader({ maxMessageLengthBytes: 16 * mebibyte, connectionId: 0 }, ignore).push(bytes),
+    run: () => new NativeFrameReader({ maxMessageLengthBytes: 16 * mebibyte, linkIndex: 0 }, ignore).push(bytes),
   })
   const control = (name: string, bytes: Buffer, code: string | null): Bomb => ({
     name: `control frame ${name}`,

@@ -173,7 +173,7 @@ const epochLimits = { maxMessageLengthBytes: 65_536, laneWindowBytes: 4096, link
 function epoch(resumeTimeoutMs: number, own: number): LinkEpoch {
   let drawn = BigInt(own) * 100n
   return new LinkEpoch({
-    connectionId: 0,
+    linkIndex: 0,
     ownKey: new Uint8Array(32).fill(own),
     peerKey: new Uint8Array(32).fill(3 - own),
     limits: { ...epochLimits, resumeTimeoutMs },

@@ -56,7 +56,7 @@ function declares(reader: { push(chunk: Buffer): void }, ...parts: Buffer[]): vo
 }
 
 const native = (max = 1 << 20): NativeFrameReader =>
-  new NativeFrameReader({ maxMessageLengthBytes: max, connectionId: 0 }, sink)
+  new NativeFrameReader({ maxMessageLengthBytes: max, linkIndex: 0 }, sink)
 const head = (lane: number, descriptor: number): Buffer => Buffer.concat([u32(lane), Buffer.of(descriptor)])
 const { Open, Reset, Goodbye } = frames.nativeDescriptors
 
