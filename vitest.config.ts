@@ -7,7 +7,8 @@ export default defineConfig(({ mode }) => ({
     include: ['test/**/*.test.ts'],
     // `npm run test:all` runs with `--mode all`.
     exclude: mode === 'all' ? [] : ['test/**/*.long.test.ts'],
-    // Real sockets and child processes are part of the suite: a hung test must fail with its name, not with the runner's.
+    // Real sockets and child processes are part of the suite: a hung test must fail with its name, not with the
+    // runner's.
     testTimeout: 20_000,
     setupFiles: ['test/support/no-dead-letters.ts'],
     pool: 'forks',

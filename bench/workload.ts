@@ -226,7 +226,8 @@ export class Driver {
     return new Promise((resolve, reject) => {
       const pump = (): void => {
         try {
-          // A subject that is waited for after each value comes here each time: looking at the clock would be part of it.
+          // A subject that is waited for after each value comes here each time: looking at the clock would be part of
+          // it.
           if (left === 0) {
             if (monotonicUs() >= this.#deadlineUs) return resolve()
             left = burst

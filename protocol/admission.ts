@@ -1,6 +1,7 @@
 /**
- * Owns: which inbound connections may begin a handshake: limits on pending connections, in total and per address, and on the
- * connection rate of an address; and which pending connection is evicted for a new one (docs/decisions/0005-who-gives-way.md).
+ * Owns: which inbound connections may begin a handshake: limits on pending connections, in total and per address, and
+ * on the connection rate of an address; and which pending connection is evicted for a new one
+ * (docs/decisions/0005-who-gives-way.md).
  * Independent of: sockets and clocks; time is passed in. It decides before a connection costs anything.
  */
 import { addressOf, PeerAddresses } from './peer-addresses.ts'
@@ -43,7 +44,10 @@ export class Admission {
   /** In the order of their arrival. */
   readonly #pending = new Map<string, Pending>()
 
-  /** @param peers the addresses where peers have proved their keys; shared, so that it outlives a restart of the listener */
+  /**
+   * @param peers the addresses where peers have proved their keys; shared, so that it outlives a restart of the
+   *   listener
+   */
   constructor(limits: AdmissionLimits, peers = new PeerAddresses()) {
     this.#limits = limits
     this.#peers = peers
@@ -59,8 +63,8 @@ export class Admission {
   }
 
   /**
-   * Decides about a new connection. At this point only its address is known.
-   * Where a peer has proved its key before, neither the rate nor the number of handshakes from that address turns it away.
+   * Decides about a new connection. At this point only its address is known. Where a peer has proved its key before,
+   * neither the rate nor the number of handshakes from that address turns it away.
    * @param id of the connection, unique
    * @param host where it comes from, without the port
    */
@@ -91,8 +95,8 @@ export class Admission {
   }
 
   /**
-   * Ends the handshake of a connection. A connection that authenticated gives its token back, so that the rate limits only those
-   * that do not.
+   * Ends the handshake of a connection. A connection that authenticated gives its token back, so that the rate limits
+   * only those that do not.
    * @param isProved whether the identity rests on a key; one that was only claimed says nothing about the address
    */
   settle(id: string, authenticated: boolean, isProved = authenticated): void {
@@ -108,8 +112,8 @@ export class Admission {
   }
 
   /**
-   * The oldest handshake of the busiest address. An address of a peer is spared up to the number that a stranger may have; if
-   * only such addresses are left, they give way to each other, and not to strangers.
+   * The oldest handshake of the busiest address. An address of a peer is spared up to the number that a stranger may
+   * have; if only such addresses are left, they give way to each other, and not to strangers.
    */
   #oldestOfBusiest(isForPeer: boolean): string | undefined {
     const sources = new Set([...this.#pending.values()].map(({ source }) => source))

@@ -1,5 +1,6 @@
 /**
- * Owns: what pumps, link actors and session groups ask of a link, whatever its dialect: sending, receiving and lifecycle.
+ * Owns: what pumps, link actors and session groups ask of a link, whatever its dialect: sending, receiving and
+ * lifecycle.
  * Independent of: how a dialect does it (ampc/ampc-link.ts, native/link/native-link.ts).
  */
 import type { FrameSink } from '../codec/frame-assembler.ts'
@@ -58,12 +59,13 @@ export interface Outbound {
 export interface LinkSending {
   readonly outbound: Outbound
   /**
-   * Copies the value into the write batch, or takes its memory over (`transfer`). False: it was not accepted, use `waitToSend`.
-   * Throws ERR_INVALID_VALUE, ERR_NOT_TRANSFERABLE.
+   * Copies the value into the write batch, or takes its memory over (`transfer`). False: it was not accepted, use
+   * `waitToSend`. Throws ERR_INVALID_VALUE, ERR_NOT_TRANSFERABLE.
    */
   trySend(lane: Lane, value: NetworkValue, transfer?: boolean): boolean
   /**
-   * Copies the value, or takes its memory over, before it returns. The returned function withdraws it. Throws as `trySend`.
+   * Copies the value, or takes its memory over, before it returns. The returned function withdraws it. Throws as
+   * `trySend`.
    */
   waitToSend(
     lane: Lane,
@@ -78,8 +80,9 @@ export interface LinkSending {
   /** The socket accepts no more, or there is none. */
   block(): void
   /**
-   * Calls back when the peer has acknowledged everything that the lane has handed to the link so far, or with the reason
-   * why it never will (ERR_DIALECT_UNSUPPORTED in a dialect without acknowledgements). The returned function cancels.
+   * Calls back when the peer has acknowledged everything that the lane has handed to the link so far, or with the
+   * reason why it never will (ERR_DIALECT_UNSUPPORTED in a dialect without acknowledgements). The returned function
+   * cancels.
    */
   whenAcked(lane: Lane, resolve: () => void, reject: (error: Error) => void): () => void
 }
@@ -136,7 +139,9 @@ export interface LinkLifecycle {
   openLane(id: number): Lane
   /** Ends a lane: later frames for it are counted and dropped. `discard` also drops what is unread. */
   closeLane(lane: Lane, error: Error, discard: boolean): void
-  /** Keeps frames for sessions from this id on until their lanes are opened. Only where both sides count session ids. */
+  /**
+   * Keeps frames for sessions from this id on until their lanes are opened. Only where both sides count session ids.
+   */
   expectLanesFrom?(id: number): void
   /** A connection is adopted. `agreed` is the result of its handshake. @returns what is written to it first */
   established(agreed: unknown): readonly Buffer[]
@@ -165,5 +170,7 @@ export interface LinkLifecycle {
 
 export interface LinkCore extends LinkSending, LinkReceiving, LinkLifecycle {}
 
-/** What the link actor does when time is up. The Ping of `ping` is in the write batch already; the Ack of `ack` waits. */
+/**
+ * What the link actor does when time is up. The Ping of `ping` is in the write batch already; the Ack of `ack` waits.
+ */
 export type DueAction = 'ack' | 'ping' | 'suspect' | 'look-again' | 'dead' | 'expired'

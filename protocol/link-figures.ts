@@ -36,8 +36,8 @@ export interface LinkFigures {
     readonly pendingBytes: number
   }
   /**
-   * Over all lanes. `receivableBytes`: what the peer may still send; `sendableBytes`: what this side may still send. Below 0
-   * while a large value is paid off.
+   * Over all lanes. `receivableBytes`: what the peer may still send; `sendableBytes`: what this side may still send.
+   * Below 0 while a large value is paid off.
    */
   readonly credit: {
     readonly sendableBytes: number

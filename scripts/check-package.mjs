@@ -2,7 +2,8 @@
 /**
  * Checks the package as a stranger gets it: packs it, installs the tarball into an empty TypeScript project, compiles a
  * file that uses every export of every entry, runs the result, and lets publint read the tarball.
- * Owns the temporary project and the order of the steps. Refuses to know what the package does, and to read its sources.
+ * Owns the temporary project and the order of the steps. Independent of what the package does, and to read its
+ * sources.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -73,7 +74,10 @@ function install(project, tarball) {
   })
 }
 
-/** Links between documents that lead out of the package, and maps to sources that are not in it. Answers how many files it read. */
+/**
+ * Links between documents that lead out of the package, and maps to sources that are not in it. Answers how many files
+ * it read.
+ */
 function readFilesOf(installed) {
   const files = readdirSync(installed, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())

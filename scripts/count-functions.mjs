@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
  * Counts the files and functions of a compiled tree that run for one byte, one dial and one reconnect.
- * Owns: the scene (two native TLS networks in this process, with a plain TCP relay between them), the phases and the sums.
+ * Owns: the scene (two native TLS networks in this process, with a plain TCP relay between them), the phases and the
+ * sums.
  * Independent of: the layout of the tree. It uses the public API only, so that it can compare two versions.
  *
  * Counted with V8's precise coverage: a function counts if it was called at least once in the phase, on either side.

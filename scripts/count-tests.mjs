@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * Prints `N passed, N failed` from the file that vitest's JSON reporter wrote. Owns the sum, and what counts as failed.
- * Refuses to know how the tests were run.
+ * Independent of how the tests were run.
  *
  * A file that breaks before its first test has no test to count, and a run that wrote no file has none at all: each
  * counts as one failed, so that the line never says `0 failed` about a run that was not whole.

@@ -30,7 +30,7 @@ export interface SimulatedNetworkOptions {
 }
 
 /** How one connection is broken: which ends are notified. */
-export type Break = 'both' | 'dialler' | 'acceptor' | 'nobody'
+export type Break = 'both' | 'dialler' | 'acceptor' | 'neither'
 
 interface Held {
   readonly from: SimulatedPipe

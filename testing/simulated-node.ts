@@ -182,8 +182,8 @@ export class SimulatedNode implements Transport {
   }
 
   /**
-   * Clock, random source, network, names and a silent log of the running process: for `createNetwork(config, { environment
-   * })`.
+   * Clock, random source, network, names and a silent log of the running process: for `createNetwork(config, {
+   * environment })`.
    */
   get environment(): Environment {
     const { process } = this

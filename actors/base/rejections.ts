@@ -1,5 +1,5 @@
 /**
- * Owns: rejections of callbacks of the application that are asynchronous although nobody waits for them.
+ * Owns: rejections of callbacks of the application that are asynchronous although they are not awaited.
  * Independent of: what the callbacks are for, and how a failure is reported.
  */
 

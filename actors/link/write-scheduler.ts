@@ -60,8 +60,8 @@ export class WriteScheduler {
   }
 
   /**
-   * Life of a byte 4/12: requests one call of `writeBatch`. It is made in nextTick, not in a microtask: an awaited `send` runs in
-   * microtasks, so every value would be written separately.
+   * Life of a byte 4/12: requests one call of `writeBatch`. It is made in nextTick, not in a microtask: an awaited
+   * `send` runs in microtasks, so every value would be written separately.
    */
   requestBatch(writes: LinkWrites): void {
     if (this.#due.push(writes) === 1) this.#clock.nextTick(this.#endTick)

@@ -57,7 +57,9 @@ export class SessionGroupLinks {
     return this.#failed.size === this.#links.length
   }
 
-  /** Creates the states of links that only this group uses. Lanes can be opened before `requestOwn` starts to connect. */
+  /**
+   * Creates the states of links that only this group uses. Lanes can be opened before `requestOwn` starts to connect.
+   */
   createOwn(): void {
     const { context, groupId, purpose, peers, linksPerPeer } = this.#options
     const { dialect, options } = context

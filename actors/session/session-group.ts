@@ -1,5 +1,6 @@
 /**
- * Owns: one `makeSessions` call or one control channel: its place in the queue, its sessions, and that it ends as a whole.
+ * Owns: one `makeSessions` call or one control channel: its place in the queue, its sessions, and that it ends as a
+ * whole.
  * Independent of: sockets and frames; how links come up. The chart is machines/session-group.ts.
  */
 import { sessionGroupActions, sessionGroupMachine } from '../../machines/session-group.ts'

@@ -251,11 +251,9 @@ export class Session {
       // The handler threw for a value in the queue. As for any other value, only this lane ends.
       state.closeLane(
         lane,
-        new StatewireError(
-          'ERR_HANDLER_FAILED',
-          `the handler of session ${this.id} threw: ${messageOf(error)}`,
-          { cause: error },
-        ),
+        new StatewireError('ERR_HANDLER_FAILED', `the handler of session ${this.id} threw: ${messageOf(error)}`, {
+          cause: error,
+        }),
         true,
       )
     }

@@ -28,7 +28,7 @@ export interface Intensity {
  */
 export const defaultIntensity: Intensity = { restartsMax: 5, periodMs: 10_000 }
 
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- XState's own variance: a parent holds children of all kinds
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a parent holds children of all kinds
 export type AnyChildLogic = ActorLogic<any, any, any, any, any>
 
 export interface ChildSpec {

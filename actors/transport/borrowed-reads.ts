@@ -15,9 +15,9 @@ import type { PipeHandlers } from '../base/pipe.ts'
 export const readBufferBytes = 64 * 1024
 
 /**
- * Life of a byte 8/12: the kernel's bytes, or one TLS record. Passes everything the socket reads to `onBytes` instead of the
- * event 'data', which must have no listener. The bytes are valid until `onBytes` returns. The socket must be connected;
- * a paused socket stays paused.
+ * Life of a byte 8/12: the kernel's bytes, or one TLS record. Passes everything the socket reads to `onBytes` instead
+ * of the event 'data', which must have no listener. The bytes are valid until `onBytes` returns. The socket must be
+ * connected; a paused socket stays paused.
  * @param memory one for all sockets of a thread, because a read and its callback are one step
  * @returns whether the socket reads into this memory
  */

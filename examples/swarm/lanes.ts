@@ -78,7 +78,7 @@ export class Lanes {
 
   /** After a crash of this process: the other peer first has to see that its links were reset. */
   makeAgain(): Promise<void> {
-    return (this.#renewal ??= this.#makeAnew(this.#sessions))
+    return (this.#renewal ??= this.#makeAgain(this.#sessions))
   }
 
   /** Reads these sessions from now on. */
@@ -156,10 +156,10 @@ export class Lanes {
   /** Once for all lanes that saw these sessions end; a lane that saw it late already has the new ones. */
   #renew(over: readonly Session[]): Promise<void> {
     if (this.#sessions !== over) return Promise.resolve()
-    return (this.#renewal ??= this.#makeAnew(over))
+    return (this.#renewal ??= this.#makeAgain(over))
   }
 
-  async #makeAnew(over: readonly Session[]): Promise<void> {
+  async #makeAgain(over: readonly Session[]): Promise<void> {
     // Also the lanes on links that were not reset: their end notifies the peer, and the numbers of both sides stay
     // equal.
     for (const session of over) session.close()

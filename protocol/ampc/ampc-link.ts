@@ -1,8 +1,8 @@
 /**
  * Owns: one ampc link, which outlives its sockets: its lanes, what arrived and is unread, and how many values a broken
  * connection may have lost. Its sending half is ampc-outbox.ts.
- * Independent of: sockets, clocks, actors. Two pumps (actors/link/forwarder.ts) drive it; its actor tells it when a connection
- * comes and goes.
+ * Independent of: sockets, clocks, actors. Two pumps (actors/link/forwarder.ts) drive it; its actor tells it when a
+ * connection comes and goes.
  *
  * Invariants
  *   - A value that waits is copied when it is queued, and enters the write batch only while the link flows.
@@ -211,7 +211,10 @@ export class AmpcLink implements LinkCore {
     this.#outbox.block()
   }
 
-  /** Every lane is notified, at its place in the order of values. Frames not handed over go first on the next connection. */
+  /**
+   * Every lane is notified, at its place in the order of values. Frames not handed over go first on the next
+   * connection.
+   */
   connectionLost(message: string, cause: unknown): void {
     this.#isConnected = false
     this.block()

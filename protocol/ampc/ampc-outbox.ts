@@ -1,6 +1,6 @@
 /**
- * Owns: the sending half of an ampc link: the write batch, the values that wait while the link does not flow, and the frames
- * that a lost connection did not take.
+ * Owns: the sending half of an ampc link: the write batch, the values that wait while the link does not flow, and the
+ * frames that a lost connection did not take.
  * Independent of: what arrives, sockets and clocks.
  */
 import { encodedLength } from '../../codec/encode-value.ts'
@@ -13,12 +13,15 @@ import type { Framing } from '../dialect.ts'
 import type { Lane } from '../lane.ts'
 import type { LinkCounters, LinkHooks, Outbound } from '../link-core.ts'
 
-/** What each waiting value costs besides its bytes, so that many empty values are bounded too. About the size of its objects. */
+/**
+ * What each waiting value costs besides its bytes, so that many empty values are bounded too. About the size of its
+ * objects.
+ */
 export const valueOverheadBytes = 64
 
 /**
- * A write batch of this length is written before the tick ends. Short frames: 64 KiB, so that the kernel works while the
- * next are encoded. Large frames: 1 MiB in one gathered write, which is faster than a write for each.
+ * A write batch of this length is written before the tick ends. Short frames: 64 KiB, so that the kernel works while
+ * the next are encoded. Large frames: 1 MiB in one gathered write, which is faster than a write for each.
  */
 const flushAtBytes = 64 * 1024
 const flushLargeAtBytes = 1024 * 1024
@@ -152,7 +155,10 @@ export class AmpcOutbox implements Outbound {
     this.#isFlowing = false
   }
 
-  /** The connection is gone. What it did not take goes first on the next one. @returns how many frames of each lane that is */
+  /**
+   * The connection is gone. What it did not take goes first on the next one. @returns how many frames of each lane that
+   * is
+   */
   carryOver(): Map<number, number> {
     this.#carriedOver = this.takeBatch()
     const counts = new Map<number, number>()

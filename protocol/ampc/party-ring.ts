@@ -9,7 +9,10 @@ export interface Ring {
   readonly previous: string
 }
 
-/** Parties in the order of their identities as bytes: alice, bob, charlie. With two parties, next and previous are the same. */
+/**
+ * Parties in the order of their identities as bytes: alice, bob, charlie. With two parties, next and previous are the
+ * same.
+ */
 export function ringAround(own: string, peers: readonly string[]): Ring {
   const parties = [...peers, own].sort(compareIdentities)
   const place = parties.indexOf(own)

@@ -23,8 +23,8 @@ export class SessionNumbering {
    * at 0.
    */
   succeeded(first: number, count: number): void {
-    const beginsAnew = first === 0 && this.first(count) === 0
-    this.#next = beginsAnew ? count : Math.max(this.#next, first + count)
+    const wraps = first === 0 && this.first(count) === 0
+    this.#next = wraps ? count : Math.max(this.#next, first + count)
   }
 }
 

@@ -9,9 +9,9 @@ import { flipMany } from '../bars/chaos/bitflip.ts'
 const seed = Number(process.env['BITFLIP_SEED'] ?? 1)
 
 it(`a flipped bit is never delivered, closes its socket, and loses no value (seed ${seed})`, async () => {
-  const { flips, heads, endedMs, handshakeEndedMs, errors, lost, duplicated, reordered, spoilt, values } =
+  const { flips, heads, endedMs, handshakeEndedMs, errors, lost, duplicated, reordered, corrupted, values } =
     await flipMany(40, seed, () => {})
-  expect([errors, lost, duplicated, reordered, spoilt, flips]).toEqual([[], 0, 0, 0, 0, 40])
+  expect([errors, lost, duplicated, reordered, corrupted, flips]).toEqual([[], 0, 0, 0, 0, 40])
   expect(heads).toBeGreaterThan(3)
   expect(endedMs.length).toBeGreaterThan(30)
   expect(values).toBeGreaterThan(5_000)

@@ -7,7 +7,7 @@ import { killKinds, killMany } from '../bars/chaos/chaos-kill.ts'
 import { measureResume } from '../bars/chaos/resume-latency.ts'
 
 const seed = Math.floor(Math.random() * 2 ** 31)
-const faultless = { lost: 0, duplicated: 0, reordered: 0, spoilt: 0 }
+const faultless = { lost: 0, duplicated: 0, reordered: 0, corrupted: 0 }
 
 it(`three peers lose and duplicate no value while sockets are killed in four ways (seed ${seed})`, async () => {
   const counts = await killMany({ kills: 80, values: 8_000, sessions: 4, seed, progress: () => {} })

@@ -26,7 +26,7 @@ describe('the value counter of a lane', () => {
     ['a value that arrives late', [0, 2, 1, 3], 4, { reordered: 1 }],
     ['that every value is missing', [], 2, { lost: 2 }],
   ])('the value counter of a lane detects %s', (_name, numbers, sent, faults) => {
-    expect(count(numbers).faultsOf(sent)).toEqual({ lost: 0, duplicated: 0, reordered: 0, spoilt: 0, ...faults })
+    expect(count(numbers).faultsOf(sent)).toEqual({ lost: 0, duplicated: 0, reordered: 0, corrupted: 0, ...faults })
   })
 
   it('the value counter of a lane detects a value that does not match its number', () => {
@@ -34,7 +34,7 @@ describe('the value counter of a lane', () => {
     const bytes = Buffer.from((countedValue(15) as { value: Uint8Array }).value)
     bytes[5] = (bytes[5] as number) ^ 1
     lane.take({ type: 'Bytes', value: bytes })
-    expect(lane.faultsOf(1)).toMatchObject({ spoilt: 1, lost: 0 })
+    expect(lane.faultsOf(1)).toMatchObject({ corrupted: 1, lost: 0 })
   })
 
   it('the value counter of a lane maps a number to the same value every time', () => {

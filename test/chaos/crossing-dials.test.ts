@@ -16,7 +16,7 @@ it.each(['plaintext', 'tls'] as const)(
       lost: 0,
       duplicated: 0,
       reordered: 0,
-      spoilt: 0,
+      corrupted: 0,
       errors: [],
     })
     expect(counts.bothArrived).toBeGreaterThan(15)

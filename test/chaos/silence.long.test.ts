@@ -8,7 +8,7 @@ import { dropMany } from '../bars/chaos/half-open.ts'
 import { shortKeepAlive } from '../bars/chaos/short-keep-alive.ts'
 
 const seed = Math.floor(Math.random() * 2 ** 31)
-const faultless = { lost: 0, duplicated: 0, reordered: 0, spoilt: 0, errors: [] }
+const faultless = { lost: 0, duplicated: 0, reordered: 0, corrupted: 0, errors: [] }
 
 it(`a frozen process is declared dead only after a long freeze, and no value is missing (seed ${seed})`, async () => {
   const counts = await freezeMany({

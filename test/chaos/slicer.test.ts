@@ -27,11 +27,11 @@ describe('the byte stream of a conversation', () => {
     const { up } = recorded.bytes
     const whole = new ReplayedSide(recorded, 'up').replay([])
     for (const missing of [200, 500, up.length - 100]) {
-      const spoilt = {
+      const corrupted = {
         ...recorded,
         bytes: { ...recorded.bytes, up: Buffer.concat([up.subarray(0, missing), up.subarray(missing + 1)]) },
       }
-      expect(new ReplayedSide(spoilt, 'up').replay([])).not.toBe(whole)
+      expect(new ReplayedSide(corrupted, 'up').replay([])).not.toBe(whole)
     }
   })
 
@@ -47,8 +47,8 @@ describe('the byte stream of a conversation', () => {
 
 describe('a connection that is cut', () => {
   it('a link loses no value when its socket is cut after any byte', async () => {
-    const { cuts, errors, lost, duplicated, reordered, spoilt } = await cutEverywhere(89)
-    expect([errors, lost, duplicated, reordered, spoilt]).toEqual([[], 0, 0, 0, 0])
+    const { cuts, errors, lost, duplicated, reordered, corrupted } = await cutEverywhere(89)
+    expect([errors, lost, duplicated, reordered, corrupted]).toEqual([[], 0, 0, 0, 0])
     expect(cuts).toBeGreaterThan(10)
   })
 

@@ -1,4 +1,6 @@
-/** Owns: one test for each rule of the decoder, each with its own error code. */
+/**
+ * Owns: one test for each rule of the decoder, each with its own error code.
+ */
 import { describe, expect, test } from 'vitest'
 import { bodyLength, decodeBody, decodeValue, descriptors, isAllowedInNetworkVec } from '../../codec/index.ts'
 import { expectProtocolError } from './harness.ts'

@@ -1,5 +1,6 @@
 /**
- * Owns: what the tests of the session frame reader share: a reader with a recording sink, and the frames of the vectors.
+ * Owns: what the tests of the session frame reader share: a reader with a recording sink, and the frames of the
+ * vectors.
  * Independent of: what is expected of the reader.
  */
 import { defaultMaxMessageLengthBytes, FrameReader } from '../../codec/index.ts'

@@ -1,4 +1,7 @@
-/** Owns: what a text may look like in an error or a log. Refuses to know: who says it (test/bars/security/log-bar.ts tries them all). */
+/**
+ * Owns: what a text may look like in an error or a log. Independent of: who says it (test/bars/security/log-bar.ts
+ * tries them all).
+ */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { StatewireError } from '../../codec/errors.ts'

@@ -1,4 +1,6 @@
-/** Owns: what tests of one side of a link share: two keys, a link, and a meeting of two. Independent of: what is tested. */
+/**
+ * Owns: what tests of one side of a link share: two keys, a link, and a meeting of two. Independent of: what is tested.
+ */
 import { expect } from 'vitest'
 import { encodeFrame } from '../../codec/frame-writer.ts'
 import type { Hello } from '../../codec/hello.ts'

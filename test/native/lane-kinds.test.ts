@@ -1,6 +1,6 @@
 /**
- * Owns: tests of the parts of a native link that serve every kind of lane: the table of handlers, and the outbox with frames
- * other than session values. Independent of: what any kind of lane does.
+ * Owns: tests of the parts of a native link that serve every kind of lane: the table of handlers, and the outbox with
+ * frames other than session values. Independent of: what any kind of lane does.
  */
 import { describe, expect, test } from 'vitest'
 import { controlLane, encodeFin, endpointLane, firstStreamLane } from '../../codec/native-frames.ts'

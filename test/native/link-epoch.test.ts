@@ -1,4 +1,7 @@
-/** Owns: one side of a link across sockets: counting, verdicts, resumption and the end of an epoch. Independent of: sockets, actors. */
+/**
+ * Owns: one side of a link across sockets: counting, verdicts, resumption and the end of an epoch. Independent of:
+ * sockets, actors.
+ */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { encodeFrame } from '../../codec/frame-writer.ts'

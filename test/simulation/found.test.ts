@@ -37,7 +37,7 @@ test('a dial that crosses a hanging dial is not repeated at once, over and over'
   const network = new SimulatedNetwork({ seed: 1 })
   // What bob, who has the greater key, sends when he dials is lost: his dial hangs, and alice's is refused meanwhile.
   network.onConnected = (dialler) => {
-    if (dialler.remoteHost === 'alice') network.break(dialler, 'nobody')
+    if (dialler.remoteHost === 'alice') network.break(dialler, 'neither')
   }
   const alice = start(network, 0, { dials: true })
   const bob = start(network, 1, { dials: true })

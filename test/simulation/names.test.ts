@@ -1,5 +1,6 @@
 /**
- * Owns: how networks dial peers by name, in virtual time: names that hang or do not exist, and names with two addresses.
+ * Owns: how networks dial peers by name, in virtual time: names that hang or do not exist, and names with two
+ * addresses.
  * Independent of: the queue of lookups (test/actors/name-lookups.test.ts) and of real sockets
  * (test/security/second-address.test.ts).
  */

@@ -1,6 +1,6 @@
 /**
  * Owns: that a few hundred simulated runs keep every promise and repeat themselves, and that mutants are found.
- * Refuses to know: how a run goes. The runs are done by the compiled program, in processes of their own.
+ * Independent of: how a run goes. The runs are done by the compiled program, in processes of their own.
  */
 import { expect, test } from 'vitest'
 import { barsOf } from '../bars/sim/totals.ts'

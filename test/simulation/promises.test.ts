@@ -1,7 +1,8 @@
 /**
- * Owns: that some simulated runs keep every promise and repeat themselves, that a mutant is found, and what the
- * command says to wrong options.
- * Independent of: how a run goes. More runs and more mutants: promises.long.test.ts. The runs are done by the compiled program, in processes of their own.
+ * Owns: that some simulated runs keep every promise and repeat themselves, that a mutant is found, and what the command
+ * says to wrong options.
+ * Independent of: how a run goes. More runs and more mutants: promises.long.test.ts. The runs are done by the compiled
+ * program, in processes of their own.
  */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'

@@ -100,7 +100,7 @@ describe('a connection that breaks', () => {
     ['both', true, true],
     ['dialler', true, false],
     ['acceptor', false, true],
-    ['nobody', false, false],
+    ['neither', false, false],
   ])('a broken simulated connection notifies %s', async (heardBy, byDialler, byAcceptor) => {
     const { network, near, far, wire } = await connected()
     network.break(wire, heardBy)

@@ -61,7 +61,7 @@ export interface Plan {
   readonly ending: 'together' | 'oneFirst'
 }
 
-const heard: readonly Break[] = ['both', 'both', 'both', 'dialler', 'acceptor', 'nobody']
+const heard: readonly Break[] = ['both', 'both', 'both', 'dialler', 'acceptor', 'neither']
 
 export function planOf(seed: number): Plan {
   const chance = new Chance(seed, 1)

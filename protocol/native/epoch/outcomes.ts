@@ -69,8 +69,8 @@ export function settleHeld(window: RetransmitBuffer, heard: number | null): Read
 
 /**
  * The outcome of all values of one lane since it began.
- * @param handedOver values of the lane that were handed to a connection; @param waiting values that were not, and were not
- * withdrawn
+ * @param handedOver values of the lane that were handed to a connection; @param waiting values that were not, and were
+ *   not withdrawn
  */
 export function laneOutcome(end: EpochEnd, lane: number, handedOver: number, waiting: number): OutcomeCounts {
   const { unknown, notSent } = end.held.get(lane) ?? noneHeld

@@ -21,7 +21,9 @@ const roundTripsPerHalf = 2
 export class SendCredit {
   #balanceBytes: number
 
-  /** @param windowBytes of the hello, an Open or an Accept; 0 for a session. Throws ProtocolError ERR_CREDIT_OVERFLOW. */
+  /**
+   * @param windowBytes of the hello, an Open or an Accept; 0 for a session. Throws ProtocolError ERR_CREDIT_OVERFLOW.
+   */
   constructor(windowBytes: number) {
     this.#balanceBytes = checkedBalance(windowBytes)
   }

@@ -16,7 +16,10 @@ export interface AdoptedWindows {
 
 /** All lanes of one kind on one link. Where a frame breaks the protocol, calls throw ProtocolError. */
 export interface LaneKindHandler {
-  /** Frames that carried something for an application, both ways. The flood guard allows other frames in proportion to it. */
+  /**
+   * Frames that carried something for an application, both ways. The flood guard allows other frames in proportion to
+   * it.
+   */
   readonly carriedFrames: number
   /** A whole frame. @returns whether the handler keeps its memory */
   onFrame(

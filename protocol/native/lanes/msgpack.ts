@@ -9,7 +9,10 @@ import { Decoder, Encoder } from '@msgpack/msgpack'
 import { InvalidValueError, ProtocolError, type ErrorCode } from '../../../codec/errors.ts'
 import { msgpackDepthMax, scanMsgPack, type MsgPackRule } from '../../../codec/msgpack-scan.ts'
 
-/** What a MessagePack value is in TypeScript. A `bigint` within ±2^53 arrives as a `number`; -0 as 0; a Buffer as a Uint8Array. */
+/**
+ * What a MessagePack value is in TypeScript. A `bigint` within ±2^53 arrives as a `number`; -0 as 0; a Buffer as a
+ * Uint8Array.
+ */
 export type MsgPackValue =
   | null
   | boolean

@@ -1,5 +1,6 @@
 /**
- * Owns: one session lane of the native dialect: its credit in both directions, what waits to be sent on it, its outcomes.
+ * Owns: one session lane of the native dialect: its credit in both directions, what waits to be sent on it, its
+ * outcomes.
  * Independent of: frames and sockets; other lanes.
  */
 import { StatewireError } from '../../../codec/errors.ts'

@@ -1,11 +1,11 @@
 /**
- * Owns: the sending half of a native link: what waits for credit or for room, what is encoded and not handed over, and the
- * write batch. A frame gets its sequence here, when it is handed to a connection.
+ * Owns: the sending half of a native link: what waits for credit or for room, what is encoded and not handed over, and
+ * the write batch. A frame gets its sequence here, when it is handed to a connection.
  * Independent of: what frames carry, what arrives; sockets and clocks.
  *
- * Every frame is in exactly one place: it waits, or is in the write batch, or in the retransmit buffer. Outcomes are counted
- * from these places. So a step that can fail comes before the frame moves, and a hook is called after it has moved: a hook
- * may end the epoch, and the lane with it.
+ * Every frame is in exactly one place: it waits, or is in the write batch, or in the retransmit buffer. Outcomes are
+ * counted from these places. So a step that can fail comes before the frame moves, and a hook is called after it has
+ * moved: a hook may end the epoch, and the lane with it.
  */
 import { InvalidValueError, ProtocolError } from '../../../codec/errors.ts'
 import type { SpareMemory } from '../../../codec/spare-memory.ts'
@@ -21,8 +21,8 @@ import { PendingSend, type FrameEncoder, type SendingLane } from './sending-lane
 import { WriteBatch } from './write-batch.ts'
 
 /**
- * What is encoded before retransmit buffer, room and Goodbye are asked again: they are several objects, and cold on a link
- * among many (docs/performance.md). Less than the longest value that any peer accepts.
+ * What is encoded before retransmit buffer, room and Goodbye are asked again: they are several objects, and cold on a
+ * link among many (docs/performance.md). Less than the longest value that any peer accepts.
  */
 const allowanceQuantumBytes = 16 * 1024
 /** Credit and Reset that wait because the peer reads nothing. */
@@ -112,8 +112,10 @@ export class NativeOutbox implements Outbound {
   }
 
   /**
-   * Life of a byte 2/12: encodes a paying frame into the write batch. False: it was not accepted, use {@link waitToSend}.
-   * @param transfer the content's memory is taken over instead of copied. Throws ERR_INVALID_VALUE, ERR_NOT_TRANSFERABLE.
+   * Life of a byte 2/12: encodes a paying frame into the write batch. False: it was not accepted, use {@link
+   * waitToSend}.
+   * @param transfer the content's memory is taken over instead of copied. Throws ERR_INVALID_VALUE,
+   *   ERR_NOT_TRANSFERABLE.
    */
   trySendFrame<Content>(
     lane: SendingLane,
@@ -228,7 +230,9 @@ export class NativeOutbox implements Outbound {
     throw new InvalidValueError(`a value of ${lengthBytes} bytes is longer than the ${limitBytes} that ${peer} accepts`)
   }
 
-  /** Before the frame is written, and not after: the flush may end the epoch. @returns whether the lane is still there */
+  /**
+   * Before the frame is written, and not after: the flush may end the epoch. @returns whether the lane is still there
+   */
   #flushFor(lane: SendingLane): boolean {
     this.#hooks().flushNow()
     return lane.end === null

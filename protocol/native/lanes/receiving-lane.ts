@@ -1,6 +1,6 @@
 /**
- * Owns: the receiving side of a lane, whatever it carries: frames that arrive use up its window, and what the application
- * takes is granted to the peer again.
+ * Owns: the receiving side of a lane, whatever it carries: frames that arrive use up its window, and what the
+ * application takes is granted to the peer again.
  * Independent of: what a frame carries, how unread frames are kept, and who reads them.
  */
 import { encodeCredit } from '../../../codec/native-frames.ts'

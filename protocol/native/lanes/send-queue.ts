@@ -1,5 +1,6 @@
 /**
- * Owns: the frames of one link that wait for credit or for room, by lane: their number, their memory, and whose turn it is.
+ * Owns: the frames of one link that wait for credit or for room, by lane: their number, their memory, and whose turn it
+ * is.
  * Independent of: when a frame may be sent.
  */
 import { StatewireError } from '../../../codec/errors.ts'
@@ -80,8 +81,8 @@ export class SendQueue {
   }
 
   /**
-   * Takes the first frame of a lane, if there is one; {@link release} comes next. The lane goes to the end, so that lanes take
-   * turns, a frame each.
+   * Takes the first frame of a lane, if there is one; {@link release} comes next. The lane goes to the end, so that
+   * lanes take turns, a frame each.
    */
   shift(lane: SendingLane): void {
     this.#lanes.delete(lane)

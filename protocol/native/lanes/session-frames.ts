@@ -1,5 +1,6 @@
 /**
- * Owns: what arrives on the sessions of a native link: values find their lane and its reader, Credit and Reset their session.
+ * Owns: what arrives on the sessions of a native link: values find their lane and its reader, Credit and Reset their
+ * session.
  * Independent of: how sessions begin and end (session-lanes.ts); counting and sockets.
  */
 import { frameHeaderLengthBytes } from '../../../codec/constants.ts'

@@ -1,6 +1,6 @@
 /**
- * Owns: the answers to what this release does not serve (messages, requests, streams), as the protocol has them, and the
- * credit of the endpoint lane.
+ * Owns: the answers to what this release does not serve (messages, requests, streams), as the protocol has them, and
+ * the credit of the endpoint lane.
  * Independent of: links and sessions.
  */
 import { frameHeaderLengthBytes } from '../../../codec/constants.ts'

@@ -1,6 +1,6 @@
 /**
- * Owns: the frames of a native link that are encoded and not handed to a connection: their bytes, their lengths, and how
- * many paying frames of which lane are among them.
+ * Owns: the frames of a native link that are encoded and not handed to a connection: their bytes, their lengths, and
+ * how many paying frames of which lane are among them.
  * Independent of: when a frame may be sent, and what happens to it afterwards.
  */
 import { FrameWriter, type EncodedFrame } from '../../../codec/frame-writer.ts'
@@ -13,7 +13,9 @@ import { joined } from './joined-batch.ts'
 import { retransmitFrameOverheadBytes } from '../epoch/retransmit-buffer.ts'
 import type { RetransmitBuffer } from '../epoch/retransmit-buffer.ts'
 
-/** A write batch of this length is written before the tick ends. TLS copies it twice, so a longer one leaves the cache. */
+/**
+ * A write batch of this length is written before the tick ends. TLS copies it twice, so a longer one leaves the cache.
+ */
 const flushAtBytes = 64 * 1024
 const flushLargeAtBytes = 512 * 1024
 /** Below it a write of its own costs more than a second buffer. */
@@ -57,8 +59,8 @@ export class WriteBatch {
   }
 
   /**
-   * Whether the batch should be written before a frame of this length: it is not short, and the frame does not fit into its
-   * arena. A batch in one arena is one buffer. Two are a gathered write, which TLS copies again.
+   * Whether the batch should be written before a frame of this length: it is not short, and the frame does not fit into
+   * its arena. A batch in one arena is one buffer. Two are a gathered write, which TLS copies again.
    */
   endsBefore(lengthBytes: number): boolean {
     return this.#writer.pendingBytes >= arenaFlushAtBytes && !this.#writer.hasRoomFor(lengthBytes)

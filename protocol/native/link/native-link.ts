@@ -1,8 +1,8 @@
 /**
- * Owns: one native link, which outlives its sockets: its parts, and what a connection, a frame or an ended epoch means to
- * each of them. Kinds of lanes are in ../lanes/, counting, verdict and retransmission in ../epoch/.
- * Independent of: sockets, clocks, actors, and what lanes carry. Two pumps drive it; its actor tells it when a connection
- * comes and goes, and calls `poll` at `nextDueAtMs`.
+ * Owns: one native link, which outlives its sockets: its parts, and what a connection, a frame or an ended epoch means
+ * to each of them. Kinds of lanes are in ../lanes/, counting, verdict and retransmission in ../epoch/.
+ * Independent of: sockets, clocks, actors, and what lanes carry. Two pumps drive it; its actor tells it when a
+ * connection comes and goes, and calls `poll` at `nextDueAtMs`.
  */
 import { frameHeaderLengthBytes } from '../../../codec/constants.ts'
 import type { Hello } from '../../../codec/hello.ts'
@@ -77,7 +77,9 @@ export class NativeLink implements LinkCore, DeliveryReports {
     this.#longFrame = parts.longFrame
   }
 
-  /** Credit limits what arrives, lane by lane. Reading stops only when a value longer than its window finds no memory. */
+  /**
+   * Credit limits what arrives, lane by lane. Reading stops only when a value longer than its window finds no memory.
+   */
   get isReceiveFull(): boolean {
     return this.#longFrame.isWaiting
   }
@@ -310,7 +312,8 @@ export class NativeLink implements LinkCore, DeliveryReports {
 
   close(error: Error): void {
     if (this.end !== null) return
-    // What was accepted and not confirmed gets its outcome in any case. Why this side left is closer than how the link ended.
+    // What was accepted and not confirmed gets its outcome in any case. Why this side left is closer than how the link
+    // ended.
     const end = (this.#leaving ??= error)
     if (this.acceptedValues() > 0) this.#renew('goodbye')
     this.end = end

@@ -48,7 +48,10 @@ export class MemoryBudget {
     return this.#totalBytes
   }
 
-  /** Changes the size. What is held stays held: if that is more than the new total, nothing is left until enough of it is released. */
+  /**
+   * Changes the size. What is held stays held: if that is more than the new total, nothing is left until enough of it
+   * is released.
+   */
   resize(totalBytes: number, windowsBytesMax: number): void {
     this.#totalBytes = totalBytes
     this.#windowsBytesMax = windowsBytesMax

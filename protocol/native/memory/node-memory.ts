@@ -42,8 +42,8 @@ export class NodeMemory {
   }
 
   /**
-   * Divides the budget among another number of links. Those that exist keep what they hold; what is beyond a smaller share then
-   * counts against the pool.
+   * Divides the budget among another number of links. Those that exist keep what they hold; what is beyond a smaller
+   * share then counts against the pool.
    * @throws StatewireError ERR_MEMORY_BUDGET if there would be less than 64 KiB of the budget for each link
    */
   setLinks(links: number): void {

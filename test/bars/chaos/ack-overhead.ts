@@ -24,8 +24,8 @@ export interface Round {
 }
 
 /**
- * KeyedQueue off retransmission and acknowledgement, to show the wire without resumption. @returns a function that restores
- * both
+ * KeyedQueue off retransmission and acknowledgement, to show the wire without resumption. @returns a function that
+ * restores both
  */
 function withoutResumption(): () => void {
   const schedule = AckSchedule.prototype

@@ -187,7 +187,7 @@ export async function flipMany(flips: number, seed: number, progress: (text: str
       lost: 0,
       duplicated: 0,
       reordered: 0,
-      spoilt: 0,
+      corrupted: 0,
       flips: endedMs.length + handshakeEndedMs.length,
       handshakeEndedMs,
       heads,
@@ -231,7 +231,7 @@ export async function bitflip({ isQuick, seed, progress }: BarContext): Promise<
   const counts = await flipMany(flips, seed, progress)
   const slowestMs = Math.max(0, ...counts.endedMs)
   const slowestHandshakeMs = Math.max(0, ...counts.handshakeEndedMs)
-  const isWhole = counts.lost + counts.duplicated + counts.reordered + counts.spoilt === 0
+  const isWhole = counts.lost + counts.duplicated + counts.reordered + counts.corrupted === 0
   return [
     {
       id: 'C7',
@@ -249,7 +249,7 @@ export async function bitflip({ isQuick, seed, progress }: BarContext): Promise<
         lost: counts.lost,
         duplicated: counts.duplicated,
         reordered: counts.reordered,
-        spoilt: counts.spoilt,
+        corrupted: counts.corrupted,
         errors: counts.errors.length,
         ended_p50_ms: quantile(counts.endedMs, 0.5),
         ended_p99_ms: quantile(counts.endedMs, 0.99),

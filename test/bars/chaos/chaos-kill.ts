@@ -221,7 +221,7 @@ export async function chaosKill({ isQuick, seed, progress }: BarContext): Promis
   const counts = await killMany({ kills, values, sessions: 4, seed, progress })
   const total = killKinds.reduce((sum, kind) => sum + counts.kills[kind], 0)
   const isWhole =
-    counts.lost + counts.duplicated + counts.reordered + counts.spoilt === 0 &&
+    counts.lost + counts.duplicated + counts.reordered + counts.corrupted === 0 &&
     counts.sent >= values &&
     counts.received === counts.sent
   return [
@@ -238,7 +238,7 @@ export async function chaosKill({ isQuick, seed, progress }: BarContext): Promis
         lost: counts.lost,
         duplicated: counts.duplicated,
         reordered: counts.reordered,
-        spoilt: counts.spoilt,
+        corrupted: counts.corrupted,
         errors: counts.errors.length,
         resume_p50_ms: quantile(counts.resumeMs, 0.5),
         resume_p99_ms: quantile(counts.resumeMs, 0.99),

@@ -40,17 +40,17 @@ export interface LaneFaults {
   readonly lost: number
   readonly duplicated: number
   readonly reordered: number
-  readonly spoilt: number
+  readonly corrupted: number
 }
 
-export const noFaults: LaneFaults = { lost: 0, duplicated: 0, reordered: 0, spoilt: 0 }
+export const noFaults: LaneFaults = { lost: 0, duplicated: 0, reordered: 0, corrupted: 0 }
 
 export function addFaults(a: LaneFaults, b: LaneFaults): LaneFaults {
   return {
     lost: a.lost + b.lost,
     duplicated: a.duplicated + b.duplicated,
     reordered: a.reordered + b.reordered,
-    spoilt: a.spoilt + b.spoilt,
+    corrupted: a.corrupted + b.corrupted,
   }
 }
 
@@ -61,13 +61,13 @@ export class LaneCount {
   readonly #missing = new Set<number>()
   #duplicated = 0
   #reordered = 0
-  #spoilt = 0
+  #corrupted = 0
   received = 0
 
   take(value: NetworkValue): void {
     const number = numberIn(value)
     this.received++
-    if (number === null) this.#spoilt++
+    if (number === null) this.#corrupted++
     else this.takeNumber(number)
   }
 
@@ -91,6 +91,6 @@ export class LaneCount {
   faultsOf(sent: number): LaneFaults {
     let lost = Math.max(0, sent - this.#next)
     for (const missing of this.#missing) if (missing < sent) lost++
-    return { lost, duplicated: this.#duplicated, reordered: this.#reordered, spoilt: this.#spoilt }
+    return { lost, duplicated: this.#duplicated, reordered: this.#reordered, corrupted: this.#corrupted }
   }
 }

@@ -129,7 +129,7 @@ export async function crossingDials({ isQuick, progress }: BarContext): Promise<
       id,
       passed:
         counts.crossings === crossings &&
-        counts.lost + counts.duplicated + counts.reordered + counts.spoilt + counts.errors.length === 0 &&
+        counts.lost + counts.duplicated + counts.reordered + counts.corrupted + counts.errors.length === 0 &&
         counts.notOne === 0 &&
         counts.livelocks === 0 &&
         p99 <= 50 &&
@@ -144,7 +144,7 @@ export async function crossingDials({ isQuick, progress }: BarContext): Promise<
         lost: counts.lost,
         duplicated: counts.duplicated,
         reordered: counts.reordered,
-        spoilt: counts.spoilt,
+        corrupted: counts.corrupted,
         errors: counts.errors.length,
         settle_p50_ms: quantile(counts.settleMs, 0.5),
         settle_p99_ms: p99,

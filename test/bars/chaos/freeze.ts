@@ -252,7 +252,7 @@ export async function freeze({ isQuick, seed, progress }: BarContext): Promise<r
     counts.falseDead === 0 &&
     counts.undetected === 0 &&
     lateMs <= keepAlive.deadAfterMs + 1_000 &&
-    counts.lost + counts.duplicated + counts.reordered + counts.spoilt === 0 &&
+    counts.lost + counts.duplicated + counts.reordered + counts.corrupted === 0 &&
     counts.errors.length === 0
   return [
     {
@@ -273,7 +273,7 @@ export async function freeze({ isQuick, seed, progress }: BarContext): Promise<r
         lost: counts.lost,
         duplicated: counts.duplicated,
         reordered: counts.reordered,
-        spoilt: counts.spoilt,
+        corrupted: counts.corrupted,
         errors: counts.errors.length,
         wall_s: counts.wallMs / 1000,
       },

@@ -141,7 +141,7 @@ export async function halfOpen({ isQuick }: BarContext): Promise<readonly Bar[]>
         deafMs <= noticeMsMax &&
         otherMs <= noticeMsMax &&
         takeoverMs <= 1_000 &&
-        counts.lost + counts.duplicated + counts.reordered + counts.spoilt === 0 &&
+        counts.lost + counts.duplicated + counts.reordered + counts.corrupted === 0 &&
         counts.errors.length === 0,
       figures: {
         drops: pairs,
@@ -156,7 +156,7 @@ export async function halfOpen({ isQuick }: BarContext): Promise<readonly Bar[]>
         lost: counts.lost,
         duplicated: counts.duplicated,
         reordered: counts.reordered,
-        spoilt: counts.spoilt,
+        corrupted: counts.corrupted,
         errors: counts.errors.length,
         wall_s: counts.wallMs / 1000,
       },

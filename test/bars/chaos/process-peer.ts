@@ -48,7 +48,7 @@ function encode(flow: FlowName, number: number): NetworkValue {
 }
 
 function decode(value: NetworkValue): { flow: FlowName; number: number } {
-  if (value.type !== 'Bytes') throw new Error(`a ${value.type} came, which nobody sent`)
+  if (value.type !== 'Bytes') throw new Error(`a ${value.type} came, which was not sent`)
   const bytes = Buffer.from(value.value)
   return {
     flow: {

@@ -56,12 +56,12 @@ export async function measureResume(breaks: number, seed: number, backoffMinMs =
 
 export async function resumeLatency({ isQuick, seed }: BarContext): Promise<readonly Bar[]> {
   const breaks = isQuick ? 100 : 1_000
-  const { valueMs, upMs, failedDials, lost, duplicated, reordered, spoilt } = await measureResume(breaks, seed)
+  const { valueMs, upMs, failedDials, lost, duplicated, reordered, corrupted } = await measureResume(breaks, seed)
   const [p50, p99] = [quantile(valueMs, 0.5), quantile(valueMs, 0.99)]
   return [
     {
       id: 'E4',
-      passed: p50 <= 5 && p99 <= 20 && valueMs.length === breaks && lost + duplicated + reordered + spoilt === 0,
+      passed: p50 <= 5 && p99 <= 20 && valueMs.length === breaks && lost + duplicated + reordered + corrupted === 0,
       figures: {
         breaks,
         p50_ms: p50,
@@ -73,7 +73,7 @@ export async function resumeLatency({ isQuick, seed }: BarContext): Promise<read
         lost,
         duplicated,
         reordered,
-        spoilt,
+        corrupted,
       },
       notes: [],
     },

@@ -115,7 +115,7 @@ export async function cutEverywhere(step: number): Promise<CutCounts> {
     }
     return { ...counts, ...judged(flows) }
   } catch (error) {
-    return { ...counts, lost: 1, duplicated: 0, reordered: 0, spoilt: 0, errors: [(error as Error).message] }
+    return { ...counts, lost: 1, duplicated: 0, reordered: 0, corrupted: 0, errors: [(error as Error).message] }
   } finally {
     await mesh.stop()
   }
@@ -158,7 +158,7 @@ export async function slicer({ isQuick, seed, progress }: BarContext): Promise<r
   progress(`C6: ${writes} pieces over sockets, ${wrong} values wrong`)
   const cut = await cutEverywhere(isQuick ? 41 : 1)
   notes.push(...cut.errors)
-  const faults = cut.lost + cut.duplicated + cut.reordered + cut.spoilt
+  const faults = cut.lost + cut.duplicated + cut.reordered + cut.corrupted
   return [
     {
       id: 'C6',
@@ -174,7 +174,7 @@ export async function slicer({ isQuick, seed, progress }: BarContext): Promise<r
         lost: cut.lost,
         duplicated: cut.duplicated,
         reordered: cut.reordered,
-        spoilt: cut.spoilt,
+        corrupted: cut.corrupted,
         errors: cut.errors.length,
       },
       notes: notes.slice(0, 5),

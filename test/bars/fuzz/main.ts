@@ -18,7 +18,7 @@ import { leave } from '../leave.ts'
 
 const help = `npm run fuzz -- [options]
 
-Spoilt frames through the real readers and the real links, in every state. Prints one BAR line.
+Corrupted frames through the real readers and the real links, in every state. Prints one BAR line.
 
   --frames N     frames that are to reach a reader (default 10000000)
   --seed N       all chance comes from it (default: drawn, and printed)

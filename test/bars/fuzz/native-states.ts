@@ -85,7 +85,7 @@ const open: readonly State[] = [
     },
   },
   {
-    name: 'open, nobody reads',
+    name: 'open, without a reader',
     weight: 2,
     build: (rig) => {
       rig.connect()

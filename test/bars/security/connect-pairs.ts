@@ -34,7 +34,7 @@ export interface Rates {
 export type RatesOf = ReadonlyMap<ConnectSubject, Rates>
 
 async function start(input: ConnectInput, isPinned: boolean): Promise<End> {
-  // XState does more checks in development mode; nobody runs it that way in production.
+  // XState does more checks in development mode; production does not run that way.
   const child = forkBehind(isPinned ? pinnedTo(cores[input.role]) : [], programPath('connect-end'), input, [], {
     env: { ...process.env, NODE_ENV: 'production' },
   })

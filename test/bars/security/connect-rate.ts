@@ -2,8 +2,8 @@
  * Owns: P9, the CPU that a connect costs at both ends, compared with raw mutual TLS.
  * Independent of: what a connect is (connect-end.ts), and the processes (connect-pairs.ts).
  *
- * Connects are rare, so the figure is reported and never fails a run. V8 needs thousands of connects to compile the code
- * of one; both the early rounds and the steady state are printed (docs/performance.md).
+ * Connects are rare, so the figure is reported and never fails a run. V8 needs thousands of connects to compile the
+ * code of one; both the early rounds and the steady state are printed (docs/performance.md).
  */
 import { median } from '../bar.ts'
 import type { Bar, BarContext } from '../bar.ts'

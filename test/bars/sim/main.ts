@@ -19,7 +19,7 @@ const help = `npm run sim -- [options]
 Real networks on a simulated one, in virtual time: random traffic, random faults, then calm; what every sender was told is
 held against what every receiver got. A seed is one run, and always the same run.
 
-  --seeds N      so many runs (default 2000)
+  --seeds N      number of runs (default 2000)
   --from N       the first seed (default 1)
   --minutes M    as many as that time allows, from the first seed on
   --seed S       this one alone, with its whole trace

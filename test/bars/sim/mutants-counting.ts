@@ -118,7 +118,7 @@ export const countingMutants: Readonly<Record<string, Mutant>> = {
       })
     },
   },
-  'ack-wakes-nobody': {
+  'ack-wakes-no-sender': {
     sentence: 'Senders that wait for room in the replay window are not woken by an Ack.',
     plant: () => {
       let isAcking = false

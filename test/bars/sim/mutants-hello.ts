@@ -115,7 +115,7 @@ export const helloMutants: Readonly<Record<string, Mutant>> = {
     plant: () => inHello((hello) => (hello.helloNumber = 1)),
   },
   'boot-id-not-new': {
-    sentence: 'A process that starts anew has the boot id of the one before.',
+    sentence: 'A restarted process has the boot id of the one before.',
     plant: () => inHello((hello) => (hello.bootId = 1n)),
   },
   'keep-treated-as-fresh': {
@@ -133,7 +133,7 @@ export const helloMutants: Readonly<Record<string, Mutant>> = {
       }),
   },
   'epoch-of-peer-ignored': {
-    sentence: 'Whoever comes with counts that fit is taken for the process that was there before.',
+    sentence: 'A peer whose counts fit is taken for the process that was there before.',
     plant: () =>
       inVerdict((mine, theirs) => {
         mine.known = theirs.epoch

@@ -20,7 +20,7 @@ export const laneMutants: Readonly<Record<string, Mutant>> = {
       }),
   },
   'credit-granted-twice': {
-    sentence: 'After a resume a sender believes that its credit has been given anew.',
+    sentence: 'After a resume a sender believes that its credit was granted again.',
     plant: () =>
       onResume((_, lanes) => {
         for (const { credit } of lanes) credit.grant(4096)
@@ -34,7 +34,7 @@ export const laneMutants: Readonly<Record<string, Mutant>> = {
     sentence: 'What was taken is never granted again.',
     plant: () => replace(ReceiveWindow, 'take', () => 0),
   },
-  'credit-wakes-nobody': {
+  'credit-wakes-no-sender': {
     sentence: 'Senders that wait for credit are not woken by it.',
     plant: () => replace(SendCredit, 'grant', (_, grant, bytes) => (grant(bytes), false)),
   },

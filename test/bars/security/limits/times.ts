@@ -262,7 +262,7 @@ export function timeCases(): LimitCase[] {
         openHandles: 0,
         listen: () => new Promise(() => {}),
         dial: () => {
-          throw new Error('nobody dials')
+          throw new Error('no side dials')
         },
       }
       return outcomeOf((await lab.start({ id: 'alice', limits: { bindTimeoutMs: 400 } }, deaf)).ready())
