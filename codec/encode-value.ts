@@ -55,7 +55,7 @@ export function encodedLength(value: NetworkValue): number {
   switch (value.type) {
     case 'Bytes':
       requireBytes(value.value, 'Bytes.value')
-      return lengthPrefixed(value.value.length, 'Bytes')
+      return lengthPrefixed(attachedLength(value.value, 'Bytes'), 'Bytes')
     case 'PrfKey':
       requireBytes(value.value, 'PrfKey.value')
       if (value.value.length !== prfKeyLengthBytes)
@@ -86,15 +86,16 @@ export function encodedLength(value: NetworkValue): number {
       return 1 + prfCheckLengthBytes
     case 'VecRing16':
       if (!(value.value instanceof Uint16Array)) throw wrongType('VecRing16.value', 'a Uint16Array', value.value)
-      return lengthPrefixed(value.value.byteLength, 'VecRing16')
+      return lengthPrefixed(attachedLength(value.value, 'VecRing16'), 'VecRing16')
     case 'VecRing32':
       if (!(value.value instanceof Uint32Array)) throw wrongType('VecRing32.value', 'a Uint32Array', value.value)
-      return lengthPrefixed(value.value.byteLength, 'VecRing32')
+      return lengthPrefixed(attachedLength(value.value, 'VecRing32'), 'VecRing32')
     case 'VecRing64':
       if (!(value.value instanceof BigUint64Array)) throw wrongType('VecRing64.value', 'a BigUint64Array', value.value)
-      return lengthPrefixed(value.value.byteLength, 'VecRing64')
+      return lengthPrefixed(attachedLength(value.value, 'VecRing64'), 'VecRing64')
     case 'VecRing48':
       requireVecRing48(value.value)
+      attachedLength(value.value, 'VecRing48')
       return lengthPrefixed(value.value.length * ring48LengthBytes, 'VecRing48')
     case 'VecRingBit':
       requireObject(value.value, 'VecRingBit.value')
@@ -306,6 +307,19 @@ function requireBytes(value: Uint8Array, field: string): void {
 
 function requireObject(value: object, field: string): void {
   if (typeof value !== 'object' || (value as object | null) === null) throw wrongType(field, 'an object', value)
+}
+
+/** The length of a view in bytes. A view whose memory was transferred, or has grown, would be sent as an empty value. */
+function attachedLength(view: ArrayBufferView, type: NetworkValueType): number {
+  const lengthBytes = view.byteLength
+  if (lengthBytes > 0) return lengthBytes
+  try {
+    // Throws for memory that is detached. Node 20 does not have `buffer.detached`.
+    return new Uint8Array(view.buffer, 0, 0).length
+  } catch (cause) {
+    const message = `${type}.value is detached: its memory was transferred, or is WebAssembly memory that has grown.`
+    throw new InvalidValueError(message, { cause })
+  }
 }
 
 function lengthPrefixed(payloadLengthBytes: number, type: NetworkValueType): number {

@@ -87,8 +87,10 @@ export class FrameWriter {
   writeFrame(lane: number, value: NetworkValue, transfer = false): number {
     checkLane(lane)
     if (transfer) return this.writeEncoded(this.encode(lane, value, true))
-    if (value?.type === 'Bytes' && value.value instanceof Uint8Array && value.value.length < shortBytesMax) {
-      return this.writeShortBytes(lane, value.value)
+    if (value?.type === 'Bytes' && value.value instanceof Uint8Array) {
+      // An empty view may be detached, which the longer path checks.
+      const { length } = value.value
+      if (length > 0 && length < shortBytesMax) return this.writeShortBytes(lane, value.value)
     }
     const frameLengthBytes = laneLengthBytes + encodedLength(value)
     const start = this.reserve(frameLengthBytes)

@@ -10,7 +10,21 @@ import {
   writeValue,
   type NetworkValue,
 } from '../../codec/index.ts'
+import { wasmMemory } from '../support/wasm-memory.ts'
 import { expectError } from './harness.ts'
+
+/** The view has no length any more, as an empty one. */
+function detached<View extends ArrayBufferView>(view: View): View {
+  structuredClone(view.buffer, { transfer: [view.buffer as ArrayBuffer] })
+  return view
+}
+
+function overGrownMemory(): Uint8Array {
+  const memory = wasmMemory(1)
+  const view = new Uint8Array(memory.buffer, 0, 100)
+  memory.grow(1)
+  return view
+}
 
 /** [field that the message must name, value as a caller without types could pass it] */
 const invalid: [string, unknown][] = [
@@ -52,6 +66,16 @@ const invalid: [string, unknown][] = [
   ['VecRingBit.value.packed', { type: 'VecRingBit', value: { bits: 8, packed: new Uint8Array(2) } }],
   ['VecRingBit.value.packed', { type: 'VecRingBit', value: { bits: 8, packed: [1] } }],
   ['Bytes.value', { type: 'Bytes', value: 'text' }],
+  ['Bytes.value', { type: 'Bytes', value: detached(new Uint8Array(4)) }],
+  ['Bytes.value', { type: 'Bytes', value: overGrownMemory() }],
+  ['VecRing16.value', { type: 'VecRing16', value: detached(new Uint16Array(4)) }],
+  ['VecRing32.value', { type: 'VecRing32', value: detached(new Uint32Array(4)) }],
+  ['VecRing64.value', { type: 'VecRing64', value: detached(new BigUint64Array(4)) }],
+  ['VecRing48.value', { type: 'VecRing48', value: detached(new Float64Array(4)) }],
+  [
+    'NetworkVec.value[0]: Bytes.value',
+    { type: 'NetworkVec', value: [{ type: 'Bytes', value: detached(new Uint8Array(4)) }] },
+  ],
   ['NetworkVec.value', { type: 'NetworkVec', value: new Set() }],
   ['NetworkVec.value[1]', { type: 'NetworkVec', value: [{ type: 'RingElement16', value: 1 }, null] }],
   ['NetworkVec.value[0]: RingElement16.value', { type: 'NetworkVec', value: [{ type: 'RingElement16', value: -1 }] }],
