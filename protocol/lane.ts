@@ -55,7 +55,7 @@ export interface LaneOwner {
   onTaken(costBytes: number): void
   /** A value was queued. The link makes sure that it holds no more memory than its own. */
   onUnread(unread: UnreadValue): void
-  /** A handler returned a promise that rejected. Called once. */
+  /** A handler threw for a value that waited, or returned a promise that rejected. Called once. */
   onHandlerRejected?(error: unknown): void
 }
 
@@ -221,10 +221,11 @@ export class Lane {
     for (;;) {
       const next = this.#next()
       if (next === undefined) return
-      if (next instanceof ConnectionLostError) this.#watch(onLost?.(next))
-      else {
-        this.#owner.onTaken(next.costBytes)
-        this.#watch(handler(next.value))
+      if (!(next instanceof ConnectionLostError)) this.#owner.onTaken(next.costBytes)
+      try {
+        this.#watch(next instanceof ConnectionLostError ? onLost?.(next) : handler(next.value))
+      } catch (error) {
+        return this.#rejected(error)
       }
       if (this.#handler !== handler) return
     }

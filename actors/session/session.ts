@@ -3,7 +3,7 @@
  * Independent of: links, connections and frames; a lane is an opaque handle.
  */
 import { StatewireError } from '../../codec/errors.ts'
-import { formatValue, messageOf } from '../../codec/format-value.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import type { NetworkValue } from '../../codec/values.ts'
 import type { ConnectionLostError, HandlerOptions, Lane, LaneHandler } from '../../protocol/lane.ts'
 import type { LinkCore } from '../../protocol/link-core.ts'
@@ -240,23 +240,12 @@ export class Session {
    * pending `receive` rejects with ERR_HANDLER_SET. Use {@link ended} to learn when no more values come.
    */
   handle(peer: string, handler: LaneHandler | null, options?: HandlerOptions): void {
-    const { lane, state } = this.#channel(peer)
+    const { lane } = this.#channel(peer)
     if (handler !== null) checkFunction(handler, 'the handler')
     checkCall(options, 'handle', ['onLost', 'borrow'])
     if (options?.onLost !== undefined) checkFunction(options.onLost, 'onLost')
     checkBoolean(options?.borrow, 'borrow')
-    try {
-      lane.setHandler(handler, options)
-    } catch (error) {
-      // The handler threw for a value in the queue. As for any other value, only this lane ends.
-      state.closeLane(
-        lane,
-        new StatewireError('ERR_HANDLER_FAILED', `the handler of session ${this.id} threw: ${messageOf(error)}`, {
-          cause: error,
-        }),
-        true,
-      )
-    }
+    lane.setHandler(handler, options)
   }
 
   /**

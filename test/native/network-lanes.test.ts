@@ -158,6 +158,9 @@ describe('a handler that throws', () => {
         }),
       ).not.toThrow()
       expect(await scene.run(rejectionOf(mine[0].receive(bob.id)))).toMatchObject({ code: 'ERR_HANDLER_FAILED' })
+      expect(alice.eventsOf('handler.failed')).toMatchObject([
+        { peer: bob.id, session: mine[0].id, cause: { message: `the handler of session ${mine[0].id} threw: no` } },
+      ])
       expect(
         await scene.run(rejectionOf(theirs[0].send(alice.id, number(2)).then(() => theirs[0].receive(alice.id)))),
       ).toMatchObject({ code: 'ERR_SESSION_RESET' })
