@@ -309,7 +309,10 @@ function requireObject(value: object, field: string): void {
   if (typeof value !== 'object' || (value as object | null) === null) throw wrongType(field, 'an object', value)
 }
 
-/** The length of a view in bytes. A view whose memory was transferred, or has grown, would be sent as an empty value. */
+/**
+ * The length of a view in bytes.
+ * @throws InvalidValueError for a detached view, which would be sent as an empty value
+ */
 function attachedLength(view: ArrayBufferView, type: NetworkValueType): number {
   const lengthBytes = view.byteLength
   if (lengthBytes > 0) return lengthBytes
