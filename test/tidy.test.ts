@@ -29,7 +29,6 @@ const linesMax = 400
 
 /** A file that is longer than the limit, with the length it may not grow beyond. Lower a figure whenever you can. */
 const ratchet: Record<string, number> = {
-  'test/bars/security/limits/wire.ts': 402,
   'test/native/simulated-link.ts': 477,
 }
 

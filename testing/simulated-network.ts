@@ -107,15 +107,15 @@ export class SimulatedNetwork {
    * Breaks the connection of a pipe (either end) now. An end that is not notified sends without effect from now on.
    * @param options `arrives`: what is in flight still reaches an end that is not notified
    */
-  break(pipe: SimulatedPipe, heardBy: Break, options: { readonly arrives?: boolean } = {}): void {
+  break(pipe: SimulatedPipe, notified: Break, options: { readonly arrives?: boolean } = {}): void {
     const ends = [pipe, ...(pipe.far === null ? [] : [pipe.far])]
-    this.trace.note(this.#nameOf(pipe), `loses wire ${pipe.wire}, heard by ${heardBy}`)
+    this.trace.note(this.#nameOf(pipe), `loses wire ${pipe.wire}, notified: ${notified}`)
     for (const end of ends) {
       end.isMute = true
       if (options.arrives !== true) end.isSevered = true
     }
     for (const end of ends) {
-      if (heardBy === 'both' || heardBy === this.#roles.get(end))
+      if (notified === 'both' || notified === this.#roles.get(end))
         this.#runSoon(end, () => end.reset('the connection was cut (ECONNRESET)'))
     }
   }
@@ -124,11 +124,11 @@ export class SimulatedNetwork {
   breakAfter(
     pipe: SimulatedPipe,
     lengthBytes: number,
-    heardBy: Break,
+    notified: Break,
     options: { readonly arrives?: boolean } = {},
   ): void {
     pipe.cutAfterBytes = lengthBytes
-    pipe.onCut = () => this.break(pipe, heardBy, options)
+    pipe.onCut = () => this.break(pipe, notified, options)
   }
 
   readonly #host: NodeHost = {

@@ -6,7 +6,7 @@ import type { Break } from '../simulated-network.ts'
 import { Chance } from './chance.ts'
 
 export type Fault = { readonly atMs: number } & (
-  | { readonly kind: 'break'; readonly pick: number; readonly heardBy: Break; readonly arrives: boolean }
+  | { readonly kind: 'break'; readonly pick: number; readonly notified: Break; readonly arrives: boolean }
   | {
       readonly kind: 'partition'
       readonly from: number
@@ -23,7 +23,7 @@ export type Fault = { readonly atMs: number } & (
 export interface PlannedCut {
   readonly end: 'dialler' | 'acceptor'
   readonly lengthBytes: number
-  readonly heardBy: Break
+  readonly notified: Break
   readonly arrives: boolean
 }
 
@@ -119,7 +119,7 @@ function faultsOf(chance: Chance, { peers, chaosMs, canCrash, canLeave, canExpir
       kind: 'break',
       atMs: at(),
       pick: chance.whole(0, 1000),
-      heardBy: chance.oneOf(heard),
+      notified: chance.oneOf(heard),
       arrives: chance.is(0.5),
     })
   for (let count = chance.is(0.3) ? chance.whole(1, 2) : 0; count > 0; count -= 1) {
@@ -155,8 +155,8 @@ function faultsOf(chance: Chance, { peers, chaosMs, canCrash, canLeave, canExpir
     })
     // A partition alone breaks nothing: the link has to be down for its clock to run.
     faults.push(
-      { kind: 'break', atMs: at(), pick: 0, heardBy: 'both', arrives: false },
-      { kind: 'break', atMs: chaosMs, pick: 0, heardBy: 'both', arrives: false },
+      { kind: 'break', atMs: at(), pick: 0, notified: 'both', arrives: false },
+      { kind: 'break', atMs: chaosMs, pick: 0, notified: 'both', arrives: false },
     )
   }
   return faults.sort((a, b) => a.atMs - b.atMs)
@@ -175,7 +175,7 @@ export function cutOf(chance: Chance): PlannedCut | null {
   return {
     end: chance.oneOf(['dialler', 'acceptor']),
     lengthBytes,
-    heardBy: chance.oneOf(heard),
+    notified: chance.oneOf(heard),
     arrives: chance.is(0.5),
   }
 }

@@ -85,7 +85,7 @@ export class World {
       const cut = this.isCalm || this.plan.isFair ? null : cutOf(this.#cuts)
       if (cut === null) return
       this.counts.breaks += 1
-      this.network.breakAfter(cut.end === 'dialler' ? dialler : acceptor, cut.lengthBytes, cut.heardBy, cut)
+      this.network.breakAfter(cut.end === 'dialler' ? dialler : acceptor, cut.lengthBytes, cut.notified, cut)
     }
     for (const member of this.members) member.start()
     for (const fault of this.plan.faults) {
@@ -105,7 +105,7 @@ export class World {
       const pipe = pipes[fault.pick % pipes.length]
       if (pipe === undefined) return
       counts.breaks += 1
-      network.break(pipe, fault.heardBy, fault)
+      network.break(pipe, fault.notified, fault)
     } else if (fault.kind === 'partition') {
       counts.partitions += 1
       const [from, to] = [members[fault.from] as Member, members[fault.to] as Member]

@@ -44,11 +44,7 @@ const bytes = (length: number, fill = 0): NetworkValue => ({ type: 'Bytes', valu
 const sink = { onFrame: () => true }
 
 const u16 = (value: number): Buffer => Buffer.of(value & 255, value >>> 8)
-const u32 = (value: number): Buffer => {
-  const buffer = Buffer.alloc(4)
-  buffer.writeUInt32LE(value)
-  return buffer
-}
+const u32 = (value: number): Buffer => Buffer.from(Uint32Array.of(value).buffer)
 
 /** A length is refused from its header, before the body. */
 function declares(reader: { push(chunk: Buffer): void }, ...parts: Buffer[]): void {
