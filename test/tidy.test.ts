@@ -28,9 +28,7 @@ const ignoredFolders = new Set(['node_modules', 'build', 'dist', '.git', '.tmp',
 const linesMax = 400
 
 /** A file that is longer than the limit, with the length it may not grow beyond. Lower a figure whenever you can. */
-const ratchet: Record<string, number> = {
-  'test/native/simulated-link.ts': 477,
-}
+const ratchet: Record<string, number> = {}
 
 /** Which folders a folder may import from. `test/` may import everything; `index.ts` is the root's entry. */
 const arrow: Record<string, readonly string[]> = {

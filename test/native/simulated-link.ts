@@ -10,107 +10,13 @@ import { encodeAck, encodeGoodbye } from '../../codec/native-frames.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
 import { decodeAck, decodeGoodbye } from '../../protocol/native/frame-bodies.ts'
 import { resolveCrossing } from '../../protocol/native/handshake/hello-checks.ts'
-import { LinkEpoch, type Adoption } from '../../protocol/native/epoch/link-epoch.ts'
+import type { Adoption } from '../../protocol/native/epoch/link-epoch.ts'
 import { laneOutcome, type EpochEnd } from '../../protocol/native/epoch/outcomes.ts'
-
-export const limits = {
-  maxMessageLengthBytes: 65_536,
-  laneWindowBytes: 65_536,
-  resumeTimeoutMs: 1000,
-  links: 1,
-  replayWindowBytes: 4 * 1024 * 1024,
-}
-const lanes = [1, 2]
-
-type Outcome = 'acked' | 'unknown' | 'notSent'
-
-/** One value: the outcome its sender got, and how often it arrived. */
-interface Value {
-  readonly id: number
-  outcome: Outcome | null
-  arrivals: number
-}
-
-/** A lane since it started, as its sender sees it. */
-interface SenderLane {
-  values: Value[]
-  handedOver: number
-}
-
-type Item = Hello | 'refusal' | 'fin' | Buffer
-
-interface End {
-  readonly side: Side
-  readonly queue: Item[]
-  isOpen: boolean
-  finSent: boolean
-  reader: NativeFrameReader
-  mine: Hello | null
-}
-interface Connection {
-  readonly dialer: End
-  readonly acceptor: End
-}
-
-export class Side {
-  readonly key: Uint8Array
-  link: LinkEpoch
-  bootId = 1n
-  connection: Connection | null = null
-  dial: Connection | null = null
-  lanes = new Map<number, SenderLane>(lanes.map((lane) => [lane, { values: [], handedOver: 0 }]))
-  /** Not handed over yet, in the order of sending. */
-  waiting: { lane: number; value: Value }[] = []
-  peer!: Side
-  readonly #draw: () => bigint
-
-  constructor(byte: number, draw: () => bigint) {
-    this.key = new Uint8Array(32).fill(byte)
-    this.#draw = draw
-    this.link = undefined as never
-  }
-
-  boot(): void {
-    this.link = new LinkEpoch({
-      linkIndex: 0,
-      ownKey: this.key,
-      peerKey: this.peer.key,
-      limits,
-      bootId: this.bootId,
-      drawEpoch: this.#draw,
-    })
-  }
-}
-
-/** Counts of the cases that a run covered, so that a test can assert them. */
-export interface Tally {
-  resumes: number
-  keeps: number
-  freshes: number
-  crashes: number
-  acked: number
-  unknown: number
-  notSent: number
-  arrived: number
-  stale: number
-  crossings: number
-  goodbyes: number
-}
+import { lanes, limits, noTally, Side } from './simulated-link-side.ts'
+import type { Connection, End, Item, Outcome, SenderLane, Value } from './simulated-link-side.ts'
 
 export class SimulatedLink {
-  readonly tally: Tally = {
-    resumes: 0,
-    keeps: 0,
-    freshes: 0,
-    crashes: 0,
-    acked: 0,
-    unknown: 0,
-    notSent: 0,
-    arrived: 0,
-    stale: 0,
-    crossings: 0,
-    goodbyes: 0,
-  }
+  readonly tally = noTally()
   readonly sides: readonly [Side, Side]
   readonly #connections = new Set<Connection>()
   readonly #values = new Map<number, Value>()
