@@ -113,6 +113,7 @@ export const errorCodes = {
   ERR_CREDIT_EXCEEDED: permanent('A peer sent more on a session or stream than its flow-control credit allows.'),
   ERR_RESPONSE_STATUS: permanent('A Response has a status that is neither ok nor error.'),
   ERR_FLOOD: permanent('A peer sent control frames faster than the limit for the data transferred.'),
+  ERR_MAKE_IDS: permanent('A peer assigned session ids that are not above those before, or are out of range.'),
   ERR_EARLY_SESSIONS: permanent('A peer opened or closed more sessions ahead of this side than the limit.'),
   // The native dialect: a MessagePack value that is not decoded.
   ERR_MSGPACK_TRUNCATED: permanent('A MessagePack value ends before it is complete.'),

@@ -59,7 +59,7 @@ const layers: Record<string, readonly string[]> = {
     'streams',
     'network',
   ],
-  'protocol/native': ['handshake', 'memory', 'epoch', 'lanes', 'link'],
+  'protocol/native': ['handshake', 'memory', 'epoch', 'setup', 'lanes', 'link'],
 }
 
 const sourceFolders = new Set([...Object.keys(arrow), 'test', 'scripts'])
