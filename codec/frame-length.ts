@@ -6,7 +6,7 @@ import { describeDescriptor, descriptors, lengthFieldLengthBytes } from './const
 import { ProtocolError } from './errors.ts'
 
 /** Entries of {@link bodyKinds} up to this one are fixed body lengths in bytes. */
-export const maxFixedBodyLengthBytes = 16
+export const maxFixedBodyLengthBytes = 20
 /** The body starts with a u32 byte length. */
 export const bodyKindByteLength = 0xfd
 /** The body starts with a u32 bit count. */

@@ -39,7 +39,7 @@ export interface Hello {
   readonly connectionId: number
   /** The longest message that the other side may send. */
   readonly maxMessageLengthBytes: number
-  /** Credit granted on the endpoint lane at the start of an epoch. */
+  /** Credit granted on each of the messages, requests and responses lanes at the start of an epoch. */
   readonly laneWindowBytes: number
   readonly resumeTimeoutMs: number
   /** Microseconds since 1970 at the start of the process. */

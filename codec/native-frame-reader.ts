@@ -3,9 +3,9 @@
  * frame ends. A frame over its limit is rejected before anything is allocated.
  * Independent of: what bodies mean, whether a lane is open, credit and counters.
  *
- * The lengths of two frames, Open and Goodbye, are not in the 9 bytes that the assembler keeps as a header. If such a
- * frame lies whole in a chunk, it is delivered in place like any other. If it spans chunks, it is read in parts of
- * known length and joined here. Both are short and rare.
+ * The lengths of three frames, Open, Want and Goodbye, are not in the 9 bytes that the assembler keeps as a header. If
+ * such a frame lies whole in a chunk, it is delivered in place like any other. If it spans chunks, it is read in parts
+ * of known length and joined here. All are short and rare.
  */
 import {
   describeDescriptor,
@@ -15,6 +15,7 @@ import {
   maxUint32,
 } from './constants.ts'
 import { ProtocolError, StatewireError } from './errors.ts'
+import { messageRestLengthBytesMin, requestRestLengthBytesMin, responseRestLengthBytesMin } from './message-frames.ts'
 import { FrameAssembler, lengthNotKnownYet, type FrameSink } from './frame-assembler.ts'
 import {
   bodyKindBitCount,
@@ -26,14 +27,19 @@ import {
 import type { SpareMemory } from './spare-memory.ts'
 import {
   bodyKindGoodbye,
+  bodyKindMessage,
   bodyKindOpen,
+  bodyKindPiece,
   bodyKindRequest,
   bodyKindReset,
   bodyKindResponse,
   bodyKindStreamBytes,
+  bodyKindWant,
+  isAllowedBeyondLinkZero,
   laneKindOf,
   laneTables,
   openExtraLengthBytesMax,
+  pieceLengthBytesMax,
   protocolNameLengthBytesMax,
   reasonLengthBytesMax,
   sessionLanesEnd,
@@ -45,8 +51,13 @@ export interface NativeFrameReaderOptions {
    * The limit from this side's hello: the most bytes after the 9-byte header of a value, Message, Request or Response.
    */
   readonly maxMessageLengthBytes: number
-  /** Streams and the endpoint lane exist on connection id 0 only. */
+  /** Messages, requests and responses, and two of the set-up frames, are on link 0 only. */
   readonly linkIndex: number
+  /**
+   * Default: true, as long as only one side of Pieces is in place. With false, a long frame that is sent whole is
+   * refused from its header.
+   */
+  readonly acceptsLongFramesWhole?: boolean | undefined
   /** Memory for frames that span chunks, shared with other readers. */
   readonly spares?: SpareMemory | undefined
 }
@@ -57,21 +68,24 @@ const textHeaderLengthBytes = 4
 const openHeadLengthBytes = frameHeaderLengthBytes + 4 + 2
 /** header, code u16, next u64, received u64, reason length u16: a Goodbye without a reason is complete with these */
 const goodbyeHeadLengthBytes = frameHeaderLengthBytes + 2 + 8 + 8 + 2
+/** header, k u32, call id u64, count u16, name length u8: a Want with an empty name is complete with these */
+const wantHeadLengthBytes = frameHeaderLengthBytes + 4 + 8 + 2 + 1
 
 /**
  * Parses native frames. Same interface as FrameReader: `push`, `stop`, `resume`, `reset`.
  * @throws ProtocolError ERR_UNKNOWN_DESCRIPTOR (from 5 bytes: no such descriptor on this lane, or no such lane),
- *   ERR_MESSAGE_TOO_LONG, and ERR_VALUE_TRUNCATED for a length too short for its fields
+ *   ERR_MESSAGE_TOO_LONG, ERR_LONG_FRAME_WHOLE, and ERR_VALUE_TRUNCATED for a length too short for its fields
  */
 export class NativeFrameReader extends FrameAssembler {
   private readonly maxMessageLengthBytes: number
   private readonly isLinkZero: boolean
+  private readonly acceptsLongFramesWhole: boolean
   private readonly sink: FrameSink
-  /** The parts so far of an Open or a Goodbye that spans chunks. */
-  private pieces: Buffer | undefined = undefined
-  private nextPieceLengthBytes = 0
+  /** The parts so far of an Open, Want or Goodbye that spans chunks. */
+  private parts: Buffer | undefined = undefined
+  private nextPartLengthBytes = 0
   /** A wrong length between two parts: as final as one in a header. */
-  private pieceFailure: ProtocolError | undefined = undefined
+  private partFailure: ProtocolError | undefined = undefined
 
   /** @throws StatewireError ERR_INVALID_OPTION */
   constructor(options: NativeFrameReaderOptions, sink: FrameSink) {
@@ -85,22 +99,23 @@ export class NativeFrameReader extends FrameAssembler {
     }
     this.maxMessageLengthBytes = limit
     this.isLinkZero = options.linkIndex === 0
+    this.acceptsLongFramesWhole = options.acceptsLongFramesWhole ?? true
     this.sink = sink
   }
 
   override get bufferedBytes(): number {
-    return super.bufferedBytes + (this.pieces?.length ?? 0)
+    return super.bufferedBytes + (this.parts?.length ?? 0)
   }
 
   override reset(): void {
     super.reset()
-    this.pieces = undefined
-    this.pieceFailure = undefined
+    this.parts = undefined
+    this.partFailure = undefined
   }
 
   protected override measure(buffer: Buffer, start: number, end: number): number {
-    if (this.pieces !== undefined) return this.nextPieceLengthBytes
-    if (this.pieceFailure !== undefined) throw this.pieceFailure
+    if (this.parts !== undefined) return this.nextPartLengthBytes
+    if (this.partFailure !== undefined) throw this.partFailure
     const available = end - start
     if (available < frameHeaderLengthBytes) return lengthNotKnownYet
     const descriptor = buffer[start + frameHeaderLengthBytes - 1]!
@@ -117,13 +132,16 @@ export class NativeFrameReader extends FrameAssembler {
         )
       case bodyKindGoodbye:
         if (available < goodbyeHeadLengthBytes) return goodbyeHeadLengthBytes
-        return wholeOrPiece(
+        return wholeOrPart(
           goodbyeHeadLengthBytes,
           goodbyeHeadLengthBytes + goodbyeReasonLength(buffer, start),
           available,
         )
       case bodyKindOpen:
         return measureOpen(buffer, start, available)
+      case bodyKindWant:
+        if (available < wantHeadLengthBytes) return wantHeadLengthBytes
+        return wholeOrPart(wantHeadLengthBytes, wantLength(buffer, start), available)
       default:
         return this.begun(
           buffer,
@@ -136,27 +154,27 @@ export class NativeFrameReader extends FrameAssembler {
   }
 
   protected override deliver(buffer: Buffer, start: number, end: number): boolean {
-    if (this.pieces === undefined && !isPiece(buffer, start, end)) return this.handOver(buffer, start, end)
+    if (this.parts === undefined && !isPart(buffer, start, end)) return this.handOver(buffer, start, end)
     // A copy: the assembler reuses its buffer for the next frame.
-    const piece = Buffer.from(buffer.subarray(start, end))
-    const whole = this.pieces === undefined ? piece : Buffer.concat([this.pieces, piece])
+    const part = Buffer.from(buffer.subarray(start, end))
+    const whole = this.parts === undefined ? part : Buffer.concat([this.parts, part])
     // Cleared first, so that a sink that throws or resets, and a wrong length, find no partial state.
-    this.pieces = undefined
+    this.parts = undefined
     const length = this.lengthOrFail(whole)
     if (length > whole.length) {
-      this.nextPieceLengthBytes = length - whole.length
-      this.pieces = whole
+      this.nextPartLengthBytes = length - whole.length
+      this.parts = whole
       return true
     }
     this.handOver(whole, 0, whole.length)
     return true
   }
 
-  private lengthOrFail(pieces: Buffer): number {
+  private lengthOrFail(parts: Buffer): number {
     try {
-      return lengthFromPieces(pieces)
+      return lengthFromParts(parts)
     } catch (error) {
-      if (error instanceof ProtocolError) this.pieceFailure = error
+      if (error instanceof ProtocolError) this.partFailure = error
       throw error
     }
   }
@@ -172,7 +190,7 @@ export class NativeFrameReader extends FrameAssembler {
     if (lane < sessionLanesEnd && sessionTable[descriptor] !== bodyKindUnknown) return sessionTable[descriptor]!
     const laneKind = laneKindOf(lane)
     const kind = laneTables[laneKind][descriptor]!
-    const isElsewhere = !this.isLinkZero && (laneKind === 'stream' || laneKind === 'endpoint')
+    const isElsewhere = !this.isLinkZero && !isAllowedBeyondLinkZero(laneKind, descriptor)
     if (kind !== bodyKindUnknown && !isElsewhere) return kind
     const where = isElsewhere ? ` of a link other than 0` : ''
     throw new ProtocolError(
@@ -193,18 +211,33 @@ export class NativeFrameReader extends FrameAssembler {
   private declaredLength(descriptor: number, kind: number, declared: number): number {
     switch (kind) {
       case bodyKindByteLength:
-        return checkedLength(descriptor, declared, 0, this.maxMessageLengthBytes)
+        return this.longLength(descriptor, declared, 0)
       case bodyKindBitCount:
-        return checkedLength(descriptor, Math.ceil(declared / 8), 0, this.maxMessageLengthBytes)
+        return this.longLength(descriptor, Math.ceil(declared / 8), 0)
+      case bodyKindMessage:
+        return this.longLength(descriptor, declared, messageRestLengthBytesMin)
       case bodyKindRequest:
-        return checkedLength(descriptor, declared, 4, this.maxMessageLengthBytes)
+        return this.longLength(descriptor, declared, requestRestLengthBytesMin)
       case bodyKindResponse:
-        return checkedLength(descriptor, declared, 5, this.maxMessageLengthBytes)
+        return this.longLength(descriptor, declared, responseRestLengthBytesMin)
+      case bodyKindPiece:
+        return checkedLength(descriptor, declared, 1, pieceLengthBytesMax)
       case bodyKindStreamBytes:
         return checkedLength(descriptor, declared, 1, Math.min(streamFrameLengthBytesMax, this.maxMessageLengthBytes))
       default:
         throw new StatewireError('ERR_INTERNAL', `No length is known for bodies of the kind 0x${kind.toString(16)}.`)
     }
+  }
+
+  /** Of a frame that is sent in Pieces if it is long. */
+  private longLength(descriptor: number, declared: number, least: number): number {
+    const lengthBytes = checkedLength(descriptor, declared, least, this.maxMessageLengthBytes)
+    if (this.acceptsLongFramesWhole || lengthBytes <= pieceLengthBytesMax) return lengthBytes
+    throw new ProtocolError(
+      'ERR_LONG_FRAME_WHOLE',
+      `A frame with the descriptor ${describeDescriptor(descriptor)} has ${String(lengthBytes)} bytes and was not sent ` +
+        `in Pieces; up to ${String(pieceLengthBytesMax)} are allowed.`,
+    )
   }
 }
 
@@ -213,7 +246,7 @@ function measureOpen(buffer: Buffer, start: number, available: number): number {
   if (available < openHeadLengthBytes) return openHeadLengthBytes
   const extraField = openHeadLengthBytes + openNameLength(buffer, start)
   if (available < extraField + lengthFieldLengthBytes) return openHeadLengthBytes
-  return wholeOrPiece(
+  return wholeOrPart(
     openHeadLengthBytes,
     extraField + lengthFieldLengthBytes + openExtraLength(buffer, start + extraField),
     available,
@@ -224,27 +257,46 @@ function measureOpen(buffer: Buffer, start: number, available: number): number {
  * The assembler asks again with 9 bytes only if the frame does not lie whole in the chunk: then it needs the length of
  * the part.
  */
-function wholeOrPiece(pieceLengthBytes: number, wholeLengthBytes: number, available: number): number {
-  return wholeLengthBytes <= available ? wholeLengthBytes : pieceLengthBytes
+function wholeOrPart(partLengthBytes: number, wholeLengthBytes: number, available: number): number {
+  return wholeLengthBytes <= available ? wholeLengthBytes : partLengthBytes
 }
 
-/** Whether these bytes are only the first part of an Open or a Goodbye. */
-function isPiece(buffer: Buffer, start: number, end: number): boolean {
+/** Whether these bytes are only the first part of an Open, Want or Goodbye. */
+function isPart(buffer: Buffer, start: number, end: number): boolean {
   const length = end - start
-  if (length !== openHeadLengthBytes && length !== goodbyeHeadLengthBytes) return false
-  const kind = laneTables[laneKindOf(readUint32(buffer, start))][buffer[start + frameHeaderLengthBytes - 1]!]
-  return (kind === bodyKindOpen && length === openHeadLengthBytes) || kind === bodyKindGoodbye
+  if (length !== openHeadLengthBytes && length !== goodbyeHeadLengthBytes && length !== wantHeadLengthBytes)
+    return false
+  switch (kindOf(buffer, start)) {
+    case bodyKindOpen:
+      return length === openHeadLengthBytes
+    case bodyKindGoodbye:
+      return length === goodbyeHeadLengthBytes
+    case bodyKindWant:
+      return length === wantHeadLengthBytes
+    default:
+      return false
+  }
 }
 
 /**
  * Length of the frame as far as its parts show: an Open has three, and the second contains the length of the third.
  */
-function lengthFromPieces(pieces: Buffer): number {
-  const kind = laneTables[laneKindOf(readUint32(pieces, 0))][pieces[frameHeaderLengthBytes - 1]!]
-  if (kind === bodyKindGoodbye) return goodbyeHeadLengthBytes + goodbyeReasonLength(pieces, 0)
-  const extraField = openHeadLengthBytes + openNameLength(pieces, 0)
-  if (pieces.length < extraField + lengthFieldLengthBytes) return extraField + lengthFieldLengthBytes
-  return extraField + lengthFieldLengthBytes + openExtraLength(pieces, extraField)
+function lengthFromParts(parts: Buffer): number {
+  const kind = kindOf(parts, 0)
+  if (kind === bodyKindGoodbye) return goodbyeHeadLengthBytes + goodbyeReasonLength(parts, 0)
+  if (kind === bodyKindWant) return wantLength(parts, 0)
+  const extraField = openHeadLengthBytes + openNameLength(parts, 0)
+  if (parts.length < extraField + lengthFieldLengthBytes) return extraField + lengthFieldLengthBytes
+  return extraField + lengthFieldLengthBytes + openExtraLength(parts, extraField)
+}
+
+function kindOf(buffer: Buffer, start: number): number {
+  return laneTables[laneKindOf(readUint32(buffer, start))][buffer[start + frameHeaderLengthBytes - 1]!]!
+}
+
+/** A u8 length of a name is never over its limit. */
+function wantLength(buffer: Buffer, start: number): number {
+  return wantHeadLengthBytes + buffer[start + wantHeadLengthBytes - 1]!
 }
 
 function goodbyeReasonLength(buffer: Buffer, start: number): number {

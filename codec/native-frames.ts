@@ -1,6 +1,7 @@
 /**
  * Owns: the frames that only the native dialect has (docs/protocol.md, native): their numbers, which lane each may use,
- * their limits, and how they are written.
+ * and their limits; and how those of link control, of credit and of streams are written. Frames of the set-up lane are
+ * in setup-frames.ts, messages, requests and responses in message-frames.ts.
  * Independent of: links, credit, counters, and what the bodies mean (protocol/native/frame-bodies.ts reads them).
  */
 import { frameHeaderLengthBytes, lengthFieldLengthBytes, maxUint32 } from './constants.ts'
@@ -12,6 +13,7 @@ import { cutUtf8 } from './hello.ts'
 /** The descriptors of the native dialect, besides those of the values. */
 export const nativeDescriptors = {
   MsgPack: 0x20,
+  Piece: 0x21,
   Ping: 0x30,
   Pong: 0x31,
   Ack: 0x32,
@@ -24,23 +26,44 @@ export const nativeDescriptors = {
   Message: 0x39,
   Request: 0x3a,
   Response: 0x3b,
+  Cancel: 0x3c,
+  Want: 0x3d,
+  Make: 0x3e,
+  Made: 0x3f,
+  Refuse: 0x40,
+  Agree: 0x41,
 } as const
 
 /** Sessions are the lanes 0 … 0x3fff_ffff. */
 export const sessionLanesEnd = 0x4000_0000
-export const endpointLane = 0x7fff_ffff
-/** Streams are the lanes 0x8000_0000 … 0xffff_fffe. */
+/** Responses, messages and requests have a lane each, on link 0 only. */
+export const responsesLane = 0x7fff_fffc
+export const messagesLane = 0x7fff_fffd
+/** Set-up of sessions, on every link. */
+export const setupLane = 0x7fff_fffe
+export const requestsLane = 0x7fff_ffff
+/** Streams are the lanes 0x8000_0000 … 0xffff_fffe, on any link. */
 export const firstStreamLane = 0x8000_0000
 /** Link control: never counted, never replayed. */
 export const controlLane = 0xffff_ffff
 
-export type LaneKind = 'session' | 'endpoint' | 'stream' | 'control' | 'unassigned'
+export type LaneKind = 'session' | 'setup' | 'messages' | 'requests' | 'responses' | 'stream' | 'control' | 'unassigned'
 
 export function laneKindOf(lane: number): LaneKind {
   if (lane < sessionLanesEnd) return 'session'
-  if (lane === controlLane) return 'control'
-  if (lane >= firstStreamLane) return 'stream'
-  return lane === endpointLane ? 'endpoint' : 'unassigned'
+  if (lane >= firstStreamLane) return lane === controlLane ? 'control' : 'stream'
+  switch (lane) {
+    case responsesLane:
+      return 'responses'
+    case messagesLane:
+      return 'messages'
+    case setupLane:
+      return 'setup'
+    case requestsLane:
+      return 'requests'
+    default:
+      return 'unassigned'
+  }
 }
 
 /** Protocol name of an Open, in UTF-8 bytes; it has at least 1. */
@@ -51,8 +74,13 @@ export const openExtraLengthBytesMax = 64 * 1024
 export const reasonLengthBytesMax = 256
 /** The longest frame of a stream, so that streams share a link fairly. */
 export const streamFrameLengthBytesMax = 64 * 1024
+/**
+ * A frame with more bytes than this after its length field is a long frame: it is sent as Pieces of exactly this many
+ * bytes, the last one excepted.
+ */
+export const pieceLengthBytesMax = 65_536
 
-/** Codes of a Reset; an unknown code is read as 0. */
+/** Codes of a Reset; an unknown code below 0x100 is read as 0. */
 export const resetCodes = {
   application: 0,
   protocol: 1,
@@ -63,20 +91,24 @@ export const resetCodes = {
   'no-such-lane': 6,
   'time-out': 7,
 } as const
+/** Codes of a Reset from this one on are the application's own. */
+export const applicationResetCodesBegin = 0x100
 /** Codes of a Goodbye; an unknown code is read as 0. */
 export const goodbyeCodes = { normal: 0, protocol: 1 } as const
-export const responseStatuses = { ok: 0, error: 1 } as const
 
 // Kinds of bodies whose length is not fixed and not a plain length field; the other kinds are in frame-length.ts.
 export const bodyKindReset = 0xf0
 export const bodyKindGoodbye = 0xf1
 export const bodyKindOpen = 0xf2
-export const bodyKindRequest = 0xf3
-export const bodyKindResponse = 0xf4
-export const bodyKindStreamBytes = 0xf5
+export const bodyKindWant = 0xf3
+export const bodyKindMessage = 0xf4
+export const bodyKindRequest = 0xf5
+export const bodyKindResponse = 0xf6
+export const bodyKindStreamBytes = 0xf7
+export const bodyKindPiece = 0xf8
 
-const { Accept, Ack, Credit, Fin, Goodbye, Message, MsgPack, Open, Ping, Pong, Request, Reset, Response } =
-  nativeDescriptors
+const { Accept, Ack, Agree, Cancel, Credit, Fin, Goodbye, Made, Make, Message, MsgPack, Open } = nativeDescriptors
+const { Piece, Ping, Pong, Refuse, Request, Reset, Response, Want } = nativeDescriptors
 const descriptorBytes = 0x0c
 
 /** By lane kind, the kind of body of each descriptor; {@link bodyKindUnknown} where the descriptor is not allowed. */
@@ -84,15 +116,33 @@ export const laneTables: Readonly<Record<LaneKind, Uint8Array>> = {
   session: table(
     [
       [MsgPack, bodyKindByteLength],
+      [Piece, bodyKindPiece],
       [Credit, 4],
       [Reset, bodyKindReset],
     ],
     bodyKinds,
   ),
-  endpoint: table([
+  setup: table([
+    [Want, bodyKindWant],
+    [Make, 20],
+    [Made, 8],
+    [Refuse, 7],
+    [Agree, 12],
+  ]),
+  messages: table([
+    [Piece, bodyKindPiece],
     [Credit, 4],
-    [Message, bodyKindByteLength],
+    [Message, bodyKindMessage],
+  ]),
+  requests: table([
+    [Piece, bodyKindPiece],
+    [Credit, 4],
     [Request, bodyKindRequest],
+    [Cancel, 4],
+  ]),
+  responses: table([
+    [Piece, bodyKindPiece],
+    [Credit, 4],
     [Response, bodyKindResponse],
   ]),
   stream: table([
@@ -118,9 +168,23 @@ function table(entries: [descriptor: number, bodyKind: number][], base?: Uint8Ar
   return kinds
 }
 
+/** Whether a frame that is allowed on link 0 is allowed on the other links as well. */
+export function isAllowedBeyondLinkZero(laneKind: LaneKind, descriptor: number): boolean {
+  switch (laneKind) {
+    case 'messages':
+    case 'requests':
+    case 'responses':
+      return false
+    case 'setup':
+      return descriptor !== Want && descriptor !== Agree
+    default:
+      return true
+  }
+}
+
 /**
- * Values on sessions, Bytes on streams, Message and Request come from the application: they cost credit and count as
- * values in outcomes. The other frames are the link's own.
+ * Values on sessions, Bytes on streams, Message, Request, Response and the Pieces of these come from the application:
+ * they cost credit. The other frames are the link's own.
  */
 export function isPaying(laneKind: LaneKind, descriptor: number): boolean {
   switch (laneKind) {
@@ -128,8 +192,10 @@ export function isPaying(laneKind: LaneKind, descriptor: number): boolean {
       return descriptor !== Credit && descriptor !== Reset
     case 'stream':
       return descriptor === descriptorBytes
-    case 'endpoint':
-      return descriptor === Message || descriptor === Request
+    case 'messages':
+    case 'requests':
+    case 'responses':
+      return descriptor !== Credit && descriptor !== Cancel
     default:
       return false
   }
@@ -222,42 +288,15 @@ export function encodeFin(lane: number): Buffer {
   return frameOf(lane, Fin, 0).frame
 }
 
-/** Encodes a Message up to its payload; the payload follows in its own memory. */
-export function encodeMessageHeader(payloadLengthBytes: number): Buffer {
-  return payloadHeader(Message, 0, payloadLengthBytes).frame
-}
-
-/** Encodes a Request up to its payload. `nonce` is chosen by the requester and is not 0. */
-export function encodeRequestHeader(nonce: number, payloadLengthBytes: number): Buffer {
-  if (nonce === 0) throw new InvalidValueError('The nonce of a Request must not be 0.')
-  const { frame, body } = payloadHeader(Request, 4, payloadLengthBytes)
-  frame.writeUInt32LE(nonce, body)
+/** Encodes a Piece up to its bytes, which follow in their own memory. */
+export function encodePieceHeader(lane: number, lengthBytes: number): Buffer {
+  const { frame, body } = frameOf(lane, Piece, lengthFieldLengthBytes)
+  frame.writeUInt32LE(lengthBytes, body)
   return frame
 }
 
-/** Encodes a Response up to its payload. */
-export function encodeResponseHeader(nonce: number, status: number, payloadLengthBytes: number): Buffer {
-  const { frame, body } = payloadHeader(Response, 5, payloadLengthBytes)
-  frame.writeUInt32LE(nonce, body)
-  frame[body + 4] = status
-  return frame
-}
-
-/**
- * A frame on the endpoint lane whose length field counts `fieldsLengthBytes` and the payload; `body` follows that
- * field.
- */
-function payloadHeader(
-  descriptor: number,
-  fieldsLengthBytes: number,
-  payloadLengthBytes: number,
-): { frame: Buffer; body: number } {
-  const { frame, body } = frameOf(endpointLane, descriptor, lengthFieldLengthBytes + fieldsLengthBytes)
-  frame.writeUInt32LE(fieldsLengthBytes + payloadLengthBytes, body)
-  return { frame, body: body + lengthFieldLengthBytes }
-}
-
-function frameOf(lane: number, descriptor: number, bodyLengthBytes: number): { frame: Buffer; body: number } {
+/** An empty frame with its lane and descriptor; its body begins at `body`. */
+export function frameOf(lane: number, descriptor: number, bodyLengthBytes: number): { frame: Buffer; body: number } {
   const frame = Buffer.alloc(frameHeaderLengthBytes + bodyLengthBytes)
   frame[writeUint32(frame, 0, lane)] = descriptor
   return { frame, body: frameHeaderLengthBytes }

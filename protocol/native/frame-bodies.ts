@@ -1,16 +1,18 @@
 /**
  * Owns: the bodies of the native dialect's own frames (docs/protocol.md) as typed objects, and the rules that
- * their lengths do not cover: no Credit of 0, no unknown status.
+ * their lengths do not cover, such as no Credit of 0. Those of set-up, messages, requests and responses are read in
+ * codec/.
  * Independent of: framing (codec/native-frame-reader.ts has checked every length), lanes, and what follows from a
  * frame.
  *
  * A counter above 2^53 - 1 is read as 2^53, one more than any counter can be: it is above every `next` and equal to no
  * count, so every rule about counters refuses it. Text that is not UTF-8 is replaced.
  */
+import { lengthFieldLengthBytes } from '../../codec/constants.ts'
 import { ProtocolError } from '../../codec/errors.ts'
 import { readUint32 } from '../../codec/frame-length.ts'
 import { windowBytesMax } from '../../codec/hello.ts'
-import { goodbyeCodes, resetCodes, responseStatuses } from '../../codec/native-frames.ts'
+import { applicationResetCodesBegin, goodbyeCodes, resetCodes } from '../../codec/native-frames.ts'
 
 const uncountable = Number.MAX_SAFE_INTEGER + 1
 const resetCodeMax = Math.max(...Object.values(resetCodes))
@@ -35,14 +37,6 @@ export interface ResetBody {
   readonly code: number
   readonly reason: string
 }
-export interface RequestBody {
-  readonly nonce: number
-  /** A view. */
-  readonly payload: Buffer
-}
-export type ResponseBody =
-  | { readonly nonce: number; readonly status: 'ok'; readonly payload: Buffer }
-  | { readonly nonce: number; readonly status: 'error'; readonly message: string }
 
 // Every function takes `buffer` with the offsets of a FrameSink; only those that need the end take it.
 
@@ -92,26 +86,13 @@ export function decodeAccept(buffer: Buffer, start: number): number {
 
 export function decodeReset(buffer: Buffer, start: number, end: number): ResetBody {
   const code = buffer.readUInt16LE(start)
-  return { code: code <= resetCodeMax ? code : resetCodes.application, reason: buffer.toString('utf8', start + 4, end) }
+  const isKnown = code <= resetCodeMax || code >= applicationResetCodesBegin
+  return { code: isKnown ? code : resetCodes.application, reason: buffer.toString('utf8', start + 4, end) }
 }
 
-/** A view. */
-export function decodeMessage(buffer: Buffer, start: number, end: number): Buffer {
-  return buffer.subarray(start + 4, end)
-}
-
-export function decodeRequest(buffer: Buffer, start: number, end: number): RequestBody {
-  return { nonce: readUint32(buffer, start + 4), payload: buffer.subarray(start + 8, end) }
-}
-
-/** Throws ProtocolError ERR_RESPONSE_STATUS. */
-export function decodeResponse(buffer: Buffer, start: number, end: number): ResponseBody {
-  const nonce = readUint32(buffer, start + 4)
-  const status = buffer[start + 8]!
-  if (status === responseStatuses.ok) return { nonce, status: 'ok', payload: buffer.subarray(start + 9, end) }
-  if (status === responseStatuses.error)
-    return { nonce, status: 'error', message: buffer.toString('utf8', start + 9, end) }
-  throw new ProtocolError('ERR_RESPONSE_STATUS', `A Response has the status ${status}; 0 is ok and 1 an error.`)
+/** The part of a long frame that a Piece carries, as a view. */
+export function decodePiece(buffer: Buffer, start: number, end: number): Buffer {
+  return buffer.subarray(start + lengthFieldLengthBytes, end)
 }
 
 function readCounter(buffer: Buffer, offset: number): number {

@@ -5,14 +5,8 @@
 import { describe, expect, it } from 'vitest'
 import type { Session } from '../../actors/index.ts'
 import { encodeFrame } from '../../codec/index.ts'
-import {
-  encodeCredit,
-  encodeMessageHeader,
-  encodeOpen,
-  encodePing,
-  encodeReset,
-  firstStreamLane,
-} from '../../codec/native-frames.ts'
+import { encodeCredit, encodeOpen, encodePing, encodeReset, firstStreamLane } from '../../codec/native-frames.ts'
+import { encodeMessage, encodeMessageHeader } from '../../codec/message-frames.ts'
 import { noopHooks, type LinkHooks } from '../../protocol/link-core.ts'
 import { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
 import { NativeOutbox } from '../../protocol/native/lanes/native-outbox.ts'
@@ -47,7 +41,7 @@ describe('a flood', () => {
     ['credits for a closed session', Buffer.concat([reset(0), encodeCredit(0, 1)])],
     ['resets', reset(0)],
     ['streams', opened(1)],
-    ['messages', encodeMessageHeader(0)],
+    ['messages', encodeMessageHeader({ name: '', payloadLengthBytes: 0 })],
     [
       'values on a session that its sender has closed',
       Buffer.concat([reset(0), encodeFrame(0, { type: 'RingElementBit', value: true })]),
@@ -62,7 +56,7 @@ describe('a flood', () => {
   it('a flood of long messages is a protocol error after a few megabytes', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await connected(scene)
-      const message = Buffer.concat([encodeMessageHeader(16_384), Buffer.alloc(16_384)])
+      const message = encodeMessage({ name: '', bytes: Buffer.alloc(16_384) })
       expect(() => passFrames(alice, bob, message, 1_000)).toThrow('control frames faster')
     }))
 })

@@ -3,7 +3,15 @@
  * frames other than session values. Independent of: what any kind of lane does.
  */
 import { describe, expect, test } from 'vitest'
-import { controlLane, encodeFin, endpointLane, firstStreamLane } from '../../codec/native-frames.ts'
+import {
+  controlLane,
+  encodeFin,
+  firstStreamLane,
+  messagesLane,
+  requestsLane,
+  responsesLane,
+  setupLane,
+} from '../../codec/native-frames.ts'
 import type { EncodedFrame, FrameWriter } from '../../codec/frame-writer.ts'
 import { noopHooks } from '../../protocol/link-core.ts'
 import { Deque } from '../../protocol/deque.ts'
@@ -47,16 +55,24 @@ describe('the table of lane kinds', () => {
     const sessions = new Kind(10, { acked: 1, unknown: 2, notSent: 3 })
     const others = new Kind(5, { acked: 10, unknown: 20, notSent: 30 })
     const control = new Kind(0, { acked: 0, unknown: 0, notSent: 0 })
-    const table = new LaneTable({ session: sessions, endpoint: others, stream: others, unassigned: others, control })
+    const table = new LaneTable({
+      session: sessions,
+      setup: others,
+      messages: others,
+      requests: others,
+      responses: others,
+      stream: others,
+      unassigned: others,
+      control,
+    })
     return { table, sessions, others, control }
   }
 
   test('the table of lane kinds finds the handler of every lane id', () => {
     const { table, sessions, others, control } = kinds()
     expect([0, 0x3fff_ffff].map((id) => table.of(id))).toEqual([sessions, sessions])
-    expect([0x4000_0000, endpointLane, firstStreamLane, 0xffff_fffe].map((id) => table.of(id))).toEqual(
-      Array.from({ length: 4 }, () => others),
-    )
+    const ids = [0x4000_0000, setupLane, messagesLane, requestsLane, responsesLane, firstStreamLane, 0xffff_fffe]
+    expect(ids.map((id) => table.of(id))).toEqual(Array.from({ length: ids.length }, () => others))
     expect(table.of(controlLane)).toBe(control)
   })
 

@@ -5,7 +5,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { encodeFrame } from '../../codec/frame-writer.ts'
-import { encodeCredit, encodeMessageHeader } from '../../codec/native-frames.ts'
+import { encodeMessage } from '../../codec/message-frames.ts'
+import { encodeCredit, messagesLane } from '../../codec/native-frames.ts'
 import { laneOutcome, settleHeld } from '../../protocol/native/epoch/outcomes.ts'
 import { expectError } from '../codec/harness.ts'
 import { createLink, hello, keyA, keyB, meet, push } from './epoch-scene.ts'
@@ -44,7 +45,7 @@ describe('one side of a link', () => {
 
   test('RESUME sends again from exactly what was received, and keeps every credit balance', () => {
     const [a, b] = [createLink(), createLink(keyB, keyA, 100n, 50n)]
-    expect(meet(a, b).map(({ verdict, endpointWindowBytes }) => [verdict.mine, endpointWindowBytes])).toEqual([
+    expect(meet(a, b).map(({ verdict, laneWindowBytes }) => [verdict.mine, laneWindowBytes])).toEqual([
       ['RESUME', 4096],
       ['RESUME', 4096],
     ])
@@ -53,7 +54,7 @@ describe('one side of a link', () => {
     a.connectionLost(0)
     b.connectionLost(0)
     const [resumed] = meet(a, b)
-    expect([resumed!.end, resumed!.endpointWindowBytes]).toEqual([null, null])
+    expect([resumed!.end, resumed!.laneWindowBytes]).toEqual([null, null])
     expect(Buffer.concat(resumed!.replay).readUInt32LE(0)).toBe(8)
     expect([a.retransmit.first, a.retransmit.next, a.epoch]).toEqual([1, 3, 1n])
   })
@@ -78,7 +79,7 @@ describe('one side of a link', () => {
         [8, { acked: 0, unknown: 1, notSent: 0 }],
       ]),
     })
-    expect([fresh!.endpointWindowBytes, kept!.endpointWindowBytes]).toEqual([4096, 4096])
+    expect([fresh!.laneWindowBytes, kept!.laneWindowBytes]).toEqual([4096, 4096])
     expect([a.epoch, a.received, a.retransmit.next, a.known, restarted.known]).toEqual([2n, 0, 0, 60n, 2n])
     expect(laneOutcome(fresh!.end!, 7, 2, 3)).toEqual({ acked: 1, unknown: 1, notSent: 3 })
     expect(laneOutcome(fresh!.end!, 9, 4, 0)).toEqual({ acked: 4, unknown: 0, notSent: 0 })
@@ -150,7 +151,7 @@ describe('one side of a link', () => {
       received: 3,
       helloNumber: 6,
     })
-    expect([fresh.verdict, fresh.endpointWindowBytes, a.known]).toEqual([{ mine: 'FRESH', theirs: 'FRESH' }, 4096, 22n])
+    expect([fresh.verdict, fresh.laneWindowBytes, a.known]).toEqual([{ mine: 'FRESH', theirs: 'FRESH' }, 4096, 22n])
     push(a, 7, 8)
     a.connectionLost(0)
     const kept = a.adopt(a.composeHello(), {
@@ -161,7 +162,7 @@ describe('one side of a link', () => {
       received: 3,
       helloNumber: 7,
     })
-    expect([kept.verdict, kept.endpointWindowBytes, kept.end, a.known]).toEqual([
+    expect([kept.verdict, kept.laneWindowBytes, kept.end, a.known]).toEqual([
       { mine: 'KEEP', theirs: 'FRESH' },
       null,
       null,
@@ -230,14 +231,14 @@ describe('one side of a link', () => {
     const link = createLink()
     const frames = [
       encodeCredit(7, 5),
-      Buffer.concat([encodeMessageHeader(1), Buffer.from('m')]),
+      encodeMessage({ name: '', bytes: Buffer.from('m') }),
       encodeFrame(7, { type: 'RingElementBit', value: true }),
     ]
     link.retransmit.push(
       frames,
       frames.map((frame) => frame.length),
     )
-    expect([...link.renew('internal-error').held.keys()]).toEqual([0x7fff_ffff, 7])
+    expect([...link.renew('internal-error').held.keys()]).toEqual([messagesLane, 7])
   })
 
   test('a link expires after the smaller of both resume timeouts, counted from the break', () => {

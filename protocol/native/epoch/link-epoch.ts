@@ -51,9 +51,10 @@ export interface Adoption {
   /** With FRESH: every lane of the link ends with this. */
   readonly end: EpochEnd | null
   /**
-   * What the peer grants on the endpoint lane, if this side's balance there begins with this hello. Null if it stays.
+   * What the peer grants on each of the messages, requests and responses lanes, if this side's balances there begin
+   * with this hello. Null if they stay.
    */
-  readonly endpointWindowBytes: number | null
+  readonly laneWindowBytes: number | null
 }
 
 export class LinkEpoch {
@@ -211,7 +212,7 @@ export class LinkEpoch {
     const replay = this.retransmit.replayFrom(this.retransmit.first)
     // A side that is ahead (KEEP although it knows the other) has paid for what it sends again: its balance stays.
     const isFirstOfEpoch = verdict.mine === 'FRESH' || mine.known === 0n
-    return { verdict, replay, end, endpointWindowBytes: isFirstOfEpoch ? theirs.laneWindowBytes : null }
+    return { verdict, replay, end, laneWindowBytes: isFirstOfEpoch ? theirs.laneWindowBytes : null }
   }
 
   /** A counted frame was read and its handler has returned or thrown. @returns whether an Ack is due now */

@@ -1,32 +1,49 @@
 /**
  * Owns: the answers to what this release does not serve (messages, requests, streams), as the protocol has them, and
- * the credit of the endpoint lane.
+ * the credit of the messages, requests and responses lanes.
  * Independent of: links and sessions.
  */
 import { frameHeaderLengthBytes } from '../../../codec/constants.ts'
 import { ProtocolError } from '../../../codec/errors.ts'
 import {
+  decodeMessage,
+  decodeRequest,
+  decodeResponse,
+  encodeErrorResponseHeader,
+  textOf,
+} from '../../../codec/message-frames.ts'
+import type { ErrorStatus } from '../../../codec/message-frames.ts'
+import {
   encodeCredit,
   encodeReset,
-  encodeResponseHeader,
-  endpointLane,
-  isPaying,
+  laneKindOf,
+  messagesLane,
   nativeDescriptors,
+  requestsLane,
   resetCodes,
-  responseStatuses,
+  responsesLane,
 } from '../../../codec/native-frames.ts'
 import type { LinkCounters } from '../../link-core.ts'
-import { ReceiveWindow } from './credit.ts'
+import type { EpochEnd, OutcomeCounts } from '../epoch/outcomes.ts'
+import { decodeCredit } from '../frame-bodies.ts'
+import { ReceiveWindow, SendCredit } from './credit.ts'
 import type { FloodGuard } from './flood-guard.ts'
-import { decodeRequest } from '../frame-bodies.ts'
 import { LaneKindWithoutState, type AdoptedWindows } from './lane-kind.ts'
+
+/** Requests of one peer that are not answered. One more is a protocol error. */
+export const unansweredRequestsMax = 1024
+
+const lanesWithWindows = [messagesLane, requestsLane, responsesLane]
 
 /** Frames are dropped at once, so they count as taken. More than was granted is a protocol error all the same. */
 export class UnservedLanes extends LaneKindWithoutState {
   readonly #write: (frame: Buffer) => void
   readonly #guard: FloodGuard
   readonly #counters: LinkCounters
-  #window: ReceiveWindow | null = null
+  readonly #windows = new Map<number, ReceiveWindow>()
+  readonly #credits = new Map<number, SendCredit>()
+  /** By nonce, in order: the answers that wait for credit on the responses lane. */
+  readonly #answers = new Map<number, ErrorStatus>()
 
   constructor(write: (frame: Buffer) => void, guard: FloodGuard, counters: LinkCounters) {
     super()
@@ -35,11 +52,23 @@ export class UnservedLanes extends LaneKindWithoutState {
     this.#counters = counters
   }
 
-  override adopted({ receiveBytes }: AdoptedWindows): void {
-    if (receiveBytes !== null) this.#window = new ReceiveWindow({ windowBytes: receiveBytes, mayGrow: () => false })
+  override adopted({ receiveBytes, sendBytes }: AdoptedWindows): void {
+    for (const lane of lanesWithWindows) {
+      if (receiveBytes !== null)
+        this.#windows.set(lane, new ReceiveWindow({ windowBytes: receiveBytes, mayGrow: () => false }))
+      if (sendBytes !== null) this.#credits.set(lane, new SendCredit(sendBytes))
+    }
   }
 
-  /** Throws ProtocolError ERR_CREDIT_EXCEEDED, ERR_FLOOD, and for a stream that was never opened. */
+  override epochEnded(end: EpochEnd, pending: ReadonlyMap<number, number>, leaving: Error | null): OutcomeCounts {
+    this.#answers.clear()
+    return super.epochEnded(end, pending, leaving)
+  }
+
+  /**
+   * Throws ProtocolError ERR_CREDIT_EXCEEDED, ERR_CREDIT_OVERFLOW, ERR_FLOOD, ERR_REQUEST_NONCE, ERR_REQUEST_LIMIT, for
+   * a body that breaks a rule, and for a stream that was never opened.
+   */
   onFrame(
     laneId: number,
     descriptor: number,
@@ -49,38 +78,73 @@ export class UnservedLanes extends LaneKindWithoutState {
     nowMs: number,
   ): boolean {
     this.#guard.unwanted(bodyEnd - bodyStart, nowMs)
-    const window = this.#window
-    if (laneId === endpointLane && window !== null && isPaying('endpoint', descriptor)) {
-      const frameLengthBytes = bodyEnd - bodyStart + frameHeaderLengthBytes
-      window.arrive(frameLengthBytes)
-      const creditBytes = window.take(frameLengthBytes, nowMs, null)
-      if (creditBytes > 0) this.#write(encodeCredit(endpointLane, creditBytes))
+    const window = this.#windows.get(laneId)
+    switch (descriptor) {
+      case nativeDescriptors.Credit:
+        this.#credits.get(laneId)?.grant(decodeCredit(buffer, bodyStart))
+        break
+      case nativeDescriptors.Cancel:
+        break
+      default:
+        if (window !== undefined) this.#takePaying(laneId, window, bodyEnd - bodyStart + frameHeaderLengthBytes, nowMs)
     }
-    const answer = answerUnserved(laneId, descriptor, buffer, bodyStart, bodyEnd)
-    if (answer !== null) {
-      this.#guard.answer(nowMs)
-      this.#write(answer)
-    }
+    this.#answer(laneId, descriptor, buffer, bodyStart, bodyEnd, nowMs)
     this.#counters.framesDropped++
     return false
   }
-}
 
-/** @returns the frame to answer with, or null. Throws ProtocolError for a stream that was never opened. */
-export function answerUnserved(
-  laneId: number,
-  descriptor: number,
-  buffer: Buffer,
-  bodyStart: number,
-  bodyEnd: number,
-): Buffer | null {
-  if (laneId === endpointLane) {
-    if (descriptor !== nativeDescriptors.Request) return null
-    const { nonce } = decodeRequest(buffer, bodyStart, bodyEnd)
-    const message = Buffer.from('this side serves no requests')
-    return Buffer.concat([encodeResponseHeader(nonce, responseStatuses.error, message.length), message])
+  #takePaying(laneId: number, window: ReceiveWindow, frameLengthBytes: number, nowMs: number): void {
+    window.arrive(frameLengthBytes)
+    const creditBytes = window.take(frameLengthBytes, nowMs, null)
+    if (creditBytes > 0) this.#write(encodeCredit(laneId, creditBytes))
   }
-  if (descriptor !== nativeDescriptors.Open)
-    throw new ProtocolError('ERR_UNKNOWN_DESCRIPTOR', `A frame arrived for stream ${laneId}, which was never opened.`)
-  return encodeReset(laneId, { code: resetCodes['no-such-protocol'], reason: 'this side serves no streams' })
+
+  #answer(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, nowMs: number): void {
+    if (laneKindOf(laneId) === 'stream') {
+      if (descriptor !== nativeDescriptors.Open)
+        throw new ProtocolError(
+          'ERR_UNKNOWN_DESCRIPTOR',
+          `A frame arrived for stream ${laneId}, which was never opened.`,
+        )
+      this.#guard.answer(nowMs)
+      this.#write(encodeReset(laneId, { code: resetCodes['no-such-protocol'], reason: 'this side serves no streams' }))
+      return
+    }
+    switch (descriptor) {
+      case nativeDescriptors.Message:
+        decodeMessage(buffer, bodyStart, bodyEnd)
+        return
+      case nativeDescriptors.Response:
+        decodeResponse(buffer, bodyStart, bodyEnd)
+        return
+      case nativeDescriptors.Request:
+        this.#guard.answer(nowMs)
+        this.#asked(buffer, bodyStart, bodyEnd)
+        break
+    }
+    this.#sendAnswers()
+  }
+
+  #asked(buffer: Buffer, bodyStart: number, bodyEnd: number): void {
+    const { nonce, name } = decodeRequest(buffer, bodyStart, bodyEnd)
+    if (this.#answers.has(nonce))
+      throw new ProtocolError('ERR_REQUEST_NONCE', `A Request has the nonce ${nonce}, which is not answered yet.`)
+    if (this.#answers.size === unansweredRequestsMax)
+      throw new ProtocolError('ERR_REQUEST_LIMIT', `${unansweredRequestsMax} Requests of the peer are not answered.`)
+    this.#answers.set(nonce, textOf(name) === null ? 'refused' : 'no-handler')
+  }
+
+  /** As far as the peer gives credit for Responses. */
+  #sendAnswers(): void {
+    const credit = this.#credits.get(responsesLane)
+    if (credit === undefined) return
+    for (const [nonce, status] of this.#answers) {
+      if (!credit.canSend) return
+      this.#answers.delete(nonce)
+      const message = status === 'refused' ? 'the name is not UTF-8' : 'this side serves no requests'
+      const frame = encodeErrorResponseHeader({ nonce, status, code: '', message, payloadLengthBytes: 0 })
+      credit.spend(frame.length)
+      this.#write(frame)
+    }
+  }
 }

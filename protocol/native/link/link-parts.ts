@@ -62,7 +62,10 @@ export function createLinkParts(options: NativeLinkOptions, { counters, kept, ho
   const unserved = new UnservedLanes((frame) => outbox.writeOwn(frame), guard, counters)
   const table = new LaneTable({
     session: frames,
-    endpoint: unserved,
+    setup: unserved,
+    messages: unserved,
+    requests: unserved,
+    responses: unserved,
     stream: unserved,
     unassigned: unserved,
     control: new ControlLane(upkeep),

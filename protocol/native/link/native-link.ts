@@ -203,7 +203,7 @@ export class NativeLink implements LinkCore, DeliveryReports {
     const { mine, theirs } = agreed as { readonly mine: Hello; readonly theirs: Hello }
     const { retransmit } = this.epoch
     const heldFrames = retransmit.heldFrames
-    const { verdict, end, replay, endpointWindowBytes } = this.epoch.adopt(mine, theirs)
+    const { verdict, end, replay, laneWindowBytes } = this.epoch.adopt(mine, theirs)
     this.lastVerdict = verdict.mine
     this.#counts.connections++
     if (mine.known !== 0n && verdict.mine === 'RESUME') {
@@ -212,7 +212,7 @@ export class NativeLink implements LinkCore, DeliveryReports {
     }
     if (end !== null) this.#epochEnded(end)
     const begins = verdict.mine === 'FRESH' || verdict.theirs === 'FRESH' || theirs.known === 0n
-    this.#table.adopted({ receiveBytes: begins ? mine.laneWindowBytes : null, sendBytes: endpointWindowBytes })
+    this.#table.adopted({ receiveBytes: begins ? mine.laneWindowBytes : null, sendBytes: laneWindowBytes })
     this.#upkeep.begin(this.#options.nowMs(), end === null ? heldFrames - retransmit.heldFrames : 0)
     // The hello does not say whether the frames it counts came before the Resets that follow. This Ack does.
     const isAckFirst = verdict.mine === 'RESUME' && !this.#sessions.hasUnreportedDrop

@@ -6,13 +6,12 @@ import { encodeFrame } from '../../../codec/index.ts'
 import {
   encodeAck,
   encodeCredit,
-  encodeMessageHeader,
   encodeOpen,
   encodePing,
-  encodeRequestHeader,
   encodeReset,
   firstStreamLane,
 } from '../../../codec/native-frames.ts'
+import { encodeMessage, encodeMessageHeader, encodeRequestHeader } from '../../../codec/message-frames.ts'
 
 export interface Flood {
   readonly name: string
@@ -47,9 +46,11 @@ const deadCredits = many(encodeCredit(deadSession, 1))
 const deadResets = many(reset(deadSession))
 const deadBits = many(bit(deadSession))
 const empty = many(encodeFrame(0, { type: 'Bytes', value: Buffer.alloc(0) }))
-const message = Buffer.concat([encodeMessageHeader(16_384), Buffer.alloc(16_384)])
-const emptyMessages = many(encodeMessageHeader(0))
-const requests = each((index) => encodeRequestHeader(index + 1, 0))
+const message = encodeMessage({ name: '', bytes: Buffer.alloc(16_384) })
+const emptyMessages = many(encodeMessageHeader({ name: '', payloadLengthBytes: 0 }))
+const requests = each((index) =>
+  encodeRequestHeader({ nonce: index + 1, timeLeftMs: null, name: '', payloadLengthBytes: 0 }),
+)
 const giveUp = (): Buffer => reset(deadSession)
 
 /** The header of a value of this length, without its body. */

@@ -17,17 +17,26 @@ import {
   encodeCredit,
   encodeFin,
   encodeGoodbye,
-  encodeMessageHeader,
   encodeOpen,
   encodePing,
   encodePong,
-  encodeRequestHeader,
   encodeReset,
-  encodeResponseHeader,
-  endpointLane,
+  encodePieceHeader,
   firstStreamLane,
+  messagesLane,
+  requestsLane,
+  responsesLane,
   sessionLanesEnd,
+  setupLane,
 } from '../../../codec/native-frames.ts'
+import {
+  encodeCancel,
+  encodeErrorResponseHeader,
+  encodeMessage,
+  encodeRequestHeader,
+  encodeResponseHeader,
+} from '../../../codec/message-frames.ts'
+import { encodeSetupFrame } from '../../../codec/setup-frames.ts'
 import { encodeMsgPack } from '../../../protocol/native/lanes/msgpack.ts'
 
 export const ownKey = new Uint8Array(32).fill(1)
@@ -72,7 +81,10 @@ export const interestingLanes: readonly number[] = [
   1024,
   sessionLanesEnd - 1,
   sessionLanesEnd,
-  endpointLane,
+  responsesLane,
+  messagesLane,
+  setupLane,
+  requestsLane,
   firstStreamLane,
   firstStreamLane + 1,
   firstStreamLane + 2,
@@ -150,13 +162,34 @@ export function nativeSeeds(): Seed[] {
   const resets = [0, 1, 2, 12].flatMap((lane) =>
     [0, 5, 99].map((code) => small(encodeReset(lane, { code, reason: lane === 2 ? 'r'.repeat(256) : 'closed' }), 15)),
   )
-  const endpoint = [
-    encodeCredit(endpointLane, 1000),
-    Buffer.concat([encodeMessageHeader(3), Buffer.from('msg')]),
-    Buffer.concat([encodeRequestHeader(1, 3), Buffer.from('req')]),
-    Buffer.concat([encodeResponseHeader(1, 0, 2), Buffer.from('ok')]),
-    Buffer.concat([encodeResponseHeader(2, 1, 2), Buffer.from('no')]),
+  const headers = Buffer.from(encodeMsgPack({ to: 'all' }))
+  const payload = Buffer.from('abc')
+  const request = (nonce: number, timeLeftMs: number | null): Buffer =>
+    Buffer.concat([encodeRequestHeader({ nonce, timeLeftMs, name: 'ask', headers, payloadLengthBytes: 3 }), payload])
+  const withoutHandlers = [
+    ...[messagesLane, requestsLane, responsesLane].map((lane) => encodeCredit(lane, 1000)),
+    encodeMessage({ name: '', bytes: payload }),
+    encodeMessage({ name: 'news', headers, bytes: payload }),
+    request(1, null),
+    request(2, 1),
+    encodeCancel(1),
+    Buffer.concat([encodeResponseHeader(1, 3), payload]),
+    Buffer.concat([
+      encodeErrorResponseHeader({ nonce: 2, status: 'failed', code: 'E', message: 'no', payloadLengthBytes: 3 }),
+      payload,
+    ]),
+    encodeErrorResponseHeader({ nonce: 2, status: 'too-late', code: '', message: '', payloadLengthBytes: 0 }),
   ].map((frame) => small(frame))
+  const setup = [
+    encodeSetupFrame({ type: 'Want', k: 1, callId: 5n, count: 2, name: '' }),
+    encodeSetupFrame({ type: 'Want', k: 2, callId: 6n, count: 1, name: 'n'.repeat(255) }),
+    encodeSetupFrame({ type: 'Make', k: 1, callId: 7n, firstId: 0, windowBytes: 65_536 }),
+    encodeSetupFrame({ type: 'Make', k: 2, callId: 7n, firstId: 2, windowBytes: 1 }),
+    encodeSetupFrame({ type: 'Made', k: 1, windowBytes: 65_536 }),
+    encodeSetupFrame({ type: 'Refuse', k: 1, reason: 'withdrawn', ownCount: 0 }),
+    encodeSetupFrame({ type: 'Refuse', k: 2, reason: 'counts-differ', ownCount: 3 }),
+    encodeSetupFrame({ type: 'Agree', k: 1, set: 2n }),
+  ].map((frame) => small(frame, 15))
   const streams = [firstStreamLane, firstStreamLane + 1].flatMap((lane) =>
     [
       encodeOpen(lane, { windowBytes: 65_536, protocol: 'chat/1', extra: Buffer.alloc(0) }),
@@ -173,7 +206,10 @@ export function nativeSeeds(): Seed[] {
   )
   const big = [
     ...largeValues.map((value) => large(encodeFrame(1, value))),
-    large(Buffer.concat([encodeMessageHeader(65_536), Buffer.alloc(65_536)])),
+    large(encodeMessage({ name: '', bytes: Buffer.alloc(65_533) })),
+    ...[0, messagesLane, requestsLane, responsesLane].flatMap((lane) =>
+      [1, 65_536].map((length) => large(Buffer.concat([encodePieceHeader(lane, length), Buffer.alloc(length, 1)]))),
+    ),
     large(encodeOpen(firstStreamLane, { windowBytes: 9, protocol: 'x', extra: Buffer.alloc(65_536) })),
   ]
   return [
@@ -183,7 +219,8 @@ export function nativeSeeds(): Seed[] {
     ...acks,
     ...goodbyes,
     ...resets,
-    ...endpoint,
+    ...withoutHandlers,
+    ...setup,
     ...streams,
     ...control,
     ...big,

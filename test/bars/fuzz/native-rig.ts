@@ -26,7 +26,16 @@ import type { Trace } from './target.ts'
 export const firstEpochs = { epoch: 101n, nextEpoch: 102n }
 /** Windows grow to this; more than one lane may hold it. */
 const grownWindowBytesMax = 4 * 1024 * 1024
-const kindBits = { session: 0, endpoint: 1, stream: 2, control: 3, unassigned: 4 }
+const kindBits = {
+  session: 0,
+  messages: 1,
+  stream: 2,
+  control: 3,
+  unassigned: 4,
+  setup: 5,
+  requests: 6,
+  responses: 7,
+}
 const handlerFailed = new StatewireError('ERR_HANDLER_FAILED', 'the handler threw')
 
 /** A lane as this rig opened it, and what its application was promised. */

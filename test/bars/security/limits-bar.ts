@@ -8,6 +8,7 @@ import * as hello from '../../../codec/hello.ts'
 import * as legible from '../../../codec/sanitize.ts'
 import * as codecLimits from '../../../codec/limits.ts'
 import * as msgpackScan from '../../../codec/msgpack-scan.ts'
+import * as messageFrames from '../../../codec/message-frames.ts'
 import * as nativeFrames from '../../../codec/native-frames.ts'
 import * as admission from '../../../protocol/admission.ts'
 import * as lane from '../../../protocol/lane.ts'
@@ -15,11 +16,13 @@ import * as credit from '../../../protocol/native/lanes/credit.ts'
 import * as goodbye from '../../../protocol/native/epoch/goodbye.ts'
 import * as memoryBudget from '../../../protocol/native/memory/memory-budget.ts'
 import * as replayWindow from '../../../protocol/native/epoch/retransmit-buffer.ts'
+import * as unserved from '../../../protocol/native/lanes/unserved.ts'
 import * as sessionNumbering from '../../../protocol/native/lanes/session-numbering.ts'
 import type { Bar, BarContext } from '../bar.ts'
 import { outcomeOf } from './limits/case.ts'
 import { countCases } from './limits/counts.ts'
 import { helloCases } from './limits/hello.ts'
+import { nativeFrameCases } from './limits/native-frames.ts'
 import { optionCases } from './limits/options.ts'
 import { timeCases } from './limits/times.ts'
 import { wireCases } from './limits/wire.ts'
@@ -30,6 +33,7 @@ const tables: readonly Readonly<Record<string, unknown>>[] = [
   clientHello,
   hello,
   msgpackScan,
+  messageFrames,
   nativeFrames,
   admission,
   lane,
@@ -38,6 +42,7 @@ const tables: readonly Readonly<Record<string, unknown>>[] = [
   memoryBudget,
   replayWindow,
   sessionNumbering,
+  unserved,
 ]
 
 /** Exported numbers that describe an offset or a length and limit nothing. */
@@ -45,7 +50,11 @@ const notLimits = new Set([
   'helloLengthBytes',
   'publicKeyLengthBytes',
   'controlLane',
-  'endpointLane',
+  'messagesLane',
+  'requestsLane',
+  'responsesLane',
+  'setupLane',
+  'applicationResetCodesBegin',
   'firstStreamLane',
   'sessionLanesEnd',
   'protocolVersion',
@@ -70,7 +79,14 @@ export interface LimitCounts {
 }
 
 export async function tryLimits(): Promise<LimitCounts> {
-  const cases = [...optionCases(), ...countCases(), ...timeCases(), ...wireCases(), ...helloCases()]
+  const cases = [
+    ...optionCases(),
+    ...countCases(),
+    ...timeCases(),
+    ...wireCases(),
+    ...nativeFrameCases(),
+    ...helloCases(),
+  ]
   const declared = declaredLimits()
   const tried = new Set(cases.map(({ limit }) => limit))
   const missing = declared.filter((name) => !tried.has(name))
