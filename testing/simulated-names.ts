@@ -5,7 +5,7 @@
 import type { Clock, Random } from '../actors/base/environment.ts'
 import { seededRandom } from './seeded-random.ts'
 
-/** `hangs`: no answer ever comes. `not-found`: the name does not exist (ENOTFOUND). */
+/** `hangs`: no answer comes before `release`. `not-found`: the name does not exist (ENOTFOUND). */
 export type NameFault = 'hangs' | 'not-found'
 
 export class SimulatedNames {
@@ -17,6 +17,7 @@ export class SimulatedNames {
   readonly #note: (node: string, event: string) => void
   readonly #nodes = new Map<string, readonly string[]>()
   readonly #faults = new Map<string, NameFault>()
+  #hanging: (() => void)[] = []
 
   constructor(seed: number, note: (node: string, event: string) => void) {
     this.#random = seededRandom(seed)
@@ -34,13 +35,20 @@ export class SimulatedNames {
     else this.#faults.set(name, fault)
   }
 
+  /** Answers the lookups that hang. */
+  release(): void {
+    const hanging = this.#hanging
+    this.#hanging = []
+    for (const answer of hanging) answer()
+  }
+
   /** @param node the node that asks; the lookup takes time on its `clock` */
   async lookup(node: string, clock: Clock, name: string): Promise<readonly string[]> {
     const fault = this.#faults.get(name) ?? this.#drawn()
     const [leastMs, mostMs] = this.latencyMs
     const delayMs = mostMs === 0 ? 0 : leastMs + this.#random.fraction() * (mostMs - leastMs)
     if (fault !== null) this.#note(node, `looks up ${name}: ${fault}`)
-    if (fault === 'hangs') return new Promise(() => {})
+    if (fault === 'hangs') await new Promise<void>((resolve) => this.#hanging.push(resolve))
     if (delayMs > 0) await new Promise<void>((resolve) => clock.setTimeout(resolve, delayMs))
     if (fault === 'not-found') throw Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), { code: 'ENOTFOUND' })
     return this.#nodes.get(name) ?? [name]

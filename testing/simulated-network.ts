@@ -230,7 +230,7 @@ export class SimulatedNetwork {
         return
       }
       const acceptor = target.process
-      const far = this.#create(acceptor, near.wire, { host: node.name, port: process.takePort() }, listener.options)
+      const far = this.#create(acceptor, near.wire, { host: node.seenAs, port: process.takePort() }, listener.options)
       this.#roles.set(far, 'acceptor')
       near.join(far)
       far.join(near)

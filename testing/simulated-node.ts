@@ -4,6 +4,8 @@
  * Independent of: latency and partitions, which belong to the network; what the process runs.
  */
 import { StatewireError } from '../codec/errors.ts'
+import { formatValue } from '../codec/format-value.ts'
+import { invalid } from '../actors/base/checks.ts'
 import type { Clock, Environment, Random, TimerHandle } from '../actors/base/environment.ts'
 import type {
   Address,
@@ -61,12 +63,21 @@ export class SimulatedProcess implements Transport {
     this.node = node
     this.#host = host
     this.random = host.randomFor(node.name, boot)
-    this.names = { lookup: (name) => host.lookup(this, name) }
+    // The answer runs as any other event: later if the process is stalled, never if it is dead.
+    this.names = {
+      lookup: (name) =>
+        new Promise((resolve, reject) => {
+          host.lookup(this, name).then(
+            (nodes) => this.run('socket', () => resolve(nodes)),
+            (error: Error) => this.run('socket', () => reject(error)),
+          )
+        }),
+    }
     this.#nextPort = 10_000 + 1000 * boot
     const { clock } = host
     this.clock = {
       nowMs: () => clock.nowMs(),
-      wallMs: () => clock.wallMs(),
+      wallMs: () => clock.wallMs() + node.wallOffsetMs,
       setTimeout: (callback, delayMs) => {
         const timer: ProcessTimer = { handle: null }
         timer.handle = clock.setTimeout(
@@ -161,12 +172,16 @@ export class SimulatedProcess implements Transport {
 
 export class SimulatedNode implements Transport {
   readonly name: string
+  /** The host that its peers see in its connections; several nodes may share one, as behind a NAT. */
+  seenAs: string
   readonly #host: NodeHost
+  #wallOffsetMs = 0
   #boots = 0
   #process: SimulatedProcess
 
   constructor(name: string, host: NodeHost) {
     this.name = name
+    this.seenAs = name
     this.#host = host
     this.#process = new SimulatedProcess(this, host, 0)
   }
@@ -221,6 +236,19 @@ export class SimulatedNode implements Transport {
   crash(isSilent = false): void {
     this.#host.note(this.name, isSilent ? 'loses its power' : 'crashes')
     this.#process.die(isSilent)
+  }
+
+  /** How far the wall clock of this machine is from the right time. */
+  get wallOffsetMs(): number {
+    return this.#wallOffsetMs
+  }
+
+  /** Sets the wall clock of this machine forward, or back if negative; processes that start later see it too. */
+  stepWallClock(byMs: number): void {
+    if (!Number.isFinite(byMs))
+      throw invalid(`byMs of stepWallClock must be a number of milliseconds, got ${formatValue(byMs)}`)
+    this.#host.note(this.name, `has its wall clock set ${byMs < 0 ? 'back' : 'forward'} by ${Math.abs(byMs)} ms`)
+    this.#wallOffsetMs += byMs
   }
 
   /** Stalls the event loop for this many ms: no timer, promise of a socket or callback runs. The kernel goes on. */

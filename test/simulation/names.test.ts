@@ -190,4 +190,20 @@ describe('the simulated name service', () => {
     expect(other).not.toEqual(first)
     expect(new Set(first!.map((seen) => seen.split(' ')[0]))).toEqual(new Set(['hangs', 'found', 'not']))
   })
+
+  it('answers a hanging lookup after release, unless its process is dead; a stalled process gets it later', async () => {
+    const simulated = new SimulatedNetwork({ seed: 1 })
+    simulated.names.fail('bob', 'hangs')
+    const seen: string[] = []
+    for (const name of ['alive', 'dead', 'stalled']) {
+      const { names, clock } = simulated.node(name).environment
+      void names.lookup('bob').then(() => seen.push(`${name} at ${clock.nowMs()}`))
+    }
+    await simulated.clock.advance(100_000)
+    simulated.node('dead').crash()
+    simulated.node('stalled').stall(50)
+    simulated.names.release()
+    await simulated.clock.advance(100)
+    expect(seen).toEqual(['alive at 100000', 'stalled at 100050'])
+  })
 })

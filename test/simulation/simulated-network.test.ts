@@ -220,6 +220,36 @@ describe('a process', () => {
   })
 })
 
+describe('a simulated machine', () => {
+  test('a wall clock that was set back stays behind over a restart, and time goes on as before', async () => {
+    const network = new SimulatedNetwork({ seed: 1 })
+    const [alice, bob] = [network.node('alice'), network.node('bob')]
+    await network.clock.advance(10)
+    const behindMs = (): number => bob.environment.clock.wallMs() - alice.environment.clock.wallMs()
+    alice.stepWallClock(-3_600_000)
+    expect([behindMs(), alice.environment.clock.nowMs()]).toEqual([3_600_000, 10])
+    alice.crash()
+    expect([behindMs(), alice.environment.clock.nowMs()]).toEqual([3_600_000, 10])
+    alice.stepWallClock(3_600_100)
+    expect(behindMs()).toBe(-100)
+    expect(() => alice.stepWallClock(NaN)).toThrow('byMs of stepWallClock')
+  })
+
+  test('simulated nodes that share an address are accepted from that address', async () => {
+    const network = new SimulatedNetwork({ seed: 1 })
+    const from: string[] = []
+    const options = { highWaterMarkBytes: 1000 }
+    const onPipe = ({ remoteHost }: { readonly remoteHost: string }): void => void from.push(remoteHost)
+    await network.node('carol').listen({ host: 'carol', port: 7 }, options, { onPipe, onError() {} })
+    for (const name of ['alice', 'bob']) {
+      network.node(name).seenAs = 'gateway'
+      network.node(name).dial({ host: 'carol', port: 7 }, options)
+    }
+    await network.clock.advance(100)
+    expect(from).toEqual(['gateway', 'gateway'])
+  })
+})
+
 describe('a seed', () => {
   const traceOf = async (seed: number): Promise<{ hash: number; lines: readonly string[] }> => {
     const { network, near } = await connected({ seed, latencyMs: [1, 20], chunkBytesMax: 30 })

@@ -1,7 +1,6 @@
 /**
- * Owns: one party of a simulation: its node, the network that runs there now, and its application: a group of sessions
- * with every peer, made again whenever one ends.
- * Independent of: faults, and what the sessions do.
+ * Owns: one party of a simulation: its node, the network that runs there now, and its links.
+ * Independent of: faults, and what its application does with the network (calls.ts).
  */
 import { createNetwork } from '../../actors/network/create-network.ts'
 import type { Network } from '../../actors/network/network.ts'
@@ -13,16 +12,12 @@ import type { NativeLink } from '../../protocol/native/link/native-link.ts'
 import type { Place } from './model.ts'
 import { Chance } from './chance.ts'
 import type { Plan } from './plan.ts'
-import { SessionTraffic } from './session-traffic.ts'
+import type { SessionTraffic } from './session-traffic.ts'
+import { GroupCalls } from './calls.ts'
+import type { Session } from '../../actors/session/session.ts'
 import type { World } from './world.ts'
 
 const port = 1
-
-/** The current sessions with one peer. */
-interface Batch {
-  readonly traffics: SessionTraffic[]
-  isOver: boolean
-}
 
 export class Member {
   readonly index: number
@@ -34,9 +29,8 @@ export class Member {
   /** Not started again yet, after a crash or a shutdown. */
   isAway = true
   readonly #world: World
-  readonly #batches = new Map<number, Batch>()
-  /** Every session of the running process. */
-  #all: SessionTraffic[] = []
+  /** Of the running process: one for each group that it belongs to. */
+  #calls: GroupCalls[] = []
   #process: SimulatedProcess | null = null
   #starts = 0
 
@@ -73,87 +67,38 @@ export class Member {
       },
       { environment: node.environment },
     ))
-    network.ref.on('*', (event) => this.#world.recordEvent(this, event))
+    network.ref.on('*', (event) => this.#world.judge.event(this, event))
     this.#world.track(this.name, 'ready', network.ready()).catch(() => {})
-    for (const other of others) void this.#useSessions(process, network, other)
-  }
-
-  /** Repeats: makes a group with one peer, uses it until one of its sessions ends. */
-  async #useSessions(process: SimulatedProcess, network: Network, peer: Member): Promise<void> {
-    const { plan } = this.#world
-    const chance = new Chance(plan.seed, 3, this.index, peer.index, this.#starts)
-    const later = (callback: () => void, delayMs: number): void => void process.clock.setTimeout(callback, delayMs)
-    for (let round = 0; this.network === network && !this.isAway; round += 1) {
-      let sessions
-      try {
-        sessions = await this.#world.track(
-          this.name,
-          `makeSessions with ${peer.name}`,
-          network.makeSessions({
-            count: plan.sessions,
-            peers: [peer.key.id],
-            timeoutMs: chance.is(0.1) ? chance.whole(50, 2000) : 10_000_000,
-          }),
-        )
-      } catch (error) {
-        this.#world.network.trace.note(
-          this.name,
-          `has no sessions with ${peer.name}: ${(error as Error).message.slice(0, 40)}`,
-        )
-        if (this.network !== network || this.isAway) return
-        await new Promise<void>((resolve) => later(resolve, chance.spread(1, 50)))
-        continue
-      }
-      if (this.network !== network || this.isAway) return
-      this.#world.network.trace.note(
-        this.name,
-        `has sessions ${sessions.map(({ id }) => id).join(', ')} with ${peer.name}`,
-      )
-      const linksUsed = Math.min(sessions.length, this.#linksInUse(peer.key.id))
-      const batch: Batch = { traffics: [], isOver: false }
-      await new Promise<void>((resolve) => {
-        const onOver = (): void => {
-          batch.isOver = true
-          resolve()
-        }
-        for (const session of sessions) {
-          const traffic = new SessionTraffic({
-            world: this.#world,
-            session,
-            me: this.name,
-            peer: peer.name,
-            peerId: peer.key.id,
-            place: this.#placeOf(peer.key.id, session.id, session.index % linksUsed),
-            chance,
-            values: round === 0 ? plan.valuesPerSession : Math.min(10, chance.whole(0, plan.valuesPerSession)),
-            valueBytesMax: plan.valueBytesMax,
-            later,
-            onOver,
-          })
-          batch.traffics.push(traffic)
-          this.#all.push(traffic)
-        }
-        this.#batches.set(peer.index, batch)
-      })
-      if (this.network !== network || this.isAway) return
-      // Both sides must agree: a group of which one session is over is over.
-      for (const traffic of batch.traffics) if (!traffic.isOver) traffic.close()
-    }
+    this.#calls = plan.groups.flatMap(({ parties }, groupIndex) =>
+      parties.includes(this.index)
+        ? [
+            new GroupCalls({
+              world: this.#world,
+              member: this,
+              network,
+              process,
+              groupIndex,
+              starts: this.#starts,
+            }),
+          ]
+        : [],
+    )
+    for (const calls of this.#calls) void calls.run()
   }
 
   /** All sessions are open, and everything sent on them is acknowledged. */
   get isDrained(): boolean {
-    if (this.isAway) return false
-    for (const other of this.#world.members) {
-      if (other === this || other.hasLeft) continue
-      const batch = this.#batches.get(other.index)
-      if (batch === undefined || batch.isOver || !batch.traffics.every(({ isFlushed }) => isFlushed)) return false
-    }
-    return true
+    return (
+      !this.isAway &&
+      this.#calls.every(
+        ({ peers, isWhole, traffics }) =>
+          peers.some(({ hasLeft }) => hasLeft) || (isWhole && traffics.every(({ isFlushed }) => isFlushed)),
+      )
+    )
   }
 
   get traffics(): SessionTraffic[] {
-    return [...this.#batches.values()].flatMap(({ traffics }) => traffics)
+    return this.#calls.flatMap(({ traffics }) => traffics)
   }
 
   hasLeft = false
@@ -163,13 +108,24 @@ export class Member {
    */
   knows(peer: Member): boolean {
     return this.#linksTo(peer.key.id)
-      .slice(0, Math.min(this.#world.plan.sessions, this.#linksInUse(peer.key.id)))
+      .slice(0, this.#linksUsed(peer))
       .some(({ known }) => known !== 0n)
   }
 
-  #placeOf(peer: string, session: number, link: number): Place {
+  /** The links that sessions with a peer may be on. */
+  #linksUsed(peer: Member): number {
+    const { groups } = this.#world.plan
+    const counts = groups
+      .filter(({ parties }) => parties.includes(this.index) && parties.includes(peer.index))
+      .map(({ count }) => count)
+    return Math.min(Math.max(0, ...counts), this.#linksInUse(peer.key.id))
+  }
+
+  /** @param count the number of sessions that were made together */
+  placeOf(peer: string, session: Session, count: number): Place {
+    const link = session.index % Math.min(count, this.#linksInUse(peer))
     const { epoch, known } = this.#linksTo(peer)[link]!
-    return { link, session, mine: epoch, theirs: known }
+    return { link, session: session.id, mine: epoch, theirs: known }
   }
 
   #linksInUse(peer: string): number {
@@ -196,9 +152,8 @@ export class Member {
     this.node.crash(isSilent)
     this.#world.forgetPromises(this.name)
     // Includes sessions that are over: what they received can be read until the process dies.
-    for (const traffic of this.#all) traffic.bury()
-    this.#all = []
-    this.#batches.clear()
+    for (const { all } of this.#calls) for (const traffic of all) traffic.bury()
+    this.#calls = []
   }
 
   /** Sends Goodbye. @returns when nothing of it is left */
@@ -207,13 +162,13 @@ export class Member {
     if (network === null) return
     this.isAway = true
     this.ends += 1
-    for (const traffic of this.#all) {
-      traffic.inbox.isClosed = true
-      if (!traffic.isOver) traffic.life.isOver = true
-      traffic.isOver = true
-    }
-    this.#all = []
-    this.#batches.clear()
+    for (const { all } of this.#calls)
+      for (const traffic of all) {
+        traffic.inbox.isClosed = true
+        if (!traffic.isOver) traffic.life.isOver = true
+        traffic.isOver = true
+      }
+    this.#calls = []
     await this.#world.track(this.name, 'shutdown', network.shutdown())
     const { actors, deadlines, handles } = network.resources
     if (actors + deadlines + handles > 0)
@@ -233,9 +188,8 @@ function limitsOf(plan: Plan): Record<string, number> {
   return {
     backoffMinMs: 15,
     backoffMaxMs: plan.backoffMaxMs,
-    connectBurst: 1_000_000,
     pendingInboundMax: 64,
-    pendingInboundPerAddressMax: 64,
+    ...(plan.sharesAddress ? {} : { connectBurst: 1_000_000, pendingInboundPerAddressMax: 64 }),
     resumeTimeoutMs: plan.resumeTimeoutMs,
     replayWindowBytes: plan.replayWindowBytes,
     laneWindowBytes: plan.laneWindowBytes,

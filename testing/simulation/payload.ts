@@ -1,5 +1,6 @@
 /**
- * Owns: values that carry their life and their position in it, and that reveal a changed byte.
+ * Owns: values that carry their life and their position in it, that reveal a changed byte, and whose memory the
+ * application reuses as soon as it may.
  * Independent of: sessions.
  */
 import type { NetworkValue } from '../../codec/values.ts'
@@ -9,9 +10,15 @@ const payloadBytesMin = 8
 
 export function valueOf(life: number, place: number, lengthBytes: number): NetworkValue {
   if (lengthBytes < payloadBytesMin) return { type: 'RingElement64', value: (BigInt(life) << 32n) | BigInt(place) }
-  const bytes = Buffer.alloc(lengthBytes, fillOf(life, place))
-  bytes.writeUInt32LE(life, 0)
-  bytes.writeUInt32LE(place, 4)
+  const kind = (life + place) % 6
+  // Elements of up to 8 bytes.
+  const bytes = new Uint8Array(kind < 3 ? lengthBytes & ~7 : lengthBytes).fill(fillOf(life, place))
+  const view = new DataView(bytes.buffer)
+  view.setUint32(0, life, true)
+  view.setUint32(4, place, true)
+  if (kind === 0) return { type: 'VecRing16', value: new Uint16Array(bytes.buffer) }
+  if (kind === 1) return { type: 'VecRing32', value: new Uint32Array(bytes.buffer) }
+  if (kind === 2) return { type: 'VecRing64', value: new BigUint64Array(bytes.buffer) }
   return { type: 'Bytes', value: bytes }
 }
 
@@ -19,13 +26,35 @@ export function valueOf(life: number, place: number, lengthBytes: number): Netwo
 export function placeOf(value: NetworkValue): { readonly life: number; readonly place: number } | null {
   if (value.type === 'RingElement64')
     return { life: Number(value.value >> 32n), place: Number(value.value & 0xffff_ffffn) }
-  if (value.type !== 'Bytes' || value.value.length < payloadBytesMin) return null
-  const bytes = Buffer.from(value.value.buffer, value.value.byteOffset, value.value.length)
+  const bytes = bytesOf(value)
+  if (bytes === null || bytes.length < payloadBytesMin) return null
   const life = bytes.readUInt32LE(0)
   const place = bytes.readUInt32LE(4)
   const fill = fillOf(life, place)
   for (let at = payloadBytesMin; at < bytes.length; at += 1) if (bytes[at] !== fill) return null
   return { life, place }
+}
+
+/** The memory of a value; null if it has none. */
+export function bytesOf(value: NetworkValue): Buffer | null {
+  if (value.type !== 'Bytes' && value.type !== 'VecRing16' && value.type !== 'VecRing32' && value.type !== 'VecRing64')
+    return null
+  const { buffer, byteOffset, byteLength } = value.value
+  return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength)
+}
+
+/** What an application may do with its memory once a call of `send` has returned. */
+export type Reuse = 'kept' | 'overwritten' | 'detached'
+
+export function reuse(value: NetworkValue, how: Reuse): void {
+  const bytes = how === 'kept' ? null : bytesOf(value)
+  if (bytes === null) return
+  if (how === 'overwritten') bytes.fill(0xee)
+  else structuredClone(bytes.buffer, { transfer: [bytes.buffer as ArrayBuffer] })
+}
+
+export function isDetached(value: NetworkValue): boolean {
+  return typeof value.value === 'object' && 'buffer' in value.value && value.value.byteLength === 0
 }
 
 function fillOf(life: number, place: number): number {

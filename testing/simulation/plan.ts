@@ -1,30 +1,18 @@
 /**
- * Owns: what a seed stands for: how many peers, which limits, which faults at which time.
- * Independent of: how faults are caused, and what is sent.
+ * Owns: what a seed stands for: how many peers, which groups, which limits.
+ * Independent of: faults (plan-faults.ts), and what is sent.
  */
-import type { Break } from '../simulated-network.ts'
+import type { NameFault } from '../simulated-names.ts'
 import { Chance } from './chance.ts'
+import { faultsOf } from './plan-faults.ts'
+import type { Fault } from './plan-faults.ts'
 
-export type Fault = { readonly atMs: number } & (
-  | { readonly kind: 'break'; readonly pick: number; readonly notified: Break; readonly arrives: boolean }
-  | {
-      readonly kind: 'partition'
-      readonly from: number
-      readonly to: number
-      readonly oneWay: boolean
-      readonly forMs: number
-    }
-  | { readonly kind: 'stall'; readonly node: number; readonly forMs: number }
-  | { readonly kind: 'crash'; readonly node: number; readonly isSilent: boolean; readonly forMs: number }
-  | { readonly kind: 'leave'; readonly node: number; readonly forMs: number }
-)
-
-/** A connection is cut after this many bytes of one end. */
-export interface PlannedCut {
-  readonly end: 'dialler' | 'acceptor'
-  readonly lengthBytes: number
-  readonly notified: Break
-  readonly arrives: boolean
+/** Parties that make sessions together under one name, over and over. */
+export interface Group {
+  readonly name: string
+  /** Indices of two or more. */
+  readonly parties: readonly number[]
+  readonly count: number
 }
 
 export interface Plan {
@@ -34,7 +22,11 @@ export interface Plan {
   readonly links: number
   /** Both sides of every pair dial; otherwise one, and which one. */
   readonly bothDial: boolean
-  readonly sessions: number
+  readonly groups: readonly Group[]
+  /** The share of calls of `makeSessions` that time out or are aborted early. */
+  readonly impatience: number
+  /** The pause after a call that failed, the same for all, as in retries in lockstep; null if it is drawn each time. */
+  readonly callPauseMs: number | null
   readonly valuesPerSession: number
   /** Largest value, in bytes. */
   readonly valueBytesMax: number
@@ -55,13 +47,21 @@ export interface Plan {
   readonly canCrash: boolean
   readonly canLeave: boolean
   readonly faults: readonly Fault[]
+  /** The share of connections that are cut after some bytes. */
+  readonly cutShare: number
+  /** Wall clocks are set forward and back, also while a process is away. */
+  readonly clocksStep: boolean
+  /** The chance of each fault at every lookup of a name; null if the name service has none. */
+  readonly nameFaults: Readonly<Record<NameFault, number>> | null
+  /** Each name has two addresses, and nothing listens at the first. */
+  readonly hasDeadAddress: boolean
+  /** All peers are seen at one address, as behind a NAT, and the limits for one address are the default. */
+  readonly sharesAddress: boolean
   /** After calm nothing is sent for this long, and nothing may happen. */
   readonly idleMs: number
   /** How the run ends: all at once, or one says Goodbye while the others still send. */
   readonly ending: 'together' | 'oneFirst'
 }
-
-const heard: readonly Break[] = ['both', 'both', 'both', 'dialler', 'acceptor', 'neither']
 
 export function planOf(seed: number): Plan {
   const chance = new Chance(seed, 1)
@@ -76,12 +76,17 @@ export function planOf(seed: number): Plan {
   const laneWindowBytes = chance.is(0.3) ? 65_536 : chance.spread(64, 8192)
   const latencyMs: [number, number] = chance.is(0.2) ? [0.05, 0.1] : [0.1, chance.spread(1, 20)]
   const valueBytesMax = chance.oneOf([16, 100, 1000, 4000, 40_000])
+  // Draws of its own: what was added later shifts nothing above.
+  const more = new Chance(seed, 5)
+  const clocksStep = !isFair && more.is(0.15)
   const plan: Plan = {
     seed,
     peers,
     links: chance.is(0.12) ? 2 : 1,
     bothDial: chance.is(isFair ? 0.8 : 0.4),
-    sessions: chance.whole(1, 3),
+    groups: groupsOf(peers, chance.whole(1, 3)),
+    impatience: more.oneOf([0.1, 0.1, 0.4]),
+    callPauseMs: more.is(0.15) ? more.oneOf([0, 10]) : null,
     valuesPerSession: Math.ceil(chance.spread(4, 80) / peers),
     valueBytesMax,
     chaosMs,
@@ -101,81 +106,23 @@ export function planOf(seed: number): Plan {
     canLeave,
     faults: isFair
       ? []
-      : faultsOf(new Chance(seed, 2), { peers, chaosMs, canCrash, canLeave, canExpire, resumeTimeoutMs }),
+      : faultsOf(new Chance(seed, 2), { peers, chaosMs, canCrash, canLeave, canExpire, resumeTimeoutMs, clocksStep }),
+    cutShare: isFair ? 0 : more.is(0.1) ? 0.8 : 0.25,
+    clocksStep,
+    nameFaults:
+      !isFair && more.is(0.1) ? { hangs: more.oneOf([0, 0.1, 0.3]), 'not-found': more.oneOf([0, 0.2]) } : null,
+    hasDeadAddress: more.is(0.1),
+    sharesAddress: more.is(0.1),
     idleMs: chance.is(0.1) ? 30_000 : 0,
     ending: chance.is(0.3) ? 'oneFirst' : 'together',
   }
   return plan
 }
 
-type Frame = Pick<Plan, 'peers' | 'chaosMs' | 'canCrash' | 'canLeave' | 'canExpire' | 'resumeTimeoutMs'>
-
-function faultsOf(chance: Chance, { peers, chaosMs, canCrash, canLeave, canExpire, resumeTimeoutMs }: Frame): Fault[] {
-  const faults: Fault[] = []
-  const at = (): number => chance.whole(10, chaosMs)
-  const node = (): number => chance.whole(0, peers - 1)
-  for (let count = chance.whole(0, 5); count > 0; count -= 1)
-    faults.push({
-      kind: 'break',
-      atMs: at(),
-      pick: chance.whole(0, 1000),
-      notified: chance.oneOf(heard),
-      arrives: chance.is(0.5),
-    })
-  for (let count = chance.is(0.3) ? chance.whole(1, 2) : 0; count > 0; count -= 1) {
-    const from = node()
-    faults.push({
-      kind: 'partition',
-      atMs: at(),
-      from,
-      to: (from + chance.whole(1, peers - 1)) % peers,
-      oneWay: chance.is(0.5),
-      forMs: chance.is(0.05) ? chance.whole(15_000, 26_000) : chance.spread(5, 800),
-    })
-  }
-  for (let count = chance.is(0.3) ? chance.whole(1, 2) : 0; count > 0; count -= 1)
-    faults.push({
-      kind: 'stall',
-      atMs: at(),
-      node: node(),
-      forMs: chance.is(0.05) ? chance.whole(5000, 26_000) : chance.spread(2, 300),
-    })
-  for (let count = canCrash ? chance.whole(1, 2) : 0; count > 0; count -= 1)
-    faults.push({ kind: 'crash', atMs: at(), node: node(), isSilent: chance.is(0.3), forMs: chance.spread(1, 100) })
-  if (canLeave) faults.push({ kind: 'leave', atMs: at(), node: node(), forMs: chance.spread(1, 100) })
-  if (canExpire) {
-    const from = node()
-    faults.push({
-      kind: 'partition',
-      atMs: at(),
-      from,
-      to: (from + 1) % peers,
-      oneWay: false,
-      forMs: resumeTimeoutMs + chance.whole(100, 1000),
-    })
-    // A partition alone breaks nothing: the link has to be down for its clock to run.
-    faults.push(
-      { kind: 'break', atMs: at(), pick: 0, notified: 'both', arrives: false },
-      { kind: 'break', atMs: chaosMs, pick: 0, notified: 'both', arrives: false },
-    )
-  }
-  return faults.sort((a, b) => a.atMs - b.atMs)
-}
-
-/** Drawn for each connection. */
-export function cutOf(chance: Chance): PlannedCut | null {
-  if (!chance.is(0.25)) return null
-  const lengthBytes = chance.oneOf([
-    chance.whole(1, 159),
-    160,
-    chance.whole(161, 240),
-    chance.spread(160, 3000),
-    chance.spread(1000, 50_000),
-  ])
-  return {
-    end: chance.oneOf(['dialler', 'acceptor']),
-    lengthBytes,
-    notified: chance.oneOf(heard),
-    arrives: chance.is(0.5),
-  }
+/** Every pair has sessions under the empty name. */
+function groupsOf(peers: number, count: number): Group[] {
+  const parties = Array.from({ length: peers }, (_, index) => index)
+  return parties.flatMap((first) =>
+    parties.filter((second) => second > first).map((second) => ({ name: '', parties: [first, second], count })),
+  )
 }

@@ -6,7 +6,7 @@ import type { Tally, Violation } from './model.ts'
 import { planOf } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { World } from './world.ts'
-import type { FaultCounts } from './world.ts'
+import type { FaultCounts } from './faults.ts'
 
 export interface SimulationResult {
   readonly seed: number
@@ -36,13 +36,13 @@ export async function runSimulation(seed: number, changes: Partial<Plan> = {}): 
   }
   const tally = world.conclude()
   const resets: Record<string, number> = {}
-  for (const { reason } of world.resets.values()) resets[reason] = (resets[reason] ?? 0) + 1
+  for (const { reason } of world.judge.resets.values()) resets[reason] = (resets[reason] ?? 0) + 1
   const { trace, clock } = world.network
   return {
     seed,
     violations: world.model.violations,
     tally,
-    faults: world.counts,
+    faults: world.faults.counts,
     resets,
     healedInMs: world.healedInMs,
     virtualMs: clock.nowMs(),

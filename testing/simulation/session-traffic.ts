@@ -9,7 +9,8 @@ import { StatewireError } from '../../codec/errors.ts'
 import { LinkResetError } from '../../protocol/native/lanes/native-lane.ts'
 import type { Chance } from './chance.ts'
 import type { Inbox, Life, Place, Promised } from './model.ts'
-import { placeOf, valueOf } from './payload.ts'
+import { bytesOf, isDetached, placeOf, reuse, valueOf } from './payload.ts'
+import type { Reuse } from './payload.ts'
 import type { World } from './world.ts'
 
 export interface SessionTrafficOptions {
@@ -25,6 +26,8 @@ export interface SessionTrafficOptions {
   readonly valueBytesMax: number
   /** Runs in the process of this application. */
   readonly later: (callback: () => void, delayMs: number) => void
+  /** Closes the session, with all its peers. */
+  readonly close: () => void
   readonly onOver: () => void
 }
 
@@ -44,6 +47,9 @@ export class SessionTraffic {
   readonly #hasHandler: boolean
   /** Pause between two reads, for a slow reader; 0 for one that keeps up. */
   readonly #readPauseMs: number
+  /** The value that was read last is checked again at the next one, unless the application overwrites it. */
+  #kept: NetworkValue | null = null
+  readonly #overwritesRead: boolean
   #left: number
   #pending = 0
   #isLastSent = false
@@ -55,6 +61,7 @@ export class SessionTraffic {
     this.#left = options.values
     this.#hasHandler = chance.is(0.5)
     this.#readPauseMs = chance.is(0.6) ? 0 : chance.spread(1, 60)
+    this.#overwritesRead = chance.is(0.3)
     const { life, inbox } = world.model.begin(
       me,
       peer,
@@ -83,6 +90,10 @@ export class SessionTraffic {
     world.network.trace.note(this.#options.me, `gets ${found.place} of #${found.life}`)
     world.model.got(this.inbox, found.life, found.place)
     world.recordProgress()
+    if (this.#kept !== null && placeOf(this.#kept) === null)
+      world.model.breach('wrong', `${this.#options.me}: a value of #${found.life} changed after it was read`)
+    this.#kept = this.#overwritesRead ? null : value
+    if (this.#overwritesRead) bytesOf(value)?.fill(0xdd)
   }
 
   async #read(): Promise<void> {
@@ -138,7 +149,7 @@ export class SessionTraffic {
     if (this.isOver) return
     if (!world.isCalm && this.#left > 0 && chance.is(0.005)) {
       world.network.trace.note(this.#options.me, `closes session ${session.id}`)
-      this.close()
+      this.#options.close()
       return
     }
     if (this.#left > 0 || !world.isCalm) {
@@ -154,8 +165,13 @@ export class SessionTraffic {
     const { life } = this
     const place = life.values.length
     const value = valueOf(life.number, place, chance.is(0.2) ? 0 : chance.spread(8, valueBytesMax))
+    const transfer = chance.is(0.15) && bytesOf(value) !== null
+    const memory: Reuse = transfer ? 'kept' : chance.oneOf<Reuse>(['kept', 'overwritten', 'detached'])
     try {
-      if (session.trySend(peerId, value)) {
+      if (session.trySend(peerId, value, { transfer })) {
+        if (transfer && !isDetached(value))
+          world.model.breach('wrong', `${life.name}: value ${place} was handed over and is not detached`)
+        reuse(value, memory)
         life.values.push('accepted')
         world.network.trace.note(this.#options.me, `sends ${place} of #${life.number}`)
         return
@@ -172,23 +188,28 @@ export class SessionTraffic {
       this.#pending -= 1
       if (this.#pending === 0 && world.isCalm) this.#flushLast()
     }
-    world
-      .track(this.#options.me, `send of ${place} of #${life.number}`, session.send(peerId, value, { timeoutMs }))
-      .then(
-        () => settle('accepted'),
-        (error: Error) => {
-          const isWithdrawn = error instanceof StatewireError && withdrawals.has(error.code)
-          settle(isWithdrawn ? 'withdrawn' : 'ended')
-          if (!isWithdrawn) this.end(error)
-        },
-      )
+    const sent = session.send(peerId, value, { timeoutMs, transfer })
+    reuse(value, memory)
+    world.track(this.#options.me, `send of ${place} of #${life.number}`, sent).then(
+      () => settle('accepted'),
+      (error: Error) => {
+        const isWithdrawn = error instanceof StatewireError && withdrawals.has(error.code)
+        settle(isWithdrawn ? 'withdrawn' : 'ended')
+        if (!isWithdrawn) this.end(error)
+      },
+    )
+  }
+
+  get session(): Session {
+    return this.#options.session
   }
 
   /** @returns whether everything sent by now is acknowledged */
   flush(): Promise<boolean> {
-    const { world, session, me } = this.#options
+    const { world, session, me, peerId } = this.#options
     const upTo = this.life.values.length
-    return world.track(me, `flush of #${this.life.number}`, session.flush()).then(
+    const flushed = session.flush({ peers: [peerId] })
+    return world.track(me, `flush of #${this.life.number}`, flushed).then(
       () => {
         this.life.flushed = Math.max(this.life.flushed, upTo)
         world.network.trace.note(me, `has flushed ${upTo} of #${this.life.number}`)
@@ -213,14 +234,13 @@ export class SessionTraffic {
 
   // The end.
 
-  /** The application closes it. */
-  close(): void {
+  /** The application closes the session now: what comes later is dropped. */
+  closing(): void {
     if (!this.isOver) {
       this.life.isOver = true
       this.#over()
     }
     this.inbox.isClosed = true
-    this.#options.session.close()
   }
 
   /** The network reported that it is over. */
@@ -233,7 +253,7 @@ export class SessionTraffic {
     )
     if (error instanceof LinkResetError) {
       this.life.reset = { reason: error.reason, outcomes: error.outcomes }
-      world.recordReset({
+      world.judge.reset({
         node: me,
         peer,
         link: place.link,

@@ -1,17 +1,15 @@
 /**
- * Owns: one run of a simulation: the parties, the faults at their times, calm, and the end.
- * Independent of: what a seed stands for (plan.ts) and what a promise is (model.ts).
+ * Owns: one run of a simulation: the parties, the times of the faults, calm, and the end.
+ * Independent of: what a seed stands for (plan.ts), what a promise is (model.ts), and what a fault does (faults.ts).
  */
 import { Identity } from '../../actors/tls/identity.ts'
-import type { NetworkEvent } from '../../actors/base/events.ts'
-import type { OutcomeCounts, ResetReason } from '../../protocol/native/epoch/outcomes.ts'
 import { SimulatedNetwork } from '../simulated-network.ts'
-import { Chance } from './chance.ts'
+import { Faults } from './faults.ts'
+import { Judge } from './judge.ts'
 import { Member } from './member.ts'
 import { Model } from './model.ts'
 import type { Tally } from './model.ts'
-import { cutOf } from './plan.ts'
-import type { Fault, Plan } from './plan.ts'
+import type { Plan } from './plan.ts'
 
 const names = ['alice', 'bob', 'carol']
 
@@ -31,101 +29,44 @@ const restMs = 1000
 /** Longer than what was sent is in flight. */
 const arrivalMs = 100
 
-export interface FaultCounts {
-  breaks: number
-  partitions: number
-  stalls: number
-  crashes: number
-  leaves: number
-}
-
-/** A session was told that its link could not be resumed. */
-export interface Reset {
-  readonly node: string
-  readonly peer: string
-  readonly link: number
-  /** The epoch of the node that ended: sessions that end with the same one were ended by the same reset. */
-  readonly epoch: bigint
-  readonly reason: ResetReason
-  readonly outcomes: OutcomeCounts
-}
-
 export class World {
   readonly plan: Plan
   readonly network: SimulatedNetwork
   readonly model = new Model()
   readonly members: Member[]
-  readonly counts: FaultCounts = { breaks: 0, partitions: 0, stalls: 0, crashes: 0, leaves: 0 }
-  readonly resets = new Map<string, Reset>()
+  readonly faults: Faults
+  readonly judge: Judge
   /** Faults are over, and nothing new is sent. */
   isCalm = false
   /** From the end of the faults until all is up and everything has arrived; null if that never happened. */
   healedInMs: number | null = null
-  #isGoodbyeClean = false
-  #isIdle = false
-  #isEnding = false
-  readonly #cuts: Chance
   readonly #promises = new Map<string, Map<number, string>>()
   #promiseNumber = 0
   #hasProgressed = true
 
   constructor(plan: Plan) {
     this.plan = plan
-    this.#cuts = new Chance(plan.seed, 4)
     const { seed, latencyMs, chunkBytesMax, pathBytes, bytesPerMs } = plan
     this.network = new SimulatedNetwork({ seed, latencyMs, chunkBytesMax, pathBytes, bytesPerMs })
     this.members = names
       .slice(0, plan.peers)
       .map((name, index) => new Member(this, index, name, keys[index] as Identity))
+    this.faults = new Faults(this)
+    this.judge = new Judge(this)
   }
 
   async run(): Promise<void> {
     const { clock } = this.network
-    this.network.onConnected = (dialler, acceptor) => {
-      const cut = this.isCalm || this.plan.isFair ? null : cutOf(this.#cuts)
-      if (cut === null) return
-      this.counts.breaks += 1
-      this.network.breakAfter(cut.end === 'dialler' ? dialler : acceptor, cut.lengthBytes, cut.notified, cut)
-    }
+    this.faults.begin()
     for (const member of this.members) member.start()
     for (const fault of this.plan.faults) {
       if (this.#isBroken) return
       await clock.advance(fault.atMs - clock.nowMs())
-      this.#do(fault)
+      this.faults.cause(fault)
     }
     await clock.advance(Math.max(0, this.plan.chaosMs - clock.nowMs()))
     if (!this.#isBroken) await this.#calm()
     if (!this.#isBroken) await this.#end()
-  }
-
-  #do(fault: Fault): void {
-    const { network, members, counts } = this
-    if (fault.kind === 'break') {
-      const { pipes } = network
-      const pipe = pipes[fault.pick % pipes.length]
-      if (pipe === undefined) return
-      counts.breaks += 1
-      network.break(pipe, fault.notified, fault)
-    } else if (fault.kind === 'partition') {
-      counts.partitions += 1
-      const [from, to] = [members[fault.from] as Member, members[fault.to] as Member]
-      network.partition(from.node, to.node, { oneWay: fault.oneWay })
-      network.clock.setTimeout(() => network.heal(), fault.forMs)
-    } else {
-      const member = members[fault.node] as Member
-      if (member.isAway || (fault.kind === 'leave' && member.process?.isStalled === true)) return
-      if (fault.kind === 'stall') {
-        counts.stalls += 1
-        member.node.stall(fault.forMs)
-      } else if (fault.kind === 'crash') {
-        counts.crashes += 1
-        member.crash(fault.isSilent)
-        network.clock.setTimeout(() => member.start(), fault.forMs)
-      } else {
-        counts.leaves += 1
-        void member.leave().then(() => network.clock.setTimeout(() => member.start(), fault.forMs))
-      }
-    }
   }
 
   /** All faults end, and everything must recover within a bound. */
@@ -137,8 +78,7 @@ export class World {
     await clock.advance(Math.max(0, lastMs - clock.nowMs()))
     await clock.until('everybody is back', () => members.every(({ isAway }) => !isAway), 60_000)
     this.isCalm = true
-    for (const pipe of network.pipes) pipe.cutAfterBytes = Infinity
-    network.heal()
+    this.faults.end()
     network.trace.note('network', 'is calm')
     const calmAtMs = clock.nowMs()
     const boundMs = plan.backoffMaxMs + deadAfterMs + 1000
@@ -171,7 +111,7 @@ export class World {
     const { clock, trace } = this.network
     trace.note('network', 'is drained')
     await this.#rest()
-    this.#isEnding = true
+    this.judge.isEnding = true
     if (this.plan.ending === 'oneFirst') await this.#oneLeaves()
     await clock.run(Promise.all(this.members.map((member) => member.leave())))
     await clock.advance(deadAfterMs)
@@ -200,16 +140,16 @@ export class World {
     if (this.plan.idleMs === 0) return
     // A link without sessions may still believe in a connection that is gone.
     await clock.advance(deadAfterMs + 10_000)
-    this.#isIdle = true
+    this.judge.isIdle = true
     await clock.advance(this.plan.idleMs)
-    this.#isIdle = false
+    this.judge.isIdle = false
   }
 
   /** One says Goodbye on sound connections while all still send: nothing is unknown then, and what it sent arrives. */
   async #oneLeaves(): Promise<void> {
     const { clock } = this.network
     const [first, ...others] = this.members as [Member, ...Member[]]
-    this.#isGoodbyeClean = true
+    this.judge.isGoodbyeClean = true
     for (const member of this.members)
       for (const traffic of member.traffics)
         for (let count = 0; count < 3; count += 1) if (!traffic.isOver) traffic.sendOne()
@@ -242,7 +182,7 @@ export class World {
         'wrong',
         `${life!.name}: a flush failed by the Goodbye of ${first.name}, which had received it all`,
       )
-    this.#isGoodbyeClean = false
+    this.judge.isGoodbyeClean = false
   }
 
   conclude(): Tally {
@@ -268,62 +208,5 @@ export class World {
 
   recordProgress(): void {
     this.#hasProgressed = true
-  }
-
-  recordReset(reset: Reset): void {
-    const { node, peer, link, epoch, reason, outcomes } = reset
-    this.recordProgress()
-    this.resets.set(`${node} ${peer} ${link} ${epoch}`, reset)
-    const { canExpire } = this.plan
-    const ends = this.members
-      .filter(({ name }) => name === node || name === peer)
-      .reduce((sum, member) => sum + member.ends, 0)
-    const isExplained =
-      reason === 'expired'
-        ? canExpire || ends > 0
-        : reason === 'goodbye' || reason === 'peer-restarted'
-          ? ends > 0
-          : false
-    if (!isExplained)
-      return this.model.breach('reset', `${node}: the link to ${peer} was reset (${reason}) without a cause`)
-    const count = [...this.resets.values()].filter(
-      (other) => other.node === node && other.peer === peer && other.link === link,
-    ).length
-    if (!canExpire && count > ends)
-      this.model.breach('reset', `${node}: the link to ${peer} was reset ${count} times for ${ends} ends of a process`)
-    if (this.#isGoodbyeClean && outcomes.unknown > 0)
-      this.model.breach(
-        'wrong',
-        `${node}: ${outcomes.unknown} values are unknown after a Goodbye on a sound connection`,
-      )
-  }
-
-  recordEvent(member: Member, event: NetworkEvent): void {
-    const { trace } = this.network
-    switch (event.type) {
-      case 'connection.opened':
-      case 'connection.lost':
-      case 'connection.failed': {
-        const why = 'cause' in event ? `: ${event.cause.message.replace(/[a-v0-9]{52}/g, '…')}` : ''
-        trace.note(member.name, `${event.type} ${event.connection}${why}`)
-        const isUntouched = this.#isIdle || (this.plan.isFair && !this.#isEnding && event.type === 'connection.lost')
-        if (isUntouched) this.model.breach('wrong', `${member.name}: ${event.type} although nothing broke it${why}`)
-        const peer = this.members.find(({ key }) => key.id === event.peer)
-        // Of two crossing dials the one of the greater key stays.
-        if (why.includes('(crossing)') && peer !== undefined && peer.index < member.index)
-          this.model.breach(
-            'wrong',
-            `${member.name} was refused for a crossing by ${peer.name}, whose key is the lesser`,
-          )
-        return
-      }
-      case 'child.restarted':
-      case 'handler.failed':
-      case 'peer.errored':
-        return this.model.breach('wrong', `${member.name}: ${event.type}: ${event.cause.message}`)
-      case 'peer.duplicate':
-        return this.model.breach('wrong', `${member.name}: peer.duplicate, and every key is in use once`)
-      default:
-    }
   }
 }

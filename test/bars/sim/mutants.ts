@@ -8,6 +8,12 @@
 import { countingMutants } from './mutants-counting.ts'
 import { laneMutants } from './mutants-lanes.ts'
 import { helloMutants } from './mutants-hello.ts'
+import { memoryMutants } from './mutants-memory.ts'
 import type { Mutant } from './plant.ts'
 
-export const mutants: Readonly<Record<string, Mutant>> = { ...helloMutants, ...countingMutants, ...laneMutants }
+export const mutants: Readonly<Record<string, Mutant>> = {
+  ...helloMutants,
+  ...countingMutants,
+  ...laneMutants,
+  ...memoryMutants,
+}
