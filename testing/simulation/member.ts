@@ -64,6 +64,7 @@ export class Member {
         // A process may restart with another number of links than before, and than its peers have.
         connectionParallelism: new Chance(plan.seed, 4, this.index, this.#starts).whole(1, plan.links),
         limits: limitsOf(plan),
+        ...(plan.memoryBudgetBytes === null ? {} : { memoryBudgetBytes: plan.memoryBudgetBytes }),
       },
       { environment: node.environment },
     ))
@@ -194,6 +195,6 @@ function limitsOf(plan: Plan): Record<string, number> {
     replayWindowBytes: plan.replayWindowBytes,
     laneWindowBytes: plan.laneWindowBytes,
     highWaterMarkBytes: plan.highWaterMarkBytes,
-    maxMessageLengthBytes: 65_536,
+    maxMessageLengthBytes: Math.max(65_536, plan.valueBytesMax + 64),
   }
 }

@@ -1,12 +1,12 @@
 /**
- * Owns: values that carry their life and their position in it, that reveal a changed byte, and whose memory the
- * application reuses as soon as it may.
+ * Owns: values that carry their life and position, and that reveal a changed byte or a missing part; what an
+ * application does with their memory.
  * Independent of: sessions.
  */
 import type { NetworkValue } from '../../codec/values.ts'
 
-/** Life and position: the first bytes of a value. */
-const payloadBytesMin = 8
+/** Life, position and length: the first bytes of a value. */
+const payloadBytesMin = 16
 
 export function valueOf(life: number, place: number, lengthBytes: number): NetworkValue {
   if (lengthBytes < payloadBytesMin) return { type: 'RingElement64', value: (BigInt(life) << 32n) | BigInt(place) }
@@ -16,6 +16,7 @@ export function valueOf(life: number, place: number, lengthBytes: number): Netwo
   const view = new DataView(bytes.buffer)
   view.setUint32(0, life, true)
   view.setUint32(4, place, true)
+  view.setUint32(8, bytes.length, true)
   if (kind === 0) return { type: 'VecRing16', value: new Uint16Array(bytes.buffer) }
   if (kind === 1) return { type: 'VecRing32', value: new Uint32Array(bytes.buffer) }
   if (kind === 2) return { type: 'VecRing64', value: new BigUint64Array(bytes.buffer) }
@@ -30,6 +31,7 @@ export function placeOf(value: NetworkValue): { readonly life: number; readonly 
   if (bytes === null || bytes.length < payloadBytesMin) return null
   const life = bytes.readUInt32LE(0)
   const place = bytes.readUInt32LE(4)
+  if (bytes.readUInt32LE(8) !== bytes.length) return null
   const fill = fillOf(life, place)
   for (let at = payloadBytesMin; at < bytes.length; at += 1) if (bytes[at] !== fill) return null
   return { life, place }

@@ -30,6 +30,8 @@ export interface Plan {
   readonly valuesPerSession: number
   /** Largest value, in bytes. */
   readonly valueBytesMax: number
+  /** Room for a few of the longest values; null for the default. */
+  readonly memoryBudgetBytes: number | null
   readonly chaosMs: number
   readonly replayWindowBytes: number
   readonly laneWindowBytes: number
@@ -63,6 +65,10 @@ export interface Plan {
   readonly ending: 'together' | 'oneFirst'
 }
 
+/** A few Pieces. */
+const longBytesMax = 300_000
+const leastBudgetBytes = 1024 * 1024
+
 export function planOf(seed: number): Plan {
   const chance = new Chance(seed, 1)
   const peers = chance.is(0.08) ? 3 : 2
@@ -75,10 +81,12 @@ export function planOf(seed: number): Plan {
   const chaosMs = chance.spread(60, 800)
   const laneWindowBytes = chance.is(0.3) ? 65_536 : chance.spread(64, 8192)
   const latencyMs: [number, number] = chance.is(0.2) ? [0.05, 0.1] : [0.1, chance.spread(1, 20)]
-  const valueBytesMax = chance.oneOf([16, 100, 1000, 4000, 40_000])
+  const usualBytesMax = chance.oneOf([16, 100, 1000, 4000, 40_000])
   // Draws of its own: what was added later shifts nothing above.
   const more = new Chance(seed, 5)
   const clocksStep = !isFair && more.is(0.15)
+  const hasLongValues = more.is(0.12)
+  const valueBytesMax = hasLongValues ? more.spread(66_000, longBytesMax) : usualBytesMax
   const plan: Plan = {
     seed,
     peers,
@@ -87,14 +95,15 @@ export function planOf(seed: number): Plan {
     groups: groupsOf(peers, chance.whole(1, 3)),
     impatience: more.oneOf([0.1, 0.1, 0.4]),
     callPauseMs: more.is(0.15) ? more.oneOf([0, 10]) : null,
-    valuesPerSession: Math.ceil(chance.spread(4, 80) / peers),
+    valuesPerSession: Math.ceil(chance.spread(4, 80) / peers / (hasLongValues ? 6 : 1)),
     valueBytesMax,
+    memoryBudgetBytes: hasLongValues ? more.oneOf([leastBudgetBytes, 2 * leastBudgetBytes, null]) : null,
     chaosMs,
     replayWindowBytes: chance.is(0.3) ? 4 * 1024 * 1024 : chance.spread(256, 16_384),
     laneWindowBytes,
     highWaterMarkBytes: chance.spread(256, 65_536),
     // A backlog of large values through a narrow path takes longer than any bound on healing allows.
-    pathBytes: chance.spread(512 + valueBytesMax, 262_144),
+    pathBytes: chance.spread(512 + valueBytesMax, 600_000),
     chunkBytesMax: chance.is(0.5) ? Infinity : chance.spread(200 + valueBytesMax / 10, 20_000),
     latencyMs,
     bytesPerMs: isSlow ? chance.whole(50, 500) + valueBytesMax / 10 : Infinity,

@@ -50,6 +50,8 @@ export class SessionTraffic {
   /** The value that was read last is checked again at the next one, unless the application overwrites it. */
   #kept: NetworkValue | null = null
   readonly #overwritesRead: boolean
+  /** It reads nothing until calm has come. */
+  readonly #readsLate: boolean
   #left: number
   #pending = 0
   #isLastSent = false
@@ -62,6 +64,7 @@ export class SessionTraffic {
     this.#hasHandler = chance.is(0.5)
     this.#readPauseMs = chance.is(0.6) ? 0 : chance.spread(1, 60)
     this.#overwritesRead = chance.is(0.3)
+    this.#readsLate = !this.#hasHandler && chance.is(0.2)
     const { life, inbox } = world.model.begin(
       me,
       peer,
@@ -98,6 +101,8 @@ export class SessionTraffic {
 
   async #read(): Promise<void> {
     const { session, peerId, world, later } = this.#options
+    while (this.#readsLate && !world.isCalm && !this.isOver)
+      await new Promise<void>((resolve) => later(resolve, idleMs))
     try {
       for (;;) {
         this.#got(await session.receive(peerId))
