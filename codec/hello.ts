@@ -16,8 +16,11 @@ export const publicKeyLengthBytes = 32
 export const refusalMessageLengthBytesMax = 256
 /** The largest window or balance of credit: 2^31 - 1. */
 export const windowBytesMax = 0x7fff_ffff
-/** The minimum that a hello may allow: 64 KiB, the size of a full stream frame. */
+/** The range of maxMessageLength in a hello. The minimum is the size of a full stream frame. */
 export const helloMaxMessageLengthBytesMin = 65_536
+export const helloMaxMessageLengthBytesMax = 2 ** 30
+/** A refused process takes the next boot id, which must be exact as well. */
+export const staleBootIdMax = 2n ** 53n - 2n
 /** Links between two peers: a u16 of the hello. */
 export const linksMax = 0xffff
 
@@ -29,12 +32,17 @@ const kindHello = 1
 const kindRefusal = 2
 const kindOffset = 4
 const versionOffset = 5
+const flagsOffset = 6
+const flagKeepsIdle = 1
 const refusalHeaderLengthBytes = 10
-/** Offsets of the counters, by the names used in refusals. */
-const counterOffsets = { received: 56, first: 64, next: 72, 'hello number': 112 } as const
+const staleBootIdLengthBytes = 8
+/** Offsets of the fields that are at most 2^53 - 1, by the names used in refusals. */
+const counterOffsets = { 'boot id': 24, received: 56, first: 64, next: 72, 'hello number': 112 } as const
 
 /** One side's hello, as sent. */
 export interface Hello {
+  /** This side asks for the connection to stay while it is idle. */
+  readonly keepsIdle: boolean
   /** The index of the link that this connection is for; link 0 is the first. */
   readonly connectionId: number
   /** The longest message that the other side may send. */
@@ -64,6 +72,8 @@ export interface Hello {
   /** Number of links that the sender is configured for. */
   readonly links: number
   readonly replayWindowBytes: number
+  /** How many streams opened by the other side may be open at once on this link. */
+  readonly streamsMax: number
 }
 
 /**
@@ -94,12 +104,16 @@ export interface Refusal {
   readonly name: RefusalName | undefined
   readonly effect: RefusalEffect
   readonly message: string
+  /** Of a refusal as stale: the greatest boot id that the other side knows; 0n while it is connected. Otherwise 0n. */
+  readonly staleBootId: bigint
 }
 
 /** Why a hello is refused. */
 export interface HelloFault {
   readonly name: RefusalName
   readonly message: string
+  /** Of `stale`: see {@link Refusal}. */
+  readonly staleBootId?: bigint
 }
 
 /**
@@ -113,7 +127,7 @@ export function encodeHello(hello: Hello): Buffer {
   bytes.set(magic)
   bytes[kindOffset] = kindHello
   bytes[versionOffset] = protocolVersion
-  view.setUint16(6, 0)
+  view.setUint16(flagsOffset, hello.keepsIdle ? flagKeepsIdle : 0, true)
   view.setUint32(8, hello.connectionId, true)
   view.setUint32(12, hello.maxMessageLengthBytes, true)
   view.setUint32(16, hello.laneWindowBytes, true)
@@ -129,7 +143,8 @@ export function encodeHello(hello: Hello): Buffer {
   setCounter(view, counterOffsets['hello number'], hello.helloNumber)
   view.setUint16(120, hello.links, true)
   view.setUint32(122, hello.replayWindowBytes, true)
-  bytes.fill(0, 126)
+  view.setUint32(126, hello.streamsMax, true)
+  bytes.fill(0, 130)
   return bytes
 }
 
@@ -138,16 +153,18 @@ function setCounter(view: DataView, offset: number, counter: number): void {
   view.setUint32(offset + 4, counter / 0x1_0000_0000, true)
 }
 
-/** A message longer than 256 bytes is cut at a character boundary. */
-export function encodeRefusal(name: RefusalName, message: string): Buffer {
+/** A message longer than 256 bytes is cut at a character boundary. @param staleBootId for `stale` only */
+export function encodeRefusal(name: RefusalName, message: string, staleBootId = 0n): Buffer {
   const text = cutUtf8(message, refusalMessageLengthBytesMax)
-  const bytes = Buffer.alloc(refusalHeaderLengthBytes + text.length)
+  const textEnd = refusalHeaderLengthBytes + text.length
+  const bytes = Buffer.alloc(textEnd + (name === 'stale' ? staleBootIdLengthBytes : 0))
   bytes.set(magic)
   bytes[kindOffset] = kindRefusal
   bytes[versionOffset] = protocolVersion
   bytes.writeUInt16LE(refusalCodes[name].code, 6)
   bytes.writeUInt16LE(text.length, 8)
   bytes.set(text, refusalHeaderLengthBytes)
+  if (name === 'stale') bytes.writeBigUInt64LE(staleBootId, textEnd)
   return bytes
 }
 
@@ -172,13 +189,15 @@ export type HelloStep =
   | { readonly kind: 'hello'; readonly hello: Hello; readonly rest: Buffer }
   | { readonly kind: 'refusal'; readonly refusal: Refusal; readonly rest: Buffer }
   | { readonly kind: 'fault'; readonly fault: HelloFault }
+  /** Wrong magic or kind: not this protocol, so the socket is closed without an answer. */
+  | { readonly kind: 'foreign'; readonly message: string }
 
 const more: HelloStep = { kind: 'more' }
 const nothing: Buffer = Buffer.alloc(0)
 
 /**
  * Reads the first bytes of a connection. Anything but a hello (and, for a dialer, a refusal) is a fault from the first
- * wrong byte on, so another protocol is detected after 1 byte. Buffers at most 266 bytes and the chunk.
+ * wrong byte on, so another protocol is detected after 1 byte. Buffers at most 274 bytes and the chunk.
  */
 export class HelloReader {
   readonly #refusalAllowed: boolean
@@ -206,35 +225,37 @@ export class HelloReader {
   }
 
   #step(bytes: Buffer): HelloStep {
-    const prefix = this.#prefixFault(bytes)
-    if (prefix !== null) return { kind: 'fault', fault: prefix }
-    if (bytes.length <= kindOffset) return more
-    return bytes[kindOffset] === kindHello ? helloStep(bytes) : refusalStep(bytes)
+    const message = this.#foreignMessage(bytes)
+    if (message !== null) return { kind: 'foreign', message }
+    if (bytes.length <= versionOffset) return more
+    // A refusal is read in any version: a peer of another version could not refuse otherwise.
+    if (bytes[kindOffset] === kindRefusal) return refusalStep(bytes)
+    const version = bytes[versionOffset]
+    if (version === protocolVersion) return helloStep(bytes)
+    return {
+      kind: 'fault',
+      fault: {
+        name: 'version',
+        message: `Version ${String(version)} of the hello is not supported here; version 1 is.`,
+      },
+    }
   }
 
-  #prefixFault(bytes: Buffer): HelloFault | null {
+  #foreignMessage(bytes: Buffer): string | null {
     for (let offset = 0; offset < Math.min(bytes.length, magic.length); offset += 1) {
       if (bytes[offset] === magic[offset]) continue
       // If this side uses TLS as well, TLS records never get here.
       if (offset === 0 && tlsRecordTypes.includes(bytes[0]!))
-        return badHello(
+        return notHello(
           `byte 0 is 0x${hexByte(bytes, 0)}, the first byte of TLS: the other side uses TLS, and this side does not`,
         )
-      return badHello(`byte ${String(offset)} is 0x${hexByte(bytes, offset)}; a hello begins with "SWIR"`)
+      return notHello(`byte ${String(offset)} is 0x${hexByte(bytes, offset)}; a hello begins with "SWIR"`)
     }
     if (bytes.length <= kindOffset) return null
     const kind = bytes[kindOffset]
     if (kind !== kindHello && kind !== kindRefusal)
-      return badHello(`its kind is ${String(kind)}; 1 is a hello and 2 a refusal`)
-    if (kind === kindRefusal && !this.#refusalAllowed) return badHello('a dialer began with a refusal')
-    // Not for a refusal: a peer of another version could not refuse otherwise.
-    if (kind === kindHello && bytes.length > versionOffset && bytes[versionOffset] !== protocolVersion) {
-      return {
-        name: 'version',
-        message: `Version ${String(bytes[versionOffset])} of the hello is not supported here; version 1 is.`,
-      }
-    }
-    return null
+      return notHello(`its kind is ${String(kind)}; 1 is a hello and 2 a refusal`)
+    return kind === kindRefusal && !this.#refusalAllowed ? notHello('a dialer began with a refusal') : null
   }
 }
 
@@ -255,15 +276,17 @@ function refusalStep(bytes: Buffer): HelloStep {
       fault: badHello(`a refusal declares a message of ${String(lengthBytes)} bytes; 256 are allowed`),
     }
   }
-  const end = refusalHeaderLengthBytes + lengthBytes
-  if (bytes.length < end) return more
+  const textEnd = refusalHeaderLengthBytes + lengthBytes
   const code = bytes.readUInt16LE(6)
   const name = refusalNameOf(code)
+  const end = textEnd + (name === 'stale' ? staleBootIdLengthBytes : 0)
+  if (bytes.length < end) return more
   const refusal: Refusal = {
     code,
     name,
     effect: name === undefined ? 'transient' : refusalCodes[name].effect,
-    message: bytes.toString('utf8', refusalHeaderLengthBytes, end),
+    message: bytes.toString('utf8', refusalHeaderLengthBytes, textEnd),
+    staleBootId: name === 'stale' ? bytes.readBigUInt64LE(textEnd) : 0n,
   }
   return { kind: 'refusal', refusal, rest: bytes.subarray(end) }
 }
@@ -280,6 +303,7 @@ function decodeHello(bytes: Buffer): { hello: Hello } | { fault: HelloFault } {
   const publicKey = new Uint8Array(publicKeyLengthBytes)
   publicKey.set(bytes.subarray(80, 80 + publicKeyLengthBytes))
   const hello: Hello = {
+    keepsIdle: (view.getUint16(flagsOffset, true) & flagKeepsIdle) !== 0,
     connectionId: view.getUint32(8, true),
     maxMessageLengthBytes: view.getUint32(12, true),
     laneWindowBytes: view.getUint32(16, true),
@@ -295,17 +319,18 @@ function decodeHello(bytes: Buffer): { hello: Hello } | { fault: HelloFault } {
     helloNumber: counterAt(view, counterOffsets['hello number']),
     links: view.getUint16(120, true),
     replayWindowBytes: view.getUint32(122, true),
+    streamsMax: view.getUint32(126, true),
   }
-  const fault = counterFaultOf(hello, view) ?? faultOf(hello)
+  const fault = counterFaultOf(view) ?? faultOf(hello)
   return fault === null ? { hello } : { fault }
 }
 
-function counterFaultOf({ received, first, next, helloNumber }: Hello, view: DataView): HelloFault | null {
-  if (Math.max(received, first, next, helloNumber) <= Number.MAX_SAFE_INTEGER) return null
-  const [field, offset] = Object.entries(counterOffsets).find(
-    ([, at]) => counterAt(view, at) > Number.MAX_SAFE_INTEGER,
-  ) as [string, number]
-  return badHello(`${field} is ${String(view.getBigUint64(offset, true))}; no counter is above 2^53 - 1`)
+/** From the bytes: a larger number is not exact in the hello. */
+function counterFaultOf(view: DataView): HelloFault | null {
+  const found = Object.entries(counterOffsets).find(([, at]) => counterAt(view, at) > Number.MAX_SAFE_INTEGER)
+  if (found === undefined) return null
+  const [field, offset] = found
+  return badHello(`${field} is ${String(view.getBigUint64(offset, true))}; it is at most 2^53 - 1`)
 }
 
 /** The rules for a single hello, each with its own sentence. */
@@ -319,21 +344,29 @@ function brokenRuleOf(hello: Hello): string | null {
   if (hello.publicKey.length !== publicKeyLengthBytes) return 'its public key does not have 32 bytes'
   if (hello.maxMessageLengthBytes < helloMaxMessageLengthBytesMin)
     return `maxMessageLength is ${String(hello.maxMessageLengthBytes)}; it is at least 65536`
+  if (hello.maxMessageLengthBytes > helloMaxMessageLengthBytesMax)
+    return `maxMessageLength is ${String(hello.maxMessageLengthBytes)}; it is at most 2^30`
   if (hello.laneWindowBytes === 0) return 'the lane window is 0'
   if (hello.laneWindowBytes > windowBytesMax)
     return `the lane window is ${String(hello.laneWindowBytes)}; it is at most 2^31 - 1`
   if (hello.resumeTimeoutMs === 0) return 'the resume time-out is 0'
   if (hello.bootId === 0n) return 'the boot id is 0'
+  if (hello.bootId > staleBootIdMax + 1n) return 'the boot id is above 2^53 - 1'
   if (hello.epoch === 0n) return 'the epoch is 0'
   if (hello.nextEpoch === 0n) return 'the next epoch is 0'
   if (hello.helloNumber === 0) return 'the hello number is 0'
   if (hello.links === 0) return 'the number of links is 0'
   if (hello.links > linksMax) return 'the number of links has more than 16 bits'
-  return hello.replayWindowBytes === 0 ? 'the replay window is 0' : null
+  if (hello.replayWindowBytes === 0) return 'the replay window is 0'
+  return hello.streamsMax === 0 ? 'the stream limit is 0' : null
 }
 
 function badHello(what: string): HelloFault {
-  return { name: 'bad-hello', message: `Not a hello of statewire/1: ${what}.` }
+  return { name: 'bad-hello', message: notHello(what) }
+}
+
+function notHello(what: string): string {
+  return `Not a hello of statewire/1: ${what}.`
 }
 
 function hexByte(bytes: Buffer, offset: number): string {

@@ -52,7 +52,7 @@ export interface Cause {
   readonly code: string
   readonly message: string
   /** How to redial, if this is not an ordinary failure: see actors/link/reconnector.ts. */
-  readonly retry?: 'free' | 'next' | 'wait' | 'cap' | 'stale'
+  readonly retry?: 'now' | 'free' | 'next' | 'wait' | 'cap' | 'stale'
 }
 
 /**

@@ -32,14 +32,23 @@ export interface HandshakeStep {
   readonly refuse?: HandshakeFault
 }
 
+/**
+ * How the next dial differs. `now`: no wait, once. `free`: the back-off does not grow. `cap`, `stale`: it waits for the
+ * cap of the back-off; for `cap`, another address of the host is tried before.
+ */
+export type DialRetry = 'now' | 'free' | 'cap' | 'stale'
+
 /** The other side refused the handshake. `retry` tells how the next dial differs from one after any other failure. */
 export class HandshakeRefusedError extends StatewireError {
-  readonly retry: 'free' | 'cap' | 'stale' | null
-  constructor(code: ErrorCode, message: string, retry: 'free' | 'cap' | 'stale' | null) {
+  readonly retry: DialRetry | null
+  constructor(code: ErrorCode, message: string, retry: DialRetry | null) {
     super(code, message)
     this.retry = retry
   }
 }
+
+/** Refusals that need no look at the link. */
+export type HandshakeRefusal = 'stopping' | 'busy' | 'not-allowed' | 'no-such-link' | 'self' | 'identity'
 
 /** Why a handshake is refused: the bytes for the other side, in one write, and a sentence for this side. */
 export interface HandshakeFault {
@@ -64,7 +73,7 @@ export interface AcceptorHandshake {
    */
   judge?(state: LinkCore, hasSentHello: boolean): HandshakeFault | null
   /** The refusal for another reason, if the dialect has refusals. */
-  refusal?(name: 'stopping' | 'busy' | 'not-allowed' | 'no-such-link' | 'self', message: string): HandshakeFault
+  refusal?(name: HandshakeRefusal, message: string): HandshakeFault
   /** The answer that agrees, in one write; the bytes that followed the claim; and what was agreed on. */
   confirm(state: LinkCore): { write: Buffer; rest: Buffer; agreed?: unknown }
 }

@@ -158,8 +158,6 @@ export interface LinkLifecycle {
   goodbye(reason: string): Buffer | null
   /** The answer to this side's Goodbye has arrived. @returns what is sent before the FIN */
   finalAck(): Buffer | null
-  /** The peer has seen a newer hello of this side than this one. */
-  replaced(): void
   /** When `poll` is to be called next, or null if nothing is due. */
   readonly nextDueAtMs: number | null
   poll(nowMs: number, dueAtMs: number): readonly DueAction[]

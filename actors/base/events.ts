@@ -87,8 +87,13 @@ export type NetworkEvent =
       readonly unknown: number
       readonly notSent: number
     }
-  /** Another process uses this side's key to connect to the peer, or the clock was set back. */
+  /** Native: another process with this side's key is connected to the peer, so the peer refuses this one. */
   | { readonly type: 'peer.duplicate'; readonly peer: string }
+  /**
+   * Native: this process seems to have started before an earlier one with its key: the clock was set back. It connects
+   * all the same.
+   */
+  | { readonly type: 'clock.behind'; readonly peer: string }
   /**
    * Actors of this peer crashed more often than their restart intensity allows. Other peers are not affected. The peer
    * is tried again after `limits.backoffMaxMs`.
@@ -134,6 +139,7 @@ export const networkEventTypes = [
   'peer.up',
   'peer.down',
   'peer.duplicate',
+  'clock.behind',
   'peer.drained',
   'peer.errored',
   'child.restarted',

@@ -45,6 +45,8 @@ export interface Pipe {
   /** Bytes accepted by `write` and not yet taken by the layer below. */
   readonly bufferedBytes: number
   readonly closed: boolean
+  /** How long it was connected before its owner got it, if its dialect had to be found out first. */
+  readonly waitedMs?: number
   /** Takes the pipe over. A pipe starts paused; bytes that arrive meanwhile stay in the transport's buffers. */
   handle(handlers: PipeHandlers): void
   /**

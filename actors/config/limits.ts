@@ -2,7 +2,8 @@
  * Owns: every limit with its reason, and the check that they fit together.
  * Independent of: who enforces them. test/actors/limits.test.ts tests each at n−1, n and n+1.
  */
-import { windowBytesMax } from '../../codec/hello.ts'
+import { maxUint32 } from '../../codec/constants.ts'
+import { helloMaxMessageLengthBytesMax, windowBytesMax } from '../../codec/hello.ts'
 import { defaultMaxMessageLengthBytes } from '../../codec/limits.ts'
 import { formatValue } from '../../codec/format-value.ts'
 import { firstWindowBytes } from '../../protocol/native/lanes/credit.ts'
@@ -77,6 +78,8 @@ export interface Limits {
   readonly replayWindowBytes: number
   /** Native: bytes that a session may be sent before its reader takes any. Grows while the reader keeps up. */
   readonly laneWindowBytes: number
+  /** Native: streams that a peer may have open at once on one link. */
+  readonly streamsMax: number
   readonly sendQueueBytesMax: number
   readonly sendQueueValuesMax: number
   /** Unread values of one connection. The limit is large because sessions share connections. */
@@ -121,6 +124,7 @@ export const defaultLimits: Limits = {
   resumeTimeoutMs: defaultResumeTimeoutMs,
   replayWindowBytes: defaultRetransmitBufferBytes,
   laneWindowBytes: firstWindowBytes,
+  streamsMax: 1024,
   sendQueueBytesMax: 64 * mebibyte,
   sendQueueValuesMax: 65_536,
   receiveQueueBytesMax: 64 * mebibyte,
@@ -133,6 +137,9 @@ export const defaultLimits: Limits = {
  * incomplete after 10 s, so a party with a longer delay can miss all their attempts.
  */
 const ampcLimits: Partial<Limits> = { backoffMaxMs: 2_000 }
+
+/** The limits that are sent in a u32 field. */
+const uint32Limits: ReadonlySet<string> = new Set(['maxMessageLengthBytes', 'replayWindowBytes', 'streamsMax'])
 
 export function isLimit(name: string): name is keyof Limits {
   return Object.hasOwn(defaultLimits, name)
@@ -159,8 +166,9 @@ export function resolveLimits(overrides: LimitsOption | undefined, dialect: 'nat
       throw invalid(`limits.${name} must be at most ${timerMsMax} ms, got ${value}`)
     if (name === 'laneWindowBytes' && value > windowBytesMax)
       throw invalid(`limits.${name} must be at most ${windowBytesMax}, got ${value}`)
-    if ((name === 'maxMessageLengthBytes' || name === 'replayWindowBytes') && value > 0xffff_ffff)
-      throw invalid(`limits.${name} must be at most 4294967295, the range of its u32 field, got ${value}`)
+    const max = dialect === 'native' && name === 'maxMessageLengthBytes' ? helloMaxMessageLengthBytesMax : maxUint32
+    if (uint32Limits.has(name) && value > max)
+      throw invalid(`limits.${name} must be at most ${max}, the range of its field, got ${value}`)
     limits[name as keyof Limits] = value
   }
   if (overrides.sendTimeoutMs === undefined)

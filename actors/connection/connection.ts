@@ -29,6 +29,7 @@ import { noopHandlers } from '../base/pipe.ts'
 import type { Pipe, PipeHandlers } from '../base/pipe.ts'
 import { cause, causeOf, errorOf } from '../base/causes.ts'
 import type { Cause } from '../base/causes.ts'
+import { endedInHandshake, identityNotProved, timedOut } from './connection-causes.ts'
 import type { ConnectionContext } from './connection-context.ts'
 
 const nothing: Buffer = Buffer.alloc(0)
@@ -64,6 +65,8 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
   #isHandedOver = false
   #isLeaving = false
   readonly #dialTimeoutMs: number
+  /** When the TCP connection was there. One deadline covers TLS and the handshake. */
+  #connectedAtMs: number | null = null
 
   constructor(input: ConnectionInput, port: ActorPort<ConnectionEvent>) {
     this.#context = input.context
@@ -98,8 +101,15 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
   deadlineMs(deadline: DeadlineName): number {
     const { limits } = this.#context.options
     if (deadline === 'dialTimeoutMs') return this.#dialTimeoutMs
-    if (deadline === 'handshakeTimeoutMs' || deadline === 'closeTimeoutMs') return limits[deadline]
+    if (deadline === 'closeTimeoutMs') return limits.closeTimeoutMs
+    if (deadline === 'handshakeTimeoutMs') return this.#handshakeLeftMs()
     throw new Error(`a connection has no deadline ${deadline}`)
+  }
+
+  #handshakeLeftMs(): number {
+    const nowMs = this.#context.nowMs()
+    this.#connectedAtMs ??= nowMs - (this.#pipe?.waitedMs ?? 0)
+    return Math.max(1, this.#connectedAtMs + this.#context.options.limits.handshakeTimeoutMs - nowMs)
   }
 
   dispose(): void {
@@ -134,10 +144,7 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
   onEnd(): void {
     const reason = this.#authenticated
       ? cause('ERR_CONNECTION_LOST', `${this.#remoteAddress} closed the connection`)
-      : cause(
-          'ERR_HANDSHAKE_REFUSED',
-          `${this.#remoteAddress} closed the connection during the handshake: it may not know this side's key, ${this.#context.options.security === 'plaintext' ? 'require TLS' : 'not use TLS'}, or not be waiting for this connection yet`,
-        )
+      : endedInHandshake(this.#remoteAddress, this.#context.options.security)
     this.#port.send({ type: 'pipe.ended', cause: reason })
   }
 
@@ -233,18 +240,11 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
   /** Records the first cause only. Later ones are consequences of it. */
   recordCause(event: { type: string; cause?: Cause | null; deadline?: DeadlineName }): void {
     if (this.#cause !== null) return
-    if (event.type === 'deadline.passed') {
-      this.#cause =
-        event.deadline === 'closeTimeoutMs'
-          ? cause(
-              'ERR_TIMED_OUT',
-              `${this.#remoteAddress} did not accept the remaining data within ${this.#context.options.limits.closeTimeoutMs} ms`,
-            )
-          : cause(
-              'ERR_TIMED_OUT',
-              `no ${event.deadline === 'dialTimeoutMs' ? 'connection' : 'handshake'} with ${this.#remoteAddress} within ${this.timeoutMsOf(event.deadline)} ms`,
-            )
-    } else this.#cause = event.cause ?? null
+    const { type, deadline } = event
+    this.#cause =
+      type === 'deadline.passed'
+        ? timedOut(this.#remoteAddress, deadline, this.#configuredMs(deadline))
+        : (event.cause ?? null)
   }
 
   notifyErrored(): void {
@@ -298,8 +298,10 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
     return this.#hasSentHello && !this.#authenticated
   }
 
-  timeoutMsOf(deadline: DeadlineName | undefined): number {
-    return deadline === 'dialTimeoutMs' ? this.#dialTimeoutMs : this.#context.options.limits.handshakeTimeoutMs
+  #configuredMs(deadline: DeadlineName | undefined): number {
+    const { handshakeTimeoutMs, closeTimeoutMs } = this.#context.options.limits
+    if (deadline === 'dialTimeoutMs') return this.#dialTimeoutMs
+    return deadline === 'closeTimeoutMs' ? closeTimeoutMs : handshakeTimeoutMs
   }
 
   #apply(step: HandshakeStep): void {
@@ -307,16 +309,7 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
     if (step.refuse !== undefined) return this.refuse(step.refuse)
     if (step.claim !== undefined) {
       const { identity } = step.claim
-      if (this.#pipe?.isAnchoredIn?.(identity) === false) {
-        this.#port.send({
-          type: 'handshake.failed',
-          cause: cause(
-            'ERR_UNEXPECTED_PEER',
-            `${this.#remoteAddress} claims to be ${JSON.stringify(identity)}, but its certificate does not prove it`,
-          ),
-        })
-        return
-      }
+      if (this.#pipe?.isAnchoredIn?.(identity) === false) return this.#refuseIdentity(identity)
       this.#claim = step.claim
       this.#port.send({ type: 'handshake.claimed' })
     }
@@ -325,6 +318,14 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
       this.#agreed = step.agreed
       this.#port.send({ type: 'handshake.verified' })
     }
+  }
+
+  #refuseIdentity(identity: string): void {
+    const reason = identityNotProved(this.#remoteAddress, identity)
+    const refusal = this.refusal('identity', 'The key in the hello is not the key of the certificate.')
+    if (refusal === null) return this.#port.send({ type: 'handshake.failed', cause: reason })
+    this.#pipe?.write([refusal.write])
+    this.#port.send({ type: 'connection.close', cause: reason })
   }
 
   // The Handover: a dialer that has identified itself and claimed a link, for the listener and that link.

@@ -3,7 +3,7 @@
  * and the authenticated pipe that the link receives.
  * Independent of: how either is created.
  */
-import type { Claim, HandshakeFault } from '../../protocol/dialect.ts'
+import type { Claim, HandshakeFault, HandshakeRefusal } from '../../protocol/dialect.ts'
 import type { LinkCore } from '../../protocol/link-core.ts'
 import type { Pipe } from '../base/pipe.ts'
 
@@ -44,7 +44,7 @@ export interface Handover {
    */
   judge(state: LinkCore, hasSentHello: boolean): HandshakeFault | null
   /** The refusal to write; null if the dialect cannot express it. */
-  refusal(name: 'stopping' | 'busy' | 'not-allowed' | 'no-such-link' | 'self', message: string): HandshakeFault | null
+  refusal(name: HandshakeRefusal, message: string): HandshakeFault | null
   /** Refuses the connection and sends the reason. */
   refuse(fault: HandshakeFault): void
   /**

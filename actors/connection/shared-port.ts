@@ -137,7 +137,8 @@ export class SharedPort {
 
   #onPipe(pipe: Pipe, handlers: Bound['handlers']): void {
     const id = `shared.${++this.#number}`
-    const decision = this.#admission.ask(id, pipe.remoteHost, this.#clock.nowMs())
+    const acceptedAtMs = this.#clock.nowMs()
+    const decision = this.#admission.ask(id, pipe.remoteHost, acceptedAtMs)
     if (!decision.admitted) {
       pipe.handle(noopHandlers)
       pipe.destroy()
@@ -153,7 +154,7 @@ export class SharedPort {
       // From here on each network counts it against its own limits. The dialect does not prove an identity.
       this.#admission.settle(id, dialect !== null, false)
       const target = dialect === null ? undefined : handlers[dialect]
-      if (target !== undefined) return target.onPipe(new RoutedPipe(pipe, first))
+      if (target !== undefined) return target.onPipe(new RoutedPipe(pipe, first, this.#clock.nowMs() - acceptedAtMs))
       pipe.handle(noopHandlers)
       pipe.destroy()
     }
@@ -191,13 +192,15 @@ function sniff(pipe: Pipe, settle: (dialect: DialectName | null, first: Buffer) 
 /** A pipe whose dialect is known. It delivers the bytes that were read for that first, and is already secured. */
 class RoutedPipe implements Pipe {
   readonly #pipe: Pipe
+  readonly waitedMs: number
   #first: Buffer
   #isPaused = true
   #handlers: PipeHandlers = noopHandlers
 
-  constructor(pipe: Pipe, first: Buffer) {
+  constructor(pipe: Pipe, first: Buffer, waitedMs: number) {
     this.#pipe = pipe
     this.#first = first
+    this.waitedMs = waitedMs
   }
 
   get remoteAddress(): string {

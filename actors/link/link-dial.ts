@@ -110,7 +110,7 @@ export class LinkDial {
    */
   failed({ cause: { retry }, authenticated }: { readonly cause: Cause; readonly authenticated: boolean }): boolean {
     this.end()
-    if (authenticated) this.#addresses.proved()
+    if (authenticated || retry === 'now') this.#addresses.proved()
     const hasOther = this.#addresses.failed(retry === 'cap', this.#options.context.nowMs())
     const triesOther = hasOther && (retry === undefined || retry === 'cap')
     this.adjustBackoff(triesOther ? 'next' : retry)

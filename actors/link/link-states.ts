@@ -11,6 +11,7 @@ import type { LinkCore } from '../../protocol/link-core.ts'
 import { AmpcLink } from '../../protocol/ampc/ampc-link.ts'
 import { defaultKeepAlive } from '../../protocol/native/epoch/keep-alive.ts'
 import { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
+import { PeerProcesses } from '../../protocol/native/handshake/peer-processes.ts'
 import { NativeLink } from '../../protocol/native/link/native-link.ts'
 import type { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
 import type { Environment } from '../base/environment.ts'
@@ -57,13 +58,20 @@ export function createLinkStates({
   if (key === null) throw new StatewireError('ERR_INTERNAL', 'the native dialect has no key')
   // Microseconds since 1970 at the start of this network: greater than the boot id of any earlier process with the same
   // key.
-  const bootId = BigInt(Math.floor(clock.wallMs() * 1000))
+  const bootId = BigInt(Math.max(1, Math.floor(clock.wallMs() * 1000)))
+  // Kept when a peer is removed: its process may know this side's hellos when the peer is added again.
+  const processes = new Map<string, PeerProcesses>()
+  const processesOf = (peer: string): PeerProcesses => {
+    const found = processes.get(peer) ?? new PeerProcesses(bootId)
+    processes.set(peer, found)
+    return found
+  }
   return (peer, linkIndex) => {
     const epoch = new LinkEpoch({
       linkIndex,
       ownKey: key.publicKey,
       peerKey: decodePeerId(peer),
-      bootId,
+      processes: processesOf(peer),
       drawEpoch: () => drawEpoch(random.bytes(8)),
       limits: {
         maxMessageLengthBytes: limits.maxMessageLengthBytes,
@@ -71,6 +79,7 @@ export function createLinkStates({
         resumeTimeoutMs: limits.resumeTimeoutMs,
         links: options.connectionParallelism,
         replayWindowBytes: limits.replayWindowBytes,
+        streamsMax: limits.streamsMax,
       },
     })
     return new NativeLink({
@@ -91,6 +100,8 @@ export function createLinkStates({
           emit({ type: 'link.reset', peer, link: `link:${linkIndex}`, linkIndex, reason, outcomes, said }),
         onResumed: (replayedFrames) =>
           emit({ type: 'link.resumed', peer, link: `link:${linkIndex}`, linkIndex, replayedFrames }),
+        onDuplicate: () => emit({ type: 'peer.duplicate', peer }),
+        onClockBehind: () => emit({ type: 'clock.behind', peer }),
       },
     })
   }

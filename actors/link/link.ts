@@ -258,11 +258,6 @@ class LinkBody implements Body {
       return this.#announceLoss(event.cause, lost ?? '')
     }
     const hasOther = this.#dial.failed(event)
-    // Our newest hello is older than one the peer has seen: another process uses this key, or the clock went back.
-    if (event.cause.retry === 'stale') {
-      this.#spec.state.replaced()
-      this.#context.emit({ type: 'peer.duplicate', peer: this.#peer.id })
-    }
     // It may have been ready without being adopted, because no session needed it yet.
     this.#notifier.failed(lost, event.cause, event.authenticated)
     if (!hasOther && this.#closing.cause === null) this.#context.connectFailed(this.#peer.id, event.cause)

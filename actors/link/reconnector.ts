@@ -203,17 +203,20 @@ class ReconnectorBody implements Body {
    * Adjusts the back-off after a failed dial:
    *
    * - `next`: the host has another address.
+   * - `now`: what failed will not fail again, so the next dial does not wait.
    * - `free`: a simultaneous open, which is no failure, so the back-off does not grow. It does not return to zero
    *   either, because the connection that stays may hang until it times out.
    * - `wait`: the connection was up and ended with an error, so the next dial is delayed.
-   * - `cap`, `stale`: the configuration has to change, so the next dial waits for the cap of the back-off.
+   * - `cap`, `stale`: the configuration has to change, or another process to end, so the next dial waits for the cap
+   *   of the back-off.
    */
   judge(event: { key: string; retry: NonNullable<Cause['retry']> }): void {
     const entry = this.#entries.get(event.key)
     if (entry === undefined) return
     entry.usesNextAddress = event.retry === 'next'
     if (event.retry === 'next') return
-    if (event.retry === 'free') entry.attempts = Math.max(1, entry.attempts - 1)
+    if (event.retry === 'now') entry.attempts = 0
+    else if (event.retry === 'free') entry.attempts = Math.max(1, entry.attempts - 1)
     else if (event.retry === 'wait') entry.attempts = Math.max(1, entry.attempts)
     else entry.attempts = attemptsAtCap
   }

@@ -33,6 +33,8 @@ const warnings: ReadonlySet<NetworkEvent['type']> = new Set([
   'child.restarted',
   'handler.failed',
   'peer.errored',
+  'peer.duplicate',
+  'clock.behind',
 ])
 
 export class Services implements SessionContext {

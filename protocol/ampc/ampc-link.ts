@@ -109,8 +109,6 @@ export class AmpcLink implements LinkCore {
     return null
   }
 
-  replaced(): void {}
-
   /** The connection is lost with it, and the lanes are notified of that. */
   crashed(): void {}
 

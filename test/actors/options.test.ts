@@ -241,10 +241,19 @@ describe('limits', () => {
     expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ laneWindowBytes: 2 ** 31 })).message).toContain(
       'limits.laneWindowBytes must be at most 2147483647',
     )
-    expect(resolveLimits({ maxMessageLengthBytes: 2 ** 32 - 1 }).maxMessageLengthBytes).toBe(2 ** 32 - 1)
-    expect(
-      expectError('ERR_INVALID_OPTION', () => resolveLimits({ maxMessageLengthBytes: 2 ** 32 })).message,
-    ).toContain('must be at most 4294967295')
+    for (const [dialect, max] of [
+      ['native', 2 ** 30],
+      ['ampc', 2 ** 32 - 1],
+    ] as const) {
+      expect(resolveLimits({ maxMessageLengthBytes: max }, dialect).maxMessageLengthBytes).toBe(max)
+      expect(
+        expectError('ERR_INVALID_OPTION', () => resolveLimits({ maxMessageLengthBytes: max + 1 }, dialect)).message,
+      ).toContain(`must be at most ${max}`)
+    }
+    expect(resolveLimits({ streamsMax: 2 ** 32 - 1 }).streamsMax).toBe(2 ** 32 - 1)
+    expect(expectError('ERR_INVALID_OPTION', () => resolveLimits({ streamsMax: 2 ** 32 })).message).toContain(
+      'limits.streamsMax must be at most 4294967295',
+    )
     for (const [lesser, greater] of [
       ['backoffMinMs', 'backoffMaxMs'],
       ['pendingInboundPerAddressMax', 'pendingInboundMax'],

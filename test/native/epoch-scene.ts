@@ -5,6 +5,7 @@ import { expect } from 'vitest'
 import { encodeFrame } from '../../codec/frame-writer.ts'
 import type { Hello } from '../../codec/hello.ts'
 import { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
+import { PeerProcesses } from '../../protocol/native/handshake/peer-processes.ts'
 
 export const keyA = new Uint8Array(32).fill(1)
 export const keyB = new Uint8Array(32).fill(2)
@@ -14,11 +15,19 @@ export const limits = {
   resumeTimeoutMs: 1000,
   links: 2,
   replayWindowBytes: 8192,
+  streamsMax: 1024,
 }
 
 export function createLink(own = keyA, peer = keyB, bootId = 100n, epochs = 1n): LinkEpoch {
   let drawn = epochs
-  return new LinkEpoch({ linkIndex: 0, ownKey: own, peerKey: peer, limits, bootId, drawEpoch: () => drawn++ })
+  return new LinkEpoch({
+    linkIndex: 0,
+    ownKey: own,
+    peerKey: peer,
+    limits,
+    processes: new PeerProcesses(bootId),
+    drawEpoch: () => drawn++,
+  })
 }
 
 export function push(link: LinkEpoch, ...lanes: number[]): void {
@@ -40,6 +49,7 @@ export function meet(dialer: LinkEpoch, acceptor: LinkEpoch): ReturnType<LinkEpo
 
 export const hello: Hello = {
   ...limits,
+  keepsIdle: true,
   connectionId: 0,
   bootId: 200n,
   epoch: 11n,

@@ -9,6 +9,7 @@ import { encodeCredit, encodeOpen, encodePing, encodeReset, firstStreamLane } fr
 import { encodeMessage, encodeMessageHeader } from '../../codec/message-frames.ts'
 import { noopHooks, type LinkHooks } from '../../protocol/link-core.ts'
 import { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
+import { PeerProcesses } from '../../protocol/native/handshake/peer-processes.ts'
 import { NativeOutbox } from '../../protocol/native/lanes/native-outbox.ts'
 import { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
 import { bytes, play, rejectionOf } from '../support/native-scene.ts'
@@ -106,12 +107,13 @@ it('answers that a peer never reads end the link once, one frame over the limit'
     resumeTimeoutMs: 1_000,
     links: 1,
     replayWindowBytes: 1 << 22,
+    streamsMax: 1024,
   }
   const epoch = new LinkEpoch({
     linkIndex: 0,
     ownKey: Buffer.alloc(32, 1),
     peerKey: Buffer.alloc(32, 2),
-    bootId: 1n,
+    processes: new PeerProcesses(1n),
     drawEpoch: () => 5n,
     limits,
   })

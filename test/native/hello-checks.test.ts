@@ -7,8 +7,8 @@ import {
   linksInUse,
   resolveCrossing,
   type HelloContext,
-  type HelloOrigin,
 } from '../../protocol/native/handshake/hello-checks.ts'
+import { PeerProcesses, type HelloOrigin } from '../../protocol/native/handshake/peer-processes.ts'
 import { createLink, hello, keyA, keyB, limits, meet } from './epoch-scene.ts'
 
 const context: HelloContext = {
@@ -18,7 +18,14 @@ const context: HelloContext = {
   ownLinks: 2,
   known: 0n,
   knownLimits: null,
-  lastAdopted: null,
+  processes: new PeerProcesses(1n),
+}
+
+/** What a side knows that has adopted this hello on link 0. */
+function adopted(origin: HelloOrigin): PeerProcesses {
+  const processes = new PeerProcesses(1n)
+  processes.adopted(0, origin)
+  return processes
 }
 
 describe('the checks of a hello', () => {
@@ -29,13 +36,13 @@ describe('the checks of a hello', () => {
     ['for the last link', { connectionId: 1 }, {}, undefined],
     ['for a link beyond this side', { connectionId: 2, links: 9 }, {}, 'no-such-link'],
     ['for a link beyond its own number', { connectionId: 1, links: 1 }, {}, 'no-such-link'],
-    ['of an earlier boot', {}, { lastAdopted: { bootId: 201n, helloNumber: 1 } }, 'stale'],
-    ['of the same boot and number', {}, { lastAdopted: { bootId: 200n, helloNumber: 5 } }, 'stale'],
-    ['of the same boot, the next number', {}, { lastAdopted: { bootId: 200n, helloNumber: 4 } }, undefined],
+    ['of an earlier boot', {}, { processes: adopted({ bootId: 201n, helloNumber: 1 }) }, 'stale'],
+    ['of the same boot and number', {}, { processes: adopted({ bootId: 200n, helloNumber: 5 }) }, 'stale'],
+    ['of the same boot, the next number', {}, { processes: adopted({ bootId: 200n, helloNumber: 4 }) }, undefined],
     [
       'of a later boot, number 1',
       { bootId: 201n, helloNumber: 1 },
-      { lastAdopted: { bootId: 200n, helloNumber: 5 } },
+      { processes: adopted({ bootId: 200n, helloNumber: 5 }) },
       undefined,
     ],
     ['of the known epoch with its limits', {}, { known: 11n, knownLimits: limits }, undefined],
@@ -59,6 +66,12 @@ describe('the checks of a hello', () => {
     ],
     ['of the known epoch with another number of links', { links: 3 }, { known: 11n, knownLimits: limits }, 'bad-hello'],
     [
+      'of the known epoch with another stream limit',
+      { streamsMax: 1 },
+      { known: 11n, knownLimits: limits },
+      'bad-hello',
+    ],
+    [
       'of the known epoch with another replay window',
       { replayWindowBytes: 1 },
       { known: 11n, knownLimits: limits },
@@ -77,14 +90,14 @@ describe('the checks of a hello', () => {
     ],
     ['a late hello of the same boot does not mention a second node', { bootId: 200n, helloNumber: 2 ** 32 - 1 }, false],
   ])('the refusal of %s', (_, lastAdopted, isHinted) => {
-    const { message } = checkInboundHello(hello, { ...context, lastAdopted })!
+    const { message } = checkInboundHello(hello, { ...context, processes: adopted(lastAdopted) })!
     expect(message.includes('Two nodes may be using this key')).toBe(isHinted)
     expect(Buffer.byteLength(message)).toBeLessThanOrEqual(refusalMessageLengthBytesMax)
   })
 
   test('an answer is accepted for the same connection id only, and is never stale', () => {
     expect(checkAnswerHello({ ...hello, connectionId: 1 }, context)?.name).toBe('bad-hello')
-    expect(checkAnswerHello(hello, { ...context, lastAdopted: { bootId: 200n, helloNumber: 9 } })).toBeNull()
+    expect(checkAnswerHello(hello, { ...context, processes: adopted({ bootId: 200n, helloNumber: 9 }) })).toBeNull()
     expect(checkAnswerHello({ ...hello, publicKey: keyA }, context)?.name).toBe('self')
   })
 

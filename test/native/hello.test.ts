@@ -17,11 +17,12 @@ import {
 import { expectError } from '../codec/harness.ts'
 
 const hello: Hello = {
+  keepsIdle: true,
   connectionId: 0x0403_0201,
   maxMessageLengthBytes: 0x0100_0000,
   laneWindowBytes: 65_536,
   resumeTimeoutMs: 120_000,
-  bootId: 0x1122_3344_5566_7788n,
+  bootId: 0x0002_3344_5566_7788n,
   epoch: 0xffff_ffff_ffff_fffen,
   nextEpoch: 3n,
   known: 0n,
@@ -32,12 +33,13 @@ const hello: Hello = {
   helloNumber: 9,
   links: 2,
   replayWindowBytes: 4_194_304,
+  streamsMax: 1024,
 }
 
 const helloHex = packed(
-  '53574952 01 01 0000 01020304 00000001 00000100 c0d40100 8877665544332211 feffffffffffffff 0300000000000000 0000000000000000',
-  '0500000000000000 0600000000000000 ffffffffffff1f00 0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20 0900000000000000 0200 00004000',
-  '00'.repeat(34),
+  '53574952 01 01 0100 01020304 00000001 00000100 c0d40100 8877665544330200 feffffffffffffff 0300000000000000 0000000000000000',
+  '0500000000000000 0600000000000000 ffffffffffff1f00 0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20 0900000000000000 0200 00004000 00040000',
+  '00'.repeat(30),
 )
 
 /** Hex written in fields, as one string. */
@@ -51,6 +53,7 @@ function read(bytes: Buffer, role: 'dialer' | 'acceptor' = 'acceptor'): HelloSte
 
 function faultOf(bytes: Buffer, role: 'dialer' | 'acceptor' = 'acceptor'): string {
   const step = read(bytes, role)
+  if (step.kind === 'foreign') return `closed: ${step.message}`
   expect(step.kind).toBe('fault')
   return step.kind === 'fault' ? `${step.fault.name}: ${step.fault.message}` : ''
 }
@@ -85,8 +88,9 @@ describe('a hello', () => {
   })
 
   test('a hello with unknown flags and reserved bytes is accepted', () => {
-    expect(read(patched(6, 0xff, 0xff)).kind).toBe('hello')
-    expect(read(patched(126, ...Array.from({ length: 34 }, () => 0xaa)))).toEqual({
+    expect(read(patched(6, 0xff, 0xff))).toEqual({ kind: 'hello', hello, rest: Buffer.alloc(0) })
+    expect(read(patched(6, 0xfe, 0xff))).toMatchObject({ hello: { keepsIdle: false } })
+    expect(read(patched(130, ...Array.from({ length: 30 }, () => 0xaa)))).toEqual({
       kind: 'hello',
       hello,
       rest: Buffer.alloc(0),
@@ -106,10 +110,10 @@ describe('a hello', () => {
     const counter = fc.maxSafeNat()
     const any = fc.record({
       connectionId: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-      maxMessageLengthBytes: fc.integer({ min: 65_536, max: 2 ** 32 - 1 }),
+      maxMessageLengthBytes: fc.integer({ min: 65_536, max: 2 ** 30 }),
       laneWindowBytes: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
       resumeTimeoutMs: u32,
-      bootId: id,
+      bootId: fc.bigInt({ min: 1n, max: 2n ** 53n - 1n }),
       epoch: id,
       nextEpoch: id,
       known: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
@@ -120,6 +124,8 @@ describe('a hello', () => {
       helloNumber: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
       links: fc.integer({ min: 1, max: 65_535 }),
       replayWindowBytes: u32,
+      streamsMax: u32,
+      keepsIdle: fc.boolean(),
     })
     fc.assert(
       fc.property(any, (value) => {
@@ -131,22 +137,24 @@ describe('a hello', () => {
 
 describe('bytes that are not a hello', () => {
   test.each([
-    ['another protocol, from its first byte', Buffer.from('G'), /bad-hello: .*byte 0 is 0x47/],
+    ['another protocol, from its first byte', Buffer.from('G'), /^closed: .*byte 0 is 0x47/],
     [
       'a ClientHello of TLS',
       Buffer.from([0x16, 3, 1]),
-      /bad-hello: .*byte 0 is 0x16, the first byte of TLS: the other side uses TLS, and this side does not/,
+      /^closed: .*byte 0 is 0x16, the first byte of TLS: the other side uses TLS, and this side does not/,
     ],
-    ['an alert of TLS', Buffer.from([0x15, 3, 3]), /bad-hello: .*byte 0 is 0x15, the first byte of TLS/],
-    ['a wrong fourth byte', Buffer.from('SWIG'), /byte 3/],
-    ['an unknown kind', patched(4, 3).subarray(0, 5), /kind is 3/],
+    ['an alert of TLS', Buffer.from([0x15, 3, 3]), /^closed: .*byte 0 is 0x15, the first byte of TLS/],
+    ['a wrong fourth byte', Buffer.from('SWIG'), /^closed: .*byte 3/],
+    ['an unknown kind', patched(4, 3).subarray(0, 5), /^closed: .*kind is 3/],
     ['another version, from its sixth byte', patched(5, 2).subarray(0, 6), /^version: Version 2/],
-    ['a refusal from a dialer', encodeRefusal('busy', '').subarray(0, 5), /a dialer began with a refusal/],
+    ['a refusal from a dialer', encodeRefusal('busy', '').subarray(0, 5), /^closed: .*a dialer began with a refusal/],
     ['maxMessageLength 65535', patched(12, 0xff, 0xff, 0, 0), /maxMessageLength is 65535/],
+    ['maxMessageLength 2^30 + 1', patched(12, 1, 0, 0, 0x40), /maxMessageLength is 1073741825/],
     ['lane window 0', patched(16, 0, 0, 0, 0), /lane window is 0/],
     ['lane window 2^31', patched(16, 0, 0, 0, 0x80), /lane window is 2147483648/],
     ['resume time-out 0', patched(20, 0, 0, 0, 0), /resume time-out is 0/],
     ['boot id 0', patched(24, ...Array.from({ length: 8 }, () => 0)), /boot id is 0/],
+    ['boot id 2^53', patched(24, 0, 0, 0, 0, 0, 0, 0x20, 0), /boot id is 9007199254740992/],
     ['epoch 0', patched(32, ...Array.from({ length: 8 }, () => 0)), /the epoch is 0/],
     ['next epoch 0', patched(40, ...Array.from({ length: 8 }, () => 0)), /next epoch is 0/],
     ['received 2^53', patched(56, 0, 0, 0, 0, 0, 0, 0x20, 0), /received is 9007199254740992/],
@@ -156,12 +164,16 @@ describe('bytes that are not a hello', () => {
     ['hello number 2^53', patched(112, 0, 0, 0, 0, 0, 0, 0x20, 0), /hello number is 9007199254740992/],
     ['number of links 0', patched(120, 0, 0), /number of links is 0/],
     ['replay window 0', patched(122, 0, 0, 0, 0), /replay window is 0/],
+    ['stream limit 0', patched(126, 0, 0, 0, 0), /stream limit is 0/],
   ])('bytes that are not a hello are refused, each with its own message: %s', (_, bytes, message) => {
     expect(faultOf(bytes)).toMatch(message)
   })
 
   test('a hello is accepted with each field at its limit', () => {
     expect(read(patched(12, 0, 0, 1, 0)).kind).toBe('hello')
+    expect(read(patched(12, 0, 0, 0, 0x40)).kind).toBe('hello')
+    expect(read(patched(24, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f, 0)).kind).toBe('hello')
+    expect(read(patched(126, 1, 0, 0, 0)).kind).toBe('hello')
     expect(read(patched(16, 0xff, 0xff, 0xff, 0x7f)).kind).toBe('hello')
     expect(read(patched(16, 1, 0, 0, 0)).kind).toBe('hello')
     expect(read(patched(56, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f, 0)).kind).toBe('hello')
@@ -211,7 +223,8 @@ describe('a refusal', () => {
     for (const [name, code, effect] of names) {
       expect(refusalNameOf(code)).toBe(name)
       const step = read(Buffer.concat([encodeRefusal(name, 'why'), Buffer.from('x')]), 'dialer')
-      expect(step).toEqual({ kind: 'refusal', refusal: { code, name, effect, message: 'why' }, rest: Buffer.from('x') })
+      const refusal = { code, name, effect, message: 'why', staleBootId: 0n }
+      expect(step).toEqual({ kind: 'refusal', refusal, rest: Buffer.from('x') })
     }
   })
 
@@ -223,6 +236,15 @@ describe('a refusal', () => {
       kind: 'refusal',
       refusal: { code: 77, name: undefined, effect: 'transient' },
     })
+  })
+
+  test('a refusal as stale ends with a boot id, and is read in every split', () => {
+    const bytes = encodeRefusal('stale', 'ü', 0x0807_0605_0403_0201n)
+    expect(bytes.toString('hex')).toBe(packed('53574952 02 01 0900 0200 c3bc 0102030405060708'))
+    const reader = new HelloReader('dialer')
+    const steps = [...bytes].map((byte) => reader.feed(Buffer.of(byte)))
+    expect(steps.findIndex(({ kind }) => kind === 'refusal')).toBe(bytes.length - 1)
+    expect(steps.at(-1)).toMatchObject({ refusal: { message: 'ü', staleBootId: 0x0807_0605_0403_0201n } })
   })
 
   test('a refusal is read in every split', () => {

@@ -16,6 +16,7 @@ import type { EncodedFrame, FrameWriter } from '../../codec/frame-writer.ts'
 import { noopHooks } from '../../protocol/link-core.ts'
 import { Deque } from '../../protocol/deque.ts'
 import { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
+import { PeerProcesses } from '../../protocol/native/handshake/peer-processes.ts'
 import { settleHeld, type EpochEnd, type OutcomeCounts } from '../../protocol/native/epoch/outcomes.ts'
 import { SendCredit } from '../../protocol/native/lanes/credit.ts'
 import { LaneKindWithoutState, LaneTable } from '../../protocol/native/lanes/lane-kind.ts'
@@ -107,12 +108,13 @@ describe('the outbox with frames of streams', () => {
       resumeTimeoutMs: 1_000,
       links: 1,
       replayWindowBytes: 1 << 22,
+      streamsMax: 1024,
     }
     const epoch = new LinkEpoch({
       linkIndex: 0,
       ownKey: Buffer.alloc(32, 1),
       peerKey: Buffer.alloc(32, 2),
-      bootId: 1n,
+      processes: new PeerProcesses(1n),
       drawEpoch: () => 5n,
       limits,
     })

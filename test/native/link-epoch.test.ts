@@ -267,14 +267,21 @@ describe('one side of a link', () => {
     expect(a.expiresAtMs).toBe(3000)
   })
 
-  test('a link replaced by another process reports a later boot, and only in response to its newest hello', () => {
+  test('a refusal as stale changes nothing but the boot id of the next hello, and only if it is for the newest', () => {
     const a = createLink()
     const old = a.composeHello()
     const newest = a.composeHello()
-    expect([a.isNewest(old), a.isNewest(newest)]).toEqual([false, true])
-    a.replaced(5_000_000n)
-    expect(a.composeHello()).toMatchObject({ bootId: 5_000_100n, epoch: 2n, known: 0n, helloNumber: 3 })
-    a.replaced(0n)
-    expect(a.composeHello().bootId).toBe(5_000_101n)
+    expect(a.refusedAsStale(old, 500n)).toBe('outdated')
+    expect(a.refusedAsStale(newest, 500n)).toBe('behind-now')
+    expect(a.composeHello()).toEqual({ ...newest, bootId: 501n, helloNumber: 3 })
+  })
+
+  test('a hello with another boot id ends what was held as lost by a restart', () => {
+    const a = createLink()
+    a.adopt(a.composeHello(), hello)
+    push(a, 7)
+    a.connectionLost(0)
+    const { end } = a.adopt(a.composeHello(), { ...hello, bootId: 201n, epoch: 21n, nextEpoch: 22n, helloNumber: 1 })
+    expect(end?.reason).toBe('peer-restarted')
   })
 })

@@ -10,6 +10,7 @@ import { noopHooks } from '../../protocol/link-core.ts'
 import { firstWindowBytes } from '../../protocol/native/lanes/credit.ts'
 import { LaneMemory } from '../../protocol/native/memory/lane-memory.ts'
 import { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
+import { PeerProcesses } from '../../protocol/native/handshake/peer-processes.ts'
 import { NativeLane } from '../../protocol/native/lanes/native-lane.ts'
 import { NativeOutbox } from '../../protocol/native/lanes/native-outbox.ts'
 import { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
@@ -25,7 +26,7 @@ test('lanes take turns when each acknowledgement admits only a few values', () =
     linkIndex: 0,
     ownKey: new Uint8Array(32).fill(1),
     peerKey: new Uint8Array(32).fill(2),
-    bootId: 1n,
+    processes: new PeerProcesses(1n),
     drawEpoch: () => (drawn += 1n),
     limits: {
       maxMessageLengthBytes: 65_536,
@@ -33,6 +34,7 @@ test('lanes take turns when each acknowledgement admits only a few values', () =
       resumeTimeoutMs: 1000,
       links: 1,
       replayWindowBytes: 5 * frameCostBytes,
+      streamsMax: 1024,
     },
   })
   const memory = new NodeMemory().open()
@@ -86,7 +88,7 @@ test('memory of unacknowledged frames is not used again, even if values were cou
     linkIndex: 0,
     ownKey: new Uint8Array(32).fill(1),
     peerKey: new Uint8Array(32).fill(2),
-    bootId: 1n,
+    processes: new PeerProcesses(1n),
     drawEpoch: () => 1n,
     limits: {
       maxMessageLengthBytes: 65_536,
@@ -94,6 +96,7 @@ test('memory of unacknowledged frames is not used again, even if values were cou
       resumeTimeoutMs: 1000,
       links: 1,
       replayWindowBytes: 4 * 1024 * 1024,
+      streamsMax: 1024,
     },
   })
   const counters = { valuesSent: 0, bytesSent: 0, valuesReceived: 0, bytesReceived: 0, framesDropped: 0 }

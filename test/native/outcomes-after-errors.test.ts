@@ -15,6 +15,7 @@ import { firstWindowBytes, SendCredit } from '../../protocol/native/lanes/credit
 import { GoodbyeExchange } from '../../protocol/native/epoch/goodbye.ts'
 import { defaultKeepAlive } from '../../protocol/native/epoch/keep-alive.ts'
 import { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
+import { PeerProcesses } from '../../protocol/native/handshake/peer-processes.ts'
 import { LinkUpkeep } from '../../protocol/native/link/link-upkeep.ts'
 import { LinkResetError } from '../../protocol/native/lanes/native-lane.ts'
 import type { NativeLane } from '../../protocol/native/lanes/native-lane.ts'
@@ -63,7 +64,7 @@ class End {
       linkIndex: 0,
       ownKey: new Uint8Array(32).fill(key),
       peerKey: new Uint8Array(32).fill(peerKey),
-      bootId: 1n,
+      processes: new PeerProcesses(1n),
       drawEpoch: () => (drawn += 1n),
       limits: {
         maxMessageLengthBytes: 1 << 24,
@@ -71,6 +72,7 @@ class End {
         resumeTimeoutMs: 1000,
         links: 1,
         replayWindowBytes: 200_000,
+        streamsMax: 1024,
       },
     })
     const nowMs = (): number => (step('nowMs'), 0)

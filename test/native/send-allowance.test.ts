@@ -10,6 +10,7 @@ import { FloodGuard } from '../../protocol/native/lanes/flood-guard.ts'
 import { defaultKeepAlive } from '../../protocol/native/epoch/keep-alive.ts'
 import { LaneMemory } from '../../protocol/native/memory/lane-memory.ts'
 import { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
+import { PeerProcesses } from '../../protocol/native/handshake/peer-processes.ts'
 import { LinkUpkeep } from '../../protocol/native/link/link-upkeep.ts'
 import { NativeLane } from '../../protocol/native/lanes/native-lane.ts'
 import { NativeOutbox } from '../../protocol/native/lanes/native-outbox.ts'
@@ -37,7 +38,7 @@ class Sender {
       linkIndex: 0,
       ownKey: new Uint8Array(32).fill(1),
       peerKey: new Uint8Array(32).fill(2),
-      bootId: 1n,
+      processes: new PeerProcesses(1n),
       drawEpoch: () => (drawn += 1n),
       limits: {
         maxMessageLengthBytes: 65_536,
@@ -45,6 +46,7 @@ class Sender {
         resumeTimeoutMs: 1000,
         links: 1,
         replayWindowBytes,
+        streamsMax: 1024,
       },
     })
     const counters = { valuesSent: 0, bytesSent: 0, valuesReceived: 0, bytesReceived: 0, framesDropped: 0 }

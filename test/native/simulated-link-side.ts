@@ -6,6 +6,7 @@
 import type { Hello } from '../../codec/hello.ts'
 import type { NativeFrameReader } from '../../codec/native-frame-reader.ts'
 import { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
+import { PeerProcesses } from '../../protocol/native/handshake/peer-processes.ts'
 
 export const limits = {
   maxMessageLengthBytes: 65_536,
@@ -13,6 +14,7 @@ export const limits = {
   resumeTimeoutMs: 1000,
   links: 1,
   replayWindowBytes: 4 * 1024 * 1024,
+  streamsMax: 1024,
 }
 export const lanes = [1, 2]
 
@@ -70,7 +72,7 @@ export class Side {
       ownKey: this.key,
       peerKey: this.peer.key,
       limits,
-      bootId: this.bootId,
+      processes: new PeerProcesses(this.bootId),
       drawEpoch: this.#draw,
     })
   }

@@ -225,7 +225,7 @@ export class SimulatedLink {
       else {
         expect(fault!.name).toBe('stale')
         expect(
-          side.peer.link.isNewest(hello) && side.peer.dial === connection,
+          side.peer.link.refusedAsStale(hello, 0n) === 'duplicate' && side.peer.dial === connection,
           'the newest hello of a live dial is never stale',
         ).toBe(false)
         this.tally.stale += 1

@@ -9,6 +9,9 @@ import { createNetwork, Identity } from '../../index.ts'
 import { MemoryTransport, VirtualClock } from '../../testing/index.ts'
 import { within } from '../support/bounded-wait.ts'
 
+/** The first bytes of a hello of another version: refused with these. */
+const otherVersion = Buffer.from('SWIR\u0001\u0002')
+
 it('a refused peer that does not stop sending is cut off before it has sent 64 MiB', async () => {
   // The time limit of the close is a minute, so the bytes that were sent end it.
   const network = createNetwork({
@@ -27,8 +30,7 @@ it('a refused peer that does not stop sending is cut off before it has sent 64 M
   socket.on('error', () => {})
   const closed = new Promise((resolve) => socket.once('close', resolve))
   await once(socket, 'connect')
-  // No hello at all: refused with the first bytes.
-  const piece = Buffer.alloc(64 * 1024, 'x')
+  const piece = Buffer.alloc(64 * 1024, otherVersion)
   let sentBytes = 0
   const send = (): void => {
     if (socket.destroyed) return
@@ -61,6 +63,7 @@ it('a refused peer that sends single bytes is cut off after 8,192 of them', asyn
   const pipe = transport.dial({ host: '127.0.0.1', port: 5000 }, { highWaterMarkBytes: 1 << 20 })
   pipe.handle({ onOpen() {}, onBytes() {}, onDrain() {}, onEnd() {}, onClose() {} })
   await clock.settle()
+  pipe.write([otherVersion])
   let sent = 0
   for (; !pipe.closed && sent < 10_000; sent += 32) {
     for (let byte = 0; byte < 32; byte++) pipe.write([Buffer.from('x')])

@@ -13,7 +13,7 @@ import type { Target, Trace } from '../bars/fuzz/target.ts'
 import type { Dice } from '../bars/fuzz/dice.ts'
 import { encodeFrame, FrameReader, ProtocolError } from '../../codec/index.ts'
 
-const framesMin = 20_000
+const framesMin = 30_000
 const seed = Number(process.env['FUZZ_SEED'] ?? 20)
 
 const targets = [...nativeTargets(), ...ampcTargets(), ...parserTargets()]

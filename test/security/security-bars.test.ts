@@ -16,6 +16,7 @@ const root = new URL('../../', import.meta.url)
 const keptElsewhere = new Set([
   'maxFrameCost',
   'maxTimerMs',
+  'staleBootIdMax',
   'keyFileLengthBytesMax',
   'chainLengthMax',
   'idleSourcesMax',

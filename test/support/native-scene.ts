@@ -6,6 +6,8 @@
 import { createNetwork, Identity } from '../../actors/index.ts'
 import type { Limits, Network, NetworkEvent, Session } from '../../actors/index.ts'
 import { TcpTransport } from '../../actors/index.ts'
+import type { Clock } from '../../actors/base/environment.ts'
+import { systemClock } from '../../actors/config/system-environment.ts'
 import { supervisorServices } from '../../actors/network/supervisor.ts'
 import type { Services } from '../../actors/network/services.ts'
 import { TlsTransport } from '../../actors/tls/tls-transport.ts'
@@ -42,6 +44,8 @@ export interface MemberPlan {
   readonly limits?: Partial<Limits>
   readonly links?: number
   readonly memoryBudgetBytes?: number
+  /** By how much its wall clock differs from that of the others. */
+  readonly wallAheadMs?: number
 }
 
 export interface NativeSceneOptions {
@@ -192,7 +196,11 @@ export class NativeScene {
         limits: { ...sceneLimits, ...this.#options.limits, ...plan.limits },
       },
       {
-        environment: { ...(this.isVirtual ? { clock: this.clock, random: this.random } : {}), transport },
+        environment: {
+          clock: withWallAhead(this.isVirtual ? this.clock : systemClock, plan.wallAheadMs ?? 0),
+          ...(this.isVirtual ? { random: this.random } : {}),
+          transport,
+        },
         inspect: (event) => recordActor(actors, event),
       },
     )
@@ -224,6 +232,18 @@ export class NativeScene {
 
   async stop(): Promise<void> {
     await this.run(Promise.all([...this.members].map(({ network }) => network.shutdown())))
+  }
+}
+
+function withWallAhead(clock: Clock, aheadMs: number): Clock {
+  if (aheadMs === 0) return clock
+  return {
+    nowMs: () => clock.nowMs(),
+    wallMs: () => clock.wallMs() + aheadMs,
+    setTimeout: (callback, delayMs) => clock.setTimeout(callback, delayMs),
+    clearTimeout: (handle) => clock.clearTimeout(handle),
+    nextTick: (callback) => clock.nextTick(callback),
+    setImmediate: (callback) => clock.setImmediate(callback),
   }
 }
 

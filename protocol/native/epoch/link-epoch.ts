@@ -23,11 +23,10 @@ import {
   checkAnswerHello,
   checkInboundHello,
   epochLimitsOf,
-  isStale,
   type EpochLimits,
   type HelloContext,
-  type HelloOrigin,
 } from '../handshake/hello-checks.ts'
+import type { HelloOrigin, PeerProcesses, StaleMeaning } from '../handshake/peer-processes.ts'
 import { settleHeld, type EpochEnd, type ResetReason } from './outcomes.ts'
 import { RetransmitBuffer } from './retransmit-buffer.ts'
 import { areEpochsOk, canContinueFrom, verdictOf, type Verdict } from '../handshake/verdict.ts'
@@ -38,8 +37,8 @@ export interface LinkEpochOptions {
   readonly peerKey: Uint8Array
   /** What this side announces in its hellos. A change of configuration makes a new LinkEpoch. */
   readonly limits: EpochLimits
-  /** Microseconds since 1970 at the start of the process. Greater than every one used before. */
-  readonly bootId: bigint
+  /** Shared by all links of the peer. */
+  readonly processes: PeerProcesses
   /** A random u64 that is not 0. */
   readonly drawEpoch: () => bigint
 }
@@ -62,24 +61,25 @@ export class LinkEpoch {
   readonly goodbye = new GoodbyeExchange()
   readonly #options: LinkEpochOptions
   #acks: AckSchedule
-  #bootId: bigint
   #epoch: bigint
   #nextEpoch: bigint
   #known = 0n
   #knownLimits: EpochLimits | null = null
   #peerLinks: number | null = null
   #received = 0
-  #helloNumber = 0
-  #lastAdopted: HelloOrigin | null = null
+  /** Of the last hello that was adopted on this link. */
+  #peerBootId: bigint | null = null
   /** The hello that waits for its verdict. A renewal drops it: its answer would be for an epoch that has ended. */
   #sentHello: Hello | null = null
   #isUp = false
   /** Since when the link is down, or has something to send. Null while no clock runs. */
   #downSinceMs: number | null = null
+  /** Whether a connection that is up is not suspect. Replaced by the owner of the keep-alive. */
+  isResponsive: () => boolean = () => true
 
   constructor(options: LinkEpochOptions) {
     this.#options = options
-    this.#bootId = options.bootId
+    options.processes.watch(options.linkIndex, () => this.#isUp && this.isResponsive())
     this.#epoch = options.drawEpoch()
     this.#nextEpoch = options.drawEpoch()
     this.retransmit = new RetransmitBuffer(options.limits.replayWindowBytes)
@@ -136,7 +136,8 @@ export class LinkEpoch {
 
   /** Whether a dial sent it that its process has dropped since: the same process has had a newer hello adopted. */
   isLate(hello: HelloOrigin): boolean {
-    return this.#lastAdopted?.bootId === hello.bootId && isStale(hello, this.#lastAdopted)
+    const { linkIndex, processes } = this.#options
+    return processes.isOfCurrent(hello) && processes.isStale(linkIndex, hello)
   }
 
   /** @returns why the dialer closes the connection, or null. Changes nothing. */
@@ -154,16 +155,13 @@ export class LinkEpoch {
         'ERR_INTERNAL',
         'A hello was asked for while a connection is up: its counters could still move.',
       )
-    this.#helloNumber += 1
-    const { maxMessageLengthBytes, laneWindowBytes, resumeTimeoutMs, links, replayWindowBytes } = this.#options.limits
+    const { limits, linkIndex, processes } = this.#options
     this.#sentHello = {
-      maxMessageLengthBytes,
-      laneWindowBytes,
-      resumeTimeoutMs,
-      links,
-      replayWindowBytes,
-      connectionId: this.#options.linkIndex,
-      bootId: this.#bootId,
+      ...epochLimitsOf(limits),
+      // No link of this side ends for lack of traffic.
+      keepsIdle: true,
+      connectionId: linkIndex,
+      bootId: processes.ownBootId,
       epoch: this.#epoch,
       nextEpoch: this.#nextEpoch,
       known: this.#known,
@@ -171,14 +169,15 @@ export class LinkEpoch {
       first: this.retransmit.first,
       next: this.retransmit.next,
       publicKey: this.#options.ownKey,
-      helloNumber: this.#helloNumber,
+      helloNumber: processes.nextHelloNumber(linkIndex),
     }
     return this.#sentHello
   }
 
-  /** Whether this hello, which the peer refused as stale, is the newest. Then another process uses the same key. */
-  isNewest(hello: Hello): boolean {
-    return hello.bootId === this.#bootId && hello.helloNumber === this.#helloNumber
+  /** The peer refused this hello as stale. Changes nothing but the boot id of the next hello. */
+  refusedAsStale(hello: HelloOrigin, staleBootId: bigint): StaleMeaning {
+    const { linkIndex, processes } = this.#options
+    return processes.refused(linkIndex, hello, staleBootId)
   }
 
   /**
@@ -203,7 +202,8 @@ export class LinkEpoch {
     this.#known = verdict.theirs === 'FRESH' ? theirs.nextEpoch : theirs.epoch
     this.#knownLimits = epochLimitsOf(theirs)
     this.#peerLinks = theirs.links
-    this.#lastAdopted = { bootId: theirs.bootId, helloNumber: theirs.helloNumber }
+    this.#peerBootId = theirs.bootId
+    this.#options.processes.adopted(this.#options.linkIndex, theirs)
     this.#sentHello = null
     this.#downSinceMs = null
     this.#isUp = true
@@ -279,17 +279,8 @@ export class LinkEpoch {
     return end
   }
 
-  /**
-   * The newest hello was refused as stale: another process uses this side's key, or the clock went back. The next hello
-   * carries a new boot id, greater than the old one by at least the time since this process started.
-   */
-  replaced(sinceStartUs: bigint): EpochEnd {
-    this.#bootId += sinceStartUs > 0n ? sinceStartUs : 1n
-    return this.renew('expired')
-  }
-
   #context(): HelloContext {
-    const { linkIndex, ownKey, peerKey, limits } = this.#options
+    const { linkIndex, ownKey, peerKey, limits, processes } = this.#options
     return {
       linkIndex,
       ownKey,
@@ -297,12 +288,12 @@ export class LinkEpoch {
       ownLinks: limits.links,
       known: this.#known,
       knownLimits: this.#knownLimits,
-      lastAdopted: this.#lastAdopted,
+      processes,
     }
   }
 
   #freshReason(mine: Hello, theirs: Hello): ResetReason {
-    if (this.#lastAdopted !== null && this.#lastAdopted.bootId !== theirs.bootId) return 'peer-restarted'
+    if (this.#peerBootId !== null && this.#peerBootId !== theirs.bootId) return 'peer-restarted'
     return areEpochsOk(mine, theirs) ? 'protocol-error' : 'expired'
   }
 

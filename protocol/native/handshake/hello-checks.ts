@@ -4,11 +4,12 @@
  * Independent of: bytes (codec/hello.ts has checked each hello by itself), certificates, sockets, and the verdict.
  */
 import { publicKeyLengthBytes, type Hello, type HelloFault, type RefusalName } from '../../../codec/hello.ts'
+import type { PeerProcesses } from './peer-processes.ts'
 
 /** What must not change within an epoch: every hello of an epoch repeats what the epoch began with. */
 export type EpochLimits = Pick<
   Hello,
-  'maxMessageLengthBytes' | 'laneWindowBytes' | 'resumeTimeoutMs' | 'links' | 'replayWindowBytes'
+  'maxMessageLengthBytes' | 'laneWindowBytes' | 'resumeTimeoutMs' | 'links' | 'replayWindowBytes' | 'streamsMax'
 >
 
 const epochLimitNames = [
@@ -17,10 +18,8 @@ const epochLimitNames = [
   'resumeTimeoutMs',
   'links',
   'replayWindowBytes',
+  'streamsMax',
 ] as const
-
-/** Which process a hello came from, and which of its hellos it was. */
-export type HelloOrigin = Pick<Hello, 'bootId' | 'helloNumber'>
 
 export interface HelloContext {
   readonly linkIndex: number
@@ -32,13 +31,13 @@ export interface HelloContext {
   /** The peer's epoch as this side knows it, 0n if it knows none; and the limits that this epoch began with. */
   readonly known: bigint
   readonly knownLimits: EpochLimits | null
-  /** The last hello of the peer that was adopted on this link. */
-  readonly lastAdopted: HelloOrigin | null
+  /** What this side knows about the processes of the peer. */
+  readonly processes: PeerProcesses
 }
 
 export function epochLimitsOf(hello: EpochLimits): EpochLimits {
-  const { maxMessageLengthBytes, laneWindowBytes, resumeTimeoutMs, links, replayWindowBytes } = hello
-  return { maxMessageLengthBytes, laneWindowBytes, resumeTimeoutMs, links, replayWindowBytes }
+  const { maxMessageLengthBytes, laneWindowBytes, resumeTimeoutMs, links, replayWindowBytes, streamsMax } = hello
+  return { maxMessageLengthBytes, laneWindowBytes, resumeTimeoutMs, links, replayWindowBytes, streamsMax }
 }
 
 /** A dialer's hello. @returns the first rule that it breaks, or null */
@@ -60,15 +59,6 @@ export function checkAnswerHello(hello: Hello, context: HelloContext): HelloFaul
     )
   }
   return checkParty(hello, context) ?? checkLink(hello, context) ?? checkLimits(hello, context)
-}
-
-/** A dial may be dropped after it has sent its hello. The kernel still delivers that hello. */
-export function isStale(hello: HelloOrigin, lastAdopted: HelloOrigin | null): boolean {
-  if (lastAdopted === null) return false
-  return (
-    hello.bootId < lastAdopted.bootId ||
-    (hello.bootId === lastAdopted.bootId && hello.helloNumber <= lastAdopted.helloNumber)
-  )
 }
 
 /**
@@ -113,14 +103,14 @@ function checkLink(hello: Hello, { ownLinks }: HelloContext): HelloFault | null 
   )
 }
 
-function checkFreshness(hello: Hello, { lastAdopted }: HelloContext): HelloFault | null {
-  if (!isStale(hello, lastAdopted)) return null
+/** A dial may be dropped after it has sent its hello. The kernel still delivers that hello. */
+function checkFreshness(hello: Hello, { linkIndex, processes }: HelloContext): HelloFault | null {
+  if (!processes.isStale(linkIndex, hello)) return null
   // A late hello of the same process is caused by the network. There is nothing to look into.
-  const hint = hello.bootId === lastAdopted!.bootId ? '' : ' Two nodes may be using this key, or a clock went back.'
-  return fault(
-    'stale',
-    `Hello ${hello.helloNumber} of boot ${hello.bootId} is not newer than hello ${lastAdopted!.helloNumber} of boot ${lastAdopted!.bootId}.${hint}`,
-  )
+  const message = processes.isOfCurrent(hello)
+    ? `Hello ${hello.helloNumber} is not newer than the last one of this process.`
+    : `Boot ${hello.bootId} is not newer than boot ${processes.greatestBootId}. Two nodes may be using this key, or a clock went back.`
+  return { ...fault('stale', message), staleBootId: processes.staleBootId }
 }
 
 function checkLimits(hello: Hello, { known, knownLimits }: HelloContext): HelloFault | null {

@@ -19,6 +19,10 @@ export interface LinkWitness {
   onReset(reason: ResetReason, outcomes: OutcomeCounts, said: string): void
   /** A new connection resumed the last one. @param replayedFrames sent again */
   onResumed(replayedFrames: number): void
+  /** Another process with the key of this side is connected to the peer. */
+  onDuplicate(): void
+  /** The clock of this side went back. Its hellos to this peer have a later boot id from now on. */
+  onClockBehind(): void
 }
 
 export interface NativeLinkOptions extends OutboxOptions {

@@ -63,6 +63,11 @@ export class LinkUpkeep {
     this.#hooks = hooks
   }
 
+  /** The connection that is up is suspect. */
+  get isSuspect(): boolean {
+    return this.#keepAlive?.isSuspect ?? false
+  }
+
   /** The last measured, or null before the first Pong of a connection. */
   get roundTripMs(): number | null {
     return this.#keepAlive?.roundTripMs ?? null

@@ -8,7 +8,7 @@ import { encodeHello, encodeRefusal, HelloReader } from '../../../codec/hello.ts
 import type { Hello, HelloFault, Refusal } from '../../../codec/hello.ts'
 import { formatValue } from '../../../codec/format-value.ts'
 import { HandshakeRefusedError } from '../../dialect.ts'
-import type { AcceptorHandshake, DialerHandshake, HandshakeFault, HandshakeStep } from '../../dialect.ts'
+import type { AcceptorHandshake, DialerHandshake, DialRetry, HandshakeFault, HandshakeStep } from '../../dialect.ts'
 import { encodePeerId } from '../../key-id.ts'
 import type { LinkCore } from '../../link-core.ts'
 import { resolveCrossing } from '../handshake/hello-checks.ts'
@@ -24,15 +24,14 @@ export class ExchangedHellos {
   }
 }
 
-/** Refusals that stay until someone changes a configuration. `no-such-link` is not one: peers agree on their number. */
-const permanent: ReadonlySet<string> = new Set(['not-allowed', 'identity', 'version', 'self'])
+/** Refusals that end the calls that wait. Not `no-such-link`: it is dialled again when the peer has more links. */
+const fatal: ReadonlySet<string> = new Set(['not-allowed', 'identity', 'version', 'self'])
+const retries = { configuration: 'cap', none: 'free', transient: null } as const
 
-function refusedError({ name, code, message, effect }: Refusal): HandshakeRefusedError {
+function refusedError({ name, code, message }: Refusal, retry: DialRetry | null): HandshakeRefusedError {
   const text = `the hello was refused (${name ?? `code ${code}`})${message === '' ? '' : `: ${formatValue(message)}`}`
-  const isPermanent = name !== undefined && permanent.has(name)
-  const isConfiguration = isPermanent || effect === 'configuration'
-  const retry = name === 'stale' ? 'stale' : isConfiguration ? 'cap' : effect === 'none' ? 'free' : null
-  return new HandshakeRefusedError(isPermanent ? 'ERR_NOT_ALLOWED' : 'ERR_HANDSHAKE_REFUSED', text, retry)
+  const isFatal = name !== undefined && fatal.has(name)
+  return new HandshakeRefusedError(isFatal ? 'ERR_NOT_ALLOWED' : 'ERR_HANDSHAKE_REFUSED', text, retry)
 }
 
 export class NativeDialerHandshake implements DialerHandshake {
@@ -52,9 +51,8 @@ export class NativeDialerHandshake implements DialerHandshake {
   feed(bytes: Buffer): HandshakeStep {
     const step = this.#reader.feed(bytes)
     if (step.kind === 'more') return {}
-    if (step.kind === 'fault')
-      throw new ProtocolError('ERR_HANDSHAKE_FAILED', `the answer to the hello is wrong: ${step.fault.message}`)
-    if (step.kind === 'refusal') throw refusedError(step.refusal)
+    if (step.kind === 'foreign' || step.kind === 'fault') throw wrongAnswer('message' in step ? step : step.fault)
+    if (step.kind === 'refusal') throw this.#refused(step.refusal)
     const fault = this.#state.epoch.checkAnswer(step.hello)
     if (fault?.name === 'identity')
       throw new StatewireError(
@@ -65,6 +63,16 @@ export class NativeDialerHandshake implements DialerHandshake {
       throw new ProtocolError('ERR_HANDSHAKE_FAILED', `the acceptor's hello is wrong (${fault.name}): ${fault.message}`)
     return { verified: true, rest: step.rest, agreed: new ExchangedHellos(this.#mine as Hello, step.hello) }
   }
+
+  #refused(refusal: Refusal): HandshakeRefusedError {
+    const { name, effect, staleBootId } = refusal
+    const retry = name === 'stale' ? this.#state.refusedAsStale(this.#mine as Hello, staleBootId) : retries[effect]
+    return refusedError(refusal, retry)
+  }
+}
+
+function wrongAnswer({ message }: { readonly message: string }): ProtocolError {
+  return new ProtocolError('ERR_HANDSHAKE_FAILED', `the answer to the hello is wrong: ${message}`)
 }
 
 export class NativeAcceptorHandshake implements AcceptorHandshake {
@@ -77,12 +85,9 @@ export class NativeAcceptorHandshake implements AcceptorHandshake {
       throw new ProtocolError('ERR_HANDSHAKE_FAILED', 'the dialer sent bytes between its hello and the answer')
     const step = this.#reader.feed(bytes)
     if (step.kind === 'more') return {}
+    if (step.kind === 'fault') return { refuse: refusalOf(step.fault) }
     if (step.kind !== 'hello')
-      return {
-        refuse: refusalOf(
-          step.kind === 'fault' ? step.fault : { name: 'bad-hello', message: 'a dialer began with a refusal' },
-        ),
-      }
+      throw new ProtocolError('ERR_HANDSHAKE_FAILED', step.kind === 'foreign' ? step.message : 'a refusal came first')
     this.#hello = step.hello
     this.#rest = step.rest
     if (step.rest.length > 0)
@@ -110,8 +115,8 @@ export class NativeAcceptorHandshake implements AcceptorHandshake {
   }
 }
 
-function refusalOf({ name, message }: HelloFault, isExpected = false): HandshakeFault {
-  return { write: encodeRefusal(name, message), reason: `${name}: ${message}`, isExpected }
+function refusalOf({ name, message, staleBootId }: HelloFault, isExpected = false): HandshakeFault {
+  return { write: encodeRefusal(name, message, staleBootId), reason: `${name}: ${message}`, isExpected }
 }
 
 function asNative(state: LinkCore): NativeLink {

@@ -75,6 +75,16 @@ export class NativeLink implements LinkCore, DeliveryReports {
     this.#upkeep = parts.upkeep
     this.#guard = parts.guard
     this.#longFrame = parts.longFrame
+    this.epoch.isResponsive = () => this.end === null && !this.#upkeep.isSuspect
+  }
+
+  /** The peer refused this side's hello as stale. @returns when to dial again */
+  refusedAsStale(hello: Hello, staleBootId: bigint): 'now' | 'free' | 'stale' {
+    const meaning = this.epoch.refusedAsStale(hello, staleBootId)
+    if (meaning === 'duplicate') this.#options.witness?.onDuplicate()
+    if (meaning === 'duplicate' || meaning === 'ignored') return 'stale'
+    if (meaning === 'behind-now' || meaning === 'behind') this.#options.witness?.onClockBehind()
+    return meaning === 'behind-now' ? 'now' : 'free'
   }
 
   /**
@@ -251,10 +261,6 @@ export class NativeLink implements LinkCore, DeliveryReports {
     this.block()
     this.#upkeep.end()
     this.#longFrame.forget()
-  }
-
-  replaced(): void {
-    this.#epochEnded(this.epoch.replaced(BigInt(Math.ceil(this.#options.nowMs() * 1000))))
   }
 
   #epochEnded(end: EpochEnd): void {

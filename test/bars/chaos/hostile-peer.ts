@@ -17,6 +17,7 @@ const nextBootId = (): bigint => BigInt(Date.now()) * 1000n + 10_000_000_000n + 
 
 export function hostileHello(publicKey: Uint8Array, changes: Partial<Hello> = {}): Hello {
   return {
+    keepsIdle: true,
     connectionId: 0,
     maxMessageLengthBytes: 1 << 20,
     laneWindowBytes: 65_536,
@@ -32,6 +33,7 @@ export function hostileHello(publicKey: Uint8Array, changes: Partial<Hello> = {}
     helloNumber: 1,
     links: 1,
     replayWindowBytes: 4 << 20,
+    streamsMax: 1024,
     ...changes,
   }
 }

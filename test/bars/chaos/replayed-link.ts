@@ -13,6 +13,7 @@ import { decodePeerId } from '../../../protocol/key-id.ts'
 import { noopHooks } from '../../../protocol/link-core.ts'
 import { defaultKeepAlive } from '../../../protocol/native/epoch/keep-alive.ts'
 import { LinkEpoch } from '../../../protocol/native/epoch/link-epoch.ts'
+import { PeerProcesses } from '../../../protocol/native/handshake/peer-processes.ts'
 import { NativeAcceptorHandshake, NativeDialerHandshake } from '../../../protocol/native/link/native-handshake.ts'
 import { NativeLink } from '../../../protocol/native/link/native-link.ts'
 import { NodeMemory } from '../../../protocol/native/memory/node-memory.ts'
@@ -26,6 +27,7 @@ const limits = {
   resumeTimeoutMs: 120_000,
   links: 1,
   replayWindowBytes: 4 * 1024 * 1024,
+  streamsMax: 1024,
 }
 
 /** The counted frames after the hello. */
@@ -70,7 +72,13 @@ export class ReplayedSide {
   replay(ends: Iterable<number>): string {
     const told = createHash('sha1')
     let epochs = 1n
-    const epoch = new LinkEpoch({ linkIndex: 0, ...this.#keys, limits, bootId: 1n, drawEpoch: () => (epochs += 1n) })
+    const epoch = new LinkEpoch({
+      linkIndex: 0,
+      ...this.#keys,
+      limits,
+      processes: new PeerProcesses(1n),
+      drawEpoch: () => (epochs += 1n),
+    })
     const state = new NativeLink({
       peer: 'peer',
       linkIndex: 0,

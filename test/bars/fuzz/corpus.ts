@@ -50,10 +50,12 @@ export const limits = {
   resumeTimeoutMs: 120_000,
   links: 2,
   replayWindowBytes: 4 * 1024 * 1024,
+  streamsMax: 1024,
 }
 
 export const peerHello: Hello = {
   ...limits,
+  keepsIdle: true,
   connectionId: 0,
   bootId: 200n,
   epoch: 11n,

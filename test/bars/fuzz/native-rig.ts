@@ -13,6 +13,7 @@ import type { Lane } from '../../../protocol/lane.ts'
 import type { LinkHooks } from '../../../protocol/link-core.ts'
 import { defaultKeepAlive } from '../../../protocol/native/epoch/keep-alive.ts'
 import { LinkEpoch } from '../../../protocol/native/epoch/link-epoch.ts'
+import { PeerProcesses } from '../../../protocol/native/handshake/peer-processes.ts'
 import { LinkResetError } from '../../../protocol/native/lanes/native-lane.ts'
 import type { NativeLane } from '../../../protocol/native/lanes/native-lane.ts'
 import { NativeLink } from '../../../protocol/native/link/native-link.ts'
@@ -71,7 +72,7 @@ export class NativeRig implements LinkHooks {
       ownKey,
       peerKey,
       limits,
-      bootId: 100n,
+      processes: new PeerProcesses(100n),
       drawEpoch: () => this.#epochs++,
     })
     this.state = new NativeLink({

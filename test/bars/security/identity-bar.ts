@@ -32,6 +32,7 @@ export interface WholeNetworkCounts {
 
 export function helloOf(publicKey: Uint8Array, changes: Partial<Hello> = {}): Hello {
   return {
+    keepsIdle: true,
     connectionId: 0,
     maxMessageLengthBytes: 1 << 20,
     laneWindowBytes: 65_536,
@@ -47,6 +48,7 @@ export function helloOf(publicKey: Uint8Array, changes: Partial<Hello> = {}): He
     helloNumber: 1,
     links: 1,
     replayWindowBytes: 4 << 20,
+    streamsMax: 1024,
     ...changes,
   }
 }
@@ -123,7 +125,7 @@ function knockPlain(port: number, say: Buffer): Promise<number> {
   })
 }
 
-const refusalLengthBytesMax = 10 + 256
+const refusalLengthBytesMax = 10 + 256 + 8
 
 async function attackWholeNetwork(rounds: number): Promise<WholeNetworkCounts> {
   const [server, alice, mallory] = [Identity.generate(), Identity.generate(), Identity.generate()]

@@ -7,6 +7,7 @@ import {
   encodeHello,
   encodeRefusal,
   HelloReader,
+  helloMaxMessageLengthBytesMax,
   helloMaxMessageLengthBytesMin,
   linksMax,
   refusalMessageLengthBytesMax,
@@ -35,6 +36,7 @@ const fields = {
   helloNumber: [112, 8],
   links: [120, 2],
   replayWindow: [122, 4],
+  streamsMax: [126, 4],
 } as const
 
 /** A hello that is valid except for one field. */
@@ -64,9 +66,12 @@ function refusal(lengthBytes: number): string {
 
 export function helloCases(): LimitCase[] {
   const nonZero = (
-    ['laneWindow', 'resumeTimeout', 'bootId', 'epoch', 'nextEpoch', 'helloNumber', 'links', 'replayWindow'] as const
+    [
+      ...(['laneWindow', 'resumeTimeout', 'bootId', 'epoch', 'nextEpoch', 'helloNumber', 'links'] as const),
+      ...(['replayWindow', 'streamsMax'] as const),
+    ] as const
   ).map((field) => one('hello fields', `${field}, 0`, refused, () => says(field, 0)))
-  const counters = (['received', 'first', 'next', 'helloNumber'] as const).flatMap((field) => [
+  const counters = (['bootId', 'received', 'first', 'next', 'helloNumber'] as const).flatMap((field) => [
     one('hello fields', `${field}, 2^53-1`, fine, () => says(field, Number.MAX_SAFE_INTEGER)),
     one('hello fields', `${field}, 2^53`, refused, () => says(field, 2n ** 53n)),
     one('hello fields', `${field}, the most of a u64`, refused, () => says(field, 2n ** 64n - 1n)),
@@ -86,9 +91,14 @@ export function helloCases(): LimitCase[] {
       [refused, fine, fine],
       (length) => says('maxMessageLength', length),
     ),
-    one('helloMaxMessageLengthBytesMin', 'in a hello, the most of a u32', fine, () =>
-      says('maxMessageLength', maxUint32),
+    ...around(
+      'helloMaxMessageLengthBytesMax',
+      'in a hello',
+      helloMaxMessageLengthBytesMax,
+      [fine, fine, refused],
+      (length) => says('maxMessageLength', length),
     ),
+    one('streamsMax', 'in a hello, the most of a u32', fine, () => says('streamsMax', maxUint32)),
     one('hello fields', 'resumeTimeout, the most of a u32: the lesser of both sides counts', fine, () =>
       says('resumeTimeout', maxUint32),
     ),

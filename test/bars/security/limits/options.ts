@@ -5,7 +5,7 @@
 import { createNetwork, defaultLimits, Identity } from '../../../../actors/index.ts'
 import type { Limits } from '../../../../actors/index.ts'
 import { resolveLimits } from '../../../../actors/config/limits.ts'
-import { windowBytesMax } from '../../../../codec/hello.ts'
+import { helloMaxMessageLengthBytesMax, windowBytesMax } from '../../../../codec/hello.ts'
 import { around } from './case.ts'
 import type { LimitCase } from './case.ts'
 
@@ -32,7 +32,8 @@ function resolve(name: keyof Limits, value: number): void {
 function mostOf(name: keyof Limits): number {
   if (name.endsWith('Ms')) return timerMsMax
   if (name === 'laneWindowBytes') return windowBytesMax
-  return name === 'maxMessageLengthBytes' || name === 'replayWindowBytes' ? 0xffff_ffff : Number.MAX_SAFE_INTEGER
+  if (name === 'maxMessageLengthBytes') return helloMaxMessageLengthBytesMax
+  return name === 'replayWindowBytes' || name === 'streamsMax' ? 0xffff_ffff : Number.MAX_SAFE_INTEGER
 }
 
 function rangeOf(name: keyof Limits): LimitCase[] {

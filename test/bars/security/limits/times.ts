@@ -11,6 +11,7 @@ import { FloodGuard } from '../../../../protocol/native/lanes/flood-guard.ts'
 import { goodbyeSilenceMs } from '../../../../protocol/native/epoch/goodbye.ts'
 import { defaultKeepAlive } from '../../../../protocol/native/epoch/keep-alive.ts'
 import { LinkEpoch } from '../../../../protocol/native/epoch/link-epoch.ts'
+import { PeerProcesses } from '../../../../protocol/native/handshake/peer-processes.ts'
 import { LinkUpkeep } from '../../../../protocol/native/link/link-upkeep.ts'
 import type { NativeOutbox } from '../../../../protocol/native/lanes/native-outbox.ts'
 import { around } from './case.ts'
@@ -168,7 +169,13 @@ function backoffCases(): LimitCase[] {
   ]
 }
 
-const epochLimits = { maxMessageLengthBytes: 65_536, laneWindowBytes: 4096, links: 1, replayWindowBytes: 8192 }
+const epochLimits = {
+  maxMessageLengthBytes: 65_536,
+  laneWindowBytes: 4096,
+  links: 1,
+  replayWindowBytes: 8192,
+  streamsMax: 1,
+}
 
 function epoch(resumeTimeoutMs: number, own: number): LinkEpoch {
   let drawn = BigInt(own) * 100n
@@ -177,7 +184,7 @@ function epoch(resumeTimeoutMs: number, own: number): LinkEpoch {
     ownKey: new Uint8Array(32).fill(own),
     peerKey: new Uint8Array(32).fill(3 - own),
     limits: { ...epochLimits, resumeTimeoutMs },
-    bootId: 1n,
+    processes: new PeerProcesses(1n),
     drawEpoch: () => ++drawn,
   })
 }
