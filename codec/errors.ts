@@ -113,6 +113,7 @@ export const errorCodes = {
   ERR_CREDIT_EXCEEDED: permanent('A peer sent more on a session or stream than its flow-control credit allows.'),
   ERR_LONG_FRAME_WHOLE: permanent('A frame of more than 65,536 bytes was sent whole instead of in Pieces.'),
   ERR_SETUP_FIELD: permanent('A frame that sets up sessions has a count of 0, or a name that is not UTF-8.'),
+  ERR_STREAM_ID: permanent('A stream was opened with an id that its side may not use now, or was never opened.'),
   ERR_REQUEST_NONCE: permanent('A Request has the nonce 0, or that of a Request which is not answered yet.'),
   ERR_REQUEST_LIMIT: permanent('A peer sent more than 1,024 Requests that are not answered.'),
   ERR_RESPONSE_STATUS: permanent('A Response has a status that is not defined.'),

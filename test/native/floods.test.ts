@@ -15,19 +15,23 @@ import { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
 import { bytes, play, rejectionOf } from '../support/native-scene.ts'
 import type { NativeMember, NativeScene } from '../support/native-scene.ts'
 
+type Frames = Buffer | ((time: number) => Buffer)
+
 /** Passes handmade frames of bob to the reader of alice's link. */
-function passFrames(alice: NativeMember, bob: NativeMember, frames: Buffer, times: number): void {
+function passFrames(alice: NativeMember, bob: NativeMember, frames: Frames, times: number): void {
   const state = alice.link(bob)
   const reader = state.createReader()
   for (let time = 0; time < times; time++) {
-    state.chunkBegins(frames.length)
-    reader.push(frames)
+    const chunk = typeof frames === 'function' ? frames(time) : frames
+    state.chunkBegins(chunk.length)
+    reader.push(chunk)
   }
 }
 
 const reset = (lane: number): Buffer => encodeReset(lane, { code: 0, reason: '' })
+/** Bob has the greater id. */
 const opened = (index: number): Buffer =>
-  encodeOpen(firstStreamLane + 2 * index, { windowBytes: 1, protocol: 'x', extra: Buffer.alloc(0) })
+  encodeOpen(firstStreamLane + 1 + 2 * index, { windowBytes: 1, protocol: 'x', extra: Buffer.alloc(0) })
 
 async function connected(scene: NativeScene): Promise<[NativeMember, NativeMember]> {
   const [alice, bob] = await scene.pair()
@@ -36,12 +40,12 @@ async function connected(scene: NativeScene): Promise<[NativeMember, NativeMembe
 }
 
 describe('a flood', () => {
-  it.each<[string, Buffer]>([
+  it.each<[string, Frames]>([
     ['pings', encodePing(1n)],
     ['credits for a session', encodeCredit(0, 1)],
     ['credits for a closed session', Buffer.concat([reset(0), encodeCredit(0, 1)])],
     ['resets', reset(0)],
-    ['streams', opened(1)],
+    ['streams', opened],
     ['messages', encodeMessageHeader({ name: '', payloadLengthBytes: 0 })],
     [
       'values on a session that its sender has closed',

@@ -91,6 +91,10 @@ export class LinkEpoch {
     return this.#options.ownKey
   }
 
+  get peerKey(): Uint8Array {
+    return this.#options.peerKey
+  }
+
   /** The text that an inspector shows. */
   get name(): string {
     return this.#epoch.toString(16)

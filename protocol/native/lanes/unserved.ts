@@ -29,6 +29,7 @@ import { decodeCredit } from '../frame-bodies.ts'
 import { ReceiveWindow, SendCredit } from './credit.ts'
 import type { FloodGuard } from './flood-guard.ts'
 import { LaneKindWithoutState, type AdoptedWindows } from './lane-kind.ts'
+import { PeerStreamIds } from './peer-stream-ids.ts'
 
 /** Requests of one peer that are not answered. One more is a protocol error. */
 export const unansweredRequestsMax = 1024
@@ -40,16 +41,20 @@ export class UnservedLanes extends LaneKindWithoutState {
   readonly #write: (frame: Buffer) => void
   readonly #guard: FloodGuard
   readonly #counters: LinkCounters
+  readonly #isPeerGreater: boolean
+  #streamIds: PeerStreamIds
   readonly #windows = new Map<number, ReceiveWindow>()
   readonly #credits = new Map<number, SendCredit>()
   /** By nonce, in order: the answers that wait for credit on the responses lane. */
   readonly #answers = new Map<number, ErrorStatus>()
 
-  constructor(write: (frame: Buffer) => void, guard: FloodGuard, counters: LinkCounters) {
+  constructor(write: (frame: Buffer) => void, guard: FloodGuard, counters: LinkCounters, isPeerGreater: boolean) {
     super()
     this.#write = write
     this.#guard = guard
     this.#counters = counters
+    this.#isPeerGreater = isPeerGreater
+    this.#streamIds = new PeerStreamIds(isPeerGreater)
   }
 
   override adopted({ receiveBytes, sendBytes }: AdoptedWindows): void {
@@ -62,12 +67,13 @@ export class UnservedLanes extends LaneKindWithoutState {
 
   override epochEnded(end: EpochEnd, pending: ReadonlyMap<number, number>, leaving: Error | null): OutcomeCounts {
     this.#answers.clear()
+    this.#streamIds = new PeerStreamIds(this.#isPeerGreater)
     return super.epochEnded(end, pending, leaving)
   }
 
   /**
-   * Throws ProtocolError ERR_CREDIT_EXCEEDED, ERR_CREDIT_OVERFLOW, ERR_FLOOD, ERR_REQUEST_NONCE, ERR_REQUEST_LIMIT, for
-   * a body that breaks a rule, and for a stream that was never opened.
+   * Throws ProtocolError ERR_CREDIT_EXCEEDED, ERR_CREDIT_OVERFLOW, ERR_FLOOD, ERR_STREAM_ID,
+   * ERR_REQUEST_NONCE, ERR_REQUEST_LIMIT, and for a body that breaks a rule.
    */
   onFrame(
     laneId: number,
@@ -101,13 +107,7 @@ export class UnservedLanes extends LaneKindWithoutState {
 
   #answer(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, nowMs: number): void {
     if (laneKindOf(laneId) === 'stream') {
-      if (descriptor !== nativeDescriptors.Open)
-        throw new ProtocolError(
-          'ERR_UNKNOWN_DESCRIPTOR',
-          `A frame arrived for stream ${laneId}, which was never opened.`,
-        )
-      this.#guard.answer(nowMs)
-      this.#write(encodeReset(laneId, { code: resetCodes['no-such-protocol'], reason: 'this side serves no streams' }))
+      this.#onStreamFrame(laneId, descriptor, nowMs)
       return
     }
     switch (descriptor) {
@@ -123,6 +123,17 @@ export class UnservedLanes extends LaneKindWithoutState {
         break
     }
     this.#sendAnswers()
+  }
+
+  /** Every stream is over as soon as it is opened. */
+  #onStreamFrame(laneId: number, descriptor: number, nowMs: number): void {
+    if (descriptor !== nativeDescriptors.Open) {
+      this.#streamIds.checkOver(laneId)
+      return
+    }
+    this.#streamIds.opened(laneId, false)
+    this.#guard.answer(nowMs)
+    this.#write(encodeReset(laneId, { code: resetCodes['no-such-protocol'], reason: 'this side serves no streams' }))
   }
 
   #asked(buffer: Buffer, bodyStart: number, bodyEnd: number): void {

@@ -5,6 +5,7 @@
 import type { KeptViews } from '../../kept-views.ts'
 import type { Lane } from '../../lane.ts'
 import type { LinkCounters, LinkHooks } from '../../link-core.ts'
+import { compareKeys } from '../handshake/hello-checks.ts'
 import { FloodGuard } from '../lanes/flood-guard.ts'
 import { FrameReservation } from '../lanes/frame-reservation.ts'
 import { LaneTable } from '../lanes/lane-kind.ts'
@@ -59,7 +60,12 @@ export function createLinkParts(options: NativeLinkOptions, { counters, kept, ho
     writeOwn: (frame: Buffer) => outbox.writeOwn(frame),
   }
   const frames = new SessionFrames(sessions, { counters, kept, credit, onHandlerFailed })
-  const unserved = new UnservedLanes((frame) => outbox.writeOwn(frame), guard, counters)
+  const unserved = new UnservedLanes(
+    (frame) => outbox.writeOwn(frame),
+    guard,
+    counters,
+    compareKeys(epoch.peerKey, epoch.ownKey) > 0,
+  )
   const table = new LaneTable({
     session: frames,
     setup: unserved,

@@ -9,6 +9,7 @@ import { Identity } from '../../../actors/index.ts'
 import { encodeCredit } from '../../../codec/native-frames.ts'
 import { pause } from '../bar.ts'
 import { floods, sessionsOfVictim } from './floods.ts'
+import { compareKeys } from '../../../protocol/native/handshake/hello-checks.ts'
 import { HostilePeer } from './hostile-peer.ts'
 
 export interface FlooderOrders {
@@ -48,8 +49,9 @@ async function attack(peer: HostilePeer): Promise<void> {
   for (let look = 0; look < 100 && peer.counted < sessionsOfVictim && !peer.isClosed; look++) await pause(5)
   if (flood?.readsNothing === true) peer.stopReading()
   if (flood?.first !== undefined) await peer.say(flood.first())
+  const isGreater = compareKeys(identity.publicKey, peer.theirs?.publicKey ?? identity.publicKey) > 0
   for (let number = 0; performance.now() < untilMs && !peer.isClosed; number++) {
-    const bytes = flood?.again(number, peer.counted) as Buffer
+    const bytes = flood?.again(number, peer.counted, isGreater) as Buffer
     if (flood?.isSliced === true)
       for (let slice = 1; slice < slicesAtOnce && peer.socket.writable; slice++)
         await new Promise((resolve) => peer.socket.write(bytes, resolve))

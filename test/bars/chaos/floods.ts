@@ -17,8 +17,11 @@ export interface Flood {
   readonly name: string
   /** Sent once, when the hellos are exchanged and the victim's sessions exist. */
   readonly first?: () => Buffer
-  /** Sent over and over. `counted`: frames of the victim so far. */
-  readonly again: (number: number, counted: number) => Buffer
+  /**
+   * Sent over and over. `counted`: frames of the victim so far. `isGreater`: the flooder has the greater id, so it opens
+   * streams of odd ids.
+   */
+  readonly again: (number: number, counted: number, isGreater: boolean) => Buffer
   readonly readsNothing?: true
   /** Pause between two of them. */
   readonly pauseMs?: number
@@ -37,7 +40,8 @@ const many = (frame: Buffer): Buffer => Buffer.concat(Array.from({ length: frame
 const each = (frameOf: (index: number) => Buffer): Buffer =>
   Buffer.concat(Array.from({ length: framesAtOnce }, (_, index) => frameOf(index)))
 const reset = (lane: number): Buffer => encodeReset(lane, { code: 0, reason: '' })
-const streamLane = (number: number): number => firstStreamLane + 2 * (number % 1_000_000)
+const streamLane = (number: number, isGreater: boolean): number =>
+  firstStreamLane + (isGreater ? 1 : 0) + 2 * (number % 1_000_000_000)
 const open = (lane: number): Buffer => encodeOpen(lane, { windowBytes: 65_536, protocol: 'x', extra: Buffer.alloc(0) })
 
 const pings = many(encodePing(1n))
@@ -72,17 +76,17 @@ export function floods(maxMessageLengthBytes: number): readonly Flood[] {
     { name: 'resets of a closed session', again: () => deadResets },
     {
       name: 'streams opened and reset',
-      again: (number) =>
+      again: (number, _, isGreater) =>
         each((index) =>
           Buffer.concat([
-            open(streamLane(number * framesAtOnce + index)),
-            reset(streamLane(number * framesAtOnce + index)),
+            open(streamLane(number * framesAtOnce + index, isGreater)),
+            reset(streamLane(number * framesAtOnce + index, isGreater)),
           ]),
         ),
     },
     {
       name: 'streams for us to reset',
-      again: (number) => each((index) => open(streamLane(number * framesAtOnce + index))),
+      again: (number, _, isGreater) => each((index) => open(streamLane(number * framesAtOnce + index, isGreater))),
     },
     {
       name: 'early sessions, opened and reset',
@@ -120,7 +124,7 @@ export function floods(maxMessageLengthBytes: number): readonly Flood[] {
     { name: 'pings, without reading', again: () => encodePing(1n), isSliced: true, readsNothing: true },
     {
       name: 'streams, without reading',
-      again: (number) => each((index) => open(streamLane(number * framesAtOnce + index))),
+      again: (number, _, isGreater) => each((index) => open(streamLane(number * framesAtOnce + index, isGreater))),
       readsNothing: true,
     },
     { name: 'requests, without reading', again: () => requests, readsNothing: true },

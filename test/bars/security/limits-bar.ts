@@ -17,6 +17,7 @@ import * as goodbye from '../../../protocol/native/epoch/goodbye.ts'
 import * as memoryBudget from '../../../protocol/native/memory/memory-budget.ts'
 import * as replayWindow from '../../../protocol/native/epoch/retransmit-buffer.ts'
 import * as unserved from '../../../protocol/native/lanes/unserved.ts'
+import * as peerStreamIds from '../../../protocol/native/lanes/peer-stream-ids.ts'
 import * as sessionNumbering from '../../../protocol/native/lanes/session-numbering.ts'
 import type { Bar, BarContext } from '../bar.ts'
 import { outcomeOf } from './limits/case.ts'
@@ -41,6 +42,7 @@ const tables: readonly Readonly<Record<string, unknown>>[] = [
   goodbye,
   memoryBudget,
   replayWindow,
+  peerStreamIds,
   sessionNumbering,
   unserved,
 ]

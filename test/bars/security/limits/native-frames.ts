@@ -7,6 +7,7 @@ import { NativeFrameReader } from '../../../../codec/native-frame-reader.ts'
 import * as frames from '../../../../codec/native-frames.ts'
 import { encodeSetupFrame } from '../../../../codec/setup-frames.ts'
 import { FloodGuard } from '../../../../protocol/native/lanes/flood-guard.ts'
+import { PeerStreamIds, streamStepsMax } from '../../../../protocol/native/lanes/peer-stream-ids.ts'
 import { UnservedLanes, unansweredRequestsMax } from '../../../../protocol/native/lanes/unserved.ts'
 import { around } from './case.ts'
 import type { LimitCase } from './case.ts'
@@ -57,7 +58,7 @@ const asks = (nonce: number): Buffer =>
 /** Requests of a peer that gives no credit for Responses beyond the first. */
 function unanswered(count: number): void {
   const counters = { valuesSent: 0, bytesSent: 0, valuesReceived: 0, bytesReceived: 0, framesDropped: 0 }
-  const lanes = new UnservedLanes(() => {}, new FloodGuard({ carriedFrames: () => 0 }, 0), counters)
+  const lanes = new UnservedLanes(() => {}, new FloodGuard({ carriedFrames: () => 0 }, 0), counters, true)
   lanes.adopted({ receiveBytes: 1 << 20, sendBytes: 1 })
   for (let nonce = 1; nonce <= count + 1; nonce++) {
     const frame = asks(nonce)
@@ -130,6 +131,11 @@ export function nativeFrameCases(): LimitCase[] {
         declares(lane, Piece, length),
       ),
     ),
+    ...around('streamStepsMax', 'kept', streamStepsMax, [fine, fine, 'ERR_STREAM_ID'], (steps) => {
+      const ids = new PeerStreamIds(true)
+      ids.opened(frames.firstStreamLane + 1, false)
+      ids.opened(frames.firstStreamLane + 1 + 2 * steps, false)
+    }),
     ...around('unansweredRequestsMax', 'kept', unansweredRequestsMax, [fine, fine, 'ERR_REQUEST_LIMIT'], unanswered),
   ]
 }
