@@ -1,11 +1,8 @@
 /**
  * Owns: valid input to start from, made by the real encoders: every kind of frame and every descriptor of both dialects
- * at the sizes where rules change, hellos and refusals, values, MessagePack, a ClientHello, texts of ids and addresses,
- * a certificate.
+ * at the sizes where rules change, hellos and refusals, values, MessagePack. Texts and certificates: corpus-texts.ts.
  * Independent of: how it is corrupted (mutate.ts) and which parser reads it.
  */
-import { X509Certificate } from 'node:crypto'
-import { Identity } from '../../../actors/tls/identity.ts'
 import { encodeControlFrame, encodeFrame, encodeValue } from '../../../codec/index.ts'
 import type { NetworkValue } from '../../../codec/index.ts'
 import { encodeHello, encodeRefusal, refusalCodes } from '../../../codec/hello.ts'
@@ -29,19 +26,14 @@ import {
   sessionLanesEnd,
   setupLane,
 } from '../../../codec/native-frames.ts'
-import {
-  encodeCancel,
-  encodeErrorResponseHeader,
-  encodeMessage,
-  encodeRequestHeader,
-  encodeResponseHeader,
-} from '../../../codec/message-frames.ts'
-import { encodeSetupFrame } from '../../../codec/setup-frames.ts'
+import { encodeMessage } from '../../../codec/message-frames.ts'
+import { inPieces, longFrames, messagesAndRequests, setupConversations } from './corpus-native.ts'
 import { encodeMsgPack } from '../../../protocol/native/lanes/msgpack.ts'
 
 export const ownKey = new Uint8Array(32).fill(1)
 export const peerKey = new Uint8Array(32).fill(2)
-export const maxMessageLengthBytes = 65_536
+/** Long enough for a frame of three Pieces. */
+export const maxMessageLengthBytes = 150_000
 
 /** The limits in the hellos of the fuzzed link and its peer. */
 export const limits = {
@@ -141,7 +133,7 @@ export interface Seed {
   readonly weight: number
 }
 
-const small = (frame: Buffer, weight = 40): Seed => ({ bytes: frame, weight })
+export const small = (frame: Buffer, weight = 40): Seed => ({ bytes: frame, weight })
 const large = (frame: Buffer): Seed => ({ bytes: frame, weight: frame.length > 8192 ? 1 : 10 })
 
 export function nativeSeeds(): Seed[] {
@@ -164,34 +156,9 @@ export function nativeSeeds(): Seed[] {
   const resets = [0, 1, 2, 12].flatMap((lane) =>
     [0, 5, 99].map((code) => small(encodeReset(lane, { code, reason: lane === 2 ? 'r'.repeat(256) : 'closed' }), 15)),
   )
-  const headers = Buffer.from(encodeMsgPack({ to: 'all' }))
-  const payload = Buffer.from('abc')
-  const request = (nonce: number, timeLeftMs: number | null): Buffer =>
-    Buffer.concat([encodeRequestHeader({ nonce, timeLeftMs, name: 'ask', headers, payloadLengthBytes: 3 }), payload])
-  const withoutHandlers = [
-    ...[messagesLane, requestsLane, responsesLane].map((lane) => encodeCredit(lane, 1000)),
-    encodeMessage({ name: '', bytes: payload }),
-    encodeMessage({ name: 'news', headers, bytes: payload }),
-    request(1, null),
-    request(2, 1),
-    encodeCancel(1),
-    Buffer.concat([encodeResponseHeader(1, 3), payload]),
-    Buffer.concat([
-      encodeErrorResponseHeader({ nonce: 2, status: 'failed', code: 'E', message: 'no', payloadLengthBytes: 3 }),
-      payload,
-    ]),
-    encodeErrorResponseHeader({ nonce: 2, status: 'too-late', code: '', message: '', payloadLengthBytes: 0 }),
-  ].map((frame) => small(frame))
-  const setup = [
-    encodeSetupFrame({ type: 'Want', k: 1, callId: 5n, count: 2, name: '' }),
-    encodeSetupFrame({ type: 'Want', k: 2, callId: 6n, count: 1, name: 'n'.repeat(255) }),
-    encodeSetupFrame({ type: 'Make', k: 1, callId: 7n, firstId: 0, windowBytes: 65_536 }),
-    encodeSetupFrame({ type: 'Make', k: 2, callId: 7n, firstId: 2, windowBytes: 1 }),
-    encodeSetupFrame({ type: 'Made', k: 1, windowBytes: 65_536 }),
-    encodeSetupFrame({ type: 'Refuse', k: 1, reason: 'withdrawn', ownCount: 0 }),
-    encodeSetupFrame({ type: 'Refuse', k: 2, reason: 'counts-differ', ownCount: 3 }),
-    encodeSetupFrame({ type: 'Agree', k: 1, set: 2n }),
-  ].map((frame) => small(frame, 15))
+  const withoutHandlers = messagesAndRequests().map((frame) => small(frame))
+  const setup = setupConversations().map((frames) => small(Buffer.concat(frames), 6))
+  const setupFrames = setupConversations().flatMap((frames) => frames.map((frame) => small(frame, 8)))
   const streams = [firstStreamLane, firstStreamLane + 1].flatMap((lane) =>
     [
       encodeOpen(lane, { windowBytes: 65_536, protocol: 'chat/1', extra: Buffer.alloc(0) }),
@@ -209,8 +176,10 @@ export function nativeSeeds(): Seed[] {
   const big = [
     ...largeValues.map((value) => large(encodeFrame(1, value))),
     large(encodeMessage({ name: '', bytes: Buffer.alloc(65_533) })),
-    ...[0, messagesLane, requestsLane, responsesLane].flatMap((lane) =>
-      [1, 65_536].map((length) => large(Buffer.concat([encodePieceHeader(lane, length), Buffer.alloc(length, 1)]))),
+    ...longFrames().map((frame) => large(Buffer.concat(inPieces(frame)))),
+    ...longFrames().map((frame) => large(inPieces(frame)[0] as Buffer)),
+    ...[0, messagesLane, requestsLane, responsesLane].map((lane) =>
+      small(Buffer.concat([encodePieceHeader(lane, 9), Buffer.alloc(9, 1)]), 15),
     ),
     large(encodeOpen(firstStreamLane, { windowBytes: 9, protocol: 'x', extra: Buffer.alloc(65_536) })),
   ]
@@ -223,6 +192,7 @@ export function nativeSeeds(): Seed[] {
     ...resets,
     ...withoutHandlers,
     ...setup,
+    ...setupFrames,
     ...streams,
     ...control,
     ...big,
@@ -319,65 +289,4 @@ export function msgpackSeeds(): Seed[] {
     Array.from({ length: 40 }, (_, i) => ({ i, big: 2n ** 62n })),
   ]
   return values.map((value) => small(Buffer.from(encodeMsgPack(value as never))))
-}
-
-export function clientHelloSeeds(): Seed[] {
-  const u16 = (value: number): number[] => [value >>> 8, value & 0xff]
-  const record = (content: readonly number[]): number[] => [22, 3, 1, ...u16(content.length), ...content]
-  const extension = (type: number, content: readonly number[]): number[] => [
-    ...u16(type),
-    ...u16(content.length),
-    ...content,
-  ]
-  const alpn = (names: readonly string[]): number[] => {
-    const list = names.flatMap((name) => [name.length, ...Buffer.from(name)])
-    return extension(16, [...u16(list.length), ...list])
-  }
-  const hello = (extensions: readonly number[]): number[] => {
-    const body = [
-      3,
-      3,
-      ...Array.from({ length: 32 }, (_, i) => i),
-      0,
-      ...u16(4),
-      0x13,
-      1,
-      0x13,
-      2,
-      1,
-      0,
-      ...u16(extensions.length),
-      ...extensions,
-    ]
-    return [1, 0, ...u16(body.length), ...body]
-  }
-  const one = hello([...extension(43, [2, 3, 4]), ...alpn(['statewire/1', 'h2'])])
-  const cut = Array.from({ length: Math.ceil(one.length / 7) }, (_, i) => record(one.slice(7 * i, 7 * i + 7))).flat()
-  return [record(one), cut, record(hello([])), record(hello(alpn(Array.from({ length: 60 }, (_, i) => `p${i}`))))].map(
-    (input) => small(Buffer.from(input)),
-  )
-}
-
-const identity = Identity.fromPem(
-  `-----BEGIN PRIVATE KEY-----\n${Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), Buffer.alloc(32, 5)]).toString('base64')}\n-----END PRIVATE KEY-----\n`,
-)
-
-export function textSeeds(): Seed[] {
-  return [
-    identity.id,
-    'bob',
-    'ü€😀',
-    'b'.repeat(128),
-    'tcp://127.0.0.1:15600',
-    'tls://[::1]:1',
-    'tcp://host.example:65535/',
-  ].map((text) => small(Buffer.from(text)))
-}
-
-export function certificateSeeds(): Seed[] {
-  return [small(new X509Certificate(identity.certificate).raw)]
-}
-
-export function keySeeds(): Seed[] {
-  return [small(Buffer.from(identity.toPem()))]
 }

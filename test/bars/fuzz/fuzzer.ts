@@ -16,6 +16,8 @@ const keptBytesMax = 2048
 /** Two large frames and some small ones. */
 const streamBytesMax = 300_000
 const shrinkRunsMax = 3000
+/** Most frames are shorter, and only whole frames can be removed between others. */
+const shortFrameLengthBytes = 40
 
 export interface Finding {
   readonly kind: 'crash' | 'hang'
@@ -125,7 +127,9 @@ export class Fuzzer {
     if (performance.now() - startedMs > hangMs) this.#lookForHang(cases)
   }
 
+  /** Each once, then by weight. */
   #drawTarget(): number {
+    if (this.#streams < this.#targets.length) return this.#streams
     const at = this.#dice.below(this.#ends.at(-1) as number)
     return this.#ends.findIndex((end) => at < end)
   }
@@ -194,15 +198,11 @@ export class Fuzzer {
     if (!this.isFull) this.#findings.push(finding)
   }
 
-  /** Removes halves, quarters … bytes for as long as the same error occurs. */
+  /** Removes halves, quarters … bytes, then every short length, for as long as the same error occurs. */
   #shrink(one: Case, signature: string): Buffer {
     let input = Buffer.from(one.input)
     let runs = 0
-    for (
-      let sizeBytes = Math.ceil(input.length / 2);
-      sizeBytes >= 1;
-      sizeBytes = sizeBytes === 1 ? 0 : Math.ceil(sizeBytes / 2)
-    ) {
+    for (const sizeBytes of removedLengths(input.length)) {
       for (let at = 0; at < input.length && runs < shrinkRunsMax; runs++) {
         const smaller = Buffer.concat([input.subarray(0, at), input.subarray(at + sizeBytes)])
         const error = this.#run({ ...one, input: smaller }, this.#scrap)
@@ -212,6 +212,13 @@ export class Fuzzer {
     }
     return input
   }
+}
+
+function removedLengths(lengthBytes: number): number[] {
+  const lengths: number[] = []
+  for (let half = Math.ceil(lengthBytes / 2); half > 1; half = Math.ceil(half / 2)) lengths.push(half)
+  for (let short = shortFrameLengthBytes; short >= 1; short--) lengths.push(short)
+  return lengths
 }
 
 /** Two errors are the same if their messages are equal, numbers aside. */

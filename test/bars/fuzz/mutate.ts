@@ -10,12 +10,14 @@ import type { Seed } from './corpus.ts'
 export type Stream = readonly Buffer[]
 
 const framesMax = 64
-const interestingBytes = [0, 1, 2, 0x0c, 0x20, 0x34, 0x37, 0x7f, 0x80, 0xff]
+const interestingBytes = [0, 1, 2, 6, 0x0c, 0x20, 0x21, 0x34, 0x37, 0x3a, 0x3e, 0x7f, 0x80, 0xff]
 const interestingLengths = [0, 1, 4, 5, 255, 256, 257, 65_535, 65_536, 65_537, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff]
 const descriptors = [
   ...Array.from({ length: 0x12 + 1 }, (_, descriptor) => descriptor),
   0x20,
-  ...Array.from({ length: 0x0d }, (_, index) => 0x30 + index),
+  0x21,
+  0x22,
+  ...Array.from({ length: 0x13 }, (_, index) => 0x30 + index),
   0xff,
 ]
 
@@ -142,7 +144,7 @@ function changeLength(dice: Dice, frame: Buffer): Buffer {
     case 2:
       return frame.subarray(0, at)
     case 3: {
-      const field = dice.pick([0, 5, 7, 9, 23])
+      const field = dice.pick([0, 5, 7, 9, 13, 17, 23])
       if (frame.length < field + 4) return frame
       const changed = Buffer.from(frame)
       const length = dice.once(3)
@@ -152,7 +154,7 @@ function changeLength(dice: Dice, frame: Buffer): Buffer {
       return changed
     }
     default: {
-      const field = dice.pick([3, 7, 9, 23])
+      const field = dice.pick([3, 7, 9, 10, 17, 18, 23])
       if (frame.length < field + 2) return frame
       const changed = Buffer.from(frame)
       changed.writeUInt16BE(dice.pick(interestingLengths) & 0xffff, field)

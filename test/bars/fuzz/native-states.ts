@@ -4,10 +4,10 @@
  */
 import { encodeFrame } from '../../../codec/index.ts'
 import type { NetworkValue } from '../../../codec/index.ts'
-import { encodeCredit, encodeGoodbye } from '../../../codec/native-frames.ts'
+import { encodeCredit, encodeGoodbye, pieceLengthBytesMax } from '../../../codec/native-frames.ts'
 import { NativeAcceptorHandshake, NativeDialerHandshake } from '../../../protocol/native/link/native-handshake.ts'
 import type { ExchangedHellos } from '../../../protocol/native/link/native-handshake.ts'
-import { helloSeeds, maxMessageLengthBytes, nativeSeeds } from './corpus.ts'
+import { helloSeeds, nativeSeeds } from './corpus.ts'
 import type { Dice } from './dice.ts'
 import { Seeds, slicesOf } from './mutate.ts'
 import { firstEpochs, NativeRig } from './native-rig.ts'
@@ -99,7 +99,7 @@ const open: readonly State[] = [
       rig.connect()
       rig.open(2)
       rig.isLazy = true
-      rig.push(Buffer.concat([encodeFrame(0, value(maxMessageLengthBytes - 40)), encodeFrame(1, value(30_000))]))
+      rig.push(Buffer.concat([encodeFrame(0, value(pieceLengthBytesMax - 40)), encodeFrame(1, value(30_000))]))
     },
   },
   {

@@ -12,8 +12,10 @@ import { decodeValue, encodeValue } from '../../../codec/index.ts'
 import { decodePeerId, encodePeerId } from '../../../protocol/key-id.ts'
 import { decodeMsgPack, encodeMsgPack } from '../../../protocol/native/lanes/msgpack.ts'
 import { checkIdentity, decodeIdentity } from '../../../protocol/ampc/peer-id.ts'
-import { certificateSeeds, clientHelloSeeds, keySeeds, msgpackSeeds, textSeeds, valueSeeds } from './corpus.ts'
+import { certificateSeeds, clientHelloSeeds, keySeeds, textSeeds } from './corpus-texts.ts'
+import { msgpackSeeds, valueSeeds } from './corpus.ts'
 import type { Seed } from './corpus.ts'
+import { nativeFrameTarget } from './native-frame-target.ts'
 import { Seeds } from './mutate.ts'
 import { codeOfBreach, codeOfRefusal, holds } from './target.ts'
 import type { Target } from './target.ts'
@@ -130,6 +132,7 @@ function target(name: string, seeds: readonly Seed[], weight: number, read: Read
 
 export function parserTargets(): Target[] {
   return [
+    nativeFrameTarget(),
     target('ClientHello', clientHelloSeeds(), 30, clientHello),
     target('value', valueSeeds(), 60, value),
     target('MessagePack', msgpackSeeds(), 60, msgpack),
