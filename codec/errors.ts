@@ -118,7 +118,13 @@ export const errorCodes = {
   ERR_REQUEST_LIMIT: permanent('A peer sent more than 1,024 Requests that are not answered.'),
   ERR_RESPONSE_STATUS: permanent('A Response has a status that is not defined.'),
   ERR_FLOOD: permanent('A peer sent control frames faster than the limit for the data transferred.'),
+  ERR_SETUP_FRAME: permanent(
+    'A peer sent a frame of session set-up that only the other side may send, or on a link where it does not belong.',
+  ),
+  ERR_WANT_REPEATED: permanent('A peer asked for sessions twice under one name or number before it had an answer.'),
+  ERR_WANT_LIMIT: permanent('A peer asked for sessions under more than 64 names before it had an answer.'),
   ERR_MAKE_IDS: permanent('A peer assigned session ids that are not above those before, or are out of range.'),
+  ERR_MAKE_REPEATED: permanent('A peer made or confirmed the sessions of one set-up twice on one link.'),
   ERR_EARLY_SESSIONS: permanent('A peer opened or closed more sessions ahead of this side than the limit.'),
   // The native dialect: a MessagePack value that is not decoded.
   ERR_MSGPACK_TRUNCATED: permanent('A MessagePack value ends before it is complete.'),
@@ -129,6 +135,9 @@ export const errorCodes = {
   ERR_MSGPACK_RESERVED: permanent('A MessagePack value contains the reserved byte 0xc1.'),
   ERR_MSGPACK_KEY_TYPE: permanent('A key of a MessagePack map is not a string.'),
   ERR_MSGPACK_KEY_FORBIDDEN: permanent('A key of a MessagePack map is __proto__, constructor or prototype.'),
+  // The native dialect: set-up of sessions.
+  ERR_SESSION_COUNTS: permanent('The calls of makeSessions that met under one name ask for different counts.'),
+  ERR_SESSION_LIMIT: transient('A limit of the peer, or of this side, does not allow more sessions at present.'),
   // The native dialect: limits of this side.
   ERR_SESSION_IDS_USED_UP: permanent(
     'All session ids of a link are used up. They are available again after the link is reset.',

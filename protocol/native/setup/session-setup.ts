@@ -1,9 +1,16 @@
 /**
- * Owns: how calls of makeSessions find the calls of their peers, for all calls of one network: Want, Make, Made, Refuse
- * and Agree, and attempts that are void (docs/protocol.md).
+ * Owns: how calls of makeSessions find the calls of their peers, for all calls of one network: which calls are paired
+ * with all their peers, whether all parties mean the same set of calls, and when a call is done or has failed.
  * Independent of: sockets, clocks, memory and charts: links are behind SetupPort, and random numbers are passed in.
+ * What happens with one peer is in setup-peer.ts.
  */
-import type { SetupCall, SetupFrame, SetupHandle, SetupPort } from './setup-port.ts'
+import { StatewireError } from '../../../codec/errors.ts'
+import { formatValue } from '../../../codec/format-value.ts'
+import { PendingCall } from './attempt.ts'
+import type { SetupFrame } from '../../../codec/setup-frames.ts'
+import type { SetupCall, SetupHandle, SetupPort } from './setup-port.ts'
+import { SetupPeer } from './setup-peer.ts'
+import type { SetupEvents } from './setup-peer.ts'
 
 export interface SessionSetupOptions {
   /** @returns a random number below 2^bits */
@@ -11,44 +18,139 @@ export interface SessionSetupOptions {
 }
 
 export class SessionSetup<Lane> {
-  constructor(_options: SessionSetupOptions) {
-    throw new Error('not implemented')
+  readonly #randomBits: (bits: number) => bigint
+  readonly #peers = new Map<string, SetupPeer<Lane>>()
+  /** Callbacks of calls that have ended: they run when the event that ended them was handled. */
+  readonly #callbacks: (() => void)[] = []
+  #isRunning = false
+  readonly #events: SetupEvents<Lane> = {
+    paired: (call) => this.#paired(call),
+    agreed: (call) => this.#compare(call),
+    failed: (call, error) => this.#fail(call, error),
+    laneEnded: (attempt, peer) => this.#run(() => peer.voidAttempt(attempt)),
   }
 
-  addPeer(_peer: string, _port: SetupPort<Lane>): void {
-    throw new Error('not implemented')
+  constructor({ randomBits }: SessionSetupOptions) {
+    this.#randomBits = randomBits
   }
 
-  /** The peer is drained or gone: its calls fail with the error. Nothing is sent to it any more. */
-  removePeer(_peer: string, _error: Error): void {
-    throw new Error('not implemented')
+  addPeer(id: string, port: SetupPort<Lane>): void {
+    this.#peers.set(id, new SetupPeer(id, port, Number(this.#randomBits(31)), this.#events))
   }
 
-  /** The peers must have been added. `onDone` and `onFailed` are called at most once in total, at the end of an event. */
-  call(_call: SetupCall<Lane>): SetupHandle {
-    throw new Error('not implemented')
+  /** The peer is drained or gone: its calls fail with the error. To be called while its links can still send. */
+  removePeer(id: string, error: StatewireError): void {
+    this.#run(() => {
+      for (const call of this.#peers.get(id)?.calls ?? []) this.#fail(call, error)
+      this.#peers.delete(id)
+    })
+  }
+
+  /**
+   * Throws StatewireError ERR_UNKNOWN_PEER. `onDone` or `onFailed` is called once, at the end of an event, unless the
+   * call is aborted first. `onFailed` may be called before this method returns.
+   */
+  call(request: SetupCall<Lane>): SetupHandle {
+    for (const id of request.peers) this.#peer(id)
+    const call = new PendingCall(request, this.#callId())
+    this.#run(() => {
+      for (const id of request.peers) this.#peer(id).enqueue(call)
+    })
+    return {
+      abort: () => this.#run(() => this.#end(call)),
+      progress: () => new Map(request.peers.map((id) => [id, this.#peer(id).progress(call)])),
+    }
   }
 
   /** Throws ProtocolError; the link ends its epoch then and calls {@link linkReset}. */
-  onFrame(_peer: string, _link: number, _frame: SetupFrame): void {
-    throw new Error('not implemented')
+  onFrame(id: string, link: number, frame: SetupFrame): void {
+    this.#run(() => this.#peers.get(id)?.onFrame(link, frame))
   }
 
-  /** The link has adopted a hello; {@link SetupPort.isUp} and `links` are up to date. May be called at each resume. */
-  linkUp(_peer: string, _link: number): void {
-    throw new Error('not implemented')
+  /** The link has adopted a hello; `isUp` and `links` of the port are up to date. May be called at each resume. */
+  linkUp(id: string, _link: number): void {
+    this.#run(() => this.#peers.get(id)?.linkUp())
   }
 
   /**
    * The epoch of the link has ended, for whatever reason. To be called before the lanes of the link end and after its
    * `ids` are new, with `isUp` false.
    */
-  linkReset(_peer: string, _link: number): void {
-    throw new Error('not implemented')
+  linkReset(id: string, link: number): void {
+    this.#run(() => this.#peers.get(id)?.linkReset(link))
   }
 
   /** The number of links in use with the peer has changed: attempts that counted on the old number are void. */
-  linksChanged(_peer: string): void {
-    throw new Error('not implemented')
+  linksChanged(id: string): void {
+    this.#run(() => this.#peers.get(id)?.linksChanged())
+  }
+
+  #peer(id: string): SetupPeer<Lane> {
+    const peer = this.#peers.get(id)
+    if (peer === undefined)
+      throw new StatewireError('ERR_UNKNOWN_PEER', `${formatValue(id)} is not a peer of this network`)
+    return peer
+  }
+
+  #callId(): bigint {
+    let id = 0n
+    while (id === 0n) id = this.#randomBits(64)
+    return id
+  }
+
+  /** Callbacks come last, so that they meet a settled state and may make and abort calls. */
+  #run(action: () => void): void {
+    if (this.#isRunning) {
+      action()
+      return
+    }
+    this.#isRunning = true
+    try {
+      action()
+    } finally {
+      while ([...this.#peers.values()].some((peer) => peer.advance()));
+      this.#isRunning = false
+    }
+    for (let callback = this.#callbacks.shift(); callback !== undefined; callback = this.#callbacks.shift()) callback()
+  }
+
+  #paired(call: PendingCall<Lane>): void {
+    const set = call.pairedSet()
+    if (set === null) return
+    call.set = set
+    for (const [id, attempt] of call.attempts) this.#peer(id).sendAgree(attempt, set)
+    this.#compare(call)
+  }
+
+  #compare(call: PendingCall<Lane>): void {
+    const { set } = call
+    if (set === null) return
+    for (const [id, attempt] of call.attempts)
+      if (attempt.agreedSet !== null && attempt.agreedSet !== set) this.#peer(id).voidAttempt(attempt)
+    if (call.attempts.size < call.request.peers.length) return
+    if ([...call.attempts.values()].every(({ agreedSet }) => agreedSet === set)) this.#done(call, set)
+  }
+
+  #done(call: PendingCall<Lane>, set: bigint): void {
+    const { count, peers, onDone } = call.request
+    call.hasEnded = true
+    for (const id of peers) this.#peer(id).settle(call)
+    const { attempts } = call
+    const sessions = [...Array(count).keys()].map(
+      (session) => new Map([...attempts].map(([id, attempt]) => [id, attempt.laneOf(session)])),
+    )
+    this.#callbacks.push(() => onDone({ set, sessions }))
+  }
+
+  #fail(call: PendingCall<Lane>, error: StatewireError): void {
+    if (!this.#end(call)) return
+    this.#callbacks.push(() => call.request.onFailed(error))
+  }
+
+  #end(call: PendingCall<Lane>): boolean {
+    if (call.hasEnded) return false
+    call.hasEnded = true
+    for (const id of call.request.peers) this.#peers.get(id)?.drop(call)
+    return true
   }
 }

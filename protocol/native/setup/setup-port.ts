@@ -2,44 +2,15 @@
  * Owns: what the set-up of sessions needs of the links to one peer, and what it returns to the caller of makeSessions.
  * Independent of: how links count, store and write frames, and what a lane does once its call is done.
  */
+import type { SetupFrame } from '../../../codec/setup-frames.ts'
+import type { StatewireError } from '../../../codec/errors.ts'
 import type { SessionIds } from './session-ids.ts'
 
-export interface WantFrame {
-  readonly type: 'Want'
-  readonly k: number
-  readonly callId: bigint
-  readonly count: number
-  readonly name: string
-}
-
-export interface MakeFrame {
-  readonly type: 'Make'
-  readonly k: number
-  readonly callId: bigint
-  readonly firstId: number
-  readonly windowBytes: number
-}
-
-export interface MadeFrame {
-  readonly type: 'Made'
-  readonly k: number
-  readonly windowBytes: number
-}
-
-export interface RefuseFrame {
-  readonly type: 'Refuse'
-  readonly k: number
-  readonly reason: 'withdrawn' | 'counts-differ' | 'limit'
-  readonly ownCount: number
-}
-
-export interface AgreeFrame {
-  readonly type: 'Agree'
-  readonly k: number
-  readonly set: bigint
-}
-
-export type SetupFrame = WantFrame | MakeFrame | MadeFrame | RefuseFrame | AgreeFrame
+export type WantFrame = Extract<SetupFrame, { type: 'Want' }>
+export type MakeFrame = Extract<SetupFrame, { type: 'Make' }>
+export type MadeFrame = Extract<SetupFrame, { type: 'Made' }>
+export type RefuseFrame = Extract<SetupFrame, { type: 'Refuse' }>
+export type AgreeFrame = Extract<SetupFrame, { type: 'Agree' }>
 
 /** A Want that was passed to the link and may still wait for room in the retransmit buffer. */
 export interface SentWant {
@@ -59,13 +30,16 @@ export interface LanesToOpen {
   /** What the peer granted on each lane; 0 if that is not known yet and {@link SetupPort.grantCredit} follows. */
   readonly creditBytes: number
   /**
-   * Called when one of the lanes ends for another reason than {@link SetupPort.resetLanes}: a Reset of the peer, bad
-   * content, a limit. Calls that come late (the call is done, the attempt is void) have no effect.
+   * To be called when one of the lanes ends, whatever the reason: a Reset of either side, bad content, a limit. It has
+   * no effect once the call is done or the attempt is void, so it may also be called from within `resetLanes`.
    */
   readonly onEnded: () => void
 }
 
-/** The links to one peer. Nothing here may call {@link SessionSetup} back before it returns, `onEnded` aside. */
+/**
+ * The links to one peer. Nothing here may call SessionSetup back before it returns, except `resetLanes`, which may call
+ * `onEnded`.
+ */
 export interface SetupPort<Lane> {
   /** The id of this side is the greater one (G): it assigns the session ids. */
   readonly isGreater: boolean
@@ -77,7 +51,7 @@ export interface SetupPort<Lane> {
   ids(link: number): SessionIds
   /** Sends a frame that is always admitted, before frames of session lanes that are written later. */
   send(link: number, frame: Exclude<SetupFrame, WantFrame>): void
-  /** Sends a Want on link 0, as soon as there is room. It leaves before any frame that is sent later on that lane. */
+  /** Sends a Want on link 0, as soon as there is room. Frames of {@link send} may leave before it. */
   sendWant(frame: WantFrame): SentWant
   /**
    * Reserves the windows of so many lanes in the memory budget. Short of memory, they share equally what is left.
@@ -107,14 +81,14 @@ export interface SetupCall<Lane> {
   readonly count: number
   readonly peers: readonly string[]
   readonly onDone: (result: SetupResult<Lane>) => void
-  readonly onFailed: (error: Error) => void
+  readonly onFailed: (error: StatewireError) => void
 }
 
 /** How far a call is with one of its peers, for messages. */
 export type SetupProgress = 'waiting for an earlier call' | 'waiting for the peer' | 'being set up' | 'paired'
 
 export interface SetupHandle {
-  /** Fails the call (time-out, abort): its attempts are void. `onFailed` is not called. No effect on a call that ended. */
+  /** Ends the call (time-out, abort) without a callback: its attempts are void. No effect on a call that has ended. */
   abort(): void
   /** By peer. */
   progress(): ReadonlyMap<string, SetupProgress>
