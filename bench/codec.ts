@@ -19,6 +19,7 @@ import {
   FrameReader,
   FrameWriter,
   type NetworkValue,
+  type NetworkVecElement,
 } from '../codec/index.ts'
 
 const help = `Usage: codec [--quick] [--json FILE]
@@ -75,7 +76,7 @@ const samples: NetworkValue[] = [
   { type: 'VecRingBit', value: { bits: vectorElements, packed: new Uint8Array(vectorElements / 8).fill(0x5a) } },
   {
     type: 'NetworkVec',
-    value: Array.from({ length: 16 }, (_, index): NetworkValue =>
+    value: Array.from({ length: 16 }, (_, index): NetworkVecElement =>
       index % 2 === 0 ? { type: 'RingElement32', value: index } : { type: 'Bytes', value: new Uint8Array(64) },
     ),
   },

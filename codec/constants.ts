@@ -22,6 +22,8 @@ export const descriptors = {
   VecRingBit: 0x0f,
   RingElementBit1: 0x12,
 } as const
+/** A MessagePack value: only in the native dialect. */
+export const msgPackDescriptor = 0x20
 
 /** session u32 LE + descriptor u8. */
 export const frameHeaderLengthBytes = 5

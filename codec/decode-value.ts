@@ -1,5 +1,6 @@
 /**
- * Owns: body bytes -> NetworkValue, and every rule about what a body may be.
+ * Owns: body bytes -> NetworkValue, and every rule about what a body may be, for the values of both dialects (not
+ * MsgPack: msgpack-decode.ts).
  * Independent of: frames, sessions, length limits (the reader has applied them before).
  *
  * Runs after the frame reader. Bytes and PrfKey are views into the given buffer; ring vectors are copied once, because
@@ -17,7 +18,7 @@ import {
   maxFixedBodyLengthBytes,
   readUint32,
 } from './frame-length.ts'
-import type { NetworkValue, RingElementBitValue } from './values.ts'
+import type { NetworkValue, NetworkVecElement, RingElementBitValue } from './values.ts'
 
 // Frozen and shared: a list of 64 MiB of one-byte bits would otherwise become 64 Mi objects.
 const bit0: RingElementBitValue = Object.freeze({ type: 'RingElementBit', value: false })
@@ -207,8 +208,8 @@ function copyInto(
   new Uint8Array(vector.buffer).set(new Uint8Array(buffer.buffer, buffer.byteOffset + start, end - start))
 }
 
-function decodeNetworkVec(buffer: Uint8Array, start: number, end: number): NetworkValue[] {
-  const values: NetworkValue[] = []
+function decodeNetworkVec(buffer: Uint8Array, start: number, end: number): NetworkVecElement[] {
+  const values: NetworkVecElement[] = []
   for (let offset = start; offset < end;) {
     const descriptor = buffer[offset]!
     const length = bodyLength(buffer, offset, end - offset)
@@ -227,7 +228,7 @@ function decodeNetworkVec(buffer: Uint8Array, start: number, end: number): Netwo
       )
     }
     offset = bodyStart + length
-    values.push(decodeBody(descriptor, buffer, bodyStart, offset))
+    values.push(decodeBody(descriptor, buffer, bodyStart, offset) as NetworkVecElement)
   }
   return values
 }

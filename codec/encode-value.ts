@@ -14,6 +14,7 @@ import {
   maxUint48,
   maxUint64,
   maxUint128,
+  msgPackDescriptor,
   prfCheckLengthBytes,
   prfKeyLengthBytes,
   ring48LengthBytes,
@@ -21,6 +22,8 @@ import {
 } from './constants.ts'
 import { InvalidValueError } from './errors.ts'
 import { formatValue } from './format-value.ts'
+import { writeMsgPack } from './msgpack-encode.ts'
+import { measureMsgPack } from './msgpack-measure.ts'
 import type { NetworkValue, NetworkValueType } from './values.ts'
 
 const prefixLengthBytes = 1 + lengthFieldLengthBytes
@@ -28,6 +31,7 @@ const prefixLengthBytes = 1 + lengthFieldLengthBytes
 /** A record, so that the compiler requires every type. Used in the message about an unknown name. */
 const knownTypes: Record<NetworkValueType, true> = {
   Bytes: true,
+  MsgPack: true,
   NetworkVec: true,
   RingElementBit: true,
   RingElement16: true,
@@ -102,6 +106,8 @@ export function encodedLength(value: NetworkValue): number {
       return requirePackedBits(value.value.bits, value.value.packed)
     case 'NetworkVec':
       return lengthPrefixed(requireList(value.value), 'NetworkVec')
+    case 'MsgPack':
+      return lengthPrefixed(measureMsgPack(value.value).lengthBytes, 'MsgPack')
     default:
       throw new InvalidValueError(
         `type must be the name of a network value (${typeNames}); it is ` +
@@ -179,6 +185,12 @@ export function writeCheckedValue(value: NetworkValue, target: Uint8Array, offse
       writeUint32(target, offset + 1, end - offset - prefixLengthBytes)
       return end
     }
+    case 'MsgPack': {
+      const end = writeMsgPack(value.value, target, offset + prefixLengthBytes)
+      target[offset] = msgPackDescriptor
+      writeUint32(target, offset + 1, end - offset - prefixLengthBytes)
+      return end
+    }
   }
 }
 
@@ -236,10 +248,13 @@ function writeVecRing48(vector: Float64Array, target: Uint8Array, offset: number
 
 // ---- checks -----------------------------------------------------------------------------------------------------
 
-/** All types may stand in a NetworkVec except these four. */
-function isListElement(type: NetworkValueType): boolean {
-  return type !== 'NetworkVec' && type !== 'PrfKey' && type !== 'StateChecksum' && type !== 'PrfCheck'
-}
+const notInLists: ReadonlySet<NetworkValueType> = new Set([
+  'NetworkVec',
+  'PrfKey',
+  'StateChecksum',
+  'PrfCheck',
+  'MsgPack',
+])
 
 function requireList(list: NetworkValue[]): number {
   if (!Array.isArray(list)) throw wrongType('NetworkVec.value', 'an array', list)
@@ -247,7 +262,7 @@ function requireList(list: NetworkValue[]): number {
   for (let index = 0; index < list.length; index += 1) {
     const element = list[index]!
     requireObject(element, `NetworkVec.value[${String(index)}]`)
-    if (!isListElement(element.type))
+    if (notInLists.has(element.type))
       throw new InvalidValueError(`NetworkVec.value[${String(index)}] must not be a ${element.type}.`)
     try {
       totalBytes += encodedLength(element)

@@ -132,6 +132,13 @@ export const errorCodes = {
   ERR_MSGPACK_DEPTH: permanent('MessagePack containers are nested more than 32 deep.'),
   ERR_MSGPACK_LENGTH: permanent('A MessagePack container declares more elements than its remaining bytes can hold.'),
   ERR_MSGPACK_EXT: permanent('A MessagePack value has an extension type other than timestamp.'),
+  ERR_MSGPACK_TIMESTAMP: permanent(
+    'A MessagePack timestamp has more than 999,999,999 nanoseconds, or is outside the range of Date.',
+  ),
+  ERR_MSGPACK_TEXT: permanent('A text in a MessagePack value is not UTF-8, or is longer than 256 MiB.'),
+  ERR_MSGPACK_COST: permanent(
+    'A MessagePack value has more parts than 128 MiB of memory may hold, by the estimate of docs/protocol.md.',
+  ),
   ERR_MSGPACK_RESERVED: permanent('A MessagePack value contains the reserved byte 0xc1.'),
   ERR_MSGPACK_KEY_TYPE: permanent('A key of a MessagePack map is not a string.'),
   ERR_MSGPACK_KEY_FORBIDDEN: permanent('A key of a MessagePack map is __proto__, constructor or prototype.'),

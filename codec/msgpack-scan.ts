@@ -1,19 +1,28 @@
 /**
- * Owns: the MessagePack scan over the bytes of a value before any library decodes them (docs/protocol.md, native).
+ * Owns: the MessagePack scan over the bytes of a value before they are decoded (docs/protocol.md, native).
  * Independent of: decoding, and what a value means.
  *
- * One pass, no recursion, no allocation. The decoding library allocates an array as soon as it has read its length, and
- * nests without limit: 300 bytes of nested array headers crash a Node process. A value that passes contains as many
- * elements as it declares and is at most 32 containers deep, so decoding allocates in proportion to the bytes.
+ * One pass, no recursion, no allocation. A value that passes contains as many elements as it declares, is at most 32
+ * containers deep, has only valid text, and costs its reader at most msgpackCostMax. So it can be decoded at any later
+ * time without an error.
  *
  * A finding is a value, not an exception: a bad value ends its lane and not the connection.
  */
-
-/** A container inside this many containers is rejected. */
-export const msgpackDepthMax = 32
+import { msgpackCostMax, msgpackCosts, msgpackDepthMax, msgpackTextLengthBytesMax } from './msgpack-limits.ts'
+import { isUtf8 } from './utf8.ts'
 
 export type MsgPackRule =
-  'truncated' | 'trailing-bytes' | 'depth' | 'length' | 'ext' | 'reserved' | 'key-type' | 'key-forbidden'
+  | 'truncated'
+  | 'trailing-bytes'
+  | 'depth'
+  | 'length'
+  | 'ext'
+  | 'timestamp'
+  | 'reserved'
+  | 'text'
+  | 'key-type'
+  | 'key-forbidden'
+  | 'cost'
 
 export interface MsgPackFault {
   readonly rule: MsgPackRule
@@ -21,14 +30,10 @@ export interface MsgPackFault {
   readonly offset: number
 }
 
-/**
- * Which 64-bit integers occur. JavaScript has two types for them, and the library returns only one of the two. `small`:
- * all within ±2^53, where a number is exact. `large`: all outside. `mixed`: both.
- */
-export type MsgPackWideIntegers = 'none' | 'small' | 'large' | 'mixed'
-
 export type MsgPackScan =
-  { readonly fault: MsgPackFault } | { readonly fault: null; readonly wideIntegers: MsgPackWideIntegers }
+  | { readonly fault: MsgPackFault }
+  /** `cost`: what decoding allocates, as estimated by msgpackCosts. */
+  | { readonly fault: null; readonly cost: number }
 
 const forbiddenKeys = ['__proto__', 'constructor', 'prototype'].map((key) => Buffer.from(key, 'latin1'))
 
@@ -61,7 +66,9 @@ const lengthFieldBytes = byHead({ 0xc4: 1, 0xc5: 2, 0xc6: 4, 0xd9: 1, 0xda: 2, 0
 const extLengthFieldBytes = byHead({ 0xc7: 1, 0xc8: 2, 0xc9: 4 })
 const fixedExtLengthBytes = byHead({ 0xd4: 1, 0xd5: 2, 0xd6: 4, 0xd7: 8, 0xd8: 16 })
 const timestampType = 0xff
-const uint64Head = 0xcf
+const nanosecondsMax = 999_999_999
+/** Dates end this many milliseconds before and after 1970. */
+const dateMsMax = 8.64e15
 
 /** Scans `buffer[start, end)`, which must be exactly one value. */
 export function scanMsgPack(buffer: Uint8Array, start: number, end: number): MsgPackScan {
@@ -83,8 +90,7 @@ class Scan {
   readonly #isMap = new Uint8Array(msgpackDepthMax)
   /** The text that was skipped last. */
   #textLengthBytes = 0
-  #smallIntegers = false
-  #largeIntegers = false
+  #cost = 0
 
   constructor(buffer: Uint8Array, start: number, end: number) {
     this.#buffer = buffer
@@ -96,13 +102,11 @@ class Scan {
   run(): MsgPackScan {
     do {
       const at = this.#offset
-      const rule = this.#isKeyNext() ? this.#key() : this.#value()
+      const rule = (this.#isKeyNext() ? this.#key() : this.#value()) ?? (this.#cost > msgpackCostMax ? 'cost' : null)
       if (rule !== null) return { fault: { rule, offset: at - this.#start } }
     } while (this.#closeFull())
     if (this.#offset < this.#end) return { fault: { rule: 'trailing-bytes', offset: this.#offset - this.#start } }
-    if (this.#smallIntegers && this.#largeIntegers) return { fault: null, wideIntegers: 'mixed' }
-    if (this.#smallIntegers) return { fault: null, wideIntegers: 'small' }
-    return { fault: null, wideIntegers: this.#largeIntegers ? 'large' : 'none' }
+    return { fault: null, cost: this.#cost }
   }
 
   /** Leaves the containers that are complete. @returns whether another value is expected */
@@ -122,6 +126,7 @@ class Scan {
       return head === 0xc1 ? 'reserved' : 'key-type'
     const rule = this.#value()
     if (rule !== null) return rule
+    this.#cost += msgpackCosts.key - msgpackCosts.text
     // The value has just been skipped, so its bytes end here.
     for (const key of forbiddenKeys) if (this.#isText(key)) return 'key-forbidden'
     return null
@@ -144,7 +149,10 @@ class Scan {
       this.#missing[this.#depth - 1]! -= 1
       this.#owed -= 1
     }
-    if (head <= 0x7f || head >= 0xe0) return null
+    if (head <= 0x7f || head >= 0xe0) {
+      this.#cost += msgpackCosts.small
+      return null
+    }
     if (head <= 0x8f) return this.#enter(head & 0x0f, true)
     if (head <= 0x9f) return this.#enter(head & 0x0f, false)
     if (head <= 0xbf) return this.#skipText(head & 0x1f)
@@ -156,13 +164,16 @@ class Scan {
     if (head >= 0xdc) return this.#container(head)
     const fixed = fixedPayloadLengthBytes[head]!
     if (fixed !== no) {
-      if ((head === uint64Head || head === 0xd3) && this.#end - this.#offset >= 8) this.#recordWide(head)
+      this.#cost += fixed >= 4 && head !== 0xd2 ? msgpackCosts.number : msgpackCosts.small
       return this.#skip(fixed)
     }
     const field = lengthFieldBytes[head]!
     if (field !== no) {
       const length = this.#readLength(field)
-      return length < 0 ? 'truncated' : this.#skipText(length)
+      if (length < 0) return 'truncated'
+      if (head >= 0xd9) return this.#skipText(length)
+      this.#cost += msgpackCosts.binary
+      return this.#skip(length)
     }
     return this.#ext(head)
   }
@@ -176,6 +187,7 @@ class Scan {
     if (this.#depth === msgpackDepthMax) return 'depth'
     const values = isMap ? 2 * count : count
     if (values > this.#end - this.#offset - this.#owed) return 'length'
+    this.#cost += isMap ? msgpackCosts.map : msgpackCosts.array
     this.#missing[this.#depth] = values
     this.#isMap[this.#depth] = isMap ? 1 : 0
     this.#depth += 1
@@ -188,12 +200,27 @@ class Scan {
     const length = field === no ? fixedExtLengthBytes[head]! : this.#readLength(field)
     if (length < 0 || this.#offset >= this.#end) return 'truncated'
     if (this.#buffer[this.#offset] !== timestampType || (length !== 4 && length !== 8 && length !== 12)) return 'ext'
-    return this.#skip(1 + length)
+    this.#cost += msgpackCosts.timestamp
+    const payload = this.#offset + 1
+    const rule = this.#skip(1 + length)
+    return rule ?? (this.#isDate(payload, length) ? null : 'timestamp')
+  }
+
+  #isDate(at: number, lengthBytes: number): boolean {
+    if (lengthBytes === 4) return true
+    const first = readUint32BE(this.#buffer, at)
+    if (lengthBytes === 8) return first >>> 2 <= nanosecondsMax
+    const seconds = (readUint32BE(this.#buffer, at + 4) | 0) * 0x1_0000_0000 + readUint32BE(this.#buffer, at + 8)
+    return first <= nanosecondsMax && Math.abs(seconds * 1000 + Math.floor(first / 1_000_000)) <= dateMsMax
   }
 
   #skipText(lengthBytes: number): MsgPackRule | null {
     this.#textLengthBytes = lengthBytes
-    return this.#skip(lengthBytes)
+    this.#cost += msgpackCosts.text
+    const start = this.#offset
+    const rule = this.#skip(lengthBytes)
+    if (rule !== null) return rule
+    return lengthBytes <= msgpackTextLengthBytesMax && isUtf8(this.#buffer, start, this.#offset) ? null : 'text'
   }
 
   #skip(lengthBytes: number): MsgPackRule | null {
@@ -210,20 +237,11 @@ class Scan {
     this.#offset += fieldBytes
     return length
   }
+}
 
-  /** Within ±2^53 or not, from the next 8 bytes, without creating a bigint. */
-  #recordWide(head: number): void {
-    const unsigned = this.#readUint32(this.#offset)
-    const high = head === uint64Head ? unsigned : unsigned | 0
-    const low = this.#readUint32(this.#offset + 4)
-    const isSmall = (high >= -0x20_0000 && high < 0x20_0000) || (high === 0x20_0000 && low === 0)
-    if (isSmall) this.#smallIntegers = true
-    else this.#largeIntegers = true
-  }
-  #readUint32(offset: number): number {
-    const buffer = this.#buffer
-    return (
-      ((buffer[offset]! << 24) | (buffer[offset + 1]! << 16) | (buffer[offset + 2]! << 8) | buffer[offset + 3]!) >>> 0
-    )
-  }
+/** Big-endian u32 at `offset`; four bytes must be available. */
+export function readUint32BE(buffer: Uint8Array, offset: number): number {
+  return (
+    ((buffer[offset]! << 24) | (buffer[offset + 1]! << 16) | (buffer[offset + 2]! << 8) | buffer[offset + 3]!) >>> 0
+  )
 }

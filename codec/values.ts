@@ -85,17 +85,16 @@ export interface BytesValue {
   value: Uint8Array
 }
 /**
- * A list of ring elements, ring vectors and Bytes. PrfKey, StateChecksum, PrfCheck and nested lists are not allowed on
- * the wire; the encoder rejects them with ERR_INVALID_VALUE.
+ * A list of ring elements, ring vectors and Bytes. PrfKey, StateChecksum, PrfCheck, MsgPack and nested lists are not
+ * allowed on the wire; the encoder rejects them with ERR_INVALID_VALUE.
  */
 export interface NetworkVecValue {
   type: 'NetworkVec'
-  value: NetworkValue[]
+  value: NetworkVecElement[]
 }
 
-/** One value on a session. `type` is the name in the wire contract. */
-export type NetworkValue =
-  | PrfKeyValue
+/** What a NetworkVec may hold. */
+export type NetworkVecElement =
   | RingElementBitValue
   | RingElement16Value
   | RingElement32Value
@@ -106,10 +105,32 @@ export type NetworkValue =
   | VecRing48Value
   | VecRing64Value
   | VecRingBitValue
-  | StateChecksumValue
-  | PrfCheckValue
   | BytesValue
-  | NetworkVecValue
+
+/**
+ * What a MessagePack value holds. Arrives as it was sent, except: a `bigint` within ±2^53 arrives as a `number`, a
+ * Buffer as a Uint8Array, and properties that are `undefined` are left out.
+ */
+export type MsgPackData =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | Date
+  | readonly MsgPackData[]
+  | { readonly [key: string]: MsgPackData | undefined }
+
+/** Only in the native dialect. */
+export interface MsgPackValue {
+  type: 'MsgPack'
+  value: MsgPackData
+}
+
+/** One value on a session. `type` is the name in the wire contract. */
+export type NetworkValue =
+  NetworkVecElement | PrfKeyValue | StateChecksumValue | PrfCheckValue | NetworkVecValue | MsgPackValue
 
 /** The name of a value's type, as in the wire contract. */
 export type NetworkValueType = NetworkValue['type']

@@ -16,6 +16,8 @@ import type { NetworkValue } from '../codec/values.ts'
 export interface UnreadValue {
   value: NetworkValue
   readonly costBytes: number
+  /** `value` is the bytes of a MessagePack value that was checked; it is decoded when it is read. */
+  readonly isMsgPack?: boolean
 }
 
 /** Unread values may hold this many times their own bytes. */

@@ -5,6 +5,7 @@
  * A session is a lane on the link to each of its peers. To the rest of the runtime a lane is an opaque handle.
  */
 import { StatewireError } from '../codec/errors.ts'
+import { decodeCheckedMsgPack } from '../codec/msgpack-decode.ts'
 import type { NetworkValue } from '../codec/values.ts'
 import { Deque } from './deque.ts'
 import type { UnreadValue } from './kept-views.ts'
@@ -104,7 +105,12 @@ export class Lane {
 
   /** `deliver` would copy a value with a body of this length, so it may be a view of borrowed memory. */
   packs(bodyLengthBytes: number): boolean {
-    return this.#handler === null && this.#waiters.length === 0 && isPackableBody(bodyLengthBytes)
+    return !this.isAwaiting && isPackableBody(bodyLengthBytes)
+  }
+
+  /** The next value goes to a handler or to a call that waits, and not to the queue. */
+  get isAwaiting(): boolean {
+    return this.#handler !== null || this.#waiters.length > 0
   }
 
   /** The handler uses a value during its call only, so its memory can be reused. */
@@ -116,8 +122,12 @@ export class Lane {
     return this.#handler
   }
 
-  /** Life of a byte 11/12: a value finds its lane's handler, a waiter, or the queue. */
-  deliver(value: NetworkValue, costBytes: number): number {
+  /**
+   * Life of a byte 11/12: a value finds its lane's handler, a waiter, or the queue.
+   * @param isMsgPack `value` is the bytes of a MessagePack value that was checked, for the queue; not if {@link
+   *   isAwaiting}
+   */
+  deliver(value: NetworkValue, costBytes: number, isMsgPack = false): number {
     this.received++
     if (this.#handler !== null) {
       const result: unknown = this.#handler(value)
@@ -130,21 +140,21 @@ export class Lane {
       return 0
     }
     this.#unreadItems++
-    if (isPackable(value, costBytes)) this.#park(value, costBytes)
+    if (isPackable(value, costBytes)) this.#park(value, costBytes, isMsgPack)
     else {
-      const unread: UnreadValue = { value, costBytes }
+      const unread: UnreadValue = { value, costBytes, isMsgPack }
       this.#unread.push(unread)
       this.#owner.onUnread(unread)
     }
     return costBytes
   }
 
-  #park(value: NetworkValue, costBytes: number): void {
+  #park(value: NetworkValue, costBytes: number, isMsgPack: boolean): void {
     const last = this.#unread.last()
     const before = last instanceof WaitingValues ? last : undefined
-    if (before?.add(value, costBytes) === true) return
+    if (before?.add(value, costBytes, isMsgPack) === true) return
     const parked = new WaitingValues(before)
-    parked.add(value, costBytes)
+    parked.add(value, costBytes, isMsgPack)
     this.#unread.push(parked)
   }
 
@@ -183,7 +193,7 @@ export class Lane {
     }
     if (next instanceof ConnectionLostError) throw next
     this.#owner.onTaken(next.costBytes)
-    return next.value
+    return decoded(next)
   }
 
   /** Waits for the next value; the returned function gives up. Call only after `take` returned nothing. */
@@ -223,7 +233,7 @@ export class Lane {
       if (next === undefined) return
       if (!(next instanceof ConnectionLostError)) this.#owner.onTaken(next.costBytes)
       try {
-        this.#watch(next instanceof ConnectionLostError ? onLost?.(next) : handler(next.value))
+        this.#watch(next instanceof ConnectionLostError ? onLost?.(next) : handler(decoded(next)))
       } catch (error) {
         return this.#rejected(error)
       }
@@ -267,4 +277,10 @@ export class Lane {
       if (!(item instanceof ConnectionLostError)) costBytes += item.costBytes
     return costBytes
   }
+}
+
+function decoded({ value, isMsgPack }: UnreadValue): NetworkValue {
+  return isMsgPack === true && value.type === 'Bytes'
+    ? { type: 'MsgPack', value: decodeCheckedMsgPack(value.value, 0) }
+    : value
 }

@@ -5,8 +5,10 @@
  * Credit counts bytes on the wire. An empty value is 9 bytes there but 200 bytes as objects: 64 KiB of such values
  * would be 1.5 MB. Packed, they cost what credit counts.
  */
+import { msgPackDescriptor } from '../codec/constants.ts'
 import { decodeBody } from '../codec/decode-value.ts'
 import { encodedLength, writeCheckedValue } from '../codec/encode-value.ts'
+import { decodeMsgPackBody } from '../codec/msgpack-decode.ts'
 import type { NetworkValue } from '../codec/values.ts'
 
 /** Descriptor and body. A longer value costs little more as an object than its own bytes. */
@@ -49,8 +51,12 @@ export class WaitingValues {
     return this.#values
   }
 
-  /** @param value {@link isPackable} @returns false if there is no room left */
-  add(value: NetworkValue, costBytes: number): boolean {
+  /**
+   * @param value {@link isPackable}
+   * @param isMsgPack the value is the bytes of a MessagePack value that was checked
+   * @returns false if there is no room left
+   */
+  add(value: NetworkValue, costBytes: number, isMsgPack = false): boolean {
     const lengthBytes = encodedLength(value)
     const at = this.#end
     if (at + headLengthBytes + lengthBytes > this.#memory.length) return false
@@ -58,6 +64,7 @@ export class WaitingValues {
     this.#memory[at + 1] = costBytes
     this.#memory[at + 2] = costBytes >>> 8
     this.#end = writeCheckedValue(value, this.#memory, at + headLengthBytes)
+    if (isMsgPack) this.#memory[at + headLengthBytes] = msgPackDescriptor
     this.#values++
     return true
   }
@@ -72,7 +79,10 @@ export class WaitingValues {
     this.#start = end
     this.#values--
     return {
-      value: decodeBody(memory[start] as number, memory, start + 1, end),
+      value:
+        memory[start] === msgPackDescriptor
+          ? decodeMsgPackBody(memory, start + 1)
+          : decodeBody(memory[start] as number, memory, start + 1, end),
       costBytes: (memory[at + 1] as number) | ((memory[at + 2] as number) << 8),
     }
   }

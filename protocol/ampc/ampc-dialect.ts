@@ -4,7 +4,7 @@
  */
 import { ControlFrameReader, encodeControlFrame } from '../../codec/control-frame-reader.ts'
 import { encodedLength } from '../../codec/encode-value.ts'
-import { InvalidValueError } from '../../codec/errors.ts'
+import { InvalidValueError, StatewireError } from '../../codec/errors.ts'
 import { FrameReader } from '../../codec/frame-reader.ts'
 import type { EncodedFrame } from '../../codec/frame-writer.ts'
 import type { NetworkValue } from '../../codec/values.ts'
@@ -18,9 +18,14 @@ const measured = new Set(['VecRing16', 'VecRing32', 'VecRing48', 'VecRing64', 'V
 /**
  * A value that the other side would refuse is not sent: the refusal would end the connection for all of its sessions.
  */
-function checkLength(value: NetworkValue, maxLengthBytes: number): void {
+function checkValue(value: NetworkValue, maxLengthBytes: number): void {
   // Most values are short Bytes: one comparison. The encoder reports what is not a value.
   const type = value?.type
+  if (type === 'MsgPack')
+    throw new StatewireError(
+      'ERR_DIALECT_UNSUPPORTED',
+      'The ampc dialect has no MsgPack values. Send Bytes, or use the native dialect.',
+    )
   const lengthBytes =
     type === 'Bytes' ? value.value?.length : measured.has(type) ? encodedLength(value) - prefixLengthBytes : 0
   if (lengthBytes > maxLengthBytes)
@@ -30,6 +35,7 @@ function checkLength(value: NetworkValue, maxLengthBytes: number): void {
 }
 
 function controlFrame(value: NetworkValue): EncodedFrame {
+  checkValue(value, Infinity)
   const frame = encodeControlFrame(value)
   return { parts: [frame], lengthBytes: frame.length, block: null }
 }
@@ -43,11 +49,11 @@ export const ampcDialect: Dialect = {
     name: 'sessions',
     createReader: (sink) => new FrameReader({ maxMessageLengthBytes }, sink),
     write: (writer, lane, value, transfer) => {
-      checkLength(value, maxMessageLengthBytes)
+      checkValue(value, maxMessageLengthBytes)
       return writer.writeFrame(lane, value, transfer)
     },
     encode: (writer, lane, value, transfer) => {
-      checkLength(value, maxMessageLengthBytes)
+      checkValue(value, maxMessageLengthBytes)
       return writer.encode(lane, value, transfer)
     },
   }),

@@ -13,6 +13,12 @@ const channelRows: Row[] = [
   ...peerRows('send', ({ channel }, peer) => channel.send(peer, number(1)), 'a peer of this control channel'),
   ...peerRows('receive', ({ channel }, peer) => channel.receive(peer), 'a peer of this control channel'),
   ...valueRows('send', ({ channel, peer }, value) => channel.send(peer, value)),
+  [
+    'send with a MsgPack value',
+    ({ channel, peer }) => channel.send(peer, { type: 'MsgPack', value: 1 }),
+    'ERR_DIALECT_UNSUPPORTED',
+    'The ampc dialect has no MsgPack values. Send Bytes',
+  ],
   ...callRows('send', ({ channel, peer }, options) => channel.send(peer, number(1), options)),
   ...callRows('receive', ({ channel, peer }, options) => channel.receive(peer, options)),
   ...callRows('sync', ({ channel }, options) => channel.sync(options)),

@@ -69,7 +69,7 @@ export const peerRows = (name: string, call: (live: Live, peer: never) => unknow
   ])
 
 const typeNames =
-  'Bytes, NetworkVec, RingElementBit, RingElement16, RingElement32, RingElement48, RingElement64, VecRingBit, VecRing16, VecRing32, VecRing48, VecRing64, PrfKey, PrfCheck, StateChecksum'
+  'Bytes, MsgPack, NetworkVec, RingElementBit, RingElement16, RingElement32, RingElement48, RingElement64, VecRingBit, VecRing16, VecRing32, VecRing48, VecRing64, PrfKey, PrfCheck, StateChecksum'
 const wrongValues: [unknown, string][] = [
   [undefined, 'value'],
   [null, 'value'],
@@ -100,6 +100,7 @@ const wrongValues: [unknown, string][] = [
   [{ type: 'VecRing48', value: [2 ** 48] }, 'VecRing48.value'],
   [{ type: 'VecRingBit', value: { bits: 9, packed: new Uint8Array(1) } }, 'VecRingBit.value'],
   [{ type: 'NetworkVec', value: 7 }, 'NetworkVec.value'],
+  [{ type: 'NetworkVec', value: [{ type: 'MsgPack', value: 1 }] }, 'NetworkVec.value[0] must not be a MsgPack.'],
   [{ type: 'NetworkVec', value: [{ type: 'RingElement16', value: -1 }] }, 'RingElement16.value'],
   [{ type: 'NetworkVec', value: [{ type: 'NetworkVec', value: [] }] }, 'NetworkVec.value'],
 ]

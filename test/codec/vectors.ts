@@ -3,7 +3,7 @@
  * Independent of: the codec under test.
  */
 import { readFileSync } from 'node:fs'
-import type { NetworkValue } from '../../codec/index.ts'
+import type { NetworkValue, NetworkVecElement } from '../../codec/index.ts'
 
 /** A value in the notation of the vectors: integers as decimal strings, bytes as hex. */
 export interface Notation {
@@ -93,7 +93,9 @@ export function fromNotation({ type, value }: Notation): NetworkValue {
       return { type, value: { irises: BigInt(irises), graph: BigInt(graph) } }
     }
     case 'NetworkVec':
-      return { type, value: (value as Notation[]).map(fromNotation) }
+      return { type, value: (value as Notation[]).map(fromNotation) as NetworkVecElement[] }
+    default:
+      throw new Error(`there are no vectors of ${type}`)
   }
 }
 
@@ -123,5 +125,7 @@ export function toNotation(value: NetworkValue): Notation {
       return { type, value: { irises: String(value.value.irises), graph: String(value.value.graph) } }
     case 'NetworkVec':
       return { type, value: value.value.map(toNotation) }
+    default:
+      throw new Error(`there are no vectors of ${type}`)
   }
 }

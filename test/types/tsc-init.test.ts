@@ -108,7 +108,7 @@ beforeAll(async () => {
   const installed = path.join(project, 'node_modules/statewire')
   mkdirSync(installed, { recursive: true })
   copyFileSync(path.join(root, 'package.json'), path.join(installed, 'package.json'))
-  for (const name of ['xstate', '@msgpack', '@types', 'undici-types']) {
+  for (const name of ['xstate', '@types', 'undici-types']) {
     symlinkSync(path.join(root, 'node_modules', name), path.join(project, 'node_modules', name))
   }
   writeFileSync(path.join(project, 'package.json'), '{ "name": "user", "type": "module" }\n')

@@ -56,7 +56,7 @@ export function reuse(value: NetworkValue, how: Reuse): void {
 }
 
 export function isDetached(value: NetworkValue): boolean {
-  return typeof value.value === 'object' && 'buffer' in value.value && value.value.byteLength === 0
+  return ArrayBuffer.isView(value.value) && value.value.byteLength === 0
 }
 
 function fillOf(life: number, place: number): number {

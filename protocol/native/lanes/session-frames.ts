@@ -3,9 +3,15 @@
  * session.
  * Independent of: how sessions begin and end (session-lanes.ts); counting and sockets.
  */
-import { frameHeaderLengthBytes } from '../../../codec/constants.ts'
+import {
+  descriptors,
+  frameHeaderLengthBytes,
+  lengthFieldLengthBytes,
+  msgPackDescriptor,
+} from '../../../codec/constants.ts'
 import { isView } from '../../../codec/decode-value.ts'
 import { ProtocolError } from '../../../codec/errors.ts'
+import { checkMsgPack, decodeMsgPackBody } from '../../../codec/msgpack-decode.ts'
 import { nativeDescriptors } from '../../../codec/native-frames.ts'
 import type { NetworkValue } from '../../../codec/values.ts'
 import type { KeptViews } from '../../kept-views.ts'
@@ -77,22 +83,39 @@ export class SessionFrames implements LaneKindHandler {
     const mayBorrow = lane.isBorrowing || lane.packs(bodyLengthBytes)
     let value: NetworkValue
     try {
-      value = this.#kept.decode(descriptor, buffer, bodyStart, bodyEnd, mayBorrow)
+      value =
+        descriptor === msgPackDescriptor
+          ? this.#checkedMsgPack(lane, buffer, bodyStart, bodyEnd, mayBorrow)
+          : this.#kept.decode(descriptor, buffer, bodyStart, bodyEnd, mayBorrow)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       // The length of the frame was correct, so the socket and the other lanes stay.
       this.#lanes.refuse(lane, error, 'bad-value')
       return false
     }
-    return this.#deliver(lane, value, frameLengthBytes)
+    return this.#deliver(lane, value, frameLengthBytes, descriptor === msgPackDescriptor)
   }
 
-  #deliver(lane: NativeLane, value: NetworkValue, frameLengthBytes: number): boolean {
+  /** Nothing reads it yet: its bytes, because its objects may need a hundred times their memory. */
+  #checkedMsgPack(
+    lane: NativeLane,
+    buffer: Buffer,
+    bodyStart: number,
+    bodyEnd: number,
+    mayBorrow: boolean,
+  ): NetworkValue {
+    checkMsgPack(buffer, bodyStart + lengthFieldLengthBytes, bodyEnd)
+    if (lane.isAwaiting) return decodeMsgPackBody(buffer, bodyStart)
+    // The body of Bytes has the same form.
+    return this.#kept.decode(descriptors.Bytes, buffer, bodyStart, bodyEnd, mayBorrow)
+  }
+
+  #deliver(lane: NativeLane, value: NetworkValue, frameLengthBytes: number, isMsgPack: boolean): boolean {
     // Read before the call, in which the handler may change.
     const { isBorrowing } = lane
     let unreadBytes = 0
     try {
-      unreadBytes = lane.deliver(value, frameLengthBytes)
+      unreadBytes = lane.deliver(value, frameLengthBytes, isMsgPack)
     } catch (error) {
       this.#onHandlerFailed(lane, error)
     }

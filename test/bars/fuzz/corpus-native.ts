@@ -21,7 +21,7 @@ import {
   responsesLane,
 } from '../../../codec/native-frames.ts'
 import { encodeSetupFrame } from '../../../codec/setup-frames.ts'
-import { encodeMsgPack } from '../../../protocol/native/lanes/msgpack.ts'
+import { encodeMsgPack } from '../../../codec/index.ts'
 
 export function messagesAndRequests(): Buffer[] {
   const headers = Buffer.from(encodeMsgPack({ to: 'all' }))

@@ -28,7 +28,7 @@ import {
 } from '../../../codec/native-frames.ts'
 import { encodeMessage } from '../../../codec/message-frames.ts'
 import { inPieces, longFrames, messagesAndRequests, setupConversations } from './corpus-native.ts'
-import { encodeMsgPack } from '../../../protocol/native/lanes/msgpack.ts'
+import { encodeMsgPack } from '../../../codec/index.ts'
 
 export const ownKey = new Uint8Array(32).fill(1)
 export const peerKey = new Uint8Array(32).fill(2)

@@ -5,7 +5,7 @@
  */
 import { ControlFrameReader, decodeValue, FrameReader, ProtocolError } from '../../../codec/index.ts'
 import { NativeFrameReader } from '../../../codec/native-frame-reader.ts'
-import { decodeMsgPack } from '../../../protocol/native/lanes/msgpack.ts'
+import { decodeMsgPack } from '../../../codec/index.ts'
 import { mebibyte } from '../bar.ts'
 import type { Bar, BarContext } from '../bar.ts'
 
@@ -62,7 +62,7 @@ function msgpackBombs(): Bomb[] {
     msgpack(
       'constructor in over-long UTF-8',
       hex(`81ac c1a3 ${Buffer.from('onstructor').toString('hex')} c0`),
-      'ERR_MSGPACK_KEY_FORBIDDEN',
+      'ERR_MSGPACK_TEXT',
     ),
     msgpack('c1', hex('c1'), 'ERR_MSGPACK_RESERVED'),
     msgpack('c1 inside', hex('92c0c1'), 'ERR_MSGPACK_RESERVED'),
@@ -80,7 +80,12 @@ function msgpackBombs(): Bomb[] {
     msgpack('16 Ki empty maps', Buffer.concat([hex('dc4000'), Buffer.alloc(16_384, 0x80)]), null),
     msgpack('1 MiB of binary', Buffer.concat([hex('c600100000'), Buffer.alloc(mebibyte)]), null),
     msgpack('2^64-1', hex('cfffffffffffffffff'), null),
-    msgpack('text that is no UTF-8', hex('a3ff fe80'), null),
+    msgpack('text that is no UTF-8', hex('a3ff fe80'), 'ERR_MSGPACK_TEXT'),
+    msgpack(
+      '64 MiB of nil',
+      Buffer.concat([hex('dd03fffffb'), Buffer.alloc(64 * mebibyte - 5, 0xc0)]),
+      'ERR_MSGPACK_COST',
+    ),
   ]
 }
 

@@ -7,8 +7,8 @@ import * as clientHello from '../../../codec/client-hello.ts'
 import * as hello from '../../../codec/hello.ts'
 import * as legible from '../../../codec/sanitize.ts'
 import * as codecLimits from '../../../codec/limits.ts'
-import * as msgpackScan from '../../../codec/msgpack-scan.ts'
 import * as messageFrames from '../../../codec/message-frames.ts'
+import * as msgpackLimits from '../../../codec/msgpack-limits.ts'
 import * as nativeFrames from '../../../codec/native-frames.ts'
 import * as admission from '../../../protocol/admission.ts'
 import * as lane from '../../../protocol/lane.ts'
@@ -24,6 +24,7 @@ import { outcomeOf } from './limits/case.ts'
 import { countCases } from './limits/counts.ts'
 import { helloCases } from './limits/hello.ts'
 import { nativeFrameCases } from './limits/native-frames.ts'
+import { msgpackCases } from './limits/msgpack.ts'
 import { optionCases } from './limits/options.ts'
 import { timeCases } from './limits/times.ts'
 import { wireCases } from './limits/wire.ts'
@@ -33,8 +34,8 @@ const tables: readonly Readonly<Record<string, unknown>>[] = [
   legible,
   clientHello,
   hello,
-  msgpackScan,
   messageFrames,
+  msgpackLimits,
   nativeFrames,
   admission,
   lane,
@@ -85,6 +86,7 @@ export async function tryLimits(): Promise<LimitCounts> {
     ...optionCases(),
     ...countCases(),
     ...timeCases(),
+    ...msgpackCases(),
     ...wireCases(),
     ...nativeFrameCases(),
     ...helloCases(),

@@ -11,7 +11,6 @@ import { windowBytesMax } from '../../../../codec/hello.ts'
 import { sanitize, sentenceLengthMax } from '../../../../codec/sanitize.ts'
 import * as limits from '../../../../codec/limits.ts'
 import { SpareMemory } from '../../../../codec/spare-memory.ts'
-import { msgpackDepthMax } from '../../../../codec/msgpack-scan.ts'
 import { NativeFrameReader } from '../../../../codec/native-frame-reader.ts'
 import * as frames from '../../../../codec/native-frames.ts'
 import { AmpcAcceptorHandshake, checkIdentity, Lane } from '../../../../protocol/index.ts'
@@ -27,7 +26,6 @@ import {
   leastWindowBytes,
   MemoryBudget,
 } from '../../../../protocol/native/memory/memory-budget.ts'
-import { decodeMsgPack } from '../../../../protocol/native/lanes/msgpack.ts'
 import {
   defaultRetransmitBufferBytes,
   retransmitFrameOverheadBytes,
@@ -220,13 +218,6 @@ function memoryCases(): LimitCase[] {
       clientHelloLengthBytesMax,
       ['need more', 'need more', 'not-tls'],
       clientHelloOf,
-    ),
-    ...around(
-      'msgpackDepthMax',
-      'kept',
-      msgpackDepthMax,
-      [fine, fine, 'ERR_MSGPACK_DEPTH'],
-      (depth) => void decodeMsgPack(Buffer.from(`${'91'.repeat(depth)}c0`, 'hex'), 0, depth + 1),
     ),
     ...around(
       'windowBytesMax',
