@@ -65,8 +65,6 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
   #isHandedOver = false
   #isLeaving = false
   readonly #dialTimeoutMs: number
-  /** When the TCP connection was there. One deadline covers TLS and the handshake. */
-  #connectedAtMs: number | null = null
 
   constructor(input: ConnectionInput, port: ActorPort<ConnectionEvent>) {
     this.#context = input.context
@@ -102,14 +100,9 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
     const { limits } = this.#context.options
     if (deadline === 'dialTimeoutMs') return this.#dialTimeoutMs
     if (deadline === 'closeTimeoutMs') return limits.closeTimeoutMs
-    if (deadline === 'handshakeTimeoutMs') return this.#handshakeLeftMs()
+    // Armed once: it covers TLS and the handshake.
+    if (deadline === 'handshakeTimeoutMs') return Math.max(1, limits[deadline] - (this.#pipe?.waitedMs ?? 0))
     throw new Error(`a connection has no deadline ${deadline}`)
-  }
-
-  #handshakeLeftMs(): number {
-    const nowMs = this.#context.nowMs()
-    this.#connectedAtMs ??= nowMs - (this.#pipe?.waitedMs ?? 0)
-    return Math.max(1, this.#connectedAtMs + this.#context.options.limits.handshakeTimeoutMs - nowMs)
   }
 
   dispose(): void {

@@ -187,7 +187,7 @@ class ListenerBody implements Body {
     this.#decided.add(id)
     // A known peer that connects too early will retry. It has not misbehaved, so it gets its token back.
     this.#admission.settle(id, isKnown, isKnown && this.#provesIdentity)
-    // An unknown key is closed without an answer. A known peer gets the reason, if the dialect can express it.
+    // Over TLS an unknown key does not get this far: its connection is closed without one byte.
     const refusal = this.#refusalFor(handover)
     if (refusal === null) send(this.#port.children.get(id), { type: 'connection.fail', cause: reason })
     else handover.refuse(refusal)
@@ -198,7 +198,7 @@ class ListenerBody implements Body {
     const { identity, linkIndex } = handover.claim
     const { options, peers } = this.#context
     if (identity === options.identity) return handover.refusal('self', 'this key belongs to this side')
-    if (!peers.has(identity)) return null
+    if (!peers.has(identity)) return handover.refusal('not-allowed', 'this key does not belong to a peer')
     if (linkIndex < options.connectionParallelism)
       return handover.refusal('stopping', 'nothing is waiting for this connection')
     return handover.refusal('no-such-link', `this side has only ${options.connectionParallelism} links`)
