@@ -84,12 +84,24 @@ describe('messages and responses', () => {
 })
 
 describe('requests', () => {
-  it('a request is answered with no-handler, and one whose name is not UTF-8 with refused', () => {
+  it('a request is answered with no-handler, and one whose name or headers are malformed with refused', () => {
     const side = new Side()
     const misnamed = request(2, 'a')
     misnamed[18] = 0xff
-    side.push(request(1), misnamed)
-    expect(side.take()).toEqual([noHandler(1), expect.objectContaining({ nonce: 2, status: 'refused' })])
+    const headers = Buffer.of(0x81, 0xa1, 0x61, 0x01)
+    const mislabelled = messages.encodeRequestHeader({
+      nonce: 3,
+      timeLeftMs: null,
+      name: 'a',
+      headers,
+      payloadLengthBytes: 0,
+    })
+    side.push(request(1), misnamed, mislabelled)
+    expect(side.take()).toEqual([
+      noHandler(1),
+      expect.objectContaining({ nonce: 2, status: 'refused' }),
+      expect.objectContaining({ nonce: 3, status: 'refused' }),
+    ])
   })
 
   it('answers wait for the credit of the peer, keep their order, and each is sent once', () => {

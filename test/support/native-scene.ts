@@ -100,8 +100,12 @@ export class NativeMember {
   }
 
   link(peer: NativeMember, number = 0): NativeLink {
+    return this.linkTo(peer.id, number)
+  }
+
+  linkTo(peerId: string, number = 0): NativeLink {
     const services = supervisorServices(this.network.ref) as Services
-    return services.baseLinks.of(peer.id)[number]?.state as NativeLink
+    return services.baseLinks.of(peerId)[number]?.state as NativeLink
   }
 
   /** Sends an event to one actor of this member, for example one that makes it fail. */

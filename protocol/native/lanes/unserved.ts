@@ -5,6 +5,7 @@
  */
 import { frameHeaderLengthBytes } from '../../../codec/constants.ts'
 import { ProtocolError } from '../../../codec/errors.ts'
+import { decodeHeaders } from '../../../codec/headers.ts'
 import {
   decodeMessage,
   decodeRequest,
@@ -25,7 +26,7 @@ import {
 } from '../../../codec/native-frames.ts'
 import type { LinkCounters } from '../../link-core.ts'
 import type { EpochEnd, OutcomeCounts } from '../epoch/outcomes.ts'
-import { decodeCredit } from '../frame-bodies.ts'
+import { decodeAccept, decodeCredit, decodeOpen } from '../frame-bodies.ts'
 import { ReceiveWindow, SendCredit } from './credit.ts'
 import type { FloodGuard } from './flood-guard.ts'
 import { LaneKindWithoutState, type AdoptedWindows } from './lane-kind.ts'
@@ -107,7 +108,7 @@ export class UnservedLanes extends LaneKindWithoutState {
 
   #answer(laneId: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, nowMs: number): void {
     if (laneKindOf(laneId) === 'stream') {
-      this.#onStreamFrame(laneId, descriptor, nowMs)
+      this.#onStreamFrame(laneId, descriptor, buffer, bodyStart, bodyEnd, nowMs)
       return
     }
     switch (descriptor) {
@@ -126,23 +127,34 @@ export class UnservedLanes extends LaneKindWithoutState {
   }
 
   /** Every stream is over as soon as it is opened. */
-  #onStreamFrame(laneId: number, descriptor: number, nowMs: number): void {
+  #onStreamFrame(
+    laneId: number,
+    descriptor: number,
+    buffer: Buffer,
+    bodyStart: number,
+    bodyEnd: number,
+    nowMs: number,
+  ): void {
     if (descriptor !== nativeDescriptors.Open) {
       this.#streamIds.checkOver(laneId)
+      if (descriptor === nativeDescriptors.Credit) decodeCredit(buffer, bodyStart)
+      else if (descriptor === nativeDescriptors.Accept) decodeAccept(buffer, bodyStart)
       return
     }
     this.#streamIds.opened(laneId, false)
+    decodeOpen(buffer, bodyStart, bodyEnd)
     this.#guard.answer(nowMs)
     this.#write(encodeReset(laneId, { code: resetCodes['no-such-protocol'], reason: 'this side serves no streams' }))
   }
 
   #asked(buffer: Buffer, bodyStart: number, bodyEnd: number): void {
-    const { nonce, name } = decodeRequest(buffer, bodyStart, bodyEnd)
+    const { nonce, name, headers } = decodeRequest(buffer, bodyStart, bodyEnd)
     if (this.#answers.has(nonce))
       throw new ProtocolError('ERR_REQUEST_NONCE', `A Request has the nonce ${nonce}, which is not answered yet.`)
     if (this.#answers.size === unansweredRequestsMax)
       throw new ProtocolError('ERR_REQUEST_LIMIT', `${unansweredRequestsMax} Requests of the peer are not answered.`)
-    this.#answers.set(nonce, textOf(name) === null ? 'refused' : 'no-handler')
+    const isSound = textOf(name) !== null && decodeHeaders(headers) !== null
+    this.#answers.set(nonce, isSound ? 'no-handler' : 'refused')
   }
 
   /** As far as the peer gives credit for Responses. */
@@ -152,7 +164,7 @@ export class UnservedLanes extends LaneKindWithoutState {
     for (const [nonce, status] of this.#answers) {
       if (!credit.canSend) return
       this.#answers.delete(nonce)
-      const message = status === 'refused' ? 'the name is not UTF-8' : 'this side serves no requests'
+      const message = status === 'refused' ? 'its name or headers are malformed' : 'this side serves no requests'
       const frame = encodeErrorResponseHeader({ nonce, status, code: '', message, payloadLengthBytes: 0 })
       credit.spend(frame.length)
       this.#write(frame)

@@ -54,6 +54,7 @@ export class HostilePeer {
   refusal: Refusal | null = null
   /** The reason in the victim's Goodbye, or null. */
   goodbye: string | null = null
+  goodbyeCode: number | null = null
   /** Counted frames of the victim: the number in our Acks. */
   counted = 0
   /** Frames of the victim by descriptor, and the bytes of their bodies. */
@@ -107,7 +108,11 @@ export class HostilePeer {
           if (lane !== controlLane) {
             this.counted++
             this.#onValue(lane, descriptor, buffer.subarray(start, end))
-          } else if (descriptor === nativeDescriptors.Goodbye) this.goodbye = decodeGoodbye(buffer, start, end).reason
+          } else if (descriptor === nativeDescriptors.Goodbye) {
+            const { code, reason } = decodeGoodbye(buffer, start, end)
+            this.goodbyeCode = code
+            this.goodbye = reason
+          }
           return true
         },
       },
