@@ -5,7 +5,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { decodeResponse } from '../../codec/message-frames.ts'
-import { encodeCredit, encodePing, nativeDescriptors, resetCodes } from '../../codec/native-frames.ts'
+import { encodeAck, encodeCredit, encodePing, nativeDescriptors, resetCodes } from '../../codec/native-frames.ts'
 import { decodeReset } from '../../protocol/native/frame-bodies.ts'
 import { HostilePeer, hostileHello } from '../bars/chaos/hostile-peer.ts'
 import { keys, play } from '../support/native-scene.ts'
@@ -17,6 +17,7 @@ import {
   laneRows,
   maxMessageLengthBytes,
   messageRows,
+  msgpackRows,
   streamRows,
   valueRows,
 } from './wire-rows.ts'
@@ -94,6 +95,9 @@ async function attack(row: WireRow): Promise<void> {
         expect(answers.map(({ body }) => decodeResponse(body, 0, body.length))).toMatchObject([
           { nonce: 1, status: row.end.response },
         ])
+        // Or the shutdown waits for it.
+        await made.peer.say(encodeAck(made.peer.counted))
+        await made.settled(scene)
       }
     }
     for (const { peer } of attacks) peer.end()
@@ -121,6 +125,7 @@ describe.each([
   ['streams', streamRows],
   ['counts', countRows],
   ['values', valueRows],
+  ['MessagePack', msgpackRows],
   ['credit', creditRows],
 ])('the rules of %s', (_, rows) => {
   it.each(rows.map((row): [string, WireRow] => [row.rule, row]))(

@@ -318,7 +318,8 @@ export const countRows: readonly WireRow[] = [
   breaks('ERR_ACK_OUT_OF_RANGE', 'a counter is at most 2^53 - 1', frame(controlLane, d.Ack, 'ffffffffffffffff')),
   breaks('ERR_GOODBYE_MISMATCH', 'a Goodbye names the frames that arrived', Buffer.concat([message, ping, goodbye(0)])),
   breaks('ERR_GOODBYE_MISMATCH', 'a Goodbye names no frames that did not arrive', goodbye(1)),
-  breaks('ERR_GOODBYE_ORDER', 'no counted frame follows a Goodbye', Buffer.concat([goodbye(0), message])),
+  // The link ends by the Goodbye before; the event has that cause.
+  breaks('ERR_CONNECTION_LOST', 'no counted frame follows a Goodbye', Buffer.concat([goodbye(0), message])),
 ]
 
 const value = (descriptor: number, hex: string): Buffer => frame(0, descriptor, u32(hex.length / 2) + hex)
@@ -338,6 +339,24 @@ export const valueRows: readonly WireRow[] = [
   bad('ERR_NETWORK_VEC_ELEMENT_NOT_ALLOWED', 'a list holds no key', value(0x0a, `01${text(16)}`)),
   bad('ERR_NETWORK_VEC_LENGTH_MISMATCH', 'a list is filled by its values', value(0x0a, '0361')),
   bad('ERR_UNKNOWN_DESCRIPTOR', 'a list holds no unknown descriptor', value(0x0a, '99')),
+]
+
+const msgpack = (hex: string): Buffer => value(d.MsgPack, hex.replaceAll(' ', ''))
+
+export const msgpackRows: readonly WireRow[] = [
+  bad('ERR_MSGPACK_DEPTH', 'no container is inside 32 containers', msgpack(`${'91'.repeat(33)}c0`)),
+  bad('ERR_MSGPACK_LENGTH', 'a list is no longer than the bytes that remain', msgpack('dd ffffffff c0')),
+  bad('ERR_MSGPACK_LENGTH', 'an entry of a map counts 2 bytes', msgpack('82 a161 c0')),
+  bad('ERR_MSGPACK_EXT', 'an extension is a timestamp', msgpack('d4 05 00')),
+  bad('ERR_MSGPACK_EXT', 'a timestamp has 4, 8 or 12 bytes', msgpack('d5 ff 0000')),
+  bad('ERR_MSGPACK_RESERVED', 'the byte c1 is reserved', msgpack('c1')),
+  bad('ERR_MSGPACK_KEY_TYPE', 'a key of a map is a string', msgpack('81 01 c0')),
+  bad('ERR_MSGPACK_KEY_FORBIDDEN', 'no key is __proto__', msgpack('81 a95f5f70726f746f5f5f c0')),
+  bad('ERR_MSGPACK_KEY_FORBIDDEN', 'no key is constructor', msgpack('81 ab636f6e7374727563746f72 c0')),
+  bad('ERR_MSGPACK_KEY_FORBIDDEN', 'no key is prototype', msgpack('81 a970726f746f74797065 c0')),
+  bad('ERR_MSGPACK_TRAILING_BYTES', 'nothing follows a value', msgpack('c0 c0')),
+  bad('ERR_MSGPACK_TRUNCATED', 'a value is complete', msgpack('a261')),
+  bad('ERR_MSGPACK_TRUNCATED', 'a value is not empty', msgpack('')),
 ]
 
 export const creditRows: readonly WireRow[] = [

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeHeaders } from '../../codec/headers.ts'
-import { encodeMsgPack } from '../../protocol/native/lanes/msgpack.ts'
+import { encodeMsgPack } from '../../codec/msgpack-encode.ts'
 
 const read = (hex: string): unknown => {
   const headers = decodeHeaders(Buffer.from(hex.replaceAll(' ', ''), 'hex'))
