@@ -6,6 +6,7 @@ import { Chance } from './chance.ts'
 import type { Member } from './member.ts'
 import { cutOf } from './plan-faults.ts'
 import type { Fault } from './plan-faults.ts'
+import { Twin } from './twin.ts'
 import type { World } from './world.ts'
 
 export interface FaultCounts {
@@ -15,14 +16,19 @@ export interface FaultCounts {
   crashes: number
   leaves: number
   clockSteps: number
+  twins: number
 }
 
 export class Faults {
-  readonly counts: FaultCounts = { breaks: 0, partitions: 0, stalls: 0, crashes: 0, leaves: 0, clockSteps: 0 }
+  readonly counts: FaultCounts = { breaks: 0, partitions: 0, stalls: 0, crashes: 0, leaves: 0, clockSteps: 0, twins: 0 }
   readonly #world: World
 
   constructor(world: World) {
     this.#world = world
+  }
+
+  get total(): number {
+    return Object.values(this.counts).reduce((sum: number, count: number) => sum + count, 0)
   }
 
   /** Faults that are no event at one time: connections that are cut, names and addresses. */
@@ -65,6 +71,7 @@ export class Faults {
       network.partition(from.node, to.node, { oneWay: fault.oneWay })
       network.clock.setTimeout(() => network.heal(), fault.forMs)
     } else if (fault.kind === 'clock') this.#step(members[fault.node] as Member, fault.byMs)
+    else if (fault.kind === 'twin') this.#duplicate(members[fault.node] as Member, fault)
     else this.#interrupt(members[fault.node] as Member, fault)
   }
 
@@ -88,6 +95,13 @@ export class Faults {
       this.counts.leaves += 1
       void member.leave().then(startAgain)
     }
+  }
+
+  #duplicate(member: Member, { clockByMs, forMs, isSilent }: Fault & { readonly kind: 'twin' }): void {
+    this.counts.twins += 1
+    const twin = (member.twin = new Twin(this.#world, member))
+    twin.start(clockByMs)
+    this.#world.network.clock.setTimeout(() => twin.end(isSilent), forMs)
   }
 
   #step(member: Member, byMs: number): void {

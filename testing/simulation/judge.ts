@@ -5,6 +5,7 @@
 import type { NetworkEvent } from '../../actors/base/events.ts'
 import type { OutcomeCounts, ResetReason } from '../../protocol/native/epoch/outcomes.ts'
 import type { Member } from './member.ts'
+import type { Twin } from './twin.ts'
 import type { World } from './world.ts'
 
 /** A session was told that its link could not be resumed. */
@@ -18,8 +19,27 @@ export interface Reset {
   readonly outcomes: OutcomeCounts
 }
 
+type FaultEvent = NetworkEvent & { readonly type: 'child.restarted' | 'handler.failed' | 'peer.errored' }
+
+/** A bug in the runtime: no fault of a simulation causes it. */
+export function isFault(event: NetworkEvent): event is FaultEvent {
+  return event.type === 'child.restarted' || event.type === 'handler.failed' || event.type === 'peer.errored'
+}
+
+/** How often two processes with one key may take a peer from each other, beyond what faults explain. */
+const takeoversMax = 5
+
+/** Events that a run explains. */
+export interface EventCounts {
+  /** A party was told that its clock went back. */
+  behind: number
+  /** A party was told that another process uses its key. */
+  duplicates: number
+}
+
 export class Judge {
   readonly resets = new Map<string, Reset>()
+  readonly counts: EventCounts = { behind: 0, duplicates: 0 }
   /** One party says Goodbye while all connections are sound. */
   isGoodbyeClean = false
   /** Nothing is sent, and nothing may happen. */
@@ -37,16 +57,24 @@ export class Judge {
   }
 
   reset(reset: Reset): void {
-    const { node, peer, link, epoch, reason, outcomes } = reset
+    const { node, peer, link, epoch, outcomes } = reset
     this.#world.recordProgress()
     this.resets.set(`${node} ${peer} ${link} ${epoch}`, reset)
-    const { canExpire } = this.#world.plan
-    const ends = this.#world.members
-      .filter(({ name }) => name === node || name === peer)
-      .reduce((sum, member) => sum + member.ends, 0)
+    this.#checkReason(reset)
+    if (this.isGoodbyeClean && outcomes.unknown > 0)
+      this.#breach('wrong', `${node}: ${outcomes.unknown} values are unknown after a Goodbye on a sound connection`)
+  }
+
+  #checkReason({ node, peer, link, reason }: Reset): void {
+    const { plan, members } = this.#world
+    const involved = members.filter(({ name }) => name === node || name === peer)
+    // Two processes with one key reset each other's links.
+    if (involved.some(({ twin }) => twin !== null)) return
+    const ends = involved.reduce((sum, member) => sum + member.ends, 0)
     const isExplained =
       reason === 'expired'
-        ? canExpire || ends > 0
+        ? // Links that a restarted peer does not have any more expire at once.
+          plan.canExpire || (link > 0 && ends > 0)
         : reason === 'goodbye' || reason === 'peer-restarted'
           ? ends > 0
           : false
@@ -54,35 +82,62 @@ export class Judge {
     const count = [...this.resets.values()].filter(
       (other) => other.node === node && other.peer === peer && other.link === link,
     ).length
-    if (!canExpire && count > ends)
+    if (!plan.canExpire && count > ends)
       this.#breach('reset', `${node}: the link to ${peer} was reset ${count} times for ${ends} ends of a process`)
-    if (this.isGoodbyeClean && outcomes.unknown > 0)
-      this.#breach('wrong', `${node}: ${outcomes.unknown} values are unknown after a Goodbye on a sound connection`)
   }
 
   event(member: Member, event: NetworkEvent): void {
-    const { network, plan, members } = this.#world
+    if (isFault(event)) return this.#breach('wrong', `${member.name}: ${event.type}: ${event.cause.message}`)
     switch (event.type) {
       case 'connection.opened':
       case 'connection.lost':
-      case 'connection.failed': {
-        const why = 'cause' in event ? `: ${event.cause.message.replace(/[a-v0-9]{52}/g, '…')}` : ''
-        network.trace.note(member.name, `${event.type} ${event.connection}${why}`)
-        const isUntouched = this.isIdle || (plan.isFair && !this.isEnding && event.type === 'connection.lost')
-        if (isUntouched) this.#breach('wrong', `${member.name}: ${event.type} although nothing broke it${why}`)
-        const peer = members.find(({ key }) => key.id === event.peer)
-        // Of two crossing dials the one of the greater key stays.
-        if (why.includes('(crossing)') && peer !== undefined && peer.index < member.index)
-          this.#breach('wrong', `${member.name} was refused for a crossing by ${peer.name}, whose key is the lesser`)
-        return
-      }
-      case 'child.restarted':
-      case 'handler.failed':
-      case 'peer.errored':
-        return this.#breach('wrong', `${member.name}: ${event.type}: ${event.cause.message}`)
+      case 'connection.failed':
+        return this.#connection(member, event)
       case 'peer.duplicate':
-        return this.#breach('wrong', `${member.name}: peer.duplicate, and every key is in use once`)
+        this.counts.duplicates += 1
+        if (member.twin === null && !member.isBehind)
+          this.#breach('wrong', `${member.name}: peer.duplicate, and every key is in use once`)
+        return
+      case 'clock.behind':
+        return this.#clockBehind(member, event.peer)
       default:
     }
+  }
+
+  #connection(
+    member: Member,
+    event: NetworkEvent & { readonly type: 'connection.opened' | 'connection.lost' | 'connection.failed' },
+  ): void {
+    const { network, plan, members } = this.#world
+    const why = 'cause' in event ? `: ${event.cause.message.replace(/[a-v0-9]{52}/g, '…')}` : ''
+    network.trace.note(member.name, `${event.type} ${event.connection}${why}`)
+    const isUntouched = this.isIdle || (plan.isFair && !this.isEnding && event.type === 'connection.lost')
+    if (isUntouched) this.#breach('wrong', `${member.name}: ${event.type} although nothing broke it${why}`)
+    const peer = members.find(({ key }) => key.id === event.peer)
+    // Of two crossing dials the one of the greater key stays.
+    if (why.includes('(crossing)') && peer !== undefined && peer.index < member.index)
+      this.#breach('wrong', `${member.name} was refused for a crossing by ${peer.name}, whose key is the lesser`)
+    if (event.type === 'connection.opened' && peer?.twin?.isRunning === true) this.#takenOver(member, peer.twin)
+  }
+
+  /** While one of two processes with one key is connected, the other stays out. */
+  #takenOver(at: Member, twin: Twin): void {
+    const opened = (twin.opened.get(at.name) ?? 0) + 1
+    twin.opened.set(at.name, opened)
+    const faults = this.#world.faults.total - twin.faultsBefore
+    if (opened > takeoversMax + 3 * faults)
+      this.#breach(
+        'wrong',
+        `${at.name} connected ${opened} times with two processes of one key (${twin.of.name}), for ${faults} faults`,
+      )
+  }
+
+  #clockBehind(member: Member, peer: string): void {
+    this.counts.behind += 1
+    const times = (member.behind.get(peer) ?? 0) + 1
+    member.behind.set(peer, times)
+    if (member.twin !== null) return
+    if (!member.isBehind) this.#breach('wrong', `${member.name}: clock.behind, and its clock did not go back`)
+    if (times > 1) this.#breach('wrong', `${member.name}: clock.behind ${times} times with one peer in one process`)
   }
 }

@@ -15,6 +15,7 @@ import type { Plan } from './plan.ts'
 import type { SessionTraffic } from './session-traffic.ts'
 import { GroupCalls } from './calls.ts'
 import type { Session } from '../../actors/session/session.ts'
+import type { Twin } from './twin.ts'
 import type { World } from './world.ts'
 
 const port = 1
@@ -28,6 +29,13 @@ export class Member {
   ends = 0
   /** Not started again yet, after a crash or a shutdown. */
   isAway = true
+  /** The second process with its key, if there ever was one. */
+  twin: Twin | null = null
+  /** How often the running process was told that its clock went back, by peer. */
+  readonly behind = new Map<string, number>()
+  /** The clock of the running process was set back since an earlier one began. */
+  isBehind = false
+  #latestWallMs = 0
   readonly #world: World
   /** Of the running process: one for each group that it belongs to. */
   #calls: GroupCalls[] = []
@@ -45,25 +53,37 @@ export class Member {
     return this.node.name
   }
 
+  get url(): string {
+    return `tcp://${this.node.name}:${port}`
+  }
+
+  get limits(): Record<string, number> {
+    return limitsOf(this.#world.plan)
+  }
+
   start(): void {
     const { plan, members } = this.#world
     const { node } = this
     const others = members.filter((member) => member !== this)
     this.isAway = false
     this.#starts += 1
+    this.behind.clear()
+    const wallMs = node.environment.clock.wallMs()
+    this.isBehind = wallMs <= this.#latestWallMs
+    this.#latestWallMs = Math.max(this.#latestWallMs, wallMs)
     const process = (this.#process = node.process)
     const network = (this.network = createNetwork(
       {
         identity: this.key,
-        listen: `tcp://${node.name}:${port}`,
+        listen: this.url,
         peers: others.map((other) => ({
           id: other.key.id,
-          ...(plan.bothDial || other.index < this.index ? { url: `tcp://${other.name}:${port}` } : {}),
+          ...(plan.bothDial || other.index < this.index ? { url: other.url } : {}),
         })),
         security: 'plaintext',
         // A process may restart with another number of links than before, and than its peers have.
         connectionParallelism: new Chance(plan.seed, 4, this.index, this.#starts).whole(1, plan.links),
-        limits: limitsOf(plan),
+        limits: this.limits,
         ...(plan.memoryBudgetBytes === null ? {} : { memoryBudgetBytes: plan.memoryBudgetBytes }),
       },
       { environment: node.environment },

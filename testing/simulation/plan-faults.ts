@@ -26,6 +26,13 @@ export type Fault = { readonly atMs: number } & (
     }
   | { readonly kind: 'leave'; readonly node: number; readonly forMs: number; readonly clockByMs: number }
   | { readonly kind: 'clock'; readonly node: number; readonly byMs: number }
+  | {
+      readonly kind: 'twin'
+      readonly node: number
+      readonly isSilent: boolean
+      readonly forMs: number
+      readonly clockByMs: number
+    }
 )
 
 /** A connection is cut after this many bytes of one end. */
@@ -40,12 +47,15 @@ const heard: readonly Break[] = ['both', 'both', 'both', 'dialler', 'acceptor', 
 
 const hourMs = 3_600_000
 /** By how much a wall clock is set, at once. */
-const clockStepsMs: readonly number[] = [hourMs, 100]
+const clockStepsMs: readonly number[] = [-hourMs, -hourMs, hourMs, -100, 100, 0]
 
-type Frame = Pick<Plan, 'peers' | 'chaosMs' | 'canCrash' | 'canLeave' | 'canExpire' | 'resumeTimeoutMs' | 'clocksStep'>
+type Frame = Pick<
+  Plan,
+  'peers' | 'chaosMs' | 'canCrash' | 'canLeave' | 'canExpire' | 'resumeTimeoutMs' | 'clocksStep' | 'hasTwin'
+>
 
 export function faultsOf(chance: Chance, frame: Frame): Fault[] {
-  const { peers, chaosMs, canCrash, canLeave, canExpire, resumeTimeoutMs, clocksStep } = frame
+  const { peers, chaosMs, canCrash, canLeave, canExpire, resumeTimeoutMs, clocksStep, hasTwin } = frame
   const faults: Fault[] = []
   const at = (): number => chance.whole(10, chaosMs)
   const node = (): number => chance.whole(0, peers - 1)
@@ -89,6 +99,15 @@ export function faultsOf(chance: Chance, frame: Frame): Fault[] {
     faults.push({ kind: 'leave', atMs: at(), node: node(), forMs: chance.spread(1, 100), clockByMs: step() })
   for (let count = clocksStep ? chance.whole(0, 2) : 0; count > 0; count -= 1)
     faults.push({ kind: 'clock', atMs: at(), node: node(), byMs: step() })
+  if (hasTwin)
+    faults.push({
+      kind: 'twin',
+      atMs: at(),
+      node: node(),
+      isSilent: chance.is(0.3),
+      forMs: chance.whole(500, 4000),
+      clockByMs: chance.oneOf([-hourMs, 0, hourMs]),
+    })
   if (canExpire) {
     const from = node()
     faults.push({

@@ -53,6 +53,8 @@ export interface Plan {
   readonly cutShare: number
   /** Wall clocks are set forward and back, also while a process is away. */
   readonly clocksStep: boolean
+  /** A second process with the key of a party runs for a while. */
+  readonly hasTwin: boolean
   /** The chance of each fault at every lookup of a name; null if the name service has none. */
   readonly nameFaults: Readonly<Record<NameFault, number>> | null
   /** Each name has two addresses, and nothing listens at the first. */
@@ -85,6 +87,7 @@ export function planOf(seed: number): Plan {
   // Draws of its own: what was added later shifts nothing above.
   const more = new Chance(seed, 5)
   const clocksStep = !isFair && more.is(0.15)
+  const hasTwin = !isFair && more.is(0.06)
   const hasLongValues = more.is(0.12)
   const valueBytesMax = hasLongValues ? more.spread(66_000, longBytesMax) : usualBytesMax
   const plan: Plan = {
@@ -115,9 +118,19 @@ export function planOf(seed: number): Plan {
     canLeave,
     faults: isFair
       ? []
-      : faultsOf(new Chance(seed, 2), { peers, chaosMs, canCrash, canLeave, canExpire, resumeTimeoutMs, clocksStep }),
+      : faultsOf(new Chance(seed, 2), {
+          peers,
+          chaosMs,
+          canCrash,
+          canLeave,
+          canExpire,
+          resumeTimeoutMs,
+          clocksStep,
+          hasTwin,
+        }),
     cutShare: isFair ? 0 : more.is(0.1) ? 0.8 : 0.25,
     clocksStep,
+    hasTwin,
     nameFaults:
       !isFair && more.is(0.1) ? { hangs: more.oneOf([0, 0.1, 0.3]), 'not-found': more.oneOf([0, 0.2]) } : null,
     hasDeadAddress: more.is(0.1),

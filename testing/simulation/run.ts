@@ -7,12 +7,13 @@ import { planOf } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { World } from './world.ts'
 import type { FaultCounts } from './faults.ts'
+import type { EventCounts } from './judge.ts'
 
 export interface SimulationResult {
   readonly seed: number
   readonly violations: readonly Violation[]
   readonly tally: Tally
-  readonly faults: FaultCounts
+  readonly faults: FaultCounts & EventCounts
   readonly resets: Readonly<Record<string, number>>
   /** Virtual time from the last fault until all was up and drained; null if that never happened. */
   readonly healedInMs: number | null
@@ -42,7 +43,7 @@ export async function runSimulation(seed: number, changes: Partial<Plan> = {}): 
     seed,
     violations: world.model.violations,
     tally,
-    faults: world.faults.counts,
+    faults: { ...world.faults.counts, ...world.judge.counts },
     resets,
     healedInMs: world.healedInMs,
     virtualMs: clock.nowMs(),

@@ -9,6 +9,7 @@ import { countingMutants } from './mutants-counting.ts'
 import { laneMutants } from './mutants-lanes.ts'
 import { helloMutants } from './mutants-hello.ts'
 import { memoryMutants } from './mutants-memory.ts'
+import { staleMutants } from './mutants-stale.ts'
 import type { Mutant } from './plant.ts'
 
 export const mutants: Readonly<Record<string, Mutant>> = {
@@ -16,4 +17,5 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...countingMutants,
   ...laneMutants,
   ...memoryMutants,
+  ...staleMutants,
 }
