@@ -125,7 +125,7 @@ export const errorCodes = {
   ERR_WANT_LIMIT: permanent('A peer asked for sessions under more than 64 names before it had an answer.'),
   ERR_MAKE_IDS: permanent('A peer assigned session ids that are not above those before, or are out of range.'),
   ERR_MAKE_REPEATED: permanent('A peer made or confirmed the sessions of one set-up twice on one link.'),
-  ERR_EARLY_SESSIONS: permanent('A peer opened or closed more sessions ahead of this side than the limit.'),
+  ERR_SESSION_UNKNOWN: permanent('A peer sent a frame on a session that was never made.'),
   // The native dialect: a MessagePack value that is not decoded.
   ERR_MSGPACK_TRUNCATED: permanent('A MessagePack value ends before it is complete.'),
   ERR_MSGPACK_TRAILING_BYTES: permanent('Bytes follow a MessagePack value that should have filled its frame.'),

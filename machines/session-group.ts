@@ -2,9 +2,10 @@
  * Owns: the life of one `makeSessions` call and its sessions: they open together, and in mode `fail` they end together.
  * Independent of: sockets, frames, and how links come up.
  *
- * queued waits in line: calls to one peer are served in the order they were made
- *   connecting   waits until the links to all its peers are ready
- *   validating   each session sends its index in the group and expects the same from every peer
+ * queued       in ampc: calls to one peer are served in the order they were made
+ *   pairing      native: waits until the calls of all parties have found each other
+ *   connecting   in ampc: waits until the links to all its peers are ready
+ *   validating   in ampc: each session sends its index in the group and expects the same from every peer
  *   open         the application uses the sessions
  *   closing      its links flush
  *   closed | failed   final, with a cause
@@ -44,6 +45,7 @@ export type SessionGroupEvent =
 
 export const sessionGroupActions = [
   'takeTurn',
+  'pair',
   'openLinks',
   'recordReady',
   'validate',
@@ -83,7 +85,17 @@ export const sessionGroupMachine = setup({
     queued: {
       meta: { deadline: 'makeSessionsTimeoutMs' },
       entry: 'takeTurn',
-      on: { 'turn.granted': 'connecting' },
+      on: { 'turn.granted': [{ guard: 'resumes', target: 'pairing' }, { target: 'connecting' }] },
+    },
+    pairing: {
+      meta: { deadline: 'makeSessionsTimeoutMs' },
+      entry: 'pair',
+      on: {
+        'link.ready': { actions: 'recordReady' },
+        'link.up': { actions: 'recordReady' },
+        'link.down': { actions: 'recordDown' },
+        'group.whole': 'validating',
+      },
     },
     connecting: {
       meta: { deadline: 'makeSessionsTimeoutMs' },

@@ -62,6 +62,8 @@ export interface LaneOwner {
 
 export class Lane {
   readonly id: number
+  /** How messages call its session. */
+  name: string
   readonly #owner: LaneOwner
   readonly #unread = new Deque<UnreadValue | WaitingValues | ConnectionLostError>()
   #unreadItems = 0
@@ -83,6 +85,7 @@ export class Lane {
 
   constructor(id: number, owner: LaneOwner) {
     this.id = id
+    this.name = String(id)
     this.#owner = owner
   }
 
@@ -210,7 +213,7 @@ export class Lane {
       waiter.reject(
         new StatewireError(
           'ERR_RECEIVE_QUEUE_FULL',
-          `${waitersMax} calls of receive wait on session ${this.id} already`,
+          `${waitersMax} calls of receive wait on session ${this.name} already`,
         ),
       )
       return () => {}
@@ -255,7 +258,7 @@ export class Lane {
   #handled(): StatewireError {
     return new StatewireError(
       'ERR_HANDLER_SET',
-      `the values of session ${this.id} go to its handler, so receive gets none; handle(peer, null) removes the handler`,
+      `the values of session ${this.name} go to its handler, so receive gets none; handle(peer, null) removes the handler`,
     )
   }
 

@@ -136,7 +136,8 @@ export interface LinkLifecycle {
   readonly isConnected: boolean
   readonly end: Error | null
   setHooks(hooks: LinkHooks): void
-  openLane(id: number): Lane
+  /** Only where both sides count session ids. */
+  openLane?(id: number): Lane
   /** Ends a lane: later frames for it are counted and dropped. `discard` also drops what is unread. */
   closeLane(lane: Lane, error: Error, discard: boolean): void
   /**

@@ -109,7 +109,7 @@ export type NetworkEvent =
       readonly type: 'handler.failed'
       readonly peer: string
       readonly link: string
-      readonly session: number
+      readonly session: string
       readonly cause: Cause
     }
   | {

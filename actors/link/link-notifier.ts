@@ -90,7 +90,7 @@ export class LinkNotifier {
     this.#options.port.tell({ type: 'link.ready', link: this.#options.spec.id })
   }
 
-  handlerFailed(session: number, reason: Cause): void {
+  handlerFailed(session: string, reason: Cause): void {
     const { context, peer, spec } = this.#options
     context.emit({ type: 'handler.failed', peer, link: spec.id, session, cause: reason })
   }

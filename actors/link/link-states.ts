@@ -12,6 +12,7 @@ import { AmpcLink } from '../../protocol/ampc/ampc-link.ts'
 import { defaultKeepAlive } from '../../protocol/native/epoch/keep-alive.ts'
 import { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
 import { PeerProcesses } from '../../protocol/native/handshake/peer-processes.ts'
+import type { LinkSetup } from '../../protocol/native/lanes/native-link-options.ts'
 import { NativeLink } from '../../protocol/native/link/native-link.ts'
 import type { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
 import type { Environment } from '../base/environment.ts'
@@ -26,6 +27,8 @@ export interface LinkStatesOptions {
   readonly dialect: Dialect
   /** Native only: the memory that the links share. */
   readonly memory: NodeMemory
+  /** Native only: the set-up of sessions, as each link sees it. */
+  readonly setupOf?: ((peer: string, linkIndex: number) => LinkSetup) | undefined
   readonly emit: (event: NetworkEvent) => void
 }
 
@@ -39,6 +42,7 @@ export function createLinkStates({
   peers,
   dialect,
   memory,
+  setupOf,
   emit,
 }: LinkStatesOptions): (peer: string, linkIndex: number) => LinkCore {
   if (options.dialect === 'ampc') {
@@ -95,6 +99,7 @@ export function createLinkStates({
       memory: memory.open(),
       spares,
       arenas,
+      ...(setupOf === undefined ? {} : { setup: setupOf(peer, linkIndex) }),
       witness: {
         onReset: (reason, outcomes, said) =>
           emit({ type: 'link.reset', peer, link: `link:${linkIndex}`, linkIndex, reason, outcomes, said }),

@@ -80,8 +80,8 @@ class LinkBody implements Body {
     state.setHooks({
       ...this.#pumps.hooks,
       onHandlerFailed: (lane, error) => {
-        const reason = causeOf(error, 'ERR_HANDLER_FAILED', `the handler of session ${lane.id} threw: `)
-        this.#notifier.handlerFailed(lane.id, reason)
+        const reason = causeOf(error, 'ERR_HANDLER_FAILED', `the handler of session ${lane.name} threw: `)
+        this.#notifier.handlerFailed(lane.name, reason)
         state.closeLane(lane, new StatewireError('ERR_HANDLER_FAILED', reason.message, { cause: error }), true)
       },
       onBroken: (error) => this.#port.send({ type: 'pump.failed', cause: causeOf(error) }),

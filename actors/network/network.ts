@@ -153,13 +153,15 @@ export class Network {
   }
 
   /**
-   * Makes sessions with peers. Every party calls it with the same count and in the same order.
+   * Makes sessions with peers. Every party calls it with the same count: in native under the same name, in ampc in the
+   * same order. In native a call that failed needs no care: call again.
    *
    * ```ts
    * const [session] = await network.makeSessions({ count: 1, timeoutMs: 10_000 })
    * ```
-   * @throws StatewireError ERR_TIMED_OUT, ERR_ABORTED, ERR_SESSION_VALIDATION, ERR_CONNECTION_LOST,
-   *   ERR_NETWORK_STOPPED, ERR_PEER_DRAINED, ERR_UNKNOWN_PEER, ERR_INVALID_OPTION
+   * @throws StatewireError ERR_TIMED_OUT, ERR_ABORTED, ERR_SESSION_COUNTS, ERR_SESSION_LIMIT, ERR_MEMORY_BUDGET,
+   *   ERR_SESSION_IDS_USED_UP, ERR_SESSION_VALIDATION, ERR_CONNECTION_LOST, ERR_NETWORK_STOPPED, ERR_PEER_DRAINED,
+   *   ERR_UNKNOWN_PEER, ERR_INVALID_OPTION
    */
   makeSessions(options: MakeSessionsOptions): Promise<Sessions> {
     return this.#calls.makeSessions(options)

@@ -13,6 +13,7 @@ import { SessionNumbering } from '../../protocol/ampc/session-numbering.ts'
 import type { Cause } from '../base/causes.ts'
 import { BaseLinks } from '../link/base-links.ts'
 import { createLinkStates } from '../link/link-states.ts'
+import { NativeSetup } from '../session/native-setup.ts'
 import type { SessionContext, WaitingCall } from '../session/session-context.ts'
 import { AcceptRegistry } from '../connection/accept-registry.ts'
 import type { Environment } from '../base/environment.ts'
@@ -49,6 +50,7 @@ export class Services implements SessionContext {
   /** Schedules the writes of all links. */
   readonly writes: WriteScheduler
   readonly numbering = new SessionNumbering()
+  readonly setup: NativeSetup | null
   /** Calls in progress. Only these are notified when links become ready, or when peers cannot be connected. */
   readonly waitingCalls = new Set<WaitingCall>()
   readonly baseLinks: BaseLinks
@@ -82,6 +84,7 @@ export class Services implements SessionContext {
       const divide = (): void => this.memory.setLinks(peers.size * options.connectionParallelism)
       peers.onChange({ added: divide, removed: divide })
     }
+    const setup = (this.setup = options.dialect === 'native' ? new NativeSetup(environment.random) : null)
     this.baseLinks = new BaseLinks(
       options,
       peers,
@@ -91,10 +94,12 @@ export class Services implements SessionContext {
         peers,
         dialect: this.dialect,
         memory: this.memory,
+        setupOf: setup === null ? undefined : (peer, linkIndex) => setup.reportsOf(peer, linkIndex),
         emit: (event) => this.emit(event),
       }),
     )
     this.wheel = new TimerWheel(environment.clock)
+    setup?.follow(options, peers, this.baseLinks, this.wheel)
     this.fatalFailures = new FatalFailures(
       this.wheel,
       this.waitingCalls,

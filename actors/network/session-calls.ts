@@ -3,6 +3,8 @@
  * Independent of: how they are served; the supervisor gets a request for each call.
  */
 import { StatewireError } from '../../codec/errors.ts'
+import { maxUint16 } from '../../codec/constants.ts'
+import { nameLengthBytesMax } from '../../codec/message-frames.ts'
 import { formatValue } from '../../codec/format-value.ts'
 import type { AnyActorRef } from '../../machines/xstate.ts'
 import { onAbort } from '../base/abort-listeners.ts'
@@ -14,13 +16,18 @@ import { send } from '../statechart/send.ts'
 import type { Services } from './services.ts'
 
 export interface MakeSessionsOptions {
-  /** The number of sessions, 1 to `limits.sessionsPerPeerMax`. */
+  /** The number of sessions, 1 to `limits.sessionsPerPeerMax`. Every party calls with the same number. */
   readonly count: number
+  /**
+   * Native only: calls of the same name find each other; at most 255 bytes of UTF-8, `''` by default. Calls of one name
+   * run in order, calls of different names at the same time.
+   */
+  readonly name?: string | undefined
   /** The peers of the sessions; all configured peers by default. Every party must name the same set of parties. */
   readonly peers?: readonly string[] | undefined
   /** The time limit in milliseconds; `limits.makeSessionsTimeoutMs` by default. */
   readonly timeoutMs?: number | undefined
-  /** Aborts the call, which then rejects with ERR_ABORTED. */
+  /** Aborts the call, which then rejects with ERR_ABORTED. Other calls are not affected. */
   readonly signal?: AbortSignal | undefined
   /** Also agree on a random key with each neighbour in the ring, as `session.prf`. All parties must set it alike. */
   readonly agreePrfKeys?: boolean | undefined
@@ -29,7 +36,7 @@ export interface MakeSessionsOptions {
 /** The sessions of one call: at least one. */
 export type Sessions = [Session, ...Session[]]
 
-export type OpenControlChannelOptions = Omit<MakeSessionsOptions, 'count' | 'agreePrfKeys'>
+export type OpenControlChannelOptions = Omit<MakeSessionsOptions, 'count' | 'name' | 'agreePrfKeys'>
 
 export interface SessionCallsOptions {
   readonly ref: AnyActorRef
@@ -50,12 +57,12 @@ export class SessionCalls {
 
   async makeSessions(options: MakeSessionsOptions): Promise<Sessions> {
     if (options === undefined) throw invalid('makeSessions takes an object of options, got undefined')
-    checkCall(options, 'makeSessions', ['count', 'peers', 'timeoutMs', 'signal', 'agreePrfKeys'])
+    checkCall(options, 'makeSessions', ['count', 'name', 'peers', 'timeoutMs', 'signal', 'agreePrfKeys'])
     checkBoolean(options.agreePrfKeys, 'agreePrfKeys')
-    const { sessionsPerPeerMax } = this.#options.services.options.limits
-    if (!Number.isSafeInteger(options.count) || options.count < 1 || options.count > sessionsPerPeerMax) {
-      throw invalid(`count must be a whole number from 1 to ${sessionsPerPeerMax}, got ${formatValue(options.count)}`)
-    }
+    const most = Math.min(this.#options.services.options.limits.sessionsPerPeerMax, maxUint16)
+    if (!Number.isSafeInteger(options.count) || options.count < 1 || options.count > most)
+      throw invalid(`count must be a whole number from 1 to ${most}, got ${formatValue(options.count)}`)
+    this.#checkName(options.name)
     return (await this.#request('sessions', options.count, options)) as Sessions
   }
 
@@ -92,6 +99,7 @@ export class SessionCalls {
       const request = new SessionGroupRequest({
         purpose,
         count,
+        name: options.name ?? '',
         peers,
         timeoutMs,
         agreePrfKeys: options.agreePrfKeys ?? false,
@@ -114,6 +122,21 @@ export class SessionCalls {
       }
       send(ref, { type: purpose === 'control' ? 'control.open' : 'sessions.make', request })
     })
+  }
+
+  #checkName(name: unknown): void {
+    if (name === undefined) return
+    if (this.#options.services.options.dialect !== 'native')
+      throw new StatewireError(
+        'ERR_DIALECT_UNSUPPORTED',
+        'the ampc dialect has no names for makeSessions: every party makes its calls in the same order',
+      )
+    if (typeof name !== 'string') throw invalid(`name must be a string, got ${formatValue(name)}`)
+    const bytes = Buffer.from(name, 'utf8')
+    if (bytes.toString('utf8') !== name)
+      throw invalid(`name must be well-formed text, got ${formatValue(name)} with a lone surrogate`)
+    if (bytes.length > nameLengthBytesMax)
+      throw invalid(`name must have at most ${nameLengthBytesMax} bytes of UTF-8, got ${bytes.length}`)
   }
 
   #checkPeers(peers: readonly string[]): void {

@@ -5,6 +5,7 @@
 import type { SessionNumbering } from '../../protocol/ampc/session-numbering.ts'
 import type { Cause } from '../base/causes.ts'
 import type { LinkContext } from '../link/link-context.ts'
+import type { NativeSetup } from './native-setup.ts'
 import type { KeyedQueue } from './keyed-queue.ts'
 
 /** A call that waits for connections to peers. */
@@ -15,8 +16,11 @@ export interface WaitingCall {
 }
 
 export interface SessionContext extends LinkContext {
+  /** In ampc: the order of calls, and the ids of their sessions. */
   readonly callQueue: KeyedQueue
   readonly numbering: SessionNumbering
+  /** In native: how calls find those of the peers. Null in ampc. */
+  readonly setup: NativeSetup | null
   /** Calls in progress. Only these are notified when links become ready. */
   readonly waitingCalls: Set<WaitingCall>
   /** Why the network failed; null if it has not. */

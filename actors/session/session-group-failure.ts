@@ -3,9 +3,9 @@
  * missing.
  * Independent of: how connections come up, and why a peer is not connected (connect-diagnostics.ts).
  */
-import { describeCredits } from './native-sessions.ts'
+import { formatValue } from '../../codec/format-value.ts'
+import type { SetupProgress } from '../../protocol/native/setup/setup-port.ts'
 import type { SessionContext } from './session-context.ts'
-import type { Channel } from './session.ts'
 
 export interface RequiredLink {
   readonly peer: string
@@ -18,13 +18,14 @@ export interface UnfinishedCall {
   readonly request: {
     readonly purpose: 'sessions' | 'control'
     readonly count: number
+    readonly name: string
     readonly peers: readonly string[]
     readonly timeoutMs: number
   }
-  /** Empty while the call waits for earlier ones. */
+  /** Empty in ampc while the call waits for earlier ones. */
   readonly links: readonly RequiredLink[]
-  readonly channels: readonly Map<string, Channel>[]
-  readonly needsCredit: boolean
+  /** Native, until the sessions are made: how far the call is with each peer. */
+  readonly progress: ReadonlyMap<string, SetupProgress> | null
 }
 
 /** For example "1 session was not made". */
@@ -38,11 +39,45 @@ export function timeoutMessage(call: UnfinishedCall): string {
   return `${notMade(call.request)} within ${call.request.timeoutMs} ms: ${describeMissing(call)}`
 }
 
-function describeMissing({ context, request, links, channels, needsCredit }: UnfinishedCall): string {
+function describeMissing({ context, request, links, progress }: UnfinishedCall): string {
+  if (progress !== null) return describeSetup(context, request, links, progress)
   if (links.length === 0) return 'earlier calls to the same peers have not ended'
   const peers = new Set(links.filter(({ isReady }) => !isReady).map(({ peer }) => peer))
   if (peers.size > 0) return [...peers].map((peer) => describeMissingConnections(context, peer, links)).join(', ')
-  return needsCredit ? describeCredits(channels, request.peers) : 'the validation of the sessions was not complete'
+  return 'the validation of the sessions was not complete'
+}
+
+/** What each peer that holds up the call has not done. */
+function describeSetup(
+  context: SessionContext,
+  { peers, name }: UnfinishedCall['request'],
+  links: readonly RequiredLink[],
+  progress: ReadonlyMap<string, SetupProgress>,
+): string {
+  const isPaired = peers.every((peer) => progress.get(peer) === 'paired')
+  // A peer that is paired does not hold up the call, unless all are: then one of them waits for another party.
+  if (isPaired)
+    return `paired with ${peers.join(', ')}, but not all have agreed: one of them waits for another party, or names other peers`
+  return peers
+    .filter((peer) => progress.get(peer) !== 'paired')
+    .map((peer) => describePeer(context, name, peer, links, progress.get(peer)))
+    .join(', ')
+}
+
+function describePeer(
+  context: SessionContext,
+  name: string,
+  peer: string,
+  links: readonly RequiredLink[],
+  progress: SetupProgress | undefined,
+): string {
+  const called = name === '' ? '' : ` named ${formatValue(name)}`
+  if (progress === 'waiting for an earlier call') return `an earlier call${called} with ${peer} has not ended`
+  if (links.some((link) => link.peer === peer && !link.isReady)) return describeMissingConnections(context, peer, links)
+  if (progress === 'being set up') return `${peer} has called makeSessions${called}, but has not made its sessions yet`
+  return progress === 'waiting again'
+    ? `${peer} was paired with this call${called} and withdrew: it gave up, or the parties do not name the same peers`
+    : `${peer} has not called makeSessions${called} yet`
 }
 
 function describeMissingConnections(context: SessionContext, peer: string, links: readonly RequiredLink[]): string {

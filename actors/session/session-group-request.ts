@@ -11,6 +11,8 @@ import type { Session } from './session.ts'
 export class SessionGroupRequest {
   readonly purpose: 'sessions' | 'control'
   readonly count: number
+  /** Native: which calls of the peers it is paired with. */
+  readonly name: string
   readonly peers: readonly string[]
   readonly timeoutMs: number
   readonly agreePrfKeys: boolean
@@ -25,6 +27,7 @@ export class SessionGroupRequest {
   constructor(options: {
     purpose: 'sessions' | 'control'
     count: number
+    name: string
     peers: readonly string[]
     timeoutMs: number
     agreePrfKeys: boolean
@@ -33,6 +36,7 @@ export class SessionGroupRequest {
   }) {
     this.purpose = options.purpose
     this.count = options.count
+    this.name = options.name
     this.peers = options.peers
     this.timeoutMs = options.timeoutMs
     this.agreePrfKeys = options.agreePrfKeys

@@ -16,7 +16,7 @@ import type { ActorPort, Body, ChartLogic } from '../statechart/chart-actor.ts'
 import { ControlChannel } from './control-channel.ts'
 import { SessionGroupLinks } from './session-group-links.ts'
 import { agreePrfKeys, validateIndexes } from './validation.ts'
-import { openNativeLanes, waitForCredit, whenPeersHaveClosed } from './native-sessions.ts'
+import type { SetupHandle } from '../../protocol/native/setup/setup-port.ts'
 import type { OnConnectionLost } from '../config/options.ts'
 import { cause, causeOf, errorOf } from '../base/causes.ts'
 import type { Cause } from '../base/causes.ts'
@@ -42,6 +42,8 @@ class SessionGroupBody implements Body, WaitingCall {
   /** By session index, then by peer. */
   readonly #channels: Map<string, Channel>[] = []
   #endCall: (() => void) | null = null
+  /** Native, until the call is done. */
+  #setup: SetupHandle | null = null
   #firstId = 0
   #cause: Cause | null = null
   #isValidating = false
@@ -92,6 +94,7 @@ class SessionGroupBody implements Body, WaitingCall {
     this.#isReleased = true
     this.#context.waitingCalls.delete(this)
     this.#leaveQueue()
+    this.#setup?.abort()
     this.#request.reject(
       errorOf(this.#cause ?? this.#context.failure ?? cause('ERR_NETWORK_STOPPED', 'the network has stopped')),
     )
@@ -123,6 +126,7 @@ class SessionGroupBody implements Body, WaitingCall {
     // Permanent links to such a peer wait for the cap of the back-off. The caller may have fixed the cause: retry now.
     const failed = this.#mode === 'fail' ? [] : this.peers.filter((peer) => this.#context.fatalCauseOf(peer) !== null)
     for (const peer of failed) this.#notifyPeer(peer, { type: 'link.retry' })
+    if (this.#mode === 'resume') return this.#port.send({ type: 'turn.granted' })
     this.#endCall = this.#context.callQueue.take(this.#request.peers, () => this.#port.send({ type: 'turn.granted' }))
   }
 
@@ -132,11 +136,31 @@ class SessionGroupBody implements Body, WaitingCall {
     endCall?.()
   }
 
-  #leaveQueueLater(): void {
-    const endCall = this.#endCall
-    this.#endCall = null
-    if (endCall !== null && this.#channels.length > 0) whenPeersHaveClosed(this.#context, this.#channels, endCall)
-    else endCall?.()
+  pair(): void {
+    this.#failOnError(() => this.#pair())
+  }
+
+  #pair(): void {
+    this.#links.useBase()
+    const { name, count, peers } = this.#request
+    const setup = this.#context.setup?.calls.call({
+      name,
+      count,
+      peers,
+      onDone: ({ set, sessions }) => {
+        this.#setup = null
+        for (const [index, channels] of sessions.entries()) {
+          for (const { lane } of channels.values()) lane.name = `${set.toString(16).padStart(16, '0')}.${index}`
+          this.#channels.push(new Map(channels))
+        }
+        this.#port.send({ type: 'group.whole' })
+      },
+      onFailed: (error) => {
+        this.#setup = null
+        this.#port.send({ type: 'group.fail', cause: causeOf(error) })
+      },
+    })
+    this.#setup = setup ?? null
   }
 
   openLinks(): void {
@@ -145,7 +169,7 @@ class SessionGroupBody implements Body, WaitingCall {
 
   #openLinks(): void {
     this.#firstId = this.#request.purpose === 'control' ? 0 : this.#context.numbering.first(this.#request.count)
-    if (this.#mode !== 'fail') {
+    if (this.#mode === 'reconnect') {
       this.#links.useBase()
       return this.#notifyIfWhole()
     }
@@ -160,14 +184,15 @@ class SessionGroupBody implements Body, WaitingCall {
       const channels = new Map<string, Channel>()
       for (const link of this.#links.all) {
         if (link.number !== connectionOf(index, this.#connections)) continue
-        channels.set(link.peer, { state: link.state, lane: link.state.openLane(this.#firstId + index) })
+        const lane = link.state.openLane?.(this.#firstId + index)
+        if (lane !== undefined) channels.set(link.peer, { state: link.state, lane })
       }
       this.#channels.push(channels)
     }
   }
 
   recordReady(event: { peer: string; link: string }): void {
-    if (this.#links.recordReady(event.peer, event.link)) this.#notifyIfWhole()
+    if (this.#links.recordReady(event.peer, event.link) && this.#mode !== 'resume') this.#notifyIfWhole()
   }
 
   recordDown(event: { peer: string; link: string }): void {
@@ -191,8 +216,6 @@ class SessionGroupBody implements Body, WaitingCall {
   #validate(): void {
     this.#isValidating = true
     if (this.#mode === 'reconnect') this.#openLanes()
-    else if (this.#mode === 'resume')
-      this.#channels.push(...openNativeLanes(this.#request.count, this.#request.peers, this.#links.all))
     if (this.#request.purpose === 'control') {
       this.#port.send({ type: 'group.validated' })
       return
@@ -204,11 +227,9 @@ class SessionGroupBody implements Body, WaitingCall {
   }
 
   async #agree(): Promise<void> {
-    if (this.#mode === 'resume') await waitForCredit(this.#channels)
-    else await validateIndexes(this.#channels, this.#firstId)
+    if (this.#mode !== 'resume') await validateIndexes(this.#channels)
     const { peers } = this.#request
-    if (this.#request.agreePrfKeys)
-      this.#prfKeys = await agreePrfKeys(this.#context, peers, this.#channels, this.#firstId)
+    if (this.#request.agreePrfKeys) this.#prfKeys = await agreePrfKeys(this.#context, peers, this.#channels)
   }
 
   /** Passes the sessions to the application and lets the next call to these peers begin. */
@@ -232,7 +253,7 @@ class SessionGroupBody implements Body, WaitingCall {
       (channels, index) =>
         new Session({
           context,
-          id: channels.values().next().value?.lane.id ?? index,
+          id: channels.values().next().value?.lane.name ?? String(index),
           index,
           channels,
           prf: this.#prfKeys[index] ?? null,
@@ -265,13 +286,13 @@ class SessionGroupBody implements Body, WaitingCall {
   }
 
   #timeoutMessage(): string {
+    if (this.#mode === 'resume') this.#links.useBase()
     const links = this.#links.all.map((link) => ({ ...link, isReady: this.#links.isReady(link) }))
     return timeoutMessage({
       context: this.#context,
       request: this.#request,
       links,
-      channels: this.#channels,
-      needsCredit: this.#mode === 'resume',
+      progress: this.#setup?.progress() ?? null,
     })
   }
 
@@ -297,8 +318,9 @@ class SessionGroupBody implements Body, WaitingCall {
         for (const link of this.#links.all)
           this.#notifyPeer(link.peer, { type: 'link.break', link: link.id, cause: unclean })
     }
-    if (this.#isValidating && this.#mode === 'resume') this.#leaveQueueLater()
-    else this.#leaveQueue()
+    this.#setup?.abort()
+    this.#setup = null
+    this.#leaveQueue()
   }
 
   reject(): void {

@@ -47,7 +47,7 @@ export interface FlushOptions extends CallOptions {
 
 export interface SessionInput {
   readonly context: SessionContext
-  readonly id: number
+  readonly id: string
   readonly index: number
   readonly channels: ReadonlyMap<string, Channel>
   readonly prf: PrfKeys | null
@@ -71,8 +71,11 @@ const accepted: Promise<void> = Promise.resolve()
  * ```
  */
 export class Session {
-  /** The session id on the wire. */
-  readonly id: number
+  /**
+   * Native: the same text at all parties of the session, and at no other session. In ampc its number on the wire, as
+   * text.
+   */
+  readonly id: string
   /** The position in its `makeSessions` call, from 0. */
   readonly index: number
   readonly peers: readonly string[]

@@ -16,10 +16,9 @@ export type GroupChannels = readonly ReadonlyMap<string, Channel>[]
 /**
  * Checks that all parties make the same sessions: sends the index of each session, and expects it from every peer. All
  * indexes are sent first, so this cannot deadlock and takes one round trip for any number of sessions.
- * @param firstId the id of the first session
  * @throws StatewireError ERR_SESSION_VALIDATION, or the error that ended a lane
  */
-export async function validateIndexes(group: GroupChannels, firstId: number): Promise<void> {
+export async function validateIndexes(group: GroupChannels): Promise<void> {
   for (const [index, channels] of group.entries()) {
     for (const channel of channels.values()) sendWhenPossible(channel, { type: 'PrfKey', value: validationKey(index) })
   }
@@ -29,7 +28,7 @@ export async function validateIndexes(group: GroupChannels, firstId: number): Pr
       if (value.type === 'PrfKey' && Buffer.compare(value.value, validationKey(index)) === 0) continue
       throw new StatewireError(
         'ERR_SESSION_VALIDATION',
-        `${peer} started session ${firstId + index} with ${describe(value)} instead of the number ${index}: all parties must make the same sessions in the same order`,
+        `${peer} started session ${channel.lane.name} with ${describe(value)} instead of the number ${index}: all parties must make the same sessions in the same order`,
       )
     }
   }
@@ -44,7 +43,6 @@ export async function agreePrfKeys(
   context: SessionContext,
   peers: readonly string[],
   group: GroupChannels,
-  firstId: number,
 ): Promise<PrfKeys[]> {
   const { next, previous } = ringAround(context.options.identity, peers)
   const own = group.map((channels) => {
@@ -54,11 +52,12 @@ export async function agreePrfKeys(
   })
   const keys: PrfKeys[] = []
   for (const [index, channels] of group.entries()) {
-    const value = await nextValue(channels.get(previous) as Channel)
+    const channel = channels.get(previous) as Channel
+    const value = await nextValue(channel)
     if (value.type !== 'PrfKey')
       throw new StatewireError(
         'ERR_SESSION_VALIDATION',
-        `${previous} sent ${describe(value)} instead of its key on session ${firstId + index}`,
+        `${previous} sent ${describe(value)} instead of its key on session ${channel.lane.name}`,
       )
     keys.push({ mine: own[index] as Uint8Array, previous: Uint8Array.from(value.value) })
   }

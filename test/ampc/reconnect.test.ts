@@ -234,7 +234,7 @@ describe('a broken connection', () => {
     expect((await failing).code).toBe('ERR_CONNECTION_LOST')
     const made = alice.makeSessions({ count: 2 })
     ;(await dialed(alice)).write(validation([0, 1]))
-    expect((await within(made, 'the second call')).map(({ id }) => id)).toEqual([0, 1])
+    expect((await within(made, 'the second call')).map(({ id }) => id)).toEqual(['0', '1'])
   })
 
   test('a failed validation closes its connection, and the next call starts on a new one', async () => {
@@ -246,7 +246,7 @@ describe('a broken connection', () => {
     await bob.end()
     const made = alice.makeSessions({ count: 2 })
     ;(await dialed(alice)).write(validation([0, 1]))
-    expect((await within(made, 'the second call')).map(({ id }) => id)).toEqual([0, 1])
+    expect((await within(made, 'the second call')).map(({ id }) => id)).toEqual(['0', '1'])
   })
 
   test('a connection that breaks while unused is replaced before the first call needs it', async () => {
@@ -306,7 +306,7 @@ describe('the shared set of connections', () => {
     ]
     const ids = []
     for (const count of [3, 1, 2]) ids.push((await makeAll([alice, bob], count))[0]!.map(({ id }) => id))
-    expect(ids).toEqual([[0, 1, 2], [3], [4, 5]])
+    expect(ids).toEqual([['0', '1', '2'], ['3'], ['4', '5']])
     expect(pipesOf(alice)).toHaveLength(2)
     const channels = await within(
       Promise.all([alice.openControlChannel(), bob.openControlChannel()]),
@@ -329,7 +329,7 @@ describe('the shared set of connections', () => {
     session.close()
     bob.write(Buffer.concat([encodeFrame(0, ring16(1)), validation([0], 1)]))
     const [next] = await within(alice.makeSessions({ count: 1 }), 'the next session group')
-    expect(next!.id).toBe(1)
+    expect(next!.id).toBe('1')
   })
 
   test('one set of connections stops reading when early frames reach their limit, and loses none', async () => {

@@ -47,26 +47,26 @@ describe('session ids', () => {
       ids.push((await makeAll(made, count)).map((sessions) => sessions.map(({ id }) => id)))
     expect(ids).toEqual([
       [
-        [0, 1],
-        [0, 1],
-        [0, 1],
+        ['0', '1'],
+        ['0', '1'],
+        ['0', '1'],
       ],
       [
-        [2, 3, 4],
-        [2, 3, 4],
-        [2, 3, 4],
+        ['2', '3', '4'],
+        ['2', '3', '4'],
+        ['2', '3', '4'],
       ],
-      [[5], [5], [5]],
+      [['5'], ['5'], ['5']],
     ])
   })
 
   test('session ids of a group that fails are used again by the next group', async () => {
     const alice = await aliceFor()
-    expect((await oneSession(alice, 0)).id).toBe(0)
+    expect((await oneSession(alice, 0)).id).toBe('0')
     const failing = rejection(alice.makeSessions({ count: 5 }), 'a session group whose connection is lost')
     ;(await dialed(alice)).reset()
     await failing
-    expect((await oneSession(alice, 1)).id).toBe(1)
+    expect((await oneSession(alice, 1)).id).toBe('1')
   })
 
   test('session ids of a group whose validation fails are used again by the next group', async () => {
@@ -74,7 +74,7 @@ describe('session ids', () => {
     const failing = rejection(alice.makeSessions({ count: 1 }), 'a session group that is not validated')
     ;(await dialed(alice)).write(encodeFrame(0, ring16(1)))
     await failing
-    expect((await oneSession(alice, 0)).id).toBe(0)
+    expect((await oneSession(alice, 0)).id).toBe('0')
   })
 
   test('session ids start at 0 again once they have reached 2^32 - 1 - count', async () => {
@@ -82,8 +82,8 @@ describe('session ids', () => {
     const { numbering } = supervisorServices(alice.ref)!
     const last = 2 ** 32 - 1 - 1
     numbering.succeeded(last - 1, 0)
-    expect((await oneSession(alice, last - 1)).id).toBe(last - 1)
-    expect((await oneSession(alice, 0)).id).toBe(0)
+    expect((await oneSession(alice, last - 1)).id).toBe(String(last - 1))
+    expect((await oneSession(alice, 0)).id).toBe('0')
   })
 })
 
@@ -117,7 +117,7 @@ describe('the connections of a session group', () => {
     const second = await oneSession(alice, 1)
     bob.write(encodeFrame(0, ring16(1)))
     expect(await within(first!.receive('bob'), 'a value on the first session group')).toEqual(ring16(1))
-    expect(second.id).toBe(1)
+    expect(second.id).toBe('1')
     expect(bob.isOver).toBe(false)
   })
 })
@@ -225,7 +225,7 @@ describe('the deadline of makeSessions', () => {
     controller.abort()
     expect((await failing).code).toBe('ERR_ABORTED')
     await bob.end()
-    expect((await oneSession(alice, 0)).id).toBe(0)
+    expect((await oneSession(alice, 0)).id).toBe('0')
   })
 })
 

@@ -138,7 +138,7 @@ async function runGroup(
     'ours makes what the recording made',
   )
   if (Array.isArray(lanes)) {
-    const sessions = new Map(lanes.map((session) => [session.id, session]))
+    const sessions = new Map(lanes.map((session) => [Number(session.id), session]))
     await Promise.all(group.flatMap((play) => [sendRecorded(play, sessions), expectRecorded(play, sessions)]))
   } else await playControlChannel(lanes, group)
   return (await sockets).flat()

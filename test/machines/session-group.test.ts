@@ -39,6 +39,21 @@ open
   deadline.passed                    -> failed                         recordFailure releaseLinks reject notifyClosed
 closed, final
 # sessions that resume: begins queued takeTurn
+queued
+  turn.granted                       -> pairing                        pair
+  link.failed                        -> failed                         recordFailure releaseLinks reject notifyClosed
+  group.fail                         -> failed                         recordFailure releaseLinks reject notifyClosed
+  group.close                        -> failed                         recordFailure releaseLinks reject notifyClosed
+  deadline.passed                    -> failed                         recordFailure releaseLinks reject notifyClosed
+pairing
+  link.ready                         -> stays                          recordReady
+  link.up                            -> stays                          recordReady
+  link.down                          -> stays                          recordDown
+  link.failed                        -> failed                         recordFailure releaseLinks reject notifyClosed
+  group.whole                        -> validating                     validate
+  group.fail                         -> failed                         recordFailure releaseLinks reject notifyClosed
+  group.close                        -> failed                         recordFailure releaseLinks reject notifyClosed
+  deadline.passed                    -> failed                         recordFailure releaseLinks reject notifyClosed
 validating
   link.down                          -> stays                          recordDown
   link.failed                        -> failed                         recordFailure releaseLinks reject notifyClosed

@@ -47,11 +47,14 @@ test('lanes take turns when each acknowledgement admits only a few values', () =
   )
   const all = Array.from(
     { length: lanes },
-    (_, id) => new NativeLane(id, { onTaken() {}, onUnread() {} }, new LaneMemory(memory)),
+    (_, id) =>
+      new NativeLane(id, { onTaken() {}, onUnread() {} }, new LaneMemory(memory, 0), {
+        windowBytes: 0,
+        creditBytes: firstWindowBytes,
+      }),
   )
   outbox.flow()
   for (const lane of all) {
-    lane.credit.grant(firstWindowBytes)
     for (let value = 0; value < 20; value++)
       if (!outbox.trySendFrame(lane, valueFrames, bytes(100)))
         outbox.waitToSend(

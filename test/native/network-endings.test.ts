@@ -208,12 +208,12 @@ describe('a call on an ended session or network', () => {
   it('makeSessions fails when no ids are left, and the network stays up', () =>
     play({ on: 'memory' }, async (scene) => {
       const { alice, bob, mine, theirs } = await connectedPair(scene)
-      alice.link(bob).takeIds(0x3fff_ffff, 1, [])
-      expect(await scene.run(rejectionOf(alice.network.makeSessions({ count: 1 })))).toMatchObject({
-        code: 'ERR_SESSION_IDS_USED_UP',
-      })
-      expect(alice.eventsOf('sessions.failed')[0]?.cause.code).toBe('ERR_SESSION_IDS_USED_UP')
-      expect(alice.eventsOf('child.restarted')).toEqual([])
+      bob.link(alice).sessionIds.make(0x3fff_ffff, 1)
+      const calls = [alice, bob].map(({ network }) => rejectionOf(network.makeSessions({ count: 1 })))
+      const codes = (await scene.run(Promise.all(calls))).map(({ code }) => code)
+      expect(codes).toEqual(['ERR_SESSION_LIMIT', 'ERR_SESSION_IDS_USED_UP'])
+      expect(bob.eventsOf('sessions.failed')[0]?.cause.code).toBe('ERR_SESSION_IDS_USED_UP')
+      expect([alice, bob].flatMap((member) => member.eventsOf('child.restarted'))).toEqual([])
       await scene.run(mine.send(bob.id, number(3)))
       expect(numberOf(await scene.run(theirs.receive(alice.id)))).toBe(3)
     }))

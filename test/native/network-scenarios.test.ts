@@ -200,11 +200,7 @@ describe('a link that stays down', () => {
 describe('a peer that violates the contract', () => {
   it.each([
     ['an unknown descriptor', 'ERR_UNKNOWN_DESCRIPTOR', (frame: Buffer) => frame.writeUInt8(0xee, 4)],
-    [
-      'a value on a session that was never credited',
-      'ERR_CREDIT_EXCEEDED',
-      (frame: Buffer) => frame.writeUInt32LE(77, 0),
-    ],
+    ['a value on a session that was never made', 'ERR_SESSION_UNKNOWN', (frame: Buffer) => frame.writeUInt32LE(77, 0)],
     ['a length beyond the limit', 'ERR_MESSAGE_TOO_LONG', (frame: Buffer) => frame.writeUInt32LE(0xffff_ffff, 5)],
   ] as const)(
     'a peer that sends %s ends the epoch on both sides, and the frame is never sent again',

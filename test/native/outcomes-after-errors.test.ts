@@ -26,6 +26,7 @@ import { RetransmitBuffer } from '../../protocol/native/epoch/retransmit-buffer.
 import { SendQueue } from '../../protocol/native/lanes/send-queue.ts'
 import { PendingSend } from '../../protocol/native/lanes/sending-lane.ts'
 import { SendRoom } from '../../protocol/native/lanes/send-room.ts'
+import { openSessions } from '../support/open-sessions.ts'
 import { WriteBatch } from '../../protocol/native/lanes/write-batch.ts'
 
 const lanes = 2
@@ -103,12 +104,9 @@ class End {
   }
 
   open(): NativeLane[] {
-    this.state.takeIds(0, lanes, [...Array(lanes).keys()])
-    return Array.from({ length: lanes }, (_, id) => {
-      const lane = this.state.openLane(id)
-      lane.setHandler(() => void this.received[id]!++)
-      return lane
-    })
+    const opened = openSessions(this.state, lanes, { creditBytes: firstWindowBytes })
+    for (const lane of opened) lane.setHandler(() => void this.received[lane.id]!++)
+    return opened
   }
 
   /** Like the pump: an error ends the epoch, within the same call. */

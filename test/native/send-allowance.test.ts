@@ -62,7 +62,11 @@ class Sender {
     )
     this.lanes = Array.from(
       { length: lanesPerLink },
-      (_, id) => new NativeLane(id, { onTaken() {}, onUnread() {} }, new LaneMemory(this.#memory)),
+      (_, id) =>
+        new NativeLane(id, { onTaken() {}, onUnread() {} }, new LaneMemory(this.#memory, 0), {
+          windowBytes: 0,
+          creditBytes: 0,
+        }),
     )
     this.outbox.flow()
   }

@@ -163,8 +163,8 @@ describe('flush', () => {
   it('flush waits for the named peers only', () =>
     play({ on: 'memory' }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1, 2], dials: [] })
-      const bob = await scene.start({ key: 1, peers: [0], dials: [0] })
-      const carol = await scene.start({ key: 2, peers: [0], dials: [0] })
+      const bob = await scene.start({ key: 1, peers: [0, 2], dials: [0] })
+      const carol = await scene.start({ key: 2, peers: [0, 1], dials: [0, 1] })
       const [[mine]] = (await scene.sessions([alice, bob, carol], 1)) as [[Session]]
       await carol.faults.die()
       await scene.run(mine.broadcast(number(1)))

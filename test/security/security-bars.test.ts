@@ -35,6 +35,7 @@ const keptElsewhere = new Set([
   'shownLengthMax',
   'heldPerByteMax',
   'shareBytesMax',
+  'pauseMsMax',
   'provedHostsMax',
   'waitingMax',
   'addressesMax',

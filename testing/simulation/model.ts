@@ -66,7 +66,7 @@ export interface Tally {
 /** How both ends of a session identify it: its id, and the epochs of the two sides, the sender's first. */
 export interface Place {
   readonly link: number
-  readonly session: number
+  readonly session: string
   readonly mine: bigint
   readonly theirs: bigint
 }

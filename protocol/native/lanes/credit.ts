@@ -17,12 +17,13 @@ export const grownWindowBytesMax = 4 * 1024 * 1024
 /** A window is too small for its reader if half of it is taken within this many round trips. */
 const roundTripsPerHalf = 2
 
-/** What this side may still send on a lane. A session starts with 0 and opens with the peer's first Credit. */
+/** What this side may still send on a lane. */
 export class SendCredit {
   #balanceBytes: number
 
   /**
-   * @param windowBytes of the hello, an Open or an Accept; 0 for a session. Throws ProtocolError ERR_CREDIT_OVERFLOW.
+   * @param windowBytes of the hello, a Make, an Open or an Accept; 0 for a session whose Made follows. Throws
+   *   ProtocolError ERR_CREDIT_OVERFLOW.
    */
   constructor(windowBytes: number) {
     this.#balanceBytes = checkedBalance(windowBytes)
@@ -53,10 +54,7 @@ export class SendCredit {
 }
 
 export interface ReceiveWindowOptions {
-  /**
-   * What was granted at the beginning: by the hello, an Open or an Accept. 0 for a session, whose first Credit may have
-   * to wait.
-   */
+  /** What was granted at the beginning: by the hello, a Make or Made, an Open or an Accept. */
   readonly windowBytes: number
   /** Called before the window grows by this many bytes. Returning true counts as granting them. */
   readonly mayGrow: (bytes: number) => boolean
@@ -96,12 +94,6 @@ export class ReceiveWindow {
   /** Arrived and not taken. */
   get unreadBytes(): number {
     return this.#windowBytes - this.#ownCountBytes - this.#takenBytes
-  }
-
-  /** The first Credit of a session is sent. */
-  grant(bytes: number): void {
-    this.#windowBytes += bytes
-    this.#ownCountBytes += bytes
   }
 
   /** Whether {@link take} of this frame gives Credit: only then does it need the time. */

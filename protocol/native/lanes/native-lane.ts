@@ -42,8 +42,7 @@ export class LinkResetError extends StatewireError {
 }
 
 export class NativeLane extends Lane implements SendingLane, ReceivingLane {
-  readonly credit = new SendCredit(0)
-  /** The peer must not send before this side's first Credit is sent. */
+  readonly credit: SendCredit
   readonly window: ReceiveWindow
   /** What the window, and a value longer than it, hold of the memory budget. */
   readonly memory: LaneMemory
@@ -57,29 +56,17 @@ export class NativeLane extends Lane implements SendingLane, ReceivingLane {
    * before.
    */
   cutOff: Error | null = null
-  /** The peer has made the session too: its first Credit arrived. */
-  isOpened = false
-  /** Resolves when it has, rejects with the reason why it will not. */
-  readonly whenOpened: Promise<void>
-  #settleOpened: { resolve(): void; reject(error: Error): void } = { resolve() {}, reject() {} }
 
-  constructor(id: number, owner: LaneOwner, memory: LaneMemory) {
+  /** @param first what this side grants, and what the peer has granted so far */
+  constructor(
+    id: number,
+    owner: LaneOwner,
+    memory: LaneMemory,
+    first: { readonly windowBytes: number; readonly creditBytes: number },
+  ) {
     super(id, owner)
     this.memory = memory
-    this.window = new ReceiveWindow({ windowBytes: 0, mayGrow: memory.grow })
-    this.whenOpened = new Promise((resolve, reject) => (this.#settleOpened = { resolve, reject }))
-    // Often not awaited when a lane ends.
-    this.whenOpened.catch(() => {})
-  }
-
-  opened(): void {
-    if (this.isOpened) return
-    this.isOpened = true
-    this.#settleOpened.resolve()
-  }
-
-  override close(error: Error): void {
-    super.close(error)
-    this.#settleOpened.reject(error)
+    this.credit = new SendCredit(first.creditBytes)
+    this.window = new ReceiveWindow({ windowBytes: first.windowBytes, mayGrow: memory.grow })
   }
 }

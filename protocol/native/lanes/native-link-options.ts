@@ -2,6 +2,7 @@
  * Owns: what a native link is made of, and what it reports besides its hooks.
  * Independent of: how a link works (../link/native-link.ts).
  */
+import type { SetupFrame } from '../../../codec/setup-frames.ts'
 import type { SpareMemory } from '../../../codec/spare-memory.ts'
 import type { KeepAliveOptions } from '../epoch/keep-alive.ts'
 import type { LinkEpoch } from '../epoch/link-epoch.ts'
@@ -25,6 +26,16 @@ export interface LinkWitness {
   onClockBehind(): void
 }
 
+/** The set-up of sessions, as one link sees it. Called at once, also while no actor has the link. */
+export interface LinkSetup {
+  /** A frame of the set-up lane. Throws ProtocolError. */
+  onFrame(frame: SetupFrame): void
+  /** A hello was adopted. */
+  onUp(): void
+  /** The epoch has ended, and the lanes of the link end after this call. */
+  onReset(): void
+}
+
 export interface NativeLinkOptions extends OutboxOptions {
   readonly linkIndex: number
   readonly epoch: LinkEpoch
@@ -37,6 +48,8 @@ export interface NativeLinkOptions extends OutboxOptions {
    */
   readonly spares?: SpareMemory
   readonly witness?: LinkWitness
+  /** Without it frames of the set-up lane are dropped. */
+  readonly setup?: LinkSetup
 }
 
 export function creditOf(

@@ -15,6 +15,7 @@ import { AckBeforeReset } from '../epoch/ack-before-reset.ts'
 import { retransmitFrameOverheadBytes, retransmitFramesMax } from '../epoch/retransmit-buffer.ts'
 import type { LinkEpoch } from '../epoch/link-epoch.ts'
 import { ControlFrames } from './control-frames.ts'
+import { HeldFrames } from './held-frames.ts'
 import { SendQueue, type SendQueueOptions } from './send-queue.ts'
 import { SendRoom } from './send-room.ts'
 import { PendingSend, type FrameEncoder, type SendingLane } from './sending-lane.ts'
@@ -53,6 +54,10 @@ export class NativeOutbox implements Outbound {
   #isFlowing = false
   #isSendingWaiting = false
   #flushRequested = false
+  readonly held = new HeldFrames(
+    () => this.#isFlowing && this.#isAdmitted(),
+    (frame) => this.writeOwn(frame),
+  )
   /** Epochs that have ended. */
   #ends = 0
 
@@ -369,6 +374,7 @@ export class NativeOutbox implements Outbound {
     this.#room.trim(costBytes)
     // Others wait for what was given back.
     if (this.#room.leftBytes(costBytes) < this.#allowanceBytes) this.#allowanceBytes = 0
+    this.held.writeAll()
     this.sendWaiting()
   }
 
@@ -383,6 +389,7 @@ export class NativeOutbox implements Outbound {
   dropPending(): Map<number, number> {
     this.#ends++
     this.#allowanceBytes = 0
+    this.held.clear()
     const counts = this.#batch.drop()
     this.#room.clear()
     return counts

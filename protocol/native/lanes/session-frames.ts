@@ -67,8 +67,8 @@ export class SessionFrames implements LaneKindHandler {
   ): boolean {
     const lane = this.#lanes.find(laneId)
     if (lane === undefined) {
-      const isUsed = this.#lanes.onUnknown(laneId, descriptor, buffer, bodyStart, bodyEnd, nowMs)
-      if (!isUsed) this.#counters.framesDropped++
+      this.#lanes.onUnknown(laneId, descriptor, buffer, bodyStart, bodyEnd, nowMs)
+      this.#counters.framesDropped++
       return false
     }
     if (descriptor === nativeDescriptors.Credit || descriptor === nativeDescriptors.Reset) {
@@ -128,7 +128,7 @@ export class SessionFrames implements LaneKindHandler {
     if (this.#lanes.has(lane)) frameTaken(lane, frameLengthBytes, this.#credit)
   }
 
-  /** A session begins without credit: its windows do not come with the hello. */
+  /** The windows of a session come with its Make and Made. */
   adopted(): void {}
 
   epochEnded(end: EpochEnd, pending: ReadonlyMap<number, number>, leaving: Error | null): OutcomeCounts {

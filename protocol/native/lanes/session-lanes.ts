@@ -1,10 +1,10 @@
 /**
- * Owns: the session lanes of one native link in one epoch: how each begins by Credit of both sides, and how it ends, by
- * a Reset of either side or with its epoch.
- * Independent of: values (session-frames.ts); counting and sockets. Ids are in session-numbering.ts.
+ * Owns: the session lanes of one native link in one epoch: the set-up of sessions opens them, and each ends by a Reset
+ * of either side or with its epoch; what a frame means for a session that is not open here.
+ * Independent of: values (session-frames.ts); counting and sockets; which call a session belongs to (../setup/).
  */
-import { StatewireError } from '../../../codec/errors.ts'
-import { encodeCredit, encodeReset, nativeDescriptors, resetCodes } from '../../../codec/native-frames.ts'
+import { ProtocolError, StatewireError } from '../../../codec/errors.ts'
+import { encodeReset, nativeDescriptors, resetCodes } from '../../../codec/native-frames.ts'
 import type { UnreadValue } from '../../kept-views.ts'
 import type { FloodGuard } from './flood-guard.ts'
 import { decodeCredit, decodeReset } from '../frame-bodies.ts'
@@ -14,9 +14,7 @@ import type { NativeLinkOptions } from './native-link-options.ts'
 import type { NativeOutbox } from './native-outbox.ts'
 import { laneOutcome, outcomeSum } from '../epoch/outcomes.ts'
 import type { EpochEnd, OutcomeCounts } from '../epoch/outcomes.ts'
-import { LinkSessions } from './session-numbering.ts'
-import type { Announcement } from './session-numbering.ts'
-import { checkUnknownSession, onUnknownSession } from './unknown-session.ts'
+import { SessionIds } from '../setup/session-ids.ts'
 import { resetError } from './session-reset.ts'
 
 /** What sessions need of their link's acknowledgements. */
@@ -25,6 +23,14 @@ export interface LaneAcks {
   laneEnded(lane: NativeLane, error: Error): void
   /** @returns the number of counted frames whose handler has returned */
   handledFrames(isTaken: boolean): number
+}
+
+export interface NewLane {
+  readonly id: number
+  /** What this side grants, reserved in the memory budget. */
+  readonly windowBytes: number
+  /** What the peer has granted; 0 if {@link SessionLanes.granted} follows. */
+  readonly creditBytes: number
 }
 
 interface SessionLaneEvents {
@@ -48,7 +54,7 @@ export class SessionLanes {
   readonly #unackedLanes = new Map<number, NativeLane>()
   /** How many frames were encoded when a value was last dropped. The Reset of its session is one of them. */
   #framesAtDrop = 0
-  #sessions = new LinkSessions()
+  #ids = new SessionIds()
   /** The lane of the last frame: values come in bursts. */
   #last: NativeLane | null = null
 
@@ -79,8 +85,9 @@ export class SessionLanes {
     return this.#framesAtDrop > this.#outbox.ackedFrames
   }
 
-  get nextId(): number {
-    return this.#sessions.nextId
+  /** Of the present epoch. */
+  get ids(): SessionIds {
+    return this.#ids
   }
 
   has(lane: NativeLane): boolean {
@@ -94,34 +101,29 @@ export class SessionLanes {
     return found
   }
 
-  takeIds(first: number, count: number, ids: readonly number[]): void {
-    this.#announce(this.#sessions.takeBatch(first, count, ids))
-  }
-
   /** @param end why the link has ended, if it has */
-  open(id: number, end: Error | null): NativeLane {
+  open({ id, windowBytes, creditBytes }: NewLane, end: Error | null): NativeLane {
     const owner = {
       onTaken: (frameLengthBytes: number): void => this.#events.onTaken(lane, frameLengthBytes),
       onUnread: (unread: UnreadValue): void => this.#events.onUnread(unread),
       onHandlerRejected: (error: unknown): void => this.#events.onHandlerRejected(lane, error),
     }
-    const lane: NativeLane = new NativeLane(id, owner, new LaneMemory(this.#options.memory))
+    const memory = new LaneMemory(this.#options.memory, windowBytes)
+    const lane: NativeLane = new NativeLane(id, owner, memory, { windowBytes, creditBytes })
     if (end !== null) {
+      memory.end()
       lane.close(end)
       return lane
     }
     this.#lanes.set(id, lane)
     this.#guard.sessionMade()
-    const { early, announce } = this.#sessions.make(id)
-    if (announce) this.#giveFirstCredit(id)
-    if (early !== null && lane.end === null) {
-      if (early.creditBytes > 0) {
-        lane.credit.grant(early.creditBytes)
-        lane.opened()
-      }
-      if (early.reset !== null) this.#end(lane, resetError(this.#options.peer, id, early.reset))
-    }
     return lane
+  }
+
+  /** The peer has made the session too, with this first window. Throws ProtocolError ERR_CREDIT_OVERFLOW. */
+  granted(lane: NativeLane, creditBytes: number): void {
+    const mayContinue = lane.credit.grant(creditBytes)
+    if (mayContinue && lane.waiting.length > 0) this.#outbox.sendWaiting()
   }
 
   /** By the application, or because its handler failed. */
@@ -156,53 +158,68 @@ export class SessionLanes {
     nowMs: number,
   ): void {
     if (descriptor === nativeDescriptors.Reset) {
-      const error = resetError(this.#options.peer, lane.id, decodeReset(buffer, bodyStart, bodyEnd))
+      const error = resetError(this.#options.peer, lane.name, decodeReset(buffer, bodyStart, bodyEnd))
       this.#acks.laneEnded(lane, error)
       this.#end(lane, error)
-      this.#announce(this.#sessions.closedByPeer(lane.id))
       return
     }
     this.#guard.frame(nowMs)
-    const mayContinue = lane.credit.grant(decodeCredit(buffer, bodyStart))
-    if (!lane.isOpened) {
-      lane.opened()
-      this.#announce(this.#sessions.answered(lane.id))
-    }
-    if (mayContinue && lane.waiting.length > 0) this.#outbox.sendWaiting()
+    this.granted(lane, decodeCredit(buffer, bodyStart))
   }
 
   /**
-   * A frame for a session that is not open here. @returns whether it was used. Throws ProtocolError for a value without
-   * credit.
+   * A frame for a session that is not open here. It is dropped, unless it breaks the protocol. Throws ProtocolError
+   * ERR_SESSION_UNKNOWN, ERR_CREDIT_EXCEEDED, ERR_FLOOD.
    */
-  onUnknown(
-    id: number,
-    descriptor: number,
-    buffer: Buffer,
-    bodyStart: number,
-    bodyEnd: number,
-    nowMs: number,
-  ): boolean {
-    const isEarly = this.#sessions.placeOf(id) === 'early'
+  onUnknown(id: number, descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number, nowMs: number): void {
     const isValue = descriptor !== nativeDescriptors.Credit && descriptor !== nativeDescriptors.Reset
-    if (isValue && !isEarly) this.#recordDrop()
-    const unacked = descriptor === nativeDescriptors.Reset ? this.#unackedLanes.get(id) : undefined
-    if (unacked !== undefined)
-      this.#acks.laneEnded(unacked, resetError(this.#options.peer, id, decodeReset(buffer, bodyStart, bodyEnd)))
-    this.#announce(onUnknownSession(this.#sessions, this.#guard, id, descriptor, buffer, bodyStart, bodyEnd, nowMs))
-    return isEarly
+    this.#checkOver(id, isValue)
+    if (isValue) {
+      this.#recordDrop()
+      this.#guard.late(bodyEnd - bodyStart + 5, nowMs)
+      return
+    }
+    this.#guard.frame(nowMs)
+    if (descriptor === nativeDescriptors.Credit) decodeCredit(buffer, bodyStart)
+    else {
+      const reset = decodeReset(buffer, bodyStart, bodyEnd)
+      const unacked = this.#unackedLanes.get(id)
+      if (unacked !== undefined) this.#acks.laneEnded(unacked, resetError(this.#options.peer, unacked.name, reset))
+    }
   }
 
-  /** A value that spans chunks. Throws ProtocolError ERR_CREDIT_EXCEEDED. */
+  /** Throws ProtocolError if the id was never made, or, for a value, if this side gave no credit for it. */
+  #checkOver(id: number, isValue: boolean): void {
+    const place = this.#ids.placeOf(id)
+    if (place === 'unmade')
+      throw new ProtocolError(
+        'ERR_SESSION_UNKNOWN',
+        `A frame arrived for session ${id}, which was never made on this link.`,
+      )
+    if (isValue && place === 'refused')
+      throw new ProtocolError('ERR_CREDIT_EXCEEDED', `A value arrived on session ${id}, for which no credit was given.`)
+  }
+
+  /**
+   * A value that spans chunks begins: its bytes are not collected if it could not be accepted. Throws ProtocolError
+   * ERR_SESSION_UNKNOWN, ERR_CREDIT_EXCEEDED.
+   */
   mayBegin(id: number): void {
     const lane = this.#lanes.get(id)
-    if (lane === undefined) checkUnknownSession(this.#sessions, this.#guard, id)
-    else lane.window.check()
+    if (lane !== undefined) return lane.window.check()
+    this.#checkOver(id, true)
+    if (this.#guard.expectsLate) return
+    throw new ProtocolError('ERR_CREDIT_EXCEEDED', `A value began on session ${id}, which is over.`)
   }
 
   /** The link has ended, and nothing more is sent. */
   endAll(error: Error): void {
     for (const lane of this.#lanes.values()) this.#end(lane, error)
+  }
+
+  /** The next epoch begins: its ids are given from 0. Called before {@link epochEnded}. */
+  renewIds(): void {
+    this.#ids = new SessionIds()
   }
 
   /**
@@ -224,7 +241,6 @@ export class SessionLanes {
           : new LinkResetError(this.#options.peer, end.reason, outcomes, lane.waiting.length),
       )
     }
-    this.#sessions = new LinkSessions()
     this.#unackedLanes.clear()
     return sum
   }
@@ -240,8 +256,7 @@ export class SessionLanes {
 
   #reset(lane: NativeLane, code: number, reason: string, isTaken: boolean): void {
     this.#keepUnacked(lane)
-    if (this.#sessions.close(lane.id))
-      this.#outbox.writeReset(encodeReset(lane.id, { code, reason }), this.#acks.handledFrames(isTaken))
+    this.#outbox.writeReset(encodeReset(lane.id, { code, reason }), this.#acks.handledFrames(isTaken))
   }
 
   #recordDrop(): void {
@@ -255,35 +270,5 @@ export class SessionLanes {
       this.#unackedLanes.delete(id)
     }
     if (lane.lastFrame > ackedFrames) this.#unackedLanes.set(lane.id, lane)
-  }
-
-  #announce(announcements: readonly Announcement[]): void {
-    const sessions = this.#sessions
-    for (const { id, kind } of announcements) {
-      // What was written before has ended the epoch.
-      if (this.#sessions !== sessions) return
-      if (kind === 'credit') this.#giveFirstCredit(id)
-      else this.#outbox.writeOwn(encodeReset(id, { code: resetCodes.application, reason: 'closed' }))
-    }
-  }
-
-  /** Counts as granted from here on: a value that comes earlier breaks the protocol. */
-  #giveFirstCredit(id: number): void {
-    const lane = this.#lanes.get(id)
-    if (lane === undefined) return
-    const windowBytes = lane.memory.open(this.#options.laneWindowBytes)
-    if (windowBytes === 0) {
-      this.refuse(
-        lane,
-        new StatewireError(
-          'ERR_MEMORY_BUDGET',
-          `the memory budget of this side has no room for session ${id}: raise memoryBudgetBytes, or close sessions`,
-        ),
-        'limit',
-      )
-      return
-    }
-    lane.window.grant(windowBytes)
-    this.#outbox.writeOwn(encodeCredit(id, windowBytes))
   }
 }

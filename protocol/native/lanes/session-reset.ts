@@ -18,12 +18,12 @@ export class SessionResetError extends StatewireError {
 
 export function resetError(
   peer: string,
-  id: number,
+  session: string,
   reset: { readonly code: number; readonly reason: string },
 ): SessionResetError {
   const name = Object.entries(resetCodes).find(([, code]) => code === reset.code)?.[0] ?? 'application'
   return new SessionResetError(
     name === 'application',
-    `${peer} reset session ${id} (${name})${reset.reason === '' ? '' : `: ${formatValue(reset.reason)}`}`,
+    `${peer} reset session ${session} (${name})${reset.reason === '' ? '' : `: ${formatValue(reset.reason)}`}`,
   )
 }

@@ -16,6 +16,7 @@ import { SessionLanes } from '../lanes/session-lanes.ts'
 import { UnservedLanes } from '../lanes/unserved.ts'
 import { ControlLane } from './control-lane.ts'
 import { LinkUpkeep } from './link-upkeep.ts'
+import { SetupLane } from './setup-lane.ts'
 
 interface LinkShared {
   readonly counters: LinkCounters
@@ -68,7 +69,7 @@ export function createLinkParts(options: NativeLinkOptions, { counters, kept, ho
   )
   const table = new LaneTable({
     session: frames,
-    setup: unserved,
+    setup: new SetupLane(options.setup, guard),
     messages: unserved,
     requests: unserved,
     responses: unserved,

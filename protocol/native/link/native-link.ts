@@ -24,7 +24,9 @@ import { LinkResetError, NativeLane } from '../lanes/native-lane.ts'
 import { creditOf, type NativeLinkOptions } from '../lanes/native-link-options.ts'
 import type { NativeOutbox } from '../lanes/native-outbox.ts'
 import { valueFrames } from '../lanes/sending-lane.ts'
-import type { SessionLanes } from '../lanes/session-lanes.ts'
+import type { NewLane, SessionLanes } from '../lanes/session-lanes.ts'
+import type { LinkMemory } from '../memory/node-memory.ts'
+import type { SessionIds } from '../setup/session-ids.ts'
 import { createLinkParts } from './link-parts.ts'
 import type { LinkUpkeep } from './link-upkeep.ts'
 
@@ -58,6 +60,7 @@ export class NativeLink implements LinkCore, DeliveryReports {
   #reader: NativeFrameReader | null = null
   #hooks: LinkHooks = noopHooks
   #chunkAtMs = 0
+  #isMade = false
   /** Why this side accepts nothing new on this link. */
   #leaving: Error | null = null
   #settleClosed: () => void = () => {}
@@ -118,8 +121,18 @@ export class NativeLink implements LinkCore, DeliveryReports {
     return this.#upkeep.roundTripMs
   }
 
-  get nextSessionId(): number {
-    return this.#sessions.nextId
+  /** Of the present epoch. */
+  get sessionIds(): SessionIds {
+    return this.#sessions.ids
+  }
+
+  /** A hello was adopted in the present epoch: what is written now waits for a connection if there is none. */
+  get isMade(): boolean {
+    return this.#isMade
+  }
+
+  get memory(): LinkMemory {
+    return this.#options.memory
   }
 
   setHooks(hooks: LinkHooks): void {
@@ -131,15 +144,25 @@ export class NativeLink implements LinkCore, DeliveryReports {
     return (this.#reader = new NativeFrameReader({ maxMessageLengthBytes, linkIndex, spares }, this))
   }
 
-  /** A session group takes its ids on this link. Those of `ids` are made here, each with `openLane`. */
-  takeIds(first: number, count: number, ids: readonly number[]): void {
-    this.#sessions.takeIds(first, count, ids)
-  }
-
-  openLane(id: number): NativeLane {
-    const lane = this.#sessions.open(id, this.end)
+  openSession(opened: NewLane): NativeLane {
+    const lane = this.#sessions.open(opened, this.end)
     if (this.end === null) this.onLaneOpened?.()
     return lane
+  }
+
+  /** The peer has made the session too. */
+  granted(lane: NativeLane, creditBytes: number): void {
+    if (this.#sessions.has(lane)) this.#sessions.granted(lane, creditBytes)
+  }
+
+  /** A frame of the set-up lane. It is admitted always, and leaves before frames that are written later. */
+  writeSetup(frame: Buffer): void {
+    this.#outbox.writeOwn(frame)
+  }
+
+  /** A Want, which waits for room as a value does. The returned function takes it back if it still waits. */
+  writeWant(frame: Buffer): () => boolean {
+    return this.#outbox.held.add(frame)
   }
 
   closeLane(lane: Lane, error: Error, discard: boolean): void {
@@ -226,6 +249,8 @@ export class NativeLink implements LinkCore, DeliveryReports {
     this.#upkeep.begin(this.#options.nowMs(), end === null ? heldFrames - retransmit.heldFrames : 0)
     // The hello does not say whether the frames it counts came before the Resets that follow. This Ack does.
     const isAckFirst = verdict.mine === 'RESUME' && !this.#sessions.hasUnreportedDrop
+    this.#isMade = true
+    this.#options.setup?.onUp()
     return isAckFirst ? [encodeAck(this.epoch.received), ...replay] : replay
   }
 
@@ -263,9 +288,17 @@ export class NativeLink implements LinkCore, DeliveryReports {
     this.#longFrame.forget()
   }
 
+  /** The ids of the next epoch begin, and no attempt may use this link any more, before its lanes end. */
+  #unmake(): void {
+    this.#isMade = false
+    this.#sessions.renewIds()
+    this.#options.setup?.onReset()
+  }
+
   #epochEnded(end: EpochEnd): void {
     const { witness, peer } = this.#options
     const pending = this.#outbox.dropPending()
+    this.#unmake()
     this.lost = withLost(this.lost, end, pending)
     const sum = this.#table.epochEnded(end, pending, this.#leaving)
     this.#counts.resets++
@@ -324,6 +357,7 @@ export class NativeLink implements LinkCore, DeliveryReports {
     if (this.acceptedValues() > 0) this.#renew('goodbye')
     this.end = end
     this.block()
+    this.#unmake()
     this.#table.close(end)
     this.#longFrame.forget()
     this.#outbox.dropPending()

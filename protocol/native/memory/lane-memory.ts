@@ -7,23 +7,19 @@ import type { LinkMemory } from './node-memory.ts'
 
 export class LaneMemory {
   readonly #link: LinkMemory
-  #windowBytes = 0
+  #windowBytes: number
   #frameBytes = 0
   #isOver = false
 
-  constructor(link: LinkMemory) {
+  /** @param windowBytes the first window, which the link has reserved */
+  constructor(link: LinkMemory, windowBytes: number) {
     this.#link = link
+    this.#windowBytes = windowBytes
   }
 
   /** Reserved beyond the window. */
   get frameBytes(): number {
     return this.#frameBytes
-  }
-
-  /** The first window. @returns what may be granted, 0 if there is no room for the lane */
-  open(wantedBytes: number): number {
-    this.#windowBytes = this.#link.openWindow(wantedBytes)
-    return this.#windowBytes
   }
 
   readonly grow = (bytes: number): boolean => {

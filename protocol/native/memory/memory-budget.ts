@@ -91,14 +91,14 @@ export class MemoryBudget {
   }
 
   /**
-   * The window of a new session or stream: a first window, or what is left of the budget.
-   * @returns bytes reserved, or 0 if that is under 4 KiB: then there is no room for another lane
+   * The windows of new sessions, or of a stream: first windows, or equal parts of what is left of the budget.
+   * @returns bytes reserved for each lane, or 0 if that is under 4 KiB: then there is no room for so many lanes
    */
-  reserveWindow(wantedBytes: number): number {
-    const bytes =
-      this.waiting > 0 ? 0 : Math.min(wantedBytes, this.leftBytes, this.#windowsBytesMax - this.#heldBytes.windows)
+  reserveWindow(wantedBytes: number, lanes = 1): number {
+    const leftBytes = this.waiting > 0 ? 0 : Math.min(this.leftBytes, this.#windowsBytesMax - this.#heldBytes.windows)
+    const bytes = Math.min(wantedBytes, Math.floor(leftBytes / lanes))
     if (bytes < Math.min(wantedBytes, leastWindowBytes)) return 0
-    this.#take('windows', bytes)
+    this.#take('windows', lanes * bytes)
     return bytes
   }
 

@@ -152,12 +152,18 @@ export class LinkMemory {
 
   // Receiving.
 
-  /** The first window of a lane, or what is left. @returns 0 if there is no room for another lane */
-  openWindow(wantedBytes: number): number {
+  /** The first windows of so many lanes, or equal parts of what is left. @returns for each; 0 if there is no room */
+  openWindow(wantedBytes: number, lanes = 1): number {
     if (this.#isClosed) return 0
-    const bytes = this.#pool.reserveWindow(wantedBytes)
-    this.#windowsBytes += bytes
+    const bytes = this.#pool.reserveWindow(wantedBytes, lanes)
+    this.#windowsBytes += lanes * bytes
     return bytes
+  }
+
+  /** The lanes of windows that are open here are on another link of the node. */
+  passWindows(bytes: number, to: LinkMemory): void {
+    this.#windowsBytes -= bytes
+    to.#windowsBytes += bytes
   }
 
   growWindow(bytes: number): boolean {

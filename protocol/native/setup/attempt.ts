@@ -9,6 +9,10 @@ export class PendingCall<Lane> {
   readonly request: SetupCall<Lane>
   readonly id: bigint
   readonly attempts = new Map<string, Attempt<Lane>>()
+  /** The peers with which it was paired before. */
+  readonly pairedBefore = new Set<string>()
+  /** By peer: how many Wants were sent for it. */
+  readonly wants = new Map<string, number>()
   /** The exclusive or of the call ids of all parties while the call is paired with all peers; null otherwise. */
   set: bigint | null = null
   hasEnded = false

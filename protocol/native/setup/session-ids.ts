@@ -2,11 +2,9 @@
  * Owns: the session ids of one link in one epoch: which come next, and what a frame for an id without an open lane is.
  * Independent of: who assigns them to which call, and what a lane does. The link makes a new one with each epoch.
  */
+import { maxUint16 } from '../../../codec/constants.ts'
 import { ProtocolError, StatewireError } from '../../../codec/errors.ts'
 import { sessionLanesEnd } from '../../../codec/native-frames.ts'
-
-/** The most sessions that one Make can create: the count of a Want is a u16. */
-const sessionsPerMakeMax = 65_535
 
 /**
  * What an id without an open lane is. `over`: its frames are counted and dropped. `refused`: this side refused its Make
@@ -52,7 +50,8 @@ export class SessionIds {
         `A Make assigns session ids from ${firstId}; they must be at least ${this.#next} and below ${sessionLanesEnd}.`,
       )
     this.#next = firstId + (count ?? 1)
-    this.#end = count === null ? Math.min(firstId + sessionsPerMakeMax, sessionLanesEnd) : this.#next
+    // A Make creates at most as many sessions as the count of a Want can say.
+    this.#end = count === null ? Math.min(firstId + maxUint16, sessionLanesEnd) : this.#next
     this.#refusedFrom = count === null ? firstId : Infinity
   }
 

@@ -107,6 +107,7 @@ export class SetupPeer<Lane> {
     attempt.isLiving = false
     this.#attempts.delete(k)
     call.attempts.delete(this.id)
+    if (attempt.isPaired && deadLink === null) call.pairedBefore.add(this.id)
     call.set = null
     this.#dirtyNames.add(call.request.name)
     if (attempt.unopened > 0) this.#port.releaseWindows(attempt.unopened, attempt.windowBytes)
@@ -120,7 +121,8 @@ export class SetupPeer<Lane> {
   progress(call: PendingCall<Lane>): SetupProgress {
     const attempt = call.attempts.get(this.id)
     if (attempt !== undefined) return attempt.isPaired ? 'paired' : 'being set up'
-    return this.#oldest(call.request.name) === call ? 'waiting for the peer' : 'waiting for an earlier call'
+    if (this.#oldest(call.request.name) !== call) return 'waiting for an earlier call'
+    return call.pairedBefore.has(this.id) ? 'waiting again' : 'waiting for the peer'
   }
 
   linkUp(): void {
@@ -272,7 +274,9 @@ export class SetupPeer<Lane> {
     const { count, name } = call.request
     const frame: WantFrame = { type: 'Want', k: this.#nextK, callId: call.id, count, name }
     this.#nextK = (this.#nextK + 1) >>> 0
-    this.#openWants.set(name, { frame, own: { call, sent: this.#port.sendWant(frame) } })
+    const tries = (call.wants.get(this.id) ?? 0) + 1
+    call.wants.set(this.id, tries)
+    this.#openWants.set(name, { frame, own: { call, sent: this.#port.sendWant(frame, tries) } })
   }
 
   /** The oldest call here and the open Want of its name. */

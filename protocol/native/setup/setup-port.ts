@@ -51,8 +51,12 @@ export interface SetupPort<Lane> {
   ids(link: number): SessionIds
   /** Sends a frame that is always admitted, before frames of session lanes that are written later. */
   send(link: number, frame: Exclude<SetupFrame, WantFrame>): void
-  /** Sends a Want on link 0, as soon as there is room. Frames of {@link send} may leave before it. */
-  sendWant(frame: WantFrame): SentWant
+  /**
+   * Sends a Want on link 0, as soon as there is room. Frames of {@link send} may leave before it. A Want of a call
+   * whose attempts are void again and again may be paused: parties that do not name the same peers never agree.
+   * @param tries how often the call has asked this peer, this time included
+   */
+  sendWant(frame: WantFrame, tries: number): SentWant
   /**
    * Reserves the windows of so many lanes in the memory budget. Short of memory, they share equally what is left.
    * Throws StatewireError ERR_SESSION_LIMIT or ERR_MEMORY_BUDGET.
@@ -85,7 +89,13 @@ export interface SetupCall<Lane> {
 }
 
 /** How far a call is with one of its peers, for messages. */
-export type SetupProgress = 'waiting for an earlier call' | 'waiting for the peer' | 'being set up' | 'paired'
+export type SetupProgress =
+  | 'waiting for an earlier call'
+  | 'waiting for the peer'
+  /** It was paired, and waits for the peer again. */
+  | 'waiting again'
+  | 'being set up'
+  | 'paired'
 
 export interface SetupHandle {
   /** Ends the call (time-out, abort) without a callback: its attempts are void. No effect on a call that has ended. */

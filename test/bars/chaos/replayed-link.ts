@@ -17,6 +17,7 @@ import { PeerProcesses } from '../../../protocol/native/handshake/peer-processes
 import { NativeAcceptorHandshake, NativeDialerHandshake } from '../../../protocol/native/link/native-handshake.ts'
 import { NativeLink } from '../../../protocol/native/link/native-link.ts'
 import { NodeMemory } from '../../../protocol/native/memory/node-memory.ts'
+import { openSessions } from '../../support/open-sessions.ts'
 import type { Direction } from './chaos-proxy.ts'
 import { sessionsOfConversation } from './conversation.ts'
 import type { Conversation } from './conversation.ts'
@@ -99,9 +100,7 @@ export class ReplayedSide {
     })
     const feed = this.#handshake(state, () => {
       for (const frame of this.#own) state.epoch.retransmit.push([frame], [frame.length])
-      const ids = Array.from({ length: sessionsOfConversation }, (_, id) => id)
-      state.takeIds(0, ids.length, ids)
-      for (const lane of ids.map((id) => state.openLane(id))) {
+      for (const lane of openSessions(state, sessionsOfConversation)) {
         lane.setHandler((value) => {
           values++
           told.update(encodeFrame(lane.id, value))

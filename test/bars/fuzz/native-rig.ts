@@ -19,6 +19,7 @@ import type { NativeLane } from '../../../protocol/native/lanes/native-lane.ts'
 import { NativeLink } from '../../../protocol/native/link/native-link.ts'
 import { NodeMemory } from '../../../protocol/native/memory/node-memory.ts'
 import { retransmitFramesMax } from '../../../protocol/native/epoch/retransmit-buffer.ts'
+import { openSessions } from '../../support/open-sessions.ts'
 import { limits, maxMessageLengthBytes, ownKey, peerHello, peerKey } from './corpus.ts'
 import { codeOfBreach, holds, isCount } from './target.ts'
 import type { Trace } from './target.ts'
@@ -186,20 +187,13 @@ export class NativeRig implements LinkHooks {
     this.state.flow()
   }
 
-  open(count: number, first = this.state.nextSessionId): RigLane[] {
-    this.state.takeIds(
-      first,
-      count,
-      Array.from({ length: count }, (_, index) => first + index),
-    )
-    return Array.from({ length: count }, (_, index) => this.#openOne(first + index))
-  }
-
-  #openOne(id: number): RigLane {
-    const opened: RigLane = { lane: this.state.openLane(id), sent: 0, receivedAtEnd: null }
-    opened.lane.onEnded = () => (opened.receivedAtEnd = opened.lane.received)
-    this.lanes.push(opened)
-    return opened
+  open(count: number, firstId?: number): RigLane[] {
+    return openSessions(this.state, count, firstId === undefined ? {} : { firstId }).map((lane) => {
+      const opened: RigLane = { lane, sent: 0, receivedAtEnd: null }
+      lane.onEnded = () => (opened.receivedAtEnd = lane.received)
+      this.lanes.push(opened)
+      return opened
+    })
   }
 
   send(to: RigLane, value: NetworkValue): void {

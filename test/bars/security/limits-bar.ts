@@ -16,9 +16,9 @@ import * as credit from '../../../protocol/native/lanes/credit.ts'
 import * as goodbye from '../../../protocol/native/epoch/goodbye.ts'
 import * as memoryBudget from '../../../protocol/native/memory/memory-budget.ts'
 import * as replayWindow from '../../../protocol/native/epoch/retransmit-buffer.ts'
+import * as setupPeer from '../../../protocol/native/setup/setup-peer.ts'
 import * as unserved from '../../../protocol/native/lanes/unserved.ts'
 import * as peerStreamIds from '../../../protocol/native/lanes/peer-stream-ids.ts'
-import * as sessionNumbering from '../../../protocol/native/lanes/session-numbering.ts'
 import type { Bar, BarContext } from '../bar.ts'
 import { outcomeOf } from './limits/case.ts'
 import { countCases } from './limits/counts.ts'
@@ -43,8 +43,8 @@ const tables: readonly Readonly<Record<string, unknown>>[] = [
   goodbye,
   memoryBudget,
   replayWindow,
+  setupPeer,
   peerStreamIds,
-  sessionNumbering,
   unserved,
 ]
 

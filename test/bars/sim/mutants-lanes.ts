@@ -6,7 +6,6 @@ import { BaseLinks } from '../../../actors/link/base-links.ts'
 import { ReceiveWindow, SendCredit } from '../../../protocol/native/lanes/credit.ts'
 import { NativeLink } from '../../../protocol/native/link/native-link.ts'
 import { NativeOutbox } from '../../../protocol/native/lanes/native-outbox.ts'
-import { LinkSessions } from '../../../protocol/native/lanes/session-numbering.ts'
 import { Lane } from '../../../protocol/lane.ts'
 import { onResume, replace, replaceGetter } from './plant.ts'
 import type { Mutant } from './plant.ts'
@@ -64,9 +63,5 @@ export const laneMutants: Readonly<Record<string, Mutant>> = {
   'link-kept-that-is-gone': {
     sentence: 'What was sent on a link that the peer has no more is not told its outcome.',
     plant: () => replace(NativeLink, 'retire', () => {}),
-  },
-  'passed-over-not-reset': {
-    sentence: 'The peer is not told of sessions that were passed over.',
-    plant: () => replace(LinkSessions, 'creditedLate', () => []),
   },
 }

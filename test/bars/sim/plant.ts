@@ -46,8 +46,8 @@ export type Writable<T> = { -readonly [K in keyof T]: T[K] }
 /** The lanes that a link has had; its own list is private. */
 export function lanesOf(): (state: NativeLink) => readonly NativeLane[] {
   const lanes = new WeakMap<NativeLink, NativeLane[]>()
-  replace(NativeLink, 'openLane', (state, open, id) => {
-    const lane = open(id)
+  replace(NativeLink, 'openSession', (state, open, opened) => {
+    const lane = open(opened)
     const known = lanes.get(state) ?? []
     lanes.set(state, known)
     known.push(lane)

@@ -13,6 +13,10 @@ import { resolveOptions } from '../../../../actors/config/options.ts'
 import { encodeFrame } from '../../../../codec/index.ts'
 import type { NetworkValue } from '../../../../codec/index.ts'
 import { ampcDialect, AmpcLink } from '../../../../protocol/index.ts'
+import type { Channel } from '../../../../actors/session/session.ts'
+import type { Lane } from '../../../../protocol/lane.ts'
+import type { NativeLink } from '../../../../protocol/native/link/native-link.ts'
+import { openSessions } from '../../../support/open-sessions.ts'
 import { EarlyFrames } from '../../../../protocol/ampc/early-frames.ts'
 import { nativeDialect } from '../../../../protocol/native/link/native-dialect.ts'
 import { NodeMemory } from '../../../../protocol/native/memory/node-memory.ts'
@@ -143,31 +147,28 @@ const linkLimits = {
   earlyBytesMax: 1000,
 }
 
-interface Queueing {
-  openLane(id: number): never
-  waitToSend(lane: never, value: NetworkValue, resolve: () => void, reject: (error: Error) => void): unknown
-}
-
 /** A link without a connection: what is sent waits. */
-function link(dialect: 'ampc' | 'native', limits: Partial<Limits>): Queueing {
-  if (dialect === 'ampc')
-    return new AmpcLink(ampcDialect.sessions(1 << 20), { ...linkLimits, ...limits }) as unknown as Queueing
+function link(dialect: 'ampc' | 'native', limits: Partial<Limits>): Channel {
+  if (dialect === 'ampc') {
+    const state = new AmpcLink(ampcDialect.sessions(1 << 20), { ...linkLimits, ...limits })
+    return { state, lane: state.openLane(1) }
+  }
   const [own, peer] = [Identity.generate(), Identity.generate().id]
   const options = resolveOptions({ identity: own, peers: [{ id: peer, url: 'tls://127.0.0.1:1' }], limits })
-  return createLinkStates({
+  const state = createLinkStates({
     environment: systemEnvironment(),
     options,
     peers: new PeerTable(options.peers),
     dialect: nativeDialect,
     memory: new NodeMemory(),
     emit() {},
-  })(peer, 0) as unknown as Queueing
+  })(peer, 0) as NativeLink
+  return { state, lane: openSessions(state, 1)[0] as Lane }
 }
 
 /** Queues them all; the outcome is that of the last. */
 function queues(dialect: 'ampc' | 'native', limits: Partial<Limits>, values: readonly NetworkValue[]): string {
-  const state = link(dialect, limits)
-  const lane = state.openLane(1)
+  const { state, lane } = link(dialect, limits)
   let refusal = ''
   for (const value of values)
     state.waitToSend(

@@ -8,6 +8,9 @@ import * as frames from '../../../../codec/native-frames.ts'
 import { encodeSetupFrame } from '../../../../codec/setup-frames.ts'
 import { FloodGuard } from '../../../../protocol/native/lanes/flood-guard.ts'
 import { PeerStreamIds, streamStepsMax } from '../../../../protocol/native/lanes/peer-stream-ids.ts'
+import { SessionSetup } from '../../../../protocol/native/setup/session-setup.ts'
+import { openWantsMax } from '../../../../protocol/native/setup/setup-peer.ts'
+import type { SetupPort } from '../../../../protocol/native/setup/setup-port.ts'
 import { UnservedLanes, unansweredRequestsMax } from '../../../../protocol/native/lanes/unserved.ts'
 import { around } from './case.ts'
 import type { LimitCase } from './case.ts'
@@ -56,6 +59,13 @@ const asks = (nonce: number): Buffer =>
   messages.encodeRequestHeader({ nonce, timeLeftMs: null, name: '', payloadLengthBytes: 0 })
 
 /** Requests of a peer that gives no credit for Responses beyond the first. */
+function wants(count: number): void {
+  const setup = new SessionSetup({ randomBits: () => 1n })
+  const port = { isGreater: true, links: null, isUp: () => false }
+  setup.addPeer('peer', port as unknown as SetupPort<never>)
+  for (let k = 0; k < count; k++) setup.onFrame('peer', 0, { type: 'Want', k, callId: 1n, count: 1, name: String(k) })
+}
+
 function unanswered(count: number): void {
   const counters = { valuesSent: 0, bytesSent: 0, valuesReceived: 0, bytesReceived: 0, framesDropped: 0 }
   const lanes = new UnservedLanes(() => {}, new FloodGuard({ carriedFrames: () => 0 }, 0), counters, true)
@@ -136,6 +146,7 @@ export function nativeFrameCases(): LimitCase[] {
       ids.opened(frames.firstStreamLane + 1, false)
       ids.opened(frames.firstStreamLane + 1 + 2 * steps, false)
     }),
+    ...around('openWantsMax', 'kept', openWantsMax, [fine, fine, 'ERR_WANT_LIMIT'], wants),
     ...around('unansweredRequestsMax', 'kept', unansweredRequestsMax, [fine, fine, 'ERR_REQUEST_LIMIT'], unanswered),
   ]
 }

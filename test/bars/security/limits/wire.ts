@@ -32,7 +32,6 @@ import {
   RetransmitBuffer,
   retransmitFramesMax,
 } from '../../../../protocol/native/epoch/retransmit-buffer.ts'
-import { earlySessionsMax, LinkSessions } from '../../../../protocol/native/lanes/session-numbering.ts'
 import { around } from './case.ts'
 import type { LimitCase } from './case.ts'
 
@@ -151,11 +150,6 @@ function grownTo(): string {
   return `${window.windowBytes} bytes`
 }
 
-function early(count: number): void {
-  const sessions = new LinkSessions()
-  for (let id = 0; id < count; id++) sessions.rememberCredit(id, 1)
-}
-
 async function waiters(count: number): Promise<string> {
   const lane = new Lane(1, { onTaken() {}, onUnread() {} })
   let refusal = fine
@@ -233,7 +227,6 @@ function memoryCases(): LimitCase[] {
       [fine, fine, 'ERR_CREDIT_OVERFLOW'],
       (window) => void new SendCredit(window - 9).grant(9),
     ),
-    ...around('earlySessionsMax', 'kept', earlySessionsMax, [fine, fine, 'ERR_EARLY_SESSIONS'], early),
     ...around('waitersMax', 'kept', waitersMax, [fine, fine, 'ERR_RECEIVE_QUEUE_FULL'], waiters),
     ...around('retransmitFramesMax', 'kept', frameCount, [fine, 'senders wait', 'senders wait'], (pending) =>
       new RetransmitBuffer(1 << 30).admits(pending) ? fine : 'senders wait',
