@@ -7,13 +7,22 @@ import { sized } from '../support/size.ts'
 import { noFaults, SetupModel } from './setup-model.ts'
 import type { ModelFaults } from './setup-model.ts'
 
-const seeds = Number(process.env['STATEWIRE_SETUP_SEEDS'] ?? sized(300, 5000))
+const seeds = Number(process.env['STATEWIRE_SETUP_SEEDS'] ?? sized(120, 3000))
 const firstSeed = Number(process.env['STATEWIRE_SETUP_SEED'] ?? 1)
 
-const everything: ModelFaults = { resets: 3, restarts: 1, aborts: 3, closes: 3, wrongCounts: 5, refusals: 3 }
+const everything: ModelFaults = {
+  ...noFaults,
+  resets: 3,
+  restarts: 1,
+  aborts: 3,
+  closes: 3,
+  wrongCounts: 5,
+  refusals: 3,
+}
 
 const kinds: readonly [what: string, faults: ModelFaults][] = [
   ['nothing but delays', { ...noFaults, closes: 2 }],
+  ['three parties that abort', { ...noFaults, aborts: 12, closes: 4, parties: 3 }],
   ['calls that are aborted', { ...noFaults, aborts: 6, closes: 2 }],
   ['links that are reset', { ...noFaults, resets: 5, closes: 2 }],
   ['processes that restart', { ...noFaults, restarts: 2, closes: 2 }],
@@ -29,7 +38,7 @@ describe('session set-up between parties that make mistakes and links that fail'
       for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
         const model = new SetupModel(seed, faults)
         try {
-          for (let steps = 40 + model.chance(1500); steps > 0; steps -= 1) model.step()
+          for (let steps = 40 + model.chance(800); steps > 0; steps -= 1) model.step()
           model.settle()
           model.check()
         } catch (error) {

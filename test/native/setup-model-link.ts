@@ -69,6 +69,8 @@ export class ModelLane {
 export interface ModelOwner {
   readonly setup: SessionSetup<ModelLane>
   readonly links: number
+  /** The party has sent Agree with this set. */
+  recordAgree(set: bigint): void
 }
 
 export class ModelSide {
@@ -243,7 +245,10 @@ export function modelPort(
     },
     isUp: (link) => (side(link)?.epoch ?? 0) > 0,
     ids: (link) => live(link).ids,
-    send: (link, frame) => live(link).write(frame),
+    send: (link, frame) => {
+      if (frame.type === 'Agree') at(link).owner.recordAgree(frame.set)
+      live(link).write(frame)
+    },
     sendWant: (frame) => live(0).sendWant(frame),
     reserveWindows: (lanes) => budget.reserve(lanes),
     releaseWindows: (lanes) => (budget.reserved -= lanes),

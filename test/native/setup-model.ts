@@ -22,9 +22,19 @@ export interface ModelFaults {
   /** Percent of the calls. */
   readonly wrongCounts: number
   readonly refusals: number
+  /** 2 to 4 if it is 0. */
+  readonly parties: number
 }
 
-export const noFaults: ModelFaults = { resets: 0, restarts: 0, aborts: 0, closes: 0, wrongCounts: 0, refusals: 0 }
+export const noFaults: ModelFaults = {
+  resets: 0,
+  restarts: 0,
+  aborts: 0,
+  closes: 0,
+  wrongCounts: 0,
+  refusals: 0,
+  parties: 0,
+}
 
 /** The sessions of one call that is done. */
 interface Group {
@@ -125,6 +135,10 @@ class ModelParty implements ModelOwner {
     return `p${this.index}`
   }
 
+  recordAgree(set: bigint): void {
+    this.world.agreed.add(`${this.name} ${set}`)
+  }
+
   /** A new process. */
   start(): void {
     const { world } = this
@@ -153,19 +167,20 @@ export class SetupModel {
   readonly parties: ModelParty[] = []
   readonly names: { name: string; parties: number[]; count: number }[]
   readonly groups: Group[] = []
+  /** By party and set: who has sent Agree. */
+  readonly agreed = new Set<string>()
   readonly tally = { done: 0, failed: 0, resets: 0, restarts: 0, aborts: 0 }
   readonly #faults: ModelFaults
   readonly #links = new Map<string, readonly ModelLink[]>()
   readonly #allLinks: readonly ModelLink[]
   readonly #sides: readonly ModelSide[]
-  readonly #slow: number
+  #slow = new Set<ModelSide>()
 
   constructor(seed: number, faults: ModelFaults) {
     const random = seededRandom(seed)
     this.chance = (below) => Math.floor(random.fraction() * below)
     this.#faults = faults
-    const parties = 2 + this.chance(3)
-    this.#slow = this.chance(4)
+    const parties = faults.parties > 0 ? faults.parties : 2 + this.chance(3)
     const all = [...Array(parties).keys()]
     this.names = [
       { name: '', parties: all, count: 1 + this.chance(5) },
@@ -201,13 +216,13 @@ export class SetupModel {
     const { resets, restarts, aborts, closes } = this.#faults
     const steps: readonly (readonly [percent: number, run: () => void])[] = [
       [resets, () => this.#reset()],
-      [restarts, () => this.#restart(this.#pick(this.parties))],
-      [aborts, () => this.#abort(this.#pick(this.#apps))],
-      [closes, () => this.#close(this.#pick(this.#apps))],
-      [6, () => this.#call(this.#pick(this.#apps))],
-      [6, () => this.#connect(this.#pick(this.#allLinks), false)],
-      [6, () => this.#adopt(this.#pick(this.#sides))],
-      [8, () => this.#pick(this.#sides).admitWant()],
+      [restarts, () => this.#restart(this.parties[this.chance(this.parties.length)]!)],
+      [aborts, () => this.#abort(this.#apps[this.chance(this.#apps.length)]!)],
+      [closes, () => this.#close(this.#apps[this.chance(this.#apps.length)]!)],
+      [5, () => this.#call(this.#apps[this.chance(this.#apps.length)]!)],
+      [10, () => this.#connect(this.#allLinks[this.chance(this.#allLinks.length)]!)],
+      [20, () => this.#adopt()],
+      [20, () => this.#admitWant()],
     ]
     let roll = this.chance(1000)
     const step = steps.find(([percent]) => (roll -= percent * 10) < 0)
@@ -221,13 +236,11 @@ export class SetupModel {
     for (const app of this.#apps) this.#calmDown(app)
     for (let steps = 0; steps < settleStepsMax; steps += 1) {
       for (const app of this.#apps) if (app.pending.length + app.held.length === 0) app.call(app.count)
-      for (const link of this.#allLinks) this.#connect(link, true)
+      for (const link of this.#allLinks) this.#connect(link)
       if (!this.#isBusy()) return
-      for (let turn = 0; turn < 10; turn += 1) {
-        this.#pick(this.#sides).admitWant()
-        this.#adopt(this.#pick(this.#sides))
-        this.#deliver()
-      }
+      this.#admitWant()
+      this.#adopt()
+      this.#deliver()
     }
     throw new Error('the parties do not come to rest')
   }
@@ -266,6 +279,8 @@ export class SetupModel {
     for (const group of this.groups) bySet.set(`${group.app.party.name} ${group.result.set}`, group)
     for (const { app, result } of this.groups)
       for (const peer of app.peers) {
+        if (!this.agreed.has(`${peer} ${result.set}`))
+          throw new Error(`${app.party.name} has set ${result.set}, and ${peer} never agreed to it`)
         const other = bySet.get(`${peer} ${result.set}`)
         for (const [session, lanes] of result.sessions.entries())
           if (other !== undefined && other.result.sessions[session]?.get(app.party.name)?.key !== lanes.get(peer)?.key)
@@ -277,23 +292,34 @@ export class SetupModel {
     return this.parties.flatMap(({ apps }) => apps)
   }
 
-  #pick<T>(items: readonly T[]): T {
-    return items[this.chance(items.length)] as T
+  #pick<T>(items: readonly T[]): T | undefined {
+    return items[this.chance(items.length)]
   }
 
   #isBusy(): boolean {
     return this.#sides.some((side) => side.outgoing.length + side.waitingWants.length + side.offered > 0)
   }
 
+  /** Some links are much slower than the others, for a while. */
   #deliver(): void {
-    const link = this.#pick(this.#allLinks)
-    if (link.index === this.#slow && this.chance(8) > 0) return
-    link.deliver(this.chance(2))
+    if (this.chance(40) === 0) {
+      const pairs = [...this.#links.values()].filter(() => this.chance(3) === 0)
+      this.#slow = new Set(pairs.flat().flatMap(({ sides }) => sides.filter(() => this.chance(4) > 0)))
+    }
+    const all = this.#sides.filter((side) => side.outgoing.length > 0)
+    const fast = all.filter((side) => !this.#slow.has(side))
+    const side = this.#pick(fast.length === 0 || this.chance(60) === 0 ? all : fast)
+    side?.link.deliver(side.link.sides.indexOf(side))
+  }
+
+  #admitWant(): void {
+    this.#pick(this.#sides.filter((side) => side.waitingWants.length > 0))?.admitWant()
   }
 
   #reset(): void {
-    const side = this.#pick(this.#sides)
-    if (side.epoch > 0) this.tally.resets += 1
+    const side = this.#pick(this.#sides.filter(({ epoch }) => epoch > 0))
+    if (side === undefined) return
+    this.tally.resets += 1
     side.reset(this.chance(side.outgoing.length + 1))
   }
 
@@ -309,22 +335,24 @@ export class SetupModel {
   }
 
   #abort(app: ModelApp): void {
-    if (app.pending.length > 0) this.tally.aborts += 1
+    if (app.pending.length === 0) return
+    this.tally.aborts += 1
     app.abort(this.chance(app.pending.length))
+    if (this.chance(2) === 0) app.call(app.count)
   }
 
   #close(app: ModelApp): void {
-    if (app.held.length > 0) app.close(this.#pick(app.held))
+    if (app.held.length > 0) app.close(this.#pick(app.held) as Group)
   }
 
   #call(app: ModelApp): void {
     if (app.pending.length < 2) app.call(app.count + (this.chance(100) < this.#faults.wrongCounts ? 1 : 0))
   }
 
-  #connect(link: ModelLink, isFinal: boolean): void {
+  #connect(link: ModelLink): void {
     const [a, b] = link.sides
-    if (link.isConnected || (isFinal && a.offered + b.offered > 0 && (a.epoch === b.offered || b.epoch === a.offered)))
-      return
+    const isHalf = (a.offered > 0 && a.offered === b.epoch) || (b.offered > 0 && b.offered === a.epoch)
+    if (link.isConnected || (isHalf && this.chance(50) > 0)) return
     if (link.index > 0) {
       const numbers = link.sides.map((side) => (side.owner as ModelParty).inUse.get(side.peer) ?? 0)
       if (link.index >= Math.min(...numbers)) return
@@ -332,8 +360,9 @@ export class SetupModel {
     this.#adopted(link.connect(this.chance(2)))
   }
 
-  #adopt(side: ModelSide): void {
-    if (side.offered === 0) return
+  #adopt(): void {
+    const side = this.#pick(this.#sides.filter(({ offered }) => offered > 0))
+    if (side === undefined) return
     side.adopt(side.offered)
     this.#adopted(side)
   }
@@ -356,7 +385,7 @@ export class SetupModel {
     for (let index = app.pending.length - 1; index >= 0; index -= 1)
       if (app.pending[index]?.count !== app.count) app.abort(index)
     while (app.pending.length > 1) app.abort(this.chance(app.pending.length))
-    while (app.held.length > 1) app.close(this.#pick(app.held))
+    while (app.held.length > 1) app.close(this.#pick(app.held) as Group)
     if (app.held.length + app.pending.length < 2) return
     if (this.chance(2) === 0) app.abort(0)
     else app.close(app.held[0] as Group)
