@@ -82,13 +82,15 @@ describe('MessagePack values on a session', () => {
       const [alice, bob] = await scene.pair()
       const [[mine], [theirs]] = (await scene.sessions([alice, bob], 1)) as [[Session], [Session]]
       const got: unknown[] = []
-      await scene.run(mine.send(bob.id, { type: 'MsgPack', value: 'before the handler' }))
-      await scene.until('it waits', () => theirs.unread(alice.id) === 1)
+      // Short and long values wait in different ways.
+      const before = ['before the handler', 'b'.repeat(1000)]
+      for (const value of before) await scene.run(mine.send(bob.id, { type: 'MsgPack', value }))
+      await scene.until('they wait', () => theirs.unread(alice.id) === before.length)
       theirs.handle(alice.id, (value) => void got.push(value), { borrow })
       for (const value of values) await scene.run(mine.send(bob.id, { type: 'MsgPack', value }))
-      await scene.until('all arrived', () => got.length === values.length + 1)
+      await scene.until('all arrived', () => got.length === before.length + values.length)
       // Nothing of a decoded value is a view, so it may be kept.
-      expect(got).toEqual(['before the handler', ...values].map((value) => ({ type: 'MsgPack', value })))
+      expect(got).toEqual([...before, ...values].map((value) => ({ type: 'MsgPack', value })))
     }),
   )
 
