@@ -112,6 +112,12 @@ export const errorCodes = {
   ERR_CREDIT_OVERFLOW: permanent('A credit window or balance exceeded 2^31 - 1 bytes.'),
   ERR_CREDIT_EXCEEDED: permanent('A peer sent more on a session or stream than its flow-control credit allows.'),
   ERR_LONG_FRAME_WHOLE: permanent('A frame of more than 65,536 bytes was sent whole instead of in Pieces.'),
+  ERR_PIECE_BEGINS: permanent('The first Piece of a frame does not begin a frame that its lane can carry.'),
+  ERR_PIECE_SHORT_FRAME: permanent('A frame of up to 65,536 bytes was sent in Pieces instead of whole.'),
+  ERR_PIECE_SIZE: permanent(
+    'A Piece has another size than 65,536 bytes, or the last Piece of a frame does not end where the frame ends.',
+  ),
+  ERR_PIECE_INTERRUPTED: permanent('Another frame came between the Pieces of a frame on one lane.'),
   ERR_SETUP_FIELD: permanent('A frame that sets up sessions has a count of 0, or a name that is not UTF-8.'),
   ERR_STREAM_ID: permanent('A stream was opened with an id that its side may not use now, or was never opened.'),
   ERR_REQUEST_NONCE: permanent('A Request has the nonce 0, or that of a Request which is not answered yet.'),
@@ -148,6 +154,9 @@ export const errorCodes = {
   // The native dialect: limits of this side.
   ERR_SESSION_IDS_USED_UP: permanent(
     'All session ids of a link are used up. They are available again after the link is reset.',
+  ),
+  ERR_LONG_VALUE_TOO_SLOW: transient(
+    'A long value arrived too slowly while others waited for memory, so its session was ended.',
   ),
   ERR_MEMORY_BUDGET: transient(
     'The memory budget of the network (`memoryBudgetBytes`) has no room for another session, stream or peer.',

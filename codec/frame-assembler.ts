@@ -6,7 +6,6 @@
 import { exactAssemblyLimitBytes } from './limits.ts'
 import { SpareMemory } from './spare-memory.ts'
 import { ProtocolError, StatewireError } from './errors.ts'
-import { readUint32 } from './frame-length.ts'
 
 /** Receives the frames of one stream, in order. */
 export interface FrameSink {
@@ -24,6 +23,12 @@ export interface FrameSink {
    * @throws ProtocolError if the frame could not be accepted anyway
    */
   mayBegin?(lane: number, descriptor: number): void
+  /**
+   * Native: memory for the bytes of a Piece that spans chunks, so that they are copied once. `onFrame` then gets that
+   * memory, `bodyStart` is -4 (the length field before it is missing), and `bodyEnd` is its length.
+   * @returns memory of exactly this length, or null: the reader then uses its own
+   */
+  placeFor?(lane: number, lengthBytes: number): Buffer | null
 }
 
 /** Returned by `measure` while the header is incomplete. */
@@ -58,6 +63,8 @@ export abstract class FrameAssembler {
   private assembled: Buffer | undefined = undefined
   private assembledEnd = 0
   private frameLength = lengthNotKnownYet
+  /** The length of the header if `assembled` begins behind it, in memory that the sink gave. */
+  private headerLeftOut = 0
   /** Memory for frames that span chunks, returned here if their sink kept nothing of it. */
   private readonly spares: SpareMemory
   /** The length of `assembled` if it is spare memory, which may be longer than what has arrived allows. */
@@ -86,6 +93,14 @@ export abstract class FrameAssembler {
    * @throws ProtocolError, or what the sink throws
    */
   protected abstract deliver(buffer: Buffer, start: number, end: number): boolean
+
+  /** Memory for what follows the header of a frame that spans chunks. Undefined: the assembler's own. */
+  protected placeFor(_header: Buffer, _frameLengthBytes: number): Buffer | undefined {
+    return undefined
+  }
+
+  /** Passes on a frame whose bytes after the header are in `place`. */
+  protected deliverPlaced(_header: Buffer, _place: Buffer): void {}
 
   /**
    * Takes the next chunk of the stream and delivers every frame that it completes. The chunk is borrowed for the call:
@@ -163,7 +178,10 @@ export abstract class FrameAssembler {
       ],
       [assembled === undefined && this.assembledEnd > maxHeaderLengthBytes, 'header longer than 9 bytes'],
       [(assembled === undefined) !== (this.frameLength === lengthNotKnownYet), 'assembly without a known length'],
-      [assembled !== undefined && this.assembledEnd > assembled.length, 'assembledEnd outside the assembly'],
+      [
+        assembled !== undefined && this.assembledEnd - this.headerLeftOut > assembled.length,
+        'assembledEnd outside the assembly',
+      ],
       [
         this.assemblyLengthBytes > Math.max(exactAssemblyLimitBytes, this.spareLengthBytes, 4 * this.assembledEnd),
         'assembly far larger than what has arrived',
@@ -173,16 +191,6 @@ export abstract class FrameAssembler {
     for (const [isBroken, what] of broken) {
       if (isBroken) throw new StatewireError('ERR_INTERNAL', `Invariant of the frame reader broken: ${what}.`)
     }
-  }
-
-  /** The length of the frame that has arrived in part, once it is known; otherwise 0. */
-  get assemblingBytes(): number {
-    return this.assembledEnd > 0 && this.frameLength !== lengthNotKnownYet ? this.frameLength : 0
-  }
-
-  /** The lane of that frame, in the framings that begin with one. */
-  get assemblingLane(): number {
-    return readUint32(this.header, 0)
   }
 
   private run(): void {
@@ -257,18 +265,22 @@ export abstract class FrameAssembler {
       const length = this.measureOrFail(this.header, 0, this.assembledEnd)
       if (length === lengthNotKnownYet) continue
       this.frameLength = length
-      this.assembled = this.begin(length)
-      this.header.copy(this.assembled, 0, 0, this.assembledEnd)
+      const place = this.placeFor(this.header, length)
+      this.headerLeftOut = place === undefined ? 0 : this.assembledEnd
+      this.assembled = place ?? this.begin(length)
+      if (place === undefined) this.header.copy(this.assembled, 0, 0, this.assembledEnd)
     }
     const take = Math.min(this.frameLength - this.assembledEnd, chunk.length - this.frameStart)
     const assembled = this.roomFor(take)
-    chunk.copy(assembled, this.assembledEnd, this.frameStart, this.frameStart + take)
+    chunk.copy(assembled, this.assembledEnd - this.headerLeftOut, this.frameStart, this.frameStart + take)
     this.assembledEnd += take
     this.frameStart += take
     if (this.assembledEnd < this.frameLength) return
     const end = this.assembledEnd
+    const isPlaced = this.headerLeftOut > 0
     this.forgetAssembly()
-    if (this.deliver(assembled, 0, end)) this.spares.give(assembled)
+    if (isPlaced) this.deliverPlaced(this.header, assembled)
+    else if (this.deliver(assembled, 0, end)) this.spares.give(assembled)
   }
 
   private begin(lengthBytes: number): Buffer {
@@ -280,7 +292,7 @@ export abstract class FrameAssembler {
   private roomFor(lengthBytes: number): Buffer {
     const assembled = this.assembled ?? nothing
     const needed = this.assembledEnd + lengthBytes
-    if (needed <= assembled.length) return assembled
+    if (needed - this.headerLeftOut <= assembled.length) return assembled
     const grown = Buffer.allocUnsafe(Math.min(this.frameLength, 4 * needed))
     assembled.copy(grown, 0, 0, this.assembledEnd)
     this.assembled = grown
@@ -290,6 +302,7 @@ export abstract class FrameAssembler {
   private forgetAssembly(): void {
     this.assembled = undefined
     this.assembledEnd = 0
+    this.headerLeftOut = 0
     this.frameLength = lengthNotKnownYet
   }
 

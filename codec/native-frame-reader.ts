@@ -38,6 +38,7 @@ import {
   isAllowedBeyondLinkZero,
   laneKindOf,
   laneTables,
+  nativeDescriptors,
   openExtraLengthBytesMax,
   pieceLengthBytesMax,
   protocolNameLengthBytesMax,
@@ -168,6 +169,16 @@ export class NativeFrameReader extends FrameAssembler {
     }
     this.handOver(whole, 0, whole.length)
     return true
+  }
+
+  /** The header of a Piece has 9 bytes. One that lies whole in a chunk is not placed: it is copied once anyway. */
+  protected override placeFor(header: Buffer, frameLengthBytes: number): Buffer | undefined {
+    if (header[frameHeaderLengthBytes - 1] !== nativeDescriptors.Piece || this.parts !== undefined) return undefined
+    return this.sink.placeFor?.(readUint32(header, 0), frameLengthBytes - lengthPrefixedHeaderLengthBytes) ?? undefined
+  }
+
+  protected override deliverPlaced(header: Buffer, place: Buffer): void {
+    this.sink.onFrame(readUint32(header, 0), nativeDescriptors.Piece, place, -lengthFieldLengthBytes, place.length)
   }
 
   private lengthOrFail(parts: Buffer): number {

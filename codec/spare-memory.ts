@@ -10,6 +10,8 @@
 const shareFromLengthBytes = 4 * 1024
 /** A value that its reader keeps must not hold much more than its own bytes; as for chunks, protocol/kept-views.ts. */
 const heldPerByteMax = 4
+/** Memory for a long frame is counted by its declared length, so that its block may be this much longer at most. */
+export const heldPerLongFrameByteMax = 1.25
 
 export class SpareMemory {
   #heldBytesMax: number
@@ -35,11 +37,11 @@ export class SpareMemory {
    * Takes the most recent buffer that is long enough and not far too long; undefined if there is none. It belongs to
    * the caller.
    */
-  take(lengthBytes: number): Buffer | undefined {
+  take(lengthBytes: number, heldPerByte = heldPerByteMax): Buffer | undefined {
     if (lengthBytes < shareFromLengthBytes) return undefined
     for (let index = this.#spares.length - 1; index >= 0; index--) {
       const spare = this.#spares[index] as Buffer
-      if (spare.length < lengthBytes || spare.length > lengthBytes * heldPerByteMax) continue
+      if (spare.length < lengthBytes || spare.length > lengthBytes * heldPerByte) continue
       this.#spares.splice(index, 1)
       this.#heldBytes -= spare.length
       return spare

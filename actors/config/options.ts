@@ -7,7 +7,7 @@ import { formatValue } from '../../codec/format-value.ts'
 import { helloMaxMessageLengthBytesMin, linksMax } from '../../codec/hello.ts'
 import { decodePeerId } from '../../protocol/key-id.ts'
 import { defaultMemoryBudgetBytes } from '../../protocol/native/memory/memory-budget.ts'
-import { leastBudgetPerLinkBytes } from '../../protocol/native/memory/node-memory.ts'
+import { leastBudgetPerLinkBytes, longestMessageBytes } from '../../protocol/native/memory/node-memory.ts'
 import { checkIdentity, compareIdentities, roleTowards } from '../../protocol/ampc/peer-id.ts'
 import { resolveAdmission } from './admission-options.ts'
 import type { AdmissionOptions, ResolvedAdmission } from './admission-options.ts'
@@ -69,12 +69,13 @@ export interface NativeConfig extends CommonConfig {
   readonly security?: Security | undefined
   readonly onConnectionLost?: 'resume' | undefined
   /**
-   * Bytes that all links of this network together may hold: credit given to peers, received values that are unread,
-   * values that wait to be sent, and unacknowledged values. Default: 256 MiB. At least 1 MiB, and 64 KiB for each link
-   * (peers × connectionParallelism).
+   * Bytes that all links of this network together may hold for receiving: credit given to peers, at most half of it,
+   * and values of over 64 KiB that arrive or are unread. Sending may hold as much again: values that wait to be sent,
+   * and unacknowledged values. Default: 256 MiB. At least 1 MiB, and 64 KiB for each link (peers ×
+   * connectionParallelism), and twice `limits.maxMessageLengthBytes`.
    *
-   * When the budget is used up, senders wait and long values are read later, in order of request; a new session may
-   * fail with ERR_MEMORY_BUDGET. Socket buffers are not counted.
+   * When the budget is used up, senders wait, long values wait for their turn, and a new session may fail with
+   * ERR_MEMORY_BUDGET. Socket buffers are not counted.
    */
   readonly memoryBudgetBytes?: number | undefined
 }
@@ -146,7 +147,7 @@ export function resolveOptions(config: NetworkConfig): ResolvedOptions {
   const dialect: unknown = config.dialect === undefined ? (key === null ? 'ampc' : 'native') : config.dialect
   if (dialect !== 'ampc' && dialect !== 'native')
     throw invalid(`dialect must be 'native' or 'ampc', got ${formatValue(dialect)}`)
-  const limits = resolveLimits(config.limits, dialect)
+  let limits = resolveLimits(config.limits, dialect)
   if (dialect === 'native' && key === null)
     throw invalid(`identity must be an Identity in the native dialect (${identitySources}), got ${formatValue(given)}`)
   if (dialect === 'ampc' && key !== null) throw invalid('identity must be a name in the ampc dialect, got an Identity')
@@ -188,7 +189,8 @@ export function resolveOptions(config: NetworkConfig): ResolvedOptions {
     }
     peers.set(resolved.id, resolved)
   }
-  const memoryBudgetBytes = resolveMemoryBudget(config, dialect, peers.size * connectionParallelism)
+  const memoryBudgetBytes = resolveMemoryBudget(config, dialect, limits, peers.size * connectionParallelism)
+  if (dialect === 'native') limits = withinBudget(limits, config.limits, memoryBudgetBytes)
   return {
     identity,
     key,
@@ -218,9 +220,10 @@ function checkName(identity: unknown): string {
 
 const leastBudgetBytes = 1024 * 1024
 
-function resolveMemoryBudget(config: NetworkConfig, dialect: DialectName, links: number): number {
+function resolveMemoryBudget(config: NetworkConfig, dialect: DialectName, limits: Limits, links: number): number {
   const { memoryBudgetBytes } = config as NativeConfig
-  if (memoryBudgetBytes === undefined) return Math.max(defaultMemoryBudgetBytes, links * leastBudgetPerLinkBytes)
+  if (memoryBudgetBytes === undefined)
+    return Math.max(defaultMemoryBudgetBytes, links * leastBudgetPerLinkBytes, 2 * limits.maxMessageLengthBytes)
   if (dialect !== 'native')
     throw invalid(
       'memoryBudgetBytes belongs to the native dialect; in ampc limits.sendQueueBytesMax and ' +
@@ -233,6 +236,17 @@ function resolveMemoryBudget(config: NetworkConfig, dialect: DialectName, links:
         formatValue(memoryBudgetBytes),
     )
   return memoryBudgetBytes
+}
+
+/** The other half of the budget is for windows. A limit that was not set adapts to the budget. */
+function withinBudget(limits: Limits, given: NetworkConfig['limits'], memoryBudgetBytes: number): Limits {
+  const longestBytes = longestMessageBytes(memoryBudgetBytes)
+  if (limits.maxMessageLengthBytes <= longestBytes) return limits
+  if (given?.maxMessageLengthBytes === undefined) return { ...limits, maxMessageLengthBytes: longestBytes }
+  throw invalid(
+    `limits.maxMessageLengthBytes must be at most half of memoryBudgetBytes (${longestBytes}), got ` +
+      `${limits.maxMessageLengthBytes}: lower it, or set memoryBudgetBytes to ${2 * limits.maxMessageLengthBytes}`,
+  )
 }
 
 /** The ranges that a hello can represent. Peers would refuse any other value. */

@@ -71,6 +71,7 @@ export function createLinkStates({
     return found
   }
   return (peer, linkIndex) => {
+    const ofLink = memory.open(peer)
     const epoch = new LinkEpoch({
       linkIndex,
       ownKey: key.publicKey,
@@ -79,7 +80,8 @@ export function createLinkStates({
       drawEpoch: () => drawEpoch(random.bytes(8)),
       limits: {
         maxMessageLengthBytes: limits.maxMessageLengthBytes,
-        laneWindowBytes: limits.laneWindowBytes,
+        // The lanes of these windows are on link 0 only.
+        laneWindowBytes: linkIndex === 0 ? ofLink.openHelloWindows(limits.laneWindowBytes) : limits.laneWindowBytes,
         resumeTimeoutMs: limits.resumeTimeoutMs,
         links: options.connectionParallelism,
         replayWindowBytes: limits.replayWindowBytes,
@@ -96,7 +98,7 @@ export function createLinkStates({
       sendQueueValuesMax: limits.sendQueueValuesMax,
       keepAlive: defaultKeepAlive,
       nowMs: () => clock.nowMs(),
-      memory: memory.open(),
+      memory: ofLink,
       spares,
       arenas,
       ...(setupOf === undefined ? {} : { setup: setupOf(peer, linkIndex) }),

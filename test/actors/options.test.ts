@@ -137,6 +137,37 @@ describe('the memory budget', () => {
     expect(expectError('ERR_INVALID_OPTION', () => resolve(1024 * 1024 - 1, 1)).message).toContain('at least 1048576')
   })
 
+  const mib = 1024 * 1024
+  it.each<[number | undefined, number | undefined, number, number]>([
+    [undefined, undefined, 256 * mib, 64 * mib],
+    [8 * mib, undefined, 8 * mib, 4 * mib],
+    [128 * mib, undefined, 128 * mib, 64 * mib],
+    [8 * mib, 4 * mib, 8 * mib, 4 * mib],
+    [8 * mib, mib, 8 * mib, mib],
+    [undefined, 200 * mib, 400 * mib, 200 * mib],
+  ])(
+    'with a memory budget of %j and a longest message of %j, a network has a budget of %i and takes messages of up to %i',
+    (memoryBudgetBytes, maxMessageLengthBytes, budget, longest) => {
+      const resolved = resolveOptions({
+        identity: key,
+        listen: 'tls://127.0.0.1:0',
+        peers,
+        memoryBudgetBytes,
+        limits: maxMessageLengthBytes === undefined ? {} : { maxMessageLengthBytes },
+      } as unknown as NetworkConfig)
+      expect([resolved.memoryBudgetBytes, resolved.limits.maxMessageLengthBytes]).toEqual([budget, longest])
+    },
+  )
+
+  it('the longest message must not be over half of the memory budget', () => {
+    const config = { identity: key, listen: 'tls://127.0.0.1:0', peers, memoryBudgetBytes: 8 * mib }
+    const tooLong = { ...config, limits: { maxMessageLengthBytes: 4 * mib + 1 } } as unknown as NetworkConfig
+    expect(expectError('ERR_INVALID_OPTION', () => resolveOptions(tooLong)).message).toBe(
+      'limits.maxMessageLengthBytes must be at most half of memoryBudgetBytes (4194304), got 4194305: lower it, or set ' +
+        'memoryBudgetBytes to 8388610',
+    )
+  })
+
   it('the memory budget is not an option of the ampc dialect', () => {
     expect(
       expectError('ERR_INVALID_OPTION', () => resolveOptions({ ...good, memoryBudgetBytes: 2 ** 30 } as NetworkConfig))

@@ -147,33 +147,14 @@ describe('credit for receiving', () => {
 })
 
 describe('the memory budget', () => {
-  test('the memory budget gives a new lane its window, then what is left, then nothing below 4 KiB', () => {
-    const budget = new MemoryBudget(200_000)
-    expect([budget.reserveWindow(65_536), budget.reserveWindow(65_536), budget.reserveWindow(65_536)]).toEqual([
-      65_536, 65_536, 65_536,
-    ])
-    expect(budget.leftBytes).toBe(3392)
-    expect(budget.reserveWindow(65_536)).toBe(0)
-    budget.release('windows', 1000)
-    expect([budget.reserveWindow(65_536), budget.leftBytes, budget.heldBytes('windows')]).toEqual([4392, 0, 200_000])
-    expectError('ERR_INTERNAL', () => {
-      budget.release('replay', 1)
-    })
-  })
-
-  test('the memory budget serves waiting senders in order, and lets no window grow meanwhile', () => {
+  test('the memory budget serves waiting senders in order', () => {
     const budget = new MemoryBudget(100)
     const served: string[] = []
     expect(budget.tryReserve('replay', 90)).toBe(true)
     budget.whenReserved('sendQueues', 50, () => served.push('large'))
     const giveUp = budget.whenReserved('sendQueues', 5, () => served.push('small'))
     budget.whenReserved('replay', 20, () => served.push('last'))
-    expect([served, budget.tryReserve('windows', 1), budget.reserveWindow(1), budget.waiting]).toEqual([
-      [],
-      false,
-      0,
-      3,
-    ])
+    expect([served, budget.tryReserve('replay', 1), budget.waiting]).toEqual([[], false, 3])
     expect(giveUp()).toBe(true)
     budget.release('replay', 30)
     expect(served).toEqual([])
@@ -196,50 +177,35 @@ describe('the memory budget', () => {
     expect(served).toBe(true)
   })
 
-  test('the memory budget exceeds its total for a lone frame, and counts forced memory as debt', () => {
+  test('the memory budget counts forced memory as debt, and fails loudly if more is given back than was taken', () => {
     const budget = new MemoryBudget(100)
-    let served = false
-    budget.whenReserved('largeFrames', 500, () => {
-      served = true
+    budget.force('sendQueues', 110)
+    expect([budget.leftBytes, budget.isOverdrawn, budget.tryReserve('replay', 1)]).toEqual([0, true, false])
+    budget.release('sendQueues', 20)
+    expect(budget.leftBytes).toBe(10)
+    expectError('ERR_INTERNAL', () => {
+      budget.release('replay', 1)
     })
-    expect([served, budget.leftBytes, budget.tryReserve('windows', 1)]).toEqual([true, 0, false])
-    budget.force('windows', 10)
-    budget.release('largeFrames', 500)
-    expect(budget.leftBytes).toBe(90)
   })
 
   test('the memory budget allows a callback to release and ask again without skipping a waiting sender', () => {
     const budget = new MemoryBudget(10)
     const served: number[] = []
-    budget.force('windows', 10)
+    budget.force('sendQueues', 10)
     for (const id of [1, 2, 3]) {
       budget.whenReserved('replay', 10, () => {
         served.push(id)
         budget.release('replay', 10)
       })
     }
-    budget.release('windows', 10)
+    budget.release('sendQueues', 10)
     expect([served, budget.usedBytes]).toEqual([[1, 2, 3], 0])
   })
 
-  test('the memory budget blocks no sender on unread data, and no reader on unsent data', () => {
-    const budget = new MemoryBudget(100)
-    const served: string[] = []
-    budget.force('largeFrames', 80)
-    budget.whenReserved('largeFrames', 60, () => served.push('frame'))
-    budget.whenReserved('replay', 20, () => served.push('value'))
-    budget.whenReserved('replay', 20, () => served.push('next value'))
-    expect(served).toEqual(['value'])
-    budget.release('replay', 20)
-    expect(served).toEqual(['value', 'next value'])
-    budget.release('largeFrames', 80)
-    expect([served, budget.usedBytes]).toEqual([['value', 'next value', 'frame'], 80])
-  })
-
-  test('the memory budget serves the first sender once no sender holds memory, whatever windows hold', () => {
+  test('the memory budget serves the first sender once nothing is in flight, whatever waits to be sent', () => {
     const budget = new MemoryBudget(100)
     let served = false
-    budget.force('windows', 90)
+    budget.force('sendQueues', 90)
     budget.force('replay', 5)
     budget.whenReserved('replay', 40, () => {
       served = true
@@ -268,14 +234,6 @@ describe('the memory budget', () => {
     expect(served).toHaveLength(2)
     budget.release('replay', 20)
     expect([served.length, budget.isOverdrawn]).toEqual([3, true])
-  })
-
-  test('the memory budget reserves a part that windows cannot use', () => {
-    const budget = new MemoryBudget(100_000, 70_000)
-    expect([budget.reserveWindow(65_536), budget.reserveWindow(65_536), budget.reserveWindow(65_536)]).toEqual([
-      65_536, 4464, 0,
-    ])
-    expect(budget.tryReserve('replay', 30_000)).toBe(true)
   })
 
   test('the memory budget always counts right, and no sender waits that could be served', () => {

@@ -24,17 +24,53 @@ describe('the budget of a link', () => {
     expect(memory.usedBytes).toBe(mib)
   })
 
-  test('the windows of a link get at most three quarters of the shared memory, and growth stops at a half', () => {
+  test('windows get at most half of the budget, and growing ones three quarters of that', () => {
     const memory = new NodeMemory(2 * mib, 1)
     const link = memory.open()
-    const poolBytes = 2 * mib - memory.shareBytes
-    expect([link.growWindow(poolBytes / 2 + 1), link.growWindow(poolBytes / 2), link.growWindow(1)]).toEqual([
+    expect([link.growWindow(768 * kib + 1), link.growWindow(768 * kib), link.growWindow(1)]).toEqual([
       false,
       true,
       false,
     ])
     while (link.openWindow(64 * kib) > 0) {}
-    expect(link.held.windowsBytes).toBe((poolBytes * 3) / 4)
+    expect(link.held.windowsBytes).toBe(mib)
+    memory.invariants()
+  })
+
+  test.each([
+    [4, 64, 64],
+    [16, 64, 64],
+    [17, 64, 60],
+    [256, 64, 4],
+    [257, 64, 0],
+    [1024, 1, 1],
+    [1025, 1, 0],
+  ])('%i new lanes that want %i KiB each share equally what is left of 1 MiB: %i KiB', (lanes, wanted, each) => {
+    const link = new NodeMemory(2 * mib, 1).open()
+    expect(Math.floor(link.openWindow(wanted * kib, lanes) / kib)).toBe(each)
+  })
+
+  test.each([1, 2, 16, 128])(
+    'the windows of hellos have room on each of %i links and leave half to sessions',
+    (links) => {
+      const memory = new NodeMemory(8 * mib, links)
+      const windows = Array.from({ length: links }, () => memory.open().openHelloWindows(64 * kib))
+      expect(Math.min(...windows)).toBeGreaterThanOrEqual(4 * kib)
+      expect(memory.held.windowsBytes).toBe(3 * windows.reduce((sum, one) => sum + one, 0))
+      expect(memory.held.windowsBytes).toBeLessThanOrEqual(2 * mib)
+      memory.invariants()
+    },
+  )
+
+  test('full windows and long frames hold up no sender, and a full sender holds up neither', () => {
+    const memory = new NodeMemory(mib, 1)
+    const link = memory.open()
+    while (link.openWindow(4 * kib) > 0) {}
+    link.whenLongFrame(512 * kib, () => {})
+    let sentBytes = 0
+    while (link.reserveReplay(16 * kib)) sentBytes += 16 * kib
+    expect([link.held.windowsBytes, link.held.largeFramesBytes, sentBytes]).toEqual([512 * kib, 512 * kib, mib])
+    memory.invariants()
   })
 
   test('a link queues the first value of a lane however little memory is left, and no second one', () => {
@@ -51,7 +87,6 @@ describe('the budget of a link', () => {
     const memory = new NodeMemory(mib, 2)
     const link = memory.open()
     link.openWindow(64 * kib)
-    link.takeFrame(300 * kib)
     link.takeReplay(400 * kib)
     link.queueValue(10, true)
     link.close()
@@ -129,8 +164,6 @@ describe('any sequence of operations', () => {
       'openWindow',
       'closeWindow',
       'grow',
-      'frame',
-      'releaseFrame',
       'reserve',
       'release',
       'queue',
@@ -143,14 +176,13 @@ describe('any sequence of operations', () => {
     bytes: fc.integer({ min: 1, max: 300 * kib }),
   })
 
-  test('the sum of the links stays within the budget, except for a lone value, and is 0 when all are closed', () => {
+  test('windows stay within half of the budget, sending within as much as the budget, and both are 0 when all links are closed', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
         const memory = new NodeMemory(mib, links)
         const all = Array.from({ length: links }, () => memory.open())
         const model = all.map(() => ({
           windows: [] as number[],
-          frames: [] as number[],
           replay: [] as number[],
           queued: [] as number[],
           isClosed: false,
@@ -165,11 +197,6 @@ describe('any sequence of operations', () => {
           if (what === 'openWindow') own.windows.push(link.openWindow(bytes))
           else if (what === 'closeWindow') link.closeWindow(own.windows.pop() ?? 0)
           else if (what === 'grow' && link.growWindow(bytes)) own.windows.push(bytes)
-          else if (what === 'frame') {
-            link.takeFrame(bytes)
-            own.frames.push(bytes)
-            unaskedBytes += bytes
-          } else if (what === 'releaseFrame') link.releaseFrame(own.frames.pop() ?? 0)
           else if (what === 'reserve' && link.reserveReplay(bytes)) own.replay.push(bytes)
           else if (what === 'release') link.releaseReplay(own.replay.pop() ?? 0)
           else if (what === 'queue' && link.queueValue(bytes, own.queued.length === 0)) {
@@ -190,18 +217,15 @@ describe('any sequence of operations', () => {
           else if (what === 'close' && waits.length === 0) {
             link.close()
             own.isClosed = true
-            own.windows = own.frames = own.replay = own.queued = []
+            own.windows = own.replay = own.queued = []
           }
           memory.invariants()
           const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0)
           expect(memory.usedBytes).toBe(
-            sum(
-              model.map(
-                ({ windows, frames, replay, queued }) => sum(windows) + sum(frames) + sum(replay) + sum(queued),
-              ),
-            ),
+            sum(model.map(({ windows, replay, queued }) => sum(windows) + sum(replay) + sum(queued))),
           )
-          expect(memory.usedBytes).toBeLessThanOrEqual(mib + unaskedBytes)
+          expect(memory.held.windowsBytes).toBeLessThanOrEqual(mib / 2)
+          expect(memory.held.sendQueueBytes + memory.held.replayBytes).toBeLessThanOrEqual(mib + unaskedBytes)
         }
         for (const giveUp of waits) giveUp()
         for (const link of all) link.close()

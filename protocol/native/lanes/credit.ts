@@ -63,7 +63,7 @@ export interface ReceiveWindowOptions {
 /**
  * What the peer may still send on a lane. At every moment
  *
- * window = own count + unread + taken and not granted again
+ * window + granted for a long frame = own count + unread + taken and not granted again
  *
  * so with nothing unread the own count is above half of the window: a lane cannot stall.
  */
@@ -72,6 +72,8 @@ export class ReceiveWindow {
   #windowBytes: number
   #ownCountBytes: number
   #takenBytes = 0
+  /** Granted for a long frame that is not taken: apart from the window. */
+  #longBytes = 0
   #lastRefillAtMs: number | null = null
 
   constructor(options: ReceiveWindowOptions) {
@@ -93,7 +95,7 @@ export class ReceiveWindow {
 
   /** Arrived and not taken. */
   get unreadBytes(): number {
-    return this.#windowBytes - this.#ownCountBytes - this.#takenBytes
+    return this.#windowBytes + this.#longBytes - this.#ownCountBytes - this.#takenBytes
   }
 
   /** Whether {@link take} of this frame gives Credit: only then does it need the time. */
@@ -121,7 +123,7 @@ export class ReceiveWindow {
   take(frameLengthBytes: number, nowMs: number, roundTripMs: number | null): number {
     this.#takenBytes += frameLengthBytes
     if (2 * this.#takenBytes < this.#windowBytes) return 0
-    const growthBytes = this.#growth(nowMs, roundTripMs)
+    const growthBytes = this.#growth(this.#windowBytes / 2, nowMs, roundTripMs)
     const creditBytes = this.#takenBytes + growthBytes
     this.#lastRefillAtMs = nowMs
     this.#takenBytes = 0
@@ -130,10 +132,35 @@ export class ReceiveWindow {
     return creditBytes
   }
 
-  /** Doubles while the reader keeps up, as far as 4 MiB and the budget allow. Never shrinks. */
-  #growth(nowMs: number, roundTripMs: number | null): number {
+  /** A long frame has its reservation: all its Pieces are granted, those that have arrived included. */
+  grantLong(wireBytes: number): void {
+    this.#longBytes += wireBytes
+    this.#ownCountBytes += wireBytes
+  }
+
+  /**
+   * The application has taken a long frame that was granted as a whole, so nothing is granted for it again.
+   * @param roundTripMs as in {@link take}
+   * @returns bytes of the Credit to send now: the window grows for long frames too. 0 for none
+   */
+  takeLong(wireBytes: number, nowMs: number, roundTripMs: number | null): number {
+    this.#longBytes -= wireBytes
+    const growthBytes = this.#growth(wireBytes, nowMs, roundTripMs)
+    this.#lastRefillAtMs = nowMs
+    this.#windowBytes += growthBytes
+    this.#ownCountBytes += growthBytes
+    return growthBytes
+  }
+
+  /**
+   * Doubles while the reader keeps up, as far as 4 MiB and the budget allow. Never shrinks.
+   * @param bytes taken since the last Credit; in proportion half a window may have taken two round trips
+   */
+  #growth(bytes: number, nowMs: number, roundTripMs: number | null): number {
     const lastMs = this.#lastRefillAtMs
-    if (lastMs === null || roundTripMs === null || nowMs - lastMs > roundTripsPerHalf * roundTripMs) return 0
+    if (lastMs === null || roundTripMs === null) return 0
+    const halfTookMs = ((nowMs - lastMs) * this.#windowBytes) / 2 / bytes
+    if (halfTookMs > roundTripsPerHalf * roundTripMs) return 0
     const growthBytes = Math.min(this.#windowBytes, grownWindowBytesMax - this.#windowBytes)
     return growthBytes > 0 && this.#mayGrow(growthBytes) ? growthBytes : 0
   }

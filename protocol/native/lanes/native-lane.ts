@@ -8,6 +8,7 @@ import { Deque } from '../../deque.ts'
 import { Lane } from '../../lane.ts'
 import type { LaneOwner } from '../../lane.ts'
 import { ReceiveWindow, SendCredit } from './credit.ts'
+import type { LongFrame } from './long-frame.ts'
 import type { ReceivingLane } from './receiving-lane.ts'
 import type { PendingSend, SendingLane } from './sending-lane.ts'
 import type { LaneMemory } from '../memory/lane-memory.ts'
@@ -44,8 +45,9 @@ export class LinkResetError extends StatewireError {
 export class NativeLane extends Lane implements SendingLane, ReceivingLane {
   readonly credit: SendCredit
   readonly window: ReceiveWindow
-  /** What the window, and a value longer than it, hold of the memory budget. */
   readonly memory: LaneMemory
+  longArriving: LongFrame | null = null
+  longReserved: LongFrame | null = null
   readonly waiting = new Deque<PendingSend>()
   /** Values encoded since the lane began. */
   encoded = 0

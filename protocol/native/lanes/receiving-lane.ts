@@ -6,6 +6,7 @@
 import { encodeCredit } from '../../../codec/native-frames.ts'
 import type { LaneMemory } from '../memory/lane-memory.ts'
 import type { ReceiveWindow } from './credit.ts'
+import type { LongFrame } from './long-frame.ts'
 
 export interface ReceivingLane {
   readonly id: number
@@ -13,8 +14,12 @@ export interface ReceivingLane {
   readonly end: Error | null
   /** What the peer may still send. */
   readonly window: ReceiveWindow
-  /** What the window, and a frame longer than the window, hold of the memory budget. */
+  /** What the window holds of the memory budget. */
   readonly memory: LaneMemory
+  /** The long frame whose Pieces arrive. Null between frames. Only long-frames.ts sets the two. */
+  longArriving: LongFrame | null
+  /** The long frame that has a reservation and is not taken: it arrives, or is unread. */
+  longReserved: LongFrame | null
 }
 
 /** What granting credit needs of its link. */
@@ -29,9 +34,7 @@ export interface CreditSource {
 
 /** A frame that pays credit has arrived. Throws ProtocolError ERR_CREDIT_EXCEEDED. */
 export function frameArrived(lane: ReceivingLane, frameLengthBytes: number): void {
-  const { window } = lane
-  window.arrive(frameLengthBytes)
-  if (window.ownCountBytes < 0) lane.memory.overdraw(-window.ownCountBytes)
+  lane.window.arrive(frameLengthBytes)
 }
 
 /** The application has taken a frame of a lane that has not ended. */
@@ -42,6 +45,5 @@ export function frameTaken(lane: ReceivingLane, frameLengthBytes: number, source
   const creditBytes = window.take(frameLengthBytes, nowMs, source.roundTripMs())
   if (creditBytes === 0) return
   source.measure(nowMs)
-  lane.memory.settle(Math.max(0, -window.ownCountBytes))
   source.writeOwn(encodeCredit(lane.id, creditBytes))
 }

@@ -4,6 +4,7 @@
  * Independent of: how sessions begin and end (session-lanes.ts); counting and sockets.
  */
 import {
+  describeDescriptor,
   descriptors,
   frameHeaderLengthBytes,
   lengthFieldLengthBytes,
@@ -14,11 +15,14 @@ import { ProtocolError } from '../../../codec/errors.ts'
 import { checkMsgPack, decodeMsgPackBody } from '../../../codec/msgpack-decode.ts'
 import { nativeDescriptors } from '../../../codec/native-frames.ts'
 import type { NetworkValue } from '../../../codec/values.ts'
+import { decodePiece } from '../frame-bodies.ts'
 import type { KeptViews } from '../../kept-views.ts'
 import type { Lane } from '../../lane.ts'
 import type { LinkCounters } from '../../link-core.ts'
 import type { EpochEnd, OutcomeCounts } from '../epoch/outcomes.ts'
 import type { LaneKindHandler } from './lane-kind.ts'
+import type { LongFrame } from './long-frame.ts'
+import type { LongFrames } from './long-frames.ts'
 import type { NativeLane } from './native-lane.ts'
 import { frameArrived, frameTaken, type CreditSource } from './receiving-lane.ts'
 import type { SessionLanes } from './session-lanes.ts'
@@ -27,6 +31,7 @@ interface SessionFramesOptions {
   readonly counters: LinkCounters
   readonly kept: KeptViews
   readonly credit: CreditSource
+  readonly longFrames: LongFrames
   readonly onHandlerFailed: (lane: Lane, error: unknown) => void
 }
 
@@ -35,18 +40,22 @@ export class SessionFrames implements LaneKindHandler {
   readonly #counters: LinkCounters
   readonly #kept: KeptViews
   readonly #credit: CreditSource
+  readonly #longFrames: LongFrames
+  /** Of long frames that have arrived, beyond one for each: every Piece may be acknowledged. */
+  #furtherPieces = 0
   readonly #onHandlerFailed: (lane: Lane, error: unknown) => void
 
-  constructor(lanes: SessionLanes, { counters, kept, credit, onHandlerFailed }: SessionFramesOptions) {
+  constructor(lanes: SessionLanes, { counters, kept, credit, longFrames, onHandlerFailed }: SessionFramesOptions) {
     this.#lanes = lanes
     this.#counters = counters
     this.#kept = kept
     this.#credit = credit
+    this.#longFrames = longFrames
     this.#onHandlerFailed = onHandlerFailed
   }
 
   get carriedFrames(): number {
-    return this.#counters.valuesSent + this.#counters.valuesReceived
+    return this.#counters.valuesSent + this.#counters.valuesReceived + this.#furtherPieces
   }
 
   mayBegin(laneId: number): void {
@@ -78,6 +87,35 @@ export class SessionFrames implements LaneKindHandler {
     const bodyLengthBytes = bodyEnd - bodyStart
     const frameLengthBytes = bodyLengthBytes + frameHeaderLengthBytes
     frameArrived(lane, frameLengthBytes)
+    if (descriptor === nativeDescriptors.Piece) {
+      // In the block of the frame already, or anywhere in a chunk.
+      this.#onPiece(lane, bodyStart < 0 ? buffer : decodePiece(buffer, bodyStart, bodyEnd))
+      return false
+    }
+    if (lane.longArriving !== null) throw interrupted(laneId, descriptor)
+    return this.#onValue(lane, descriptor, buffer, bodyStart, bodyEnd, null)
+  }
+
+  #onPiece(lane: NativeLane, piece: Buffer): void {
+    const frame = this.#longFrames.piece(lane, 'session', piece)
+    if (frame === null) {
+      this.#furtherPieces++
+      return
+    }
+    const { whole } = frame
+    if (!this.#onValue(lane, frame.descriptor, whole, 1, frame.lengthBytes, frame)) this.#longFrames.giveBack(whole)
+  }
+
+  /** @param frame if the value came in Pieces. @returns whether the memory is kept */
+  #onValue(
+    lane: NativeLane,
+    descriptor: number,
+    buffer: Buffer,
+    bodyStart: number,
+    bodyEnd: number,
+    frame: LongFrame | null,
+  ): boolean {
+    const bodyLengthBytes = bodyEnd - bodyStart
     this.#counters.valuesReceived++
     this.#counters.bytesReceived += bodyLengthBytes
     const mayBorrow = lane.isBorrowing || lane.packs(bodyLengthBytes)
@@ -93,7 +131,8 @@ export class SessionFrames implements LaneKindHandler {
       this.#lanes.refuse(lane, error, 'bad-value')
       return false
     }
-    return this.#deliver(lane, value, frameLengthBytes, descriptor === msgPackDescriptor)
+    const costBytes = frame?.wireBytes ?? bodyLengthBytes + frameHeaderLengthBytes
+    return this.#deliver(lane, value, costBytes, descriptor === msgPackDescriptor, frame)
   }
 
   /** Nothing reads it yet: its bytes, because its objects may need a hundred times their memory. */
@@ -110,22 +149,33 @@ export class SessionFrames implements LaneKindHandler {
     return this.#kept.decode(descriptors.Bytes, buffer, bodyStart, bodyEnd, mayBorrow)
   }
 
-  #deliver(lane: NativeLane, value: NetworkValue, frameLengthBytes: number, isMsgPack: boolean): boolean {
+  #deliver(
+    lane: NativeLane,
+    value: NetworkValue,
+    costBytes: number,
+    isMsgPack: boolean,
+    frame: LongFrame | null,
+  ): boolean {
     // Read before the call, in which the handler may change.
     const { isBorrowing } = lane
     let unreadBytes = 0
     try {
-      unreadBytes = lane.deliver(value, frameLengthBytes, isMsgPack)
+      unreadBytes = lane.deliver(value, costBytes, isMsgPack)
     } catch (error) {
       this.#onHandlerFailed(lane, error)
     }
-    if (unreadBytes === 0) this.taken(lane, frameLengthBytes)
+    if (frame?.isReserved === true) frame.unreadBefore = unreadBytes === 0 ? 0 : lane.unreadValues - 1
+    if (unreadBytes === 0) this.taken(lane, costBytes)
     return isView(value) && !isBorrowing
   }
 
   /** The application has taken a value. */
-  taken(lane: NativeLane, frameLengthBytes: number): void {
-    if (this.#lanes.has(lane)) frameTaken(lane, frameLengthBytes, this.#credit)
+  taken(lane: NativeLane, costBytes: number): void {
+    if (!this.#lanes.has(lane)) return
+    // What was granted for a long frame is not granted again.
+    if (lane.longReserved !== null && lane.longReserved.unreadBefore >= 0 && lane.longReserved.unreadBefore-- === 0)
+      this.#longFrames.taken(lane)
+    else frameTaken(lane, costBytes, this.#credit)
   }
 
   /** The windows of a session come with its Make and Made. */
@@ -138,4 +188,12 @@ export class SessionFrames implements LaneKindHandler {
   close(error: Error): void {
     this.#lanes.endAll(error)
   }
+}
+
+function interrupted(laneId: number, descriptor: number): ProtocolError {
+  return new ProtocolError(
+    'ERR_PIECE_INTERRUPTED',
+    `A frame with the descriptor ${describeDescriptor(descriptor)} came between two Pieces of a frame on session ` +
+      `${laneId}.`,
+  )
 }

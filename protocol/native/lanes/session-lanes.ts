@@ -141,7 +141,7 @@ export class SessionLanes {
     if (discard) lane.discardUnread()
   }
 
-  refuse(lane: NativeLane, error: StatewireError, why: 'bad-value' | 'limit'): void {
+  refuse(lane: NativeLane, error: StatewireError, why: 'bad-value' | 'limit' | 'time-out'): void {
     this.#guard.sessionClosed(lane.window.ownCountBytes)
     this.#end(lane, error)
     this.#reset(lane, resetCodes[why], error.code, false)

@@ -2,13 +2,16 @@
  * Owns: how the parts of a native link are made and connected, and which handler serves which kind of lane.
  * Independent of: what the parts do.
  */
+import { StatewireError } from '../../../codec/errors.ts'
+import { SpareMemory } from '../../../codec/spare-memory.ts'
 import type { KeptViews } from '../../kept-views.ts'
 import type { Lane } from '../../lane.ts'
 import type { LinkCounters, LinkHooks } from '../../link-core.ts'
 import { compareKeys } from '../handshake/hello-checks.ts'
 import { FloodGuard } from '../lanes/flood-guard.ts'
-import { FrameReservation } from '../lanes/frame-reservation.ts'
+import { leastPiecesBytes, LongFrames, slownessPeriodMs } from '../lanes/long-frames.ts'
 import { LaneTable } from '../lanes/lane-kind.ts'
+import type { NativeLane } from '../lanes/native-lane.ts'
 import type { NativeLinkOptions } from '../lanes/native-link-options.ts'
 import { NativeOutbox } from '../lanes/native-outbox.ts'
 import { SessionFrames } from '../lanes/session-frames.ts'
@@ -31,7 +34,7 @@ export interface LinkParts {
   readonly outbox: NativeOutbox
   readonly upkeep: LinkUpkeep
   readonly guard: FloodGuard
-  readonly longFrame: FrameReservation
+  readonly longFrames: LongFrames
 }
 
 export function createLinkParts(options: NativeLinkOptions, { counters, kept, hooks }: LinkShared): LinkParts {
@@ -40,18 +43,10 @@ export function createLinkParts(options: NativeLinkOptions, { counters, kept, ho
   const outbox = new NativeOutbox(options, epoch, counters, hooks)
   const guard = new FloodGuard({ carriedFrames: () => table.carriedFrames }, nowMs())
   const upkeep = new LinkUpkeep(options.keepAlive, epoch, outbox, guard, hooks)
-  const longFrame = new FrameReservation(memory, {
-    pauseReading: () => upkeep.readingPaused(nowMs()),
-    resumeReading: () => {
-      upkeep.readingResumed(nowMs())
-      hooks().requestTimer()
-      hooks().onReceiveRoom()
-    },
-  })
   const sessions = new SessionLanes(options, outbox, upkeep, guard, {
     onTaken: (lane, lengthBytes) => frames.taken(lane, lengthBytes),
     onUnread: (unread) => kept.add(unread),
-    onEnded: (lane) => longFrame.laneEnded(lane),
+    onEnded: (lane) => longFrames.laneEnded(lane),
     onHandlerRejected: onHandlerFailed,
   })
   const credit = {
@@ -60,7 +55,15 @@ export function createLinkParts(options: NativeLinkOptions, { counters, kept, ho
     measure: (atMs: number) => upkeep.measure(atMs),
     writeOwn: (frame: Buffer) => outbox.writeOwn(frame),
   }
-  const frames = new SessionFrames(sessions, { counters, kept, credit, onHandlerFailed })
+  const longFrames = new LongFrames({
+    memory,
+    spares: options.spares ?? new SpareMemory(0),
+    maxMessageLengthBytes: options.maxMessageLengthBytes,
+    credit,
+    onTooSlow: (lane) => sessions.refuse(lane as NativeLane, tooSlow(lane.id), 'time-out'),
+    onDue: () => hooks().requestTimer(),
+  })
+  const frames = new SessionFrames(sessions, { counters, kept, credit, longFrames, onHandlerFailed })
   const unserved = new UnservedLanes(
     (frame) => outbox.writeOwn(frame),
     guard,
@@ -77,5 +80,13 @@ export function createLinkParts(options: NativeLinkOptions, { counters, kept, ho
     unassigned: unserved,
     control: new ControlLane(upkeep),
   })
-  return { sessions, table, outbox, upkeep, guard, longFrame }
+  return { sessions, table, outbox, upkeep, guard, longFrames }
+}
+
+function tooSlow(laneId: number): StatewireError {
+  return new StatewireError(
+    'ERR_LONG_VALUE_TOO_SLOW',
+    `a long value arrived on session ${laneId} with less than ${leastPiecesBytes} bytes in ${slownessPeriodMs} ms, ` +
+      'while others waited for its memory: send it over a faster link, or raise memoryBudgetBytes',
+  )
 }

@@ -125,15 +125,6 @@ export class LinkUpkeep {
     this.#keepAlive?.sent(nowMs)
   }
 
-  /** A pause of this side is not silence of the peer. */
-  readingPaused(nowMs: number): void {
-    this.#keepAlive?.readingPaused(nowMs)
-  }
-
-  readingResumed(nowMs: number): void {
-    this.#keepAlive?.readingResumed(nowMs)
-  }
-
   ping(nowMs: number): void {
     this.#measureAtMs = Infinity
     if (this.#keepAlive !== null) this.#outbox.ping(encodePing(this.#keepAlive.ping(nowMs)))

@@ -18,8 +18,8 @@ import type { LinkFigures } from '../../link-figures.ts'
 import type { Adoption, LinkEpoch } from '../epoch/link-epoch.ts'
 import { settleHeld, withLost, type EpochEnd, type Lost, type ResetReason } from '../epoch/outcomes.ts'
 import type { FloodGuard } from '../lanes/flood-guard.ts'
-import type { FrameReservation } from '../lanes/frame-reservation.ts'
 import type { LaneTable } from '../lanes/lane-kind.ts'
+import type { LongFrames } from '../lanes/long-frames.ts'
 import { LinkResetError, NativeLane } from '../lanes/native-lane.ts'
 import { creditOf, type NativeLinkOptions } from '../lanes/native-link-options.ts'
 import type { NativeOutbox } from '../lanes/native-outbox.ts'
@@ -45,6 +45,8 @@ export class NativeLink implements LinkCore, DeliveryReports {
   end: Error | null = null
   readonly kept = new KeptViews()
   readonly readsAtOnce = true
+  /** Credit limits what arrives, lane by lane, so a link never stops reading. */
+  readonly isReceiveFull = false
   readonly reportsLoss = false
   /** This side's verdict of the last adoption. */
   lastVerdict: Adoption['verdict']['mine'] | null = null
@@ -56,8 +58,7 @@ export class NativeLink implements LinkCore, DeliveryReports {
   readonly #outbox: NativeOutbox
   readonly #upkeep: LinkUpkeep
   readonly #guard: FloodGuard
-  readonly #longFrame: FrameReservation
-  #reader: NativeFrameReader | null = null
+  readonly #longFrames: LongFrames
   #hooks: LinkHooks = noopHooks
   #chunkAtMs = 0
   #isMade = false
@@ -77,7 +78,7 @@ export class NativeLink implements LinkCore, DeliveryReports {
     this.#outbox = parts.outbox
     this.#upkeep = parts.upkeep
     this.#guard = parts.guard
-    this.#longFrame = parts.longFrame
+    this.#longFrames = parts.longFrames
     this.epoch.isResponsive = () => this.end === null && !this.#upkeep.isSuspect
   }
 
@@ -88,13 +89,6 @@ export class NativeLink implements LinkCore, DeliveryReports {
     if (meaning === 'duplicate' || meaning === 'ignored') return 'stale'
     if (meaning === 'behind-now' || meaning === 'behind') this.#options.witness?.onClockBehind()
     return meaning === 'behind-now' ? 'now' : 'free'
-  }
-
-  /**
-   * Credit limits what arrives, lane by lane. Reading stops only when a value longer than its window finds no memory.
-   */
-  get isReceiveFull(): boolean {
-    return this.#longFrame.isWaiting
   }
 
   get isConnected(): boolean {
@@ -141,7 +135,7 @@ export class NativeLink implements LinkCore, DeliveryReports {
 
   createReader(): FrameSource {
     const { maxMessageLengthBytes, linkIndex, spares } = this.#options
-    return (this.#reader = new NativeFrameReader({ maxMessageLengthBytes, linkIndex, spares }, this))
+    return new NativeFrameReader({ maxMessageLengthBytes, linkIndex, spares }, this)
   }
 
   openSession(opened: NewLane): NativeLane {
@@ -207,14 +201,12 @@ export class NativeLink implements LinkCore, DeliveryReports {
     if (this.epoch.isUp) this.#table.of(laneId).mayBegin(laneId)
   }
 
-  /** A value longer than its window may be arriving: its memory is reserved before all of it is here. */
+  placeFor(laneId: number, lengthBytes: number): Buffer | null {
+    return this.#table.of(laneId).receiving(laneId)?.longArriving?.placeFor(lengthBytes) ?? null
+  }
+
   chunkEnds(): void {
     this.#upkeep.isReading = false
-    const lengthBytes = this.#reader?.assemblingBytes ?? 0
-    if (lengthBytes < this.#options.laneWindowBytes) return // no longer than the chunk that it began in
-    const laneId = this.#reader?.assemblingLane ?? 0
-    const lane = this.#table.of(laneId).receiving(laneId)
-    if (lane !== undefined) this.#longFrame.reserve(lane, lengthBytes)
   }
 
   /** Life of a byte 10/12: a frame goes to the handler of its lane kind, and is counted for the next Ack. */
@@ -246,6 +238,7 @@ export class NativeLink implements LinkCore, DeliveryReports {
     if (end !== null) this.#epochEnded(end)
     const begins = verdict.mine === 'FRESH' || verdict.theirs === 'FRESH' || theirs.known === 0n
     this.#table.adopted({ receiveBytes: begins ? mine.laneWindowBytes : null, sendBytes: laneWindowBytes })
+    this.#longFrames.connectionBegins()
     this.#upkeep.begin(this.#options.nowMs(), end === null ? heldFrames - retransmit.heldFrames : 0)
     // The hello does not say whether the frames it counts came before the Resets that follow. This Ack does.
     const isAckFirst = verdict.mine === 'RESUME' && !this.#sessions.hasUnreportedDrop
@@ -285,7 +278,7 @@ export class NativeLink implements LinkCore, DeliveryReports {
   #connectionEnds(): void {
     this.block()
     this.#upkeep.end()
-    this.#longFrame.forget()
+    this.#longFrames.connectionEnds()
   }
 
   /** The ids of the next epoch begin, and no attempt may use this link any more, before its lanes end. */
@@ -359,7 +352,6 @@ export class NativeLink implements LinkCore, DeliveryReports {
     this.block()
     this.#unmake()
     this.#table.close(end)
-    this.#longFrame.forget()
     this.#outbox.dropPending()
     this.#options.memory.close()
     this.#settleClosed()
@@ -369,11 +361,14 @@ export class NativeLink implements LinkCore, DeliveryReports {
 
   get nextDueAtMs(): number | null {
     if (this.end !== null) return null
-    return this.epoch.isUp ? this.#upkeep.nextDueAtMs : this.epoch.expiresAtMs
+    return this.epoch.isUp ? Math.min(this.#upkeep.nextDueAtMs, this.#longFrames.dueAtMs) : this.epoch.expiresAtMs
   }
 
   poll(nowMs: number, dueAtMs: number): readonly DueAction[] {
-    if (this.epoch.isUp) return this.#upkeep.poll(nowMs, dueAtMs)
+    if (this.epoch.isUp) {
+      this.#longFrames.poll(nowMs)
+      return this.#upkeep.poll(nowMs, dueAtMs)
+    }
     const end = this.epoch.expire(nowMs)
     if (end === null) return []
     this.#epochEnded(end)

@@ -1,16 +1,18 @@
 /**
- * Owns: how the memory budget of a node is divided among its links: a share for sending that is set aside for each, and
- * one pool for everything beyond it. The sum of what its links hold is what the node holds.
+ * Owns: how the memory budget of a node is divided among its links. What its links hold is what the node holds.
  * Independent of: frames, lanes, sockets.
  *
- * budget = links × share + pool pool: windows (three quarters at most), values in flight beyond a share
+ * Receiving has the budget: windows at most half of it, long frames the rest. Sending has as much again, as a share
+ * that is set aside for each link and a pool for everything beyond the shares. Neither direction can take the memory of
+ * the other: two nodes that send to each other at full budget would otherwise wait for each other.
  *
  * A link can always send within its share, whatever others do. Nothing here is called for each value: a link takes room
  * for sending in quanta and gives it back in the same way. Reasons: docs/decisions/0006-memory-budget.md.
  */
 import type { HeldMemory } from '../../link-figures.ts'
 import { StatewireError } from '../../../codec/errors.ts'
-import { defaultMemoryBudgetBytes, MemoryBudget } from './memory-budget.ts'
+import { LongFrameMemory } from './long-frame-memory.ts'
+import { defaultMemoryBudgetBytes, leastWindowBytes, MemoryBudget } from './memory-budget.ts'
 
 /** Set aside for each link, as far as half of the budget allows: four times what a sender takes at a time. */
 const shareBytesMax = 256 * 1024
@@ -18,22 +20,33 @@ const shareBytesMax = 256 * 1024
 export const leastBudgetPerLinkBytes = 64 * 1024
 /** A link takes room for sending in this quantum; where there is little left, in a smaller one. */
 export const sendQuantumBytes = 64 * 1024
-/** Windows of new lanes may take this much of the pool, growing ones less: growth is optional. */
-const windowsOfPool = 3 / 4
-const growthOfPool = 1 / 2
+/** Windows may grow while all windows hold less than this part of their half: the rest is for new lanes. */
+const growthOfWindows = 3 / 4
+/** Messages, requests and responses: their windows are in the hello. */
+const helloLanes = 3
+/** Hello windows together take at most this part of the half for windows, however many links there are. */
+const helloOfWindows = 1 / 2
 
 export class NodeMemory {
   readonly budgetBytes: number
   #shareBytes: number
   readonly #pool: MemoryBudget
+  readonly #windowsBytesMax: number
+  #windowsBytes = 0
+  readonly longFrames: LongFrameMemory
   readonly #links = new Set<LinkMemory>()
+  #linkCount: number
 
   /** @param links how many there will be: each has a share from the beginning */
   constructor(budgetBytes: number = defaultMemoryBudgetBytes, links = 1) {
     this.budgetBytes = budgetBytes
+    this.#linkCount = links
     this.#shareBytes = this.#shareFor(links)
-    const poolBytes = budgetBytes - links * this.#shareBytes
-    this.#pool = new MemoryBudget(poolBytes, Math.floor(poolBytes * windowsOfPool))
+    this.#pool = new MemoryBudget(budgetBytes - links * this.#shareBytes)
+    this.#windowsBytesMax = longestMessageBytes(budgetBytes)
+    this.longFrames = new LongFrameMemory(budgetBytes - this.#windowsBytesMax, () => {
+      for (const link of this.#links) link.onLongFramesWait?.()
+    })
   }
 
   /** What each link can send in, whatever the others hold. */
@@ -54,14 +67,15 @@ export class NodeMemory {
         `memoryBudgetBytes is ${this.budgetBytes}; ${links} links need at least ${leastBytes}`,
       )
     }
+    this.#linkCount = links
     this.#shareBytes = this.#shareFor(links)
-    const poolBytes = this.budgetBytes - links * this.#shareBytes
     for (const link of this.#links) link.shareChanged()
-    this.#pool.resize(poolBytes, Math.floor(poolBytes * windowsOfPool))
+    this.#pool.resize(this.budgetBytes - links * this.#shareBytes)
   }
 
-  open(): LinkMemory {
-    const link = new LinkMemory(this.#pool, this)
+  /** @param peer whose link it is: long frames are shared out among peers */
+  open(peer = ''): LinkMemory {
+    const link = new LinkMemory(this.#pool, this, peer)
     this.#links.add(link)
     return link
   }
@@ -91,26 +105,71 @@ export class NodeMemory {
     return windowsBytes + largeFramesBytes + sendQueueBytes + replayBytes
   }
 
-  /** Links that wait for room, to send or to read on. */
+  /** Links that wait for room to send. */
   get waiting(): number {
     return this.#pool.waiting
   }
 
-  /** Throws ERR_INTERNAL if the pool does not hold exactly what the links hold beyond their shares. For tests. */
+  /**
+   * Windows for so many new lanes: what is wanted, or equal parts of what is left of the half for windows.
+   * @returns bytes for each, 0 if that is under 4 KiB: then there is no room for so many lanes
+   */
+  takeWindows(wantedBytes: number, lanes: number): number {
+    const leftBytes = Math.max(0, this.#windowsBytesMax - this.#windowsBytes)
+    const bytes = Math.min(wantedBytes, Math.floor(leftBytes / lanes))
+    if (bytes < Math.min(wantedBytes, leastWindowBytes)) return 0
+    this.#windowsBytes += lanes * bytes
+    return bytes
+  }
+
+  /** The windows of a hello. Every link has a part set aside for them: there is always room. @returns for each lane */
+  takeHelloWindows(wantedBytes: number): number {
+    const partBytes = (this.#windowsBytesMax * helloOfWindows) / Math.max(1, this.#linkCount) / helloLanes
+    const bytes = Math.min(wantedBytes, Math.max(leastWindowBytes, Math.floor(partBytes)))
+    this.#windowsBytes += helloLanes * bytes
+    return bytes
+  }
+
+  growWindows(bytes: number): boolean {
+    if (this.#windowsBytes + bytes > this.#windowsBytesMax * growthOfWindows) return false
+    this.#windowsBytes += bytes
+    return true
+  }
+
+  closeWindows(bytes: number): void {
+    this.#windowsBytes -= bytes
+  }
+
+  /** Throws ERR_INTERNAL if the node does not count exactly what its links hold. For tests. */
   invariants(): void {
     let pooledBytes = 0
     for (const link of this.#links) pooledBytes += link.pooledBytes
-    if (pooledBytes !== this.#pool.usedBytes)
-      throw new StatewireError(
-        'ERR_INTERNAL',
-        `The links hold ${pooledBytes} bytes of the pool; it counts ${this.#pool.usedBytes}.`,
-      )
+    const { windowsBytes, largeFramesBytes } = this.held
+    const counts: [string, number, number][] = [
+      ['of the pool', pooledBytes, this.#pool.usedBytes],
+      ['of windows', windowsBytes, this.#windowsBytes],
+      ['of long frames', largeFramesBytes, this.longFrames.usedBytes],
+    ]
+    for (const [what, heldBytes, countedBytes] of counts)
+      if (heldBytes !== countedBytes)
+        throw new StatewireError(
+          'ERR_INTERNAL',
+          `The links hold ${heldBytes} bytes ${what}; ${countedBytes} are counted.`,
+        )
   }
+}
+
+/** The longest message that a node with this budget can receive: half of the budget. The other half is for windows. */
+export function longestMessageBytes(budgetBytes: number): number {
+  return Math.floor(budgetBytes / 2)
 }
 
 export class LinkMemory {
   readonly #pool: MemoryBudget
   readonly #node: NodeMemory
+  readonly #peer: string
+  /** Called when long frames of the node begin to wait for room, and when none waits any more. */
+  onLongFramesWait: (() => void) | null = null
   #windowsBytes = 0
   #largeFramesBytes = 0
   #sendQueueBytes = 0
@@ -122,9 +181,10 @@ export class LinkMemory {
   #pooledReplayBytes = 0
   #isClosed = false
 
-  constructor(pool: MemoryBudget, node: NodeMemory) {
+  constructor(pool: MemoryBudget, node: NodeMemory, peer: string) {
     this.#pool = pool
     this.#node = node
+    this.#peer = peer
   }
 
   /** The node has another number of links: what this one sends beyond its share is counted again. */
@@ -142,7 +202,7 @@ export class LinkMemory {
   }
 
   get pooledBytes(): number {
-    return this.#windowsBytes + this.#largeFramesBytes + this.#pooledQueueBytes + this.#pooledReplayBytes
+    return this.#pooledQueueBytes + this.#pooledReplayBytes
   }
 
   /** Others wait: what is not needed now is better given back. */
@@ -155,7 +215,7 @@ export class LinkMemory {
   /** The first windows of so many lanes, or equal parts of what is left. @returns for each; 0 if there is no room */
   openWindow(wantedBytes: number, lanes = 1): number {
     if (this.#isClosed) return 0
-    const bytes = this.#pool.reserveWindow(wantedBytes, lanes)
+    const bytes = this.#node.takeWindows(wantedBytes, lanes)
     this.#windowsBytes += lanes * bytes
     return bytes
   }
@@ -166,9 +226,15 @@ export class LinkMemory {
     to.#windowsBytes += bytes
   }
 
+  /** The windows of the hello, for as long as the link exists. @returns for each of its lanes */
+  openHelloWindows(wantedBytes: number): number {
+    const bytes = this.#node.takeHelloWindows(wantedBytes)
+    this.#windowsBytes += helloLanes * bytes
+    return bytes
+  }
+
   growWindow(bytes: number): boolean {
-    if (this.#isClosed || this.#pool.heldBytes('windows') + bytes > this.#pool.totalBytes * growthOfPool) return false
-    if (!this.#pool.tryReserve('windows', bytes)) return false
+    if (this.#isClosed || !this.#node.growWindows(bytes)) return false
     this.#windowsBytes += bytes
     return true
   }
@@ -176,31 +242,25 @@ export class LinkMemory {
   closeWindow(bytes: number): void {
     if (this.#isClosed || bytes === 0) return
     this.#windowsBytes -= bytes
-    this.#pool.release('windows', bytes)
+    this.#node.closeWindows(bytes)
   }
 
-  /**
-   * Calls back once a frame longer than its window may be read on, at once if there is room. The returned function
-   * gives up.
-   */
-  whenFrame(bytes: number, onReserved: () => void): () => boolean {
-    return this.#pool.whenReserved('largeFrames', bytes, () => {
+  /** Long frames of the node wait for room. */
+  get longFramesWait(): boolean {
+    return this.#node.longFrames.waiting > 0
+  }
+
+  /** Calls back once there is room for a long frame, at once if there is. The returned function gives up. */
+  whenLongFrame(bytes: number, onReserved: () => void): () => boolean {
+    return this.#node.longFrames.ask(this.#peer, bytes, () => {
       this.#largeFramesBytes += bytes
       onReserved()
     })
   }
 
-  /** The frame is here already. */
-  takeFrame(bytes: number): void {
-    if (this.#isClosed) return
-    this.#pool.force('largeFrames', bytes)
-    this.#largeFramesBytes += bytes
-  }
-
-  releaseFrame(bytes: number): void {
-    if (this.#isClosed || bytes === 0) return
+  releaseLongFrame(bytes: number): void {
     this.#largeFramesBytes -= bytes
-    this.#pool.release('largeFrames', bytes)
+    this.#node.longFrames.release(this.#peer, bytes)
   }
 
   // Sending.
@@ -299,16 +359,16 @@ export class LinkMemory {
     if (moreQueueBytes < 0) this.#pool.release('sendQueues', -moreQueueBytes)
   }
 
-  /** The link has ended for good. Unread values belong to the application now. */
+  /** The link has ended for good, and no lane of it holds a long frame. */
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    const { windowsBytes, largeFramesBytes } = this.held
-    this.#windowsBytes = this.#largeFramesBytes = this.#sendQueueBytes = this.#replayBytes = 0
+    this.onLongFramesWait = null
+    const windowsBytes = this.#windowsBytes
+    this.#windowsBytes = this.#sendQueueBytes = this.#replayBytes = 0
     const [pooledQueueBytes, pooledReplayBytes] = [this.#pooledQueueBytes, this.#pooledReplayBytes]
     this.#pooledQueueBytes = this.#pooledReplayBytes = 0
-    this.#pool.release('windows', windowsBytes)
-    this.#pool.release('largeFrames', largeFramesBytes)
+    this.#node.closeWindows(windowsBytes)
     this.#pool.release('sendQueues', pooledQueueBytes)
     this.#pool.release('replay', pooledReplayBytes)
     this.#node.forget(this)

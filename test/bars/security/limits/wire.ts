@@ -26,6 +26,7 @@ import {
   leastWindowBytes,
   MemoryBudget,
 } from '../../../../protocol/native/memory/memory-budget.ts'
+import { NodeMemory } from '../../../../protocol/native/memory/node-memory.ts'
 import {
   defaultRetransmitBufferBytes,
   retransmitFrameOverheadBytes,
@@ -266,14 +267,14 @@ function memoryCases(): LimitCase[] {
       run: grownTo,
     },
     ...around('defaultMemoryBudgetBytes', 'kept', budget, [fine, fine, 'no room'], (size) =>
-      new MemoryBudget().tryReserve('windows', size) ? fine : 'no room',
+      new MemoryBudget().tryReserve('replay', size) ? fine : 'no room',
     ),
     ...around(
       'leastWindowBytes',
       'kept',
       leastWindowBytes,
       ['0 bytes', '4096 bytes', '4097 bytes'],
-      (left) => `${new MemoryBudget(left).reserveWindow(65_536)} bytes`,
+      (left) => `${new NodeMemory(2 * left).takeWindows(65_536, 1)} bytes`,
     ),
     ...around(
       'largeFrameThresholdBytes',
