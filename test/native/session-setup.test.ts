@@ -7,6 +7,7 @@
 import { describe, expect, test } from 'vitest'
 import { StatewireError } from '../../codec/errors.ts'
 import { openWantsMax } from '../../protocol/native/setup/setup-peer.ts'
+import type { SetupFrame } from '../../codec/setup-frames.ts'
 import { expectError } from '../codec/harness.ts'
 import { agree, made, make, refuse, SetupScene, want } from './setup-scene.ts'
 
@@ -302,6 +303,18 @@ describe('an attempt that is void', () => {
       'g:0 Reset 2',
       "g:0 Want k=2 call=2 count=7 name=''",
     ])
+  })
+
+  test.each<[string, string, SetupFrame[], string[]]>([
+    ['g', 'Made', [make(1, 9n, 0), make(1, 9n, 0)], ['g:0 Reset 0', "g:0 Want k=2 call=2 count=3 name=''"]],
+    ['l', 'Make', [want(5, 9n, 3)], ['l:0 Reset 0']],
+  ])('a write that fails and ends the epoch of its link voids the attempt with %s', (peer, type, frames, sent) => {
+    const scene = peer === 'g' ? lesserSide(3) : greaterSide(3)
+    scene.call(3, [peer])
+    scene.failing = `${peer}:1 ${type}`
+    for (const [link, frame] of frames.entries()) scene.receive(peer, link, frame)
+    expect(scene.take().slice(peer === 'g' ? 3 : 2)).toEqual(sent)
+    expect([scene.lanes.length, scene.released]).toEqual([2, 1])
   })
 
   test('lanes of a call that is done belong to the application', () => {

@@ -34,6 +34,8 @@ export class SetupScene {
   links: number
   /** Wants wait for room while this is false. */
   hasRoom = true
+  /** Writing a frame that begins so ends the epoch of its link. */
+  failing: string | null = null
   refusal: StatewireError | null = null
   released = 0
   #random = 0n
@@ -94,7 +96,13 @@ export class SetupScene {
 
   #add(peer: string, isGreater: boolean): void {
     const links = (): number => this.links
-    const write = (link: number, frame: SetupFrame): void => void this.sent.push(`${peer}:${link} ${textOf(frame)}`)
+    const write = (link: number, frame: SetupFrame): void => {
+      const text = `${peer}:${link} ${textOf(frame)}`
+      this.sent.push(text)
+      if (this.failing === null || !text.startsWith(this.failing)) return
+      this.failing = null
+      this.linkReset(peer, link)
+    }
     const port: SetupPort<SceneLane> = {
       isGreater,
       get links() {

@@ -233,9 +233,9 @@ export class SetupPeer<Lane> {
       if (windowBytes === null) return
       attempt = this.#begin(k, call, frame.callId, links, windowBytes)
     }
-    this.#port.send(link, { type: 'Made', k, windowBytes: attempt.windowBytes })
     this.#open(attempt, link, firstId, lanes, frame.windowBytes)
-    this.#confirm(attempt, link)
+    this.#port.send(link, { type: 'Made', k, windowBytes: attempt.windowBytes })
+    if (attempt.isLiving) this.#confirm(attempt, link)
   }
 
   #onMade(link: number, frame: MadeFrame): void {
@@ -301,8 +301,10 @@ export class SetupPeer<Lane> {
     for (const link of used) {
       const lanes = sessionsOnLink(link, count, links)
       const firstId = this.#port.ids(link).take(lanes)
-      this.#port.send(link, { type: 'Make', k, callId: call.id, firstId, windowBytes })
       this.#open(attempt, link, firstId, lanes, 0)
+      this.#port.send(link, { type: 'Make', k, callId: call.id, firstId, windowBytes })
+      // The write has failed and ended the epoch of a link.
+      if (!attempt.isLiving) return
     }
   }
 
@@ -344,7 +346,7 @@ export class SetupPeer<Lane> {
     this.#port.send(link, { type: 'Refuse', k, reason, ownCount })
   }
 
-  /** The last question about this link: its Make has come, or is lost. */
+  /** The link is not asked about again: its Make has come, or is lost. */
   #isLimited(k: number, link: number): boolean {
     const links = this.#limited.get(k)
     const isLimited = links?.delete(link) === true

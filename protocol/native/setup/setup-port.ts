@@ -37,8 +37,8 @@ export interface LanesToOpen {
 }
 
 /**
- * The links to one peer. Nothing here may call SessionSetup back before it returns, except `resetLanes`, which may call
- * `onEnded`.
+ * The links to one peer. What writes a frame may fail and end the epoch of a link, which calls `linkReset` before it
+ * returns; `resetLanes` may call `onEnded`. Nothing else here may call SessionSetup back.
  */
 export interface SetupPort<Lane> {
   /** The id of this side is the greater one (G): it assigns the session ids. */
