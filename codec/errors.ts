@@ -104,7 +104,7 @@ export const errorCodes = {
   // The native dialect: the peer broke a rule of the link.
   ERR_ACK_OUT_OF_RANGE: permanent('A peer acknowledged frames that were never sent, or revoked an acknowledgement.'),
   ERR_REPLAY_WINDOW_OVERRUN: permanent(
-    'A peer does not acknowledge: more than twice its replay window of frames is unacknowledged.',
+    'A peer does not acknowledge: far more frames than a link may hold have waited for too long.',
   ),
   ERR_GOODBYE_MISMATCH: permanent('The number of frames that a Goodbye names is not the number that arrived.'),
   ERR_GOODBYE_ORDER: permanent('A peer sent a counted frame, or another Goodbye, after its Goodbye.'),

@@ -65,6 +65,8 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
   #isHandedOver = false
   #isLeaving = false
   readonly #dialTimeoutMs: number
+  /** If it differs from the limit. */
+  #closeTimeoutMs: number | null = null
 
   constructor(input: ConnectionInput, port: ActorPort<ConnectionEvent>) {
     this.#context = input.context
@@ -99,7 +101,7 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
   deadlineMs(deadline: DeadlineName): number {
     const { limits } = this.#context.options
     if (deadline === 'dialTimeoutMs') return this.#dialTimeoutMs
-    if (deadline === 'closeTimeoutMs') return limits.closeTimeoutMs
+    if (deadline === 'closeTimeoutMs') return this.#closeTimeoutMs ?? limits.closeTimeoutMs
     // Armed once: it covers TLS and the handshake.
     if (deadline === 'handshakeTimeoutMs') return Math.max(1, limits[deadline] - (this.#pipe?.waitedMs ?? 0))
     throw new Error(`a connection has no deadline ${deadline}`)
@@ -277,6 +279,11 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
     this.#pipe?.write([bytes])
   }
 
+  /** How long the other side has for its FIN after that of this side. */
+  setCloseTimeout(ms: number): void {
+    this.#closeTimeoutMs = ms
+  }
+
   /** The peer has announced the end and its reason, which is reported instead of the closed socket. */
   expectEnd(reason: Cause): void {
     this.#cause ??= reason
@@ -294,7 +301,7 @@ export class ConnectionBody implements Body, PipeHandlers, Handover {
   #configuredMs(deadline: DeadlineName | undefined): number {
     const { handshakeTimeoutMs, closeTimeoutMs } = this.#context.options.limits
     if (deadline === 'dialTimeoutMs') return this.#dialTimeoutMs
-    return deadline === 'closeTimeoutMs' ? closeTimeoutMs : handshakeTimeoutMs
+    return deadline === 'closeTimeoutMs' ? (this.#closeTimeoutMs ?? closeTimeoutMs) : handshakeTimeoutMs
   }
 
   #apply(step: HandshakeStep): void {

@@ -3,6 +3,7 @@
  * Independent of: how connections are made, and of connections that are lost.
  */
 import type { LinkLifecycle } from '../../protocol/link-core.ts'
+import { goodbyeSilenceMs } from '../../protocol/native/epoch/goodbye.ts'
 import { cause, errorOf } from '../base/causes.ts'
 import type { Cause } from '../base/causes.ts'
 import type { ActorPort } from '../statechart/chart-actor.ts'
@@ -82,6 +83,7 @@ export class LinkClosing {
       this.#writeLast(state.goodbye(''))
     } else if (step === 'finish') {
       // The peer answered this side's Goodbye, or both sides sent one at the same time. Report this side's reason.
+      current.body?.setCloseTimeout(goodbyeSilenceMs)
       this.#closeConnection(state.finalAck(), this.#cause ?? saidGoodbye)
     } else {
       state.protocolBroken('')

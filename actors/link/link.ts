@@ -121,8 +121,12 @@ class LinkBody implements Body {
     if (deadline === 'connectTimeoutMs')
       return limits.dialTimeoutMs + limits.handshakeTimeoutMs + 2 * limits.closeTimeoutMs + 1000
     if (deadline === 'grantTimeoutMs') return limits.backoffMaxMs + limits.nameLookupTimeoutMs + limits.dialTimeoutMs
-    // Longer than the connection's own deadline, which should pass first.
-    if (deadline === 'closeTimeoutMs') return 2 * limits.closeTimeoutMs + 1000
+    if (deadline === 'closeTimeoutMs') {
+      // Longer than the connection's own deadline, which should pass first.
+      const closeMs = 2 * limits.closeTimeoutMs + 1000
+      // After a Goodbye the peer may go on sending for as long as this side has time. Its silence ends it earlier.
+      return this.#isUp ? Math.max(closeMs, limits.shutdownTimeoutMs) : closeMs
+    }
     if (deadline === 'stableAfterMs') return limits.stableAfterMs
     throw new Error(`a link has no deadline ${deadline}`)
   }

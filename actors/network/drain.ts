@@ -3,6 +3,7 @@
  * all within a time limit.
  * Independent of: who requested it, and what happens to sessions, which end with their links.
  */
+import { goodbyeSilenceMs } from '../../protocol/native/epoch/goodbye.ts'
 import { StatewireError } from '../../codec/errors.ts'
 import { formatValue } from '../../codec/format-value.ts'
 import type { DeliveryReports, LinkCore } from '../../protocol/link-core.ts'
@@ -113,7 +114,8 @@ export function drainPeer(
   return new Promise((resolve) => {
     drainLinks(services, peer, states, drained, limitMs, () => {
       const leftMs = Math.max(startedAtMs + limitMs - services.nowMs(), 1)
-      const restMs = Math.min(services.options.limits.closeTimeoutMs, leftMs)
+      // A silent peer is given up in time, and then its socket is closed.
+      const restMs = Math.min(goodbyeSilenceMs + services.options.limits.closeTimeoutMs, leftMs)
       close(restMs)
       // An actor that was set aside, or is late, cannot say Goodbye any more.
       const deadline = services.wheel.schedule(restMs + graceMs, () => {

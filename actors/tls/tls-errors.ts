@@ -107,7 +107,7 @@ export function handshakeError(
   if (error instanceof StatewireError) return error
   const system = codeOf(error)
   if (system === 'ECONNRESET' || system === 'EPIPE')
-    return closedEarly(remoteAddress, `it closed the connection (${system})`)
+    return closedEarly(remoteAddress, `it closed the connection (${system}); it may not use TLS`)
   const message = error instanceof Error ? error.message : String(error)
   const reason = meanings[system] ?? line(message)
   return new StatewireError(
@@ -119,7 +119,10 @@ export function handshakeError(
 }
 
 /** The other side closed the socket before the handshake completed, without a reason. */
-export function closedEarly(remoteAddress: string, words = 'it closed the connection'): StatewireError {
+export function closedEarly(
+  remoteAddress: string,
+  words = 'it closed the connection; it may not use TLS',
+): StatewireError {
   return new StatewireError('ERR_HANDSHAKE_REFUSED', `the TLS handshake with ${remoteAddress} failed: ${words}`)
 }
 

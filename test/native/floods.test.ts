@@ -7,11 +7,6 @@ import type { Session } from '../../actors/index.ts'
 import { encodeFrame } from '../../codec/index.ts'
 import { encodeCredit, encodeOpen, encodePing, encodeReset, firstStreamLane } from '../../codec/native-frames.ts'
 import { encodeMessage, encodeMessageHeader } from '../../codec/message-frames.ts'
-import { noopHooks, type LinkHooks } from '../../protocol/link-core.ts'
-import { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
-import { PeerProcesses } from '../../protocol/native/handshake/peer-processes.ts'
-import { NativeOutbox } from '../../protocol/native/lanes/native-outbox.ts'
-import { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
 import { bytes, play, rejectionOf } from '../support/native-scene.ts'
 import type { NativeMember, NativeScene } from '../support/native-scene.ts'
 
@@ -100,37 +95,4 @@ describe('a long value without a reader', () => {
       for (let at = 0; at < whole.length; at += 60_000) reader.push(whole.subarray(at, at + 60_000))
       expect(alice.link(bob).counters.framesDropped).toBe(1)
     }))
-})
-
-it('answers that a peer never reads end the link once, one frame over the limit', () => {
-  const broken: Error[] = []
-  const hooks: LinkHooks = { ...noopHooks, onBroken: (error) => void broken.push(error as Error) }
-  const limits = {
-    maxMessageLengthBytes: 1 << 20,
-    laneWindowBytes: 65_536,
-    resumeTimeoutMs: 1_000,
-    links: 1,
-    replayWindowBytes: 1 << 22,
-    streamsMax: 1024,
-  }
-  const epoch = new LinkEpoch({
-    linkIndex: 0,
-    ownKey: Buffer.alloc(32, 1),
-    peerKey: Buffer.alloc(32, 2),
-    processes: new PeerProcesses(1n),
-    drawEpoch: () => 5n,
-    limits,
-  })
-  const counters = { valuesSent: 0, bytesSent: 0, valuesReceived: 0, bytesReceived: 0, framesDropped: 0 }
-  const outbox = new NativeOutbox(
-    { peer: 'bob', sendQueueBytesMax: 1, sendQueueValuesMax: 1, nowMs: () => 0, memory: new NodeMemory().open() },
-    epoch,
-    counters,
-    () => hooks,
-  )
-  const credit = encodeCredit(0, 1)
-  for (let frame = 0; frame < 65_536; frame++) outbox.writeOwn(credit)
-  expect(broken).toEqual([])
-  for (let frame = 0; frame < 10; frame++) outbox.writeOwn(credit)
-  expect(broken).toMatchObject([{ code: 'ERR_REPLAY_WINDOW_OVERRUN' }])
 })

@@ -17,6 +17,7 @@ const keptElsewhere = new Set([
   'maxFrameCost',
   'maxTimerMs',
   'staleBootIdMax',
+  'unackedFramesMax',
   'keyFileLengthBytesMax',
   'chainLengthMax',
   'idleSourcesMax',

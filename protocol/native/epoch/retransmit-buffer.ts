@@ -19,6 +19,10 @@ import { readUint32 } from '../../../codec/frame-length.ts'
 /** 4 MiB: the product of 1 GB/s and 4 ms. */
 export const defaultRetransmitBufferBytes = 4 * 1024 * 1024
 export const retransmitFramesMax = 65_536
+/** Above this, a peer that has acknowledged nothing for long never will (link-upkeep.ts). */
+export const unackedFramesMax = 2 * retransmitFramesMax
+/** What memory allows of the frames that do not wait, however long the peer has had. */
+export const heldFramesMax = 16 * retransmitFramesMax
 /** What each frame costs besides its bytes, so that tiny frames are bounded too. Both sides count this way. */
 export const retransmitFrameOverheadBytes = 32
 
@@ -26,6 +30,13 @@ const firstRingLength = 64
 /** Twice what an Ack covers if each frame is a write of its own. */
 const firstJoinAtParts = 128
 const released = Buffer.alloc(0)
+
+export function neverAcknowledged(frames: number): ProtocolError {
+  return new ProtocolError(
+    'ERR_REPLAY_WINDOW_OVERRUN',
+    `${frames} frames wait for an acknowledgement; the peer sends none.`,
+  )
+}
 
 /** Called with each held frame. The lane and the descriptor are read from its bytes. */
 export type HeldFrameVisitor = (sequence: number, lane: number, descriptor: number) => void
@@ -98,17 +109,12 @@ export class RetransmitBuffer {
   /**
    * Whole frames that are handed to a connection for the first time now. `parts` are the buffers of the write,
    * `lengthsBytes[0 … count)` the lengths of the counted frames in them, in order; control frames are in neither.
-   * Throws ProtocolError ERR_REPLAY_WINDOW_OVERRUN above twice the frame limit, ERR_INTERNAL if the lengths do not add
+   * Throws ProtocolError ERR_REPLAY_WINDOW_OVERRUN above {@link heldFramesMax}, ERR_INTERNAL if the lengths do not add
    * up; then nothing has changed.
    */
   push(parts: readonly Buffer[], lengthsBytes: ArrayLike<number>, count: number = lengthsBytes.length): void {
     const heldFrames = this.heldFrames + count
-    if (heldFrames > 2 * retransmitFramesMax) {
-      throw new ProtocolError(
-        'ERR_REPLAY_WINDOW_OVERRUN',
-        `${heldFrames} frames wait for an acknowledgement; the peer sends none.`,
-      )
-    }
+    if (heldFrames > heldFramesMax) throw neverAcknowledged(heldFrames)
     let pushedBytes = 0
     this.#reserve(count)
     const mask = this.#lengths.length - 1

@@ -7,12 +7,12 @@
  * counted from these places. So a step that can fail comes before the frame moves, and a hook is called after it has
  * moved: a hook may end the epoch, and the lane with it.
  */
-import { InvalidValueError, ProtocolError } from '../../../codec/errors.ts'
+import { InvalidValueError } from '../../../codec/errors.ts'
 import type { SpareMemory } from '../../../codec/spare-memory.ts'
 import type { LinkFigures } from '../../link-figures.ts'
 import type { LinkCounters, LinkHooks, Outbound } from '../../link-core.ts'
 import { AckBeforeReset } from '../epoch/ack-before-reset.ts'
-import { retransmitFrameOverheadBytes, retransmitFramesMax } from '../epoch/retransmit-buffer.ts'
+import { heldFramesMax, neverAcknowledged, retransmitFrameOverheadBytes } from '../epoch/retransmit-buffer.ts'
 import type { LinkEpoch } from '../epoch/link-epoch.ts'
 import { ControlFrames } from './control-frames.ts'
 import { HeldFrames } from './held-frames.ts'
@@ -26,8 +26,6 @@ import { WriteBatch } from './write-batch.ts'
  * link among many (docs/performance.md). Less than the longest value that any peer accepts.
  */
 const allowanceQuantumBytes = 16 * 1024
-/** Credit and Reset that wait because the peer reads nothing. */
-const ownFramesMax = retransmitFramesMax
 /** Lane id, descriptor and length field: maxMessageLength does not count them. */
 const headerLengthBytes = 9
 
@@ -300,11 +298,8 @@ export class NativeOutbox implements Outbound {
     if (this.#epoch.goodbye.isSent) return
     this.#allowanceBytes = 0
     this.#batch.addOwn(frame)
-    // Once, and not thrown: the application may be on the stack.
-    if (this.#batch.frames === ownFramesMax + 1) {
-      const message = `${ownFramesMax} frames wait to be sent; the peer reads none.`
-      this.#hooks().onBroken(new ProtocolError('ERR_REPLAY_WINDOW_OVERRUN', message))
-    }
+    // The peer reads none. Once, and not thrown: the application may be on the stack.
+    if (this.#batch.frames === heldFramesMax + 1) this.#hooks().onBroken(neverAcknowledged(this.#batch.frames))
     this.requestFlush()
   }
 

@@ -13,6 +13,7 @@ import { KeepAlive } from '../epoch/keep-alive.ts'
 import type { RoundTrip } from '../../link-figures.ts'
 import type { KeepAliveOptions } from '../epoch/keep-alive.ts'
 import type { LinkEpoch } from '../epoch/link-epoch.ts'
+import { neverAcknowledged, unackedFramesMax } from '../epoch/retransmit-buffer.ts'
 import type { NativeLane } from '../lanes/native-lane.ts'
 import type { NativeOutbox } from '../lanes/native-outbox.ts'
 
@@ -46,6 +47,10 @@ export class LinkUpkeep {
   #goodbyeSilentSinceMs = 0
   /** When a round trip is measured at the latest. Infinite once it is, or is being, measured. */
   #measureAtMs = Infinity
+  /** Since when nothing was acknowledged, while a connection was up. Null while none is. */
+  #unackedSinceMs: number | null = null
+  /** The same, up to the end of the last connection. */
+  #unackedForMs = 0
   /** The reason in the peer's last Goodbye. */
   peerReason = ''
 
@@ -87,6 +92,7 @@ export class LinkUpkeep {
     this.peerReason = ''
     this.isReading = false
     this.#unconfirmedFrames += frames
+    this.#unackedSinceMs = frames > 0 ? nowMs : nowMs - this.#unackedForMs
     this.#keepAlive = new KeepAlive(this.#options, nowMs)
     this.#measureAtMs = nowMs + firstPingAfterMs
     this.#outbox.forgetControl()
@@ -98,7 +104,9 @@ export class LinkUpkeep {
     if (this.#measureAtMs < Infinity) this.ping(nowMs)
   }
 
-  end(): void {
+  end(nowMs: number): void {
+    if (this.#unackedSinceMs !== null) this.#unackedForMs = nowMs - this.#unackedSinceMs
+    this.#unackedSinceMs = null
     this.#keepAlive = null
     this.#measureAtMs = Infinity
     this.#outbox.forgetControl()
@@ -140,11 +148,11 @@ export class LinkUpkeep {
       case nativeDescriptors.Pong: {
         const pong = decodePong(buffer, bodyStart)
         this.#keepAlive?.pong(pong.echo, nowMs)
-        this.#onAck(pong.received)
+        this.#onAck(pong.received, nowMs)
         return
       }
       case nativeDescriptors.Ack:
-        this.#onAck(decodeAck(buffer, bodyStart))
+        this.#onAck(decodeAck(buffer, bodyStart), nowMs)
         return
       default: {
         const heldFrames = this.#epoch.retransmit.heldFrames
@@ -158,10 +166,20 @@ export class LinkUpkeep {
     }
   }
 
-  #onAck(received: number): void {
+  #onAck(received: number, nowMs: number): void {
     const frames = this.#epoch.retransmit.ack(received)
-    if (frames > 0) this.#outbox.acknowledged()
+    if (frames > 0) {
+      this.#unackedSinceMs = nowMs
+      this.#outbox.acknowledged()
+    }
     this.acknowledged(frames)
+  }
+
+  /** Some frames do not wait for room. A peer that acknowledges none of them for so long never will. */
+  #isNeverAcknowledged(nowMs: number): boolean {
+    const sinceMs = this.#unackedSinceMs
+    const isLong = sinceMs !== null && nowMs - sinceMs >= this.#options.deadAfterMs
+    return isLong && this.#outbox.unackedFrames > unackedFramesMax
   }
 
   /** The peer ended the lane: it may have dropped what it has not acknowledged. */
@@ -203,7 +221,7 @@ export class LinkUpkeep {
 
   /** The epoch has ended: what is not acknowledged by now never will be. */
   rejectFlushes(reason: (lane: NativeLane | null) => Error): void {
-    this.#unconfirmedFrames = 0
+    this.#unconfirmedFrames = this.#unackedForMs = 0
     for (const { lane, reject } of this.#flushes.drain()) reject(reason(lane))
   }
 
@@ -218,6 +236,10 @@ export class LinkUpkeep {
   /** @returns what the link does about the connection. A Ping is in the batch already. */
   poll(nowMs: number, dueAtMs: number): readonly DueAction[] {
     if (this.#epoch.goodbye.isSent && nowMs >= this.#goodbyeSilentSinceMs + goodbyeSilenceMs) return ['dead']
+    if (this.#isNeverAcknowledged(nowMs)) {
+      this.#hooks().onBroken(neverAcknowledged(this.#outbox.unackedFrames))
+      return []
+    }
     const actions: DueAction[] = []
     const ackAtMs = this.#epoch.acks.dueAtMs
     if (ackAtMs !== null && ackAtMs <= nowMs) {

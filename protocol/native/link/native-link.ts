@@ -179,8 +179,9 @@ export class NativeLink implements LinkCore, DeliveryReports {
 
   takeBatch(): Buffer[] {
     const nowMs = this.#options.nowMs()
-    this.#upkeep.sent(nowMs)
-    return this.#outbox.takeBatch(nowMs)
+    const batch = this.#outbox.takeBatch(nowMs)
+    if (batch.length > 0) this.#upkeep.sent(nowMs)
+    return batch
   }
 
   flow(): void {
@@ -277,7 +278,7 @@ export class NativeLink implements LinkCore, DeliveryReports {
 
   #connectionEnds(): void {
     this.block()
-    this.#upkeep.end()
+    this.#upkeep.end(this.#options.nowMs())
     this.#longFrames.connectionEnds()
   }
 
@@ -356,7 +357,7 @@ export class NativeLink implements LinkCore, DeliveryReports {
     this.#options.memory.close()
     this.#settleClosed()
     this.#upkeep.rejectFlushes(() => end)
-    this.#upkeep.end()
+    this.#upkeep.end(this.#options.nowMs())
   }
 
   get nextDueAtMs(): number | null {

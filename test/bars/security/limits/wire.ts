@@ -31,6 +31,7 @@ import {
   defaultRetransmitBufferBytes,
   retransmitFrameOverheadBytes,
   RetransmitBuffer,
+  heldFramesMax,
   retransmitFramesMax,
 } from '../../../../protocol/native/epoch/retransmit-buffer.ts'
 import { around } from './case.ts'
@@ -233,9 +234,9 @@ function memoryCases(): LimitCase[] {
       new RetransmitBuffer(1 << 30).admits(pending) ? fine : 'senders wait',
     ),
     ...around(
-      'retransmitFramesMax',
-      'twice, to what goes on without asking',
-      2 * frameCount,
+      'heldFramesMax',
+      'to what goes on without asking',
+      heldFramesMax,
       [fine, fine, 'ERR_REPLAY_WINDOW_OVERRUN'],
       (count) => new RetransmitBuffer(1 << 30).push([Buffer.alloc(count)], new Uint32Array(count).fill(1)),
     ),
