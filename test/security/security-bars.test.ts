@@ -17,7 +17,6 @@ const keptElsewhere = new Set([
   'maxFrameCost',
   'maxTimerMs',
   'staleBootIdMax',
-  'unackedFramesMax',
   'keyFileLengthBytesMax',
   'chainLengthMax',
   'idleSourcesMax',

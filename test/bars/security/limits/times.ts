@@ -12,6 +12,7 @@ import { goodbyeSilenceMs } from '../../../../protocol/native/epoch/goodbye.ts'
 import { defaultKeepAlive } from '../../../../protocol/native/epoch/keep-alive.ts'
 import { LinkEpoch } from '../../../../protocol/native/epoch/link-epoch.ts'
 import { PeerProcesses } from '../../../../protocol/native/handshake/peer-processes.ts'
+import { unackedFramesMax } from '../../../../protocol/native/epoch/retransmit-buffer.ts'
 import { LinkUpkeep } from '../../../../protocol/native/link/link-upkeep.ts'
 import type { NativeOutbox } from '../../../../protocol/native/lanes/native-outbox.ts'
 import { around } from './case.ts'
@@ -237,8 +238,27 @@ function afterGoodbye(ms: number): string {
   return upkeep.poll(ms, ms).includes('dead') ? 'over' : waits
 }
 
+/** This many frames are held, and nothing was acknowledged for the time after which a peer is dead. */
+function unacknowledged(frames: number): string {
+  const outbox = { forgetControl() {}, ping() {}, isAckDue: false, unackedFrames: frames } as unknown as NativeOutbox
+  let outcome = waits
+  const hooks = { ...noopHooks, onBroken: (error: unknown) => void (outcome = codeOf(error)) }
+  const guard = new FloodGuard({ carriedFrames: () => 0 }, 0)
+  const upkeep = new LinkUpkeep(defaultKeepAlive, epoch(1000, 1), outbox, guard, () => hooks)
+  upkeep.begin(0)
+  upkeep.poll(defaultKeepAlive.deadAfterMs, defaultKeepAlive.deadAfterMs)
+  return outcome
+}
+
 export function timeCases(): LimitCase[] {
   return [
+    ...around(
+      'unackedFramesMax',
+      'held, and not acknowledged for long',
+      unackedFramesMax,
+      [waits, waits, 'ERR_REPLAY_WINDOW_OVERRUN'],
+      unacknowledged,
+    ),
     ...deadline('dialTimeoutMs', 400, 'ERR_TIMED_OUT', async (lab) => {
       await lab.start({ id: 'alice', onConnectionLost: 'reconnect' })
       await lab.start({ id: 'bob', onConnectionLost: 'reconnect', limits: { dialTimeoutMs: 400 } }, intoTheVoid(lab))
