@@ -231,10 +231,10 @@ export class SetupModel {
   }
 
   /** The faults stop: everything is delivered, and each application calls until it has its sessions. */
-  settle(): void {
+  settle(stepsMax = settleStepsMax): void {
     for (const { budget } of this.parties) budget.refusing = 0
     for (const app of this.#apps) this.#calmDown(app)
-    for (let steps = 0; steps < settleStepsMax; steps += 1) {
+    for (let steps = 0; steps < stepsMax; steps += 1) {
       for (const app of this.#apps) if (app.pending.length + app.held.length === 0) app.call(app.count)
       for (const link of this.#allLinks) this.#connect(link)
       if (!this.#isBusy()) return
