@@ -7,6 +7,10 @@ import { describe, expect, it } from 'vitest'
 import { Mesh } from '../bars/chaos/chaos-mesh.ts'
 import type { Pair } from '../bars/chaos/chaos-mesh.ts'
 import type { NetworkEventOf } from '../../index.ts'
+import { encodeHello } from '../../codec/hello.ts'
+import type { Hello } from '../../codec/hello.ts'
+import { NativeAcceptorHandshake } from '../../protocol/native/link/native-handshake.ts'
+import { helloOf } from '../bars/security/identity-bar.ts'
 import { settle, until } from '../support/bounded-wait.ts'
 import { keys, play } from '../support/native-scene.ts'
 import type { NativeMember } from '../support/native-scene.ts'
@@ -62,6 +66,19 @@ describe('a hello that the link refuses', () => {
       expect(bob.eventsOf('connection.failed')).toHaveLength(1)
     }),
   )
+
+  it('a stale hello that crosses a dial of the greater side is refused as stale, because checks come first', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [lesser, greater] = await scene.pair()
+      await scene.sessions([lesser, greater], 1)
+      const state = greater.link(lesser)
+      const refusalOf = (changes: Partial<Hello>): string | undefined => {
+        const handshake = new NativeAcceptorHandshake()
+        handshake.feed(encodeHello(helloOf(keys[0]!.publicKey, changes)))
+        return handshake.judge(state, true)?.reason.split(':')[0]
+      }
+      expect([refusalOf({ bootId: 1n }), refusalOf({ bootId: 2n ** 53n - 1n })]).toEqual(['stale', 'crossing'])
+    }))
 
   it('a listener reports a hello refused because another process with the same key started later', () =>
     play({ on: 'tcp' }, async (scene) => {

@@ -88,6 +88,19 @@ describe('two living processes with one key', () => {
       expect(first.eventsOf('peer.duplicate').length).toBeGreaterThan(1)
     }))
 
+  it('let the older one in once the connection of the newer one is suspect, before it is dead', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const alice = await scene.start({ key: 0, peers: [1], dials: [] })
+      const first = await scene.start(newer)
+      await passValue(scene, first, alice, 1)
+      for (const pipe of first.faults.pipes) pipe.fallSilent()
+      const second = await scene.start({ ...older, limits: { backoffMaxMs: 1000 } })
+      await scene.until('it is connected', () => second.eventsOf('connection.opened').length > 0)
+      expect(second.eventsOf('peer.duplicate').length).toBeGreaterThan(0)
+      expect(alice.eventsOf('connection.suspect')).toHaveLength(1)
+      expect(alice.eventsOf('connection.lost')).toMatchObject([{ cause: { code: 'ERR_CONNECTION_LOST' } }])
+    }))
+
   it('let the older one in once the newer one is gone, with its next dial at the cap of the back-off', () =>
     play({ on: 'memory' }, async (scene) => {
       const alice = await scene.start({ key: 0, peers: [1], dials: [] })
