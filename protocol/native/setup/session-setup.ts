@@ -22,12 +22,14 @@ export class SessionSetup<Lane> {
   readonly #peers = new Map<string, SetupPeer<Lane>>()
   /** Callbacks of calls that have ended: they run when the event that ended them was handled. */
   readonly #callbacks: (() => void)[] = []
+  /** Peers for which there may be something to do. */
+  readonly #touched = new Set<SetupPeer<Lane>>()
   #isRunning = false
   readonly #events: SetupEvents<Lane> = {
     paired: (call) => this.#paired(call),
     agreed: (call) => this.#compare(call),
     failed: (call, error) => this.#fail(call, error),
-    laneEnded: (attempt, peer) => this.#run(() => peer.voidAttempt(attempt)),
+    laneEnded: (attempt, peer) => this.#run(() => this.#find(peer.id)?.voidAttempt(attempt)),
   }
 
   constructor({ randomBits }: SessionSetupOptions) {
@@ -41,7 +43,7 @@ export class SessionSetup<Lane> {
   /** The peer is drained or gone: its calls fail with the error. To be called while its links can still send. */
   removePeer(id: string, error: StatewireError): void {
     this.#run(() => {
-      for (const call of this.#peers.get(id)?.calls ?? []) this.#fail(call, error)
+      for (const call of this.#find(id)?.calls ?? []) this.#fail(call, error)
       this.#peers.delete(id)
     })
   }
@@ -58,18 +60,19 @@ export class SessionSetup<Lane> {
     })
     return {
       abort: () => this.#run(() => this.#end(call)),
-      progress: () => new Map(request.peers.map((id) => [id, this.#peer(id).progress(call)])),
+      progress: () =>
+        new Map(request.peers.map((id) => [id, this.#find(id)?.progress(call) ?? 'waiting for the peer'])),
     }
   }
 
   /** Throws ProtocolError; the link ends its epoch then and calls {@link linkReset}. */
   onFrame(id: string, link: number, frame: SetupFrame): void {
-    this.#run(() => this.#peers.get(id)?.onFrame(link, frame))
+    this.#run(() => this.#find(id)?.onFrame(link, frame))
   }
 
   /** The link has adopted a hello; `isUp` and `links` of the port are up to date. May be called at each resume. */
   linkUp(id: string, _link: number): void {
-    this.#run(() => this.#peers.get(id)?.linkUp())
+    this.#run(() => this.#find(id)?.linkUp())
   }
 
   /**
@@ -77,16 +80,22 @@ export class SessionSetup<Lane> {
    * `ids` are new, with `isUp` false.
    */
   linkReset(id: string, link: number): void {
-    this.#run(() => this.#peers.get(id)?.linkReset(link))
+    this.#run(() => this.#find(id)?.linkReset(link))
   }
 
   /** The number of links in use with the peer has changed: attempts that counted on the old number are void. */
   linksChanged(id: string): void {
-    this.#run(() => this.#peers.get(id)?.linksChanged())
+    this.#run(() => this.#find(id)?.linksChanged())
+  }
+
+  #find(id: string): SetupPeer<Lane> | undefined {
+    const peer = this.#peers.get(id)
+    if (peer !== undefined) this.#touched.add(peer)
+    return peer
   }
 
   #peer(id: string): SetupPeer<Lane> {
-    const peer = this.#peers.get(id)
+    const peer = this.#find(id)
     if (peer === undefined)
       throw new StatewireError('ERR_UNKNOWN_PEER', `${formatValue(id)} is not a peer of this network`)
     return peer
@@ -106,12 +115,22 @@ export class SessionSetup<Lane> {
     }
     this.#isRunning = true
     try {
-      action()
+      try {
+        action()
+      } finally {
+        this.#advance()
+      }
     } finally {
-      while ([...this.#peers.values()].some((peer) => peer.advance()));
       this.#isRunning = false
     }
     for (let callback = this.#callbacks.shift(); callback !== undefined; callback = this.#callbacks.shift()) callback()
+  }
+
+  #advance(): void {
+    for (const peer of this.#touched) {
+      this.#touched.delete(peer)
+      peer.advance()
+    }
   }
 
   #paired(call: PendingCall<Lane>): void {
@@ -150,7 +169,7 @@ export class SessionSetup<Lane> {
   #end(call: PendingCall<Lane>): boolean {
     if (call.hasEnded) return false
     call.hasEnded = true
-    for (const id of call.request.peers) this.#peers.get(id)?.drop(call)
+    for (const id of call.request.peers) this.#find(id)?.drop(call)
     return true
   }
 }

@@ -146,25 +146,18 @@ export class SetupPeer<Lane> {
     this.linkUp()
   }
 
-  /** Sends what can be sent now. @returns whether anything was done */
-  advance(): boolean {
-    let isActive = false
+  /** Sends what can be sent now. To be called after each event of this peer. */
+  advance(): void {
+    const { isGreater } = this.#port
     for (const name of this.#dirtyNames) {
-      if (!this.#port.isGreater && (!this.#port.isUp(0) || this.#openWants.size >= openWantsMax)) break
+      if (!isGreater && (!this.#port.isUp(0) || this.#openWants.size >= openWantsMax)) return
       this.#dirtyNames.delete(name)
       const call = this.#oldest(name)
       if (call === undefined || call.attempts.has(this.id)) continue
       const want = this.#openWants.get(name)
-      if (want === undefined) {
-        if (this.#port.isGreater) continue
-        this.#sendWant(call)
-      } else {
-        if (!this.#port.isGreater) continue
-        this.#meet(call, want)
-      }
-      isActive = true
+      if (isGreater && want !== undefined) this.#meet(call, want)
+      else if (!isGreater && want === undefined) this.#sendWant(call)
     }
-    return isActive
   }
 
   /** Throws ProtocolError, and has changed nothing then. */
