@@ -22,6 +22,8 @@ test(
       // They met what they are about.
       for (const what of ['breaks', 'partitions', 'stalls', 'crashes', 'leaves', 'unknown', 'notSent', 'withdrawn'])
         expect(totals.counts[what], what).toBeGreaterThan(20)
+      for (const what of ['clockSteps', 'behind', 'twins', 'duplicates'])
+        expect(totals.counts[what], what).toBeGreaterThan(5)
       // Twenty seeds twice are too few for that bar.
       for (const bar of barsOf(totals, 1, processes))
         if (bar.id !== 'D5') expect(bar).toMatchObject({ passed: true, notes: [] })
@@ -39,6 +41,9 @@ test.each([
   'credit-forgotten-on-resume',
   'received-not-restored',
   'no-ack-when-idle',
+  'waiting-value-not-copied',
+  'clock-behind-ignored',
+  'voided-lanes-not-reset',
 ])(
   'the planted bug %s is found',
   async (mutant) => {

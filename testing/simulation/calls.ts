@@ -3,6 +3,7 @@
  * them ends, closes the others, and calls again.
  * Independent of: faults, other groups, and what is sent on a session.
  */
+import type { StatewireError } from '../../codec/errors.ts'
 import type { Network } from '../../actors/network/network.ts'
 import type { Sessions } from '../../actors/network/session-calls.ts'
 import type { Session } from '../../actors/session/session.ts'
@@ -12,6 +13,11 @@ import type { Member } from './member.ts'
 import type { Group } from './plan.ts'
 import { SessionTraffic } from './session-traffic.ts'
 import type { World } from './world.ts'
+
+/** What all calls that may belong together agree on. */
+export function whatOf({ name, parties }: Group): string {
+  return `'${name}' of ${parties.join(', ')}`
+}
 
 /** Longer than any run. */
 const patienceMs = 10_000_000
@@ -60,11 +66,17 @@ export class GroupCalls {
       } catch (error) {
         network.trace.note(this.#member.name, `has no ${this.#what}: ${(error as Error).message.slice(0, 40)}`)
         if (!this.#isRunning) return
+        this.#checkFailure(error as StatewireError)
         const pauseMs = plan.callPauseMs ?? this.#chance.spread(1, 50)
         if (pauseMs > 0) await new Promise<void>((resolve) => this.#later(resolve, pauseMs))
         continue
       }
       if (!this.#isRunning) return
+      this.#world.model.made({
+        party: this.#member.name,
+        what: whatOf(this.group),
+        ids: sessions.map(({ id }) => id),
+      })
       network.trace.note(this.#member.name, `has ${this.#what}: ${sessions.map(({ id }) => id).join(', ')}`)
       await this.#use(sessions, round)
       if (!this.#isRunning) return
@@ -90,17 +102,27 @@ export class GroupCalls {
     const controller = new AbortController()
     if (isAborted) this.#later(() => controller.abort(), forMs)
     const { name, count } = this.group
+    const asksForMore = isImpatient && this.#chance.is(plan.wrongCounts)
     return this.#world.track(
       this.#member.name,
       `makeSessions: ${this.#what}`,
       this.#network.makeSessions({
         ...(name === '' ? {} : { name }),
-        count,
+        count: asksForMore ? count + 1 : count,
         peers: this.peers.map(({ key }) => key.id),
         timeoutMs: isImpatient && !isAborted ? forMs : patienceMs,
         signal: controller.signal,
       }),
     )
+  }
+
+  /** A call fails because its caller gave up, because of another count, or for lack of memory. */
+  #checkFailure({ code, message }: StatewireError): void {
+    if (code === 'ERR_TIMED_OUT' || code === 'ERR_ABORTED') return
+    const { wrongCounts, memoryBudgetBytes } = this.#world.plan
+    if (code === 'ERR_SESSION_COUNTS' && wrongCounts > 0) return
+    if (memoryBudgetBytes !== null && (code === 'ERR_MEMORY_BUDGET' || code === 'ERR_SESSION_LIMIT')) return
+    this.#world.model.breach('wrong', `${this.#member.name}: makeSessions failed: ${code}: ${message}`)
   }
 
   /** Resolves when one of them is over. */
@@ -121,7 +143,7 @@ export class GroupCalls {
             me: this.#member.name,
             peer: peer.name,
             peerId: peer.key.id,
-            place: this.#member.placeOf(peer.key.id, session, sessions.length),
+            ...this.#member.linkOf(peer.key.id, session, sessions.length),
             chance: this.#chance,
             values: round === 0 ? plan.valuesPerSession : Math.min(10, this.#chance.whole(0, plan.valuesPerSession)),
             valueBytesMax: plan.valueBytesMax,

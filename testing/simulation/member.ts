@@ -9,11 +9,10 @@ import type { SimulatedNode, SimulatedProcess } from '../simulated-node.ts'
 import { supervisorServices } from '../../actors/network/supervisor.ts'
 import type { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
 import type { NativeLink } from '../../protocol/native/link/native-link.ts'
-import type { Place } from './model.ts'
 import { Chance } from './chance.ts'
 import type { Plan } from './plan.ts'
 import type { SessionTraffic } from './session-traffic.ts'
-import { GroupCalls } from './calls.ts'
+import { GroupCalls, whatOf } from './calls.ts'
 import type { Session } from '../../actors/session/session.ts'
 import type { Twin } from './twin.ts'
 import type { World } from './world.ts'
@@ -118,6 +117,15 @@ export class Member {
     )
   }
 
+  /** The sessions that it has in groups of one name and the same parties, as one text. */
+  setsOf(what: string): string {
+    const calls = this.#calls.filter(({ group }) => whatOf(group) === what)
+    return calls
+      .map(({ traffics }) => traffics.map(({ session }) => session.id).sort()[0])
+      .sort()
+      .join(' ')
+  }
+
   get traffics(): SessionTraffic[] {
     return this.#calls.flatMap(({ traffics }) => traffics)
   }
@@ -143,10 +151,9 @@ export class Member {
   }
 
   /** @param count the number of sessions that were made together */
-  placeOf(peer: string, session: Session, count: number): Place {
+  linkOf(peer: string, session: Session, count: number): { readonly link: number; readonly epoch: bigint } {
     const link = session.index % Math.min(count, this.#linksInUse(peer))
-    const { epoch, known } = this.#linksTo(peer)[link]!
-    return { link, session: session.id, mine: epoch, theirs: known }
+    return { link, epoch: this.#linksTo(peer)[link]!.epoch }
   }
 
   #linksInUse(peer: string): number {

@@ -63,12 +63,12 @@ export interface Tally {
   delivered: number
 }
 
-/** How both ends of a session identify it: its id, and the epochs of the two sides, the sender's first. */
-export interface Place {
-  readonly link: number
-  readonly session: string
-  readonly mine: bigint
-  readonly theirs: bigint
+/** One call of makeSessions at each of several parties: what a party learned when its call resolved. */
+export interface MadeSessions {
+  readonly party: string
+  /** The name of the calls, and all parties: what every call of the set must agree on. */
+  readonly what: string
+  readonly ids: readonly string[]
 }
 
 export class Model {
@@ -76,19 +76,29 @@ export class Model {
   readonly lives: Life[] = []
   readonly #livesAt = new Map<string, Life>()
   readonly #inboxesAt = new Map<string, Inbox>()
+  /** By session id: the calls of the set, and the parties whose calls resolved with it. */
+  readonly #made = new Map<string, { readonly what: string; readonly parties: Set<string> }>()
+
+  /** A call of makeSessions has resolved. */
+  made({ party, what, ids }: MadeSessions): void {
+    for (const [index, id] of ids.entries()) {
+      const found = this.#made.get(id) ?? { what, parties: new Set() }
+      this.#made.set(id, found)
+      if (found.what !== what)
+        this.breach('wrong', `session ${id} belongs to ${found.what} at one party and to ${what} at ${party}`)
+      if (found.parties.has(party)) this.breach('wrong', `${party} was given session ${id} twice`)
+      if (!id.endsWith(`.${index}`)) this.breach('wrong', `session ${index} of ${party} has the id ${id}`)
+      found.parties.add(party)
+    }
+  }
 
   /** A session was made at one side: what it sends there, and where it receives. The other side may exist already. */
-  begin(
-    from: string,
-    to: string,
-    name: string,
-    { link, session, mine, theirs }: Place,
-  ): { readonly life: Life; readonly inbox: Inbox } {
-    const life = new Life(this.lives.length, from, to, name)
+  begin(from: string, to: string, session: string): { readonly life: Life; readonly inbox: Inbox } {
+    const life = new Life(this.lives.length, from, to, `session ${session} ${from}→${to} #${this.lives.length}`)
     this.lives.push(life)
     const inbox = new Inbox(from)
-    const sendsAt = `${link} ${session} ${mine} ${theirs}`
-    const receivesAt = `${link} ${session} ${theirs} ${mine}`
+    const sendsAt = `${session} ${from} ${to}`
+    const receivesAt = `${session} ${to} ${from}`
     this.#livesAt.set(sendsAt, life)
     this.#inboxesAt.set(receivesAt, inbox)
     this.#join(life, this.#inboxesAt.get(sendsAt))

@@ -25,6 +25,8 @@ export interface Plan {
   readonly groups: readonly Group[]
   /** The share of calls of `makeSessions` that time out or are aborted early. */
   readonly impatience: number
+  /** The share of these that ask for another count than the others. */
+  readonly wrongCounts: number
   /** The pause after a call that failed, the same for all, as in retries in lockstep; null if it is drawn each time. */
   readonly callPauseMs: number | null
   readonly valuesPerSession: number
@@ -69,11 +71,10 @@ export interface Plan {
 
 /** A few Pieces. */
 const longBytesMax = 300_000
-const leastBudgetBytes = 1024 * 1024
 
 export function planOf(seed: number): Plan {
   const chance = new Chance(seed, 1)
-  const peers = chance.is(0.08) ? 3 : 2
+  const peers = chance.is(0.15) ? 3 : 2
   const isFair = chance.is(0.08)
   const canCrash = !isFair && chance.is(0.4)
   const canLeave = !isFair && chance.is(0.25)
@@ -90,17 +91,21 @@ export function planOf(seed: number): Plan {
   const hasTwin = !isFair && more.is(0.06)
   const hasLongValues = more.is(0.12)
   const valueBytesMax = hasLongValues ? more.spread(66_000, longBytesMax) : usualBytesMax
+  const links = chance.is(0.12) ? 2 : 1
+  const groups = groupsOf(new Chance(seed, 6), peers, chance.whole(1, 3))
+  const budgetBytes = leastBudgetBytes(groups, peers * links, laneWindowBytes)
   const plan: Plan = {
     seed,
     peers,
-    links: chance.is(0.12) ? 2 : 1,
+    links,
     bothDial: chance.is(isFair ? 0.8 : 0.4),
-    groups: groupsOf(peers, chance.whole(1, 3)),
+    groups,
+    wrongCounts: more.is(0.15) ? 0.3 : 0,
     impatience: more.oneOf([0.1, 0.1, 0.4]),
     callPauseMs: more.is(0.15) ? more.oneOf([0, 10]) : null,
     valuesPerSession: Math.ceil(chance.spread(4, 80) / peers / (hasLongValues ? 6 : 1)),
     valueBytesMax,
-    memoryBudgetBytes: hasLongValues ? more.oneOf([leastBudgetBytes, 2 * leastBudgetBytes, null]) : null,
+    memoryBudgetBytes: hasLongValues ? more.oneOf([budgetBytes, 2 * budgetBytes, null]) : null,
     chaosMs,
     replayWindowBytes: chance.is(0.3) ? 4 * 1024 * 1024 : chance.spread(256, 16_384),
     laneWindowBytes,
@@ -141,10 +146,25 @@ export function planOf(seed: number): Plan {
   return plan
 }
 
-/** Every pair has sessions under the empty name. */
-function groupsOf(peers: number, count: number): Group[] {
-  const parties = Array.from({ length: peers }, (_, index) => index)
-  return parties.flatMap((first) =>
-    parties.filter((second) => second > first).map((second) => ({ name: '', parties: [first, second], count })),
+/** A small one, in which the windows of all sessions find room. */
+function leastBudgetBytes(groups: readonly Group[], links: number, laneWindowBytes: number): number {
+  // Messages, requests and responses have a window each; one call may ask for one session more than its group.
+  const lanes = groups.reduce((sum, { parties, count }) => sum + (count + 1) * (parties.length - 1), 3 * links)
+  return Math.max(1024 * 1024, 4 * lanes * laneWindowBytes)
+}
+
+/** Every pair has sessions under the empty name. Some have more, under other names, also all three together. */
+function groupsOf(chance: Chance, peers: number, count: number): Group[] {
+  const all = Array.from({ length: peers }, (_, index) => index)
+  const pairs = all.flatMap((first) =>
+    all.filter((second) => second > first).map((second) => ({ name: '', parties: [first, second], count })),
   )
+  const named = Array.from({ length: chance.is(0.4) ? chance.whole(1, 3) : 0 }, (_, index) => ({
+    name: ['a', 'ä'.repeat(127), 'b'][index]!,
+    parties: chance.is(0.7) ? all : pairs[chance.whole(0, pairs.length - 1)]!.parties,
+    count: chance.whole(1, 4),
+  }))
+  const groups = [...pairs, ...named]
+  // Two independent parts of each application may use one name.
+  return groups.flatMap((group) => (group.name !== '' && chance.is(0.4) ? [group, group] : [group]))
 }

@@ -8,7 +8,7 @@ import type { NetworkValue } from '../../codec/values.ts'
 import { StatewireError } from '../../codec/errors.ts'
 import { LinkResetError } from '../../protocol/native/lanes/native-lane.ts'
 import type { Chance } from './chance.ts'
-import type { Inbox, Life, Place, Promised } from './model.ts'
+import type { Inbox, Life, Promised } from './model.ts'
 import { bytesOf, isDetached, placeOf, reuse, valueOf } from './payload.ts'
 import type { Reuse } from './payload.ts'
 import type { World } from './world.ts'
@@ -20,7 +20,9 @@ export interface SessionTrafficOptions {
   readonly me: string
   readonly peer: string
   readonly peerId: string
-  readonly place: Place
+  /** The link that carries the session, and this side's epoch of it. */
+  readonly link: number
+  readonly epoch: bigint
   readonly chance: Chance
   readonly values: number
   readonly valueBytesMax: number
@@ -65,12 +67,7 @@ export class SessionTraffic {
     this.#readPauseMs = chance.is(0.6) ? 0 : chance.spread(1, 60)
     this.#overwritesRead = chance.is(0.3)
     this.#readsLate = !this.#hasHandler && chance.is(0.2)
-    const { life, inbox } = world.model.begin(
-      me,
-      peer,
-      `session ${session.id} ${me}→${peer} #${world.model.lives.length}`,
-      options.place,
-    )
+    const { life, inbox } = world.model.begin(me, peer, session.id)
     this.life = life
     this.inbox = inbox
     if (this.#hasHandler) {
@@ -251,7 +248,7 @@ export class SessionTraffic {
   /** The network reported that it is over. */
   end(error: Error): void {
     if (this.isOver) return
-    const { world, me, peer, place } = this.#options
+    const { world, me, peer, link, epoch } = this.#options
     world.network.trace.note(
       me,
       `session ${this.#options.session.id} (#${this.life.number}) is over: ${error.message.replace(/[a-v0-9]{52}/g, peer)}`,
@@ -261,8 +258,8 @@ export class SessionTraffic {
       world.judge.reset({
         node: me,
         peer,
-        link: place.link,
-        epoch: place.mine,
+        link,
+        epoch,
         reason: error.reason,
         outcomes: error.outcomes,
       })

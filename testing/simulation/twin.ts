@@ -50,7 +50,7 @@ export class Twin {
     })
     // Nobody else uses the name: the call never ends, and keeps the links wanted.
     for (const { key } of others)
-      twin.makeSessions({ count: 1, peers: [key.id], timeoutMs: 10_000_000 }).catch(() => {})
+      twin.makeSessions({ name: 'twin', count: 1, peers: [key.id], timeoutMs: 10_000_000 }).catch(() => {})
     network.trace.note(this.#node.name, 'starts')
   }
 

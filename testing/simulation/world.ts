@@ -9,7 +9,8 @@ import { Judge } from './judge.ts'
 import { Member } from './member.ts'
 import { Model } from './model.ts'
 import type { Tally } from './model.ts'
-import type { Plan } from './plan.ts'
+import { whatOf } from './calls.ts'
+import type { Group, Plan } from './plan.ts'
 
 const names = ['alice', 'bob', 'carol']
 
@@ -103,8 +104,15 @@ export class World {
     this.#hasProgressed = false
     return (
       this.members.every(({ isDrained }) => isDrained) &&
+      this.plan.groups.every((group) => this.#haveSameSessions(group)) &&
       this.model.lives.every((life) => life.isOver || life.reset !== null || life.got.length === life.count('accepted'))
     )
+  }
+
+  /** What the parties of a group have belongs to the same calls. */
+  #haveSameSessions(group: Group): boolean {
+    const sets = group.parties.map((index) => this.members[index]!.setsOf(whatOf(group)))
+    return new Set(sets).size === 1
   }
 
   async #end(): Promise<void> {

@@ -9,6 +9,7 @@ import { countingMutants } from './mutants-counting.ts'
 import { laneMutants } from './mutants-lanes.ts'
 import { helloMutants } from './mutants-hello.ts'
 import { memoryMutants } from './mutants-memory.ts'
+import { setupMutants } from './mutants-setup.ts'
 import { staleMutants } from './mutants-stale.ts'
 import type { Mutant } from './plant.ts'
 
@@ -18,4 +19,5 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...laneMutants,
   ...memoryMutants,
   ...staleMutants,
+  ...setupMutants,
 }
