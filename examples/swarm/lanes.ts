@@ -29,13 +29,8 @@ export interface LanesOptions {
   readonly hooks: LaneHooks
 }
 
-/** The time within which all peers of the swarm start; also for making sessions again, over all attempts. */
+/** The time within which all peers of the swarm start; also for making sessions again. */
 const makeWithinMs = 20_000
-/**
- * One attempt to make them again. The two sides may see the resets of two links in different order, and then begin at
- * different numbers.
- */
-const attemptMs = 2_000
 
 /** How a lane ends: at the side that closed it, at the other side, and at both sides of a link that was reset. */
 const renewable: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -43,14 +38,6 @@ const renewable: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_SESSION_RESET',
   'ERR_SESSION_CLOSED',
 ])
-
-/** What another attempt may resolve. */
-function isLate(error: unknown): boolean {
-  return error instanceof StatewireError && error.code === 'ERR_TIMED_OUT'
-}
-
-/** The pause before another attempt, when sessions were reset while they were made. */
-const retryMs = 20
 
 export class Lanes {
   readonly #options: LanesOptions
@@ -72,13 +59,8 @@ export class Lanes {
   }
 
   /** Makes the sessions; the other peer does the same. */
-  async make(timeoutMs = makeWithinMs): Promise<void> {
-    this.use((await this.#options.makeSessions?.(timeoutMs)) ?? [])
-  }
-
-  /** After a crash of this process: the other peer first has to see that its links were reset. */
-  makeAgain(): Promise<void> {
-    return (this.#renewal ??= this.#makeAgain(this.#sessions))
+  async make(): Promise<void> {
+    this.use((await this.#options.makeSessions?.(makeWithinMs)) ?? [])
   }
 
   /** Reads these sessions from now on. */
@@ -160,20 +142,12 @@ export class Lanes {
   }
 
   async #makeAgain(over: readonly Session[]): Promise<void> {
-    // Also the lanes on links that were not reset: their end notifies the peer, and the numbers of both sides stay
-    // equal.
+    // Also the lanes on links that were not reset: their end notifies the peer, which then calls too.
     for (const session of over) session.close()
-    const untilMs = Date.now() + makeWithinMs
-    for (;;) {
-      try {
-        await this.make(attemptMs)
-        break
-      } catch (error) {
-        if (!(this.#isRenewable(error) || isLate(error)) || this.#isStopped || Date.now() >= untilMs) throw error
-        await new Promise((resolve) => setTimeout(resolve, retryMs))
-      }
-    }
+    const sessions = (await this.#options.makeSessions?.(makeWithinMs)) ?? []
+    // First: the new lanes may end at once.
     this.#renewal = null
+    this.use(sessions)
     for (const lane of over.keys()) this.#options.hooks.onLost(lane)
   }
 }

@@ -83,7 +83,7 @@ export class SwarmPeer {
   async makeSessions(): Promise<void> {
     const pairs = [...this.#pairs.values()]
     if (this.#start.dialect === 'native') {
-      await Promise.all(pairs.map(({ lanes }) => (this.#start.run === 0 ? lanes.make() : lanes.makeAgain())))
+      await Promise.all(pairs.map(({ lanes }) => lanes.make()))
       return
     }
     // Ampc: lane n of every pair is session n.

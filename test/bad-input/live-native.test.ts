@@ -80,6 +80,25 @@ const networkRows: Row[] = [
     'count must be a whole number from 1 to 1024',
     `got ${formatValue(count)}`,
   ]),
+  ...[null, 7, {}, Symbol('s')].map((name): Row => [
+    `makeSessions with ${formatValue(name)} as name`,
+    ({ network }) => network.makeSessions({ count: 1, name } as never),
+    'ERR_INVALID_OPTION',
+    `name must be a string, got ${formatValue(name)}`,
+  ]),
+  ...['x'.repeat(256), 'ü'.repeat(128)].map((name): Row => [
+    `makeSessions with ${name.length} characters in 256 bytes as name`,
+    ({ network }) => network.makeSessions({ count: 1, name }),
+    'ERR_INVALID_OPTION',
+    'name must have at most 255 bytes of UTF-8, got 256',
+  ]),
+  [
+    'makeSessions with a lone surrogate in its name',
+    ({ network }) => network.makeSessions({ count: 1, name: 'a\ud800b' }),
+    'ERR_INVALID_OPTION',
+    'name must be well-formed text',
+    'a lone surrogate',
+  ],
   [
     'makeSessions with a timeoutMs of 0',
     ({ network }) => network.makeSessions({ count: 1, timeoutMs: 0 }),

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest'
 import { FrameWriter, SpareMemory } from '../../codec/index.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
 import { encodeReset } from '../../codec/native-frames.ts'
+import { encodeSetupFrame } from '../../codec/setup-frames.ts'
 import { noopHooks } from '../../protocol/link-core.ts'
 import { firstWindowBytes } from '../../protocol/native/lanes/credit.ts'
 import { LaneMemory } from '../../protocol/native/memory/lane-memory.ts'
@@ -143,4 +144,52 @@ test('memory of unacknowledged frames is not used again, even if values were cou
     ).toBe(true)
     epoch.retransmit.ack(epoch.retransmit.next)
   }
+})
+
+test('a Want waits for room as values do, leaves when there is room, and can be taken back while it waits', () => {
+  const epoch = new LinkEpoch({
+    linkIndex: 0,
+    ownKey: new Uint8Array(32).fill(1),
+    peerKey: new Uint8Array(32).fill(2),
+    processes: new PeerProcesses(1n),
+    drawEpoch: () => 1n,
+    limits: {
+      maxMessageLengthBytes: 65_536,
+      laneWindowBytes: firstWindowBytes,
+      resumeTimeoutMs: 1000,
+      links: 1,
+      replayWindowBytes: 100,
+      streamsMax: 1024,
+    },
+  })
+  const counters = { valuesSent: 0, bytesSent: 0, valuesReceived: 0, bytesReceived: 0, framesDropped: 0 }
+  const outbox = new NativeOutbox(
+    { peer: 'bob', memory: new NodeMemory().open(), sendQueueBytesMax: 1e9, sendQueueValuesMax: 1e6, nowMs: () => 0 },
+    epoch,
+    counters,
+    () => noopHooks,
+  )
+  const want = (name: string): Buffer => encodeSetupFrame({ type: 'Want', k: 1, callId: 1n, count: 1, name })
+  const sent = (): string => Buffer.concat(outbox.takeBatch()).toString('latin1')
+  const isAdmitted = outbox.held.add(want('without a connection'))
+  expect(sent()).toBe('')
+  outbox.flow()
+  expect([isAdmitted(), sent().includes('without a connection')]).toEqual([false, true])
+  outbox.writeOwn(encodeReset(0, { code: 1, reason: 'x'.repeat(100) }))
+  outbox.takeBatch()
+  const takeBack = outbox.held.add(want('taken back'))
+  outbox.held.add(want('later'))
+  expect(sent()).toBe('')
+  expect([takeBack(), takeBack()]).toEqual([true, false])
+  epoch.retransmit.ack(epoch.retransmit.next)
+  outbox.acknowledged()
+  const left = sent()
+  expect([left.includes('later'), left.includes('taken back')]).toEqual([true, false])
+  outbox.writeOwn(encodeReset(0, { code: 1, reason: 'x'.repeat(100) }))
+  outbox.takeBatch()
+  outbox.held.add(want('of an epoch that ends'))
+  outbox.dropPending()
+  epoch.retransmit.ack(epoch.retransmit.next)
+  outbox.acknowledged()
+  expect(sent()).toBe('')
 })

@@ -73,6 +73,22 @@ describe('the budget of a link', () => {
     memory.invariants()
   })
 
+  test('the windows of several lanes are equal parts of what is left, or none of them has room', () => {
+    const memory = new NodeMemory(2 * mib, 2)
+    const [link, other] = [memory.open(), memory.open()]
+    const mostBytes = ((2 * mib - 2 * memory.shareBytes) * 3) / 4
+    expect(link.openWindow(64 * kib, 5)).toBe(64 * kib)
+    const leftBytes = mostBytes - 5 * 64 * kib
+    expect(link.openWindow(64 * kib, Math.floor(leftBytes / (4 * kib)) + 1)).toBe(0)
+    expect(link.openWindow(64 * kib, 100)).toBe(Math.floor(leftBytes / 100))
+    link.passWindows(2 * 64 * kib, other)
+    expect([link.held.windowsBytes, other.held.windowsBytes]).toEqual([
+      3 * 64 * kib + 100 * Math.floor(leftBytes / 100),
+      2 * 64 * kib,
+    ])
+    memory.invariants()
+  })
+
   test('a link queues the first value of a lane however little memory is left, and no second one', () => {
     const memory = new NodeMemory(mib, 1)
     const link = memory.open()
