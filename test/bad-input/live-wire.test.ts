@@ -5,11 +5,13 @@
  */
 import { describe, expect, it } from 'vitest'
 import { decodeResponse } from '../../codec/message-frames.ts'
-import { encodeAck, encodeCredit, encodePing, nativeDescriptors, resetCodes } from '../../codec/native-frames.ts'
+import { encodeAck, encodePing, nativeDescriptors, resetCodes } from '../../codec/native-frames.ts'
+import { decodeSetupFrame, encodeSetupFrame, type SetupFrame } from '../../codec/setup-frames.ts'
 import { decodeReset } from '../../protocol/native/frame-bodies.ts'
 import { HostilePeer, hostileHello } from '../bars/chaos/hostile-peer.ts'
 import { keys, play } from '../support/native-scene.ts'
 import type { NativeMember, NativeScene } from '../support/native-scene.ts'
+import { setupRows } from './setup-rows.ts'
 import {
   countRows,
   creditRows,
@@ -23,7 +25,7 @@ import {
 } from './wire-rows.ts'
 import type { WireRow } from './wire-rows.ts'
 
-const { Pong, Reset, Response } = nativeDescriptors
+const { Pong, Reset, Response, Want } = nativeDescriptors
 const victimKey = 1
 
 interface Heard {
@@ -53,13 +55,21 @@ class Attack {
   }
 }
 
-/** Session 0 on both sides. @returns the frames that this took */
-async function openSession(scene: NativeScene, victim: NativeMember, { peer }: Attack): Promise<number> {
+/** Session 0 on both sides; the peer makes it. @returns the frames that this took */
+async function openSession(scene: NativeScene, victim: NativeMember, { peer, heard }: Attack): Promise<number> {
   const { id } = keys[2]!
   const making = victim.network.makeSessions({ count: 1, peers: [id] })
-  await peer.say(encodeCredit(0, 65_536))
+  await scene.until('the Want', () => heard.some(({ descriptor }) => descriptor === Want))
+  const { body } = heard.find(({ descriptor }) => descriptor === Want)!
+  const { k, callId } = decodeSetupFrame(Want, body, 0, body.length) as Extract<SetupFrame, { type: 'Want' }>
+  await peer.say(
+    Buffer.concat([
+      encodeSetupFrame({ type: 'Make', k, callId: 5n, firstId: 0, windowBytes: 65_536 }),
+      encodeSetupFrame({ type: 'Agree', k, set: callId ^ 5n }),
+    ]),
+  )
   await scene.run(making)
-  return 1
+  return 2
 }
 
 async function attack(row: WireRow): Promise<void> {
@@ -123,6 +133,7 @@ describe.each([
   ['fields', fieldRows],
   ['messages and requests', messageRows],
   ['streams', streamRows],
+  ['session set-up', setupRows],
   ['counts', countRows],
   ['values', valueRows],
   ['MessagePack', msgpackRows],

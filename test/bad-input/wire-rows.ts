@@ -6,6 +6,7 @@
 import type { ErrorCode } from '../../codec/errors.ts'
 import * as messages from '../../codec/message-frames.ts'
 import * as frames from '../../codec/native-frames.ts'
+import { encodeSetupFrame } from '../../codec/setup-frames.ts'
 import { frame } from '../codec/frame-examples.ts'
 
 export type End =
@@ -40,7 +41,7 @@ const u16 = (value: number): string => u32(value).slice(0, 4)
 const rest = (hex: string): string => u32(hex.replaceAll(' ', '').length / 2) + hex
 const text = (lengthBytes: number): string => '61'.repeat(lengthBytes)
 
-const breaks = (code: ErrorCode, rule: string, bytes: Buffer, more: Partial<WireRow> = {}): WireRow => ({
+export const breaks = (code: ErrorCode, rule: string, bytes: Buffer, more: Partial<WireRow> = {}): WireRow => ({
   rule,
   bytes,
   end: { protocol: code },
@@ -110,7 +111,12 @@ export const fieldRows: readonly WireRow[] = [
     breaks(tooLong, `a Piece of ${name} has at most 65,536 bytes`, frame(lane, d.Piece, u32(65_537))),
   ]),
   ...payingLanes.map(([name, lane]) =>
-    breaks('ERR_CREDIT_ZERO', `a Credit for ${name} is not 0`, frame(lane, d.Credit, u32(0))),
+    breaks(
+      'ERR_CREDIT_ZERO',
+      `a Credit for ${name} is not 0`,
+      frame(lane, d.Credit, u32(0)),
+      lane === 0 ? { session: true } : {},
+    ),
   ),
   ...payingLanes
     .filter(([, lane]) => lane !== 0)
@@ -360,7 +366,11 @@ export const msgpackRows: readonly WireRow[] = [
 ]
 
 export const creditRows: readonly WireRow[] = [
-  breaks('ERR_CREDIT_EXCEEDED', 'no value arrives on a session without credit', frame(5, 0x02)),
+  breaks(
+    'ERR_CREDIT_EXCEEDED',
+    'no value arrives on a session without credit',
+    Buffer.concat([encodeSetupFrame({ type: 'Make', k: 7, callId: 5n, firstId: 0, windowBytes: 1 }), frame(0, 0x02)]),
+  ),
   breaks(
     'ERR_CREDIT_EXCEEDED',
     'no value follows on a session whose credit is used up',

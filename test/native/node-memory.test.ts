@@ -76,7 +76,7 @@ describe('the budget of a link', () => {
   test('the windows of several lanes are equal parts of what is left, or none of them has room', () => {
     const memory = new NodeMemory(2 * mib, 2)
     const [link, other] = [memory.open(), memory.open()]
-    const mostBytes = ((2 * mib - 2 * memory.shareBytes) * 3) / 4
+    const mostBytes = mib
     expect(link.openWindow(64 * kib, 5)).toBe(64 * kib)
     const leftBytes = mostBytes - 5 * 64 * kib
     expect(link.openWindow(64 * kib, Math.floor(leftBytes / (4 * kib)) + 1)).toBe(0)
