@@ -161,6 +161,12 @@ export class Member {
     return services?.baseLinks.inUse(peer).length ?? 0
   }
 
+  /** The links to a peer that are in use. */
+  linksTo(peer: Member): readonly NativeLink[] {
+    const services = this.network === null ? undefined : supervisorServices(this.network.ref)
+    return services === undefined ? [] : services.baseLinks.inUse(peer.key.id).map(({ state }) => state as NativeLink)
+  }
+
   #linksTo(peer: string): readonly LinkEpoch[] {
     const services = this.network === null ? undefined : supervisorServices(this.network.ref)
     return services === undefined ? [] : services.baseLinks.of(peer).map(({ state }) => (state as NativeLink).epoch)

@@ -8,9 +8,12 @@ import type { NetworkValue } from '../../codec/values.ts'
 /** Life, position and length: the first bytes of a value. */
 const payloadBytesMin = 16
 
+/** In every value of MessagePack: a byte-order mark, and a character of four bytes. */
+const text = '\ufeffé𝄞'
+
 export function valueOf(life: number, place: number, lengthBytes: number): NetworkValue {
   if (lengthBytes < payloadBytesMin) return { type: 'RingElement64', value: (BigInt(life) << 32n) | BigInt(place) }
-  const kind = (life + place) % 6
+  const kind = (life + place) % 7
   // Elements of up to 8 bytes.
   const bytes = new Uint8Array(kind < 3 ? lengthBytes & ~7 : lengthBytes).fill(fillOf(life, place))
   const view = new DataView(bytes.buffer)
@@ -20,7 +23,7 @@ export function valueOf(life: number, place: number, lengthBytes: number): Netwo
   if (kind === 0) return { type: 'VecRing16', value: new Uint16Array(bytes.buffer) }
   if (kind === 1) return { type: 'VecRing32', value: new Uint32Array(bytes.buffer) }
   if (kind === 2) return { type: 'VecRing64', value: new BigUint64Array(bytes.buffer) }
-  return { type: 'Bytes', value: bytes }
+  return kind === 3 ? { type: 'MsgPack', value: [text, { bytes }] } : { type: 'Bytes', value: bytes }
 }
 
 /** @returns null for a value that was not made here, or that was changed */
@@ -39,10 +42,21 @@ export function placeOf(value: NetworkValue): { readonly life: number; readonly 
 
 /** The memory of a value; null if it has none. */
 export function bytesOf(value: NetworkValue): Buffer | null {
-  if (value.type !== 'Bytes' && value.type !== 'VecRing16' && value.type !== 'VecRing32' && value.type !== 'VecRing64')
-    return null
-  const { buffer, byteOffset, byteLength } = value.value
-  return Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength)
+  const view = value.type === 'MsgPack' ? viewIn(value.value) : isTransferable(value) ? value.value : null
+  return view === null ? null : Buffer.from(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength)
+}
+
+type Transferable = NetworkValue & { readonly type: 'Bytes' | 'VecRing16' | 'VecRing32' | 'VecRing64' }
+
+/** Whether its memory can be handed over. */
+export function isTransferable(value: NetworkValue): value is Transferable {
+  return ['Bytes', 'VecRing16', 'VecRing32', 'VecRing64'].includes(value.type)
+}
+
+function viewIn(value: unknown): Uint8Array | null {
+  if (!Array.isArray(value) || value[0] !== text) return null
+  const { bytes } = value[1] as { readonly bytes: unknown }
+  return bytes instanceof Uint8Array ? bytes : null
 }
 
 /** What an application may do with its memory once a call of `send` has returned. */
@@ -56,7 +70,7 @@ export function reuse(value: NetworkValue, how: Reuse): void {
 }
 
 export function isDetached(value: NetworkValue): boolean {
-  return ArrayBuffer.isView(value.value) && value.value.byteLength === 0
+  return isTransferable(value) && value.value.byteLength === 0
 }
 
 function fillOf(life: number, place: number): number {

@@ -9,7 +9,7 @@ import { StatewireError } from '../../codec/errors.ts'
 import { LinkResetError } from '../../protocol/native/lanes/native-lane.ts'
 import type { Chance } from './chance.ts'
 import type { Inbox, Life, Promised } from './model.ts'
-import { bytesOf, isDetached, placeOf, reuse, valueOf } from './payload.ts'
+import { bytesOf, isDetached, isTransferable, placeOf, reuse, valueOf } from './payload.ts'
 import type { Reuse } from './payload.ts'
 import type { World } from './world.ts'
 
@@ -167,7 +167,7 @@ export class SessionTraffic {
     const { life } = this
     const place = life.values.length
     const value = valueOf(life.number, place, chance.is(0.2) ? 0 : chance.spread(8, valueBytesMax))
-    const transfer = chance.is(0.15) && bytesOf(value) !== null
+    const transfer = chance.is(0.15) && isTransferable(value)
     const memory: Reuse = transfer ? 'kept' : chance.oneOf<Reuse>(['kept', 'overwritten', 'detached'])
     try {
       if (session.trySend(peerId, value, { transfer })) {

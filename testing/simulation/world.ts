@@ -4,6 +4,7 @@
  */
 import { Identity } from '../../actors/tls/identity.ts'
 import { SimulatedNetwork } from '../simulated-network.ts'
+import { checkBalances } from './balances.ts'
 import { Faults } from './faults.ts'
 import { Judge } from './judge.ts'
 import { Member } from './member.ts'
@@ -145,6 +146,7 @@ export class World {
           'wrong',
           `${member.name}: ${member.heldFrames} frames are not acknowledged after ${restMs} ms of rest`,
         )
+    checkBalances(this.model, this.members)
     if (this.plan.idleMs === 0) return
     // A link without sessions may still believe in a connection that is gone.
     await clock.advance(deadAfterMs + 10_000)

@@ -1,0 +1,40 @@
+/**
+ * Owns: what the two ends of a link must agree on when nothing is under way: lanes, credit, memory.
+ * Independent of: how they came to be quiet.
+ */
+import type { NativeLink } from '../../protocol/native/link/native-link.ts'
+import type { Member } from './member.ts'
+import type { Model } from './model.ts'
+
+/** To be called when everything that was sent is acknowledged and read. */
+export function checkBalances(model: Model, members: readonly Member[]): void {
+  for (const one of members)
+    for (const other of members) {
+      if (one === other) continue
+      const theirs = other.linksTo(one)
+      for (const [index, link] of one.linksTo(other).entries()) {
+        const far = theirs[index]
+        if (far !== undefined) checkLink(model, `link ${index} from ${one.name} to ${other.name}`, link, far)
+      }
+    }
+}
+
+function checkLink(model: Model, name: string, near: NativeLink, far: NativeLink): void {
+  const { lanes, credit, memory } = near.figures
+  const { lanes: farLanes, credit: farCredit } = far.figures
+  if (lanes !== farLanes)
+    model.breach('wrong', `${name}: ${lanes} lanes are open at one end and ${farLanes} at the other`)
+  else if (credit.sendableBytes !== farCredit.receivableBytes)
+    model.breach(
+      'wrong',
+      `${name}: ${credit.sendableBytes} bytes of credit at the sender are ${farCredit.receivableBytes} at the receiver`,
+    )
+  if (credit.unreadBytes !== 0)
+    model.breach('wrong', `${name}: ${credit.unreadBytes} bytes count as unread, and all is read`)
+  if (memory.largeFramesBytes !== 0 || memory.sendQueueBytes !== 0)
+    model.breach(
+      'wrong',
+      `${name}: ${memory.largeFramesBytes} bytes for long frames and ${memory.sendQueueBytes} bytes to be sent are held, ` +
+        'and nothing is under way',
+    )
+}
