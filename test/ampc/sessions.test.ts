@@ -125,6 +125,18 @@ describe('the connections of a session group', () => {
 describe('validation', () => {
   leaveNothingBehind()
 
+  test.each(['', 'work'])(
+    'makeSessions refuses the name "%s" in ampc, whose calls are paired by their order',
+    async (name) => {
+      const alice = await aliceFor()
+      const error = await rejection(alice.makeSessions({ count: 1, name }), 'a session')
+      expect([error.code, error.message]).toEqual([
+        'ERR_DIALECT_UNSUPPORTED',
+        expect.stringContaining('in the same order'),
+      ])
+    },
+  )
+
   test('validation sends the numbers of all sessions before it receives one', async () => {
     const alice = await aliceFor()
     alice.makeSessions({ count: 3 }).catch(() => {})
