@@ -20,7 +20,12 @@ class Side {
 
   constructor(windows = { receiveBytes: 65_536, sendBytes: 65_536 }) {
     const guard = new FloodGuard({ carriedFrames: () => 0 }, 0)
-    this.lanes = new UnservedLanes((frame) => void this.written.push(frame), guard, this.counters, true)
+    this.lanes = new UnservedLanes((frame) => void this.written.push(frame), {
+      guard,
+      counters: this.counters,
+      isPeerGreater: true,
+      maxMessageLengthBytes: 150_000,
+    })
     this.lanes.adopted(windows)
   }
 
@@ -146,6 +151,83 @@ describe('requests', () => {
 
 const open = (step: number): Buffer =>
   frames.encodeOpen(firstStreamLane + step, { windowBytes: 1, protocol: 'x', extra: Buffer.alloc(0) })
+
+describe('Pieces', () => {
+  const payload = Buffer.alloc(140_000)
+  const longRequest = Buffer.concat([
+    messages.encodeRequestHeader({ nonce: 4, timeLeftMs: 1, name: 'ask', payloadLengthBytes: payload.length }),
+    payload,
+  ])
+  const longMessage = messages.encodeMessage({ name: 'news', bytes: payload })
+  const pieces = (frame: Buffer): Buffer[] =>
+    [0, 1, 2].map((index) => {
+      const part = frame.subarray(4 + index * 65_536, 4 + (index + 1) * 65_536)
+      return Buffer.concat([frames.encodePieceHeader(frame.readUInt32LE(0), part.length), part])
+    })
+  const creditsOf = (side: Side, lane: number): number =>
+    side.written
+      .filter((frame) => frame.readUInt32LE(0) === lane)
+      .reduce((sum, frame) => sum + (readOne(frame) as number), 0)
+
+  it('a long Request is answered once, when its last Piece has come', () => {
+    const side = new Side()
+    const [first, second, third] = pieces(longRequest) as [Buffer, Buffer, Buffer]
+    side.push(first, second)
+    expect(side.written.every((frame) => frame.readUInt32LE(0) === requestsLane)).toBe(true)
+    side.take()
+    side.push(third)
+    expect(side.take()).toContainEqual(noHandler(4))
+    side.push(request(4))
+    expect(side.take()).toEqual([noHandler(4)])
+  })
+
+  it('each Piece is paid for and its credit given back, so that a long frame passes a window of any size', () => {
+    const side = new Side({ receiveBytes: 100, sendBytes: 100 })
+    for (const piece of pieces(longMessage)) side.push(piece)
+    const paid = pieces(longMessage).reduce((sum, { length }) => sum + length, 0)
+    expect(creditsOf(side, messagesLane)).toBe(paid)
+    expect(side.counters.framesDropped).toBe(3)
+  })
+
+  it('Pieces of two lanes may alternate, and Credit may come between them', () => {
+    const side = new Side()
+    for (const [index, piece] of pieces(longMessage).entries())
+      side.push(piece, frames.encodeCredit(requestsLane, 1), pieces(longRequest)[index]!)
+    expect(side.take()).toContainEqual(noHandler(4))
+  })
+
+  it.each([
+    ['a Message between the Pieces of another', longMessage, messages.encodeMessage({ name: '', bytes: payload })],
+    ['a Cancel between the Pieces of a Request', longRequest, messages.encodeCancel(4)],
+    ['a Request between the Pieces of another', longRequest, request(5)],
+  ])('%s is refused', (_, frame, between) => {
+    const side = new Side()
+    side.push(pieces(frame)[0]!)
+    expect(() => side.push(between)).toThrow(expect.objectContaining({ code: 'ERR_PIECE_INTERRUPTED' }))
+  })
+
+  it('a first Piece whose fields break a rule is refused at once', () => {
+    const [first] = pieces(longRequest) as [Buffer]
+    const withoutNonce = Buffer.from(first)
+    withoutNonce.writeUInt32LE(0, 14)
+    expect(() => new Side().push(withoutNonce)).toThrow(expect.objectContaining({ code: 'ERR_REQUEST_NONCE' }))
+    const tooLong = Buffer.from(first)
+    tooLong.writeUInt32LE(150_001, 10)
+    expect(() => new Side().push(tooLong)).toThrow(expect.objectContaining({ code: 'ERR_MESSAGE_TOO_LONG' }))
+    const ofMessage = Buffer.from(first)
+    ofMessage[9] = 0x39
+    expect(() => new Side().push(ofMessage)).toThrow(expect.objectContaining({ code: 'ERR_PIECE_BEGINS' }))
+  })
+
+  it('the end of an epoch drops the Pieces that came', () => {
+    const side = new Side()
+    side.push(pieces(longMessage)[0]!)
+    side.lanes.epochEnded({ reason: 'expired', held: new Map() }, new Map(), null)
+    side.lanes.adopted({ receiveBytes: 65_536, sendBytes: 65_536 })
+    side.push(...pieces(longMessage), messages.encodeMessage({ name: '', bytes: Buffer.alloc(0) }))
+    expect(side.counters.framesDropped).toBe(5)
+  })
+})
 
 describe('streams', () => {
   it('a stream is reset as an unknown protocol, and a Reset that crosses it is dropped', () => {

@@ -30,21 +30,12 @@ const longKinds: ReadonlySet<number> = new Set([
   bodyKindResponse,
 ])
 
-export class LongFrame {
+/** What the Pieces of one frame must be, whoever keeps their bytes. */
+export class LongFrameSizes {
   readonly descriptor: number
   /** Of descriptor and body, as the Pieces put together. */
   readonly lengthBytes: number
   #arrivedBytes = 0
-  #copies: Buffer[] = []
-  #block: Buffer | null = null
-  /** The part of the block that the reader fills with a Piece that spans chunks. */
-  #place: Buffer | null = null
-  /** Gives up waiting for room. Null: it does not wait. */
-  giveUp: (() => boolean) | null = null
-  /** There is memory for it in the budget, and its Pieces are granted. */
-  isReserved = false
-  /** Values of its lane that the application takes before it. Below 0: it has not been delivered. */
-  unreadBefore = -1
 
   /** @param piece the first one. Throws ProtocolError for one that may not begin a frame. */
   constructor(laneKind: LaneKind, piece: Buffer, maxMessageLengthBytes: number) {
@@ -75,6 +66,34 @@ export class LongFrame {
     this.lengthBytes = headLengthBytes + restBytes
   }
 
+  get arrivedBytes(): number {
+    return this.#arrivedBytes
+  }
+
+  get isWhole(): boolean {
+    return this.#arrivedBytes === this.lengthBytes
+  }
+
+  /** The next Piece. Throws ProtocolError for one of the wrong size. */
+  arrive(lengthBytes: number): void {
+    const nextBytes = Math.min(pieceLengthBytesMax, this.lengthBytes - this.#arrivedBytes)
+    if (lengthBytes !== nextBytes) throw wrongSize(lengthBytes, nextBytes)
+    this.#arrivedBytes += lengthBytes
+  }
+}
+
+export class LongFrame extends LongFrameSizes {
+  #copies: Buffer[] = []
+  #block: Buffer | null = null
+  /** The part of the block that the reader fills with a Piece that spans chunks. */
+  #place: Buffer | null = null
+  /** Gives up waiting for room. Null: it does not wait. */
+  giveUp: (() => boolean) | null = null
+  /** There is memory for it in the budget, and its Pieces are granted. */
+  isReserved = false
+  /** Values of its lane that the application takes before it. Below 0: it has not been delivered. */
+  unreadBefore = -1
+
   /** What the memory budget counts: the declared length. */
   get declaredLengthBytes(): number {
     return this.lengthBytes - headLengthBytes
@@ -85,27 +104,22 @@ export class LongFrame {
     return this.lengthBytes + Math.ceil(this.lengthBytes / pieceLengthBytesMax) * pieceHeaderLengthBytes
   }
 
-  get isWhole(): boolean {
-    return this.#arrivedBytes === this.lengthBytes
-  }
-
   /** Throws ProtocolError for a Piece of the wrong size. */
   add(piece: Buffer): void {
-    const nextBytes = Math.min(pieceLengthBytesMax, this.lengthBytes - this.#arrivedBytes)
-    if (piece.length !== nextBytes) throw wrongSize(piece.length, nextBytes)
+    const at = this.arrivedBytes
+    this.arrive(piece.length)
     if (piece !== this.#place) {
       if (this.#block === null) this.#copies.push(Buffer.from(piece))
-      else piece.copy(this.#block, this.#arrivedBytes)
+      else piece.copy(this.#block, at)
     }
     this.#place = null
-    this.#arrivedBytes += piece.length
   }
 
   /** Memory for the next Piece, if it has the right size; {@link add} then gets it back, filled. */
   placeFor(lengthBytes: number): Buffer | null {
-    const endBytes = this.#arrivedBytes + lengthBytes
+    const endBytes = this.arrivedBytes + lengthBytes
     if (this.#block === null || endBytes > this.lengthBytes) return null
-    return (this.#place = this.#block.subarray(this.#arrivedBytes, endBytes))
+    return (this.#place = this.#block.subarray(this.arrivedBytes, endBytes))
   }
 
   /** @param block at least as long as the frame */
@@ -120,6 +134,15 @@ export class LongFrame {
   get whole(): Buffer {
     return this.#block!
   }
+}
+
+/** Another frame came on a lane whose frame in Pieces is not whole. */
+export function interrupted(laneId: number, descriptor: number): ProtocolError {
+  return new ProtocolError(
+    'ERR_PIECE_INTERRUPTED',
+    `A frame with the descriptor ${describeDescriptor(descriptor)} came between two Pieces of a frame on lane ` +
+      `0x${laneId.toString(16)}.`,
+  )
 }
 
 function wrongSize(lengthBytes: number, rightBytes: number): ProtocolError {

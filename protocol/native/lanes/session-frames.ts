@@ -4,7 +4,6 @@
  * Independent of: how sessions begin and end (session-lanes.ts); counting and sockets.
  */
 import {
-  describeDescriptor,
   descriptors,
   frameHeaderLengthBytes,
   lengthFieldLengthBytes,
@@ -21,7 +20,7 @@ import type { Lane } from '../../lane.ts'
 import type { LinkCounters } from '../../link-core.ts'
 import type { EpochEnd, OutcomeCounts } from '../epoch/outcomes.ts'
 import type { LaneKindHandler } from './lane-kind.ts'
-import type { LongFrame } from './long-frame.ts'
+import { interrupted, type LongFrame } from './long-frame.ts'
 import type { LongFrames } from './long-frames.ts'
 import type { NativeLane } from './native-lane.ts'
 import { frameArrived, frameTaken, type CreditSource } from './receiving-lane.ts'
@@ -188,12 +187,4 @@ export class SessionFrames implements LaneKindHandler {
   close(error: Error): void {
     this.#lanes.endAll(error)
   }
-}
-
-function interrupted(laneId: number, descriptor: number): ProtocolError {
-  return new ProtocolError(
-    'ERR_PIECE_INTERRUPTED',
-    `A frame with the descriptor ${describeDescriptor(descriptor)} came between two Pieces of a frame on session ` +
-      `${laneId}.`,
-  )
 }

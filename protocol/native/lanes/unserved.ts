@@ -26,14 +26,28 @@ import {
 } from '../../../codec/native-frames.ts'
 import type { LinkCounters } from '../../link-core.ts'
 import type { EpochEnd, OutcomeCounts } from '../epoch/outcomes.ts'
-import { decodeAccept, decodeCredit, decodeOpen } from '../frame-bodies.ts'
+import { decodeAccept, decodeCredit, decodeOpen, decodePiece } from '../frame-bodies.ts'
 import { ReceiveWindow, SendCredit } from './credit.ts'
 import type { FloodGuard } from './flood-guard.ts'
 import { LaneKindWithoutState, type AdoptedWindows } from './lane-kind.ts'
+import { interrupted, LongFrameSizes } from './long-frame.ts'
 import { PeerStreamIds } from './peer-stream-ids.ts'
 
 /** Requests of one peer that are not answered. One more is a protocol error. */
 export const unansweredRequestsMax = 1024
+
+interface UnservedRequest {
+  readonly nonce: number
+  readonly status: ErrorStatus
+}
+
+export interface UnservedLanesOptions {
+  readonly guard: FloodGuard
+  readonly counters: LinkCounters
+  /** The peer has the greater id. */
+  readonly isPeerGreater: boolean
+  readonly maxMessageLengthBytes: number
+}
 
 const lanesWithWindows = [messagesLane, requestsLane, responsesLane]
 
@@ -42,20 +56,22 @@ export class UnservedLanes extends LaneKindWithoutState {
   readonly #write: (frame: Buffer) => void
   readonly #guard: FloodGuard
   readonly #counters: LinkCounters
-  readonly #isPeerGreater: boolean
+  readonly #options: UnservedLanesOptions
   #streamIds: PeerStreamIds
   readonly #windows = new Map<number, ReceiveWindow>()
   readonly #credits = new Map<number, SendCredit>()
   /** By nonce, in order: the answers that wait for credit on the responses lane. */
   readonly #answers = new Map<number, ErrorStatus>()
+  /** By lane: the frame whose Pieces arrive. */
+  readonly #longFrames = new Map<number, { readonly sizes: LongFrameSizes; readonly request: UnservedRequest | null }>()
 
-  constructor(write: (frame: Buffer) => void, guard: FloodGuard, counters: LinkCounters, isPeerGreater: boolean) {
+  constructor(write: (frame: Buffer) => void, options: UnservedLanesOptions) {
     super()
     this.#write = write
-    this.#guard = guard
-    this.#counters = counters
-    this.#isPeerGreater = isPeerGreater
-    this.#streamIds = new PeerStreamIds(isPeerGreater)
+    this.#guard = options.guard
+    this.#counters = options.counters
+    this.#options = options
+    this.#streamIds = new PeerStreamIds(options.isPeerGreater)
   }
 
   override adopted({ receiveBytes, sendBytes }: AdoptedWindows): void {
@@ -68,13 +84,15 @@ export class UnservedLanes extends LaneKindWithoutState {
 
   override epochEnded(end: EpochEnd, pending: ReadonlyMap<number, number>, leaving: Error | null): OutcomeCounts {
     this.#answers.clear()
-    this.#streamIds = new PeerStreamIds(this.#isPeerGreater)
+    this.#longFrames.clear()
+    this.#streamIds = new PeerStreamIds(this.#options.isPeerGreater)
     return super.epochEnded(end, pending, leaving)
   }
 
   /**
    * Throws ProtocolError ERR_CREDIT_EXCEEDED, ERR_CREDIT_OVERFLOW, ERR_FLOOD, ERR_STREAM_ID,
-   * ERR_REQUEST_NONCE, ERR_REQUEST_LIMIT, and for a body that breaks a rule.
+   * ERR_REQUEST_NONCE, ERR_REQUEST_LIMIT, for Pieces that
+   * belong to no frame, and for a body that breaks a rule.
    */
   onFrame(
     laneId: number,
@@ -86,6 +104,8 @@ export class UnservedLanes extends LaneKindWithoutState {
   ): boolean {
     this.#guard.unwanted(bodyEnd - bodyStart, nowMs)
     const window = this.#windows.get(laneId)
+    const isBetweenPieces = descriptor === nativeDescriptors.Piece || descriptor === nativeDescriptors.Credit
+    if (!isBetweenPieces && this.#longFrames.has(laneId)) throw interrupted(laneId, descriptor)
     switch (descriptor) {
       case nativeDescriptors.Credit:
         this.#credits.get(laneId)?.grant(decodeCredit(buffer, bodyStart))
@@ -111,19 +131,24 @@ export class UnservedLanes extends LaneKindWithoutState {
       this.#onStreamFrame(laneId, descriptor, buffer, bodyStart, bodyEnd, nowMs)
       return
     }
-    switch (descriptor) {
-      case nativeDescriptors.Message:
-        decodeMessage(buffer, bodyStart, bodyEnd)
-        return
-      case nativeDescriptors.Response:
-        decodeResponse(buffer, bodyStart, bodyEnd)
-        return
-      case nativeDescriptors.Request:
-        this.#guard.answer(nowMs)
-        this.#asked(buffer, bodyStart, bodyEnd)
-        break
-    }
+    if (descriptor === nativeDescriptors.Piece) this.#onPiece(laneId, decodePiece(buffer, bodyStart, bodyEnd), nowMs)
+    else this.#asked(read(descriptor, buffer, bodyStart, bodyEnd), nowMs)
     this.#sendAnswers()
+  }
+
+  /** Nothing of a long frame is kept but what its answer needs. */
+  #onPiece(laneId: number, piece: Buffer, nowMs: number): void {
+    let frame = this.#longFrames.get(laneId)
+    if (frame === undefined) {
+      const sizes = new LongFrameSizes(laneKindOf(laneId), piece, this.#options.maxMessageLengthBytes)
+      // All fields before the payload lie in the first Piece.
+      frame = { sizes, request: read(sizes.descriptor, piece, 1, piece.length) }
+      this.#longFrames.set(laneId, frame)
+    }
+    frame.sizes.arrive(piece.length)
+    if (!frame.sizes.isWhole) return
+    this.#longFrames.delete(laneId)
+    this.#asked(frame.request, nowMs)
   }
 
   /** Every stream is over as soon as it is opened. */
@@ -147,14 +172,15 @@ export class UnservedLanes extends LaneKindWithoutState {
     this.#write(encodeReset(laneId, { code: resetCodes['no-such-protocol'], reason: 'this side serves no streams' }))
   }
 
-  #asked(buffer: Buffer, bodyStart: number, bodyEnd: number): void {
-    const { nonce, name, headers } = decodeRequest(buffer, bodyStart, bodyEnd)
+  #asked(request: UnservedRequest | null, nowMs: number): void {
+    if (request === null) return
+    const { nonce, status } = request
     if (this.#answers.has(nonce))
       throw new ProtocolError('ERR_REQUEST_NONCE', `A Request has the nonce ${nonce}, which is not answered yet.`)
     if (this.#answers.size === unansweredRequestsMax)
       throw new ProtocolError('ERR_REQUEST_LIMIT', `${unansweredRequestsMax} Requests of the peer are not answered.`)
-    const isSound = textOf(name) !== null && decodeHeaders(headers) !== null
-    this.#answers.set(nonce, isSound ? 'no-handler' : 'refused')
+    this.#guard.answer(nowMs)
+    this.#answers.set(nonce, status)
   }
 
   /** As far as the peer gives credit for Responses. */
@@ -169,5 +195,24 @@ export class UnservedLanes extends LaneKindWithoutState {
       credit.spend(frame.length)
       this.#write(frame)
     }
+  }
+}
+
+/** Throws ProtocolError for a body that breaks a rule. @returns what is asked, if it is a Request */
+function read(descriptor: number, buffer: Buffer, bodyStart: number, bodyEnd: number): UnservedRequest | null {
+  switch (descriptor) {
+    case nativeDescriptors.Message:
+      decodeMessage(buffer, bodyStart, bodyEnd)
+      return null
+    case nativeDescriptors.Response:
+      decodeResponse(buffer, bodyStart, bodyEnd)
+      return null
+    case nativeDescriptors.Request: {
+      const { nonce, name, headers } = decodeRequest(buffer, bodyStart, bodyEnd)
+      const isSound = textOf(name) !== null && decodeHeaders(headers) !== null
+      return { nonce, status: isSound ? 'no-handler' : 'refused' }
+    }
+    default:
+      return null
   }
 }

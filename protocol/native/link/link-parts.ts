@@ -64,12 +64,12 @@ export function createLinkParts(options: NativeLinkOptions, { counters, kept, ho
     onDue: () => hooks().requestTimer(),
   })
   const frames = new SessionFrames(sessions, { counters, kept, credit, longFrames, onHandlerFailed })
-  const unserved = new UnservedLanes(
-    (frame) => outbox.writeOwn(frame),
+  const unserved = new UnservedLanes((frame) => outbox.writeOwn(frame), {
     guard,
     counters,
-    compareKeys(epoch.peerKey, epoch.ownKey) > 0,
-  )
+    isPeerGreater: compareKeys(epoch.peerKey, epoch.ownKey) > 0,
+    maxMessageLengthBytes: options.maxMessageLengthBytes,
+  })
   const table = new LaneTable({
     session: frames,
     setup: new SetupLane(options.setup, guard),

@@ -68,7 +68,9 @@ function wants(count: number): void {
 
 function unanswered(count: number): void {
   const counters = { valuesSent: 0, bytesSent: 0, valuesReceived: 0, bytesReceived: 0, framesDropped: 0 }
-  const lanes = new UnservedLanes(() => {}, new FloodGuard({ carriedFrames: () => 0 }, 0), counters, true)
+  const guard = new FloodGuard({ carriedFrames: () => 0 }, 0)
+  const options = { guard, counters, isPeerGreater: true, maxMessageLengthBytes: 1 << 20 }
+  const lanes = new UnservedLanes(() => {}, options)
   lanes.adopted({ receiveBytes: 1 << 20, sendBytes: 1 })
   for (let nonce = 1; nonce <= count + 1; nonce++) {
     const frame = asks(nonce)
