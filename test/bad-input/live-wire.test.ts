@@ -5,13 +5,13 @@
  */
 import { describe, expect, it } from 'vitest'
 import { decodeResponse } from '../../codec/message-frames.ts'
-import { encodeAck, encodePing, nativeDescriptors, resetCodes } from '../../codec/native-frames.ts'
-import { decodeSetupFrame, encodeSetupFrame, type SetupFrame } from '../../codec/setup-frames.ts'
+import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
+import { controlLane, encodeAck, encodePing, nativeDescriptors, resetCodes } from '../../codec/native-frames.ts'
+import { decodeSetupFrame, encodeSetupFrame } from '../../codec/setup-frames.ts'
 import { decodeReset } from '../../protocol/native/frame-bodies.ts'
 import { HostilePeer, hostileHello } from '../bars/chaos/hostile-peer.ts'
 import { keys, play } from '../support/native-scene.ts'
 import type { NativeMember, NativeScene } from '../support/native-scene.ts'
-import { setupRows } from './setup-rows.ts'
 import {
   countRows,
   creditRows,
@@ -23,9 +23,11 @@ import {
   streamRows,
   valueRows,
 } from './wire-rows.ts'
+import { pieceRows } from './piece-rows.ts'
+import { sessionRows, setupRows } from './setup-rows.ts'
 import type { WireRow } from './wire-rows.ts'
 
-const { Pong, Reset, Response, Want } = nativeDescriptors
+const { Pong, Refuse, Reset, Response, Want } = nativeDescriptors
 const victimKey = 1
 
 interface Heard {
@@ -55,21 +57,46 @@ class Attack {
   }
 }
 
-/** Session 0 on both sides; the peer makes it. @returns the frames that this took */
-async function openSession(scene: NativeScene, victim: NativeMember, { peer, heard }: Attack): Promise<number> {
-  const { id } = keys[2]!
-  const making = victim.network.makeSessions({ count: 1, peers: [id] })
+function countedFrames(bytes: Buffer): number {
+  let frames = 0
+  const reader = new NativeFrameReader(
+    { maxMessageLengthBytes, linkIndex: 0 },
+    { onFrame: (lane) => (frames += lane === controlLane ? 0 : 1) > 0 },
+  )
+  reader.push(bytes)
+  return frames
+}
+
+/** This side calls makeSessions. @returns the call, and the Want that the other side got */
+async function call(
+  scene: NativeScene,
+  victim: NativeMember,
+  { heard }: Attack,
+): Promise<{ making: Promise<unknown>; k: number; callId: bigint }> {
+  const making = victim.network.makeSessions({ count: 1, peers: [keys[2]!.id] })
+  making.catch(() => {})
   await scene.until('the Want', () => heard.some(({ descriptor }) => descriptor === Want))
   const { body } = heard.find(({ descriptor }) => descriptor === Want)!
-  const { k, callId } = decodeSetupFrame(Want, body, 0, body.length) as Extract<SetupFrame, { type: 'Want' }>
-  await peer.say(
-    Buffer.concat([
-      encodeSetupFrame({ type: 'Make', k, callId: 5n, firstId: 0, windowBytes: 65_536 }),
-      encodeSetupFrame({ type: 'Agree', k, set: callId ^ 5n }),
-    ]),
-  )
+  const want = decodeSetupFrame(Want, body, 0, body.length)
+  if (want.type !== 'Want') throw new Error('it is no Want')
+  return { making, k: want.k, callId: want.callId }
+}
+
+/** Session 0 on both sides. @returns the counted frames that this took */
+async function openSession(scene: NativeScene, victim: NativeMember, attack: Attack): Promise<number> {
+  const { making, k, callId } = await call(scene, victim, attack)
+  const frames = [
+    encodeSetupFrame({ type: 'Make', k, callId: 9n, firstId: 0, windowBytes: 65_536 }),
+    encodeSetupFrame({ type: 'Agree', k, set: callId ^ 9n }),
+  ]
+  await attack.peer.say(Buffer.concat(frames))
   await scene.run(making)
-  return 2
+  return frames.length
+}
+
+async function bytesOf(row: WireRow, scene: NativeScene, victim: NativeMember, attack: Attack): Promise<Buffer> {
+  if (row.calls === true) victim.network.makeSessions({ count: 1, peers: [keys[0]!.id] }).catch(() => {})
+  return typeof row.bytes === 'function' ? row.bytes((await call(scene, victim, attack)).k) : row.bytes
 }
 
 async function attack(row: WireRow): Promise<void> {
@@ -83,7 +110,8 @@ async function attack(row: WireRow): Promise<void> {
     expect(made.peer.isUp).toBe(true)
     const before = row.session === true ? await openSession(scene, victim, made) : 0
     const peerId = keys[row.isLesser === true ? 0 : 2]!.id
-    await made.peer.say(row.bytes)
+    const bytes = await bytesOf(row, scene, victim, made)
+    await made.peer.say(bytes)
     if ('protocol' in row.end) await expectProtocolError(scene, victim, made, row.end.protocol)
     else {
       await made.settled(scene)
@@ -92,14 +120,19 @@ async function attack(row: WireRow): Promise<void> {
       const link = victim.linkTo(peerId, row.linkIndex)
       if ('dropped' in row.end) {
         expect(link.counters.framesDropped).toBe(row.end.dropped)
-        expect(link.epoch.received).toBe(before + row.end.dropped)
+        expect(link.epoch.received).toBe(before + countedFrames(bytes))
         expect(made.heard.filter(({ descriptor }) => descriptor === Response)).toEqual([])
       } else if ('badValue' in row.end) {
         const resets = made.heard.filter(({ descriptor }) => descriptor === Reset)
         expect(resets.map(({ lane, body }) => [lane, decodeReset(body, 0, body.length)])).toEqual([
           [0, { code: resetCodes['bad-value'], reason: row.end.badValue }],
         ])
-        expect(link.epoch.received).toBe(before + 1)
+        expect(link.epoch.received).toBe(before + countedFrames(bytes))
+      } else if ('refuse' in row.end) {
+        const refusals = made.heard.filter(({ descriptor }) => descriptor === Refuse)
+        expect(refusals.map(({ body }) => decodeSetupFrame(Refuse, body, 0, body.length))).toMatchObject([
+          { k: 1, reason: row.end.refuse },
+        ])
       } else {
         const answers = made.heard.filter(({ descriptor }) => descriptor === Response)
         expect(answers.map(({ body }) => decodeResponse(body, 0, body.length))).toMatchObject([
@@ -133,11 +166,13 @@ describe.each([
   ['fields', fieldRows],
   ['messages and requests', messageRows],
   ['streams', streamRows],
-  ['session set-up', setupRows],
   ['counts', countRows],
   ['values', valueRows],
   ['MessagePack', msgpackRows],
   ['credit', creditRows],
+  ['Pieces', pieceRows],
+  ['set-up', setupRows],
+  ['session ids', sessionRows],
 ])('the rules of %s', (_, rows) => {
   it.each(rows.map((row): [string, WireRow] => [row.rule, row]))(
     'a peer that breaks a rule on a real socket gets the end of that rule: %s',

@@ -6,7 +6,7 @@
 import type { ErrorCode } from '../../codec/errors.ts'
 import * as messages from '../../codec/message-frames.ts'
 import * as frames from '../../codec/native-frames.ts'
-import { encodeSetupFrame } from '../../codec/setup-frames.ts'
+import { encodeSetupFrame, type RefuseReason } from '../../codec/setup-frames.ts'
 import { frame } from '../codec/frame-examples.ts'
 
 export type End =
@@ -17,10 +17,12 @@ export type End =
   /** One session ends, and nothing else. */
   | { readonly badValue: ErrorCode }
   | { readonly response: messages.ErrorStatus }
+  | { readonly refuse: RefuseReason }
 
 export interface WireRow {
   readonly rule: string
-  readonly bytes: Buffer
+  /** A function: this side has called `makeSessions`, and `k` is the number of its Want. */
+  readonly bytes: Buffer | ((k: number) => Buffer)
   readonly end: End
   /** The other side has the lesser id. Default: the greater one. */
   readonly isLesser?: true
@@ -29,6 +31,8 @@ export interface WireRow {
   readonly laneWindowBytes?: number
   /** Session 0 is open on both sides, with 64 KiB of credit, and its reader takes nothing. */
   readonly session?: true
+  /** This side has called `makeSessions` with a count of 1. */
+  readonly calls?: true
 }
 
 const { messagesLane, requestsLane, responsesLane, setupLane, firstStreamLane, controlLane } = frames
@@ -41,7 +45,7 @@ const u16 = (value: number): string => u32(value).slice(0, 4)
 const rest = (hex: string): string => u32(hex.replaceAll(' ', '').length / 2) + hex
 const text = (lengthBytes: number): string => '61'.repeat(lengthBytes)
 
-export const breaks = (code: ErrorCode, rule: string, bytes: Buffer, more: Partial<WireRow> = {}): WireRow => ({
+const breaks = (code: ErrorCode, rule: string, bytes: Buffer, more: Partial<WireRow> = {}): WireRow => ({
   rule,
   bytes,
   end: { protocol: code },
