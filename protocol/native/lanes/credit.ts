@@ -93,6 +93,11 @@ export class ReceiveWindow {
     return this.#ownCountBytes
   }
 
+  /** Granted for a long frame that is not taken. */
+  get longBytes(): number {
+    return this.#longBytes
+  }
+
   /** Arrived and not taken. */
   get unreadBytes(): number {
     return this.#windowBytes + this.#longBytes - this.#ownCountBytes - this.#takenBytes

@@ -38,6 +38,8 @@ const kindBits = {
   requests: 6,
   responses: 7,
 }
+/** The headers of three Pieces, and of the frame itself. */
+const longFrameOverheadBytes = 3 * 9 + 5
 const handlerFailed = new StatewireError('ERR_HANDLER_FAILED', 'the handler threw')
 
 /** A lane as this rig opened it, and what its application was promised. */
@@ -284,14 +286,18 @@ export class NativeRig implements LinkHooks {
       Number.isSafeInteger(balanceBytes) && balanceBytes <= windowBytesMax,
       `lane ${lane.id} has a balance of ${balanceBytes}`,
     )
-    const { windowBytes, ownCountBytes, unreadBytes } = lane.window
+    const { windowBytes, ownCountBytes, unreadBytes, longBytes } = lane.window
     holds(isCount(windowBytes) && windowBytes <= grownWindowBytesMax, `lane ${lane.id} has a window of ${windowBytes}`)
     holds(
-      Number.isSafeInteger(ownCountBytes) && ownCountBytes <= windowBytes,
-      `lane ${lane.id} grants ${ownCountBytes} of ${windowBytes}`,
+      isCount(longBytes) && longBytes <= maxMessageLengthBytes + longFrameOverheadBytes,
+      `lane ${lane.id} has granted ${longBytes} bytes for a long frame`,
     )
     holds(
-      isCount(unreadBytes) && unreadBytes <= windowBytes + maxMessageLengthBytes + 9,
+      Number.isSafeInteger(ownCountBytes) && ownCountBytes <= windowBytes + longBytes,
+      `lane ${lane.id} grants ${ownCountBytes} of ${windowBytes} and ${longBytes}`,
+    )
+    holds(
+      isCount(unreadBytes) && unreadBytes <= windowBytes + longBytes + maxMessageLengthBytes + 9,
       `lane ${lane.id} holds ${unreadBytes} unread bytes`,
     )
     holds(isCount(lane.encoded), `lane ${lane.id} has encoded ${lane.encoded} values`)
