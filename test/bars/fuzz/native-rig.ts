@@ -21,6 +21,7 @@ import { NodeMemory } from '../../../protocol/native/memory/node-memory.ts'
 import { retransmitFramesMax } from '../../../protocol/native/epoch/retransmit-buffer.ts'
 import { openSessions } from '../../support/open-sessions.ts'
 import { limits, maxMessageLengthBytes, ownKey, peerHello, peerKey } from './corpus.ts'
+import { RigSetup } from './rig-setup.ts'
 import { codeOfBreach, holds, isCount } from './target.ts'
 import type { Trace } from './target.ts'
 
@@ -53,6 +54,7 @@ export interface RigLane {
 export class NativeRig implements LinkHooks {
   readonly state: NativeLink
   readonly lanes: RigLane[] = []
+  readonly setup: RigSetup | null
   readonly #reader: NativeFrameReader
   readonly #own: NativeFrameReader
   readonly #trace: Trace
@@ -67,7 +69,8 @@ export class NativeRig implements LinkHooks {
   #flushRequested = false
   #epochs = firstEpochs.epoch
 
-  constructor(trace: Trace, linkIndex = 0) {
+  /** @param side of the calls of makeSessions that it makes; without one, set-up frames are read and ignored */
+  constructor(trace: Trace, linkIndex = 0, side: 'greater' | 'lesser' | null = null) {
     this.#trace = trace
     this.#linkIndex = linkIndex
     const epoch = new LinkEpoch({
@@ -78,6 +81,14 @@ export class NativeRig implements LinkHooks {
       processes: new PeerProcesses(100n),
       drawEpoch: () => this.#epochs++,
     })
+    this.setup =
+      side === null
+        ? null
+        : new RigSetup(
+            side === 'greater',
+            () => this.state,
+            (lane) => this.lanes.push({ lane, sent: 0, receivedAtEnd: null }),
+          )
     this.state = new NativeLink({
       peer: 'peer',
       linkIndex,
@@ -89,6 +100,7 @@ export class NativeRig implements LinkHooks {
       keepAlive: defaultKeepAlive,
       nowMs: () => this.nowMs,
       memory: new NodeMemory().open(),
+      ...(this.setup === null ? {} : { setup: this.setup.reports }),
     })
     this.state.setHooks(this)
     this.#reader = new NativeFrameReader(

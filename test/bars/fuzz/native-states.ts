@@ -42,6 +42,8 @@ interface State {
   readonly name: string
   readonly linkIndex?: number
   readonly weight?: number
+  /** This side has the greater or the lesser id, and calls makeSessions. */
+  readonly side?: 'greater' | 'lesser'
   build(rig: NativeRig): void
 }
 
@@ -165,6 +167,34 @@ const open: readonly State[] = [
       openMany(rig)
     },
   },
+  ...(['greater', 'lesser'] as const).flatMap((side): State[] => [
+    {
+      name: `calls of makeSessions wait, ${side} id`,
+      side,
+      weight: 3,
+      build: (rig) => {
+        rig.connect()
+        for (const [name, count] of [
+          ['', 2],
+          ['', 1],
+          ['a', 1],
+          ['é', 1],
+        ] as const)
+          rig.setup?.call(name, count)
+      },
+    },
+    {
+      name: `calls of makeSessions wait for a link that resumes, ${side} id`,
+      side,
+      build: (rig) => {
+        rig.setup?.call('', 2)
+        rig.connect()
+        rig.flush()
+        rig.state.connectionLost()
+        rig.connect({ bootId: 201n, epoch: 21n, nextEpoch: 22n })
+      },
+    },
+  ]),
   {
     name: 'down, late bytes',
     build: (rig) => {
@@ -185,14 +215,14 @@ function feed(rig: NativeRig, input: Buffer, dice: Dice): void {
   }
 }
 
-function stateTarget({ name, weight = 1, linkIndex = 0, build }: State, seeds: Seeds): Target {
+function stateTarget({ name, weight = 1, linkIndex = 0, side, build }: State, seeds: Seeds): Target {
   return {
     name: `native: ${name}`,
     seeds,
     weight: 40 * weight,
     framesMax: 40,
     run: (input, dice, trace) => {
-      const rig = new NativeRig(trace, linkIndex)
+      const rig = new NativeRig(trace, linkIndex, side)
       build(rig)
       feed(rig, input, dice)
       rig.check()
