@@ -27,6 +27,7 @@ import { measureMsgPack } from './msgpack-measure.ts'
 import type { NetworkValue, NetworkValueType } from './values.ts'
 
 const prefixLengthBytes = 1 + lengthFieldLengthBytes
+const noBytes = new Uint8Array(0)
 
 /** A record, so that the compiler requires every type. Used in the message about an unknown name. */
 const knownTypes: Record<NetworkValueType, true> = {
@@ -134,6 +135,33 @@ export function encodeValue(value: NetworkValue): Uint8Array {
   const bytes = Buffer.allocUnsafe(encodedLength(value))
   writeCheckedValue(value, bytes, 0)
   return bytes
+}
+
+/**
+ * A checked value, descriptor + body, in two parts. Bytes and vectors are not copied: the second part is their memory.
+ */
+export function partsOfValue(value: NetworkValue): readonly [head: Uint8Array, payload: Uint8Array] {
+  switch (value.type) {
+    case 'Bytes':
+      return headed(descriptors.Bytes, value.value.length, value.value)
+    case 'VecRing16':
+      return headed(descriptors.VecRing16, value.value.byteLength, bytesOf(value.value))
+    case 'VecRing32':
+      return headed(descriptors.VecRing32, value.value.byteLength, bytesOf(value.value))
+    case 'VecRing64':
+      return headed(descriptors.VecRing64, value.value.byteLength, bytesOf(value.value))
+    case 'VecRingBit':
+      return headed(descriptors.VecRingBit, value.value.bits, value.value.packed)
+    default:
+      return [noBytes, encodeValue(value)]
+  }
+}
+
+function headed(descriptor: number, lengthField: number, payload: Uint8Array): readonly [Uint8Array, Uint8Array] {
+  const head = new Uint8Array(prefixLengthBytes)
+  head[0] = descriptor
+  writeUint32(head, 1, lengthField)
+  return [head, payload]
 }
 
 /** Like {@link writeValue}, for callers that have just called encodedLength on the same value. Checks nothing. */

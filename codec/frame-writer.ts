@@ -10,18 +10,19 @@
  * A frame is added in one step, after everything that can fail: an error leaves the batch as it was.
  */
 import { descriptors, frameHeaderLengthBytes, lengthPrefixedHeaderLengthBytes, maxUint32 } from './constants.ts'
-import { encodedLength, writeCheckedValue, writeUint32 } from './encode-value.ts'
+import { encodedLength, partsOfValue, writeCheckedValue, writeUint32 } from './encode-value.ts'
 import { InvalidValueError } from './errors.ts'
 import {
-  arenaGranularityBytes,
   firstArenaLengthBytes,
   largeArenaLengthBytes,
   largeFrameThresholdBytes,
   maxArenaLengthBytes,
   retiredArenasMax,
+  roundedUp,
 } from './limits.ts'
+import { FrameInPieces, type Piece } from './frame-in-pieces.ts'
 import type { SpareMemory } from './spare-memory.ts'
-import { transferPayload } from './transfer.ts'
+import { transferPayload, writeTransferredHead } from './transfer.ts'
 import type { NetworkValue } from './values.ts'
 
 const laneLengthBytes = frameHeaderLengthBytes - 1
@@ -228,6 +229,28 @@ export class FrameWriter {
     return frameLengthBytes
   }
 
+  /** A frame of the native dialect that is sent in Pieces. @throws as {@link writeFrame} */
+  encodeLong(lane: number, value: NetworkValue, transfer: boolean): FrameInPieces {
+    checkLane(lane)
+    const frameLengthBytes = laneLengthBytes + encodedLength(value)
+    return transfer
+      ? FrameInPieces.transferred(lane, value)
+      : FrameInPieces.copied(lane, partsOfValue(value), frameLengthBytes, (lengthBytes) => this.takeMemory(lengthBytes))
+  }
+
+  /** Adds the next Piece of a long frame, whose memory stays as it is. */
+  writePiece(piece: Piece): void {
+    this.sealSlice()
+    for (const part of piece.parts) addPart(this.parts, part)
+    this.bytes += piece.lengthBytes
+    this.frames += 1
+  }
+
+  /** The peer has everything in this memory. */
+  giveBlock(block: Buffer): void {
+    this.spares?.give(block)
+  }
+
   private takeMemory(lengthBytes: number): Buffer {
     // Slow: memory from Node's shared pool would keep unrelated memory alive.
     return (
@@ -276,26 +299,21 @@ export class FrameWriter {
   }
 }
 
+/** Two parts that are adjacent in memory become one: TLS copies a batch of several buffers once more. */
+function addPart(parts: Buffer[], part: Buffer): void {
+  const last = parts.at(-1)
+  if (last !== undefined && last.buffer === part.buffer && last.byteOffset + last.length === part.byteOffset)
+    parts[parts.length - 1] = Buffer.from(last.buffer, last.byteOffset, last.length + part.length)
+  else parts.push(part)
+}
+
 /** Header and payload. The payload's memory is taken over last, after everything that can fail. */
 function transferred(lane: number, value: NetworkValue): EncodedFrame {
   const header = Buffer.allocUnsafe(lengthPrefixedHeaderLengthBytes)
   const payload = transferPayload(value)
-  header[writeUint32(header, 0, lane)] = transferredDescriptors[value.type as keyof typeof transferredDescriptors]
-  writeUint32(header, frameHeaderLengthBytes, payload.length)
+  writeTransferredHead(value, payload.length, header, writeUint32(header, 0, lane))
   return { parts: [header, payload], lengthBytes: header.length + payload.length, block: null }
 }
-
-/** Rounds up, so that memory for frames of similar lengths is interchangeable. */
-function roundedUp(lengthBytes: number): number {
-  return Math.ceil(lengthBytes / arenaGranularityBytes) * arenaGranularityBytes
-}
-
-const transferredDescriptors = {
-  Bytes: descriptors.Bytes,
-  VecRing16: descriptors.VecRing16,
-  VecRing32: descriptors.VecRing32,
-  VecRing64: descriptors.VecRing64,
-} as const
 
 /**
  * Writes a frame.

@@ -39,6 +39,11 @@ export const largeArenaLengthBytes = 512 * 1024
 /** The length of an arena for a longer frame is a multiple of this, so that frames of similar lengths can reuse it. */
 export const arenaGranularityBytes = 16 * 1024
 
+/** Rounds up, so that memory for frames of similar lengths is interchangeable. */
+export function roundedUp(lengthBytes: number): number {
+  return Math.ceil(lengthBytes / arenaGranularityBytes) * arenaGranularityBytes
+}
+
 /**
  * Free arenas that are kept for the next write batches, over all links of a node: 4 MiB (one retransmit buffer), or two
  * arenas for each link if that is more, and 8 MiB at most. Many links need theirs at the same moment, and fresh arenas

@@ -54,11 +54,6 @@ export interface NativeFrameReaderOptions {
   readonly maxMessageLengthBytes: number
   /** Messages, requests and responses, and two of the set-up frames, are on link 0 only. */
   readonly linkIndex: number
-  /**
-   * Default: true, as long as only one side of Pieces is in place. With false, a long frame that is sent whole is
-   * refused from its header.
-   */
-  readonly acceptsLongFramesWhole?: boolean | undefined
   /** Memory for frames that span chunks, shared with other readers. */
   readonly spares?: SpareMemory | undefined
 }
@@ -80,7 +75,6 @@ const wantHeadLengthBytes = frameHeaderLengthBytes + 4 + 8 + 2 + 1
 export class NativeFrameReader extends FrameAssembler {
   private readonly maxMessageLengthBytes: number
   private readonly isLinkZero: boolean
-  private readonly acceptsLongFramesWhole: boolean
   private readonly sink: FrameSink
   /** The parts so far of an Open, Want or Goodbye that spans chunks. */
   private parts: Buffer | undefined = undefined
@@ -100,7 +94,6 @@ export class NativeFrameReader extends FrameAssembler {
     }
     this.maxMessageLengthBytes = limit
     this.isLinkZero = options.linkIndex === 0
-    this.acceptsLongFramesWhole = options.acceptsLongFramesWhole ?? true
     this.sink = sink
   }
 
@@ -243,7 +236,7 @@ export class NativeFrameReader extends FrameAssembler {
   /** Of a frame that is sent in Pieces if it is long. */
   private longLength(descriptor: number, declared: number, least: number): number {
     const lengthBytes = checkedLength(descriptor, declared, least, this.maxMessageLengthBytes)
-    if (this.acceptsLongFramesWhole || lengthBytes <= pieceLengthBytesMax) return lengthBytes
+    if (lengthBytes <= pieceLengthBytesMax) return lengthBytes
     throw new ProtocolError(
       'ERR_LONG_FRAME_WHOLE',
       `A frame with the descriptor ${describeDescriptor(descriptor)} has ${String(lengthBytes)} bytes and was not sent ` +

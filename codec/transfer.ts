@@ -1,8 +1,10 @@
 /**
- * Owns: taking over the memory of a value that is sent with `transfer: true`, and rejecting memory that cannot be
- * transferred.
+ * Owns: taking over the memory of a value that is sent with `transfer: true`, the head of its frame, and rejecting
+ * memory that cannot be transferred.
  * Independent of: frames, links and sessions.
  */
+import { descriptors } from './constants.ts'
+import { writeUint32 } from './encode-value.ts'
 import { StatewireError } from './errors.ts'
 import type { NetworkValue } from './values.ts'
 
@@ -33,6 +35,19 @@ export function transferPayload(value: NetworkValue): Buffer {
   if (buffer.byteLength !== 0) throw refused(value, 'is in memory that cannot be detached')
   return Buffer.from(memory)
 }
+
+/** Descriptor and length field of a transferred value. */
+export function writeTransferredHead(value: NetworkValue, payloadBytes: number, target: Buffer, offset: number): void {
+  target[offset] = transferredDescriptors[value.type as keyof typeof transferredDescriptors]
+  writeUint32(target, offset + 1, payloadBytes)
+}
+
+const transferredDescriptors = {
+  Bytes: descriptors.Bytes,
+  VecRing16: descriptors.VecRing16,
+  VecRing32: descriptors.VecRing32,
+  VecRing64: descriptors.VecRing64,
+} as const
 
 function transferableView(value: NetworkValue): ArrayBufferView {
   switch (value.type) {

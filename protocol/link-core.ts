@@ -61,8 +61,9 @@ export interface LinkSending {
   /**
    * Copies the value into the write batch, or takes its memory over (`transfer`). False: it was not accepted, use
    * `waitToSend`. Throws ERR_INVALID_VALUE, ERR_NOT_TRANSFERABLE.
+   * @param whole not accepted if only a part of it can be written now, which the caller would have to wait for
    */
-  trySend(lane: Lane, value: NetworkValue, transfer?: boolean): boolean
+  trySend(lane: Lane, value: NetworkValue, transfer?: boolean, whole?: boolean): boolean
   /**
    * Copies the value, or takes its memory over, before it returns. The returned function withdraws it. Throws as
    * `trySend`.

@@ -12,8 +12,9 @@ export interface CallOptions {
 }
 
 /**
- * Waits with a deadline and an abort signal. `start` begins the wait and returns a function that cancels it. `why` is
- * called when the deadline passes; its text is appended to the error message.
+ * Waits with a deadline and an abort signal. `start` begins the wait and returns a function that cancels it. If that
+ * returns false it was too late, and the call goes on until it settles. `why` is called when the deadline passes; its
+ * text is appended to the error message.
  * @throws StatewireError ERR_ABORTED, ERR_INVALID_OPTION, or `code` when the deadline passes
  */
 export function bounded<T>(
@@ -21,7 +22,7 @@ export function bounded<T>(
   options: CallOptions | undefined,
   code: 'ERR_TIMED_OUT' | 'ERR_SEND_TIMED_OUT',
   what: string,
-  start: (resolve: (value: T) => void, reject: (error: Error) => void) => () => void,
+  start: (resolve: (value: T) => void, reject: (error: Error) => void) => () => boolean | void,
   why: () => string = () => '',
 ): Promise<T> {
   const signal = options?.signal
@@ -38,7 +39,7 @@ export function bounded<T>(
       )
       return
     }
-    let giveUp: () => void = () => {}
+    let giveUp: () => boolean | void = () => {}
     let done = false
     const finish = (): void => {
       done = true
@@ -51,7 +52,7 @@ export function bounded<T>(
       reject(error)
     }
     const abort = (): void => {
-      giveUp()
+      if (giveUp() === false) return
       fail(new StatewireError('ERR_ABORTED', `${what}: aborted`, { cause: signal?.reason }))
     }
     const deadline =
@@ -59,7 +60,7 @@ export function bounded<T>(
         ? undefined
         : wheel.schedule(timeoutMs, () => {
             const reason = why()
-            giveUp()
+            if (giveUp() === false) return
             fail(new StatewireError(code, `${what} within ${timeoutMs} ms${reason}`))
           })
     const removeAbort = signal === undefined ? undefined : onAbort(signal, abort)

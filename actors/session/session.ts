@@ -112,6 +112,10 @@ export class Session {
   /**
    * Sends a value to a peer. Resolves when the value is accepted, and waits while the connection is down or blocked.
    *
+   * In the native dialect a value of more than 64 KiB leaves in Pieces, and is accepted with its last. Once the first
+   * has left, the value is not withdrawn: `signal` and `timeoutMs` have no effect any more, and the call settles when
+   * the value is accepted or the session ends. Closing the session drops the rest.
+   *
    * If you do not await the call, misuse surfaces as an unhandled rejection. A failed delivery does not; use {@link
    * ended}.
    * @throws StatewireError ERR_UNKNOWN_PEER, ERR_INVALID_VALUE, ERR_NOT_TRANSFERABLE (the view is not detached then),
@@ -123,7 +127,7 @@ export class Session {
     try {
       const channel = this.#channel(peer)
       if (options !== undefined) checkSend(options, 'send', sendNames)
-      if (channel.state.trySend(channel.lane, value, options?.transfer)) return accepted
+      if (channel.state.trySend(channel.lane, value, options?.transfer, true)) return accepted
       return this.#waitToSend(channel, peer, value, options)
     } catch (error) {
       return Promise.reject(error as Error)
@@ -132,7 +136,8 @@ export class Session {
 
   /**
    * Sends a value if it can be accepted immediately, for loops at full speed. Otherwise returns false: await `send`
-   * instead.
+   * instead. A value of more than 64 KiB (native) is accepted with its first Piece; if you close the session before
+   * `flush` has resolved, the rest may be dropped.
    * @throws like `send`
    */
   trySend(peer: string, value: NetworkValue, options?: Pick<SendOptions, 'transfer'>): boolean {
@@ -328,7 +333,7 @@ export class Session {
       `${peer} did not accept a value of session ${this.id}`,
       (resolve, reject) => {
         const withdraw = channel.state.waitToSend(channel.lane, value, resolve, reject, options?.transfer)
-        return () => void withdraw()
+        return withdraw
       },
       () => this.#context.explainNotSent(peer, channel.state.isConnected),
     )
@@ -342,7 +347,7 @@ export class Session {
     options: CallOptions | undefined,
     code: 'ERR_TIMED_OUT' | 'ERR_SEND_TIMED_OUT',
     what: string,
-    start: (resolve: (value: T) => void, reject: (error: Error) => void) => () => void,
+    start: (resolve: (value: T) => void, reject: (error: Error) => void) => () => boolean | void,
     why?: () => string,
   ): Promise<T> {
     return bounded(this.#context, options, code, what, start, why)

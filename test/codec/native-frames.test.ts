@@ -168,7 +168,8 @@ describe('the length of a frame', () => {
     return bytes.toString('hex')
   }
   const u16 = (value: number): string => u32(value).slice(0, 4)
-  const max = 100_000
+  /** From here on a frame is sent in Pieces. */
+  const max = 65_536
   const goodbye = (length: number): string => '00'.repeat(18) + u16(length)
 
   test.each<[string, number, number, (length: number) => string, number, number]>([
@@ -234,10 +235,7 @@ describe('the length of a frame', () => {
     ['a Response', responsesLane, 0x3b, 65_536],
   ])('%s that is long and was not sent in Pieces is refused from its header', (_, lane, descriptor, most) => {
     const push = (length: number): void => {
-      const reader = new NativeFrameReader(
-        { maxMessageLengthBytes: 100_000, linkIndex: 0, acceptsLongFramesWhole: false },
-        { onFrame: () => true },
-      )
+      const reader = new NativeFrameReader({ maxMessageLengthBytes: 100_000, linkIndex: 0 }, { onFrame: () => true })
       reader.push(frame(lane, descriptor, u32(length)))
     }
     push(most)

@@ -212,7 +212,7 @@ interface Read {
 function read(bytes: Buffer, linkIndex = 0): Read[] {
   const frames: Read[] = []
   const reader = new NativeFrameReader(
-    { maxMessageLengthBytes: 64 * 1024 * 1024, linkIndex, acceptsLongFramesWhole: false },
+    { maxMessageLengthBytes: 64 * 1024 * 1024, linkIndex },
     {
       onFrame(lane, descriptor, buffer, start, end) {
         const fields = codecs[descriptor]?.read(buffer, start, end, descriptor) ?? {}

@@ -5,7 +5,14 @@
 import { describe, expect, it } from 'vitest'
 import type { Session } from '../../actors/index.ts'
 import { encodeFrame } from '../../codec/index.ts'
-import { encodeCredit, encodeOpen, encodePing, encodeReset, firstStreamLane } from '../../codec/native-frames.ts'
+import {
+  encodeCredit,
+  encodeOpen,
+  encodePieceHeader,
+  encodePing,
+  encodeReset,
+  firstStreamLane,
+} from '../../codec/native-frames.ts'
 import { encodeMessage, encodeMessageHeader } from '../../codec/message-frames.ts'
 import { bytes, play, rejectionOf } from '../support/native-scene.ts'
 import type { NativeMember, NativeScene } from '../support/native-scene.ts'
@@ -90,9 +97,11 @@ describe('a long value without a reader', () => {
       const over = rejectionOf(mine.receive(bob.id))
       mine.close()
       await over
-      const whole = encodeFrame(0, bytes(1_000_000))
+      // The first Piece of a long value: as much as the credit of the session covers.
+      const content = encodeFrame(0, bytes(1_000_000)).subarray(4, 4 + 65_536)
+      const piece = Buffer.concat([encodePieceHeader(0, content.length), content])
       const reader = alice.link(bob).createReader()
-      for (let at = 0; at < whole.length; at += 60_000) reader.push(whole.subarray(at, at + 60_000))
+      for (let at = 0; at < piece.length; at += 60_000) reader.push(piece.subarray(at, at + 60_000))
       expect(alice.link(bob).counters.framesDropped).toBe(1)
     }))
 })

@@ -21,7 +21,7 @@ import { settleHeld, type EpochEnd, type OutcomeCounts } from '../../protocol/na
 import { SendCredit } from '../../protocol/native/lanes/credit.ts'
 import { LaneKindWithoutState, LaneTable } from '../../protocol/native/lanes/lane-kind.ts'
 import { NativeOutbox } from '../../protocol/native/lanes/native-outbox.ts'
-import type { FrameEncoder, PendingSend, SendingLane } from '../../protocol/native/lanes/sending-lane.ts'
+import type { FrameEncoder, SendingLane } from '../../protocol/native/lanes/sending-lane.ts'
 import { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
 
@@ -97,7 +97,8 @@ const bytesFrames: FrameEncoder<Buffer> = {
 }
 
 function streamLane(id: number): SendingLane {
-  return { id, end: null, credit: new SendCredit(0), waiting: new Deque<PendingSend>(), encoded: 0, lastFrame: 0 }
+  const credit = new SendCredit(0)
+  return { id, end: null, credit, waiting: new Deque(), long: null, cutOff: null, encoded: 0, lastFrame: 0 }
 }
 
 describe('the outbox with frames of streams', () => {

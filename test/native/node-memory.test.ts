@@ -132,7 +132,7 @@ describe('links that wait to send', () => {
       links[index]!.queueValue(16 * kib + 64, true)
       room.wait(
         () => held[index]!,
-        { lengthBytes: 16 * kib, memoryBytes: 16 * kib + 64 },
+        () => ({ lengthBytes: 16 * kib, memoryBytes: 16 * kib + 64, turnMemoryBytes: 16 * kib + 64 }),
         () => {
           served.push(index)
           fill(index)

@@ -26,6 +26,7 @@ import { RetransmitBuffer } from '../../protocol/native/epoch/retransmit-buffer.
 import { SendQueue } from '../../protocol/native/lanes/send-queue.ts'
 import { PendingSend } from '../../protocol/native/lanes/sending-lane.ts'
 import { SendRoom } from '../../protocol/native/lanes/send-room.ts'
+import { SendTurns } from '../../protocol/native/lanes/send-turns.ts'
 import { openSessions } from '../support/open-sessions.ts'
 import { WriteBatch } from '../../protocol/native/lanes/write-batch.ts'
 
@@ -234,6 +235,8 @@ function converse(stepName: string, at: number): Report {
     alice.isFull = false
     doing(() => alice.state.flow())
     exchange()
+    // Pieces of the long value and its Credit.
+    exchange()
     // Until arenas and write batches are full.
     for (let value = 0; value < 100; value++) send(value % lanes, 1_500)
     exchange(1)
@@ -269,6 +272,7 @@ const classes: Record<string, { readonly prototype: object }> = {
   SpareMemory,
   NativeOutbox,
   SendQueue,
+  SendTurns,
   PendingSend,
   NativeLink,
   LinkEpoch,

@@ -4,7 +4,8 @@
  * Independent of: who is notified, sessions and promises.
  *
  * While values flow, only one number a lane is counted, the values encoded. Their outcomes follow from the frames that
- * the retransmit buffer still holds at the end: those it no longer holds are acknowledged.
+ * the retransmit buffer still holds at the end: those it no longer holds are acknowledged. A value in Pieces has the
+ * outcome of its last Piece, and is not sent if that was never handed over.
  */
 import { isPaying, laneKindOf } from '../../../codec/native-frames.ts'
 import { canContinueFrom } from '../handshake/verdict.ts'
@@ -56,8 +57,8 @@ const noneHeld: OutcomeCounts = { acked: 0, unknown: 0, notSent: 0 }
 export function settleHeld(window: RetransmitBuffer, heard: number | null): ReadonlyMap<number, OutcomeCounts> {
   const certain = heard !== null && canContinueFrom(window, heard)
   const held = new Map<number, { acked: number; unknown: number; notSent: number }>()
-  window.forEachHeld((sequence, lane, descriptor) => {
-    if (!isPaying(laneKindOf(lane), descriptor)) return
+  window.forEachHeld((sequence, lane, descriptor, endsValue) => {
+    if (!endsValue || !isPaying(laneKindOf(lane), descriptor)) return
     let counts = held.get(lane)
     if (counts === undefined) held.set(lane, (counts = { ...noneHeld }))
     if (!certain) counts.unknown += 1

@@ -8,13 +8,13 @@
  * and no object is created for a frame. Adjacent slices of one arena become one.
  *
  * parts [ headOffset bytes acknowledged | frame | frame | fra ] [ me | frame ] …
- *     lengths    ring of the lengths of the frames `first … next - 1`
+ *     lengths    ring of the lengths of the frames `first … next - 1`; negative: a Piece that is not the last of its value
  *
  * Invariants: the lengths add up to the bytes of the parts after headOffset; 0 <= first <= next. Frames are dropped
  * only by acknowledgement, never for lack of room.
  */
 import { ProtocolError, StatewireError } from '../../../codec/errors.ts'
-import { readUint32 } from '../../../codec/frame-length.ts'
+import { forEachFrame, type FrameVisitor } from './frame-walk.ts'
 
 /** 4 MiB: the product of 1 GB/s and 4 ms. */
 export const defaultRetransmitBufferBytes = 4 * 1024 * 1024
@@ -38,9 +38,6 @@ export function neverAcknowledged(frames: number): ProtocolError {
   )
 }
 
-/** Called with each held frame. The lane and the descriptor are read from its bytes. */
-export type HeldFrameVisitor = (sequence: number, lane: number, descriptor: number) => void
-
 export class RetransmitBuffer {
   readonly #windowBytes: number
   #parts: Buffer[] = []
@@ -48,7 +45,7 @@ export class RetransmitBuffer {
   #headPart = 0
   #headOffset = 0
   #joinAtParts = firstJoinAtParts
-  #lengths = new Uint32Array(firstRingLength)
+  #lengths = new Int32Array(firstRingLength)
   #first = 0
   #next = 0
   #heldBytes = 0
@@ -108,7 +105,8 @@ export class RetransmitBuffer {
 
   /**
    * Whole frames that are handed to a connection for the first time now. `parts` are the buffers of the write,
-   * `lengthsBytes[0 … count)` the lengths of the counted frames in them, in order; control frames are in neither.
+   * `lengthsBytes[0 … count)` the lengths of the counted frames in them, in order; control frames are in neither. The
+   * length of a Piece that is not the last of its value is negative.
    * Throws ProtocolError ERR_REPLAY_WINDOW_OVERRUN above {@link heldFramesMax}, ERR_INTERNAL if the lengths do not add
    * up; then nothing has changed.
    */
@@ -121,7 +119,7 @@ export class RetransmitBuffer {
     for (let index = 0; index < count; index += 1) {
       const lengthBytes = lengthsBytes[index]!
       this.#lengths[(this.#next + index) & mask] = lengthBytes
-      pushedBytes += lengthBytes
+      pushedBytes += Math.abs(lengthBytes)
     }
     let partBytes = 0
     for (const part of parts) partBytes += part.length
@@ -147,7 +145,8 @@ export class RetransmitBuffer {
     const count = received - this.#first
     const mask = this.#lengths.length - 1
     let ackedBytes = 0
-    for (let sequence = this.#first; sequence < received; sequence += 1) ackedBytes += this.#lengths[sequence & mask]!
+    for (let sequence = this.#first; sequence < received; sequence += 1)
+      ackedBytes += Math.abs(this.#lengths[sequence & mask]!)
     this.#first = received
     this.#heldBytes -= ackedBytes
     this.#dropBytes(ackedBytes)
@@ -165,25 +164,19 @@ export class RetransmitBuffer {
   }
 
   /** Oldest first. For outcomes; costs a walk over all frames. */
-  forEachHeld(visit: HeldFrameVisitor): void {
+  forEachHeld(visit: FrameVisitor): void {
     const mask = this.#lengths.length - 1
-    let part = this.#headPart
-    let offset = this.#headOffset
-    for (let sequence = this.#first; sequence < this.#next; sequence += 1) {
-      while (offset >= this.#parts[part]!.length) {
-        offset -= this.#parts[part]!.length
-        part += 1
-      }
-      const header = this.#headerAt(part, offset)
-      visit(sequence, readUint32(header, 0), header[4]!)
-      offset += this.#lengths[sequence & mask]!
-    }
+    const first = this.#first
+    const lengthOf = (index: number): number => this.#lengths[(first + index) & mask]!
+    forEachFrame(this.#parts.slice(this.#headPart), this.#headOffset, lengthOf, this.heldFrames, (index, ...frame) =>
+      visit(first + index, ...frame),
+    )
   }
 
   /** KEEP: what is held is numbered from 0. */
   renumber(): void {
     const held = this.heldFrames
-    const lengths = new Uint32Array(this.#lengths.length)
+    const lengths = new Int32Array(this.#lengths.length)
     const mask = lengths.length - 1
     for (let index = 0; index < held; index += 1) lengths[index] = this.#lengths[(this.#first + index) & mask]!
     this.#lengths = lengths
@@ -197,7 +190,7 @@ export class RetransmitBuffer {
     this.#headPart = 0
     this.#headOffset = 0
     this.#joinAtParts = firstJoinAtParts
-    this.#lengths = new Uint32Array(firstRingLength)
+    this.#lengths = new Int32Array(firstRingLength)
     this.#first = 0
     this.#next = 0
     this.#heldBytes = 0
@@ -208,7 +201,7 @@ export class RetransmitBuffer {
     const mask = this.#lengths.length - 1
     let lengthBytes = 0
     for (let sequence = this.#first; sequence < this.#next; sequence += 1)
-      lengthBytes += this.#lengths[sequence & mask]!
+      lengthBytes += Math.abs(this.#lengths[sequence & mask]!)
     const partBytes =
       this.#parts.slice(this.#headPart).reduce((total, part) => total + part.length, 0) - this.#headOffset
     if (
@@ -272,25 +265,10 @@ export class RetransmitBuffer {
     if (needed <= this.#lengths.length) return
     let length = this.#lengths.length
     while (length < needed) length *= 2
-    const grown = new Uint32Array(length)
+    const grown = new Int32Array(length)
     const oldMask = this.#lengths.length - 1
     for (let sequence = this.#first; sequence < this.#next; sequence += 1)
       grown[sequence & (length - 1)] = this.#lengths[sequence & oldMask]!
     this.#lengths = grown
-  }
-
-  /** The 5 header bytes of a frame, which a gathered write may have cut anywhere. */
-  #headerAt(part: number, offset: number): Uint8Array {
-    const buffer = this.#parts[part]!
-    if (offset + 5 <= buffer.length) return buffer.subarray(offset, offset + 5)
-    const header = new Uint8Array(5)
-    for (let index = 0, at = offset, from = part; index < 5; index += 1, at += 1) {
-      while (at >= this.#parts[from]!.length) {
-        at -= this.#parts[from]!.length
-        from += 1
-      }
-      header[index] = this.#parts[from]![at]!
-    }
-    return header
   }
 }

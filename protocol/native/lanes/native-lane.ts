@@ -49,13 +49,14 @@ export class NativeLane extends Lane implements SendingLane, ReceivingLane {
   longArriving: LongFrame | null = null
   longReserved: LongFrame | null = null
   readonly waiting = new Deque<PendingSend>()
-  /** Values encoded since the lane began. */
+  long: PendingSend | null = null
+  /** Values accepted since the lane began: encoded, or in Pieces of which the first is encoded. */
   encoded = 0
   /** Which frame of the link its last value was; see NativeOutbox.ackedFrames. */
   lastFrame = 0
   /**
-   * Why values of the lane may have been dropped although they were acknowledged: the peer had ended the session
-   * before.
+   * Why values of the lane may have been dropped although they were accepted: the peer had ended the session before it
+   * acknowledged them, or the session ended between the Pieces of one.
    */
   cutOff: Error | null = null
 

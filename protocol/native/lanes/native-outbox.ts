@@ -7,7 +7,7 @@
  * counted from these places. So a step that can fail comes before the frame moves, and a hook is called after it has
  * moved: a hook may end the epoch, and the lane with it.
  */
-import { InvalidValueError } from '../../../codec/errors.ts'
+import { isLongFrame, pieceFrameLengthBytesMax } from '../../../codec/frame-in-pieces.ts'
 import type { SpareMemory } from '../../../codec/spare-memory.ts'
 import type { LinkFigures } from '../../link-figures.ts'
 import type { LinkCounters, LinkHooks, Outbound } from '../../link-core.ts'
@@ -18,6 +18,7 @@ import { ControlFrames } from './control-frames.ts'
 import { HeldFrames } from './held-frames.ts'
 import { SendQueue, type SendQueueOptions } from './send-queue.ts'
 import { SendRoom } from './send-room.ts'
+import { SendTurns } from './send-turns.ts'
 import { PendingSend, type FrameEncoder, type SendingLane } from './sending-lane.ts'
 import { WriteBatch } from './write-batch.ts'
 
@@ -26,8 +27,7 @@ import { WriteBatch } from './write-batch.ts'
  * link among many (docs/performance.md). Less than the longest value that any peer accepts.
  */
 const allowanceQuantumBytes = 16 * 1024
-/** Lane id, descriptor and length field: maxMessageLength does not count them. */
-const headerLengthBytes = 9
+const noop = (): void => {}
 
 export interface OutboxOptions extends SendQueueOptions {
   readonly peer: string
@@ -43,6 +43,7 @@ export class NativeOutbox implements Outbound {
   readonly #queue: SendQueue
   readonly #batch: WriteBatch
   readonly #room: SendRoom
+  readonly #turns: SendTurns
   readonly #ackBeforeReset: AckBeforeReset
   readonly #control: ControlFrames
   /** Why nothing new is accepted any more. */
@@ -50,7 +51,6 @@ export class NativeOutbox implements Outbound {
   /** Admitted already, overheads included. Whatever makes less admissible, or lets a frame wait, ends it. */
   #allowanceBytes = 0
   #isFlowing = false
-  #isSendingWaiting = false
   #flushRequested = false
   readonly held = new HeldFrames(
     () => this.#isFlowing && this.#isAdmitted(),
@@ -68,6 +68,13 @@ export class NativeOutbox implements Outbound {
     this.#ackBeforeReset = new AckBeforeReset(epoch)
     this.#control = new ControlFrames(epoch)
     this.#batch = new WriteBatch(options.arenas, epoch.retransmit, counters)
+    const parts = { queue: this.#queue, batch: this.#batch, room: this.#room, epoch, peer: options.peer, hooks }
+    this.#turns = new SendTurns(parts, {
+      mayGoOn: () => this.#isFlowing && this.#isAdmitted(),
+      costBytes: () => this.#costBytes,
+      added: (lane, lengthBytes) => this.#added(lane, lengthBytes),
+      requestFlush: () => this.requestFlush(),
+    })
   }
 
   get isFlowing(): boolean {
@@ -104,14 +111,19 @@ export class NativeOutbox implements Outbound {
     return this.#epoch.retransmit.heldFrames + this.#batch.frames
   }
 
+  /** Pieces handed over that are not the last of their value: each may be acknowledged. */
+  get innerPiecesSent(): number {
+    return this.#batch.takenInnerPieces
+  }
+
   /** Frames that are acknowledged, counted from when the link was made. */
   get ackedFrames(): number {
     return this.#batch.takenFrames - this.#epoch.retransmit.heldFrames
   }
 
-  /** Values that are encoded and not handed over. Costs a walk over them. */
+  /** Values that are accepted and not handed over, or not completely. Costs a walk over them. */
   get pendingValues(): number {
-    return this.#batch.values
+    return this.#batch.values + this.#queue.lanesInPieces.length
   }
 
   /**
@@ -119,20 +131,22 @@ export class NativeOutbox implements Outbound {
    * waitToSend}.
    * @param transfer the content's memory is taken over instead of copied. Throws ERR_INVALID_VALUE,
    *   ERR_NOT_TRANSFERABLE.
+   * @param whole not accepted if it is sent in Pieces, of which only the first would be encoded
    */
   trySendFrame<Content>(
     lane: SendingLane,
     encoder: FrameEncoder<Content>,
     content: Content,
     transfer = false,
+    whole = false,
   ): boolean {
     if (lane.end !== null || !lane.credit.canSend) return this.#notNow(lane)
     // While there is an allowance the link flows, nothing waits, and the retransmit buffer admits.
-    if (this.#allowanceBytes === 0 && (!this.#isFlowing || lane.waiting.length > 0 || !this.#isAdmitted())) {
-      return this.#notNow(lane)
-    }
+    if (this.#allowanceBytes === 0 && !this.#canOvertake(lane)) return this.#notNow(lane)
     const lengthBytes = encoder.lengthBytes(content)
-    if (this.#batch.endsBefore(lengthBytes) && !this.#flushFor(lane)) return false
+    if (encoder.encodeLong !== undefined && isLongFrame(lengthBytes))
+      return !whole && this.#trySendLong(lane, encoder, content, lengthBytes, transfer)
+    if (this.#batch.endsBefore(lengthBytes) && !this.#turns.flushFor(lane)) return false
     const leftBytes = this.#allowanceBytes - lengthBytes - retransmitFrameOverheadBytes
     if (leftBytes >= 0) {
       this.#allowanceBytes = leftBytes
@@ -140,15 +154,45 @@ export class NativeOutbox implements Outbound {
       return true
     }
     if (!this.#room.fits(this.#costBytes, lengthBytes)) return false
-    this.#checkLength(lengthBytes)
+    this.#turns.checkLength(lengthBytes)
     this.#added(lane, this.#batch.add(encoder, lane.id, content, transfer))
     this.#renewAllowance()
     return true
   }
 
+  /** What waits on other lanes does so for credit, or takes turns a Piece each. */
+  #canOvertake(lane: SendingLane): boolean {
+    return (
+      this.#isFlowing && this.#refusal === null && lane.waiting.length === 0 && lane.long === null && this.#isAdmitted()
+    )
+  }
+
+  /** It is accepted with its first Piece. The others take their turns. */
+  #trySendLong<Content>(
+    lane: SendingLane,
+    encoder: FrameEncoder<Content>,
+    content: Content,
+    lengthBytes: number,
+    transfer: boolean,
+  ): boolean {
+    this.#turns.checkLength(lengthBytes)
+    if (!this.#room.fits(this.#costBytes, pieceFrameLengthBytesMax)) return false
+    const costBytes = this.#queue.reserve(lane, lengthBytes, false)
+    if (typeof costBytes !== 'number') return false
+    let failure: Error | null = null
+    const onFailed = (error: Error): void => void (failure = error)
+    const send = this.#encodePending(lane, encoder, content, costBytes, noop, onFailed, transfer)
+    this.#allowanceBytes = 0
+    this.#queue.add(lane, send)
+    this.#turns.sendPiece(lane, send)
+    if (failure !== null) throw failure as Error
+    this.sendWaiting()
+    return true
+  }
+
   /** While frames wait, each one asks: the next must not overtake them. */
   #renewAllowance(): void {
-    if (!this.#isFlowing || this.#queue.sends > 0) return
+    if (!this.#isFlowing || this.#refusal !== null || this.#queue.sends > 0) return
     const costBytes = this.#costBytes
     const admitted = this.#epoch.retransmit.leftBytes(costBytes, this.#batch.frames)
     this.#allowanceBytes = Math.max(0, Math.min(allowanceQuantumBytes, this.#room.leftBytes(costBytes), admitted))
@@ -174,7 +218,8 @@ export class NativeOutbox implements Outbound {
     transfer = false,
   ): () => boolean {
     const refusal = lane.end ?? this.#refusal
-    const costBytes = refusal ?? this.#queue.reserve(lane, encoder.lengthBytes(content))
+    const lengthBytes = refusal === null ? encoder.lengthBytes(content) : 0
+    const costBytes = refusal ?? this.#queue.reserve(lane, lengthBytes, lane.waiting.length === 0)
     if (typeof costBytes !== 'number') {
       reject(costBytes)
       return () => false
@@ -184,9 +229,12 @@ export class NativeOutbox implements Outbound {
     this.#allowanceBytes = 0
     this.#epoch.valueWaits(this.#options.nowMs())
     if (!this.#epoch.isUp) this.#hooks().requestTimer()
-    // If room alone is missing, nothing else will ask for it.
-    const isFirst = lane.waiting.length === 1
-    if (isFirst && this.#isFlowing && lane.credit.canSend && this.#isAdmitted()) this.#waitForRoom(send)
+    const isFirst = this.#queue.next(lane) === send
+    if (isFirst && this.#isFlowing && lane.credit.canSend && this.#isAdmitted()) {
+      if (send.long !== null) this.sendWaiting()
+      // If room alone is missing, nothing else will ask for it.
+      else this.#turns.waitForRoom()
+    }
     return () => {
       if (!this.#queue.withdraw(lane, send)) return false
       this.#room.trim(this.#costBytes)
@@ -205,40 +253,16 @@ export class NativeOutbox implements Outbound {
     transfer: boolean,
   ): PendingSend {
     try {
-      return new PendingSend(this.#batch.encode(encoder, lane.id, content, transfer), costBytes, resolve, reject)
+      const frame = this.#batch.encode(encoder, lane.id, content, transfer)
+      return new PendingSend(frame, costBytes, resolve, reject)
     } catch (error) {
       this.#queue.cancel(costBytes)
       throw error
     }
   }
 
-  /** In the order in which links ask, over all links of the node. */
-  #waitForRoom(send: PendingSend): void {
-    this.#room.wait(
-      () => this.#costBytes,
-      send,
-      () => this.sendWaiting(),
-    )
-  }
-
   #isAdmitted(): boolean {
     return !this.#epoch.goodbye.isEnding && this.#epoch.retransmit.admits(this.#batch.frames, this.#batch.bytes)
-  }
-
-  #checkLength(frameLengthBytes: number): void {
-    const limitBytes = this.#epoch.peerLimits?.maxMessageLengthBytes ?? Infinity
-    const lengthBytes = frameLengthBytes - headerLengthBytes
-    if (lengthBytes <= limitBytes) return
-    const { peer } = this.#options
-    throw new InvalidValueError(`a value of ${lengthBytes} bytes is longer than the ${limitBytes} that ${peer} accepts`)
-  }
-
-  /**
-   * Before the frame is written, and not after: the flush may end the epoch. @returns whether the lane is still there
-   */
-  #flushFor(lane: SendingLane): boolean {
-    this.#hooks().flushNow()
-    return lane.end === null
   }
 
   /** A frame of this lane is in the batch. */
@@ -250,46 +274,20 @@ export class NativeOutbox implements Outbound {
     else this.requestFlush()
   }
 
-  /** The lanes with waiting frames take turns, a frame each. */
   sendWaiting(): void {
-    if (this.#isSendingWaiting) return
-    this.#isSendingWaiting = true
-    try {
-      for (const lane of this.#queue.lanes) {
-        if (!this.#isFlowing || !this.#isAdmitted()) return
-        if (!lane.credit.canSend) continue
-        const next = lane.waiting.peek()
-        if (next !== undefined && this.#batch.endsBefore(next.lengthBytes)) {
-          if (!this.#flushFor(lane) || !this.#isFlowing) return
-        }
-        // The flush may have changed the queue.
-        const send = lane.waiting.peek()
-        if (send !== undefined && !this.#room.fitsQueued(this.#costBytes, send)) {
-          this.#waitForRoom(send)
-          // There may be room at once.
-          if (!this.#room.fits(this.#costBytes, send.lengthBytes)) return
-        }
-        this.#queue.shift(lane)
-        if (send !== undefined) this.#sendPending(lane, send)
-      }
-    } finally {
-      this.#isSendingWaiting = false
-    }
+    this.#turns.sendWaiting()
   }
 
-  #sendPending(lane: SendingLane, send: PendingSend): void {
-    try {
-      this.#queue.release(send)
-      this.#checkLength(send.lengthBytes)
-      this.#added(lane, this.#batch.addPending(send))
-      send.resolve()
-    } catch (error) {
-      send.reject(error as Error)
-    }
-  }
-
+  /** The lane has ended: the frame that is being sent in Pieces ends as well. */
   rejectWaiting(lane: SendingLane, error: Error): void {
+    this.#queue.dropLong(lane, error)
     this.#queue.reject(lane, error)
+  }
+
+  /** Calls back when no frame is being sent in Pieces, or with the reason why the rest of one was dropped. */
+  whenPiecesSent(lane: SendingLane | null, onSettled: (error: Error | null) => void): (() => void) | null {
+    const long = (lane ?? this.#queue.lanesInPieces[0])?.long
+    return long?.whenSettled(onSettled) ?? null
   }
 
   /** Writes a frame of the link's own: Credit and Reset are always admitted and never queue behind values. */
@@ -345,7 +343,7 @@ export class NativeOutbox implements Outbound {
 
   flow(): void {
     if (this.#isFlowing) return
-    this.#isFlowing = this.#refusal === null
+    this.#isFlowing = true
     if (this.hasPending) this.requestFlush()
     this.acknowledged()
   }
@@ -356,10 +354,10 @@ export class NativeOutbox implements Outbound {
     this.#room.stopWaiting()
   }
 
-  /** Accepts nothing new, and rejects what waits. What was accepted is still sent. */
+  /** Accepts nothing new, and rejects what waits. What was accepted is still sent, Pieces included. */
   refuse(error: Error): void {
     this.#refusal ??= error
-    this.block()
+    this.#allowanceBytes = 0
     for (const lane of this.#queue.lanes) this.#queue.reject(lane, error)
   }
 
@@ -380,12 +378,13 @@ export class NativeOutbox implements Outbound {
     this.#flushRequested = false
   }
 
-  /** Drops what is encoded and not handed over. @returns the number of paying frames, by lane */
+  /** Drops what is encoded and not handed over. @returns the values that were accepted and are not sent, by lane */
   dropPending(): Map<number, number> {
     this.#ends++
     this.#allowanceBytes = 0
     this.held.clear()
     const counts = this.#batch.drop()
+    for (const { id } of this.#queue.lanesInPieces) counts.set(id, (counts.get(id) ?? 0) + 1)
     this.#room.clear()
     return counts
   }

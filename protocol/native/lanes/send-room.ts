@@ -12,8 +12,11 @@ const scarceQuantumBytes = sendQuantumBytes / 4
 
 /** What a frame that waits holds of the memory budget: at least what it will cost once it is encoded. */
 export interface QueuedMemory {
+  /** Of what is sent at its next turn. */
   readonly lengthBytes: number
-  /** 0 once it has become room of the link. */
+  /** What becomes room of the link at its next turn. */
+  readonly turnMemoryBytes: number
+  /** 0 once all of it has. */
   memoryBytes: number
 }
 
@@ -55,26 +58,31 @@ export class SendRoom {
     return true
   }
 
-  /** Calls back when it may. A link has one place in the queue. */
-  wait(costBytes: () => number, send: QueuedMemory, onRoom: () => void): void {
+  /**
+   * Calls back when it may. A link has one place in the queue.
+   * @param next what is sent then, if anything still waits
+   */
+  wait(costBytes: () => number, next: () => QueuedMemory | undefined, onRoom: () => void): void {
     if (this.#giveUp !== null) return
     let isServed = false
     const giveUp = this.#memory.whenReplay(0, () => {
       isServed = true
       this.#giveUp = null
-      this.#move(costBytes(), send)
+      this.#move(costBytes(), next())
       onRoom()
     })
     // Served at once. A call that asked again in the meantime has the place in the queue.
     if (!isServed) this.#giveUp = giveUp
   }
 
-  /** The memory of the queue becomes room. A withdrawn frame has none. */
-  #move(costBytes: number, send: QueuedMemory): void {
+  /** Memory of the queue becomes room. */
+  #move(costBytes: number, send: QueuedMemory | undefined): void {
     this.charge(costBytes)
-    this.#memory.moveToReplay(send.memoryBytes)
-    this.#roomBytes += send.memoryBytes
-    send.memoryBytes = 0
+    if (send === undefined) return
+    const bytes = send.turnMemoryBytes
+    this.#memory.moveToReplay(bytes)
+    this.#roomBytes += bytes
+    send.memoryBytes -= bytes
   }
 
   stopWaiting(): void {

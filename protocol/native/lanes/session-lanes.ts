@@ -123,7 +123,7 @@ export class SessionLanes {
   /** The peer has made the session too, with this first window. Throws ProtocolError ERR_CREDIT_OVERFLOW. */
   granted(lane: NativeLane, creditBytes: number): void {
     const mayContinue = lane.credit.grant(creditBytes)
-    if (mayContinue && lane.waiting.length > 0) this.#outbox.sendWaiting()
+    if (mayContinue && (lane.long !== null || lane.waiting.length > 0)) this.#outbox.sendWaiting()
   }
 
   /** By the application, or because its handler failed. */

@@ -5,6 +5,13 @@
  */
 import { FrameWriter, type EncodedFrame } from '../../../codec/frame-writer.ts'
 import { largeFrameThresholdBytes } from '../../../codec/limits.ts'
+import {
+  piecesPerBlock,
+  isLongFrame,
+  pieceFrameLengthBytesMax,
+  type FrameInPieces,
+  type Piece,
+} from '../../../codec/frame-in-pieces.ts'
 import type { SpareMemory } from '../../../codec/spare-memory.ts'
 import type { LinkCounters } from '../../link-core.ts'
 import { countValues } from './count-values.ts'
@@ -18,6 +25,8 @@ import type { RetransmitBuffer } from '../epoch/retransmit-buffer.ts'
  */
 const flushAtBytes = 64 * 1024
 const flushLargeAtBytes = 512 * 1024
+const flushPiecesAtBytes = piecesPerBlock * pieceFrameLengthBytesMax
+const flushBlockAtBytes = 256 * 1024
 /** Below it a write of its own costs more than a second buffer. */
 const arenaFlushAtBytes = 16 * 1024
 
@@ -25,19 +34,31 @@ export class WriteBatch {
   readonly #writer: FrameWriter
   readonly #window: RetransmitBuffer
   readonly #counters: LinkCounters
-  /** Lengths of the frames, of which the first `#frames` are valid: the array is reused. */
+  /**
+   * Lengths of the frames, of which the first `#frames` are valid: the array is reused. Negative: a Piece that is not
+   * the last of its value.
+   */
   readonly #lengths: number[] = []
+  readonly #lengthOf = (index: number): number => this.#lengths[index]!
   #frames = 0
   #takenFrames = 0
   /** Credit and Reset among them. */
   #ownFrames = 0
   #ownBytes = 0
+  /** Pieces that are not the last of their value. */
+  #innerPieces = 0
+  #takenInnerPieces = 0
+  /** Blocks of long frames that the peer may not have received completely, in order. */
+  #blocks: { readonly block: Buffer; readonly lastFrame: number }[] = []
 
   constructor(arenas: SpareMemory | undefined, window: RetransmitBuffer, counters: LinkCounters) {
     this.#writer = new FrameWriter(arenas)
     this.#window = window
     this.#counters = counters
-    window.onReceived = (memory) => this.#writer.receivedFrom(memory)
+    window.onReceived = (memory) => {
+      this.#writer.receivedFrom(memory)
+      if (this.#blocks.length > 0) this.#giveBlocks()
+    }
   }
 
   get bytes(): number {
@@ -51,6 +72,11 @@ export class WriteBatch {
   /** Frames handed to a connection since the link was made. */
   get takenFrames(): number {
     return this.#takenFrames
+  }
+
+  /** Those of them that are Pieces, and not the last of their value. */
+  get takenInnerPieces(): number {
+    return this.#takenInnerPieces
   }
 
   /** As the retransmit buffer counts. */
@@ -71,9 +97,20 @@ export class WriteBatch {
     return this.#writer.pendingBytes >= (lengthBytes < largeFrameThresholdBytes ? flushAtBytes : flushLargeAtBytes)
   }
 
+  /** Whether the batch should be written now. @param piece the last frame */
+  isLongOfPieces(piece: Piece): boolean {
+    return this.#writer.pendingBytes >= (piece.block === null ? flushPiecesAtBytes : flushBlockAtBytes)
+  }
+
   /** A frame that has to wait; {@link addPending} adds it. Throws as {@link add}. */
-  encode<Content>(encoder: FrameEncoder<Content>, laneId: number, content: Content, transfer: boolean): EncodedFrame {
-    return encoder.encode(this.#writer, laneId, content, transfer)
+  encode<Content>(
+    encoder: FrameEncoder<Content>,
+    laneId: number,
+    content: Content,
+    transfer: boolean,
+  ): EncodedFrame | FrameInPieces {
+    const encodeLong = isLongFrame(encoder.lengthBytes(content)) ? encoder.encodeLong : undefined
+    return (encodeLong ?? encoder.encode)(this.#writer, laneId, content, transfer)
   }
 
   /** @returns the frame's length. Throws ERR_INVALID_VALUE, ERR_NOT_TRANSFERABLE; then nothing was added. */
@@ -89,6 +126,26 @@ export class WriteBatch {
     return lengthBytes
   }
 
+  /** @returns its length on the wire */
+  addPiece(piece: Piece): number {
+    this.#writer.writePiece(piece)
+    this.#lengths[this.#frames++] = piece.isLast ? piece.lengthBytes : -piece.lengthBytes
+    if (!piece.isLast) this.#innerPieces++
+    if (piece.block !== null) this.#blocks.push({ block: piece.block, lastFrame: this.#takenFrames + this.#frames })
+    return piece.lengthBytes
+  }
+
+  #giveBlocks(): void {
+    const receivedFrames = this.#takenFrames - this.#window.heldFrames
+    let count = 0
+    for (const { block, lastFrame } of this.#blocks) {
+      if (lastFrame > receivedFrames) break
+      this.#writer.giveBlock(block)
+      count++
+    }
+    if (count > 0) this.#blocks.splice(0, count)
+  }
+
   /** A Credit or Reset. */
   addOwn(frame: Buffer): void {
     this.#lengths[this.#frames++] = this.#writer.writeRaw(frame)
@@ -102,10 +159,11 @@ export class WriteBatch {
     if (this.#frames > 0) {
       this.#window.push(this.#writer.peek(), this.#lengths, this.#frames)
       // Counted here and not for each value: the counters of many links are far apart in memory.
-      this.#counters.valuesSent += this.#frames - this.#ownFrames
+      this.#counters.valuesSent += this.#frames - this.#ownFrames - this.#innerPieces
       this.#counters.bytesSent += pendingBytes - this.#ownBytes
       this.#takenFrames += this.#frames
-      this.#frames = this.#ownFrames = this.#ownBytes = 0
+      this.#takenInnerPieces += this.#innerPieces
+      this.#frames = this.#ownFrames = this.#ownBytes = this.#innerPieces = 0
     }
     return this.#writer.take()
   }
@@ -118,25 +176,26 @@ export class WriteBatch {
   }
 
   /**
-   * The epoch has ended. Drops the frames that were encoded and never handed over. @returns the number of paying ones,
-   * by lane
+   * The epoch has ended. Drops the frames that were encoded and never handed over. @returns the number of values that
+   * end in them, by lane
    */
   drop(): Map<number, number> {
-    const batch = this.#pending()
+    const counts = this.#counts()
     this.#writer.take()
     this.#writer.forgetArenas()
-    this.#frames = this.#ownFrames = this.#ownBytes = 0
-    return countValues(batch)
+    this.#blocks = []
+    this.#frames = this.#ownFrames = this.#ownBytes = this.#innerPieces = 0
+    return counts
   }
 
   /** Costs a walk over all frames. */
   get values(): number {
     let sum = 0
-    for (const count of countValues(this.#pending()).values()) sum += count
+    for (const count of this.#counts().values()) sum += count
     return sum
   }
 
-  #pending(): readonly Buffer[] {
-    return this.#frames === 0 ? [] : this.#writer.peek()
+  #counts(): Map<number, number> {
+    return countValues(this.#frames === 0 ? [] : this.#writer.peek(), this.#lengthOf, this.#frames)
   }
 }

@@ -41,7 +41,7 @@ export function createLinkParts(options: NativeLinkOptions, { counters, kept, ho
   const { epoch, memory, nowMs } = options
   const onHandlerFailed = (lane: Lane, error: unknown): void => hooks().onHandlerFailed(lane, error)
   const outbox = new NativeOutbox(options, epoch, counters, hooks)
-  const guard = new FloodGuard({ carriedFrames: () => table.carriedFrames }, nowMs())
+  const guard = new FloodGuard({ carriedFrames: () => table.carriedFrames + outbox.innerPiecesSent }, nowMs())
   const upkeep = new LinkUpkeep(options.keepAlive, epoch, outbox, guard, hooks)
   const sessions = new SessionLanes(options, outbox, upkeep, guard, {
     onTaken: (lane, lengthBytes) => frames.taken(lane, lengthBytes),

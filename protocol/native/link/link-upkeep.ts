@@ -206,8 +206,22 @@ export class LinkUpkeep {
     }
   }
 
-  /** Of everything that is encoded by now. A Ping asks for the acknowledgement: its Pong is one. */
+  /**
+   * Of everything that is accepted by now: first the last Piece is sent. A Ping asks for the acknowledgement: its Pong
+   * is one.
+   */
   whenAcked(lane: NativeLane | null, nowMs: number, resolve: () => void, reject: (error: Error) => void): () => void {
+    let cancelNext: () => void = () => {}
+    const cancel = this.#outbox.whenPiecesSent(lane, (error) => {
+      if (error !== null && lane !== null) reject(error)
+      else cancelNext = this.whenAcked(lane, nowMs, resolve, reject)
+    })
+    if (cancel !== null) {
+      return () => {
+        cancel()
+        cancelNext()
+      }
+    }
     const frames = this.#outbox.unackedFrames + this.#unconfirmedFrames
     if (frames === 0) {
       resolve()

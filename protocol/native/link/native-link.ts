@@ -163,8 +163,8 @@ export class NativeLink implements LinkCore, DeliveryReports {
     this.#sessions.close(lane as NativeLane, error, discard)
   }
 
-  trySend(lane: Lane, value: NetworkValue, transfer?: boolean): boolean {
-    return this.#outbox.trySendFrame(lane as NativeLane, valueFrames, value, transfer)
+  trySend(lane: Lane, value: NetworkValue, transfer?: boolean, whole?: boolean): boolean {
+    return this.#outbox.trySendFrame(lane as NativeLane, valueFrames, value, transfer, whole)
   }
 
   waitToSend(

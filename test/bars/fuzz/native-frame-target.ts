@@ -86,7 +86,7 @@ export function nativeFrameTarget(): Target {
     framesMax: 20,
     run: (input, dice, trace) => {
       const reader = new NativeFrameReader(
-        { maxMessageLengthBytes, linkIndex: dice.once(4) ? 1 : 0, acceptsLongFramesWhole: dice.once(2) },
+        { maxMessageLengthBytes, linkIndex: dice.once(4) ? 1 : 0 },
         {
           onFrame: (lane, descriptor, buffer, start, end) => {
             trace.accepted(descriptor)

@@ -147,7 +147,11 @@ function binaryBombs(): Bomb[] {
       'ERR_MESSAGE_TOO_LONG',
     ),
     native('of 4 GiB', Buffer.concat([lane, Buffer.of(0x0c), u32(0xffff_ffff)]), 'ERR_MESSAGE_TOO_LONG'),
-    native('MsgPack of 16 MiB that never comes', Buffer.concat([lane, Buffer.of(0x20), u32(16 * mebibyte)]), null),
+    native(
+      'MsgPack of 16 MiB that is not in Pieces',
+      Buffer.concat([lane, Buffer.of(0x20), u32(16 * mebibyte)]),
+      'ERR_LONG_FRAME_WHOLE',
+    ),
     native(
       "on a lane that is nobody's",
       Buffer.concat([u32(0x5000_0000), Buffer.of(0x34), u32(1)]),

@@ -39,6 +39,7 @@ import type { LimitCase } from './case.ts'
 
 const fine = 'in order'
 const tooLong = 'ERR_MESSAGE_TOO_LONG'
+const inPieces = 'ERR_LONG_FRAME_WHOLE'
 const bytes = (length: number, fill = 0): NetworkValue => ({ type: 'Bytes', value: Buffer.alloc(length, fill) })
 const sink = { onFrame: () => true }
 
@@ -66,7 +67,7 @@ function frameCases(): LimitCase[] {
     ...around('defaultMaxMessageLengthBytes', 'kept, ampc', most, [fine, fine, tooLong], (length) =>
       declares(new FrameReader({ maxMessageLengthBytes: most }, sink), head(1, 0x0c), u32(length)),
     ),
-    ...around('defaultMaxMessageLengthBytes', 'kept, native', most, [fine, fine, tooLong], (length) =>
+    ...around('defaultMaxMessageLengthBytes', 'kept, native, whole', most, [inPieces, inPieces, tooLong], (length) =>
       declares(native(most), head(1, 0x0c), u32(length)),
     ),
     ...around(
