@@ -9,6 +9,7 @@
  */
 import { fork, spawnSync, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import type { Latency } from './beside.ts'
 import { Mailbox, type WorkerInput } from './messages.ts'
 import { rateOf, type Row } from './rows.ts'
 
@@ -29,6 +30,8 @@ export interface Cell {
   clientCpuUs: number
   /** Both ends added. */
   cpuUsPerValue: number
+  /** Of a row beside a flood. */
+  latency: Latency | null
 }
 
 export type Malloc = 'steady' | 'default'
@@ -111,6 +114,7 @@ async function runPhase(
     serverCpuUs: arrived.cpuUs,
     clientCpuUs: settled.cpuUs,
     cpuUsPerValue: (arrived.cpuUs + settled.cpuUs) / values,
+    latency: sent.latency,
   }
 }
 

@@ -3,6 +3,7 @@
  * waiting for one of them. Independent of when which is sent (cell.ts, worker.ts).
  */
 import type { ChildProcess } from 'node:child_process'
+import type { Latency } from './beside.ts'
 
 export interface WorkerInput {
   role: 'server' | 'client'
@@ -19,7 +20,13 @@ export type FromWorker =
   /** The server has received every value of a phase; `cpuUs` since its phase before. */
   | { type: 'arrived'; values: number; endUs: number; cpuUs: number }
   /** The client has sent its last value; with echoes, also when the last one arrived. */
-  | { type: 'sent'; startUs: number; echoedValues: number | null; echoedEndUs: number | null }
+  | {
+      type: 'sent'
+      startUs: number
+      echoedValues: number | null
+      echoedEndUs: number | null
+      latency: Latency | null
+    }
   /** The client's CPU time since the phase began, acknowledgements included. */
   | { type: 'settled'; cpuUs: number }
   | { type: 'failed'; message: string }

@@ -13,6 +13,9 @@ export interface Summary {
   rateMin: number
   rateMax: number
   cpuUsPerValue: number
+  /** Medians of the rounds; null unless the row is beside a flood. */
+  p50Us: number | null
+  p99Us: number | null
 }
 
 export interface Verdict {
@@ -23,6 +26,10 @@ export interface Verdict {
   cpuRatio: number | null
   limit: number
   cpuLimit: number | null
+  /** What was compared, of the subject and of the baseline; null: the rate. */
+  figure: 'p50Us' | 'p99Us' | null
+  own: number | null
+  base: number | null
   against: string
   rounds: number
 }
@@ -44,6 +51,7 @@ export function summarise(cells: readonly Cell[]): Summary[] {
   }
   return [...groups.values()].map((group) => {
     const rates = group.map((cell) => cell.rate)
+    const latencies = group.flatMap(({ latency }) => (latency === null ? [] : [latency]))
     return {
       subject: group[0]!.subject,
       row: group[0]!.row,
@@ -52,13 +60,15 @@ export function summarise(cells: readonly Cell[]): Summary[] {
       rateMin: Math.min(...rates),
       rateMax: Math.max(...rates),
       cpuUsPerValue: median(group.map((cell) => cell.cpuUsPerValue)),
+      p50Us: latencies.length === 0 ? null : median(latencies.map(({ p50Us }) => p50Us)),
+      p99Us: latencies.length === 0 ? null : median(latencies.map(({ p99Us }) => p99Us)),
     }
   })
 }
 
 export function writeRate(row: Row, rate: number): string {
   if (row.unit === 'MiB/s') return `${Math.round(rate).toLocaleString('en-US')} MiB/s`
-  const per = row.shape === 'pingPong' ? '/s' : ' values/s'
+  const per = row.unit === 'round trips/s' ? '/s' : ' values/s'
   if (rate >= 1e6) return `${(rate / 1e6).toFixed(2)} M${per}`
   return `${(rate / 1e3).toFixed(1)} k${per}`
 }
@@ -113,16 +123,23 @@ function verdictOf(bar: Bar, summaries: readonly Summary[]): Verdict {
   const theirs = summaries.find(
     (summary) => summary.row === (bar.againstRow ?? bar.row) && summary.subject === bar.against,
   )
-  const ratio = ours === undefined || theirs === undefined ? null : ours.rate / theirs.rate
+  const { figure = 'rate' } = bar
+  const [own, base] = [ours?.[figure] ?? null, theirs?.[figure] ?? null]
+  const ratio = own === null || base === null ? null : own / base
   const cpuRatio = ours === undefined || theirs === undefined ? null : ours.cpuUsPerValue / theirs.cpuUsPerValue
   return {
     id: bar.id,
     passed:
-      ratio !== null && ratio >= bar.limit && (bar.cpuLimit === undefined || (cpuRatio as number) <= bar.cpuLimit),
+      ratio !== null &&
+      (figure === 'rate' ? ratio >= bar.limit : ratio <= bar.limit) &&
+      (bar.cpuLimit === undefined || (cpuRatio as number) <= bar.cpuLimit),
     ratio,
     cpuRatio,
     limit: bar.limit,
     cpuLimit: bar.cpuLimit ?? null,
+    figure: bar.figure ?? null,
+    own,
+    base,
     against: bar.against,
     rounds: Math.min(ours?.rounds ?? 0, theirs?.rounds ?? 0),
   }
@@ -131,11 +148,15 @@ function verdictOf(bar: Bar, summaries: readonly Summary[]): Verdict {
 /** Near 1.0, the rate on a noisy machine decides nothing, so those lines also show the steadier CPU ratio. */
 export function writeBar(verdict: Verdict): string {
   const ratio = verdict.ratio === null ? 'none' : verdict.ratio.toFixed(2)
-  const isCpuOfUse = verdict.limit >= 0.9 || verdict.cpuLimit !== null
+  const isCpuOfUse = (verdict.limit >= 0.9 && verdict.figure === null) || verdict.cpuLimit !== null
   const cpu =
     isCpuOfUse && verdict.cpuRatio !== null
       ? ` cpu_ratio=${verdict.cpuRatio.toFixed(2)}${verdict.cpuLimit === null ? '' : ` cpu_limit=${verdict.cpuLimit}`}`
       : ''
+  const latency =
+    verdict.figure === null || verdict.own === null || verdict.base === null
+      ? ''
+      : ` us=${verdict.own.toFixed(0)} against_us=${verdict.base.toFixed(0)}`
   const result = verdict.passed ? 'pass' : 'fail'
-  return `BAR ${verdict.id} ${result} ratio=${ratio} limit=${verdict.limit.toFixed(2)} against=${verdict.against} rounds=${verdict.rounds}${cpu}`
+  return `BAR ${verdict.id} ${result} ratio=${ratio} limit=${verdict.limit.toFixed(2)} against=${verdict.against} rounds=${verdict.rounds}${cpu}${latency}`
 }

@@ -6,8 +6,12 @@
 export interface Row {
   readonly name: string
   readonly title: string
-  /** flood: one direction, as fast as back-pressure allows. pingPong: values echoed by the server. */
-  readonly shape: 'flood' | 'pingPong'
+  /**
+   * flood: one direction, as fast as back-pressure allows. pingPong: values echoed by the server. beside: one echo at a
+   * time on lane 1, beside a flood of values of `bulkBytes` on lane 0 (beside.ts).
+   */
+  readonly shape: 'flood' | 'pingPong' | 'beside'
+  readonly bulkBytes?: number
   readonly valueBytes: number
   readonly lanes: number
   /** pingPong: values in flight at a time; 1 by default. */
@@ -31,7 +35,9 @@ export interface Bar {
   readonly against: string
   /** The row of the baseline, if it is a different one: measures what more of something costs. */
   readonly againstRow?: string
-  /** Least ratio of the median rates, subject to baseline. */
+  /** What is compared; the rate by default. Latencies are of the echoes of a row `beside`. */
+  readonly figure?: 'p50Us' | 'p99Us'
+  /** Least ratio of the median rates, subject to baseline; greatest ratio of latencies. */
   readonly limit: number
   /** Greatest ratio of CPU per value. */
   readonly cpuLimit?: number
@@ -97,6 +103,16 @@ export const rows: readonly Row[] = [
     unit: 'round trips/s',
   },
   {
+    name: 'beside',
+    title: 'echo of 64 B beside a flood of 16 MiB',
+    shape: 'beside',
+    valueBytes: 64,
+    bulkBytes: 16 * 1024 * 1024,
+    lanes: 2,
+    oneCore: false,
+    unit: 'round trips/s',
+  },
+  {
     name: 'lanes-8',
     title: '64 lanes on 8 connections',
     shape: 'flood',
@@ -139,6 +155,14 @@ export const bars: readonly Bar[] = [
     againstRow: 'lanes',
     limit: 0.8,
   },
+  ...(['p50Us', 'p99Us'] as const).map((figure) => ({
+    id: `P18-${figure.slice(0, 3)}`,
+    row: 'beside',
+    subject: 'statewire-tls',
+    against: 'raw-tls-mux',
+    figure,
+    limit: 1.5,
+  })),
 ]
 
 export function rowNamed(name: string): Row {
@@ -149,12 +173,15 @@ export function rowNamed(name: string): Row {
 }
 
 /** Subjects that run only in the rows of their own bars. */
-const variants: ReadonlySet<string> = new Set(['statewire-tls-awaited'])
+const variants: ReadonlySet<string> = new Set(['statewire-tls-awaited', 'raw-tls-mux'])
 
-/** Which cells exist: a row of many connections is for subjects that support it, a variant for its own bar. */
+/**
+ * Which cells exist: a row of many connections is for subjects that support it, a row beside a flood for lanes that
+ * take turns, a variant for its own bar.
+ */
 export function takesPart(subject: string, row: Row): boolean {
-  if (row.connections === undefined && !variants.has(subject)) return true
-  return bars.some((bar) => bar.row === row.name && bar.subject === subject)
+  if (row.connections === undefined && row.shape !== 'beside' && !variants.has(subject)) return true
+  return bars.some((bar) => bar.row === row.name && (bar.subject === subject || bar.against === subject))
 }
 
 /** Rate in the unit of the row. */

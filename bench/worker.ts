@@ -2,11 +2,12 @@
  * One end of one cell, in its own process. Owns the process: loads the subject, runs phases as requested, measures its
  * own CPU time, and exits with the harness. Independent of rounds, medians and the other process.
  */
+import { BesideDriver, besideServerAccept, BesideSink } from './beside.ts'
 import type { FromWorker, ToWorker, WorkerInput } from './messages.ts'
 import { rowNamed } from './rows.ts'
 import type { End } from './subject.ts'
 import { loadSubject } from './subjects/index.ts'
-import { Driver, serverAccept, Sink } from './workload.ts'
+import { Driver, serverAccept, Sink, type Arrived } from './workload.ts'
 
 function tell(message: FromWorker): void {
   process.send?.(message)
@@ -28,25 +29,29 @@ async function serve(input: WorkerInput): Promise<void> {
   const subject = await loadSubject(input.subject)
   const row = rowNamed(input.row)
   let cpu = process.cpuUsage()
-  const sink = new Sink(row, ({ values, endUs }) => {
+  const phaseOver = ({ values, endUs }: Arrived): void => {
     tell({ type: 'arrived', values, endUs, cpuUs: cpuUsSince(cpu) })
     cpu = process.cpuUsage()
-  })
-  const serving = await subject.serve(row, (end) => serverAccept(row, sink, end))
+  }
+  const serving = await subject.serve(row, (end) =>
+    row.shape === 'beside'
+      ? besideServerAccept(new BesideSink(row, phaseOver), end)
+      : serverAccept(row, new Sink(row, phaseOver), end),
+  )
   tell({ type: 'listening', port: serving.port })
 }
 
 async function drive(input: WorkerInput): Promise<void> {
   const subject = await loadSubject(input.subject)
   const row = rowNamed(input.row)
-  const driver = new Driver(row)
+  const driver = row.shape === 'beside' ? new BesideDriver(row) : new Driver(row)
   const end: End = await subject.dial(row, input.port, driver.accept)
   let cpu = process.cpuUsage()
 
   async function phase(durationMs: number): Promise<void> {
     cpu = process.cpuUsage()
-    const { startUs, echoed } = await driver.run(end, durationMs)
-    tell({ type: 'sent', startUs, echoedValues: echoed?.values ?? null, echoedEndUs: echoed?.endUs ?? null })
+    const { startUs, echoed, latency = null } = await driver.run(end, durationMs)
+    tell({ type: 'sent', startUs, echoedValues: echoed?.values ?? null, echoedEndUs: echoed?.endUs ?? null, latency })
   }
 
   process.on('message', (message: ToWorker) => {

@@ -191,7 +191,7 @@ export class Driver {
   }
 
   /** Sends for `durationMs`, then the markers. Resolves with the time of the first value. */
-  async run(end: End, durationMs: number): Promise<{ startUs: number; echoed: Arrived | undefined }> {
+  async run(end: End, durationMs: number): Promise<{ startUs: number; echoed: Arrived | undefined; latency?: null }> {
     this.#end = end
     const startUs = monotonicUs()
     this.#deadlineUs = startUs + durationMs * 1000

@@ -12,6 +12,7 @@ const loaders: Record<string, () => Promise<Subject>> = {
   'statewire-tls': async () => (await import('./statewire.ts')).statewireTls,
   'statewire-tls-awaited': async () => (await import('./statewire.ts')).statewireTlsAwaited,
   'raw-tls': async () => (await import('./raw-tls.ts')).rawTls,
+  'raw-tls-mux': async () => (await import('./raw-tls-mux.ts')).rawTlsMux,
   'raw-bytes': async () => (await import('./raw-view.ts')).rawBytes,
 }
 
@@ -20,6 +21,7 @@ export const defaultSubjectNames: readonly string[] = [
   'raw-view',
   'statewire',
   'raw-tls',
+  'raw-tls-mux',
   'statewire-tls',
   'statewire-tls-awaited',
 ].filter((name) => name in loaders)

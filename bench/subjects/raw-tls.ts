@@ -14,7 +14,7 @@ const own = (name: 'server' | 'client'): { key: string; cert: string } => {
 }
 const shared = { minVersion: 'TLSv1.3', rejectUnauthorized: false, highWaterMark: highWaterMarkBytes } as const
 
-const overTls: RawCarrier = {
+export const overTls: RawCarrier = {
   createServer: (onSocket) =>
     tls.createServer({ ...shared, ...own('server'), requestCert: true, noDelay: true }, onSocket),
   connect(port, onConnected) {
