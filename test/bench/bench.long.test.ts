@@ -22,6 +22,7 @@ describe('the benchmarks', () => {
     { row: 'rtt', subjects: secured, bars: ['P3'] },
     { row: '1MiB', subjects: secured, bars: ['P5'] },
     { row: 'echo', subjects: secured, bars: ['P6'] },
+    { row: 'beside', subjects: ['raw-tls-mux', 'statewire-tls'], bars: ['P18-p50', 'P18-p99'] },
     { row: 'lanes-8', subjects: ['statewire-tls'], bars: [] },
   ])(
     'the benchmark row $row of $subjects carries and verifies every value',
