@@ -4,7 +4,7 @@
  */
 import { Chance } from './chance.ts'
 import type { Member } from './member.ts'
-import { cutOf } from './plan-faults.ts'
+import { cutOf, longCutOf } from './plan-faults.ts'
 import type { Fault } from './plan-faults.ts'
 import { Twin } from './twin.ts'
 import type { World } from './world.ts'
@@ -36,7 +36,7 @@ export class Faults {
     const { plan, network, members } = this.#world
     const cuts = new Chance(plan.seed, 4)
     network.onConnected = (dialler, acceptor) => {
-      const cut = this.#world.isCalm ? null : cutOf(cuts, plan.cutShare)
+      const cut = this.#world.isCalm ? null : plan.cutsLongValues ? longCutOf(cuts) : cutOf(cuts, plan.cutShare)
       if (cut === null) return
       this.counts.breaks += 1
       network.breakAfter(cut.end === 'dialler' ? dialler : acceptor, cut.lengthBytes, cut.notified, cut)

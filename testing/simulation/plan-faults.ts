@@ -144,3 +144,13 @@ export function cutOf(chance: Chance, share: number): PlannedCut | null {
     arrives: chance.is(0.5),
   }
 }
+
+/** After two Pieces and more, and before the longest values are complete. */
+export function longCutOf(chance: Chance): PlannedCut {
+  return {
+    end: chance.oneOf(['dialler', 'acceptor']),
+    lengthBytes: chance.whole(150_000, 300_000),
+    notified: 'both',
+    arrives: chance.is(0.5),
+  }
+}

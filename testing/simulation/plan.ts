@@ -53,6 +53,8 @@ export interface Plan {
   readonly faults: readonly Fault[]
   /** The share of connections that are cut after some bytes. */
   readonly cutShare: number
+  /** Every connection is cut before the longest values could be complete, until all have arrived. */
+  readonly cutsLongValues: boolean
   /** Wall clocks are set forward and back, also while a process is away. */
   readonly clocksStep: boolean
   /** A second process with the key of a party runs for a while. */
@@ -71,6 +73,7 @@ export interface Plan {
 
 /** A few Pieces. */
 const longBytesMax = 300_000
+const veryLongBytes = 600_000
 
 export function planOf(seed: number): Plan {
   const chance = new Chance(seed, 1)
@@ -90,10 +93,12 @@ export function planOf(seed: number): Plan {
   const clocksStep = !isFair && more.is(0.15)
   const hasTwin = !isFair && more.is(0.06)
   const hasLongValues = more.is(0.12)
-  const valueBytesMax = hasLongValues ? more.spread(66_000, longBytesMax) : usualBytesMax
+  const cutsLongValues = hasLongValues && !isFair && !canExpire && more.is(0.3)
+  const longBytes = cutsLongValues ? veryLongBytes : more.spread(66_000, longBytesMax)
+  const valueBytesMax = hasLongValues ? longBytes : usualBytesMax
   const links = chance.is(0.12) ? 2 : 1
   const groups = groupsOf(new Chance(seed, 6), peers, chance.whole(1, 3))
-  const budgetBytes = leastBudgetBytes(groups, peers * links, laneWindowBytes)
+  const budgetBytes = leastBudgetBytes(groups, peers * links, laneWindowBytes, valueBytesMax)
   const plan: Plan = {
     seed,
     peers,
@@ -111,7 +116,7 @@ export function planOf(seed: number): Plan {
     laneWindowBytes,
     highWaterMarkBytes: chance.spread(256, 65_536),
     // A backlog of large values through a narrow path takes longer than any bound on healing allows.
-    pathBytes: chance.spread(512 + valueBytesMax, 600_000),
+    pathBytes: chance.spread(512 + valueBytesMax, 2 * veryLongBytes),
     chunkBytesMax: chance.is(0.5) ? Infinity : chance.spread(200 + valueBytesMax / 10, 20_000),
     latencyMs,
     bytesPerMs: isSlow ? chance.whole(50, 500) + valueBytesMax / 10 : Infinity,
@@ -134,10 +139,13 @@ export function planOf(seed: number): Plan {
           hasTwin,
         }),
     cutShare: isFair ? 0 : more.is(0.1) ? 0.8 : 0.25,
+    cutsLongValues,
     clocksStep,
     hasTwin,
     nameFaults:
-      !isFair && more.is(0.1) ? { hangs: more.oneOf([0, 0.1, 0.3]), 'not-found': more.oneOf([0, 0.2]) } : null,
+      !isFair && !cutsLongValues && more.is(0.1)
+        ? { hangs: more.oneOf([0, 0.1, 0.3]), 'not-found': more.oneOf([0, 0.2]) }
+        : null,
     hasDeadAddress: more.is(0.1),
     sharesAddress: more.is(0.1),
     idleMs: chance.is(0.1) ? 30_000 : 0,
@@ -146,11 +154,16 @@ export function planOf(seed: number): Plan {
   return plan
 }
 
-/** A small one, in which the windows of all sessions find room. */
-function leastBudgetBytes(groups: readonly Group[], links: number, laneWindowBytes: number): number {
+/** A small one, with room for the windows of all sessions, and for one of the longest values. */
+function leastBudgetBytes(
+  groups: readonly Group[],
+  links: number,
+  laneWindowBytes: number,
+  valueBytesMax: number,
+): number {
   // Messages, requests and responses have a window each; one call may ask for one session more than its group.
   const lanes = groups.reduce((sum, { parties, count }) => sum + (count + 1) * (parties.length - 1), 3 * links)
-  return Math.max(1024 * 1024, 4 * lanes * laneWindowBytes)
+  return Math.max(1024 * 1024, 4 * lanes * laneWindowBytes, 3 * valueBytesMax)
 }
 
 /** Every pair has sessions under the empty name. Some have more, under other names, also all three together. */

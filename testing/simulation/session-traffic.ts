@@ -66,7 +66,7 @@ export class SessionTraffic {
     this.#hasHandler = chance.is(0.5)
     this.#readPauseMs = chance.is(0.6) ? 0 : chance.spread(1, 60)
     this.#overwritesRead = chance.is(0.3)
-    this.#readsLate = !this.#hasHandler && chance.is(0.2)
+    this.#readsLate = !this.#hasHandler && chance.is(0.2) && !world.plan.cutsLongValues
     const { life, inbox } = world.model.begin(me, peer, session.id)
     this.life = life
     this.inbox = inbox
@@ -162,11 +162,17 @@ export class SessionTraffic {
     this.#flushLast()
   }
 
+  #drawnBytes(): number {
+    const { chance, world, valueBytesMax } = this.#options
+    if (world.plan.cutsLongValues && chance.is(0.3)) return valueBytesMax
+    return chance.is(0.2) ? 0 : chance.spread(8, valueBytesMax)
+  }
+
   sendOne(): void {
-    const { chance, world, session, peerId, valueBytesMax } = this.#options
+    const { chance, world, session, peerId } = this.#options
     const { life } = this
     const place = life.values.length
-    const value = valueOf(life.number, place, chance.is(0.2) ? 0 : chance.spread(8, valueBytesMax))
+    const value = valueOf(life.number, place, this.#drawnBytes())
     const transfer = chance.is(0.15) && isTransferable(value)
     const memory: Reuse = transfer ? 'kept' : chance.oneOf<Reuse>(['kept', 'overwritten', 'detached'])
     try {

@@ -26,6 +26,8 @@ const keys: readonly Identity[] = [1, 2, 3]
 /** The peer is dead after this much silence: the longest time that a fault stays unnoticed. */
 const deadAfterMs = 20_000
 
+/** Enough for every long value in spite of breaks. */
+const longValuesMs = 120_000
 /** Longer than an Ack may wait and than any round trip here takes. */
 const restMs = 1000
 /** Longer than what was sent is in flight. */
@@ -67,8 +69,22 @@ export class World {
       this.faults.cause(fault)
     }
     await clock.advance(Math.max(0, this.plan.chaosMs - clock.nowMs()))
+    if (!this.#isBroken && this.plan.cutsLongValues) await this.#longValuesArrive()
     if (!this.#isBroken) await this.#calm()
     if (!this.#isBroken) await this.#end()
+  }
+
+  /** While every connection is cut before a long value could be complete. */
+  async #longValuesArrive(): Promise<void> {
+    const lives = this.model.lives.map((life) => ({ life, values: life.values.length }))
+    const hasArrived = ({ life, values }: (typeof lives)[number]): boolean =>
+      life.isOver || life.reset !== null || life.got.length >= values - life.count('withdrawn')
+    try {
+      await this.network.clock.until('the values arrive', () => this.#isBroken || lives.every(hasArrived), longValuesMs)
+    } catch {
+      const left = lives.filter((one) => !hasArrived(one)).map(({ life }) => life.name)
+      this.model.breach('late', `after ${longValuesMs} ms of breaks values had not arrived on ${left.join(', ')}`)
+    }
   }
 
   /** All faults end, and everything must recover within a bound. */
