@@ -168,11 +168,11 @@ export class SessionTraffic {
     return chance.is(0.2) ? 0 : chance.spread(8, valueBytesMax)
   }
 
-  sendOne(): void {
+  sendOne(lengthBytes = this.#drawnBytes()): void {
     const { chance, world, session, peerId } = this.#options
     const { life } = this
     const place = life.values.length
-    const value = valueOf(life.number, place, this.#drawnBytes())
+    const value = valueOf(life.number, place, lengthBytes)
     const transfer = chance.is(0.15) && isTransferable(value)
     const memory: Reuse = transfer ? 'kept' : chance.oneOf<Reuse>(['kept', 'overwritten', 'detached'])
     try {

@@ -30,6 +30,7 @@ const deadAfterMs = 20_000
 const longValuesMs = 120_000
 /** Longer than an Ack may wait and than any round trip here takes. */
 const restMs = 1000
+const restBytes = 40
 /** Longer than what was sent is in flight. */
 const arrivalMs = 100
 
@@ -154,7 +155,8 @@ export class World {
    */
   async #rest(): Promise<void> {
     const { clock } = this.network
-    for (const member of this.members) for (const traffic of member.traffics) traffic.sendOne()
+    // Short ones: a long one may take longer than the rest on a slow path.
+    for (const member of this.members) for (const traffic of member.traffics) traffic.sendOne(restBytes)
     await clock.advance(restMs)
     for (const member of this.members)
       if (member.heldFrames > 0)
@@ -183,7 +185,8 @@ export class World {
     const flushes = others.flatMap(({ traffics }) =>
       traffics
         .filter(({ life, isOver }) => life.to === first.name && !isOver)
-        .map(async (traffic) => ((await traffic.flush()) ? null : traffic.life)),
+        // A session that another party has closed meanwhile is no session with a Goodbye.
+        .map(async (traffic) => ((await traffic.flush()) || traffic.inbox.isClosed ? null : traffic.life)),
     )
     first.hasLeft = true
     await clock.run(first.leave())
