@@ -107,6 +107,7 @@ export class Faults {
   #step(member: Member, byMs: number): void {
     if (byMs === 0) return
     this.counts.clockSteps += 1
-    member.node.stepWallClock(byMs)
+    // Microseconds of its own: no two processes of a machine begin at exactly the same time of its clock.
+    member.node.stepWallClock(byMs + this.counts.clockSteps / 1000)
   }
 }

@@ -2,6 +2,7 @@
  * Owns: mutants of long frames: cutting, reservations, their credit, their outcomes.
  * Independent of: how they are found.
  */
+import { nativeDescriptors } from '../../../codec/native-frames.ts'
 import { RetransmitBuffer } from '../../../protocol/native/epoch/retransmit-buffer.ts'
 import { ReceiveWindow } from '../../../protocol/native/lanes/credit.ts'
 import { LongFrame } from '../../../protocol/native/lanes/long-frame.ts'
@@ -14,11 +15,13 @@ import type { Mutant } from './plant.ts'
 const pieceBytes = 65_536
 
 export const piecesMutants: Readonly<Record<string, Mutant>> = {
-  'outcome-of-inner-pieces': {
-    sentence: 'Each Piece that is held counts as a value.',
+  'long-value-acked-by-its-first-piece': {
+    sentence: 'A value in Pieces counts as acknowledged although its last Piece is not.',
     plant: () =>
       replace(RetransmitBuffer, 'forEachHeld', (_, forEach, visit) =>
-        forEach((sequence, lane, descriptor) => visit(sequence, lane, descriptor, true)),
+        forEach((sequence, lane, descriptor, endsValue) =>
+          visit(sequence, lane, descriptor, endsValue && descriptor !== nativeDescriptors.Piece),
+        ),
       ),
   },
   'credit-of-long-frame-granted-again': {
