@@ -378,11 +378,11 @@ BOOT_L, BOOT_G = 1_796_000_000_000_000, 1_796_000_000_000_777
 
 
 def l_hello(**changes):
-    return hello(**{"publicKey": KEY_L, "epoch": L_EPOCH, "nextEpoch": L_NEXT, "bootId": BOOT_L, **changes})
+    return hello(**{"keepsIdle": True, "publicKey": KEY_L, "epoch": L_EPOCH, "nextEpoch": L_NEXT, "bootId": BOOT_L, **changes})
 
 
 def g_hello(**changes):
-    return hello(**{"publicKey": KEY_G, "epoch": G_EPOCH, "nextEpoch": G_NEXT, "bootId": BOOT_G, **changes})
+    return hello(**{"keepsIdle": True, "publicKey": KEY_G, "epoch": G_EPOCH, "nextEpoch": G_NEXT, "bootId": BOOT_G, **changes})
 
 
 def step(side, what, data):
