@@ -89,7 +89,7 @@ class Replay {
       identity: keys[seat === 'G' ? 2 : 0] as Identity,
       ...(seat === 'G' && { listen: 'tcp://127.0.0.1:0' }),
       peers: [{ id: other, ...(url !== undefined && { url }) }],
-      limits: { backoffMinMs: 1, backoffMaxMs: 5 },
+      limits: { backoffMinMs: 1, backoffMaxMs: 5, shutdownTimeoutMs: 100 },
     } as never)
     await network.ready()
     return new Replay(transcript, network, server)
