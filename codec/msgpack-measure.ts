@@ -18,7 +18,7 @@ const root = 'MsgPack.value'
 const uint64Max = 2n ** 64n - 1n
 const int64Min = -(2n ** 63n)
 /** Seconds of a timestamp of 8 bytes. */
-const seconds34Max = 0x3_ffff_ffff
+export const seconds34Max = 0x3_ffff_ffff
 
 /**
  * Checks a value, and returns its length in bytes and its cost by msgpackCosts.

@@ -66,9 +66,9 @@ const lengthFieldBytes = byHead({ 0xc4: 1, 0xc5: 2, 0xc6: 4, 0xd9: 1, 0xda: 2, 0
 const extLengthFieldBytes = byHead({ 0xc7: 1, 0xc8: 2, 0xc9: 4 })
 const fixedExtLengthBytes = byHead({ 0xd4: 1, 0xd5: 2, 0xd6: 4, 0xd7: 8, 0xd8: 16 })
 const timestampType = 0xff
-const nanosecondsMax = 999_999_999
+export const nanosecondsMax = 999_999_999
 /** Dates end this many milliseconds before and after 1970. */
-const dateMsMax = 8.64e15
+export const dateMsMax = 8.64e15
 
 /** Scans `buffer[start, end)`, which must be exactly one value. */
 export function scanMsgPack(buffer: Uint8Array, start: number, end: number): MsgPackScan {

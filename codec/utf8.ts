@@ -4,7 +4,7 @@
  */
 
 /** Strings up to this many UTF-16 units are handled by a loop, which is faster than a call into the runtime. */
-const loopLengthMax = 64
+export const loopLengthMax = 64
 
 const encoder = new TextEncoder()
 

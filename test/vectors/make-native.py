@@ -402,6 +402,7 @@ HELLO_STEPS = [step("L", "hello", l_hello()), step("G", "hello", g_hello())]
 
 LONG = b"\x0c" + counted(pattern(150_000))  # Bytes, descriptor and length field included: 150,005 bytes, three Pieces
 PIECE_STEPS = [step("L", f"Piece {i + 1} of 3", data) for i, data in enumerate(pieces(0, LONG))]
+CREDIT = step("G", "Credit for all Pieces", frame(0, 0x34, u32(150_005 + 3 * 9)))
 SMALL = step("L", "RingElement32 on session 1", frame(1, 0x04, u32(4_000_000_000)))
 
 transcripts = [
@@ -418,7 +419,7 @@ transcripts = [
         "links": 1,
         "call": {"name": "rounds", "count": 2, "callIdL": str(CALL_L), "callIdG": str(CALL_G), "set": str(SET), "k": K},
         "value": {"session": 0, "pattern": 150_000},
-        "steps": HELLO_STEPS + SETUP_STEPS + [PIECE_STEPS[0], SMALL, PIECE_STEPS[1], PIECE_STEPS[2]],
+        "steps": HELLO_STEPS + SETUP_STEPS + [PIECE_STEPS[0], CREDIT, SMALL, PIECE_STEPS[1], PIECE_STEPS[2]],
     },
     {
         "name": "the socket breaks within the second Piece, and the value goes on from there",
@@ -431,7 +432,7 @@ transcripts = [
         + SETUP_STEPS
         + [
             PIECE_STEPS[0],
-            step("G", "Credit for all Pieces", frame(0, 0x34, u32(150_005 + 3 * 9))),
+            CREDIT,
             step("L", "half of Piece 2", pieces(0, LONG)[1][:30_000]),
             {"break": True},
             step("L", "hello", l_hello(known=G_EPOCH, helloNumber=2, received=3, first=0, next=5)),

@@ -9,7 +9,11 @@ import * as legible from '../../../codec/sanitize.ts'
 import * as codecLimits from '../../../codec/limits.ts'
 import * as messageFrames from '../../../codec/message-frames.ts'
 import * as msgpackLimits from '../../../codec/msgpack-limits.ts'
+import { seconds34Max } from '../../../codec/msgpack-measure.ts'
+import { dateMsMax, nanosecondsMax } from '../../../codec/msgpack-scan.ts'
 import * as nativeFrames from '../../../codec/native-frames.ts'
+import { heldPerLongFrameByteMax } from '../../../codec/spare-memory.ts'
+import { loopLengthMax } from '../../../codec/utf8.ts'
 import * as admission from '../../../protocol/admission.ts'
 import * as lane from '../../../protocol/lane.ts'
 import * as credit from '../../../protocol/native/lanes/credit.ts'
@@ -46,6 +50,7 @@ const tables: readonly Readonly<Record<string, unknown>>[] = [
   setupPeer,
   peerStreamIds,
   unserved,
+  { dateMsMax, heldPerLongFrameByteMax, loopLengthMax, nanosecondsMax, seconds34Max },
 ]
 
 /** Exported numbers that describe an offset or a length and limit nothing. */

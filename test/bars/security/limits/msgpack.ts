@@ -9,6 +9,9 @@ import {
   msgpackDepthMax,
   msgpackTextLengthBytesMax,
 } from '../../../../codec/msgpack-limits.ts'
+import { seconds34Max, timestampLength } from '../../../../codec/msgpack-measure.ts'
+import { dateMsMax, nanosecondsMax } from '../../../../codec/msgpack-scan.ts'
+import { utf8Length, writeUtf8, loopLengthMax } from '../../../../codec/utf8.ts'
 import { around } from './case.ts'
 import type { LimitCase } from './case.ts'
 
@@ -21,6 +24,22 @@ function nilsThatCost(cost: number): Buffer {
   nils[0] = 0xdd
   nils.writeUInt32BE(count, 1)
   return nils
+}
+
+/** The timestamp of 8 bytes that ends with these nanoseconds. */
+function timestampWith(nanoseconds: number): Buffer {
+  const bytes = Buffer.from('d7ff0000000000000000', 'hex')
+  bytes.writeBigUInt64BE(BigInt(nanoseconds) << 34n, 2)
+  return bytes
+}
+
+/** The timestamp of 12 bytes for these milliseconds since 1970. */
+function timestampAt(ms: number): Buffer {
+  const bytes = Buffer.alloc(15)
+  bytes.set([0xc7, 12, 0xff])
+  bytes.writeUInt32BE((ms % 1000) * 1_000_000, 3)
+  bytes.writeBigInt64BE(BigInt(Math.floor(ms / 1000)), 7)
+  return bytes
 }
 
 export function msgpackCases(): LimitCase[] {
@@ -48,5 +67,24 @@ export function msgpackCases(): LimitCase[] {
         checkMsgPack(text, 0, text.length)
       },
     ),
+    ...around('nanosecondsMax', 'kept', nanosecondsMax, [fine, fine, 'ERR_MSGPACK_TIMESTAMP'], (nanoseconds) =>
+      checkMsgPack(timestampWith(nanoseconds), 0, 10),
+    ),
+    ...around('dateMsMax', 'kept', dateMsMax, [fine, fine, 'ERR_MSGPACK_TIMESTAMP'], (ms) =>
+      checkMsgPack(timestampAt(ms), 0, 15),
+    ),
+    ...around(
+      'seconds34Max',
+      'a longer form',
+      seconds34Max,
+      ['8 bytes', '8 bytes', '13 bytes'],
+      (seconds) => `${timestampLength(new Date(seconds * 1000))} bytes`,
+    ),
+    ...around('loopLengthMax', 'a threshold: the bytes are the same', loopLengthMax, [fine, fine, fine], (length) => {
+      const text = 'é'.repeat(length)
+      const bytes = Buffer.alloc(2 * length)
+      const isSame = writeUtf8(text, bytes, 0) === utf8Length(text) && bytes.equals(Buffer.from(text, 'utf8'))
+      return isSame ? undefined : 'other bytes'
+    }),
   ]
 }

@@ -10,7 +10,7 @@ import { decodeValue } from '../../../../codec/decode-value.ts'
 import { windowBytesMax } from '../../../../codec/hello.ts'
 import { sanitize, sentenceLengthMax } from '../../../../codec/sanitize.ts'
 import * as limits from '../../../../codec/limits.ts'
-import { SpareMemory } from '../../../../codec/spare-memory.ts'
+import { heldPerLongFrameByteMax, SpareMemory } from '../../../../codec/spare-memory.ts'
 import { NativeFrameReader } from '../../../../codec/native-frame-reader.ts'
 import * as frames from '../../../../codec/native-frames.ts'
 import { AmpcAcceptorHandshake, checkIdentity, Lane } from '../../../../protocol/index.ts'
@@ -319,6 +319,17 @@ function memoryCases(): LimitCase[] {
       limits.spareMemoryLengthBytesMax,
       ['used again', 'used again', 'let go'],
       isUsedAgain(limits.spareMemoryLengthBytesMax),
+    ),
+    ...around(
+      'heldPerLongFrameByteMax',
+      'a block of 100,000 bytes for a long frame',
+      heldPerLongFrameByteMax * 100_000,
+      ['used again', 'used again', 'let go'],
+      (lengthBytes) => {
+        const spares = new SpareMemory(2 * lengthBytes)
+        spares.give(Buffer.allocUnsafe(lengthBytes))
+        return spares.take(100_000, heldPerLongFrameByteMax) === undefined ? 'let go' : 'used again'
+      },
     ),
     ...around(
       'spareArenasLengthBytesMax',
