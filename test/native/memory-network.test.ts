@@ -154,7 +154,8 @@ describe('networks with a small memory budget', () => {
       const sent = Promise.all(
         sessions.map((session, index) => session.send(bob.id, numbered(index, mib), { timeoutMs: 3_600_000 })),
       )
-      await scene.clock.advance(50)
+      // Half of the budget is 1.5 MiB: the second value waits for the first.
+      await scene.until('a long value waits for memory', () => bob.longFramesWaiting > 0)
       expect(bob.usedBytes).toBeLessThanOrEqual(budget)
       bob.kill()
       await scene.until(
@@ -165,5 +166,52 @@ describe('networks with a small memory budget', () => {
         expect(numberOf(await scene.run(session.receive(alice.id)))).toBe(index)
       await scene.run(sent)
       expect(bob.eventsOf('link.resumed').filter(({ peer }) => peer === alice.id)).toMatchObject([{ linkIndex: 0 }])
+    }))
+
+  it('long values of one peer that nobody reads do not keep a value of another peer waiting', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [bob, alice, carol] = await trio(scene)
+      const [hogging, unread, [modest], [read]] = (await scene.run(
+        Promise.all([
+          alice.network.makeSessions({ count: 4 }),
+          bob.network.makeSessions({ count: 4, peers: [alice.id] }),
+          carol.network.makeSessions({ count: 1 }),
+          bob.network.makeSessions({ count: 1, peers: [carol.id] }),
+        ]),
+      )) as unknown as [Session[], Session[], [Session], [Session]]
+      const hogged = Promise.all(
+        hogging.map((session, index) => session.send(bob.id, numbered(index, mib), { timeoutMs: 3_600_000 })),
+      )
+      await scene.until('three of them wait', () => bob.longFramesWaiting === 3)
+      // In Pieces, and within the share of its peer.
+      const sent = modest.send(bob.id, numbered(7, 300 * kib))
+      expect(numberOf(await scene.run(read.receive(carol.id)))).toBe(7)
+      await scene.run(sent)
+      await scene.until('the first of the others is whole', () => unread[0]?.unread(alice.id) === 1)
+      expect([bob.longFramesWaiting, unread.map((session) => session.unread(alice.id))]).toEqual([3, [1, 0, 0, 0]])
+      for (const [index, session] of unread.entries())
+        expect(numberOf(await scene.run(session.receive(alice.id)))).toBe(index)
+      await scene.run(hogged)
+    }))
+
+  it('an echo beside a long value that nobody reads is not held up', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [bob, alice] = await trio(scene, 64 * mib)
+      const [[long, asking], [unread, answering]] = (await scene.run(
+        Promise.all([
+          alice.network.makeSessions({ count: 2 }),
+          bob.network.makeSessions({ count: 2, peers: [alice.id] }),
+        ]),
+      )) as unknown as [[Session, Session], [Session, Session]]
+      answering.handle(alice.id, (value) => void answering.send(alice.id, value))
+      const sent = [0, 1, 2].map((index) => long.send(bob.id, numbered(index, mib), { timeoutMs: 3_600_000 }))
+      await scene.until('the first is whole', () => unread.unread(alice.id) === 1)
+      for (let round = 0; round < 5; round++) {
+        await scene.run(asking.send(bob.id, number(round)))
+        expect(numberOf(await scene.run(asking.receive(bob.id)))).toBe(round)
+      }
+      expect(unread.unread(alice.id)).toBe(1)
+      for (const index of sent.keys()) expect(numberOf(await scene.run(unread.receive(alice.id)))).toBe(index)
+      await scene.run(Promise.all(sent))
     }))
 })

@@ -123,6 +123,11 @@ export class NativeMember {
     return services.memory.usedBytes
   }
 
+  /** Long frames that wait for memory, over all its links. */
+  get longFramesWaiting(): number {
+    return (supervisorServices(this.network.ref) as Services).memory.longFrames.waiting
+  }
+
   /** Breaks the sockets that it has now. */
   kill(): void {
     if (this.transport instanceof FaultyTransport) this.transport.cutAll()

@@ -21,6 +21,7 @@ runBars(
     C9: async () => (await import('./stalled-loop.ts')).stalledLoop,
     C12: async () => (await import('./graceful-stop.ts')).gracefulStop,
     C13: async () => (await import('./slow-reader.ts')).slowReader,
+    C14: async () => (await import('./long-value.ts')).longValue,
     S8: async () => (await import('./flood-bar.ts')).floodBar,
     S11: async () => (await import('./resume-forgery.ts')).resumeForgery,
     E2: async () => (await import('./leak-cycle.ts')).leakCycle,
