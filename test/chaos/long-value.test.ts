@@ -1,5 +1,6 @@
 /**
- * Owns: C14 at a small size: a value that takes many times as long as a connection lives. Independent of: measured times.
+ * Owns: C14 at a small size: a value that takes many times as long as a connection lives.
+ * Independent of: measured times.
  */
 import { expect, it } from 'vitest'
 import { sendLongValue } from '../bars/chaos/long-value.ts'

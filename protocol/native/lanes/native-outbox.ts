@@ -16,6 +16,7 @@ import { heldFramesMax, neverAcknowledged, retransmitFrameOverheadBytes } from '
 import type { LinkEpoch } from '../epoch/link-epoch.ts'
 import { ControlFrames } from './control-frames.ts'
 import { HeldFrames } from './held-frames.ts'
+import { PiecesInFlight, type RoundTripSource } from './pieces-in-flight.ts'
 import { SendQueue, type SendQueueOptions } from './send-queue.ts'
 import { SendRoom } from './send-room.ts'
 import { SendTurns } from './send-turns.ts'
@@ -34,6 +35,7 @@ export interface OutboxOptions extends SendQueueOptions {
   /** Memory for write batches, shared by the links of a node. */
   readonly arenas?: SpareMemory
   readonly nowMs: () => number
+  readonly roundTrip?: RoundTripSource
 }
 
 export class NativeOutbox implements Outbound {
@@ -46,6 +48,7 @@ export class NativeOutbox implements Outbound {
   readonly #turns: SendTurns
   readonly #ackBeforeReset: AckBeforeReset
   readonly #control: ControlFrames
+  readonly #inFlight: PiecesInFlight
   /** Why nothing new is accepted any more. */
   #refusal: Error | null = null
   /** Admitted already, overheads included. Whatever makes less admissible, or lets a frame wait, ends it. */
@@ -60,6 +63,8 @@ export class NativeOutbox implements Outbound {
   #ends = 0
 
   constructor(options: OutboxOptions, epoch: LinkEpoch, counters: LinkCounters, hooks: () => LinkHooks) {
+    const { peer, nowMs, roundTrip } = options
+    const inFlight = (this.#inFlight = new PiecesInFlight(nowMs, roundTrip))
     this.#options = options
     this.#epoch = epoch
     this.#hooks = hooks
@@ -68,7 +73,7 @@ export class NativeOutbox implements Outbound {
     this.#ackBeforeReset = new AckBeforeReset(epoch)
     this.#control = new ControlFrames(epoch)
     this.#batch = new WriteBatch(options.arenas, epoch.retransmit, counters)
-    const parts = { queue: this.#queue, batch: this.#batch, room: this.#room, epoch, peer: options.peer, hooks }
+    const parts = { queue: this.#queue, batch: this.#batch, room: this.#room, inFlight, epoch, peer, hooks }
     this.#turns = new SendTurns(parts, {
       mayGoOn: () => this.#isFlowing && this.#isAdmitted(),
       costBytes: () => this.#costBytes,
@@ -176,7 +181,7 @@ export class NativeOutbox implements Outbound {
     transfer: boolean,
   ): boolean {
     this.#turns.checkLength(lengthBytes)
-    if (!this.#room.fits(this.#costBytes, pieceFrameLengthBytesMax)) return false
+    if (!this.#inFlight.maySend() || !this.#room.fits(this.#costBytes, pieceFrameLengthBytesMax)) return false
     const costBytes = this.#queue.reserve(lane, lengthBytes, false)
     if (typeof costBytes !== 'number') return false
     let failure: Error | null = null
@@ -363,6 +368,7 @@ export class NativeOutbox implements Outbound {
 
   /** The retransmit buffer holds less. */
   acknowledged(): void {
+    this.#inFlight.acknowledged(this.ackedFrames)
     const costBytes = this.#costBytes
     this.#room.trim(costBytes)
     // Others wait for what was given back.
@@ -375,6 +381,7 @@ export class NativeOutbox implements Outbound {
   forgetControl(): void {
     this.#control.forget()
     this.#ackBeforeReset.forget()
+    this.#inFlight.connectionEnded()
     this.#flushRequested = false
   }
 
@@ -383,6 +390,7 @@ export class NativeOutbox implements Outbound {
     this.#ends++
     this.#allowanceBytes = 0
     this.held.clear()
+    this.#inFlight.clear()
     const counts = this.#batch.drop()
     for (const { id } of this.#queue.lanesInPieces) counts.set(id, (counts.get(id) ?? 0) + 1)
     this.#room.clear()

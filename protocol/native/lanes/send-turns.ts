@@ -6,6 +6,7 @@ import { InvalidValueError } from '../../../codec/errors.ts'
 import type { FrameInPieces } from '../../../codec/frame-in-pieces.ts'
 import type { LinkHooks } from '../../link-core.ts'
 import type { LinkEpoch } from '../epoch/link-epoch.ts'
+import type { PiecesInFlight } from './pieces-in-flight.ts'
 import type { SendQueue } from './send-queue.ts'
 import type { SendRoom } from './send-room.ts'
 import type { PendingSend, SendingLane } from './sending-lane.ts'
@@ -18,6 +19,7 @@ interface TurnParts {
   readonly queue: SendQueue
   readonly batch: WriteBatch
   readonly room: SendRoom
+  readonly inFlight: PiecesInFlight
   readonly epoch: LinkEpoch
   readonly peer: string
   readonly hooks: () => LinkHooks
@@ -45,13 +47,15 @@ export class SendTurns {
   sendWaiting(): void {
     if (this.#isSending) return
     this.#isSending = true
-    const { queue, batch, room } = this.#parts
+    const { queue, batch, room, inFlight } = this.#parts
     const owner = this.#owner
     try {
       for (const lane of queue.lanes) {
         if (!owner.mayGoOn()) return
         if (!lane.credit.canSend) continue
         const next = queue.next(lane)
+        // Pieces wait for an acknowledgement, other frames do not.
+        if (next !== undefined && next.long !== null && !inFlight.maySend()) continue
         if (next?.long === null && batch.endsBefore(next.lengthBytes)) {
           if (!this.flushFor(lane) || !owner.mayGoOn()) return
         }
@@ -90,7 +94,7 @@ export class SendTurns {
    * fails, its frame is not sent; an error at a later one leaves that for the next turn.
    */
   sendPiece(lane: SendingLane, send: PendingSend): void {
-    const { queue, batch, hooks } = this.#parts
+    const { queue, batch, inFlight, hooks } = this.#parts
     const long = send.long as FrameInPieces
     const isFirst = lane.long === null
     if (isFirst) queue.begin(lane, send)
@@ -109,6 +113,7 @@ export class SendTurns {
     if (piece.isLast) lane.long = null
     lane.lastFrame = batch.takenFrames + batch.frames
     lane.credit.spend(piece.lengthBytes)
+    inFlight.sent(lane.lastFrame, piece.lengthBytes)
     queue.pieceSent(lane, send, long)
     if (batch.isLongOfPieces(piece)) hooks().flushNow()
     else this.#owner.requestFlush()

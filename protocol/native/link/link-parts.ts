@@ -40,7 +40,11 @@ export interface LinkParts {
 export function createLinkParts(options: NativeLinkOptions, { counters, kept, hooks }: LinkShared): LinkParts {
   const { epoch, memory, nowMs } = options
   const onHandlerFailed = (lane: Lane, error: unknown): void => hooks().onHandlerFailed(lane, error)
-  const outbox = new NativeOutbox(options, epoch, counters, hooks)
+  const roundTrip = {
+    shortestMs: () => upkeep.roundTrip?.minMs ?? null,
+    measure: (atMs: number) => upkeep.measure(atMs),
+  }
+  const outbox = new NativeOutbox({ ...options, roundTrip }, epoch, counters, hooks)
   const guard = new FloodGuard({ carriedFrames: () => table.carriedFrames + outbox.innerPiecesSent }, nowMs())
   const upkeep = new LinkUpkeep(options.keepAlive, epoch, outbox, guard, hooks)
   const sessions = new SessionLanes(options, outbox, upkeep, guard, {
