@@ -14,6 +14,7 @@ import type { LinkEpoch } from '../../protocol/native/epoch/link-epoch.ts'
 import { heldFramesMax, unackedFramesMax } from '../../protocol/native/epoch/retransmit-buffer.ts'
 import { FloodGuard } from '../../protocol/native/lanes/flood-guard.ts'
 import { NativeOutbox } from '../../protocol/native/lanes/native-outbox.ts'
+import { valueFrames } from '../../protocol/native/lanes/sending-lane.ts'
 import { LinkUpkeep } from '../../protocol/native/link/link-upkeep.ts'
 import { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
 import { helloOf } from '../bars/security/identity-bar.ts'
@@ -21,6 +22,7 @@ import { until } from '../support/bounded-wait.ts'
 import { RawSocket } from '../support/raw-socket.ts'
 import { SocketClock } from '../support/socket-clock.ts'
 import { createLink, hello } from './epoch-scene.ts'
+import { bytesOf, open, piece } from './pieces-scene.ts'
 
 describe('a peer that acknowledges nothing', () => {
   let epoch: LinkEpoch
@@ -143,4 +145,38 @@ describe('after both Goodbyes', () => {
     raw.close()
     await clock.run(network.shutdown())
   })
+})
+
+it('waits for the acknowledgement of a last Piece that an acknowledgement of earlier ones let go', () => {
+  const { outbox, epoch, lanes, take } = open()
+  const lane = lanes[0]!
+  const upkeep = new LinkUpkeep(
+    defaultKeepAlive,
+    epoch,
+    outbox,
+    new FloodGuard({ carriedFrames: () => 0 }, 0),
+    () => noopHooks,
+  )
+  epoch.adopt(epoch.composeHello(), { ...hello, maxMessageLengthBytes: 1 << 24 })
+  upkeep.begin(0)
+  const ack = (received: number): void => {
+    const frame = encodeAck(received)
+    upkeep.onControl(nativeDescriptors.Ack, frame, 5, frame.length, 0)
+  }
+  // Nine Pieces, of which eight may be on the way.
+  expect(outbox.trySendFrame(lane, valueFrames, bytesOf(9 * piece - 100))).toBe(true)
+  let isFlushed = false
+  upkeep.whenAcked(
+    lane,
+    0,
+    () => (isFlushed = true),
+    (error) => expect.unreachable(error.message),
+  )
+  take()
+  expect(epoch.retransmit.next).toBe(8)
+  ack(8)
+  take()
+  expect([epoch.retransmit.next, isFlushed]).toEqual([9, false])
+  ack(9)
+  expect(isFlushed).toBe(true)
 })

@@ -168,11 +168,10 @@ export class LinkUpkeep {
 
   #onAck(received: number, nowMs: number): void {
     const frames = this.#epoch.retransmit.ack(received)
-    if (frames > 0) {
-      this.#unackedSinceMs = nowMs
-      this.#outbox.acknowledged()
-    }
+    if (frames > 0) this.#unackedSinceMs = nowMs
+    // First, because the outbox may send a last Piece now, and then its flush waits for other frames than these.
     this.acknowledged(frames)
+    if (frames > 0) this.#outbox.acknowledged()
   }
 
   /** Some frames do not wait for room. A peer that acknowledges none of them for so long never will. */
