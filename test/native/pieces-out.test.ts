@@ -198,6 +198,19 @@ describe('a value in Pieces', () => {
     expect(scene.outbox.figures).toMatchObject({ values: 0, bytes: 0 })
   })
 
+  test('a value that waits behind a value in Pieces is not sent when their session ends', () => {
+    const scene = open({ creditBytes: piece })
+    const [lane] = scene.lanes as [NativeLane]
+    const [begun, waiting] = [send(scene, lane, bytesOf(3 * piece)), send(scene, lane, bytesOf(10))]
+    lane.credit.grant(1 << 30)
+    // As the memory that the first gives back may do.
+    scene.outbox.whenPiecesSent(lane, () => scene.outbox.sendWaiting())
+    const error = new Error('closed')
+    scene.outbox.rejectWaiting(lane, error)
+    expect([begun.state, waiting.state]).toEqual([error, error])
+    expect(framesIn(scene.take()).map(({ descriptor }) => descriptor)).toEqual([0x21])
+  })
+
   test('a link that leaves still sends the rest of a value, and nothing that waits behind it', () => {
     const scene = open({ creditBytes: piece })
     const [lane] = scene.lanes as [NativeLane]

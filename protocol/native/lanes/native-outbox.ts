@@ -283,10 +283,10 @@ export class NativeOutbox implements Outbound {
     this.#turns.sendWaiting()
   }
 
-  /** The lane has ended: the frame that is being sent in Pieces ends as well. */
+  /** The lane has ended. The frame in Pieces goes last: memory that it gives back may let the next frame be sent. */
   rejectWaiting(lane: SendingLane, error: Error): void {
-    this.#queue.dropLong(lane, error)
     this.#queue.reject(lane, error)
+    this.#queue.dropLong(lane, error)
   }
 
   /** Calls back when no frame is being sent in Pieces, or with the reason why the rest of one was dropped. */
