@@ -81,13 +81,17 @@ describe('a long value without a reader', () => {
     }),
   )
 
-  it('a long value is not buffered for a session that its sender has closed', () =>
+  it('of a value for a session that its sender has closed no more than 64 KiB are buffered, and it is dropped', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await connected(scene)
       passFrames(alice, bob, reset(0), 1)
-      expect(() => passFrames(alice, bob, encodeFrame(0, bytes(1_000)).subarray(0, 20), 1)).toThrow(
-        expect.objectContaining({ code: 'ERR_CREDIT_EXCEEDED' }),
-      )
+      const before = alice.link(bob).counters.framesDropped
+      const value = encodeFrame(0, bytes(65_536))
+      const reader = alice.link(bob).createReader()
+      for (let at = 0; at < value.length; at += 60_000) reader.push(value.subarray(at, at + 60_000))
+      expect(alice.link(bob).counters.framesDropped - before).toBe(1)
+      const longer = encodeFrame(0, bytes(65_537)).subarray(0, 9)
+      expect(() => reader.push(longer)).toThrow(expect.objectContaining({ code: 'ERR_LONG_FRAME_WHOLE' }))
     }))
 
   it('a long value in flight when this side closes its session is accepted, and the next is not', () =>

@@ -57,6 +57,15 @@ describe('a frame for a session without an open lane', () => {
     }),
   )
 
+  it('a value that spans chunks may begin on a session that the peer closed: it is dropped when it is whole', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, bob] = await scene.pair()
+      const [, theirs] = await scene.sessions([alice, bob], 1)
+      theirs![0]!.close()
+      await scene.clock.advance(100)
+      expect(() => alice.link(bob).mayBegin(0)).not.toThrow()
+    }))
+
   it('a Reset for the greatest session id uses up no ids: the next call begins again at 0', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()

@@ -85,11 +85,6 @@ export class FloodGuard {
     else this.unwanted(lengthBytes, nowMs)
   }
 
-  /** Whether a value for a session that has ended may have been in flight when the peer received the Reset. */
-  get expectsLate(): boolean {
-    return this.#lateBytes > 0 || this.#lateLongFrames > 0
-  }
-
   #spend(cost: number, nowMs: number): void {
     this.#tokens -= cost
     if (this.#tokens >= 0) return

@@ -208,8 +208,6 @@ export class SessionLanes {
     const lane = this.#lanes.get(id)
     if (lane !== undefined) return lane.window.check()
     this.#checkOver(id, true)
-    if (this.#guard.expectsLate) return
-    throw new ProtocolError('ERR_CREDIT_EXCEEDED', `A value began on session ${id}, which is over.`)
   }
 
   /** The link has ended, and nothing more is sent. */
