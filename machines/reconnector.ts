@@ -21,7 +21,11 @@ export type ReconnectorEvent<Link = unknown> =
   | { readonly type: 'dial.cancel'; readonly key: string }
   | { readonly type: 'dial.ended'; readonly key: string }
   | { readonly type: 'dial.reset'; readonly key: string }
-  | { readonly type: 'dial.judged'; readonly key: string; readonly retry: 'now' | 'free' | 'next' | 'wait' | 'cap' | 'stale' }
+  | {
+      readonly type: 'dial.judged'
+      readonly key: string
+      readonly retry: 'now' | 'free' | 'next' | 'wait' | 'cap' | 'stale'
+    }
   | { readonly type: 'dial.forget'; readonly key: string }
   | { readonly type: 'dial.hurry'; readonly peer: string }
   | { readonly type: 'dial.due'; readonly key: string }
