@@ -6,10 +6,10 @@
  * Takes its orders as an argument, and ends after the given time with one message about what it did.
  */
 import { Identity } from '../../../actors/index.ts'
-import { encodeCredit } from '../../../codec/native-frames.ts'
 import { pause } from '../bar.ts'
 import { floods, sessionsOfVictim } from './floods.ts'
 import { compareKeys } from '../../../protocol/native/handshake/hello-checks.ts'
+import { HandMadeSetup } from '../../support/hand-made-setup.ts'
 import { HostilePeer } from './hostile-peer.ts'
 
 export interface FlooderOrders {
@@ -40,16 +40,16 @@ const refusals = new Set<string>()
 /** Separate records: the TLS socket makes one record of each write that waits for the one before. */
 const slicesAtOnce = 500
 
-async function attack(peer: HostilePeer): Promise<void> {
+async function attack(peer: HostilePeer, setup: HandMadeSetup): Promise<void> {
   await Promise.race([peer.whenAnswered, pause(6_000)])
   if (!peer.isUp) return
   report.taken++
-  await peer.say(Buffer.concat(Array.from({ length: sessionsOfVictim }, (_, id) => encodeCredit(id, 65_536))))
-  // The victim's application makes its sessions within a moment; before that, a session of the flooder is only early.
-  for (let look = 0; look < 100 && peer.counted < sessionsOfVictim && !peer.isClosed; look++) await pause(5)
+  const isGreater = compareKeys(identity.publicKey, peer.theirs?.publicKey ?? identity.publicKey) > 0
+  setup.begin(isGreater)
+  // The victim's application makes its sessions within a moment.
+  for (let look = 0; look < 100 && setup.firstId === null && !peer.isClosed; look++) await pause(5)
   if (flood?.readsNothing === true) peer.stopReading()
   if (flood?.first !== undefined) await peer.say(flood.first())
-  const isGreater = compareKeys(identity.publicKey, peer.theirs?.publicKey ?? identity.publicKey) > 0
   for (let number = 0; performance.now() < untilMs && !peer.isClosed; number++) {
     const bytes = flood?.again(number, peer.counted, isGreater) as Buffer
     if (flood?.isSliced === true)
@@ -64,9 +64,12 @@ async function attack(peer: HostilePeer): Promise<void> {
 }
 
 while (performance.now() < untilMs) {
-  const peer = new HostilePeer(orders.port, identity)
+  const setup = new HandMadeSetup({ count: sessionsOfVictim, say: (frames) => void peer.say(frames) })
+  const peer: HostilePeer = new HostilePeer(orders.port, identity, {
+    onFrame: (lane, descriptor, body) => setup.onFrame(lane, descriptor, body),
+  })
   report.connects++
-  await attack(peer)
+  await attack(peer, setup)
   if (peer.goodbye !== null) goodbyes.add(peer.goodbye)
   if (peer.refusal !== null) refusals.add(`${peer.refusal.name}: ${peer.refusal.message}`)
   peer.end()

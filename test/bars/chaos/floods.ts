@@ -89,7 +89,7 @@ export function floods(maxMessageLengthBytes: number): readonly Flood[] {
       again: (number, _, isGreater) => each((index) => open(streamLane(number * framesAtOnce + index, isGreater))),
     },
     {
-      name: 'early sessions, opened and reset',
+      name: 'sessions that were never made',
       again: (number) =>
         each((index) =>
           Buffer.concat([

@@ -6,11 +6,13 @@ import net from 'node:net'
 import tls from 'node:tls'
 import { createNetwork, Identity } from '../../../../actors/index.ts'
 import type { AmpcConfig, Network, NetworkConfig } from '../../../../actors/index.ts'
-import { encodeHello, encodeRefusal } from '../../../../codec/hello.ts'
-import { encodeCredit, encodeGoodbye, encodeReset } from '../../../../codec/native-frames.ts'
+import { encodeRefusal } from '../../../../codec/hello.ts'
+import { encodeGoodbye, encodeReset } from '../../../../codec/native-frames.ts'
+import { compareKeys } from '../../../../protocol/native/handshake/hello-checks.ts'
 import { issue } from '../../../security/test-authority.ts'
+import { HandMadeSetup } from '../../../support/hand-made-setup.ts'
 import { eventually, pause } from '../../bar.ts'
-import { helloOf } from '../identity-bar.ts'
+import { HostilePeer } from '../../chaos/hostile-peer.ts'
 import type { Ledger } from './ledger.ts'
 
 const limits = { backoffMinMs: 20, backoffMaxMs: 20, connectBurst: 1_000_000, handshakeTimeoutMs: 2_000 }
@@ -124,19 +126,21 @@ async function speakNative(ledger: Ledger, text: string): Promise<void> {
   })
   await network.ready()
   const made = network.makeSessions({ count: 1, timeoutMs: 3_000 })
-  const hello = encodeHello(helloOf(peer.publicKey))
-  const socket = net.connect(portOf(network), '127.0.0.1', () => void socket.write(hello))
-  // Frames wait for the answer.
-  socket.once('data', () => void socket.write(encodeCredit(0, 65_536)))
-  socket.on('error', () => socket.destroy()).resume()
+  const setup = new HandMadeSetup({ count: 1, say: (frames) => void hostile.say(frames) })
+  const hostile: HostilePeer = new HostilePeer(portOf(network), peer, {
+    isPlain: true,
+    onFrame: (lane, descriptor, body) => setup.onFrame(lane, descriptor, body),
+  })
+  await hostile.whenAnswered
+  setup.begin(compareKeys(peer.publicKey, own.publicKey) > 0)
   const [session] = await made
-  socket.write(encodeReset(0, { code: 0, reason: text }))
+  await hostile.say(encodeReset(0, { code: 0, reason: text }))
   await session
     ?.receive(peer.id, { timeoutMs: 2_000 })
     .catch((error: unknown) => ledger.error('a session that was reset', error))
-  socket.write(encodeGoodbye({ code: 1, next: 0, received: 0, reason: text }))
+  await hostile.say(encodeGoodbye({ code: 1, next: 0, received: 0, reason: text }))
   await pause(50)
-  socket.destroy()
+  hostile.end()
   await network.shutdown()
   const refusal = encodeRefusal('busy', text)
   await answer(
