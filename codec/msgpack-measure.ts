@@ -29,11 +29,6 @@ export function measureMsgPack(value: MsgPackData): { lengthBytes: number; cost:
   return { lengthBytes: measuring.value(value, 0), cost: measuring.cost }
 }
 
-/** Written as an integer, and not as a float: -0 has no integer form. */
-export function isMsgPackInteger(value: number): boolean {
-  return Number.isSafeInteger(value) && !(value === 0 && 1 / value < 0)
-}
-
 class Measuring {
   readonly #root: unknown
   cost = 0
@@ -78,9 +73,10 @@ class Measuring {
   }
 
   #number(value: number): number {
-    const isShort = isMsgPackInteger(value) && value >= -0x8000_0000 && value <= 0xffff
+    const isInteger = Number.isSafeInteger(value)
+    const isShort = isInteger && value >= -0x8000_0000 && value <= 0xffff
     this.cost += isShort ? msgpackCosts.small : msgpackCosts.number
-    if (!isMsgPackInteger(value)) return 9
+    if (!isInteger) return 9
     if (value >= 0) return value < 0x80 ? 1 : value < 0x100 ? 2 : value < 0x1_0000 ? 3 : value < 0x1_0000_0000 ? 5 : 9
     return value >= -0x20 ? 1 : value >= -0x80 ? 2 : value >= -0x8000 ? 3 : value >= -0x8000_0000 ? 5 : 9
   }

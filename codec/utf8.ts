@@ -6,8 +6,6 @@
 /** Strings up to this many UTF-16 units are handled by a loop, which is faster than a call into the runtime. */
 export const loopLengthMax = 64
 
-const encoder = new TextEncoder()
-
 /** Whether `buffer[start, end)` is valid UTF-8: no over-long forms, no surrogates, nothing above U+10FFFF. */
 export function isUtf8(buffer: Uint8Array, start: number, end: number): boolean {
   for (let at = start; at < end;) {
@@ -51,30 +49,4 @@ export function utf8Length(text: string): number {
     index += 1
   }
   return lengthBytes
-}
-
-/** Writes a text that has a {@link utf8Length}. @returns the offset after it */
-export function writeUtf8(text: string, target: Uint8Array, offset: number): number {
-  const { length } = text
-  if (length > loopLengthMax) return offset + encoder.encodeInto(text, target.subarray(offset)).written
-  let at = offset
-  for (let index = 0; index < length; index += 1) {
-    const unit = text.charCodeAt(index)
-    if (unit < 0x80) target[at++] = unit
-    else if (unit < 0x800) {
-      target[at++] = 0xc0 | (unit >>> 6)
-      target[at++] = 0x80 | (unit & 0x3f)
-    } else {
-      const point = text.codePointAt(index)!
-      if (point < 0x1_0000) target[at++] = 0xe0 | (point >>> 12)
-      else {
-        target[at++] = 0xf0 | (point >>> 18)
-        target[at++] = 0x80 | ((point >>> 12) & 0x3f)
-        index += 1
-      }
-      target[at++] = 0x80 | ((point >>> 6) & 0x3f)
-      target[at++] = 0x80 | (point & 0x3f)
-    }
-  }
-  return at
 }

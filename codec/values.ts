@@ -108,8 +108,8 @@ export type NetworkVecElement =
   | BytesValue
 
 /**
- * What a MessagePack value holds. Arrives as it was sent, except: a `bigint` within ±2^53 arrives as a `number`, a
- * Buffer as a Uint8Array, and properties that are `undefined` are left out.
+ * What a MessagePack value holds. Arrives as it was sent, except: a `bigint` within ±2^53 arrives as a `number`, -0 as
+ * 0, a Buffer as a Uint8Array, and properties that are `undefined` are left out.
  */
 export type MsgPackData =
   | null

@@ -62,7 +62,6 @@ describe('valid MessagePack', () => {
   })
 
   const exact: [string, MsgPackData][] = [
-    ['-0', -0],
     ['NaN', Number.NaN],
     ['infinities', [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]],
     ['every length of an integer', [0, 127, 128, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 1, 2 ** 53]],
@@ -107,6 +106,10 @@ describe('valid MessagePack', () => {
     expect(Object.entries(value as object)).toEqual([['toString', 1]])
   })
 
+  test('-0 in a MessagePack value arrives as 0', () => {
+    expect(decode(encodeMsgPack([-0, { a: -0 }]))).toEqual([0, { a: 0 }])
+  })
+
   test('a MessagePack map with a key twice holds the last value', () => {
     expect(decode(hex('82a16101a16102'))).toEqual({ a: 2 })
   })
@@ -132,7 +135,8 @@ describe('valid MessagePack', () => {
     fc.boolean(),
     fc.integer(),
     fc.maxSafeInteger(),
-    fc.double(),
+    // -0 arrives as 0.
+    fc.double().map((float) => float + 0),
     fc.bigInt({ min: -(2n ** 63n), max: -(2n ** 53n) - 1n }),
     fc.bigInt({ min: 2n ** 53n + 1n, max: 2n ** 64n - 1n }),
     fc.string({ unit: 'binary' }).filter((text) => isWellFormed(text)),
@@ -159,13 +163,13 @@ describe('valid MessagePack', () => {
     )
   })
 
-  test('another implementation of MessagePack reads what is written here, and writes what is read here', () => {
+  test('the decoder of the library and the one here read the same values', () => {
     // It removes a byte-order mark.
     const withoutMark = anyValue.filter((value) => !encodeMsgPack(value).includes(Buffer.from('\ufeff')))
     fc.assert(
       fc.property(withoutMark, (value) => {
         // A plain array of bytes: the library returns binaries as the class that it reads.
-        expect(libraryDecode(new Uint8Array(encodeMsgPack(value)), { useBigInt64: true })).toEqual(bigIntsOf(value))
+        expect(libraryDecode(new Uint8Array(encodeMsgPack(value)), { useBigInt64: true })).toEqual(value)
         expect(decode(libraryEncode(value, { useBigInt64: true }))).toEqual(value)
       }),
     )
@@ -201,12 +205,3 @@ describe('valid MessagePack', () => {
     )
   })
 })
-
-/** A `bigint` where the library makes one: for each integer of 64 bits. */
-function bigIntsOf(value: MsgPackData): unknown {
-  if (typeof value === 'number')
-    return Number.isSafeInteger(value) && (value < -(2 ** 31) || value > 2 ** 32 - 1) ? BigInt(value) : value
-  if (Array.isArray(value)) return value.map(bigIntsOf)
-  if (typeof value !== 'object' || value === null || value instanceof Uint8Array || value instanceof Date) return value
-  return Object.fromEntries(Object.entries(value).map(([key, property]) => [key, bigIntsOf(property as MsgPackData)]))
-}

@@ -15,7 +15,6 @@ const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex
 const values: MsgPackData[] = [
   null,
   true,
-  -0,
   2n ** 64n - 1n,
   '\ufeffabc',
   new Date(1_700_000_000_123),

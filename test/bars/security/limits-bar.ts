@@ -8,6 +8,7 @@ import * as hello from '../../../codec/hello.ts'
 import * as legible from '../../../codec/sanitize.ts'
 import * as codecLimits from '../../../codec/limits.ts'
 import * as messageFrames from '../../../codec/message-frames.ts'
+import { keptEncoderLengthBytesMax } from '../../../codec/msgpack-encode.ts'
 import * as msgpackLimits from '../../../codec/msgpack-limits.ts'
 import { seconds34Max } from '../../../codec/msgpack-measure.ts'
 import { dateMsMax, nanosecondsMax } from '../../../codec/msgpack-scan.ts'
@@ -50,7 +51,7 @@ const tables: readonly Readonly<Record<string, unknown>>[] = [
   setupPeer,
   peerStreamIds,
   unserved,
-  { dateMsMax, heldPerLongFrameByteMax, loopLengthMax, nanosecondsMax, seconds34Max },
+  { dateMsMax, keptEncoderLengthBytesMax, heldPerLongFrameByteMax, loopLengthMax, nanosecondsMax, seconds34Max },
 ]
 
 /** Exported numbers that describe an offset or a length and limit nothing. */

@@ -3,6 +3,7 @@
  * Independent of: frames and sessions.
  */
 import { checkMsgPack, decodeMsgPack } from '../../../../codec/msgpack-decode.ts'
+import { encodeMsgPack, keptEncoderLengthBytesMax } from '../../../../codec/msgpack-encode.ts'
 import {
   msgpackCostMax,
   msgpackCosts,
@@ -11,7 +12,7 @@ import {
 } from '../../../../codec/msgpack-limits.ts'
 import { seconds34Max, timestampLength } from '../../../../codec/msgpack-measure.ts'
 import { dateMsMax, nanosecondsMax } from '../../../../codec/msgpack-scan.ts'
-import { utf8Length, writeUtf8, loopLengthMax } from '../../../../codec/utf8.ts'
+import { loopLengthMax, utf8Length } from '../../../../codec/utf8.ts'
 import { around } from './case.ts'
 import type { LimitCase } from './case.ts'
 
@@ -80,11 +81,20 @@ export function msgpackCases(): LimitCase[] {
       ['8 bytes', '8 bytes', '13 bytes'],
       (seconds) => `${timestampLength(new Date(seconds * 1000))} bytes`,
     ),
-    ...around('loopLengthMax', 'a threshold: the bytes are the same', loopLengthMax, [fine, fine, fine], (length) => {
-      const text = 'é'.repeat(length)
-      const bytes = Buffer.alloc(2 * length)
-      const isSame = writeUtf8(text, bytes, 0) === utf8Length(text) && bytes.equals(Buffer.from(text, 'utf8'))
-      return isSame ? undefined : 'other bytes'
-    }),
+    ...around('loopLengthMax', 'a threshold: the length is the same', loopLengthMax, [fine, fine, fine], (length) =>
+      utf8Length('é'.repeat(length)) === 2 * length ? undefined : 'another length',
+    ),
+    ...around(
+      'keptEncoderLengthBytesMax',
+      'a threshold: the value is the same',
+      keptEncoderLengthBytesMax,
+      [fine, fine, fine],
+      (length) => {
+        // A text with a length field of two or four bytes.
+        const text = 'a'.repeat(length - (length > 65_538 ? 5 : 3))
+        const bytes = encodeMsgPack(text)
+        return bytes.length === length && decodeMsgPack(bytes, 0, length) === text ? undefined : 'another value'
+      },
+    ),
   ]
 }
