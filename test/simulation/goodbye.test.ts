@@ -3,15 +3,12 @@
  * Independent of: the bytes of a Goodbye (test/native/) and of values that are under way.
  */
 import { describe, expect, it } from 'vitest'
-import { createNetwork, Identity } from '../../actors/index.ts'
-import type { Network, NetworkEvent } from '../../actors/index.ts'
+import { createNetwork } from '../../actors/index.ts'
+import type { Identity, Network, NetworkEvent } from '../../actors/index.ts'
 import { SimulatedNetwork } from '../../testing/index.ts'
+import { keys } from '../support/native-scene.ts'
 
-const [alice, bob] = [Identity.generate(), Identity.generate()]
-const ids = new Map([
-  [alice.id, 'alice'],
-  [bob.id, 'bob'],
-])
+type Name = 'alice' | 'bob'
 
 /** Codes and messages of what ended, without repetitions. */
 type Report = readonly string[]
@@ -19,10 +16,23 @@ type Report = readonly string[]
 class Scene {
   readonly simulated = new SimulatedNetwork({ seed: 1, latencyMs: [20, 40] })
   readonly #reports = new Map<string, Set<string>>()
+  readonly #keys: Readonly<Record<Name, Identity>>
+
+  /** @param greater who has the greater key */
+  constructor(greater: Name) {
+    const [less, more] = keys as [Identity, Identity]
+    this.#keys = greater === 'alice' ? { alice: more, bob: less } : { alice: less, bob: more }
+  }
+
+  idOf(name: Name): string {
+    return this.#keys[name].id
+  }
 
   async start(): Promise<{ networks: readonly [Network, Network] }> {
+    const { alice, bob } = this.#keys
     const networks = [this.#network('alice', alice, bob), this.#network('bob', bob, alice)] as const
-    await this.simulated.clock.run(Promise.all(networks.map((network) => network.makeSessions({ count: 1 }))))
+    // A session on each of the two links, so that both are up.
+    await this.simulated.clock.run(Promise.all(networks.map((network) => network.makeSessions({ count: 2 }))))
     return { networks }
   }
 
@@ -52,10 +62,11 @@ class Scene {
   }
 
   #named(text = ''): string {
-    return [...ids].reduce((named, [id, name]) => named.replaceAll(id, name), text)
+    const { alice, bob } = this.#keys
+    return text.replaceAll(alice.id, 'alice').replaceAll(bob.id, 'bob')
   }
 
-  of(node: 'alice' | 'bob'): Report {
+  of(node: Name): Report {
     return [...(this.#reports.get(node) ?? [])]
   }
 }
@@ -63,13 +74,13 @@ class Scene {
 const left = 'ERR_NETWORK_STOPPED: the network is shutting down'
 const saidGoodbye = (who: string): string => `ERR_CONNECTION_LOST: ${who} said Goodbye: "the network is shutting down"`
 
-describe('an orderly shutdown', () => {
+describe.each(['alice', 'bob'] as const)('an orderly shutdown, where %s has the greater key,', (greater) => {
   it.each(['alice', 'bob'] as const)(
     'reports a shutdown of %s alike on both sides after any idle time',
     async (leaver) => {
       const stayer = leaver === 'alice' ? 'bob' : 'alice'
       for (const idleMs of [0, 1_000, 4_900, 5_000, 5_100, 7_000, 8_000, 9_000, 9_900, 14_000, 60_000]) {
-        const scene = new Scene()
+        const scene = new Scene(greater)
         const { networks } = await scene.start()
         await scene.simulated.clock.advance(idleMs)
         const [mine, theirs] = leaver === 'alice' ? networks : networks.toReversed()
@@ -83,7 +94,7 @@ describe('an orderly shutdown', () => {
 
   it('reports a shutdown of both sides at the same moment as the own one of each', async () => {
     for (const idleMs of [0, 8_000]) {
-      const scene = new Scene()
+      const scene = new Scene(greater)
       const { networks } = await scene.start()
       await scene.simulated.clock.advance(idleMs)
       await scene.simulated.clock.run(Promise.all(networks.map((network) => network.shutdown())))
@@ -92,11 +103,11 @@ describe('an orderly shutdown', () => {
   })
 
   it('reports a peer that does not answer the Goodbye', async () => {
-    const scene = new Scene()
+    const scene = new Scene(greater)
     const { networks } = await scene.start()
     await scene.simulated.clock.advance(8_000)
     scene.simulated.partition(scene.simulated.node('alice'), scene.simulated.node('bob'))
-    const drained = networks[0].drain(bob.id, { timeoutMs: 60_000 })
+    const drained = networks[0].drain(scene.idOf('bob'), { timeoutMs: 60_000 })
     await scene.simulated.clock.run(drained)
     expect(scene.of('alice')).toEqual(['ERR_TIMED_OUT: bob did not answer the Goodbye in time'])
     scene.simulated.heal()
