@@ -198,6 +198,29 @@ describe('a value in Pieces', () => {
     expect(scene.outbox.figures).toMatchObject({ values: 0, bytes: 0 })
   })
 
+  test('memory is given to a value that may be sent, and not to Pieces that wait for an acknowledgement', () => {
+    const scene = open()
+    const [long, short] = scene.lanes as [NativeLane, NativeLane]
+    // Eight Pieces may be on the way; the ninth is short.
+    send(scene, long, bytesOf(8 * piece + 10))
+    scene.take()
+    // Other links hold all memory, until this one is served.
+    let serve: () => void = () => {}
+    const moved: number[] = []
+    Object.defineProperties(scene.memory, {
+      mayMove: { value: false },
+      reserveReplay: { value: () => false },
+      whenReplay: { value: (_bytes: number, onRoom: () => void) => ((serve = onRoom), () => true) },
+      moveToReplay: { value: (bytes: number) => void moved.push(bytes) },
+    })
+    const call = send(scene, short, bytesOf(10_000))
+    expect([long.long === null, call.state]).toEqual([false, 'waits'])
+    serve()
+    expect(call.state).toBe('accepted')
+    expect(moved).toHaveLength(1)
+    expect(moved[0]).toBeGreaterThan(10_000)
+  })
+
   test('a value that waits behind a value in Pieces is not sent when their session ends', () => {
     const scene = open({ creditBytes: piece })
     const [lane] = scene.lanes as [NativeLane]

@@ -10,7 +10,7 @@ import { PeerProcesses } from '../../protocol/native/handshake/peer-processes.ts
 import { NativeLane } from '../../protocol/native/lanes/native-lane.ts'
 import { NativeOutbox } from '../../protocol/native/lanes/native-outbox.ts'
 import { LaneMemory } from '../../protocol/native/memory/lane-memory.ts'
-import { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
+import { NodeMemory, type LinkMemory } from '../../protocol/native/memory/node-memory.ts'
 
 export const piece = pieceLengthBytesMax
 
@@ -41,6 +41,7 @@ export interface Scene {
   readonly epoch: LinkEpoch
   readonly lanes: readonly NativeLane[]
   readonly spares: SpareMemory
+  readonly memory: LinkMemory
   /** What was handed over since the last call. */
   take(): Buffer
 }
@@ -86,5 +87,5 @@ export function open(options: { lanes?: number; creditBytes?: number; replayWind
   })
   const take = (): Buffer => Buffer.concat([...written.splice(0), ...outbox.takeBatch()])
   outbox.flow()
-  return { outbox, epoch, lanes: own, spares, take }
+  return { outbox, epoch, lanes: own, spares, memory, take }
 }

@@ -85,6 +85,7 @@ export class SendQueue {
   /** @returns whether the frame still waited */
   withdraw(lane: SendingLane, send: PendingSend): boolean {
     if (!lane.waiting.remove(send)) return false
+    if (lane.long === null && lane.waiting.length === 0) this.#lanes.delete(lane)
     this.release(send)
     return true
   }
@@ -94,7 +95,7 @@ export class SendQueue {
     return lane.long ?? lane.waiting.peek()
   }
 
-  /** Takes the first frame of a lane, if there is one; {@link release} comes next. */
+  /** Takes the first frame of a lane; {@link release} comes next. */
   shift(lane: SendingLane): void {
     lane.waiting.shift()
     this.#endTurn(lane)

@@ -2,6 +2,7 @@
  * Owns: the turns of the lanes with frames that wait, or that are sent in Pieces: a frame or a Piece each.
  * Independent of: how a frame came to wait, and of frames that need not.
  */
+import { lengthPrefixedHeaderLengthBytes } from '../../../codec/constants.ts'
 import { InvalidValueError } from '../../../codec/errors.ts'
 import type { FrameInPieces } from '../../../codec/frame-in-pieces.ts'
 import type { LinkHooks } from '../../link-core.ts'
@@ -11,9 +12,6 @@ import type { SendQueue } from './send-queue.ts'
 import type { SendRoom } from './send-room.ts'
 import type { PendingSend, SendingLane } from './sending-lane.ts'
 import type { WriteBatch } from './write-batch.ts'
-
-/** Lane id, descriptor and length field: maxMessageLength does not count them. */
-const headerLengthBytes = 9
 
 interface TurnParts {
   readonly queue: SendQueue
@@ -47,31 +45,28 @@ export class SendTurns {
   sendWaiting(): void {
     if (this.#isSending) return
     this.#isSending = true
-    const { queue, batch, room, inFlight } = this.#parts
+    const { queue, batch, room } = this.#parts
     const owner = this.#owner
     try {
       for (const lane of queue.lanes) {
         if (!owner.mayGoOn()) return
-        if (!lane.credit.canSend) continue
-        const next = queue.next(lane)
-        // Pieces wait for an acknowledgement, other frames do not.
-        if (next !== undefined && next.long !== null && !inFlight.maySend()) continue
-        if (next?.long === null && batch.endsBefore(next.lengthBytes)) {
+        const next = this.#nextOf(lane)
+        if (next === undefined) continue
+        if (next.long === null && batch.endsBefore(next.lengthBytes)) {
           if (!this.flushFor(lane) || !owner.mayGoOn()) return
         }
         // The flush may have changed the queue.
-        const send = queue.next(lane)
-        if (send !== undefined && !room.fitsQueued(owner.costBytes(), send)) {
+        const send = this.#nextOf(lane)
+        if (send === undefined) continue
+        if (!room.fitsQueued(owner.costBytes(), send)) {
           this.waitForRoom()
           // There may be room at once.
           if (!room.fits(owner.costBytes(), send.lengthBytes)) return
         }
-        if (send !== undefined && send.long !== null) {
-          this.sendPiece(lane, send)
-          continue
-        }
-        queue.shift(lane)
-        if (send !== undefined) this.#sendWhole(lane, send)
+        if (send.long === null) {
+          queue.shift(lane)
+          this.#sendWhole(lane, send)
+        } else this.sendPiece(lane, send)
       }
     } finally {
       this.#isSending = false
@@ -120,6 +115,13 @@ export class SendTurns {
     if (piece.isLast) send.settle(null)
   }
 
+  /** What the lane may send now, if anything. Pieces wait for an acknowledgement, other frames do not. */
+  #nextOf(lane: SendingLane): PendingSend | undefined {
+    const { queue, inFlight } = this.#parts
+    const next = lane.credit.canSend ? queue.next(lane) : undefined
+    return next === undefined || next.long === null || inFlight.maySend() ? next : undefined
+  }
+
   /** In the order in which links ask, over all links of the node. */
   waitForRoom(): void {
     this.#parts.room.wait(
@@ -131,8 +133,10 @@ export class SendTurns {
 
   /** Where {@link sendWaiting} goes on. */
   #nextToSend(): PendingSend | undefined {
-    const { queue } = this.#parts
-    for (const lane of queue.lanes) if (lane.credit.canSend) return queue.next(lane)
+    for (const lane of this.#parts.queue.lanes) {
+      const next = this.#nextOf(lane)
+      if (next !== undefined) return next
+    }
     return undefined
   }
 
@@ -140,7 +144,8 @@ export class SendTurns {
   checkLength(frameLengthBytes: number): void {
     const { epoch, peer } = this.#parts
     const limitBytes = epoch.peerLimits?.maxMessageLengthBytes ?? Infinity
-    const lengthBytes = frameLengthBytes - headerLengthBytes
+    // Without lane id, descriptor and length field, as maxMessageLength counts.
+    const lengthBytes = frameLengthBytes - lengthPrefixedHeaderLengthBytes
     if (lengthBytes <= limitBytes) return
     throw new InvalidValueError(`a value of ${lengthBytes} bytes is longer than the ${limitBytes} that ${peer} accepts`)
   }
