@@ -97,7 +97,7 @@ export class FrameInPieces {
     return this.#leftBytes
   }
 
-  /** Of the next Piece, on the wire. 0 after the last. */
+  /** The length of the next Piece on the wire; 0 after the last. */
   get nextLengthBytes(): number {
     return Math.min(this.#leftBytes, pieceFrameLengthBytesMax)
   }

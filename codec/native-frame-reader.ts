@@ -233,7 +233,7 @@ export class NativeFrameReader extends FrameAssembler {
     }
   }
 
-  /** Of a frame that is sent in Pieces if it is long. */
+  /** Checks the length of a frame that is sent in Pieces if it is long. */
   private longLength(descriptor: number, declared: number, least: number): number {
     const lengthBytes = checkedLength(descriptor, declared, least, this.maxMessageLengthBytes)
     if (lengthBytes <= pieceLengthBytesMax) return lengthBytes

@@ -331,10 +331,7 @@ export class Session {
       { ...options, timeoutMs },
       'ERR_SEND_TIMED_OUT',
       `${peer} did not accept a value of session ${this.id}`,
-      (resolve, reject) => {
-        const withdraw = channel.state.waitToSend(channel.lane, value, resolve, reject, options?.transfer)
-        return withdraw
-      },
+      (resolve, reject) => channel.state.waitToSend(channel.lane, value, resolve, reject, options?.transfer),
       () => this.#context.explainNotSent(peer, channel.state.isConnected),
     )
     const settled = (): void => void this.#sending.delete(sending)

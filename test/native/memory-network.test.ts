@@ -168,7 +168,7 @@ describe('networks with a small memory budget', () => {
       expect(bob.eventsOf('link.resumed').filter(({ peer }) => peer === alice.id)).toMatchObject([{ linkIndex: 0 }])
     }))
 
-  it('long values of one peer that nobody reads do not keep a value of another peer waiting', () =>
+  it('unread long values of one peer do not delay a value of another peer', () =>
     play({ on: 'memory' }, async (scene) => {
       const [bob, alice, carol] = await trio(scene)
       const [hogging, unread, [modest], [read]] = (await scene.run(
@@ -194,7 +194,7 @@ describe('networks with a small memory budget', () => {
       await scene.run(hogged)
     }))
 
-  it('an echo beside a long value that nobody reads is not held up', () =>
+  it('an unread long value does not delay an echo beside it', () =>
     play({ on: 'memory' }, async (scene) => {
       const [bob, alice] = await trio(scene, 64 * mib)
       const [[long, asking], [unread, answering]] = (await scene.run(

@@ -8,7 +8,7 @@
  * and no object is created for a frame. Adjacent slices of one arena become one.
  *
  * parts [ headOffset bytes acknowledged | frame | frame | fra ] [ me | frame ] …
- *     lengths    ring of the lengths of the frames `first … next - 1`; negative: a Piece that is not the last of its value
+ *     lengths    ring of the lengths of the frames `first … next - 1`; negative: a Piece with others after it
  *
  * Invariants: the lengths add up to the bytes of the parts after headOffset; 0 <= first <= next. Frames are dropped
  * only by acknowledgement, never for lack of room.

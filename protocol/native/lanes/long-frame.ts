@@ -30,10 +30,10 @@ const longKinds: ReadonlySet<number> = new Set([
   bodyKindResponse,
 ])
 
-/** What the Pieces of one frame must be, whoever keeps their bytes. */
+/** The rules for the Pieces of one frame. Their bytes are kept elsewhere, if at all. */
 export class LongFrameSizes {
   readonly descriptor: number
-  /** Of descriptor and body, as the Pieces put together. */
+  /** The length of descriptor and body, as the Pieces give them together. */
   readonly lengthBytes: number
   #arrivedBytes = 0
 

@@ -12,7 +12,7 @@ const scarceQuantumBytes = sendQuantumBytes / 4
 
 /** What a frame that waits holds of the memory budget: at least what it will cost once it is encoded. */
 export interface QueuedMemory {
-  /** Of what is sent at its next turn. */
+  /** The length of what is sent at its next turn. */
   readonly lengthBytes: number
   /** What becomes room of the link at its next turn. */
   readonly turnMemoryBytes: number

@@ -12,7 +12,7 @@ import type { SendCredit } from './credit.ts'
 
 /** How the frames of one kind of lane are written. One object for each kind, so that a send creates no closure. */
 export interface FrameEncoder<Content> {
-  /** Of the whole frame, lane id included. Throws ERR_INVALID_VALUE. */
+  /** The length of the whole frame, lane id included. Throws ERR_INVALID_VALUE. */
   lengthBytes(content: Content): number
   /**
    * Adds the frame to the writer's batch. @param transfer the content's memory is taken over instead of copied
@@ -79,7 +79,7 @@ export class PendingSend {
     return this.#frame instanceof FrameInPieces ? this.#frame : null
   }
 
-  /** Of the frame as a whole, lane id included: what maxMessageLength is compared with. */
+  /** The length of the whole frame, lane id included: what maxMessageLength is compared with. */
   get frameLengthBytes(): number {
     return this.#frame instanceof FrameInPieces ? this.#frame.frameLengthBytes : this.#frame.lengthBytes
   }

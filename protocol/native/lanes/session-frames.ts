@@ -40,7 +40,7 @@ export class SessionFrames implements LaneKindHandler {
   readonly #kept: KeptViews
   readonly #credit: CreditSource
   readonly #longFrames: LongFrames
-  /** Of long frames that have arrived, beyond one for each: every Piece may be acknowledged. */
+  /** Pieces of long frames that have arrived, less one for each frame: every Piece may be acknowledged. */
   #furtherPieces = 0
   readonly #onHandlerFailed: (lane: Lane, error: unknown) => void
 
