@@ -87,6 +87,15 @@ export class FrameInPieces {
     return new FrameInPieces(laneLengthBytes + head.length + payload.length, new TransferredPieces(lane, head, payload))
   }
 
+  /**
+   * @param head of the whole frame, lane id included; @param payload is not copied, and must not change
+   * @param refresh as in EncodedFrame
+   */
+  static ofParts(lane: number, head: Buffer, payload: Buffer, refresh?: () => void): FrameInPieces {
+    const ownHead = head.subarray(laneLengthBytes)
+    return new FrameInPieces(head.length + payload.length, new TransferredPieces(lane, ownHead, payload, refresh))
+  }
+
   /** Pieces that are not handed out yet. */
   get leftPieces(): number {
     return this.#leftPieces
@@ -167,18 +176,21 @@ class CopiedPieces {
 
 class TransferredPieces {
   readonly #lane: number
-  /** Descriptor and length field, which the first Piece begins with. */
+  /** What comes before the payload, without the lane id: the first Piece begins with it. */
   #head: Buffer
   readonly #payload: Buffer
+  readonly #refresh: (() => void) | undefined
   #offset = 0
 
-  constructor(lane: number, head: Buffer, payload: Buffer) {
+  constructor(lane: number, head: Buffer, payload: Buffer, refresh?: () => void) {
     this.#lane = lane
     this.#head = head
     this.#payload = payload
+    this.#refresh = refresh
   }
 
   peek(lengthBytes: number, isLast: boolean): Piece {
+    if (this.#head !== noHead) this.#refresh?.()
     const header = Buffer.allocUnsafe(pieceHeaderLengthBytes + this.#head.length)
     writePieceHeader(header, 0, this.#lane, lengthBytes - pieceHeaderLengthBytes)
     header.set(this.#head, pieceHeaderLengthBytes)

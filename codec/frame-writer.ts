@@ -40,6 +40,8 @@ export interface EncodedFrame {
   readonly lengthBytes: number
   /** The pooled memory that holds the frame, if any. */
   readonly block: Buffer | null
+  /** Called when the frame is added to a batch: what its head says may have changed while it waited. */
+  readonly refresh?: (() => void) | undefined
 }
 
 /**
@@ -114,8 +116,18 @@ export class FrameWriter {
     return { parts: [frame], lengthBytes, block }
   }
 
+  /** Adds a frame that is given as its head, lane id included, and its payload. Copies both. @returns its length */
+  writeParts(head: Uint8Array, payload: Uint8Array): number {
+    const lengthBytes = head.length + payload.length
+    const start = this.reserve(lengthBytes)
+    this.arena.set(head, start)
+    this.arena.set(payload, start + head.length)
+    return this.addedToArena(lengthBytes)
+  }
+
   /** Adds a frame from {@link encode} and returns its length. It is copied, except for a large transferred payload. */
-  writeEncoded({ parts, lengthBytes, block }: EncodedFrame): number {
+  writeEncoded({ parts, lengthBytes, block, refresh }: EncodedFrame): number {
+    refresh?.()
     const [first, payload] = parts as [Buffer, Buffer | undefined]
     if (payload === undefined || payload.length < largeFrameThresholdBytes) {
       const start = this.reserve(lengthBytes)

@@ -5,7 +5,7 @@
  *
  * Writers make the part before the payload, so that a payload is sent from its own memory. Readers return views.
  */
-import { lengthFieldLengthBytes, maxUint32 } from './constants.ts'
+import { frameHeaderLengthBytes, lengthFieldLengthBytes, maxUint32 } from './constants.ts'
 import { InvalidValueError, ProtocolError } from './errors.ts'
 import { readUint32 } from './frame-length.ts'
 import { cutUtf8 } from './hello.ts'
@@ -69,7 +69,8 @@ export type ResponseBody =
 
 /** What a Message or Request has before its payload. `headers` is MessagePack, or nothing. */
 interface Fields {
-  readonly name: string
+  /** Text, or its UTF-8. */
+  readonly name: string | Uint8Array
   readonly headers?: Uint8Array | undefined
   readonly payloadLengthBytes: number
 }
@@ -97,7 +98,7 @@ export function encodeRequestHeader(
   if (nonce === 0) throw new InvalidValueError('The nonce of a Request must not be 0.')
   const { frame, rest } = namedHeader(requestsLane, nativeDescriptors.Request, 8, request)
   frame.writeUInt32LE(nonce, rest)
-  frame.writeUInt32LE(timeLeftMs === null ? 0 : Math.min(Math.max(Math.trunc(timeLeftMs), 1), maxUint32), rest + 4)
+  frame.writeUInt32LE(timeLeftField(timeLeftMs), rest + 4)
   return frame
 }
 
@@ -131,6 +132,18 @@ export function encodeErrorResponseHeader(response: {
   frame.writeUInt16LE(message.length, fields + 1 + code.length)
   frame.set(message, fields + 3 + code.length)
   return frame
+}
+
+/**
+ * Writes the time that is left into the head of a Request that was encoded earlier.
+ * @param head from {@link encodeRequestHeader}; `timeLeftMs` as there
+ */
+export function setTimeLeft(head: Buffer, timeLeftMs: number | null): void {
+  head.writeUInt32LE(timeLeftField(timeLeftMs), frameHeaderLengthBytes + lengthFieldLengthBytes + 4)
+}
+
+function timeLeftField(timeLeftMs: number | null): number {
+  return timeLeftMs === null ? 0 : Math.min(Math.max(Math.trunc(timeLeftMs), 1), maxUint32)
 }
 
 export function encodeCancel(nonce: number): Buffer {
@@ -222,7 +235,7 @@ function namedHeader(
   fieldsLengthBytes: number,
   { name, headers, payloadLengthBytes }: Fields,
 ): { readonly frame: Buffer; readonly rest: number } {
-  const nameBytes = Buffer.from(name, 'utf8')
+  const nameBytes = typeof name === 'string' ? Buffer.from(name, 'utf8') : name
   const headersLengthBytes = headers?.length ?? 0
   checkLimit('The name of a message or request', nameBytes.length, nameLengthBytesMax)
   checkLimit('The headers of a message or request', headersLengthBytes, headersLengthBytesMax)

@@ -6,6 +6,7 @@
 import type { FrameSink } from '../codec/frame-assembler.ts'
 import type { NetworkValue } from '../codec/values.ts'
 import type { FrameSource } from './dialect.ts'
+import type { Exchange } from './exchange.ts'
 import type { KeptViews } from './kept-views.ts'
 import type { Lane } from './lane.ts'
 import type { LinkFigures } from './link-figures.ts'
@@ -128,6 +129,8 @@ export interface LinkLifecycle {
   readonly figures: LinkFigures | null
   /** Null in a dialect without acknowledgements. */
   readonly deliveries: DeliveryReports | null
+  /** Messages and requests. Null where the link carries none. */
+  readonly exchange: Exchange | null
   /** How many links the peer has configured; null before it has said so, undefined in a dialect where it never does. */
   readonly peerLinks: number | null | undefined
   /** Called when a lane opens: a link that does not read at once starts to read then. */

@@ -63,6 +63,11 @@ export interface Limits {
   readonly connectBurst: number
   /** Body bytes of one value, checked against its header. */
   readonly maxMessageLengthBytes: number
+  /**
+   * Native: bytes of one message, request or answer. 1 MiB: while a longer one arrives, the next one waits, so it
+   * belongs in a session or a stream. A longer one that arrives is dropped; a request is refused.
+   */
+  readonly messageBytesMax: number
   readonly sessionsPerPeerMax: number
   readonly connectionsPerPeerMax: number
   /** Bytes in a socket above which `send` waits. 256 KiB keeps a loopback connection busy while the reader runs. */
@@ -118,6 +123,7 @@ export const defaultLimits: Limits = {
   connectRatePerSecond: 10,
   connectBurst: 20,
   maxMessageLengthBytes: defaultMaxMessageLengthBytes,
+  messageBytesMax: mebibyte,
   sessionsPerPeerMax: 1024,
   connectionsPerPeerMax: 64,
   highWaterMarkBytes: 256 * 1024,

@@ -94,6 +94,7 @@ export function createLinkStates({
       epoch,
       laneWindowBytes: limits.laneWindowBytes,
       maxMessageLengthBytes: limits.maxMessageLengthBytes,
+      messageBytesMax: limits.messageBytesMax,
       sendQueueBytesMax: limits.sendQueueBytesMax,
       sendQueueValuesMax: limits.sendQueueValuesMax,
       keepAlive: defaultKeepAlive,

@@ -94,6 +94,7 @@ export class AmpcLink implements LinkCore {
   readonly reportsLoss = true
   readonly nextDueAtMs = null
   readonly deliveries = null
+  readonly exchange = null
   readonly figures = null
   readonly peerLinks = undefined
 

@@ -13,7 +13,6 @@ import {
   encodeReset,
   firstStreamLane,
 } from '../../codec/native-frames.ts'
-import { encodeMessage, encodeMessageHeader } from '../../codec/message-frames.ts'
 import { bytes, play, rejectionOf } from '../support/native-scene.ts'
 import type { NativeMember, NativeScene } from '../support/native-scene.ts'
 
@@ -48,7 +47,6 @@ describe('a flood', () => {
     ['credits for a closed session', Buffer.concat([reset(0), encodeCredit(0, 1)])],
     ['resets', reset(0)],
     ['streams', opened],
-    ['messages', encodeMessageHeader({ name: '', payloadLengthBytes: 0 })],
     [
       'values on a session that its sender has closed',
       Buffer.concat([reset(0), encodeFrame(0, { type: 'RingElementBit', value: true })]),
@@ -59,13 +57,6 @@ describe('a flood', () => {
       expect(() => passFrames(alice, bob, frames, 20_000)).toThrow('control frames faster')
     }),
   )
-
-  it('a flood of long messages is a protocol error after a few megabytes', () =>
-    play({ on: 'memory' }, async (scene) => {
-      const [alice, bob] = await connected(scene)
-      const message = encodeMessage({ name: '', bytes: Buffer.alloc(16_384) })
-      expect(() => passFrames(alice, bob, message, 1_000)).toThrow('control frames faster')
-    }))
 })
 
 describe('a long value without a reader', () => {

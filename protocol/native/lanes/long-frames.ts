@@ -47,7 +47,10 @@ export class LongFrames {
    */
   piece(lane: ReceivingLane, laneKind: LaneKind, piece: Buffer): LongFrame | null {
     const frame = (lane.longArriving ??= new LongFrame(laneKind, piece, this.#options.maxMessageLengthBytes))
-    if (!frame.isReserved && frame.giveUp === null && lane.longReserved === null) this.#ask(lane, frame)
+    if (!frame.isReserved && frame.giveUp === null && lane.longReserved === null) {
+      if (laneKind === 'responses') this.#force(lane, frame)
+      else this.#ask(lane, frame)
+    }
     frame.add(piece)
     if (frame.isReserved) this.#deliveredBytes += piece.length
     if (!frame.isWhole) return null
@@ -123,6 +126,12 @@ export class LongFrames {
       this.#reserved(lane, frame)
     })
     if (!isReserved) frame.giveUp = giveUp
+  }
+
+  /** The reservation of a Response is never refused and never waits. */
+  #force(lane: ReceivingLane, frame: LongFrame): void {
+    this.#options.memory.forceLongFrame(frame.declaredLengthBytes)
+    this.#reserved(lane, frame)
   }
 
   #reserved(lane: ReceivingLane, frame: LongFrame): void {

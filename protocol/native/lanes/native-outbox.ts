@@ -213,7 +213,7 @@ export class NativeOutbox implements Outbound {
     return false
   }
 
-  /** Arguments and errors as {@link trySendFrame}. The returned function withdraws the frame if it still waits. */
+  /** As {@link trySendFrame}. The returned function withdraws. @param isOwed it waits however much waits already */
   waitToSend<Content>(
     lane: SendingLane,
     encoder: FrameEncoder<Content>,
@@ -221,10 +221,11 @@ export class NativeOutbox implements Outbound {
     resolve: () => void,
     reject: (error: Error) => void,
     transfer = false,
+    isOwed = false,
   ): () => boolean {
     const refusal = lane.end ?? this.#refusal
     const lengthBytes = refusal === null ? encoder.lengthBytes(content) : 0
-    const costBytes = refusal ?? this.#queue.reserve(lane, lengthBytes, lane.waiting.length === 0)
+    const costBytes = refusal ?? this.#queue.reserve(lane, lengthBytes, lane.waiting.length === 0, isOwed)
     if (typeof costBytes !== 'number') {
       reject(costBytes)
       return () => false

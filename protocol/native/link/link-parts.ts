@@ -2,7 +2,7 @@
  * Owns: how the parts of a native link are made and connected, and which handler serves which kind of lane.
  * Independent of: what the parts do.
  */
-import { StatewireError } from '../../../codec/errors.ts'
+import { ProtocolError, StatewireError } from '../../../codec/errors.ts'
 import { SpareMemory } from '../../../codec/spare-memory.ts'
 import type { KeptViews } from '../../kept-views.ts'
 import type { Lane } from '../../lane.ts'
@@ -11,15 +11,19 @@ import { compareKeys } from '../handshake/hello-checks.ts'
 import { FloodGuard } from '../lanes/flood-guard.ts'
 import { leastPiecesBytes, LongFrames, slownessPeriodMs } from '../lanes/long-frames.ts'
 import { LaneTable } from '../lanes/lane-kind.ts'
-import type { NativeLane } from '../lanes/native-lane.ts'
+import { NativeLane } from '../lanes/native-lane.ts'
 import type { NativeLinkOptions } from '../lanes/native-link-options.ts'
 import { NativeOutbox } from '../lanes/native-outbox.ts'
 import { SessionFrames } from '../lanes/session-frames.ts'
 import { SessionLanes } from '../lanes/session-lanes.ts'
-import { UnservedLanes } from '../lanes/unserved.ts'
+import { UnservedStreams } from '../lanes/unserved-streams.ts'
+import { LinkExchange } from '../messages/link-exchange.ts'
 import { ControlLane } from './control-lane.ts'
 import { LinkUpkeep } from './link-upkeep.ts'
 import { SetupLane } from './setup-lane.ts'
+
+/** 1 MiB, as for a message of NATS: while its Pieces arrive, the next message waits. */
+export const defaultMessageBytesMax = 1024 * 1024
 
 interface LinkShared {
   readonly counters: LinkCounters
@@ -35,6 +39,8 @@ export interface LinkParts {
   readonly upkeep: LinkUpkeep
   readonly guard: FloodGuard
   readonly longFrames: LongFrames
+  /** On link 0. */
+  readonly exchange: LinkExchange | null
 }
 
 export function createLinkParts(options: NativeLinkOptions, { counters, kept, hooks }: LinkShared): LinkParts {
@@ -64,33 +70,51 @@ export function createLinkParts(options: NativeLinkOptions, { counters, kept, ho
     spares: options.spares ?? new SpareMemory(0),
     maxMessageLengthBytes: options.maxMessageLengthBytes,
     credit,
-    onTooSlow: (lane) => sessions.refuse(lane as NativeLane, tooSlow(lane.id), 'time-out'),
+    onTooSlow: (lane) => {
+      if (lane instanceof NativeLane) sessions.refuse(lane, tooSlow(lane.id), 'time-out')
+      else hooks().onBroken(new ProtocolError('ERR_LONG_VALUE_TOO_SLOW', tooSlow(lane.id).message))
+    },
     onDue: () => hooks().requestTimer(),
   })
   const frames = new SessionFrames(sessions, { counters, kept, credit, longFrames, onHandlerFailed })
-  const unserved = new UnservedLanes((frame) => outbox.writeOwn(frame), {
+  const unserved = new UnservedStreams((frame) => outbox.writeOwn(frame), {
     guard,
     counters,
     isPeerGreater: compareKeys(epoch.peerKey, epoch.ownKey) > 0,
-    maxMessageLengthBytes: options.maxMessageLengthBytes,
   })
+  const exchange =
+    options.linkIndex === 0
+      ? new LinkExchange({
+          peer: options.peer,
+          outbox,
+          memory,
+          credit,
+          longFrames,
+          guard,
+          counters,
+          maxMessageLengthBytes: options.maxMessageLengthBytes,
+          messageBytesMax: options.messageBytesMax ?? defaultMessageBytesMax,
+          isUp: () => epoch.isUp,
+        })
+      : null
   const table = new LaneTable({
     session: frames,
     setup: new SetupLane(options.setup, guard),
-    messages: unserved,
-    requests: unserved,
-    responses: unserved,
+    // The frame reader refuses these three on other links.
+    messages: exchange ?? unserved,
+    requests: exchange ?? unserved,
+    responses: exchange ?? unserved,
     stream: unserved,
     unassigned: unserved,
     control: new ControlLane(upkeep),
   })
-  return { sessions, table, outbox, upkeep, guard, longFrames }
+  return { sessions, table, outbox, upkeep, guard, longFrames, exchange }
 }
 
 function tooSlow(laneId: number): StatewireError {
   return new StatewireError(
     'ERR_LONG_VALUE_TOO_SLOW',
-    `a long value arrived on session ${laneId} with less than ${leastPiecesBytes} bytes in ${slownessPeriodMs} ms, ` +
+    `a long value arrived on lane ${laneId} with less than ${leastPiecesBytes} bytes in ${slownessPeriodMs} ms, ` +
       'while others waited for its memory: send it over a faster link, or raise memoryBudgetBytes',
   )
 }

@@ -10,6 +10,7 @@ import { NativeFrameReader } from '../../../codec/native-frame-reader.ts'
 import { controlLane, encodeAck, encodeGoodbye, goodbyeCodes } from '../../../codec/native-frames.ts'
 import type { NetworkValue } from '../../../codec/values.ts'
 import type { FrameSource } from '../../dialect.ts'
+import type { Exchange } from '../../exchange.ts'
 import { KeptViews } from '../../kept-views.ts'
 import type { Lane } from '../../lane.ts'
 import { noopHooks } from '../../link-core.ts'
@@ -59,6 +60,7 @@ export class NativeLink implements LinkCore, DeliveryReports {
   readonly #upkeep: LinkUpkeep
   readonly #guard: FloodGuard
   readonly #longFrames: LongFrames
+  readonly exchange: Exchange | null
   #hooks: LinkHooks = noopHooks
   #chunkAtMs = 0
   #isMade = false
@@ -79,6 +81,7 @@ export class NativeLink implements LinkCore, DeliveryReports {
     this.#upkeep = parts.upkeep
     this.#guard = parts.guard
     this.#longFrames = parts.longFrames
+    this.exchange = parts.exchange
     this.epoch.isResponsive = () => this.end === null && !this.#upkeep.isSuspect
   }
 

@@ -70,6 +70,15 @@ export class LongFrameMemory {
     }
   }
 
+  /** Reserves at once, whether there is room or not: a Response is bounded by the request that it answers. */
+  force(peer: string, bytes: number): void {
+    const holder = this.#holders.get(peer) ?? { peer, heldBytes: 0, frames: 0 }
+    this.#holders.set(peer, holder)
+    holder.frames += 1
+    holder.heldBytes += bytes
+    this.#usedBytes += bytes
+  }
+
   /** Throws ERR_INTERNAL if more is given back than the peer holds. */
   release(peer: string, bytes: number): void {
     const holder = this.#holders.get(peer)

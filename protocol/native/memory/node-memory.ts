@@ -258,6 +258,12 @@ export class LinkMemory {
     })
   }
 
+  /** Room for a long frame at once, whether there is any or not. */
+  forceLongFrame(bytes: number): void {
+    this.#node.longFrames.force(this.#peer, bytes)
+    this.#largeFramesBytes += bytes
+  }
+
   releaseLongFrame(bytes: number): void {
     this.#largeFramesBytes -= bytes
     this.#node.longFrames.release(this.#peer, bytes)

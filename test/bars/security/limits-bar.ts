@@ -22,7 +22,8 @@ import * as goodbye from '../../../protocol/native/epoch/goodbye.ts'
 import * as memoryBudget from '../../../protocol/native/memory/memory-budget.ts'
 import * as replayWindow from '../../../protocol/native/epoch/retransmit-buffer.ts'
 import * as setupPeer from '../../../protocol/native/setup/setup-peer.ts'
-import * as unserved from '../../../protocol/native/lanes/unserved.ts'
+import * as askedRequests from '../../../protocol/native/messages/asked-requests.ts'
+import * as linkParts from '../../../protocol/native/link/link-parts.ts'
 import * as peerStreamIds from '../../../protocol/native/lanes/peer-stream-ids.ts'
 import type { Bar, BarContext } from '../bar.ts'
 import { outcomeOf } from './limits/case.ts'
@@ -50,7 +51,8 @@ const tables: readonly Readonly<Record<string, unknown>>[] = [
   replayWindow,
   setupPeer,
   peerStreamIds,
-  unserved,
+  askedRequests,
+  linkParts,
   { dateMsMax, keptEncoderLengthBytesMax, heldPerLongFrameByteMax, loopLengthMax, nanosecondsMax, seconds34Max },
 ]
 

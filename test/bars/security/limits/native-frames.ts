@@ -6,12 +6,13 @@ import * as messages from '../../../../codec/message-frames.ts'
 import { NativeFrameReader } from '../../../../codec/native-frame-reader.ts'
 import * as frames from '../../../../codec/native-frames.ts'
 import { encodeSetupFrame } from '../../../../codec/setup-frames.ts'
-import { FloodGuard } from '../../../../protocol/native/lanes/flood-guard.ts'
 import { PeerStreamIds, streamStepsMax } from '../../../../protocol/native/lanes/peer-stream-ids.ts'
 import { SessionSetup } from '../../../../protocol/native/setup/session-setup.ts'
 import { openWantsMax } from '../../../../protocol/native/setup/setup-peer.ts'
 import type { SetupPort } from '../../../../protocol/native/setup/setup-port.ts'
-import { UnservedLanes, unansweredRequestsMax } from '../../../../protocol/native/lanes/unserved.ts'
+import { unansweredRequestsMax } from '../../../../protocol/native/messages/asked-requests.ts'
+import { ServedRequests } from '../../../../protocol/native/messages/served-requests.ts'
+import { NodeMemory } from '../../../../protocol/native/memory/node-memory.ts'
 import { around } from './case.ts'
 import type { LimitCase } from './case.ts'
 
@@ -55,10 +56,6 @@ function readsErrorOf(restLengthBytes: number): void {
 const errorLength = (code: string, message: string): string =>
   `${messages.encodeErrorResponseHeader({ nonce: 1, status: 'failed', code, message, payloadLengthBytes: 0 }).length - 17} bytes`
 
-const asks = (nonce: number): Buffer =>
-  messages.encodeRequestHeader({ nonce, timeLeftMs: null, name: '', payloadLengthBytes: 0 })
-
-/** Requests of a peer that gives no credit for Responses beyond the first. */
 function wants(count: number): void {
   const setup = new SessionSetup({ randomBits: () => 1n })
   const port = { isGreater: true, links: null, isUp: () => false }
@@ -67,15 +64,8 @@ function wants(count: number): void {
 }
 
 function unanswered(count: number): void {
-  const counters = { valuesSent: 0, bytesSent: 0, valuesReceived: 0, bytesReceived: 0, framesDropped: 0 }
-  const guard = new FloodGuard({ carriedFrames: () => 0 }, 0)
-  const options = { guard, counters, isPeerGreater: true, maxMessageLengthBytes: 1 << 20 }
-  const lanes = new UnservedLanes(() => {}, options)
-  lanes.adopted({ receiveBytes: 1 << 20, sendBytes: 1 })
-  for (let nonce = 1; nonce <= count + 1; nonce++) {
-    const frame = asks(nonce)
-    lanes.onFrame(frames.requestsLane, Request, frame, 5, frame.length, nonce * 1000)
-  }
+  const served = new ServedRequests(undefined as never, new NodeMemory().open())
+  for (let nonce = 1; nonce <= count; nonce++) served.arrived({ nonce, timeLeftMs: null, arrivedAtMs: 0 })
 }
 
 export function nativeFrameCases(): LimitCase[] {

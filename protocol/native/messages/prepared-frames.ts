@@ -1,0 +1,41 @@
+/**
+ * Owns: how frames with a head and a payload are written: Message, Request and Response.
+ * Independent of: what the head says, credit and lanes.
+ */
+import { FrameInPieces } from '../../../codec/frame-in-pieces.ts'
+import type { EncodedFrame } from '../../../codec/frame-writer.ts'
+import { transferPayload } from '../../../codec/transfer.ts'
+import type { Ownership } from '../../exchange.ts'
+import type { FrameEncoder } from '../lanes/sending-lane.ts'
+
+/** A frame in two parts. */
+export interface PreparedFrame {
+  /** Lane id, descriptor, length field, and all fields before the payload. */
+  readonly head: Buffer
+  readonly payload: Uint8Array
+  readonly ownership: Ownership
+  /** Called when a frame that had to wait is about to be sent. */
+  readonly refresh?: (() => void) | undefined
+}
+
+export const preparedFrames: FrameEncoder<PreparedFrame> = {
+  lengthBytes: ({ head, payload }) => head.length + payload.length,
+  write: (writer, _lane, frame) =>
+    frame.ownership === 'copy' ? writer.writeParts(frame.head, frame.payload) : writer.writeEncoded(encoded(frame)),
+  encode: (_writer, _lane, frame) => encoded(frame),
+  encodeLong: (_writer, lane, frame) => FrameInPieces.ofParts(lane, frame.head, ownPayload(frame), frame.refresh),
+}
+
+function encoded(frame: PreparedFrame): EncodedFrame {
+  const { head, payload, refresh } = frame
+  return { parts: [head, ownPayload(frame)], lengthBytes: head.length + payload.length, block: null, refresh }
+}
+
+/** The payload in memory that does not change. Throws ERR_NOT_TRANSFERABLE. */
+function ownPayload({ payload, ownership }: PreparedFrame): Buffer {
+  if (ownership === 'transfer') return transferPayload({ type: 'Bytes', value: payload })
+  if (ownership === 'shared') return Buffer.from(payload.buffer, payload.byteOffset, payload.length)
+  const copy = Buffer.allocUnsafeSlow(payload.length)
+  copy.set(payload)
+  return copy
+}
