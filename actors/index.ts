@@ -13,6 +13,30 @@ export { Session } from './session/session.ts'
 export type { CallOptions } from './base/bounded.ts'
 export type { FlushOptions, PrfKeys, SendOptions } from './session/session.ts'
 export type { SessionValues } from './session/session-values.ts'
+export type { PeerHandle, PeerRef } from './base/peer-ref.ts'
+export { QuorumError } from './messaging/broadcast.ts'
+export type { Need, SendResult, SendResults } from './messaging/broadcast.ts'
+export type { Headers } from './messaging/content.ts'
+export { Message } from './messaging/message-handlers.ts'
+export type { MessageHandler } from './messaging/message-handlers.ts'
+export type {
+  BroadcastOptions,
+  MessageOptions,
+  MulticastOptions,
+  RequestOptions,
+  SendMessageOptions,
+} from './messaging/messaging.ts'
+export type { Reply } from './messaging/request-call.ts'
+export { RequestError } from './messaging/request-error.ts'
+export type { RemoteFailure, RequestOutcome } from './messaging/request-error.ts'
+export type {
+  HandlerResult,
+  RequestContext,
+  RequestHandler,
+  RequestHandlerOptions,
+} from './messaging/request-handlers.ts'
+export { AllPeersFailedError } from './messaging/several-peers.ts'
+export type { PeerReply, RequestAnyOptions, RequestManyOptions } from './messaging/several-peers.ts'
 export { ControlChannel } from './session/control-channel.ts'
 export { PeerConnectionBuilder, PeerConnections, Reconnector, TcpNetworkHandle } from './network/builder.ts'
 export type { BuildOptions, BuilderConfig, BuiltPeers } from './network/builder.ts'

@@ -13,6 +13,8 @@ export interface OutgoingMessage {
   /** A MessagePack map of strings to strings, at most 8 KiB; empty for none. */
   readonly headers: Buffer
   readonly bytes: Uint8Array
+  /** The head of its frame, kept by the first link that sends it, if its memory is shared. */
+  head?: Buffer
 }
 
 /** Who the memory of `bytes` belongs to: it is copied, taken over, or shared with other links and never changed. */
@@ -72,8 +74,9 @@ export interface ExchangeReceiver {
   /**
    * It is taken when this returns, unless `exchange.holdMessage()` was called meanwhile.
    * @param bytes memory of its own
+   * @returns whether the name is handled; a message that is not is counted and dropped
    */
-  onMessage(name: string, headers: ReadonlyMap<string, string>, bytes: Buffer): void
+  onMessage(name: string, headers: ReadonlyMap<string, string>, bytes: Buffer): boolean
   /** A message was dropped: its name or headers are malformed, or it is longer than this side takes. */
   onBadMessage(why: string): void
   onRequest(request: IncomingRequest): void
@@ -82,6 +85,8 @@ export interface ExchangeReceiver {
 /** Messages and requests with one peer. */
 export interface Exchange {
   readonly isUp: boolean
+  /** The last measured; null before that. */
+  readonly roundTripMs: number | null
   /** Requests that have no answer: those that wait to be sent, and those on their way. */
   readonly outstanding: number
   /** False: it was not accepted, use {@link waitToSend}. Throws ERR_INVALID_VALUE, ERR_NOT_TRANSFERABLE. */

@@ -102,16 +102,28 @@ export type NetworkEvent =
   /** An actor crashed and was replaced. */
   | { readonly type: 'child.restarted'; readonly parent: string; readonly child: string; readonly cause: Cause }
   /**
-   * A handler of the application threw. Its session with this peer has ended; other sessions and peers are not
-   * affected.
+   * A handler of the application threw. Its session with this peer has ended; a message is taken all the same, and a
+   * request is answered with the error. Other sessions, names and peers are not affected.
    */
   | {
       readonly type: 'handler.failed'
       readonly peer: string
       readonly link: string
-      readonly session: string
+      /** Null for a handler of messages or requests. */
+      readonly session: string | null
+      /** The name of the message or request; null for a session. */
+      readonly name: string | null
       readonly cause: Cause
     }
+  /** A message has no handler. Once for each name; `metrics().messages.unhandled` counts them all. */
+  | {
+      readonly type: 'message.unhandled'
+      readonly peer: string
+      readonly name: string
+      readonly lengthBytes: number
+    }
+  /** A message was dropped: its name or headers are malformed, or it is longer than `limits.messageBytesMax`. */
+  | { readonly type: 'message.dropped'; readonly peer: string; readonly cause: Cause }
   | {
       readonly type: 'sessions.made'
       readonly group: string
@@ -144,6 +156,8 @@ export const networkEventTypes = [
   'peer.errored',
   'child.restarted',
   'handler.failed',
+  'message.unhandled',
+  'message.dropped',
   'sessions.made',
   'sessions.failed',
   'sessions.closed',

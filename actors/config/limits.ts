@@ -8,6 +8,7 @@ import { defaultMaxMessageLengthBytes } from '../../codec/limits.ts'
 import { formatValue } from '../../codec/format-value.ts'
 import { firstWindowBytes } from '../../protocol/native/lanes/credit.ts'
 import { defaultRetransmitBufferBytes } from '../../protocol/native/epoch/retransmit-buffer.ts'
+import { unansweredRequestsMax } from '../../protocol/native/messages/asked-requests.ts'
 import { checkNames, checkObject, invalid, timerMsMax } from '../base/checks.ts'
 
 export interface Limits {
@@ -68,6 +69,13 @@ export interface Limits {
    * belongs in a session or a stream. A longer one that arrives is dropped; a request is refused.
    */
   readonly messageBytesMax: number
+  /**
+   * Native: requests of one peer whose handlers run at once, and requests to one peer that wait to be sent. At most
+   * 1,024, which the protocol allows without an answer.
+   */
+  readonly requestsMax: number
+  /** Native: a request without a `timeoutMs` of its own. 30 s, as `makeSessions`. */
+  readonly requestTimeoutMs: number
   readonly sessionsPerPeerMax: number
   readonly connectionsPerPeerMax: number
   /** Bytes in a socket above which `send` waits. 256 KiB keeps a loopback connection busy while the reader runs. */
@@ -124,6 +132,8 @@ export const defaultLimits: Limits = {
   connectBurst: 20,
   maxMessageLengthBytes: defaultMaxMessageLengthBytes,
   messageBytesMax: mebibyte,
+  requestsMax: unansweredRequestsMax,
+  requestTimeoutMs: 30_000,
   sessionsPerPeerMax: 1024,
   connectionsPerPeerMax: 64,
   highWaterMarkBytes: 256 * 1024,
@@ -170,6 +180,8 @@ export function resolveLimits(overrides: LimitsOption | undefined, dialect: 'nat
     }
     if (name.endsWith('Ms') && value > timerMsMax)
       throw invalid(`limits.${name} must be at most ${timerMsMax} ms, got ${value}`)
+    if (name === 'requestsMax' && value > unansweredRequestsMax)
+      throw invalid(`limits.${name} must be at most ${unansweredRequestsMax}, got ${value}`)
     if (name === 'laneWindowBytes' && value > windowBytesMax)
       throw invalid(`limits.${name} must be at most ${windowBytesMax}, got ${value}`)
     const max = dialect === 'native' && name === 'maxMessageLengthBytes' ? helloMaxMessageLengthBytesMax : maxUint32

@@ -92,7 +92,7 @@ export class LinkNotifier {
 
   handlerFailed(session: string, reason: Cause): void {
     const { context, peer, spec } = this.#options
-    context.emit({ type: 'handler.failed', peer, link: spec.id, session, cause: reason })
+    context.emit({ type: 'handler.failed', peer, link: spec.id, session, name: null, cause: reason })
   }
 
   /** The peer has sent nothing for a while. */

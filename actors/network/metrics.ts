@@ -22,6 +22,8 @@ export interface NetworkMetrics {
     /** Links that wait for memory to send or to read. */
     readonly waitingLinks: number
   }
+  /** Messages that had no handler. */
+  readonly messages: { readonly unhandled: number }
   readonly peers: readonly PeerMetrics[]
 }
 
@@ -29,6 +31,8 @@ export interface PeerMetrics {
   readonly peer: string
   /** At least one link has a connection. */
   readonly isUp: boolean
+  /** Requests to the peer that are not answered. */
+  readonly requests: number
   /** The permanent links; none in mode `fail`, where each `makeSessions` call has its own. */
   readonly links: readonly LinkMetrics[]
 }
@@ -55,9 +59,11 @@ export function metricsOf(
       usedBytes: memory.usedBytes,
       waitingLinks: memory.waiting,
     },
+    messages: { unhandled: services.messaging.messages.unhandled },
     peers: services.peers.ids().map((peer) => {
       const links = services.baseLinks.of(peer).map(linkMetrics)
-      return { peer, isUp: links.some(({ isUp }) => isUp), links }
+      const requests = services.baseLinks.of(peer)[0]?.state.exchange?.outstanding ?? 0
+      return { peer, isUp: links.some(({ isUp }) => isUp), requests, links }
     }),
   }
 }

@@ -14,6 +14,7 @@ import { EventQueue } from '../base/event-queue.ts'
 import type { MissedEvents } from '../base/event-queue.ts'
 import { EventListeners } from './event-listeners.ts'
 import type { NetworkEvent, NetworkEventOf, NetworkEventType } from '../base/events.ts'
+import { NetworkMessages } from './network-messages.ts'
 import { metricsOf } from './metrics.ts'
 import type { NetworkMetrics } from './metrics.ts'
 import { causeOf, errorOf } from '../base/causes.ts'
@@ -34,7 +35,7 @@ export type SupervisorRef = ActorRefFrom<SupervisorLogic>
 const facades = new WeakMap<object, Network>()
 
 /** A running network: makes sessions with its peers and emits events. Create one with `createNetwork`. */
-export class Network {
+export class Network extends NetworkMessages {
   readonly #ref: SupervisorRef
   readonly #services: Services
   #state: 'starting' | 'ready' | 'stopped' | 'failed' = 'starting'
@@ -47,6 +48,7 @@ export class Network {
   readonly #queues = new Set<EventQueue>()
 
   private constructor(ref: SupervisorRef, services: Services) {
+    super(services)
     this.#ref = ref
     this.#services = services
     this.#listeners = new EventListeners(ref, services.environment.log)

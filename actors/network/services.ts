@@ -2,6 +2,7 @@
  * Owns: what all actors of one network share: environment, options, timer wheel, open claims, events, counters.
  * Independent of: any actor. There is no module state: each network of a process has its own services.
  */
+import { Messaging } from '../messaging/messaging.ts'
 import { sanitizeData } from '../../codec/sanitize.ts'
 import type { AnyActorRef, AnyEventObject } from '../../machines/xstate.ts'
 import type { Dialect } from '../../protocol/dialect.ts'
@@ -71,6 +72,7 @@ export class Services implements SessionContext {
   /** Set by the supervisor. */
   notifyPeer: (peer: string, event: AnyEventObject) => void = () => {}
   readonly fatalFailures: FatalFailures
+  readonly messaging: Messaging
   readonly #diagnostics: ConnectDiagnostics
 
   constructor(environment: Environment, options: ResolvedOptions, peers: PeerTable) {
@@ -114,6 +116,7 @@ export class Services implements SessionContext {
     })
     this.writes = new WriteScheduler(environment.clock)
     this.nowMs = () => environment.clock.nowMs()
+    this.messaging = new Messaging(this)
   }
 
   actorStarted(ref: AnyActorRef): void {

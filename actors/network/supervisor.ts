@@ -233,6 +233,7 @@ class SupervisorBody implements Body {
   drain(): void {
     const { services } = this
     const { limits, dialect } = services.options
+    services.messaging.drain()
     const peers = [...services.baseLinks.entries()]
     let unsettled = peers.length
     const settled = (peer: string): void => {
@@ -265,9 +266,10 @@ class SupervisorBody implements Body {
   }
 
   #closeBaseLinks(): void {
-    this.services.baseLinks.close(
-      errorOf(this.services.failure ?? cause('ERR_NETWORK_STOPPED', 'the network has stopped')),
-    )
+    const { services } = this
+    const error = errorOf(services.failure ?? cause('ERR_NETWORK_STOPPED', 'the network has stopped'))
+    services.baseLinks.close(error)
+    services.messaging.end(error)
   }
 
   notifyStopped(): void {

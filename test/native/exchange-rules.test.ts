@@ -98,7 +98,7 @@ describe('any order of events', () => {
         const open: IncomingRequest[] = []
         const serve = (): void =>
           pair.bob.exchange.setReceiver({
-            onMessage: () => {},
+            onMessage: () => true,
             onBadMessage: () => {},
             onRequest: (request) => {
               reached.set(request.name, (reached.get(request.name) ?? 0) + 1)

@@ -35,6 +35,7 @@ export class Served {
       onMessage: (name, headers, bytes) => {
         this.messages.push({ name, headers: Object.fromEntries(headers), text: bytes.toString('latin1') })
         if (this.holds) this.held.push(exchange.holdMessage())
+        return true
       },
       onBadMessage: (why) => void this.bad.push(why),
       onRequest: (request) => {

@@ -98,7 +98,8 @@ const bytesFrames: FrameEncoder<Buffer> = {
 
 function streamLane(id: number): SendingLane {
   const credit = new SendCredit(0)
-  return { id, end: null, credit, waiting: new Deque(), long: null, cutOff: null, encoded: 0, lastFrame: 0 }
+  const own = { isOwed: false, waiting: new Deque<never>(), long: null, cutOff: null, encoded: 0, lastFrame: 0 }
+  return { id, end: null, credit, ...own }
 }
 
 describe('the outbox with frames of streams', () => {

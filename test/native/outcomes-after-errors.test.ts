@@ -84,6 +84,7 @@ class End {
       epoch,
       laneWindowBytes: firstWindowBytes,
       maxMessageLengthBytes: 1 << 24,
+      messageBytesMax: 1 << 20,
       memory: new NodeMemory().open(),
       sendQueueBytesMax: 1e9,
       sendQueueValuesMax: 1e6,

@@ -92,6 +92,7 @@ export class PiecesBench {
       epoch: epoch(1, 2),
       laneWindowBytes: pieceBytes,
       maxMessageLengthBytes,
+      messageBytesMax: 1 << 20,
       memory: node.open(peer),
       sendQueueBytesMax: 1e9,
       sendQueueValuesMax: 1e6,

@@ -15,6 +15,7 @@ const root = new URL('../../', import.meta.url)
 /** Bounds that one class keeps, with a test beside it: another kind of figure, or not a bound of input. */
 const keptElsewhere = new Set([
   'maxFrameCost',
+  'unhandledNamesMax',
   'maxTimerMs',
   'staleBootIdMax',
   'keyFileLengthBytesMax',

@@ -94,6 +94,10 @@ export class NativeMember {
     return this.events.filter((event): event is Extract<NetworkEvent, { type: T }> => event.type === type)
   }
 
+  get services(): Services {
+    return supervisorServices(this.network.ref) as Services
+  }
+
   /** The carrier of a scene in memory. */
   get faults(): FaultyTransport {
     return this.transport as FaultyTransport

@@ -19,7 +19,7 @@ function checked(network: Network): void {
     expectTypeOf(event).toEqualTypeOf<{ readonly type: 'peer.up'; readonly peer: string }>(),
   )
   network.on('handler.failed', ({ peer, session, cause }) =>
-    expectTypeOf({ peer, session, cause }).toEqualTypeOf<{ peer: string; session: string; cause: Cause }>(),
+    expectTypeOf({ peer, session, cause }).toEqualTypeOf<{ peer: string; session: string | null; cause: Cause }>(),
   )
   const onReady = ({ url }: { readonly url: string | null }): void => expect(url).toBeNull()
   network.off('network.ready', onReady)

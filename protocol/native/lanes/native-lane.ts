@@ -43,6 +43,7 @@ export class LinkResetError extends StatewireError {
 }
 
 export class NativeLane extends Lane implements SendingLane, ReceivingLane {
+  readonly isOwed = false
   readonly credit: SendCredit
   readonly window: ReceiveWindow
   readonly memory: LaneMemory

@@ -41,8 +41,8 @@ export interface NativeLinkOptions extends OutboxOptions {
   readonly epoch: LinkEpoch
   readonly laneWindowBytes: number
   readonly maxMessageLengthBytes: number
-  /** The longest body of a message, request or answer that is sent or taken; 1 MiB by default. */
-  readonly messageBytesMax?: number
+  /** The longest body of a message, request or answer that is sent or taken. */
+  readonly messageBytesMax: number
   readonly keepAlive: KeepAliveOptions
   /**
    * Memory for values that span chunks, reused and shared by the links of a node. Without it each link has a little of

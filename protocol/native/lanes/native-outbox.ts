@@ -28,7 +28,6 @@ import { WriteBatch } from './write-batch.ts'
  * link among many (docs/performance.md). Less than the longest value that any peer accepts.
  */
 const allowanceQuantumBytes = 16 * 1024
-const noop = (): void => {}
 
 export interface OutboxOptions extends SendQueueOptions {
   readonly peer: string
@@ -132,8 +131,7 @@ export class NativeOutbox implements Outbound {
   }
 
   /**
-   * Life of a byte 2/12: encodes a paying frame into the write batch. False: it was not accepted, use {@link
-   * waitToSend}.
+   * Life of a byte 2/12: encodes a paying frame into the write batch. @returns whether; else use {@link waitToSend}
    * @param transfer the content's memory is taken over instead of copied. Throws ERR_INVALID_VALUE,
    *   ERR_NOT_TRANSFERABLE.
    * @param whole not accepted if it is sent in Pieces, of which only the first would be encoded
@@ -167,9 +165,8 @@ export class NativeOutbox implements Outbound {
 
   /** What waits on other lanes does so for credit, or takes turns a Piece each. */
   #canOvertake(lane: SendingLane): boolean {
-    return (
-      this.#isFlowing && this.#refusal === null && lane.waiting.length === 0 && lane.long === null && this.#isAdmitted()
-    )
+    const isFirst = lane.waiting.length === 0 && lane.long === null
+    return this.#isFlowing && isFirst && this.#refusalOf(lane) === null && this.#isAdmitted()
   }
 
   /** It is accepted with its first Piece. The others take their turns. */
@@ -185,8 +182,8 @@ export class NativeOutbox implements Outbound {
     const costBytes = this.#queue.reserve(lane, lengthBytes, false)
     if (typeof costBytes !== 'number') return false
     let failure: Error | null = null
-    const onFailed = (error: Error): void => void (failure = error)
-    const send = this.#encodePending(lane, encoder, content, costBytes, noop, onFailed, transfer)
+    const failed = (error: Error): void => void (failure = error)
+    const send = this.#encodePending(lane, encoder, content, costBytes, () => {}, failed, transfer)
     this.#allowanceBytes = 0
     this.#queue.add(lane, send)
     this.#turns.sendPiece(lane, send)
@@ -203,17 +200,22 @@ export class NativeOutbox implements Outbound {
     this.#allowanceBytes = Math.max(0, Math.min(allowanceQuantumBytes, this.#room.leftBytes(costBytes), admitted))
   }
 
+  #refusalOf(lane: SendingLane): Error | null {
+    return lane.isOwed ? null : this.#refusal
+  }
+
   endAllowance(): void {
     this.#allowanceBytes = 0
   }
 
   /** Not accepted now. Throws if it never will be. */
   #notNow(lane: SendingLane): false {
-    if (this.#refusal !== null && lane.end === null) throw this.#refusal
+    const refusal = this.#refusalOf(lane)
+    if (refusal !== null && lane.end === null) throw refusal
     return false
   }
 
-  /** As {@link trySendFrame}. The returned function withdraws. @param isOwed it waits however much waits already */
+  /** Arguments and errors as {@link trySendFrame}. The returned function withdraws the frame if it still waits. */
   waitToSend<Content>(
     lane: SendingLane,
     encoder: FrameEncoder<Content>,
@@ -221,11 +223,10 @@ export class NativeOutbox implements Outbound {
     resolve: () => void,
     reject: (error: Error) => void,
     transfer = false,
-    isOwed = false,
   ): () => boolean {
-    const refusal = lane.end ?? this.#refusal
+    const refusal = lane.end ?? this.#refusalOf(lane)
     const lengthBytes = refusal === null ? encoder.lengthBytes(content) : 0
-    const costBytes = refusal ?? this.#queue.reserve(lane, lengthBytes, lane.waiting.length === 0, isOwed)
+    const costBytes = refusal ?? this.#queue.reserve(lane, lengthBytes, lane.waiting.length === 0)
     if (typeof costBytes !== 'number') {
       reject(costBytes)
       return () => false
@@ -235,8 +236,7 @@ export class NativeOutbox implements Outbound {
     this.#allowanceBytes = 0
     this.#epoch.valueWaits(this.#options.nowMs())
     if (!this.#epoch.isUp) this.#hooks().requestTimer()
-    const isFirst = this.#queue.next(lane) === send
-    if (isFirst && this.#isFlowing && lane.credit.canSend && this.#isAdmitted()) {
+    if (this.#queue.next(lane) === send && this.#isFlowing && lane.credit.canSend && this.#isAdmitted()) {
       if (send.long !== null) this.sendWaiting()
       // If room alone is missing, nothing else will ask for it.
       else this.#turns.waitForRoom()
@@ -364,7 +364,7 @@ export class NativeOutbox implements Outbound {
   refuse(error: Error): void {
     this.#refusal ??= error
     this.#allowanceBytes = 0
-    for (const lane of this.#queue.lanes) this.#queue.reject(lane, error)
+    for (const lane of this.#queue.lanes) if (!lane.isOwed) this.#queue.reject(lane, error)
   }
 
   /** The retransmit buffer holds less. */

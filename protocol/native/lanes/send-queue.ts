@@ -51,20 +51,19 @@ export class SendQueue {
   /**
    * Reserves memory for one more frame. @returns what it costs, or why it must not wait
    * @param mayOverdraw whether it is reserved even if there is no memory
-   * @param isOwed it waits whatever waits already: what it answers is bounded
    */
-  reserve(lane: SendingLane, frameLengthBytes: number, mayOverdraw: boolean, isOwed = false): number | StatewireError {
+  reserve(lane: SendingLane, frameLengthBytes: number, mayOverdraw: boolean): number | StatewireError {
     const { memory, sendQueueBytesMax, sendQueueValuesMax } = this.#options
     const costBytes = queuedBytes(frameLengthBytes) + overheadBytes
     const isFull = this.#sends >= sendQueueValuesMax || (this.#sends > 0 && this.#bytes + costBytes > sendQueueBytesMax)
-    if (isFull && !isOwed) {
+    if (isFull && !lane.isOwed) {
       const waiting = `${this.#sends} values (${this.#bytes} bytes)`
       return new StatewireError(
         'ERR_SEND_QUEUE_FULL',
         `${waiting} wait to be sent already; await send() before the next`,
       )
     }
-    if (memory.queueValue(costBytes, mayOverdraw || isOwed)) return costBytes
+    if (memory.queueValue(costBytes, mayOverdraw || lane.isOwed)) return costBytes
     return new StatewireError(
       'ERR_SEND_QUEUE_FULL',
       `the memory budget of the node is used up, and a value waits to be sent on session ${lane.id} already; ` +

@@ -111,6 +111,8 @@ export interface SendingLane {
   readonly id: number
   /** Why the lane has ended, or null. */
   readonly end: Error | null
+  /** Its frames answer the peer: they may wait whatever waits already, and leave also while this side leaves. */
+  readonly isOwed: boolean
   /** What this side may still send. */
   readonly credit: SendCredit
   readonly waiting: Deque<PendingSend>

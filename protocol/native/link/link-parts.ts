@@ -22,9 +22,6 @@ import { ControlLane } from './control-lane.ts'
 import { LinkUpkeep } from './link-upkeep.ts'
 import { SetupLane } from './setup-lane.ts'
 
-/** 1 MiB, as for a message of NATS: while its Pieces arrive, the next message waits. */
-export const defaultMessageBytesMax = 1024 * 1024
-
 interface LinkShared {
   readonly counters: LinkCounters
   readonly kept: KeptViews
@@ -93,7 +90,7 @@ export function createLinkParts(options: NativeLinkOptions, { counters, kept, ho
           guard,
           counters,
           maxMessageLengthBytes: options.maxMessageLengthBytes,
-          messageBytesMax: options.messageBytesMax ?? defaultMessageBytesMax,
+          messageBytesMax: options.messageBytesMax,
           isUp: () => epoch.isUp,
         })
       : null

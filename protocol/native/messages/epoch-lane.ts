@@ -3,6 +3,7 @@
  * it. The lane exists as long as its link; its balances begin again with each epoch.
  * Independent of: frames, and what it carries.
  */
+import { responsesLane } from '../../../codec/native-frames.ts'
 import { Deque } from '../../deque.ts'
 import { ReceiveWindow, SendCredit } from '../lanes/credit.ts'
 import type { AdoptedWindows } from '../lanes/lane-kind.ts'
@@ -14,6 +15,7 @@ import type { LinkMemory } from '../memory/node-memory.ts'
 
 export class EpochLane implements SendingLane, ReceivingLane {
   readonly id: number
+  readonly isOwed: boolean
   end: Error | null = null
   credit: SendCredit
   window: ReceiveWindow
@@ -36,6 +38,7 @@ export class EpochLane implements SendingLane, ReceivingLane {
     createCredit = (_lane: EpochLane, bytes: number): SendCredit => new SendCredit(bytes),
   ) {
     this.id = id
+    this.isOwed = id === responsesLane
     this.#link = link
     this.#createCredit = createCredit
     this.memory = new LaneMemory(link, 0)

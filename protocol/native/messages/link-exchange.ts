@@ -73,8 +73,7 @@ export class LinkExchange implements Exchange, LaneKindHandler {
   #receiver: ExchangeReceiver | null = null
   #lastName: { readonly bytes: Buffer; readonly text: string } = { bytes: nothing, text: '' }
   readonly #tooLong: TooLongFrames
-  /** Pieces that have arrived, less one for each frame. */
-  #furtherPieces = 0
+  #carriedFrames = 0
   /** Set while `onMessage` runs. */
   #arriving: Arrived | null = null
   #isHeld = false
@@ -89,6 +88,10 @@ export class LinkExchange implements Exchange, LaneKindHandler {
 
   get isUp(): boolean {
     return this.#options.isUp()
+  }
+
+  get roundTripMs(): number | null {
+    return this.#options.credit.roundTripMs()
   }
 
   get outstanding(): number {
@@ -114,9 +117,11 @@ export class LinkExchange implements Exchange, LaneKindHandler {
     return this.#options.outbox.waitToSend(this.#messages, preparedFrames, frame, resolve, reject)
   }
 
-  #prepared({ name, headers, bytes }: OutgoingMessage, ownership: Ownership): PreparedFrame {
+  #prepared(message: OutgoingMessage, ownership: Ownership): PreparedFrame {
+    const { name, headers, bytes } = message
     this.#checkBody(bytes, 'a message')
-    const head = encodeMessageHeader({ name, headers, payloadLengthBytes: bytes.length })
+    const head = message.head ?? encodeMessageHeader({ name, headers, payloadLengthBytes: bytes.length })
+    if (ownership === 'shared') message.head = head
     return { head, payload: bytes, ownership }
   }
 
@@ -151,7 +156,7 @@ export class LinkExchange implements Exchange, LaneKindHandler {
   // Receiving.
 
   get carriedFrames(): number {
-    return this.#furtherPieces
+    return this.#carriedFrames
   }
 
   mayBegin(laneId: number): void {
@@ -201,7 +206,7 @@ export class LinkExchange implements Exchange, LaneKindHandler {
     if (lane.longArriving === null && this.#dropTooLong(lane, piece, wireBytes, nowMs)) return
     const frame = this.#options.longFrames.piece(lane, laneKindOf(lane.id), piece)
     if (frame === null) {
-      this.#furtherPieces++
+      this.#carriedFrames++
       return
     }
     const arrived = { lane, wireBytes: frame.wireBytes, frame }
@@ -226,9 +231,7 @@ export class LinkExchange implements Exchange, LaneKindHandler {
     arrived: Arrived,
     nowMs: number,
   ): void {
-    const { counters } = this.#options
-    counters.valuesReceived++
-    counters.bytesReceived += arrived.wireBytes
+    this.#carriedFrames++
     if (descriptor === nativeDescriptors.Message)
       this.#onMessage(decodeMessage(buffer, bodyStart, bodyEnd), arrived, nowMs)
     else if (descriptor === nativeDescriptors.Request)
@@ -249,7 +252,8 @@ export class LinkExchange implements Exchange, LaneKindHandler {
     this.#arriving = arrived
     this.#isHeld = false
     const { window } = arrived.lane
-    receiver.onMessage(content.name, content.headers, own(body.bytes, arrived))
+    const isHandled = receiver.onMessage(content.name, content.headers, own(body.bytes, arrived))
+    if (!isHandled) this.#options.counters.framesDropped++
     this.#arriving = null
     if (!this.#isHeld) this.#taken(arrived, window)
   }

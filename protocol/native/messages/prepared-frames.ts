@@ -4,6 +4,7 @@
  */
 import { FrameInPieces } from '../../../codec/frame-in-pieces.ts'
 import type { EncodedFrame } from '../../../codec/frame-writer.ts'
+import { largeFrameThresholdBytes } from '../../../codec/limits.ts'
 import { transferPayload } from '../../../codec/transfer.ts'
 import type { Ownership } from '../../exchange.ts'
 import type { FrameEncoder } from '../lanes/sending-lane.ts'
@@ -21,9 +22,14 @@ export interface PreparedFrame {
 export const preparedFrames: FrameEncoder<PreparedFrame> = {
   lengthBytes: ({ head, payload }) => head.length + payload.length,
   write: (writer, _lane, frame) =>
-    frame.ownership === 'copy' ? writer.writeParts(frame.head, frame.payload) : writer.writeEncoded(encoded(frame)),
+    isCopied(frame) ? writer.writeParts(frame.head, frame.payload) : writer.writeEncoded(encoded(frame)),
   encode: (_writer, _lane, frame) => encoded(frame),
   encodeLong: (_writer, lane, frame) => FrameInPieces.ofParts(lane, frame.head, ownPayload(frame), frame.refresh),
+}
+
+/** A short payload costs less to copy than a gathered write. */
+function isCopied({ ownership, payload }: PreparedFrame): boolean {
+  return ownership === 'copy' || (ownership === 'shared' && payload.length < largeFrameThresholdBytes)
 }
 
 function encoded(frame: PreparedFrame): EncodedFrame {

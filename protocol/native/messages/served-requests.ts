@@ -118,7 +118,7 @@ export class ServedRequests {
     try {
       // One in Pieces always waits: its last Piece says when it is sent.
       if (this.#outbox.trySendFrame(this.lane, preparedFrames, frame, false, true)) onSent()
-      else this.#outbox.waitToSend(this.lane, preparedFrames, frame, onSent, onFailed, false, true)
+      else this.#outbox.waitToSend(this.lane, preparedFrames, frame, onSent, onFailed)
     } catch (error) {
       onFailed(error as Error)
     }

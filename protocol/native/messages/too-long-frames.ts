@@ -8,7 +8,7 @@ import { laneKindOf } from '../../../codec/native-frames.ts'
 import { LongFrameSizes } from '../lanes/long-frame.ts'
 
 /** All fields of a frame before its payload, the texts of an error included. */
-const fieldsLengthBytesMax = 2048 + nameLengthBytesMax + headersLengthBytesMax
+const fieldsRoomBytes = 2048 + nameLengthBytesMax + headersLengthBytesMax
 
 export interface TooLongFrame {
   readonly sizes: LongFrameSizes
@@ -39,8 +39,8 @@ export class TooLongFrames {
     let frame = this.#byLane.get(laneId)
     if (frame === undefined) {
       const sizes = new LongFrameSizes(laneKindOf(laneId), piece, this.#maxMessageLengthBytes)
-      if (sizes.lengthBytes <= this.#bodyBytesMax + fieldsLengthBytesMax) return null
-      frame = { sizes, first: Buffer.from(piece.subarray(0, Math.min(piece.length, fieldsLengthBytesMax))) }
+      if (sizes.lengthBytes <= this.#bodyBytesMax + fieldsRoomBytes) return null
+      frame = { sizes, first: Buffer.from(piece.subarray(0, Math.min(piece.length, fieldsRoomBytes))) }
       this.#byLane.set(laneId, frame)
     }
     frame.sizes.arrive(piece.length)

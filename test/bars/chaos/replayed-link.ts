@@ -86,6 +86,7 @@ export class ReplayedSide {
       epoch,
       laneWindowBytes: limits.laneWindowBytes,
       maxMessageLengthBytes: limits.maxMessageLengthBytes,
+      messageBytesMax: 1 << 20,
       sendQueueBytesMax: 1,
       sendQueueValuesMax: 1,
       keepAlive: defaultKeepAlive,

@@ -95,6 +95,7 @@ export class NativeRig implements LinkHooks {
       epoch,
       laneWindowBytes: limits.laneWindowBytes,
       maxMessageLengthBytes,
+      messageBytesMax: 1 << 20,
       sendQueueBytesMax: 1024 * 1024,
       sendQueueValuesMax: 1024,
       keepAlive: defaultKeepAlive,

@@ -23,7 +23,6 @@ import * as memoryBudget from '../../../protocol/native/memory/memory-budget.ts'
 import * as replayWindow from '../../../protocol/native/epoch/retransmit-buffer.ts'
 import * as setupPeer from '../../../protocol/native/setup/setup-peer.ts'
 import * as askedRequests from '../../../protocol/native/messages/asked-requests.ts'
-import * as linkParts from '../../../protocol/native/link/link-parts.ts'
 import * as peerStreamIds from '../../../protocol/native/lanes/peer-stream-ids.ts'
 import type { Bar, BarContext } from '../bar.ts'
 import { outcomeOf } from './limits/case.ts'
@@ -52,7 +51,6 @@ const tables: readonly Readonly<Record<string, unknown>>[] = [
   setupPeer,
   peerStreamIds,
   askedRequests,
-  linkParts,
   { dateMsMax, keptEncoderLengthBytesMax, heldPerLongFrameByteMax, loopLengthMax, nanosecondsMax, seconds34Max },
 ]
 

@@ -33,6 +33,7 @@ function mostOf(name: keyof Limits): number {
   if (name.endsWith('Ms')) return timerMsMax
   if (name === 'laneWindowBytes') return windowBytesMax
   if (name === 'maxMessageLengthBytes') return helloMaxMessageLengthBytesMax
+  if (name === 'requestsMax') return 1024
   return name === 'replayWindowBytes' || name === 'streamsMax' ? 0xffff_ffff : Number.MAX_SAFE_INTEGER
 }
 

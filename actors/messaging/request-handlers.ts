@@ -1,0 +1,221 @@
+/**
+ * Owns: the handlers of requests: which one runs, how many at once, and how its result or its error is answered.
+ * Independent of: links; who may ask is decided before.
+ */
+import { StatewireError } from '../../codec/errors.ts'
+import { formatValue } from '../../codec/format-value.ts'
+import type { IncomingRequest } from '../../protocol/exchange.ts'
+import { invalid } from '../base/checks.ts'
+import type { Clock } from '../base/environment.ts'
+import type { Deadline, TimerWheel } from '../base/timer-wheel.ts'
+import { checkName, headersOf, reservedPrefix } from './content.ts'
+import type { Headers } from './content.ts'
+
+export interface RequestHandlersOptions {
+  readonly clock: Clock
+  readonly wheel: TimerWheel
+  /** Of one peer, at once. */
+  readonly requestsMax: number
+  /** The longest answer. */
+  readonly messageBytesMax: number
+  onFailed(peer: string, name: string, error: unknown): void
+}
+
+/** What a handler gets. `signal`, `deadline` and `headers` are made when they are read. */
+export class RequestContext {
+  readonly peer: string
+  readonly name: string
+  /** They belong to the handler. */
+  readonly bytes: Buffer
+  readonly #request: IncomingRequest
+  readonly #options: RequestHandlersOptions
+  #controller: AbortController | null = null
+  #timer: Deadline | null = null
+  #isGivenUp = false
+
+  constructor(peer: string, request: IncomingRequest, options: RequestHandlersOptions) {
+    this.peer = peer
+    this.name = request.name
+    this.bytes = request.bytes
+    this.#request = request
+    this.#options = options
+  }
+
+  get headers(): Headers {
+    return headersOf(this.#request.headers)
+  }
+
+  /** When the caller gives up, in milliseconds since 1970 by the clock of this machine; null if it never does. */
+  get deadline(): number | null {
+    const leftMs = this.#leftMs()
+    return leftMs === null ? null : this.#options.clock.wallMs() + leftMs
+  }
+
+  /** Aborts when the caller cancels, when its time is over, or when the answer cannot reach it any more. */
+  get signal(): AbortSignal {
+    if (this.#controller === null) {
+      this.#controller = new AbortController()
+      const leftMs = this.#leftMs()
+      if (this.#isGivenUp) this.#controller.abort()
+      else if (leftMs !== null) this.#timer = this.#options.wheel.schedule(leftMs, () => this.giveUp())
+    }
+    return this.#controller.signal
+  }
+
+  #leftMs(): number | null {
+    const { timeLeftMs, arrivedAtMs } = this.#request
+    return timeLeftMs === null ? null : arrivedAtMs + timeLeftMs - this.#options.clock.nowMs()
+  }
+
+  /** @internal */
+  giveUp(): void {
+    this.#isGivenUp = true
+    this.#timer?.cancel()
+    this.#controller?.abort(new StatewireError('ERR_CANCELLED', `${this.peer} does not wait for the answer any more`))
+  }
+
+  /** @internal The handler has returned. */
+  end(): void {
+    this.#timer?.cancel()
+  }
+}
+
+/** What a handler may return. Text is sent as UTF-8. */
+export type HandlerResult = Uint8Array | string
+export type RequestHandler = (request: RequestContext) => HandlerResult | Promise<HandlerResult>
+
+export interface RequestHandlerOptions {
+  /** Handlers of this name that run at once, over all peers; further requests are refused. No limit by default. */
+  readonly concurrency?: number | undefined
+}
+
+interface Entry {
+  readonly handler: RequestHandler
+  readonly concurrency: number
+  running: number
+}
+
+export class RequestHandlers {
+  readonly #options: RequestHandlersOptions
+  readonly #byName = new Map<string, Entry>()
+  /** Handlers that run, by peer. */
+  readonly #running = new Map<string, number>()
+  /** Why new requests are refused; null while they are not. */
+  refusal: string | null = null
+
+  constructor(options: RequestHandlersOptions) {
+    this.#options = options
+  }
+
+  /**
+   * @throws StatewireError ERR_INVALID_OPTION, ERR_HANDLER_EXISTS
+   * @returns a function that removes the handler; what it has begun goes on
+   */
+  add(name: string, handler: RequestHandler, options: RequestHandlerOptions = {}, isReserved = false): () => void {
+    checkName(name, isReserved)
+    const { concurrency = Infinity } = options
+    if (concurrency !== Infinity && (!Number.isSafeInteger(concurrency) || concurrency < 1))
+      throw invalid(`concurrency must be a whole number of at least 1, got ${formatValue(concurrency)}`)
+    if (this.#byName.has(name))
+      throw new StatewireError(
+        'ERR_HANDLER_EXISTS',
+        `requests with the name ${JSON.stringify(name)} have a handler already; remove it first`,
+      )
+    const entry: Entry = { handler, concurrency, running: 0 }
+    this.#byName.set(name, entry)
+    return () => {
+      if (this.#byName.get(name) === entry) this.#byName.delete(name)
+    }
+  }
+
+  /** Runs the handler of a request, or answers why none runs. Never throws. */
+  run(peer: string, request: IncomingRequest): void {
+    const entry = this.#byName.get(request.name)
+    const running = this.#running.get(peer) ?? 0
+    const { clock, requestsMax } = this.#options
+    if (entry === undefined) {
+      const isReserved = request.name.startsWith(reservedPrefix)
+      return request.fail('no-handler', '', isReserved ? 'this version does not have it' : 'the name has no handler')
+    }
+    if (this.refusal !== null) return request.fail('refused', 'stopping', this.refusal)
+    if (running >= requestsMax)
+      return request.fail('refused', 'busy', `${requestsMax} requests of this peer are running (limits.requestsMax)`)
+    if (entry.running >= entry.concurrency)
+      return request.fail('refused', 'busy', `${entry.concurrency} requests with this name are running`)
+    const { timeLeftMs, arrivedAtMs } = request
+    if (timeLeftMs !== null && clock.nowMs() - arrivedAtMs >= timeLeftMs)
+      return request.fail('too-late', '', 'its time was over before a handler was called')
+    this.#running.set(peer, running + 1)
+    entry.running++
+    const context = new RequestContext(peer, request, this.#options)
+    request.onCancel = () => {
+      context.giveUp()
+      // The caller waits no more. What the handler still returns is dropped.
+      request.fail('cancelled', '', '')
+    }
+    let result: unknown
+    try {
+      result = entry.handler(context)
+    } catch (error) {
+      return this.#failed(entry, context, request, error)
+    }
+    if (result instanceof Promise || (typeof result === 'object' && result !== null && 'then' in result))
+      Promise.resolve(result).then(
+        (value) => this.#answered(entry, context, request, value),
+        (error: unknown) => this.#failed(entry, context, request, error),
+      )
+    else this.#answered(entry, context, request, result)
+  }
+
+  #ended(entry: Entry, context: RequestContext): void {
+    entry.running--
+    const left = (this.#running.get(context.peer) ?? 1) - 1
+    if (left === 0) this.#running.delete(context.peer)
+    else this.#running.set(context.peer, left)
+    context.end()
+  }
+
+  #answered(entry: Entry, context: RequestContext, request: IncomingRequest, value: unknown): void {
+    this.#ended(entry, context)
+    const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value
+    const { messageBytesMax } = this.#options
+    if (!(bytes instanceof Uint8Array))
+      return this.#report(
+        context,
+        request,
+        new StatewireError(
+          'ERR_HANDLER_FAILED',
+          `a request handler must return bytes or a string ('' for an empty answer), got ${formatValue(value)}`,
+        ),
+        'bad-result',
+      )
+    if (bytes.length > messageBytesMax)
+      return this.#report(
+        context,
+        request,
+        new StatewireError(
+          'ERR_INVALID_VALUE',
+          `an answer of ${bytes.length} bytes is longer than limits.messageBytesMax (${messageBytesMax})`,
+        ),
+        'too-long',
+      )
+    request.answer(bytes)
+  }
+
+  #failed(entry: Entry, context: RequestContext, request: IncomingRequest, error: unknown): void {
+    this.#ended(entry, context)
+    const { code } = (typeof error === 'object' && error !== null ? error : {}) as { code?: unknown }
+    this.#report(context, request, error, typeof code === 'string' ? code : '')
+  }
+
+  #report({ peer, name }: RequestContext, request: IncomingRequest, error: unknown, code: string): void {
+    const data: unknown = (error as { data?: unknown } | null | undefined)?.data
+    const message = error instanceof Error ? error.message : formatValue(error)
+    request.fail('failed', code, message, data instanceof Uint8Array ? data : undefined)
+    this.#options.onFailed(peer, name, error)
+  }
+
+  end(): void {
+    this.#byName.clear()
+  }
+}
