@@ -3,6 +3,7 @@
  * Independent of: frames, back-off, and the handshake of a connection.
  *
  * down.requesting dialer: has asked the reconnector for a dial
+ *   down.paused       not wanted: only the peer may dial, if at all
  *   down.expecting    acceptor: waits for the listener to bring a socket for (peer, connection id)
  *   connecting        has a connection that is not authenticated
  *   ready             authenticated; waits until its sessions exist. Skipped where bytes are read at once
@@ -18,6 +19,8 @@ export interface LinkFacts {
   readonly peer: string
   readonly linkIndex: number
   readonly role: 'dialer' | 'acceptor'
+  /** This side dials, or waits for a dial as usual. Otherwise it only takes the peer's dials. */
+  readonly isWanted: boolean
   /** Identifies the current lanes on the wire; null in a dialect that does not resume. */
   readonly epoch: string | null
   /** The index of its current connection, counted from 1; 0 before the first. */
@@ -49,6 +52,9 @@ export type LinkEvent<Offer = unknown> =
   | { readonly type: 'reconnector.restarted' }
   | { readonly type: 'link.wanted' }
   | { readonly type: 'link.retry' }
+  /** The peer's desired state has changed. */
+  | { readonly type: 'link.resume' }
+  | { readonly type: 'link.pause'; readonly cause: Cause }
   | { readonly type: 'link.unwanted'; readonly cause: Cause }
   | ChildEvent
   | DeadlinePassed
@@ -73,6 +79,7 @@ export const linkActions = [
   'failConnection',
   'dropConnection',
   'closeConnection',
+  'pauseConnection',
   'notifyFailed',
   'recordRestart',
   'escalate',
@@ -91,6 +98,7 @@ export const linkMachine = setup({
   actions: placeholders(linkActions),
   guards: {
     readsAtOnce: ({ context }) => context.facts.readsAtOnce,
+    isPaused: ({ context }) => !context.facts.isWanted,
     isDialer: ({ context }) => context.facts.role === 'dialer',
     mayReconnect: ({ context, event }) =>
       event.type === 'connection.closed' && (context.facts.onConnectionLost === 'reconnect' || !event.authenticated),
@@ -108,6 +116,8 @@ export const linkMachine = setup({
     'pump.failed': { actions: 'failConnection' },
     // The peer does not have this link any more.
     'link.unwanted': { actions: 'dropConnection' },
+    // Goodbye, if the connection is up. The link stays.
+    'link.pause': { actions: 'pauseConnection' },
     'connection.closed': [
       { guard: 'mayReconnect', target: '.down', actions: 'recordLost' },
       { target: '.failed', actions: 'recordLost' },
@@ -117,7 +127,23 @@ export const linkMachine = setup({
     down: {
       initial: 'deciding',
       states: {
-        deciding: { always: [{ guard: 'isDialer', target: 'requesting' }, { target: 'expecting' }] },
+        deciding: {
+          always: [
+            { guard: 'isPaused', target: 'paused' },
+            { guard: 'isDialer', target: 'requesting' },
+            { target: 'expecting' },
+          ],
+        },
+        paused: {
+          description: 'This side does not dial. It takes the dials of a peer that is connected on demand.',
+          tags: resting,
+          entry: 'openClaim',
+          on: {
+            'link.claimed': '#link.accepting',
+            'link.resume': 'deciding',
+            'link.pause': {},
+          },
+        },
         requesting: {
           description:
             'The reconnector grants a dial no later than the back-off cap; if the request is lost, it is sent again. ' +
@@ -132,6 +158,8 @@ export const linkMachine = setup({
             'reconnector.restarted': { actions: 'requestDial' },
             'link.wanted': { actions: 'requestOnce' },
             'link.retry': { actions: 'retryNow' },
+            'link.resume': 'deciding',
+            'link.pause': 'deciding',
             'deadline.passed': { target: 'requesting', reenter: true },
           },
         },
@@ -140,7 +168,7 @@ export const linkMachine = setup({
           tags: resting,
           entry: 'openClaim',
           exit: 'closeClaim',
-          on: { 'link.claimed': { target: '#link.accepting' } },
+          on: { 'link.claimed': { target: '#link.accepting' }, 'link.resume': 'deciding', 'link.pause': 'deciding' },
         },
       },
     },

@@ -125,7 +125,7 @@ async function measure(folder) {
   const relay = new Relay()
   const port = await relay.listen(Number(new URL(alice.url).port))
   await counter.take()
-  const bob = createNetwork({ identity: bobKey, peers: [{ id: aliceKey.id, url: `tls://127.0.0.1:${port}` }] })
+  const bob = createNetwork({ identity: bobKey, peers: [{ id: aliceKey.id, urls: `tls://127.0.0.1:${port}` }] })
   await Promise.all([nextEvent(alice, 'connection.opened'), nextEvent(bob, 'connection.opened')])
   await delay(settleMs)
   const dial = await counter.take()

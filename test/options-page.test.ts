@@ -45,7 +45,7 @@ async function namesThatExist(call: () => unknown): Promise<string[]> {
 }
 
 const [own, other] = [Identity.generate(), Identity.generate()]
-const native = { identity: own, peers: [{ id: other.id, url: 'tls://127.0.0.1:1' }] }
+const native = { identity: own, peers: [{ id: other.id, urls: 'tls://127.0.0.1:1' }] }
 const ampc = { identity: 'bob', security: 'plaintext', peers: [] } as const
 const stranger = { noSuchName: 1 }
 

@@ -6,6 +6,7 @@
  * last lookup failed go last, and never take the last free place. The system's call cannot be cancelled: after its
  * deadline, a name is not looked up again until that call returns.
  */
+import { isUnixPath } from './pipe.ts'
 import { isIP } from 'node:net'
 import { formatValue, messageOf } from '../../codec/format-value.ts'
 import type { Cause } from '../../machines/chart.ts'
@@ -58,7 +59,7 @@ export class NameLookups {
    * @returns a function that cancels the request: no handler is called afterwards
    */
   resolve(host: string, handlers: LookupHandlers): () => void {
-    if (host === 'localhost' || isIP(host) !== 0) {
+    if (host === 'localhost' || isIP(host) !== 0 || isUnixPath(host)) {
       handlers.onAddresses(host === 'localhost' ? loopback : [host])
       return () => {}
     }

@@ -7,12 +7,19 @@
 
 /** The remote address of a pipe, or the address that a listener binds. */
 export interface Address {
+  /** A name, an IP address (IPv6 may have a zone: `fe80::1%eth0`), or the path of a unix socket, with port 0. */
   readonly host: string
   readonly port: number
 }
 
-/** As in a URL: "127.0.0.1:15600", "[::1]:15600". */
+/** Whether a host is the path of a unix socket. */
+export function isUnixPath(host: string): boolean {
+  return host.startsWith('/')
+}
+
+/** As in a URL: "127.0.0.1:15600", "[::1]:15600", "unix:/run/app.sock". */
 export function formatAddress({ host, port }: Address): string {
+  if (isUnixPath(host)) return `unix:${host}`
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 

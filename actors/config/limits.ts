@@ -93,6 +93,8 @@ export interface Limits {
   readonly laneWindowBytes: number
   /** Native: streams that a peer may have open at once on one link. */
   readonly streamsMax: number
+  /** Native: a peer with `connect: 'on-demand'` is disconnected after so long without traffic. 60 s, as in kulfi. */
+  readonly idleTimeoutMs: number
   readonly sendQueueBytesMax: number
   readonly sendQueueValuesMax: number
   /** Unread values of one connection. The limit is large because sessions share connections. */
@@ -141,6 +143,7 @@ export const defaultLimits: Limits = {
   replayWindowBytes: defaultRetransmitBufferBytes,
   laneWindowBytes: firstWindowBytes,
   streamsMax: 1024,
+  idleTimeoutMs: 60_000,
   sendQueueBytesMax: 64 * mebibyte,
   sendQueueValuesMax: 65_536,
   receiveQueueBytesMax: 64 * mebibyte,

@@ -19,7 +19,7 @@ const optionNames = [
   'admit',
   'tls',
 ]
-export const peerNames: readonly string[] = ['id', 'url']
+export const peerNames: readonly string[] = ['id', 'urls', 'connect']
 export const runtimeNames: readonly string[] = ['environment', 'inspect']
 const environmentNames = ['clock', 'random', 'transport', 'log']
 const tlsNames = ['key', 'certificate', 'roots', 'checkHostName', 'wallTimeMs']
@@ -55,6 +55,7 @@ function placeOf(name: string): string | undefined {
  * @throws StatewireError ERR_INVALID_OPTION
  */
 export function checkPlaces(options: object, names: readonly string[], kind: string, path = ''): void {
+  if (names === peerNames && 'url' in options) throw invalid(`${path}url is called urls: one URL, or a list of them`)
   for (const name of Object.keys(options)) {
     const place = names.includes(name) ? undefined : placeOf(name)
     if (place !== undefined) throw invalid(`${path}${name} ${place}`)

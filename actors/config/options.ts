@@ -16,7 +16,8 @@ import { Identity } from '../tls/identity.ts'
 import { resolveLimits } from './limits.ts'
 import type { Limits, LimitsOption } from './limits.ts'
 import { checkPlaces, checkPlacesOf, peerNames } from './option-places.ts'
-import { formatAddress } from '../base/pipe.ts'
+import { isIPv6 } from 'node:net'
+import { formatAddress, isUnixPath } from '../base/pipe.ts'
 import type { Address } from '../base/pipe.ts'
 import { checkAmpcTls } from '../tls/tls-ampc.ts'
 import type { AmpcTlsOptions } from '../tls/tls-ampc.ts'
@@ -25,11 +26,19 @@ export interface PeerOption {
   /** The peer's identity: an id52 in the native dialect, any name in `ampc`. */
   readonly id: string
   /**
-   * Where the peer listens: `tls://host:port`, or `tcp://host:port` for plain TCP. Native: the side that has a URL
+   * Where the peer listens, one URL or several: `tls://host:port`, `tcp://host:port` for plain TCP, or
+   * `unix:/path/to/socket`. Several are tried in order, the last one that worked first. Native: the side that has a URL
    * dials; both may. `ampc`: required for peers that this side dials, those with a lesser identity.
    */
-  readonly url?: string | undefined
+  readonly urls?: string | readonly string[] | undefined
+  /**
+   * Native: `'always'` (the default) keeps a connection to the peer. `'on-demand'` connects when something is to be sent
+   * to it, and disconnects after `limits.idleTimeoutMs` without traffic, unless the peer wants to stay connected.
+   */
+  readonly connect?: ConnectMode | undefined
 }
+
+export type ConnectMode = 'always' | 'on-demand'
 
 /**
  * What happens to sessions when a connection is lost.
@@ -112,8 +121,16 @@ export type ConfigOf<Id extends Identity | string> = { readonly identity: Id } &
 
 export interface ResolvedPeer {
   readonly id: string
-  readonly role: 'dialer' | 'acceptor'
-  readonly address: Address | null
+  /** Native: a dialer once there is an address. */
+  role: 'dialer' | 'acceptor'
+  /** In the order of the URLs. Replaced, never changed. */
+  addresses: readonly Address[]
+  readonly connect: ConnectMode
+  /**
+   * `wanted`: this side keeps a connection. `idle`: it does not dial, and takes the peer's dials. `disconnected`: it
+   * answers them with `busy`.
+   */
+  desired: 'wanted' | 'idle' | 'disconnected'
 }
 
 export interface ResolvedOptions {
@@ -184,7 +201,7 @@ export function resolveOptions(config: NetworkConfig): ResolvedOptions {
         `peers[${index}] (${formatValue(resolved.id)}) ` +
           (dialect === 'ampc'
             ? 'has the greater identity, so it must dial this side: set listen'
-            : 'has no url, so it must dial this side: set listen, or give it a url'),
+            : 'has no urls, so it must dial this side: set listen, or give it urls'),
       )
     }
     peers.set(resolved.id, resolved)
@@ -300,32 +317,63 @@ function resolveMode(mode: unknown, dialect: DialectName): OnConnectionLost {
   return resolved
 }
 
-interface Own {
+export interface Own {
   readonly identity: string
   readonly dialect: DialectName
   readonly security: Security
 }
 
-function resolvePeer(peer: unknown, where: string, own: Own): ResolvedPeer {
+export function resolvePeer(peer: unknown, where: string, own: Own): ResolvedPeer {
   if (typeof peer !== 'object' || peer === null || Array.isArray(peer))
     throw invalid(`${where} must be an object with an id, got ${formatValue(peer)}`)
   checkPlaces(peer, peerNames, 'an option of a peer', `${where}.`)
-  const { id, url } = peer as PeerOption
+  const { id, urls, connect } = peer as PeerOption
   if (own.dialect === 'native') decodePeerId(id, `${where}.id`)
   else checkIdentity(id, `${where}.id`)
   if (compareIdentities(id, own.identity) === 0)
-    throw invalid(`${where}.id is this side's own identity ${formatValue(id)}`)
-  const address = url === undefined ? null : parseUrl(url, `${where}.url`, own.security)
-  if (address?.port === 0)
-    throw wrongUrl(`${where}.url has port 0: give the port that the peer listens on`, url, own.security)
-  if (own.dialect === 'native') return { id, role: address === null ? 'acceptor' : 'dialer', address }
+    throw new StatewireError(
+      'ERR_INVALID_OPTION',
+      `${where}.id is this side's own identity ${formatValue(id)}: a network is not a peer of itself`,
+    )
+  if (connect !== undefined && connect !== 'always' && connect !== 'on-demand')
+    throw invalid(`${where}.connect must be 'always' or 'on-demand', got ${formatValue(connect)}`)
+  if (connect === 'on-demand' && own.dialect !== 'native')
+    throw new StatewireError('ERR_DIALECT_UNSUPPORTED', `${where}.connect is always 'always' in the ampc dialect`)
+  const addresses = parseUrls(urls, `${where}.urls`, own.security)
+  const desired = connect === 'on-demand' ? 'idle' : 'wanted'
+  const resolved = { id, addresses, connect: connect ?? 'always', desired } as const
+  if (own.dialect === 'native') return { ...resolved, role: addresses.length === 0 ? 'acceptor' : 'dialer' }
   const role = roleTowards(own.identity, id)
-  if (role === 'dialer' && address === null)
+  if (role === 'dialer' && addresses.length === 0)
     throw invalid(
-      `${where}.url is missing: this side (${formatValue(own.identity)}) has the greater identity and must dial ` +
+      `${where}.urls is missing: this side (${formatValue(own.identity)}) has the greater identity and must dial ` +
         formatValue(id),
     )
-  return { id, role, address }
+  return { ...resolved, role }
+}
+
+/** URLs of one peer at most: each is dialled before the back-off grows. */
+export const urlsPerPeerMax = 32
+
+/**
+ * The addresses of a peer.
+ * @throws StatewireError ERR_INVALID_URL, ERR_INVALID_OPTION
+ */
+export function parseUrls(urls: unknown, where: string, security: Security): readonly Address[] {
+  if (urls === undefined) return []
+  const isList = Array.isArray(urls)
+  const list: readonly unknown[] = isList ? urls : [urls]
+  if (list.length > urlsPerPeerMax)
+    throw invalid(`${where} has ${list.length} URLs; at most ${urlsPerPeerMax} are tried`)
+  const addresses: Address[] = []
+  for (const [index, url] of list.entries()) {
+    const place = isList ? `${where}[${index}]` : where
+    const address = parseUrl(url, place, security)
+    if (address.port === 0 && !isUnixPath(address.host))
+      throw wrongUrl(`${place} has port 0: give the port that the peer listens on`, url, security)
+    if (!addresses.some(({ host, port }) => host === address.host && port === address.port)) addresses.push(address)
+  }
+  return addresses
 }
 
 /** The longest host name has 253 characters. */
@@ -338,6 +386,12 @@ const urlLengthMax = 300
 export function parseUrl(text: unknown, where: string, security: Security = 'plaintext'): Address {
   const scheme = security === 'tls' ? 'tls' : 'tcp'
   if (typeof text !== 'string') throw wrongUrl(`${where} must be a string`, text, security)
+  if (text.startsWith('unix:')) return parseUnixUrl(text, where, security)
+  const zoned = zonedUrl.exec(text)
+  if (zoned?.groups !== undefined && zoned.groups['scheme'] === scheme) {
+    const { ip = '', zone = '', port = '' } = zoned.groups
+    if (isIPv6(ip) && Number(port) <= 65_535) return { host: `${ip}%${zone}`, port: Number(port) }
+  }
   // The URL parser silently drops line ends and tabs, and accepts hosts that cannot be resolved.
   if (/[\s%]/.test(text) || text.length > urlLengthMax)
     throw wrongUrl(`${where} contains blanks or escapes, or has more than ${urlLengthMax} characters`, text, security)
@@ -363,6 +417,19 @@ export function parseUrl(text: unknown, where: string, security: Security = 'pla
   return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) }
 }
 
+/** A link-local address with its interface, which URLs of the standard cannot express: RFC 6874 has `%25`. */
+const zonedUrl = /^(?<scheme>[a-z]+):\/\/\[(?<ip>[0-9a-f:.]+)%(?:25)?(?<zone>[\w.-]{1,15})\]:(?<port>\d{1,5})\/?$/i
+/** The longest path that the kernel takes for a socket (`sun_path` less its end; 104 on some systems). */
+const unixPathBytesMax = 103
+
+function parseUnixUrl(text: string, where: string, security: Security): Address {
+  const path = text.slice('unix:'.length)
+  const lengthBytes = Buffer.byteLength(path)
+  if (!isUnixPath(path) || path.includes('\0') || path.endsWith('/') || lengthBytes > unixPathBytesMax)
+    throw wrongUrl(`${where} must be unix: and an absolute path of at most ${unixPathBytesMax} bytes`, text, security)
+  return { host: path, port: 0 }
+}
+
 function wrongUrl(problem: string, text: unknown, security: Security): StatewireError {
   return new StatewireError(
     'ERR_INVALID_URL',
@@ -371,5 +438,6 @@ function wrongUrl(problem: string, text: unknown, security: Security): Statewire
 }
 
 export function formatUrl(address: Address, security: Security = 'plaintext'): string {
+  if (isUnixPath(address.host)) return formatAddress(address)
   return `${security === 'tls' ? 'tls' : 'tcp'}://${formatAddress(address)}`
 }

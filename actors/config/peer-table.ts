@@ -17,6 +17,7 @@ export interface PeerTableListener {
 
 export class PeerTable {
   readonly #peers = new Map<string, ResolvedPeer>()
+  readonly #leaving = new Map<string, 'drains' | 'cut'>()
   readonly #listeners = new Set<PeerTableListener>()
 
   constructor(peers: Iterable<ResolvedPeer>) {
@@ -27,16 +28,32 @@ export class PeerTable {
     return this.#peers.size
   }
 
+  /** Calls may name it. */
   has(id: string): boolean {
-    return this.#peers.has(id)
+    return this.#peers.has(id) && !this.#leaving.has(id)
+  }
+
+  /** It may connect. One that is being removed may, until it has what was accepted for it; one that was cut off may not. */
+  isAllowed(id: string): boolean {
+    return this.#peers.has(id) && this.#leaving.get(id) !== 'cut'
+  }
+
+  /** It is being removed: no call may name it any more. */
+  leave(id: string, how: 'drains' | 'cut'): void {
+    if (this.#peers.has(id)) this.#leaving.set(id, how)
+  }
+
+  isLeaving(id: string): boolean {
+    return this.#leaving.has(id)
   }
 
   get(id: string): ResolvedPeer | undefined {
     return this.#peers.get(id)
   }
 
+  /** Those that calls may name. */
   ids(): string[] {
-    return [...this.#peers.keys()]
+    return this.#leaving.size === 0 ? [...this.#peers.keys()] : [...this.#peers.keys()].filter((id) => this.has(id))
   }
 
   values(): IterableIterator<ResolvedPeer> {
@@ -82,6 +99,7 @@ export class PeerTable {
     const peer = this.#peers.get(id)
     if (peer === undefined) return false
     this.#peers.delete(id)
+    this.#leaving.delete(id)
     for (const listener of [...this.#listeners].toReversed()) listener.removed?.(peer)
     return true
   }

@@ -168,7 +168,9 @@ class ListenerBody implements Body {
   /** The peer has claimed a link. Only claims that a link is waiting for are accepted. */
   place(event: { connection: string; handover: Handover }): void {
     const { connection: id, handover } = event
-    const holder = this.#context.acceptRegistry.find(handover.claim)
+    const holder = this.#context.peers.isAllowed(handover.claim.identity)
+      ? this.#context.acceptRegistry.find(handover.claim)
+      : undefined
     if (holder !== undefined) {
       if (this.#context.options.admission.admit === null)
         return this.decide({ connection: id, handover, refused: null })
@@ -177,7 +179,7 @@ class ListenerBody implements Body {
       return
     }
     const { identity, linkIndex } = handover.claim
-    const isKnown = this.#context.peers.has(identity)
+    const isKnown = this.#context.peers.isAllowed(identity)
     const reason = isKnown
       ? cause(
           'ERR_NOT_REQUESTED',
@@ -198,7 +200,7 @@ class ListenerBody implements Body {
     const { identity, linkIndex } = handover.claim
     const { options, peers } = this.#context
     if (identity === options.identity) return handover.refusal('self', 'this key belongs to this side')
-    if (!peers.has(identity)) return handover.refusal('not-allowed', 'this key does not belong to a peer')
+    if (!peers.isAllowed(identity)) return handover.refusal('not-allowed', 'this key does not belong to a peer')
     if (linkIndex < options.connectionParallelism)
       return handover.refusal('stopping', 'nothing is waiting for this connection')
     return handover.refusal('no-such-link', `this side has only ${options.connectionParallelism} links`)

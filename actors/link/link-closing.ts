@@ -52,6 +52,15 @@ export class LinkClosing {
     else current.send({ type: 'connection.close', cause: reason })
   }
 
+  /** Ends the connection with a Goodbye if it is up. The link and its state stay. */
+  pause(reason: Cause, isUp: boolean): void {
+    const { state, pumps, current } = this.#options
+    if (current.id === null) return
+    if (!isUp) return current.send({ type: 'connection.fail', cause: reason })
+    pumps.out?.flush(true)
+    this.#writeLast(state.goodbye(reason.message))
+  }
+
   /** The link's actor has ended. */
   finish(): void {
     if (this.#cause !== null) this.#options.state.close(errorOf(this.#cause))

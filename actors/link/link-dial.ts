@@ -39,11 +39,22 @@ export interface Dialled {
  */
 const otherAddressAfterMs = 2_000
 
+/** One URL of the peer, and the addresses that its host has. */
+interface Place {
+  readonly address: Address
+  readonly addresses: DialAddresses
+}
+
 export class LinkDial {
   readonly #options: LinkDialOptions
   readonly #key: string
   readonly #penalty: ProtocolErrorPenalty
-  readonly #addresses: DialAddresses
+  /** Where the peer may be, in the order in which its URLs are tried. */
+  #places: readonly Place[] = []
+  /** The addresses of the peer that `#places` were made for. */
+  #placesOf: readonly Address[] = []
+  /** The place that is dialled in this round. */
+  #turn = 0
   #isDialing = false
   #isClaimOpen = false
   /** The reconnector has an entry for this link. */
@@ -54,7 +65,6 @@ export class LinkDial {
     this.#key = `${options.peer.id} ${options.link}`
     const { backoffMaxMs } = options.context.options.limits
     this.#penalty = new ProtocolErrorPenalty(backoffMaxMs)
-    this.#addresses = new DialAddresses(backoffMaxMs)
   }
 
   request(): void {
@@ -63,7 +73,7 @@ export class LinkDial {
     // Not dialled unless the peer has this link. It is requested again when the hello on link 0 announces it.
     if (!context.baseLinks.isInUse(peer.id, linkIndex)) return
     this.#isDialing = this.#isRegistered = true
-    this.#post({ type: 'dial.request', key: this.#key, link: ref, host: this.#address.host })
+    this.#post({ type: 'dial.request', key: this.#key, link: ref, host: this.#place.address.host })
   }
 
   /** Like `request`, but does nothing if a dial is already requested: a second request would count as a failure. */
@@ -81,20 +91,56 @@ export class LinkDial {
   open(addresses: readonly string[]): Dialled {
     const { context, peer } = this.#options
     const { highWaterMarkBytes, dialTimeoutMs } = context.options.limits
-    const { host: name, port } = this.#address
-    const { host, isLast } = this.#addresses.next(addresses, context.nowMs())
+    const place = this.#place
+    const { host: name, port } = place.address
+    const { host, isLast } = place.addresses.next(addresses, context.nowMs())
     const serverName = host === name ? {} : { serverName: name }
     const pipe = context.environment.transport.dial(
       { host, port },
       { highWaterMarkBytes, expectedPeerId: peer.id, ...serverName },
     )
-    return { pipe, timeoutMs: isLast ? dialTimeoutMs : Math.min(dialTimeoutMs, otherAddressAfterMs) }
+    const hasOther = !isLast || this.#turn + 1 < this.#places.length
+    return { pipe, timeoutMs: hasOther ? Math.min(dialTimeoutMs, otherAddressAfterMs) : dialTimeoutMs }
   }
 
-  get #address(): Address {
-    const { address, id } = this.#options.peer
-    if (address === null) throw new StatewireError('ERR_INTERNAL', `${id} has no address to dial`)
-    return address
+  get #place(): Place {
+    const { addresses, id } = this.#options.peer
+    if (addresses !== this.#placesOf) {
+      const known = this.#places
+      const { backoffMaxMs } = this.#options.context.options.limits
+      this.#placesOf = addresses
+      this.#turn = 0
+      this.#places = addresses.map(
+        (address) =>
+          known.find((place) => place.address === address) ?? { address, addresses: new DialAddresses(backoffMaxMs) },
+      )
+    }
+    const place = this.#places[this.#turn]
+    if (place === undefined) throw new StatewireError('ERR_INTERNAL', `${id} has no address to dial`)
+    return place
+  }
+
+  /** The connection works: its place is the first to be tried from now on. */
+  #proved(): void {
+    const place = this.#places[this.#turn]
+    if (place === undefined) return
+    place.addresses.proved()
+    this.#places = [place, ...this.#places.filter((other) => other !== place)]
+    this.#turn = 0
+  }
+
+  /** Goes on to the next place of this round. @returns whether there is one */
+  #nextPlace(): boolean {
+    const hasNext = this.#turn + 1 < this.#places.length
+    this.#turn = hasNext ? this.#turn + 1 : 0
+    return hasNext
+  }
+
+  /** The host name was not resolved. @returns whether another place is dialled at once */
+  unresolved(): boolean {
+    const hasNext = this.#nextPlace()
+    if (hasNext) this.adjustBackoff('next')
+    return hasNext
   }
 
   /** A granted dial has ended, successfully or not. */
@@ -110,9 +156,11 @@ export class LinkDial {
    */
   failed({ cause: { retry }, authenticated }: { readonly cause: Cause; readonly authenticated: boolean }): boolean {
     this.end()
-    if (authenticated || retry === 'now') this.#addresses.proved()
-    const hasOther = this.#addresses.failed(retry === 'cap', this.#options.context.nowMs())
-    const triesOther = hasOther && (retry === undefined || retry === 'cap')
+    if (authenticated || retry === 'now') this.#proved()
+    const { addresses } = this.#place
+    const hasOtherAddress = addresses.failed(retry === 'cap', this.#options.context.nowMs())
+    const mayTryOther = retry === undefined || retry === 'cap'
+    const triesOther = mayTryOther && (hasOtherAddress || this.#nextPlace())
     this.adjustBackoff(triesOther ? 'next' : retry)
     return triesOther
   }
@@ -120,7 +168,7 @@ export class LinkDial {
   /** Another connection replaces the one that was dialled. */
   replaced(): void {
     this.end()
-    this.#addresses.forget()
+    this.#places[this.#turn]?.addresses.forget()
   }
 
   /** Adjusts the back-off of the next dial, if the cause of the failure says so. */
@@ -140,6 +188,11 @@ export class LinkDial {
   readonly #onHandover: ClaimHolder = (handover) => {
     const { context, peer, onHandover } = this.#options
     const leftMs = Math.ceil(this.#penalty.leftMs(context.nowMs()))
+    if (peer.desired === 'disconnected') {
+      const busy = handover.refusal('busy', 'this side is disconnected from the peer at present')
+      if (busy !== null) handover.refuse(busy)
+      return true
+    }
     const fault =
       leftMs > 0 ? handover.refusal('busy', `the protocol was violated too often; try again in ${leftMs} ms`) : null
     if (fault === null) {
@@ -159,7 +212,7 @@ export class LinkDial {
 
   /** The connection works. */
   resetBackoff(): void {
-    this.#addresses.proved()
+    this.#proved()
     if (this.#isRegistered) this.#post({ type: 'dial.reset', key: this.#key })
   }
 

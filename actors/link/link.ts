@@ -104,6 +104,7 @@ class LinkBody implements Body {
       peer: this.#peer.id,
       linkIndex,
       role: this.#peer.role,
+      isWanted: this.#peer.desired === 'wanted',
       epoch: state.epoch?.name ?? null,
       attempt,
       remoteAddress: body?.remoteAddress ?? null,
@@ -250,8 +251,9 @@ class LinkBody implements Body {
   /** The host name of the peer was not resolved. */
   recordUnresolved(event: { cause: Cause }): void {
     this.#cause = event.cause
+    const hasOther = this.#dial.unresolved()
     this.#notifier.failed(this.#current.skip(), event.cause, false)
-    this.#context.connectFailed(this.#peer.id, event.cause)
+    if (!hasOther) this.#context.connectFailed(this.#peer.id, event.cause)
   }
 
   recordLost(event: { connection?: string; cause: Cause; authenticated: boolean }): void {
@@ -303,6 +305,11 @@ class LinkBody implements Body {
   closeConnection(event: { cause: Cause }): void {
     this.#cause = event.cause
     this.#closing.begin(event.cause, this.#isUp)
+  }
+
+  /** The peer is not wanted any more: Goodbye, and the link stays. */
+  pauseConnection(event: { cause: Cause }): void {
+    this.#closing.pause(event.cause, this.#isUp)
   }
 
   notifyFailed(): void {

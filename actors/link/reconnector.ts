@@ -81,12 +81,14 @@ class ReconnectorBody implements Body {
     entry.link = event.link
     stop(entry)
     entry.isRequested = true
-    if (entry.usesNextAddress && entry.host === event.host) {
-      entry.usesNextAddress = false
-      return this.grant({ key: event.key, addresses: entry.addresses })
-    }
+    const { usesNextAddress, host } = entry
     entry.usesNextAddress = false
     entry.host = event.host
+    if (usesNextAddress) {
+      // Another address of the same host, or another URL of the peer.
+      if (host === event.host) return this.grant({ key: event.key, addresses: entry.addresses })
+      return this.resolve(event)
+    }
     // The first dial, and the first one after an established connection, start immediately. `attempts` counts the
     // failures since then.
     const maxMs = Math.min(limits.backoffMaxMs, this.#isUrgent(event.key) ? urgentBackoffMaxMs : Infinity)

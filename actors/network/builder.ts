@@ -50,11 +50,11 @@ export class PeerConnectionBuilder {
 
   /**
    * Adds a peer.
-   * @param url needed for peers that this side dials; connections from peers that are not included are closed
+   * @param urls needed for peers that this side dials; connections from peers that are not included are closed
    */
-  includePeer(id: string, url?: string): this {
+  includePeer(id: string, urls?: string | readonly string[]): this {
     if (this.#isBuilt) throw invalid(`${formatValue(id)} cannot be included after build was called`)
-    this.#peers.push(url === undefined ? { id } : { id, url })
+    this.#peers.push(urls === undefined ? { id } : { id, urls })
     return this
   }
 

@@ -311,7 +311,7 @@ function transportFor(options: ResolvedOptions, peers: PeerTable): Partial<Envir
   if (options.security !== 'tls') return {}
   if (options.ampcTls !== null) return { transport: new TlsTransport({ ampc: options.ampcTls }) }
   if (options.key === null) return {}
-  return { transport: new TlsTransport({ identity: options.key, authorize: (peerId) => peers.has(peerId) }) }
+  return { transport: new TlsTransport({ identity: options.key, authorize: (peerId) => peers.isAllowed(peerId) }) }
 }
 
 function createServices(input: SupervisorInput): Services {

@@ -11,7 +11,7 @@ import { Identity } from './identity.ts'
 import { readBufferBytes } from '../transport/borrowed-reads.ts'
 import { formatAddress } from '../base/pipe.ts'
 import type { Address, DialOptions, ListenerHandlers, PipeListener, Transport } from '../base/pipe.ts'
-import { createSocket, listenForSockets } from '../transport/tcp-sockets.ts'
+import { createSocket, listenForSockets, targetOf } from '../transport/tcp-sockets.ts'
 import { AmpcTls } from './tls-ampc.ts'
 import type { AmpcTlsOptions } from './tls-ampc.ts'
 import { protocolOf, refusal } from './tls-errors.ts'
@@ -91,7 +91,7 @@ export class TlsTransport implements Transport {
     const side = this.#dialer(address, options)
     const raw = createSocket(options)
     const pipe = this.#adopt(new TlsPipe(raw, side, this.#pipeOptions(address, options)))
-    raw.connect({ host: address.host, port: address.port })
+    raw.connect(targetOf(address))
     return pipe
   }
 

@@ -14,7 +14,7 @@ import type {
   PipeListener,
   Transport,
 } from '../base/pipe.ts'
-import { createSocket, listenForSockets } from './tcp-sockets.ts'
+import { createSocket, listenForSockets, targetOf } from './tcp-sockets.ts'
 
 const nothing = Buffer.alloc(0)
 
@@ -157,7 +157,7 @@ export class TcpTransport implements Transport {
   dial(address: Address, options: DialOptions): Pipe {
     const socket = createSocket(options)
     const pipe = this.#adopt(socket, address)
-    socket.connect({ host: address.host, port: address.port })
+    socket.connect(targetOf(address))
     return pipe
   }
 

@@ -2,7 +2,9 @@
  * Owns: how kernel sockets are set up, dialled or accepted, for every transport based on TCP.
  * Independent of: pipes, and what is sent on the sockets.
  */
+import { chmod, unlink } from 'node:fs/promises'
 import net from 'node:net'
+import { isUnixPath } from '../base/pipe.ts'
 import type { Address, DialOptions, ListenerHandlers, PipeListener } from '../base/pipe.ts'
 
 /** The kernel probes the other side after 30 s of silence, as in the Rust stack. */
@@ -30,31 +32,65 @@ export async function listenForSockets(options: SocketListenerOptions): Promise<
   const keepAlive = { keepAlive: true, keepAliveInitialDelay: keepAliveAfterMs }
   const server = net.createServer({ pauseOnConnect: true, noDelay: true, ...keepAlive, ...streamOptions(options) })
   server.on('connection', (socket) => {
-    onSocket(socket, { host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 })
+    const host = socket.remoteAddress ?? (isUnixPath(address.host) ? address.host : 'unknown')
+    onSocket(socket, { host, port: socket.remotePort ?? 0 })
   })
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen({ host: address.host, port: address.port }, () => {
-        server.off('error', reject)
-        resolve()
-      })
-    })
+    if (isUnixPath(address.host)) await listenAtPath(server, address.host)
+    else await listenAt(server, { host: address.host, port: address.port })
   } catch (error) {
     onReleased()
     throw error
   }
   server.on('error', onError)
   server.once('close', onReleased)
-  const bound = server.address() as net.AddressInfo
+  const bound = server.address() as net.AddressInfo | string
   return {
-    address: { host: bound.address, port: bound.port },
+    address: typeof bound === 'string' ? { host: bound, port: 0 } : { host: bound.address, port: bound.port },
     close: () => {
       // `net.Server.close` waits for accepted sockets. Those belong to others, so this promise does not wait for them.
       if (server.listening) server.close()
       return Promise.resolve()
     },
   }
+}
+
+function listenAt(server: net.Server, where: net.ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(where, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+/** Only the owner may connect. The file of a process that has died is replaced; that of one that lives is not. */
+async function listenAtPath(server: net.Server, path: string): Promise<void> {
+  try {
+    await listenAt(server, { path })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || (await isAnswered(path))) throw error
+    await unlink(path)
+    await listenAt(server, { path })
+  }
+  await chmod(path, 0o600)
+}
+
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ path })
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED'))
+  })
+}
+
+/** Where a socket connects to. */
+export function targetOf({ host, port }: Address): net.NetConnectOpts {
+  return isUnixPath(host) ? { path: host } : { host, port }
 }
 
 /** `net.Socket` takes the options of a Duplex; its own type does not say so. */

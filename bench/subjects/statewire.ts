@@ -113,7 +113,7 @@ export const statewire: Subject = subjectOf('statewire', () => ({
       identity: clientName,
       connectionParallelism: connections,
       security: 'plaintext',
-      peers: [{ id: serverName, url: `tcp://127.0.0.1:${port}` }],
+      peers: [{ id: serverName, urls: `tcp://127.0.0.1:${port}` }],
     }),
 }))
 
@@ -140,7 +140,7 @@ function nativeEnds(security: 'tls' | 'plaintext'): Ends {
         identity: client,
         security,
         connectionParallelism: connections,
-        peers: [{ id: server.id, url: `${scheme}://127.0.0.1:${port}` }],
+        peers: [{ id: server.id, urls: `${scheme}://127.0.0.1:${port}` }],
       }),
   }
 }

@@ -45,13 +45,13 @@ function configsOf({ port, dialect }: ApplicationInput): Configs {
   if (dialect === 'ampc') {
     return {
       alice: { identity: 'alice', listen: `tcp://127.0.0.1:${port}`, peers: [{ id: 'bob' }], security: 'plaintext' },
-      bob: (url) => ({ identity: 'bob', peers: [{ id: 'alice', url }], security: 'plaintext' }),
+      bob: (url) => ({ identity: 'bob', peers: [{ id: 'alice', urls: url }], security: 'plaintext' }),
     }
   }
   const [alice, bob] = [Identity.generate(), Identity.generate()]
   return {
     alice: { identity: alice, listen: `tls://127.0.0.1:${port}`, peers: [{ id: bob.id }] },
-    bob: (url) => ({ identity: bob, peers: [{ id: alice.id, url }] }),
+    bob: (url) => ({ identity: bob, peers: [{ id: alice.id, urls: url }] }),
   }
 }
 

@@ -88,7 +88,7 @@ function configOf({ name, ids, urls }: PartyJob, key: Identity | null): NetworkC
   const isDialed = others.some((other) => urls[other] === undefined)
   const peers = others.map((other) => {
     const url = urls[other]
-    return url === undefined ? { id: ids[other] } : { id: ids[other], url }
+    return url === undefined ? { id: ids[other] } : { id: ids[other], urls: url }
   })
   if (key === null)
     return {

@@ -18,7 +18,7 @@ export async function sumOverBreaks(seed: number): Promise<number> {
         identity: keys[me],
         security: 'plaintext',
         listen: `tcp://${me}:1`,
-        peers: [{ id: keys[other].id, ...(me === 'alice' ? { url: `tcp://${other}:1` } : {}) }],
+        peers: [{ id: keys[other].id, ...(me === 'alice' ? { urls: `tcp://${other}:1` } : {}) }],
       },
       { environment: simulated.node(me).environment },
     )

@@ -292,7 +292,7 @@ function configOf(
 ): NetworkConfig {
   const common = {
     listen: listenAt ?? `${security === 'tls' ? 'tls' : 'tcp'}://127.0.0.1:0`,
-    peers: others.map(({ id, url }) => (url === undefined ? { id } : { id, url })),
+    peers: others.map(({ id, url }) => (url === undefined ? { id } : { id, urls: url })),
     connectionParallelism: connections,
     limits: { ...loopbackLimits, ...(resumeWithinMs === null ? {} : { resumeTimeoutMs: resumeWithinMs }) },
   }

@@ -19,7 +19,7 @@ const alice = createNetwork({
 await alice.ready()
 const bob = createNetwork({
   identity: bobKey,
-  peers: [{ id: aliceKey.id, url: alice.url ?? '' }],
+  peers: [{ id: aliceKey.id, urls: alice.url ?? '' }],
 })
 
 const [[a], [b]] = await Promise.all([alice.makeSessions({ count: 1 }), bob.makeSessions({ count: 1 })])

@@ -12,7 +12,7 @@ import { createNetwork, Identity } from '../../index.ts'
 const [, , peer, url = 'tls://127.0.0.1:15600'] = process.argv
 if (peer === undefined) throw new Error('usage: node dial.js ID_OF_THE_OTHER_PEER [URL]')
 
-const network = createNetwork({ identity: await Identity.load('b.pem'), peers: [{ id: peer, url }] })
+const network = createNetwork({ identity: await Identity.load('b.pem'), peers: [{ id: peer, urls: url }] })
 network.on('connection.failed', ({ cause }) => console.error(cause.message))
 
 const [session] = await network.makeSessions({ count: 1 })

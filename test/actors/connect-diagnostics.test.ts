@@ -15,8 +15,8 @@ import { rejectionOf } from '../support/native-scene.ts'
 const [own, peer, stranger] = [1, 2, 3].map(() => Identity.generate()) as [Identity, Identity, Identity]
 const listen = 'tls://127.0.0.1:0'
 const waiting = { identity: own, listen, peers: [{ id: peer.id }] }
-const dialing = { identity: own, listen, peers: [{ id: peer.id, url: 'tls://127.0.0.1:1' }] }
-const plain = { identity: own, security: 'plaintext', peers: [{ id: peer.id, url: 'tcp://127.0.0.1:1' }] } as const
+const dialing = { identity: own, listen, peers: [{ id: peer.id, urls: 'tls://127.0.0.1:1' }] }
+const plain = { identity: own, security: 'plaintext', peers: [{ id: peer.id, urls: 'tcp://127.0.0.1:1' }] } as const
 const ampc = {
   identity: 'bob',
   security: 'plaintext',
@@ -234,7 +234,7 @@ describe('two sides that cannot meet', () => {
       await near.ready()
       const far = createNetwork({
         identity: peer,
-        peers: [{ id: own.id, ...(scheme === null ? {} : { url: atPort(near, scheme) }) }],
+        peers: [{ id: own.id, ...(scheme === null ? {} : { urls: atPort(near, scheme) }) }],
         ...dials,
       } as NetworkConfig)
       const [listener, dialer] = await Promise.all(

@@ -28,7 +28,7 @@ export async function stopAll(): Promise<void> {
 export function dial(url: string | null): Network {
   const network = createNetwork({
     identity: 'bob',
-    peers: [{ id: 'alice', url: url ?? '' }],
+    peers: [{ id: 'alice', urls: url ?? '' }],
     security: 'plaintext',
     limits: { backoffMinMs: 1 },
   })

@@ -36,7 +36,7 @@ export async function startPair(
   const transport = new TcpTransport()
   const environment = { ...runtime.environment, transport }
   const bob = createNetwork(
-    { ...shared, identity: 'bob', peers: [{ id: 'alice', url: alice.url ?? '' }] },
+    { ...shared, identity: 'bob', peers: [{ id: 'alice', urls: alice.url ?? '' }] },
     bobInspect === undefined ? { environment } : { environment, inspect: bobInspect },
   )
   stops.push(() => bob.shutdown())

@@ -18,7 +18,7 @@ it('an inspector sees the current epoch, attempt and address of a link, and the 
   const alice = createNetwork({ identity: keyA, listen: 'tls://127.0.0.1:0', peers: [{ id: keyB.id }] }, { inspect })
   await alice.ready()
   const url = alice.url as string
-  const bob = createNetwork({ identity: keyB, peers: [{ id: keyA.id, url }] }, { inspect })
+  const bob = createNetwork({ identity: keyB, peers: [{ id: keyA.id, urls: url }] }, { inspect })
   await Promise.all([alice.makeSessions({ count: 1 }), bob.makeSessions({ count: 1 })])
   await Promise.all([alice.shutdown(), bob.shutdown()])
 

@@ -13,7 +13,7 @@ import { expectError } from '../codec/harness.ts'
 const good: NetworkConfig = {
   identity: 'bob',
   listen: 'tcp://127.0.0.1:0',
-  peers: [{ id: 'alice', url: 'tcp://127.0.0.1:15600' }, { id: 'carol' }],
+  peers: [{ id: 'alice', urls: 'tcp://127.0.0.1:15600' }, { id: 'carol' }],
   security: 'plaintext',
 }
 const withPeer = (...peers: unknown[]): object => ({ peers })
@@ -32,7 +32,7 @@ describe('bad options', () => {
     [withPeer({ id: 'bob' }), `peers[0].id is this side's own identity "bob"`],
     [
       withPeer({ id: 'alice' }),
-      'peers[0].url is missing: this side ("bob") has the greater identity and must dial "alice"',
+      'peers[0].urls is missing: this side ("bob") has the greater identity and must dial "alice"',
     ],
     [withPeer({ id: 'carol' }, { id: 'carol' }), 'peers[1].id is "carol", which is in the list already'],
     [
@@ -84,9 +84,9 @@ describe('bad options', () => {
   it('the error of a bad url names the url and where it is', () => {
     expect(
       expectError('ERR_INVALID_URL', () =>
-        resolveOptions({ ...good, ...withPeer({ id: 'alice', url: 'nowhere' }) } as NetworkConfig),
+        resolveOptions({ ...good, ...withPeer({ id: 'alice', urls: 'nowhere' }) } as NetworkConfig),
       ).message,
-    ).toContain('peers[0].url')
+    ).toContain('peers[0].urls')
     expect(expectError('ERR_INVALID_URL', () => resolveOptions({ ...good, listen: 'nowhere' })).message).toContain(
       'listen',
     )
@@ -216,9 +216,13 @@ describe('a good configuration', () => {
     })
     expect(options.peers.find(({ id }) => id === 'alice')).toMatchObject({
       role: 'dialer',
-      address: { host: '127.0.0.1', port: 15600 },
+      addresses: [{ host: '127.0.0.1', port: 15600 }],
     })
-    expect(options.peers.find(({ id }) => id === 'carol')).toMatchObject({ role: 'acceptor', address: null })
+    expect(options.peers.find(({ id }) => id === 'carol')).toMatchObject({
+      role: 'acceptor',
+      addresses: [],
+      connect: 'always',
+    })
   })
 
   it.each([1, 64])('a good configuration may have %i connections to each peer', (connectionParallelism) => {
@@ -227,7 +231,7 @@ describe('a good configuration', () => {
 
   it('a good configuration may omit listen if it dials every peer, and may have no peers', () => {
     expect(
-      resolveOptions({ identity: 'z', peers: [{ id: 'a', url: 'tcp://127.0.0.1:1' }], security: 'plaintext' }).listen,
+      resolveOptions({ identity: 'z', peers: [{ id: 'a', urls: 'tcp://127.0.0.1:1' }], security: 'plaintext' }).listen,
     ).toBeNull()
     expect(resolveOptions({ identity: 'z', peers: [], security: 'plaintext' }).peers).toEqual([])
   })
@@ -317,7 +321,7 @@ describe('undefined options', () => {
       memoryBudgetBytes: undefined,
       limits: Object.fromEntries(Object.keys(defaultLimits).map((name) => [name, undefined])),
     }
-    const peers = config.peers.map((peer) => ({ ...peer, url: undefined }))
+    const peers = config.peers.map((peer) => ({ ...peer, urls: undefined, connect: undefined }))
     const plain = (resolved: object): object => JSON.parse(JSON.stringify(resolved)) as object
     expect(plain(resolveOptions({ ...config, ...nothing, peers } as NetworkConfig))).toEqual(
       plain(resolveOptions(config)),

@@ -15,7 +15,13 @@ import { nativeDialect } from '../../protocol/native/link/native-dialect.ts'
 import { NodeMemory } from '../../protocol/native/memory/node-memory.ts'
 
 const mib = 1024 * 1024
-const peer = (): ResolvedPeer => ({ id: Identity.generate().id, role: 'acceptor', address: null })
+const peer = (): ResolvedPeer => ({
+  id: Identity.generate().id,
+  role: 'acceptor',
+  addresses: [],
+  connect: 'always',
+  desired: 'wanted',
+})
 
 describe('the table of peers', () => {
   it('the peer table refuses a peer that is already in it, and reports whether a removed one was there', () => {

@@ -15,7 +15,7 @@ import type { RustSeat } from '../support/rust-seat.ts'
 /** bob, who dials alice; alice is a bare socket. */
 async function bobDialsAlice(): Promise<{ alice: RustSeat; bob: Network; made: Promise<Session[]> }> {
   const alice = await seat('alice')
-  const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: alice.url }] })
+  const bob = await party({ identity: 'bob', peers: [{ id: 'alice', urls: alice.url }] })
   const made = bob.makeSessions({ count: 1 })
   made.catch(() => {})
   return { alice, bob, made }
@@ -39,7 +39,7 @@ describe('the choice of the dialer', () => {
     ['bo', 'bob'],
   ])('of the parties %j and %j, the second dials, because it is greater as bytes', async (lesser, greater) => {
     const listener = await seat(lesser)
-    const network = await party({ identity: greater, peers: [{ id: lesser, url: listener.url }] })
+    const network = await party({ identity: greater, peers: [{ id: lesser, urls: listener.url }] })
     network.makeSessions({ count: 1 }).catch(() => {})
     const { identity, connectionId } = await listener.acceptClaim()
     expect({ identity, connectionId }).toEqual({ identity: greater, connectionId: 0 })
@@ -57,7 +57,7 @@ describe('the choice of the dialer', () => {
     const error = await rejection(party({ identity: 'é', peers: [{ id: 'z' }] }), 'a dialer without an address')
     expect(error).toMatchObject({
       code: 'ERR_INVALID_OPTION',
-      message: expect.stringContaining('peers[0].url is missing'),
+      message: expect.stringContaining('peers[0].urls is missing'),
     })
   })
 })
@@ -80,7 +80,7 @@ describe('the dialer', () => {
 
   test('the dialer numbers its connections from 0 and reads one echo on each', async () => {
     const alice = await seat('alice')
-    const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: alice.url }], connectionParallelism: 3 })
+    const bob = await party({ identity: 'bob', peers: [{ id: 'alice', urls: alice.url }], connectionParallelism: 3 })
     bob.makeSessions({ count: 3 }).catch(() => {})
     const ids = [await alice.acceptClaim(), await alice.acceptClaim(), await alice.acceptClaim()].map(
       ({ connectionId }) => connectionId,
@@ -163,7 +163,7 @@ describe('the dialer', () => {
   test('the dialer dials again while the port is closed', async () => {
     const closedSeat = await seat('alice')
     closedSeat.close()
-    const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: closedSeat.url }] })
+    const bob = await party({ identity: 'bob', peers: [{ id: 'alice', urls: closedSeat.url }] })
     const failed = nextEvent(bob, 'connection.failed')
     const made = bob.makeSessions({ count: 1 })
     expect((await failed).cause).toMatchObject({ code: 'ERR_CONNECTION_REFUSED' })
@@ -179,7 +179,7 @@ describe('the dialer', () => {
 
   test('the dialer delivers frames of the first connection that came before the second was open', async () => {
     const alice = await seat('alice')
-    const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: alice.url }], connectionParallelism: 2 })
+    const bob = await party({ identity: 'bob', peers: [{ id: 'alice', urls: alice.url }], connectionParallelism: 2 })
     const made = bob.makeSessions({ count: 2 })
     const claims = [await alice.acceptClaim(), await alice.acceptClaim()]
     const [zero, one] = claims.sort((a, b) => a.connectionId - b.connectionId)

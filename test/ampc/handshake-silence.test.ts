@@ -88,7 +88,7 @@ describe('a silent acceptor', () => {
   ])('a dialer closes an acceptor that %s, and dials again', async (_what, bytes) => {
     const clock = new SocketClock()
     const alice = await seat('alice')
-    const peers = [{ id: 'alice', url: alice.url }]
+    const peers = [{ id: 'alice', urls: alice.url }]
     const bob = await party({ identity: 'bob', peers, limits }, { environment: { clock } })
     const made = bob.makeSessions({ count: 1 })
     made.catch(() => {})
@@ -110,8 +110,8 @@ describe('a silent acceptor', () => {
     const charlie = await party({
       identity: 'charlie',
       peers: [
-        { id: 'alice', url: alice.url },
-        { id: 'bob', url: bob.url },
+        { id: 'alice', urls: alice.url },
+        { id: 'bob', urls: bob.url },
       ],
       limits: { handshakeTimeoutMs: 60_000 },
     })

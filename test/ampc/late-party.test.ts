@@ -85,7 +85,7 @@ async function groupsUntilMade(connections: number, seed: number): Promise<numbe
       identity: 'bob',
       security: 'plaintext',
       connectionParallelism: connections,
-      peers: [{ id: 'alice', url: `tcp://${address.host}:${address.port}` }],
+      peers: [{ id: 'alice', urls: `tcp://${address.host}:${address.port}` }],
     },
     { environment: { clock, transport, random: seededRandom(seed) } },
   )
@@ -126,7 +126,7 @@ describe('a timeout with some connections open', () => {
         identity: 'bob',
         security: 'plaintext',
         connectionParallelism: 4,
-        peers: [{ id: 'alice', url: `tcp://${address.host}:${address.port}` }],
+        peers: [{ id: 'alice', urls: `tcp://${address.host}:${address.port}` }],
       },
       { environment: { clock, transport, random: seededRandom(1) } },
     )

@@ -54,7 +54,7 @@ async function aliceWithRawBob(
 /** bob is ours and dials; alice is a bare socket. */
 async function bobWithRawAlice(): Promise<{ bob: Network; session: Session; alice: RustSeat; socket: RawSocket }> {
   const alice = await seat('alice')
-  const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: alice.url }], onConnectionLost })
+  const bob = await party({ identity: 'bob', peers: [{ id: 'alice', urls: alice.url }], onConnectionLost })
   const made = bob.makeSessions({ count: 1 })
   const { socket } = await alice.acceptLink(validation([0]))
   const [session] = await within(made, 'the session is made')
@@ -251,7 +251,7 @@ describe('a broken connection', () => {
 
   test('a connection that breaks while unused is replaced before the first call needs it', async () => {
     const alice = await seat('alice')
-    const bob = await party({ identity: 'bob', peers: [{ id: 'alice', url: alice.url }], onConnectionLost })
+    const bob = await party({ identity: 'bob', peers: [{ id: 'alice', urls: alice.url }], onConnectionLost })
     const first = await alice.acceptLink()
     await settle()
     first.socket.halfClose()

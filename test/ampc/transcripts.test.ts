@@ -159,7 +159,7 @@ describe('recordings of three Rust parties', () => {
     async ({ scenario, ours }) => {
       const seats = new Map<string, RustSeat>()
       for (const name of seatNames) if (name !== ours) seats.set(name, await seat(name))
-      const peers = [...seats].map(([id, { url }]) => ({ id, url }))
+      const peers = [...seats].map(([id, { url }]) => ({ id, urls: url }))
       const network = await party({
         identity: ours,
         peers,

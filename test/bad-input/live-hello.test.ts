@@ -214,7 +214,7 @@ describe('an answer to the hello of a dialling side', () => {
     const network = createNetwork({
       identity: own,
       security: 'plaintext',
-      peers: [{ id: peer.id, url: `tcp://127.0.0.1:${port}` }],
+      peers: [{ id: peer.id, urls: `tcp://127.0.0.1:${port}` }],
       limits: { backoffMinMs: 1, backoffMaxMs: 20 },
     })
     try {

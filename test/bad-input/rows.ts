@@ -12,19 +12,19 @@ export const [own, other, third] = [1, 2, 3].map(() => Identity.generate()) as [
 export const native = {
   identity: own,
   listen: 'tls://127.0.0.1:0',
-  peers: [{ id: other.id, url: 'tls://127.0.0.1:1' }, { id: third.id }],
+  peers: [{ id: other.id, urls: 'tls://127.0.0.1:1' }, { id: third.id }],
 }
 export const ampc = {
   identity: 'bob',
   listen: 'tcp://127.0.0.1:0',
-  peers: [{ id: 'alice', url: 'tcp://127.0.0.1:1' }],
+  peers: [{ id: 'alice', urls: 'tcp://127.0.0.1:1' }],
   security: 'plaintext',
 }
 export const tls = { key: own.toPem(), certificate: own.certificate, roots: { alice: other.certificate } }
 export const ampcTls = {
   ...ampc,
   listen: 'tls://127.0.0.1:0',
-  peers: [{ id: 'alice', url: 'tls://127.0.0.1:1' }],
+  peers: [{ id: 'alice', urls: 'tls://127.0.0.1:1' }],
   security: 'tls',
   tls,
 }

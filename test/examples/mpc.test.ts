@@ -235,7 +235,7 @@ describe('the barrier of the control channel', () => {
     for (const identity of names) {
       const peers = names
         .filter((id) => id !== identity)
-        .map((id) => ({ id, ...(id < identity ? { url: networks[id]?.url ?? '' } : {}) }))
+        .map((id) => ({ id, ...(id < identity ? { urls: networks[id]?.url ?? '' } : {}) }))
       const network = createNetwork({
         identity,
         listen: 'tcp://127.0.0.1:0',

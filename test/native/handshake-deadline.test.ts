@@ -74,7 +74,7 @@ async function play(role: 'listens' | 'dials', secureMs: number, run: (scene: Sc
       identity: own,
       security: 'plaintext',
       ...(role === 'listens' ? { listen: url } : {}),
-      peers: [{ id: peer.id, ...(role === 'dials' ? { url } : {}) }],
+      peers: [{ id: peer.id, ...(role === 'dials' ? { urls: url } : {}) }],
     },
     { environment: { clock, transport: new SlowSecurity(wire, clock, secureMs) } },
   )

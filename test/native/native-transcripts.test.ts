@@ -88,7 +88,7 @@ class Replay {
       security: 'plaintext',
       identity: keys[seat === 'G' ? 2 : 0] as Identity,
       ...(seat === 'G' && { listen: 'tcp://127.0.0.1:0' }),
-      peers: [{ id: other, ...(url !== undefined && { url }) }],
+      peers: [{ id: other, ...(url !== undefined && { urls: url }) }],
       limits: { backoffMinMs: 1, backoffMaxMs: 5, shutdownTimeoutMs: 100 },
     } as never)
     await network.ready()

@@ -28,7 +28,7 @@ async function play(round) {
   const shared = { security, dialect }
   const alice = createNetwork({ ...shared, identity: aliceKey, listen: scheme + '://127.0.0.1:0', peers: [{ id: bobId }] })
   await alice.ready()
-  const bob = createNetwork({ ...shared, identity: bobKey, peers: [{ id: aliceId, url: alice.url }] })
+  const bob = createNetwork({ ...shared, identity: bobKey, peers: [{ id: aliceId, urls: alice.url }] })
   const [[fromAlice], [fromBob]] = await Promise.all([alice.makeSessions({ count: 1 }), bob.makeSessions({ count: 1 })])
   await fromAlice.send(bobId, { type: 'RingElement16', value: 1 })
   await fromBob.receive(aliceId)

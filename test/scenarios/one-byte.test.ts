@@ -194,7 +194,7 @@ describe('the life of a byte', () => {
       )
       await listening.ready()
       const dialling = begin(
-        createNetwork({ identity: keys.far, peers: [{ id: ids.near, url: listening.url as string }] }),
+        createNetwork({ identity: keys.far, peers: [{ id: ids.near, urls: listening.url as string }] }),
       )
       const [[near], [far]] = (await Promise.all([
         listening.makeSessions({ count: 1 }),

@@ -74,13 +74,13 @@ const alice = (tls: NonNullable<AmpcConfig['tls']>): AmpcConfig => ({
 
 const native = (port: number): NetworkConfig => ({
   identity: own,
-  peers: [{ id: other.id, url: `tls://127.0.0.1:${port}` }],
+  peers: [{ id: other.id, urls: `tls://127.0.0.1:${port}` }],
 })
 const ampc = (port: number): AmpcConfig => ({
   identity: 'bob',
   security: 'tls',
   tls: tlsOf('bob', { alice: 'alice' }),
-  peers: [{ id: 'alice', url: `tls://127.0.0.1:${port}` }],
+  peers: [{ id: 'alice', urls: `tls://127.0.0.1:${port}` }],
 })
 
 interface Cause {
@@ -116,7 +116,7 @@ const causes: Record<string, Cause> = {
     config: (port) => ({
       identity: own,
       security: 'plaintext',
-      peers: [{ id: other.id, url: `tcp://127.0.0.1:${port}` }],
+      peers: [{ id: other.id, urls: `tcp://127.0.0.1:${port}` }],
     }),
     code: 'ERR_UNEXPECTED_PEER',
     word: third.id,
@@ -157,7 +157,7 @@ describe('a fatal cause', () => {
       const { peers, ...rest } = config(at) as AmpcConfig
       const builder = new PeerConnectionBuilder({ ...rest, onConnectionLost: 'reconnect' }).includePeer(
         'alice',
-        peers[0]?.url,
+        peers[0]?.urls as string,
       )
       expect(await rejection(builder.build({ timeoutMs: 60_000 }), 'build')).toMatchObject({
         code,
@@ -180,8 +180,8 @@ describe('a fatal cause', () => {
       createNetwork({
         identity: own,
         peers: [
-          { id: other.id, url: `tls://127.0.0.1:${wrong}` },
-          { id: fourth.id, url: good.url as string },
+          { id: other.id, urls: `tls://127.0.0.1:${wrong}` },
+          { id: fourth.id, urls: good.url as string },
         ],
       }),
     )
@@ -198,13 +198,13 @@ describe('a fatal cause', () => {
   it("a fatal cause of this side's dials fails no call if the peer connects by itself", async () => {
     const wrong = await listening({ identity: third, listen, peers: [{ id: own.id }] })
     const network = keep(
-      createNetwork({ identity: own, listen, peers: [{ id: other.id, url: `tls://127.0.0.1:${wrong}` }] }),
+      createNetwork({ identity: own, listen, peers: [{ id: other.id, urls: `tls://127.0.0.1:${wrong}` }] }),
     )
     await network.ready()
     const failed = nextEvent(network, 'connection.failed')
     const made = network.makeSessions({ count: 1, timeoutMs: 60_000 })
     expect((await failed).cause.code).toBe('ERR_UNEXPECTED_PEER')
-    const peer = keep(createNetwork({ identity: other, peers: [{ id: own.id, url: network.url as string }] }))
+    const peer = keep(createNetwork({ identity: other, peers: [{ id: own.id, urls: network.url as string }] }))
     await within(Promise.all([made, peer.makeSessions({ count: 1 })]), 'sessions')
   })
 
@@ -215,7 +215,7 @@ describe('a fatal cause', () => {
     const network = keep(
       createNetwork({
         identity: own,
-        peers: [{ id: other.id, url: at }],
+        peers: [{ id: other.id, urls: at }],
         limits: { backoffMinMs: 600_000, backoffMaxMs: 600_000 },
       }),
     )
@@ -235,7 +235,7 @@ describe('a fatal cause', () => {
     const network = keep(
       createNetwork({
         identity: own,
-        peers: [{ id: other.id, url: at }],
+        peers: [{ id: other.id, urls: at }],
         limits: { backoffMinMs: 1, backoffMaxMs: 50 },
       }),
     )

@@ -28,7 +28,7 @@ async function listening(): Promise<Network> {
 
 /** The peer connects to it, once, and leaves. @returns how many of its dials failed before */
 async function connectOnce(to: Network): Promise<number> {
-  const network = createNetwork({ identity: peer, peers: [{ id: own.id, url: to.url as string }] })
+  const network = createNetwork({ identity: peer, peers: [{ id: own.id, urls: to.url as string }] })
   let failed = 0
   network.on('connection.failed', () => void failed++)
   try {

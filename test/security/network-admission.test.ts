@@ -57,7 +57,7 @@ async function meet(guard: {
     }),
   )
   await network.ready()
-  const guest = keep(createNetwork({ identity: other, peers: [{ id: own.id, url: network.url ?? '' }], limits }))
+  const guest = keep(createNetwork({ identity: other, peers: [{ id: own.id, urls: network.url ?? '' }], limits }))
   return { network, guest, guestId: other.id }
 }
 
@@ -225,7 +225,7 @@ describe('the ampc dialect over mutual TLS', () => {
     const bob = keep(
       createNetwork({
         identity: 'bob',
-        peers: [{ id: 'alice', url: alice.url ?? '' }],
+        peers: [{ id: 'alice', urls: alice.url ?? '' }],
         security: 'tls',
         tls: tlsOf('bob', ['alice']),
         limits,
@@ -256,7 +256,7 @@ describe('the ampc dialect over mutual TLS', () => {
     keep(
       createNetwork({
         identity: 'bob',
-        peers: [{ id: 'alice', url: alice.url ?? '' }],
+        peers: [{ id: 'alice', urls: alice.url ?? '' }],
         security: 'tls',
         tls: tlsOf('mallory', ['alice']),
         limits,
@@ -284,7 +284,7 @@ describe('the ampc dialect over mutual TLS', () => {
     const bob = keep(
       createNetwork({
         identity: 'bob',
-        peers: [{ id: 'alice', url: mallory.url ?? '' }],
+        peers: [{ id: 'alice', urls: mallory.url ?? '' }],
         security: 'tls',
         tls: tlsOf('bob', ['alice', 'mallory']),
         limits,
@@ -334,11 +334,11 @@ describe('one port for both dialects', () => {
       await Promise.all([native.ready(), ampc.ready()])
       expect(ampc.url).toBe(native.url)
       const url = native.url ?? ''
-      const other = keep(createNetwork({ identity: there, peers: [{ id: here.id, url }], security, limits }))
+      const other = keep(createNetwork({ identity: there, peers: [{ id: here.id, urls: url }], security, limits }))
       const bob = keep(
         createNetwork({
           identity: 'bob',
-          peers: [{ id: 'alice', url }],
+          peers: [{ id: 'alice', urls: url }],
           ...(security === 'tls' ? { security, tls: leaf('bob', 'alice') } : { security }),
           limits,
         }),

@@ -49,7 +49,7 @@ describe('a peer that is dialled by name over TLS', () => {
     await speakHttp('127.0.0.2', portOf(listener))
     const dialler = begin(
       createNetwork(
-        { identity: bob, peers: [{ id: alice.id, url: `tls://alice.test:${portOf(listener)}` }] },
+        { identity: bob, peers: [{ id: alice.id, urls: `tls://alice.test:${portOf(listener)}` }] },
         { environment: { names } },
       ),
     )
@@ -77,7 +77,7 @@ describe('a peer that is dialled by name over TLS', () => {
       const only = { lookup: () => Promise.resolve(['127.0.0.1']) }
       const dialler = begin(
         createNetwork(
-          { ...configOf(1), peers: [{ id: 'alice', url: `tls://bob.test:${portOf(listener)}` }] },
+          { ...configOf(1), peers: [{ id: 'alice', urls: `tls://bob.test:${portOf(listener)}` }] },
           { environment: { names: only } },
         ),
       )

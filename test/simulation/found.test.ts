@@ -21,7 +21,7 @@ function start(
     {
       identity: keys[me]!,
       listen: `tcp://${names[me]}:1`,
-      peers: [{ id: keys[other]!.id, ...(options.dials ? { url: `tcp://${names[other]}:1` } : {}) }],
+      peers: [{ id: keys[other]!.id, ...(options.dials ? { urls: `tcp://${names[other]}:1` } : {}) }],
       security: 'plaintext',
       connectionParallelism: options.links ?? 1,
       limits: {

@@ -25,7 +25,7 @@ class Scene {
         identity,
         security: 'plaintext',
         listen: `tcp://${node}:1`,
-        peers: peers.map(({ key, url }) => ({ id: key.id, ...(url === undefined ? {} : { url }) })),
+        peers: peers.map(({ key, url }) => ({ id: key.id, ...(url === undefined ? {} : { urls: url }) })),
       },
       { environment: this.simulated.node(node).environment },
     )
@@ -162,7 +162,7 @@ describe('a transport with names of its own', () => {
     const listener = createNetwork({ ...config, identity: bob, peers: [{ id: alice.id }] }, { environment })
     await clock.run(listener.ready())
     const url = (listener.url as string).replace('127.0.0.1', 'bob.invalid')
-    const dialler = createNetwork({ ...config, identity: alice, peers: [{ id: bob.id, url }] }, { environment })
+    const dialler = createNetwork({ ...config, identity: alice, peers: [{ id: bob.id, urls: url }] }, { environment })
     await clock.run(Promise.all([listener, dialler].map((network) => network.makeSessions({ count: 1 }))))
     await clock.run(Promise.all([listener, dialler].map((network) => network.shutdown())))
   })

@@ -69,7 +69,7 @@ export async function parties(
   for (const identity of identities) {
     const peers = identities
       .filter((id) => id !== identity)
-      .map((id) => (urls.has(id) ? { id, url: urls.get(id) as string } : { id }))
+      .map((id) => (urls.has(id) ? { id, urls: urls.get(id) as string } : { id }))
     const network = await party({ ...config, identity, peers })
     urls.set(identity, network.url as string)
     made.push(network)

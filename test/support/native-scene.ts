@@ -201,7 +201,7 @@ export class NativeScene {
           (this.isVirtual ? `tcp://127.0.0.1:${portOf(plan.listensAs ?? plan.key)}` : `${scheme}://127.0.0.1:0`),
         peers: plan.peers.map((peer) => ({
           id: (keys[peer] as Identity).id,
-          ...(plan.dials.includes(peer) ? { url: urlOf(peer) } : {}),
+          ...(plan.dials.includes(peer) ? { urls: urlOf(peer) } : {}),
         })),
         security: on === 'tls' ? 'tls' : 'plaintext',
         connectionParallelism: plan.links ?? this.#options.links ?? 1,

@@ -78,7 +78,7 @@ export class Scene {
   async start(options: SceneOptions): Promise<void> {
     for (const [place, identity] of options.ids.entries()) {
       const peers = options.ids.flatMap((id, other) =>
-        other === place ? [] : [other < place ? { id, url: this.of(id).network.url as string } : { id }],
+        other === place ? [] : [other < place ? { id, urls: this.of(id).network.url as string } : { id }],
       )
       const network = createNetwork(
         {

@@ -54,13 +54,13 @@ const wrongs: readonly Wrong[] = [
   ],
   [
     'a native peer whose url is no string',
-    "createNetwork({ identity, peers: [{ id: 'x', url: 5 }] })",
+    "createNetwork({ identity, peers: [{ id: 'x', urls: 5 }] })",
     /'number' is not assignable to type 'string/,
     /Ampc/,
   ],
   [
     'an ampc peer whose url is null',
-    "createNetwork({ identity: 'alice', security: 'plaintext', peers: [{ id: 'x', url: null }] })",
+    "createNetwork({ identity: 'alice', security: 'plaintext', peers: [{ id: 'x', urls: null }] })",
     /'null' is not assignable to type 'string/,
     /NativeConfig/,
   ],
@@ -70,7 +70,7 @@ const wrongs: readonly Wrong[] = [
 /** Every option that may be left out, as undefined. */
 const undefinedOptions = `
 const listen = process.env['LISTEN']
-createNetwork({ identity, listen, peers: [{ id: 'x', url: listen }], limits: { dialTimeoutMs: undefined }, security: undefined, dialect: undefined, onConnectionLost: undefined, connectionParallelism: undefined, memoryBudgetBytes: undefined, allowAddresses: undefined, admit: undefined })
+createNetwork({ identity, listen, peers: [{ id: 'x', urls: listen }], limits: { dialTimeoutMs: undefined }, security: undefined, dialect: undefined, onConnectionLost: undefined, connectionParallelism: undefined, memoryBudgetBytes: undefined, allowAddresses: undefined, admit: undefined })
 const network = createNetwork({ identity: 'alice', security: 'plaintext', tls: undefined, listen, peers: [] }, { environment: { log: undefined }, inspect: undefined })
 const [session] = await network.makeSessions({ count: 1, peers: undefined, timeoutMs: undefined, signal: undefined, agreePrfKeys: undefined })
 await session.receive('bob', { timeoutMs: undefined, signal: undefined })

@@ -77,7 +77,7 @@ export class Member {
         listen: this.url,
         peers: others.map((other) => ({
           id: other.key.id,
-          ...(plan.bothDial || other.index < this.index ? { url: other.url } : {}),
+          ...(plan.bothDial || other.index < this.index ? { urls: other.url } : {}),
         })),
         security: 'plaintext',
         // A process may restart with another number of links than before, and than its peers have.

@@ -38,7 +38,7 @@ export class Twin {
     const twin = createNetwork(
       {
         identity: this.of.key,
-        peers: others.map(({ key, url }) => ({ id: key.id, url })),
+        peers: others.map(({ key, url }) => ({ id: key.id, urls: url })),
         security: 'plaintext',
         connectionParallelism: 1,
         limits: this.of.limits,

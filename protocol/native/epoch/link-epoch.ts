@@ -36,6 +36,8 @@ export interface LinkEpochOptions {
   readonly ownKey: Uint8Array
   readonly peerKey: Uint8Array
   /** What this side announces in its hellos. A change of configuration makes a new LinkEpoch. */
+  /** Whether this side asks for the connection to stay while it is idle; true by default. */
+  readonly keepsIdle?: () => boolean
   readonly limits: EpochLimits
   /** Shared by all links of the peer. */
   readonly processes: PeerProcesses
@@ -163,7 +165,7 @@ export class LinkEpoch {
     this.#sentHello = {
       ...epochLimitsOf(limits),
       // No link of this side ends for lack of traffic.
-      keepsIdle: true,
+      keepsIdle: this.#options.keepsIdle?.() ?? true,
       connectionId: linkIndex,
       bootId: processes.ownBootId,
       epoch: this.#epoch,

@@ -24,7 +24,7 @@ async function pair(): Promise<{ alice: Network; bob: Network }> {
   const alice = createNetwork({ identity: keyA, listen: 'tls://127.0.0.1:0', peers: [{ id: keyB.id }] })
   stops.push(() => alice.shutdown())
   await alice.ready()
-  const bob = createNetwork({ identity: keyB, peers: [{ id: keyA.id, url: alice.url as string }] })
+  const bob = createNetwork({ identity: keyB, peers: [{ id: keyA.id, urls: alice.url as string }] })
   stops.push(() => bob.shutdown())
   return { alice, bob }
 }

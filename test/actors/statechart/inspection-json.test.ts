@@ -30,7 +30,7 @@ it.each<[string, Pick<NetworkConfig, 'dialect' | 'security'>, 'tls' | 'tcp', rea
   const listens = { identity: keyA, listen: `${scheme}://127.0.0.1:0`, peers: [{ id: idOf(keyB) }] }
   const alice = createNetwork({ ...shared, ...listens } as NetworkConfig, { inspect })
   await alice.ready()
-  const peers = [{ id: idOf(keyA), url: alice.url ?? '' }]
+  const peers = [{ id: idOf(keyA), urls: alice.url ?? '' }]
   const bob = createNetwork({ ...shared, identity: keyB, peers } as NetworkConfig, { inspect })
   await Promise.all([alice.makeSessions({ count: 2 }), bob.makeSessions({ count: 2 })])
   await Promise.all([alice.shutdown(), bob.shutdown()])

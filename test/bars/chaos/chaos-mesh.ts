@@ -169,7 +169,7 @@ export class Mesh {
       const peers = others.map((other) => {
         const url =
           proxies.get(`${own} ${other}`)?.urlOf(scheme) ?? (isDirect ? members[other]?.network.url : undefined)
-        return { id: (keys[other] as Identity).id, ...(typeof url === 'string' ? { url } : {}) }
+        return { id: (keys[other] as Identity).id, ...(typeof url === 'string' ? { urls: url } : {}) }
       })
       const network = createNetwork(
         {

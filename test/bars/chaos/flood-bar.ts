@@ -110,7 +110,7 @@ export async function floodOnce(flood: Flood, seconds: number): Promise<FloodCou
   const [ready] = (await once(victim, 'message')) as [FloodVictimReady]
   const network = createNetwork({
     identity: honest,
-    peers: [{ id: ready.id, url: ready.url }],
+    peers: [{ id: ready.id, urls: ready.url }],
     limits: { maxMessageLengthBytes: mebibyte },
   })
   const pace: Pace = { perMs: Infinity, isOver: false }

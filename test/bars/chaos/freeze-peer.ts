@@ -36,7 +36,7 @@ const { id, url } = plan.peer
 const network = createNetwork({
   identity: Identity.fromPem(plan.keyPem),
   listen: 'tls://127.0.0.1:0',
-  peers: [{ id, ...(url === null ? {} : { url }) }],
+  peers: [{ id, ...(url === null ? {} : { urls: url }) }],
   limits: plan.limits,
 })
 const count = new LaneCount()

@@ -180,7 +180,7 @@ export async function freezeMany(options: FreezeOptions): Promise<FreezeCounts> 
       listen: 'tls://127.0.0.1:0',
       peers: all.map(({ key }, index) => ({
         id: key.id,
-        ...(ports[index] === null ? {} : { url: `tls://127.0.0.1:${ports[index]}` }),
+        ...(ports[index] === null ? {} : { urls: `tls://127.0.0.1:${ports[index]}` }),
       })),
       limits,
     })

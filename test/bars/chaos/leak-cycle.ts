@@ -108,7 +108,7 @@ export async function connectCycles(cycles: number, warmUp: number): Promise<Cyc
       const down = new Promise<void>((resolve) => (isDown = resolve))
       const dialer = createNetwork({
         identity: there,
-        peers: [{ id: here.id, url: acceptor.url as string }],
+        peers: [{ id: here.id, urls: acceptor.url as string }],
         limits: bareLimits,
       })
       await up

@@ -133,7 +133,7 @@ const network = createNetwork({
   listen: 'tls://127.0.0.1:0',
   peers: plan.peers
     .filter((_, index) => index !== plan.own)
-    .map(({ id, url }) => ({ id, ...(url === null ? {} : { url }) })),
+    .map(({ id, url }) => ({ id, ...(url === null ? {} : { urls: url }) })),
   connectionParallelism: plan.links,
   limits: { backoffMinMs: 5, backoffMaxMs: 200, connectBurst: 1_000_000, pendingInboundPerAddressMax: 64 },
 })

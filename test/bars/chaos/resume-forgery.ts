@@ -211,7 +211,7 @@ export async function forgeHellos(
     counts.notes.push(cause.message)
   })
   let isOver = false
-  const honest = createNetwork({ identity: friend, peers: [{ id: here.id, url: victim.url as string }], ...common })
+  const honest = createNetwork({ identity: friend, peers: [{ id: here.id, urls: victim.url as string }], ...common })
   honest.on('connection.lost', () => {
     if (!isOver) counts.disturbed++
   })

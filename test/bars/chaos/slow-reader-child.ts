@@ -5,7 +5,7 @@
 import { createNetwork, Identity } from '../../../actors/index.ts'
 
 const { pem, peer, url } = JSON.parse(process.argv[2] ?? '{}') as { pem: string; peer: string; url: string }
-const network = createNetwork({ identity: Identity.fromPem(pem), peers: [{ id: peer, url }] })
+const network = createNetwork({ identity: Identity.fromPem(pem), peers: [{ id: peer, urls: url }] })
 process.on('disconnect', () => process.exit(0))
 process.on('message', () => process.exit(0))
 const [echo, sink] = await network.makeSessions({ count: 3 })

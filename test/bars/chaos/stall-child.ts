@@ -24,7 +24,7 @@ const lost: string[] = []
 let values = 0
 const network = createNetwork({
   identity: Identity.fromPem(pem),
-  peers: [{ id: peer, url }],
+  peers: [{ id: peer, urls: url }],
   limits: { backoffMinMs: 1, backoffMaxMs: 50 },
 })
 network.on('connection.lost', ({ cause }) => void lost.push(cause.message))

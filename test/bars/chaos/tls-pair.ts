@@ -35,7 +35,7 @@ export async function startTlsPair(limits: Partial<Limits> = {}): Promise<TlsPai
   await acceptor.ready()
   const dialer = createNetwork({
     identity: second,
-    peers: [{ id: first.id, url: acceptor.url as string }],
+    peers: [{ id: first.id, urls: acceptor.url as string }],
     limits: all,
   })
   await dialer.ready()

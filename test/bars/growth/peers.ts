@@ -80,7 +80,7 @@ function crowd(peers: number): () => Promise<unknown> {
       const number = begun++
       const network = createNetwork({
         identity: identityOf(number),
-        peers: [{ id, url }],
+        peers: [{ id, urls: url }],
         limits: { backoffMinMs: 10, backoffMaxMs: 100 },
       })
       network.on('connection.opened', () => {

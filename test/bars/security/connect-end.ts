@@ -59,7 +59,7 @@ let ours: Ours | null = null
 async function beginOurs(port: number): Promise<Ours> {
   const transport = new TlsTransport({ identity: client, authorize: (id) => id === server.id })
   const network = createNetwork(
-    { identity: client, peers: [{ id: server.id, url: `tls://127.0.0.1:${port}` }], limits },
+    { identity: client, peers: [{ id: server.id, urls: `tls://127.0.0.1:${port}` }], limits },
     { environment: { transport } },
   )
   const [session] = await network.makeSessions({ count: 1 })

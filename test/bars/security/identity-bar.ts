@@ -179,7 +179,7 @@ async function attackWholeNetwork(rounds: number): Promise<WholeNetworkCounts> {
       counts.attacks += 2
     }
     const openedByStrangers = counts.opened
-    honest = createNetwork({ identity: alice, peers: [{ id: server.id, url: network.url as string }], limits })
+    honest = createNetwork({ identity: alice, peers: [{ id: server.id, urls: network.url as string }], limits })
     const [[mine], [hers]] = (await Promise.all([sessions, honest.makeSessions({ count: 1 })])) as [
       [Awaited<typeof sessions>[number]],
       [Awaited<typeof sessions>[number]],

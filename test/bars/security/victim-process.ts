@@ -60,7 +60,7 @@ export class VictimProcess {
   async connectHonestly(patienceMs: number): Promise<number | null> {
     const network = createNetwork({
       identity: this.honest,
-      peers: [{ id: this.id, url: this.url }],
+      peers: [{ id: this.id, urls: this.url }],
       limits: { backoffMinMs: 10, backoffMaxMs: 100 },
     })
     const startedMs = performance.now()

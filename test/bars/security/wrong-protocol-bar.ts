@@ -154,7 +154,7 @@ async function asServers(counts: WrongProtocolCounts): Promise<void> {
       const url = `tls://127.0.0.1:${(server.address() as net.AddressInfo).port}`
       const network = createNetwork({
         identity: Identity.generate(),
-        peers: [{ id: Identity.generate().id, url }],
+        peers: [{ id: Identity.generate().id, urls: url }],
         limits,
       })
       let code: string | undefined

@@ -154,7 +154,7 @@ function link(dialect: 'ampc' | 'native', limits: Partial<Limits>): Channel {
     return { state, lane: state.openLane(1) }
   }
   const [own, peer] = [Identity.generate(), Identity.generate().id]
-  const options = resolveOptions({ identity: own, peers: [{ id: peer, url: 'tls://127.0.0.1:1' }], limits })
+  const options = resolveOptions({ identity: own, peers: [{ id: peer, urls: 'tls://127.0.0.1:1' }], limits })
   const state = createLinkStates({
     environment: systemEnvironment(),
     options,

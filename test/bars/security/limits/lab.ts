@@ -40,7 +40,7 @@ export class Lab {
     { id, limits, admit, onConnectionLost, connectionParallelism }: LabNetwork,
     transport: Transport = this.transport,
   ): Promise<Network> {
-    const peers = this.networks.map(({ identity, url }) => ({ id: identity, url: url ?? 'tcp://127.0.0.1:1' }))
+    const peers = this.networks.map(({ identity, url }) => ({ id: identity, urls: url ?? 'tcp://127.0.0.1:1' }))
     const later = ['alice', 'bob'].filter((other) => other > id).map((other) => ({ id: other }))
     const network = createNetwork(
       {

@@ -147,7 +147,7 @@ async function speakNative(ledger: Ledger, text: string): Promise<void> {
     ledger,
     'a refusal',
     net.createServer((accepted) => void accepted.write(refusal)),
-    (url) => ({ identity: own, peers: [{ id: peer.id, url }], security: 'plaintext' }),
+    (url) => ({ identity: own, peers: [{ id: peer.id, urls: url }], security: 'plaintext' }),
     'tcp',
   )
 }
@@ -183,7 +183,7 @@ async function showCertificates(ledger: Ledger, text: string): Promise<void> {
     tls
       .createServer({ key: shown.keyPem, cert: shown.pem, ALPNProtocols: ['statewire/1'] })
       .on('tlsClientError', () => {}),
-    (url) => ({ identity: own, peers: [{ id: peer.id, url }] }),
+    (url) => ({ identity: own, peers: [{ id: peer.id, urls: url }] }),
     'tls',
   )
   const root = issue({ name: 'alice root', isAuthority: true })
@@ -192,7 +192,7 @@ async function showCertificates(ledger: Ledger, text: string): Promise<void> {
   const theirs = issue({ name, issuer: root, hosts: [text.slice(0, 200)], purposes: ['server'] })
   const ampc = (url: string): AmpcConfig => ({
     identity: 'bob',
-    peers: [{ id: 'alice', url }],
+    peers: [{ id: 'alice', urls: url }],
     security: 'tls',
     onConnectionLost: 'reconnect',
     tls: { key: leaf.keyPem, certificate: leaf.pem, roots: { alice: root.pem } },
