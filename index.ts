@@ -14,10 +14,17 @@ export {
   defaultLimits,
   AllPeersFailedError,
   Message,
+  Peer,
   QuorumError,
   RequestError,
 } from './actors/index.ts'
 export type {
+  AllowedReport,
+  ConnectMode,
+  FailureStage,
+  PeerFailure,
+  PeerState,
+  ReadyOptions,
   BroadcastOptions,
   HandlerResult,
   Headers,

@@ -30,6 +30,8 @@ export type PeerEvent<Request = unknown> =
   | { readonly type: 'peer.close'; readonly cause: Cause; readonly withinMs?: number }
   | { readonly type: 'reconnector.restarted' }
   | { readonly type: 'link.retry' }
+  | { readonly type: 'link.resume' }
+  | { readonly type: 'link.pause'; readonly cause: Cause }
   | ChildEvent
   | DeadlinePassed
 
@@ -40,6 +42,7 @@ export const peerActions = [
   'relay',
   'forgetLink',
   'wakeLinks',
+  'pauseLinks',
   'recordRestart',
   'recordEscalation',
   'notifyErrored',
@@ -74,6 +77,8 @@ export const peerMachine = setup({
     'child.escalated': { target: '.errored', actions: 'recordEscalation' },
     'reconnector.restarted': { actions: 'wakeLinks' },
     'link.retry': { actions: 'wakeLinks' },
+    'link.resume': { actions: 'wakeLinks' },
+    'link.pause': { actions: 'pauseLinks' },
     'peer.close': '.closing',
   },
   states: {

@@ -120,6 +120,14 @@ export interface DeliveryReports {
   close(error: Error): void
 }
 
+export interface LinkAdoption {
+  /** It continues where the last connection ended. */
+  readonly resumed: boolean
+  readonly replayedFrames: number
+  /** How long the link had no connection; null for its first. */
+  readonly downMs: number | null
+}
+
 /** Lanes, connections, time and the end of a link: what its actor drives. */
 export interface LinkLifecycle {
   readonly counters: LinkCounters
@@ -129,6 +137,8 @@ export interface LinkLifecycle {
   readonly figures: LinkFigures | null
   /** Null in a dialect without acknowledgements. */
   readonly deliveries: DeliveryReports | null
+  /** How the current connection began. Null in a dialect that does not resume. */
+  readonly adoption: LinkAdoption | null
   /** Messages and requests. Null where the link carries none. */
   readonly exchange: Exchange | null
   /** How many links the peer has configured; null before it has said so, undefined in a dialect where it never does. */
@@ -136,6 +146,10 @@ export interface LinkLifecycle {
   /** Called when a lane opens: a link that does not read at once starts to read then. */
   onLaneOpened: (() => void) | null
   readonly laneCount: number
+  /** Nothing was received for a while. */
+  readonly isSuspect: boolean
+  /** The last measured; null before the first, and in a dialect that measures none. */
+  readonly roundTripMs: number | null
   /** A connection is adopted. Values that wait do so for room or for the reader. */
   readonly isConnected: boolean
   readonly end: Error | null

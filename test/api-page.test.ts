@@ -3,6 +3,7 @@
  * no others.
  * Independent of: what the page says about them.
  */
+import { Peer } from '../index.ts'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { networkEventTypes } from '../actors/base/events.ts'
@@ -20,18 +21,30 @@ function namesUnder(heading: string): string[] {
   )
 }
 
+/** The parts of the facade that Network inherits. */
+const networkPeers = Object.getPrototypeOf(Network.prototype) as object
+const networkMessages = Object.getPrototypeOf(networkPeers) as object
+const notPublic = new Set(['constructor', 'peersReady', 'removed', 'isRemoved', 'toString', 'toJSON'])
+
 describe('docs/api.md', () => {
   it('docs/api.md lists exactly the events of a network, in the order of networkEventTypes', () => {
     expect(namesUnder('## Events')).toEqual([...networkEventTypes])
   })
 
   it.each([
-    ['Network', Network.prototype],
-    ['Session', Session.prototype],
-    ['ControlChannel', ControlChannel.prototype],
-  ])('docs/api.md lists exactly the public methods and properties of the class %s', (name, prototype) => {
-    const members = Object.getOwnPropertyNames(prototype).filter((member) => member !== 'constructor')
-    expect(namesUnder(`## \`${name}\``).sort()).toEqual(members.sort())
+    ['Network', [Network.prototype, networkPeers]],
+    ['Messages and requests', [networkMessages]],
+    ['Peer', [Peer.prototype]],
+    ['Session', [Session.prototype]],
+    ['ControlChannel', [ControlChannel.prototype]],
+  ])('docs/api.md lists exactly the public methods and properties of the class %s', (name, prototypes) => {
+    const members = prototypes.flatMap((prototype) => Object.getOwnPropertyNames(prototype))
+    const title = name.includes(' ') ? `## ${name}` : `## \`${name}\``
+    expect(namesUnder(title).sort()).toEqual(
+      [...members, ...(name === 'Peer' ? ['id'] : [])]
+        .filter((member) => (name === 'Session' ? member !== 'constructor' : !notPublic.has(member)))
+        .sort(),
+    )
   })
 
   it.each(['README.md', 'docs/ARCHITECTURE.md'])('%s links to the page of events and methods', (file) => {

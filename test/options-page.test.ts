@@ -146,7 +146,10 @@ describe('the calls in docs/options.md', () => {
     const calls: Record<string, () => unknown> = {
       makeSessions: () => network.makeSessions(stranger as never),
       openControlChannel: () => network.openControlChannel(stranger as never),
-      drain: () => network.drain(id, stranger as never),
+      disconnect: () => network.peer(id)?.disconnect(stranger as never),
+      remove: () => network.peer(id)?.remove(stranger as never),
+      ready: () => network.ready(stranger as never),
+      connect: () => network.peer(id)?.connect(stranger as never),
       events: () => network.events(stranger as never),
       send: () => session.send(id, { type: 'RingElement16', value: 1 }, stranger as never),
       broadcast: () => session.broadcast({ type: 'RingElement16', value: 1 }, stranger as never),

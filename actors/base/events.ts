@@ -20,6 +20,12 @@ export type NetworkEvent =
       readonly linkIndex: number
       readonly connection: string
       readonly remoteAddress: string
+      /** Native: it continues where the last connection ended. No value was lost. */
+      readonly resumed: boolean
+      /** How long the link had no connection, in milliseconds; null for its first. */
+      readonly downMs: number | null
+      /** Frames that are sent again on it. */
+      readonly replayedFrames: number
     }
   | {
       readonly type: 'connection.lost'
@@ -29,13 +35,23 @@ export type NetworkEvent =
       readonly connection: string
       readonly cause: Cause
     }
-  /** Nothing was received for a while. The connection stays open for now. */
+  /** Nothing was received from the peer for a while. The connection stays open for now. */
   | {
-      readonly type: 'connection.suspect'
+      readonly type: 'peer.suspect'
       readonly peer: string
       readonly link: string
       readonly linkIndex: number
       readonly connection: string
+    }
+  /** A dial will begin: at once, or after a wait that grows with each failure. */
+  | {
+      readonly type: 'dial.scheduled'
+      readonly peer: string
+      readonly link: string
+      readonly host: string
+      readonly delayMs: number
+      /** Dials since the last working connection, this one included. */
+      readonly attempt: number
     }
   /** A dial or a handshake failed. It is retried while the peer is needed. */
   | {
@@ -54,14 +70,6 @@ export type NetworkEvent =
       readonly linkIndex?: number
       readonly cause: Cause
     }
-  /** Native: a new connection continues where the last one ended. No value was lost. */
-  | {
-      readonly type: 'link.resumed'
-      readonly peer: string
-      readonly link: string
-      readonly linkIndex: number
-      readonly replayedFrames: number
-    }
   /**
    * Native: the link could not be resumed and its sessions have ended. `outcomes` counts the outcomes of all values
    * sent on them.
@@ -75,17 +83,41 @@ export type NetworkEvent =
       readonly outcomes: OutcomeCounts
       /** The reason in the peer's Goodbye, or ''. */ readonly said: string
     }
-  | { readonly type: 'peer.up'; readonly peer: string }
-  | { readonly type: 'peer.down'; readonly peer: string; readonly cause: Cause }
+  /** The application has added the peer, or its id to the allow-list. */
+  | { readonly type: 'peer.added'; readonly peer: string }
   /**
-   * `network.drain` has finished. The counts cover the values that were accepted and not acknowledged when it began.
+   * The peer was removed. The counts cover the values that were accepted for it and not acknowledged when the removal
+   * began.
    */
   | {
-      readonly type: 'peer.drained'
+      readonly type: 'peer.removed'
       readonly peer: string
+      readonly reason: string
       readonly acked: number
       readonly unknown: number
       readonly notSent: number
+    }
+  /** The first connection since the peer was last disconnected. A new socket of the same links is no new connect. */
+  | { readonly type: 'peer.connected'; readonly peer: string; readonly address: string }
+  /**
+   * Native: the links to the peer were reset, or one side said Goodbye. In ampc: the last connection ended. A socket
+   * that breaks and is resumed is no disconnect.
+   */
+  | {
+      readonly type: 'peer.disconnected'
+      readonly peer: string
+      readonly reason: ResetReason | 'connection-lost'
+      /** Whose doing it was, as far as this side can tell. */
+      readonly by: 'self' | 'peer' | 'network'
+      /** Whether this side wants the peer to be connected again. */
+      readonly willRetry: boolean
+    }
+  /** Links wait for memory to send: `memoryBudgetBytes` is used up. At most once a second. */
+  | {
+      readonly type: 'pressure'
+      readonly usedBytes: number
+      readonly budgetBytes: number
+      readonly waitingLinks: number
     }
   /** Native: another process with this side's key is connected to the peer, so the peer refuses this one. */
   | { readonly type: 'peer.duplicate'; readonly peer: string }
@@ -143,16 +175,18 @@ export const networkEventTypes = [
   'warning',
   'connection.opened',
   'connection.lost',
-  'connection.suspect',
+  'peer.suspect',
+  'dial.scheduled',
   'connection.failed',
   'connection.rejected',
-  'link.resumed',
   'link.reset',
-  'peer.up',
-  'peer.down',
+  'peer.added',
+  'peer.removed',
+  'peer.connected',
+  'peer.disconnected',
+  'pressure',
   'peer.duplicate',
   'clock.behind',
-  'peer.drained',
   'peer.errored',
   'child.restarted',
   'handler.failed',

@@ -14,6 +14,14 @@ export interface PeerHandle {
 /** A peer: its id, or the handle that `network.add` and `network.peer` return. */
 export type PeerRef = string | PeerHandle
 
+/**
+ * The id of a handle; anything else as it is, for a lookup that finds nothing.
+ * @throws StatewireError ERR_PEER_REMOVED for the handle of a removed peer
+ */
+export function peerKeyOf(peer: PeerRef): string {
+  return typeof peer === 'object' && peer !== null && 'isRemoved' in peer ? peerIdOf(peer) : (peer as string)
+}
+
 /** @throws StatewireError ERR_UNKNOWN_PEER for anything else, ERR_PEER_REMOVED for the handle of a removed peer */
 export function peerIdOf(peer: PeerRef): string {
   if (typeof peer === 'string') return peer

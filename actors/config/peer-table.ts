@@ -33,7 +33,7 @@ export class PeerTable {
     return this.#peers.has(id) && !this.#leaving.has(id)
   }
 
-  /** It may connect. One that is being removed may, until it has what was accepted for it; one that was cut off may not. */
+  /** It may connect: also while it is removed, to get what was accepted for it, unless it was cut off. */
   isAllowed(id: string): boolean {
     return this.#peers.has(id) && this.#leaving.get(id) !== 'cut'
   }

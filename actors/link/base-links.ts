@@ -18,8 +18,7 @@ export interface BaseLink {
 
 export class BaseLinks {
   readonly #links = new Map<string, BaseLink[]>()
-  /** Called when a link becomes ready or stops being ready. */
-  onChange: (() => void) | null = null
+  readonly #watchers = new Set<() => void>()
 
   /** @param createState creates the state of one link, in the dialect of the network */
   constructor(options: ResolvedOptions, peers: PeerTable, createState: (peer: string, linkIndex: number) => LinkCore) {
@@ -38,6 +37,7 @@ export class BaseLinks {
         for (const { state } of this.of(id))
           state.close(new StatewireError('ERR_UNKNOWN_PEER', `${id} was removed from the peers of this network`))
         this.#links.delete(id)
+        for (const watcher of this.#watchers) watcher()
       },
     })
   }
@@ -75,7 +75,16 @@ export class BaseLinks {
     const found = this.#links.get(peer)?.find((candidate) => candidate.id === link)
     if (found === undefined) return
     found.isReady = isReady
-    this.onChange?.()
+    for (const watcher of this.#watchers) watcher()
+  }
+
+  /**
+   * Calls back when a link becomes ready or stops being ready, or a peer is removed.
+   * @returns a function that removes the callback
+   */
+  watch(watcher: () => void): () => void {
+    this.#watchers.add(watcher)
+    return () => void this.#watchers.delete(watcher)
   }
 
   areReady(peers: readonly string[]): boolean {

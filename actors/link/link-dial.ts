@@ -157,8 +157,8 @@ export class LinkDial {
   failed({ cause: { retry }, authenticated }: { readonly cause: Cause; readonly authenticated: boolean }): boolean {
     this.end()
     if (authenticated || retry === 'now') this.#proved()
-    const { addresses } = this.#place
-    const hasOtherAddress = addresses.failed(retry === 'cap', this.#options.context.nowMs())
+    const place = this.#places[this.#turn]
+    const hasOtherAddress = place?.addresses.failed(retry === 'cap', this.#options.context.nowMs()) ?? false
     const mayTryOther = retry === undefined || retry === 'cap'
     const triesOther = mayTryOther && (hasOtherAddress || this.#nextPlace())
     this.adjustBackoff(triesOther ? 'next' : retry)

@@ -39,6 +39,7 @@ export class LinkNotifier {
       linkIndex: spec.linkIndex,
       connection,
       remoteAddress,
+      ...(spec.state.adoption ?? { resumed: false, replayedFrames: 0, downMs: null }),
     })
     port.tell({ type: 'link.up', link: spec.id })
   }
@@ -99,7 +100,7 @@ export class LinkNotifier {
   suspect(connection: string): void {
     const { context, peer, spec } = this.#options
     context.emit({
-      type: 'connection.suspect',
+      type: 'peer.suspect',
       peer,
       link: spec.id,
       linkIndex: spec.linkIndex,

@@ -78,6 +78,7 @@ export function createLinkStates({
       peerKey: decodePeerId(peer),
       processes: processesOf(peer),
       drawEpoch: () => drawEpoch(random.bytes(8)),
+      keepsIdle: () => peers.get(peer)?.connect !== 'on-demand',
       limits: {
         maxMessageLengthBytes: limits.maxMessageLengthBytes,
         // The lanes of these windows are on link 0 only.
@@ -106,8 +107,6 @@ export function createLinkStates({
       witness: {
         onReset: (reason, outcomes, said) =>
           emit({ type: 'link.reset', peer, link: `link:${linkIndex}`, linkIndex, reason, outcomes, said }),
-        onResumed: (replayedFrames) =>
-          emit({ type: 'link.resumed', peer, link: `link:${linkIndex}`, linkIndex, replayedFrames }),
         onDuplicate: () => emit({ type: 'peer.duplicate', peer }),
         onClockBehind: () => emit({ type: 'clock.behind', peer }),
       },

@@ -94,6 +94,9 @@ class ReconnectorBody implements Body {
     const maxMs = Math.min(limits.backoffMaxMs, this.#isUrgent(event.key) ? urgentBackoffMaxMs : Infinity)
     const delayMs = entry.attempts === 0 ? 0 : this.#backoffMs(entry.attempts - 1, maxMs)
     entry.attempts++
+    const [peer, link] = event.key.split(' ') as [string, string]
+    const { attempts: attempt } = entry
+    this.#context.emit({ type: 'dial.scheduled', peer, link, host: event.host, delayMs, attempt })
     if (delayMs === 0) return this.resolve(event)
     entry.waiting = this.#context.wheel.schedule(delayMs, () => {
       entry.waiting = null

@@ -15,8 +15,8 @@ import { peerIdOf } from '../base/peer-ref.ts'
 import type { PeerRef } from '../base/peer-ref.ts'
 import type { PeerTable } from '../config/peer-table.ts'
 import type { SessionContext, WaitingCall } from '../session/session-context.ts'
-import { sendToAll } from './broadcast.ts'
-import type { Need, SendResults } from './broadcast.ts'
+import { sendToAll } from '../base/send-to-all.ts'
+import type { Need, SendResults } from '../base/send-to-all.ts'
 import { Names, outgoing, tooLong } from './content.ts'
 import type { Headers } from './content.ts'
 import { MessageHandlers, MessageIterator } from './message-handlers.ts'
@@ -53,6 +53,8 @@ export interface BroadcastOptions extends MulticastOptions {
 
 export interface MessagingContext extends SessionContext {
   readonly peers: PeerTable
+  /** Something is to be sent to the peer: it is connected if it is connected on demand. */
+  wantPeer(peer: string): void
 }
 
 const messageNames = ['name', 'headers', 'signal', 'timeoutMs']
@@ -121,8 +123,11 @@ export class Messaging {
     this.check(call)
     const peer = peerIdOf(ref)
     const exchange = this.#exchange(peer)
-    if (exchange !== null) return { peer, exchange }
     const { options, peers } = this.#context
+    if (exchange !== null && peers.has(peer)) {
+      this.#context.wantPeer(peer)
+      return { peer, exchange }
+    }
     const which = peer === options.identity ? 'this side itself' : 'not a peer of this network'
     throw new StatewireError(
       'ERR_UNKNOWN_PEER',

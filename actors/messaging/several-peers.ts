@@ -6,8 +6,9 @@ import { StatewireError } from '../../codec/errors.ts'
 import { formatValue } from '../../codec/format-value.ts'
 import { Deque } from '../../protocol/deque.ts'
 import { onAbort } from '../base/abort-listeners.ts'
-import { checkBoolean, checkCall, checkFunction, checkTimeoutMs, invalid } from '../base/checks.ts'
+import { checkBoolean, checkCall, checkTimeoutMs, invalid } from '../base/checks.ts'
 import type { PeerRef } from '../base/peer-ref.ts'
+import { enough } from '../base/send-to-all.ts'
 import type { Deadline, TimerWheel } from '../base/timer-wheel.ts'
 import type { Messaging, RequestOptions } from './messaging.ts'
 import type { RequestCall, Reply } from './request-call.ts'
@@ -215,20 +216,4 @@ export class Replies implements AsyncIterableIterator<PeerReply> {
   [Symbol.asyncIterator](): this {
     return this
   }
-}
-
-/** @throws StatewireError ERR_INVALID_OPTION */
-export function enough<Result>(
-  need: number | 'all' | ((results: ReadonlyMap<string, Result>) => boolean),
-  peers: number,
-  call: string,
-): (results: ReadonlyMap<string, Result>) => boolean {
-  if (need === 'all') return ({ size }) => size === peers
-  if (typeof need === 'number') {
-    if (!Number.isSafeInteger(need) || need < 1 || need > peers)
-      throw invalid(`need of ${call} must be a whole number from 1 to ${peers}, the number of peers, got ${need}`)
-    return ({ size }) => size >= need
-  }
-  checkFunction(need, `need of ${call}, if it is neither a number nor 'all',`)
-  return need
 }

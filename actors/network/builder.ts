@@ -122,7 +122,7 @@ export class PeerConnections {
   }
 
   get peers(): readonly string[] {
-    return this.network.peers
+    return this.network.peers.map(({ id }) => id)
   }
 }
 
@@ -160,15 +160,15 @@ export class TcpNetworkHandle {
 function waitForConnections(network: Network, services: Services, options: BuildOptions): Promise<void> {
   const timeoutMs = options.timeoutMs ?? services.options.limits.makeSessionsTimeoutMs
   const { signal } = options
-  const areAllReady = (): boolean =>
-    services.options.onConnectionLost === 'fail' || services.baseLinks.areReady(network.peers)
+  const ids = services.peers.ids()
+  const areAllReady = (): boolean => services.options.onConnectionLost === 'fail' || services.baseLinks.areReady(ids)
   if (signal?.aborted === true)
     return Promise.reject(new StatewireError('ERR_ABORTED', 'build was aborted', { cause: signal.reason }))
   if (areAllReady()) return Promise.resolve()
   return new Promise((resolve, reject) => {
     const finish = (error?: Error): void => {
       deadline.cancel()
-      services.baseLinks.onChange = null
+      unwatch()
       services.waitingCalls.delete(call)
       offStopped()
       offFailed()
@@ -179,7 +179,7 @@ function waitForConnections(network: Network, services: Services, options: Build
     const abort = (): void => finish(new StatewireError('ERR_ABORTED', 'build was aborted', { cause: signal?.reason }))
     const removeAbort = signal === undefined ? undefined : onAbort(signal, abort)
     const deadline = services.wheel.schedule(timeoutMs, () => {
-      const missing = network.peers.filter((peer) => !services.baseLinks.areReady([peer]))
+      const missing = ids.filter((peer) => !services.baseLinks.areReady([peer]))
       const reasons = missing.map((peer) => `${peer}${services.explainNotConnected(peer)}`).join(', ')
       finish(
         new StatewireError(
@@ -192,18 +192,19 @@ function waitForConnections(network: Network, services: Services, options: Build
     const offStopped = network.on('network.stopped', () =>
       finish(new StatewireError('ERR_NETWORK_STOPPED', 'the network was stopped')),
     )
+    const unwatch = services.baseLinks.watch(() => {
+      if (areAllReady()) finish()
+    })
     const call: WaitingCall = {
-      peers: network.peers,
+      peers: ids,
       connectFailed: (peer, { code, message }) =>
         finish(new StatewireError(code, `no connection with ${peer}: ${message}`)),
     }
     services.waitingCalls.add(call)
-    for (const peer of network.peers) {
+    for (const peer of ids) {
       const failed = services.fatalCauseOf(peer)
       if (failed !== null) return call.connectFailed(peer, failed)
     }
-    services.baseLinks.onChange = () => {
-      if (areAllReady()) finish()
-    }
+    if (areAllReady()) finish()
   })
 }

@@ -5,7 +5,7 @@
  */
 import type { Cause } from '../base/causes.ts'
 import type { NetworkEvent } from '../base/events.ts'
-import { formatUrl } from '../config/options.ts'
+import { formatUrl } from '../config/urls.ts'
 import type { ResolvedOptions } from '../config/options.ts'
 import type { PeerTable } from '../config/peer-table.ts'
 

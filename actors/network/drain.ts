@@ -82,25 +82,15 @@ export function drainLinks(
 export function drainedError(peer: string, reason?: string): StatewireError {
   return new StatewireError(
     'ERR_PEER_DRAINED',
-    `${peer} was drained, and this network accepts nothing new for it${reason === undefined ? '' : `: ${reason}`}`,
+    `${peer} was removed, and this network accepts nothing new for it${reason === undefined ? '' : `: ${reason}`}`,
   )
 }
 
-/**
- * Drains one peer, for `network.drain`.
- * @param close asks the peer's actor to say Goodbye within that many milliseconds
- */
-export function drainPeer(
-  services: Services,
-  peer: string,
-  reason: Cause,
-  limitMs: number,
-  close: (withinMs: number) => void,
-): Promise<DrainReport> {
-  const states = services.baseLinks.of(peer).map(({ state }) => state)
-  const links = reportsOf(states)
+/** @returns what became of the values that are accepted for the peer by now, when it is called */
+export function drainReport(services: Services, peer: string): () => DrainReport {
+  const links = reportsOf(services.baseLinks.of(peer).map(({ state }) => state))
   const before = links.map((state) => ({ accepted: state.acceptedValues(), ...state.lost }))
-  const report = (): DrainReport => {
+  return () => {
     let [accepted, unknown, notSent] = [0, 0, 0]
     for (const [index, { lost }] of links.entries()) {
       accepted += before[index]?.accepted ?? 0
@@ -109,10 +99,44 @@ export function drainPeer(
     }
     return { peer, acked: Math.max(0, accepted - unknown - notSent), unknown, notSent }
   }
+}
+
+/** Resolves when all values that were accepted for the peer are acknowledged, or when the time is up. */
+export function whenAcked(services: Services, peer: string, limitMs: number): Promise<void> {
+  const links = new Set(reportsOf(services.baseLinks.of(peer).map(({ state }) => state)))
+  return new Promise((resolve) => {
+    const deadline = services.wheel.schedule(limitMs, resolve)
+    const settled = (link: DeliveryReports): void => {
+      links.delete(link)
+      if (links.size > 0) return
+      deadline.cancel()
+      resolve()
+    }
+    if (links.size === 0) resolve()
+    for (const link of links) link.whenAllAcked(() => settled(link))
+  })
+}
+
+/**
+ * Ends the relation with one peer.
+ * @param drainMs how long accepted values may take to be acknowledged; @param limitMs how long all of it may take
+ * @param close asks the peer's actor to say Goodbye within that many milliseconds
+ */
+export function closePeer(
+  services: Services,
+  peer: string,
+  reason: Cause,
+  drainMs: number,
+  limitMs: number,
+  close: (withinMs: number) => void,
+): Promise<DrainReport> {
+  const states = services.baseLinks.of(peer).map(({ state }) => state)
+  const links = reportsOf(states)
+  const report = drainReport(services, peer)
   const drained = causeOf(drainedError(peer, reason.message))
   const startedAtMs = services.nowMs()
   return new Promise((resolve) => {
-    drainLinks(services, peer, states, drained, limitMs, () => {
+    drainLinks(services, peer, states, drained, drainMs, () => {
       const leftMs = Math.max(startedAtMs + limitMs - services.nowMs(), 1)
       // A silent peer is given up in time, and then its socket is closed.
       const restMs = Math.min(goodbyeSilenceMs + services.options.limits.closeTimeoutMs, leftMs)
@@ -124,9 +148,7 @@ export function drainPeer(
       Promise.all(links.map(({ whenClosed }) => whenClosed)).then(
         () => {
           deadline.cancel()
-          const counts = report()
-          services.emit({ type: 'peer.drained', ...counts })
-          resolve(counts)
+          resolve(report())
         },
         () => {},
       )
@@ -138,11 +160,11 @@ export function drainPeer(
 const graceMs = 50
 
 /** @throws StatewireError ERR_DIALECT_UNSUPPORTED, ERR_INVALID_OPTION */
-export function checkDrain(services: Services, { timeoutMs, reason }: DrainOptions): void {
+export function checkDrain(services: Services, { timeoutMs, reason }: DrainOptions, call: string): void {
   if (services.options.dialect !== 'native')
     throw new StatewireError(
       'ERR_DIALECT_UNSUPPORTED',
-      'drain needs acknowledgements, which the ampc dialect does not have',
+      `${call} needs acknowledgements, which the ampc dialect does not have`,
     )
   checkTimeoutMs(timeoutMs, 'timeoutMs', false)
   if (reason !== undefined && (typeof reason !== 'string' || Buffer.byteLength(reason) > 256))

@@ -68,7 +68,7 @@ export function metricsOf(
   }
 }
 
-function linkMetrics({ linkIndex, isReady, state }: BaseLink): LinkMetrics {
+export function linkMetrics({ linkIndex, isReady, state }: BaseLink): LinkMetrics {
   return {
     linkIndex,
     isUp: isReady,

@@ -5,7 +5,7 @@
 import type { PeerRef } from '../base/peer-ref.ts'
 import { peerIdOf } from '../base/peer-ref.ts'
 import { checkCall } from '../base/checks.ts'
-import type { SendResults } from '../messaging/broadcast.ts'
+import type { SendResults } from '../base/send-to-all.ts'
 import type { Message, MessageHandler } from '../messaging/message-handlers.ts'
 import type { BroadcastOptions, MulticastOptions, RequestOptions, SendMessageOptions } from '../messaging/messaging.ts'
 import type { Reply } from '../messaging/request-call.ts'

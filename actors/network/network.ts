@@ -3,18 +3,16 @@
  * Independent of: how the supervisor's actors work; it sends them requests and listens to their events.
  */
 import { StatewireError } from '../../codec/errors.ts'
-import { formatValue } from '../../codec/format-value.ts'
 import type { ActorRefFrom } from '../../machines/xstate.ts'
 import { onAbort } from '../base/abort-listeners.ts'
 import { checkCall } from '../base/checks.ts'
 import type { ControlChannel } from '../session/control-channel.ts'
-import { checkDrain, drainedError, drainPeer } from './drain.ts'
-import type { DrainOptions, DrainReport } from './drain.ts'
 import { EventQueue } from '../base/event-queue.ts'
 import type { MissedEvents } from '../base/event-queue.ts'
 import { EventListeners } from './event-listeners.ts'
 import type { NetworkEvent, NetworkEventOf, NetworkEventType } from '../base/events.ts'
-import { NetworkMessages } from './network-messages.ts'
+import { NetworkPeers } from './network-peers.ts'
+import type { ReadyOptions } from './network-peers.ts'
 import { metricsOf } from './metrics.ts'
 import type { NetworkMetrics } from './metrics.ts'
 import { causeOf, errorOf } from '../base/causes.ts'
@@ -35,32 +33,30 @@ export type SupervisorRef = ActorRefFrom<SupervisorLogic>
 const facades = new WeakMap<object, Network>()
 
 /** A running network: makes sessions with its peers and emits events. Create one with `createNetwork`. */
-export class Network extends NetworkMessages {
+export class Network extends NetworkPeers {
   readonly #ref: SupervisorRef
   readonly #services: Services
   #state: 'starting' | 'ready' | 'stopped' | 'failed' = 'starting'
   #error: Error | null = null
   readonly #changeWaiters = new Set<() => void>()
   readonly #calls: SessionCalls
-  readonly #drains = new Map<string, Promise<DrainReport>>()
   readonly #listeners: EventListeners
   /** The iterators of `events()` that are in use. */
   readonly #queues = new Set<EventQueue>()
 
   private constructor(ref: SupervisorRef, services: Services) {
-    super(services)
+    super(
+      services,
+      () => this.#checkRunning(),
+      (error, peer) => this.#calls.abort(error, peer),
+    )
     this.#ref = ref
     this.#services = services
     this.#listeners = new EventListeners(ref, services.environment.log)
     this.#calls = new SessionCalls({
       ref,
       services,
-      checkPeer: (peer) => {
-        if (this.#drains.has(peer)) throw drainedError(peer)
-      },
-      checkRunning: () => {
-        if (this.#hasEnded()) throw this.#endError()
-      },
+      checkRunning: () => this.#checkRunning(),
     })
     services.fatalFailures.onFirst = (peer, cause) => this.#warnUnreachable(peer, cause)
     ref.on('network.ready', () => {
@@ -105,11 +101,6 @@ export class Network extends NetworkMessages {
     return this.#services.options.identity
   }
 
-  /** The ids of the peers. */
-  get peers(): readonly string[] {
-    return this.#services.peers.ids()
-  }
-
   /** The URL on which the network listens, with the real port; null before `ready()` and if it does not listen. */
   get url(): string | null {
     return this.#services.url
@@ -146,12 +137,25 @@ export class Network extends NetworkMessages {
   }
 
   /**
-   * Resolves when the network is running.
-   * @throws StatewireError ERR_LISTEN_FAILED if the port cannot be bound
+   * Resolves when the network is running; with `peers`, when so many peers are connected as well.
+   *
+   * ```ts
+   * await network.ready({ peers: 'all', timeoutMs: 10_000 })
+   * ```
+   * @throws StatewireError ERR_LISTEN_FAILED if the port cannot be bound; ERR_TIMED_OUT, which names the peers that are
+   *   missing and why; ERR_ABORTED, ERR_NETWORK_STOPPED, ERR_INVALID_OPTION
    */
-  async ready(): Promise<void> {
+  async ready(options: ReadyOptions = {}): Promise<void> {
     while (this.#state === 'starting') await this.#change()
     if (this.#state !== 'ready') throw this.#endError()
+    await this.peersReady(options, (fail) => {
+      const look = (): void => {
+        if (this.#hasEnded()) fail(this.#endError())
+        else this.#changeWaiters.add(look)
+      }
+      this.#changeWaiters.add(look)
+      return () => this.#changeWaiters.delete(look)
+    })
   }
 
   /**
@@ -224,54 +228,6 @@ export class Network extends NetworkMessages {
   }
 
   /**
-   * Ends the relation with one peer; other peers are not affected. Native dialect only.
-   *
-   * New values for the peer are refused (ERR_PEER_DRAINED). Values that `send` had accepted are given time to be
-   * acknowledged. Then the peer gets a Goodbye with the reason, its sessions end on both sides, and its sockets are
-   * closed. All of this ends within `timeoutMs`, whatever the peer does, and the report says what became of the values.
-   *
-   * A drained peer is neither dialled nor accepted again by this network. A second call returns the same promise.
-   * @throws StatewireError ERR_UNKNOWN_PEER, ERR_INVALID_OPTION, ERR_DIALECT_UNSUPPORTED, ERR_NETWORK_STOPPED
-   */
-  drain(peer: string, options: DrainOptions = {}): Promise<DrainReport> {
-    try {
-      // Checked first: invalid options are an error even if the peer is drained already.
-      this.#checkDrain(peer, options)
-    } catch (error) {
-      return Promise.reject(error as Error)
-    }
-    const known = this.#drains.get(peer)
-    if (known !== undefined) return known
-    if (this.#hasEnded()) return Promise.reject(this.#endError())
-    const reason: Cause = {
-      code: 'ERR_PEER_DRAINED',
-      message: options.reason ?? 'the application drained this peer',
-    }
-    const limitMs = options.timeoutMs ?? this.#services.options.limits.shutdownTimeoutMs
-    // Recorded before the drain begins, because an event listener may drain the same peer.
-    let settle: (report: Promise<DrainReport>) => void = () => {}
-    const started = new Promise<DrainReport>((resolve) => (settle = resolve))
-    this.#drains.set(peer, started)
-    this.#calls.abort(drainedError(peer), peer)
-    settle(
-      drainPeer(this.#services, peer, reason, limitMs, (withinMs) =>
-        this.#services.notifyPeer(peer, { type: 'peer.close', cause: reason, withinMs }),
-      ),
-    )
-    return started
-  }
-
-  #checkDrain(peer: string, options: DrainOptions): void {
-    checkCall(options, 'drain', ['timeoutMs', 'reason'])
-    if (!this.#services.peers.has(peer))
-      throw new StatewireError(
-        'ERR_UNKNOWN_PEER',
-        `${formatValue(peer)} is not a peer of this network; there are: ${this.peers.join(', ')}`,
-      )
-    checkDrain(this.#services, options)
-  }
-
-  /**
    * Shuts the network down: accepts nothing new, waits for acknowledgements, says Goodbye and closes everything.
    *
    * Resolves within `limits.shutdownTimeoutMs`. Values that a peer has not acknowledged by then are reported in the
@@ -319,6 +275,10 @@ export class Network extends NetworkMessages {
     process.emitWarning(`the network has failed: ${message}`, { type: 'StatewireWarning', code })
   }
 
+  #checkRunning(): void {
+    if (this.#hasEnded()) throw this.#endError()
+  }
+
   #hasEnded(): boolean {
     return this.#state === 'stopped' || this.#state === 'failed'
   }
@@ -336,8 +296,9 @@ export class Network extends NetworkMessages {
   }
 
   #notifyChange(): void {
-    for (const resolve of this.#changeWaiters) resolve()
+    const waiters = [...this.#changeWaiters]
     this.#changeWaiters.clear()
+    for (const resolve of waiters) resolve()
   }
 
   #change(): Promise<void> {

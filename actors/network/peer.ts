@@ -101,12 +101,9 @@ class PeerBody implements Body {
   }
 
   relay(event: AnyEventObject & { link: string; cause?: Cause }): void {
-    const wasUp = this.#up.size > 0
     if (event.type === 'link.up') this.#up.add(event.link)
     else if (event.type !== 'link.ready') this.#up.delete(event.link)
-    if (!wasUp && this.#up.size > 0) this.#services.emit({ type: 'peer.up', peer: this.#peer.id })
-    if (wasUp && this.#up.size === 0)
-      this.#services.emit({ type: 'peer.down', peer: this.#peer.id, cause: event.cause ?? this.#cause })
+    if (this.#pausing !== null) this.#pauseLast()
     if (event.type === 'link.up' || event.type === 'link.down') this.#updateLinks()
     const { type, link: id, cause: reason } = event
     const peerId = this.#peer.id
@@ -121,13 +118,8 @@ class PeerBody implements Body {
   forgetLink(event: { id?: string; link?: string }): void {
     const id = event.id ?? event.link
     if (id === undefined || this.#port.children.get(id) !== undefined) return
-    const wasUp = this.#up.delete(id)
-    if (wasUp && this.#up.size === 0)
-      this.#services.emit({
-        type: 'peer.down',
-        peer: this.#peer.id,
-        cause: cause('ERR_SESSION_CLOSED', 'its last link was closed'),
-      })
+    this.#up.delete(id)
+    if (this.#up.size === 0) this.#services.records.disconnected(this.#peer.id, 'goodbye')
     this.#forget(id)
   }
 
@@ -164,6 +156,30 @@ class PeerBody implements Body {
 
   wakeLinks(event: AnyEventObject): void {
     for (const ref of this.#port.children.refs()) send(ref, event)
+  }
+
+  /** Goodbye on each link, link 0 last. The links stay, and take the peer's dials. */
+  pauseLinks(event: { cause: Cause }): void {
+    const last = this.#lastLink()
+    for (const ref of this.#port.children.refs())
+      if (ref !== last) send(ref, { type: 'link.pause', cause: event.cause })
+    this.#pausing = event.cause
+    this.#lastDeadline?.cancel()
+    this.#lastDeadline = this.#services.wheel.schedule(this.#services.options.limits.closeTimeoutMs, () =>
+      this.#pauseLast(true),
+    )
+    this.#pauseLast()
+  }
+
+  #pausing: Cause | null = null
+
+  #pauseLast(isLate = false): void {
+    const reason = this.#pausing
+    const others = [...this.#up].filter((link) => link !== 'link:0')
+    if (reason === null || (others.length > 0 && !isLate)) return
+    this.#pausing = null
+    this.#lastDeadline?.cancel()
+    send(this.#lastLink(), { type: 'link.pause', cause: reason })
   }
 
   /** A peer announces its number of links on link 0. */

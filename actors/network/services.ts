@@ -2,6 +2,7 @@
  * Owns: what all actors of one network share: environment, options, timer wheel, open claims, events, counters.
  * Independent of: any actor. There is no module state: each network of a process has its own services.
  */
+import { PeerRecords } from './peer-records.ts'
 import { Messaging } from '../messaging/messaging.ts'
 import { sanitizeData } from '../../codec/sanitize.ts'
 import type { AnyActorRef, AnyEventObject } from '../../machines/xstate.ts'
@@ -20,7 +21,7 @@ import { AcceptRegistry } from '../connection/accept-registry.ts'
 import type { Environment } from '../base/environment.ts'
 import type { NetworkEvent } from '../base/events.ts'
 import { ConnectDiagnostics } from './connect-diagnostics.ts'
-import type { ResolvedOptions } from '../config/options.ts'
+import type { ResolvedOptions, ResolvedPeer } from '../config/options.ts'
 import type { PeerTable } from '../config/peer-table.ts'
 import { NameLookups } from '../base/name-lookups.ts'
 import { FatalFailures } from '../session/fatal-failures.ts'
@@ -69,10 +70,19 @@ export class Services implements SessionContext {
   url: string | null = null
   /** Set by the supervisor: emits events to the application. */
   emitter: (event: NetworkEvent) => void = () => {}
+  /** Set by the supervisor: starts and forgets the actor of a peer that is added or removed at run time. */
+  startPeer: (peer: ResolvedPeer) => void = () => {}
+  stopPeer: (peer: string) => void = () => {}
+  /** Set by the facade: this side wants to be connected to a peer that is connected on demand. */
+  wantPeer: (peer: string) => void = () => {}
+  /** Set by the facade: a peer that is connected on demand had no traffic for a while. */
+  restPeer: (peer: string) => void = () => {}
   /** Set by the supervisor. */
   notifyPeer: (peer: string, event: AnyEventObject) => void = () => {}
   readonly fatalFailures: FatalFailures
   readonly messaging: Messaging
+  readonly records: PeerRecords
+  isStopping = false
   readonly #diagnostics: ConnectDiagnostics
 
   constructor(environment: Environment, options: ResolvedOptions, peers: PeerTable) {
@@ -116,6 +126,14 @@ export class Services implements SessionContext {
     })
     this.writes = new WriteScheduler(environment.clock)
     this.nowMs = () => environment.clock.nowMs()
+    this.records = new PeerRecords({
+      wallMs: () => environment.clock.wallMs(),
+      resumes: options.onConnectionLost === 'resume',
+      isWanted: (peer) => !this.isStopping && peers.has(peer) && peers.get(peer)?.desired === 'wanted',
+      isLeaving: (peer) => this.isStopping || !peers.has(peer) || peers.get(peer)?.desired !== 'wanted',
+      isAnyUp: (peer) => this.baseLinks.of(peer).some(({ state }) => state.isConnected),
+      emit: (event) => this.emit(event),
+    })
     this.messaging = new Messaging(this)
   }
 
@@ -146,6 +164,7 @@ export class Services implements SessionContext {
 
   emit(event: NetworkEvent): void {
     this.#diagnostics.record(event)
+    this.records.record(event)
     if (event.type === 'connection.opened') this.fatalFailures.clear(event.peer)
     const { log } = this.environment
     if (log.isRead?.() !== false) {
@@ -153,6 +172,7 @@ export class Services implements SessionContext {
       log.write(warnings.has(type) ? 'warn' : 'info', type, sanitizeData(fields) as Readonly<Record<string, unknown>>)
     }
     this.emitter(event)
+    this.records.follow(event)
   }
 
   toJSON(): string {

@@ -2,6 +2,9 @@
  * Owns: the calls of `makeSessions` and `openControlChannel`: their options, and which of them are pending.
  * Independent of: how they are served; the supervisor gets a request for each call.
  */
+import { peerKeyOf } from '../base/peer-ref.ts'
+import type { PeerRef } from '../base/peer-ref.ts'
+import { drainedError } from './drain.ts'
 import { StatewireError } from '../../codec/errors.ts'
 import { maxUint16 } from '../../codec/constants.ts'
 import { nameLengthBytesMax } from '../../codec/message-frames.ts'
@@ -24,7 +27,7 @@ export interface MakeSessionsOptions {
    */
   readonly name?: string | undefined
   /** The peers of the sessions; all configured peers by default. Every party must name the same set of parties. */
-  readonly peers?: readonly string[] | undefined
+  readonly peers?: readonly PeerRef[] | undefined
   /** The time limit in milliseconds; `limits.makeSessionsTimeoutMs` by default. */
   readonly timeoutMs?: number | undefined
   /** Aborts the call, which then rejects with ERR_ABORTED. Other calls are not affected. */
@@ -41,8 +44,6 @@ export type OpenControlChannelOptions = Omit<MakeSessionsOptions, 'count' | 'nam
 export interface SessionCallsOptions {
   readonly ref: AnyActorRef
   readonly services: Services
-  /** Throws if no new call to the peer is accepted. */
-  readonly checkPeer: (peer: string) => void
   /** Throws if the network has ended. */
   readonly checkRunning: () => void
 }
@@ -87,14 +88,14 @@ export class SessionCalls {
     options: Omit<MakeSessionsOptions, 'count'>,
   ): Promise<Session[] | ControlChannel> {
     const { ref, services } = this.#options
-    const peers = options.peers === undefined ? services.peers.ids() : options.peers
-    this.#checkPeers(peers)
+    const peers = this.#checkPeers(options.peers === undefined ? services.peers.ids() : options.peers)
     checkTimeoutMs(options.timeoutMs, 'timeoutMs', false)
     const timeoutMs = options.timeoutMs ?? services.options.limits.makeSessionsTimeoutMs
     const signal = options.signal
     if (signal?.aborted === true)
       throw new StatewireError('ERR_ABORTED', 'aborted before it began', { cause: signal.reason })
     this.#options.checkRunning()
+    for (const peer of peers) services.wantPeer(peer)
     return new Promise((resolve, reject) => {
       const request = new SessionGroupRequest({
         purpose,
@@ -139,19 +140,26 @@ export class SessionCalls {
       throw invalid(`name must have at most ${nameLengthBytesMax} bytes of UTF-8, got ${bytes.length}`)
   }
 
-  #checkPeers(peers: readonly string[]): void {
+  #checkPeers(refs: readonly PeerRef[]): readonly string[] {
     const { services } = this.#options
-    if (!Array.isArray(peers)) throw invalid(`peers must be a list, got ${formatValue(peers)}`)
-    for (const [index, peer] of (peers as readonly string[]).entries()) {
-      if (!services.peers.has(peer))
-        throw new StatewireError(
-          'ERR_UNKNOWN_PEER',
-          `peers[${index}] is ${formatValue(peer)}, which is not a peer of this network; there are: ${services.peers.ids().join(', ')}`,
-        )
+    if (!Array.isArray(refs)) throw invalid(`peers must be a list, got ${formatValue(refs)}`)
+    const peers = (refs as readonly PeerRef[]).map(peerKeyOf)
+    for (const [index, peer] of peers.entries()) {
+      if (!services.peers.has(peer)) throw this.#unknownPeer(peer, index)
       if (peers.indexOf(peer) !== index)
         throw invalid(`peers[${index}] is ${formatValue(peer)}, which is in the list already`)
-      this.#options.checkPeer(peer)
     }
     if (peers.length === 0) throw invalid('peers must name at least one peer, got an empty list')
+    return peers
+  }
+
+  #unknownPeer(peer: string, index: number): StatewireError {
+    const { peers } = this.#options.services
+    if (peers.isLeaving(peer)) return drainedError(peer)
+    return new StatewireError(
+      'ERR_UNKNOWN_PEER',
+      `peers[${index}] is ${formatValue(peer)}, which is not a peer of this network; there are: ` +
+        peers.ids().join(', '),
+    )
   }
 }

@@ -57,6 +57,8 @@ class SupervisorBody implements Body {
   readonly services: Services
   readonly #port: ActorPort<SupervisorChartEvent<SessionGroupRequest>>
   #groupNumber = 0
+  /** The peers that are added to the pool when it is restarted. */
+  readonly #peerSpecs: ChildSpec[] = []
   #cause: Cause = { code: 'ERR_INTERNAL', message: 'unknown' }
   readonly #bound: { address: { host: string; port: number } | null } = { address: null }
 
@@ -67,6 +69,8 @@ class SupervisorBody implements Body {
     this.services = services
     this.#port = port
     services.emitter = (event) => port.emit(event)
+    services.startPeer = (resolved) => this.#startPeer(resolved)
+    services.stopPeer = (id) => this.#stopPeer(id)
     services.notifyPeer = (id, event) => send(this.#child('peers'), { type: 'pool.pass', to: `peer:${id}`, event })
   }
 
@@ -99,7 +103,8 @@ class SupervisorBody implements Body {
       input: { context: services },
       restart: 'transient',
     })
-    const peers = [...services.peers.values()].map((resolved) => this.#peerSpec(resolved))
+    const peers = this.#peerSpecs
+    for (const resolved of services.peers.values()) peers.push(this.#peerSpec(resolved))
     children.spawn({
       id: 'peers',
       kind: 'pool',
@@ -143,6 +148,21 @@ class SupervisorBody implements Body {
         input: { context: services, address: options.listen, bound: this.#bound },
         restart: 'transient',
       })
+  }
+
+  #startPeer(resolved: ResolvedPeer): void {
+    const spec = this.#peerSpec(resolved)
+    this.#peerSpecs.push(spec)
+    const pool = this.#child('peers')
+    // Before the start its peers are those of the table.
+    if (pool === undefined) return
+    // In the list it counts as restarted: its links are opened again.
+    send(pool, { type: 'pool.add', spec })
+  }
+
+  #stopPeer(id: string): void {
+    const index = this.#peerSpecs.findIndex((spec) => spec.id === `peer:${id}`)
+    if (index >= 0) this.#peerSpecs.splice(index, 1)
   }
 
   #peerSpec(resolved: ResolvedPeer): ChildSpec {
@@ -233,6 +253,7 @@ class SupervisorBody implements Body {
   drain(): void {
     const { services } = this
     const { limits, dialect } = services.options
+    services.isStopping = true
     services.messaging.drain()
     const peers = [...services.baseLinks.entries()]
     let unsettled = peers.length

@@ -2,6 +2,11 @@
  * Owns: a session as the application uses it: send, receive, iterate, handle; timeouts and abort signals of its calls.
  * Independent of: links, connections and frames; a lane is an opaque handle.
  */
+import { encodedLength } from '../../codec/encode-value.ts'
+import { peerKeyOf } from '../base/peer-ref.ts'
+import type { PeerRef } from '../base/peer-ref.ts'
+import { sendToAll } from '../base/send-to-all.ts'
+import type { Need, SendResults } from '../base/send-to-all.ts'
 import { StatewireError } from '../../codec/errors.ts'
 import { formatValue } from '../../codec/format-value.ts'
 import type { NetworkValue } from '../../codec/values.ts'
@@ -89,7 +94,7 @@ export class Session {
   #liveLanes = 0
   /** Pending calls of `send`, by peer. */
   readonly #sending = new Map<Promise<void>, string>()
-  #lastPeer: string | null = null
+  #lastPeer: PeerRef | null = null
   #lastChannel: Channel | null = null
   #closed = false
 
@@ -122,13 +127,13 @@ export class Session {
    *   ERR_SEND_QUEUE_FULL, ERR_SEND_TIMED_OUT (never handed to a connection: safe to send again), ERR_ABORTED, or the
    *   error that ended the session
    */
-  send(peer: string, value: NetworkValue, options?: SendOptions): Promise<void> {
+  send(peer: PeerRef, value: NetworkValue, options?: SendOptions): Promise<void> {
     // Life of a byte 1/12.
     try {
       const channel = this.#channel(peer)
       if (options !== undefined) checkSend(options, 'send', sendNames)
       if (channel.state.trySend(channel.lane, value, options?.transfer, true)) return accepted
-      return this.#waitToSend(channel, peer, value, options)
+      return this.#waitToSend(channel, peerKeyOf(peer), value, options)
     } catch (error) {
       return Promise.reject(error as Error)
     }
@@ -140,17 +145,33 @@ export class Session {
    * `flush` has resolved, the rest may be dropped.
    * @throws like `send`
    */
-  trySend(peer: string, value: NetworkValue, options?: Pick<SendOptions, 'transfer'>): boolean {
+  trySend(peer: PeerRef, value: NetworkValue, options?: Pick<SendOptions, 'transfer'>): boolean {
     const channel = this.#channel(peer)
     if (options !== undefined) checkSend(options, 'trySend', ['transfer'])
     if (channel.lane.end !== null) throw channel.lane.end
     return channel.state.trySend(channel.lane, value, options?.transfer)
   }
 
-  /** Sends the same value to every peer of the session, as a copy each. Resolves when all have accepted it. */
-  async broadcast(value: NetworkValue, options?: CallOptions): Promise<void> {
-    checkCall(options, 'broadcast')
-    await Promise.all(this.peers.map((peer) => this.send(peer, value, options)))
+  /**
+   * Sends the same value to every peer of the session. The result says for each peer whether it was accepted; the call
+   * does not reject because of one peer. With `need` it resolves as soon as so many have accepted.
+   * @throws QuorumError ERR_QUORUM with all results, if `need` cannot be reached; StatewireError ERR_INVALID_OPTION,
+   *   ERR_INVALID_VALUE
+   */
+  async broadcast(
+    value: NetworkValue,
+    options?: CallOptions & { readonly need?: Need | undefined },
+  ): Promise<SendResults> {
+    checkCall(options, 'broadcast', ['signal', 'timeoutMs', 'need'])
+    const { need, ...call } = options ?? {}
+    // A value that no peer can be sent is the caller's mistake, and is found before the first is sent.
+    encodedLength(value)
+    return sendToAll(this.peers, need, 'broadcast', (peer) => {
+      const channel = this.#channel(peer)
+      if (channel.lane.end !== null) throw channel.lane.end
+      if (channel.state.trySend(channel.lane, value, false, true)) return null
+      return this.#waitToSend(channel, peer, value, call)
+    })
   }
 
   /**
@@ -205,11 +226,11 @@ export class Session {
    * @throws ConnectionLostError once for each broken connection, at its place between the values (mode `reconnect`);
    *   StatewireError ERR_TIMED_OUT, ERR_ABORTED, ERR_HANDLER_SET, or the error that ended the session
    */
-  receive(peer: string, options?: CallOptions): Promise<NetworkValue> {
-    const channel = this.#channels.get(peer)
-    if (channel === undefined) return Promise.reject(unknownPeer(peer, this.peers))
+  receive(peer: PeerRef, options?: CallOptions): Promise<NetworkValue> {
+    let channel: Channel
     // Life of a byte 12/12.
     try {
+      channel = this.#channel(peer)
       checkCall(options, 'receive')
       const value = channel.lane.take()
       if (value !== undefined) return Promise.resolve(value)
@@ -219,7 +240,7 @@ export class Session {
     return this.#bounded<NetworkValue>(
       options,
       'ERR_TIMED_OUT',
-      `no value from ${peer} on session ${this.id}`,
+      `no value from ${String(peer)} on session ${this.id}`,
       (resolve, reject) => channel.lane.wait({ resolve, reject }),
     )
   }
@@ -229,13 +250,13 @@ export class Session {
    * network down. `return` ends it immediately and leaves unread values in place.
    * @throws what `receive` throws: lost values, an abort, a handler that is set
    */
-  values(peer: string, options?: { readonly signal?: AbortSignal | undefined }): SessionValues {
+  values(peer: PeerRef, options?: { readonly signal?: AbortSignal | undefined }): SessionValues {
     const { lane } = this.#channel(peer)
     checkCall(options, 'values', ['signal'])
     return new SessionValues({
       context: this.#context,
       lane,
-      what: `no value from ${peer} on session ${this.id}`,
+      what: `no value from ${String(peer)} on session ${this.id}`,
       signal: options?.signal,
     })
   }
@@ -247,7 +268,7 @@ export class Session {
    * A handler that throws, or returns a promise that rejects, ends the session with this peer and nothing else. A
    * pending `receive` rejects with ERR_HANDLER_SET. Use {@link ended} to learn when no more values come.
    */
-  handle(peer: string, handler: LaneHandler | null, options?: HandlerOptions): void {
+  handle(peer: PeerRef, handler: LaneHandler | null, options?: HandlerOptions): void {
     const { lane } = this.#channel(peer)
     if (handler !== null) checkFunction(handler, 'the handler')
     checkCall(options, 'handle', ['onLost', 'borrow'])
@@ -272,13 +293,16 @@ export class Session {
    * ended it), ERR_SESSION_CLOSED (this side did), ERR_HANDLER_FAILED and others.
    * @throws StatewireError ERR_UNKNOWN_PEER if the peer is not part of the session
    */
-  ended(peer: string): Promise<Error> {
-    const channel = this.#channels.get(peer)
-    return channel === undefined ? Promise.reject(unknownPeer(peer, this.peers)) : channel.lane.whenEnded()
+  ended(peer: PeerRef): Promise<Error> {
+    try {
+      return this.#channel(peer).lane.whenEnded()
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
   }
 
   /** The number of unread values of a peer. */
-  unread(peer: string): number {
+  unread(peer: PeerRef): number {
     return this.#channel(peer).lane.unreadValues
   }
 
@@ -315,10 +339,10 @@ export class Session {
     return `<session ${this.id}>`
   }
 
-  #channel(peer: string): Channel {
+  #channel(peer: PeerRef): Channel {
     // Many values in a row go to the same peer: comparing a name with itself is cheaper than a lookup.
     if (peer === this.#lastPeer) return this.#lastChannel as Channel
-    const channel = this.#channels.get(peer)
+    const channel = this.#channels.get(typeof peer === 'string' ? peer : peerKeyOf(peer))
     if (channel === undefined) throw unknownPeer(peer, this.peers)
     this.#lastPeer = peer
     this.#lastChannel = channel

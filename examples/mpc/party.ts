@@ -107,7 +107,7 @@ function configOf({ name, ids, urls }: PartyJob, key: Identity | null): NetworkC
  */
 async function barrier(session: Session, { peers }: Network): Promise<void> {
   const done = Buffer.from('done')
-  await session.broadcast({ type: 'Bytes', value: done })
+  await session.broadcast({ type: 'Bytes', value: done }, { need: 'all' })
   for (const peer of peers) {
     const value = await session.receive(peer)
     if (value.type !== 'Bytes' || !done.equals(value.value))

@@ -95,6 +95,9 @@ export class AmpcLink implements LinkCore {
   readonly nextDueAtMs = null
   readonly deliveries = null
   readonly exchange = null
+  readonly isSuspect = false
+  readonly roundTripMs = null
+  readonly adoption = null
   readonly figures = null
   readonly peerLinks = undefined
 

@@ -44,6 +44,9 @@ const opened: NetworkEvent = {
   link: 'link:0',
   linkIndex: 0,
   connection: 'connection:0.2',
+  resumed: false,
+  downMs: null,
+  replayedFrames: 0,
   remoteAddress: '127.0.0.1:2',
 }
 const hereIs = 'tls://127.0.0.1:7'

@@ -158,11 +158,11 @@ describe('the listeners of a network', () => {
   it('a listener must be a function and its event must exist', async () => {
     await withNetwork((network) => {
       for (const call of ['on', 'once', 'off'] as const) {
-        expect(() => network[call]('peer.upp' as 'peer.up', () => {})).toThrow(
-          /"peer.upp" is not an event of a network \(did you mean peer.up\?\)/,
+        expect(() => network[call]('peer.conected' as 'peer.connected', () => {})).toThrow(
+          /"peer.conected" is not an event of a network \(did you mean peer.connected\?\)/,
         )
-        expect(() => network[call]('peer.up', 'a string' as never)).toThrow(
-          /the listener of "peer.up" must be a function/,
+        expect(() => network[call]('peer.connected', 'a string' as never)).toThrow(
+          /the listener of "peer.connected" must be a function/,
         )
       }
     })

@@ -6,7 +6,8 @@
 import { describe, expect, it } from 'vitest'
 import { createNetwork, defaultLimits, Identity } from '../../actors/index.ts'
 import type { NetworkConfig } from '../../actors/index.ts'
-import { formatUrl, parseUrl, resolveOptions } from '../../actors/config/options.ts'
+import { resolveOptions } from '../../actors/config/options.ts'
+import { formatUrl, parseUrl } from '../../actors/config/urls.ts'
 import { resolveLimits } from '../../actors/config/limits.ts'
 import { expectError } from '../codec/harness.ts'
 

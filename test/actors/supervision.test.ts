@@ -296,7 +296,11 @@ describe('a forwarder that crashes repeatedly', () => {
       expect(bob.events.slice(before)).toEqual([])
       await exchange(scene, at(made, 'carol'), 'bob', at(made, 'bob'), 'carol', carried)
       await scene.clock.advance(2_000)
-      expect(bob.events.slice(before).map(({ type }) => type)).toEqual(['connection.opened', 'peer.up'])
+      expect(bob.events.slice(before).map(({ type }) => type)).toEqual([
+        'dial.scheduled',
+        'connection.opened',
+        'peer.connected',
+      ])
       // The lanes have survived all of it.
       await scene.run(at(made, 'alice').send('bob', number(4242)))
       expect(await nextAfterLosses(scene, at(made, 'bob'), 'alice')).not.toBe(-1)

@@ -87,7 +87,7 @@ describe('a configuration', () => {
     ...misplaced(
       [
         ['id', inPeers],
-        ['url', inPeers],
+        ['urls', inPeers],
       ],
       (name) => network({ ...native, [name]: 'x' }),
     ),

@@ -146,10 +146,10 @@ const networkRows: Row[] = [
   ...callRows('openControlChannel', ({ network }, options) => network.openControlChannel(options)),
   [
     'on with an event name close to a known one',
-    ({ network }) => network.on('peers.up' as never, () => {}),
+    ({ network }) => network.on('peer.conected' as never, () => {}),
     'ERR_INVALID_OPTION',
-    'peers.up',
-    'did you mean peer.up?',
+    'peer.conected',
+    'did you mean peer.connected?',
   ],
   ...[undefined, null, 7, '*', Symbol('s')].map((type): Row => [
     `on with ${formatValue(type)} as the event`,
@@ -159,9 +159,9 @@ const networkRows: Row[] = [
   ]),
   ...[undefined, null, 7, {}].map((listener): Row => [
     `on with ${formatValue(listener)} as the listener`,
-    ({ network }) => network.on('peer.up', listener as never),
+    ({ network }) => network.on('peer.connected', listener as never),
     'ERR_INVALID_OPTION',
-    `the listener of "peer.up" must be a function, got ${formatValue(listener)}`,
+    `the listener of "peer.connected" must be a function, got ${formatValue(listener)}`,
   ]),
   [
     'events with a misspelled option',

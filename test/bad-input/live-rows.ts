@@ -2,6 +2,7 @@
  * Owns: what the tests of wrong calls share: wrong options, peers and values, as rows, and the check of their error.
  * Independent of: the network that is called.
  */
+import { removePeer } from '../support/remove-peer.ts'
 import { expect } from 'vitest'
 import { StatewireError } from '../../codec/errors.ts'
 import type { ErrorCode } from '../../codec/errors.ts'
@@ -114,36 +115,35 @@ export const valueRows = (name: string, call: (live: Live, value: never) => unkn
 
 /** The same for a connected peer and for one that was drained. */
 export const drainRows: Row[] = [
-  ...peerRows('drain', ({ network }, peer) => network.drain(peer), 'a peer of this network'),
   ...[null, 7, 'x', []].map((options): Row => [
-    `drain with ${formatValue(options)} as options`,
-    ({ network, peer }) => network.drain(peer, options as never),
+    `remove with ${formatValue(options)} as options`,
+    ({ network, peer }) => removePeer(network, peer, options as never),
     'ERR_INVALID_OPTION',
-    `drain takes an object of options, got ${formatValue(options)}`,
+    `remove takes an object of options, got ${formatValue(options)}`,
   ]),
   ...wrongTimes.map((timeoutMs): Row => [
-    `drain with ${formatValue(timeoutMs)} as timeoutMs`,
-    ({ network, peer }) => network.drain(peer, { timeoutMs } as never),
+    `remove with ${formatValue(timeoutMs)} as timeoutMs`,
+    ({ network, peer }) => removePeer(network, peer, { timeoutMs } as never),
     'ERR_INVALID_OPTION',
-    'timeoutMs of drain must be a number',
+    'timeoutMs of remove must be a number',
     `got ${formatValue(timeoutMs)}`,
   ]),
   [
-    'drain with a timeoutMs of 0',
-    ({ network, peer }) => network.drain(peer, { timeoutMs: 0 }),
+    'remove with a timeoutMs of 0',
+    ({ network, peer }) => removePeer(network, peer, { timeoutMs: 0 }),
     'ERR_INVALID_OPTION',
     'timeoutMs must be a number above 0',
     'got 0',
   ],
   [
-    'drain with a misspelled option',
-    ({ network, peer }) => network.drain(peer, { timeoutMS: 5 } as never),
+    'remove with a misspelled option',
+    ({ network, peer }) => removePeer(network, peer, { timeoutMS: 5 } as never),
     'ERR_INVALID_OPTION',
-    'timeoutMS is not an option of drain (did you mean timeoutMs?)',
+    'timeoutMS is not an option of remove (did you mean timeoutMs?)',
   ],
   ...[null, 7, 'x'.repeat(257)].map((reason): Row => [
-    `drain with ${formatValue(reason)} as reason`,
-    ({ network, peer }) => network.drain(peer, { reason } as never),
+    `remove with ${formatValue(reason)} as reason`,
+    ({ network, peer }) => removePeer(network, peer, { reason } as never),
     'ERR_INVALID_OPTION',
     'reason must be a string of at most 256 bytes',
     `got ${formatValue(reason)}`,

@@ -3,6 +3,7 @@
  * way: actors, listening handles, and the time that a peer has to reconnect.
  * Independent of: the counts of a drain (drain.test.ts).
  */
+import { removePeer } from '../support/remove-peer.ts'
 import { describe, expect, it } from 'vitest'
 import { createNetwork, Identity } from '../../index.ts'
 import type { Session } from '../../index.ts'
@@ -88,7 +89,7 @@ describe('the actors of sessions', () => {
 
 describe('disconnecting from a peer whose link is down', () => {
   const ways: [string, (member: NativeMember, peer: NativeMember) => Promise<unknown>][] = [
-    ['drain', (member, peer) => member.network.drain(peer.id)],
+    ['drain', (member, peer) => removePeer(member.network, peer.id)],
     ['shutdown', (member) => member.network.shutdown()],
   ]
   // A dialer then waits at most a quarter of a second, whatever its back-off was before.
@@ -141,7 +142,7 @@ describe('disconnecting from a peer with several links', () => {
       play({ on: 'memory', links: 3 }, async (scene) => {
         const [alice, bob] = await scene.pair()
         await scene.sessions([alice, bob], 3)
-        await scene.run<unknown>(way === 'drain' ? alice.network.drain(bob.id) : alice.network.shutdown())
+        await scene.run<unknown>(way === 'drain' ? removePeer(alice.network, bob.id) : alice.network.shutdown())
         await scene.until('all links are down', () => bob.eventsOf('connection.lost').length === 3)
         const order = bob.eventsOf('link.reset').map(({ linkIndex }) => linkIndex)
         expect(order).toHaveLength(3)

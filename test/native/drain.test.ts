@@ -4,6 +4,7 @@
  * flush.
  * Independent of: the exchange of Goodbyes (link-epoch.test.ts).
  */
+import { removePeer } from '../support/remove-peer.ts'
 import { describe, expect, it } from 'vitest'
 import { LinkResetError, StatewireError } from '../../index.ts'
 import type { Session } from '../../index.ts'
@@ -41,13 +42,14 @@ describe.each(carriers)('drain over %s', (on) => {
       const [mine, theirs] = await pairOf(scene, alice, bob)
       const [other, ofCarol] = await pairOf(scene, alice, carol)
       for (let index = 0; index < 200; index++) expect(mine.trySend(bob.id, number(index))).toBe(true)
-      const drained = alice.network.drain(bob.id, { reason: 'maintenance' })
-      expect(alice.network.drain(bob.id)).toBe(drained)
+      const drained = removePeer(alice.network, bob.id, { reason: 'maintenance' })
+      expect(removePeer(alice.network, bob.id)).toBe(drained)
+      const refused = rejectionOf(alice.network.makeSessions({ count: 1, peers: [bob.id] }))
+      const handle = alice.network.peer(bob.id)
       expect(await scene.run(rejectionOf(mine.send(bob.id, number(1))))).toMatchObject({ code: 'ERR_PEER_DRAINED' })
       expect(() => mine.trySend(bob.id, number(1))).toThrow('maintenance')
-      expect(await scene.run(rejectionOf(alice.network.makeSessions({ count: 1, peers: [bob.id] })))).toMatchObject({
-        code: 'ERR_PEER_DRAINED',
-      })
+      expect(await refused).toMatchObject({ code: 'ERR_PEER_DRAINED' })
+      expect(handle).toBeUndefined()
       expect(await scene.run(drained)).toEqual({ peer: bob.id, acked: 200, unknown: 0, notSent: 0 })
       for (let index = 0; index < 200; index++) expect(numberOf(await scene.run(theirs.receive(alice.id)))).toBe(index)
       expect(await scene.run(rejectionOf(theirs.receive(alice.id)))).toMatchObject({
@@ -56,7 +58,7 @@ describe.each(carriers)('drain over %s', (on) => {
       })
       expect(await scene.run(rejectionOf(mine.receive(bob.id)))).toMatchObject({ code: 'ERR_PEER_DRAINED' })
       expect(bob.eventsOf('link.reset')).toMatchObject([{ peer: alice.id, reason: 'goodbye', said: 'maintenance' }])
-      expect(alice.eventsOf('peer.drained')).toMatchObject([{ peer: bob.id, acked: 200 }])
+      expect(alice.eventsOf('peer.removed')).toMatchObject([{ peer: bob.id, acked: 200 }])
       await scene.run(other.send(carol.id, number(7)))
       expect(numberOf(await scene.run(ofCarol.receive(alice.id)))).toBe(7)
       expect(alice.eventsOf('connection.lost').map(({ peer }) => peer)).toEqual([bob.id])
@@ -77,7 +79,7 @@ describe.each(carriers)('drain over %s', (on) => {
         }
       })().catch((error: unknown) => error)
       await scene.until('some have arrived', () => received > 50)
-      await scene.run(alice.network.drain(bob.id))
+      await scene.run(removePeer(alice.network, bob.id))
       const error = (await scene.run(sending)) as LinkResetError
       expect(error).toBeInstanceOf(LinkResetError)
       expect(error.outcomes.unknown).toBe(0)
@@ -122,7 +124,7 @@ describe('drain', () => {
       const ended = mine.ended(bob.id)
       const waiting = rejectionOf(alice.network.makeSessions({ count: 1 }))
       const startedAtMs = scene.clock.nowMs()
-      const report = await scene.run(alice.network.drain(bob.id, { timeoutMs: timeoutS * 1000 }))
+      const report = await scene.run(removePeer(alice.network, bob.id, { timeoutMs: timeoutS * 1000 }))
       expect(scene.clock.nowMs() - startedAtMs).toBeLessThanOrEqual(timeoutS * 1000 + 100)
       expect(report).toEqual({ peer: bob.id, acked: 0, unknown: 5, notSent: 0 })
       expect(await scene.run(waiting)).toMatchObject({ code: 'ERR_PEER_DRAINED' })
@@ -141,10 +143,10 @@ describe('drain', () => {
       const [alice, bob] = await scene.pair()
       const [mine] = await pairOf(scene, alice, bob)
       await bob.faults.die()
-      await scene.run(alice.network.drain(bob.id, { timeoutMs: 1000, reason: 'maintenance' }))
+      await scene.run(removePeer(alice.network, bob.id, { timeoutMs: 1000, reason: 'maintenance' }))
       expect(await scene.run(rejectionOf(mine.send(bob.id, number(1))))).toMatchObject({
         code: 'ERR_PEER_DRAINED',
-        message: expect.stringMatching(/was drained.*: maintenance$/),
+        message: expect.stringMatching(/was removed.*: maintenance$/),
       })
       await scene.run(bob.network.shutdown())
     }))
@@ -165,12 +167,16 @@ describe('drain', () => {
       const [mine, theirs] = await pairOf(scene, alice, bob)
       alice.kill()
       for (let index = 0; index < 5; index++) mine.trySend(bob.id, number(index))
-      expect(await scene.run(alice.network.drain(bob.id))).toEqual({ peer: bob.id, acked: 5, unknown: 0, notSent: 0 })
+      expect(await scene.run(removePeer(alice.network, bob.id))).toEqual({
+        peer: bob.id,
+        acked: 5,
+        unknown: 0,
+        notSent: 0,
+      })
       for (let index = 0; index < 5; index++) expect(numberOf(await scene.run(theirs.receive(alice.id)))).toBe(index)
     }))
 
   it.each<[string, unknown, string]>([
-    ['an unknown peer', ['nobody'], 'ERR_UNKNOWN_PEER'],
     ['a time limit of 0', [null, { timeoutMs: 0 }], 'ERR_INVALID_OPTION'],
     ['a reason of 300 bytes', [null, { reason: 'x'.repeat(300) }], 'ERR_INVALID_OPTION'],
     ['an unknown option', [null, { surprise: 1 }], 'ERR_INVALID_OPTION'],
@@ -178,7 +184,7 @@ describe('drain', () => {
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()
       const [peer, options] = call as [string | null, object | undefined]
-      expect(await scene.run(rejectionOf(alice.network.drain(peer ?? bob.id, options)))).toMatchObject({ code })
+      expect(await scene.run(rejectionOf(removePeer(alice.network, peer ?? bob.id, options)))).toMatchObject({ code })
       await pairOf(scene, alice, bob)
     }),
   )
@@ -239,7 +245,7 @@ describe('a rolling restart of three peers', () => {
         life.isOver = true
         const rest = members.filter((member) => member !== leaver)
         await scene.run(
-          Promise.all(rest.map(({ network }, place) => network.drain((rest[1 - place] as NativeMember).id))),
+          Promise.all(rest.map(({ network }, place) => removePeer(network, (rest[1 - place] as NativeMember).id))),
         )
         await scene.run(Promise.all(senders))
         await scene.run(Promise.all(rest.map(({ network }) => network.shutdown())))

@@ -3,6 +3,7 @@
  * the peer's FIN after Goodbyes.
  * Independent of: when a Ping is due (keep-alive.test.ts), and the bytes of a Goodbye (link-goodbye.test.ts).
  */
+import { removePeer } from '../support/remove-peer.ts'
 import net from 'node:net'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { createNetwork, Identity } from '../../index.ts'
@@ -130,8 +131,8 @@ describe('after both Goodbyes', () => {
     const step = new HelloReader('dialer').feed(await raw.read(helloLengthBytes))
     expect(step.kind).toBe('hello')
     const lost: string[] = []
-    network.on('peer.down', ({ cause }) => void lost.push(cause.code))
-    const drained = network.drain(peer.id, { timeoutMs: 60_000 })
+    network.on('peer.disconnected', ({ reason }) => void lost.push(reason))
+    const drained = removePeer(network, peer.id, { timeoutMs: 60_000 })
     drained.catch(() => {})
     await until(() => raw.unread.includes(nativeDescriptors.Goodbye), 'a Goodbye')
     raw.write(encodeGoodbye({ code: goodbyeCodes.normal, next: 0, received: 0, reason: '' }))

@@ -165,7 +165,12 @@ describe('networks with a small memory budget', () => {
       for (const [index, session] of theirs.entries())
         expect(numberOf(await scene.run(session.receive(alice.id)))).toBe(index)
       await scene.run(sent)
-      expect(bob.eventsOf('link.resumed').filter(({ peer }) => peer === alice.id)).toMatchObject([{ linkIndex: 0 }])
+      expect(
+        bob
+          .eventsOf('connection.opened')
+          .filter(({ resumed }) => resumed)
+          .filter(({ peer }) => peer === alice.id),
+      ).toMatchObject([{ linkIndex: 0 }])
     }))
 
   it('unread long values of one peer do not delay a value of another peer', () =>

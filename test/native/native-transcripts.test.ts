@@ -146,7 +146,7 @@ async function play(transcript: NativeTranscript, seat: Seat): Promise<void> {
   const replay = await Replay.begin(transcript, seat)
   replays.push(replay)
   const { network } = replay
-  const peer = network.peers[0] as string
+  const peer = network.peers[0]?.id as string
   const sessions = network.makeSessions({ name: transcript.call.name, count: transcript.call.count })
   const used = sessions.then((made) => use(made as readonly Session[], peer, transcript, seat))
   used.catch(() => {})

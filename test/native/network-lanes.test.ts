@@ -259,7 +259,7 @@ describe('silence', () => {
       const sinceMs = scene.clock.nowMs()
       for (const pipe of [...alice.faults.pipes, ...bob.faults.pipes]) pipe.fallSilent()
       await scene.run(mine[0].send(bob.id, number(2)))
-      await scene.until('it is suspect', () => alice.eventsOf('connection.suspect').length > 0)
+      await scene.until('it is suspect', () => alice.eventsOf('peer.suspect').length > 0)
       expect(scene.clock.nowMs() - sinceMs).toBeGreaterThanOrEqual(14_900)
       expect(alice.eventsOf('connection.lost')).toEqual([])
       await scene.until('it is lost', () => alice.eventsOf('connection.lost').length > 0)
@@ -278,7 +278,7 @@ describe('silence', () => {
     play({ on: 'memory' }, async (scene) => {
       const two = await twoLanes(scene)
       await scene.clock.advance(3_600_000)
-      for (const member of [two.alice, two.bob]) expect(member.eventsOf('connection.suspect')).toEqual([])
+      for (const member of [two.alice, two.bob]) expect(member.eventsOf('peer.suspect')).toEqual([])
       await expectOtherLane(scene, two)
     }))
 

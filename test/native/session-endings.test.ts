@@ -3,6 +3,7 @@
  * values that reached the peer's session.
  * Independent of: calls that wait while a whole network ends (network-endings.test.ts).
  */
+import { removePeer } from '../support/remove-peer.ts'
 import { Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import type { NetworkValue, Session } from '../../index.ts'
@@ -37,8 +38,8 @@ describe('a session iterator', () => {
     ['this side closes the session', ({ mine }) => mine.close()],
     ['the peer shuts its network down', ({ bob }) => bob.network.shutdown()],
     ['this side shuts its network down', ({ alice }) => alice.network.shutdown()],
-    ['the peer drains this side', ({ bob, alice }) => bob.network.drain(alice.id)],
-    ['this side drains the peer', ({ alice, bob }) => alice.network.drain(bob.id)],
+    ['the peer drains this side', ({ bob, alice }) => removePeer(bob.network, alice.id)],
+    ['this side drains the peer', ({ alice, bob }) => removePeer(alice.network, bob.id)],
   ]
 
   it.each(carriers.flatMap((on) => orderly.map(([how, end]) => [on, how, end] as const)))(
@@ -258,7 +259,10 @@ describe('flush', () => {
         await scene.until('the peer has the values', () => theirs.unread(alice.id) === 3)
         if (when === 'before') theirs.close()
         alice.kill()
-        await scene.until('the link resumed', () => bob.eventsOf('link.resumed').length === 1)
+        await scene.until(
+          'the link resumed',
+          () => bob.eventsOf('connection.opened').filter(({ resumed }) => resumed).length === 1,
+        )
         theirs.close()
         await scene.run(flushed)
       }),

@@ -97,7 +97,7 @@ describe('two living processes with one key', () => {
       const second = await scene.start({ ...older, limits: { backoffMaxMs: 1000 } })
       await scene.until('it is connected', () => second.eventsOf('connection.opened').length > 0)
       expect(second.eventsOf('peer.duplicate').length).toBeGreaterThan(0)
-      expect(alice.eventsOf('connection.suspect')).toHaveLength(1)
+      expect(alice.eventsOf('peer.suspect')).toHaveLength(1)
       expect(alice.eventsOf('connection.lost')).toMatchObject([{ cause: { code: 'ERR_CONNECTION_LOST' } }])
     }))
 

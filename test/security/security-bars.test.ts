@@ -16,6 +16,8 @@ const root = new URL('../../', import.meta.url)
 const keptElsewhere = new Set([
   'maxFrameCost',
   'unhandledNamesMax',
+  'urlsPerPeerMax',
+  'unixPathBytesMax',
   'maxTimerMs',
   'staleBootIdMax',
   'keyFileLengthBytesMax',

@@ -2,6 +2,7 @@
  * Owns: how an orderly end is reported on both sides, over a network with latency, whatever came before it.
  * Independent of: the bytes of a Goodbye (test/native/) and of values that are under way.
  */
+import { removePeer } from '../support/remove-peer.ts'
 import { describe, expect, it } from 'vitest'
 import { createNetwork } from '../../actors/index.ts'
 import type { Identity, Network, NetworkEvent } from '../../actors/index.ts'
@@ -37,7 +38,7 @@ class Scene {
   }
 
   #network(node: string, identity: Identity, peer: Identity): Network {
-    const url = node === 'alice' ? { url: 'tcp://bob:1' } : {}
+    const url = node === 'alice' ? { urls: 'tcp://bob:1' } : {}
     // Longer than the answer to a Goodbye may take.
     const limits = { closeTimeoutMs: 10_000, shutdownTimeoutMs: 60_000 }
     const config = {
@@ -55,8 +56,7 @@ class Scene {
     this.#reports.set(node, report)
     network.ref.on('*', (event) => {
       const { type, cause } = event as NetworkEvent & { cause?: { code: string; message: string } }
-      if (type === 'connection.lost' || type === 'peer.down')
-        report.add(`${cause?.code}: ${this.#named(cause?.message)}`)
+      if (type === 'connection.lost') report.add(`${cause?.code}: ${this.#named(cause?.message)}`)
     })
     return network
   }
@@ -107,7 +107,7 @@ describe.each(['alice', 'bob'] as const)('an orderly shutdown, where %s has the 
     const { networks } = await scene.start()
     await scene.simulated.clock.advance(8_000)
     scene.simulated.partition(scene.simulated.node('alice'), scene.simulated.node('bob'))
-    const drained = networks[0].drain(scene.idOf('bob'), { timeoutMs: 60_000 })
+    const drained = removePeer(networks[0], scene.idOf('bob'), { timeoutMs: 60_000 })
     await scene.simulated.clock.run(drained)
     expect(scene.of('alice')).toEqual(['ERR_TIMED_OUT: bob did not answer the Goodbye in time'])
     scene.simulated.heal()

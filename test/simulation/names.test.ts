@@ -67,7 +67,7 @@ describe('a peer that is dialled by name', () => {
         { key: bob, url: 'tcp://bob:1' },
       ])
       void network.makeSessions({ count: 1 }).catch(() => {})
-      await scene.until('bob is up', () => scene.of('alice', 'peer.up').some(({ peer }) => peer === bob.id))
+      await scene.until('bob is up', () => scene.of('alice', 'connection.opened').some(({ peer }) => peer === bob.id))
       // Four lookups that run into their deadline two at a time, and no back-off of any other peer.
       expect(scene.simulated.clock.nowMs()).toBeLessThan(fault === 'hangs' ? 11_000 : 1_000)
       const failures = scene.of('alice', 'connection.failed')
@@ -87,7 +87,7 @@ describe('a peer that is dialled by name', () => {
     ])
     for (const [index] of bad.entries()) scene.simulated.names.fail(`bad${index}`, 'hangs')
     void network.makeSessions({ count: 1 }).catch(() => {})
-    const ups = (): number => scene.of('alice', 'peer.up').length
+    const ups = (): number => scene.of('alice', 'connection.opened').length
     await scene.until('bob is up', () => ups() === 1)
     await scene.until(
       'each bad name has failed',
@@ -108,7 +108,7 @@ describe('a peer that is dialled by name', () => {
     void network.makeSessions({ count: 1 }).catch(() => {})
     await scene.until('it has failed', () => scene.of('alice', 'connection.failed').length > 1)
     scene.simulated.names.fail('bob', null)
-    await scene.until('bob is up', () => scene.of('alice', 'peer.up').length === 1)
+    await scene.until('bob is up', () => scene.of('alice', 'connection.opened').length === 1)
     await scene.end()
   })
 
@@ -118,7 +118,7 @@ describe('a peer that is dialled by name', () => {
     scene.simulated.names.set('bob.example', ['carol', 'bob'])
     const network = scene.start('alice', alice, [{ key: bob, url: 'tcp://bob.example:1' }])
     void network.makeSessions({ count: 1 }).catch(() => {})
-    await scene.until('bob is up', () => scene.of('alice', 'peer.up').length === 1)
+    await scene.until('bob is up', () => scene.of('alice', 'connection.opened').length === 1)
     expect(scene.of('alice', 'connection.failed')).toMatchObject([
       { cause: { message: expect.stringContaining('carol:1') } },
     ])
@@ -133,7 +133,7 @@ describe('a peer that is dialled by name', () => {
     scene.simulated.names.set('bob.example', ['carol', 'bob'])
     const network = scene.start('alice', alice, [{ key: bob, url: 'tcp://bob.example:1' }])
     void network.makeSessions({ count: 1 }).catch(() => {})
-    await scene.until('bob is up', () => scene.of('alice', 'peer.up').length === 1)
+    await scene.until('bob is up', () => scene.of('alice', 'connection.opened').length === 1)
     expect(scene.of('alice', 'connection.failed')).toHaveLength(1)
     expect(scene.of('alice', 'connection.opened')).toMatchObject([{ remoteAddress: 'bob:1' }])
     await scene.end()
@@ -146,7 +146,7 @@ describe('a peer that is dialled by name', () => {
     scene.simulated.names.set('bob.example', ['carol', 'bob'])
     const network = scene.start('alice', alice, [{ key: bob, url: 'tcp://bob.example:1' }])
     void network.makeSessions({ count: 1 }).catch(() => {})
-    await scene.until('bob is up', () => scene.of('alice', 'peer.up').length === 1)
+    await scene.until('bob is up', () => scene.of('alice', 'connection.opened').length === 1)
     expect(scene.of('alice', 'connection.failed')).toMatchObject([
       { cause: { code: 'ERR_TIMED_OUT', message: 'no connection with carol:1 within 2000 ms' } },
     ])

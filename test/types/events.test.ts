@@ -15,8 +15,12 @@ function checked(network: Network): void {
     // @ts-expect-error -- no such code: a misspelt comparison is never true
     if (cause.code === 'ERR_TIMEOUT') return
   })
-  network.once('peer.up', (event) =>
-    expectTypeOf(event).toEqualTypeOf<{ readonly type: 'peer.up'; readonly peer: string }>(),
+  network.once('peer.connected', (event) =>
+    expectTypeOf(event).toEqualTypeOf<{
+      readonly type: 'peer.connected'
+      readonly peer: string
+      readonly address: string
+    }>(),
   )
   network.on('handler.failed', ({ peer, session, cause }) =>
     expectTypeOf({ peer, session, cause }).toEqualTypeOf<{ peer: string; session: string | null; cause: Cause }>(),
@@ -24,7 +28,7 @@ function checked(network: Network): void {
   const onReady = ({ url }: { readonly url: string | null }): void => expect(url).toBeNull()
   network.off('network.ready', onReady)
   // @ts-expect-error -- this listener is for another event
-  network.off('peer.up', onReady)
+  network.off('peer.connected', onReady)
   // @ts-expect-error -- no such event
   network.once('peer.upp', () => {})
   // @ts-expect-error -- no such event

@@ -74,7 +74,7 @@ createNetwork({ identity, listen, peers: [{ id: 'x', urls: listen }], limits: { 
 const network = createNetwork({ identity: 'alice', security: 'plaintext', tls: undefined, listen, peers: [] }, { environment: { log: undefined }, inspect: undefined })
 const [session] = await network.makeSessions({ count: 1, peers: undefined, timeoutMs: undefined, signal: undefined, agreePrfKeys: undefined })
 await session.receive('bob', { timeoutMs: undefined, signal: undefined })
-await network.drain('bob', { timeoutMs: undefined, reason: undefined })
+await network.peer('bob')?.remove({ timeoutMs: undefined, reason: undefined })
 `
 
 const examples = ['two-processes', 'two-peers']

@@ -116,6 +116,11 @@ export class LinkEpoch {
     return this.#received
   }
 
+  /** Since when there is no connection; null while there is one, and before the first. */
+  get downSinceMs(): number | null {
+    return this.#downSinceMs
+  }
+
   get isUp(): boolean {
     return this.#isUp
   }

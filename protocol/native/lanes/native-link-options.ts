@@ -18,8 +18,6 @@ export interface LinkWitness {
    * All lanes of the link ended; the counts are those of all their values. `said`: the reason in the peer's Goodbye.
    */
   onReset(reason: ResetReason, outcomes: OutcomeCounts, said: string): void
-  /** A new connection resumed the last one. @param replayedFrames sent again */
-  onResumed(replayedFrames: number): void
   /** Another process with the key of this side is connected to the peer. */
   onDuplicate(): void
   /** The clock of this side went back. Its hellos to this peer have a later boot id from now on. */
@@ -54,9 +52,19 @@ export interface NativeLinkOptions extends OutboxOptions {
   readonly setup?: LinkSetup
 }
 
-export function creditOf(
-  lanes: Iterable<Pick<SendingLane, 'credit'> & Pick<ReceivingLane, 'window'>>,
-): LinkFigures['credit'] {
+type LaneBalances = Pick<SendingLane, 'credit'> & Pick<ReceivingLane, 'window'>
+
+/** The figures of a link, with those of its lanes and of what it holds for retransmission. */
+export function figuresOf(
+  retransmit: { readonly heldFrames: number; readonly heldBytes: number },
+  sessions: { readonly all: Iterable<LaneBalances>; readonly size: number },
+  own: Omit<LinkFigures, 'replay' | 'credit' | 'lanes'>,
+): LinkFigures {
+  const replay = { frames: retransmit.heldFrames, bytes: retransmit.heldBytes }
+  return { ...own, replay, credit: creditOf(sessions.all), lanes: sessions.size }
+}
+
+function creditOf(lanes: Iterable<LaneBalances>): LinkFigures['credit'] {
   let sendableBytes = 0
   let receivableBytes = 0
   let windowBytes = 0

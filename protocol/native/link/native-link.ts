@@ -14,7 +14,7 @@ import type { Exchange } from '../../exchange.ts'
 import { KeptViews } from '../../kept-views.ts'
 import type { Lane } from '../../lane.ts'
 import { noopHooks } from '../../link-core.ts'
-import type { DeliveryReports, DueAction, LinkCore, LinkCounters, LinkHooks, Outbound } from '../../link-core.ts'
+import type * as core from '../../link-core.ts'
 import type { LinkFigures } from '../../link-figures.ts'
 import type { Adoption, LinkEpoch } from '../epoch/link-epoch.ts'
 import { settleHeld, withLost, type EpochEnd, type Lost, type ResetReason } from '../epoch/outcomes.ts'
@@ -22,7 +22,7 @@ import type { FloodGuard } from '../lanes/flood-guard.ts'
 import type { LaneTable } from '../lanes/lane-kind.ts'
 import type { LongFrames } from '../lanes/long-frames.ts'
 import { LinkResetError, NativeLane } from '../lanes/native-lane.ts'
-import { creditOf, type NativeLinkOptions } from '../lanes/native-link-options.ts'
+import { figuresOf, type NativeLinkOptions } from '../lanes/native-link-options.ts'
 import type { NativeOutbox } from '../lanes/native-outbox.ts'
 import { valueFrames } from '../lanes/sending-lane.ts'
 import type { NewLane, SessionLanes } from '../lanes/session-lanes.ts'
@@ -33,9 +33,9 @@ import type { LinkUpkeep } from './link-upkeep.ts'
 
 const noneLost = { acked: 0, unknown: 0, notSent: 0 }
 
-export class NativeLink implements LinkCore, DeliveryReports {
+export class NativeLink implements core.LinkCore, core.DeliveryReports {
   readonly epoch: LinkEpoch
-  readonly counters: LinkCounters = {
+  readonly counters: core.LinkCounters = {
     valuesSent: 0,
     bytesSent: 0,
     valuesReceived: 0,
@@ -49,7 +49,6 @@ export class NativeLink implements LinkCore, DeliveryReports {
   /** Credit limits what arrives, lane by lane, so a link never stops reading. */
   readonly isReceiveFull = false
   readonly reportsLoss = false
-  /** This side's verdict of the last adoption. */
   lastVerdict: Adoption['verdict']['mine'] | null = null
   lost: Lost = { unknown: 0, notSent: 0 }
   readonly whenClosed: Promise<void>
@@ -61,7 +60,8 @@ export class NativeLink implements LinkCore, DeliveryReports {
   readonly #guard: FloodGuard
   readonly #longFrames: LongFrames
   readonly exchange: Exchange | null
-  #hooks: LinkHooks = noopHooks
+  adoption: core.LinkAdoption | null = null
+  #hooks: core.LinkHooks = noopHooks
   #chunkAtMs = 0
   #isMade = false
   /** Why this side accepts nothing new on this link. */
@@ -98,15 +98,19 @@ export class NativeLink implements LinkCore, DeliveryReports {
     return this.epoch.isUp
   }
 
+  get isSuspect(): boolean {
+    return this.#upkeep.isSuspect
+  }
+
   get laneCount(): number {
     return this.#sessions.size
   }
 
-  get outbound(): Outbound {
+  get outbound(): core.Outbound {
     return this.#outbox
   }
 
-  get deliveries(): DeliveryReports {
+  get deliveries(): core.DeliveryReports {
     return this
   }
 
@@ -118,7 +122,6 @@ export class NativeLink implements LinkCore, DeliveryReports {
     return this.#upkeep.roundTripMs
   }
 
-  /** Of the present epoch. */
   get sessionIds(): SessionIds {
     return this.#sessions.ids
   }
@@ -132,7 +135,7 @@ export class NativeLink implements LinkCore, DeliveryReports {
     return this.#options.memory
   }
 
-  setHooks(hooks: LinkHooks): void {
+  setHooks(hooks: core.LinkHooks): void {
     this.#hooks = hooks
   }
 
@@ -232,12 +235,16 @@ export class NativeLink implements LinkCore, DeliveryReports {
     const { mine, theirs } = agreed as { readonly mine: Hello; readonly theirs: Hello }
     const { retransmit } = this.epoch
     const heldFrames = retransmit.heldFrames
+    const { downSinceMs } = this.epoch
     const { verdict, end, replay, laneWindowBytes } = this.epoch.adopt(mine, theirs)
     this.lastVerdict = verdict.mine
     this.#counts.connections++
-    if (mine.known !== 0n && verdict.mine === 'RESUME') {
-      this.#counts.resumes++
-      this.#options.witness?.onResumed(retransmit.heldFrames)
+    const resumed = mine.known !== 0n && verdict.mine === 'RESUME'
+    if (resumed) this.#counts.resumes++
+    this.adoption = {
+      resumed,
+      replayedFrames: resumed ? retransmit.heldFrames : 0,
+      downMs: downSinceMs === null ? null : this.#options.nowMs() - downSinceMs,
     }
     if (end !== null) this.#epochEnded(end)
     const begins = verdict.mine === 'FRESH' || verdict.theirs === 'FRESH' || theirs.known === 0n
@@ -368,7 +375,7 @@ export class NativeLink implements LinkCore, DeliveryReports {
     return this.epoch.isUp ? Math.min(this.#upkeep.nextDueAtMs, this.#longFrames.dueAtMs) : this.epoch.expiresAtMs
   }
 
-  poll(nowMs: number, dueAtMs: number): readonly DueAction[] {
+  poll(nowMs: number, dueAtMs: number): readonly core.DueAction[] {
     if (this.epoch.isUp) {
       this.#longFrames.poll(nowMs)
       return this.#upkeep.poll(nowMs, dueAtMs)
@@ -379,21 +386,14 @@ export class NativeLink implements LinkCore, DeliveryReports {
     return ['expired']
   }
 
-  lookAgain(): DueAction | null {
+  lookAgain(): core.DueAction | null {
     return this.#upkeep.lookAgain()
   }
 
   /** Costs a walk over the lanes. */
   get figures(): LinkFigures {
-    const { retransmit } = this.epoch
-    return {
-      roundTrip: this.#upkeep.roundTrip,
-      replay: { frames: retransmit.heldFrames, bytes: retransmit.heldBytes },
-      sendQueue: this.#outbox.figures,
-      credit: creditOf(this.#sessions.all),
-      memory: this.#options.memory.held,
-      lanes: this.#sessions.size,
-      ...this.#counts,
-    }
+    const { roundTrip } = this.#upkeep
+    const own = { roundTrip, sendQueue: this.#outbox.figures, memory: this.#options.memory.held, ...this.#counts }
+    return figuresOf(this.epoch.retransmit, this.#sessions, own)
   }
 }

@@ -51,7 +51,7 @@ export class Member {
   constructor(network: Network, transport: TlsTransport | TcpTransport) {
     this.network = network
     this.transport = transport
-    for (const peer of network.peers) this.views.set(peer, new View())
+    for (const { id } of network.peers) this.views.set(id, new View())
     network.on('connection.opened', ({ peer }) => {
       const view = this.view(peer)
       view.opened++

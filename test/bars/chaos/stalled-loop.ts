@@ -49,7 +49,7 @@ export async function stallLoop(
   const lost: string[] = []
   let suspected = 0
   network.on('connection.lost', ({ cause }) => void lost.push(`here: ${cause.message}`))
-  network.on('connection.suspect', () => void suspected++)
+  network.on('peer.suspect', () => void suspected++)
   await network.ready()
   const child = fork(
     chaosProgram('stall-child'),

@@ -6,7 +6,7 @@
 import { X509Certificate } from 'node:crypto'
 import { publicKeyOf } from '../../../actors/tls/certificate.ts'
 import { Identity } from '../../../actors/tls/identity.ts'
-import { parseUrl } from '../../../actors/config/options.ts'
+import { parseUrl } from '../../../actors/config/urls.ts'
 import { readClientHello } from '../../../codec/client-hello.ts'
 import { decodeValue, encodeValue } from '../../../codec/index.ts'
 import { decodePeerId, encodePeerId } from '../../../protocol/key-id.ts'

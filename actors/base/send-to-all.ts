@@ -1,9 +1,9 @@
 /**
- * Owns: one message to several peers: a result for each, and when enough of them have accepted it.
- * Independent of: how a message is sent to one peer.
+ * Owns: one message or value to several peers: a result for each, and when enough of them have accepted it.
+ * Independent of: how it is sent to one peer.
  */
 import { StatewireError } from '../../codec/errors.ts'
-import { enough } from './several-peers.ts'
+import { checkFunction, invalid } from './checks.ts'
 
 /** Whether one peer's link accepted the message. */
 export type SendResult = { readonly ok: true } | { readonly ok: false; readonly error: Error }
@@ -109,4 +109,20 @@ function count(results: SendResults, ok: boolean): number {
   let sum = 0
   for (const result of results.values()) if (result.ok === ok) sum++
   return sum
+}
+
+/** @throws StatewireError ERR_INVALID_OPTION */
+export function enough<Result>(
+  need: number | 'all' | ((results: ReadonlyMap<string, Result>) => boolean),
+  peers: number,
+  call: string,
+): (results: ReadonlyMap<string, Result>) => boolean {
+  if (need === 'all') return ({ size }) => size === peers
+  if (typeof need === 'number') {
+    if (!Number.isSafeInteger(need) || need < 1 || need > peers)
+      throw invalid(`need of ${call} must be a whole number from 1 to ${peers}, the number of peers, got ${need}`)
+    return ({ size }) => size >= need
+  }
+  checkFunction(need, `need of ${call}, if it is neither a number nor 'all',`)
+  return need
 }
