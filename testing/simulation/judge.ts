@@ -4,6 +4,7 @@
  */
 import type { NetworkEvent } from '../../actors/base/events.ts'
 import type { OutcomeCounts, ResetReason } from '../../protocol/native/epoch/outcomes.ts'
+import { failureCode } from './message-model.ts'
 import type { Member } from './member.ts'
 import type { Twin } from './twin.ts'
 import type { World } from './world.ts'
@@ -23,6 +24,7 @@ type FaultEvent = NetworkEvent & { readonly type: 'child.restarted' | 'handler.f
 
 /** A bug in the runtime: no fault of a simulation causes it. */
 export function isFault(event: NetworkEvent): event is FaultEvent {
+  if (event.type === 'handler.failed' && event.cause.message.includes(failureCode)) return false
   return event.type === 'child.restarted' || event.type === 'handler.failed' || event.type === 'peer.errored'
 }
 

@@ -12,6 +12,7 @@ import type { NativeLink } from '../../protocol/native/link/native-link.ts'
 import { Chance } from './chance.ts'
 import type { Plan } from './plan.ts'
 import type { SessionTraffic } from './session-traffic.ts'
+import { MessageTraffic } from './message-traffic.ts'
 import { GroupCalls, whatOf } from './calls.ts'
 import type { Session } from '../../actors/session/session.ts'
 import type { Twin } from './twin.ts'
@@ -38,6 +39,7 @@ export class Member {
   readonly #world: World
   /** Of the running process: one for each group that it belongs to. */
   #calls: GroupCalls[] = []
+  #messages: MessageTraffic | null = null
   #process: SimulatedProcess | null = null
   #starts = 0
 
@@ -104,12 +106,21 @@ export class Member {
         : [],
     )
     for (const calls of this.#calls) void calls.run()
+    if (plan.messagesPerPeer > 0)
+      this.#messages = new MessageTraffic({
+        world: this.#world,
+        member: this,
+        network,
+        chance: new Chance(plan.seed, 8, this.index, this.#starts),
+        later: (callback, delayMs) => process.clock.setTimeout(callback, delayMs),
+      })
   }
 
   /** All sessions are open, and everything sent on them is acknowledged. */
   get isDrained(): boolean {
     return (
       !this.isAway &&
+      this.#messages?.isDrained !== false &&
       this.#calls.every(
         ({ peers, isWhole, traffics }) =>
           peers.some(({ hasLeft }) => hasLeft) || (isWhole && traffics.every(({ isFlushed }) => isFlushed)),

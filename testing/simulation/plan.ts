@@ -30,6 +30,10 @@ export interface Plan {
   /** The pause after a call that failed, the same for all, as in retries in lockstep; null if it is drawn each time. */
   readonly callPauseMs: number | null
   readonly valuesPerSession: number
+  /** Messages and requests together, from each process to each peer, at most. 0 for none at all. */
+  readonly messagesPerPeer: number
+  /** The longest body of a message, a request or an answer. */
+  readonly messageBytesMax: number
   /** Largest value, in bytes. */
   readonly valueBytesMax: number
   /** Room for a few of the longest values; null for the default. */
@@ -93,6 +97,7 @@ export function planOf(seed: number): Plan {
   const clocksStep = !isFair && more.is(0.15)
   const hasTwin = !isFair && more.is(0.06)
   const hasLongValues = more.is(0.12)
+  const messages = new Chance(seed, 7)
   const cutsLongValues = hasLongValues && !isFair && !canExpire && more.is(0.3)
   const longBytes = cutsLongValues ? veryLongBytes : more.spread(66_000, longBytesMax)
   const valueBytesMax = hasLongValues ? longBytes : usualBytesMax
@@ -109,6 +114,8 @@ export function planOf(seed: number): Plan {
     impatience: more.oneOf([0.1, 0.1, 0.4]),
     callPauseMs: more.is(0.15) ? more.oneOf([0, 10]) : null,
     valuesPerSession: Math.ceil(chance.spread(4, 80) / peers / (hasLongValues ? 6 : 1)),
+    messagesPerPeer: messages.is(0.35) ? messages.spread(5, 200) : 0,
+    messageBytesMax: cutsLongValues ? 1000 : valueBytesMax,
     valueBytesMax,
     memoryBudgetBytes: hasLongValues ? more.oneOf([budgetBytes, 2 * budgetBytes, null]) : null,
     chaosMs,

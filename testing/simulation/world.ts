@@ -8,6 +8,7 @@ import { checkBalances } from './balances.ts'
 import { Faults } from './faults.ts'
 import { Judge } from './judge.ts'
 import { Member } from './member.ts'
+import { MessageModel } from './message-model.ts'
 import { Model } from './model.ts'
 import type { Tally } from './model.ts'
 import { whatOf } from './calls.ts'
@@ -38,6 +39,7 @@ export class World {
   readonly plan: Plan
   readonly network: SimulatedNetwork
   readonly model = new Model()
+  readonly messages: MessageModel
   readonly members: Member[]
   readonly faults: Faults
   readonly judge: Judge
@@ -51,6 +53,8 @@ export class World {
 
   constructor(plan: Plan) {
     this.plan = plan
+    const losesNothing = !plan.canCrash && !plan.canLeave && !plan.canExpire && !plan.hasTwin
+    this.messages = new MessageModel(this.model, losesNothing)
     const { seed, latencyMs, chunkBytesMax, pathBytes, bytesPerMs } = plan
     this.network = new SimulatedNetwork({ seed, latencyMs, chunkBytesMax, pathBytes, bytesPerMs })
     this.members = names
@@ -215,6 +219,7 @@ export class World {
   }
 
   conclude(): Tally {
+    if (!this.#isBroken) this.messages.conclude()
     return this.model.conclude(!this.#isBroken)
   }
 
