@@ -116,6 +116,17 @@ describe('messages', () => {
     expect([served.messages.length, pair.bob.link.counters.framesDropped]).toEqual([1, 1])
   })
 
+  it('what was sent on a connection that only its sender adopted arrives on the next one', () => {
+    const { pair, served, ask } = open({}, false)
+    pair.connectAliceOnly(() => {
+      expect(pair.alice.exchange.trySend(message('early'), 'copy')).toBe(true)
+      ask()
+    })
+    pair.connect()
+    pair.settle()
+    expect([served.messages.length, served.requests.length, pair.bob.broken]).toEqual([1, 1, []])
+  })
+
   it('without a receiver, messages are counted and requests answered with no-handler', () => {
     const { pair, ask } = open()
     pair.bob.exchange.setReceiver(null)

@@ -118,6 +118,35 @@ describe('requests', () => {
     expect([served.requests.length, served.cancelled.length]).toEqual([1, 1])
   })
 
+  it('a Cancel does not come between two Pieces of another request', () => {
+    const { pair, served, ask } = open({ windowBytes: 70_000 })
+    const short = ask()
+    pair.settle()
+    const long = ask(Buffer.alloc(300_000))
+    const first = pair.alice.take()
+    expect([short.cancel(), first.length > 65_536]).toEqual([false, true])
+    pair.bob.read(first)
+    pair.settle()
+    expect([served.requests.length, served.cancelled.length]).toEqual([2, 1])
+    served.requests[0]!.fail('cancelled', '', '')
+    served.requests[1]!.answer(nothing)
+    pair.settle()
+    expect([ends(long.answers), pair.alice.exchange.outstanding]).toEqual(['ok', 0])
+  })
+
+  it('a Cancel that waits is left out if its request is answered meanwhile', () => {
+    const { pair, served, ask } = open({ windowBytes: 70_000 })
+    const short = ask()
+    pair.settle()
+    ask(Buffer.alloc(300_000))
+    const first = pair.alice.take()
+    short.cancel()
+    served.requests[0]!.answer(nothing)
+    pair.bob.read(first)
+    pair.settle()
+    expect([served.requests.length, served.cancelled.length, pair.bob.link.counters.framesDropped]).toEqual([2, 0, 0])
+  })
+
   it('a Cancel that crosses the answer is dropped and counted', () => {
     const { pair, served, ask } = open()
     served.echoes = true

@@ -104,6 +104,16 @@ export class LinkPair {
     this.bob.link.flow()
   }
 
+  /** Only Alice adopts the connection; then it is lost. */
+  connectAliceOnly(use: () => void): void {
+    const [mine, theirs] = [this.alice.link.epoch.composeHello(), this.bob.link.epoch.composeHello()]
+    this.alice.link.established({ mine, theirs })
+    this.alice.link.flow()
+    use()
+    this.alice.take()
+    this.disconnect()
+  }
+
   disconnect(): void {
     this.alice.link.connectionLost()
     this.bob.link.connectionLost()

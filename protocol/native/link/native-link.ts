@@ -247,10 +247,8 @@ export class NativeLink implements core.LinkCore, core.DeliveryReports {
       downMs: downSinceMs === null ? null : this.#options.nowMs() - downSinceMs,
     }
     if (end !== null) this.#epochEnded(end)
-    // With a known of 0 nothing arrived in this epoch. The peer may have sent already, on a connection that it alone
-    // adopted, and its balance began then with the same window.
-    const isFirst = mine.known === 0n || theirs.known === 0n
-    const begins = verdict.mine === 'FRESH' || verdict.theirs === 'FRESH' || isFirst
+    // A known of 0 has received nothing in this epoch, also where the peer adopted an earlier connection alone.
+    const begins = mine.known === 0n || theirs.known === 0n || verdict.mine === 'FRESH' || verdict.theirs === 'FRESH'
     this.#table.adopted({ receiveBytes: begins ? mine.laneWindowBytes : null, sendBytes: laneWindowBytes })
     this.#longFrames.connectionBegins()
     this.#upkeep.begin(this.#options.nowMs(), end === null ? heldFrames - retransmit.heldFrames : 0)

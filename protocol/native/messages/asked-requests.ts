@@ -66,6 +66,8 @@ export class AskedRequests {
   /** By nonce, in the order in which they were asked. */
   readonly #asked = new Map<number, Asked>()
   #lastNonce = 0
+  /** Nonces of requests that were given up while another one was being sent in Pieces. */
+  readonly #heldCancels: number[] = []
   /** Of the Requests that were encoded in this epoch. */
   #answered = 0
 
@@ -93,9 +95,16 @@ export class AskedRequests {
       payloadLengthBytes: bytes.length,
     })
     const frame: PreparedFrame = { head, payload: bytes, ownership: 'copy' }
-    // One in Pieces always waits: its last Piece says when it is sent.
-    if (this.#outbox.trySendFrame(this.lane, preparedFrames, frame, false, true)) asked.isSent = true
+    // Before the call, which may write and find that the epoch has ended.
+    asked.isSent = true
     this.#asked.set(nonce, asked)
+    try {
+      // One in Pieces always waits: its last Piece says when it is sent.
+      asked.isSent = this.#outbox.trySendFrame(this.lane, preparedFrames, frame, false, true)
+    } catch (error) {
+      this.#asked.delete(nonce)
+      throw error
+    }
     if (!asked.isSent) this.#wait(asked, { ...frame, refresh: () => setTimeLeft(head, request.timeLeftMs()) })
     return asked
   }
@@ -104,8 +113,9 @@ export class AskedRequests {
     const onSent = (): void => {
       asked.withdraw = null
       asked.isSent = true
+      this.#writeCancels()
       // Given up between its Pieces: the peer has the whole Request now.
-      if (asked.isCancelled) this.#outbox.writeOwn(encodeCancel(asked.nonce))
+      if (asked.isCancelled) this.#writeCancel(asked.nonce)
     }
     const onFailed = (error: Error): void => {
       asked.withdraw = null
@@ -132,8 +142,20 @@ export class AskedRequests {
       return true
     }
     // The nonce stays in use until the Response comes.
-    if (asked.isSent) this.#outbox.writeOwn(encodeCancel(asked.nonce))
+    if (asked.isSent) this.#writeCancel(asked.nonce)
     return false
+  }
+
+  /** Not between two Pieces of another Request: there the peer takes only Credit. */
+  #writeCancel(nonce: number): void {
+    if (this.lane.long === null) this.#outbox.writeOwn(encodeCancel(nonce))
+    else this.#heldCancels.push(nonce)
+  }
+
+  #writeCancels(): void {
+    if (this.#heldCancels.length === 0 || this.lane.long !== null) return
+    for (const nonce of this.#heldCancels.splice(0))
+      if (this.#asked.has(nonce)) this.#outbox.writeOwn(encodeCancel(nonce))
   }
 
   /** @returns whether somebody waited for it. @param ownBytes the payload in memory of its own */
@@ -163,6 +185,7 @@ export class AskedRequests {
   epochEnded(notSent: number, errorOf: (outcome: LostOutcome) => Error): void {
     const sent = [...this.#asked.values()].filter(({ isSent }) => isSent)
     this.#answered = 0
+    this.#heldCancels.length = 0
     for (const [index, asked] of sent.entries()) {
       this.#asked.delete(asked.nonce)
       const outcome = index >= sent.length - notSent ? 'notSent' : 'unknown'
