@@ -82,7 +82,7 @@ export class MessageTraffic {
     world.messages.ran(member.name, found.number)
     const way = world.isCalm ? 0 : chance.whole(0, 9)
     // A handler that ends only when its caller has given up.
-    if (way === 9) await new Promise<void>((resolve) => void request.signal.addEventListener('abort', () => resolve()))
+    if (way === 9) await new Promise<void>((resolve) => request.signal.addEventListener('abort', () => resolve()))
     else if (way > 5) await new Promise<void>((resolve) => later(resolve, chance.spread(1, 100)))
     if (way === 5) throw Object.assign(new Error('on purpose'), { code: failureCode })
     return written(found.number, found.place, found.place)
@@ -222,7 +222,8 @@ class PeerTraffic {
     if (!(error instanceof RequestError)) {
       const isStopped = error instanceof StatewireError && error.code === 'ERR_NETWORK_STOPPED' && !isRunning
       const isAborted = options.signal?.aborted === true
-      if (!isStopped && !isAborted) world.model.breach('wrong', `request #${number} of ${member.name}: ${error.message}`)
+      if (!isStopped && !isAborted)
+        world.model.breach('wrong', `request #${number} of ${member.name}: ${error.message}`)
       return
     }
     const { outcome, code, remote } = error

@@ -9,6 +9,7 @@ import { countingMutants } from './mutants-counting.ts'
 import { laneMutants } from './mutants-lanes.ts'
 import { helloMutants } from './mutants-hello.ts'
 import { memoryMutants } from './mutants-memory.ts'
+import { messageMutants } from './mutants-messages.ts'
 import { piecesMutants } from './mutants-pieces.ts'
 import { setupMutants } from './mutants-setup.ts'
 import { staleMutants } from './mutants-stale.ts'
@@ -22,4 +23,5 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...staleMutants,
   ...setupMutants,
   ...piecesMutants,
+  ...messageMutants,
 }
