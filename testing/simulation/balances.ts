@@ -2,7 +2,10 @@
  * Owns: what the two ends of a link must agree on when nothing is under way: lanes, credit, memory.
  * Independent of: how they came to be quiet.
  */
+import type { Exchange } from '../../protocol/exchange.ts'
+import { creditOf } from '../../protocol/native/lanes/native-link-options.ts'
 import type { NativeLink } from '../../protocol/native/link/native-link.ts'
+import { LinkExchange } from '../../protocol/native/messages/link-exchange.ts'
 import type { Member } from './member.ts'
 import type { Model } from './model.ts'
 
@@ -29,6 +32,7 @@ function checkLink(model: Model, name: string, near: NativeLink, far: NativeLink
       'wrong',
       `${name}: ${credit.sendableBytes} bytes of credit at the sender are ${farCredit.receivableBytes} at the receiver`,
     )
+  checkExchange(model, name, near.exchange, far.exchange)
   if (credit.unreadBytes !== 0)
     model.breach('wrong', `${name}: ${credit.unreadBytes} bytes count as unread, and all is read`)
   if (memory.largeFramesBytes !== 0 || memory.sendQueueBytes !== 0)
@@ -37,4 +41,19 @@ function checkLink(model: Model, name: string, near: NativeLink, far: NativeLink
       `${name}: ${memory.largeFramesBytes} bytes for long frames and ${memory.sendQueueBytes} bytes to be sent are held, ` +
         'and nothing is under way',
     )
+}
+
+/** Of the messages, requests and responses lanes, which only link 0 has. */
+function checkExchange(model: Model, name: string, near: Exchange | null, far: Exchange | null): void {
+  if (!(near instanceof LinkExchange) || !(far instanceof LinkExchange)) return
+  for (const [index, lane] of near.lanes.entries()) {
+    const { sendableBytes } = creditOf([lane])
+    const { receivableBytes, unreadBytes } = creditOf([far.lanes[index]!])
+    if (sendableBytes !== receivableBytes || unreadBytes !== 0)
+      model.breach(
+        'wrong',
+        `${name}: lane ${lane.id.toString(16)} has ${sendableBytes} bytes of credit at the sender and ` +
+          `${receivableBytes} at the receiver, where ${unreadBytes} bytes count as unread`,
+      )
+  }
 }

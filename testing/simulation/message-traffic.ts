@@ -96,8 +96,8 @@ class PeerTraffic {
   #left: number
   #pending = 0
   #isAnswered = false
-  /** The last messages, after an answer in calm: nothing can be lost any more. */
-  #last: readonly { readonly life: number; readonly place: number }[] = []
+  /** After an answer in calm nothing can be lost any more. A message is sent again if the queue was full. */
+  #sendsLast = false
 
   constructor(options: MessageTrafficOptions, peer: Member) {
     const { world, member, chance } = options
@@ -110,8 +110,8 @@ class PeerTraffic {
 
   get isDrained(): boolean {
     const { lives } = this.#options.world.messages
-    const haveArrived = this.#last.every(({ life, place }) => lives[life]!.got.at(-1) === place)
-    return this.#pending === 0 && this.#last.length > 0 && haveArrived
+    const haveArrived = this.#lives.every((life) => lives[life]!.got.at(-1) === lives[life]!.states.length - 1)
+    return this.#pending === 0 && this.#sendsLast && haveArrived
   }
 
   #soon(): void {
@@ -133,7 +133,8 @@ class PeerTraffic {
 
   #lastOnes(): void {
     if (this.#isAnswered) {
-      this.#last = this.#lives.map((life, index) => ({ life, place: this.#send(index) }))
+      this.#sendsLast = true
+      for (const index of names.keys()) this.#send(index)
       return
     }
     void this.#ask().then((isAnswered) => {
@@ -158,8 +159,7 @@ class PeerTraffic {
     return { signal: controller.signal }
   }
 
-  /** @returns its place */
-  #send(index: number): number {
+  #send(index: number): void {
     const { world, network, member, chance } = this.#options
     const name = names[index]!
     const life = this.#lives[index]!
@@ -176,9 +176,11 @@ class PeerTraffic {
     if (!isShared) bytes.fill(0xee)
     world.track(member.name, `message ${place} of #${life}`, sent).then(
       () => this.#settle(() => (states[place] = 'accepted')),
-      () => this.#settle(() => (states[place] = 'withdrawn')),
+      () => {
+        this.#settle(() => (states[place] = 'withdrawn'))
+        if (this.#sendsLast && member.network === network) this.#options.later(() => this.#send(index), idleMs)
+      },
     )
-    return place
   }
 
   async #multicast(id: string, bytes: Buffer, options: { readonly name: string }): Promise<void> {

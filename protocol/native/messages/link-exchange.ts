@@ -337,10 +337,11 @@ export class LinkExchange implements Exchange, LaneKindHandler {
   // The link.
 
   adopted(windows: AdoptedWindows): void {
-    for (const lane of this.#lanes) lane.adopted(windows)
+    for (const lane of this.lanes) lane.adopted(windows)
   }
 
-  get #lanes(): readonly EpochLane[] {
+  /** Those of messages, requests and responses. */
+  get lanes(): readonly EpochLane[] {
     return [this.#messages, this.#asked.lane, this.#served.lane]
   }
 
@@ -351,7 +352,7 @@ export class LinkExchange implements Exchange, LaneKindHandler {
     let requests = sum
     // One whose last Piece was never handed over counts as encoded, and is rejected with those that wait.
     const requestInPieces = this.#asked.lane.long === null ? 0 : 1
-    for (const lane of this.#lanes) {
+    for (const lane of this.lanes) {
       const pendingOfLane = pending.get(lane.id) ?? 0
       const waiting = pendingOfLane + lane.waiting.length
       const outcomes = laneOutcome(end, lane.id, lane.encoded - pendingOfLane, waiting)
@@ -359,7 +360,7 @@ export class LinkExchange implements Exchange, LaneKindHandler {
       sum = outcomeSum(sum, outcomes)
     }
     const errorOf = (): Error => leaving ?? new LinkResetError(peer, end.reason, sum)
-    for (const lane of this.#lanes) {
+    for (const lane of this.lanes) {
       outbox.rejectWaiting(lane, errorOf())
       longFrames.laneEnded(lane)
       lane.epochEnded()
@@ -374,7 +375,7 @@ export class LinkExchange implements Exchange, LaneKindHandler {
     this.#options.outbox.rejectWaiting(this.#messages, error)
     this.#served.close(error)
     this.#asked.close(error)
-    for (const lane of this.#lanes) this.#options.longFrames.laneEnded(lane)
+    for (const lane of this.lanes) this.#options.longFrames.laneEnded(lane)
     this.#receiver = null
   }
 }
