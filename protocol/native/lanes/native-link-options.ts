@@ -64,7 +64,7 @@ export function figuresOf(
   return { ...own, replay, credit: creditOf(sessions.all), lanes: sessions.size }
 }
 
-function creditOf(lanes: Iterable<LaneBalances>): LinkFigures['credit'] {
+export function creditOf(lanes: Iterable<LaneBalances>): LinkFigures['credit'] {
   let sendableBytes = 0
   let receivableBytes = 0
   let windowBytes = 0
