@@ -10,6 +10,8 @@ export type { MakeSessionsOptions, OpenControlChannelOptions, Sessions } from '.
 export { supervisor } from './network/supervisor.ts'
 export type { SupervisorEvent, SupervisorInput, SupervisorLogic } from './network/supervisor.ts'
 export { Session } from './session/session.ts'
+/** The name that sessions have in the first design. */
+export { Session as TcpSession } from './session/session.ts'
 export type { CallOptions } from './base/bounded.ts'
 export type { FlushOptions, PrfKeys, SendOptions } from './session/session.ts'
 export type { SessionValues } from './session/session-values.ts'
@@ -79,9 +81,9 @@ export { systemClock, systemEnvironment, systemNames, systemRandom } from './con
 export type { Clock, Environment, Log, LogLevel, Random, TimerHandle } from './base/environment.ts'
 export { logChannelName } from './base/log.ts'
 export type { LogLine } from './base/log.ts'
+export { Address, Endpoint, EndpointId, Port, Protocol, Url } from './config/endpoint-values.ts'
 export { literalNames } from './base/pipe.ts'
 export type {
-  Address,
   DialOptions,
   ListenerHandlers,
   NameService,
@@ -91,4 +93,5 @@ export type {
   Transport,
 } from './base/pipe.ts'
 export { TcpPipe, TcpTransport } from './transport/tcp-pipe.ts'
+export type { TcpTransportOptions } from './transport/tcp-pipe.ts'
 export { MemoryTransport } from './transport/memory-pipe.ts'

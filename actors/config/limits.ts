@@ -8,6 +8,7 @@ import { defaultMaxMessageLengthBytes } from '../../codec/limits.ts'
 import { formatValue } from '../../codec/format-value.ts'
 import { firstWindowBytes } from '../../protocol/native/lanes/credit.ts'
 import { defaultRetransmitBufferBytes } from '../../protocol/native/epoch/retransmit-buffer.ts'
+import { defaultReadBufferBytes, readBufferBytesMax, readBufferBytesMin } from '../transport/borrowed-reads.ts'
 import { unansweredRequestsMax } from '../../protocol/native/messages/asked-requests.ts'
 import { checkNames, checkObject, invalid, timerMsMax } from '../base/checks.ts'
 
@@ -78,6 +79,11 @@ export interface Limits {
   readonly requestTimeoutMs: number
   readonly sessionsPerPeerMax: number
   readonly connectionsPerPeerMax: number
+  /**
+   * What is read from a socket at once. 64 KiB, the most that libuv reads; 16 KiB, a record of TLS, is the least. One
+   * buffer serves all sockets of a network.
+   */
+  readonly readBufferBytes: number
   /** Bytes in a socket above which `send` waits. 256 KiB keeps a loopback connection busy while the reader runs. */
   readonly highWaterMarkBytes: number
   /**
@@ -138,6 +144,7 @@ export const defaultLimits: Limits = {
   requestTimeoutMs: 30_000,
   sessionsPerPeerMax: 1024,
   connectionsPerPeerMax: 64,
+  readBufferBytes: defaultReadBufferBytes,
   highWaterMarkBytes: 256 * 1024,
   resumeTimeoutMs: defaultResumeTimeoutMs,
   replayWindowBytes: defaultRetransmitBufferBytes,
@@ -185,6 +192,8 @@ export function resolveLimits(overrides: LimitsOption | undefined, dialect: 'nat
       throw invalid(`limits.${name} must be at most ${timerMsMax} ms, got ${value}`)
     if (name === 'requestsMax' && value > unansweredRequestsMax)
       throw invalid(`limits.${name} must be at most ${unansweredRequestsMax}, got ${value}`)
+    if (name === 'readBufferBytes' && (value < readBufferBytesMin || value > readBufferBytesMax))
+      throw invalid(`limits.${name} must be from ${readBufferBytesMin} to ${readBufferBytesMax}, got ${value}`)
     if (name === 'laneWindowBytes' && value > windowBytesMax)
       throw invalid(`limits.${name} must be at most ${windowBytesMax}, got ${value}`)
     const max = dialect === 'native' && name === 'maxMessageLengthBytes' ? helloMaxMessageLengthBytesMax : maxUint32

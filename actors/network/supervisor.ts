@@ -32,6 +32,7 @@ import { cause, causeOf, errorOf } from '../base/causes.ts'
 import type { Cause } from '../base/causes.ts'
 import { refusingRestore } from './restored-snapshot.ts'
 import { Services } from './services.ts'
+import { TcpTransport } from '../transport/tcp-pipe.ts'
 import { TlsTransport } from '../tls/tls-transport.ts'
 import { send } from '../statechart/send.ts'
 
@@ -329,10 +330,17 @@ export function supervisorServices(ref: object): Services | undefined {
 
 /** TLS with the network's own key, and only for its peers, unless plain TCP was selected. */
 function transportFor(options: ResolvedOptions, peers: PeerTable): Partial<Environment> {
-  if (options.security !== 'tls') return {}
-  if (options.ampcTls !== null) return { transport: new TlsTransport({ ampc: options.ampcTls }) }
+  const { readBufferBytes } = options.limits
+  if (options.security !== 'tls') return { transport: new TcpTransport({ readBufferBytes }) }
+  if (options.ampcTls !== null) return { transport: new TlsTransport({ ampc: options.ampcTls, readBufferBytes }) }
   if (options.key === null) return {}
-  return { transport: new TlsTransport({ identity: options.key, authorize: (peerId) => peers.isAllowed(peerId) }) }
+  return {
+    transport: new TlsTransport({
+      identity: options.key,
+      authorize: (peerId) => peers.isAllowed(peerId),
+      readBufferBytes,
+    }),
+  }
 }
 
 function createServices(input: SupervisorInput): Services {
@@ -343,7 +351,11 @@ function createServices(input: SupervisorInput): Services {
   const options = resolveOptions(input.config)
   const environment = resolveEnvironment(input.environment)
   const peers = new PeerTable(options.peers)
-  const services = new Services(systemEnvironment({ ...transportFor(options, peers), ...environment }), options, peers)
+  const services = new Services(
+    systemEnvironment({ ...(environment.transport === undefined ? transportFor(options, peers) : {}), ...environment }),
+    options,
+    peers,
+  )
   pending.set(input, services)
   return services
 }

@@ -8,7 +8,7 @@ import { StatewireError } from '../../codec/errors.ts'
 import { formatValue } from '../../codec/format-value.ts'
 import { checkFunction, checkNames, checkObject, invalid } from '../base/checks.ts'
 import { Identity } from './identity.ts'
-import { readBufferBytes } from '../transport/borrowed-reads.ts'
+import { checkReadBuffer } from '../transport/borrowed-reads.ts'
 import { formatAddress } from '../base/pipe.ts'
 import type { Address, DialOptions, ListenerHandlers, PipeListener, Transport } from '../base/pipe.ts'
 import { createSocket, listenForSockets, targetOf } from '../transport/tcp-sockets.ts'
@@ -32,6 +32,8 @@ export interface TlsTransportOptions {
   readonly authorize?: (peerId: string) => boolean
   /** Key, certificates and roots of the ampc dialect. */
   readonly ampc?: AmpcTlsOptions
+  /** What is read from a socket at once, in bytes. Default: 64 KiB, as `limits.readBufferBytes`. */
+  readonly readBufferBytes?: number | undefined
 }
 
 export interface TlsDialOptions extends DialOptions {
@@ -47,7 +49,7 @@ export class TlsTransport implements Transport {
   readonly #ampc: AmpcTls | undefined
   readonly #pipes = new Set<TlsPipe>()
   /** The read buffer that all pipes share. */
-  readonly #memory = Buffer.allocUnsafeSlow(readBufferBytes)
+  readonly #memory: Buffer
   #listeners = 0
 
   /**
@@ -56,7 +58,7 @@ export class TlsTransport implements Transport {
    */
   constructor(options: TlsTransportOptions) {
     checkObject(options, 'the options of a TLS transport')
-    checkNames(options, ['identity', 'authorize', 'ampc'], 'an option of a TLS transport')
+    checkNames(options, ['identity', 'authorize', 'ampc', 'readBufferBytes'], 'an option of a TLS transport')
     const { identity, authorize, ampc } = options
     if (identity === undefined && ampc === undefined) {
       throw new StatewireError(
@@ -68,7 +70,9 @@ export class TlsTransport implements Transport {
       throw invalid(`identity must be an Identity, got ${formatValue(identity)}`)
     }
     if (authorize !== undefined) checkFunction(authorize, 'authorize')
+    const readBufferBytes = checkReadBuffer(options.readBufferBytes)
     checkTlsRuntime()
+    this.#memory = Buffer.allocUnsafeSlow(readBufferBytes)
     this.#identity = identity
     this.#authorize = authorize
     this.#ampc = ampc === undefined ? undefined : new AmpcTls(ampc)

@@ -9,10 +9,26 @@ import type net from 'node:net'
 import { Duplex } from 'node:stream'
 import { viewOf } from '../../codec/chunk-views.ts'
 import { readIntoMemory } from './node-internals.ts'
+import { formatValue } from '../../codec/format-value.ts'
+import { invalid } from '../base/checks.ts'
 import type { PipeHandlers } from '../base/pipe.ts'
 
 /** The most that libuv reads from the kernel at once. */
-export const readBufferBytes = 64 * 1024
+export const defaultReadBufferBytes = 64 * 1024
+/** A record of TLS: with less, each would be split. */
+export const readBufferBytesMin = 16 * 1024
+/** More makes no read faster, and one read would keep the event loop busy for milliseconds. */
+export const readBufferBytesMax = 1024 * 1024
+
+/** @throws StatewireError ERR_INVALID_OPTION */
+export function checkReadBuffer(lengthBytes: number = defaultReadBufferBytes): number {
+  if (Number.isInteger(lengthBytes) && lengthBytes >= readBufferBytesMin && lengthBytes <= readBufferBytesMax)
+    return lengthBytes
+  throw invalid(
+    `readBufferBytes must be a whole number from ${readBufferBytesMin} to ${readBufferBytesMax}, got ` +
+      formatValue(lengthBytes),
+  )
+}
 
 /**
  * Life of a byte 8/12: the kernel's bytes, or one TLS record. Passes everything the socket reads to `onBytes` instead

@@ -3,7 +3,7 @@
  * Independent of: frames, peers, back-off, deadlines.
  */
 import type net from 'node:net'
-import { borrowReads, readBufferBytes, pauseReads } from './borrowed-reads.ts'
+import { borrowReads, checkReadBuffer, pauseReads } from './borrowed-reads.ts'
 import { formatAddress } from '../base/pipe.ts'
 import type {
   Address,
@@ -139,11 +139,20 @@ export class TcpPipe implements Pipe {
   }
 }
 
+export interface TcpTransportOptions {
+  /** What is read from a socket at once, in bytes. Default: 64 KiB, as `limits.readBufferBytes`. */
+  readonly readBufferBytes?: number | undefined
+}
+
 export class TcpTransport implements Transport {
   readonly #pipes = new Set<TcpPipe>()
   /** The read buffer that all pipes share. */
-  readonly #memory = Buffer.allocUnsafeSlow(readBufferBytes)
+  readonly #memory: Buffer
   #listeners = 0
+
+  constructor(options: TcpTransportOptions = {}) {
+    this.#memory = Buffer.allocUnsafeSlow(checkReadBuffer(options.readBufferBytes))
+  }
 
   get openHandles(): number {
     return this.#pipes.size + this.#listeners

@@ -8,7 +8,12 @@ import net from 'node:net'
 import { PassThrough } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
-import { deliverBorrowedCopy, borrowReads, readBufferBytes, pauseReads } from '../../actors/transport/borrowed-reads.ts'
+import {
+  deliverBorrowedCopy,
+  borrowReads,
+  defaultReadBufferBytes,
+  pauseReads,
+} from '../../actors/transport/borrowed-reads.ts'
 
 const open: net.Socket[] = []
 
@@ -34,7 +39,7 @@ describe.each(['dialled', 'accepted'] as const)('a socket that was %s', (which) 
   it(`a ${which} socket is read into the given memory every time`, async () => {
     const ends = await pair()
     const [near, far] = which === 'dialled' ? [ends.dialled, ends.accepted] : [ends.accepted, ends.dialled]
-    const memory = Buffer.allocUnsafeSlow(readBufferBytes)
+    const memory = Buffer.allocUnsafeSlow(defaultReadBufferBytes)
     const seen = new Set<ArrayBufferLike>()
     const texts: string[] = []
     let onText = (): void => {}
@@ -58,7 +63,7 @@ describe.each(['dialled', 'accepted'] as const)('a socket that was %s', (which) 
     const ends = await pair()
     const [near, far] = which === 'dialled' ? [ends.dialled, ends.accepted] : [ends.accepted, ends.dialled]
     const reads: string[] = []
-    borrowReads(near, Buffer.allocUnsafeSlow(readBufferBytes), (bytes) => reads.push(String(bytes)))
+    borrowReads(near, Buffer.allocUnsafeSlow(defaultReadBufferBytes), (bytes) => reads.push(String(bytes)))
     expect(near.isPaused()).toBe(true)
     near.on('end', () => reads.push('end'))
     far.end('last')
@@ -70,7 +75,7 @@ describe.each(['dialled', 'accepted'] as const)('a socket that was %s', (which) 
 
 it('a reset is reported while the socket is paused', async () => {
   const { dialled, accepted } = await pair()
-  borrowReads(accepted, Buffer.allocUnsafeSlow(readBufferBytes), () => {})
+  borrowReads(accepted, Buffer.allocUnsafeSlow(defaultReadBufferBytes), () => {})
   accepted.resume()
   await nextTurn()
   pauseReads(accepted)
@@ -87,7 +92,7 @@ it('bytes that arrive while the socket is paused wait in it, complete and in ord
   let receivedBytes = 0
   let whilePaused = 0
   const isComplete = new Promise<void>((resolve) => {
-    borrowReads(accepted, Buffer.allocUnsafeSlow(readBufferBytes), (bytes) => {
+    borrowReads(accepted, Buffer.allocUnsafeSlow(defaultReadBufferBytes), (bytes) => {
       if (accepted.isPaused()) whilePaused++
       chunks.push(Buffer.from(bytes))
       receivedBytes += bytes.length
