@@ -19,13 +19,27 @@ export interface SupervisorFacts {
   readonly peers: number
 }
 
-/** @typeParam Request a call that makes sessions */
-export type SupervisorChartEvent<Request = unknown> =
+/** The commands of RFC 33. */
+export type CommandName =
+  | 'peer.add'
+  | 'peer.remove'
+  | 'peer.connect'
+  | 'peer.disconnect'
+  | 'message.send'
+  | 'message.multicast'
+  | 'message.broadcast'
+
+/**
+ * @typeParam Request a call that makes sessions
+ * @typeParam Command a command, opaque: the chart decides only whether it is carried out
+ */
+export type SupervisorChartEvent<Request = unknown, Command = unknown> =
   | { readonly type: 'listener.listening'; readonly address: string }
   | { readonly type: 'listener.failed'; readonly cause: Cause }
   | { readonly type: 'listener.notWanted' }
   | { readonly type: 'sessions.make'; readonly request: Request }
   | { readonly type: 'control.open'; readonly request: Request }
+  | { readonly type: CommandName; readonly command: Command }
   | {
       readonly type: 'link.ready' | 'link.up' | 'link.down' | 'link.failed'
       readonly peer: string
@@ -42,6 +56,8 @@ export const supervisorActions = [
   'begin',
   'notifyReady',
   'makeGroup',
+  'runCommand',
+  'refuseCommand',
   'recordLink',
   'refuse',
   'recordRestart',
@@ -53,6 +69,18 @@ export const supervisorActions = [
   'notifyFailed',
   'fail',
 ] as const
+
+/** The same action for each command. */
+const commands = <Action extends 'runCommand' | 'refuseCommand'>(actions: Action) =>
+  ({
+    'peer.add': { actions },
+    'peer.remove': { actions },
+    'peer.connect': { actions },
+    'peer.disconnect': { actions },
+    'message.send': { actions },
+    'message.multicast': { actions },
+    'message.broadcast': { actions },
+  }) as const
 
 export const supervisorMachine = setup({
   types: {
@@ -70,6 +98,7 @@ export const supervisorMachine = setup({
   on: {
     'sessions.make': { actions: 'refuse' },
     'control.open': { actions: 'refuse' },
+    ...commands('refuseCommand'),
     'link.ready': { actions: 'recordLink' },
     'link.up': { actions: 'recordLink' },
     'link.down': { actions: 'recordLink' },
@@ -90,6 +119,7 @@ export const supervisorMachine = setup({
         'deadline.passed': { target: 'failed', actions: 'recordFailure' },
         'sessions.make': { actions: 'makeGroup' },
         'control.open': { actions: 'makeGroup' },
+        ...commands('runCommand'),
       },
     },
     running: {
@@ -99,6 +129,7 @@ export const supervisorMachine = setup({
       on: {
         'sessions.make': { actions: 'makeGroup' },
         'control.open': { actions: 'makeGroup' },
+        ...commands('runCommand'),
       },
     },
     draining: {

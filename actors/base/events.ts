@@ -83,6 +83,14 @@ export type NetworkEvent =
       readonly outcomes: OutcomeCounts
       /** The reason in the peer's Goodbye, or ''. */ readonly said: string
     }
+  /** A command that has no `replyTo` failed. */
+  | {
+      readonly type: 'command.failed'
+      readonly command: string
+      /** The `id` of the command; null if it has none. */
+      readonly id: string | number | null
+      readonly cause: Cause
+    }
   /** The application has added the peer, or its id to the allow-list. */
   | { readonly type: 'peer.added'; readonly peer: string }
   /**
@@ -180,6 +188,7 @@ export const networkEventTypes = [
   'connection.failed',
   'connection.rejected',
   'link.reset',
+  'command.failed',
   'peer.added',
   'peer.removed',
   'peer.connected',

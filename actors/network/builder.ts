@@ -7,6 +7,7 @@ import { StatewireError } from '../../codec/errors.ts'
 import { formatValue } from '../../codec/format-value.ts'
 import { onAbort } from '../base/abort-listeners.ts'
 import { errorOf } from '../base/causes.ts'
+import type { PeerRef } from '../base/peer-ref.ts'
 import { checkCall, checkFunction, checkObject, invalid } from '../base/checks.ts'
 import { checkRuntime } from '../config/runtime-options.ts'
 import { createNetwork } from './create-network.ts'
@@ -103,6 +104,20 @@ export class Reconnector {
       offLost()
       offOpened()
     }
+  }
+
+  /**
+   * Asks for the connections to a peer to be re-established: what waits for the back-off dials now. Resolves when all of
+   * them are up, at once if they are. Other peers are not affected.
+   * @throws StatewireError ERR_UNKNOWN_PEER, ERR_TIMED_OUT, ERR_ABORTED, ERR_NETWORK_STOPPED, or the cause that prevents
+   *   a connection; ERR_DIALECT_UNSUPPORTED in mode `fail`, where each `makeSessions` has connections of its own
+   */
+  async reconnect(peer: PeerRef, options: BuildOptions = {}): Promise<void> {
+    const handle = this.#network.peer(peer)
+    if (handle === undefined)
+      throw new StatewireError('ERR_UNKNOWN_PEER', `${formatValue(peer)} is not a peer of this network`)
+    handle.reconnectNow()
+    await handle.connect(options)
   }
 
   stop(): Promise<void> {

@@ -16,6 +16,8 @@ import { chartActor } from '../statechart/chart-actor.ts'
 import type { ActorPort, Body } from '../statechart/chart-actor.ts'
 import { checkNames, checkObject } from '../base/checks.ts'
 import type { ChildSpec } from '../statechart/children.ts'
+import { takingCommands } from './commands.ts'
+import type { Command, CommandCall } from './commands.ts'
 import { drainLinks } from './drain.ts'
 import { systemEnvironment } from '../config/system-environment.ts'
 import { resolveEnvironment } from '../base/environment-checks.ts'
@@ -47,6 +49,7 @@ export type SupervisorEvent =
   | { readonly type: 'sessions.make'; readonly request: SessionGroupRequest }
   | { readonly type: 'control.open'; readonly request: SessionGroupRequest }
   | { readonly type: 'network.shutdown' }
+  | Command
 
 export interface SupervisorLogic
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- `AnyActorSystem` is not exported by XState 5
@@ -56,14 +59,14 @@ export interface SupervisorLogic
 
 class SupervisorBody implements Body {
   readonly services: Services
-  readonly #port: ActorPort<SupervisorChartEvent<SessionGroupRequest>>
+  readonly #port: ActorPort<SupervisorChartEvent<SessionGroupRequest, CommandCall>>
   #groupNumber = 0
   /** The peers that are added to the pool when it is restarted. */
   readonly #peerSpecs: ChildSpec[] = []
   #cause: Cause = { code: 'ERR_INTERNAL', message: 'unknown' }
   readonly #bound: { address: { host: string; port: number } | null } = { address: null }
 
-  constructor(input: SupervisorInput, port: ActorPort<SupervisorChartEvent<SessionGroupRequest>>) {
+  constructor(input: SupervisorInput, port: ActorPort<SupervisorChartEvent<SessionGroupRequest, CommandCall>>) {
     const services = createServices(input)
     pending.delete(input)
     servicesOf.set(port.ref, services)
@@ -221,6 +224,14 @@ class SupervisorBody implements Body {
     event.request.reject(shuttingDownError())
   }
 
+  runCommand({ command }: { command: CommandCall }): void {
+    command.run(this.services, this.#port.ref)
+  }
+
+  refuseCommand({ command }: { command: CommandCall }): void {
+    command.fail(this.services, shuttingDownError())
+  }
+
   /** A permanent link changed. Notifies the calls that wait for it, and all groups if it has failed. */
   recordLink(event: { type: string; peer: string; link: string }): void {
     this.services.baseLinks.recordReady(event.peer, event.link, event.type === 'link.ready' || event.type === 'link.up')
@@ -367,10 +378,12 @@ function createServices(input: SupervisorInput): Services {
  * reaches the `onError` of its invoke. Start the network again from its config there.
  */
 export const supervisor = refusingRestore(
-  chartActor<SupervisorInput, SupervisorBody, SupervisorChartEvent<SessionGroupRequest>>({
-    machine: supervisorMachine,
-    host: (input) => createServices(input),
-    body: SupervisorBody,
-    actions: supervisorActions,
-  }),
+  takingCommands(
+    chartActor<SupervisorInput, SupervisorBody, SupervisorChartEvent<SessionGroupRequest, CommandCall>>({
+      machine: supervisorMachine,
+      host: (input) => createServices(input),
+      body: SupervisorBody,
+      actions: supervisorActions,
+    }),
+  ),
 ) as unknown as SupervisorLogic
