@@ -20,14 +20,17 @@ export interface SupervisorFacts {
 }
 
 /** The commands of RFC 33. */
-export type CommandName =
-  | 'peer.add'
-  | 'peer.remove'
-  | 'peer.connect'
-  | 'peer.disconnect'
-  | 'message.send'
-  | 'message.multicast'
-  | 'message.broadcast'
+export const commandNames = [
+  'peer.add',
+  'peer.remove',
+  'peer.connect',
+  'peer.disconnect',
+  'message.send',
+  'message.multicast',
+  'message.broadcast',
+] as const
+
+export type CommandName = (typeof commandNames)[number]
 
 /**
  * @typeParam Request a call that makes sessions

@@ -107,10 +107,10 @@ export class Reconnector {
   }
 
   /**
-   * Asks for the connections to a peer to be re-established: what waits for the back-off dials now. Resolves when all of
-   * them are up, at once if they are. Other peers are not affected.
-   * @throws StatewireError ERR_UNKNOWN_PEER, ERR_TIMED_OUT, ERR_ABORTED, ERR_NETWORK_STOPPED, or the cause that prevents
-   *   a connection; ERR_DIALECT_UNSUPPORTED in mode `fail`, where each `makeSessions` has connections of its own
+   * Re-establishes the connections to a peer: what waits for the back-off dials now. Resolves when all of them are up.
+   * Other peers are not affected.
+   * @throws StatewireError ERR_UNKNOWN_PEER, ERR_TIMED_OUT, ERR_ABORTED, ERR_NETWORK_STOPPED, or the cause that
+   *   prevents a connection; ERR_DIALECT_UNSUPPORTED in mode `fail`, where each `makeSessions` has its own connections
    */
   async reconnect(peer: PeerRef, options: BuildOptions = {}): Promise<void> {
     const handle = this.#network.peer(peer)

@@ -1,5 +1,5 @@
 /**
- * Owns: commands as events of the supervisor: what each does, how it is answered, bad input, and that no bytes are seen.
+ * Owns: commands as events of the supervisor: what each does, its answer, bad input, and that no bytes are seen.
  * Independent of: what the calls do that commands stand for.
  */
 import { inspect } from 'node:util'

@@ -4,6 +4,7 @@
  */
 import { describe } from 'vitest'
 import { supervisorMachine } from '../../machines/index.ts'
+import { commandNames } from '../../machines/supervisor.ts'
 import { chartContract, childEvents, named } from './chart-contract.ts'
 
 const table = `
@@ -14,6 +15,13 @@ starting
   listener.notWanted                 -> running                        notifyReady
   sessions.make                      -> stays                          makeGroup
   control.open                       -> stays                          makeGroup
+  peer.add                           -> stays                          runCommand
+  peer.remove                        -> stays                          runCommand
+  peer.connect                       -> stays                          runCommand
+  peer.disconnect                    -> stays                          runCommand
+  message.send                       -> stays                          runCommand
+  message.multicast                  -> stays                          runCommand
+  message.broadcast                  -> stays                          runCommand
   link.ready                         -> stays                          recordLink
   link.up                            -> stays                          recordLink
   link.down                          -> stays                          recordLink
@@ -25,6 +33,13 @@ starting
 running
   sessions.make                      -> stays                          makeGroup
   control.open                       -> stays                          makeGroup
+  peer.add                           -> stays                          runCommand
+  peer.remove                        -> stays                          runCommand
+  peer.connect                       -> stays                          runCommand
+  peer.disconnect                    -> stays                          runCommand
+  message.send                       -> stays                          runCommand
+  message.multicast                  -> stays                          runCommand
+  message.broadcast                  -> stays                          runCommand
   link.ready                         -> stays                          recordLink
   link.up                            -> stays                          recordLink
   link.down                          -> stays                          recordLink
@@ -35,6 +50,13 @@ running
 failed
   sessions.make                      -> stays                          refuse
   control.open                       -> stays                          refuse
+  peer.add                           -> stays                          refuseCommand
+  peer.remove                        -> stays                          refuseCommand
+  peer.connect                       -> stays                          refuseCommand
+  peer.disconnect                    -> stays                          refuseCommand
+  message.send                       -> stays                          refuseCommand
+  message.multicast                  -> stays                          refuseCommand
+  message.broadcast                  -> stays                          refuseCommand
   link.ready                         -> stays                          recordLink
   link.up                            -> stays                          recordLink
   link.down                          -> stays                          recordLink
@@ -45,6 +67,13 @@ failed
 draining
   sessions.make                      -> stays                          refuse
   control.open                       -> stays                          refuse
+  peer.add                           -> stays                          refuseCommand
+  peer.remove                        -> stays                          refuseCommand
+  peer.connect                       -> stays                          refuseCommand
+  peer.disconnect                    -> stays                          refuseCommand
+  message.send                       -> stays                          refuseCommand
+  message.multicast                  -> stays                          refuseCommand
+  message.broadcast                  -> stays                          refuseCommand
   link.ready                         -> stays                          recordLink
   link.up                            -> stays                          recordLink
   link.down                          -> stays                          recordLink
@@ -68,6 +97,7 @@ describe('the supervisor chart', () => {
         'listener.notWanted',
         'sessions.make',
         'control.open',
+        ...commandNames,
         'link.ready',
         'link.up',
         'link.down',
