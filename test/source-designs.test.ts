@@ -18,7 +18,7 @@ function rowsUnder(heading: string): string[][] {
   const section = page.split(`\n${heading}\n`)[1]?.split(/^#/m)[0] ?? ''
   return section
     .split('\n')
-    .filter((line) => /^\| /.test(line))
+    .filter((line) => line.startsWith('| '))
     .slice(1)
     .map((line) => line.slice(2, -2).split(' | '))
 }

@@ -100,11 +100,17 @@ class LinkBody implements Body {
   facts(): LinkFacts {
     const { linkIndex, onConnectionLost, state } = this.#spec
     const { number: attempt, body } = this.#current
+    const peer = this.#peer
     return {
-      peer: this.#peer.id,
+      peer: peer.id,
       linkIndex,
-      role: this.#peer.role,
-      isWanted: this.#peer.desired === 'wanted',
+      // Getters, because guards keep the first facts and these two change: with `urls`, and with `connect()`.
+      get role() {
+        return peer.role
+      },
+      get isWanted() {
+        return peer.desired === 'wanted'
+      },
       epoch: state.epoch?.name ?? null,
       attempt,
       remoteAddress: body?.remoteAddress ?? null,
