@@ -24,10 +24,19 @@ export function causeOf(error: unknown, code: ErrorCode = 'ERR_INTERNAL', prefix
   if (error instanceof StatewireError)
     return { code: error.code, message: sanitize(prefix + messageOf(error)), ...retryOf(error) }
   const message = messageOf(error)
-  const systemCode = error instanceof Error && 'code' in error ? ` (${messageOf(error.code)})` : ''
+  const systemCode = systemCodeOf(error)
   return {
     code,
     message: sanitize(`${prefix}${message}${message.includes(systemCode.slice(2, -1)) ? '' : systemCode}`),
+  }
+}
+
+/** In parentheses; '' if there is none. An application may throw an error whose getters throw. */
+function systemCodeOf(error: unknown): string {
+  try {
+    return error instanceof Error && 'code' in error ? ` (${messageOf(error.code)})` : ''
+  } catch {
+    return ''
   }
 }
 

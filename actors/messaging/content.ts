@@ -63,9 +63,10 @@ export function bytesOf(bytes: unknown, what: string): Uint8Array {
   )
 }
 
-export function tooLong(lengthBytes: number, mostBytes: number): InvalidValueError {
+/** @param what begins the sentence: `a message`, for example */
+export function tooLong(lengthBytes: number, mostBytes: number, what: string): InvalidValueError {
   return new InvalidValueError(
-    `a message of ${lengthBytes} bytes is longer than limits.messageBytesMax (${mostBytes}): send it in a session, ` +
+    `${what} of ${lengthBytes} bytes is longer than limits.messageBytesMax (${mostBytes}): send it in a session, ` +
       'or raise the limit on both sides',
   )
 }

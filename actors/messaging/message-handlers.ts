@@ -5,12 +5,22 @@
 import { StatewireError } from '../../codec/errors.ts'
 import { Deque } from '../../protocol/deque.ts'
 import type { HeldMessage } from '../../protocol/exchange.ts'
+import { grownWindowBytesMax } from '../../protocol/native/lanes/credit.ts'
 import { onRejection } from '../base/rejections.ts'
 import { checkName, headersOf } from './content.ts'
 import type { Headers } from './content.ts'
 
 /** Names without a handler that are reported, once each. */
 export const unhandledNamesMax = 1024
+
+/**
+ * What the iterators of this side may hold unread of one peer, in bytes beyond two messages of the greatest length.
+ * Credit keeps it below half of that as long as the link lives: a full window, and one long message. A peer whose link
+ * begins again and again has credit again each time.
+ */
+export const unreadBytesMax = 2 * grownWindowBytesMax
+/** A message with an empty name and body, on the wire. */
+const leastMessageBytes = 12
 
 /** A message that has arrived. Its bytes belong to the application. */
 export class Message {
@@ -78,7 +88,17 @@ export class MessageIterator implements AsyncIterableIterator<Message> {
   }
 }
 
+interface Unread {
+  bytes: number
+  /** Messages of the peer are being dropped, and that was reported. */
+  isOverrun: boolean
+}
+
 export interface MessageReports {
+  /** The longest body. */
+  readonly messageBytesMax: number
+  /** Messages of the peer are dropped from now on, until its unread messages are read. */
+  onOverrun(peer: string, name: string): void
   /** A handler threw, or its promise rejected. */
   onFailed(peer: string, name: string, error: unknown): void
   /** The first message of a name without a handler. */
@@ -89,6 +109,8 @@ export class MessageHandlers {
   readonly #reports: MessageReports
   readonly #byName = new Map<string, MessageHandler | MessageIterator>()
   readonly #unhandledNames = new Set<string>()
+  /** What is held unread, by peer. */
+  readonly #unread = new Map<string, Unread>()
   unhandled = 0
 
   constructor(reports: MessageReports) {
@@ -123,8 +145,33 @@ export class MessageHandlers {
       return false
     }
     const message = new Message(peer, name, bytes, headers)
-    if (handler instanceof MessageIterator) handler.take(message, hold)
-    else this.#call(handler, message)
+    if (handler instanceof MessageIterator) return this.#queue(handler, message, hold)
+    this.#call(handler, message)
+    return true
+  }
+
+  #queue(iterator: MessageIterator, message: Message, hold: () => HeldMessage): boolean {
+    const { peer, name, bytes } = message
+    const unread = this.#unread.get(peer) ?? { bytes: 0, isOverrun: false }
+    if (unread.bytes > unreadBytesMax + 2 * this.#reports.messageBytesMax) {
+      if (!unread.isOverrun) this.#reports.onOverrun(peer, name)
+      unread.isOverrun = true
+      return false
+    }
+    const heldBytes = leastMessageBytes + bytes.length
+    iterator.take(message, () => {
+      const held = hold()
+      unread.bytes += heldBytes
+      this.#unread.set(peer, unread)
+      return {
+        taken: () => {
+          unread.bytes -= heldBytes
+          unread.isOverrun = false
+          if (unread.bytes === 0) this.#unread.delete(peer)
+          held.taken()
+        },
+      }
+    })
     return true
   }
 

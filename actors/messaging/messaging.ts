@@ -69,9 +69,9 @@ export class Messaging {
   /** Requests of this side that are not settled. */
   readonly #calls = new Set<RequestCall>()
   readonly #waiting: WaitingCall
+  /** Why nothing new is accepted; null while it is. */
   #end: Error | null = null
-  /** Calls that were answered or failed, for metrics. */
-  readonly counts = { requestsSent: 0, requestsFailed: 0 }
+  #isOver = false
 
   constructor(context: MessagingContext) {
     this.#context = context
@@ -79,11 +79,21 @@ export class Messaging {
       const reason = causeOf(error, 'ERR_HANDLER_FAILED', `the handler of ${JSON.stringify(name)} threw: `)
       context.emit({ type: 'handler.failed', peer, link: 'link:0', session: null, name, cause: reason })
     }
+    const { limits } = context.options
     this.messages = new MessageHandlers({
+      messageBytesMax: limits.messageBytesMax,
+      onOverrun: (peer, name) =>
+        context.emit({
+          type: 'message.dropped',
+          peer,
+          cause: cause(
+            'ERR_RECEIVE_QUEUE_FULL',
+            `messages(${JSON.stringify(name)}) is not read: its messages are dropped`,
+          ),
+        }),
       onFailed,
       onUnhandled: (peer, name, lengthBytes) => context.emit({ type: 'message.unhandled', peer, name, lengthBytes }),
     })
-    const { limits } = context.options
     this.requests = new RequestHandlers({
       clock: context.environment.clock,
       wheel: context.wheel,
@@ -171,7 +181,7 @@ export class Messaging {
     const { need, signal, timeoutMs, ...content } = options
     const message = outgoing(this.#names, bytes, content, 'a message')
     const { messageBytesMax } = this.#context.options.limits
-    if (message.bytes.length > messageBytesMax) throw tooLong(message.bytes.length, messageBytesMax)
+    if (message.bytes.length > messageBytesMax) throw tooLong(message.bytes.length, messageBytesMax, 'a message')
     const shared = { ...message, bytes: typeof bytes === 'string' ? message.bytes : Buffer.from(message.bytes) }
     const exchanges = new Map(
       refs.map((ref) => {
@@ -275,6 +285,8 @@ export class Messaging {
     const { limits } = this.#context.options
     const name = options.name ?? ''
     const message = outgoing(this.#names, bytes, options, 'a request', isReserved)
+    if (message.bytes.length > limits.messageBytesMax)
+      throw tooLong(message.bytes.length, limits.messageBytesMax, 'a request')
     const { signal } = options
     if (signal?.aborted === true)
       throw new RequestError('ERR_CANCELLED', `the request to ${peer} was cancelled before it began`, {
@@ -317,15 +329,17 @@ export class Messaging {
     for (const call of this.#calls) if (call.peer === peer) call.connectFailed(reason)
   }
 
-  /** No handler is called any more. What runs may still be answered. */
-  drain(): void {
+  /** Nothing new is sent, and no handler of a request is called any more. What runs may still be answered. */
+  drain(error: Error): void {
+    this.#end ??= error
     this.requests.refusal = 'this side is shutting down'
   }
 
   /** The network has ended. */
   end(error: Error): void {
-    if (this.#end !== null) return
-    this.#end = error
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#end ??= error
     this.messages.end()
     this.requests.end()
     for (const call of this.#calls) call.onAnswer({ status: 'lost', outcome: 'unknown', error })

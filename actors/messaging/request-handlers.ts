@@ -3,13 +3,16 @@
  * Independent of: links; who may ask is decided before.
  */
 import { StatewireError } from '../../codec/errors.ts'
-import { formatValue } from '../../codec/format-value.ts'
+import { formatValue, messageOf } from '../../codec/format-value.ts'
 import type { IncomingRequest } from '../../protocol/exchange.ts'
 import { invalid } from '../base/checks.ts'
 import type { Clock } from '../base/environment.ts'
 import type { Deadline, TimerWheel } from '../base/timer-wheel.ts'
-import { checkName, headersOf, reservedPrefix } from './content.ts'
+import { checkName, headersOf, reservedPrefix, tooLong } from './content.ts'
 import type { Headers } from './content.ts'
+
+/** The code of an answer that is longer than may be sent (docs/protocol.md). */
+const tooLongCode = 'too-long'
 
 export interface RequestHandlersOptions {
   readonly clock: Clock
@@ -32,6 +35,7 @@ export class RequestContext {
   #controller: AbortController | null = null
   #timer: Deadline | null = null
   #isGivenUp = false
+  #isOver = false
 
   constructor(peer: string, request: IncomingRequest, options: RequestHandlersOptions) {
     this.peer = peer
@@ -56,8 +60,9 @@ export class RequestContext {
     if (this.#controller === null) {
       this.#controller = new AbortController()
       const leftMs = this.#leftMs()
-      if (this.#isGivenUp) this.#controller.abort()
-      else if (leftMs !== null) this.#timer = this.#options.wheel.schedule(leftMs, () => this.giveUp())
+      if (this.#isGivenUp) this.giveUp()
+      // After the handler has returned, nothing would cancel the deadline.
+      else if (leftMs !== null && !this.#isOver) this.#timer = this.#options.wheel.schedule(leftMs, () => this.giveUp())
     }
     return this.#controller.signal
   }
@@ -76,6 +81,7 @@ export class RequestContext {
 
   /** @internal The handler has returned. */
   end(): void {
+    this.#isOver = true
     this.#timer?.cancel()
   }
 }
@@ -154,12 +160,14 @@ export class RequestHandlers {
       request.fail('cancelled', '', '')
     }
     let result: unknown
+    let isPromise: boolean
     try {
       result = entry.handler(context)
+      isPromise = result instanceof Promise || (typeof result === 'object' && result !== null && 'then' in result)
     } catch (error) {
       return this.#failed(entry, context, request, error)
     }
-    if (result instanceof Promise || (typeof result === 'object' && result !== null && 'then' in result))
+    if (isPromise)
       Promise.resolve(result).then(
         (value) => this.#answered(entry, context, request, value),
         (error: unknown) => this.#failed(entry, context, request, error),
@@ -190,32 +198,48 @@ export class RequestHandlers {
         'bad-result',
       )
     if (bytes.length > messageBytesMax)
-      return this.#report(
-        context,
-        request,
-        new StatewireError(
-          'ERR_INVALID_VALUE',
-          `an answer of ${bytes.length} bytes is longer than limits.messageBytesMax (${messageBytesMax})`,
-        ),
-        'too-long',
-      )
+      return this.#report(context, request, tooLong(bytes.length, messageBytesMax, 'an answer'), tooLongCode)
     request.answer(bytes)
   }
 
   #failed(entry: Entry, context: RequestContext, request: IncomingRequest, error: unknown): void {
     this.#ended(entry, context)
-    const { code } = (typeof error === 'object' && error !== null ? error : {}) as { code?: unknown }
-    this.#report(context, request, error, typeof code === 'string' ? code : '')
+    const code = fieldOf(error, 'code')
+    const data = fieldOf(error, 'data')
+    const { messageBytesMax } = this.#options
+    if (data instanceof Uint8Array && data.length > messageBytesMax)
+      this.#report(context, request, tooLong(data.length, messageBytesMax, 'the data of an error'), tooLongCode)
+    else
+      this.#report(
+        context,
+        request,
+        error,
+        typeof code === 'string' ? code : '',
+        data instanceof Uint8Array ? data : undefined,
+      )
   }
 
-  #report({ peer, name }: RequestContext, request: IncomingRequest, error: unknown, code: string): void {
-    const data: unknown = (error as { data?: unknown } | null | undefined)?.data
-    const message = error instanceof Error ? error.message : formatValue(error)
-    request.fail('failed', code, message, data instanceof Uint8Array ? data : undefined)
+  #report(
+    { peer, name }: RequestContext,
+    request: IncomingRequest,
+    error: unknown,
+    code: string,
+    data?: Uint8Array,
+  ): void {
+    request.fail('failed', code, messageOf(error), data)
     this.#options.onFailed(peer, name, error)
   }
 
   end(): void {
     this.#byName.clear()
+  }
+}
+
+/** What was thrown may be anything: undefined, or an object whose getters throw. */
+function fieldOf(error: unknown, field: 'code' | 'data'): unknown {
+  try {
+    return (error as Partial<Record<'code' | 'data', unknown>> | null | undefined)?.[field]
+  } catch {
+    return undefined
   }
 }

@@ -140,23 +140,37 @@ export class Replies implements AsyncIterableIterator<PeerReply> {
     for (const ref of refs) messaging.exchangeOf(ref, 'requestMany')
     // The iteration itself reacts to the signal: each request would report it too.
     const { signal, ...rest } = request
-    for (const ref of refs) {
-      const call = messaging.begin(ref, bytes, rest)
-      this.#calls.add(call)
-      call.promise.then(
-        (reply) => this.#came(call, { peer: reply.peer, ok: true, bytes: reply.bytes }),
-        (error: Error) => this.#came(call, { peer: call.peer, ok: false, error }),
-      )
+    if (signal?.aborted === true) {
+      this.#abort(signal)
+      return
     }
+    for (const ref of refs) this.#ask(messaging, ref, bytes, rest)
+    if (this.#calls.size === 0) this.#end()
     this.#armStall()
-    if (signal !== undefined) {
-      const abort = (): void => {
-        this.#error = new StatewireError('ERR_ABORTED', 'requestMany: aborted', { cause: signal.reason })
-        this.#end()
-      }
-      if (signal.aborted) abort()
-      else this.#removeAbort = onAbort(signal, abort)
+    if (signal !== undefined && !this.#isOver) this.#removeAbort = onAbort(signal, () => this.#abort(signal))
+  }
+
+  /** Throws for invalid arguments, which are the same for all peers: nothing was sent then. */
+  #ask(messaging: Messaging, ref: PeerRef, bytes: Uint8Array | string, options: RequestOptions): void {
+    let call: RequestCall
+    try {
+      call = messaging.begin(ref, bytes, options)
+    } catch (error) {
+      // Too many requests wait for this peer: the others are asked all the same.
+      if (!(error instanceof RequestError)) throw error
+      this.#results.push({ peer: error.peer, ok: false, error })
+      return
     }
+    this.#calls.add(call)
+    call.promise.then(
+      (reply) => this.#came(call, { peer: reply.peer, ok: true, bytes: reply.bytes }),
+      (error: Error) => this.#came(call, { peer: call.peer, ok: false, error }),
+    )
+  }
+
+  #abort(signal: AbortSignal): void {
+    this.#error = new StatewireError('ERR_ABORTED', 'requestMany: aborted', { cause: signal.reason })
+    this.#end()
   }
 
   #came(call: RequestCall, result: PeerReply): void {

@@ -266,7 +266,7 @@ class SupervisorBody implements Body {
     const { services } = this
     const { limits, dialect } = services.options
     services.isStopping = true
-    services.messaging.drain()
+    services.messaging.drain(shuttingDownError())
     const peers = [...services.baseLinks.entries()]
     let unsettled = peers.length
     const settled = (peer: string): void => {

@@ -5,7 +5,6 @@
 import { describe, expect, it } from 'vitest'
 import { AllPeersFailedError, QuorumError } from '../../index.ts'
 import type { Message, SendResults } from '../../index.ts'
-import { MessageHandlers, unhandledNamesMax } from '../../actors/messaging/message-handlers.ts'
 import { keys, play, rejectionOf } from '../support/native-scene.ts'
 import type { NativeMember, NativeScene } from '../support/native-scene.ts'
 
@@ -348,21 +347,4 @@ describe('multicast and broadcast', () => {
       expect([...(await scene.run(alice.network.multicast([bob.id], 'x'))).keys()]).toEqual([bob.id])
       expect(AllPeersFailedError.name).toBe('AllPeersFailedError')
     }))
-})
-
-describe('names without a handler', () => {
-  it.each([
-    [unhandledNamesMax - 1, unhandledNamesMax - 1],
-    [unhandledNamesMax, unhandledNamesMax],
-    [unhandledNamesMax + 1, unhandledNamesMax],
-  ])('of %i names, %i are reported, and every message is counted', (names, expected) => {
-    let reported = 0
-    const handlers = new MessageHandlers({ onFailed: () => {}, onUnhandled: () => reported++ })
-    const hold = (): never => {
-      throw new Error('nothing is held')
-    }
-    for (let index = 0; index < 2 * names; index++)
-      handlers.take('bob', String(index % names), new Map(), Buffer.alloc(0), hold)
-    expect([reported, handlers.unhandled]).toEqual([expected, 2 * names])
-  })
 })

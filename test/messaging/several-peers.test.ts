@@ -164,4 +164,37 @@ describe('requestMany', () => {
       controller.abort()
       expect(await scene.run(error)).toMatchObject({ code: 'ERR_ABORTED' })
     }))
+
+  it('with a signal that has aborted, nothing is asked', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, , carol] = await trio(scene)
+      let ran = 0
+      carol.network.onRequest('vote', () => String(++ran))
+      const asked = collect(alice.network.requestMany([carol.id], '', { name: 'vote', signal: AbortSignal.abort() }))
+      expect(await scene.run(rejectionOf(asked))).toMatchObject({ code: 'ERR_ABORTED' })
+      await scene.clock.advance(100)
+      expect(ran).toBe(0)
+    }))
+
+  it('a peer for which too many requests wait is one failure, and the others are asked', () =>
+    play({ on: 'memory', limits: { requestsMax: 1 } }, async (scene) => {
+      const [alice, bob, carol] = await trio(scene)
+      for (const member of [bob, carol]) member.network.onRequest('vote', () => 'yes')
+      bob.network.onRequest('hang', () => never)
+      const waiting = [0, 1].map(() => rejectionOf(alice.network.request(bob.id, '', { name: 'hang' })))
+      const all = await scene.run(collect(alice.network.requestMany([bob.id, carol.id], '', { name: 'vote' })))
+      expect(all.map((one) => [one.peer, one.ok ? text(one) : failure(one.error)])).toEqual([
+        [bob.id, { code: 'ERR_SEND_QUEUE_FULL', outcome: 'notSent' }],
+        [carol.id, 'yes'],
+      ])
+      await scene.run(Promise.all([alice.network.shutdown(), ...waiting]))
+    }))
+
+  it('a body over the limit is an error of the call, and no peer is asked', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, bob] = await trio(scene)
+      expect(() => alice.network.requestMany([bob.id], Buffer.alloc((1 << 20) + 1))).toThrow(
+        expect.objectContaining({ code: 'ERR_INVALID_VALUE' }),
+      )
+    }))
 })
