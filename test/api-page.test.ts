@@ -6,7 +6,9 @@
 import { Peer } from '../index.ts'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { errorCodes } from '../codec/errors.ts'
 import { networkEventTypes } from '../actors/base/events.ts'
+import { requestOutcomes } from '../actors/messaging/request-error.ts'
 import { Network } from '../actors/network/network.ts'
 import { ControlChannel } from '../actors/session/control-channel.ts'
 import { Session } from '../actors/session/session.ts'
@@ -45,6 +47,15 @@ describe('docs/api.md', () => {
         .filter((member) => (name === 'Session' ? member !== 'constructor' : !notPublic.has(member)))
         .sort(),
     )
+  })
+
+  it('docs/api.md lists the outcomes of a request with their codes, and says where no handler can have run', () => {
+    const section = page.split('\n## How a request fails\n')[1]?.split(/^## /m)[0] ?? ''
+    const rows = [...section.matchAll(/^\| `([\w-]+)` \| (.*) \| (no|yes|perhaps) \| .* \|$/gm)]
+    const ran = Object.fromEntries(rows.map(([, outcome, , handlerRan]) => [outcome, handlerRan]))
+    expect(ran).toEqual(requestOutcomes)
+    const codes = rows.flatMap(([, , cell = '']) => [...cell.matchAll(/`(\w+)`/g)].map(([, code]) => code))
+    expect(codes.filter((code) => !(code in errorCodes))).toEqual([])
   })
 
   it.each(['README.md', 'docs/ARCHITECTURE.md'])('%s links to the page of events and methods', (file) => {

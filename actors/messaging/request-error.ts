@@ -15,8 +15,16 @@ import { LinkResetError } from '../../protocol/native/lanes/native-lane.ts'
  */
 export type RequestOutcome = 'notSent' | 'no-handler' | 'refused' | 'too-late' | 'remote' | 'unknown' | 'cancelled'
 
-/** Outcomes that guarantee that no handler ran. */
-export const harmlessOutcomes: ReadonlySet<RequestOutcome> = new Set(['notSent', 'no-handler', 'refused', 'too-late'])
+/** Whether a handler ran (docs/api.md). */
+export const requestOutcomes: Readonly<Record<RequestOutcome, 'no' | 'yes' | 'perhaps'>> = {
+  notSent: 'no',
+  'no-handler': 'no',
+  refused: 'no',
+  'too-late': 'no',
+  remote: 'yes',
+  cancelled: 'perhaps',
+  unknown: 'perhaps',
+}
 
 /** What the handler of a peer threw, as data: it is never thrown here as its class. */
 export interface RemoteFailure {

@@ -12,7 +12,7 @@ import { enough } from '../base/send-to-all.ts'
 import type { Deadline, TimerWheel } from '../base/timer-wheel.ts'
 import type { Messaging, RequestOptions } from './messaging.ts'
 import type { RequestCall, Reply } from './request-call.ts'
-import { harmlessOutcomes, RequestError } from './request-error.ts'
+import { RequestError, requestOutcomes } from './request-error.ts'
 
 const requestNames = ['name', 'headers', 'signal', 'timeoutMs']
 
@@ -86,7 +86,7 @@ export async function requestAny(
 
 /** What the handler itself answered is the answer. */
 function mayAskAnother({ outcome }: RequestError, idempotent: boolean): boolean {
-  return harmlessOutcomes.has(outcome) || (idempotent && outcome !== 'remote')
+  return requestOutcomes[outcome] === 'no' || (idempotent && outcome !== 'remote')
 }
 
 /** One result of `requestMany`. */

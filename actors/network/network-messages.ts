@@ -51,8 +51,8 @@ export abstract class NetworkMessages {
   }
 
   /**
-   * Iterates over the messages of this name, from any peer, and ends with the network. Messages that are not read stay
-   * unacknowledged credit: a reader that falls behind slows the senders of messages down, and nothing else.
+   * Iterates over the messages of this name, from any peer, and ends with the network. Unread messages use up the credit
+   * of their sender: its further messages wait, its requests and sessions do not.
    * @throws StatewireError as {@link onMessage}
    */
   messages(name: string, options: { readonly signal?: AbortSignal | undefined } = {}): AsyncIterableIterator<Message> {

@@ -140,6 +140,28 @@ describe('the end of a network or a peer', () => {
       await scene.run(stopped)
     }))
 
+  it('a network that shuts down first delivers what it has accepted, and rejects the rest', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, bob] = await connected(scene)
+      let arrived = 0
+      bob.network.onMessage('n', () => void arrived++)
+      bob.network.onRequest('', () => 'answer')
+      const sent = await scene.clock.run(
+        (async () => {
+          const body = Buffer.alloc(20_000)
+          const all = Array.from({ length: 30 }, () => alice.network.send(bob.id, body, { name: 'n' }))
+          const asked = alice.network.request(bob.id, '')
+          await alice.network.shutdown()
+          expect((await asked).bytes.toString()).toBe('answer')
+          return Promise.allSettled(all)
+        })(),
+      )
+      const rejected = sent.filter((one) => one.status === 'rejected')
+      expect(rejected.length).toBeGreaterThan(0)
+      for (const { reason } of rejected) expect(reason).toMatchObject({ code: 'ERR_NETWORK_STOPPED' })
+      expect(arrived).toBe(sent.length - rejected.length)
+    }))
+
   it('a network that shuts down aborts the signals of its handlers', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await connected(scene)

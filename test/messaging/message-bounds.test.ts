@@ -56,7 +56,7 @@ describe('messages that an iterator holds unread', () => {
     return { arrive, iterator, overruns, held }
   }
 
-  it('messages of a peer whose link begins again and again are dropped above the bound, and reported once', async () => {
+  it('messages of a peer whose link resets repeatedly are dropped above the bound, reported once', async () => {
     const { arrive, iterator, overruns, held } = reader()
     // The bound is exceeded by the last one that is held.
     const most = Math.floor((unreadBytesMax + 2 * bodyBytes) / (bodyBytes + 12)) + 1
