@@ -6,6 +6,7 @@ import { StatewireError } from '../../codec/errors.ts'
 import { formatValue } from '../../codec/format-value.ts'
 import type { Exchange, ExchangeReceiver, HeldMessage, IncomingRequest } from '../../protocol/exchange.ts'
 import { LinkResetError } from '../../protocol/native/lanes/native-lane.ts'
+import { onAbort } from '../base/abort-listeners.ts'
 import { bounded } from '../base/bounded.ts'
 import type { CallOptions } from '../base/bounded.ts'
 import { cause, causeOf } from '../base/causes.ts'
@@ -250,13 +251,13 @@ export class Messaging {
     const iterator = new MessageIterator()
     const remove = this.messages.add(name, iterator)
     const { signal } = options
-    const end = (): void => iterator.end()
+    const isAborted = signal?.aborted === true
+    const removeAbort = signal === undefined || isAborted ? null : onAbort(signal, () => iterator.end())
     iterator.onEnd = () => {
       remove()
-      signal?.removeEventListener('abort', end)
+      removeAbort?.()
     }
-    if (signal?.aborted === true) iterator.end()
-    else signal?.addEventListener('abort', end, { once: true })
+    if (isAborted) iterator.end()
     return iterator
   }
 

@@ -6,7 +6,7 @@ import { StatewireError } from '../../codec/errors.ts'
 import { formatValue } from '../../codec/format-value.ts'
 import { Deque } from '../../protocol/deque.ts'
 import { onAbort } from '../base/abort-listeners.ts'
-import { checkBoolean, checkCall, checkTimeoutMs, invalid } from '../base/checks.ts'
+import { checkBoolean, checkTimeoutMs, invalid } from '../base/checks.ts'
 import type { PeerRef } from '../base/peer-ref.ts'
 import { enough } from '../base/send-to-all.ts'
 import type { Deadline, TimerWheel } from '../base/timer-wheel.ts'
@@ -15,6 +15,8 @@ import type { RequestCall, Reply } from './request-call.ts'
 import { RequestError, requestOutcomes } from './request-error.ts'
 
 const requestNames = ['name', 'headers', 'signal', 'timeoutMs']
+export const requestAnyNames = [...requestNames, 'idempotent']
+export const requestManyNames = [...requestNames, 'need', 'stallMs']
 
 export interface RequestAnyOptions extends RequestOptions {
   /** The request may run more than once: another peer is asked even if a handler may have run already. */
@@ -46,7 +48,10 @@ export function checkPeerList(peers: unknown, call: string): readonly PeerRef[] 
   return peers as readonly PeerRef[]
 }
 
-/** Asks the peer with the fewest outstanding requests, then the one with the shortest round trip; then the next. */
+/**
+ * Asks the peer with the fewest outstanding requests, then the one with the shortest round trip; then the next.
+ * @param options their names, signal and time were checked
+ */
 export async function requestAny(
   messaging: Messaging,
   nowMs: () => number,
@@ -54,7 +59,6 @@ export async function requestAny(
   bytes: Uint8Array | string,
   options: RequestAnyOptions & { readonly timeoutMs: number },
 ): Promise<Reply> {
-  checkCall(options, 'requestAny', [...requestNames, 'idempotent'])
   checkBoolean(options.idempotent, 'idempotent of requestAny')
   const { idempotent = false, timeoutMs, ...request } = options
   const endsAtMs = nowMs() + timeoutMs
@@ -109,7 +113,7 @@ interface Waiter {
   reject(error: Error): void
 }
 
-/** Iterates over answers and failures as they come. */
+/** Iterates over answers and failures as they come. The names, signal and time of its options were checked. */
 export class Replies implements AsyncIterableIterator<PeerReply> {
   readonly #results = new Deque<PeerReply>()
   readonly #answers = new Map<string, Buffer>()
@@ -130,7 +134,6 @@ export class Replies implements AsyncIterableIterator<PeerReply> {
     bytes: Uint8Array | string,
     { need = 'all', stallMs, ...request }: RequestManyOptions,
   ) {
-    checkCall(request, 'requestMany', requestNames)
     checkTimeoutMs(stallMs, 'stallMs of requestMany', false)
     const refs = checkPeerList(peers, 'requestMany')
     this.#isEnough = enough(need, refs.length, 'requestMany')

@@ -10,7 +10,7 @@ import type { Message, MessageHandler } from '../messaging/message-handlers.ts'
 import type { BroadcastOptions, MulticastOptions, RequestOptions, SendMessageOptions } from '../messaging/messaging.ts'
 import type { Reply } from '../messaging/request-call.ts'
 import type { RequestHandler, RequestHandlerOptions } from '../messaging/request-handlers.ts'
-import { checkPeerList, Replies, requestAny } from '../messaging/several-peers.ts'
+import { checkPeerList, Replies, requestAny, requestAnyNames, requestManyNames } from '../messaging/several-peers.ts'
 import type { PeerReply, RequestAnyOptions, RequestManyOptions } from '../messaging/several-peers.ts'
 import type { Services } from './services.ts'
 
@@ -51,8 +51,8 @@ export abstract class NetworkMessages {
   }
 
   /**
-   * Iterates over the messages of this name, from any peer, and ends with the network. Unread messages use up the credit
-   * of their sender: its further messages wait, its requests and sessions do not.
+   * Iterates over the messages of this name, from any peer, and ends with the network. Unread messages use up the
+   * credit of their sender: its further messages wait, its requests and sessions do not.
    * @throws StatewireError as {@link onMessage}
    */
   messages(name: string, options: { readonly signal?: AbortSignal | undefined } = {}): AsyncIterableIterator<Message> {
@@ -95,6 +95,7 @@ export abstract class NetworkMessages {
     bytes: Uint8Array | string,
     options: RequestAnyOptions = {},
   ): Promise<Reply> {
+    checkCall(options, 'requestAny', requestAnyNames)
     const { messaging, options: own, nowMs } = this.services
     const timeoutMs = options.timeoutMs ?? own.limits.requestTimeoutMs
     return requestAny(messaging, nowMs, peers, bytes, { ...options, timeoutMs })
@@ -114,6 +115,7 @@ export abstract class NetworkMessages {
     bytes: Uint8Array | string,
     options: RequestManyOptions = {},
   ): AsyncIterableIterator<PeerReply> {
+    checkCall(options, 'requestMany', requestManyNames)
     return new Replies(this.services.messaging, this.services.wheel, peers, bytes, options)
   }
 
@@ -135,7 +137,8 @@ export abstract class NetworkMessages {
   async broadcast(bytes: Uint8Array | string, options: BroadcastOptions = {}): Promise<SendResults> {
     checkCall(options, 'broadcast', [...multicastNames, 'except'])
     const { except = [], ...rest } = options
-    const left = new Set(except.length === 0 ? [] : checkPeerList(except, 'except of broadcast').map(peerIdOf))
+    const isNone = Array.isArray(except) && except.length === 0
+    const left = new Set(isNone ? [] : checkPeerList(except, 'except of broadcast').map(peerIdOf))
     const peers = this.services.peers.ids().filter((id) => !left.has(id))
     return this.services.messaging.multicast(peers, bytes, rest, 'broadcast')
   }

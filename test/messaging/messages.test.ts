@@ -260,6 +260,7 @@ describe('bad input', () => {
     ['a reserved name to handle', 'ERR_INVALID_OPTION', (network) => network.onMessage('statewire/x', () => {})],
     ['an empty list of peers', 'ERR_INVALID_OPTION', (network) => network.multicast([], '')],
     ['a peer twice', 'ERR_INVALID_OPTION', (network, bob) => network.multicast([bob, bob], '')],
+    ['null as the peers left out', 'ERR_INVALID_OPTION', (network) => network.broadcast('', { except: null as never })],
     ['a quorum above the peers', 'ERR_INVALID_OPTION', (network) => network.broadcast('', { need: 2 })],
   ]
 

@@ -291,6 +291,17 @@ describe('bad input of requests', () => {
     ],
     ['no peers', 'ERR_INVALID_OPTION', (network) => network.requestAny([], '')],
     [
+      'null as the options of requestAny',
+      'ERR_INVALID_OPTION',
+      (network, bob) => network.requestAny([bob], '', null as never),
+    ],
+    [
+      'null as the options of requestMany',
+      'ERR_INVALID_OPTION',
+      async (network, bob) => network.requestMany([bob], '', (await Promise.resolve(null)) as never),
+    ],
+    ['an unknown option', 'ERR_INVALID_OPTION', (network, bob) => network.requestAny([bob], '', { need: 1 } as never)],
+    [
       'a concurrency of 0',
       'ERR_INVALID_OPTION',
       async (network) => network.onRequest('x', () => '', { concurrency: await Promise.resolve(0) }),
