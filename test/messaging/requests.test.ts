@@ -72,6 +72,32 @@ describe('a request', () => {
       expect([...ran.values()].every((times) => times === 1)).toBe(true)
     }))
 
+  it('each handler runs exactly once while TLS sockets are destroyed with answers on their way', () =>
+    play({ on: 'tls' }, async (scene) => {
+      const [alice, bob] = await connected(scene)
+      const ran: string[] = []
+      bob.network.onRequest('n', async ({ bytes }) => {
+        ran.push(bytes.toString())
+        await Promise.resolve()
+        return bytes
+      })
+      const expected: string[] = []
+      const answers: string[] = []
+      for (let round = 0; round < 10; round++) {
+        const asked = Array.from({ length: 32 }, (_, index) => `${round}.${index}`)
+        expected.push(...asked)
+        const replies = Promise.all(asked.map((key) => alice.network.request(bob.id, key, { name: 'n' })))
+        // The requests are on their way, or have just been handled.
+        await scene.until('a handler', () => ran.length > 32 * round)
+        alice.kill()
+        answers.push(...(await replies).map(text))
+      }
+      expect(answers).toEqual(expected)
+      expect(ran.toSorted()).toEqual(expected.toSorted())
+      const { resumes, resets } = alice.link(bob).figures
+      expect([resumes > 0, resets]).toEqual([true, 0])
+    }))
+
   it('what a handler throws reaches the caller as data, and is reported where it was thrown', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await connected(scene)
