@@ -4,7 +4,7 @@
  * Independent of: how a link carries requests (test/native/exchange-requests.test.ts).
  */
 import { describe, expect, it } from 'vitest'
-import type { RequestContext, RequestError } from '../../index.ts'
+import type { Message, RequestContext, RequestError } from '../../index.ts'
 import { keys, play, rejectionOf } from '../support/native-scene.ts'
 import type { NativeMember, NativeScene } from '../support/native-scene.ts'
 
@@ -187,5 +187,42 @@ describe('the end of a network or a peer', () => {
       expect(failure(request!).outcome).toBe('notSent')
       expect(message?.message).toContain(bob)
       expect(failure(await scene.run(rejectionOf(alice.network.request(bob, '')))).code).toBe('ERR_UNKNOWN_PEER')
+    }))
+
+  it.each(['the peer is removed', 'the link begins again', 'nothing happens'])(
+    'unread messages can be read after %s, and their memory is given back',
+    (event) =>
+      play({ on: 'memory' }, async (scene) => {
+        const [alice, bob] = await connected(scene)
+        const messages = bob.network.messages('n')
+        const sizes = [40_000, 300_000]
+        for (const size of sizes) await scene.run(alice.network.send(bob.id, Buffer.alloc(size), { name: 'n' }))
+        await scene.clock.advance(1_000)
+        if (event === 'the peer is removed') bob.services.peers.remove(alice.id)
+        if (event === 'the link begins again') {
+          await scene.crash(alice)
+          const again = await scene.start({ key: 0, peers: [1], dials: [] })
+          await scene.run(again.network.send(bob.id, 'last', { name: 'n' }))
+          await scene.clock.advance(1_000)
+        }
+        for (const size of sizes) {
+          const { value } = await scene.run(messages.next())
+          expect([(value as Message).peer, (value as Message).bytes.length]).toEqual([alice.id, size])
+        }
+        await scene.clock.advance(1_000)
+        expect(bob.services.memory.held.largeFramesBytes).toBe(0)
+      }),
+  )
+
+  it('a network that shuts down with unread messages leaves nothing behind', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, bob] = await connected(scene)
+      const messages = bob.network.messages('n')
+      for (const size of [40_000, 300_000])
+        await scene.run(alice.network.send(bob.id, Buffer.alloc(size), { name: 'n' }))
+      await scene.clock.advance(1_000)
+      await scene.run(bob.network.shutdown())
+      expect(await messages.next()).toEqual({ done: true, value: undefined })
+      expect(bob.usedBytes).toBe(0)
     }))
 })
