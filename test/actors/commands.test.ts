@@ -58,6 +58,20 @@ describe('commands', () => {
       expect(bob.eventsOf('peer.removed')).toMatchObject([{ peer: alice.id, reason: 'moved' }])
     }))
 
+  it('peer.add gives a known peer its first URL, and the links that waited for its dial dial it', () =>
+    play({ on: 'memory' }, async (scene) => {
+      const alice = await scene.start({ key: 0, peers: [1], dials: [] })
+      const bob = await scene.start({ key: 1, peers: [0], dials: [] })
+      await scene.clock.advance(1000)
+      expect(bob.network.peer(alice.id)?.state).toBe('connecting')
+      const asker = new Asker()
+      const urls = alice.network.url as string
+      await asker.ask(scene, bob, { type: 'peer.add', peer: { id: alice.id, urls } })
+      expect(await asker.ask(scene, bob, { type: 'peer.connect', peer: alice.id, timeoutMs: 1000 })).toMatchObject({
+        type: 'command.done',
+      })
+    }))
+
   it('peer.disconnect disconnects a peer until peer.connect', () =>
     play({ on: 'memory' }, async (scene) => {
       const [alice, bob] = await scene.pair()

@@ -5,6 +5,7 @@
 import { describe } from 'vitest'
 import { linkMachine } from '../../machines/index.ts'
 import { chartContract, childEvents, named } from './chart-contract.ts'
+import { table } from './link-table.ts'
 
 /** Where a lost connection may not be replaced, it matters whether it had been up. */
 const closings = [
@@ -12,335 +13,75 @@ const closings = [
   { type: 'connection.closed', authenticated: true, as: 'connection.closed after it was up' },
 ]
 
-const table = `
-# dialer, reconnect: begins down.requesting requestDial
-down.requesting
-  dial.granted                       -> connecting                     cancelDial dial
-  dial.unresolved                    -> stays                          cancelDial recordUnresolved requestDial
-  link.claimed                       -> accepting                      cancelDial accept
-  connection.closed before it was up -> stays                          cancelDial recordLost requestDial
-  connection.closed after it was up  -> stays                          cancelDial recordLost requestDial
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        cancelDial closeConnection
-  reconnector.restarted              -> stays                          requestDial
-  link.wanted                        -> stays                          requestOnce
-  link.retry                         -> stays                          retryNow
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-  deadline.passed                    -> stays                          cancelDial requestDial
-connecting
-  link.claimed                       -> accepting                      replace accept
-  connection.authenticated           -> ready                          endDial notifyReady
-  connection.closed before it was up -> down.requesting                recordLost requestDial
-  connection.closed after it was up  -> down.requesting                recordLost requestDial
+/** A peer that this side does not want to be connected to now. */
+const unwanted = `# dialer, resume, not wanted: begins down.paused openClaim
+down.paused
+  link.claimed                       -> accepting                      accept
+  connection.closed before it was up -> stays                          recordLost openClaim
+  connection.closed after it was up  -> stays                          recordLost openClaim
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.resume                        -> stays                          openClaim
   link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          recordRestart
   child.restarted                    -> stays                          recordRestart
   child.escalated                    -> stays                          escalate
-  deadline.passed                    -> stays                          failConnection
-accepting
-  link.claimed                       -> stays                          replace accept
-  connection.authenticated           -> ready                          endDial notifyReady
-  connection.closed before it was up -> down.requesting                recordLost requestDial
-  connection.closed after it was up  -> down.requesting                recordLost requestDial
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-  deadline.passed                    -> stays                          failConnection
-closing
-  connection.closed before it was up -> closed                         recordLost
-  connection.closed after it was up  -> closed                         recordLost
-  pump.failed                        -> stays                          failConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-  deadline.passed                    -> closed
-ready
-  link.claimed                       -> accepting                      replace accept
-  connection.closed before it was up -> down.requesting                recordLost requestDial
-  connection.closed after it was up  -> down.requesting                recordLost requestDial
-  pump.failed                        -> stays                          failConnection
-  link.adopt                         -> up.fresh                       adopt endDial
-  link.close                         -> closing                        closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-closed, final
-up.fresh
-  link.claimed                       -> accepting                      replace accept
-  connection.errored                 -> stays                          recordErrored
-  connection.closed before it was up -> down.requesting                recordLost requestDial
-  connection.closed after it was up  -> down.requesting                recordLost requestDial
-  pump.started                       -> up.stable                      resetBackoff
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-  deadline.passed                    -> up.stable                      resetBackoff
-up.stable
-  link.claimed                       -> accepting                      replace accept
-  connection.errored                 -> stays                          recordErrored
-  connection.closed before it was up -> down.requesting                recordLost requestDial
-  connection.closed after it was up  -> down.requesting                recordLost requestDial
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-# acceptor, reconnect: begins down.expecting openClaim
-down.expecting
-  link.claimed                       -> accepting                      closeClaim accept
-  connection.closed before it was up -> stays                          closeClaim recordLost openClaim
-  connection.closed after it was up  -> stays                          closeClaim recordLost openClaim
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        closeClaim closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-accepting
-  link.claimed                       -> stays                          replace accept
-  connection.authenticated           -> ready                          endDial notifyReady
-  connection.closed before it was up -> down.expecting                 recordLost openClaim
-  connection.closed after it was up  -> down.expecting                 recordLost openClaim
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-  deadline.passed                    -> stays                          failConnection
-ready
-  link.claimed                       -> accepting                      replace accept
-  connection.closed before it was up -> down.expecting                 recordLost openClaim
-  connection.closed after it was up  -> down.expecting                 recordLost openClaim
-  pump.failed                        -> stays                          failConnection
-  link.adopt                         -> up.fresh                       adopt endDial
-  link.close                         -> closing                        closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-up.fresh
-  link.claimed                       -> accepting                      replace accept
-  connection.errored                 -> stays                          recordErrored
-  connection.closed before it was up -> down.expecting                 recordLost openClaim
-  connection.closed after it was up  -> down.expecting                 recordLost openClaim
-  pump.started                       -> up.stable                      resetBackoff
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-  deadline.passed                    -> up.stable                      resetBackoff
-up.stable
-  link.claimed                       -> accepting                      replace accept
-  connection.errored                 -> stays                          recordErrored
-  connection.closed before it was up -> down.expecting                 recordLost openClaim
-  connection.closed after it was up  -> down.expecting                 recordLost openClaim
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-# dialer, fail: begins down.requesting requestDial
-down.requesting
-  dial.granted                       -> connecting                     cancelDial dial
-  dial.unresolved                    -> stays                          cancelDial recordUnresolved requestDial
-  link.claimed                       -> accepting                      cancelDial accept
-  connection.closed before it was up -> stays                          cancelDial recordLost requestDial
-  connection.closed after it was up  -> failed                         cancelDial recordLost notifyFailed
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        cancelDial closeConnection
-  reconnector.restarted              -> stays                          requestDial
-  link.wanted                        -> stays                          requestOnce
-  link.retry                         -> stays                          retryNow
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-  deadline.passed                    -> stays                          cancelDial requestDial
-connecting
-  link.claimed                       -> accepting                      replace accept
-  connection.authenticated           -> ready                          endDial notifyReady
-  connection.closed before it was up -> down.requesting                recordLost requestDial
-  connection.closed after it was up  -> failed                         recordLost notifyFailed
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-  deadline.passed                    -> stays                          failConnection
-accepting
-  link.claimed                       -> stays                          replace accept
-  connection.authenticated           -> ready                          endDial notifyReady
-  connection.closed before it was up -> down.requesting                recordLost requestDial
-  connection.closed after it was up  -> failed                         recordLost notifyFailed
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-  deadline.passed                    -> stays                          failConnection
-failed, final
-ready
-  link.claimed                       -> accepting                      replace accept
-  connection.closed before it was up -> down.requesting                recordLost requestDial
-  connection.closed after it was up  -> failed                         recordLost notifyFailed
-  pump.failed                        -> stays                          failConnection
-  link.adopt                         -> up.fresh                       adopt endDial
-  link.close                         -> closing                        closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-up.fresh
-  link.claimed                       -> accepting                      replace accept
-  connection.errored                 -> stays                          recordErrored
-  connection.closed before it was up -> down.requesting                recordLost requestDial
-  connection.closed after it was up  -> failed                         recordLost notifyFailed
-  pump.started                       -> up.stable                      resetBackoff
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-  deadline.passed                    -> up.stable                      resetBackoff
-up.stable
-  link.claimed                       -> accepting                      replace accept
-  connection.errored                 -> stays                          recordErrored
-  connection.closed before it was up -> down.requesting                recordLost requestDial
-  connection.closed after it was up  -> failed                         recordLost notifyFailed
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-# acceptor, fail: begins down.expecting openClaim
-down.expecting
-  link.claimed                       -> accepting                      closeClaim accept
-  connection.closed before it was up -> stays                          closeClaim recordLost openClaim
-  connection.closed after it was up  -> failed                         closeClaim recordLost notifyFailed
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        closeClaim closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-accepting
-  link.claimed                       -> stays                          replace accept
-  connection.authenticated           -> ready                          endDial notifyReady
-  connection.closed before it was up -> down.expecting                 recordLost openClaim
-  connection.closed after it was up  -> failed                         recordLost notifyFailed
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-  deadline.passed                    -> stays                          failConnection
-ready
-  link.claimed                       -> accepting                      replace accept
-  connection.closed before it was up -> down.expecting                 recordLost openClaim
-  connection.closed after it was up  -> failed                         recordLost notifyFailed
-  pump.failed                        -> stays                          failConnection
-  link.adopt                         -> up.fresh                       adopt endDial
-  link.close                         -> closing                        closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-up.fresh
-  link.claimed                       -> accepting                      replace accept
-  connection.errored                 -> stays                          recordErrored
-  connection.closed before it was up -> down.expecting                 recordLost openClaim
-  connection.closed after it was up  -> failed                         recordLost notifyFailed
-  pump.started                       -> up.stable                      resetBackoff
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-  deadline.passed                    -> up.stable                      resetBackoff
-up.stable
-  link.claimed                       -> accepting                      replace accept
-  connection.errored                 -> stays                          recordErrored
-  connection.closed before it was up -> down.expecting                 recordLost openClaim
-  connection.closed after it was up  -> failed                         recordLost notifyFailed
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-# dialer, resume: begins down.requesting requestDial
-connecting
-  link.claimed                       -> accepting                      replace accept
-  connection.authenticated           -> up.fresh                       adopt endDial
-  connection.closed before it was up -> down.requesting                recordLost requestDial
-  connection.closed after it was up  -> down.requesting                recordLost requestDial
-  pump.failed                        -> stays                          failConnection
-  link.close                         -> closing                        closeConnection
-  link.unwanted                      -> stays                          dropConnection
-  child.failed                       -> stays                          recordRestart
-  child.restarted                    -> stays                          recordRestart
-  child.escalated                    -> stays                          escalate
-  deadline.passed                    -> stays                          failConnection
 accepting
   link.claimed                       -> stays                          replace accept
   connection.authenticated           -> up.fresh                       adopt endDial
-  connection.closed before it was up -> down.requesting                recordLost requestDial
-  connection.closed after it was up  -> down.requesting                recordLost requestDial
+  connection.closed before it was up -> down.paused                    recordLost openClaim
+  connection.closed after it was up  -> down.paused                    recordLost openClaim
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.pause                         -> stays                          pauseConnection
   link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          recordRestart
   child.restarted                    -> stays                          recordRestart
   child.escalated                    -> stays                          escalate
   deadline.passed                    -> stays                          failConnection
-# acceptor, resume: begins down.expecting openClaim
-accepting
-  link.claimed                       -> stays                          replace accept
-  connection.authenticated           -> up.fresh                       adopt endDial
-  connection.closed before it was up -> down.expecting                 recordLost openClaim
-  connection.closed after it was up  -> down.expecting                 recordLost openClaim
+up.fresh
+  link.claimed                       -> accepting                      replace accept
+  connection.errored                 -> stays                          recordErrored
+  connection.closed before it was up -> down.paused                    recordLost openClaim
+  connection.closed after it was up  -> down.paused                    recordLost openClaim
+  pump.started                       -> up.stable                      resetBackoff
   pump.failed                        -> stays                          failConnection
   link.close                         -> closing                        closeConnection
+  link.pause                         -> stays                          pauseConnection
   link.unwanted                      -> stays                          dropConnection
   child.failed                       -> stays                          recordRestart
   child.restarted                    -> stays                          recordRestart
   child.escalated                    -> stays                          escalate
-  deadline.passed                    -> stays                          failConnection
+  deadline.passed                    -> up.stable                      resetBackoff
+up.stable
+  link.claimed                       -> accepting                      replace accept
+  connection.errored                 -> stays                          recordErrored
+  connection.closed before it was up -> down.paused                    recordLost openClaim
+  connection.closed after it was up  -> down.paused                    recordLost openClaim
+  pump.failed                        -> stays                          failConnection
+  link.close                         -> closing                        closeConnection
+  link.pause                         -> stays                          pauseConnection
+  link.unwanted                      -> stays                          dropConnection
+  child.failed                       -> stays                          recordRestart
+  child.restarted                    -> stays                          recordRestart
+  child.escalated                    -> stays                          escalate
 `
 
 describe('the link chart', () => {
   chartContract(linkMachine, {
     lives: {
-      'dialer, reconnect': { role: 'dialer', onConnectionLost: 'reconnect', readsAtOnce: false },
-      'acceptor, reconnect': { role: 'acceptor', onConnectionLost: 'reconnect', readsAtOnce: false },
-      'dialer, fail': { role: 'dialer', onConnectionLost: 'fail', readsAtOnce: false },
-      'acceptor, fail': { role: 'acceptor', onConnectionLost: 'fail', readsAtOnce: false },
-      'dialer, resume': { role: 'dialer', onConnectionLost: 'reconnect', readsAtOnce: true },
-      'acceptor, resume': { role: 'acceptor', onConnectionLost: 'reconnect', readsAtOnce: true },
+      'dialer, reconnect': { role: 'dialer', onConnectionLost: 'reconnect', readsAtOnce: false, isWanted: true },
+      'acceptor, reconnect': { role: 'acceptor', onConnectionLost: 'reconnect', readsAtOnce: false, isWanted: true },
+      'dialer, fail': { role: 'dialer', onConnectionLost: 'fail', readsAtOnce: false, isWanted: true },
+      'acceptor, fail': { role: 'acceptor', onConnectionLost: 'fail', readsAtOnce: false, isWanted: true },
+      'dialer, resume': { role: 'dialer', onConnectionLost: 'reconnect', readsAtOnce: true, isWanted: true },
+      'acceptor, resume': { role: 'acceptor', onConnectionLost: 'reconnect', readsAtOnce: true, isWanted: true },
+      'dialer, resume, not wanted': {
+        role: 'dialer',
+        onConnectionLost: 'reconnect',
+        readsAtOnce: true,
+        isWanted: false,
+      },
     },
     events: [
       ...named('dial.granted', 'dial.unresolved', 'link.claimed', 'connection.authenticated', 'connection.errored'),
@@ -353,6 +94,8 @@ describe('the link chart', () => {
         'reconnector.restarted',
         'link.wanted',
         'link.retry',
+        'link.resume',
+        'link.pause',
         'link.unwanted',
       ),
       ...childEvents,
@@ -360,6 +103,6 @@ describe('the link chart', () => {
     ],
     finals: ['closed', 'failed'],
     ignored: ['child.done'],
-    table,
+    table: `${table}${unwanted}`,
   })
 })

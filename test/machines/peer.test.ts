@@ -19,6 +19,8 @@ idle
   peer.close                         -> closing                        closeLinks
   reconnector.restarted              -> stays                          wakeLinks
   link.retry                         -> stays                          wakeLinks
+  link.resume                        -> stays                          wakeLinks
+  link.pause                         -> stays                          pauseLinks
   child.done                         -> stays                          forgetLink
   child.failed                       -> stays                          recordEscalation
   child.restarted                    -> stays                          recordRestart
@@ -34,6 +36,8 @@ active
   peer.close                         -> closing                        closeLinks
   reconnector.restarted              -> stays                          wakeLinks
   link.retry                         -> stays                          wakeLinks
+  link.resume                        -> stays                          wakeLinks
+  link.pause                         -> stays                          pauseLinks
   child.done                         -> stays                          forgetLink
   child.failed                       -> stays                          recordEscalation
   child.restarted                    -> stays                          recordRestart
@@ -49,6 +53,8 @@ closing
   peer.empty                         -> closed
   reconnector.restarted              -> stays                          wakeLinks
   link.retry                         -> stays                          wakeLinks
+  link.resume                        -> stays                          wakeLinks
+  link.pause                         -> stays                          pauseLinks
   child.done                         -> stays                          forgetLink
   child.failed                       -> stays                          forgetLink
   child.restarted                    -> stays                          recordRestart
@@ -65,6 +71,8 @@ errored
   peer.close                         -> closing                        closeLinks
   reconnector.restarted              -> stays                          wakeLinks
   link.retry                         -> stays                          wakeLinks
+  link.resume                        -> stays                          wakeLinks
+  link.pause                         -> stays                          pauseLinks
   child.done                         -> stays                          forgetLink
   child.failed                       -> stays                          recordEscalation
   child.restarted                    -> stays                          recordRestart
@@ -91,6 +99,8 @@ describe('the peer chart', () => {
         'peer.close',
         'reconnector.restarted',
         'link.retry',
+        'link.resume',
+        'link.pause',
       ),
       ...childEvents,
       ...named('deadline.passed'),
