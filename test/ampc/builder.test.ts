@@ -227,6 +227,26 @@ describe('the result of build()', () => {
     }
   })
 
+  test('the reconnector from build() re-establishes a connection when it is asked to', async () => {
+    const { a, b } = await both('reconnect')
+    await within(Promise.all([a, b].map((built) => new TcpNetworkHandle(built).makeSessions({ count: 1 }))), 'sessions')
+    const opened = nextEvent(b.connections.network, 'connection.opened')
+    pipesOf(b.connections.network)[0]!.reset()
+    await opened
+    await within(b.reconnector.reconnect('alice'), 'the connection')
+    expect(b.connections.network.peer('alice')?.state).toBe('connected')
+    expect((await rejection(b.reconnector.reconnect('nobody'), 'an unknown peer')).code).toBe('ERR_UNKNOWN_PEER')
+  })
+
+  test('the reconnector from build() has nothing to re-establish in mode fail', async () => {
+    const built = await within(
+      new PeerConnectionBuilder(config('alice', 'fail')).includePeer('bob').build(),
+      'alice is built',
+    )
+    expect((await rejection(built.reconnector.reconnect('bob'), 'reconnect')).code).toBe('ERR_DIALECT_UNSUPPORTED')
+    await shutDown(built.connections.network)
+  })
+
   test('the network from build() is shut down by its reconnector', async () => {
     const { a, b } = await both('reconnect')
     await within(Promise.all([a.reconnector.stop(), b.reconnector[Symbol.asyncDispose]()]), 'both stop')
