@@ -17,6 +17,8 @@ const keptElsewhere = new Set([
   'maxFrameCost',
   'unhandledNamesMax',
   'urlsPerPeerMax',
+  'readBufferBytesMin',
+  'readBufferBytesMax',
   'unixPathBytesMax',
   'maxTimerMs',
   'staleBootIdMax',

@@ -5,6 +5,8 @@
 import { createNetwork, defaultLimits, Identity } from '../../../../actors/index.ts'
 import type { Limits } from '../../../../actors/index.ts'
 import { resolveLimits } from '../../../../actors/config/limits.ts'
+import { readBufferBytesMax, readBufferBytesMin } from '../../../../actors/transport/borrowed-reads.ts'
+import { TcpTransport } from '../../../../actors/transport/tcp-pipe.ts'
 import { helloMaxMessageLengthBytesMax, windowBytesMax } from '../../../../codec/hello.ts'
 import { around } from './case.ts'
 import type { LimitCase } from './case.ts'
@@ -34,7 +36,12 @@ function mostOf(name: keyof Limits): number {
   if (name === 'laneWindowBytes') return windowBytesMax
   if (name === 'maxMessageLengthBytes') return helloMaxMessageLengthBytesMax
   if (name === 'requestsMax') return 1024
+  if (name === 'readBufferBytes') return readBufferBytesMax
   return name === 'replayWindowBytes' || name === 'streamsMax' ? 0xffff_ffff : Number.MAX_SAFE_INTEGER
+}
+
+function leastOf(name: keyof Limits): number {
+  return name === 'readBufferBytes' ? readBufferBytesMin : 1
 }
 
 function rangeOf(name: keyof Limits): LimitCase[] {
@@ -45,7 +52,7 @@ function rangeOf(name: keyof Limits): LimitCase[] {
     ['half', 1.5],
   ]
   return [
-    ...around(name, 'as an option, least', 1, [refused, fine, fine], (value) => resolve(name, value)),
+    ...around(name, 'as an option, least', leastOf(name), [refused, fine, fine], (value) => resolve(name, value)),
     // A fraction has no maximum; it must only be finite.
     ...(isFraction
       ? []
@@ -63,9 +70,13 @@ function rangeOf(name: keyof Limits): LimitCase[] {
 const create = (limits: Partial<Limits>, connectionParallelism = 1): Promise<void> =>
   createNetwork({ identity: key, peers: [], limits, connectionParallelism }).shutdown()
 
+const makeTransport = (readBufferBytes: number): void => void new TcpTransport({ readBufferBytes })
+
 export function optionCases(): LimitCase[] {
   return [
     ...(Object.keys(defaultLimits) as (keyof Limits)[]).flatMap(rangeOf),
+    ...around('readBufferBytesMin', 'of a transport', readBufferBytesMin, [refused, fine, fine], makeTransport),
+    ...around('readBufferBytesMax', 'of a transport', readBufferBytesMax, [fine, fine, refused], makeTransport),
     ...around('backoffMinMs', 'against backoffMaxMs', 100, [fine, fine, refused], (value) =>
       resolveLimits({ backoffMinMs: value, backoffMaxMs: 100 }),
     ),
