@@ -43,6 +43,17 @@ export type {
 } from './messaging/request-handlers.ts'
 export { AllPeersFailedError } from './messaging/several-peers.ts'
 export type { PeerReply, RequestAnyOptions, RequestManyOptions } from './messaging/several-peers.ts'
+export { defineService, ServiceValidationError } from './services/define-service.ts'
+export type { FieldIssue, MethodDefinition, Methods, ServiceDefinition } from './services/define-service.ts'
+export type { MethodFigures } from './services/call-figures.ts'
+export type {
+  Client,
+  Implementation,
+  ServiceCallOptions,
+  ServiceContext,
+  ServiceInfo,
+} from './services/service-calls.ts'
+export type { StandardSchema } from './services/standard-schema.ts'
 export { ControlChannel } from './session/control-channel.ts'
 export { PeerConnectionBuilder, PeerConnections, Reconnector, TcpNetworkHandle } from './network/builder.ts'
 export type { BuildOptions, BuilderConfig, BuiltPeers } from './network/builder.ts'

@@ -93,6 +93,7 @@ export const errorCodes = {
   ERR_CANCELLED: permanent('The request was cancelled, by its signal or by the peer.'),
   ERR_ALL_PEERS_FAILED: transient('No peer answered the request; `errors` has the error of each.'),
   ERR_QUORUM: transient('Too few peers accepted the message; `results` has the result of each peer.'),
+  ERR_SERVICE_VALUE: permanent('A value does not fit the schema of its service; `issues` names the fields.'),
   ERR_HANDLER_EXISTS: permanent('The name has a handler already; remove that one first.'),
   // The runtime itself.
   ERR_NETWORK_STOPPED: permanent('The network is shutting down or has stopped.'),

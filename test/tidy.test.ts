@@ -56,10 +56,11 @@ const layers: Record<string, readonly string[]> = {
     'link',
     'session',
     'messaging',
+    'services',
     'streams',
     'network',
   ],
-  'protocol/native': ['handshake', 'memory', 'epoch', 'setup', 'lanes', 'link'],
+  'protocol/native': ['handshake', 'memory', 'epoch', 'setup', 'lanes', 'messages', 'link'],
 }
 
 const sourceFolders = new Set([...Object.keys(arrow), 'test', 'scripts'])

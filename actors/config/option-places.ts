@@ -15,6 +15,7 @@ const optionNames = [
   'connectionParallelism',
   'limits',
   'memoryBudgetBytes',
+  'permit',
   'allowAddresses',
   'admit',
   'tls',

@@ -11,7 +11,7 @@ import { leastBudgetPerLinkBytes, longestMessageBytes } from '../../protocol/nat
 import { checkIdentity, compareIdentities, roleTowards } from '../../protocol/ampc/peer-id.ts'
 import { resolveAdmission } from './admission-options.ts'
 import type { AdmissionOptions, ResolvedAdmission } from './admission-options.ts'
-import { checkObject, invalid } from '../base/checks.ts'
+import { checkFunction, checkObject, invalid } from '../base/checks.ts'
 import { Identity } from '../tls/identity.ts'
 import { resolveLimits } from './limits.ts'
 import type { Limits, LimitsOption } from './limits.ts'
@@ -83,6 +83,11 @@ export interface NativeConfig extends CommonConfig {
    * ERR_MEMORY_BUDGET. Socket buffers are not counted.
    */
   readonly memoryBudgetBytes?: number | undefined
+  /**
+   * Whether a peer may use a request of the runtime, whose name begins with `statewire/`, such as `statewire/services`.
+   * Every peer may by default.
+   */
+  readonly permit?: ((peer: string, name: string) => boolean) | undefined
 }
 
 interface AmpcCommonConfig extends CommonConfig {
@@ -144,6 +149,7 @@ export interface ResolvedOptions {
   readonly limits: Limits
   readonly admission: ResolvedAdmission
   readonly ampcTls: AmpcTlsOptions | null
+  readonly permit: ((peer: string, name: string) => boolean) | null
 }
 
 /**
@@ -217,7 +223,17 @@ export function resolveOptions(config: NetworkConfig): ResolvedOptions {
     limits,
     admission: resolveAdmission(config),
     ampcTls,
+    permit: resolvePermit(config, dialect),
   }
+}
+
+function resolvePermit(config: NetworkConfig, dialect: DialectName): ResolvedOptions['permit'] {
+  const { permit } = config as NativeConfig
+  if (permit === undefined) return null
+  checkFunction(permit, 'permit')
+  if (dialect !== 'native')
+    throw new StatewireError('ERR_DIALECT_UNSUPPORTED', 'permit is for requests, which the ampc dialect does not have')
+  return permit
 }
 
 const identitySources = 'Identity.generate(), or await Identity.load(file)'

@@ -100,6 +100,7 @@ export class Messaging {
       wheel: context.wheel,
       requestsMax: limits.requestsMax,
       messageBytesMax: limits.messageBytesMax,
+      permit: (peer, name) => context.options.permit?.(peer, name) ?? true,
       onFailed,
     })
     this.#waiting = {

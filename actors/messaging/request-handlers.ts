@@ -22,6 +22,8 @@ export interface RequestHandlersOptions {
   /** The longest answer. */
   readonly messageBytesMax: number
   onFailed(peer: string, name: string, error: unknown): void
+  /** Whether the peer may ask for this name of the runtime. */
+  permit(peer: string, name: string): boolean
 }
 
 /** What a handler gets. `signal`, `deadline` and `headers` are made when they are read. */
@@ -144,6 +146,8 @@ export class RequestHandlers {
       return request.fail('no-handler', '', isReserved ? 'this version does not have it' : 'the name has no handler')
     }
     if (this.refusal !== null) return request.fail('refused', 'stopping', this.refusal)
+    if (request.name.startsWith(reservedPrefix) && !this.#isPermitted(peer, request.name))
+      return request.fail('refused', 'not-permitted', 'this side does not permit it')
     if (running >= requestsMax)
       return request.fail('refused', 'busy', `${requestsMax} requests of this peer are running (limits.requestsMax)`)
     if (entry.running >= entry.concurrency)
@@ -173,6 +177,16 @@ export class RequestHandlers {
         (error: unknown) => this.#failed(entry, context, request, error),
       )
     else this.#answered(entry, context, request, result)
+  }
+
+  /** An error in the application's function does not permit anything. */
+  #isPermitted(peer: string, name: string): boolean {
+    try {
+      return this.#options.permit(peer, name)
+    } catch (error) {
+      this.#options.onFailed(peer, name, error)
+      return false
+    }
   }
 
   #ended(entry: Entry, context: RequestContext): void {

@@ -2,6 +2,9 @@
  * Owns: the part of the facade for messages and requests.
  * Independent of: how they travel (../messaging/), sessions, and the lifecycle of the network.
  */
+import type { CallOptions } from '../base/bounded.ts'
+import type { Methods, ServiceDefinition } from '../services/define-service.ts'
+import type { Client, Implementation, ServiceInfo } from '../services/service-calls.ts'
 import type { PeerRef } from '../base/peer-ref.ts'
 import { peerIdOf } from '../base/peer-ref.ts'
 import { checkCall } from '../base/checks.ts'
@@ -18,10 +21,10 @@ const multicastNames = ['name', 'headers', 'need', 'signal', 'timeoutMs']
 
 export abstract class NetworkMessages {
   /** @internal */
-  protected readonly services: Services
+  protected readonly internals: Services
 
   protected constructor(services: Services) {
-    this.services = services
+    this.internals = services
   }
 
   /**
@@ -37,7 +40,7 @@ export abstract class NetworkMessages {
    *   ERR_DIALECT_UNSUPPORTED, or the cause that prevents a connection to the peer
    */
   send(peer: PeerRef, bytes: Uint8Array | string, options?: SendMessageOptions): Promise<void> {
-    return this.services.messaging.send(peer, bytes, options)
+    return this.internals.messaging.send(peer, bytes, options)
   }
 
   /**
@@ -47,7 +50,7 @@ export abstract class NetworkMessages {
    * @throws StatewireError ERR_HANDLER_EXISTS, ERR_INVALID_OPTION, ERR_NETWORK_STOPPED, ERR_DIALECT_UNSUPPORTED
    */
   onMessage(name: string, handler: MessageHandler): () => void {
-    return this.services.messaging.onMessage(name, handler)
+    return this.internals.messaging.onMessage(name, handler)
   }
 
   /**
@@ -56,7 +59,7 @@ export abstract class NetworkMessages {
    * @throws StatewireError as {@link onMessage}
    */
   messages(name: string, options: { readonly signal?: AbortSignal | undefined } = {}): AsyncIterableIterator<Message> {
-    return this.services.messaging.iterate(name, options)
+    return this.internals.messaging.iterate(name, options)
   }
 
   /**
@@ -71,7 +74,7 @@ export abstract class NetworkMessages {
    *   ERR_LINK_RESET, ERR_SEND_QUEUE_FULL. StatewireError for invalid arguments, as {@link send}
    */
   request(peer: PeerRef, bytes: Uint8Array | string, options?: RequestOptions): Promise<Reply> {
-    return this.services.messaging.request(peer, bytes, options)
+    return this.internals.messaging.request(peer, bytes, options)
   }
 
   /**
@@ -82,7 +85,7 @@ export abstract class NetworkMessages {
    * @throws StatewireError as {@link onMessage}
    */
   onRequest(name: string, handler: RequestHandler, options?: RequestHandlerOptions): () => void {
-    return this.services.messaging.onRequest(name, handler, options)
+    return this.internals.messaging.onRequest(name, handler, options)
   }
 
   /**
@@ -96,7 +99,7 @@ export abstract class NetworkMessages {
     options: RequestAnyOptions = {},
   ): Promise<Reply> {
     checkCall(options, 'requestAny', requestAnyNames)
-    const { messaging, options: own, nowMs } = this.services
+    const { messaging, options: own, nowMs } = this.internals
     const timeoutMs = options.timeoutMs ?? own.limits.requestTimeoutMs
     return requestAny(messaging, nowMs, peers, bytes, { ...options, timeoutMs })
   }
@@ -116,7 +119,7 @@ export abstract class NetworkMessages {
     options: RequestManyOptions = {},
   ): AsyncIterableIterator<PeerReply> {
     checkCall(options, 'requestMany', requestManyNames)
-    return new Replies(this.services.messaging, this.services.wheel, peers, bytes, options)
+    return new Replies(this.internals.messaging, this.internals.wheel, peers, bytes, options)
   }
 
   /**
@@ -130,7 +133,7 @@ export abstract class NetworkMessages {
     options: MulticastOptions = {},
   ): Promise<SendResults> {
     checkCall(options, 'multicast', multicastNames)
-    return this.services.messaging.multicast(checkPeerList(peers, 'multicast'), bytes, options, 'multicast')
+    return this.internals.messaging.multicast(checkPeerList(peers, 'multicast'), bytes, options, 'multicast')
   }
 
   /** As {@link multicast}, to every peer of the network but those in `except`. */
@@ -139,7 +142,47 @@ export abstract class NetworkMessages {
     const { except = [], ...rest } = options
     const isNone = Array.isArray(except) && except.length === 0
     const left = new Set(isNone ? [] : checkPeerList(except, 'except of broadcast').map(peerIdOf))
-    const peers = this.services.peers.ids().filter((id) => !left.has(id))
-    return this.services.messaging.multicast(peers, bytes, rest, 'broadcast')
+    const peers = this.internals.peers.ids().filter((id) => !left.has(id))
+    return this.internals.messaging.multicast(peers, bytes, rest, 'broadcast')
+  }
+
+  /**
+   * Serves a typed service. Inputs and outputs are checked against its schemas at both sides.
+   *
+   * ```ts
+   * network.serve(blocks, { get: async ({ height }, { peer, signal }) => store.read(height, { signal }) })
+   * ```
+   * @returns a function that stops serving it
+   * @throws StatewireError ERR_HANDLER_EXISTS, ERR_INVALID_OPTION, ERR_NETWORK_STOPPED, ERR_DIALECT_UNSUPPORTED
+   */
+  serve<const M extends Methods>(
+    service: ServiceDefinition<M>,
+    implementation: Implementation<M>,
+    options?: RequestHandlerOptions,
+  ): () => void {
+    return this.internals.serviceCalls.serve(service, implementation, options)
+  }
+
+  /**
+   * Returns a function for each method of a service of a peer. The last argument of a call takes `signal`, `timeoutMs`
+   * and `headers`.
+   *
+   * ```ts
+   * const { hash } = await network.client(blocks, bob).get({ height: 42 }, { timeoutMs: 2_000 })
+   * ```
+   * Calls throw ServiceValidationError ERR_SERVICE_VALUE, which names the fields, and RequestError as {@link request};
+   * its `remote.code` is `service-version`, `invalid-input` or `invalid-output` where the service itself refuses.
+   * @throws StatewireError ERR_INVALID_OPTION, ERR_NETWORK_STOPPED, ERR_DIALECT_UNSUPPORTED
+   */
+  client<const M extends Methods>(service: ServiceDefinition<M>, peer: PeerRef): Client<M> {
+    return this.internals.serviceCalls.client(service, peer)
+  }
+
+  /**
+   * Asks a peer which services it serves, with figures of each method.
+   * @throws RequestError as {@link request}; ERR_REFUSED if the peer does not permit it
+   */
+  services(peer: PeerRef, options?: CallOptions): Promise<readonly ServiceInfo[]> {
+    return this.internals.serviceCalls.services(peer, options)
   }
 }

@@ -76,7 +76,7 @@ export abstract class NetworkPeers extends NetworkMessages {
     if (peers === undefined) return
     if (peers !== 'all' && (!Number.isSafeInteger(peers) || peers < 0))
       throw invalid(`peers of ready must be a whole number or 'all', got ${formatValue(peers)}`)
-    const { baseLinks, peers: table } = this.services
+    const { baseLinks, peers: table } = this.internals
     const missing = (): string[] =>
       table.ids().filter((id) => table.get(id)?.desired === 'wanted' && !baseLinks.areReady([id]))
     const isEnough = (): boolean =>
@@ -88,8 +88,8 @@ export abstract class NetworkPeers extends NetworkMessages {
     let stop = (): void => {}
     try {
       await bounded<void>(
-        this.services,
-        { signal: options.signal, timeoutMs: options.timeoutMs ?? this.services.options.limits.makeSessionsTimeoutMs },
+        this.internals,
+        { signal: options.signal, timeoutMs: options.timeoutMs ?? this.internals.options.limits.makeSessionsTimeoutMs },
         'ERR_TIMED_OUT',
         `${peers === 'all' ? 'not all peers were' : `fewer than ${peers} peers were`} connected`,
         (resolve, reject) => {
@@ -101,7 +101,7 @@ export abstract class NetworkPeers extends NetworkMessages {
         },
         () =>
           missing()
-            .map((id) => `; ${id}${this.services.explainNotConnected(id)}`)
+            .map((id) => `; ${id}${this.internals.explainNotConnected(id)}`)
             .join(''),
       )
     } finally {

@@ -2,6 +2,7 @@
  * Owns: what all actors of one network share: environment, options, timer wheel, open claims, events, counters.
  * Independent of: any actor. There is no module state: each network of a process has its own services.
  */
+import { ServiceCalls } from '../services/service-calls.ts'
 import { PeerRecords } from './peer-records.ts'
 import { Messaging } from '../messaging/messaging.ts'
 import { sanitizeData } from '../../codec/sanitize.ts'
@@ -81,6 +82,7 @@ export class Services implements SessionContext {
   notifyPeer: (peer: string, event: AnyEventObject) => void = () => {}
   readonly fatalFailures: FatalFailures
   readonly messaging: Messaging
+  readonly serviceCalls: ServiceCalls
   readonly records: PeerRecords
   isStopping = false
   readonly #diagnostics: ConnectDiagnostics
@@ -135,6 +137,7 @@ export class Services implements SessionContext {
       emit: (event) => this.emit(event),
     })
     this.messaging = new Messaging(this)
+    this.serviceCalls = new ServiceCalls(this.messaging, this.nowMs)
   }
 
   actorStarted(ref: AnyActorRef): void {

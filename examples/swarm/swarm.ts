@@ -190,7 +190,7 @@ export class Swarm {
       .map((other) => {
         return other.url === null || other.number > number
           ? { id: other.id, number: other.number }
-          : { id: other.id, number: other.number, urls: other.url }
+          : { id: other.id, number: other.number, url: other.url }
       })
     return {
       type: 'start',

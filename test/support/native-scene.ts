@@ -44,6 +44,7 @@ export interface MemberPlan {
   readonly limits?: Partial<Limits>
   readonly links?: number
   readonly memoryBudgetBytes?: number
+  readonly permit?: (peer: string, name: string) => boolean
   /** By how much its wall clock differs from that of the others. */
   readonly wallAheadMs?: number
 }
@@ -206,6 +207,7 @@ export class NativeScene {
         security: on === 'tls' ? 'tls' : 'plaintext',
         connectionParallelism: plan.links ?? this.#options.links ?? 1,
         ...(plan.memoryBudgetBytes === undefined ? {} : { memoryBudgetBytes: plan.memoryBudgetBytes }),
+        ...(plan.permit === undefined ? {} : { permit: plan.permit }),
         limits: { ...sceneLimits, ...this.#options.limits, ...plan.limits },
       },
       {
