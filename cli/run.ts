@@ -7,9 +7,19 @@ import { StatewireError } from '../codec/errors.ts'
 import { formatValue } from '../codec/format-value.ts'
 import { UsageError } from './command.ts'
 import type { Output } from './command.ts'
+import { commands } from './control-commands.ts'
+import { ctl } from './ctl.ts'
 import { keygen } from './keygen.ts'
+import { peer } from './peer.ts'
 
 const exitCodes = { ok: 0, failure: 1, usage: 2 }
+
+const commandList = Object.entries(commands)
+  .map(
+    ([name, { fields, says }]) =>
+      `    ${name.padEnd(20)} ${says}${fields.length === 0 ? '' : `: ${fields.join(', ')}`}`,
+  )
+  .join('\n')
 
 export const help = `statewire keygen [--out FILE [--force]]
 statewire keygen --id FILE
@@ -23,11 +33,29 @@ statewire keygen --id FILE
   --id FILE    make no key: print the id of the key in FILE
   --help, -h   print this
 
+statewire peer --config FILE [--control SOCKET] [--json] [--verbose]
+
+  Runs one peer until Ctrl-C, SIGTERM or the command shutdown, and prints what happens to it.
+
+  --config FILE     JSON with key (the path of a key file), listen, peers, and options of createNetwork:
+                    {"key": "a.pem", "listen": "tls://0.0.0.0:15600", "peers": [{"id": "…", "urls": "tls://…"}]}
+  --control SOCKET  the control socket, which only its owner may use; FILE with .sock by default
+  --json            print events as JSON lines, and nothing else
+  --verbose         print every event
+
+statewire ctl COMMAND [name=value …] --config FILE | --control SOCKET
+
+  Sends a command to a running peer and prints its answer. The socket takes one JSON object a line as well.
+
+${commandList}
+    events               every event, until Ctrl-C
+    shutdown             stops the peer
+
 statewire --version
 
   Prints the version of the package.
 
-Exit codes: 0 done; 1 the file could not be written or read, and standard error says why; 2 wrong usage.
+Exit codes: 0 done; 1 it failed, and standard error says why; 2 wrong usage; 130 stopped by a second Ctrl-C.
 `
 
 /** Reads the package's own manifest. Works from the sources and from what is built. */
@@ -42,6 +70,8 @@ export async function run(args: readonly string[], output: Output): Promise<numb
     if (args.includes('--help') || args.includes('-h')) output.out(help)
     else if (command === '--version' || command === '-v') output.out(`${version()}\n`)
     else if (command === 'keygen') await keygen(rest, output)
+    else if (command === 'peer') await peer(rest, output)
+    else if (command === 'ctl') await ctl(rest, output)
     else
       throw new UsageError(
         command === undefined ? 'a command is missing' : `there is no command ${formatValue(command)}`,

@@ -1,0 +1,115 @@
+/**
+ * Owns: the command that runs one peer until it is told to stop, and shows what happens to it.
+ * Independent of: the control socket's commands.
+ */
+import { parseArgs } from 'node:util'
+import { createNetwork } from '../actors/network/create-network.ts'
+import type { Network } from '../actors/network/network.ts'
+import type { NetworkEvent } from '../actors/base/events.ts'
+import { escapeControls } from '../codec/sanitize.ts'
+import { UsageError } from './command.ts'
+import type { Output } from './command.ts'
+import { ControlServer } from './control-server.ts'
+import { loadPeerConfig } from './peer-config.ts'
+
+/** Events that are not shown without --verbose. */
+const details = new Set(['dial.scheduled', 'connection.opened', 'connection.lost', 'peer.suspect', 'message.unhandled'])
+
+/** Runs until SIGINT, SIGTERM or the command `shutdown`. @throws UsageError, StatewireError */
+export async function peer(args: readonly string[], { out, err }: Output): Promise<void> {
+  const { config, control, json, verbose } = parse(args)
+  const loaded = await loadPeerConfig(config, control)
+  const network = createNetwork(loaded.network)
+  const show = (event: NetworkEvent): void => {
+    if (json) out(`${JSON.stringify(event)}\n`)
+    else if (verbose || !details.has(event.type)) out(`${line(event, process.stdout.isTTY)}\n`)
+  }
+  network.ref.on('*', (event) => show(event as NetworkEvent))
+  await network.ready()
+  let stop = (): void => {}
+  const stopped = new Promise<void>((resolve) => (stop = resolve))
+  const server = await ControlServer.open(network, loaded.control, stop).catch(async (error: unknown) => {
+    await network.shutdown()
+    throw error
+  })
+  if (!json) out(`${network.identity}\n${network.url ?? 'it does not listen'}\ncontrol socket: ${loaded.control}\n`)
+  const removeSignals = onSignals(() => {
+    if (!json) err('stopping: what was sent is given 5 s to be acknowledged; again to stop at once\n')
+    stop()
+  })
+  network.on('network.failed', stop)
+  await stopped
+  server.close()
+  await shutDown(network)
+  removeSignals()
+}
+
+async function shutDown(network: Network): Promise<void> {
+  await network.shutdown()
+}
+
+/** The second signal ends the process at once. */
+function onSignals(first: () => void): () => void {
+  let count = 0
+  const listener = (): void => {
+    if (++count === 1) first()
+    else process.exit(130)
+  }
+  process.on('SIGINT', listener)
+  process.on('SIGTERM', listener)
+  return () => {
+    process.off('SIGINT', listener)
+    process.off('SIGTERM', listener)
+  }
+}
+
+const colours: Readonly<Record<string, number>> = {
+  'peer.connected': 32,
+  'peer.disconnected': 33,
+  'connection.failed': 31,
+  'connection.rejected': 31,
+  'network.failed': 31,
+  'link.reset': 31,
+}
+
+function line({ type, ...fields }: NetworkEvent, isTerminal: boolean): string {
+  const time = new Date().toISOString().slice(11, 19)
+  const text = Object.entries(fields)
+    .map(([name, value]) => `${name}=${shown(value)}`)
+    .join(' ')
+  const colour = colours[type]
+  const name = isTerminal && colour !== undefined ? `\u001b[${colour}m${type}\u001b[0m` : type
+  return `${time} ${name} ${escapeControls(text)}`
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'string') return value
+  const { message } = (value ?? {}) as { message?: unknown }
+  return typeof message === 'string' ? JSON.stringify(message) : JSON.stringify(value)
+}
+
+function parse(args: readonly string[]): {
+  config: string
+  control: string | undefined
+  json: boolean
+  verbose: boolean
+} {
+  let values: { config?: string; control?: string; json?: boolean; verbose?: boolean }
+  try {
+    values = parseArgs({
+      args: [...args],
+      options: {
+        config: { type: 'string' },
+        control: { type: 'string' },
+        json: { type: 'boolean' },
+        verbose: { type: 'boolean' },
+      },
+      strict: true,
+    }).values
+  } catch (error) {
+    throw new UsageError(escapeControls((error as Error).message))
+  }
+  const { config, control, json = false, verbose = false } = values
+  if (config === undefined || config === '') throw new UsageError('peer needs --config FILE')
+  return { config, control, json, verbose }
+}
