@@ -54,7 +54,7 @@ export class ControlServer {
       await this.#bind()
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || isPipe) throw error
-      if (await isAnswered(this.#path)) throw new Error('a running peer uses it already')
+      if (await isAnswered(this.#path)) throw new Error('a running peer uses it already', { cause: error })
       await unlink(this.#path)
       await this.#bind()
     }

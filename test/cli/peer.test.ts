@@ -130,7 +130,7 @@ describe('a running peer', () => {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as { id?: number; ok: boolean })
-    expect(answers.map(({ ok }) => ok).sort()).toEqual([false, false, false, false, true])
+    expect(answers.filter(({ ok }) => ok)).toHaveLength(1)
     expect(answers.find(({ id }) => id === 3)).toMatchObject({ ok: true, result: [] })
     program.child.kill('SIGTERM')
     expect(await program.ended).toBe(0)
