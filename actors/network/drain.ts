@@ -104,6 +104,7 @@ export function drainReport(services: Services, peer: string): () => DrainReport
 /** Resolves when all values that were accepted for the peer are acknowledged, or when the time is up. */
 export function whenAcked(services: Services, peer: string, limitMs: number): Promise<void> {
   const links = new Set(reportsOf(services.baseLinks.of(peer).map(({ state }) => state)))
+  if (links.size === 0) return Promise.resolve()
   return new Promise((resolve) => {
     const deadline = services.wheel.schedule(limitMs, resolve)
     const settled = (link: DeliveryReports): void => {
@@ -112,7 +113,6 @@ export function whenAcked(services: Services, peer: string, limitMs: number): Pr
       deadline.cancel()
       resolve()
     }
-    if (links.size === 0) resolve()
     for (const link of links) link.whenAllAcked(() => settled(link))
   })
 }
