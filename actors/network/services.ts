@@ -41,6 +41,9 @@ const warnings: ReadonlySet<NetworkEvent['type']> = new Set([
   'clock.behind',
 ])
 
+/** Links may begin to wait thousands of times a second: an operator needs one event. */
+const pressureEveryMs = 1000
+
 export class Services implements SessionContext {
   readonly environment: Environment
   readonly options: ResolvedOptions
@@ -85,6 +88,7 @@ export class Services implements SessionContext {
   readonly serviceCalls: ServiceCalls
   readonly records: PeerRecords
   isStopping = false
+  #pressedAtMs = -Infinity
   readonly #diagnostics: ConnectDiagnostics
 
   constructor(environment: Environment, options: ResolvedOptions, peers: PeerTable) {
@@ -127,6 +131,7 @@ export class Services implements SessionContext {
       runningMax: nameLookupsMax,
     })
     this.writes = new WriteScheduler(environment.clock)
+    this.memory.watch(() => this.#pressed())
     this.nowMs = () => environment.clock.nowMs()
     this.records = new PeerRecords({
       wallMs: () => environment.clock.wallMs(),
@@ -138,6 +143,17 @@ export class Services implements SessionContext {
     })
     this.messaging = new Messaging(this)
     this.serviceCalls = new ServiceCalls(this.messaging, this.nowMs)
+  }
+
+  /** Emitted later: a listener may send, and a link is asking for memory now. */
+  #pressed(): void {
+    const nowMs = this.nowMs()
+    if (nowMs - this.#pressedAtMs < pressureEveryMs) return
+    this.#pressedAtMs = nowMs
+    this.environment.clock.nextTick(() => {
+      const { usedBytes, budgetBytes, waiting } = this.memory
+      if (waiting > 0) this.emit({ type: 'pressure', usedBytes, budgetBytes, waitingLinks: waiting })
+    })
   }
 
   actorStarted(ref: AnyActorRef): void {

@@ -30,6 +30,8 @@ export class MemoryBudget {
   readonly #waiters = new Deque<Waiter>()
   #usedBytes = 0
   #isServing = false
+  /** Called when a request begins to wait and no other does. It must not ask for memory. */
+  onWait: (() => void) | null = null
 
   constructor(totalBytes: number = defaultMemoryBudgetBytes) {
     this.#totalBytes = totalBytes
@@ -89,8 +91,10 @@ export class MemoryBudget {
    */
   whenReserved(purpose: MemoryPurpose, bytes: number, onReserved: () => void): () => boolean {
     const waiter: Waiter = { purpose, bytes, onReserved }
+    const isFirst = this.#waiters.length === 0
     this.#waiters.push(waiter)
     this.#serve()
+    if (isFirst && this.#waiters.length > 0) this.onWait?.()
     return () => {
       const hadWaited = this.#waiters.remove(waiter)
       // Later requests may fit where this one did not.

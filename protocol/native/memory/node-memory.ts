@@ -73,6 +73,11 @@ export class NodeMemory {
     this.#pool.resize(this.budgetBytes - links * this.#shareBytes)
   }
 
+  /** @param onWait called when links begin to wait for room to send; it must not ask for memory */
+  watch(onWait: () => void): void {
+    this.#pool.onWait = onWait
+  }
+
   /** @param peer whose link it is: long frames are shared out among peers */
   open(peer = ''): LinkMemory {
     const link = new LinkMemory(this.#pool, this, peer)
