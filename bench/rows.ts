@@ -145,6 +145,7 @@ export const bars: readonly Bar[] = [
   { id: 'P4', row: '64KiB', subject: 'statewire-tls', against: 'raw-tls', limit: 1 },
   { id: 'P5', row: '1MiB', subject: 'statewire-tls', against: 'raw-tls', limit: 1 },
   { id: 'P6', row: 'echo', subject: 'statewire-tls', against: 'raw-tls', limit: 0.6 },
+  { id: 'P14', row: 'echo', subject: 'statewire-tls-requests', against: 'raw-tls', limit: 0.3 },
   { id: 'P11', row: 'one-way', subject: 'statewire-tls-awaited', against: 'statewire-tls', limit: 0.8 },
   { id: 'P12-8', row: 'lanes-8', subject: 'statewire-tls', against: 'statewire-tls', againstRow: 'lanes', limit: 0.8 },
   {
@@ -173,7 +174,7 @@ export function rowNamed(name: string): Row {
 }
 
 /** Subjects that run only in the rows of their own bars. */
-const variants: ReadonlySet<string> = new Set(['statewire-tls-awaited', 'raw-tls-mux'])
+const variants: ReadonlySet<string> = new Set(['statewire-tls-awaited', 'statewire-tls-requests', 'raw-tls-mux'])
 
 /**
  * Which cells exist: a row of many connections is for subjects that support it, a row beside a flood for lanes that

@@ -11,6 +11,7 @@ const loaders: Record<string, () => Promise<Subject>> = {
   'statewire-native': async () => (await import('./statewire.ts')).statewireNative,
   'statewire-tls': async () => (await import('./statewire.ts')).statewireTls,
   'statewire-tls-awaited': async () => (await import('./statewire.ts')).statewireTlsAwaited,
+  'statewire-tls-requests': async () => (await import('./statewire.ts')).statewireTlsRequests,
   'raw-tls': async () => (await import('./raw-tls.ts')).rawTls,
   'raw-tls-mux': async () => (await import('./raw-tls-mux.ts')).rawTlsMux,
   'raw-bytes': async () => (await import('./raw-view.ts')).rawBytes,
@@ -24,6 +25,7 @@ export const defaultSubjectNames: readonly string[] = [
   'raw-tls-mux',
   'statewire-tls',
   'statewire-tls-awaited',
+  'statewire-tls-requests',
 ].filter((name) => name in loaders)
 
 export const subjectNames: readonly string[] = Object.keys(loaders)

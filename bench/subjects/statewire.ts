@@ -148,3 +148,42 @@ function nativeEnds(security: 'tls' | 'plaintext'): Ends {
 export const statewireNative: Subject = subjectOf('statewire-native', () => nativeEnds('plaintext'))
 export const statewireTls: Subject = subjectOf('statewire-tls', () => nativeEnds('tls'))
 export const statewireTlsAwaited: Subject = subjectOf('statewire-tls-awaited', () => nativeEnds('tls'), true)
+
+/** Each value is a request, and its echo the answer. */
+export const statewireTlsRequests: Subject = {
+  name: 'statewire-tls-requests',
+
+  async serve(row: Row, open: (end: End) => Accept): Promise<Serving> {
+    const network = nativeEnds('tls').createServer(row.connections ?? 1)
+    let echo: Buffer | null = null
+    // The harness echoes a value within the call that accepts it.
+    const accept = open({
+      send: (_, value) => {
+        echo = value
+        return true
+      },
+      whenWritable: (resume) => resume(),
+      close: () => network.shutdown(),
+    })
+    network.onRequest('', ({ bytes }) => {
+      accept(0, bytes)
+      return echo as Buffer
+    })
+    await network.ready()
+    return { port: Number(new URL(network.url ?? '').port), close: () => network.shutdown() }
+  },
+
+  async dial(row: Row, port: number, accept: Accept): Promise<End> {
+    const { serverId, createClient } = nativeEnds('tls')
+    const network = createClient(port, row.connections ?? 1)
+    await network.ready({ peers: 'all' })
+    return {
+      send: (_, value) => {
+        void network.request(serverId, value).then(({ bytes }) => accept(0, bytes))
+        return true
+      },
+      whenWritable: (resume) => resume(),
+      close: () => network.shutdown(),
+    }
+  },
+}
