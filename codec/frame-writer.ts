@@ -121,7 +121,7 @@ export class FrameWriter {
     const lengthBytes = head.length + payload.length
     const start = this.reserve(lengthBytes)
     this.arena.set(head, start)
-    this.arena.set(payload, start + head.length)
+    if (payload.length > 0) this.arena.set(payload, start + head.length)
     return this.addedToArena(lengthBytes)
   }
 

@@ -161,12 +161,15 @@ export function decodeMessage(buffer: Buffer, start: number, end: number): Messa
 
 /** Throws as {@link decodeMessage}, and ProtocolError ERR_REQUEST_NONCE. */
 export function decodeRequest(buffer: Buffer, start: number, end: number): RequestBody {
-  const fields = start + lengthFieldLengthBytes
-  const { name, headers, bytes } = namedBody(buffer, fields + 8, end)
-  const nonce = readUint32(buffer, fields)
+  return { ...requestFields(buffer, start), ...namedBody(buffer, start + lengthFieldLengthBytes + 8, end) }
+}
+
+/** The fields of a Request before its name. Throws ProtocolError ERR_REQUEST_NONCE. */
+export function requestFields(buffer: Buffer, start: number): Pick<RequestBody, 'nonce' | 'timeLeftMs'> {
+  const nonce = readUint32(buffer, start + lengthFieldLengthBytes)
   if (nonce === 0) throw new ProtocolError('ERR_REQUEST_NONCE', 'A Request has the nonce 0.')
-  const timeLeftMs = readUint32(buffer, fields + 4)
-  return { nonce, timeLeftMs: timeLeftMs === 0 ? null : timeLeftMs, name, headers, bytes }
+  const timeLeftMs = readUint32(buffer, start + lengthFieldLengthBytes + 4)
+  return { nonce, timeLeftMs: timeLeftMs === 0 ? null : timeLeftMs }
 }
 
 /** Throws ProtocolError ERR_RESPONSE_STATUS, ERR_VALUE_TRUNCATED, ERR_MESSAGE_TOO_LONG. */
@@ -214,17 +217,40 @@ export function textOf(bytes: Buffer): string | null {
   }
 }
 
-function namedBody(buffer: Buffer, start: number, end: number): MessageBody {
+/** Where the parts of a Message or Request lie in its buffer: an object of the reader's own, filled again and again. */
+export interface NamedOffsets {
+  nameStart: number
+  /** Where the name ends. */
+  nameEnd: number
+  headersStart: number
+  /** Where the headers end and the payload begins. */
+  headersEnd: number
+}
+
+/**
+ * Finds the parts without making views. @param start of the name's length; `into` is filled. Throws ProtocolError
+ * ERR_VALUE_TRUNCATED, ERR_MESSAGE_TOO_LONG.
+ */
+export function findNamed(buffer: Buffer, start: number, end: number, into: NamedOffsets): void {
   const nameStart = start + 1
   const headersField = nameStart + buffer[start]!
   if (headersField + 2 > end) throw truncated('a name', headersField + 2 - start, end - start)
   const headersStart = headersField + 2
   const headersEnd = headersStart + checked('headers', buffer.readUInt16LE(headersField), headersLengthBytesMax)
   if (headersEnd > end) throw truncated('headers', headersEnd - start, end - start)
+  into.nameStart = nameStart
+  into.nameEnd = headersField
+  into.headersStart = headersStart
+  into.headersEnd = headersEnd
+}
+
+function namedBody(buffer: Buffer, start: number, end: number): MessageBody {
+  const at: NamedOffsets = { nameStart: 0, nameEnd: 0, headersStart: 0, headersEnd: 0 }
+  findNamed(buffer, start, end, at)
   return {
-    name: buffer.subarray(nameStart, headersField),
-    headers: buffer.subarray(headersStart, headersEnd),
-    bytes: buffer.subarray(headersEnd, end),
+    name: buffer.subarray(at.nameStart, at.nameEnd),
+    headers: buffer.subarray(at.headersStart, at.headersEnd),
+    bytes: buffer.subarray(at.headersEnd, end),
   }
 }
 

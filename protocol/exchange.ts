@@ -13,8 +13,8 @@ export interface OutgoingMessage {
   /** A MessagePack map of strings to strings, at most 8 KiB; empty for none. */
   readonly headers: Buffer
   readonly bytes: Uint8Array
-  /** The head of its frame, kept by the first link that sends it, if its memory is shared. */
-  head?: Buffer
+  /** Its frame, kept by the first link that sends it, if its memory is shared. */
+  prepared?: unknown
 }
 
 /** Who the memory of `bytes` belongs to: it is copied, taken over, or shared with other links and never changed. */

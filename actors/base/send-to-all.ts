@@ -3,6 +3,7 @@
  * Independent of: how it is sent to one peer.
  */
 import { StatewireError } from '../../codec/errors.ts'
+import { formatValue } from '../../codec/format-value.ts'
 import { checkFunction, invalid } from './checks.ts'
 
 /** Whether one peer's link accepted the message. */
@@ -32,76 +33,111 @@ const accepted: SendResult = { ok: true }
 
 /**
  * Sends to every peer at once. No peer waits for another.
- * @param send null if the peer accepted at once
+ * @param send null if the peer accepted at once; called with the place of the peer in the list
  * @throws StatewireError ERR_QUORUM, ERR_INVALID_OPTION
  */
 export async function sendToAll(
   peers: readonly string[],
   need: Need | undefined,
   call: string,
-  send: (peer: string) => Promise<void> | null,
+  send: (index: number) => Promise<void> | null,
 ): Promise<SendResults> {
   const results = new Map<string, SendResult>()
   const quorum = need === undefined ? null : new Quorum(need, peers.length, call)
-  const waiting: Promise<void>[] = []
-  let settle: () => void = () => {}
-  let fail: (error: unknown) => void = () => {}
-  const isSettled = new Promise<void>((resolve, reject) => {
-    settle = resolve
-    fail = reject
-  })
-  const came = (peer: string, result: SendResult): void => {
+  if (quorum?.isReachable === false) throw new QuorumError(results)
+  let waiting: Promise<readonly [string, SendResult]>[] | null = null
+  for (let index = 0; index < peers.length; index++) {
+    const peer = peers[index]!
+    let result: SendResult
+    try {
+      const sending = send(index)
+      if (sending !== null) {
+        waiting ??= []
+        waiting.push(resultOf(peer, sending))
+        continue
+      }
+      result = accepted
+    } catch (error) {
+      result = { ok: false, error: error as Error }
+    }
     results.set(peer, result)
-    try {
-      if (results.size === peers.length || quorum?.isDecided(results) === true) settle()
-    } catch (error) {
-      fail(error)
-    }
   }
-  for (const peer of peers) {
-    let sending: Promise<void> | null
-    try {
-      sending = send(peer)
-    } catch (error) {
-      came(peer, { ok: false, error: error as Error })
-      continue
-    }
-    if (sending === null) came(peer, accepted)
-    else
-      waiting.push(
-        sending.then(
-          () => came(peer, accepted),
-          (error: Error) => came(peer, { ok: false, error }),
-        ),
-      )
+  if (quorum?.isReached(results) === true) return waiting === null ? results : new Map(results)
+  if (waiting === null) {
+    if (quorum !== null) throw new QuorumError(results)
+    return results
   }
-  if (peers.length === 0) settle()
-  await isSettled
-  // Later results do not change what the caller has.
-  const now: SendResults = waiting.length === 0 ? results : new Map(results)
-  if (quorum !== null && !quorum.isReached(now)) throw new QuorumError(now)
-  return now
+  return settled(results, waiting, peers.length, quorum)
+}
+
+/** Later results do not change what the caller gets. */
+function settled(
+  results: Map<string, SendResult>,
+  waiting: readonly Promise<readonly [string, SendResult]>[],
+  peers: number,
+  quorum: Quorum | null,
+): Promise<SendResults> {
+  return new Promise((resolve, reject) => {
+    let isOver = false
+    const look = (): void => {
+      try {
+        // The function of the caller is asked once for each result.
+        if (quorum?.isReached(results) === true) resolve(new Map(results))
+        else if (quorum?.isLost(results) === true) reject(new QuorumError(new Map(results)))
+        else if (results.size < peers) return
+        else if (quorum === null) resolve(results)
+        else reject(new QuorumError(results))
+      } catch (error) {
+        reject(error as Error)
+      }
+      isOver = true
+    }
+    if (quorum?.isLost(results) === true) {
+      isOver = true
+      reject(new QuorumError(new Map(results)))
+    }
+    for (const one of waiting)
+      void one.then(([peer, result]) => {
+        results.set(peer, result)
+        if (!isOver) look()
+      })
+  })
+}
+
+function resultOf(peer: string, sending: Promise<void>): Promise<readonly [string, SendResult]> {
+  return sending.then(
+    () => [peer, accepted] as const,
+    (error: Error) => [peer, { ok: false, error }] as const,
+  )
 }
 
 class Quorum {
   readonly #peers: number
   /** Null if a function decides. */
   readonly #least: number | null
-  readonly isReached: (results: SendResults) => boolean
+  readonly #isEnough: ((results: SendResults) => boolean) | null
 
   /** @throws StatewireError ERR_INVALID_OPTION */
   constructor(need: Need, peers: number, call: string) {
     this.#peers = peers
-    if (peers > 0 || typeof need === 'function') enough<SendResult>(need, peers, call)
+    this.#isEnough = typeof need === 'function' ? need : null
     this.#least = typeof need === 'function' ? null : need === 'all' ? peers : need
-    const least = this.#least
-    this.isReached = typeof need === 'function' ? need : (results) => count(results, true) >= (least ?? 0)
+    if (typeof need === 'function' || need === 'all') return
+    if (!Number.isSafeInteger(need) || need < 1)
+      throw invalid(`need of ${call} must be a whole number from 1, 'all' or a function, got ${formatValue(need)}`)
   }
 
-  /** It is reached, or cannot be reached any more. */
-  isDecided(results: SendResults): boolean {
-    const isLost = this.#least !== null && count(results, false) > this.#peers - this.#least
-    return isLost || this.isReached(results)
+  get isReachable(): boolean {
+    return this.#least === null || this.#least <= this.#peers
+  }
+
+  isReached(results: SendResults): boolean {
+    if (this.#isEnough !== null) return this.#isEnough(results)
+    return results.size >= this.#least! && count(results, true) >= this.#least!
+  }
+
+  isLost(results: SendResults): boolean {
+    return this.#least !== null && count(results, false) > this.#peers - this.#least
   }
 }
 

@@ -67,6 +67,8 @@ export class Messaging {
   readonly #names = new Names()
   readonly messages: MessageHandlers
   readonly requests: RequestHandlers
+  /** Of link 0 of each peer. */
+  readonly #exchanges = new Map<string, Exchange>()
   /** Requests of this side that are not settled. */
   readonly #calls = new Set<RequestCall>()
   readonly #waiting: WaitingCall
@@ -110,12 +112,16 @@ export class Messaging {
       connectFailed: (peer, reason) => this.#connectFailed(peer, reason),
     }
     for (const peer of context.peers.ids()) this.#attach(peer)
-    context.peers.onChange({ added: ({ id }) => this.#attach(id) })
+    context.peers.onChange({
+      added: ({ id }) => this.#attach(id),
+      removed: ({ id }) => void this.#exchanges.delete(id),
+    })
   }
 
   #attach(peer: string): void {
-    const exchange = this.#exchange(peer)
+    const exchange = this.#context.baseLinks.of(peer)[0]?.state.exchange ?? null
     if (exchange === null) return
+    this.#exchanges.set(peer, exchange)
     const hold = (): HeldMessage => exchange.holdMessage()
     const receiver: ExchangeReceiver = {
       onMessage: (name, headers, bytes) => this.messages.take(peer, name, headers, bytes, hold),
@@ -127,17 +133,17 @@ export class Messaging {
   }
 
   #exchange(peer: string): Exchange | null {
-    return this.#context.baseLinks.of(peer)[0]?.state.exchange ?? null
+    return this.#exchanges.get(peer) ?? null
   }
 
   /** @throws StatewireError ERR_UNKNOWN_PEER, ERR_PEER_REMOVED, ERR_DIALECT_UNSUPPORTED, ERR_NETWORK_STOPPED */
   exchangeOf(ref: PeerRef, call: string): { readonly peer: string; readonly exchange: Exchange } {
     this.check(call)
-    const peer = peerIdOf(ref)
-    const exchange = this.#exchange(peer)
+    const peer = typeof ref === 'string' ? ref : peerIdOf(ref)
+    const exchange = this.#exchanges.get(peer)
     const { options, peers } = this.#context
-    if (exchange !== null && peers.has(peer)) {
-      this.#context.wantPeer(peer)
+    if (exchange !== undefined && peers.has(peer)) {
+      if (!exchange.isUp) this.#context.wantPeer(peer)
       return { peer, exchange }
     }
     const which = peer === options.identity ? 'this side itself' : 'not a peer of this network'
@@ -185,16 +191,17 @@ export class Messaging {
     const { messageBytesMax } = this.#context.options.limits
     if (message.bytes.length > messageBytesMax) throw tooLong(message.bytes.length, messageBytesMax, 'a message')
     const shared = { ...message, bytes: typeof bytes === 'string' ? message.bytes : Buffer.from(message.bytes) }
-    const exchanges = new Map(
-      refs.map((ref) => {
-        const { peer, exchange } = this.exchangeOf(ref, call)
-        return [peer, exchange]
-      }),
-    )
-    return sendToAll([...exchanges.keys()], need, call, (peer) => {
-      const exchange = exchanges.get(peer)!
+    const peers: string[] = []
+    const exchanges: Exchange[] = []
+    for (const ref of refs) {
+      const { peer, exchange } = this.exchangeOf(ref, call)
+      peers.push(peer)
+      exchanges.push(exchange)
+    }
+    return sendToAll(peers, need, call, (index) => {
+      const exchange = exchanges[index]!
       if (exchange.trySend(shared, 'shared')) return null
-      return this.waitToSend(peer, { signal, timeoutMs }, (resolve, reject) =>
+      return this.waitToSend(peers[index]!, { signal, timeoutMs }, (resolve, reject) =>
         exchange.waitToSend(shared, 'shared', resolve, reject),
       )
     })

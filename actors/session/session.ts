@@ -166,7 +166,8 @@ export class Session {
     const { need, ...call } = options ?? {}
     // A value that no peer can be sent is the caller's mistake, and is found before the first is sent.
     encodedLength(value)
-    return sendToAll(this.peers, need, 'broadcast', (peer) => {
+    return sendToAll(this.peers, need, 'broadcast', (index) => {
+      const peer = this.peers[index]!
       const channel = this.#channel(peer)
       if (channel.lane.end !== null) throw channel.lane.end
       if (channel.state.trySend(channel.lane, value, false, true)) return null

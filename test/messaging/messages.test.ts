@@ -261,7 +261,7 @@ describe('bad input', () => {
     ['an empty list of peers', 'ERR_INVALID_OPTION', (network) => network.multicast([], '')],
     ['a peer twice', 'ERR_INVALID_OPTION', (network, bob) => network.multicast([bob, bob], '')],
     ['null as the peers left out', 'ERR_INVALID_OPTION', (network) => network.broadcast('', { except: null as never })],
-    ['a quorum above the peers', 'ERR_INVALID_OPTION', (network) => network.broadcast('', { need: 2 })],
+    ['a quorum above the peers', 'ERR_QUORUM', (network) => network.broadcast('', { need: 2 })],
   ]
 
   it.each(cases)('%s gives %s, and the next message is sent', (_, expected, act) =>

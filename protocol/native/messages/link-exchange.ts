@@ -2,7 +2,7 @@
  * Owns: what arrives on the messages, requests and responses lanes of link 0, and what an ended epoch means for them.
  * Independent of: handlers, timers and promises; sessions, streams and sockets.
  */
-import { frameHeaderLengthBytes } from '../../../codec/constants.ts'
+import { frameHeaderLengthBytes, lengthFieldLengthBytes } from '../../../codec/constants.ts'
 import { InvalidValueError } from '../../../codec/errors.ts'
 import { decodeHeaders } from '../../../codec/headers.ts'
 import {
@@ -12,7 +12,9 @@ import {
   decodeResponse,
   encodeMessageHeader,
   textOf,
-  type MessageBody,
+  findNamed,
+  requestFields,
+  type NamedOffsets,
 } from '../../../codec/message-frames.ts'
 import { laneKindOf, messagesLane, nativeDescriptors, requestsLane } from '../../../codec/native-frames.ts'
 import type {
@@ -38,7 +40,7 @@ import { frameArrived, frameTaken, type CreditSource } from '../lanes/receiving-
 import type { LinkMemory } from '../memory/node-memory.ts'
 import { AskedRequests } from './asked-requests.ts'
 import { EpochLane } from './epoch-lane.ts'
-import { preparedFrames, type PreparedFrame } from './prepared-frames.ts'
+import { preparedFrames, sharedFrame, type PreparedFrame } from './prepared-frames.ts'
 import { ServedRequests, tooLongCode } from './served-requests.ts'
 import { TooLongFrames, type TooLongFrame } from './too-long-frames.ts'
 
@@ -73,6 +75,8 @@ export class LinkExchange implements Exchange, LaneKindHandler {
   #receiver: ExchangeReceiver | null = null
   #lastName: { readonly bytes: Buffer; readonly text: string } = { bytes: nothing, text: '' }
   readonly #tooLong: TooLongFrames
+  /** Where the parts of the frame lie that is being read. */
+  readonly #at: NamedOffsets = { nameStart: 0, nameEnd: 0, headersStart: 0, headersEnd: 0 }
   #carriedFrames = 0
   /** Set while `onMessage` runs. */
   #arriving: Arrived | null = null
@@ -118,11 +122,14 @@ export class LinkExchange implements Exchange, LaneKindHandler {
   }
 
   #prepared(message: OutgoingMessage, ownership: Ownership): PreparedFrame {
+    if (message.prepared !== undefined) return message.prepared as PreparedFrame
     const { name, headers, bytes } = message
     this.#checkBody(bytes, 'a message')
-    const head = message.head ?? encodeMessageHeader({ name, headers, payloadLengthBytes: bytes.length })
-    if (ownership === 'shared') message.head = head
-    return { head, payload: bytes, ownership }
+    const head = encodeMessageHeader({ name, headers, payloadLengthBytes: bytes.length })
+    if (ownership !== 'shared') return { head, payload: bytes, ownership }
+    const frame = sharedFrame(head, bytes)
+    message.prepared = frame
+    return frame
   }
 
   request(request: OutgoingRequest): SentRequest {
@@ -232,15 +239,14 @@ export class LinkExchange implements Exchange, LaneKindHandler {
     nowMs: number,
   ): void {
     this.#carriedFrames++
-    if (descriptor === nativeDescriptors.Message)
-      this.#onMessage(decodeMessage(buffer, bodyStart, bodyEnd), arrived, nowMs)
-    else if (descriptor === nativeDescriptors.Request)
-      this.#onRequest(decodeRequest(buffer, bodyStart, bodyEnd), arrived, nowMs)
+    if (descriptor === nativeDescriptors.Message) this.#onMessage(buffer, bodyStart, bodyEnd, arrived, nowMs)
+    else if (descriptor === nativeDescriptors.Request) this.#onRequest(buffer, bodyStart, bodyEnd, arrived, nowMs)
     else this.#onResponse(decodeResponse(buffer, bodyStart, bodyEnd), arrived)
   }
 
-  #onMessage(body: MessageBody, arrived: Arrived, nowMs: number): void {
-    const content = this.#contentOf(body, 'message')
+  #onMessage(buffer: Buffer, bodyStart: number, bodyEnd: number, arrived: Arrived, nowMs: number): void {
+    findNamed(buffer, bodyStart + lengthFieldLengthBytes, bodyEnd, this.#at)
+    const content = this.#contentAt(buffer, bodyEnd, 'message')
     const receiver = this.#receiver
     if (typeof content === 'string' || receiver === null) {
       this.#options.counters.framesDropped++
@@ -252,24 +258,27 @@ export class LinkExchange implements Exchange, LaneKindHandler {
     this.#arriving = arrived
     this.#isHeld = false
     const { window } = arrived.lane
-    const isHandled = receiver.onMessage(content.name, content.headers, own(body.bytes, arrived))
+    const bytes = ownPart(buffer, this.#at.headersEnd, bodyEnd, arrived)
+    const isHandled = receiver.onMessage(this.#lastName.text, content, bytes)
     if (!isHandled) this.#options.counters.framesDropped++
     this.#arriving = null
     if (!this.#isHeld) this.#taken(arrived, window)
   }
 
-  #onRequest(body: ReturnType<typeof decodeRequest>, arrived: Arrived, nowMs: number): void {
-    const request = this.#served.arrived({ nonce: body.nonce, timeLeftMs: body.timeLeftMs, arrivedAtMs: nowMs })
+  #onRequest(buffer: Buffer, bodyStart: number, bodyEnd: number, arrived: Arrived, nowMs: number): void {
+    const { nonce, timeLeftMs } = requestFields(buffer, bodyStart)
+    findNamed(buffer, bodyStart + lengthFieldLengthBytes + 8, bodyEnd, this.#at)
+    const request = this.#served.arrived({ nonce, timeLeftMs, arrivedAtMs: nowMs })
     const { window } = arrived.lane
-    const content = this.#contentOf(body, 'request')
+    const content = this.#contentAt(buffer, bodyEnd, 'request')
     if (typeof content === 'string') {
       this.#options.guard.answer(nowMs)
       request.fail('refused', content.startsWith('longer') ? tooLongCode : 'malformed', content)
     } else if (this.#receiver === null) request.fail('no-handler', '', 'this side serves no requests')
     else {
-      request.name = content.name
-      request.headers = content.headers
-      request.bytes = own(body.bytes, arrived)
+      request.name = this.#lastName.text
+      request.headers = content
+      request.bytes = ownPart(buffer, this.#at.headersEnd, bodyEnd, arrived)
       this.#receiver.onRequest(request)
     }
     this.#taken(arrived, window)
@@ -304,27 +313,28 @@ export class LinkExchange implements Exchange, LaneKindHandler {
     }
   }
 
-  /** @returns why the frame is refused, as text */
-  #contentOf(
-    { name, headers, bytes }: MessageBody,
-    what: string,
-  ): { readonly name: string; readonly headers: ReadonlyMap<string, string> } | string {
+  /** @returns the headers, with the name in `#lastName`; or why the frame is refused, as text */
+  #contentAt(buffer: Buffer, bodyEnd: number, what: string): ReadonlyMap<string, string> | string {
+    const { nameStart, nameEnd, headersStart, headersEnd } = this.#at
     const { messageBytesMax } = this.#options
-    if (bytes.length > messageBytesMax) return tooLongText(bytes.length, messageBytesMax)
-    const text = this.#nameOf(name)
-    if (text === null) return `the name of the ${what} is not UTF-8`
-    const decoded = decodeHeaders(headers)
-    return decoded === null
-      ? `the headers of the ${what} are not a map of strings to strings`
-      : { name: text, headers: decoded }
+    if (bodyEnd - headersEnd > messageBytesMax) return tooLongText(bodyEnd - headersEnd, messageBytesMax)
+    if (!this.#isLastName(buffer, nameStart, nameEnd)) {
+      const bytes = Buffer.from(buffer.subarray(nameStart, nameEnd))
+      const text = textOf(bytes)
+      if (text === null) return `the name of the ${what} is not UTF-8`
+      this.#lastName = { bytes, text }
+    }
+    if (headersStart === headersEnd) return noHeaders
+    const headers = decodeHeaders(buffer.subarray(headersStart, headersEnd))
+    return headers ?? `the headers of the ${what} are not a map of strings to strings`
   }
 
-  /** Most frames have the name of the one before. */
-  #nameOf(name: Buffer): string | null {
-    if (name.equals(this.#lastName.bytes)) return this.#lastName.text
-    const text = textOf(name)
-    if (text !== null) this.#lastName = { bytes: Buffer.from(name), text }
-    return text
+  /** Most frames have the name of the one before: no view, and no text, is made of it. */
+  #isLastName(buffer: Buffer, start: number, end: number): boolean {
+    const { bytes } = this.#lastName
+    if (bytes.length !== end - start) return false
+    for (let at = 0; at < bytes.length; at++) if (bytes[at] !== buffer[start + at]) return false
+    return true
   }
 
   /** @param window of the lane when the frame arrived: what is taken in a later epoch gives no credit */
@@ -384,6 +394,19 @@ export class LinkExchange implements Exchange, LaneKindHandler {
 function own(bytes: Buffer, { frame }: Arrived): Buffer {
   return frame === null ? Buffer.from(bytes) : bytes
 }
+
+/** As {@link own}, without a view of the frame. */
+function ownPart(buffer: Buffer, start: number, end: number, { frame }: Arrived): Buffer {
+  if (frame !== null) return buffer.subarray(start, end)
+  const copy = Buffer.allocUnsafe(end - start)
+  if (copy.length > loopCopyLimitBytes) buffer.copy(copy, 0, start, end)
+  else for (let at = 0; at < copy.length; at++) copy[at] = buffer[start + at]!
+  return copy
+}
+
+/** Up to this length a loop copies faster than `copy`, which makes a view first. */
+const loopCopyLimitBytes = 128
+const noHeaders: ReadonlyMap<string, string> = new Map()
 
 function tooLongText(lengthBytes: number, mostBytes: number): string {
   return `longer than this side takes: ${lengthBytes} bytes, and limits.messageBytesMax is ${mostBytes}`

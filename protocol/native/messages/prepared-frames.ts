@@ -19,6 +19,15 @@ export interface PreparedFrame {
   readonly refresh?: (() => void) | undefined
 }
 
+/** A frame that several links send: a short one is laid out once, a longer one keeps its payload where it is. */
+export function sharedFrame(head: Buffer, payload: Uint8Array): PreparedFrame {
+  return payload.length < largeFrameThresholdBytes - head.length
+    ? { head: Buffer.concat([head, payload]), payload: nothing, ownership: 'shared' }
+    : { head, payload, ownership: 'shared' }
+}
+
+const nothing = new Uint8Array(0)
+
 export const preparedFrames: FrameEncoder<PreparedFrame> = {
   lengthBytes: ({ head, payload }) => head.length + payload.length,
   write: (writer, _lane, frame) =>
