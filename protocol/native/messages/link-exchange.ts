@@ -4,17 +4,13 @@
  */
 import { frameHeaderLengthBytes, lengthFieldLengthBytes } from '../../../codec/constants.ts'
 import { InvalidValueError } from '../../../codec/errors.ts'
-import { decodeHeaders } from '../../../codec/headers.ts'
 import {
   decodeCancel,
   decodeMessage,
   decodeRequest,
   decodeResponse,
   encodeMessageHeader,
-  textOf,
-  findNamed,
   requestFields,
-  type NamedOffsets,
 } from '../../../codec/message-frames.ts'
 import { laneKindOf, messagesLane, nativeDescriptors, requestsLane } from '../../../codec/native-frames.ts'
 import type {
@@ -40,6 +36,7 @@ import { frameArrived, frameTaken, type CreditSource } from '../lanes/receiving-
 import type { LinkMemory } from '../memory/node-memory.ts'
 import { AskedRequests } from './asked-requests.ts'
 import { EpochLane } from './epoch-lane.ts'
+import { NamedFrames, tooLongText } from './named-frames.ts'
 import { preparedFrames, sharedFrame, type PreparedFrame } from './prepared-frames.ts'
 import { ServedRequests, tooLongCode } from './served-requests.ts'
 import { TooLongFrames, type TooLongFrame } from './too-long-frames.ts'
@@ -73,10 +70,8 @@ export class LinkExchange implements Exchange, LaneKindHandler {
   readonly #asked: AskedRequests
   readonly #served: ServedRequests
   #receiver: ExchangeReceiver | null = null
-  #lastName: { readonly bytes: Buffer; readonly text: string } = { bytes: nothing, text: '' }
   readonly #tooLong: TooLongFrames
-  /** Where the parts of the frame lie that is being read. */
-  readonly #at: NamedOffsets = { nameStart: 0, nameEnd: 0, headersStart: 0, headersEnd: 0 }
+  readonly #named: NamedFrames
   #carriedFrames = 0
   /** Set while `onMessage` runs. */
   #arriving: Arrived | null = null
@@ -87,6 +82,7 @@ export class LinkExchange implements Exchange, LaneKindHandler {
     this.#messages = new EpochLane(messagesLane, options.memory)
     this.#asked = new AskedRequests(options.outbox, options.memory)
     this.#served = new ServedRequests(options.outbox, options.memory)
+    this.#named = new NamedFrames(options.messageBytesMax)
     this.#tooLong = new TooLongFrames(options.maxMessageLengthBytes, options.messageBytesMax)
   }
 
@@ -245,8 +241,7 @@ export class LinkExchange implements Exchange, LaneKindHandler {
   }
 
   #onMessage(buffer: Buffer, bodyStart: number, bodyEnd: number, arrived: Arrived, nowMs: number): void {
-    findNamed(buffer, bodyStart + lengthFieldLengthBytes, bodyEnd, this.#at)
-    const content = this.#contentAt(buffer, bodyEnd, 'message')
+    const content = this.#named.read(buffer, bodyStart + lengthFieldLengthBytes, bodyEnd, 'message')
     const receiver = this.#receiver
     if (typeof content === 'string' || receiver === null) {
       this.#options.counters.framesDropped++
@@ -258,8 +253,8 @@ export class LinkExchange implements Exchange, LaneKindHandler {
     this.#arriving = arrived
     this.#isHeld = false
     const { window } = arrived.lane
-    const bytes = ownPart(buffer, this.#at.headersEnd, bodyEnd, arrived)
-    const isHandled = receiver.onMessage(this.#lastName.text, content, bytes)
+    const bytes = this.#named.payload(buffer, bodyEnd, arrived.frame !== null)
+    const isHandled = receiver.onMessage(this.#named.name, content, bytes)
     if (!isHandled) this.#options.counters.framesDropped++
     this.#arriving = null
     if (!this.#isHeld) this.#taken(arrived, window)
@@ -267,18 +262,17 @@ export class LinkExchange implements Exchange, LaneKindHandler {
 
   #onRequest(buffer: Buffer, bodyStart: number, bodyEnd: number, arrived: Arrived, nowMs: number): void {
     const { nonce, timeLeftMs } = requestFields(buffer, bodyStart)
-    findNamed(buffer, bodyStart + lengthFieldLengthBytes + 8, bodyEnd, this.#at)
     const request = this.#served.arrived({ nonce, timeLeftMs, arrivedAtMs: nowMs })
     const { window } = arrived.lane
-    const content = this.#contentAt(buffer, bodyEnd, 'request')
+    const content = this.#named.read(buffer, bodyStart + lengthFieldLengthBytes + 8, bodyEnd, 'request')
     if (typeof content === 'string') {
       this.#options.guard.answer(nowMs)
       request.fail('refused', content.startsWith('longer') ? tooLongCode : 'malformed', content)
     } else if (this.#receiver === null) request.fail('no-handler', '', 'this side serves no requests')
     else {
-      request.name = this.#lastName.text
+      request.name = this.#named.name
       request.headers = content
-      request.bytes = ownPart(buffer, this.#at.headersEnd, bodyEnd, arrived)
+      request.bytes = this.#named.payload(buffer, bodyEnd, arrived.frame !== null)
       this.#receiver.onRequest(request)
     }
     this.#taken(arrived, window)
@@ -286,7 +280,7 @@ export class LinkExchange implements Exchange, LaneKindHandler {
 
   #onResponse(response: ReturnType<typeof decodeResponse>, arrived: Arrived): void {
     const { window } = arrived.lane
-    const bytes = own(response.bytes, arrived)
+    const bytes = arrived.frame === null ? Buffer.from(response.bytes) : response.bytes
     const { messageBytesMax } = this.#options
     const isTooLong = bytes.length > messageBytesMax
     const taken = isTooLong
@@ -311,30 +305,6 @@ export class LinkExchange implements Exchange, LaneKindHandler {
       const { nonce } = decodeResponse(first, 1, first.length)
       this.#asked.onResponse(tooLongResponse(nonce, messageBytesMax), nothing)
     }
-  }
-
-  /** @returns the headers, with the name in `#lastName`; or why the frame is refused, as text */
-  #contentAt(buffer: Buffer, bodyEnd: number, what: string): ReadonlyMap<string, string> | string {
-    const { nameStart, nameEnd, headersStart, headersEnd } = this.#at
-    const { messageBytesMax } = this.#options
-    if (bodyEnd - headersEnd > messageBytesMax) return tooLongText(bodyEnd - headersEnd, messageBytesMax)
-    if (!this.#isLastName(buffer, nameStart, nameEnd)) {
-      const bytes = Buffer.from(buffer.subarray(nameStart, nameEnd))
-      const text = textOf(bytes)
-      if (text === null) return `the name of the ${what} is not UTF-8`
-      this.#lastName = { bytes, text }
-    }
-    if (headersStart === headersEnd) return noHeaders
-    const headers = decodeHeaders(buffer.subarray(headersStart, headersEnd))
-    return headers ?? `the headers of the ${what} are not a map of strings to strings`
-  }
-
-  /** Most frames have the name of the one before: no view, and no text, is made of it. */
-  #isLastName(buffer: Buffer, start: number, end: number): boolean {
-    const { bytes } = this.#lastName
-    if (bytes.length !== end - start) return false
-    for (let at = 0; at < bytes.length; at++) if (bytes[at] !== buffer[start + at]) return false
-    return true
   }
 
   /** @param window of the lane when the frame arrived: what is taken in a later epoch gives no credit */
@@ -388,28 +358,6 @@ export class LinkExchange implements Exchange, LaneKindHandler {
     for (const lane of this.lanes) this.#options.longFrames.laneEnded(lane)
     this.#receiver = null
   }
-}
-
-/** The payload in memory that nothing else uses. The block of a long frame belongs to it. */
-function own(bytes: Buffer, { frame }: Arrived): Buffer {
-  return frame === null ? Buffer.from(bytes) : bytes
-}
-
-/** As {@link own}, without a view of the frame. */
-function ownPart(buffer: Buffer, start: number, end: number, { frame }: Arrived): Buffer {
-  if (frame !== null) return buffer.subarray(start, end)
-  const copy = Buffer.allocUnsafe(end - start)
-  if (copy.length > loopCopyLimitBytes) buffer.copy(copy, 0, start, end)
-  else for (let at = 0; at < copy.length; at++) copy[at] = buffer[start + at]!
-  return copy
-}
-
-/** Up to this length a loop copies faster than `copy`, which makes a view first. */
-const loopCopyLimitBytes = 128
-const noHeaders: ReadonlyMap<string, string> = new Map()
-
-function tooLongText(lengthBytes: number, mostBytes: number): string {
-  return `longer than this side takes: ${lengthBytes} bytes, and limits.messageBytesMax is ${mostBytes}`
 }
 
 function tooLongResponse(nonce: number, mostBytes: number): ReturnType<typeof decodeResponse> {
