@@ -19,6 +19,7 @@ const keptElsewhere = new Set([
   'urlsPerPeerMax',
   'readBufferBytesMin',
   'readBufferBytesMax',
+  'unreadBytesMax',
   'unixPathBytesMax',
   'maxTimerMs',
   'staleBootIdMax',

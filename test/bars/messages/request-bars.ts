@@ -37,9 +37,9 @@ export async function requestsWhileSocketsDie({ isQuick, progress }: BarContext)
     return bytes
   })
   let kills = 0
-  let isOver = false
+  const over = new AbortController()
   const killing = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       await pause(killEveryMs)
       for (const pipe of transport.pipes) {
         pipe.destroy()
@@ -64,7 +64,7 @@ export async function requestsWhileSocketsDie({ isQuick, progress }: BarContext)
   }
   await Promise.all(Array.from({ length: inFlight }, worker))
   const seconds = (performance.now() - startedAtMs) / 1000
-  isOver = true
+  over.abort()
   await killing
   await Promise.all([client.shutdown(), server.shutdown()])
   const once = ran.reduce((sum, times) => sum + Number(times === 1), 0)
