@@ -1,6 +1,7 @@
 /**
- * Owns: B3: requests while sockets are destroyed: each handler runs exactly once and every request is answered. B4: with
- * processes that are killed: a request that was not sent never ran, and one with an unknown outcome ran at most once.
+ * Owns: B3: requests while sockets are destroyed: each handler runs exactly once and every request is answered.
+ * B4: with processes that are killed: a request that was not sent never ran, and one with an unknown outcome ran at
+ * most once.
  * Independent of: how a request travels.
  */
 import { fork } from 'node:child_process'
