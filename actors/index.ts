@@ -46,13 +46,9 @@ export type { PeerReply, RequestAnyOptions, RequestManyOptions } from './messagi
 export { defineService, ServiceValidationError } from './services/define-service.ts'
 export type { FieldIssue, MethodDefinition, Methods, ServiceDefinition } from './services/define-service.ts'
 export type { MethodFigures } from './services/call-figures.ts'
-export type {
-  Client,
-  Implementation,
-  ServiceCallOptions,
-  ServiceContext,
-  ServiceInfo,
-} from './services/service-calls.ts'
+export type { Implementation, ServiceContext } from './services/implementation.ts'
+export type { Client, ServiceCallOptions } from './services/service-calls.ts'
+export type { ServiceInfo } from './services/service-list.ts'
 export type { StandardSchema } from './services/standard-schema.ts'
 export { ControlChannel } from './session/control-channel.ts'
 export { PeerConnectionBuilder, PeerConnections, Reconnector, TcpNetworkHandle } from './network/builder.ts'

@@ -85,7 +85,7 @@ export interface NativeConfig extends CommonConfig {
   readonly memoryBudgetBytes?: number | undefined
   /**
    * Whether a peer may use a request of the runtime, whose name begins with `statewire/`, such as `statewire/services`.
-   * Every peer may by default.
+   * Every peer may by default. Only `true` permits it: an error or a promise does not.
    */
   readonly permit?: ((peer: string, name: string) => boolean) | undefined
 }

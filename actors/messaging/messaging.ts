@@ -102,7 +102,7 @@ export class Messaging {
       wheel: context.wheel,
       requestsMax: limits.requestsMax,
       messageBytesMax: limits.messageBytesMax,
-      permit: (peer, name) => context.options.permit?.(peer, name) ?? true,
+      permit: (peer, name) => context.options.permit === null || context.options.permit(peer, name),
       onFailed,
     })
     this.#waiting = {

@@ -22,8 +22,17 @@ export interface RequestHandlersOptions {
   /** The longest answer. */
   readonly messageBytesMax: number
   onFailed(peer: string, name: string, error: unknown): void
-  /** Whether the peer may ask for this name of the runtime. */
-  permit(peer: string, name: string): boolean
+  /** Whether the peer may ask for this name of the runtime: only `true` permits it. */
+  permit(peer: string, name: string): unknown
+}
+
+/** The request itself is wrong: it is answered as failed, with this code, and is not reported as a failure here. */
+export class CallerFault extends Error {
+  readonly code: string
+  constructor(code: string, message: string) {
+    super(message)
+    this.code = code
+  }
 }
 
 /** What a handler gets. `signal`, `deadline` and `headers` are made when they are read. */
@@ -179,10 +188,14 @@ export class RequestHandlers {
     else this.#answered(entry, context, request, result)
   }
 
-  /** An error in the application's function does not permit anything. */
+  /** Neither an error in the application's function nor a promise permits anything. */
   #isPermitted(peer: string, name: string): boolean {
     try {
-      return this.#options.permit(peer, name)
+      const answer = this.#options.permit(peer, name)
+      if (typeof answer === 'boolean') return answer
+      // Nobody waits for it: without this, its rejection would end the process.
+      if (answer instanceof Promise) answer.catch(() => {})
+      throw new StatewireError('ERR_HANDLER_FAILED', `permit must return true or false, got ${formatValue(answer)}`)
     } catch (error) {
       this.#options.onFailed(peer, name, error)
       return false
@@ -241,7 +254,7 @@ export class RequestHandlers {
     data?: Uint8Array,
   ): void {
     request.fail('failed', code, messageOf(error), data)
-    this.#options.onFailed(peer, name, error)
+    if (!(error instanceof CallerFault)) this.#options.onFailed(peer, name, error)
   }
 
   end(): void {

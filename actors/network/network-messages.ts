@@ -4,7 +4,9 @@
  */
 import type { CallOptions } from '../base/bounded.ts'
 import type { Methods, ServiceDefinition } from '../services/define-service.ts'
-import type { Client, Implementation, ServiceInfo } from '../services/service-calls.ts'
+import type { Implementation } from '../services/implementation.ts'
+import type { Client } from '../services/service-calls.ts'
+import type { ServiceInfo } from '../services/service-list.ts'
 import type { PeerRef } from '../base/peer-ref.ts'
 import { peerIdOf } from '../base/peer-ref.ts'
 import { checkCall } from '../base/checks.ts'
@@ -147,7 +149,9 @@ export abstract class NetworkMessages {
   }
 
   /**
-   * Serves a typed service. Inputs and outputs are checked against its schemas at both sides.
+   * Serves a typed service. Inputs and outputs are checked against its schemas at both sides, and sent as they were
+   * passed or returned: each side applies the conversions of its own schema. The implementation may be an instance of a
+   * class.
    *
    * ```ts
    * network.serve(blocks, { get: async ({ height }, { peer, signal }) => store.read(height, { signal }) })
@@ -180,7 +184,8 @@ export abstract class NetworkMessages {
 
   /**
    * Asks a peer which services it serves, with figures of each method.
-   * @throws RequestError as {@link request}; ERR_REFUSED if the peer does not permit it
+   * @throws RequestError as {@link request}; ERR_REFUSED if the peer does not permit it; ServiceValidationError
+   *   ERR_SERVICE_VALUE if its answer is not a list of services
    */
   services(peer: PeerRef, options?: CallOptions): Promise<readonly ServiceInfo[]> {
     return this.internals.serviceCalls.services(peer, options)

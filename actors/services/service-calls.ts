@@ -2,38 +2,31 @@
  * Owns: serving typed services, calling them, and saying which are served.
  * Independent of: how requests travel (../messaging/).
  */
-import { StatewireError } from '../../codec/errors.ts'
+import { ProtocolError, StatewireError } from '../../codec/errors.ts'
 import { formatValue } from '../../codec/format-value.ts'
 import { checkMsgPack, decodeCheckedMsgPack } from '../../codec/msgpack-decode.ts'
 import { encodeMsgPack } from '../../codec/msgpack-encode.ts'
 import type { MsgPackData } from '../../codec/values.ts'
-import { checkCall, checkFunction, checkNames, checkObject } from '../base/checks.ts'
+import { checkCall } from '../base/checks.ts'
 import type { CallOptions } from '../base/bounded.ts'
 import type { PeerRef } from '../base/peer-ref.ts'
 import { reservedPrefix } from '../messaging/content.ts'
 import type { Headers } from '../messaging/content.ts'
 import type { Messaging } from '../messaging/messaging.ts'
+import { CallerFault } from '../messaging/request-handlers.ts'
 import type { RequestContext, RequestHandlerOptions } from '../messaging/request-handlers.ts'
 import { CallFigures } from './call-figures.ts'
-import type { MethodFigures } from './call-figures.ts'
 import { defineService, requestName, ServiceValidationError, validated } from './define-service.ts'
 import type { MethodDefinition, Methods, ServiceDefinition } from './define-service.ts'
+import { functionsOf } from './implementation.ts'
+import type { Implementation, MethodFunction } from './implementation.ts'
+import { serviceListOf } from './service-list.ts'
+import type { ServiceInfo } from './service-list.ts'
 import type { InputOf, OutputOf } from './standard-schema.ts'
 
 /** The built-in request that lists the services of a peer. */
 const listName = `${reservedPrefix}services`
 const versionHeader = 'service-version'
-
-/** What an implementation gets beside the input. */
-export type ServiceContext = Pick<RequestContext, 'peer' | 'headers' | 'signal' | 'deadline'>
-
-/** One function for each method: it gets the checked input, and returns what the output schema accepts. */
-export type Implementation<M extends Methods> = {
-  readonly [Name in keyof M]: (
-    input: OutputOf<M[Name]['input']>,
-    context: ServiceContext,
-  ) => InputOf<M[Name]['output']> | Promise<InputOf<M[Name]['output']>>
-}
 
 export interface ServiceCallOptions extends CallOptions {
   readonly headers?: Headers | undefined
@@ -46,13 +39,6 @@ export type Client<M extends Methods> = {
       ? [input?: InputOf<M[Name]['input']>, options?: ServiceCallOptions]
       : [input: InputOf<M[Name]['input']>, options?: ServiceCallOptions]
   ) => Promise<OutputOf<M[Name]['output']>>
-}
-
-/** A service that a peer serves. */
-export interface ServiceInfo {
-  readonly name: string
-  readonly version: string
-  readonly methods: readonly MethodFigures[]
 }
 
 interface Served {
@@ -80,9 +66,7 @@ export class ServiceCalls {
     const definition = defineService(service)
     checkCall(options, 'serve', ['concurrency'])
     const { name, methods } = definition
-    const functions = checkObject(implementation, `the implementation of ${name}`)
-    checkNames(functions, Object.keys(methods), `a method of ${name}`)
-    for (const method of Object.keys(methods)) checkFunction(functions[method], `${name}.${method}`)
+    const functions = functionsOf(definition, implementation)
     if (this.#served.has(name))
       throw new StatewireError('ERR_HANDLER_EXISTS', `service ${name} is served already; stop that first`)
     const figures = new Map(Object.keys(methods).map((method) => [method, new CallFigures(method)]))
@@ -94,7 +78,7 @@ export class ServiceCalls {
     const served: Served = { definition, figures }
     try {
       for (const [method, schemas] of Object.entries(methods) as [string, MethodDefinition][]) {
-        const run = functions[method] as (input: unknown, context: ServiceContext) => unknown
+        const run = functions.get(method)!
         const handle = (request: RequestContext): Promise<Buffer> =>
           this.#measured(figures.get(method)!, () => answer(definition, method, schemas, run, request))
         removals.push(this.#messaging.requests.add(requestName(name, method), handle, options))
@@ -144,19 +128,21 @@ export class ServiceCalls {
     const { name, version, method, schemas } = target
     const where = requestName(name, method)
     checkCall(options, where, ['signal', 'timeoutMs', 'headers'])
+    // Encoded first: what is sent is the input as it is now, and not what its schema makes of it.
+    const body = encode(input, `the input of ${where}`)
     await validated(schemas.input, input, where, 'input')
-    const { bytes } = await this.#messaging.request(peer, encode(input, `the input of ${where}`), {
+    const { bytes } = await this.#messaging.request(peer, body, {
       ...options,
       name: where,
       headers: { ...options?.headers, [versionHeader]: version },
     })
-    return validated(schemas.output, decode(bytes), where, 'output')
+    return validated(schemas.output, decode(bytes, where, 'output'), where, 'output')
   }
 
   async services(peer: PeerRef, options?: CallOptions): Promise<readonly ServiceInfo[]> {
     checkCall(options, 'services')
     const { bytes } = await this.#messaging.begin(peer, '', { ...options, name: listName }, true).promise
-    return decode(bytes) as unknown as readonly ServiceInfo[]
+    return serviceListOf(decode(bytes, listName, 'output'), listName)
   }
 
   #list(): MsgPackData {
@@ -169,43 +155,42 @@ export class ServiceCalls {
   }
 }
 
-/** An error of the service itself reaches the caller with its code. */
-class ServiceFailure extends Error {
-  readonly code: string
-  constructor(code: string, message: string) {
-    super(message)
-    this.code = code
-  }
+/** The method returned what cannot be sent. Its code reaches the caller. */
+class InvalidOutput extends Error {
+  readonly code = 'invalid-output'
 }
 
 async function answer(
   { name, version }: ServiceDefinition,
   method: string,
   schemas: MethodDefinition,
-  run: (input: unknown, context: ServiceContext) => unknown,
+  run: MethodFunction,
   request: RequestContext,
 ): Promise<Buffer> {
   const where = requestName(name, method)
   const asked = request.headers[versionHeader] ?? ''
   if (majorOf(asked) !== majorOf(version))
-    throw new ServiceFailure(
+    throw new CallerFault(
       'service-version',
       `${name} is served in version ${version}, and was called in ${asked === '' ? 'no version' : asked}: the major ` +
         'versions must be the same',
     )
   let input: unknown
   try {
-    input = await validated(schemas.input, decode(request.bytes), where, 'input')
+    input = await validated(schemas.input, decode(request.bytes, where, 'input'), where, 'input')
   } catch (error) {
     if (!(error instanceof ServiceValidationError)) throw error
-    throw new ServiceFailure('invalid-input', error.message)
+    throw new CallerFault('invalid-input', error.message)
   }
   const output = await run(input, request)
   try {
-    return encode(await validated(schemas.output, output, where, 'output'), `the output of ${where}`)
+    // Encoded first: the caller gets what the method returned, and applies the conversions of its own schema.
+    const body = encode(output, `the output of ${where}`)
+    await validated(schemas.output, output, where, 'output')
+    return body
   } catch (error) {
-    if (!(error instanceof ServiceValidationError)) throw error
-    throw new ServiceFailure('invalid-output', error.message)
+    if (!(error instanceof ServiceValidationError) && !(error instanceof UnfitValue)) throw error
+    throw new InvalidOutput(error.message, { cause: error })
   }
 }
 
@@ -213,23 +198,35 @@ function majorOf(version: string): string {
   return version.split('.')[0] ?? ''
 }
 
-/** @throws StatewireError ERR_INVALID_VALUE for a value that MessagePack does not have */
-function encode(value: unknown, what: string): Buffer {
-  if (value === undefined) return encodeMsgPack(null)
-  try {
-    return encodeMsgPack(value as MsgPackData)
-  } catch (error) {
-    throw invalidValue(what, error)
+/** A value that MessagePack does not have. */
+class UnfitValue extends StatewireError {
+  constructor(what: string, cause: unknown) {
+    const message = cause instanceof Error ? cause.message.replace('MsgPack.value', what) : formatValue(cause)
+    super('ERR_INVALID_VALUE', message, { cause })
   }
 }
 
-function invalidValue(what: string, error: unknown): StatewireError {
-  const message = error instanceof Error ? error.message.replace('MsgPack.value', what) : formatValue(error)
-  return new StatewireError('ERR_INVALID_VALUE', message, { cause: error })
+/**
+ * No bytes are undefined, which MessagePack does not have.
+ * @throws StatewireError ERR_INVALID_VALUE for a value that MessagePack does not have
+ */
+function encode(value: unknown, what: string): Buffer {
+  if (value === undefined) return Buffer.alloc(0)
+  try {
+    return encodeMsgPack(value as MsgPackData)
+  } catch (error) {
+    throw new UnfitValue(what, error)
+  }
 }
 
-/** @throws ProtocolError for bytes that are not MessagePack */
-function decode(bytes: Buffer): unknown {
-  checkMsgPack(bytes, 0, bytes.length)
+/** @throws ServiceValidationError for bytes that are not MessagePack */
+function decode(bytes: Buffer, where: string, part: 'input' | 'output'): unknown {
+  if (bytes.length === 0) return undefined
+  try {
+    checkMsgPack(bytes, 0, bytes.length)
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error
+    throw new ServiceValidationError(where, [{ field: part, message: `is not MessagePack: ${error.message}` }])
+  }
   return decodeCheckedMsgPack(bytes, 0)
 }
