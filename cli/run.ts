@@ -38,12 +38,12 @@ statewire peer --config FILE [--control SOCKET] [--json] [--verbose]
   Runs one peer until Ctrl-C, SIGTERM or the command shutdown, and prints what happens to it.
 
   --config FILE     JSON with key (the path of a key file), listen, peers, and options of createNetwork:
-                    {"key": "a.pem", "listen": "tls://0.0.0.0:15600", "peers": [{"id": "…", "urls": "tls://…"}]}
+                    {"key": "a.pem", "listen": "tls://0.0.0.0:15600", "peers": [{"id": "ID52", "urls": "tls://HOST:PORT"}]}
   --control SOCKET  the control socket, which only its owner may use; FILE with .sock by default
   --json            print events as JSON lines, and nothing else
   --verbose         print every event
 
-statewire ctl COMMAND [name=value …] --config FILE | --control SOCKET
+statewire ctl COMMAND [name=value ...] --config FILE | --control SOCKET
 
   Sends a command to a running peer and prints its answer. The socket takes one JSON object a line as well.
 
