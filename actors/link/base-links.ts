@@ -79,7 +79,7 @@ export class BaseLinks {
   }
 
   /**
-   * Calls back when a link becomes ready or stops being ready, or a peer is removed.
+   * Calls back when a link becomes ready or stops being ready, a peer is removed, or the network ends.
    * @returns a function that removes the callback
    */
   watch(watcher: () => void): () => void {
@@ -94,6 +94,7 @@ export class BaseLinks {
   /** The network has ended, so the lanes of all links end with this error. */
   close(error: Error): void {
     for (const links of this.#links.values()) for (const { state } of links) state.close(error)
+    for (const watcher of this.#watchers) watcher()
   }
 
   /**

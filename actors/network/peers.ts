@@ -266,7 +266,7 @@ export class Peers implements PeerControl {
   }
 
   #isAnyUp(peer: string): boolean {
-    return this.#services.baseLinks.of(peer).some(({ state }) => state.isConnected)
+    return this.#services.baseLinks.of(peer).some(({ state }) => state.isConnected && state.end === null)
   }
 
   remove(handle: Peer, options: DrainOptions = {}): Promise<DrainReport> {

@@ -59,6 +59,8 @@ class PoolBody implements Body {
   }
 
   add(event: { spec: ChildSpec }): void {
+    // A peer that was removed and is added again: its old actor may still wait for an answer to its Goodbye.
+    this.#port.children.stop(event.spec.id)
     this.#port.children.spawn(event.spec)
     if (this.#input.first.includes(event.spec)) this.#input.onRestarted?.(event.spec.id)
   }
