@@ -8,6 +8,7 @@ import type { Network } from '../../actors/network/network.ts'
 import type { Sessions } from '../../actors/network/session-calls.ts'
 import type { Session } from '../../actors/session/session.ts'
 import type { SimulatedProcess } from '../simulated-node.ts'
+import { goneCodes, isPeerGone } from './peer-changes.ts'
 import { Chance } from './chance.ts'
 import type { Member } from './member.ts'
 import type { Group } from './plan.ts'
@@ -67,7 +68,9 @@ export class GroupCalls {
         network.trace.note(this.#member.name, `has no ${this.#what}: ${(error as Error).message.slice(0, 40)}`)
         if (!this.#isRunning) return
         this.#checkFailure(error as StatewireError)
-        const pauseMs = plan.callPauseMs ?? this.#chance.spread(1, 50)
+        // Until the peer is added again a call fails at once.
+        const leastMs = isPeerGone(error) ? 10 : 0
+        const pauseMs = Math.max(leastMs, plan.callPauseMs ?? this.#chance.spread(1, 50))
         if (pauseMs > 0) await new Promise<void>((resolve) => this.#later(resolve, pauseMs))
         continue
       }
@@ -119,6 +122,7 @@ export class GroupCalls {
   /** A call fails because its caller gave up, because of another count, or for lack of memory. */
   #checkFailure({ code, message }: StatewireError): void {
     if (code === 'ERR_TIMED_OUT' || code === 'ERR_ABORTED') return
+    if (this.#world.plan.changesPeers && goneCodes.has(code)) return
     const { wrongCounts, memoryBudgetBytes } = this.#world.plan
     if (code === 'ERR_SESSION_COUNTS' && wrongCounts > 0) return
     if (memoryBudgetBytes !== null && (code === 'ERR_MEMORY_BUDGET' || code === 'ERR_SESSION_LIMIT')) return

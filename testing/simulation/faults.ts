@@ -5,8 +5,9 @@
 import { Chance } from './chance.ts'
 import type { Member } from './member.ts'
 import { cutOf, longCutOf } from './plan-faults.ts'
-import type { Fault } from './plan-faults.ts'
+import type { Fault, PeerChange } from './plan-faults.ts'
 import { Twin } from './twin.ts'
+import { changePeer } from './peer-changes.ts'
 import type { World } from './world.ts'
 
 export interface FaultCounts {
@@ -17,10 +18,24 @@ export interface FaultCounts {
   leaves: number
   clockSteps: number
   twins: number
+  disconnects: number
+  removals: number
+  cutPeers: number
 }
 
 export class Faults {
-  readonly counts: FaultCounts = { breaks: 0, partitions: 0, stalls: 0, crashes: 0, leaves: 0, clockSteps: 0, twins: 0 }
+  readonly counts: FaultCounts = {
+    breaks: 0,
+    partitions: 0,
+    stalls: 0,
+    crashes: 0,
+    leaves: 0,
+    clockSteps: 0,
+    twins: 0,
+    disconnects: 0,
+    removals: 0,
+    cutPeers: 0,
+  }
   readonly #world: World
 
   constructor(world: World) {
@@ -72,6 +87,7 @@ export class Faults {
       network.clock.setTimeout(() => network.heal(), fault.forMs)
     } else if (fault.kind === 'clock') this.#step(members[fault.node] as Member, fault.byMs)
     else if (fault.kind === 'twin') this.#duplicate(members[fault.node] as Member, fault)
+    else if (fault.kind === 'leavePeer') this.#leavePeer(fault.change)
     else this.#interrupt(members[fault.node] as Member, fault)
   }
 
@@ -95,6 +111,13 @@ export class Faults {
       this.counts.leaves += 1
       void member.leave().then(startAgain)
     }
+  }
+
+  #leavePeer(change: PeerChange): void {
+    if (!changePeer(this.#world, change)) return
+    if (change.how === 'disconnect') this.counts.disconnects += 1
+    else if (change.how === 'remove') this.counts.removals += 1
+    else this.counts.cutPeers += 1
   }
 
   #duplicate(member: Member, { clockByMs, forMs, isSilent }: Fault & { readonly kind: 'twin' }): void {

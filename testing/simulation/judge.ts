@@ -73,19 +73,26 @@ export class Judge {
     // Two processes with one key reset each other's links.
     if (involved.some(({ twin }) => twin !== null)) return
     const ends = involved.reduce((sum, member) => sum + member.ends, 0)
+    const partings = involved.reduce(
+      (sum, member) => sum + (member.partings.get(member.name === node ? peer : node) ?? 0),
+      0,
+    )
     const isExplained =
       reason === 'expired'
-        ? // Links that a restarted peer does not have any more expire at once.
-          plan.canExpire || (link > 0 && ends > 0)
+        ? // Links that a restarted peer does not have any more expire at once, and those of a peer that got no Goodbye.
+          plan.canExpire || (link > 0 && ends > 0) || partings > 0
         : reason === 'goodbye' || reason === 'peer-restarted'
-          ? ends > 0
+          ? ends + partings > 0
           : false
     if (!isExplained) return this.#breach('reset', `${node}: the link to ${peer} was reset (${reason}) without a cause`)
     const count = [...this.resets.values()].filter(
       (other) => other.node === node && other.peer === peer && other.link === link,
     ).length
-    if (!plan.canExpire && count > ends)
-      this.#breach('reset', `${node}: the link to ${peer} was reset ${count} times for ${ends} ends of a process`)
+    if (!plan.canExpire && count > ends + partings)
+      this.#breach(
+        'reset',
+        `${node}: the link to ${peer} was reset ${count} times for ${ends} ends of a process and ${partings} of a peer`,
+      )
   }
 
   event(member: Member, event: NetworkEvent): void {
@@ -95,6 +102,8 @@ export class Judge {
       case 'connection.lost':
       case 'connection.failed':
         return this.#connection(member, event)
+      case 'peer.disconnected':
+        return this.#disconnected(member, event)
       case 'peer.duplicate':
         this.counts.duplicates += 1
         if (member.twin === null && !member.isBehind)
@@ -104,6 +113,17 @@ export class Judge {
         return this.#clockBehind(member, event.peer)
       default:
     }
+  }
+
+  /** Each side is told who ended it. */
+  #disconnected(member: Member, event: NetworkEvent & { readonly type: 'peer.disconnected' }): void {
+    const peer = this.#world.members.find(({ key }) => key.id === event.peer)
+    if (peer === undefined || member.twin !== null || peer.twin !== null) return
+    const { by, reason } = event
+    this.#world.network.trace.note(member.name, `peer.disconnected ${peer.name}: ${reason} by ${by}`)
+    const hasLeft = (one: Member, other: Member): boolean => one.ends > 0 || one.partings.has(other.name)
+    if ((by === 'self' && !hasLeft(member, peer)) || (by === 'peer' && !hasLeft(peer, member)))
+      this.#breach('wrong', `${member.name}: ${peer.name} was disconnected (${reason}) by ${by}, which did not leave`)
   }
 
   #connection(
@@ -119,6 +139,8 @@ export class Judge {
     // Of two crossing dials the one of the greater key stays.
     if (why.includes('(crossing)') && peer !== undefined && peer.index < member.index)
       this.#breach('wrong', `${member.name} was refused for a crossing by ${peer.name}, whose key is the lesser`)
+    if (event.type === 'connection.opened' && member.leaving?.hasLeft === true && member.leaving.peer === peer)
+      this.#breach('wrong', `${member.name}: a connection to ${peer.name} was opened, which it had left`)
     if (event.type === 'connection.opened' && peer?.twin?.isRunning === true) this.#takenOver(member, peer.twin)
   }
 

@@ -35,6 +35,10 @@ export class Member {
   readonly behind = new Map<string, number>()
   /** The clock of the running process was set back since an earlier one began. */
   isBehind = false
+  /** It is leaving a peer, or has left it, and has not taken it back yet; one at a time. */
+  leaving: { readonly peer: Member; hasLeft: boolean } | null = null
+  /** How often it left each peer by a call, by name. */
+  readonly partings = new Map<string, number>()
   #latestWallMs = 0
   readonly #world: World
   /** Of the running process: one for each group that it belongs to. */
@@ -68,6 +72,7 @@ export class Member {
     const others = members.filter((member) => member !== this)
     this.isAway = false
     this.#starts += 1
+    this.leaving = null
     this.behind.clear()
     const wallMs = node.environment.clock.wallMs()
     this.isBehind = wallMs <= this.#latestWallMs
@@ -77,10 +82,7 @@ export class Member {
       {
         identity: this.key,
         listen: this.url,
-        peers: others.map((other) => ({
-          id: other.key.id,
-          ...(plan.bothDial || other.index < this.index ? { urls: other.url } : {}),
-        })),
+        peers: others.map((other) => this.optionOf(other)),
         security: 'plaintext',
         // A process may restart with another number of links than before, and than its peers have.
         connectionParallelism: new Chance(plan.seed, 4, this.index, this.#starts).whole(1, plan.links),
@@ -114,6 +116,12 @@ export class Member {
         chance: new Chance(plan.seed, 8, this.index, this.#starts),
         later: (callback, delayMs) => process.clock.setTimeout(callback, delayMs),
       })
+  }
+
+  /** A peer as it is configured. */
+  optionOf(other: Member): { readonly id: string; readonly urls?: string } {
+    const dials = this.#world.plan.bothDial || other.index < this.index
+    return { id: other.key.id, ...(dials ? { urls: other.url } : {}) }
   }
 
   /** All sessions are open, and everything sent on them is acknowledged. */
@@ -163,8 +171,9 @@ export class Member {
 
   /** @param count the number of sessions that were made together */
   linkOf(peer: string, session: Session, count: number): { readonly link: number; readonly epoch: bigint } {
-    const link = session.index % Math.min(count, this.#linksInUse(peer))
-    return { link, epoch: this.#linksTo(peer)[link]!.epoch }
+    // A peer may be removed before its sessions are used.
+    const link = session.index % Math.max(1, Math.min(count, this.#linksInUse(peer)))
+    return { link, epoch: this.#linksTo(peer)[link]?.epoch ?? 0n }
   }
 
   #linksInUse(peer: string): number {
@@ -192,6 +201,7 @@ export class Member {
 
   crash(isSilent: boolean): void {
     this.isAway = true
+    this.leaving = null
     this.network = null
     this.ends += 1
     this.node.crash(isSilent)

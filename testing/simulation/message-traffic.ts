@@ -8,6 +8,7 @@ import { RequestError } from '../../actors/messaging/request-error.ts'
 import { StatewireError } from '../../codec/errors.ts'
 import type { Chance } from './chance.ts'
 import type { Member } from './member.ts'
+import { isPeerGone } from './peer-changes.ts'
 import { failureCode } from './message-model.ts'
 import type { World } from './world.ts'
 
@@ -224,7 +225,8 @@ class PeerTraffic {
     if (!(error instanceof RequestError)) {
       const isStopped = error instanceof StatewireError && error.code === 'ERR_NETWORK_STOPPED' && !isRunning
       const isAborted = options.signal?.aborted === true
-      if (!isStopped && !isAborted)
+      const isGone = world.plan.changesPeers && isPeerGone(error)
+      if (!isStopped && !isAborted && !isGone)
         world.model.breach('wrong', `request #${number} of ${member.name}: ${error.message}`)
       return
     }

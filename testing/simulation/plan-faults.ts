@@ -33,7 +33,17 @@ export type Fault = { readonly atMs: number } & (
       readonly forMs: number
       readonly clockByMs: number
     }
+  | { readonly kind: 'leavePeer'; readonly change: PeerChange }
 )
+
+/** One party leaves a peer, and takes it back. */
+export interface PeerChange {
+  readonly how: 'disconnect' | 'remove' | 'cut'
+  readonly node: number
+  readonly peer: number
+  readonly timeoutMs: number
+  readonly forMs: number
+}
 
 /** A connection is cut after this many bytes of one end. */
 export interface PlannedCut {
@@ -125,6 +135,20 @@ export function faultsOf(chance: Chance, frame: Frame): Fault[] {
     )
   }
   return faults.sort((a, b) => a.atMs - b.atMs)
+}
+
+export function peerChangesOf(chance: Chance, peers: number, chaosMs: number): Fault[] {
+  return Array.from({ length: chance.whole(1, 3) }, () => {
+    const node = chance.whole(0, peers - 1)
+    const change: PeerChange = {
+      how: chance.oneOf(['disconnect', 'remove', 'cut'] as const),
+      node,
+      peer: (node + chance.whole(1, peers - 1)) % peers,
+      timeoutMs: chance.is(0.3) ? chance.spread(20, 500) : 3000,
+      forMs: chance.spread(1, 400),
+    }
+    return { kind: 'leavePeer', atMs: chance.whole(10, chaosMs), change }
+  })
 }
 
 /** Drawn for each connection. @param share the share of connections that are cut */

@@ -4,7 +4,7 @@
  */
 import type { NameFault } from '../simulated-names.ts'
 import { Chance } from './chance.ts'
-import { faultsOf } from './plan-faults.ts'
+import { faultsOf, peerChangesOf } from './plan-faults.ts'
 import type { Fault } from './plan-faults.ts'
 
 /** Parties that make sessions together under one name, over and over. */
@@ -61,6 +61,10 @@ export interface Plan {
   readonly cutsLongValues: boolean
   /** Wall clocks are set forward and back, also while a process is away. */
   readonly clocksStep: boolean
+  /** Peers are disconnected, removed and taken back while the processes run. */
+  readonly changesPeers: boolean
+  /** Peers change and nothing breaks: what is drained in time is acknowledged then. */
+  readonly onlyPeersChange: boolean
   /** A second process with the key of a party runs for a while. */
   readonly hasTwin: boolean
   /** The chance of each fault at every lookup of a name; null if the name service has none. */
@@ -83,9 +87,14 @@ export function planOf(seed: number): Plan {
   const chance = new Chance(seed, 1)
   const peers = chance.is(0.15) ? 3 : 2
   const isFair = chance.is(0.08)
-  const canCrash = !isFair && chance.is(0.4)
-  const canLeave = !isFair && chance.is(0.25)
-  const canExpire = !isFair && chance.is(0.15)
+  // Draws of their own: what was added later shifts nothing else.
+  const changes = new Chance(seed, 9)
+  const changesPeers = !isFair && changes.is(0.2)
+  const onlyPeersChange = changesPeers && changes.is(0.5)
+  const canBreak = !isFair && !onlyPeersChange
+  const canCrash = !isFair && chance.is(0.4) && canBreak
+  const canLeave = !isFair && chance.is(0.25) && canBreak
+  const canExpire = !isFair && chance.is(0.15) && canBreak
   const isSlow = chance.is(0.1)
   const resumeTimeoutMs = canExpire ? 1000 : 120_000
   const chaosMs = chance.spread(60, 800)
@@ -94,11 +103,11 @@ export function planOf(seed: number): Plan {
   const usualBytesMax = chance.oneOf([16, 100, 1000, 4000, 40_000])
   // Draws of its own: what was added later shifts nothing above.
   const more = new Chance(seed, 5)
-  const clocksStep = !isFair && more.is(0.15)
-  const hasTwin = !isFair && more.is(0.06)
+  const clocksStep = !isFair && more.is(0.15) && canBreak
+  const hasTwin = !isFair && more.is(0.06) && canBreak
   const hasLongValues = more.is(0.12)
   const messages = new Chance(seed, 7)
-  const cutsLongValues = hasLongValues && !isFair && !canExpire && more.is(0.3)
+  const cutsLongValues = hasLongValues && !isFair && !canExpire && more.is(0.3) && canBreak
   const longBytes = cutsLongValues ? veryLongBytes : more.spread(66_000, longBytesMax)
   const valueBytesMax = hasLongValues ? longBytes : usualBytesMax
   const links = chance.is(0.12) ? 2 : 1
@@ -133,24 +142,29 @@ export function planOf(seed: number): Plan {
     canExpire,
     canCrash,
     canLeave,
-    faults: isFair
-      ? []
-      : faultsOf(new Chance(seed, 2), {
-          peers,
-          chaosMs,
-          canCrash,
-          canLeave,
-          canExpire,
-          resumeTimeoutMs,
-          clocksStep,
-          hasTwin,
-        }),
-    cutShare: isFair ? 0 : more.is(0.1) ? 0.8 : 0.25,
+    faults: [
+      ...(canBreak
+        ? faultsOf(new Chance(seed, 2), {
+            peers,
+            chaosMs,
+            canCrash,
+            canLeave,
+            canExpire,
+            resumeTimeoutMs,
+            clocksStep,
+            hasTwin,
+          })
+        : []),
+      ...(changesPeers ? peerChangesOf(changes, peers, chaosMs) : []),
+    ].sort((a, b) => a.atMs - b.atMs),
+    cutShare: isFair ? 0 : (more.is(0.1) ? 0.8 : 0.25) * (canBreak ? 1 : 0),
     cutsLongValues,
     clocksStep,
+    changesPeers,
+    onlyPeersChange,
     hasTwin,
     nameFaults:
-      !isFair && !cutsLongValues && more.is(0.1)
+      !isFair && !cutsLongValues && more.is(0.1) && canBreak
         ? { hangs: more.oneOf([0, 0.1, 0.3]), 'not-found': more.oneOf([0, 0.2]) }
         : null,
     hasDeadAddress: more.is(0.1),

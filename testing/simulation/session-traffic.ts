@@ -10,6 +10,7 @@ import { LinkResetError } from '../../protocol/native/lanes/native-lane.ts'
 import type { Chance } from './chance.ts'
 import type { Inbox, Life, Promised } from './model.ts'
 import { bytesOf, isDetached, isTransferable, placeOf, reuse, valueOf } from './payload.ts'
+import { isPeerGone } from './peer-changes.ts'
 import type { Reuse } from './payload.ts'
 import type { World } from './world.ts'
 
@@ -185,6 +186,8 @@ export class SessionTraffic {
         return
       }
     } catch (error) {
+      // Refused while the peer is drained; the outcomes come with the end of the link.
+      if (isPeerGone(error)) return
       return this.end(error as Error)
     }
     life.values.push('pending')
@@ -201,7 +204,7 @@ export class SessionTraffic {
     world.track(this.#options.me, `send of ${place} of #${life.number}`, sent).then(
       () => settle('accepted'),
       (error: Error) => {
-        const isWithdrawn = error instanceof StatewireError && withdrawals.has(error.code)
+        const isWithdrawn = (error instanceof StatewireError && withdrawals.has(error.code)) || isPeerGone(error)
         settle(isWithdrawn ? 'withdrawn' : 'ended')
         if (!isWithdrawn) this.end(error)
       },

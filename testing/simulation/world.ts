@@ -53,7 +53,7 @@ export class World {
 
   constructor(plan: Plan) {
     this.plan = plan
-    const losesNothing = !plan.canCrash && !plan.canLeave && !plan.canExpire && !plan.hasTwin
+    const losesNothing = !plan.canCrash && !plan.canLeave && !plan.canExpire && !plan.hasTwin && !plan.changesPeers
     this.messages = new MessageModel(this.model, losesNothing)
     const { seed, latencyMs, chunkBytesMax, pathBytes, bytesPerMs } = plan
     this.network = new SimulatedNetwork({ seed, latencyMs, chunkBytesMax, pathBytes, bytesPerMs })
@@ -99,7 +99,11 @@ export class World {
     // Absent processes return, stalled ones resume, partitions end at their own time: that is when calm begins.
     const lastMs = Math.max(0, ...plan.faults.map((fault) => fault.atMs + ('forMs' in fault ? fault.forMs : 0)))
     await clock.advance(Math.max(0, lastMs - clock.nowMs()))
-    await clock.until('everybody is back', () => members.every(({ isAway }) => !isAway), 60_000)
+    await clock.until(
+      'everybody is back',
+      () => members.every(({ isAway, leaving }) => !isAway && leaving === null),
+      60_000,
+    )
     this.isCalm = true
     this.faults.end()
     network.trace.note('network', 'is calm')

@@ -10,6 +10,7 @@ import { laneMutants } from './mutants-lanes.ts'
 import { helloMutants } from './mutants-hello.ts'
 import { memoryMutants } from './mutants-memory.ts'
 import { messageMutants } from './mutants-messages.ts'
+import { peerMutants } from './mutants-peers.ts'
 import { piecesMutants } from './mutants-pieces.ts'
 import { setupMutants } from './mutants-setup.ts'
 import { staleMutants } from './mutants-stale.ts'
@@ -24,4 +25,5 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...setupMutants,
   ...piecesMutants,
   ...messageMutants,
+  ...peerMutants,
 }
