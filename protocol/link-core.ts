@@ -10,6 +10,7 @@ import type { Exchange } from './exchange.ts'
 import type { KeptViews } from './kept-views.ts'
 import type { Lane } from './lane.ts'
 import type { LinkFigures } from './link-figures.ts'
+import type { LinkStreams } from './streams.ts'
 
 /** What a link reports at once. The rest is state that its pumps and its actor read after each call. */
 export interface LinkHooks {
@@ -141,6 +142,8 @@ export interface LinkLifecycle {
   readonly adoption: LinkAdoption | null
   /** Messages and requests. Null where the link carries none. */
   readonly exchange: Exchange | null
+  /** Null in a dialect without streams. */
+  readonly streams: LinkStreams | null
   /** How many links the peer has configured; null before it has said so, undefined in a dialect where it never does. */
   readonly peerLinks: number | null | undefined
   /** Called when a lane opens: a link that does not read at once starts to read then. */

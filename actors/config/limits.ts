@@ -99,6 +99,8 @@ export interface Limits {
   readonly laneWindowBytes: number
   /** Native: streams that a peer may have open at once on one link. */
   readonly streamsMax: number
+  /** Native: streams that a peer may open or reset on one link in a second. */
+  readonly streamOpensPerSecond: number
   /** Native: a peer with `connect: 'on-demand'` is disconnected after so long without traffic. 60 s, as in kulfi. */
   readonly idleTimeoutMs: number
   readonly sendQueueBytesMax: number
@@ -150,6 +152,7 @@ export const defaultLimits: Limits = {
   replayWindowBytes: defaultRetransmitBufferBytes,
   laneWindowBytes: firstWindowBytes,
   streamsMax: 1024,
+  streamOpensPerSecond: 100_000,
   idleTimeoutMs: 60_000,
   sendQueueBytesMax: 64 * mebibyte,
   sendQueueValuesMax: 65_536,

@@ -96,6 +96,8 @@ export function createLinkStates({
       laneWindowBytes: limits.laneWindowBytes,
       maxMessageLengthBytes: limits.maxMessageLengthBytes,
       messageBytesMax: limits.messageBytesMax,
+      streamsMax: limits.streamsMax,
+      streamOpensPerSecond: limits.streamOpensPerSecond,
       sendQueueBytesMax: limits.sendQueueBytesMax,
       sendQueueValuesMax: limits.sendQueueValuesMax,
       keepAlive: defaultKeepAlive,

@@ -95,6 +95,7 @@ export class AmpcLink implements LinkCore {
   readonly nextDueAtMs = null
   readonly deliveries = null
   readonly exchange = null
+  readonly streams = null
   readonly isSuspect = false
   readonly roundTripMs = null
   readonly adoption = null

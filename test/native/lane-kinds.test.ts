@@ -80,7 +80,11 @@ describe('the table of lane kinds', () => {
   test('a handler that serves several kinds is told of the end of an epoch once, and its outcomes count once', () => {
     const { table, sessions, others, control } = kinds()
     const end: EpochEnd = { reason: 'expired', held: new Map() }
-    expect(table.epochEnded(end, new Map(), null)).toEqual({ acked: 11, unknown: 22, notSent: 33 })
+    expect(table.epochEnded(end, { values: new Map(), streamBytes: new Map() }, null)).toEqual({
+      acked: 11,
+      unknown: 22,
+      notSent: 33,
+    })
     expect([sessions, others, control].map(({ ended }) => ended.length)).toEqual([1, 1, 1])
     expect(table.carriedFrames).toBe(15)
     table.close(new Error('over'))
@@ -166,7 +170,7 @@ describe('the outbox with frames of streams', () => {
     expect(frames.slice(0, 3).map(([, byte]) => byte)).toEqual([9, 1, 2])
     expect([resolved, first.encoded, first.credit.balanceBytes]).toEqual([[1, 2], 2, 980])
     // The Fin is a frame of the link's own: only Bytes count in outcomes.
-    expect([...settleHeld(epoch.retransmit, null)].map(([lane, { unknown }]) => [lane, unknown])).toEqual([
+    expect([...settleHeld(epoch.retransmit, null).held].map(([lane, { unknown }]) => [lane, unknown])).toEqual([
       [second.id, 1],
       [first.id, 2],
     ])
@@ -177,6 +181,7 @@ describe('the outbox with frames of streams', () => {
     const lane = streamLane(firstStreamLane)
     lane.credit.grant(1_000)
     for (let frame = 0; frame < 3; frame++) outbox.trySendFrame(lane, bytesFrames, Buffer.alloc(10))
-    expect([...outbox.dropPending()]).toEqual([[lane.id, 3]])
+    const { values, streamBytes } = outbox.dropPending()
+    expect([[...values], [...streamBytes]]).toEqual([[[lane.id, 3]], [[lane.id, 30]]])
   })
 })

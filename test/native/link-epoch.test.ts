@@ -108,8 +108,8 @@ describe('one side of a link', () => {
   test('FRESH counts what the peer claims only up to what was sent', () => {
     const link = createLink()
     push(link, 7)
-    expect(settleHeld(link.retransmit, 2)).toEqual(new Map([[7, { acked: 0, unknown: 1, notSent: 0 }]]))
-    expect(settleHeld(link.retransmit, 0)).toEqual(new Map([[7, { acked: 0, unknown: 0, notSent: 1 }]]))
+    expect(settleHeld(link.retransmit, 2).held).toEqual(new Map([[7, { acked: 0, unknown: 1, notSent: 0 }]]))
+    expect(settleHeld(link.retransmit, 0).held).toEqual(new Map([[7, { acked: 0, unknown: 0, notSent: 1 }]]))
   })
 
   test('FRESH between epochs in order is a protocol error, and false counters do no harm', () => {

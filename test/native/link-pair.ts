@@ -15,6 +15,9 @@ export interface PairOptions {
   readonly windowBytes?: number
   readonly messageBytesMax?: number
   readonly maxMessageLengthBytes?: number
+  readonly streamsMax?: number
+  readonly streamOpensPerSecond?: number
+  readonly memoryBudgetBytes?: number
 }
 
 export class PairEnd {
@@ -33,9 +36,9 @@ export class PairEnd {
       resumeTimeoutMs: 1000,
       links: 1,
       replayWindowBytes: 1 << 22,
-      streamsMax: 1024,
+      streamsMax: options.streamsMax ?? 1024,
     }
-    this.memory = new NodeMemory()
+    this.memory = new NodeMemory(options.memoryBudgetBytes)
     const epoch = new LinkEpoch({
       linkIndex: 0,
       ownKey: new Uint8Array(32).fill(key),
@@ -51,6 +54,8 @@ export class PairEnd {
       laneWindowBytes: limits.laneWindowBytes,
       maxMessageLengthBytes: limits.maxMessageLengthBytes,
       messageBytesMax: options.messageBytesMax ?? 1 << 20,
+      streamsMax: limits.streamsMax,
+      streamOpensPerSecond: options.streamOpensPerSecond ?? 100_000,
       memory: this.memory.open(),
       sendQueueBytesMax: 1e8,
       sendQueueValuesMax: 1e5,

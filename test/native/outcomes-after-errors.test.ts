@@ -85,6 +85,8 @@ class End {
       laneWindowBytes: firstWindowBytes,
       maxMessageLengthBytes: 1 << 24,
       messageBytesMax: 1 << 20,
+      streamsMax: 1024,
+      streamOpensPerSecond: 100_000,
       memory: new NodeMemory().open(),
       sendQueueBytesMax: 1e9,
       sendQueueValuesMax: 1e6,

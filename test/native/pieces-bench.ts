@@ -93,6 +93,8 @@ export class PiecesBench {
       laneWindowBytes: pieceBytes,
       maxMessageLengthBytes,
       messageBytesMax: 1 << 20,
+      streamsMax: 1024,
+      streamOpensPerSecond: 100_000,
       memory: node.open(peer),
       sendQueueBytesMax: 1e9,
       sendQueueValuesMax: 1e6,

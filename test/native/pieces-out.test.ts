@@ -263,7 +263,7 @@ describe('a value in Pieces', () => {
       }
       expect(framesIn(scene.take())).toHaveLength(handedOver)
       const outcome = (known: number | null): object => {
-        const held = settleHeld(scene.epoch.retransmit, known)
+        const { held } = settleHeld(scene.epoch.retransmit, known)
         const accepted = lane.long !== null
         const [waiting, pending] = [lane.waiting.length, Number(accepted)]
         return laneOutcome({ reason: 'expired', held }, lane.id, lane.encoded - pending, pending + waiting)
@@ -275,7 +275,7 @@ describe('a value in Pieces', () => {
       scene.epoch.retransmit.ack(heard)
       expect(outcome(null)).toEqual({ ...counts, [isHeard ? 'acked' : isWhole ? 'unknown' : 'notSent']: 1 })
       const pending = scene.outbox.dropPending()
-      expect(pending.get(lane.id) ?? 0).toBe(Number(lane.long !== null))
+      expect(pending.values.get(lane.id) ?? 0).toBe(Number(lane.long !== null))
     },
   )
 })

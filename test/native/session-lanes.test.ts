@@ -63,7 +63,7 @@ describe('a frame for a session without an open lane', () => {
       const [, theirs] = await scene.sessions([alice, bob], 1)
       theirs![0]!.close()
       await scene.clock.advance(100)
-      expect(() => alice.link(bob).mayBegin(0)).not.toThrow()
+      expect(() => alice.link(bob).mayBegin(0, 0x0c)).not.toThrow()
     }))
 
   it('a Reset for the greatest session id uses up no ids: the next call begins again at 0', () =>

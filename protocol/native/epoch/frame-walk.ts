@@ -1,6 +1,6 @@
 /**
- * Owns: a walk over encoded frames whose lengths are known: the lane and the descriptor of each, and whether it ends a
- * value.
+ * Owns: a walk over encoded frames whose lengths are known: the lane and the descriptor of each, whether it ends a value,
+ * and its length.
  * Independent of: what frames mean, and who holds them.
  */
 import { readUint32 } from '../../../codec/frame-length.ts'
@@ -10,7 +10,13 @@ import { frameHeaderLengthBytes } from '../../../codec/constants.ts'
  * @param index from 0, or the sequence of a held frame; @param endsValue false for a Piece that is not the last of its
  *   value
  */
-export type FrameVisitor = (index: number, lane: number, descriptor: number, endsValue: boolean) => void
+export type FrameVisitor = (
+  index: number,
+  lane: number,
+  descriptor: number,
+  endsValue: boolean,
+  lengthBytes: number,
+) => void
 
 /**
  * @param offset where the first frame begins in the first part
@@ -31,7 +37,7 @@ export function forEachFrame(
     }
     const header = headerAt(parts, part, offset)
     const lengthBytes = lengthOf(index)
-    visit(index, readUint32(header, 0), header[4]!, lengthBytes > 0)
+    visit(index, readUint32(header, 0), header[4]!, lengthBytes > 0, Math.abs(lengthBytes))
     offset += Math.abs(lengthBytes)
   }
 }

@@ -131,6 +131,11 @@ export class LinkEpoch {
   }
 
   /** The number of links that the peer announced in its last adopted hello on this link. Null before the first. */
+  /** How many streams this side may have open there; null before its first hello. */
+  get peerStreamsMax(): number | null {
+    return this.#knownLimits?.streamsMax ?? null
+  }
+
   get peerLinks(): number | null {
     return this.#peerLinks
   }
@@ -310,10 +315,10 @@ export class LinkEpoch {
 
   /** @param heard what the peer has of the epoch that ends, if it knows that epoch */
   #beginEpoch(reason: ResetReason, heard: number | null): EpochEnd {
-    const held = settleHeld(this.retransmit, heard)
+    const settled = settleHeld(this.retransmit, heard)
     this.retransmit.clear()
     this.#epoch = this.#nextEpoch
     this.#nextEpoch = this.#options.drawEpoch()
-    return { reason, held }
+    return { reason, ...settled }
   }
 }

@@ -7,6 +7,7 @@
  * the retransmit buffer still holds at the end: those it no longer holds are acknowledged. A value in Pieces has the
  * outcome of its last Piece, and is not sent if that was never handed over.
  */
+import { frameHeaderLengthBytes, lengthFieldLengthBytes } from '../../../codec/constants.ts'
 import { isPaying, laneKindOf } from '../../../codec/native-frames.ts'
 import { canContinueFrom } from '../handshake/verdict.ts'
 import type { RetransmitBuffer } from './retransmit-buffer.ts'
@@ -25,12 +26,25 @@ export function outcomeSum(a: OutcomeCounts, b: OutcomeCounts): OutcomeCounts {
   return { acked: a.acked + b.acked, unknown: a.unknown + b.unknown, notSent: a.notSent + b.notSent }
 }
 
+/** Frames that were encoded and never handed to a connection, by lane. */
+export interface PendingFrames {
+  /** Values that end in them. */
+  readonly values: ReadonlyMap<number, number>
+  /** What they carry of streams. */
+  readonly streamBytes: ReadonlyMap<number, number>
+}
+
+/** What Bytes of this length carry of a stream. */
+export function payloadBytes(frameLengthBytes: number): number {
+  return frameLengthBytes - frameHeaderLengthBytes - lengthFieldLengthBytes
+}
+
 export type Lost = Pick<OutcomeCounts, 'unknown' | 'notSent'>
 
-/** Of all lanes, including those that ended earlier. @param pending encoded and never handed over, by lane */
-export function withLost(before: Lost, end: EpochEnd, pending: ReadonlyMap<number, number>): Lost {
+/** Of all lanes, including those that ended earlier. */
+export function withLost(before: Lost, end: EpochEnd, pending: PendingFrames): Lost {
   let { unknown, notSent } = before
-  for (const count of pending.values()) notSent += count
+  for (const count of pending.values.values()) notSent += count
   for (const counts of end.held.values()) {
     unknown += counts.unknown
     notSent += counts.notSent
@@ -45,7 +59,16 @@ export interface EpochEnd {
    * By lane, of the values that were held for retransmission. Lanes without any are left out. See {@link laneOutcome}.
    */
   readonly held: ReadonlyMap<number, OutcomeCounts>
+  /** Bytes of streams in those values that were not acknowledged, by lane. Absent where there are none. */
+  readonly heldBytes?: ReadonlyMap<number, LostBytes>
 }
+
+export interface LostBytes {
+  readonly unknown: number
+  readonly notSent: number
+}
+
+interface Held extends Pick<EpochEnd, 'held' | 'heldBytes'> {}
 
 const noneHeld: OutcomeCounts = { acked: 0, unknown: 0, notSent: 0 }
 
@@ -54,18 +77,23 @@ const noneHeld: OutcomeCounts = { acked: 0, unknown: 0, notSent: 0 }
  * @param heard what the peer says it has of this epoch, if it knows this epoch: then every outcome is certain. Null if
  *   it does not: what is held may have arrived or not.
  */
-export function settleHeld(window: RetransmitBuffer, heard: number | null): ReadonlyMap<number, OutcomeCounts> {
+export function settleHeld(window: RetransmitBuffer, heard: number | null): Held {
   const certain = heard !== null && canContinueFrom(window, heard)
   const held = new Map<number, { acked: number; unknown: number; notSent: number }>()
-  window.forEachHeld((sequence, lane, descriptor, endsValue) => {
-    if (!endsValue || !isPaying(laneKindOf(lane), descriptor)) return
+  const heldBytes = new Map<number, { unknown: number; notSent: number }>()
+  window.forEachHeld((sequence, lane, descriptor, endsValue, lengthBytes) => {
+    const laneKind = laneKindOf(lane)
+    if (!endsValue || !isPaying(laneKind, descriptor)) return
     let counts = held.get(lane)
     if (counts === undefined) held.set(lane, (counts = { ...noneHeld }))
-    if (!certain) counts.unknown += 1
-    else if (sequence < heard) counts.acked += 1
-    else counts.notSent += 1
+    const outcome = !certain ? 'unknown' : sequence < heard ? 'acked' : 'notSent'
+    counts[outcome] += 1
+    if (laneKind !== 'stream' || outcome === 'acked') return
+    const bytes = heldBytes.get(lane) ?? { unknown: 0, notSent: 0 }
+    bytes[outcome] += payloadBytes(lengthBytes)
+    heldBytes.set(lane, bytes)
   })
-  return held
+  return heldBytes.size === 0 ? { held } : { held, heldBytes }
 }
 
 /**

@@ -68,7 +68,7 @@ export class FloodGuard {
     this.#spend(1, nowMs)
   }
 
-  /** A frame that is not served: messages and streams in this release. */
+  /** A frame that is not served, such as a message without a handler. */
   unwanted(lengthBytes: number, nowMs: number): void {
     this.#spend(1 + Math.min(maxFrameCost, lengthBytes / bytesPerToken), nowMs)
   }

@@ -3,28 +3,29 @@
  * Independent of: what they say, and when there is room.
  */
 export class HeldFrames {
-  readonly #frames = new Set<Buffer>()
+  readonly #frames = new Set<() => void>()
   readonly #mayWrite: () => boolean
-  readonly #write: (frame: Buffer) => void
 
-  constructor(mayWrite: () => boolean, write: (frame: Buffer) => void) {
+  constructor(mayWrite: () => boolean) {
     this.#mayWrite = mayWrite
-    this.#write = write
   }
 
-  /** Writes the frame once there is room, now or later. The returned function takes it back, if it still waits. */
-  add(frame: Buffer): () => boolean {
-    this.#frames.add(frame)
+  /**
+   * Calls `write`, which writes one frame, once there is room, now or later. The returned function takes it back, if it
+   * still waits.
+   */
+  add(write: () => void): () => boolean {
+    this.#frames.add(write)
     this.writeAll()
-    return () => this.#frames.delete(frame)
+    return () => this.#frames.delete(write)
   }
 
   /** There may be room. */
   writeAll(): void {
-    for (const frame of this.#frames) {
+    for (const write of this.#frames) {
       if (!this.#mayWrite()) return
-      this.#frames.delete(frame)
-      this.#write(frame)
+      this.#frames.delete(write)
+      write()
     }
   }
 

@@ -3,7 +3,7 @@
  * Independent of: what any kind of lane carries.
  */
 import { laneKindOf, sessionLanesEnd, type LaneKind } from '../../../codec/native-frames.ts'
-import { outcomeSum, type EpochEnd, type OutcomeCounts } from '../epoch/outcomes.ts'
+import { outcomeSum, type EpochEnd, type OutcomeCounts, type PendingFrames } from '../epoch/outcomes.ts'
 import type { ReceivingLane } from './receiving-lane.ts'
 
 /** The windows of the two hellos, for the lanes whose balances begin with a hello. Null: that balance stays. */
@@ -31,7 +31,7 @@ export interface LaneKindHandler {
     nowMs: number,
   ): boolean
   /** A frame that spans chunks begins: what could not be accepted is not collected either. */
-  mayBegin(laneId: number): void
+  mayBegin(laneId: number, descriptor: number): void
   /** The lane whose memory a frame that spans chunks is reserved from. */
   receiving(laneId: number): ReceivingLane | undefined
   /** A connection is adopted. If an epoch ended, {@link epochEnded} was called before. */
@@ -42,7 +42,7 @@ export interface LaneKindHandler {
    * @param leaving why this side itself ends the link, if it does
    * @returns the sum over the lanes
    */
-  epochEnded(end: EpochEnd, pending: ReadonlyMap<number, number>, leaving: Error | null): OutcomeCounts
+  epochEnded(end: EpochEnd, pending: PendingFrames, leaving: Error | null): OutcomeCounts
   /** The link has ended for good. */
   close(error: Error): void
 }
@@ -62,7 +62,7 @@ export abstract class LaneKindWithoutState implements LaneKindHandler {
     nowMs: number,
   ): boolean
 
-  mayBegin(_laneId: number): void {}
+  mayBegin(_laneId: number, _descriptor: number): void {}
 
   receiving(_laneId: number): ReceivingLane | undefined {
     return undefined
@@ -70,7 +70,7 @@ export abstract class LaneKindWithoutState implements LaneKindHandler {
 
   adopted(_windows: AdoptedWindows): void {}
 
-  epochEnded(_end: EpochEnd, _pending: ReadonlyMap<number, number>, _leaving: Error | null): OutcomeCounts {
+  epochEnded(_end: EpochEnd, _pending: PendingFrames, _leaving: Error | null): OutcomeCounts {
     return noOutcomes
   }
 
@@ -104,7 +104,7 @@ export class LaneTable {
     for (const handler of this.#all) handler.adopted(windows)
   }
 
-  epochEnded(end: EpochEnd, pending: ReadonlyMap<number, number>, leaving: Error | null): OutcomeCounts {
+  epochEnded(end: EpochEnd, pending: PendingFrames, leaving: Error | null): OutcomeCounts {
     let sum = noOutcomes
     for (const handler of this.#all) sum = outcomeSum(sum, handler.epochEnded(end, pending, leaving))
     return sum

@@ -14,7 +14,8 @@ import type { PendingSend, SendingLane } from './sending-lane.ts'
 import type { LaneMemory } from '../memory/lane-memory.ts'
 import type { OutcomeCounts, ResetReason } from '../epoch/outcomes.ts'
 
-const endings: Readonly<Record<ResetReason, string>> = {
+/** Why an epoch ended, as a sentence for people. */
+export const endings: Readonly<Record<ResetReason, string>> = {
   goodbye: 'one of the two sides shut down',
   'peer-restarted': 'the peer has restarted',
   expired: 'the connection could not be resumed in time',

@@ -41,6 +41,10 @@ export interface NativeLinkOptions extends OutboxOptions {
   readonly maxMessageLengthBytes: number
   /** The longest body of a message, request or answer that is sent or taken. */
   readonly messageBytesMax: number
+  /** Streams that the peer may have open at once on the link. */
+  readonly streamsMax: number
+  /** Opens and Resets of streams that the peer may send on the link in a second. */
+  readonly streamOpensPerSecond: number
   readonly keepAlive: KeepAliveOptions
   /**
    * Memory for values that span chunks, reused and shared by the links of a node. Without it each link has a little of

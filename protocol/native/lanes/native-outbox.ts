@@ -14,6 +14,7 @@ import type { LinkCounters, LinkHooks, Outbound } from '../../link-core.ts'
 import { AckBeforeReset } from '../epoch/ack-before-reset.ts'
 import { heldFramesMax, neverAcknowledged, retransmitFrameOverheadBytes } from '../epoch/retransmit-buffer.ts'
 import type { LinkEpoch } from '../epoch/link-epoch.ts'
+import type { PendingFrames } from '../epoch/outcomes.ts'
 import { ControlFrames } from './control-frames.ts'
 import { HeldFrames } from './held-frames.ts'
 import { PiecesInFlight, type RoundTripSource } from './pieces-in-flight.ts'
@@ -54,10 +55,7 @@ export class NativeOutbox implements Outbound {
   #allowanceBytes = 0
   #isFlowing = false
   #flushRequested = false
-  readonly held = new HeldFrames(
-    () => this.#isFlowing && this.#isAdmitted(),
-    (frame) => this.writeOwn(frame),
-  )
+  readonly held = new HeldFrames(() => this.#isFlowing && this.#isAdmitted())
   /** Epochs that have ended. */
   #ends = 0
 
@@ -387,13 +385,13 @@ export class NativeOutbox implements Outbound {
   }
 
   /** Drops what is encoded and not handed over. @returns the values that were accepted and are not sent, by lane */
-  dropPending(): Map<number, number> {
+  dropPending(): PendingFrames {
     this.#ends++
     this.#allowanceBytes = 0
     this.held.clear()
     this.#inFlight.clear()
     const counts = this.#batch.drop()
-    for (const { id } of this.#queue.lanesInPieces) counts.set(id, (counts.get(id) ?? 0) + 1)
+    for (const { id } of this.#queue.lanesInPieces) counts.values.set(id, (counts.values.get(id) ?? 0) + 1)
     this.#room.clear()
     return counts
   }

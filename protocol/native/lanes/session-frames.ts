@@ -18,7 +18,7 @@ import { decodePiece } from '../frame-bodies.ts'
 import type { KeptViews } from '../../kept-views.ts'
 import type { Lane } from '../../lane.ts'
 import type { LinkCounters } from '../../link-core.ts'
-import type { EpochEnd, OutcomeCounts } from '../epoch/outcomes.ts'
+import type { EpochEnd, OutcomeCounts, PendingFrames } from '../epoch/outcomes.ts'
 import type { LaneKindHandler } from './lane-kind.ts'
 import { interrupted, type LongFrame } from './long-frame.ts'
 import type { LongFrames } from './long-frames.ts'
@@ -180,7 +180,7 @@ export class SessionFrames implements LaneKindHandler {
   /** The windows of a session come with its Make and Made. */
   adopted(): void {}
 
-  epochEnded(end: EpochEnd, pending: ReadonlyMap<number, number>, leaving: Error | null): OutcomeCounts {
+  epochEnded(end: EpochEnd, pending: PendingFrames, leaving: Error | null): OutcomeCounts {
     return this.#lanes.epochEnded(end, pending, leaving)
   }
 

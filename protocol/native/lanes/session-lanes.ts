@@ -13,7 +13,7 @@ import { LinkResetError, NativeLane } from './native-lane.ts'
 import type { NativeLinkOptions } from './native-link-options.ts'
 import type { NativeOutbox } from './native-outbox.ts'
 import { laneOutcome, outcomeSum } from '../epoch/outcomes.ts'
-import type { EpochEnd, OutcomeCounts } from '../epoch/outcomes.ts'
+import type { EpochEnd, OutcomeCounts, PendingFrames } from '../epoch/outcomes.ts'
 import { SessionIds } from '../setup/session-ids.ts'
 import { resetError } from './session-reset.ts'
 
@@ -225,10 +225,10 @@ export class SessionLanes {
    * @param pending encoded and never handed over, by lane
    * @param leaving why this side itself ends the link: the reason of every lane that lost nothing
    */
-  epochEnded(end: EpochEnd, pending: ReadonlyMap<number, number>, leaving: Error | null): OutcomeCounts {
+  epochEnded(end: EpochEnd, pending: PendingFrames, leaving: Error | null): OutcomeCounts {
     let sum: OutcomeCounts = { acked: 0, unknown: 0, notSent: 0 }
     for (const lane of this.#lanes.values()) {
-      const pendingOfLane = pending.get(lane.id) ?? 0
+      const pendingOfLane = pending.values.get(lane.id) ?? 0
       const outcomes = laneOutcome(end, lane.id, lane.encoded - pendingOfLane, pendingOfLane + lane.waiting.length)
       sum = outcomeSum(sum, outcomes)
       const isSettled = outcomes.unknown + outcomes.notSent === 0

@@ -179,7 +179,7 @@ export class WriteBatch {
    * The epoch has ended. Drops the frames that were encoded and never handed over. @returns the number of values that
    * end in them, by lane
    */
-  drop(): Map<number, number> {
+  drop(): ReturnType<typeof countValues> {
     const counts = this.#counts()
     this.#writer.take()
     this.#writer.forgetArenas()
@@ -191,11 +191,11 @@ export class WriteBatch {
   /** Costs a walk over all frames. */
   get values(): number {
     let sum = 0
-    for (const count of this.#counts().values()) sum += count
+    for (const count of this.#counts().values.values()) sum += count
     return sum
   }
 
-  #counts(): Map<number, number> {
+  #counts(): ReturnType<typeof countValues> {
     return countValues(this.#frames === 0 ? [] : this.#writer.peek(), this.#lengthOf, this.#frames)
   }
 }

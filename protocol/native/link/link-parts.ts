@@ -16,8 +16,8 @@ import type { NativeLinkOptions } from '../lanes/native-link-options.ts'
 import { NativeOutbox } from '../lanes/native-outbox.ts'
 import { SessionFrames } from '../lanes/session-frames.ts'
 import { SessionLanes } from '../lanes/session-lanes.ts'
-import { UnservedStreams } from '../lanes/unserved-streams.ts'
 import { LinkExchange } from '../messages/link-exchange.ts'
+import { StreamLanes } from '../streams/stream-lanes.ts'
 import { ControlLane } from './control-lane.ts'
 import { LinkUpkeep } from './link-upkeep.ts'
 import { SetupLane } from './setup-lane.ts'
@@ -36,6 +36,7 @@ export interface LinkParts {
   readonly upkeep: LinkUpkeep
   readonly guard: FloodGuard
   readonly longFrames: LongFrames
+  readonly streams: StreamLanes
   /** On link 0. */
   readonly exchange: LinkExchange | null
 }
@@ -74,10 +75,21 @@ export function createLinkParts(options: NativeLinkOptions, { counters, kept, ho
     onDue: () => hooks().requestTimer(),
   })
   const frames = new SessionFrames(sessions, { counters, kept, credit, longFrames, onHandlerFailed })
-  const unserved = new UnservedStreams((frame) => outbox.writeOwn(frame), {
+  const streams = new StreamLanes({
+    peer: options.peer,
+    outbox,
+    memory,
+    credit,
     guard,
     counters,
+    kept,
     isPeerGreater: compareKeys(epoch.peerKey, epoch.ownKey) > 0,
+    windowBytes: options.laneWindowBytes,
+    streamsMax: options.streamsMax,
+    opensPerSecond: options.streamOpensPerSecond,
+    peerStreamsMax: () => epoch.peerStreamsMax,
+    isUp: () => epoch.isUp,
+    acks: upkeep,
   })
   const exchange =
     options.linkIndex === 0
@@ -98,14 +110,15 @@ export function createLinkParts(options: NativeLinkOptions, { counters, kept, ho
     session: frames,
     setup: new SetupLane(options.setup, guard),
     // The frame reader refuses these three on other links.
-    messages: exchange ?? unserved,
-    requests: exchange ?? unserved,
-    responses: exchange ?? unserved,
-    stream: unserved,
-    unassigned: unserved,
+    messages: exchange ?? streams,
+    requests: exchange ?? streams,
+    responses: exchange ?? streams,
+    stream: streams,
+    // The frame reader refuses them on every link.
+    unassigned: streams,
     control: new ControlLane(upkeep),
   })
-  return { sessions, table, outbox, upkeep, guard, longFrames, exchange }
+  return { sessions, table, outbox, upkeep, guard, longFrames, exchange, streams }
 }
 
 function tooSlow(laneId: number): StatewireError {

@@ -14,15 +14,15 @@ import type { RoundTrip } from '../../link-figures.ts'
 import type { KeepAliveOptions } from '../epoch/keep-alive.ts'
 import type { LinkEpoch } from '../epoch/link-epoch.ts'
 import { neverAcknowledged, unackedFramesMax } from '../epoch/retransmit-buffer.ts'
-import type { NativeLane } from '../lanes/native-lane.ts'
 import type { NativeOutbox } from '../lanes/native-outbox.ts'
+import type { SendingLane } from '../lanes/sending-lane.ts'
 
 /** A round trip is measured soon after a connection is up, but not while the first bytes are being exchanged. */
 const firstPingAfterMs = 1_000
 
 interface Flush {
   /** Null: all lanes of the link. */
-  readonly lane: NativeLane | null
+  readonly lane: SendingLane | null
   /** The lane's last frame. */
   readonly lastFrame: number
   /** Frames that are still to be acknowledged. */
@@ -182,7 +182,7 @@ export class LinkUpkeep {
   }
 
   /** The peer ended the lane: it may have dropped what it has not acknowledged. */
-  laneEnded(lane: NativeLane, error: Error): void {
+  laneEnded(lane: SendingLane, error: Error): void {
     const ackedFrames = this.#outbox.ackedFrames - this.#unconfirmedFrames
     if (lane.lastFrame > ackedFrames) lane.cutOff = error
     for (let count = this.#flushes.length; count > 0; count -= 1) {
@@ -209,7 +209,7 @@ export class LinkUpkeep {
    * Of everything that is accepted by now: first the last Piece is sent. A Ping asks for the acknowledgement: its Pong
    * is one.
    */
-  whenAcked(lane: NativeLane | null, nowMs: number, resolve: () => void, reject: (error: Error) => void): () => void {
+  whenAcked(lane: SendingLane | null, nowMs: number, resolve: () => void, reject: (error: Error) => void): () => void {
     let cancelNext: () => void = () => {}
     const cancel = this.#outbox.whenPiecesSent(lane, (error) => {
       if (error !== null && lane !== null) reject(error)
@@ -233,7 +233,7 @@ export class LinkUpkeep {
   }
 
   /** The epoch has ended: what is not acknowledged by now never will be. */
-  rejectFlushes(reason: (lane: NativeLane | null) => Error): void {
+  rejectFlushes(reason: (lane: SendingLane | null) => Error): void {
     this.#unconfirmedFrames = this.#unackedForMs = 0
     for (const { lane, reject } of this.#flushes.drain()) reject(reason(lane))
   }

@@ -28,6 +28,9 @@ import { valueFrames } from '../lanes/sending-lane.ts'
 import type { NewLane, SessionLanes } from '../lanes/session-lanes.ts'
 import type { LinkMemory } from '../memory/node-memory.ts'
 import type { SessionIds } from '../setup/session-ids.ts'
+import type { LinkStreams } from '../../streams.ts'
+import type { StreamLanes } from '../streams/stream-lanes.ts'
+import { StreamLostError } from '../streams/stream-lost-error.ts'
 import { createLinkParts } from './link-parts.ts'
 import type { LinkUpkeep } from './link-upkeep.ts'
 
@@ -59,7 +62,9 @@ export class NativeLink implements core.LinkCore, core.DeliveryReports {
   readonly #upkeep: LinkUpkeep
   readonly #guard: FloodGuard
   readonly #longFrames: LongFrames
+  readonly #streams: StreamLanes
   readonly exchange: Exchange | null
+  readonly streams: LinkStreams
   adoption: core.LinkAdoption | null = null
   #hooks: core.LinkHooks = noopHooks
   #chunkAtMs = 0
@@ -82,6 +87,7 @@ export class NativeLink implements core.LinkCore, core.DeliveryReports {
     this.#guard = parts.guard
     this.#longFrames = parts.longFrames
     this.exchange = parts.exchange
+    this.streams = this.#streams = parts.streams
     this.epoch.isResponsive = () => this.end === null && !this.#upkeep.isSuspect
   }
 
@@ -162,7 +168,7 @@ export class NativeLink implements core.LinkCore, core.DeliveryReports {
 
   /** A Want, which waits for room as a value does. The returned function takes it back if it still waits. */
   writeWant(frame: Buffer): () => boolean {
-    return this.#outbox.held.add(frame)
+    return this.#outbox.held.add(() => this.#outbox.writeOwn(frame))
   }
 
   closeLane(lane: Lane, error: Error, discard: boolean): void {
@@ -204,8 +210,8 @@ export class NativeLink implements core.LinkCore, core.DeliveryReports {
     this.#guard.chunk(lengthBytes, this.#chunkAtMs)
   }
 
-  mayBegin(laneId: number): void {
-    if (this.epoch.isUp) this.#table.of(laneId).mayBegin(laneId)
+  mayBegin(laneId: number, descriptor: number): void {
+    if (this.epoch.isUp) this.#table.of(laneId).mayBegin(laneId, descriptor)
   }
 
   placeFor(laneId: number, lengthBytes: number): Buffer | null {
@@ -309,18 +315,20 @@ export class NativeLink implements core.LinkCore, core.DeliveryReports {
     this.#counts.resets++
     witness?.onReset(end.reason, sum, end.reason === 'goodbye' ? this.#upkeep.peerReason : '')
     this.#upkeep.rejectFlushes((lane) => {
-      return lane?.end instanceof LinkResetError ? lane.end : new LinkResetError(peer, end.reason, noneLost)
+      const isOwnEnd = lane?.end instanceof LinkResetError || lane?.end instanceof StreamLostError
+      return isOwnEnd ? (lane.end as Error) : new LinkResetError(peer, end.reason, noneLost)
     })
   }
 
   leave(error: Error): void {
     this.#leaving ??= error
+    this.#streams.refuse(error)
     this.#outbox.refuse(error)
   }
 
   acceptedValues(): number {
     let sum = this.#outbox.pendingValues
-    for (const { unknown } of settleHeld(this.epoch.retransmit, null).values()) sum += unknown
+    for (const { unknown } of settleHeld(this.epoch.retransmit, null).held.values()) sum += unknown
     return sum
   }
 

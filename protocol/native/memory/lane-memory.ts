@@ -16,6 +16,11 @@ export class LaneMemory {
     this.#windowBytes = windowBytes
   }
 
+  /** The link has reserved its first window. */
+  opened(windowBytes: number): void {
+    this.#windowBytes = windowBytes
+  }
+
   readonly grow = (bytes: number): boolean => {
     if (this.#isOver || !this.#link.growWindow(bytes)) return false
     this.#windowBytes += bytes

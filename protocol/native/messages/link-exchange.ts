@@ -23,7 +23,7 @@ import type {
   SentRequest,
 } from '../../exchange.ts'
 import type { LinkCounters } from '../../link-core.ts'
-import { laneOutcome, outcomeSum, type EpochEnd, type OutcomeCounts } from '../epoch/outcomes.ts'
+import { laneOutcome, outcomeSum, type EpochEnd, type OutcomeCounts, type PendingFrames } from '../epoch/outcomes.ts'
 import { decodeCredit, decodePiece } from '../frame-bodies.ts'
 import type { ReceiveWindow } from '../lanes/credit.ts'
 import type { FloodGuard } from '../lanes/flood-guard.ts'
@@ -325,7 +325,7 @@ export class LinkExchange implements Exchange, LaneKindHandler {
     return [this.#messages, this.#asked.lane, this.#served.lane]
   }
 
-  epochEnded(end: EpochEnd, pending: ReadonlyMap<number, number>, leaving: Error | null): OutcomeCounts {
+  epochEnded(end: EpochEnd, pending: PendingFrames, leaving: Error | null): OutcomeCounts {
     const { outbox, longFrames, peer } = this.#options
     this.#tooLong.clear()
     let sum: OutcomeCounts = { acked: 0, unknown: 0, notSent: 0 }
@@ -333,7 +333,7 @@ export class LinkExchange implements Exchange, LaneKindHandler {
     // One whose last Piece was never handed over counts as encoded, and is rejected with those that wait.
     const requestInPieces = this.#asked.lane.long === null ? 0 : 1
     for (const lane of this.lanes) {
-      const pendingOfLane = pending.get(lane.id) ?? 0
+      const pendingOfLane = pending.values.get(lane.id) ?? 0
       const waiting = pendingOfLane + lane.waiting.length
       const outcomes = laneOutcome(end, lane.id, lane.encoded - pendingOfLane, waiting)
       if (lane.id === requestsLane) requests = { ...outcomes, notSent: outcomes.notSent - lane.waiting.length }

@@ -87,6 +87,9 @@ export class ReplayedSide {
       laneWindowBytes: limits.laneWindowBytes,
       maxMessageLengthBytes: limits.maxMessageLengthBytes,
       messageBytesMax: 1 << 20,
+
+      streamsMax: 1024,
+      streamOpensPerSecond: 100_000,
       sendQueueBytesMax: 1,
       sendQueueValuesMax: 1,
       keepAlive: defaultKeepAlive,

@@ -96,6 +96,9 @@ export class NativeRig implements LinkHooks {
       laneWindowBytes: limits.laneWindowBytes,
       maxMessageLengthBytes,
       messageBytesMax: 1 << 20,
+
+      streamsMax: 1024,
+      streamOpensPerSecond: 100_000,
       sendQueueBytesMax: 1024 * 1024,
       sendQueueValuesMax: 1024,
       keepAlive: defaultKeepAlive,

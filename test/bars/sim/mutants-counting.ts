@@ -75,8 +75,8 @@ export const countingMutants: Readonly<Record<string, Mutant>> = {
     sentence: 'One frame that is held is left out when outcomes are counted.',
     plant: () =>
       replace(RetransmitBuffer, 'forEachHeld', (window, forEach, visit) =>
-        forEach((sequence, lane, descriptor, endsValue) => {
-          if (sequence > window.first) visit(sequence, lane, descriptor, endsValue)
+        forEach((sequence, ...frame) => {
+          if (sequence > window.first) visit(sequence, ...frame)
         }),
       ),
   },

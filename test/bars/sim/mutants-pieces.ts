@@ -19,8 +19,8 @@ export const piecesMutants: Readonly<Record<string, Mutant>> = {
     sentence: 'A value in Pieces counts as acknowledged although its last Piece is not.',
     plant: () =>
       replace(RetransmitBuffer, 'forEachHeld', (_, forEach, visit) =>
-        forEach((sequence, lane, descriptor, endsValue) =>
-          visit(sequence, lane, descriptor, endsValue && descriptor !== nativeDescriptors.Piece),
+        forEach((sequence, lane, descriptor, endsValue, lengthBytes) =>
+          visit(sequence, lane, descriptor, endsValue && descriptor !== nativeDescriptors.Piece, lengthBytes),
         ),
       ),
   },

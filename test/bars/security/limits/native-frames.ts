@@ -6,7 +6,7 @@ import * as messages from '../../../../codec/message-frames.ts'
 import { NativeFrameReader } from '../../../../codec/native-frame-reader.ts'
 import * as frames from '../../../../codec/native-frames.ts'
 import { encodeSetupFrame } from '../../../../codec/setup-frames.ts'
-import { PeerStreamIds, streamStepsMax } from '../../../../protocol/native/lanes/peer-stream-ids.ts'
+import { StreamIds, streamStepsMax } from '../../../../protocol/native/streams/stream-ids.ts'
 import { SessionSetup } from '../../../../protocol/native/setup/session-setup.ts'
 import { openWantsMax } from '../../../../protocol/native/setup/setup-peer.ts'
 import type { SetupPort } from '../../../../protocol/native/setup/setup-port.ts'
@@ -134,7 +134,7 @@ export function nativeFrameCases(): LimitCase[] {
       ),
     ),
     ...around('streamStepsMax', 'kept', streamStepsMax, [fine, fine, 'ERR_STREAM_ID'], (steps) => {
-      const ids = new PeerStreamIds(true)
+      const ids = new StreamIds(true)
       ids.opened(frames.firstStreamLane + 1, false)
       ids.opened(frames.firstStreamLane + 1 + 2 * steps, false)
     }),

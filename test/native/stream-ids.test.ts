@@ -1,7 +1,7 @@
 /** Owns: which stream ids the peer may open, and which of its streams are over, by table and against a plain model. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { PeerStreamIds, streamStepsMax } from '../../protocol/native/lanes/peer-stream-ids.ts'
+import { StreamIds, streamStepsMax } from '../../protocol/native/streams/stream-ids.ts'
 
 const even = 0x8000_0000
 const odd = even + 1
@@ -29,7 +29,7 @@ describe('an Open', () => {
     ['an id 2^29 steps ahead around the end', false, [lastEven, even + 2 * (streamStepsMax - 1)], true],
     ['an id 2^29 + 1 steps ahead around the end', false, [lastEven, even + 2 * streamStepsMax], false],
   ])('an Open with %s is allowed or not by its rule', (_, isPeerGreater, ids, isLastAllowed) => {
-    const opened = new PeerStreamIds(isPeerGreater)
+    const opened = new StreamIds(isPeerGreater)
     for (const id of ids.slice(0, -1)) opened.opened(id, false)
     const open = (): void => opened.opened(ids.at(-1) as number, false)
     if (isLastAllowed) expect(open).not.toThrow()
@@ -37,11 +37,11 @@ describe('an Open', () => {
   })
 
   test('an Open with an id in use is refused', () => {
-    expect(() => new PeerStreamIds(true).opened(odd, true)).toThrow(wrongId)
+    expect(() => new StreamIds(true).opened(odd, true)).toThrow(wrongId)
   })
 
   test('an Open that is refused changes nothing', () => {
-    const ids = new PeerStreamIds(true)
+    const ids = new StreamIds(true)
     ids.opened(odd, false)
     expect(() => ids.opened(even + 10, false)).toThrow(wrongId)
     expect(() => ids.checkOver(odd + 2)).toThrow(wrongId)
@@ -51,7 +51,7 @@ describe('an Open', () => {
 
 describe('another frame', () => {
   test('a stream is over if it is not ahead of the last Open, and was never opened if it is', () => {
-    const ids = new PeerStreamIds(true)
+    const ids = new StreamIds(true)
     expect(() => ids.checkOver(odd)).toThrow(wrongId)
     ids.opened(odd + 4, false)
     for (const id of [odd, odd + 2, odd + 4]) expect(() => ids.checkOver(id)).not.toThrow()
@@ -66,7 +66,7 @@ describe('another frame', () => {
       fc.property(fc.boolean(), near, near, (isPeerGreater, from, to) => {
         const [first, last] = isPeerGreater ? [odd, lastOdd] : [even, lastEven]
         const idOf = (place: number): number => (place < 0 ? last + 2 * (place + 1) : first + 2 * place)
-        const ids = new PeerStreamIds(isPeerGreater)
+        const ids = new StreamIds(isPeerGreater)
         ids.opened(idOf(from), false)
         const isAhead = (to - from + 32) % 32 >= 1 && to > from
         const open = (): void => ids.opened(idOf(to), false)

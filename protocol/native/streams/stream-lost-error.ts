@@ -1,0 +1,24 @@
+/**
+ * Owns: the error of a stream that ended with its link: why, and what became of the bytes that were written.
+ * Independent of: frames and streams.
+ */
+import { StatewireError } from '../../../codec/errors.ts'
+import type { ByteCounts } from '../../streams.ts'
+import type { ResetReason } from '../epoch/outcomes.ts'
+import { endings } from '../lanes/native-lane.ts'
+
+/** The link could not be resumed, and a stream on it has ended. */
+export class StreamLostError extends StatewireError {
+  readonly reason: ResetReason
+  /** Bytes in the order in which they were written: those that arrived, those that may have, those that did not. */
+  readonly bytes: ByteCounts
+  constructor(peer: string, reason: ResetReason, bytes: ByteCounts) {
+    super(
+      'ERR_LINK_RESET',
+      `the stream with ${peer} has ended: ${endings[reason]}. Of the bytes written on it, ${bytes.acked} were ` +
+        `delivered, ${bytes.unknown} may have arrived, and ${bytes.notSent} were not sent`,
+    )
+    this.reason = reason
+    this.bytes = bytes
+  }
+}
