@@ -87,6 +87,9 @@ export const errorCodes = {
   ERR_SEND_TIMED_OUT: transient('A value could not be accepted for sending in time; it was not sent.'),
   // Messages and requests.
   ERR_NO_HANDLER: permanent('The peer has no handler for the request. None ran.'),
+  ERR_NO_PROTOCOL: permanent('The peer does not serve streams of this protocol.'),
+  ERR_STREAM_REFUSED: permanent('The peer did not permit the stream, or its `permit` failed. `reason` says why.'),
+  ERR_STREAM_OVERLOADED: transient('The peer serves too many streams of this protocol, or is short of memory.'),
   ERR_REFUSED: transient('The peer refused the request: a limit is reached, or it is not permitted. No handler ran.'),
   ERR_TOO_LATE: transient('The time of the request was over before the peer called a handler.'),
   ERR_REMOTE: permanent('The handler of the peer failed; `remote` has its code, message and data.'),

@@ -23,6 +23,7 @@ export type DeadlineName =
   | 'makeSessionsTimeoutMs'
   | 'bindTimeoutMs'
   | 'shutdownTimeoutMs'
+  | 'streamOpenTimeoutMs'
 
 /**
  * A state's `meta`. Consecutive states that name the same deadline share one running timer, so one deadline can cover a

@@ -32,6 +32,8 @@ export type PeerEvent<Request = unknown> =
   | { readonly type: 'link.retry' }
   | { readonly type: 'link.resume' }
   | { readonly type: 'link.pause'; readonly cause: Cause }
+  /** Somebody wants a stream, and nothing opens streams to this peer yet. */
+  | { readonly type: 'streams.start'; readonly openings: unknown }
   | ChildEvent
   | DeadlinePassed
 
@@ -49,6 +51,7 @@ export const peerActions = [
   'reopenLinks',
   'closeLinks',
   'refuseLink',
+  'startStreams',
 ] as const
 
 export const peerMachine = setup({
@@ -79,6 +82,7 @@ export const peerMachine = setup({
     'link.retry': { actions: 'wakeLinks' },
     'link.resume': { actions: 'wakeLinks' },
     'link.pause': { actions: 'pauseLinks' },
+    'streams.start': { actions: 'startStreams' },
     'peer.close': '.closing',
   },
   states: {
@@ -109,6 +113,7 @@ export const peerMachine = setup({
         'child.failed': { actions: 'forgetLink' },
         'child.escalated': { actions: 'forgetLink' },
         'peer.empty': 'closed',
+        'streams.start': {},
         'deadline.passed': 'closed',
         'peer.close': {},
       },

@@ -52,8 +52,8 @@ export interface StreamPort {
   finish(): void
   /** Ends the stream. An Open that has not left is taken back. */
   reset(reset: StreamReset): void
-  /** The application has taken one frame with so many bytes. */
-  taken(lengthBytes: number): void
+  /** The application has taken so many bytes, which arrived in so many calls of `onBytes`. */
+  taken(lengthBytes: number, calls?: number): void
   /** Calls back when the peer has acknowledged what was sent so far. The returned function cancels. */
   whenAcked(resolve: () => void, reject: (error: Error) => void): () => void
 }

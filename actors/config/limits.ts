@@ -99,6 +99,8 @@ export interface Limits {
   readonly laneWindowBytes: number
   /** Native: streams that a peer may have open at once on one link. */
   readonly streamsMax: number
+  /** Native: opening a stream without a `timeoutMs` of its own, and deciding whether to serve one. 30 s, as requests. */
+  readonly streamOpenTimeoutMs: number
   /** Native: streams that a peer may open or reset on one link in a second. */
   readonly streamOpensPerSecond: number
   /** Native: a peer with `connect: 'on-demand'` is disconnected after so long without traffic. 60 s, as in kulfi. */
@@ -152,6 +154,7 @@ export const defaultLimits: Limits = {
   replayWindowBytes: defaultRetransmitBufferBytes,
   laneWindowBytes: firstWindowBytes,
   streamsMax: 1024,
+  streamOpenTimeoutMs: 30_000,
   streamOpensPerSecond: 100_000,
   idleTimeoutMs: 60_000,
   sendQueueBytesMax: 64 * mebibyte,

@@ -9,7 +9,7 @@ import type { CallOptions } from '../base/bounded.ts'
 import { checkCall, invalid } from '../base/checks.ts'
 import type { PeerRef } from '../base/peer-ref.ts'
 import type { PeerOption } from '../config/options.ts'
-import { NetworkMessages } from './network-messages.ts'
+import { NetworkStreams } from './network-streams.ts'
 import type { Peer } from './peer-handle.ts'
 import { Peers } from './peers.ts'
 import type { AllowedReport } from './peers.ts'
@@ -20,7 +20,7 @@ export interface ReadyOptions extends CallOptions {
   readonly peers?: number | 'all' | undefined
 }
 
-export abstract class NetworkPeers extends NetworkMessages {
+export abstract class NetworkPeers extends NetworkStreams {
   readonly #peers: Peers
 
   protected constructor(

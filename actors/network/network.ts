@@ -23,7 +23,7 @@ import type { MakeSessionsOptions, OpenControlChannelOptions, Sessions } from '.
 import type { Services } from './services.ts'
 import { shuttingDownError, supervisor, supervisorServices } from './supervisor.ts'
 import type { SupervisorLogic } from './supervisor.ts'
-import { observeActors } from '../statechart/inspection.ts'
+import { observeNetwork } from './observe-network.ts'
 import type { ActorObserver, Observation } from '../statechart/inspection.ts'
 import { send } from '../statechart/send.ts'
 import { parentOf } from '../statechart/xstate-internals.ts'
@@ -125,7 +125,7 @@ export class Network extends NetworkPeers {
    * transition. An observer that throws is not called again.
    */
   observe(observer: ActorObserver): Observation {
-    return observeActors(this.#ref as never, this.#services.actors, observer)
+    return observeNetwork(this.#services, this.#ref as never, observer)
   }
 
   /**

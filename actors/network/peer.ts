@@ -16,6 +16,11 @@ import type { Cause } from '../base/causes.ts'
 import type { Services } from './services.ts'
 import type { Deadline } from '../base/timer-wheel.ts'
 import { send } from '../statechart/send.ts'
+import { streamManager } from '../streams/stream-manager.ts'
+import type { PeerOpenings } from '../streams/stream-manager.ts'
+
+/** The actor that opens streams to the peer. */
+const streamsId = 'streams'
 
 /** Requests a link from a peer. `replyTo` gets `link.ready`, `link.up`, `link.down` and `link.failed`, with `peer`. */
 export interface LinkRequest {
@@ -95,6 +100,18 @@ class PeerBody implements Body {
     else this.#forget(event.link)
   }
 
+  /** The manager ends when no connection can be made; the next call for a stream starts another. */
+  startStreams(event: { openings: unknown }): void {
+    if (this.#port.children.get(streamsId) !== undefined) return
+    this.#port.children.spawn({
+      id: streamsId,
+      kind: streamsId,
+      logic: streamManager,
+      input: { context: this.#services, openings: event.openings as PeerOpenings },
+      restart: 'temporary',
+    })
+  }
+
   /** Drops the connection of a link and makes a new one. The link and its lanes stay. */
   breakLink(event: { link: string; cause: Cause }): void {
     send(this.#port.children.get(event.link), { type: 'pump.failed', cause: event.cause })
@@ -118,6 +135,7 @@ class PeerBody implements Body {
   forgetLink(event: { id?: string; link?: string }): void {
     const id = event.id ?? event.link
     if (id === undefined || this.#port.children.get(id) !== undefined) return
+    if (id === streamsId) return this.#notifyIfIdle()
     this.#up.delete(id)
     if (this.#up.size === 0) this.#services.records.disconnected(this.#peer.id, 'goodbye')
     this.#forget(id)

@@ -2,6 +2,7 @@
  * Owns: what all actors of one network share: environment, options, timer wheel, open claims, events, counters.
  * Independent of: any actor. There is no module state: each network of a process has its own services.
  */
+import { StreamCalls } from '../streams/stream-calls.ts'
 import { ServiceCalls } from '../services/service-calls.ts'
 import { PeerRecords } from './peer-records.ts'
 import { Messaging } from '../messaging/messaging.ts'
@@ -86,6 +87,7 @@ export class Services implements SessionContext {
   readonly fatalFailures: FatalFailures
   readonly messaging: Messaging
   readonly serviceCalls: ServiceCalls
+  readonly streams: StreamCalls
   readonly records: PeerRecords
   isStopping = false
   #pressedAtMs = -Infinity
@@ -143,6 +145,7 @@ export class Services implements SessionContext {
     })
     this.messaging = new Messaging(this)
     this.serviceCalls = new ServiceCalls(this.messaging, this.nowMs)
+    this.streams = new StreamCalls(this)
   }
 
   /** Emitted later: a listener may send, and a link is asking for memory now. */

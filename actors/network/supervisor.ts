@@ -267,6 +267,7 @@ class SupervisorBody implements Body {
     const { limits, dialect } = services.options
     services.isStopping = true
     services.messaging.drain(shuttingDownError())
+    services.streams.drain(shuttingDownError())
     const peers = [...services.baseLinks.entries()]
     let unsettled = peers.length
     const settled = (peer: string): void => {
@@ -303,6 +304,7 @@ class SupervisorBody implements Body {
     const error = errorOf(services.failure ?? cause('ERR_NETWORK_STOPPED', 'the network has stopped'))
     services.baseLinks.close(error)
     services.messaging.end(error)
+    services.streams.end(error)
   }
 
   notifyStopped(): void {

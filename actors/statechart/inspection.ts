@@ -131,7 +131,8 @@ export function observeActors(root: AnyActorRef, live: LiveActors, given: ActorO
 
 /** How the members of a pool are named. */
 export interface MemberNames<Member> {
-  readonly parent: AnyActorRef
+  /** The actor that its members are shown below. */
+  parentOf(): AnyActorRef
   idOf(member: Member): string
 }
 
@@ -142,12 +143,16 @@ export function observePool<Member extends PoolMember>(
   given: ActorObserver,
 ): Observation {
   const observer = guarded(given)
-  const parent = names.parent.sessionId
   const known = new WeakSet<Member>()
-  const sessionOf = (member: Member): string => `${parent}/${names.idOf(member)}`
+  const sessions = new WeakMap<Member, string>()
+  const parentOf = (): string => names.parentOf().sessionId
+  const sessionOf = (member: Member): string => sessions.get(member) ?? ''
   const onStarted = (member: Member): void => {
     known.add(member)
-    const [session, id, facts] = [sessionOf(member), names.idOf(member), member.facts()]
+    const parent = parentOf()
+    const session = `${parent}/${names.idOf(member)}`
+    sessions.set(member, session)
+    const [id, facts] = [names.idOf(member), member.facts()]
     observer({ type: 'actor', session, id, parent, chart: pool.config, state: pool.valueOf(member), facts })
   }
   const onTransition = (member: Member, state: unknown, { type: event }: { readonly type: string }): void => {

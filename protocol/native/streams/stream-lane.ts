@@ -17,7 +17,7 @@ export interface StreamOwner {
   waitToSend(lane: StreamLane, bytes: Uint8Array, resolve: () => void, reject: (error: Error) => void): () => boolean
   finish(lane: StreamLane): void
   reset(lane: StreamLane, reset: StreamReset): void
-  taken(lane: StreamLane, lengthBytes: number): void
+  taken(lane: StreamLane, lengthBytes: number, frames: number): void
   whenAcked(lane: StreamLane, resolve: () => void, reject: (error: Error) => void): () => void
 }
 
@@ -86,8 +86,8 @@ export class StreamLane implements StreamPort, SendingLane, ReceivingLane {
     this.#owner.reset(this, reset)
   }
 
-  taken(lengthBytes: number): void {
-    this.#owner.taken(this, lengthBytes)
+  taken(lengthBytes: number, frames = 1): void {
+    this.#owner.taken(this, lengthBytes, frames)
   }
 
   whenAcked(resolve: () => void, reject: (error: Error) => void): () => void {

@@ -242,9 +242,9 @@ export class StreamLanes implements LinkStreams, LaneKindHandler, StreamOwner {
     if (this.#placed.delete(lane)) this.#placeWaiting()
   }
 
-  taken(lane: StreamLane, lengthBytes: number): void {
+  taken(lane: StreamLane, lengthBytes: number, frames: number): void {
     if (!lane.isOver && !lane.hasPeerFinished)
-      frameTaken(lane, lengthBytes + bytesHeaderLengthBytes, this.#options.credit)
+      frameTaken(lane, lengthBytes + frames * bytesHeaderLengthBytes, this.#options.credit)
   }
 
   whenAcked(lane: StreamLane, resolve: () => void, reject: (error: Error) => void): () => void {
