@@ -135,7 +135,7 @@ export const errorCodes = {
   ERR_SETUP_FIELD: permanent('A frame that sets up sessions has a count of 0, or a name that is not UTF-8.'),
   ERR_STREAM_ID: permanent('A stream was opened with an id that its side may not use now, or was never opened.'),
   ERR_STREAM_ORDER: permanent('A frame arrived on a stream before its Accept, after its Fin, or from the wrong side.'),
-  ERR_STREAM_LIMIT_EXCEEDED: permanent('A peer opened more streams on a link than this side allows (`limits.streamsMax`).'),
+  ERR_STREAM_LIMIT_EXCEEDED: permanent('A peer opened more streams on a link than `limits.streamsMax` of this side.'),
   ERR_STREAM_RESET: permanent('One of the two sides ended the stream before both had finished writing.'),
   ERR_REQUEST_NONCE: permanent('A Request has the nonce 0, or that of a Request which is not answered yet.'),
   ERR_REQUEST_LIMIT: permanent('A peer sent more than 1,024 Requests that are not answered.'),

@@ -25,7 +25,8 @@ function namesUnder(heading: string): string[] {
 
 /** The parts of the facade that Network inherits. */
 const networkPeers = Object.getPrototypeOf(Network.prototype) as object
-const networkMessages = Object.getPrototypeOf(networkPeers) as object
+const networkStreams = Object.getPrototypeOf(networkPeers) as object
+const networkMessages = Object.getPrototypeOf(networkStreams) as object
 const notPublic = new Set(['constructor', 'peersReady', 'removed', 'isRemoved', 'toString', 'toJSON'])
 
 describe('docs/api.md', () => {
@@ -36,6 +37,7 @@ describe('docs/api.md', () => {
   it.each([
     ['Network', [Network.prototype, networkPeers]],
     ['Messages and requests', [networkMessages]],
+    ['Streams and channels', [networkStreams]],
     ['Peer', [Peer.prototype]],
     ['Session', [Session.prototype]],
     ['ControlChannel', [ControlChannel.prototype]],

@@ -24,8 +24,8 @@ const defaultPings = 5
 
 export abstract class NetworkStreams extends NetworkMessages {
   /**
-   * Opens a stream to a peer: bytes in both directions. It is handed out once the peer has accepted the protocol. Native
-   * only.
+   * Opens a stream to a peer: bytes in both directions. It is handed out once the peer has accepted the protocol.
+   * Native only.
    *
    * ```ts
    * const stream = await network.getStream(bob, 'files/1', { extra: 'photo.jpg', timeoutMs: 5_000 })
@@ -41,8 +41,8 @@ export abstract class NetworkStreams extends NetworkMessages {
   }
 
   /**
-   * Serves streams of a protocol. `permit` decides before a stream is accepted; then the handler gets it. A handler that
-   * throws resets its stream, and nothing else.
+   * Serves streams of a protocol. `permit` decides before a stream is accepted; then the handler gets it. A handler
+   * that throws resets its stream, and nothing else.
    *
    * ```ts
    * network.onStream('files/1', (stream) => pipeline(createReadStream(String(stream.extra)), stream, () => {}), {

@@ -1,12 +1,13 @@
 /**
- * Owns: the class of Node that streams and channels extend, with a type in which `closed` is free: it is a promise here.
+ * Owns: the class of Node that streams and channels extend, with a type in which `closed` is free: here it is a
+ * promise.
  * Node has a boolean of that name, which its own functions do not need (test/streams/duplex.test.ts).
  * Independent of: what is sent.
  */
 import { Duplex } from 'node:stream'
 import type { DuplexOptions } from 'node:stream'
 
-type Callback = (error?: Error | null) => void
+export type Callback = (error?: Error | null) => void
 
 /** As methods, so that a class can override them. */
 export interface DuplexMembers extends Omit<

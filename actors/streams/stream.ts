@@ -9,14 +9,17 @@ import { applicationResetCodesBegin, resetCodes, streamFrameLengthBytesMax } fro
 import { StreamLostError } from '../../protocol/native/streams/stream-lost-error.ts'
 import type { ByteCounts, StreamEvents, StreamPort, StreamReset } from '../../protocol/streams.ts'
 import { invalid } from '../base/checks.ts'
-import type { Deadline, TimerWheel } from '../base/timer-wheel.ts'
+import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { StreamFacts } from '../../machines/stream.ts'
 import type { StreamEvent } from '../../machines/stream.ts'
 import { DuplexBase } from './duplex-base.ts'
+import type { Callback } from './duplex-base.ts'
+import { IdleTimer } from './idle-timer.ts'
 import { nameOf, refusedError, resetError, resetOf, StreamError } from './stream-error.ts'
 import type { EndedBy } from './stream-error.ts'
 import { streamToWeb } from './stream-web.ts'
 import type { WebStream } from './stream-web.ts'
+import { StreamWriter } from './stream-writer.ts'
 
 /** 64 KiB, the longest frame of a stream. */
 const highWaterMarkBytes = streamFrameLengthBytesMax
@@ -76,20 +79,14 @@ export class Stream extends DuplexBase implements StreamEvents {
   #owedBytes = 0
   #owedFrames = 0
   #bytesRead = 0
-  #bytesWritten = 0
-  #withdraw: (() => boolean) | null = null
-  /** The peer stopped reading: writing has failed, and reading goes on to its end. */
-  #writeFailure: StreamError | null = null
+  readonly #writer: StreamWriter
   /** It is about to be destroyed with this error. */
   #failure: StreamError | null = null
-  #afterReading: (() => void) | null = null
   #end: CloseReason | null = null
   #isEnded = false
   #closed: Promise<CloseReason> | null = null
   #settleClosed: ((reason: CloseReason) => void) | null = null
-  #timeoutMs = 0
-  #timeout: Deadline | null = null
-  #bytesAtTimeout = 0
+  readonly #idle: IdleTimer
 
   /** @internal */
   constructor(host: StreamHost, { peer, protocol, extra, opener }: StreamOptions) {
@@ -99,6 +96,8 @@ export class Stream extends DuplexBase implements StreamEvents {
     this.protocol = protocol
     this.extra = extra
     this.#opener = opener
+    this.#writer = new StreamWriter(this)
+    this.#idle = new IdleTimer(host.wheel, this)
   }
 
   /** Bytes that have arrived. */
@@ -108,7 +107,7 @@ export class Stream extends DuplexBase implements StreamEvents {
 
   /** Bytes that were accepted for sending. */
   get bytesWritten(): number {
-    return this.#bytesWritten
+    return this.#writer.bytesWritten
   }
 
   /** Resolves when the stream has ended, with how. Never rejects. */
@@ -129,7 +128,8 @@ export class Stream extends DuplexBase implements StreamEvents {
   reset(code: number, reason = ''): void {
     if (!Number.isInteger(code) || code < applicationResetCodesBegin || code > 0xffff)
       throw invalid(
-        `the code of reset must be a whole number from ${applicationResetCodesBegin} to 65535, got ${formatValue(code)}`,
+        `the code of reset must be a whole number from ${applicationResetCodesBegin} to 65535, ` +
+          `got ${formatValue(code)}`,
       )
     if (typeof reason !== 'string') throw invalid(`the reason of reset must be a string, got ${formatValue(reason)}`)
     this.#reset({ code, reason })
@@ -140,25 +140,12 @@ export class Stream extends DuplexBase implements StreamEvents {
   setTimeout(timeoutMs: number, listener?: () => void): this {
     if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0))
       throw invalid(`setTimeout takes milliseconds, got ${formatValue(timeoutMs)}`)
-    this.#timeout?.cancel()
-    this.#timeout = null
-    this.#timeoutMs = timeoutMs
     if (listener !== undefined) {
       if (timeoutMs === 0) this.off('timeout', listener)
       else this.once('timeout', listener)
     }
-    if (timeoutMs > 0 && !this.#isEnded) this.#armTimeout()
+    this.#idle.set(this.#isEnded ? 0 : timeoutMs)
     return this
-  }
-
-  #armTimeout(): void {
-    this.#bytesAtTimeout = this.#bytesRead + this.#bytesWritten
-    this.#timeout = this.#host.wheel.schedule(this.#timeoutMs, () => {
-      this.#timeout = null
-      const isIdle = this.#bytesAtTimeout === this.#bytesRead + this.#bytesWritten
-      this.#armTimeout()
-      if (isIdle) this.emit('timeout')
-    })
   }
 
   /**
@@ -202,7 +189,7 @@ export class Stream extends DuplexBase implements StreamEvents {
   /** @internal @param open gives it its place on a link */
   attach(open: (stream: Stream) => StreamPort, link: number): void {
     this.#link = link
-    this.#port = open(this)
+    this.#port = this.#writer.port = open(this)
   }
 
   /** @internal Its Open has not left. */
@@ -320,7 +307,8 @@ export class Stream extends DuplexBase implements StreamEvents {
   /** @internal It ends with this error, which goes to whoever has it now. */
   fail(error: StreamError): void {
     if (this.#handedOut) {
-      this.#failure = error
+      this.#writer.failure = this.#failure = error
+      this.#writer.readingEnded()
       // The caller of getStream may be about to get it, and can listen for the error only then.
       queueMicrotask(() => this.destroy(error))
     } else {
@@ -332,10 +320,9 @@ export class Stream extends DuplexBase implements StreamEvents {
 
   /** What the peer wrote can still be read; then the stream ends with the error. */
   #failWriting(error: StreamError): void {
-    this.#writeFailure = error
+    this.#writer.failure = error
     const end = (): void => {
-      if (this.writableFinished || this.#afterReading === null) this.destroy(this.writableFinished ? undefined : error)
-      else this.#afterReading()
+      if (!this.#writer.readingEnded()) this.destroy(this.writableFinished ? undefined : error)
     }
     if (this.readableEnded) end()
     else this.once('end', end)
@@ -350,77 +337,23 @@ export class Stream extends DuplexBase implements StreamEvents {
     this.#port?.taken(bytes, frames)
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
-    this.#send(chunk, 0, callback)
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
+    this.#writer.write(chunk, 0, callback)
   }
 
   /** Small chunks that have waited share frames. */
-  override _writev(chunks: { chunk: Buffer }[], callback: (error?: Error | null) => void): void {
-    this.#send(Buffer.concat(chunks.map(({ chunk }) => chunk)), 0, callback)
+  override _writev(chunks: { chunk: Buffer }[], callback: Callback): void {
+    this.#writer.write(Buffer.concat(chunks.map(({ chunk }) => chunk)), 0, callback)
   }
 
-  #send(chunk: Buffer, from: number, callback: (error?: Error | null) => void): void {
-    const port = this.#port
-    if (this.#writeFailure !== null || port === null || port.isOver) return this.#cannotWrite(callback)
-    let at = from
-    try {
-      while (at < chunk.length) {
-        const part =
-          chunk.length <= streamFrameLengthBytesMax ? chunk : chunk.subarray(at, at + streamFrameLengthBytesMax)
-        const { length } = part
-        if (port.trySend(part)) {
-          this.#bytesWritten += length
-          at += length
-          continue
-        }
-        const sent = (): void => {
-          this.#withdraw = null
-          this.#bytesWritten += length
-          this.#send(chunk, at + length, callback)
-        }
-        const failed = (error: Error): void => {
-          this.#withdraw = null
-          if (port.isOver) this.#cannotWrite(callback)
-          else callback(error)
-        }
-        this.#withdraw = port.waitToSend(part, sent, failed)
-        return
+  override _final(callback: Callback): void {
+    this.#writer.finish((error) => {
+      if (error === undefined) {
+        this.#host.tell(this, 'fin.sent')
+        this.#finished()
       }
-    } catch (error) {
-      return callback(error as Error)
-    }
-    callback()
-  }
-
-  /** The stream is over for writing: the reason follows, or has come already. */
-  #cannotWrite(callback: (error?: Error | null) => void): void {
-    if (this.destroyed) return callback()
-    if (this.#failure !== null) return callback(this.#failure)
-    const error = this.#writeFailure
-    if (error === null)
-      return callback(
-        new StreamError('ERR_STREAM_RESET', `${nameOf(this.peer, this.protocol)} is over`, {
-          peer: this.peer,
-          protocol: this.protocol,
-          by: 'self',
-        }),
-      )
-    // The answer of the peer is read first: with an error now, Node would throw away what is unread.
-    if (this.readableEnded) callback(error)
-    else this.#afterReading = () => callback(error)
-  }
-
-  override _final(callback: (error?: Error | null) => void): void {
-    const port = this.#port
-    if (this.#writeFailure !== null || port === null || port.isOver) return this.#cannotWrite(callback)
-    try {
-      port.finish()
-    } catch (error) {
-      return callback(error as Error)
-    }
-    this.#host.tell(this, 'fin.sent')
-    this.#finished()
-    callback()
+      callback(error)
+    })
   }
 
   #finished(): void {
@@ -428,8 +361,8 @@ export class Stream extends DuplexBase implements StreamEvents {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#timeout?.cancel()
-    this.#withdraw?.()
+    this.#idle.set(0)
+    this.#writer.close()
     if (error !== null) this.#host.tell(this, 'stream.failed')
     this.#reset(resetOf(error))
     this.#isEnded = true
@@ -448,11 +381,19 @@ export class Stream extends DuplexBase implements StreamEvents {
     by: CloseReason['by'],
     { code, reason }: { readonly code: number | null; readonly reason: string },
   ): CloseReason {
-    return { how, by, code, reason, link: this.#link, bytesRead: this.#bytesRead, bytesWritten: this.#bytesWritten }
+    return {
+      how,
+      by,
+      code,
+      reason,
+      link: this.#link,
+      bytesRead: this.#bytesRead,
+      bytesWritten: this.#writer.bytesWritten,
+    }
   }
 
   #closeReason(): CloseReason {
     const end = this.#end ?? this.#ended('reset', 'self', { code: resetCodes.application, reason: '' })
-    return { ...end, bytesRead: this.#bytesRead, bytesWritten: this.#bytesWritten }
+    return { ...end, bytesRead: this.#bytesRead, bytesWritten: this.#writer.bytesWritten }
   }
 }

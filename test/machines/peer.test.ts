@@ -21,6 +21,7 @@ idle
   link.retry                         -> stays                          wakeLinks
   link.resume                        -> stays                          wakeLinks
   link.pause                         -> stays                          pauseLinks
+  streams.start                      -> stays                          startStreams
   child.done                         -> stays                          forgetLink
   child.failed                       -> stays                          recordEscalation
   child.restarted                    -> stays                          recordRestart
@@ -38,6 +39,7 @@ active
   link.retry                         -> stays                          wakeLinks
   link.resume                        -> stays                          wakeLinks
   link.pause                         -> stays                          pauseLinks
+  streams.start                      -> stays                          startStreams
   child.done                         -> stays                          forgetLink
   child.failed                       -> stays                          recordEscalation
   child.restarted                    -> stays                          recordRestart
@@ -73,6 +75,7 @@ errored
   link.retry                         -> stays                          wakeLinks
   link.resume                        -> stays                          wakeLinks
   link.pause                         -> stays                          pauseLinks
+  streams.start                      -> stays                          startStreams
   child.done                         -> stays                          forgetLink
   child.failed                       -> stays                          recordEscalation
   child.restarted                    -> stays                          recordRestart
@@ -101,6 +104,7 @@ describe('the peer chart', () => {
         'link.retry',
         'link.resume',
         'link.pause',
+        'streams.start',
       ),
       ...childEvents,
       ...named('deadline.passed'),

@@ -1,6 +1,6 @@
 /**
- * Owns: a walk over encoded frames whose lengths are known: the lane and the descriptor of each, whether it ends a value,
- * and its length.
+ * Owns: a walk over encoded frames whose lengths are known: the lane and the descriptor of each, whether it ends a
+ * value, and its length.
  * Independent of: what frames mean, and who holds them.
  */
 import { readUint32 } from '../../../codec/frame-length.ts'

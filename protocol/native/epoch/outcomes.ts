@@ -70,7 +70,7 @@ export interface LostBytes {
 
 interface Held extends Pick<EpochEnd, 'held' | 'heldBytes'> {}
 
-const noneHeld: OutcomeCounts = { acked: 0, unknown: 0, notSent: 0 }
+export const noneHeld: OutcomeCounts = { acked: 0, unknown: 0, notSent: 0 }
 
 /**
  * The outcomes of what a buffer holds.

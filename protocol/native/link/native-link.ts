@@ -17,7 +17,7 @@ import { noopHooks } from '../../link-core.ts'
 import type * as core from '../../link-core.ts'
 import type { LinkFigures } from '../../link-figures.ts'
 import type { Adoption, LinkEpoch } from '../epoch/link-epoch.ts'
-import { settleHeld, withLost, type EpochEnd, type Lost, type ResetReason } from '../epoch/outcomes.ts'
+import { noneHeld, settleHeld, withLost, type EpochEnd, type Lost, type ResetReason } from '../epoch/outcomes.ts'
 import type { FloodGuard } from '../lanes/flood-guard.ts'
 import type { LaneTable } from '../lanes/lane-kind.ts'
 import type { LongFrames } from '../lanes/long-frames.ts'
@@ -28,13 +28,10 @@ import { valueFrames } from '../lanes/sending-lane.ts'
 import type { NewLane, SessionLanes } from '../lanes/session-lanes.ts'
 import type { LinkMemory } from '../memory/node-memory.ts'
 import type { SessionIds } from '../setup/session-ids.ts'
-import type { LinkStreams } from '../../streams.ts'
 import type { StreamLanes } from '../streams/stream-lanes.ts'
-import { StreamLostError } from '../streams/stream-lost-error.ts'
+import { lostEndOf } from '../streams/stream-lost-error.ts'
 import { createLinkParts } from './link-parts.ts'
 import type { LinkUpkeep } from './link-upkeep.ts'
-
-const noneLost = { acked: 0, unknown: 0, notSent: 0 }
 
 export class NativeLink implements core.LinkCore, core.DeliveryReports {
   readonly epoch: LinkEpoch
@@ -62,9 +59,8 @@ export class NativeLink implements core.LinkCore, core.DeliveryReports {
   readonly #upkeep: LinkUpkeep
   readonly #guard: FloodGuard
   readonly #longFrames: LongFrames
-  readonly #streams: StreamLanes
   readonly exchange: Exchange | null
-  readonly streams: LinkStreams
+  readonly streams: StreamLanes
   adoption: core.LinkAdoption | null = null
   #hooks: core.LinkHooks = noopHooks
   #chunkAtMs = 0
@@ -78,8 +74,7 @@ export class NativeLink implements core.LinkCore, core.DeliveryReports {
     this.#options = options
     this.epoch = options.epoch
     this.whenClosed = new Promise((resolve) => (this.#settleClosed = resolve))
-    const { counters, kept } = this
-    const parts = createLinkParts(options, { counters, kept, hooks: () => this.#hooks })
+    const parts = createLinkParts(options, { counters: this.counters, kept: this.kept, hooks: () => this.#hooks })
     this.#sessions = parts.sessions
     this.#table = parts.table
     this.#outbox = parts.outbox
@@ -87,7 +82,7 @@ export class NativeLink implements core.LinkCore, core.DeliveryReports {
     this.#guard = parts.guard
     this.#longFrames = parts.longFrames
     this.exchange = parts.exchange
-    this.streams = this.#streams = parts.streams
+    this.streams = parts.streams
     this.epoch.isResponsive = () => this.end === null && !this.#upkeep.isSuspect
   }
 
@@ -314,15 +309,12 @@ export class NativeLink implements core.LinkCore, core.DeliveryReports {
     const sum = this.#table.epochEnded(end, pending, this.#leaving)
     this.#counts.resets++
     witness?.onReset(end.reason, sum, end.reason === 'goodbye' ? this.#upkeep.peerReason : '')
-    this.#upkeep.rejectFlushes((lane) => {
-      const isOwnEnd = lane?.end instanceof LinkResetError || lane?.end instanceof StreamLostError
-      return isOwnEnd ? (lane.end as Error) : new LinkResetError(peer, end.reason, noneLost)
-    })
+    this.#upkeep.rejectFlushes((lane) => lostEndOf(lane) ?? new LinkResetError(peer, end.reason, noneHeld))
   }
 
   leave(error: Error): void {
     this.#leaving ??= error
-    this.#streams.refuse(error)
+    this.streams.refuse(error)
     this.#outbox.refuse(error)
   }
 

@@ -13,21 +13,18 @@ import {
   nativeDescriptors,
   resetCodes,
 } from '../../../codec/native-frames.ts'
-import type { KeptViews } from '../../kept-views.ts'
-import type { LinkCounters } from '../../link-core.ts'
 import type { LinkStreams, StreamAcceptor, StreamEvents, StreamOpening, StreamReset } from '../../streams.ts'
-import { laneOutcome, outcomeSum, type EpochEnd, type OutcomeCounts, type PendingFrames } from '../epoch/outcomes.ts'
+import type { EpochEnd, OutcomeCounts, PendingFrames } from '../epoch/outcomes.ts'
 import { decodeAccept, decodeCredit, decodeOpen, decodeReset } from '../frame-bodies.ts'
 import { SendCredit } from '../lanes/credit.ts'
-import type { FloodGuard } from '../lanes/flood-guard.ts'
 import type { LaneKindHandler } from '../lanes/lane-kind.ts'
-import type { NativeOutbox } from '../lanes/native-outbox.ts'
-import { frameArrived, frameTaken, type CreditSource } from '../lanes/receiving-lane.ts'
+import { frameArrived, frameTaken } from '../lanes/receiving-lane.ts'
 import { valueFrames } from '../lanes/sending-lane.ts'
-import type { LinkMemory } from '../memory/node-memory.ts'
 import { StreamIds } from './stream-ids.ts'
 import { StreamLane, type StreamOwner } from './stream-lane.ts'
-import { StreamLostError } from './stream-lost-error.ts'
+import { loseAll, noBytes, noSuchProtocol, outOfOrder, whenOf } from './stream-rules.ts'
+import type { StreamLanesOptions } from './stream-lanes-options.ts'
+import { StreamPlaces } from './stream-places.ts'
 import { StreamRate } from './stream-rate.ts'
 
 /** What a frame of Bytes adds to what it carries. */
@@ -35,41 +32,11 @@ const bytesHeaderLengthBytes = frameHeaderLengthBytes + lengthFieldLengthBytes
 /** A view may keep this many times its own bytes alive; what is shorter is copied. */
 const heldPerByteMax = 4
 
-export interface StreamLanesOptions {
-  readonly peer: string
-  readonly outbox: NativeOutbox
-  readonly memory: LinkMemory
-  readonly credit: CreditSource
-  readonly guard: FloodGuard
-  readonly counters: LinkCounters
-  readonly kept: KeptViews
-  readonly isPeerGreater: boolean
-  /** The first window of a stream. */
-  readonly windowBytes: number
-  /** How many streams the peer may have open at once on this link. */
-  readonly streamsMax: number
-  readonly opensPerSecond: number
-  /** How many this side may have open there; null before a hello said so. */
-  readonly peerStreamsMax: () => number | null
-  readonly isUp: () => boolean
-  readonly acks: StreamAcks
-}
-
-/** What streams need of their link's acknowledgements. */
-interface StreamAcks {
-  whenAcked(lane: StreamLane, nowMs: number, resolve: () => void, reject: (error: Error) => void): () => void
-  /** Calls of `whenAcked` for this stream fail unless everything was acknowledged. */
-  laneEnded(lane: StreamLane, error: Error): void
-}
-
 export class StreamLanes implements LinkStreams, LaneKindHandler, StreamOwner {
   readonly #options: StreamLanesOptions
   readonly #lanes = new Map<number, StreamLane>()
   #last: StreamLane | null = null
-  /** Streams of this side whose Open waits for a connection, or for another stream to end. */
-  #waiting = new Set<StreamLane>()
-  /** Streams of this side that have a place: their Open has left, or waits for room only. */
-  readonly #placed = new Set<StreamLane>()
+  readonly #places: StreamPlaces
   #acceptor: StreamAcceptor | null = null
   readonly #rate: StreamRate
   #ownIds: StreamIds
@@ -77,11 +44,12 @@ export class StreamLanes implements LinkStreams, LaneKindHandler, StreamOwner {
   /** Why no stream is opened any more. */
   #refusal: Error | null = null
   #peerStreams = 0
-  #ownStreams = 0
   carriedFrames = 0
 
   constructor(options: StreamLanesOptions) {
     this.#options = options
+    const { outbox, isUp, peerStreamsMax } = options
+    this.#places = new StreamPlaces({ outbox, isUp, peerStreamsMax, send: (lane) => this.#send(lane) })
     this.#rate = new StreamRate(options.opensPerSecond, options.credit.nowMs())
     this.#ownIds = new StreamIds(!options.isPeerGreater)
     this.#peerIds = new StreamIds(options.isPeerGreater)
@@ -90,7 +58,7 @@ export class StreamLanes implements LinkStreams, LaneKindHandler, StreamOwner {
   // Opening.
 
   get openedHere(): number {
-    return this.#ownStreams + this.#placed.size + this.#waiting.size
+    return this.#places.size
   }
 
   get openedByPeer(): number {
@@ -98,11 +66,7 @@ export class StreamLanes implements LinkStreams, LaneKindHandler, StreamOwner {
   }
 
   get hasPlace(): boolean {
-    return this.#waiting.size === 0 && this.#hasPlace()
-  }
-
-  #hasPlace(): boolean {
-    return this.#options.isUp() && this.#ownStreams + this.#placed.size < (this.#options.peerStreamsMax() ?? 0)
+    return this.#places.isFree
   }
 
   setAcceptor(acceptor: StreamAcceptor | null): void {
@@ -113,30 +77,18 @@ export class StreamLanes implements LinkStreams, LaneKindHandler, StreamOwner {
     if (this.#refusal !== null) throw this.#refusal
     const lane = new StreamLane(this, this.#options.memory, opening)
     lane.events = events
-    this.#waiting.add(lane)
-    this.#placeWaiting()
+    this.#places.add(lane)
     return lane
-  }
-
-  /** A place, or a connection, may have become free. */
-  #placeWaiting(): void {
-    for (const lane of this.#waiting) {
-      if (!this.#hasPlace()) return
-      this.#waiting.delete(lane)
-      this.#placed.add(lane)
-      lane.takeBack = this.#options.outbox.held.add(() => this.#send(lane))
-    }
   }
 
   #send(lane: StreamLane): void {
     const { memory, outbox, windowBytes } = this.#options
-    this.#placed.delete(lane)
     const { opening, events } = lane
     if (opening === null) return
     const granted = memory.openWindow(windowBytes)
     if (granted === 0) {
       lane.isOver = true
-      this.#placeWaiting()
+      this.#places.fill()
       events?.onLost(this.#noMemory(), noBytes)
       return
     }
@@ -145,7 +97,7 @@ export class StreamLanes implements LinkStreams, LaneKindHandler, StreamOwner {
     lane.takeBack = null
     lane.granted(granted)
     this.#lanes.set(lane.id, lane)
-    this.#ownStreams++
+    this.#places.open++
     outbox.writeOwn(encodeOpen(lane.id, { windowBytes: granted, ...opening }))
     events?.onSent()
   }
@@ -237,9 +189,7 @@ export class StreamLanes implements LinkStreams, LaneKindHandler, StreamOwner {
   #takeBack(lane: StreamLane): void {
     lane.isOver = true
     lane.opening = null
-    lane.takeBack?.()
-    this.#waiting.delete(lane)
-    if (this.#placed.delete(lane)) this.#placeWaiting()
+    this.#places.remove(lane)
   }
 
   taken(lane: StreamLane, lengthBytes: number, frames: number): void {
@@ -260,9 +210,8 @@ export class StreamLanes implements LinkStreams, LaneKindHandler, StreamOwner {
     if (this.#last === lane) this.#last = null
     lane.memory.end()
     if (error !== null) this.#options.outbox.rejectWaiting(lane, error)
-    if (lane.isOwn) this.#ownStreams--
+    if (lane.isOwn) this.#places.ended()
     else this.#peerStreams--
-    if (lane.isOwn) this.#placeWaiting()
   }
 
   // Receiving.
@@ -404,45 +353,26 @@ export class StreamLanes implements LinkStreams, LaneKindHandler, StreamOwner {
   // The link.
 
   adopted(): void {
-    this.#placeWaiting()
+    this.#places.fill()
   }
 
   epochEnded(end: EpochEnd, pending: PendingFrames, leaving: Error | null): OutcomeCounts {
     const { outbox, peer, isPeerGreater } = this.#options
-    // Their frames were not handed over: they may leave in the next epoch.
-    this.#waiting = new Set([...this.#placed, ...this.#waiting])
-    this.#placed.clear()
+    this.#places.epochEnded()
     this.#ownIds = new StreamIds(!isPeerGreater)
     this.#peerIds = new StreamIds(isPeerGreater)
     const lanes = [...this.#lanes.values()]
     this.#lanes.clear()
     this.#last = null
-    this.#ownStreams = this.#peerStreams = 0
-    let sum: OutcomeCounts = { acked: 0, unknown: 0, notSent: 0 }
-    const lost: (() => void)[] = []
-    for (const lane of lanes) {
-      const pendingOfLane = pending.values.get(lane.id) ?? 0
-      sum = outcomeSum(
-        sum,
-        laneOutcome(end, lane.id, lane.encoded - pendingOfLane, pendingOfLane + lane.waiting.length),
-      )
-      const counts = bytesOutcome(lane, end, pending)
-      const error = leaving ?? new StreamLostError(peer, end.reason, counts)
-      lane.isOver = true
-      lane.end = error
-      lane.memory.end()
-      outbox.rejectWaiting(lane, error)
-      lost.push(() => lane.events?.onLost(error, counts))
-    }
-    for (const notify of lost) notify()
-    return sum
+    this.#peerStreams = 0
+    return loseAll(lanes, end, pending, leaving, { peer, outbox })
   }
 
   /** No stream is opened any more; those that wait fail. */
   refuse(error: Error): void {
     this.#refusal ??= error
-    const waiting = [...this.#placed, ...this.#waiting]
-    for (const lane of waiting) this.#takeBack(lane)
+    const waiting = this.#places.removeAll()
+    for (const lane of waiting) lane.isOver = true
     for (const { events } of waiting) events?.onLost(error, noBytes)
   }
 
@@ -454,27 +384,4 @@ export class StreamLanes implements LinkStreams, LaneKindHandler, StreamOwner {
   }
 }
 
-const noBytes: OutcomeCounts = { acked: 0, unknown: 0, notSent: 0 }
-const noSuchProtocol: StreamReset = {
-  code: resetCodes['no-such-protocol'],
-  reason: 'no handler is set for this protocol',
-}
 const streamIsOver = new StatewireError('ERR_STREAM_RESET', 'the stream is over')
-
-function bytesOutcome(lane: StreamLane, end: EpochEnd, pending: PendingFrames): OutcomeCounts {
-  const held = end.heldBytes?.get(lane.id) ?? noBytes
-  const pendingBytes = pending.streamBytes.get(lane.id) ?? 0
-  return {
-    acked: lane.encodedBytes - held.unknown - held.notSent - pendingBytes,
-    unknown: held.unknown,
-    notSent: held.notSent + pendingBytes + lane.waitingBytes,
-  }
-}
-
-function whenOf({ isAccepted }: StreamLane): string {
-  return isAccepted ? 'after Fin' : 'before Accept'
-}
-
-function outOfOrder(id: number, what: string, when: string): ProtocolError {
-  return new ProtocolError('ERR_STREAM_ORDER', `${what} arrived on stream ${id} ${when}.`)
-}

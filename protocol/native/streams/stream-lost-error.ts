@@ -5,7 +5,7 @@
 import { StatewireError } from '../../../codec/errors.ts'
 import type { ByteCounts } from '../../streams.ts'
 import type { ResetReason } from '../epoch/outcomes.ts'
-import { endings } from '../lanes/native-lane.ts'
+import { endings, LinkResetError } from '../lanes/native-lane.ts'
 
 /** The link could not be resumed, and a stream on it has ended. */
 export class StreamLostError extends StatewireError {
@@ -21,4 +21,10 @@ export class StreamLostError extends StatewireError {
     this.reason = reason
     this.bytes = bytes
   }
+}
+
+/** Why a lane ended with its link; null if it ended in another way, or not yet. */
+export function lostEndOf(lane: { readonly end: Error | null } | null): Error | null {
+  const end = lane?.end
+  return end instanceof LinkResetError || end instanceof StreamLostError ? end : null
 }

@@ -140,7 +140,8 @@ describe('observers of a chart pool', () => {
     pool.start(early)
     const parent = createActor(poolMachine as never, { input: {} as never }) as unknown as AnyActorRef
     const events: ActorEvent[] = []
-    const observation = observePool(pool, { parentOf: () => parent, idOf: ({ id }) => id }, (event) => events.push(event))
+    const names = { parentOf: () => parent, idOf: ({ id }: Member) => id }
+    const observation = observePool(pool, names, (event) => events.push(event))
     pool.start(late)
     pool.send(early, { type: 'pool.drain' })
     observation.sampleFigures()
