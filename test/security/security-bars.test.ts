@@ -20,6 +20,7 @@ const keptElsewhere = new Set([
   'readBufferBytesMin',
   'readBufferBytesMax',
   'unreadBytesMax',
+  'pingsMax',
   'unixPathBytesMax',
   'maxTimerMs',
   'staleBootIdMax',
