@@ -105,6 +105,16 @@ export interface LinkReceiving extends FrameSink {
   chunkEnds?(): void
 }
 
+/** Whether a link is used. */
+export interface LinkUse {
+  /** No session and no stream is open, and no value and no answer is waited for. */
+  readonly isIdle: boolean
+  /** Frames that carried something for an application so far, both ways: equal counts mean no use in between. */
+  readonly carriedFrames: number
+  /** The peer asks for the connection to stay all the same. */
+  readonly isKeptByPeer: boolean
+}
+
 /** What only a dialect with acknowledgements can tell about the values it accepted. */
 export interface DeliveryReports {
   /** Values that were accepted, and whose epoch ended before they were acknowledged. */
@@ -151,6 +161,8 @@ export interface LinkLifecycle {
   readonly laneCount: number
   /** Nothing was received for a while. */
   readonly isSuspect: boolean
+  /** Null in a dialect that says nothing of it. */
+  readonly use: LinkUse | null
   /** The last measured; null before the first, and in a dialect that measures none. */
   readonly roundTripMs: number | null
   /** A connection is adopted. Values that wait do so for room or for the reader. */

@@ -153,6 +153,8 @@ class LinkBody implements Body {
   }
 
   requestDial(): void {
+    // The end of the last connection, an action of the same transition, may have changed what is wanted.
+    if (this.#peer.desired !== 'wanted') return this.#port.send({ type: 'link.resume' })
     this.#dial.request()
   }
 

@@ -229,7 +229,8 @@ export class Peers implements PeerControl {
   /** A peer on demand has had no traffic for a while. */
   rest(peer: string): void {
     const resolved = this.#services.peers.get(peer)
-    if (resolved?.desired === 'wanted') void this.#pause(resolved, 'idle', 'there was no traffic', undefined)
+    if (resolved === undefined || resolved.desired === 'disconnected') return
+    void this.#pause(resolved, 'idle', 'there was no traffic', undefined)
   }
 
   async #pause(

@@ -27,6 +27,7 @@ import type { ResolvedOptions, ResolvedPeer } from '../config/options.ts'
 import type { PeerTable } from '../config/peer-table.ts'
 import { NameLookups } from '../base/name-lookups.ts'
 import { FatalFailures } from '../session/fatal-failures.ts'
+import { IdlePeers } from './idle-peers.ts'
 import { LiveActors } from '../statechart/live-actors.ts'
 import { TimerWheel } from '../base/timer-wheel.ts'
 import { KeyedQueue } from '../session/keyed-queue.ts'
@@ -91,6 +92,7 @@ export class Services implements SessionContext {
   readonly records: PeerRecords
   isStopping = false
   #pressedAtMs = -Infinity
+  readonly #idle: IdlePeers
   readonly #diagnostics: ConnectDiagnostics
 
   constructor(environment: Environment, options: ResolvedOptions, peers: PeerTable) {
@@ -143,6 +145,13 @@ export class Services implements SessionContext {
       isAnyUp: (peer) => this.baseLinks.of(peer).some(({ state }) => state.isConnected),
       emit: (event) => this.emit(event),
     })
+    this.#idle = new IdlePeers({
+      peers,
+      baseLinks: this.baseLinks,
+      wheel: this.wheel,
+      idleTimeoutMs: options.limits.idleTimeoutMs,
+      rest: (peer) => this.restPeer(peer),
+    })
     this.messaging = new Messaging(this)
     this.serviceCalls = new ServiceCalls(this.messaging, this.nowMs)
     this.streams = new StreamCalls(this)
@@ -193,6 +202,7 @@ export class Services implements SessionContext {
       const { type, ...fields } = event
       log.write(warnings.has(type) ? 'warn' : 'info', type, sanitizeData(fields) as Readonly<Record<string, unknown>>)
     }
+    this.#idle.follow(event)
     this.emitter(event)
     this.records.follow(event)
   }

@@ -98,6 +98,7 @@ export class AmpcLink implements LinkCore {
   readonly streams = null
   readonly isSuspect = false
   readonly roundTripMs = null
+  readonly use = null
   readonly adoption = null
   readonly figures = null
   readonly peerLinks = undefined

@@ -47,6 +47,8 @@ export interface MemberPlan {
   readonly permit?: (peer: string, name: string) => boolean
   /** By how much its wall clock differs from that of the others. */
   readonly wallAheadMs?: number
+  /** How its peers are connected. */
+  readonly connect?: 'always' | 'on-demand'
 }
 
 export interface NativeSceneOptions {
@@ -203,6 +205,7 @@ export class NativeScene {
         peers: plan.peers.map((peer) => ({
           id: (keys[peer] as Identity).id,
           ...(plan.dials.includes(peer) ? { urls: urlOf(peer) } : {}),
+          ...(plan.connect === undefined ? {} : { connect: plan.connect }),
         })),
         security: on === 'tls' ? 'tls' : 'plaintext',
         connectionParallelism: plan.links ?? this.#options.links ?? 1,

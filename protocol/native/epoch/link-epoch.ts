@@ -14,6 +14,7 @@
  *
  * A dialer does 2 and 3, sends, waits, and continues with checkAnswer and 5.
  */
+import { encodeGoodbye } from '../../../codec/native-frames.ts'
 import { StatewireError } from '../../../codec/errors.ts'
 import type { Hello, HelloFault } from '../../../codec/hello.ts'
 import { AckSchedule } from './ack-schedule.ts'
@@ -68,6 +69,8 @@ export class LinkEpoch {
   #known = 0n
   #knownLimits: EpochLimits | null = null
   #peerLinks: number | null = null
+  /** The peer asks for the connection to stay while it is idle. */
+  peerKeepsIdle = true
   #received = 0
   /** Of the last hello that was adopted on this link. */
   #peerBootId: bigint | null = null
@@ -218,6 +221,7 @@ export class LinkEpoch {
     this.#known = verdict.theirs === 'FRESH' ? theirs.nextEpoch : theirs.epoch
     this.#knownLimits = epochLimitsOf(theirs)
     this.#peerLinks = theirs.links
+    this.peerKeepsIdle = theirs.keepsIdle
     this.#peerBootId = theirs.bootId
     this.#options.processes.adopted(this.#options.linkIndex, theirs)
     this.#sentHello = null
@@ -229,6 +233,10 @@ export class LinkEpoch {
     // A side that is ahead (KEEP although it knows the other) has paid for what it sends again: its balance stays.
     const isFirstOfEpoch = verdict.mine === 'FRESH' || mine.known === 0n
     return { verdict, replay, end, laneWindowBytes: isFirstOfEpoch ? theirs.laneWindowBytes : null }
+  }
+
+  encodeGoodbye(code: number, reason: string): Buffer {
+    return encodeGoodbye({ code, next: this.retransmit.next, received: this.received, reason })
   }
 
   /** A counted frame was read and its handler has returned or thrown. @returns whether an Ack is due now */

@@ -9,7 +9,9 @@ import type { LinkEpoch } from '../epoch/link-epoch.ts'
 import type { ReceivingLane } from './receiving-lane.ts'
 import type { SendingLane } from './sending-lane.ts'
 import type { OutboxOptions } from './native-outbox.ts'
+import type { LinkUse } from '../../link-core.ts'
 import type { LinkFigures } from '../../link-figures.ts'
+import type { LinkStreams } from '../../streams.ts'
 import type { OutcomeCounts, ResetReason } from '../epoch/outcomes.ts'
 
 /** Called at once, also while no actor has the link. */
@@ -66,6 +68,17 @@ export function figuresOf(
 ): LinkFigures {
   const replay = { frames: retransmit.heldFrames, bytes: retransmit.heldBytes }
   return { ...own, replay, credit: creditOf(sessions.all), lanes: sessions.size }
+}
+
+/** @param busy sessions, and values that wait to be sent */
+export function useOf(
+  { carriedFrames }: { readonly carriedFrames: number },
+  epoch: LinkEpoch,
+  busy: number,
+  { streams, exchange }: { readonly streams: LinkStreams; readonly exchange: { readonly isIdle: boolean } | null },
+): LinkUse {
+  const isIdle = busy + streams.openedHere + streams.openedByPeer === 0 && exchange?.isIdle !== false
+  return { isIdle, carriedFrames, isKeptByPeer: epoch.peerKeepsIdle }
 }
 
 export function creditOf(lanes: Iterable<LaneBalances>): LinkFigures['credit'] {

@@ -7,10 +7,9 @@
 import { frameHeaderLengthBytes } from '../../../codec/constants.ts'
 import type { Hello } from '../../../codec/hello.ts'
 import { NativeFrameReader } from '../../../codec/native-frame-reader.ts'
-import { controlLane, encodeAck, encodeGoodbye, goodbyeCodes } from '../../../codec/native-frames.ts'
+import { controlLane, encodeAck, goodbyeCodes } from '../../../codec/native-frames.ts'
 import type { NetworkValue } from '../../../codec/values.ts'
 import type { FrameSource } from '../../dialect.ts'
-import type { Exchange } from '../../exchange.ts'
 import { KeptViews } from '../../kept-views.ts'
 import type { Lane } from '../../lane.ts'
 import { noopHooks } from '../../link-core.ts'
@@ -22,7 +21,7 @@ import type { FloodGuard } from '../lanes/flood-guard.ts'
 import type { LaneTable } from '../lanes/lane-kind.ts'
 import type { LongFrames } from '../lanes/long-frames.ts'
 import { LinkResetError, NativeLane } from '../lanes/native-lane.ts'
-import { figuresOf, type NativeLinkOptions } from '../lanes/native-link-options.ts'
+import { figuresOf, useOf, type NativeLinkOptions } from '../lanes/native-link-options.ts'
 import type { NativeOutbox } from '../lanes/native-outbox.ts'
 import { valueFrames } from '../lanes/sending-lane.ts'
 import type { NewLane, SessionLanes } from '../lanes/session-lanes.ts'
@@ -32,6 +31,7 @@ import type { StreamLanes } from '../streams/stream-lanes.ts'
 import { lostEndOf } from '../streams/stream-lost-error.ts'
 import { createLinkParts } from './link-parts.ts'
 import type { LinkUpkeep } from './link-upkeep.ts'
+import type { LinkExchange } from '../messages/link-exchange.ts'
 
 export class NativeLink implements core.LinkCore, core.DeliveryReports {
   readonly epoch: LinkEpoch
@@ -59,7 +59,7 @@ export class NativeLink implements core.LinkCore, core.DeliveryReports {
   readonly #upkeep: LinkUpkeep
   readonly #guard: FloodGuard
   readonly #longFrames: LongFrames
-  readonly exchange: Exchange | null
+  readonly exchange: LinkExchange | null
   readonly streams: StreamLanes
   adoption: core.LinkAdoption | null = null
   #hooks: core.LinkHooks = noopHooks
@@ -117,6 +117,10 @@ export class NativeLink implements core.LinkCore, core.DeliveryReports {
 
   get peerLinks(): number | null {
     return this.epoch.peerLinks
+  }
+
+  get use(): core.LinkUse {
+    return useOf(this.#table, this.epoch, this.#sessions.size + this.#outbox.waitingValues, this)
   }
 
   get roundTripMs(): number | null {
@@ -269,7 +273,7 @@ export class NativeLink implements core.LinkCore, core.DeliveryReports {
   }
 
   protocolBroken(reason: string): Buffer {
-    const goodbye = this.#encodeGoodbye(goodbyeCodes.protocol, reason)
+    const goodbye = this.epoch.encodeGoodbye(goodbyeCodes.protocol, reason)
     this.#renew('protocol-error')
     return goodbye
   }
@@ -343,15 +347,11 @@ export class NativeLink implements core.LinkCore, core.DeliveryReports {
     // Sent already, as an answer: there is nothing to add, and the peer's FIN to wait for.
     if (this.epoch.goodbye.isSent) return Buffer.alloc(0)
     this.#upkeep.goodbyeSent(this.#options.nowMs())
-    return this.#encodeGoodbye(goodbyeCodes.normal, reason)
+    return this.epoch.encodeGoodbye(goodbyeCodes.normal, reason)
   }
 
   finalAck(): Buffer {
     return encodeAck(this.epoch.received)
-  }
-
-  #encodeGoodbye(code: number, reason: string): Buffer {
-    return encodeGoodbye({ code, next: this.epoch.retransmit.next, received: this.epoch.received, reason })
   }
 
   close(error: Error): void {

@@ -98,6 +98,11 @@ export class LinkExchange implements Exchange, LaneKindHandler {
     return this.#asked.outstanding
   }
 
+  /** No request waits for its answer, in either direction. */
+  get isIdle(): boolean {
+    return this.#asked.outstanding === 0 && this.#served.unanswered === 0
+  }
+
   setReceiver(receiver: ExchangeReceiver | null): void {
     this.#receiver = receiver
   }

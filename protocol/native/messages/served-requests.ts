@@ -59,6 +59,11 @@ export class ServedRequests {
   /** By nonce, until the Response is in the write batch: it may wait for credit. */
   readonly #unanswered = new Map<number, ServedRequest>()
 
+  /** Requests whose answer has not left. */
+  get unanswered(): number {
+    return this.#unanswered.size
+  }
+
   constructor(outbox: NativeOutbox, memory: LinkMemory) {
     this.#outbox = outbox
     this.lane = new EpochLane(responsesLane, memory)
