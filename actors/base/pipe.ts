@@ -92,6 +92,11 @@ export interface DialOptions {
   /** The identity expected at the dialled address; transports that prove identities enforce it. */
   readonly expectedPeerId?: string
   /**
+   * Instead of an expected identity: called with the one that was proved; what it throws ends the pipe. Transports that
+   * prove none ignore it.
+   */
+  readonly identify?: (peerId: string) => void
+  /**
    * The host name that was resolved to the address, which certificates may have to name. Absent for a literal address.
    */
   readonly serverName?: string

@@ -11,6 +11,7 @@ import type { PeerRef } from '../base/peer-ref.ts'
 import type { PeerOption } from '../config/options.ts'
 import { NetworkStreams } from './network-streams.ts'
 import type { Peer } from './peer-handle.ts'
+import { Dials } from './dial.ts'
 import { Peers } from './peers.ts'
 import type { AllowedReport } from './peers.ts'
 import type { Services } from './services.ts'
@@ -22,6 +23,7 @@ export interface ReadyOptions extends CallOptions {
 
 export abstract class NetworkPeers extends NetworkStreams {
   readonly #peers: Peers
+  readonly #dials: Dials
 
   protected constructor(
     services: Services,
@@ -30,6 +32,8 @@ export abstract class NetworkPeers extends NetworkStreams {
   ) {
     super(services)
     this.#peers = new Peers(services, checkRunning, abortCalls)
+    this.#dials = new Dials(services, this.#peers, checkRunning)
+    services.endDials = (error) => this.#dials.end(error)
     services.wantPeer = (peer) => this.#peers.want(peer)
     services.restPeer = (peer) => this.#peers.rest(peer)
   }
@@ -55,6 +59,20 @@ export abstract class NetworkPeers extends NetworkStreams {
    */
   add(peer: PeerOption): Peer {
     return this.#peers.add(peer)
+  }
+
+  /**
+   * Dials an address without knowing who is there. Whoever proves an allowed key that is not connected yet is the peer;
+   * the address is added to its URLs. Needs TLS.
+   *
+   * ```ts
+   * const peer = await network.dial('tls://192.0.2.7:15600', { timeoutMs: 5_000 })
+   * ```
+   * @throws StatewireError ERR_UNEXPECTED_PEER, which names the key that answered; ERR_TIMED_OUT, ERR_ABORTED,
+   *   ERR_INVALID_URL, ERR_NETWORK_STOPPED, ERR_DIALECT_UNSUPPORTED, or why the address could not be reached
+   */
+  dial(url: string, options?: CallOptions): Promise<Peer> {
+    return this.#dials.dial(url, options)
   }
 
   /**

@@ -268,6 +268,7 @@ class SupervisorBody implements Body {
     services.isStopping = true
     services.messaging.drain(shuttingDownError())
     services.streams.drain(shuttingDownError())
+    services.endDials(shuttingDownError())
     const peers = [...services.baseLinks.entries()]
     let unsettled = peers.length
     const settled = (peer: string): void => {
@@ -305,6 +306,7 @@ class SupervisorBody implements Body {
     services.baseLinks.close(error)
     services.messaging.end(error)
     services.streams.end(error)
+    services.endDials(error)
   }
 
   notifyStopped(): void {

@@ -26,18 +26,16 @@ export interface NativeAcceptOptions {
 export interface NativeDialOptions {
   readonly identity: Identity
   readonly remote: Address
-  readonly expectedPeerId: string
+  /** The id, or what judges the one that was proved, and throws. */
+  readonly expected: string | ((peerId: string) => void)
 }
 
 /** Never pass `key` and `cert` in a socket's options: they stay on it, where an inspector prints them. */
 const ALPNProtocols = [nativeAlpn]
 
-export function nativeDialer({ identity, remote, expectedPeerId }: NativeDialOptions): TlsSide {
+export function nativeDialer({ identity, remote, expected }: NativeDialOptions): TlsSide {
   const address = formatAddress(remote)
-  const expected = decodePeerId(expectedPeerId, `the id expected at ${address}`)
-  if (expectedPeerId === identity.id) {
-    throw new StatewireError('ERR_INVALID_PEER_ID', `the id expected at ${address} is this side's own`)
-  }
+  const judge = typeof expected === 'function' ? expected : expecting(expected, identity, address)
   return {
     role: 'dialer',
     begin: (socket, highWaterMark) => {
@@ -46,11 +44,21 @@ export function nativeDialer({ identity, remote, expectedPeerId }: NativeDialOpt
       return tls.connect(options)
     },
     check(socket) {
-      const publicKey = provedKey(socket, remote)
-      if (!publicKey.equals(expected)) throw new UnexpectedPeerError(address, expectedPeerId, encodePeerId(publicKey))
-      return proofOf(expectedPeerId)
+      const peerId = encodePeerId(provedKey(socket, remote))
+      judge(peerId)
+      return proofOf(peerId)
     },
     failed: (error) => dialError(address, error),
+  }
+}
+
+/** Throws StatewireError ERR_INVALID_PEER_ID before anything is dialled. */
+function expecting(id: string, { id: ownId }: Identity, address: string): (peerId: string) => void {
+  decodePeerId(id, `the id expected at ${address}`)
+  if (id === ownId) throw new StatewireError('ERR_INVALID_PEER_ID', `the id expected at ${address} is this side's own`)
+  // Each key has exactly one text.
+  return (peerId) => {
+    if (peerId !== id) throw new UnexpectedPeerError(address, id, peerId)
   }
 }
 

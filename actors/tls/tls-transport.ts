@@ -116,17 +116,19 @@ export class TlsTransport implements Transport {
     return '<tls transport>'
   }
 
-  #dialer(address: Address, { expectedPeerId, dialect, serverName }: TlsDialOptions): TlsSide {
+  #dialer(address: Address, { expectedPeerId, identify, dialect, serverName }: TlsDialOptions): TlsSide {
     const remote = formatAddress(address)
-    if (expectedPeerId === undefined) {
+    const expected = expectedPeerId ?? identify
+    if (expected === undefined) {
       throw invalid(`the dial of ${remote} needs expectedPeerId, the identity of the other side`)
     }
     if ((dialect ?? (this.#identity === undefined ? 'ampc' : 'native')) === 'native') {
       const identity = this.#identity
       if (identity === undefined) throw unsupported('this transport has no identity for the native dialect')
-      return nativeDialer({ identity, remote: address, expectedPeerId })
+      return nativeDialer({ identity, remote: address, expected })
     }
     if (this.#ampc === undefined) throw unsupported('this transport has no keys for the ampc dialect')
+    if (expectedPeerId === undefined) throw unsupported('the ampc dialect dials identities that are known')
     return this.#ampc.dialer(serverName ?? address.host, remote, expectedPeerId)
   }
 
