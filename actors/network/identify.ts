@@ -3,7 +3,7 @@
  * Independent of: what is done with the answer; peers and their links.
  */
 import { StatewireError } from '../../codec/errors.ts'
-import { errorOf } from '../base/causes.ts'
+import { causeOf, errorOf } from '../base/causes.ts'
 import type { Cause } from '../base/causes.ts'
 import type { Environment } from '../base/environment.ts'
 import type { NameLookups } from '../base/name-lookups.ts'
@@ -39,7 +39,8 @@ export class Identification {
         failure = error
       }
     }
-    throw this.#cancelled ?? failure
+    const reason = causeOf(failure, 'ERR_TRANSPORT')
+    throw this.#cancelled ?? (failure instanceof StatewireError ? failure : errorOf(reason))
   }
 
   #resolve(host: string): Promise<readonly string[]> {

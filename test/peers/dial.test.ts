@@ -9,7 +9,7 @@ import { createNetwork, Identity } from '../../index.ts'
 import type { Network } from '../../index.ts'
 import { rejectionOf } from '../support/native-scene.ts'
 
-const [aliceKey, bobKey, carolKey] = await Promise.all([Identity.generate(), Identity.generate(), Identity.generate()])
+const [aliceKey, bobKey, carolKey] = [Identity.generate(), Identity.generate(), Identity.generate()]
 const networks: Network[] = []
 
 async function start(identity: Identity, peers: readonly Identity[], listen = true): Promise<Network> {
