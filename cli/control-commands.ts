@@ -49,6 +49,7 @@ export const commands: Readonly<Record<string, Command>> = {
         id: identity,
         url: network.url,
         pid: process.pid,
+        uptimeSeconds: Math.round(process.uptime()),
         peers: network.peers.length,
         connected,
         memory,

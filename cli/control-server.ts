@@ -5,17 +5,21 @@
  * `{"command":"send","peer":"…","text":"hello","id":1}` is answered by `{"id":1,"ok":true,"result":null}` or
  * `{"id":1,"ok":false,"code":"ERR_…","message":"…"}`. After `events` every event of the network is a line.
  */
-import { chmod, unlink } from 'node:fs/promises'
 import net from 'node:net'
 import { invalid } from '../actors/base/checks.ts'
 import { causeOf } from '../actors/base/causes.ts'
 import type { Network } from '../actors/network/network.ts'
+import { listenAtPath } from '../actors/transport/unix-path.ts'
 import { StatewireError } from '../codec/errors.ts'
 import { runCommand } from './control-commands.ts'
 import type { Fields } from './control-commands.ts'
 
 /** A message of 1 MiB in base64, and its fields. */
 const lineCharactersMost = 1_500_000
+/** Commands of one program that run at once; further ones wait. */
+const commandsAtOnceMost = 64
+/** What a program may leave unread before it misses events. */
+const unreadBytesMost = 1024 * 1024
 /** Programs that are attached at once. */
 const connectionsMost = 32
 
@@ -24,11 +28,9 @@ export class ControlServer {
   readonly #onShutdown: () => void
   readonly #server: net.Server
   readonly #sockets = new Set<net.Socket>()
-  readonly #path: string
 
-  private constructor(network: Network, path: string, onShutdown: () => void) {
+  private constructor(network: Network, onShutdown: () => void) {
     this.#network = network
-    this.#path = path
     this.#onShutdown = onShutdown
     this.#server = net.createServer((socket) => this.#serve(socket))
     this.#server.maxConnections = connectionsMost
@@ -39,36 +41,15 @@ export class ControlServer {
    * @throws StatewireError ERR_LISTEN_FAILED
    */
   static async open(network: Network, path: string, onShutdown: () => void): Promise<ControlServer> {
-    const control = new ControlServer(network, path, onShutdown)
+    const control = new ControlServer(network, onShutdown)
     try {
-      await control.#listen()
+      await listenAtPath(control.#server, path)
     } catch (error) {
-      throw new StatewireError('ERR_LISTEN_FAILED', `the control socket ${path}: ${(error as Error).message}`)
+      const { code, message } = error as NodeJS.ErrnoException
+      const why = code === 'EADDRINUSE' ? 'a running peer uses it already' : message
+      throw new StatewireError('ERR_LISTEN_FAILED', `the control socket ${path}: ${why}`)
     }
     return control
-  }
-
-  async #listen(): Promise<void> {
-    const isPipe = process.platform === 'win32'
-    try {
-      await this.#bind()
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || isPipe) throw error
-      if (await isAnswered(this.#path)) throw new Error('a running peer uses it already', { cause: error })
-      await unlink(this.#path)
-      await this.#bind()
-    }
-    if (!isPipe) await chmod(this.#path, 0o600)
-  }
-
-  #bind(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(this.#path, () => {
-        this.#server.off('error', reject)
-        resolve()
-      })
-    })
   }
 
   close(): void {
@@ -77,46 +58,86 @@ export class ControlServer {
   }
 
   #serve(socket: net.Socket): void {
+    const client = new ControlClient(this.#network, socket, this.#onShutdown)
     this.#sockets.add(socket)
-    socket.setEncoding('utf8')
-    let text = ''
-    let stopEvents = (): void => {}
-    const write = (line: object): void => void socket.write(`${JSON.stringify(line)}\n`)
-    socket.on('error', () => socket.destroy())
     socket.on('close', () => {
       this.#sockets.delete(socket)
-      stopEvents()
-    })
-    socket.on('data', (chunk: string) => {
-      text += chunk
-      const lines = text.split('\n')
-      text = lines.pop() ?? ''
-      if (text.length > lineCharactersMost) {
-        write({ ok: false, ...failure(invalid(`a command has at most ${lineCharactersMost} characters`)) })
-        socket.destroySoon()
-        return
-      }
-      for (const line of lines) if (line.trim() !== '') void this.#answer(line, write, (stop) => (stopEvents = stop))
+      client.end()
     })
   }
+}
 
-  async #answer(line: string, write: (line: object) => void, follow: (stop: () => void) => void): Promise<void> {
+/** One program that is attached. */
+class ControlClient {
+  readonly #network: Network
+  readonly #socket: net.Socket
+  readonly #onShutdown: () => void
+  #text = ''
+  #running = 0
+  #stopEvents: (() => void) | null = null
+  #missed = 0
+
+  constructor(network: Network, socket: net.Socket, onShutdown: () => void) {
+    this.#network = network
+    this.#socket = socket
+    this.#onShutdown = onShutdown
+    socket.setEncoding('utf8')
+    socket.on('error', () => socket.destroy())
+    socket.on('data', (chunk: string) => this.#read(chunk))
+  }
+
+  end(): void {
+    this.#stopEvents?.()
+    this.#stopEvents = null
+  }
+
+  #read(chunk: string): void {
+    this.#text += chunk
+    const lines = this.#text.split('\n')
+    this.#text = lines.pop() ?? ''
+    if (this.#text.length > lineCharactersMost) {
+      this.#write({ ok: false, ...failure(invalid(`a command has at most ${lineCharactersMost} characters`)) })
+      this.#socket.destroySoon()
+      return
+    }
+    for (const line of lines) if (line.trim() !== '') void this.#answer(line)
+  }
+
+  #write(line: object): void {
+    if (!this.#socket.destroyed) this.#socket.write(`${JSON.stringify(line)}\n`)
+  }
+
+  /** A program that does not read misses events, and is told how many. */
+  #writeEvent(event: object): void {
+    if (this.#socket.writableLength > unreadBytesMost) {
+      this.#missed++
+      return
+    }
+    if (this.#missed > 0) this.#write({ type: 'events.missed', count: this.#missed })
+    this.#missed = 0
+    this.#write(event)
+  }
+
+  async #answer(line: string): Promise<void> {
     let id: unknown
+    // What is read already still runs; further commands wait in the socket.
+    if (++this.#running >= commandsAtOnceMost) this.#socket.pause()
     try {
       const { id: own, command, ...fields } = parse(line)
       id = own
       if (command === 'events') {
-        const subscription = this.#network.ref.on('*', (event) => write(event))
-        follow(() => subscription.unsubscribe())
-        return write({ id, ok: true, result: 'events follow' })
-      }
-      if (command === 'shutdown') {
-        write({ id, ok: true, result: 'shutting down' })
-        return this.#onShutdown()
-      }
-      write({ id, ok: true, result: (await runCommand(this.#network, command as string, fields)) ?? null })
+        if (this.#stopEvents !== null) throw invalid('the events follow on this connection already')
+        const subscription = this.#network.ref.on('*', (event) => this.#writeEvent(event))
+        this.#stopEvents = () => subscription.unsubscribe()
+        this.#write({ id, ok: true, result: 'events follow' })
+      } else if (command === 'shutdown') {
+        this.#write({ id, ok: true, result: 'shutting down' })
+        this.#onShutdown()
+      } else this.#write({ id, ok: true, result: (await runCommand(this.#network, command as string, fields)) ?? null })
     } catch (error) {
-      write({ id, ok: false, ...failure(error) })
+      this.#write({ id, ok: false, ...failure(error) })
+    } finally {
+      if (--this.#running < commandsAtOnceMost) this.#socket.resume()
     }
   }
 }
@@ -137,15 +158,4 @@ function failure(error: unknown): { code: string; message: string; outcome?: unk
   const { code, message } = causeOf(error)
   const outcome: unknown = (error as { outcome?: unknown }).outcome
   return { code, message, ...(outcome === undefined ? {} : { outcome }) }
-}
-
-function isAnswered(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect(path)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED'))
-  })
 }

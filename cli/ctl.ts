@@ -62,7 +62,12 @@ function show(line: string, follows: boolean, out: Output['out']): void {
 
 /** Numbers and lists may be given as JSON. */
 function valueOf(name: string, text: string): unknown {
-  if (name === 'timeoutMs') return Number(text)
+  if (name === 'timeoutMs') {
+    const timeoutMs = Number(text)
+    if (text.trim() === '' || !(timeoutMs >= 0))
+      throw new UsageError(`timeoutMs must be milliseconds, got ${JSON.stringify(text)}`)
+    return timeoutMs
+  }
   if (name === 'urls') return text.split(',')
   if (name !== 'headers') return text
   try {

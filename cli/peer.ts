@@ -3,8 +3,8 @@
  * Independent of: the control socket's commands.
  */
 import { parseArgs } from 'node:util'
+import { defaultLimits } from '../actors/config/limits.ts'
 import { createNetwork } from '../actors/network/create-network.ts'
-import type { Network } from '../actors/network/network.ts'
 import type { NetworkEvent } from '../actors/base/events.ts'
 import { escapeControls } from '../codec/sanitize.ts'
 import { UsageError } from './command.ts'
@@ -20,32 +20,36 @@ export async function peer(args: readonly string[], { out, err }: Output): Promi
   const { config, control, json, verbose } = parse(args)
   const loaded = await loadPeerConfig(config, control)
   const network = createNetwork(loaded.network)
+  const repeats = new Repeats()
   const show = (event: NetworkEvent): void => {
-    if (json) out(`${JSON.stringify(event)}\n`)
-    else if (verbose || !details.has(event.type)) out(`${line(event, process.stdout.isTTY)}\n`)
+    if (json) return out(`${JSON.stringify(event)}\n`)
+    if (!verbose && details.has(event.type)) return
+    const before = repeats.next(event)
+    if (before === 'again') return
+    if (before > 0) out(`         the last one ${before} times more\n`)
+    out(`${line(event, process.stdout.isTTY)}\n`)
   }
   network.ref.on('*', (event) => show(event as NetworkEvent))
-  await network.ready()
   let stop = (): void => {}
   const stopped = new Promise<void>((resolve) => (stop = resolve))
-  const server = await ControlServer.open(network, loaded.control, stop).catch(async (error: unknown) => {
-    await network.shutdown()
-    throw error
-  })
-  if (!json) out(`${network.identity}\n${network.url ?? 'it does not listen'}\ncontrol socket: ${loaded.control}\n`)
+  const seconds = Math.round((loaded.network.limits?.shutdownTimeoutMs ?? defaultLimits.shutdownTimeoutMs) / 1000)
+  // From the start on, so that an early Ctrl-C drains, too.
   const removeSignals = onSignals(() => {
-    if (!json) err('stopping: what was sent is given 5 s to be acknowledged; again to stop at once\n')
+    if (!json) err(`stopping: what was sent is given ${seconds} s to be acknowledged; again to stop at once\n`)
     stop()
   })
-  network.on('network.failed', stop)
-  await stopped
-  server.close()
-  await shutDown(network)
-  removeSignals()
-}
-
-async function shutDown(network: Network): Promise<void> {
-  await network.shutdown()
+  let server: ControlServer | null = null
+  try {
+    await network.ready()
+    server = await ControlServer.open(network, loaded.control, stop)
+    if (!json) out(`${network.identity}\n${network.url ?? 'it does not listen'}\ncontrol socket: ${loaded.control}\n`)
+    network.on('network.failed', stop)
+    await stopped
+  } finally {
+    server?.close()
+    await network.shutdown()
+    removeSignals()
+  }
 }
 
 /** The second signal ends the process at once. */
@@ -60,6 +64,27 @@ function onSignals(first: () => void): () => void {
   return () => {
     process.off('SIGINT', listener)
     process.off('SIGTERM', listener)
+  }
+}
+
+/** A peer that is not there fails several times a second: equal failures in a row are shown once, with their number. */
+class Repeats {
+  #last = ''
+  #count = 0
+
+  /** @returns `again`, or how often the last one has come again without being shown */
+  next(event: NetworkEvent): 'again' | number {
+    const { type } = event
+    const isFailure = type === 'connection.failed' || type === 'connection.rejected'
+    const key = isFailure ? `${type} ${event.peer ?? ''} ${event.cause.message.replace(/:\d+/g, '')}` : ''
+    if (key !== '' && key === this.#last) {
+      this.#count++
+      return 'again'
+    }
+    const count = this.#count
+    this.#last = key
+    this.#count = 0
+    return count
   }
 }
 

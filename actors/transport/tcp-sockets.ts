@@ -2,10 +2,10 @@
  * Owns: how kernel sockets are set up, dialled or accepted, for every transport based on TCP.
  * Independent of: pipes, and what is sent on the sockets.
  */
-import { chmod, unlink } from 'node:fs/promises'
 import net from 'node:net'
 import { isUnixPath } from '../base/pipe.ts'
 import type { Address, DialOptions, ListenerHandlers, PipeListener } from '../base/pipe.ts'
+import { listenAt, listenAtPath } from './unix-path.ts'
 
 /** The kernel probes the other side after 30 s of silence, as in the Rust stack. */
 const keepAliveAfterMs = 30_000
@@ -53,39 +53,6 @@ export async function listenForSockets(options: SocketListenerOptions): Promise<
       return Promise.resolve()
     },
   }
-}
-
-function listenAt(server: net.Server, where: net.ListenOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(where, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
-}
-
-/** Only the owner may connect. The file of a process that has died is replaced; that of one that lives is not. */
-async function listenAtPath(server: net.Server, path: string): Promise<void> {
-  try {
-    await listenAt(server, { path })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || (await isAnswered(path))) throw error
-    await unlink(path)
-    await listenAt(server, { path })
-  }
-  await chmod(path, 0o600)
-}
-
-function isAnswered(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect({ path })
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED'))
-  })
 }
 
 /** Where a socket connects to. */

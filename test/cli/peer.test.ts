@@ -113,9 +113,8 @@ describe('a running peer', () => {
     const { file } = await configured({ peers: [], listen: 'tls://127.0.0.1:0' })
     const program = start('peer', '--config', file, '--json')
     await program.said(/"network\.ready"/)
-    // The socket is opened right after.
-    for (let tries = 0; tries < 200 && !existsSync(defaultControl(file)); tries++)
-      await new Promise((resolve) => setTimeout(resolve, 10))
+    // The socket is opened right after, and nobody else may use it at any moment.
+    while (!existsSync(defaultControl(file))) await new Promise((resolve) => setImmediate(resolve))
     expect(statSync(defaultControl(file)).mode & 0o777).toBe(0o600)
     const socket = net.connect(defaultControl(file)).setEncoding('utf8')
     socket.write(
