@@ -5,6 +5,7 @@
 import { StreamCalls } from '../streams/stream-calls.ts'
 import { ServiceCalls } from '../services/service-calls.ts'
 import { PeerRecords } from './peer-records.ts'
+import { Pressure } from './pressure.ts'
 import { Messaging } from '../messaging/messaging.ts'
 import { sanitizeData } from '../../codec/sanitize.ts'
 import type { AnyActorRef, AnyEventObject } from '../../machines/xstate.ts'
@@ -42,9 +43,6 @@ const warnings: ReadonlySet<NetworkEvent['type']> = new Set([
   'peer.duplicate',
   'clock.behind',
 ])
-
-/** Links may begin to wait thousands of times a second: an operator needs one event. */
-const pressureEveryMs = 1000
 
 export class Services implements SessionContext {
   readonly environment: Environment
@@ -93,7 +91,6 @@ export class Services implements SessionContext {
   readonly streams: StreamCalls
   readonly records: PeerRecords
   isStopping = false
-  #pressedAtMs = -Infinity
   readonly #idle: IdlePeers
   readonly #diagnostics: ConnectDiagnostics
 
@@ -137,7 +134,16 @@ export class Services implements SessionContext {
       runningMax: nameLookupsMax,
     })
     this.writes = new WriteScheduler(environment.clock)
-    this.memory.watch(() => this.#pressed())
+    const pressure = new Pressure({
+      clock: environment.clock,
+      wheel: this.wheel,
+      waiting: () => this.memory.waiting,
+      tell: () => {
+        const { usedBytes, budgetBytes, waiting } = this.memory
+        this.emit({ type: 'pressure', usedBytes, budgetBytes, waitingLinks: waiting })
+      },
+    })
+    this.memory.watch(() => pressure.begins())
     this.nowMs = () => environment.clock.nowMs()
     this.records = new PeerRecords({
       wallMs: () => environment.clock.wallMs(),
@@ -157,17 +163,6 @@ export class Services implements SessionContext {
     this.messaging = new Messaging(this)
     this.serviceCalls = new ServiceCalls(this.messaging, this.nowMs)
     this.streams = new StreamCalls(this)
-  }
-
-  /** Emitted later: a listener may send, and a link is asking for memory now. */
-  #pressed(): void {
-    const nowMs = this.nowMs()
-    if (nowMs - this.#pressedAtMs < pressureEveryMs) return
-    this.#pressedAtMs = nowMs
-    this.environment.clock.nextTick(() => {
-      const { usedBytes, budgetBytes, waiting } = this.memory
-      if (waiting > 0) this.emit({ type: 'pressure', usedBytes, budgetBytes, waitingLinks: waiting })
-    })
   }
 
   actorStarted(ref: AnyActorRef): void {

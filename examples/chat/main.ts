@@ -41,7 +41,9 @@ class Chat {
     network.onRequest('chat.history', () => JSON.stringify(this.#history.all.slice(-200)))
     network.onRequest('chat.name', () => this.#options.name)
     network.on('peer.connected', ({ peer }) => void this.#met(peer))
-    network.on('peer.disconnected', ({ peer }) => this.#print(dim(`${this.#nameOf(peer)} is gone`)))
+    network.on('peer.disconnected', ({ peer }) => {
+      if (!this.#isOver) this.#print(dim(`${this.#nameOf(peer)} is gone`))
+    })
     network.on('connection.failed', ({ peer, cause }) => this.#print(dim(`${this.#nameOf(peer)}: ${cause.message}`)))
     await network.ready()
     this.#print(dim(`you are ${network.identity}${network.url === null ? '' : `@${network.url}`}`))
