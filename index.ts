@@ -4,6 +4,7 @@
  */
 /// <reference types="node" preserve="true" />
 export {
+  Channel,
   createNetwork,
   Identity,
   Network,
@@ -19,9 +20,13 @@ export {
   Peer,
   QuorumError,
   RequestError,
+  Stream,
+  StreamError,
 } from './actors/index.ts'
 export type {
+  BuiltinProtocol,
   Client,
+  CloseReason,
   FieldIssue,
   Implementation,
   MethodDefinition,
@@ -39,6 +44,7 @@ export type {
   PeerState,
   ReadyOptions,
   BroadcastOptions,
+  GetStreamOptions,
   HandlerResult,
   Headers,
   MessageHandler,
@@ -48,6 +54,8 @@ export type {
   PeerHandle,
   PeerRef,
   PeerReply,
+  Permission,
+  PingResult,
   RemoteFailure,
   Reply,
   RequestAnyOptions,
@@ -60,6 +68,10 @@ export type {
   SendMessageOptions,
   SendResult,
   SendResults,
+  StreamHandler,
+  StreamHandlerOptions,
+  StreamRequest,
+  WebStream,
   AmpcConfig,
   AmpcPlaintextConfig,
   AmpcTlsConfig,

@@ -287,14 +287,15 @@ export class Stream extends DuplexBase implements StreamEvents {
     const code = error instanceof StatewireError ? error.code : 'ERR_LINK_RESET'
     // This side shut down, or removed the peer: no listener has to know unless bytes are lost.
     const isOwn = !(error instanceof StreamLostError)
-    this.#end ??= this.#ended('lost', isOwn ? 'self' : 'network', { code: null, reason: error.message })
+    const why = isOwn ? error.message : error.why
+    this.#end ??= this.#ended('lost', isOwn ? 'self' : 'network', { code: null, reason: why })
     this.#host.tell(this, 'stream.failed')
     if (isOwn && this.#handedOut && bytes.unknown + bytes.notSent === 0) {
       this.destroy()
       return
     }
     this.fail(
-      new StreamError(code, `${nameOf(peer, protocol)} has ended: ${error.message}`, {
+      new StreamError(code, `${nameOf(peer, protocol)} has ended: ${why}`, {
         peer,
         protocol,
         by: isOwn ? 'self' : 'network',

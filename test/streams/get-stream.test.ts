@@ -299,6 +299,9 @@ describe('getStream', () => {
         code: 'ERR_LINK_RESET',
         by: 'network',
         bytes: { acked: 100, unknown: 0, notSent: 0 },
+        message:
+          `the stream "sink" to ${bob.id} has ended: one of the two sides shut down. Of the bytes written on it, 100 ` +
+          'were delivered, 0 may have arrived, and 0 were not sent',
       })
       expect(await scene.run(stream.closed)).toMatchObject({ how: 'lost', by: 'network' })
     }))

@@ -10,14 +10,16 @@ import { endings, LinkResetError } from '../lanes/native-lane.ts'
 /** The link could not be resumed, and a stream on it has ended. */
 export class StreamLostError extends StatewireError {
   readonly reason: ResetReason
+  /** The message without the name of the stream. */
+  readonly why: string
   /** Bytes in the order in which they were written: those that arrived, those that may have, those that did not. */
   readonly bytes: ByteCounts
   constructor(peer: string, reason: ResetReason, bytes: ByteCounts) {
-    super(
-      'ERR_LINK_RESET',
-      `the stream with ${peer} has ended: ${endings[reason]}. Of the bytes written on it, ${bytes.acked} were ` +
-        `delivered, ${bytes.unknown} may have arrived, and ${bytes.notSent} were not sent`,
-    )
+    const why =
+      `${endings[reason]}. Of the bytes written on it, ${bytes.acked} were delivered, ${bytes.unknown} may have ` +
+      `arrived, and ${bytes.notSent} were not sent`
+    super('ERR_LINK_RESET', `the stream with ${peer} has ended: ${why}`)
+    this.why = why
     this.reason = reason
     this.bytes = bytes
   }
