@@ -77,6 +77,23 @@ const tables: Record<string, string[]> = {
   ],
   '### Routines and routing': [],
   '## The TCP stack of iris-mpc': [],
+  '## get_stream of kulfi': [
+    'get_stream',
+    'ProtocolHeader',
+    'the acknowledgement',
+    'time-out of the acknowledgement',
+    'connection_manager',
+    'all waiters get the error',
+    'the next call starts from scratch',
+    'one request at a time',
+    'the connection is not closed on a failed open',
+    'the limit of concurrent streams',
+    'accept_bi',
+    'ping every 12 s',
+    'Protocol::Ping',
+    'idle after 60 s',
+    'Graceful',
+  ],
 }
 
 const rows = Object.keys(tables).flatMap((heading) =>

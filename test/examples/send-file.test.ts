@@ -3,14 +3,14 @@
  * peer with a program of its own can make the receiver do.
  * Independent of: how streams travel.
  */
-import { spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import {
+  closeSync,
   existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -19,24 +19,23 @@ import {
   symlinkSync,
   truncateSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createNetwork, Identity } from '../../index.ts'
 import type { Network } from '../../index.ts'
-import { bar, line, Meter } from '../../examples/send-file/progress.ts'
 import { fileProtocol, offsetRequest } from '../../examples/send-file/wire.ts'
 import { within } from '../support/bounded-wait.ts'
+import { killPrograms, Program } from '../support/running-program.ts'
 
-const program = fileURLToPath(new URL('../../build/examples/send-file/main.js', import.meta.url))
+const program = 'examples/send-file/main.js'
 const folder = mkdtempSync(path.join(tmpdir(), 'sw-send-file-'))
 const keys = { alice: path.join(folder, 'alice.pem'), bob: path.join(folder, 'bob.pem') }
 const [alice, bob] = [Identity.generate(), Identity.generate()]
 /** Made by the first program that needs it. */
 const keyFile = path.join(tmpdir(), 'sw-send-file-key.pem')
-const running = new Set<ChildProcess>()
 /** Enough for the slowest wait of these programs. */
 const waitMs = 30_000
 /** At this limit per second a file of 4 MiB takes long enough to be interrupted. */
@@ -64,60 +63,28 @@ beforeEach(() => {
   file = path.join(place, 'photo.bin')
   writeFileSync(file, (content = randomBytes(fileBytes)))
 })
-afterEach(() => {
-  for (const child of running) child.kill('SIGKILL')
-})
-
-class Program {
-  readonly #child: ChildProcess
-  readonly #exit: Promise<number | string | null>
-  text = ''
-  readonly #looks = new Set<() => void>()
-
-  constructor(...args: string[]) {
-    const child = (this.#child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }))
-    running.add(child)
-    this.#exit = new Promise((resolve) =>
-      child.on('close', (code, signal) => (running.delete(child), resolve(code ?? signal))),
-    )
-    for (const output of [child.stdout, child.stderr])
-      output?.on('data', (chunk: Buffer) => {
-        this.text += chunk.toString()
-        for (const look of this.#looks) look()
-      })
-  }
-
-  /** The exit code, or the name of the signal. */
-  async ended(): Promise<number | string | null> {
-    return within(this.#exit, `the program ends, after it said: ${this.text}`, waitMs)
-  }
-
-  kill(signal: NodeJS.Signals): void {
-    this.#child.kill(signal)
-  }
-
-  shows(pattern: RegExp): Promise<RegExpExecArray> {
-    const found = new Promise<RegExpExecArray>((resolve) => {
-      const look = (): void => {
-        const match = pattern.exec(this.text)
-        if (match !== null && this.#looks.delete(look)) resolve(match)
-      }
-      this.#looks.add(look)
-      look()
-    })
-    return within(found, `it says ${String(pattern)}`, waitMs)
-  }
-}
+afterEach(killPrograms)
 
 /** @returns the receiver, and where it is */
 async function receive(listen = 'tls://127.0.0.1:0'): Promise<[Program, string]> {
-  const receiver = new Program('receive', '--dir', dir, '--key', keys.bob, '--peer', alice.id, '--listen', listen)
+  const receiver = new Program(
+    program,
+    'receive',
+    '--dir',
+    dir,
+    '--key',
+    keys.bob,
+    '--peer',
+    alice.id,
+    '--listen',
+    listen,
+  )
   const [, url = ''] = await receiver.shows(/you are \w+@(\S+)/)
   return [receiver, url]
 }
 
 function send(url: string, ...more: string[]): Program {
-  return new Program('send', file, `${bob.id}@${url}`, '--key', keys.alice, ...more)
+  return new Program(program, 'send', file, `${bob.id}@${url}`, '--key', keys.alice, ...more)
 }
 
 const received = (): Buffer => readFileSync(path.join(dir, 'photo.bin'))
@@ -197,6 +164,23 @@ describe('send-file', () => {
     expect(existsSync(path.join(dir, 'photo.bin'))).toBe(false)
   })
 
+  it('a file of which a byte changes while it is sent fails, and the next attempt sends it from the start', async () => {
+    const [, url] = await receive()
+    const sender = send(url, ...slow)
+    await sender.shows(/photo.bin: [2-9]\d%/)
+    content[0] = content[0]! ^ 1
+    const handle = openSync(file, 'r+')
+    writeSync(handle, content, 0, 1, 0)
+    closeSync(handle)
+    expect(await sender.ended()).toBe(1)
+    expect(sender.text).toContain('the file changed while it was sent')
+    expect(readdirSync(dir)).toEqual(['photo.bin.part'])
+    const second = send(url)
+    expect(await second.ended()).toBe(0)
+    expect(second.text).toContain('sending from the start')
+    expect(received().equals(content)).toBe(true)
+  })
+
   it.each(['SIGINT', 'SIGTERM'] as const)(
     '%s stops either side in the middle, and both say how to go on',
     async (signal) => {
@@ -238,7 +222,7 @@ describe('what send-file refuses', () => {
     [['receive', '--dir', '/proc/self/fd', '--key', 'k', '--peer', alice.id], 1, '/proc/self/fd is not'],
     [['send', 'package.json', 'id@tls://a:1', '--key', keyFile], 2, 'peers[0].id must have 52 characters'],
   ] as [string[], number, string][])('%j exits with %i and says: %s', async (args, code, said) => {
-    const it = new Program(...args)
+    const it = new Program(program, ...args)
     expect(await it.ended()).toBe(code)
     expect(it.text).toContain(said)
   })
@@ -271,13 +255,18 @@ describe('what send-file refuses', () => {
       expect(text).toMatch(/the disk of the receiver is full: .* needed, .* free/)
   })
 
-  it('another file of that name is not overwritten', async () => {
-    writeFileSync(path.join(dir, 'photo.bin'), 'mine')
-    const [, url] = await receive()
+  it.each([
+    ['a shorter', 'mine'],
+    ['a longer', 'mine'.repeat(fileBytes)],
+    ['another', 'm'.repeat(fileBytes)],
+  ])('%s file of that name is not overwritten, and nothing is sent', async (_, mine) => {
+    writeFileSync(path.join(dir, 'photo.bin'), mine)
+    const [receiver, url] = await receive()
     const sender = send(url)
     expect(await sender.ended()).toBe(1)
     expect(sender.text).toContain('the receiver has another file "photo.bin"')
-    expect(received().toString()).toBe('mine')
+    expect(receiver.text).not.toContain('receiving')
+    expect(received().equals(Buffer.from(mine))).toBe(true)
   })
 
   it.each(['photo.bin', 'photo.bin.part'])('a link named %s leads nowhere', async (name) => {
@@ -363,32 +352,5 @@ describe('a sender with a program of its own', () => {
     stream.resume()
     expect(await within(error, 'the error')).toMatchObject({ code: 'ERR_STREAM_RESET', streamErrorCode })
     expect(readdirSync(dir)).toEqual(left)
-  })
-})
-
-describe('the progress of send-file', () => {
-  const meter = (name: string): Meter => {
-    const it = new Meter(name, 100 * 1024 * 1024, 0, 0)
-    it.done = 45 * 1024 * 1024
-    it.sample(4_000)
-    return it
-  }
-
-  it('the bar shows rate and time left, and never wraps', () => {
-    expect(bar(meter('photo.bin'), 80)).toMatchInlineSnapshot(
-      `"photo.bin [#######.........]  45%  11.3 MiB/s  0:05 left  45.0 MiB of 100.0 MiB"`,
-    )
-    expect(bar(meter('photo.bin'), 40)).toMatchInlineSnapshot(`"[####.....]  45%  11.3 MiB/s  0:05 left"`)
-    expect(bar(meter('photo.bin'), 20)).toMatchInlineSnapshot(`"45%  11.3 MiB/s  0…"`)
-    for (const name of ['photo.bin', 'a'.repeat(200), '写真'.repeat(20)])
-      for (let columns = 5; columns < 200; columns++)
-        expect(Array.from(bar(meter(name), columns)).length, `${columns} columns`).toBeLessThan(columns)
-  })
-
-  it('without a terminal it is a line', () => {
-    expect(line(meter('photo.bin'))).toMatchInlineSnapshot(
-      `"photo.bin: 45%, 45.0 MiB of 100.0 MiB, 11.3 MiB/s, 0:05 left"`,
-    )
-    expect(line(new Meter('x', 0, 0, 0))).toBe('x: 100%, 0 B of 0 B, -')
   })
 })
