@@ -3,6 +3,7 @@
  * peer with a program of its own can make the receiver do.
  * Independent of: how streams travel.
  */
+import { spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import {
   closeSync,
@@ -18,6 +19,7 @@ import {
   statSync,
   symlinkSync,
   truncateSync,
+  unlinkSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
@@ -28,7 +30,7 @@ import { createNetwork, Identity } from '../../index.ts'
 import type { Network } from '../../index.ts'
 import { fileProtocol, offsetRequest } from '../../examples/send-file/wire.ts'
 import { within } from '../support/bounded-wait.ts'
-import { killPrograms, Program } from '../support/running-program.ts'
+import { killPrograms, pathOf, Program } from '../support/running-program.ts'
 
 const program = 'examples/send-file/main.js'
 const folder = mkdtempSync(path.join(tmpdir(), 'sw-send-file-'))
@@ -41,6 +43,9 @@ const waitMs = 30_000
 /** At this limit per second a file of 4 MiB takes long enough to be interrupted. */
 const slow = ['--limit', '2M']
 const fileBytes = 4 * 1024 * 1024
+
+/** A disk that becomes full is a small one, mounted for the receiver alone. Linux lets most users do that. */
+const canMount = spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'tmpfs', tmpdir()]).status === 0
 
 beforeAll(async () => {
   await alice.save(keys.alice)
@@ -65,20 +70,13 @@ beforeEach(() => {
 })
 afterEach(killPrograms)
 
+function inDir(listen = 'tls://127.0.0.1:0'): string[] {
+  return ['receive', '--dir', dir, '--key', keys.bob, '--peer', alice.id, '--listen', listen]
+}
+
 /** @returns the receiver, and where it is */
-async function receive(listen = 'tls://127.0.0.1:0'): Promise<[Program, string]> {
-  const receiver = new Program(
-    program,
-    'receive',
-    '--dir',
-    dir,
-    '--key',
-    keys.bob,
-    '--peer',
-    alice.id,
-    '--listen',
-    listen,
-  )
+async function receive(listen?: string): Promise<[Program, string]> {
+  const receiver = new Program(program, ...inDir(listen))
   const [, url = ''] = await receiver.shows(/you are \w+@(\S+)/)
   return [receiver, url]
 }
@@ -253,6 +251,33 @@ describe('what send-file refuses', () => {
     expect(await sender.ended()).toBe(1)
     for (const { text } of [sender, receiver])
       expect(text).toMatch(/the disk of the receiver is full: .* needed, .* free/)
+  })
+
+  it.skipIf(!canMount)('a disk that becomes full in the middle stops the transfer, and both sides say so', async () => {
+    const mount = 'mount -t tmpfs -o size=6m tmpfs "$0" && exec "$@"'
+    const receiver = new Program(
+      'unshare',
+      '-rm',
+      'sh',
+      '-c',
+      mount,
+      dir,
+      process.execPath,
+      pathOf(program),
+      ...inDir(),
+    )
+    const [, url = ''] = await receiver.shows(/you are \w+@(\S+)/)
+    const sender = send(url, ...slow)
+    await sender.shows(/photo.bin: [2-9]\d%/)
+    const filler = path.join('/proc', String(receiver.pid), 'root', dir, 'filler')
+    expect(() => writeFileSync(filler, Buffer.alloc(2 * fileBytes))).toThrow('ENOSPC')
+    expect(await sender.ended()).toBe(1)
+    expect(sender.text).toContain('send-file: the disk of the receiver is full')
+    await receiver.shows(/stopped photo.bin at .*: the disk of the receiver is full/)
+    unlinkSync(filler)
+    const second = send(url)
+    expect(await second.ended()).toBe(0)
+    expect(second.text).toContain('resuming photo.bin')
   })
 
   it.each([

@@ -13,6 +13,11 @@ const running = new Set<ChildProcess>()
 /** Enough for a loaded machine. */
 const waitMs = 30_000
 
+/** @param program its path in build/ */
+export function pathOf(program: string): string {
+  return path.join(build, program)
+}
+
 /** Call it after each test. */
 export function killPrograms(): void {
   for (const child of running) child.kill('SIGKILL')
@@ -24,11 +29,10 @@ export class Program {
   text = ''
   readonly #looks = new Set<() => void>()
 
-  /** @param program its path in build/, such as `bench/main.js` */
+  /** @param program its path in build/, such as `bench/main.js`, or a command */
   constructor(program: string, ...args: string[]) {
-    const child = (this.#child = spawn(process.execPath, [path.join(build, program), ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    }))
+    const [command, all] = program.endsWith('.js') ? [process.execPath, [pathOf(program), ...args]] : [program, args]
+    const child = (this.#child = spawn(command, all, { stdio: ['ignore', 'pipe', 'pipe'] }))
     running.add(child)
     this.#exit = new Promise((resolve) =>
       child.on('close', (code, signal) => (running.delete(child), resolve(code ?? signal))),
@@ -38,6 +42,10 @@ export class Program {
         this.text += chunk.toString()
         for (const look of this.#looks) look()
       })
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
   }
 
   /** The exit code, or the name of the signal. */
