@@ -101,17 +101,17 @@ export function drainReport(services: Services, peer: string): () => DrainReport
   }
 }
 
-/** Resolves when all values that were accepted for the peer are acknowledged, or when the time is up. */
-export function whenAcked(services: Services, peer: string, limitMs: number): Promise<void> {
+/** @returns whether all values that were accepted for the peer were acknowledged before the time was up */
+export function whenAcked(services: Services, peer: string, limitMs: number): Promise<boolean> {
   const links = new Set(reportsOf(services.baseLinks.of(peer).map(({ state }) => state)))
-  if (links.size === 0) return Promise.resolve()
+  if (links.size === 0) return Promise.resolve(true)
   return new Promise((resolve) => {
-    const deadline = services.wheel.schedule(limitMs, resolve)
+    const deadline = services.wheel.schedule(limitMs, () => resolve(false))
     const settled = (link: DeliveryReports): void => {
       links.delete(link)
       if (links.size > 0) return
       deadline.cancel()
-      resolve()
+      resolve(true)
     }
     for (const link of links) link.whenAllAcked(() => settled(link))
   })

@@ -243,11 +243,13 @@ export class Peers implements PeerControl {
     const services = this.#services
     const limitMs = timeoutMs ?? services.options.limits.shutdownTimeoutMs
     const report = drainReport(services, id)
+    let settled: DrainReport | null = null
     resolved.desired = desired
     if (this.#isAnyUp(id)) {
-      await whenAcked(services, id, limitMs)
+      // What is accepted from here to the Goodbye is not part of the report.
+      if (await whenAcked(services, id, limitMs)) settled = report()
       // `connect()` was called meanwhile.
-      if (resolved.desired !== desired) return report()
+      if (resolved.desired !== desired) return settled ?? report()
     }
     services.notifyPeer(id, { type: 'link.pause', cause: cause('ERR_CONNECTION_LOST', reason) })
     await new Promise<void>((resolve) => {
@@ -263,7 +265,7 @@ export class Peers implements PeerControl {
       const unwatch = services.baseLinks.watch(look)
       look()
     })
-    return report()
+    return settled ?? report()
   }
 
   #isAnyUp(peer: string): boolean {

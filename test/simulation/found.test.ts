@@ -79,3 +79,29 @@ test('sessions are made again when one link expires on either side', async () =>
   await network.clock.run(Promise.all(both.map(makeSessions)), 60_000)
   await network.clock.run(Promise.all(both.map((party) => party.shutdown())))
 })
+
+test('the report of disconnect does not count what was accepted after all was acknowledged', async () => {
+  const network = new SimulatedNetwork({ seed: 1 })
+  const alice = start(network, 0, { dials: true })
+  const bob = start(network, 1, { dials: false })
+  bob.onMessage('news', () => {})
+  const send = (): Promise<void> => alice.send(keys[1]!.id, 'one', { name: 'news' })
+  await network.clock.run(send())
+  const disconnecting = alice.peer(keys[1]!.id)!.disconnect({ timeoutMs: 3000 })
+  // Accepted at every moment until the Goodbye.
+  let isOver = false
+  let accepted = 0
+  const sendMore = (): void => {
+    if (isOver) return
+    send().then(
+      () => (accepted++, sendMore()),
+      () => {},
+    )
+  }
+  sendMore()
+  const report = await network.clock.run(disconnecting)
+  isOver = true
+  expect(accepted).toBeGreaterThan(0)
+  expect(report).toMatchObject({ unknown: 0, notSent: 0 })
+  await network.clock.run(Promise.all([alice.shutdown(), bob.shutdown()]))
+})

@@ -8,7 +8,7 @@ import type { Network } from '../../actors/network/network.ts'
 import type { Sessions } from '../../actors/network/session-calls.ts'
 import type { Session } from '../../actors/session/session.ts'
 import type { SimulatedProcess } from '../simulated-node.ts'
-import { goneCodes, isPeerGone } from './peer-changes.ts'
+import { goneCodes, isPeerGone, isRefusedAtTimes } from './peer-changes.ts'
 import { Chance } from './chance.ts'
 import type { Member } from './member.ts'
 import type { Group } from './plan.ts'
@@ -123,6 +123,7 @@ export class GroupCalls {
   #checkFailure({ code, message }: StatewireError): void {
     if (code === 'ERR_TIMED_OUT' || code === 'ERR_ABORTED') return
     if (this.#world.plan.changesPeers && goneCodes.has(code)) return
+    if (code === 'ERR_NOT_ALLOWED' && isRefusedAtTimes(this.#world.plan)) return
     const { wrongCounts, memoryBudgetBytes } = this.#world.plan
     if (code === 'ERR_SESSION_COUNTS' && wrongCounts > 0) return
     if (memoryBudgetBytes !== null && (code === 'ERR_MEMORY_BUDGET' || code === 'ERR_SESSION_LIMIT')) return

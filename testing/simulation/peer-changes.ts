@@ -7,10 +7,16 @@ import { StatewireError } from '../../codec/errors.ts'
 import type { Network } from '../../actors/network/network.ts'
 import type { Member } from './member.ts'
 import type { PeerChange } from './plan-faults.ts'
+import type { Plan } from './plan.ts'
 import type { World } from './world.ts'
 
 /** What calls for a peer fail with while it is being removed, and until it is added again. */
 export const goneCodes: ReadonlySet<string> = new Set(['ERR_PEER_DRAINED', 'ERR_PEER_REMOVED', 'ERR_UNKNOWN_PEER'])
+
+/** The plan lets a party remove a peer, which is then refused like a stranger until it is taken back. */
+export function isRefusedAtTimes({ faults }: Plan): boolean {
+  return faults.some((fault) => fault.kind === 'leavePeer' && fault.change.how !== 'disconnect')
+}
 
 export function isPeerGone(error: unknown): boolean {
   return error instanceof StatewireError && goneCodes.has(error.code)
