@@ -55,7 +55,7 @@ async function receive({ dir, keyFile, listen, peers }: ReceiveOptions): Promise
       JSON.stringify({ offset: await receiver.offset(peer, bytes, signal) }),
     )
     network.onStream<Accepted>(fileProtocol, (stream, accepted) => void receiver.receive(stream, accepted), {
-      permit: async ({ peer, extra }) => ({ context: await receiver.permit(peer, extra) }),
+      permit: async ({ peer, extra, signal }) => ({ context: await receiver.permit(peer, extra, signal) }),
     })
     network.on('connection.rejected', ({ cause }) => screen.error(`rejected: ${cause.message}`))
     await network.ready()

@@ -37,6 +37,8 @@ export interface Accepted {
   readonly handle: FileHandle
   readonly offset: number
   readonly hash: Hash
+  /** From then on `receive` closes the part. */
+  isStarted: boolean
 }
 
 export class Receiver {
@@ -102,8 +104,12 @@ export class Receiver {
         throw new Refused('busy', `${JSON.stringify(name)} is being received from another peer`)
   }
 
-  /** Decides on a stream, and opens its part. @throws Refused */
-  async permit(peer: string, extra: Uint8Array): Promise<Accepted> {
+  /**
+   * Decides on a stream, and opens its part.
+   * @param signal aborts when the stream ends, also one that never reaches `receive` because its opener gave up
+   * @throws Refused
+   */
+  async permit(peer: string, extra: Uint8Array, signal: AbortSignal): Promise<Accepted> {
     return this.#orRefuse(peer, async () => {
       const { name, size, offset, prefix } = parseOpening(extra)
       const incoming = this.#byPeer.get(peer)
@@ -119,7 +125,16 @@ export class Receiver {
       if (incoming.isComplete) throw offset === size ? new Refused('complete', '') : existsAlready(name)
       incoming.isTaken = true
       try {
-        return { incoming, handle: await this.#openPart(incoming, offset), offset, hash }
+        const handle = await this.#openPart(incoming, offset)
+        const accepted: Accepted = { incoming, handle, offset, hash, isStarted: false }
+        const release = (): void => {
+          if (accepted.isStarted) return
+          incoming.isTaken = false
+          void handle.close()
+        }
+        if (signal.aborted) release()
+        else signal.addEventListener('abort', release, { once: true })
+        return accepted
       } catch (error) {
         incoming.isTaken = false
         throw error
@@ -148,7 +163,9 @@ export class Receiver {
   }
 
   /** Writes what comes, and ends the stream when the file has its name. Never rejects. */
-  async receive(stream: Stream, { incoming, handle, offset, hash }: Accepted): Promise<void> {
+  async receive(stream: Stream, accepted: Accepted): Promise<void> {
+    const { incoming, handle, offset, hash } = accepted
+    accepted.isStarted = true
     const { name, size, peer } = incoming
     const from = peer.slice(0, 8)
     const start =
