@@ -1,7 +1,7 @@
 /**
  * Owns: the class of Node that streams and channels extend, with a type in which `closed` is free: here it is a
  * promise.
- * Node has a boolean of that name, which its own functions do not need (test/streams/duplex.test.ts).
+ * Node has a boolean of that name, which its own functions do not need (test/streams/duplex-conformance.test.ts).
  * Independent of: what is sent.
  */
 import { Duplex } from 'node:stream'

@@ -1,6 +1,6 @@
 /**
  * Owns: opening streams to a peer and accepting them: who gets what, every refusal, time-outs, and the manager.
- * Independent of: what a Duplex does (duplex.test.ts), and how frames travel (test/native/streams.test.ts).
+ * Independent of: what a Duplex does (duplex-conformance.test.ts), and how frames travel (test/native/streams.test.ts).
  */
 import { describe, expect, it } from 'vitest'
 import type { Stream } from '../../actors/index.ts'
