@@ -3,7 +3,7 @@
  * "Channels").
  * Independent of: how a stream is opened, and of sessions.
  */
-import { ProtocolError } from '../../codec/errors.ts'
+import { InvalidValueError, ProtocolError } from '../../codec/errors.ts'
 import { decodeCheckedMsgPack, checkMsgPack } from '../../codec/msgpack-decode.ts'
 import { encodeMsgPack } from '../../codec/msgpack-encode.ts'
 import type { MsgPackData } from '../../codec/values.ts'
@@ -175,6 +175,8 @@ class Encoded {
 
   /** @throws StatewireError ERR_INVALID_VALUE */
   constructor(value: unknown) {
+    if (value === null || value === undefined)
+      throw new InvalidValueError('a channel cannot carry null or undefined; call end() to finish it')
     const encoded = encodeMsgPack(value as MsgPackData)
     this.bytes = Buffer.alloc(lengthFieldLengthBytes + encoded.length)
     this.bytes.writeUInt32LE(encoded.length)

@@ -75,4 +75,18 @@ describe('channels', () => {
         code: 'ERR_INVALID_VALUE',
       })
     }))
+
+  it.each([null, undefined])('sending %s fails, and the channel stays open', (nil) =>
+    play({ on: 'memory' }, async (scene) => {
+      const [alice, bob] = await connected(scene)
+      bob.network.onChannel('c', async (channel) => {
+        quiet(channel)
+        for await (const value of channel) await channel.send(value)
+      })
+      const channel = quiet(await scene.run(alice.network.getChannel(bob.id, 'c')))
+      expect(await scene.run(rejectionOf(channel.send(nil)))).toMatchObject({ code: 'ERR_INVALID_VALUE' })
+      await scene.run(channel.send('next'))
+      expect((await scene.run(channel[Symbol.asyncIterator]().next())).value).toBe('next')
+    }),
+  )
 })

@@ -11,7 +11,7 @@ import { finished } from 'node:stream/promises'
 import type { Stream } from '../../actors/index.ts'
 import { play } from '../support/native-scene.ts'
 
-type End = Duplex & Pick<Socket, 'bytesRead' | 'bytesWritten' | 'setTimeout'>
+export type End = Duplex & Pick<Socket, 'bytesRead' | 'bytesWritten' | 'setTimeout'>
 
 interface Pair {
   readonly near: End
