@@ -114,7 +114,7 @@ export const linkMachine = setup({
     'child.escalated': { actions: 'escalate' },
     // A protocol error or a bug in a pump ends the connection; the chart gets the event for that end.
     'pump.failed': { actions: 'failConnection' },
-    // The peer does not have this link any more.
+    // The peer does not have this link any more, or a connection is no good. It is no violation: what it carried stays.
     'link.unwanted': { actions: 'dropConnection' },
     // Goodbye, if the connection is up. The link stays.
     'link.pause': { actions: 'pauseConnection' },

@@ -81,6 +81,9 @@ class PeerBody implements Body {
     const { request } = event
     this.#requests.set(request.spec.id, request)
     this.#spawn(request)
+    // Calls of getStream that came before this actor was there.
+    const openings = this.#services.streams.stranded(this.#peer.id)
+    if (openings !== null) this.startStreams({ openings })
   }
 
   #spawn(request: LinkRequest): void {
@@ -114,7 +117,7 @@ class PeerBody implements Body {
 
   /** Drops the connection of a link and makes a new one. The link and its lanes stay. */
   breakLink(event: { link: string; cause: Cause }): void {
-    send(this.#port.children.get(event.link), { type: 'pump.failed', cause: event.cause })
+    send(this.#port.children.get(event.link), { type: 'link.unwanted', cause: event.cause })
   }
 
   relay(event: AnyEventObject & { link: string; cause?: Cause }): void {

@@ -3,7 +3,7 @@
  * "Channels").
  * Independent of: how a stream is opened, and of sessions.
  */
-import { InvalidValueError, ProtocolError } from '../../codec/errors.ts'
+import { InvalidValueError, ProtocolError, StatewireError } from '../../codec/errors.ts'
 import { decodeCheckedMsgPack, checkMsgPack } from '../../codec/msgpack-decode.ts'
 import { encodeMsgPack } from '../../codec/msgpack-encode.ts'
 import type { MsgPackData } from '../../codec/values.ts'
@@ -27,6 +27,8 @@ export class Channel<Value = unknown> extends DuplexBase {
   #neededBytes = lengthFieldLengthBytes
   #isWanted = false
   #hasEnded = false
+  /** Ends what was being written when the stream ended: the channel follows, with the same error or none. */
+  #dropped: (() => void) | null = null
 
   /** @internal */
   constructor(stream: Stream, valueBytesMax: number) {
@@ -69,7 +71,11 @@ export class Channel<Value = unknown> extends DuplexBase {
     return new Promise((resolve, reject) => {
       // Here, because a write that fails would end the channel.
       const encoded = new Encoded(value)
-      this.write(encoded, (error) => (error === null || error === undefined ? resolve() : reject(error)))
+      this.write(encoded, (error) => {
+        const why = error ?? (encoded.isDropped ? this.#isOver() : null)
+        if (why === null) resolve()
+        else reject(why)
+      })
     })
   }
 
@@ -80,11 +86,28 @@ export class Channel<Value = unknown> extends DuplexBase {
     } catch (error) {
       return callback(error as Error)
     }
-    this.stream.write(encoded.bytes, (error) => callback(error))
+    this.stream.write(encoded.bytes, (error) => {
+      // What ends the stream ends the channel, and a write that fails for that is no further error.
+      encoded.isDropped = this.stream.destroyed
+      this.#settle(error, callback)
+    })
   }
 
   override _final(callback: (error?: Error | null) => void): void {
-    this.stream.end(() => callback())
+    this.stream.end((error?: Error | null) => this.#settle(error, callback))
+  }
+
+  #settle(error: Error | null | undefined, callback: (error?: Error | null) => void): void {
+    if (!this.stream.destroyed || this.stream.writableFinished) callback(error)
+    else if (this.destroyed) callback()
+    else this.#dropped = callback
+  }
+
+  #isOver(): StatewireError {
+    return new StatewireError(
+      'ERR_STREAM_RESET',
+      `the channel ${JSON.stringify(this.protocol)} ended before a value was accepted`,
+    )
   }
 
   /** Reading to the end leaves the other direction open, unlike Node's own iterator; leaving early ends the channel. */
@@ -165,12 +188,14 @@ export class Channel<Value = unknown> extends DuplexBase {
       if (this.stream.listenerCount('error') === 0) this.stream.on('error', () => {})
       this.stream.destroy(error ?? undefined)
     }
+    this.#dropped?.()
     callback(error)
   }
 }
 
 /** A value after its length, as it is written. */
 class Encoded {
+  isDropped = false
   readonly bytes: Buffer
 
   /** @throws StatewireError ERR_INVALID_VALUE */

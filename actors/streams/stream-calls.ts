@@ -124,6 +124,12 @@ export class StreamCalls {
     if (this.#end !== null) throw this.#end
   }
 
+  /** Calls that wait for the peer, and no manager does anything for them; null if there are none. */
+  stranded(peer: string): PeerOpenings | null {
+    const openings = this.#peers.get(peer)?.openings
+    return openings?.isStranded === true ? openings : null
+  }
+
   #streamsOf(peer: string): PeerStreams {
     const streams = this.#peers.get(peer)
     if (streams !== undefined) return streams

@@ -88,5 +88,8 @@ export function resetOf(error: Error | null): StreamReset {
     Number.isInteger(streamErrorCode) &&
     streamErrorCode >= 0 &&
     streamErrorCode <= 0xffff
-  return { code: isCode ? streamErrorCode : resetCodes.application, reason: error.message }
+  return {
+    code: isCode ? streamErrorCode : resetCodes.application,
+    reason: (error instanceof StreamError && error.reason) || error.message,
+  }
 }

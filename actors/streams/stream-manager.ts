@@ -100,6 +100,11 @@ export class PeerOpenings {
     return this.#calls.size
   }
 
+  /** Calls wait, and nothing opens streams to the peer. */
+  get isStranded(): boolean {
+    return this.#manager === null && this.#calls.size > 0
+  }
+
   get isConnected(): boolean {
     return this.#up().length > 0
   }

@@ -3,6 +3,7 @@
  * told and when.
  * Independent of: reading, and of how a stream ends.
  */
+import { StatewireError } from '../../codec/errors.ts'
 import { streamFrameLengthBytesMax } from '../../codec/native-frames.ts'
 import type { StreamPort } from '../../protocol/streams.ts'
 import type { Callback } from './duplex-base.ts'
@@ -21,8 +22,9 @@ export class StreamWriter {
   /** Why writing has failed; null while it has not. Reading may go on. */
   failure: StreamError | null = null
   bytesWritten = 0
-  #withdraw: (() => boolean) | null = null
-  /** A write that has failed: its error is reported once the answer of the peer is read. */
+  /** Takes back a write that waits, and ends it. */
+  #withdraw: (() => void) | null = null
+  /** A write that has failed: its error is reported once it is known, and the answer of the peer is read. */
   #held: (() => void) | null = null
 
   constructor(stream: WrittenStream) {
@@ -43,13 +45,13 @@ export class StreamWriter {
         this.bytesWritten += part.length
       }
     } catch (error) {
-      return callback(error as Error)
+      return callback(this.#refused(error as Error))
     }
     callback()
   }
 
   #wait(port: StreamPort, part: Buffer, chunk: Buffer, at: number, callback: Callback): void {
-    this.#withdraw = port.waitToSend(
+    const withdraw = port.waitToSend(
       part,
       () => {
         this.#withdraw = null
@@ -59,9 +61,12 @@ export class StreamWriter {
       (error) => {
         this.#withdraw = null
         if (port.isOver) this.#fail(callback)
-        else callback(error)
+        else callback(this.#refused(error))
       },
     )
+    this.#withdraw = () => {
+      if (withdraw()) callback()
+    }
   }
 
   /** `callback` gets no error once this side has finished. */
@@ -72,24 +77,26 @@ export class StreamWriter {
     try {
       port.finish()
     } catch (error) {
-      return callback(error as Error)
+      return callback(this.#refused(error as Error))
     }
     callback()
   }
 
-  /** The stream is over for writing: the reason is known, or follows. */
+  /** Its link takes nothing new. */
+  #refused(error: Error): StreamError {
+    const { peer, protocol } = this.#stream
+    const code = error instanceof StatewireError ? error.code : 'ERR_INTERNAL'
+    const message = `${nameOf(peer, protocol)} takes nothing more: ${error.message}`
+    return new StreamError(code, message, { peer, protocol, by: 'self', reason: error.message, cause: error })
+  }
+
+  /** The stream is over for writing: the reason is known, or follows in the same call. */
   #fail(callback: Callback): void {
-    const { peer, protocol, destroyed, readableEnded } = this.#stream
+    const { destroyed, readableEnded } = this.#stream
     if (destroyed) return callback()
     // The answer of the peer is read first: with an error now, Node would throw away what is unread.
-    if (this.failure !== null && !readableEnded) {
-      const { failure } = this
-      this.#held = () => callback(failure)
-    } else
-      callback(
-        this.failure ??
-          new StreamError('ERR_STREAM_RESET', `${nameOf(peer, protocol)} is over`, { peer, protocol, by: 'self' }),
-      )
+    if (this.failure === null || !readableEnded) this.#held = () => callback(this.failure)
+    else callback(this.failure)
   }
 
   /** @returns whether a write was waiting to report its failure */
@@ -100,7 +107,9 @@ export class StreamWriter {
     return held !== null
   }
 
+  /** The stream is destroyed. As in a socket, a write that was not accepted ends without an error of its own. */
   close(): void {
     this.#withdraw?.()
+    this.readingEnded()
   }
 }
