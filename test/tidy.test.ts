@@ -39,7 +39,8 @@ const arrow: Record<string, readonly string[]> = {
   'index.ts': ['codec', 'protocol', 'machines', 'actors'],
   testing: ['codec', 'protocol', 'machines', 'actors', 'testing', 'index.ts'],
   inspector: ['codec', 'protocol', 'machines', 'actors', 'inspector', 'index.ts'],
-  cli: ['codec', 'protocol', 'machines', 'actors', 'inspector', 'cli', 'index.ts'],
+  tunnel: ['codec', 'protocol', 'machines', 'actors', 'tunnel', 'index.ts'],
+  cli: ['codec', 'protocol', 'machines', 'actors', 'inspector', 'tunnel', 'cli', 'index.ts'],
   examples: ['codec', 'protocol', 'machines', 'actors', 'testing', 'inspector', 'examples', 'index.ts'],
   bench: ['codec', 'protocol', 'machines', 'actors', 'testing', 'inspector', 'bench', 'index.ts'],
 }

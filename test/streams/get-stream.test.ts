@@ -300,8 +300,8 @@ describe('getStream', () => {
         by: 'network',
         bytes: { acked: 100, unknown: 0, notSent: 0 },
         message:
-          `the stream "sink" to ${bob.id} has ended: one of the two sides shut down. Of the bytes written on it, 100 ` +
-          'were delivered, 0 may have arrived, and 0 were not sent',
+          `the stream "sink" to ${bob.id} has ended: one of the two sides shut down ("the network is shutting down"). ` +
+          'Of the bytes written on it, 100 were delivered, 0 may have arrived, and 0 were not sent',
       })
       expect(await scene.run(stream.closed)).toMatchObject({ how: 'lost', by: 'network' })
     }))

@@ -55,6 +55,8 @@ export function withLost(before: Lost, end: EpochEnd, pending: PendingFrames): L
 /** What the end of an epoch means for every lane of the link. */
 export interface EpochEnd {
   readonly reason: ResetReason
+  /** What the peer said in its Goodbye, or ''. */
+  readonly peerReason?: string
   /**
    * By lane, of the values that were held for retransmission. Lanes without any are left out. See {@link laneOutcome}.
    */

@@ -13,6 +13,7 @@ import { KeepAlive } from '../epoch/keep-alive.ts'
 import type { RoundTrip } from '../../link-figures.ts'
 import type { KeepAliveOptions } from '../epoch/keep-alive.ts'
 import type { LinkEpoch } from '../epoch/link-epoch.ts'
+import type { EpochEnd } from '../epoch/outcomes.ts'
 import { neverAcknowledged, unackedFramesMax } from '../epoch/retransmit-buffer.ts'
 import type { NativeOutbox } from '../lanes/native-outbox.ts'
 import type { SendingLane } from '../lanes/sending-lane.ts'
@@ -269,5 +270,10 @@ export class LinkUpkeep {
 
   lookAgain(): DueAction | null {
     return this.#keepAlive?.lookAgain() ?? null
+  }
+
+  /** What the peer said belongs to the end that its Goodbye made. */
+  withPeerReason(end: EpochEnd): EpochEnd & { readonly peerReason: string } {
+    return { ...end, peerReason: end.reason === 'goodbye' ? this.peerReason : '' }
   }
 }

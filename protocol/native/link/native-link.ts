@@ -305,14 +305,14 @@ export class NativeLink implements core.LinkCore, core.DeliveryReports {
     this.#options.setup?.onReset()
   }
 
-  #epochEnded(end: EpochEnd): void {
+  #epochEnded(end: EpochEnd, told = this.#upkeep.withPeerReason(end)): void {
     const { witness, peer } = this.#options
     const pending = this.#outbox.dropPending()
     this.#unmake()
     this.lost = withLost(this.lost, end, pending)
-    const sum = this.#table.epochEnded(end, pending, this.#leaving)
+    const sum = this.#table.epochEnded(told, pending, this.#leaving)
     this.#counts.resets++
-    witness?.onReset(end.reason, sum, end.reason === 'goodbye' ? this.#upkeep.peerReason : '')
+    witness?.onReset(end.reason, sum, told.peerReason)
     this.#upkeep.rejectFlushes((lane) => lostEndOf(lane) ?? new LinkResetError(peer, end.reason, noneHeld))
   }
 

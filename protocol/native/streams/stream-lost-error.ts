@@ -4,7 +4,7 @@
  */
 import { StatewireError } from '../../../codec/errors.ts'
 import type { ByteCounts } from '../../streams.ts'
-import type { ResetReason } from '../epoch/outcomes.ts'
+import type { EpochEnd, ResetReason } from '../epoch/outcomes.ts'
 import { endings, LinkResetError } from '../lanes/native-lane.ts'
 
 /** The link could not be resumed, and a stream on it has ended. */
@@ -14,9 +14,9 @@ export class StreamLostError extends StatewireError {
   readonly why: string
   /** Bytes in the order in which they were written: those that arrived, those that may have, those that did not. */
   readonly bytes: ByteCounts
-  constructor(peer: string, reason: ResetReason, bytes: ByteCounts) {
+  constructor(peer: string, { reason, peerReason = '' }: Pick<EpochEnd, 'reason' | 'peerReason'>, bytes: ByteCounts) {
     const why =
-      `${endings[reason]}. Of the bytes written on it, ${bytes.acked} were delivered, ${bytes.unknown} may have ` +
+      `${endings[reason]}${peerReason === '' ? '' : ` ("${peerReason}")`}. Of the bytes written on it, ${bytes.acked} were delivered, ${bytes.unknown} may have ` +
       `arrived, and ${bytes.notSent} were not sent`
     super('ERR_LINK_RESET', `the stream with ${peer} has ended: ${why}`)
     this.why = why

@@ -54,7 +54,7 @@ export function loseAll(
     const waiting = pendingOfLane + lane.waiting.length
     sum = outcomeSum(sum, laneOutcome(end, lane.id, lane.encoded - pendingOfLane, waiting))
     const counts = bytesOutcome(lane, end, pending)
-    const error = leaving ?? new StreamLostError(peer, end.reason, counts)
+    const error = leaving ?? new StreamLostError(peer, end, counts)
     lane.isOver = true
     lane.end = error
     lane.memory.end()
