@@ -1,5 +1,5 @@
 /**
- * Owns: the configuration file of `statewire peer`: which fields it has, and what they mean.
+ * Owns: the configuration file of `statewire peer` and `statewire tunnel`: which fields it has, and what they mean.
  * Independent of: the network that it describes (createNetwork checks the values) and of the process.
  */
 import { createHash } from 'node:crypto'
@@ -11,6 +11,8 @@ import { checkNames, checkObject, invalid } from '../actors/base/checks.ts'
 import { Identity } from '../actors/tls/identity.ts'
 import { StatewireError } from '../codec/errors.ts'
 import { formatValue } from '../codec/format-value.ts'
+import { parseTunnels } from './tunnel-spec.ts'
+import type { TunnelSpec } from './tunnel-spec.ts'
 
 const fields = [
   'key',
@@ -21,12 +23,14 @@ const fields = [
   'limits',
   'memoryBudgetBytes',
   'allowAddresses',
+  'tunnels',
 ]
 
 export interface PeerConfig {
   readonly network: NativeConfig
   /** Where the control socket is. */
   readonly control: string
+  readonly tunnels: readonly TunnelSpec[]
 }
 
 /**
@@ -46,7 +50,7 @@ export async function loadPeerConfig(file: string, control?: string): Promise<Pe
   } catch (error) {
     throw invalid(`${formatValue(file)} is not JSON: ${(error as Error).message}`)
   }
-  const { key, control: own, ...rest } = checkObject(parsed, formatValue(file))
+  const { key, control: own, tunnels, ...rest } = checkObject(parsed, formatValue(file))
   checkNames(checkObject(parsed, 'the file'), fields, `a field of ${formatValue(file)}`)
   if (typeof key !== 'string')
     throw invalid(`key of ${formatValue(file)} must be the path of a key file (statewire keygen --out FILE)`)
@@ -56,6 +60,7 @@ export async function loadPeerConfig(file: string, control?: string): Promise<Pe
   return {
     network: { peers: [], ...rest, identity } as NativeConfig,
     control: control ?? (own === undefined ? defaultControl(file) : path.resolve(folder, own)),
+    tunnels: parseTunnels(tunnels, `tunnels of ${formatValue(file)}`),
   }
 }
 

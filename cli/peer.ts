@@ -10,29 +10,25 @@ import { escapeControls } from '../codec/sanitize.ts'
 import { UsageError } from './command.ts'
 import type { Output } from './command.ts'
 import { ControlServer } from './control-server.ts'
+import { EventLines } from './event-lines.ts'
 import { loadPeerConfig } from './peer-config.ts'
-
-/** Events that are not shown without --verbose. */
-const details = new Set(['dial.scheduled', 'connection.opened', 'connection.lost', 'peer.suspect', 'message.unhandled'])
+import { onSignals } from './signals.ts'
+import { TunnelBoard } from './tunnel-board.ts'
+import { startTunnel } from './tunnel-spec.ts'
 
 /** Runs until SIGINT, SIGTERM or the command `shutdown`. @throws UsageError, StatewireError */
 export async function peer(args: readonly string[], { out, err }: Output): Promise<void> {
   const { config, control, json, verbose } = parse(args)
   const loaded = await loadPeerConfig(config, control)
   const network = createNetwork(loaded.network)
-  const repeats = new Repeats()
-  const show = (event: NetworkEvent): void => {
-    if (json) return out(`${JSON.stringify(event)}\n`)
-    if (!verbose && details.has(event.type)) return
-    const before = repeats.next(event)
-    if (before === 'again') return
-    if (before > 0) out(`         the last one ${before} times more\n`)
-    out(`${line(event, process.stdout.isTTY)}\n`)
-  }
-  network.ref.on('*', (event) => show(event as NetworkEvent))
+  const board = new TunnelBoard(network)
+  const lines = new EventLines({ json, verbose, isTerminal: process.stdout.isTTY }, out)
+  network.ref.on('*', (event) => lines.show(event as NetworkEvent))
+  board.onEvent((event) => lines.show(event))
   let stop = (): void => {}
   const stopped = new Promise<void>((resolve) => (stop = resolve))
-  const seconds = Math.round((loaded.network.limits?.shutdownTimeoutMs ?? defaultLimits.shutdownTimeoutMs) / 1000)
+  const shutdownTimeoutMs = loaded.network.limits?.shutdownTimeoutMs ?? defaultLimits.shutdownTimeoutMs
+  const seconds = Math.round(shutdownTimeoutMs / 1000)
   // From the start on, so that an early Ctrl-C drains, too.
   const removeSignals = onSignals(() => {
     if (!json) err(`stopping: what was sent is given ${seconds} s to be acknowledged; again to stop at once\n`)
@@ -43,74 +39,20 @@ export async function peer(args: readonly string[], { out, err }: Output): Promi
     await network.ready()
     server = await ControlServer.open(network, loaded.control, stop)
     if (!json) out(`${network.identity}\n${network.url ?? 'it does not listen'}\ncontrol socket: ${loaded.control}\n`)
+    const group = board.createGroup()
+    for (const tunnel of loaded.tunnels) {
+      const { text, ...started } = await startTunnel(network, group, tunnel)
+      if (json) lines.show({ type: 'tunnel.started', ...started })
+      else out(`${text}\n`)
+    }
     network.on('network.failed', stop)
     await stopped
   } finally {
     server?.close()
+    await board.close(shutdownTimeoutMs)
     await network.shutdown()
     removeSignals()
   }
-}
-
-/** The second signal ends the process at once. */
-function onSignals(first: () => void): () => void {
-  let count = 0
-  const listener = (): void => {
-    if (++count === 1) first()
-    else process.exit(130)
-  }
-  process.on('SIGINT', listener)
-  process.on('SIGTERM', listener)
-  return () => {
-    process.off('SIGINT', listener)
-    process.off('SIGTERM', listener)
-  }
-}
-
-/** A peer that is not there fails several times a second: equal failures in a row are shown once, with their number. */
-class Repeats {
-  #last = ''
-  #count = 0
-
-  /** @returns `again`, or how often the last one has come again without being shown */
-  next(event: NetworkEvent): 'again' | number {
-    const { type } = event
-    const isFailure = type === 'connection.failed' || type === 'connection.rejected'
-    const key = isFailure ? `${type} ${event.peer ?? ''} ${event.cause.message.replace(/:\d+/g, '')}` : ''
-    if (key !== '' && key === this.#last) {
-      this.#count++
-      return 'again'
-    }
-    const count = this.#count
-    this.#last = key
-    this.#count = 0
-    return count
-  }
-}
-
-const colours: Readonly<Record<string, number>> = {
-  'peer.connected': 32,
-  'peer.disconnected': 33,
-  'connection.failed': 31,
-  'connection.rejected': 31,
-  'network.failed': 31,
-  'link.reset': 31,
-}
-
-function line({ type, ...fields }: NetworkEvent, isTerminal: boolean): string {
-  const time = new Date().toISOString().slice(11, 19)
-  const text = Object.entries(fields)
-    .map(([name, value]) => `${name}=${shown(value)}`)
-    .join(' ')
-  const colour = colours[type]
-  const name = isTerminal && colour !== undefined ? `\u001b[${colour}m${type}\u001b[0m` : type
-  return `${time} ${name} ${escapeControls(text)}`
-}
-
-function shown(value: unknown): string {
-  if (typeof value === 'string') return value
-  const { message } = (value ?? {}) as { message?: unknown }
-  return typeof message === 'string' ? JSON.stringify(message) : JSON.stringify(value)
 }
 
 function parse(args: readonly string[]): {

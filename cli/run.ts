@@ -11,6 +11,8 @@ import { commands } from './control-commands.ts'
 import { ctl } from './ctl.ts'
 import { keygen } from './keygen.ts'
 import { peer } from './peer.ts'
+import { tunnel } from './tunnel.ts'
+import { tunnelHelp } from './tunnel-help.ts'
 
 const exitCodes = { ok: 0, failure: 1, usage: 2 }
 
@@ -51,6 +53,7 @@ ${commandList}
     events               every event, until Ctrl-C
     shutdown             stops the peer
 
+${tunnelHelp}
 statewire --version
 
   Prints the version of the package.
@@ -72,6 +75,7 @@ export async function run(args: readonly string[], output: Output): Promise<numb
     else if (command === 'keygen') await keygen(rest, output)
     else if (command === 'peer') await peer(rest, output)
     else if (command === 'ctl') await ctl(rest, output)
+    else if (command === 'tunnel') await tunnel(rest, output)
     else
       throw new UsageError(
         command === undefined ? 'a command is missing' : `there is no command ${formatValue(command)}`,

@@ -167,8 +167,9 @@ const rules: Rule[] = [
       // A benchmark's baseline, an example and a test may hold a bare socket; what users import from us may not.
       if (!['codec', 'protocol', 'machines', 'testing', 'index.ts', 'inspector', 'cli'].includes(folderOf(file)))
         return []
-      // The control socket of `statewire peer` is local, and carries nothing of a network.
-      if (file === 'cli/control-server.ts' || file === 'cli/ctl.ts') return []
+      // The control socket of `statewire peer` and standard output are local, and carry nothing of a network.
+      const isLocal = ['control-server', 'control-client', 'ctl', 'standard-streams', 'tunnel-attach']
+      if (isLocal.some((name) => file === `cli/${name}.ts`)) return []
       return importsOf(text).filter((specifier) => /^(node:)?(net|tls)$/.test(specifier))
     },
     violation: { path: 'testing/memory.ts', text: "import net from 'node:net'\n" },
