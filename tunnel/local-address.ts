@@ -76,9 +76,10 @@ const resetTimeoutMs = 1_000
 export function resetLocally(socket: net.Socket): void {
   if (socket.destroyed) return
   socket._final = (callback) => callback()
-  // It has no handle any more, or is a unix socket, which has no RST.
   socket.on('error', () => {})
-  socket.resetAndDestroy()
+  // A unix socket has no RST, and Node throws. One without an address is closed already.
+  if (socket.remoteFamily === undefined) socket.destroy()
+  else socket.resetAndDestroy()
   const deadline = setTimeout(() => socket.destroy(), resetTimeoutMs)
   socket.once('close', () => clearTimeout(deadline))
 }

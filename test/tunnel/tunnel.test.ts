@@ -178,6 +178,15 @@ describe('a tunnel', () => {
       }
     }))
 
+  it('closes a client at a unix socket, which cannot be reset, when its stream is refused', () =>
+    withTunnels(async ({ bob, opening, seen, connect }) => {
+      const folder = await mkdtemp(path.join(tmpdir(), 'statewire-'))
+      const { address } = await opening.open({ peer: bob.id, name: 'none', listen: `unix:${folder}/s` })
+      await once((await connect(address)).resume(), 'end')
+      expect(refusalsIn(seen)).toHaveLength(1)
+      await rm(folder, { recursive: true })
+    }))
+
   it('carries one connection over a pair of streams', () =>
     withTunnels(async ({ bob, opening, exposing, target }) => {
       exposing.expose({ name: 'ssh', target: await target(echo), allow: 'all' })
