@@ -7,6 +7,7 @@ import type { Network } from '../actors/network/network.ts'
 import type { Peer } from '../actors/network/peer-handle.ts'
 import { StatewireError } from '../codec/errors.ts'
 import { formatValue } from '../codec/format-value.ts'
+import type { TunnelBoard } from './tunnel-board.ts'
 
 export type Fields = Readonly<Record<string, unknown>>
 
@@ -14,7 +15,7 @@ interface Command {
   readonly fields: readonly string[]
   /** For the help. */
   readonly says: string
-  run(network: Network, fields: Fields): unknown
+  run(network: Network, fields: Fields, board: TunnelBoard): unknown
 }
 
 const peerOf = (network: Network, { peer }: Fields): Peer => {
@@ -115,21 +116,46 @@ export const commands: Readonly<Record<string, Command>> = {
     says: 'the services of a peer',
     run: (network, { peer, ...options }) => network.services(peer as string, options),
   },
+  tunnels: {
+    fields: [],
+    says: 'the tunnels and their open connections',
+    run: (_network, _fields, { tunnels, connections }) => ({ tunnels, connections }),
+  },
+  'tunnel-kill': {
+    fields: ['connection', 'reason'],
+    says: 'resets a connection of a tunnel at both ends',
+    run: (_network, { connection, reason }, board) => {
+      if (typeof connection !== 'number') throw invalid(`connection must be a number, got ${formatValue(connection)}`)
+      if (reason !== undefined && typeof reason !== 'string')
+        throw invalid(`reason must be a text, got ${formatValue(reason)}`)
+      if (!board.kill(connection, reason))
+        throw invalid(`no connection ${connection} is open: statewire tunnel ps lists them`)
+      return null
+    },
+  },
+}
+
+/** Commands that concern the connection on which they come: see control-server.ts. */
+export const sessionCommands: Readonly<Record<string, string>> = {
+  events: 'every event, until Ctrl-C',
+  tunnel:
+    'a tunnel as in tunnels of the configuration, until Ctrl-C: open, listen; or expose, name, allow, proxyProtocol',
+  shutdown: 'stops the peer',
 }
 
 /**
- * Runs one command, other than `events` and `shutdown`.
+ * Runs one command, other than those of `sessionCommands`.
  * @throws StatewireError ERR_INVALID_OPTION, or what the call throws
  */
-export async function runCommand(network: Network, command: string, fields: Fields): Promise<unknown> {
+export async function runCommand(board: TunnelBoard, command: string, fields: Fields): Promise<unknown> {
   const found = Object.hasOwn(commands, command) ? commands[command] : undefined
   if (found === undefined) throw unknownCommand(command)
   checkNames(fields, found.fields, `a field of ${command}`)
-  return found.run(network, fields)
+  return found.run(board.network, fields, board)
 }
 
 function unknownCommand(command: unknown): StatewireError {
   return invalid(
-    `there is no command ${formatValue(command)}; there are: ${[...Object.keys(commands), 'events', 'shutdown'].join(', ')}`,
+    `there is no command ${formatValue(command)}; there are: ${[...Object.keys(commands), ...Object.keys(sessionCommands)].join(', ')}`,
   )
 }

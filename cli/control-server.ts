@@ -3,16 +3,20 @@
  * Independent of: what the commands do (control-commands.ts).
  *
  * `{"command":"send","peer":"…","text":"hello","id":1}` is answered by `{"id":1,"ok":true,"result":null}` or
- * `{"id":1,"ok":false,"code":"ERR_…","message":"…"}`. After `events` every event of the network is a line.
+ * `{"id":1,"ok":false,"code":"ERR_…","message":"…"}`. After `events` every event of the network is a line. A tunnel that
+ * is started here lasts as long as the connection, on which its events are lines.
  */
 import net from 'node:net'
 import { invalid } from '../actors/base/checks.ts'
 import { causeOf } from '../actors/base/causes.ts'
-import type { Network } from '../actors/network/network.ts'
 import { listenAtPath } from '../actors/transport/unix-path.ts'
 import { StatewireError } from '../codec/errors.ts'
 import { runCommand } from './control-commands.ts'
 import type { Fields } from './control-commands.ts'
+import type { Tunnels } from '../tunnel/index.ts'
+import type { TunnelBoard } from './tunnel-board.ts'
+import { parseTunnel, startTunnel } from './tunnel-spec.ts'
+import type { StartedTunnel } from './tunnel-spec.ts'
 
 /** A message of 1 MiB in base64, and its fields. */
 const lineCharactersMost = 1_500_000
@@ -22,15 +26,17 @@ const commandsAtOnceMost = 64
 const unreadBytesMost = 1024 * 1024
 /** Programs that are attached at once. */
 const connectionsMost = 32
+/** How long the connections of a tunnel may take to end. */
+const tunnelDrainMs = 10_000
 
 export class ControlServer {
-  readonly #network: Network
+  readonly #board: TunnelBoard
   readonly #onShutdown: () => void
   readonly #server: net.Server
   readonly #sockets = new Set<net.Socket>()
 
-  private constructor(network: Network, onShutdown: () => void) {
-    this.#network = network
+  private constructor(board: TunnelBoard, onShutdown: () => void) {
+    this.#board = board
     this.#onShutdown = onShutdown
     this.#server = net.createServer((socket) => this.#serve(socket))
     this.#server.maxConnections = connectionsMost
@@ -40,8 +46,8 @@ export class ControlServer {
    * Opens the socket, which only its owner may use. One that a dead process has left is replaced.
    * @throws StatewireError ERR_LISTEN_FAILED
    */
-  static async open(network: Network, path: string, onShutdown: () => void): Promise<ControlServer> {
-    const control = new ControlServer(network, onShutdown)
+  static async open(board: TunnelBoard, path: string, onShutdown: () => void): Promise<ControlServer> {
+    const control = new ControlServer(board, onShutdown)
     try {
       await listenAtPath(control.#server, path)
     } catch (error) {
@@ -58,7 +64,7 @@ export class ControlServer {
   }
 
   #serve(socket: net.Socket): void {
-    const client = new ControlClient(this.#network, socket, this.#onShutdown)
+    const client = new AttachedProgram(this.#board, socket, this.#onShutdown)
     this.#sockets.add(socket)
     socket.on('close', () => {
       this.#sockets.delete(socket)
@@ -68,17 +74,19 @@ export class ControlServer {
 }
 
 /** One program that is attached. */
-class ControlClient {
-  readonly #network: Network
+class AttachedProgram {
+  readonly #board: TunnelBoard
   readonly #socket: net.Socket
   readonly #onShutdown: () => void
   #text = ''
   #running = 0
   #stopEvents: (() => void) | null = null
+  #tunnel: Tunnels | null = null
+  #isGone = false
   #missed = 0
 
-  constructor(network: Network, socket: net.Socket, onShutdown: () => void) {
-    this.#network = network
+  constructor(board: TunnelBoard, socket: net.Socket, onShutdown: () => void) {
+    this.#board = board
     this.#socket = socket
     this.#onShutdown = onShutdown
     socket.setEncoding('utf8')
@@ -87,8 +95,10 @@ class ControlClient {
   }
 
   end(): void {
+    this.#isGone = true
     this.#stopEvents?.()
     this.#stopEvents = null
+    void this.#closeTunnel(tunnelDrainMs)
   }
 
   #read(chunk: string): void {
@@ -125,20 +135,57 @@ class ControlClient {
     try {
       const { id: own, command, ...fields } = parse(line)
       id = own
-      if (command === 'events') {
-        if (this.#stopEvents !== null) throw invalid('the events follow on this connection already')
-        const subscription = this.#network.ref.on('*', (event) => this.#writeEvent(event))
-        this.#stopEvents = () => subscription.unsubscribe()
-        this.#write({ id, ok: true, result: 'events follow' })
-      } else if (command === 'shutdown') {
+      if (command === 'events') this.#followEvents(id)
+      else if (command === 'shutdown') {
         this.#write({ id, ok: true, result: 'shutting down' })
         this.#onShutdown()
-      } else this.#write({ id, ok: true, result: (await runCommand(this.#network, command as string, fields)) ?? null })
+      } else this.#write({ id, ok: true, result: (await this.#run(command, fields)) ?? null })
     } catch (error) {
       this.#write({ id, ok: false, ...failure(error) })
     } finally {
       if (--this.#running < commandsAtOnceMost) this.#socket.resume()
     }
+  }
+
+  #run(command: unknown, fields: Fields): unknown {
+    if (command === 'tunnel') return this.#startTunnel(fields)
+    if (command === 'tunnel-close') return this.#closeTunnel(fields['timeoutMs'])
+    return runCommand(this.#board, command as string, fields)
+  }
+
+  #followEvents(id: unknown): void {
+    if (this.#stopEvents !== null) throw invalid('the events follow on this connection already')
+    const subscription = this.#board.network.ref.on('*', (event) => this.#writeEvent(event))
+    const stopTunnels = this.#board.onEvent((event) => this.#writeEvent(event))
+    this.#stopEvents = () => {
+      subscription.unsubscribe()
+      stopTunnels()
+    }
+    this.#write({ id, ok: true, result: 'events follow' })
+  }
+
+  async #startTunnel(fields: Fields): Promise<StartedTunnel> {
+    const spec = parseTunnel(fields, 'the tunnel')
+    if (this.#tunnel !== null) throw invalid('this connection has its tunnel already: open another connection')
+    const group = (this.#tunnel = this.#board.createGroup((event) => {
+      // All events follow already.
+      if (this.#stopEvents === null) this.#writeEvent(event)
+    }))
+    try {
+      const started = await startTunnel(this.#board.network, group, spec)
+      if (this.#isGone) await this.#closeTunnel(0)
+      return started
+    } catch (error) {
+      await this.#closeTunnel(0)
+      throw error
+    }
+  }
+
+  /** The events of the tunnel come until its last connection has ended. */
+  async #closeTunnel(timeoutMs: unknown = tunnelDrainMs): Promise<void> {
+    const group = this.#tunnel
+    if (group !== null) await this.#board.closeGroup(group, timeoutMs as number)
+    if (this.#tunnel === group) this.#tunnel = null
   }
 }
 

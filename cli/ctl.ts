@@ -26,7 +26,7 @@ export async function ctl(args: readonly string[], { out }: Output): Promise<voi
       reject(new ControlError(`no peer answers at ${path} (${code}): start one with statewire peer --config FILE`)),
     )
   })
-  const follows = command === 'events'
+  const follows = command === 'events' || command === 'tunnel'
   if (!follows) socket.setTimeout(answerTimeoutMs, () => socket.destroy(new ControlError('the peer did not answer')))
   socket.write(`${JSON.stringify({ command, ...fields })}\n`)
   const stop = (): void => void socket.end()
@@ -68,7 +68,9 @@ function valueOf(name: string, text: string): unknown {
       throw new UsageError(`timeoutMs must be milliseconds, got ${JSON.stringify(text)}`)
     return timeoutMs
   }
-  if (name === 'urls') return text.split(',')
+  if (name === 'urls' || (name === 'allow' && text !== 'all')) return text.split(',')
+  if (name === 'proxyProtocol') return text === 'true'
+  if (name === 'connection' && /^\d+$/.test(text)) return Number(text)
   if (name !== 'headers') return text
   try {
     return JSON.parse(text) as unknown

@@ -12,6 +12,7 @@ import type { Output } from './command.ts'
 import { ControlServer } from './control-server.ts'
 import { EventLines } from './event-lines.ts'
 import { loadPeerConfig } from './peer-config.ts'
+import { announcePeer } from './running-peers.ts'
 import { onSignals } from './signals.ts'
 import { TunnelBoard } from './tunnel-board.ts'
 import { startTunnel } from './tunnel-spec.ts'
@@ -35,9 +36,11 @@ export async function peer(args: readonly string[], { out, err }: Output): Promi
     stop()
   })
   let server: ControlServer | null = null
+  let withdraw = (): void => {}
   try {
     await network.ready()
-    server = await ControlServer.open(network, loaded.control, stop)
+    server = await ControlServer.open(board, loaded.control, stop)
+    withdraw = announcePeer(loaded.control)
     if (!json) out(`${network.identity}\n${network.url ?? 'it does not listen'}\ncontrol socket: ${loaded.control}\n`)
     const group = board.createGroup()
     for (const tunnel of loaded.tunnels) {
@@ -48,6 +51,7 @@ export async function peer(args: readonly string[], { out, err }: Output): Promi
     network.on('network.failed', stop)
     await stopped
   } finally {
+    withdraw()
     server?.close()
     await board.close(shutdownTimeoutMs)
     await network.shutdown()

@@ -7,7 +7,7 @@ import { StatewireError } from '../codec/errors.ts'
 import { formatValue } from '../codec/format-value.ts'
 import { UsageError } from './command.ts'
 import type { Output } from './command.ts'
-import { commands } from './control-commands.ts'
+import { commands, sessionCommands } from './control-commands.ts'
 import { ctl } from './ctl.ts'
 import { keygen } from './keygen.ts'
 import { peer } from './peer.ts'
@@ -16,12 +16,18 @@ import { tunnelHelp } from './tunnel-help.ts'
 
 const exitCodes = { ok: 0, failure: 1, usage: 2 }
 
+const row = (name: string, says: string): string => `    ${name.padEnd(20)} ${says}`
+
 const commandList = Object.entries(commands)
-  .map(
-    ([name, { fields, says }]) =>
-      `    ${name.padEnd(20)} ${says}${fields.length === 0 ? '' : `: ${fields.join(', ')}`}`,
-  )
+  .map(([name, { fields, says }]) => row(name, `${says}${fields.length === 0 ? '' : `: ${fields.join(', ')}`}`))
   .join('\n')
+
+const sessionList = Object.entries(sessionCommands)
+  .map(([name, says]) => row(name, says))
+  .join('\n')
+
+const codes = `Exit codes: 0 done; 1 it failed, and standard error says why; 2 wrong usage; 130 stopped by a second Ctrl-C.
+`
 
 export const help = `statewire keygen [--out FILE [--force]]
 statewire keygen --id FILE
@@ -50,16 +56,14 @@ statewire ctl COMMAND [name=value ...] --config FILE | --control SOCKET
   Sends a command to a running peer and prints its answer. The socket takes one JSON object a line as well.
 
 ${commandList}
-    events               every event, until Ctrl-C
-    shutdown             stops the peer
+${sessionList}
 
 ${tunnelHelp}
 statewire --version
 
   Prints the version of the package.
 
-Exit codes: 0 done; 1 it failed, and standard error says why; 2 wrong usage; 130 stopped by a second Ctrl-C.
-`
+${codes}`
 
 /** Reads the package's own manifest. Works from the sources and from what is built. */
 function version(): string {
@@ -70,7 +74,8 @@ function version(): string {
 export async function run(args: readonly string[], output: Output): Promise<number> {
   try {
     const [command, ...rest] = args
-    if (args.includes('--help') || args.includes('-h')) output.out(help)
+    if (command === 'tunnel' && (args.includes('--help') || args.includes('-h'))) output.out(`${tunnelHelp}\n${codes}`)
+    else if (args.includes('--help') || args.includes('-h')) output.out(help)
     else if (command === '--version' || command === '-v') output.out(`${version()}\n`)
     else if (command === 'keygen') await keygen(rest, output)
     else if (command === 'peer') await peer(rest, output)
@@ -83,7 +88,7 @@ export async function run(args: readonly string[], output: Output): Promise<numb
     return exitCodes.ok
   } catch (error) {
     if (error instanceof UsageError) {
-      output.err(`statewire: ${error.message}\n\n${help}`)
+      output.err(`statewire: ${error.message}\n\n${args[0] === 'tunnel' ? tunnelHelp : help}`)
       return exitCodes.usage
     }
     output.err(

@@ -58,6 +58,7 @@ type Listener = (event: TunnelLogEvent) => void
 export class TunnelBoard {
   readonly network: Network
   readonly #groups = new Set<Tunnels>()
+  readonly #closing = new Map<Tunnels, Promise<void>>()
   /** The open connections, in the order of their opening. */
   readonly #open = new Map<TunnelConnection, { readonly id: number; readonly group: Tunnels }>()
   readonly #listeners = new Set<Listener>()
@@ -80,10 +81,16 @@ export class TunnelBoard {
     return group
   }
 
-  /** As Tunnels.close. */
-  async closeGroup(group: Tunnels, timeoutMs: number): Promise<void> {
-    await group.close({ timeoutMs })
-    this.#groups.delete(group)
+  /** As Tunnels.close. A second call waits for the first. */
+  closeGroup(group: Tunnels, timeoutMs: number): Promise<void> {
+    const known = this.#closing.get(group)
+    if (known !== undefined) return known
+    const closing = group.close({ timeoutMs }).finally(() => {
+      this.#groups.delete(group)
+      this.#closing.delete(group)
+    })
+    this.#closing.set(group, closing)
+    return closing
   }
 
   async close(timeoutMs: number): Promise<void> {

@@ -22,11 +22,23 @@ statewire tunnel run --config FILE
   Runs all tunnels of the list tunnels in FILE. statewire peer does so as well.
   {"tunnels": [{"expose": "127.0.0.1:5432", "name": "db", "allow": ["ID"]}, {"open": "PEER/web", "listen": ":8080"}]}
 
+statewire tunnel ps [--watch] [--json] [--attach SOCKET|PID | --config FILE]
+statewire tunnel kill ID [--reason TEXT] [--attach SOCKET|PID | --config FILE]
+
+  Shows the tunnels of a running peer and their connections, or resets a connection at both ends. The peer is named by
+  its control socket, its process id or its configuration; the only one of this user needs no name.
+
+  --watch            show them until Ctrl-C: a table in a terminal, otherwise a line for each connection every second
+  --json             print JSON; with --watch, a line for each connection every second
+  --reason TEXT      is logged at both ends
+
   NETWORK is one of:
   --config FILE      as of statewire peer
   --key FILE         the key of this side, with
     --peer ID[@URL]  a peer, and where to dial it; several times for several peers. Peers of --allow need no --peer
     --listen-peer URL  where peers dial this side, such as tls://0.0.0.0:15600
+
+  --attach SOCKET|PID  the network of a running peer; the tunnel ends with this command
 
   --json             print events as JSON lines, and nothing else
   --verbose          print every event

@@ -19,6 +19,17 @@ export type NetworkSource =
       readonly peers: readonly PeerOption[]
     }
 
+/** The network of a running peer. */
+export interface AttachedSource {
+  readonly from: 'attach'
+  readonly socketOrPid: string
+}
+
+type Source = NetworkSource | AttachedSource
+
+/** A running peer, by its configuration file, its control socket or its process id; the only one if none is given. */
+export type AskedPeer = { readonly config: string } | { readonly socketOrPid: string | undefined }
+
 /** How events are shown. */
 export interface LogOptions {
   readonly json: boolean
@@ -27,15 +38,17 @@ export interface LogOptions {
 
 export type TunnelCommand =
   /** `entry` is as in the list `tunnels` of a configuration file. */
-  | ({ readonly does: 'start'; readonly entry: object; readonly source: NetworkSource } & LogOptions)
+  | ({ readonly does: 'start'; readonly entry: object; readonly source: Source } & LogOptions)
   | {
       readonly does: 'stdio'
       readonly peer: string
       readonly name: string
-      readonly source: NetworkSource
+      readonly source: Source
       readonly verbose: boolean
     }
   | ({ readonly does: 'run'; readonly file: string } & LogOptions)
+  | { readonly does: 'ps'; readonly control: AskedPeer; readonly watch: boolean; readonly json: boolean }
+  | { readonly does: 'kill'; readonly control: AskedPeer; readonly id: number; readonly reason: string | undefined }
 
 type Values = Readonly<Record<string, string | boolean | readonly string[] | undefined>>
 
@@ -43,13 +56,21 @@ const text = { type: 'string' } as const
 const flag = { type: 'boolean' } as const
 const texts = { type: 'string', multiple: true } as const
 
-const networkOptions = { config: text, key: text, 'listen-peer': text, peer: texts }
+const networkOptions = {
+  attach: text,
+  config: text,
+  key: text,
+  'listen-peer': text,
+  peer: texts,
+}
 const logOptions = { json: flag, verbose: flag }
 
 const options: Readonly<Record<string, NonNullable<ParseArgsConfig['options']>>> = {
   expose: { ...networkOptions, ...logOptions, name: text, allow: texts, 'proxy-protocol': flag },
   open: { ...networkOptions, ...logOptions, listen: text, stdio: flag },
   run: { ...logOptions, config: text },
+  ps: { attach: text, config: text, watch: flag, json: flag },
+  kill: { attach: text, config: text, reason: text },
 }
 
 /** @throws UsageError; StatewireError for PEER/NAME */
@@ -63,7 +84,10 @@ export function parseTunnelCommand(args: readonly string[]): TunnelCommand {
   for (const [name, value] of Object.entries(values)) if (value === '') throw new UsageError(`--${name} needs a value`)
   if (command === 'expose') return parseExpose(values, positionals)
   if (command === 'open') return parseOpen(values, positionals)
+  if (command === 'kill') return parseKill(values, positionals)
   takeNoArgument(positionals, command)
+  if (command === 'ps')
+    return { does: 'ps', control: askedPeerOf(values), watch: values['watch'] === true, json: values['json'] === true }
   const file = textOf(values, 'config')
   if (file === undefined) throw new UsageError('tunnel run needs --config FILE, with the list tunnels in it')
   return { does: 'run', file, ...logOf(values) }
@@ -101,19 +125,32 @@ function parseOpen(values: Values, positionals: readonly string[]): TunnelComman
   return { does: 'stdio', ...parseAddress(address, 'the argument'), source, verbose }
 }
 
+function parseKill(values: Values, positionals: readonly string[]): TunnelCommand {
+  const id = oneArgument(positionals, 'tunnel kill', 'the ID of a connection, from statewire tunnel ps')
+  if (!/^\d{1,15}$/.test(id)) throw new UsageError(`${JSON.stringify(id)} is not the ID of a connection`)
+  return { does: 'kill', control: askedPeerOf(values), id: Number(id), reason: textOf(values, 'reason') }
+}
+
+function askedPeerOf(values: Values): AskedPeer {
+  const [config, socketOrPid] = [textOf(values, 'config'), textOf(values, 'attach')]
+  if (config === undefined) return { socketOrPid }
+  if (socketOrPid !== undefined) throw new UsageError('--config and --attach both name the running peer: give one')
+  return { config }
+}
+
 /** @param allowed they become peers of a network that has no configuration file */
-function sourceOf(values: Values, allowed: readonly string[]): NetworkSource {
+function sourceOf(values: Values, allowed: readonly string[]): Source {
   const [config, key] = [textOf(values, 'config'), textOf(values, 'key')]
-  if ((config === undefined) === (key === undefined))
-    throw new UsageError('a tunnel needs a network: --config FILE, or --key FILE with --peer or --listen-peer')
+  const attach = textOf(values, 'attach')
+  if ([config, key, attach].filter((given) => given !== undefined).length !== 1)
+    throw new UsageError(
+      'a tunnel needs one network: --config FILE, --key FILE with --peer or --listen-peer, or --attach SOCKET|PID',
+    )
   const [listen, peers] = [textOf(values, 'listen-peer'), listOf(values, 'peer').map(peerOf)]
-  if (config !== undefined) {
-    if (listen !== undefined || peers.length > 0)
-      throw new UsageError(
-        '--peer and --listen-peer go with --key: with --config, they are peers and listen in the file',
-      )
-    return { from: 'config', file: config }
-  }
+  if (key === undefined && (listen !== undefined || peers.length > 0))
+    throw new UsageError('--peer and --listen-peer go with --key: other networks have their peers already')
+  if (attach !== undefined) return { from: 'attach', socketOrPid: attach }
+  if (config !== undefined) return { from: 'config', file: config }
   const known = new Set(peers.map(({ id }) => id))
   const all: readonly PeerOption[] = [
     ...peers,

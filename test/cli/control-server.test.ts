@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { listenAtPath } from '../../actors/transport/unix-path.ts'
 import { ControlServer } from '../../cli/control-server.ts'
+import { TunnelBoard } from '../../cli/tunnel-board.ts'
 
 const path = (): string => join(mkdtempSync(join(tmpdir(), 'sw-')), 's')
 const closing: (() => void)[] = []
@@ -25,7 +26,7 @@ async function open(): Promise<{ socket: net.Socket; emit: (event: object) => vo
     },
   }
   const at = path()
-  const server = await ControlServer.open({ ref, peers: [] } as never, at, () => {})
+  const server = await ControlServer.open(new TunnelBoard({ ref, peers: [] } as never), at, () => {})
   const socket = net.connect(at).setEncoding('utf8')
   closing.push(() => {
     socket.destroy()

@@ -178,7 +178,9 @@ describe('a tunnel between two processes', () => {
     const first = await new Promise<string>((resolve) => socket.once('data', (text) => resolve(String(text))))
     program.kill('SIGINT')
     await program.shows(/stopping: 1 open connection is given 10 s to end/)
-    await expect(ask({ port }, 'late')).rejects.toThrow('ECONNREFUSED')
+    let why = ''
+    // One that comes right now is reset.
+    while (why !== 'ECONNREFUSED') why = await ask({ port }, 'late').catch(({ code }: { code: string }) => code)
     socket.end('after')
     expect(first + (await socket.toArray()).join('')).toBe('before after')
     expect(await program.ended()).toBe(0)
@@ -240,8 +242,8 @@ describe('a tunnel over standard input and output', () => {
 describe('a tunnel that cannot be', () => {
   it('logs at both ends why a client was refused, and goes on', async () => {
     const { program, port } = await open('refusing')
-    const socket = net.connect(port)
-    await new Promise<void>((resolve) => socket.once('error', () => {}).once('close', () => resolve()))
+    const socket = net.connect(port).on('error', () => {})
+    await new Promise<void>((resolve) => socket.once('close', () => resolve()))
     await program.shows(/tunnel\.refused side=open name=refusing .*the target refuses connections/)
     await exposing.shows(/tunnel\.refused side=expose name=refusing .*the target refuses connections/)
     program.kill('SIGINT')
@@ -268,15 +270,18 @@ describe('a tunnel that cannot be', () => {
   const id = 'v'.repeat(51) + 'g'
   const own = ['--key', 'k.pem', '--peer', `${id}@tls://127.0.0.1:1`]
   it.each<[string[], string]>([
-    [[], 'tunnel needs a command: expose, open, run'],
+    [[], 'tunnel needs a command: expose, open, run, ps, kill'],
     [['close'], 'there is no command tunnel "close"'],
     [['expose'], 'tunnel expose needs TARGET'],
     [['expose', 'a:1', 'b:2', '--name', 'n', '--allow', id], '"b:2" is one argument too many'],
     [['expose', 'a:1', '--allow', id, ...own], 'needs --name'],
     [['expose', 'a:1', '--name', '', '--allow', id, ...own], '--name needs a value'],
     [['expose', 'a:1', '--name', 'n', ...own], 'needs --allow'],
-    [['expose', 'a:1', '--name', 'n', '--allow', id], '--config FILE, or --key FILE'],
-    [['expose', 'a:1', '--name', 'n', '--allow', id, '--key', 'k', '--config', 'c'], '--config FILE, or --key FILE'],
+    [['expose', 'a:1', '--name', 'n', '--allow', id], 'a tunnel needs one network: --config FILE, --key FILE'],
+    [
+      ['expose', 'a:1', '--name', 'n', '--allow', id, '--key', 'k', '--config', 'c'],
+      'a tunnel needs one network: --config FILE, --key FILE',
+    ],
     [['expose', 'a:1', '--name', 'n', '--allow', id, '--key', 'k'], 'has no address: give --peer ID@URL'],
     [['expose', 'a:1', '--name', 'n', '--allow', 'all', '--key', 'k', '--listen-peer', 'x'], 'has no peer'],
     [['open', ...own], 'tunnel open needs PEER/NAME'],
