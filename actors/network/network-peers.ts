@@ -33,7 +33,10 @@ export abstract class NetworkPeers extends NetworkStreams {
     super(services)
     this.#peers = new Peers(services, checkRunning, abortCalls)
     this.#dials = new Dials(services, this.#peers, checkRunning)
-    services.endDials = (error) => this.#dials.end(error)
+    services.endDials = (error) => {
+      this.#dials.end(error)
+      this.#peers.end(error)
+    }
     services.wantPeer = (peer) => this.#peers.want(peer)
     services.restPeer = (peer) => this.#peers.rest(peer)
   }

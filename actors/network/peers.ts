@@ -41,6 +41,8 @@ export class Peers implements PeerControl {
   readonly #abortCalls: (error: StatewireError, peer: string) => void
   readonly #handles = new Map<string, Peer>()
   readonly #removals = new Map<string, Promise<DrainReport>>()
+  /** Calls of `connect` that wait. */
+  readonly #connecting = new Set<(error: Error) => void>()
 
   constructor(services: Services, checkRunning: () => void, abortCalls: (error: StatewireError, peer: string) => void) {
     this.#services = services
@@ -205,9 +207,11 @@ export class Peers implements PeerControl {
               reject(new StatewireError(code, `${id} is not connected: ${message}`)),
           }
           waitingCalls.add(call)
+          this.#connecting.add(reject)
           removeCall = () => {
             unwatch()
             waitingCalls.delete(call)
+            this.#connecting.delete(reject)
           }
           return () => {}
         },
@@ -216,6 +220,11 @@ export class Peers implements PeerControl {
     } finally {
       removeCall()
     }
+  }
+
+  /** The network stops: calls of `connect` that wait end. */
+  end(error: Error): void {
+    for (const reject of this.#connecting) reject(error)
   }
 
   async disconnect(handle: Peer, options: DrainOptions = {}): Promise<DrainReport> {

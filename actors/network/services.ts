@@ -79,7 +79,7 @@ export class Services implements SessionContext {
   stopPeer: (peer: string) => void = () => {}
   /** Set by the facade: this side wants to be connected to a peer that is connected on demand. */
   wantPeer: (peer: string) => void = () => {}
-  /** Set by the facade: the dials of `network.dial` end. */
+  /** Set by the facade: calls of `network.dial` and `peer.connect` that wait end. */
   endDials: (error: Error) => void = () => {}
   /** Set by the facade: a peer that is connected on demand had no traffic for a while. */
   restPeer: (peer: string) => void = () => {}

@@ -57,3 +57,21 @@ it('settles a disconnect that waits for an answer when the network stops', async
   simulated.heal()
   await clock.run(networks[1].shutdown())
 })
+
+it('fails a connect that waits when the network stops', async () => {
+  const simulated = new SimulatedNetwork({ seed: 1, latencyMs: [1, 2] })
+  const { clock } = simulated
+  const networks = start(simulated)
+  const [network] = networks
+  simulated.partition(simulated.node('alice'), simulated.node('bob'))
+  let code = ''
+  network
+    .peer(bob.id)!
+    .connect()
+    .catch((error: { code: string }) => (code = error.code))
+  await clock.advance(10)
+  await clock.run(network.shutdown())
+  await clock.settle()
+  expect(code).toBe('ERR_NETWORK_STOPPED')
+  await clock.run(networks[1].shutdown())
+})
