@@ -22,6 +22,8 @@ test(
       // They met what they are about.
       for (const what of ['breaks', 'partitions', 'stalls', 'crashes', 'leaves', 'unknown', 'notSent', 'withdrawn'])
         expect(totals.counts[what], what).toBeGreaterThan(20)
+      for (const what of ['streamsFinished', 'streamsReset', 'streamsRefused', 'streamsLost'])
+        expect(totals.counts[what], what).toBeGreaterThan(20)
       for (const what of ['clockSteps', 'behind', 'twins', 'duplicates'])
         expect(totals.counts[what], what).toBeGreaterThan(5)
       // Twenty seeds twice are too few for that bar.
@@ -44,6 +46,12 @@ test.each([
   'waiting-value-not-copied',
   'clock-behind-ignored',
   'voided-lanes-not-reset',
+  'stream-frame-lost-on-resume',
+  'stream-end-before-last-bytes',
+  'stream-window-kept-at-reset',
+  'stream-delivered-too-high',
+  'stream-permitted-after-accept',
+  'stream-place-kept',
 ])(
   'the planted bug %s is found',
   async (mutant) => {

@@ -24,7 +24,7 @@ test(
       const totals = await workers.run({ from: 1, seeds: 40, twice: 2 })
       expect(totals.failures.map(({ seed, violations }) => ({ seed, violations }))).toEqual([])
       expect([totals.seeds, totals.twice, totals.differing]).toEqual([40, 2, []])
-      for (const what of ['breaks', 'partitions', 'crashes', 'unknown', 'notSent'])
+      for (const what of ['breaks', 'partitions', 'crashes', 'unknown', 'notSent', 'streamsFinished', 'streamsReset'])
         expect(totals.counts[what], what).toBeGreaterThan(0)
     } finally {
       workers.stop()

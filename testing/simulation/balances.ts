@@ -6,6 +6,7 @@ import type { Exchange } from '../../protocol/exchange.ts'
 import { creditOf } from '../../protocol/native/lanes/native-link-options.ts'
 import type { NativeLink } from '../../protocol/native/link/native-link.ts'
 import { LinkExchange } from '../../protocol/native/messages/link-exchange.ts'
+import type { StreamLanes } from '../../protocol/native/streams/stream-lanes.ts'
 import type { Member } from './member.ts'
 import type { Model } from './model.ts'
 
@@ -33,6 +34,8 @@ function checkLink(model: Model, name: string, near: NativeLink, far: NativeLink
       `${name}: ${credit.sendableBytes} bytes of credit at the sender are ${farCredit.receivableBytes} at the receiver`,
     )
   checkExchange(model, name, near.exchange, far.exchange)
+  checkStreams(model, name, near.streams, far.streams)
+  checkWindows(model, name, near)
   if (credit.unreadBytes !== 0)
     model.breach('wrong', `${name}: ${credit.unreadBytes} bytes count as unread, and all is read`)
   if (memory.largeFramesBytes !== 0 || memory.sendQueueBytes !== 0)
@@ -56,4 +59,31 @@ function checkExchange(model: Model, name: string, near: Exchange | null, far: E
           `${receivableBytes} at the receiver, where ${unreadBytes} bytes count as unread`,
       )
   }
+}
+
+/** Streams that stay open to the end are quiet, and all others have ended. */
+function checkStreams(model: Model, name: string, near: StreamLanes, far: StreamLanes): void {
+  const [open, farOpen] = [near.openedHere + near.openedByPeer, far.openedHere + far.openedByPeer]
+  if (near.openedHere !== far.openedByPeer || near.openedByPeer !== far.openedHere)
+    model.breach('wrong', `${name}: ${open} streams are open at one end and ${farOpen} at the other`)
+  const { sendableBytes } = creditOf(near.lanes)
+  const { receivableBytes, unreadBytes } = creditOf(far.lanes)
+  if (sendableBytes !== receivableBytes || unreadBytes !== 0)
+    model.breach(
+      'wrong',
+      `${name}: the streams have ${sendableBytes} bytes of credit at the sender and ${receivableBytes} at the receiver, ` +
+        `where ${unreadBytes} bytes count as unread`,
+    )
+}
+
+/** What is reserved for windows belongs to lanes that are open. */
+function checkWindows(model: Model, name: string, { figures, exchange, streams }: NativeLink): void {
+  const { credit, memory } = figures
+  const lanes = [...streams.lanes, ...(exchange === null ? [] : exchange.lanes)]
+  const windowBytes = credit.windowBytes + creditOf(lanes).windowBytes
+  if (memory.windowsBytes !== windowBytes)
+    model.breach(
+      'wrong',
+      `${name}: ${memory.windowsBytes} bytes are reserved for windows, and lanes that are open have ${windowBytes}`,
+    )
 }

@@ -67,24 +67,41 @@ export class Judge {
       this.#breach('wrong', `${node}: ${outcomes.unknown} values are unknown after a Goodbye on a sound connection`)
   }
 
-  #checkReason({ node, peer, link, reason }: Reset): void {
-    const { plan, members } = this.#world
-    const involved = members.filter(({ name }) => name === node || name === peer)
+  #partings(node: string, peer: string): number {
+    return this.#world.members.find(({ name }) => name === node)?.partings.get(peer) ?? 0
+  }
+
+  #ends(...names: readonly string[]): number {
+    return this.#world.members.reduce((sum, { name, ends }) => sum + (names.includes(name) ? ends : 0), 0)
+  }
+
+  hasTwin(node: string, peer: string): boolean {
+    return this.#world.members.some(({ name, twin }) => (name === node || name === peer) && twin !== null)
+  }
+
+  /** It has stopped, or has left that peer. */
+  hasLeft(node: string, peer: string): boolean {
+    return this.#ends(node) + this.#partings(node, peer) > 0
+  }
+
+  isExplained({ node, peer, link, reason }: Pick<Reset, 'node' | 'peer' | 'link' | 'reason'>): boolean {
     // Two processes with one key reset each other's links.
-    if (involved.some(({ twin }) => twin !== null)) return
-    const ends = involved.reduce((sum, member) => sum + member.ends, 0)
-    const partings = involved.reduce(
-      (sum, member) => sum + (member.partings.get(member.name === node ? peer : node) ?? 0),
-      0,
-    )
-    const isExplained =
-      reason === 'expired'
-        ? // Links that a restarted peer does not have any more expire at once, and those of a peer that got no Goodbye.
-          plan.canExpire || (link > 0 && ends > 0) || partings > 0
-        : reason === 'goodbye' || reason === 'peer-restarted'
-          ? ends + partings > 0
-          : false
-    if (!isExplained) return this.#breach('reset', `${node}: the link to ${peer} was reset (${reason}) without a cause`)
+    if (this.hasTwin(node, peer)) return true
+    const ends = this.#ends(node, peer)
+    const partings = this.#partings(node, peer) + this.#partings(peer, node)
+    // Links that a restarted peer does not have any more expire at once, and those of a peer that got no Goodbye.
+    if (reason === 'expired') return this.#world.plan.canExpire || (link > 0 && ends > 0) || partings > 0
+    return (reason === 'goodbye' || reason === 'peer-restarted') && ends + partings > 0
+  }
+
+  #checkReason(reset: Reset): void {
+    const { node, peer, link, reason } = reset
+    const { plan } = this.#world
+    if (this.hasTwin(node, peer)) return
+    const ends = this.#ends(node, peer)
+    const partings = this.#partings(node, peer) + this.#partings(peer, node)
+    if (!this.isExplained(reset))
+      return this.#breach('reset', `${node}: the link to ${peer} was reset (${reason}) without a cause`)
     const count = [...this.resets.values()].filter(
       (other) => other.node === node && other.peer === peer && other.link === link,
     ).length

@@ -13,6 +13,7 @@ import { Chance } from './chance.ts'
 import type { Plan } from './plan.ts'
 import type { SessionTraffic } from './session-traffic.ts'
 import { MessageTraffic } from './message-traffic.ts'
+import { StreamTraffic } from './stream-traffic.ts'
 import { GroupCalls, whatOf } from './calls.ts'
 import type { Session } from '../../actors/session/session.ts'
 import type { Twin } from './twin.ts'
@@ -44,6 +45,7 @@ export class Member {
   /** Of the running process: one for each group that it belongs to. */
   #calls: GroupCalls[] = []
   #messages: MessageTraffic | null = null
+  #streams: StreamTraffic | null = null
   #process: SimulatedProcess | null = null
   #starts = 0
 
@@ -116,6 +118,14 @@ export class Member {
         chance: new Chance(plan.seed, 8, this.index, this.#starts),
         later: (callback, delayMs) => process.clock.setTimeout(callback, delayMs),
       })
+    if (plan.streams !== null)
+      this.#streams = new StreamTraffic({
+        world: this.#world,
+        member: this,
+        network,
+        process,
+        chance: new Chance(plan.seed, 14, this.index, this.#starts),
+      })
   }
 
   /** A peer as it is configured. */
@@ -129,6 +139,7 @@ export class Member {
     return (
       !this.isAway &&
       this.#messages?.isDrained !== false &&
+      this.#streams?.isDrained !== false &&
       this.#calls.every(
         ({ peers, isWhole, traffics }) =>
           peers.some(({ hasLeft }) => hasLeft) || (isWhole && traffics.every(({ isFlushed }) => isFlushed)),
@@ -248,6 +259,9 @@ function limitsOf(plan: Plan): Record<string, number> {
     resumeTimeoutMs: plan.resumeTimeoutMs,
     replayWindowBytes: plan.replayWindowBytes,
     laneWindowBytes: plan.laneWindowBytes,
+    ...(plan.streams === null
+      ? {}
+      : { streamsMax: plan.streams.limit, streamOpenTimeoutMs: plan.streams.openTimeoutMs }),
     highWaterMarkBytes: plan.highWaterMarkBytes,
     maxMessageLengthBytes: Math.max(65_536, plan.valueBytesMax + 64),
   }

@@ -5,6 +5,8 @@
 import type { NameFault } from '../simulated-names.ts'
 import { Chance } from './chance.ts'
 import { faultsOf, peerChangesOf } from './plan-faults.ts'
+import { streamsOf } from './stream-plan.ts'
+import type { StreamPlan } from './stream-plan.ts'
 import type { Fault } from './plan-faults.ts'
 
 /** Parties that make sessions together under one name, over and over. */
@@ -34,6 +36,8 @@ export interface Plan {
   readonly messagesPerPeer: number
   /** The longest body of a message, a request or an answer. */
   readonly messageBytesMax: number
+  /** Streams and channels; null for none. */
+  readonly streams: StreamPlan | null
   /** Largest value, in bytes. */
   readonly valueBytesMax: number
   /** Room for a few of the longest values; null for the default. */
@@ -112,7 +116,9 @@ export function planOf(seed: number): Plan {
   const valueBytesMax = hasLongValues ? longBytes : usualBytesMax
   const links = chance.is(0.12) ? 2 : 1
   const groups = groupsOf(new Chance(seed, 6), peers, chance.whole(1, 3))
-  const budgetBytes = leastBudgetBytes(groups, peers * links, laneWindowBytes, valueBytesMax)
+  const streams = streamsOf(new Chance(seed, 10), laneWindowBytes, cutsLongValues)
+  const streamsAtOnce = streams === null ? 0 : 2 * peers * links * Math.min(streams.limit, streams.perPeer)
+  const budgetBytes = leastBudgetBytes(groups, peers * links, streamsAtOnce, laneWindowBytes, valueBytesMax)
   const plan: Plan = {
     seed,
     peers,
@@ -124,6 +130,7 @@ export function planOf(seed: number): Plan {
     callPauseMs: more.is(0.15) ? more.oneOf([0, 10]) : null,
     valuesPerSession: Math.ceil(chance.spread(4, 80) / peers / (hasLongValues ? 6 : 1)),
     messagesPerPeer: messages.is(0.35) ? messages.spread(5, 200) : 0,
+    streams,
     messageBytesMax: cutsLongValues ? 1000 : valueBytesMax,
     valueBytesMax,
     memoryBudgetBytes: hasLongValues ? more.oneOf([budgetBytes, 2 * budgetBytes, null]) : null,
@@ -179,11 +186,15 @@ export function planOf(seed: number): Plan {
 function leastBudgetBytes(
   groups: readonly Group[],
   links: number,
+  streams: number,
   laneWindowBytes: number,
   valueBytesMax: number,
 ): number {
   // Messages, requests and responses have a window each; one call may ask for one session more than its group.
-  const lanes = groups.reduce((sum, { parties, count }) => sum + (count + 1) * (parties.length - 1), 3 * links)
+  const lanes = groups.reduce(
+    (sum, { parties, count }) => sum + (count + 1) * (parties.length - 1),
+    3 * links + streams,
+  )
   return Math.max(1024 * 1024, 4 * lanes * laneWindowBytes, 3 * valueBytesMax)
 }
 

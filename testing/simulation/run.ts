@@ -8,11 +8,12 @@ import type { Plan } from './plan.ts'
 import { World } from './world.ts'
 import type { FaultCounts } from './faults.ts'
 import type { EventCounts } from './judge.ts'
+import type { StreamTally } from './stream-model.ts'
 
 export interface SimulationResult {
   readonly seed: number
   readonly violations: readonly Violation[]
-  readonly tally: Tally
+  readonly tally: Tally & StreamTally
   readonly faults: FaultCounts & EventCounts
   readonly resets: Readonly<Record<string, number>>
   /** Virtual time from the last fault until all was up and drained; null if that never happened. */
@@ -42,7 +43,7 @@ export async function runSimulation(seed: number, changes: Partial<Plan> = {}): 
   return {
     seed,
     violations: world.model.violations,
-    tally,
+    tally: { ...tally, ...world.streams.tally },
     faults: { ...world.faults.counts, ...world.judge.counts },
     resets,
     healedInMs: world.healedInMs,

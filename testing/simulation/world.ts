@@ -9,6 +9,7 @@ import { Faults } from './faults.ts'
 import { Judge } from './judge.ts'
 import { Member } from './member.ts'
 import { MessageModel } from './message-model.ts'
+import { StreamModel } from './stream-model.ts'
 import { Model } from './model.ts'
 import type { Tally } from './model.ts'
 import { whatOf } from './calls.ts'
@@ -32,6 +33,8 @@ const longValuesMs = 120_000
 /** Longer than an Ack may wait and than any round trip here takes. */
 const restMs = 1000
 const restBytes = 40
+/** One stream may be opened in vain before the connection is back. */
+const lastStreamsMs = 6000
 /** Longer than what was sent is in flight. */
 const arrivalMs = 100
 
@@ -40,6 +43,7 @@ export class World {
   readonly network: SimulatedNetwork
   readonly model = new Model()
   readonly messages: MessageModel
+  readonly streams = new StreamModel(this.model, () => this.judge)
   readonly members: Member[]
   readonly faults: Faults
   readonly judge: Judge
@@ -108,7 +112,7 @@ export class World {
     this.faults.end()
     network.trace.note('network', 'is calm')
     const calmAtMs = clock.nowMs()
-    const boundMs = plan.backoffMaxMs + deadAfterMs + 1000
+    const boundMs = plan.backoffMaxMs + deadAfterMs + 1000 + (plan.streams === null ? 0 : lastStreamsMs)
     try {
       await clock.until('all is up and drained', () => this.#isBroken || this.#isDrained(), 2 * boundMs)
       if (this.#isBroken) return
@@ -224,6 +228,7 @@ export class World {
 
   conclude(): Tally {
     if (!this.#isBroken) this.messages.conclude()
+    if (!this.#isBroken) this.streams.conclude()
     return this.model.conclude(!this.#isBroken)
   }
 

@@ -65,6 +65,11 @@ export class StreamLanes implements LinkStreams, LaneKindHandler, StreamOwner {
     return this.#peerStreams
   }
 
+  /** Those that are not over, of both sides. */
+  get lanes(): Iterable<StreamLane> {
+    return this.#lanes.values()
+  }
+
   get hasPlace(): boolean {
     return this.#places.isFree
   }

@@ -14,6 +14,7 @@ import { peerMutants } from './mutants-peers.ts'
 import { piecesMutants } from './mutants-pieces.ts'
 import { setupMutants } from './mutants-setup.ts'
 import { staleMutants } from './mutants-stale.ts'
+import { streamMutants } from './mutants-streams.ts'
 import type { Mutant } from './plant.ts'
 
 export const mutants: Readonly<Record<string, Mutant>> = {
@@ -26,4 +27,5 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   ...piecesMutants,
   ...messageMutants,
   ...peerMutants,
+  ...streamMutants,
 }
