@@ -6,12 +6,12 @@
 import { describe, expect, it } from 'vitest'
 import { decodeResponse } from '../../codec/message-frames.ts'
 import { NativeFrameReader } from '../../codec/native-frame-reader.ts'
-import { controlLane, encodeAck, encodePing, nativeDescriptors, resetCodes } from '../../codec/native-frames.ts'
+import { controlLane, encodeAck, nativeDescriptors, resetCodes } from '../../codec/native-frames.ts'
 import { decodeSetupFrame, encodeSetupFrame } from '../../codec/setup-frames.ts'
 import { decodeReset } from '../../protocol/native/frame-bodies.ts'
-import { HostilePeer, hostileHello } from '../bars/chaos/hostile-peer.ts'
 import { keys, play } from '../support/native-scene.ts'
 import type { NativeMember, NativeScene } from '../support/native-scene.ts'
+import { Attack, expectProtocolError } from './attack.ts'
 import {
   countRows,
   creditRows,
@@ -27,35 +27,8 @@ import { pieceRows } from './piece-rows.ts'
 import { sessionRows, setupRows } from './setup-rows.ts'
 import type { WireRow } from './wire-rows.ts'
 
-const { Pong, Refuse, Reset, Response, Want } = nativeDescriptors
+const { Refuse, Reset, Response, Want } = nativeDescriptors
 const victimKey = 1
-
-interface Heard {
-  readonly lane: number
-  readonly descriptor: number
-  readonly body: Buffer
-}
-
-class Attack {
-  readonly peer: HostilePeer
-  readonly heard: Heard[] = []
-
-  constructor(victim: NativeMember, { isLesser, laneWindowBytes = 65_536 }: WireRow, linkIndex: number) {
-    const key = keys[isLesser === true ? 0 : 2]!
-    this.peer = new HostilePeer(Number(new URL(victim.network.url as string).port), key, {
-      isPlain: true,
-      hello: hostileHello(key.publicKey, { links: 2, connectionId: linkIndex, laneWindowBytes }),
-      onFrame: (lane, descriptor, body) => void this.heard.push({ lane, descriptor, body: Buffer.from(body) }),
-    })
-  }
-
-  /** Everything said so far was read once its answer is here. */
-  async settled(scene: NativeScene): Promise<void> {
-    const pongs = this.peer.heard.get(Pong) ?? 0
-    await this.peer.say(encodePing(5n))
-    await scene.until('the Pong', () => this.peer.isClosed || (this.peer.heard.get(Pong) ?? 0) > pongs)
-  }
-}
 
 function countedFrames(bytes: Buffer): number {
   let frames = 0
@@ -145,20 +118,6 @@ async function attack(row: WireRow): Promise<void> {
     }
     for (const { peer } of attacks) peer.end()
   })
-}
-
-async function expectProtocolError(
-  scene: NativeScene,
-  victim: NativeMember,
-  { peer }: Attack,
-  code: string,
-): Promise<void> {
-  await scene.until('the connection ends', () => peer.isClosed)
-  expect(peer.goodbyeCode).toBe(1)
-  await scene.until('the event', () => victim.eventsOf('connection.lost').length > 0)
-  expect(victim.eventsOf('connection.lost')[0]).toMatchObject({ cause: { code } })
-  expect(victim.eventsOf('link.reset')).toMatchObject([{ reason: 'protocol-error' }])
-  expect(victim.eventsOf('child.restarted')).toEqual([])
 }
 
 describe.each([
