@@ -6,7 +6,7 @@
  * opening the Open has not left: there is no connection yet, or the peer allows no more streams
  *   authenticating   the peer decides whether it serves the stream
  *   open             bytes may flow in both directions, or in one
- *   errored          it failed, and is not destroyed yet
+ *   errored          it failed, and is not destroyed yet: the application may read what had arrived
  */
 import { setup } from './xstate.ts'
 import { placeholders, resting } from './chart.ts'
@@ -27,7 +27,7 @@ export type StreamEvent =
   | { readonly type: 'stream.destroyed' }
   | DeadlinePassed
 
-export const streamActions = ['giveUp'] as const
+export const streamActions = ['giveUp', 'giveUpReading'] as const
 
 export const streamMachine = setup({
   types: {
@@ -77,7 +77,7 @@ export const streamMachine = setup({
     },
     errored: {
       meta: { deadline: 'closeTimeoutMs' },
-      on: { 'stream.failed': {}, 'deadline.passed': 'closed' },
+      on: { 'stream.failed': {}, 'deadline.passed': { actions: 'giveUpReading' } },
     },
     closed: { type: 'final' },
   },

@@ -29,7 +29,10 @@ export interface Limits {
   readonly handshakeTimeoutMs: number
   /** The application's `admit`. */
   readonly admitTimeoutMs: number
-  /** The final flush of a connection, and the time that a destroyed socket may take to be released. */
+  /**
+   * The final flush of a connection, the time that a destroyed socket may take to be released, and the time that a
+   * stream whose link was reset waits for its reader.
+   */
   readonly closeTimeoutMs: number
   /** How long a connection must be up before the back-off is reset. The first frame resets it too. */
   readonly stableAfterMs: number

@@ -10,7 +10,8 @@ import type { MsgPackData } from '../../codec/values.ts'
 import { lengthFieldLengthBytes } from '../../codec/constants.ts'
 import { resetCodes } from '../../codec/native-frames.ts'
 import { DuplexBase } from './duplex-base.ts'
-import type { CloseReason, Stream } from './stream.ts'
+import type { CloseReason } from './stream-error.ts'
+import type { Stream } from './stream.ts'
 
 /** Values that may wait on each side of a channel before its writer is told to wait. 16, as Node's object streams. */
 const highWaterMarkValues = 16
@@ -35,7 +36,11 @@ export class Channel<Value = unknown> extends DuplexBase {
     super({ objectMode: true, highWaterMark: highWaterMarkValues, allowHalfOpen: true })
     this.stream = stream
     this.#valueBytesMax = valueBytesMax
-    stream.on('readable', () => this.#take())
+    stream.held.unreadInChannel = () => this.readableLength + this.#unreadValueBytes()
+    stream.on('readable', () => {
+      this.#take()
+      stream.held.check()
+    })
     stream.on('end', () => {
       this.#hasEnded = true
       this.#take()
@@ -72,7 +77,7 @@ export class Channel<Value = unknown> extends DuplexBase {
       // Here, because a write that fails would end the channel.
       const encoded = new Encoded(value)
       this.write(encoded, (error) => {
-        const why = error ?? (encoded.isDropped ? this.#isOver() : null)
+        const why = error ?? (encoded.isDropped ? (this.stream.errored ?? this.#isOver()) : null)
         if (why === null) resolve()
         else reject(why)
       })
@@ -119,6 +124,18 @@ export class Channel<Value = unknown> extends DuplexBase {
     } finally {
       if (!isComplete) this.destroy()
     }
+  }
+
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's types
+  override read(size?: number): any {
+    const value: unknown = super.read(size)
+    this.stream.held.check()
+    return value
+  }
+
+  /** Bytes in which the next value is complete, or may be. */
+  #unreadValueBytes(): number {
+    return this.#partsBytes >= this.#neededBytes ? this.#partsBytes : 0
   }
 
   override _read(): void {

@@ -13,6 +13,7 @@ export type Callback = (error?: Error | null) => void
 export interface DuplexMembers extends Omit<
   Duplex,
   | 'closed'
+  | 'read'
   | '_read'
   | '_write'
   | '_writev'
@@ -21,6 +22,8 @@ export interface DuplexMembers extends Omit<
   | typeof Symbol.asyncDispose
   | typeof Symbol.asyncIterator
 > {
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's types
+  read(size?: number): any
   _read(size: number): void
   _write(chunk: unknown, encoding: BufferEncoding, callback: Callback): void
   _writev?(chunks: { chunk: never; encoding: BufferEncoding }[], callback: Callback): void

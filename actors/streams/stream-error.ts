@@ -1,5 +1,5 @@
 /**
- * Owns: how a stream fails, for applications: who ended it, with which code and reason.
+ * Owns: how a stream ends or fails, for applications: who ended it, with which code and reason.
  * Independent of: how streams travel.
  */
 import { StatewireError } from '../../codec/errors.ts'
@@ -9,6 +9,20 @@ import type { ByteCounts, StreamReset } from '../../protocol/streams.ts'
 
 /** Whose doing the end of a stream was. */
 export type EndedBy = 'self' | 'peer' | 'network'
+
+/** How a stream ended. */
+export interface CloseReason {
+  /** `finished`: both sides had finished writing. `reset`: one side ended it. `lost`: its link could not be resumed. */
+  readonly how: 'finished' | 'reset' | 'lost'
+  readonly by: EndedBy | 'both'
+  /** The code of the Reset; null if there was none. */
+  readonly code: number | null
+  readonly reason: string
+  /** The number of the link that carried it; null if none did. */
+  readonly link: number | null
+  readonly bytesRead: number
+  readonly bytesWritten: number
+}
 
 export interface StreamErrorDetails {
   readonly peer: string

@@ -17,7 +17,8 @@ import type { ActorPort, Body, ChartLogic } from '../statechart/chart-actor.ts'
 import type { WaitingCall } from '../session/session-context.ts'
 import type { StreamContext } from './stream-context.ts'
 import { nameOf, StreamError } from './stream-error.ts'
-import type { Stream, StreamOpener } from './stream.ts'
+import type { StreamOpener } from './stream-options.ts'
+import type { Stream } from './stream.ts'
 import type { StreamPool } from './stream-pool.ts'
 
 export interface OpenRequest {

@@ -8,7 +8,8 @@ import type { DeadlineName } from '../../machines/chart.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 import { ChartPool, PoolMember } from '../statechart/chart-pool.ts'
 import { Stream } from './stream.ts'
-import type { StreamHost, StreamOptions } from './stream.ts'
+import type { StreamOptions } from './stream-options.ts'
+import type { StreamHost } from './stream.ts'
 
 export class StreamMember extends PoolMember {
   readonly stream: Stream
@@ -45,6 +46,11 @@ export class StreamMember extends PoolMember {
   /** It was not accepted, or not decided, in time. */
   giveUp(): void {
     this.#onLate()
+  }
+
+  /** It has failed, and the application does not read what had arrived. */
+  giveUpReading(): void {
+    this.stream.giveUpReading()
   }
 }
 

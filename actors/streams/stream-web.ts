@@ -45,7 +45,8 @@ export function streamToWeb(stream: Stream, port: WebStreamPort): WebStream {
             return finish()
           }
           if (!stream.readableEnded && !stream.destroyed) return
-          if (failure === null) tryTo(() => endOf(controller))
+          // One that was destroyed fails when its error is emitted, which may be later.
+          if (stream.readableEnded && failure === null) tryTo(() => endOf(controller))
           finish()
         }
         const finish = (): void => {

@@ -14,29 +14,17 @@ import type { StreamFacts } from '../../machines/stream.ts'
 import type { StreamEvent } from '../../machines/stream.ts'
 import { DuplexBase } from './duplex-base.ts'
 import type { Callback } from './duplex-base.ts'
+import { HeldError } from './held-error.ts'
 import { IdleTimer } from './idle-timer.ts'
 import { nameOf, refusedError, resetError, resetOf, StreamError } from './stream-error.ts'
-import type { EndedBy } from './stream-error.ts'
+import type { CloseReason } from './stream-error.ts'
 import { streamToWeb } from './stream-web.ts'
 import type { WebStream } from './stream-web.ts'
+import type { StreamOpener, StreamOptions } from './stream-options.ts'
 import { StreamWriter } from './stream-writer.ts'
 
 /** 64 KiB, the longest frame of a stream. */
 const highWaterMarkBytes = streamFrameLengthBytesMax
-
-/** How a stream ended. */
-export interface CloseReason {
-  /** `finished`: both sides had finished writing. `reset`: one side ended it. `lost`: its link could not be resumed. */
-  readonly how: 'finished' | 'reset' | 'lost'
-  readonly by: EndedBy | 'both'
-  /** The code of the Reset; null if there was none. */
-  readonly code: number | null
-  readonly reason: string
-  /** The number of the link that carried it; null if none did. */
-  readonly link: number | null
-  readonly bytesRead: number
-  readonly bytesWritten: number
-}
 
 /** What a stream needs of the streams of its peer. */
 export interface StreamHost {
@@ -45,21 +33,6 @@ export interface StreamHost {
   tell(stream: Stream, type: StreamEvent['type']): void
   /** A listener of the application threw. */
   onFailed(stream: Stream, error: unknown): void
-}
-
-/** The call that waits for a stream to be accepted. */
-export interface StreamOpener {
-  onSent(): void
-  onAccepted(): void
-  onFailed(error: StreamError): void
-}
-
-export interface StreamOptions {
-  readonly peer: string
-  readonly protocol: string
-  readonly extra: Buffer
-  /** Null for a stream that the peer opened. */
-  readonly opener: StreamOpener | null
 }
 
 /**
@@ -82,6 +55,9 @@ export class Stream extends DuplexBase implements StreamEvents {
   readonly #writer: StreamWriter
   /** It is about to be destroyed with this error. */
   #failure: StreamError | null = null
+  /** @internal Why it fails once what has arrived was read. */
+  readonly held = new HeldError(this)
+  #hasPeerFinished = false
   #end: CloseReason | null = null
   #isEnded = false
   #closed: Promise<CloseReason> | null = null
@@ -261,6 +237,7 @@ export class Stream extends DuplexBase implements StreamEvents {
 
   /** @internal */
   onFin(): void {
+    this.#hasPeerFinished = true
     this.#host.tell(this, 'fin.received')
     this.#finished()
     if (this.destroyed) return
@@ -294,15 +271,19 @@ export class Stream extends DuplexBase implements StreamEvents {
       this.destroy()
       return
     }
-    this.fail(
-      new StreamError(code, `${nameOf(peer, protocol)} has ended: ${why}`, {
-        peer,
-        protocol,
-        by: isOwn ? 'self' : 'network',
-        bytes,
-        cause: error,
-      }),
-    )
+    const failure = new StreamError(code, `${nameOf(peer, protocol)} has ended: ${why}`, {
+      peer,
+      protocol,
+      by: isOwn ? 'self' : 'network',
+      bytes,
+      cause: error,
+    })
+    const hasEnd = this.#hasPeerFinished && !this.readableEnded
+    const isUnread = this.held.unread > 0 || hasEnd
+    if (isOwn || !isUnread || !this.#handedOut || this.destroyed || this.#failure !== null) return this.fail(failure)
+    this.held.hold(failure, hasEnd)
+    if (hasEnd) this.#failWriting(failure)
+    else this.#writer.failure = failure
   }
 
   /** @internal It ends with this error, which goes to whoever has it now. */
@@ -329,7 +310,20 @@ export class Stream extends DuplexBase implements StreamEvents {
     else this.once('end', end)
   }
 
+  /** @internal It has failed, and a time has passed since, or since this was called last. */
+  giveUpReading(): void {
+    // What the peer had finished stays readable without a limit; only the chart ends.
+    if (!this.held.timePassed()) this.#host.tell(this, 'stream.destroyed')
+  }
+
   // From the application.
+
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's types
+  override read(size?: number): any {
+    const chunk: unknown = super.read(size)
+    this.held.afterRead(size, chunk === null)
+    return chunk
+  }
 
   override _read(): void {
     if (this.#owedFrames === 0) return

@@ -20,7 +20,7 @@ authenticating
   deadline.passed                    -> stays                          giveUp
 errored
   stream.destroyed                   -> closed
-  deadline.passed                    -> closed
+  deadline.passed                    -> stays                          giveUpReading
 closed, final
 open.both
   fin.sent                           -> open.reading

@@ -4,8 +4,9 @@
  */
 import { StreamLostError } from '../../protocol/native/streams/stream-lost-error.ts'
 import type { ByteCounts, StreamReset } from '../../protocol/streams.ts'
-import type { CloseReason, Stream } from '../../actors/streams/stream.ts'
+import type { Stream } from '../../actors/streams/stream.ts'
 import { StreamError } from '../../actors/streams/stream-error.ts'
+import type { CloseReason } from '../../actors/streams/stream-error.ts'
 import type { ResetReason } from '../../protocol/native/epoch/outcomes.ts'
 import { isValueAt, wrongPlace } from './stream-bytes.ts'
 import type { Model } from './model.ts'
