@@ -62,16 +62,16 @@ interface Stdio {
   readonly outEnded: Promise<unknown>
 }
 
-function spawnStdio(args: readonly string[]) {
-  return spawn(process.execPath, [pathOf('cli/main.js'), 'tunnel', 'open', ...args], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
+/** @param before a command that runs the command */
+function spawnStdio(args: readonly string[], before: readonly string[]) {
+  const [program = '', ...all] = [...before, process.execPath, pathOf('cli/main.js'), 'tunnel', 'open', ...args]
+  return spawn(program, all, { stdio: ['pipe', 'pipe', 'pipe'] })
 }
 
 const pipes = new Set<ReturnType<typeof spawnStdio>>()
 
-function stdio(address: string, network: readonly string[]): Stdio {
-  const child = spawnStdio([address, '--stdio', ...network])
+function stdio(address: string, network: readonly string[], before: readonly string[] = []): Stdio {
+  const child = spawnStdio([address, '--stdio', ...network], before)
   pipes.add(child)
   let [out, err] = ['', '']
   child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
@@ -215,6 +215,16 @@ describe('a tunnel over standard input and output', () => {
     expect(program.child.exitCode).toBe(null)
     program.child.stdin.end()
     expect(await program.ended).toEqual({ code: 0, out: 'bye\n', err: '' })
+  })
+
+  it('closes a pipe at standard output when the target has ended, so that ssh and others see the end', async () => {
+    const program = stdio(`${exposingId}/greeter`, opener(), ['sh', '-c', '"$0" "$@" | { cat; echo ended; }'])
+    await new Promise<void>((resolve) =>
+      program.child.stdout.on('data', (text: Buffer) => (text.includes('ended') ? resolve() : undefined)),
+    )
+    expect(program.child.exitCode).toBe(null)
+    program.child.stdin.end()
+    expect(await program.ended).toEqual({ code: 0, out: 'bye\nended\n', err: '' })
   })
 
   it.each<[string, RegExp]>([
