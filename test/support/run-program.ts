@@ -14,12 +14,12 @@ export interface Finished {
 
 const build = fileURLToPath(new URL('../../build', import.meta.url))
 
-/** @param program its path in build/, such as `bench/main.js` */
-export function runProgram(program: string, args: readonly string[]): Promise<Finished> {
+/** @param program its path in build/, such as `bench/main.js`; @param flags those of Node */
+export function runProgram(program: string, args: readonly string[], flags: readonly string[] = []): Promise<Finished> {
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
-      [path.join(build, program), ...args],
+      [...flags, path.join(build, program), ...args],
       { maxBuffer: 2 ** 26 },
       (_, stdout, stderr) => {
         resolve({ code: child.exitCode ?? -1, stdout, stderr })
