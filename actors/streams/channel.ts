@@ -28,6 +28,8 @@ export class Channel<Value = unknown> extends DuplexBase {
   #neededBytes = lengthFieldLengthBytes
   #isWanted = false
   #hasEnded = false
+  /** What arrived is no value. The values before it are read first. */
+  #failure: Error | null = null
   /** Ends what was being written when the stream ended: the channel follows, with the same error or none. */
   #dropped: (() => void) | null = null
 
@@ -129,6 +131,7 @@ export class Channel<Value = unknown> extends DuplexBase {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Node's types
   override read(size?: number): any {
     const value: unknown = super.read(size)
+    if (this.#failure !== null) this.#refuse(this.#failure)
     this.stream.held.check()
     return value
   }
@@ -144,7 +147,7 @@ export class Channel<Value = unknown> extends DuplexBase {
   }
 
   #take(): void {
-    while (this.#isWanted && !this.destroyed) {
+    while (this.#isWanted && this.#failure === null && !this.destroyed) {
       if (this.#partsBytes < this.#neededBytes) {
         const chunk = this.stream.read() as Buffer | null
         if (chunk === null) return this.#hasEnded ? this.#ended() : undefined
@@ -155,7 +158,6 @@ export class Channel<Value = unknown> extends DuplexBase {
       try {
         this.#next()
       } catch (error) {
-        this.#isWanted = false
         this.#refuse(error as Error)
       }
     }
@@ -189,7 +191,10 @@ export class Channel<Value = unknown> extends DuplexBase {
     this.#isWanted = this.push(value)
   }
 
+  /** Once no value is left to read: destroying would discard those that are. */
   #refuse(error: Error): void {
+    this.#failure = error
+    if (this.readableLength > 0 || this.stream.destroyed) return
     this.stream.destroy(Object.assign(error, { streamErrorCode: resetCodes['bad-value'] }))
   }
 
