@@ -43,6 +43,21 @@ export class ControlServer {
   }
 
   /**
+   * Call it before the network starts, because a second process with the same key takes over the connections of the
+   * first.
+   * @throws StatewireError ERR_LISTEN_FAILED if a running peer answers there
+   */
+  static async checkFree(path: string): Promise<void> {
+    const socket = net.connect({ path })
+    const isAnswered = await new Promise<boolean>((resolve) => {
+      socket.once('connect', () => resolve(true))
+      socket.once('error', () => resolve(false))
+    })
+    socket.destroy()
+    if (isAnswered) throw failedToOpen(path, usedAlready)
+  }
+
+  /**
    * Opens the socket, which only its owner may use. One that a dead process has left is replaced.
    * @throws StatewireError ERR_LISTEN_FAILED
    */
@@ -52,8 +67,7 @@ export class ControlServer {
       await listenAtPath(control.#server, path)
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
-      const why = code === 'EADDRINUSE' ? 'a running peer uses it already' : message
-      throw new StatewireError('ERR_LISTEN_FAILED', `the control socket ${path}: ${why}`)
+      throw failedToOpen(path, code === 'EADDRINUSE' ? usedAlready : message)
     }
     return control
   }
@@ -187,6 +201,12 @@ class AttachedProgram {
     if (group !== null) await this.#board.closeGroup(group, timeoutMs as number)
     if (this.#tunnel === group) this.#tunnel = null
   }
+}
+
+const usedAlready = 'a running peer uses it already'
+
+function failedToOpen(path: string, why: string): StatewireError {
+  return new StatewireError('ERR_LISTEN_FAILED', `the control socket ${path}: ${why}`)
 }
 
 function parse(line: string): Fields & { readonly id?: unknown; readonly command?: unknown } {

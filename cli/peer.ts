@@ -21,6 +21,7 @@ import { startTunnel } from './tunnel-spec.ts'
 export async function peer(args: readonly string[], { out, err }: Output): Promise<void> {
   const { config, control, json, verbose } = parse(args)
   const loaded = await loadPeerConfig(config, control)
+  await ControlServer.checkFree(loaded.control)
   const network = createNetwork(loaded.network)
   const board = new TunnelBoard(network)
   const lines = new EventLines({ json, verbose, isTerminal: process.stdout.isTTY }, out)

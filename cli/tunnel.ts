@@ -81,6 +81,7 @@ async function runTunnels(
   { json, verbose }: LogOptions,
   { out, err }: Output,
 ): Promise<void> {
+  await checkFree(config.control)
   const network = createNetwork(config.network)
   const board = new TunnelBoard(network)
   const lines = new EventLines({ json, verbose, isTerminal: process.stdout.isTTY }, out)
@@ -101,7 +102,7 @@ async function runTunnels(
   let control: OwnControl | null = null
   try {
     await network.ready()
-    control = config.control === null ? null : await openControl(board, config.control, stop)
+    control = await openControl(board, config.control, stop)
     if (!json) out(`${network.identity}\n${network.url ?? 'it does not listen for peers'}\n`)
     const group = board.createGroup()
     for (const spec of specs) {
@@ -122,12 +123,17 @@ interface OwnControl {
   close(): void
 }
 
-/** For `tunnel ps` and `tunnel kill`. */
-async function openControl(board: TunnelBoard, control: string, stop: () => void): Promise<OwnControl> {
-  const server = await ControlServer.open(board, control, stop).catch((error: unknown) => {
-    if (!(error instanceof StatewireError)) throw error
+async function checkFree(control: string | null): Promise<void> {
+  if (control === null) return
+  await ControlServer.checkFree(control).catch((error: StatewireError) => {
     throw new StatewireError(error.code, `${error.message}; to use its network, give --attach ${control}`)
   })
+}
+
+/** For `tunnel ps` and `tunnel kill`. */
+async function openControl(board: TunnelBoard, control: string | null, stop: () => void): Promise<OwnControl> {
+  if (control === null) return { close: () => {} }
+  const server = await ControlServer.open(board, control, stop)
   const withdraw = announcePeer(control)
   return {
     close: () => {
@@ -147,6 +153,7 @@ async function runStdio(
   { peer, name, verbose }: Extract<TunnelCommand, { does: 'stdio' }>,
   { err }: Output,
 ): Promise<void> {
+  await checkFree(config.control)
   const network = createNetwork(config.network)
   const board = new TunnelBoard(network)
   const group = board.createGroup()
@@ -160,16 +167,20 @@ async function runStdio(
     const what = `another process with this key is connected to ${peer}: give --attach to use it, or another key`
     abort.abort(new StatewireError('ERR_ABORTED', what))
   })
-  const removeSignals = onSignals(() => {
-    if (board.connections.length > 0) void group.close({ timeoutMs: stdioDrainTimeoutMs })
-    else abort.abort(new StatewireError('ERR_ABORTED', 'it was stopped by a signal'))
-  }, stdioSignals)
+  const stop = (): void => {
+    if (board.connections.length > 0) void board.closeGroup(group, stdioDrainTimeoutMs)
+    else abort.abort(new StatewireError('ERR_ABORTED', 'it was stopped'))
+  }
+  const removeSignals = onSignals(stop, stdioSignals)
   const { input, output } = standardStreams()
+  let control: OwnControl | null = null
   try {
     await network.ready()
+    control = await openControl(board, config.control, stop)
     const end = await group.pipe({ peer, name, input, output, signal: abort.signal })
     if (end.how !== 'ended') throw new Error(`the connection to ${peer}/${name} ended: ${end.message}`)
   } finally {
+    control?.close()
     input.destroy()
     output.destroy()
     await network.shutdown()

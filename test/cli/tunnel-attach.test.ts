@@ -199,11 +199,16 @@ describe('a tunnel that is attached to a running peer', () => {
     expect(noPid.stderr).toMatch(/no running peer has the process id 999999999.*running: \d+ \(/)
   })
 
-  it('a tunnel with the configuration of a running peer says how to use its network', async () => {
-    const { code, stderr } = await once('open', `${exposingId}/echo`, '--config', inFolder('opening.json'))
-    expect(code).toBe(1)
-    expect(stderr).toContain(`give --attach ${inFolder('opening.sock')}`)
-  })
+  it.each([[[]], [['--stdio']]])(
+    'a tunnel with the configuration of a running peer says how to use its network, and leaves it alone: %j',
+    async (more) => {
+      const args = [`${exposingId}/echo`, ...more, '--config', inFolder('opening.json')]
+      const { code, stdout, stderr } = await once('open', ...args)
+      expect([code, stdout]).toEqual([1, ''])
+      expect(stderr).toContain(`give --attach ${inFolder('opening.sock')}`)
+      expect(opening?.text).not.toContain('peer.duplicate')
+    },
+  )
 })
 
 describe('tunnel ps and tunnel kill', () => {
