@@ -238,8 +238,10 @@ export class StreamEnd {
       flow.end(
         how === 'end'
           ? undefined
-          : () =>
+          : (error?: Error | null) =>
               this.#when(() => {
+                // Called, too, when it could not be ended.
+                if (flow.destroyed || (error ?? null) !== null) return
                 side.resets.push({ code: 0, reason: 'closed' })
                 flow.destroy()
               }),

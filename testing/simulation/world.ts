@@ -170,6 +170,9 @@ export class World {
     // Short ones: a long one may take longer than the rest on a slow path.
     for (const member of this.members) for (const traffic of member.traffics) traffic.sendOne(restBytes)
     await clock.advance(restMs)
+    // A link that only streams used may still believe in a connection that is gone.
+    if (this.plan.streams !== null && this.members.some(({ heldFrames }) => heldFrames > 0))
+      await clock.advance(deadAfterMs + restMs)
     for (const member of this.members)
       if (member.heldFrames > 0)
         this.model.breach(
