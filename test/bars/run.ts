@@ -68,6 +68,8 @@ async function run(about: About, bars: BarSet): Promise<number> {
 
 /** Runs what the command line asks for, and exits the process. */
 export function runBars(about: About, bars: BarSet): void {
+  // Nobody reads any more: the report of that crash would crash again, for ever.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => process.exit(1))
   run(about, bars).then(leave, (error: unknown) => {
     console.error(error instanceof UsageError ? `${error.message}\n(--help tells the options)` : error)
     leave(error instanceof UsageError ? 2 : 1)
